@@ -155,6 +155,123 @@ def test_an_error_names_its_file(serve: Serve, chromium: Any, clip: bytes, tmp_p
     assert re.fullmatch(r"notes\.mp4: is not a video, [^()]*\. Copy, [^()]*\.", message)
 
 
+def held(page: Any) -> list[Any]:
+    """Hold the uploads of a page; return the list of those that wait."""
+    routes: list[Any] = []
+    page.route("**/api/clips?*", lambda route: routes.append(route))
+    return routes
+
+
+def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    files = [tmp_path / f"{i}.mp4" for i in range(40)]
+    for file in files:
+        file.write_bytes(clip)
+    person.add_action("wave", [])
+    waiting = held(person.page)
+    person.choose("Choose clips of wave", files)
+    person.page.wait_for_function("() => document.querySelector('.toast')")
+    waiting.pop().abort()
+    message = "0.mp4, 1.mp4, 2.mp4 and 37 more: The program does not answer."
+    person.says(".toast.bad", f"^{message}$")
+    assert person.page.locator(".toast").count() == 1
+    assert waiting == []
+
+
+def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_being_added(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+    files = [tmp_path / f"{i}.mp4" for i in range(3)]
+    for file in files:
+        file.write_bytes(clip)
+    person.add_action("wave", [])
+    waiting = held(page)
+    person.choose("Choose clips of wave", files)
+    page.wait_for_timeout(500)
+    waiting.pop().continue_()
+    person.clips("wave", 1)
+    field = page.get_by_label("Name of the action wave")
+    field.fill("hello")
+    field.press("Enter")
+    page.get_by_label("Name of the action hello").wait_for()
+    page.wait_for_timeout(500)
+    waiting.pop().fulfill(status=422, json={"error": {"key": "gone"}})  # sent before
+    page.wait_for_timeout(500)
+    waiting.pop().continue_()
+    person.clips("hello", 2)
+    person.choose("Choose clips of hello", files)
+    page.wait_for_timeout(500)
+    page.get_by_label("Remove the action hello").click()
+    page.locator("[data-key=hello]").wait_for(state="detached")
+    waiting.pop().fulfill(status=422, json={"error": {"key": "gone"}})
+    page.locator(".toast").filter(has_text="Adding").wait_for(state="detached")
+    assert (waiting, server.state()["classes"]) == ([], [])
+
+
+def test_leaving_the_page_asks_while_files_are_being_added(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    (tmp_path / "1.mp4").write_bytes(clip)
+    person.add_action("wave", [])
+    waiting = held(page)
+    person.choose("Choose clips of wave", [tmp_path / "1.mp4"])
+    page.wait_for_timeout(500)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    waiting.pop().continue_()
+    person.clips("wave", 1)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+
+
+def test_a_camera_that_is_disconnected_says_so(serve: Serve, chromium: Any) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    person.add_action("wave", [])
+    page.get_by_role("button", name="Record clips of wave").click()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_timeout(1500)
+    page.evaluate(
+        """() => document.querySelector("dialog video").srcObject.getTracks().forEach((track) => {
+            track.stop();
+            track.dispatchEvent(new Event("ended"));
+        })"""
+    )
+    said = "1 clip saved. The camera is not connected any more"
+    person.says("dialog .hint", said)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_timeout(3000)
+    person.says("dialog .hint", said)
+    assert page.locator("dialog.live").count() == 0
+    assert person.faults == []
+
+
+def test_a_model_that_cannot_be_opened_says_so(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    (tmp_path / "1.mp4").write_bytes(clip)
+    for name in ("wave", "throw"):
+        person.add_action(name, [tmp_path / "1.mp4"])
+    person.says("#teach-status", "2 changes")
+    (server.model / "config.json").write_text("{}")
+    person.page.get_by_role("button", name="Teach", exact=True).click()
+    person.says(".toast.bad", "not a saved classifier")
+    person.page.reload()
+    person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
+
+
 def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
     former = serve()
     person = Person(chromium, former)
