@@ -272,6 +272,37 @@ def test_a_model_that_cannot_be_opened_says_so(
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
 
 
+def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+    (tmp_path / "1.mp4").write_bytes(clip)
+    person.add_action("wave", [tmp_path / "1.mp4"])
+    person.choose("Choose clips to try", [tmp_path / "1.mp4"])
+    page.locator(".answer select").select_option("wave")
+    page.locator(".answer").get_by_role("button", name="Teach it").click()
+    person.clips("wave", 2)
+    page.wait_for_timeout(1000)
+    person.says("#teach-status", "Two actions with a clip each are needed to teach")
+    assert page.locator(".toast.bad").count() == 0
+    refused = server.post("/api/teach")
+    assert refused == (409, {"error": {"key": "needs_two"}})
+
+
+def test_clips_that_are_scrolled_out_of_view_are_not_animated(
+    serve: Serve, chromium: Any, clip: bytes
+) -> None:
+    server = serve()
+    person = Person(chromium, server, viewport={"width": 360, "height": 600})
+    for _ in range(60):
+        assert server.upload(clip, "name=1.mp4&label=wave")[0] == 201
+    person.clips("wave", 60)
+    person.page.wait_for_timeout(500)
+    assert 0 < person.page.evaluate("document.getAnimations().length") < 60
+
+
 def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
     former = serve()
     person = Person(chromium, former)

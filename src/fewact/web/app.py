@@ -330,6 +330,9 @@ async def _done(page: Page, change: Callable[[Document], Document]) -> Response:
 
 
 async def _teach(page: Page, request: Request) -> Response:
+    labels = {clip.label for clip in page.document.training_clips.values()}
+    if len(labels - {BACKGROUND}) < 2:
+        raise RefusedError(409, "needs_two")
     return JSONResponse({"job": page.teach(_tab(request)).id}, 202)
 
 

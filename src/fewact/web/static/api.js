@@ -27,6 +27,12 @@ async function answer(request) {
   return content;
 }
 
+/** Teach a clip that was just labelled; where more actions are needed, the page says so anyway. */
+export const teachIt = () =>
+  post("/api/teach").catch((refused) => {
+    if (refused.error?.key !== "needs_two") throw refused;
+  });
+
 /** Send a JSON body, and return the JSON answer. */
 export const post = (path, body = {}) =>
   answer(fetch(path, {

@@ -1,6 +1,6 @@
 // Dialogs that play clips, and mark and correct segments of recordings.
 
-import { post } from "./api.js";
+import { post, teachIt } from "./api.js";
 import { text } from "./texts.js";
 import { attempt, h, sync, toast } from "./view.js";
 
@@ -30,7 +30,7 @@ export function editSegment(clip, event) {
     const body = { start: Number(start.value), end: Number(end.value), label: choice.value };
     const done = await attempt(async () => {
       await post(`/api/clips/${clip.id}/segment`, body);
-      await post("/api/teach");
+      await teachIt();
       return true;
     });
     if (done) {
