@@ -90,8 +90,11 @@ def test_a_model_of_a_page_is_taught_more_on_another_page(
     assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
     assert counted(idle(other)) == (4, 0)
     for i in (4, 5):
-        tried(other, videos[i])
+        id = tried(other, videos[i])
         assert counted(other.state()) == (i + 1, 0)
+    why = other.request("GET", f"/why/{id}")[2].decode()
+    assert "no frames: this page does not have the video" in why
+    assert "--clips" not in why
     other.upload(videos[6], "label=wave")
     state = taught(other)
     assert state["model"]["clips"] == {"wave": 3, "throw": 2}

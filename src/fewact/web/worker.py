@@ -211,7 +211,8 @@ class Worker:
         self.open()
         origins = page_origins(self._revision.examples, self._model / PAGE_FOLDER)
         found = explain(self._revision.classifier, self._clip(clip), origins)
-        return None, explanation_page(found).encode()
+        page = explanation_page(found, absent="this page does not have the video")
+        return None, page.encode()
 
     def report(self) -> tuple[None, bytes]:
         """Return what the model was taught and how good it is, as an HTML file."""
