@@ -162,6 +162,13 @@ def held(page: Any) -> list[Any]:
     return routes
 
 
+def next_of(page: Any, waiting: list[Any]) -> Any:
+    """Return the next upload that waits."""
+    while not waiting:
+        page.wait_for_timeout(100)
+    return waiting.pop()
+
+
 def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
     serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
 ) -> None:
@@ -172,8 +179,7 @@ def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
     person.add_action("wave", [])
     waiting = held(person.page)
     person.choose("Choose clips of wave", files)
-    person.page.wait_for_function("() => document.querySelector('.toast')")
-    waiting.pop().abort()
+    next_of(person.page, waiting).abort()
     message = "0.mp4, 1.mp4, 2.mp4 and 37 more: The program does not answer."
     person.says(".toast.bad", f"^{message}$")
     assert person.page.locator(".toast").count() == 1
@@ -192,23 +198,20 @@ def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_
     person.add_action("wave", [])
     waiting = held(page)
     person.choose("Choose clips of wave", files)
-    page.wait_for_timeout(500)
-    waiting.pop().continue_()
+    next_of(page, waiting).continue_()
     person.clips("wave", 1)
     field = page.get_by_label("Name of the action wave")
     field.fill("hello")
     field.press("Enter")
     page.get_by_label("Name of the action hello").wait_for()
-    page.wait_for_timeout(500)
-    waiting.pop().fulfill(status=422, json={"error": {"key": "gone"}})  # sent before
-    page.wait_for_timeout(500)
-    waiting.pop().continue_()
+    next_of(page, waiting).fulfill(status=422, json={"error": {"key": "gone"}})  # sent before
+    next_of(page, waiting).continue_()
     person.clips("hello", 2)
     person.choose("Choose clips of hello", files)
-    page.wait_for_timeout(500)
+    sent = next_of(page, waiting)
     page.get_by_label("Remove the action hello").click()
     page.locator("[data-key=hello]").wait_for(state="detached")
-    waiting.pop().fulfill(status=422, json={"error": {"key": "gone"}})
+    sent.fulfill(status=422, json={"error": {"key": "gone"}})
     page.locator(".toast").filter(has_text="Adding").wait_for(state="detached")
     assert (waiting, server.state()["classes"]) == ([], [])
 
@@ -222,13 +225,14 @@ def test_leaving_the_page_asks_while_files_are_being_added(
     person.add_action("wave", [])
     waiting = held(page)
     person.choose("Choose clips of wave", [tmp_path / "1.mp4"])
-    page.wait_for_timeout(500)
+    sent = next_of(page, waiting)
     with page.expect_event("dialog") as asked:
         page.close(run_before_unload=True)
     assert asked.value.type == "beforeunload"
     asked.value.dismiss()
-    waiting.pop().continue_()
+    sent.continue_()
     person.clips("wave", 1)
+    page.locator(".toast").filter(has_text="Adding").wait_for(state="detached")
     with page.expect_event("close"):
         page.close(run_before_unload=True)
 
