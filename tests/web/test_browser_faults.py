@@ -390,6 +390,19 @@ def test_no_action_is_chosen_for_a_new_mark(serve: Serve, chromium: Any, tmp_pat
     page.locator("dialog").get_by_role("button", name="Teach it").click()
     assert page.locator("select:invalid").count() == 1
     choice.select_option("wave")
+    # Errors are shown in the dialog, which covers the page; undo does not change what is below it.
+    page.get_by_label("From (s)").fill("9")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    page.locator("dialog .toast.bad").filter(has_text="The end must be").wait_for()
+    page.locator("dialog").get_by_role("button", name="Close").focus()
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(500)
+    assert server.state()["classes"] == ["wave"]
+    assert not server.state()["clips"][id]["binned"]
+    page.keyboard.press("Escape")
+    page.locator("body > #toasts").wait_for(state="attached")
+    page.get_by_role("button", name="Mark an action").click()
+    choice.select_option("wave")
     page.locator("dialog").get_by_role("button", name="Teach it").click()
     page.locator("[aria-label='Clips of wave'] .clip").wait_for()
     assert set(server.state()["clips"]) > {id}

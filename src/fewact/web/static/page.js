@@ -102,7 +102,7 @@ for (const name of ["dragover", "drop"]) document.addEventListener(name, (event)
 // Files that were not sent yet are gone with the page: the browser asks first.
 window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea");
+  const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
 });
 

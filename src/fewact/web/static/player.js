@@ -76,7 +76,10 @@ export function openDialog(title, ...content) {
       h("h2", { id, dir: "auto" }, title),
       h("button", { class: "quiet", type: "button", onclick: () => dialog.close() }, text("close"))),
     ...content);
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    document.body.append(document.getElementById("toasts")); // messages may have been shown in it
+    dialog.remove();
+  });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

@@ -93,7 +93,10 @@ export function setText(element, words) {
 /** Show a short message. */
 export function toast(words, bad = false) {
   const message = h("p", { class: bad ? "toast bad" : "toast" }, words);
-  document.getElementById("toasts").append(message);
+  const toasts = document.getElementById("toasts");
+  // An open dialog covers the rest of the page, for screen readers too.
+  (document.querySelector("dialog[open]") ?? document.body).append(toasts);
+  toasts.append(message);
   setTimeout(() => message.remove(), bad ? 12_000 : 5_000);
 }
 
