@@ -62,7 +62,7 @@ function showTeaching() {
 function teachText({ job, busy, open, enough }) {
   if (busy) return job.total ? text("teaching_of", job) : text("teaching");
   if (open?.state === "failed" && !state.model) return text("cannot_open", { error: errorText(open.error) });
-  if (!enough) return text("errors.needs_two");
+  if (!enough) return errorText({ key: "needs_two" });
   if (state.changes) return text("ready_to_teach", { n: state.changes });
   return ["waiting", "running"].includes(open?.state) ? text("opening") : text("all_taught");
 }
