@@ -107,13 +107,18 @@ def test_a_long_version_does_not_fill_the_message() -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_the_version_before_has_no_page_files() -> None:
+def test_names_of_the_version_before_contain_page_files() -> None:
     examples = json.loads(to_text(CONFIG))["examples"]
-    for one in examples:
+    names = [f"wave/{'0' * 16}.mp4", "wave/1.mp4"]
+    for one, name in zip(examples, names, strict=True):
         del one["page_file"]
-    before = from_text(edited(version=12, examples=examples), "x")
-    assert before.examples == CONFIG.examples
-    assert [one.page_file for one in before.examples] == [None, None]
+        one["name"] = name
+    found = [from_text(edited(version=n, examples=examples), "x").examples for n in (12, 13)]
+    assert [[one.name for one in each] for each in found] == [names] * 2
+    assert [[one.page_file for one in each] for each in found] == [
+        [f"{'0' * 16}.mp4", None],
+        [None, None],
+    ]
 
 
 @pytest.mark.parametrize("version", [11, 0, -1, "12", 12.0, True, None, [1], ...])

@@ -77,7 +77,7 @@ def test_what_cannot_be_exported_or_imported_is_one_message(
         (("export", model, "--onnx", "-o", tmp_path / "a.onnx"), "expected: --onnx FILE"),
         (("export", model, "--zip", "--onnx", tmp_path / "a.onnx"), "expected: --zip FILE"),
         (("import", tmp_path / "nowhere.zip", tmp_path / "new"), "there is no such file"),
-        (("import", tmp_path / "a.zip", tmp_path / "new"), "not a .zip file of a model"),
+        (("import", tmp_path / "a.zip", tmp_path / "new"), "export MODEL --zip FILE` makes one"),
         (("import", tmp_path / "b.zip", tmp_path / "full"), "the folder has other files"),
         (("import", tmp_path / "b.zip", tmp_path / "a.zip"), "not a folder"),
     ]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.classifier.config import CONFIG, with_hash
+from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
 from fewact.data import BACKGROUND
 from fewact.data.files import numbered
@@ -24,7 +25,7 @@ from tests.web.test_same_model import begun, idle, page_of, taught, videos
 
 __all__ = ["begun", "videos"]
 Serve = Callable[..., Server]
-A, B, C, D = (letter * 16 for letter in "abcd")
+A, B, C, D, E = (letter * 16 for letter in "abcde")
 
 
 @pytest.mark.parametrize(
@@ -95,9 +96,9 @@ def test_a_name_that_a_file_of_the_class_has_gets_a_number() -> None:
         D: "me.mp4",
     }
     document = moved(document, D, label="wave")
-    document = added(document, **{"e" * 16: clip("e" * 16, name="me (2).mp4")})
+    document = added(document, **{E: clip(E, name="me (2).mp4")})
     assert names(document)[D] == "wave/me (3).mp4"
-    assert names(document)["e" * 16] == "wave/me (2) (2).mp4"
+    assert names(document)[E] == "wave/me (2) (2).mp4"
 
 
 def test_the_clip_that_moves_gives_way_and_undo_gives_names_back() -> None:
@@ -122,10 +123,10 @@ def test_a_removed_clip_keeps_its_name_until_it_is_deleted_for_good() -> None:
 def test_segments_of_a_file_share_its_name() -> None:
     document = added(Document(), **{A: clip(A), B: clip(B, None), C: clip(C, None)})
     document = added(document, **{D: document.segment(B, 1.0, 2.0, "wave")})
-    document = added(document, **{"e" * 16: document.segment(B, 3.0, 4.0, "wave")})
+    document = added(document, **{E: document.segment(B, 3.0, 4.0, "wave")})
     document = added(document, **{"f" * 16: document.segment(C, 3.0, 4.0, "wave")})
     found = names(document)
-    assert found[D] == found["e" * 16] == "wave/me (2).mp4"
+    assert found[D] == found[E] == "wave/me (2).mp4"
     assert found["f" * 16] == "wave/me (3).mp4"
 
 
@@ -152,22 +153,42 @@ def test_a_model_of_another_page_with_the_same_names_is_not_taken_for_this_one()
     assert names(moved(opened, C, label="throw"))[C] == "throw/me (2).mp4"
 
 
+def test_a_clip_of_a_command_whose_file_is_named_like_an_id_is_no_clip_of_the_page() -> None:
+    document = added(Document(), **{A: clip(A)})
+    both = [
+        SavedExample(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
+        SavedExample(name=f"wave/{A}.mp4", label="wave"),
+    ]
+    merged = with_distinct_names(document.merge(both, lambda: B), document)
+    assert names(merged) == {A: "wave/me.mp4", B: f"wave/{A}.mp4"}
+    assert merged.clips[B].title == f"wave/{A}.mp4"
+    assert [merged.id_of(one.key) for one in both] == [A, B]
+
+
 def test_a_document_of_an_older_page_is_read() -> None:
+    step = {"what": "label", "clips": {C: {"file": None, "name": f"wave/{C}.mp4"}, D: None}}
     text = json.dumps(
         {
+            "version": 1,
             "clips": {
                 A: {"file": f"{A}.mp4", "name": "me.mp4", "label": "wave"},
                 B: {"file": f"{B}.mp4", "name": "me.mp4", "label": "wave"},
                 C: {"file": None, "name": f"wave/{C}.mp4", "label": "throw"},
                 D: {"file": None, "name": "throw/1.mp4", "label": "throw"},
-            }
+            },
+            "deleted": {E: [f"wave/{E}.mp4", None, None, 0]},
+            "steps": [step],
         }
     )
-    old = Document.model_validate_json(text)
+    old = Document.model_validate_json(text).upgraded()
+    assert old.version == Document().version
+    assert old.upgraded() == old
     assert [one.key[0] for one in old.clips.values()] == [
         *(f"{id}.mp4" for id in (A, B, C)),
         "throw/1.mp4",
     ]
+    assert old.deleted == {E: (f"{E}.mp4", None, None, 0)}
+    assert old.undone().clips[C].key[0] == f"{C}.mp4"
     assert names(with_distinct_names(old, old)) == {
         A: "wave/me.mp4",
         B: "wave/me (2).mp4",
@@ -266,6 +287,7 @@ def test_commands_name_real_clips_as_their_owner_does(
     command("explain", model, try_it, "-o", str(page))
     content = page.read_text()
     assert "me in the garden" in content
+    assert len(set(re.findall('data:image/jpeg;base64,[^"]+', content))) > FRAMES  # not its alone
     for text in (*titles, advice, content, command("info", model, "--clips")):
         assert not re.search(r"[0-9a-f]{16}\.mp4", text)
 

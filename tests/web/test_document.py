@@ -2,11 +2,13 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from fewact.errors import DataError
+from fewact.io.page_folder import page_file_in
 from fewact.web.document import Clip, Document, SavedExample
 from fewact.web.names import class_name
 from fewact.web.refused import GoneError, RefusedError
@@ -22,9 +24,14 @@ def clip(label: str | None, file: str | None = f"{A}.mp4") -> Clip:
     return Clip(file=file, name="me.mp4", label=label, seconds=2.0)
 
 
+def example(name: str, label: str, **more: Any) -> SavedExample:
+    """Return a training clip whose name is its file, if a page taught it."""
+    return SavedExample(name=name, label=label, page_file=page_file_in(name), **more)
+
+
 def merged(document: Document, *examples: tuple[str, str]) -> Document:
     number = itertools.count()
-    saved = [SavedExample(name=name, label=label) for name, label in examples]
+    saved = [example(name, label) for name, label in examples]
     return document.merge(saved, lambda: f"{next(number):016x}")
 
 
@@ -127,8 +134,8 @@ def test_what_is_changed_while_it_is_taught_stays_changed() -> None:
     base = {A: "wave", B: "throw"}
     removed = start.changed("remove", clips={A: clip("wave").model_copy(update={"binned": True})})
     saved = [
-        SavedExample(name=f"wave/{A}.mp4", label="wave"),
-        SavedExample(name=f"{B}.mp4", label="throw"),
+        example(f"wave/{A}.mp4", "wave"),
+        example(f"{B}.mp4", "throw"),
     ]
     after = removed.merge(saved, lambda: "0" * 16, base)
     assert after.clips[A].binned
@@ -162,8 +169,8 @@ def test_what_is_deleted_and_added_again_is_added() -> None:
     whole = Document().changed("add", clips={A: clip("throw")})
     part = whole.segment(A, 0.5, 1.5, "wave")
     saved = [
-        SavedExample(name=f"throw/{A}.mp4", label="throw"),
-        SavedExample(name=f"wave/{A}.mp4", label="wave", start=0.5, end=1.5),
+        example(f"throw/{A}.mp4", "throw"),
+        example(f"wave/{A}.mp4", "wave", start=0.5, end=1.5),
     ]
     taught = whole.changed("add", clips={B: part}).merge(saved, lambda: "0" * 16)
     binned = part.model_copy(update={"binned": True})

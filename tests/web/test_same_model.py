@@ -90,8 +90,11 @@ def test_a_model_of_a_page_is_taught_more_on_another_page(
     assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
     assert counted(idle(other)) == (4, 0)
     for i in (4, 5):
-        tried(other, videos[i])
+        id = tried(other, videos[i])
         assert counted(other.state()) == (i + 1, 0)
+    why = other.request("GET", f"/why/{id}")[2].decode()
+    assert "no frames: this page does not have the video" in why
+    assert "--clips" not in why
     other.upload(videos[6], "label=wave")
     state = taught(other)
     assert state["model"]["clips"] == {"wave": 3, "throw": 2}
@@ -201,3 +204,34 @@ def test_a_page_teaches_a_model_of_the_users_method(
     taught(server)
     assert server.state()["model"]["clips"] == {"x": 2, "y": 1}
     assert json.loads((model / "config.json").read_text())["method"]["name"] == "ours"
+
+
+def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
+    serve: Serve, begun: Path
+) -> None:
+    server = serve(begun)
+    assert idle(server)["classes"] == ["x", "y"]
+    classifier = FewShotClassifier.load(server.model)
+    classifier.rename_class("x", "z")
+    classifier.save(server.model)
+    assert server.request("GET", "/")[0] == 200
+    assert set(idle(server)["classes"]) == {"y", "z"}
+
+
+def test_a_folder_that_is_moved_away_is_not_begun_again(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    server = serve(begun)
+    idle(server)
+    moved = server.model.rename(tmp_path / "moved")
+    for status, answer in (
+        server.post("/api/classes", name="wave"),
+        server.upload(videos[0], "name=wave.mp4&label=wave"),
+    ):
+        assert (status, answer["error"]["what"]) == (
+            507,
+            "the folder of the model is not there any more",
+        )
+        assert not server.model.exists()
+    moved.rename(server.model)
+    assert server.post("/api/classes", name="wave")[0] == 200

@@ -24,9 +24,10 @@ from tests.web.conftest import files_of
 A, B, C, LONG = "a" * 16, "b" * 16, "c" * 16, "d" * 16
 FACTS = {"seconds": 2.0, "frames": 8, "aspect": 1.0}
 EMPTY = {"model": None, "examples": []}
-TAUGHT = {"model": {"id": "1"}, "examples": [{"name": f"wave/{A}.mp4", "label": "wave"}]}
+EXAMPLE = {"name": "wave/me.mp4", "label": "wave", "page_file": f"{A}.mp4"}
+TAUGHT = {"model": {"id": "1"}, "examples": [EXAMPLE]}
 TAUGHT_AGAIN = {**TAUGHT, "model": {"id": "2"}}
-PREDICTED = {"probabilities": {"wave": 1.0}, "nearest": {"name": f"wave/{A}.mp4", "label": "wave"}}
+PREDICTED = {"probabilities": {"wave": 1.0}, "nearest": EXAMPLE}
 
 ANSWER = {**PREDICTED, "nearest": A}
 SEARCHED = {"ended": False, "time": 1.0, "events": []}

@@ -118,7 +118,7 @@ def _damage_refused(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except DAMAGE as error:
-        raise ModelError("not a .zip file of a model", where=str(path), got=str(error)) from error
+        raise _other(str(path), str(error)) from error
 
 
 @contextmanager
@@ -146,19 +146,27 @@ def _extract(archive: zipfile.ZipFile, folder: Path, target: Path, where: str) -
             (folder / one.filename).write_bytes(content)
 
 
+def _other(where: str, got: str) -> ModelError:
+    """Return the error of a file that is no model, such as a folder that another program packed."""
+    return ModelError(
+        "not a .zip file of a model",
+        where=where,
+        got=got,
+        hint="`fewact export MODEL --zip FILE` makes one, and so does the page.",
+    )
+
+
 def _members(archive: zipfile.ZipFile, where: str) -> list[zipfile.ZipInfo]:
     """Return the directory of an archive, whose names and sizes are those of a model."""
     members = archive.infolist()
     names = [one.filename for one in members]
     if len(members) > MOST_FILES or len(set(names)) < len(names) or not all(map(owns, names)):
         strange = next((name for name in names if not owns(name)), f"{len(names)} files")
-        raise ModelError("not a .zip file of a model", where=where, got=strange[:80])
+        raise _other(where, strange[:80])
     if other := next((one.filename for one in members if not _is_regular(one)), ""):
-        raise ModelError("not a .zip file of a model", where=where, got=f"{other}: a link")
+        raise _other(where, f"{other}: a link")
     if other := next((one.filename for one in members if one.compress_type not in PACKED), ""):
-        raise ModelError(
-            "not a .zip file of a model", where=where, got=f"{other}: an unusual compression"
-        )
+        raise _other(where, f"{other}: an unusual compression")
     total = sum(one.file_size for one in members)
     _check_total(total, where)
     if total > max(SMALL, MOST_RATIO * sum(one.compress_size for one in members)):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -17,13 +18,16 @@ from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
 from fewact.io.bounded import MIB, UPGRADE, FileType
+from fewact.io.page_folder import page_file_in
 from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 13
-READABLE: Final = (12, VERSION)
-"""Versions that are read. In version 12 no clip has a ``page_file``."""
+WITHOUT_PAGE_FILES: Final = 12
+"""Version in which the name of a clip of a page contains its ``page_file``."""
+READABLE: Final = (WITHOUT_PAGE_FILES, VERSION)
+"""Versions that are read."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
@@ -173,7 +177,11 @@ def from_text(text: str, where: str) -> Config:
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
-    return CONFIG_FILE.validate(content, Config, where)
+    found = CONFIG_FILE.validate(content, Config, where)
+    if found.version > WITHOUT_PAGE_FILES:
+        return found
+    examples = tuple(replace(one, page_file=page_file_in(one.name)) for one in found.examples)
+    return found.model_copy(update={"examples": examples})
 
 
 def is_config(path: Path) -> bool:

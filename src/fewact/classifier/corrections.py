@@ -149,7 +149,7 @@ def _find(clips: Sequence[Example], wanted: ClipId) -> int:
         raise DataError(
             "no training clip has this name",
             got=repr(wanted),
-            hint=did_you_mean(wanted, titles) or "`fewact info MODEL` lists the clips.",
+            hint=did_you_mean(wanted, titles) or "`fewact info MODEL --clips` lists the clips.",
         )
     raise DataError(
         f"{len(found)} training clips have this name",

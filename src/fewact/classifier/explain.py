@@ -10,8 +10,9 @@ p ∝ p_text^w · exp((1 − w) · score / T), the log-odds of two classes are
 Methods whose similarities have no parts are explained as a whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import QuietVideo, encode
 from fewact.classifier.estimator import learned, query_pipeline
-from fewact.classifier.examples import Nodes
+from fewact.classifier.examples import Example, Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip
@@ -31,7 +32,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.classifier.searching import as_query
 from fewact.classifier.thumbnails import shrink
-from fewact.data import VideoClip
+from fewact.data import Clip, VideoClip
 from fewact.data.active import Span, SpanSource
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.video_source import VideoSource
@@ -157,6 +158,20 @@ class Explanation:
 
 Origins = Mapping[str, VideoClip]
 """Training clips by the title of their example, where the files are at hand."""
+
+
+def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoClip]:
+    """Return the training clips whose files are in the folder of their page, by title.
+
+    Args:
+        examples: Training clips.
+        folder: Folder of the page, or one with copies of its files.
+    """
+    return {
+        one.title: Clip(folder / one.page_file, start=one.start, end=one.end)
+        for one in examples
+        if one.page_file and (folder / one.page_file).is_file()
+    }
 
 
 def explain(

@@ -36,17 +36,12 @@ class Lesson:
     name: str
 
 
-def page_file_of(example: Example) -> str | None:
-    """Return the file of an example in the folder of its page; None if it came by no page."""
-    return example.page_file or page_file_in(example.name)
-
-
 def keys_of(examples: Iterable[Example]) -> list[Key]:
     """Return what identifies each of the examples of a model."""
     counts: Counter[tuple[str, float | None, float | None]] = Counter()
     keys = []
     for one in examples:
-        same = page_file_of(one) or one.name, one.start, one.end
+        same = one.page_file or one.name, one.start, one.end
         keys.append((*same, counts[same]))
         counts[same] += 1
     return keys
@@ -91,7 +86,9 @@ class Revision:
         )
         if skipped:
             raise skipped[0].error
-        self._encoded[key] = rows
+        (example,) = rows.clips
+        named = replace(example, page_file=page_file_in(clip.path.name))
+        self._encoded[key] = replace(rows, clips=(named,))
 
     def has(self, keys: Iterable[Key]) -> bool:
         """Return whether all these clips are encoded."""
@@ -150,5 +147,5 @@ def _each(examples: Examples) -> dict[Key, Examples]:
 def _renamed(row: Examples, lesson: Lesson) -> Examples:
     """Return one encoded clip with its class and name."""
     (old,) = row.clips
-    new = replace(old, name=lesson.name, label=lesson.label, page_file=page_file_of(old))
+    new = replace(old, name=lesson.name, label=lesson.label)
     return replace(row, clips=(new,))

@@ -13,7 +13,7 @@ from fewact.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
 
-CLIP = "its name, the end of its name, or its number in `fewact info`"
+CLIP = "its name, the end of its name, or its number in `fewact info --clips`"
 
 
 @with_option_groups

@@ -1,6 +1,6 @@
 """``fewact explain``: why a clip got its class, as one HTML file."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +10,11 @@ from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import say
 from fewact.io.outputs import check_output_file
+from fewact.io.page_folder import PAGE_FOLDER
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
-    from fewact.data import Clip
+    from fewact.data import VideoClip
 
 
 @with_option_groups
@@ -29,8 +30,8 @@ def explain(
         typer.Option(
             callback=early.folder,
             metavar="FOLDER",
-            help="Folder of the training clips, to show their frames (default: the thumbnails of "
-            "the model).",
+            help="Folder of the training clips, to show their frames (default: the clips of the "
+            "page, and the thumbnails of the model).",
         ),
     ] = None,
 ) -> None:
@@ -46,9 +47,7 @@ def explain(
     from fewact.report.explanation import explanation_page
 
     classifier = FewShotClassifier.load(model, **load.backbone)
-    origins = _origins(classifier.clips_, clips)
-    if clips is not None and not origins:
-        say(f"Warning: {clips} has none of the training clips; the page shows no frames of them")
+    origins = _origins(classifier.clips_, model, clips)
     found = explain(classifier, video, origins)
     write_text(output, explanation_page(found))
     print(f"{found.clip}: {found.label}")
@@ -57,16 +56,27 @@ def explain(
     print(f"Saved to {output}")
 
 
-def _origins(examples: "Iterable[Example]", folder: Path | None) -> "dict[str, Clip]":
-    """Return the training clips that are in a folder, by title."""
+def _origins(
+    examples: "Sequence[Example]", model: Path, folder: Path | None
+) -> "dict[str, VideoClip]":
+    """Return the training clips that are in a folder or in that of the page, by title."""
+    from fewact.classifier.explain import page_origins
     from fewact.data import Clip
 
+    of_page = page_origins(examples, model / PAGE_FOLDER)
     if folder is None:
-        return {}
-    return {
+        return of_page
+    named = {
         one.title: Clip(folder / one.name, start=one.start, end=one.end)
         for one in examples
         if not Path(one.name).is_absolute()
         and ".." not in Path(one.name).parts
         and (folder / one.name).exists()
     }
+    there = page_origins(examples, folder) | named
+    if not there:
+        say(
+            f"Warning: {folder} has none of the training clips, "
+            f"which `fewact info {model} --clips` lists"
+        )
+    return of_page | there

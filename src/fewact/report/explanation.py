@@ -36,8 +36,15 @@ MIN_WEIGHT = 0.02
 Spans = Sequence[tuple[float, float]]
 
 
-def explanation_page(found: Explanation) -> str:
-    """Return the page as HTML; names are escaped, images are embedded."""
+def explanation_page(
+    found: Explanation, *, absent: str = "pass the folder of the training clips, --clips"
+) -> str:
+    """Return the page as HTML; names are escaped, images are embedded.
+
+    Args:
+        found: The explanation.
+        absent: What is said of training clips whose frames are not at hand.
+    """
     largest = max((abs(one.log_odds) for one in found.contributions), default=0.0) or 1.0
     bars = [
         {
@@ -50,7 +57,7 @@ def explanation_page(found: Explanation) -> str:
     most: dict[str, float] = {}
     for name, cells in (pair for one in found.neighbours for pair in one.cells.items()):
         most[name] = max(most.get(name, 0.0), *_flat(cells))
-    neighbours = [_neighbour(found, one, most) for one in found.neighbours]
+    neighbours = [_neighbour(found, one, most, absent) for one in found.neighbours]
     attention = None if found.attention is None else _attention(found, found.attention)
     return render_page(
         "explanation.html.j2",
@@ -100,13 +107,16 @@ def _bar(fraction: float) -> Iterator[str]:
     yield svg.element("line", x1=half, y1=0, x2=half, y2=height, class_="axis")
 
 
-def _neighbour(found: Explanation, one: Neighbour, most: Mapping[str, float]) -> dict[str, Any]:
+def _neighbour(
+    found: Explanation, one: Neighbour, most: Mapping[str, float], absent: str
+) -> dict[str, Any]:
     """Return what the page shows of a neighbour: the query once for each sort of cells.
 
     Args:
         found: The explanation.
         one: The neighbour.
         most: Largest value of a cell, by what is compared.
+        absent: What is said if its frames are not at hand.
     """
     tops = [i * (HEIGHT + GAP) for i in range(max(1, len(one.cells)))]
     parts = [part for top in tops for part in strip(found.frames, top)]
@@ -114,7 +124,7 @@ def _neighbour(found: Explanation, one: Neighbour, most: Mapping[str, float]) ->
         parts += _cells(cells, most[name], found.frames, top)
     middle = tops[-1] + HEIGHT
     below = middle + (RIBBONS if one.match is None else JOINED)
-    parts += strip(one.frames, below)
+    parts += strip(one.frames, below, absent)
     if one.match is not None:
         parts += joined(one.match, middle)
     picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
@@ -127,12 +137,11 @@ def _neighbour(found: Explanation, one: Neighbour, most: Mapping[str, float]) ->
     }
 
 
-def strip(frames: Sequence[bytes], top: float) -> Iterator[str]:
-    """Yield the frames, drawn over the full width; without frames an empty strip."""
+def strip(frames: Sequence[bytes], top: float, absent: str = "") -> Iterator[str]:
+    """Yield the frames, drawn over the full width; without frames an empty strip that says so."""
     yield svg.rectangle(0, top, WIDTH, HEIGHT, None, class_="frame")
     if not frames:
-        said = "no frames: pass the folder of the training clips, --clips"
-        yield svg.text(12, top + HEIGHT / 2, said, colour=None)
+        yield svg.text(12, top + HEIGHT / 2, f"no frames: {absent}", colour=None)
     width = WIDTH / max(len(frames), 1)
     for i, frame in enumerate(frames):
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)

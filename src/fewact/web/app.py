@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from fewact.data import BACKGROUND
 from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
@@ -327,6 +328,9 @@ async def _done(page: Page, change: Callable[[Document], Document]) -> Response:
 
 
 async def _teach(page: Page, request: Request) -> Response:
+    labels = {clip.label for clip in page.document.training_clips.values()}
+    if len(labels - {BACKGROUND}) < 2:
+        raise RefusedError(409, "needs_two")
     return JSONResponse({"job": page.teach(_tab(request)).id}, 202)
 
 

@@ -76,7 +76,7 @@ class Clip(_Part):
     @property
     def source(self) -> str | None:
         """File in the folder of a page, which identifies it; None if a command added the clip."""
-        return self.file or self.page_file or page_file_in(self.name)
+        return self.file or self.page_file
 
     @property
     def key(self) -> Key:
@@ -128,8 +128,7 @@ class SavedExample(_Part):
     @property
     def key(self) -> Key:
         """What identifies it in the document."""
-        source = self.page_file or page_file_in(self.name)
-        return source or self.name, self.start, self.end, self.number
+        return self.page_file or self.name, self.start, self.end, self.number
 
 
 class Step(_Part):
@@ -168,6 +167,28 @@ class Document(_Part):
     taught: dict[str, str] = {}
     deleted: dict[str, Key] = {}
     steps: tuple[Step, ...] = ()
+
+    def upgraded(self) -> Self:
+        """Return the document in the present version of the format.
+
+        In version 1 the name of a clip of another page contains its ``page_file``.
+        """
+        if self.version == Document().version:
+            return self
+        steps = tuple(
+            step.model_copy(update={"clips": {i: c and _named(c) for i, c in step.clips.items()}})
+            for step in self.steps
+        )
+        values = {
+            "version": Document().version,
+            "clips": {id: _named(clip) for id, clip in self.clips.items()},
+            "deleted": {
+                id: (page_file_in(name) or name, *rest)
+                for id, (name, *rest) in self.deleted.items()
+            },
+            "steps": steps,
+        }
+        return self.model_copy(update=values)
 
     @property
     def changes(self) -> int:
@@ -384,3 +405,10 @@ class Document(_Part):
                 "classes": (*kept, *more),
             }
         )
+
+
+def _named(clip: Clip) -> Clip:
+    """Return a clip of a document of version 1 with the file that its name contains."""
+    if clip.file is not None:
+        return clip
+    return clip.model_copy(update={"page_file": page_file_in(clip.name)})

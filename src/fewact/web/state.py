@@ -44,7 +44,7 @@ class Page:
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self._unsearched: dict[str, str] = {}
-        self._version, self._stopping, self._opened = 0, False, False
+        self._version, self._stopping = 0, False
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
@@ -55,12 +55,14 @@ class Page:
         """Start the queue, and take over what is in the folder."""
         self._keep(self.queue.run())
         if self.store.has_model() or self.store.unknown(self.document):
-            self.open()
+            self.queue.add(Job("open", "", self._start()))
 
     def open(self) -> None:
-        """Load the model, or the libraries for one, so that no request waits for them."""
-        if not self._opened:
-            self._opened = True
+        """Load the model, or the libraries for one, so that no request waits for them.
+
+        A model that a command changed meanwhile is loaded again.
+        """
+        with suppress(OptionError):  # too many jobs wait, and each of them loads it
             self.queue.add(Job("open", "", self._open()))
 
     def release(self) -> None:
@@ -239,6 +241,10 @@ class Page:
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
     async def _open(self) -> Steps:
+        await self._reopen()
+        yield 1, 1
+
+    async def _start(self) -> Steps:
         await self._reopen()
         yield 1, 1
         for file in self.store.unknown(self.document):

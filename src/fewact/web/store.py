@@ -82,8 +82,7 @@ class Store:
             ModelError: It is damaged or has another version.
         """
         path = self.folder / PAGE_DOCUMENT
-        found = DOCUMENT_FILE.model(path, Document) if path.exists() else Document()
-        return found.model_copy(update={"version": Document().version})
+        return (DOCUMENT_FILE.model(path, Document) if path.exists() else Document()).upgraded()
 
     def write(self, document: Document) -> Document:
         """Write the document, without its oldest steps if it is too large; return what is written.
@@ -112,9 +111,11 @@ class Store:
         """Refuse an upload that would fill the disk.
 
         Raises:
-            OutputError: Less than a gigabyte would be left.
+            OutputError: Less than a gigabyte would be left, or the folder was moved.
         """
-        if shutil.disk_usage(self.model).free < size + RESERVED:
+        with self._unmoved():
+            free = shutil.disk_usage(self.model).free
+        if free < size + RESERVED:
             raise OutputError("the disk is nearly full", where=str(self.folder))
 
     def keep(self, new: Path, suffix: str, strip: bytes) -> tuple[str, str]:
@@ -218,8 +219,18 @@ class Store:
 
     @contextmanager
     def _unmoved(self) -> Iterator[None]:
-        """Hold the lock without which no process replaces the model folder."""
-        with holding(self.model.parent):
+        """Hold the lock without which no process replaces the model folder.
+
+        Raises:
+            OutputError: The folder was moved or removed.
+        """
+        with output_errors(self.folder), holding(self.model.parent):
+            if not self.folder.is_dir():  # writing would begin another model in its place
+                raise OutputError(
+                    "the folder of the model is not there any more",
+                    where=str(self.model),
+                    hint="Move it back, or stop the program and start it with the new folder.",
+                )
             yield
 
 

@@ -14,14 +14,14 @@ import numpy as np
 from fewact.classifier import Event, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack, unpacked_size
 from fewact.classifier.config import CONFIG
-from fewact.classifier.explain import explain
+from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.review import review
-from fewact.classifier.revision import Key, Lesson, Revision, keys_of, page_file_of
+from fewact.classifier.revision import Key, Lesson, Revision, keys_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment, Watch, watching
-from fewact.data import Clip, VideoClip, is_background
+from fewact.data import Clip, is_background
 from fewact.errors import DataError, ModelError, VideoError
 from fewact.io.atomic import output_errors
 from fewact.io.folders import current
@@ -208,8 +208,10 @@ class Worker:
     def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
         """Return why a clip is predicted as it is, as an HTML file."""
         self.open()
-        found = explain(self._revision.classifier, self._clip(clip), self._origins())
-        return None, explanation_page(found).encode()
+        origins = page_origins(self._revision.examples, self._model / PAGE_FOLDER)
+        found = explain(self._revision.classifier, self._clip(clip), origins)
+        page = explanation_page(found, absent="this page does not have the video")
+        return None, page.encode()
 
     def report(self) -> tuple[None, bytes]:
         """Return what the model was taught and how good it is, as an HTML file."""
@@ -269,16 +271,6 @@ class Worker:
                 hint="Remove the clip, or mark another part of it.",
             ) from error
 
-    def _origins(self) -> dict[str, VideoClip]:
-        """Return the clips of the page by the titles of the examples."""
-        found: dict[str, VideoClip] = {}
-        examples = self._revision.examples
-        for example, (file, start, end, _) in zip(examples, keys_of(examples), strict=True):
-            path = self._model / PAGE_FOLDER / file
-            if page_file_of(example) and path.is_file():
-                found[example.title] = Clip(path, start=start, end=end)
-        return found
-
     def _clip(self, clip: dict[str, Any]) -> Clip:
         """Return a clip of the page.
 
@@ -322,7 +314,7 @@ class Worker:
         return [
             {
                 "name": one.name,
-                "page_file": page_file_of(one),
+                "page_file": one.page_file,
                 "label": one.label,
                 "start": start,
                 "end": end,

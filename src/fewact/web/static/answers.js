@@ -1,6 +1,6 @@
 // New clips and recordings, and what the model says of them.
 
-import { NONE, post } from "./api.js";
+import { NONE, post, teachIt } from "./api.js";
 import { addClips } from "./cards.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, percent, text } from "./texts.js";
@@ -53,7 +53,7 @@ function answer(item) {
             type: "button",
             onclick: () => choice.reportValidity() && attempt(async () => {
               await post("/api/clips/label", { ids: [item.id], label: choice.value });
-              await post("/api/teach");
+              await teachIt();
             }),
           }, text("correct"))))),
     removeButton(item));

@@ -30,6 +30,12 @@ async function answer(request) {
   return content;
 }
 
+/** Teach a clip that was just labelled; where more actions are needed, the page says so anyway. */
+export const teachIt = () =>
+  post("/api/teach").catch((refused) => {
+    if (refused.error?.key !== "needs_two") throw refused;
+  });
+
 /** Send a JSON body, and return the JSON answer. */
 export const post = (path, body = {}) =>
   answer(fetch(path, {
@@ -38,14 +44,24 @@ export const post = (path, body = {}) =>
     body: JSON.stringify(body),
   }));
 
+let uploads = 0;
+
+/** Whether a clip is being sent: it would be lost with the page. */
+export const isUploading = () => uploads > 0;
+
 /** Send a clip; `facts` are its name, label and number of pieces. */
 export async function upload(blob, facts) {
   if (blob.size > LARGEST) throw new Refused({ key: "too_large" });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
-  return answer(fetch(`/api/clips?${query}`, {
-    method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: blob,
-  }));
+  uploads += 1;
+  try {
+    return await answer(fetch(`/api/clips?${query}`, {
+      method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: blob,
+    }));
+  } finally {
+    uploads -= 1;
+  }
 }
 
 /** Send a model file, which replaces the model. */

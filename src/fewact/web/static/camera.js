@@ -23,6 +23,8 @@ export async function openCamera(title, hint, over, ...below) {
     return null;
   }
   const end = () => stream.getTracks().forEach((track) => track.stop());
+  const lost = () => setText(status, text("camera_lost"));
+  stream.getTracks().forEach((track) => track.addEventListener("ended", lost));
   dialog.addEventListener("close", end);
   if (!dialog.open) {
     end();

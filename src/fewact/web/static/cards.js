@@ -5,9 +5,14 @@ import { droppable } from "./drop.js";
 import { play } from "./player.js";
 import { record } from "./recorder.js";
 import { text } from "./texts.js";
-import { ICONS, attempt, chooseFiles, h, icon, setText, sync, thumbnail } from "./view.js";
+import { ICONS, attempt, chooseFiles, failureText, h, icon, setText, sync, thumbnail, toast } from "./view.js";
 
 const NEW = " new";
+const NAMED = 3;
+
+/** Files that are being added: each batch has its action, which may be renamed or removed meanwhile. */
+const batches = new Set();
+const batchesOf = (label) => [...batches].filter((batch) => batch.label === label);
 
 /** Show the actions of a state. */
 export function showCards(list, state) {
@@ -29,7 +34,10 @@ function create(card) {
       isNone ? h("h3", {}, text("else_title")) : nameField(card.name),
       isNone ? null : h("button", {
         class: "quiet icon", type: "button", "aria-label": text("remove_action", { name: card.name }),
-        onclick: () => attempt(() => post("/api/classes/remove", { name: card.name })),
+        onclick: () => attempt(async () => {
+          for (const batch of batchesOf(card.name)) batch.removed = true;
+          await post("/api/classes/remove", { name: card.name });
+        }),
       }, icon(ICONS.remove))),
     isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
     h("ul", { class: "clips", "aria-label": text("clips_of", { name: isNone ? text("else_title") : card.name }) }),
@@ -81,8 +89,10 @@ function nameField(name) {
     if (event.key === "Escape") field.value = name;
   });
   field.addEventListener("change", async () => {
-    const done = await attempt(() => post("/api/classes/rename", { name, to: field.value }));
+    const to = field.value;
+    const done = await attempt(() => post("/api/classes/rename", { name, to }));
     if (!done) field.value = name;
+    else for (const batch of batchesOf(name)) batch.label = to;
   });
   return field;
 }
@@ -106,11 +116,30 @@ function newCard() {
 export async function addClips(files, label, pieces = 1) {
   const message = h("p", { class: "toast" }, text("uploading", { n: files.length }));
   document.getElementById("toasts").append(message);
+  const batch = { label };
+  batches.add(batch);
   const ids = [];
+  const refused = new Map();
+  let lost = null; // without its program the page need not send the others
   for (const file of files) {
-    const added = await attempt(() => upload(file, { name: file.name, label, pieces }), file.name);
-    if (added) ids.push(...added.ids);
+    if (batch.removed) break;
+    try {
+      if (lost) throw lost;
+      ids.push(...(await upload(file, { name: file.name, label: batch.label, pieces })).ids);
+    } catch (error) {
+      if (error.error?.key === "offline") lost = error;
+      const words = failureText(error);
+      refused.set(words, [...(refused.get(words) ?? []), file.name]);
+    }
   }
+  batches.delete(batch);
   message.remove();
+  for (const [words, names] of refused) toast(text("error_of", { name: listed(names), error: words }), true);
   return ids;
+}
+
+/** The first names of a list, and how many more there are. */
+function listed(names) {
+  const first = names.slice(0, NAMED).join(", ");
+  return names.length > NAMED ? text("and_more", { names: first, n: names.length - NAMED }) : first;
 }

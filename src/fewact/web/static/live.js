@@ -40,10 +40,12 @@ export async function watchCamera() {
       }
     } catch (refused) {
       setText(status, errorText(refused.error));
+      setText(label, "");
       id = newId(); // the program may have begun again
       begun = performance.now();
       await pause(2000);
     }
     await pause(Math.max(0, 1000 / rate - (performance.now() - started)));
   }
+  setText(label, "");
 }

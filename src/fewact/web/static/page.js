@@ -1,6 +1,6 @@
 // The page: shows each state of the server, and connects the buttons.
 
-import { NONE, follow, post, sendModel } from "./api.js";
+import { NONE, follow, isUploading, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { showCards } from "./cards.js";
 import { droppable } from "./drop.js";
@@ -31,7 +31,7 @@ function show(next) {
 
 function showTeaching() {
   const job = state.jobs.filter((one) => one.kind === "teach").at(-1);
-  const opening = state.jobs.some((one) => one.kind === "open" && !["done", "failed"].includes(one.state));
+  const open = state.jobs.filter((one) => one.kind === "open").at(-1);
   const busy = job && ["waiting", "running"].includes(job.state);
   const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label && clip.label !== NONE).map((clip) => clip.label));
   const progress = $("teach-progress");
@@ -47,13 +47,13 @@ function showTeaching() {
   $("teach").hidden = idle;
   $("teach-bar").classList.toggle("idle", idle || (!busy && labels.size < 2));
   setText($("teach"), text(state.model ? "teach_again" : "teach"));
-  setText($("teach-status"), teachText({ job, busy, opening, enough: labels.size >= 2 }));
-  if (job && job.id + job.state !== last) {
-    if (last && job.state === "cancelled") toast(text("cancelled"));
-    if (last && job.state === "failed") toast(errorText(job.error), true);
-    last = job.id + job.state;
+  setText($("teach-status"), teachText({ job, busy, open, enough: labels.size >= 2 }));
+  const now = job ? job.id + job.state : "";
+  if (last !== null && now !== last) {
+    if (job.state === "cancelled") toast(text("cancelled"));
+    if (job.state === "failed") toast(errorText(job.error), true);
   }
-  last ??= "";
+  last = now;
   const sentences = [...new Set(reviewSentences(state))];
   $("review").hidden = !sentences.length;
   sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
@@ -67,11 +67,12 @@ function reviewSentences({ model, advice }) {
   return [first, ...advice];
 }
 
-function teachText({ job, busy, opening, enough }) {
+function teachText({ job, busy, open, enough }) {
   if (busy) return job.total ? text("teaching_of", job) : text("teaching");
-  if (!enough) return text("needs_two");
+  if (open?.state === "failed" && !state.model) return text("cannot_open", { error: errorText(open.error) });
+  if (!enough) return errorText({ key: "needs_two" });
   if (state.changes) return text("ready_to_teach", { n: state.changes });
-  return opening ? text("opening") : text("all_taught");
+  return ["waiting", "running"].includes(open?.state) ? text("opening") : text("all_taught");
 }
 
 function showBin() {
@@ -106,8 +107,10 @@ $("try-live").addEventListener("click", watchCamera);
 droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
+// Files that were not sent yet are gone with the page: the browser asks first.
+window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea");
+  const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
 });
 

@@ -1,6 +1,6 @@
 // Dialogs that play clips, and mark and correct segments of recordings.
 
-import { NONE, post } from "./api.js";
+import { NONE, post, teachIt } from "./api.js";
 import { text } from "./texts.js";
 import { attempt, h, sync, toast } from "./view.js";
 
@@ -28,7 +28,7 @@ export function editSegment(clip, event) {
     const body = { start: Number(start.value), end: Number(end.value), label: choice.value };
     const done = await attempt(async () => {
       await post(`/api/clips/${clip.id}/segment`, body);
-      await post("/api/teach");
+      await teachIt();
       return true;
     });
     if (done) {
@@ -74,7 +74,10 @@ export function openDialog(title, ...content) {
       h("h2", { id, dir: "auto" }, title),
       h("button", { class: "quiet", type: "button", onclick: () => dialog.close() }, text("close"))),
     ...content);
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    document.body.append(document.getElementById("toasts")); // messages may have been shown in it
+    dialog.remove();
+  });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

@@ -26,6 +26,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
   let stop = null;
   button.addEventListener("click", async () => {
     if (stop) return stop();
+    if (!stream.active) return; // the dialog says that the camera is lost
     button.disabled = true;
     for (let left = COUNTDOWN; left > 0 && dialog.open; left--) {
       setText(count, String(left));
@@ -33,10 +34,11 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     }
     if (!dialog.open) return;
     setText(count, "");
+    button.disabled = false;
+    if (!stream.active) return;
     dialog.classList.add("live");
     setText(status, text("recording"));
     setText(button, text("stop"));
-    button.disabled = false;
     const clip = await take(stream, isElse ? ELSE : LONGEST, (halt) => { stop = halt; }, (left) => {
       if (isElse) setText(count, String(left));
     });
@@ -52,7 +54,8 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
       taken += 1;
       saved(added.ids);
     }
-    setText(status, text("saved_clips", { n: taken }));
+    const words = text("saved_clips", { n: taken });
+    setText(status, stream.active ? words : `${words}. ${text("camera_lost")}`);
     setText(button, text("start"));
     button.disabled = false;
     button.focus();

@@ -16,15 +16,15 @@ export function stepText(step) {
   return text(`steps_done.${step.what}`, { subject: step.subject || text("several_clips") });
 }
 
-/** What an error of the server says; `name` is the file that it is about. */
-export function errorText(error, name) {
+/** What an error of the server says. */
+export function errorText(error) {
   let words = text(`errors.${error?.key}`);
   if (!error?.key) {
     words = error?.what ?? text("failed");
     if (error?.expected) words += ` (${error.expected})`;
     if (error?.hint) words += `. ${error.hint}`;
   }
-  return name ? text("error_of", { name, error: words }) : words;
+  return words;
 }
 
 /** A time in seconds as minutes and seconds. */

@@ -93,19 +93,26 @@ export function setText(element, words) {
 /** Show a short message. */
 export function toast(words, bad = false) {
   const message = h("p", { class: bad ? "toast bad" : "toast" }, words);
-  document.getElementById("toasts").append(message);
+  const toasts = document.getElementById("toasts");
+  // An open dialog covers the rest of the page, for screen readers too.
+  (document.querySelector("dialog[open]") ?? document.body).append(toasts);
+  toasts.append(message);
   setTimeout(() => message.remove(), bad ? 12_000 : 5_000);
 }
 
-/** Run an action of the user; say what went wrong, and with which file. */
-export async function attempt(action, name) {
+/** Run an action of the user; say what went wrong. */
+export async function attempt(action) {
   try {
     return await action();
   } catch (refused) {
-    toast(refused.error ? errorText(refused.error, name) : `${text("failed")} ${refused.message}`, true);
+    toast(failureText(refused), true);
     return undefined;
   }
 }
+
+/** What an error says. */
+export const failureText = (refused) =>
+  refused.error ? errorText(refused.error) : `${text("failed")} ${refused.message}`;
 
 /** The looping thumbnail of a clip: its frames side by side, one after another in view. */
 export function thumbnail(clip, label) {
