@@ -91,6 +91,25 @@ def test_covers_are_not_videos(clip: Any, tmp_path: Path, draw: Callable[..., np
         read_frames(path, Segments(8))
 
 
+def test_a_single_frame_is_no_video_beside_another_stream(
+    clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray], numbers: Callable[..., list[int]]
+) -> None:
+    """Such as a cover that is not flagged, or the first image of an animated AVIF."""
+    path = tmp_path / "cover.mp4"
+    with av.open(str(path), "w") as output, av.open(str(clip("h264.mp4"))) as original:
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 384, 256, "yuvj420p"
+        copied = output.add_stream_from_template(original.streams.video[0])
+        image = av.VideoFrame.from_ndarray(draw(99, 384, 256), format="rgb24")
+        output.mux([*cover.encode(image), *cover.encode(None)])
+        for packet in original.demux(original.streams.video[0]):
+            if packet.size:
+                packet.stream = copied
+                output.mux(packet)
+    assert probe(path).frames == 60
+    assert numbers(read_frames(path, EveryNth(20))) == [0, 20, 40]
+
+
 def test_a_file_without_read_permission_is_refused(
     clip: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -28,6 +28,7 @@ from fewact.video import (
     read_frame_sets,
     read_frames,
 )
+from fewact.video.recording import open_recording
 
 VARIABLE = np.concatenate([[0], np.cumsum(np.random.default_rng(0).integers(12, 90, 59))]).tolist()
 
@@ -235,6 +236,23 @@ def test_other_angles_are_ignored_with_a_warning(clip: Any, numbers: Numbers) ->
         frames = read_frames(path, EveryNth(5))
     assert len(caught) == 1
     assert numbers(frames) == [0, 5, 10, 15]
+
+
+@pytest.mark.parametrize("crop", ["6,0,0,0", "2,4,8,10", "0,0,0,8"])
+def test_a_video_that_crops_its_frames_is_read_as_cropped(clip: Any, crop: str) -> None:
+    """A crop at the left or the top must not be rounded, and the frame scaled instead."""
+    options = {"preset": "veryfast", "crf": "1"}
+    whole = clip("uncropped.mp4", range(5), options=options)
+    cropped = {"x264-params": f"crop-rect={crop}"}
+    path = clip(f"cropped {crop}.mp4", range(5), options=options | cropped)
+    left, top, right, bottom = map(int, crop.split(","))
+    expected = read_frames(whole, EveryNth(1))[:, top : 64 - bottom, left : 96 - right]
+    frames = read_frames(path, EveryNth(1))
+    assert frames.shape == expected.shape
+    assert np.abs(frames.astype(int) - expected).mean() < 2
+    with open_recording(path) as recording:
+        images = [recording.convert(frame) for _, frame in recording.frames()]
+    np.testing.assert_array_equal(images, frames)
 
 
 @pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c", "ICtCp"])

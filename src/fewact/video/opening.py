@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -170,6 +171,8 @@ def check_readable(path: Path) -> None:
 def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     """Return the video stream with the largest frames; covers and thumbnails do not count.
 
+    One of a single frame counts only if there is no other.
+
     Raises:
         VideoError: There is none that can be decoded.
     """
@@ -189,7 +192,11 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
             "there is no decoder for its video",
             hint="Convert it to H.264, for example with FFmpeg.",
         )
-    return max(readable, key=lambda stream: stream.width * stream.height)
+    # Covers and still images are not always flagged as such; 0 frames are a number that is not known.
+    chosen = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height))
+    # Without it a crop at the left or the top is rounded, and frames are larger than the video.
+    chosen.codec_context.flags |= Flags.unaligned
+    return chosen
 
 
 def _open_error(path: Path, error: Exception) -> VideoError:
