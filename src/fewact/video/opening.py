@@ -192,7 +192,7 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
             "there is no decoder for its video",
             hint="Convert it to H.264, for example with FFmpeg.",
         )
-    # Covers and still images are not always flagged as such; 0 frames are a number that is not known.
+    # Covers and still images are not always flagged as such. 0 frames: their number is not known.
     chosen = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height))
     # Without it a crop at the left or the top is rounded, and frames are larger than the video.
     chosen.codec_context.flags |= Flags.unaligned

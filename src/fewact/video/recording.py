@@ -303,7 +303,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     # AVI stores no presentation times, and raw streams store durations only: their frames are
     # counted, as by ``index``, and have the times of as many packets.
     counted = container.format.name == "avi" and stream.codec_context.has_b_frames
-    raw = bool(container.format.flags & Flags.no_timestamps.value)
+    raw = bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
     elapsed = read = 0
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
