@@ -46,6 +46,8 @@ def bad(tmp_path: Path, clip: Any) -> dict[str, Path]:
     (tmp_path / "folder").mkdir()
     (tmp_path / "video.mp4").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.mp4")
+    intact = clip("h264.mkv").read_bytes()
+    (tmp_path / "header.mkv").write_bytes(intact[: intact.index(b"\x1f\x43\xb6\x75")])
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip('h264.mp4')}\n#EXT-X-ENDLIST\n"
     (tmp_path / "list.m3u8").write_text(playlist)
     (tmp_path / "list.txt").write_text(f"ffconcat version 1.0\nfile '{clip('h264.mp4')}'\n")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fewact.errors import VideoError
 from fewact.video.declared import is_mp4
-from fewact.video.opening import OpenVideo, VideoPacket, open_video, packets
+from fewact.video.opening import OpenVideo, VideoPacket, has_palette, open_video, packets
 from fewact.video.timeline import Ints
 from fewact.video.truncation import missing_bytes, missing_frames
 
@@ -183,7 +183,7 @@ def _index_segment(
     path: Path, video: OpenVideo, start: float, end: float | None
 ) -> FrameIndex | None:
     """Index the frames of a segment, from the key frame before it; None if that fails."""
-    if video.container.format.name not in _SEEKABLE:
+    if not _can_seek(video):
         return None
     head, _ = _read(video, islice(packets(video), _REORDER))
     if not head.pts or None in head.pts or len(head.pts) < head.all:
@@ -265,10 +265,11 @@ def _index(
             pts = _continued(pts, restarts, _typical_duration(video, durations))
     order = np.argsort(pts, kind="stable")
     pts = pts[order]
-    seekable = video.container.format.name in _SEEKABLE and not counted
     return FrameIndex(
         pts=pts,
-        keyframes=np.flatnonzero(keys[order]) if seekable else np.zeros(1, np.int64),
+        keyframes=np.flatnonzero(keys[order])
+        if _can_seek(video) and not counted
+        else np.zeros(1, np.int64),
         time_base=_time_base(video),
         last_duration=int(durations[order][-1]) or _typical_duration(video, np.diff(pts)),
         first_pts=int(pts[0]) if first_pts is None else first_pts,
@@ -336,6 +337,11 @@ def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:
         if first is not None and first.pts is not None and first.pts <= pts:
             return chain([first], run)
     return None
+
+
+def _can_seek(video: OpenVideo) -> bool:
+    """Return whether frames after a seek are those that one pass gives."""
+    return video.container.format.name in _SEEKABLE and not has_palette(video)
 
 
 def _typical_duration(video: OpenVideo, durations: Ints) -> int:

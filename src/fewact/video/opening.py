@@ -110,6 +110,11 @@ def open_video(
         yield OpenVideo(container, stream, path)
 
 
+def has_palette(video: OpenVideo) -> bool:
+    """Return whether frames need the palette that comes with the first packet of a file."""
+    return video.stream.codec_context.pix_fmt == "pal8"
+
+
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:
     """Yield the packets of the video stream in decoding order; read errors are skipped.
 
@@ -202,7 +207,7 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
 def _open_error(path: Path, error: Exception) -> VideoError:
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
-    if isinstance(error, ValueError | av.error.ArgumentError):
+    if isinstance(error, ValueError | EOFError | av.error.ArgumentError):
         return VideoError(
             path,
             "is not a video, or is cut off before its index",
