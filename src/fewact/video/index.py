@@ -24,12 +24,10 @@ _FALLBACK_FPS = 25
 # Other containers guess time stamps that change after a seek, or cannot seek.
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpegts")
 _NOT_FOUND = -1 << 40
-# Their parts can be joined byte by byte, as recorders and cameras do.
-_JOINABLE = ("mpegts", "mpeg")
 
 RESTART = 0.5
 """Seconds by which the times of a key frame are earlier than those before it where a recording
-begins again, as in joined parts; frames are reordered by less."""
+begins again, as in parts that were joined byte by byte; frames are reordered by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,8 +256,7 @@ def _index(
         # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
         # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
         counted = video.container.format.name == "avi" and facts.reordered
-        joinable = video.container.format.name in _JOINABLE
-        restarts = _find_restarts(pts, keys, RESTART / _time_base(video)) if joinable else []
+        restarts = _find_restarts(pts, keys, RESTART / _time_base(video))
         if restarts:
             counted = True
             pts = _continued(pts, restarts, _typical_duration(video, durations))
