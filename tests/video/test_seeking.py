@@ -174,6 +174,23 @@ def test_a_file_without_a_table_of_key_frames_is_read_in_one_pass(
         assert numbers(read_frames(path, lambda t, w=wanted: np.array(w))) == wanted
 
 
+def test_restarts_of_damaged_times_are_not_joined(clip: Any, monkeypatch: Any) -> None:
+    """Parts one after the other would have times of more than 64 bits."""
+    path = clip("long600.mkv", range(600))
+    original = index_module._read
+
+    def damaged(*arguments: Any) -> Any:
+        facts, ended = original(*arguments)
+        facts.pts[20:40] = [2**62 + pts for pts in facts.pts[20:40]]
+        facts.pts[60:80] = [2**62 + pts for pts in facts.pts[60:80]]
+        return facts, ended
+
+    monkeypatch.setattr(index_module, "_read", damaged)
+    index = index_module.index_file(path)
+    assert (np.diff(index.pts) >= 0).all()
+    assert not index.counted
+
+
 def test_failed_seeks_fall_back_to_one_pass(clip: Any, numbers: Numbers, monkeypatch: Any) -> None:
     monkeypatch.setattr(decoding_module, "seek", lambda video, pts: None)
     path = clip("long600.mp4", range(600))

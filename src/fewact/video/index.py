@@ -256,10 +256,11 @@ def _index(
         # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
         # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
         counted = video.container.format.name == "avi" and facts.reordered
+        duration = _typical_duration(video, durations)
         restarts = _find_restarts(pts, keys, RESTART / _time_base(video))
-        if restarts:
+        if restarts and _can_continue(pts, duration):
             counted = True
-            pts = _continued(pts, restarts, _typical_duration(video, durations))
+            pts = _continued(pts, restarts, duration)
     order = np.argsort(pts, kind="stable")
     pts = pts[order]
     return FrameIndex(
@@ -296,6 +297,15 @@ def _find_restarts(pts: Ints, keys: NDArray[np.bool_], least: float) -> list[int
             latest = time
         latest = max(latest, time)
     return found
+
+
+def _can_continue(pts: Ints, duration: int) -> bool:
+    """Return whether parts of these times are sure to fit one after the other into 64 bits.
+
+    Those of a damaged file may not.
+    """
+    span = int(pts.max()) - int(pts.min()) + duration
+    return span * len(pts) <= np.iinfo(np.int64).max
 
 
 def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
