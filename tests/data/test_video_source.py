@@ -1,5 +1,6 @@
 """Video sources: frames and fingerprints of files and of rendered videos."""
 
+import os
 import shutil
 
 import numpy as np
@@ -51,8 +52,22 @@ def test_the_fingerprint_of_a_folder_depends_on_the_order_of_its_images(tmp_path
 
 
 def test_a_missing_file_has_no_fingerprint(tmp_path):
-    with pytest.raises(VideoError, match="cannot be read"):
+    with pytest.raises(VideoError, match="no such file"):
         Clip(tmp_path / "a.mp4").fingerprint()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_no_pipe_is_opened_for_a_fingerprint(tmp_path):
+    """It would wait for a writer; a device such as /dev/zero has no end."""
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match="not a regular file"):
+        Clip(tmp_path / "a.mp4").fingerprint()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.jpg").write_bytes(b"one")
+    first = Clip(tmp_path / "b").fingerprint()
+    os.mkfifo(tmp_path / "b" / "2.jpg")
+    (tmp_path / "b" / "3.jpg").symlink_to("gone.jpg")
+    assert Clip(tmp_path / "b").fingerprint() == first
 
 
 def test_a_synthetic_video_is_rendered_when_it_is_read():

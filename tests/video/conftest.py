@@ -35,6 +35,15 @@ def draw_number(number: int, width: int = 96, height: int = 64) -> np.ndarray:
     return image
 
 
+def with_palette(image: np.ndarray) -> av.VideoFrame:
+    """Return an image of a number as a frame with a palette."""
+    colors = np.array([(96, 96, 96), (235, 235, 235), (20, 20, 20), (200, 60, 40)], np.uint8)
+    palette = np.zeros((256, 4), np.uint8)  # alpha, red, green, blue
+    palette[: len(colors)] = np.insert(colors, 0, 255, axis=1)
+    which = (image[:, :, None] == colors).all(3).argmax(2).astype(np.uint8)
+    return av.VideoFrame.from_ndarray((which, palette), format="pal8")
+
+
 def read_number(image: np.ndarray) -> int:
     """Return the number that an image shows; −1 if it is not legible."""
     height, width, _ = image.shape
@@ -92,7 +101,10 @@ class ClipMaker:
             if turn:
                 stream.set_display_rotation(**turn)
             for k, number in enumerate(numbers):
-                frame = av.VideoFrame.from_ndarray(draw_number(number, *size), format="rgb24")
+                image = draw_number(number, *size)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                if pixels == "pal8":
+                    frame = with_palette(image)
                 if times is not None:
                     frame.pts, frame.time_base = times[k], unit
                 output.mux(stream.encode(frame))

@@ -6,7 +6,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fewact.errors import OptionError, VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
@@ -52,6 +52,24 @@ def test_images_of_other_programs(tmp_path: Path, extension: str) -> None:
     assert frames.shape == noise.shape
     for frame, image in zip(frames, noise, strict=True):
         assert np.corrcoef(frame.ravel(), image.ravel())[0, 1] > 0.5  # half the chroma is lost
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
+def test_images_with_exif_data_are_read_upright(
+    tmp_path: Path, extension: str, orientation: int
+) -> None:
+    """As every camera and phone writes them; FFmpeg adds side data that PyAV does not know."""
+    colors = np.array([[(220, 40, 40), (40, 200, 40)], [(40, 40, 220), (230, 220, 60)]], np.uint8)
+    path = tmp_path / f"1.{extension}"
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "Maker"
+    Image.fromarray(colors.repeat(24, 0).repeat(32, 1)).save(path, exif=exif, quality=95)
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    (frame,) = read_frames(tmp_path, EveryNth(1))
+    assert frame.shape == upright.shape
+    assert np.abs(frame.astype(int) - upright).mean() < 6  # chroma is interpolated
 
 
 def test_rate_and_segments(folder: Path, numbers: Numbers) -> None:

@@ -46,6 +46,8 @@ def bad(tmp_path: Path, clip: Any) -> dict[str, Path]:
     (tmp_path / "folder").mkdir()
     (tmp_path / "video.mp4").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.mp4")
+    intact = clip("h264.mkv").read_bytes()
+    (tmp_path / "header.mkv").write_bytes(intact[: intact.index(b"\x1f\x43\xb6\x75")])
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip('h264.mp4')}\n#EXT-X-ENDLIST\n"
     (tmp_path / "list.m3u8").write_text(playlist)
     (tmp_path / "list.txt").write_text(f"ffconcat version 1.0\nfile '{clip('h264.mp4')}'\n")
@@ -89,6 +91,25 @@ def test_covers_are_not_videos(clip: Any, tmp_path: Path, draw: Callable[..., np
         assert len(opened.streams.video) == 1
     with pytest.raises(VideoError, match="only a cover image"):
         read_frames(path, Segments(8))
+
+
+def test_a_single_frame_is_no_video_beside_another_stream(
+    clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray], numbers: Callable[..., list[int]]
+) -> None:
+    """Such as a cover that is not flagged, or the first image of an animated AVIF."""
+    path = tmp_path / "cover.mp4"
+    with av.open(str(path), "w") as output, av.open(str(clip("h264.mp4"))) as original:
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 384, 256, "yuvj420p"
+        copied = output.add_stream_from_template(original.streams.video[0])
+        image = av.VideoFrame.from_ndarray(draw(99, 384, 256), format="rgb24")
+        output.mux([*cover.encode(image), *cover.encode(None)])
+        for packet in original.demux(original.streams.video[0]):
+            if packet.size:
+                packet.stream = copied
+                output.mux(packet)
+    assert probe(path).frames == 60
+    assert numbers(read_frames(path, EveryNth(20))) == [0, 20, 40]
 
 
 def test_a_file_without_read_permission_is_refused(

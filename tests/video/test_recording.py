@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from fewact.errors import VideoError
-from fewact.video import EveryNth, index, probe, read_frames, write_video
+from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
 from fewact.video.opening import packets
@@ -127,6 +128,35 @@ def test_a_file_of_two_times_is_read_no_further(clip: Any, monkeypatch: Any) -> 
     one = clip("one.mkv", range(1), codec="mjpeg", pixels="yuvj420p", fps=25)
     assert untimed(one) is None
     assert damage_of(one) == Damage()
+
+
+DROPPED = [k + 30 * (k > 19) for k in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("raw30.h264", {}),
+        ("raw30.hevc", {"codec": "libx265"}),
+        ("raw12.h264", {"fps": 12}),
+        ("dropped.avi", {"times": DROPPED, "unit": Fraction(1, 30)}),
+        ("dropped_mpeg4.avi", {"times": DROPPED, "unit": Fraction(1, 30), "codec": "mpeg4",
+                               "b_frames": 2}),
+    ],
+)  # fmt: skip
+def test_frames_without_times_have_those_of_the_index(
+    clip: Any, numbers: Callable[..., list[int]], name: str, settings: dict[str, Any]
+) -> None:
+    """Raw streams store durations, and AVI the places at which frames were dropped."""
+    path = clip(name, **settings)
+    timelines: list[Timeline] = []
+    read_frames(path, lambda timeline: timelines.append(timeline) or np.zeros(1, np.int64))
+    with open_recording(path) as opened:
+        found = [(time, opened.convert(frame)) for time, frame in opened.frames()]
+    assert numbers([frame for _, frame in found]) == list(range(60))
+    assert [time for time, _ in found] == pytest.approx(timelines[0].times, abs=1e-6)
+    fps, last = settings.get("fps", 30), settings.get("times", [59])[-1]
+    assert found[-1][0] == pytest.approx(last / fps, abs=1.5 / fps)
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:

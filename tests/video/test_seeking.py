@@ -26,6 +26,8 @@ LONG: dict[str, dict[str, Any]] = {
     "long600.webm": {"codec": "libvpx-vp9"},
     "long600.avi": {"codec": "mpeg4"},
     "long600_b.avi": {"codec": "mpeg4", "b_frames": 2},
+    "long600_palette.avi": {"codec": "rawvideo", "pixels": "pal8"},
+    "long600_palette.mov": {"codec": "smc", "pixels": "pal8"},
     "long600.mpg": {"codec": "mpeg2video", "b_frames": 2},
     "long600_fragments.mp4": {"muxer": {"movflags": "frag_keyframe+empty_moov"}},
     "long600_variable.mp4": {
@@ -151,6 +153,42 @@ def test_large_files_that_are_cut_short(clip: Any, numbers: Numbers) -> None:
 def test_a_segment_of_a_single_gop(clip: Any, numbers: Numbers, large: None) -> None:
     path = clip("one_gop.mkv", range(200), gop=500)
     assert numbers(read_frames(path, EveryNth(1), start=5, end=5.2)) == list(range(150, 156))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("no_keys.3gp", {"codec": "h263", "size": (176, 144)}),
+        ("no_keys.mov", {"codec": "mpeg4", "b_frames": 2}),
+        ("no_keys.mp4", {"codec": "libx265"}),
+        ("no_keys_qtrle.mov", {"codec": "qtrle", "pixels": "rgb24"}),
+    ],
+)
+def test_a_file_without_a_table_of_key_frames_is_read_in_one_pass(
+    clip: Any, numbers: Numbers, name: str, settings: dict[str, Any]
+) -> None:
+    """Without the table, all frames are key frames; these files have others, too."""
+    intact = clip(f"with_{name}", range(100), **settings)
+    path = clip.write(name, intact.read_bytes().replace(b"stss", b"free"))
+    for wanted in ([70], [30, 70, 99]):
+        assert numbers(read_frames(path, lambda t, w=wanted: np.array(w))) == wanted
+
+
+def test_restarts_of_damaged_times_are_not_joined(clip: Any, monkeypatch: Any) -> None:
+    """Parts one after the other would have times of more than 64 bits."""
+    path = clip("long600.mkv", range(600))
+    original = index_module._read
+
+    def damaged(*arguments: Any) -> Any:
+        facts, ended = original(*arguments)
+        facts.pts[20:40] = [2**62 + pts for pts in facts.pts[20:40]]
+        facts.pts[60:80] = [2**62 + pts for pts in facts.pts[60:80]]
+        return facts, ended
+
+    monkeypatch.setattr(index_module, "_read", damaged)
+    index = index_module.index_file(path)
+    assert (np.diff(index.pts) >= 0).all()
+    assert not index.counted
 
 
 def test_failed_seeks_fall_back_to_one_pass(clip: Any, numbers: Numbers, monkeypatch: Any) -> None:

@@ -75,8 +75,10 @@ class Clip:
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, or of all images of a folder, and of the times.
 
+        Pipes and devices have no end, and are not opened.
+
         Raises:
-            VideoError: The file cannot be read.
+            VideoError: The file cannot be read, or is not a regular file.
         """
         sha = hashlib.sha256(repr((self.start, self.end)).encode())
         try:
@@ -88,10 +90,14 @@ class Clip:
         return sha.hexdigest()
 
     def _files(self) -> Iterator[Path]:
+        from fewact.video.opening import check_readable
+
         if not self.path.is_dir():
+            check_readable(self.path)
             yield self.path
             return
-        images = (p for p in self.path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        inside = self.path.iterdir()
+        images = (p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
         yield from sorted(images, key=lambda image: natural_key(image.name))
 
 

@@ -1,5 +1,6 @@
 """Conversion of decoded frames to upright RGB images of one size."""
 
+import contextlib
 import math
 from typing import cast
 
@@ -82,7 +83,7 @@ class FrameConverter:
         """Return the directions of the stored x and y axes on the screen: (2 2) of −1, 0, 1."""
         # frame.side_data would refer back to the frame and keep it until cycles are collected:
         # large videos would fill the memory.
-        stored = cast(SideData | None, SideDataContainer(frame).get("DISPLAYMATRIX"))  # type: ignore[call-arg]
+        stored = cast(SideData | None, _SideData(frame).get("DISPLAYMATRIX"))
         if stored is None:
             return np.eye(2, dtype=np.int64)
         matrix = np.frombuffer(bytes(stored), np.int32).reshape(3, 3)[:2, :2] / 65536
@@ -96,6 +97,17 @@ class FrameConverter:
                 stacklevel=2,
             )
         return np.eye(2, dtype=np.int64)
+
+
+class _SideData(SideDataContainer):
+    """Side data of a frame, up to the first of a type that PyAV does not know, such as EXIF.
+
+    FFmpeg appends these: those of a JPEG image with EXIF data, or of a video with two views.
+    """
+
+    def __init__(self, frame: VideoFrame) -> None:
+        with contextlib.suppress(ValueError):
+            super().__init__(frame)  # type: ignore[call-arg]
 
 
 def _degrees(x_axis: Array) -> int:

@@ -7,15 +7,23 @@ is far. Frames in between that no other frame refers to are not decoded.
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from av.error import FFmpegError
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 
 from fewact.video.damage import Damage
 from fewact.video.index import FrameIndex, seek
-from fewact.video.opening import OpenVideo, Threads, VideoPacket, open_video, packets
+from fewact.video.opening import (
+    OpenVideo,
+    Threads,
+    VideoPacket,
+    has_palette,
+    open_video,
+    packets,
+)
 from fewact.video.timeline import Ints
 
 IndexedFrame = tuple[int, VideoFrame]
@@ -66,8 +74,10 @@ def _decode_exact(
     first_key = index.keyframe_before(int(positions[0]))
     at_start = not jumps or (index.complete and first_key < _SHORTEST_JUMP)
     begun = done = 0
+    trusted = True
     with open_video(path, threads=threads) as video:
-        while done < len(positions):
+        while done < len(positions) and trusted:
+            first, errors = None, damage.corrupt
             if at_start:
                 run, at_start = packets(video), False
             else:
@@ -75,8 +85,16 @@ def _decode_exact(
                 found = seek(video, int(index.pts[begun]))
                 if found is None:
                     break
-                run = found
+                first = next(found)
+                run = chain([first], found)
+                if needed is not None and first.pts is not None:
+                    needed.add(first.pts)
             for position, frame in _find_positions(index, _decode(video, run, damage, needed)):
+                if jumps and first is not None and _is_reached(first, frame):
+                    trusted = _is_key(first, frame, index) or damage.corrupt > errors
+                    if not trusted:
+                        break
+                    first = None
                 done += int(np.searchsorted(positions[done:], position))  # those do not decode
                 if done < len(positions) and positions[done] == position:
                     yield position, frame
@@ -90,6 +108,22 @@ def _decode_exact(
             else:
                 return
     yield from _decode_exact(path, index, positions[done:], threads, damage, jumps=False)
+
+
+def _is_reached(first: VideoPacket, frame: VideoFrame) -> bool:
+    """Return whether a frame is that of the first packet after a seek, or shown later."""
+    return first.pts is not None and frame.pts is not None and frame.pts >= first.pts
+
+
+def _is_key(first: VideoPacket, frame: VideoFrame, index: FrameIndex) -> bool:
+    """Return whether decoding could start at a packet: whether it gave a frame without references.
+
+    Files without a table of key frames declare that all frames are. After a seek in a video with
+    periodic intra refresh, the first frames are missing.
+    """
+    if frame.pict_type == PictureType.NONE:  # this decoder does not say
+        return len(index.keyframes) < len(index.pts) or bool(frame.key_frame)
+    return frame.pts == first.pts and frame.pict_type == PictureType.I
 
 
 def _decode_nearest(
@@ -134,7 +168,8 @@ def _decode(
             None decodes all.
     """
     context = video.stream.codec_context
-    can_skip, intra_only = context.name in _CAN_SKIP, context.codec.intra_only
+    can_skip = context.name in _CAN_SKIP
+    intra_only = context.codec.intra_only and not has_palette(video)
     skips = None
     for packet in run:
         if packet.is_corrupt:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fewact.errors import VideoError
 from fewact.video.declared import is_mp4
-from fewact.video.opening import OpenVideo, VideoPacket, open_video, packets
+from fewact.video.opening import OpenVideo, VideoPacket, has_palette, open_video, packets
 from fewact.video.timeline import Ints
 from fewact.video.truncation import missing_bytes, missing_frames
 
@@ -24,12 +24,10 @@ _FALLBACK_FPS = 25
 # Other containers guess time stamps that change after a seek, or cannot seek.
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpegts")
 _NOT_FOUND = -1 << 40
-# Their parts can be joined byte by byte, as recorders and cameras do.
-_JOINABLE = ("mpegts", "mpeg")
 
 RESTART = 0.5
 """Seconds by which the times of a key frame are earlier than those before it where a recording
-begins again, as in joined parts; frames are reordered by less."""
+begins again, as in parts that were joined byte by byte; frames are reordered by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +181,7 @@ def _index_segment(
     path: Path, video: OpenVideo, start: float, end: float | None
 ) -> FrameIndex | None:
     """Index the frames of a segment, from the key frame before it; None if that fails."""
-    if video.container.format.name not in _SEEKABLE:
+    if not _can_seek(video):
         return None
     head, _ = _read(video, islice(packets(video), _REORDER))
     if not head.pts or None in head.pts or len(head.pts) < head.all:
@@ -258,17 +256,18 @@ def _index(
         # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
         # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
         counted = video.container.format.name == "avi" and facts.reordered
-        joinable = video.container.format.name in _JOINABLE
-        restarts = _find_restarts(pts, keys, RESTART / _time_base(video)) if joinable else []
-        if restarts:
+        duration = _typical_duration(video, durations)
+        restarts = _find_restarts(pts, keys, RESTART / _time_base(video))
+        if restarts and _can_continue(pts, duration):
             counted = True
-            pts = _continued(pts, restarts, _typical_duration(video, durations))
+            pts = _continued(pts, restarts, duration)
     order = np.argsort(pts, kind="stable")
     pts = pts[order]
-    seekable = video.container.format.name in _SEEKABLE and not counted
     return FrameIndex(
         pts=pts,
-        keyframes=np.flatnonzero(keys[order]) if seekable else np.zeros(1, np.int64),
+        keyframes=np.flatnonzero(keys[order])
+        if _can_seek(video) and not counted
+        else np.zeros(1, np.int64),
         time_base=_time_base(video),
         last_duration=int(durations[order][-1]) or _typical_duration(video, np.diff(pts)),
         first_pts=int(pts[0]) if first_pts is None else first_pts,
@@ -298,6 +297,15 @@ def _find_restarts(pts: Ints, keys: NDArray[np.bool_], least: float) -> list[int
             latest = time
         latest = max(latest, time)
     return found
+
+
+def _can_continue(pts: Ints, duration: int) -> bool:
+    """Return whether parts of these times are sure to fit one after the other into 64 bits.
+
+    Those of a damaged file may not.
+    """
+    span = int(pts.max()) - int(pts.min()) + duration
+    return span * len(pts) <= np.iinfo(np.int64).max
 
 
 def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
@@ -336,6 +344,11 @@ def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:
         if first is not None and first.pts is not None and first.pts <= pts:
             return chain([first], run)
     return None
+
+
+def _can_seek(video: OpenVideo) -> bool:
+    """Return whether frames after a seek are those that one pass gives."""
+    return video.container.format.name in _SEEKABLE and not has_palette(video)
 
 
 def _typical_duration(video: OpenVideo, durations: Ints) -> int:

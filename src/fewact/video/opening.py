@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -109,6 +110,11 @@ def open_video(
         yield OpenVideo(container, stream, path)
 
 
+def has_palette(video: OpenVideo) -> bool:
+    """Return whether frames need the palette that comes with the first packet of a file."""
+    return video.stream.codec_context.pix_fmt == "pal8"
+
+
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:
     """Yield the packets of the video stream in decoding order; read errors are skipped.
 
@@ -170,6 +176,8 @@ def check_readable(path: Path) -> None:
 def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     """Return the video stream with the largest frames; covers and thumbnails do not count.
 
+    One of a single frame counts only if there is no other.
+
     Raises:
         VideoError: There is none that can be decoded.
     """
@@ -189,13 +197,17 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
             "there is no decoder for its video",
             hint="Convert it to H.264, for example with FFmpeg.",
         )
-    return max(readable, key=lambda stream: stream.width * stream.height)
+    # Covers and still images are not always flagged as such. 0 frames: their number is not known.
+    chosen = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height))
+    # Without it a crop at the left or the top is rounded, and frames are larger than the video.
+    chosen.codec_context.flags |= Flags.unaligned
+    return chosen
 
 
 def _open_error(path: Path, error: Exception) -> VideoError:
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
-    if isinstance(error, ValueError | av.error.ArgumentError):
+    if isinstance(error, ValueError | EOFError | av.error.ArgumentError):
         return VideoError(
             path,
             "is not a video, or is cut off before its index",

@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -298,19 +300,34 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
         cut_short: Whether the recording is a truncated file.
     """
     container, stream, _ = video
-    # AVI stores no presentation times: frames that are reordered are counted, at its rate.
+    # AVI stores no presentation times, and raw streams store durations only: their frames are
+    # counted, as by ``index``, and have the times of as many packets.
     counted = container.format.name == "avi" and stream.codec_context.has_b_frames
-    read = 0
+    raw = bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
+    times: list[int] = []  # of packets whose frames were not decoded yet: a heap
+    elapsed = read = 0
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
-        read += packet is not None
+        if packet is not None:
+            read += 1
+            if counted and packet.pts is not None:
+                heappush(times, packet.pts)
+            elif raw and packet.pts is None and packet.duration:
+                heappush(times, elapsed)
+                elapsed += packet.duration
         try:
             frames = stream.codec_context.decode(packet)
         except FFmpegError:
             damage.corrupt += packet is not None
+            if times:
+                heappop(times)
             continue
         for frame in frames:
             damage.corrupt += frame.is_corrupt
-            yield None if counted else _time(frame, stream), frame
+            if (counted or frame.pts is None) and times:
+                frame.pts = heappop(times)
+            elif counted:
+                frame.pts = None
+            yield _time(frame, stream), frame
     if cut_short:
         damage.missing = missing_frames(video, read)
 

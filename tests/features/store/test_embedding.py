@@ -117,7 +117,7 @@ def test_a_bad_video_is_skipped_and_reported(clips, tiny, tmp_path, broken):
     outcomes = run(job(tmp_path / "s", videos, tiny), tiny)
     errors = {one.video.id: one.error for one in outcomes}
     assert [id for id, error in errors.items() if error is None] == ["v0", "v3"]
-    assert "No such file" in errors["v2"]
+    assert "no such file" in errors["v2"]
     assert errors["no file"] == "there is no file"
     known = Store(tmp_path / "s").known.read("mine")
     assert {v.id: known.error(v) for v in videos.videos} == errors
