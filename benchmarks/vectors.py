@@ -9,9 +9,10 @@ development clips; and drawn sequences whose order says nothing. Options were ch
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,37 +29,41 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.vectors import CHANNELS
 from fewact.methods.pixels import LUMA
 
 SHOTS = (1, 2, 5)
 VECTORS, PIXELS = FeatureRequest("vectors", View(8)), FeatureRequest("pixels", View(16))
 GRID = 7
 
+AS_THEY_ARE = CHANNELS[:1]
+"""The assumption that channels must not be changed."""
+
 Row = tuple[str, VideoList, NDArray[np.float32]]
 
 
 def columns(frames: int) -> dict[str, Method]:
     """Return the method with one step after the other, and the mean of the frames."""
-    before = fusion(frames, order="always", cameras="moving", weights={"vector_motion": 2.0})
-    constant = fusion(frames, order="always", weights={"vector_motion": 2.0})
-    lighter = fusion(frames, order="always")
-    found = {
-        "a line removed, motion 2": before,
-        "the mean removed, motion 2": constant,
-        "motion 1": lighter,
-        "and order if it matters (default)": fusion(frames),
-    }
+    in_order, of_order = {"channels": AS_THEY_ARE, "unordered": 0.0}, {"channels": AS_THEY_ARE}
     mean = methods.create("protonet", frames=frames, unit_frames=True)
-    return {**found, "mean of frames": mean.eval()}
+    return {
+        "a line removed, motion 2": fusion(
+            frames, in_order, cameras="moving", weights={"vector_motion": 2.0}
+        ),
+        "the mean removed, motion 2": fusion(frames, in_order, weights={"vector_motion": 2.0}),
+        "motion 1": fusion(frames, in_order),
+        "and order if it matters": fusion(frames, of_order),
+        "and changed channels (default)": fusion(frames, {}),
+        "mean of frames": mean.eval(),
+    }
 
 
-def fusion(frames: int, *, order: str = "support", **options: object) -> Method:
-    """Return fusion; ``order="always"`` compares frames in order whatever the support says."""
+def fusion(frames: int, fields: Mapping[str, Any], **options: object) -> Method:
+    """Return fusion with other fields of its terms of vectors."""
     method = methods.create("fusion", frames=frames, **options).eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
-    if order == "always":
-        method.vector_terms = replace(method.vector_terms, alternative=None)
+    method.vector_terms = replace(method.vector_terms, **fields)
     return method
 
 
