@@ -21,9 +21,10 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 13
-READABLE: Final = (12, VERSION)
-"""Versions that are read. In version 12 no clip has a ``page_file``."""
+VERSION: Final = 14
+READABLE: Final = (12, 13, VERSION)
+"""Versions that are read. In version 12 no clip has a ``page_file``; up to version 13 ``fusion``
+stored what it compared of vectors instead of the vectors."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
@@ -107,7 +108,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13] = VERSION
+    version: Literal[12, 13, 14] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -284,7 +284,8 @@ def _cosine_cost(first: Tensor, second: Tensor) -> Tensor:
 
 def unit_frames(vectors: Tensor) -> Tensor:
     """Return the signed square roots of the frames' vectors, normalised: (… t d) → (… t d)."""
-    return functional.normalize(vectors.sign() * vectors.abs().sqrt(), dim=-1)
+    size = torch.where(vectors == 0, 1.0, vectors.abs())  # the root has no gradient at 0
+    return functional.normalize(vectors.sign() * size.sqrt(), dim=-1)
 
 
 def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:

@@ -130,7 +130,7 @@ class VectorTerms:
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> VectorState:
         """Return the support with what it says."""
-        decision = self._prior(nodes[VECTORS])
+        decision = self._prior(nodes[VECTORS].detach())
         own = self.compared(nodes, decision)
         with torch.no_grad():
             likelihoods = [
