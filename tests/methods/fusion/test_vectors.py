@@ -209,7 +209,7 @@ def test_teaching_says_what_distinguishes_the_classes() -> None:
     assert sentence.startswith(
         f"Of {CLASSES * (SHOTS + QUERIES)} training clips, the others predict"
     )
-    assert re.search("the mean of the frames (4[5-9]|50),", sentence)
+    assert re.search("the mean of the frames (4[5-9]|50);", sentence)
     shares = [int(one) for one in re.findall(r"(\d+) %", channels)]
     assert sum(shares) == pytest.approx(100, abs=1)
     alone = method.encode({VECTORS: videos(ordered=False)[:, :: SHOTS + QUERIES]})

@@ -36,9 +36,9 @@ TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 vectors have no common scale."""
 
 PARTS = {
-    "mean": "the mean of the frames",
     "appearance": "the frames in order",
     "motion": "their changes",
+    "mean": "the mean of the frames",
 }
 """What the terms compare."""
 
@@ -66,7 +66,7 @@ class Channels:
 
 CHANNELS = (
     Channels("as they are", 0.75),
-    Channels("divided by their deviations", 0.2, divided=True),
+    Channels("divided by their standard deviations", 0.2, divided=True),
     Channels("standardised", 0.05, divided=True, centred=True),
 )
 
@@ -251,11 +251,11 @@ class VectorTerms:
             return ()
         ordered = float(state.decision.weights[0, :, 0].sum())
         shares = [
-            f"{one.text} {100 * share:.0f} %"
+            f"for {100 * share:.0f} % {one.text}"
             for one, share in zip(self.channels, of_channels.tolist(), strict=True)
         ]
         return (
             f"Of {held_out} training clips, the others predict: {', '.join(right)}; the order of "
             f"the frames counts for {100 * ordered:.0f} %",
-            f"Weights of the channels: {', '.join(shares)}",
+            f"The channels count {', '.join(shares)}",
         )
