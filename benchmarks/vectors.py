@@ -120,7 +120,8 @@ def path(grey: Tensor) -> Tensor:
 def directions(channels: int, count: int = 16, seed: int = 5) -> Tensor:
     """Return drawn directions: (d 16)."""
     drawn = torch.randn(channels, count, generator=torch.Generator().manual_seed(seed))
-    return drawn / channels**0.5
+    scaled: Tensor = drawn / channels**0.5
+    return scaled
 
 
 def quarters(changes: Tensor) -> Tensor:
