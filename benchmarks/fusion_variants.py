@@ -35,7 +35,10 @@ class Variant:
         """Return the method."""
         method = fusion(**{**self.options, "weights": dict(self.weights)})
         method.map_terms = self._changed(method.map_terms)
-        method.vector_terms = self._changed(method.vector_terms)
+        motion = replace(method.vector_terms.motion, **self.motion)
+        if self.detrend is not None:
+            motion = replace(motion, detrend=self.detrend)
+        method.vector_terms = replace(method.vector_terms, motion=motion)
         return method
 
     def _changed(self, terms: WeightedTerms) -> WeightedTerms:

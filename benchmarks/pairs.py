@@ -25,8 +25,8 @@ from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.stored import StoredFeatures
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
-from fewact.methods.common.kernel import intra_class_similarity
-from fewact.methods.fusion import Fusion, FusionState
+from fewact.methods.common.kernel import KernelState, intra_class_similarity
+from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
 
@@ -82,7 +82,21 @@ class Pairs:
         return len(self.exact) > len(self.quick)
 
 
-class LookedUp(Method[Any, FusionState]):
+@dataclass(frozen=True)
+class LookedUpState(KernelState):
+    """Support whose similarities are looked up.
+
+    Args:
+        decision: What the support decides.
+        appearance: Mean appearance similarity (b) of the support videos with each other; None if
+            there is no table of it.
+    """
+
+    decision: Decision
+    appearance: Tensor | None = None
+
+
+class LookedUp(Method[Any, LookedUpState]):
     """A method that averages similarities, with all similarities looked up.
 
     Args:
@@ -103,7 +117,7 @@ class LookedUp(Method[Any, FusionState]):
         """Return the number of each clip."""
         return {"number": features[NUMBER][..., 0, 0]}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> LookedUpState:
         """Return the support with what it decides."""
         decision = self._decision(nodes, labels, n)
         inside = intra_class_similarity(
@@ -113,7 +127,7 @@ class LookedUp(Method[Any, FusionState]):
             n,
         )
         usual = mean_appearance(self._appearance(nodes, nodes)) if self.pairs.appearance else None
-        return FusionState(nodes, labels, inside, decision, usual)
+        return LookedUpState(nodes, labels, inside, decision, usual)
 
     def _appearance(self, first: Nodes, second: Nodes) -> Tensor:
         return _entries(self.pairs.exact[-1], first, second)
@@ -131,12 +145,12 @@ class LookedUp(Method[Any, FusionState]):
             n,
         )
 
-    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+    def score(self, state: LookedUpState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
         pairs = self.similarity(nodes, state.nodes, state.decision)
         return state.logits(pairs, self.intra_class_weight(state, nodes))
 
-    def intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
+    def intra_class_weight(self, state: LookedUpState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""
         weight: float = self.options.intra_class_weight
         if state.appearance is None:
@@ -230,9 +244,9 @@ def compare_all(
     """
     similarities: list[Callable[[Nodes, Nodes], Any]] = [method.similarity]
     if isinstance(method, Fusion):
-        corners = corners_of(terms_of(method, second))
+        corners = corners_of(method.map_terms)
         similarities = [partial(method.similarity, decision=one, quick=quick) for one in corners]
-        if not quick and terms_of(method, second) is method.map_terms:
+        if not quick:
             similarities.append(method.appearance)
     count = next(iter(first.values())).shape[1]
     with torch.inference_mode():
@@ -246,17 +260,12 @@ def compare_all(
     return torch.stack([torch.cat(rows) for rows in found])
 
 
-def terms_of(method: Fusion, nodes: Nodes) -> WeightedTerms:
-    """Return the terms that nodes were encoded by."""
-    return method.map_terms if method.map_terms.names <= nodes.keys() else method.vector_terms
-
-
 def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     """Return the similarities of videos (1 v …) with each other."""
     exact = compare_all(method, nodes, nodes)
-    terms = terms_of(method, nodes) if isinstance(method, Fusion) else None
-    if terms is None:
+    if not isinstance(method, Fusion):
         return Pairs(exact, exact[:1])
+    terms = method.map_terms
     own = {name: value[0] for name, value in nodes.items() if name not in terms.names}
     quick = compare_all(method, nodes, nodes, quick=True)
     return Pairs(exact, quick, corners_of(terms), terms, own)

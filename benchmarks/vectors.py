@@ -3,15 +3,17 @@
     python -m benchmarks.vectors ASSETS [--episodes 1000] [--reported]
 
 Vectors of networks, grey pixels of the frames, their changes and the path of the motion, all of the
-development clips; and drawn sequences whose order says nothing. Options were chosen on these rows.
+development clips; some of them with few channels, in other units; and drawn sequences whose order
+says nothing. Options were chosen on these rows.
 ``--reported`` shows the vectors of the clips that chose nothing.
 """
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,37 +31,41 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.vectors import CHANNELS
 from fewact.methods.pixels import LUMA
 
 SHOTS = (1, 2, 5)
 VECTORS, PIXELS = FeatureRequest("vectors", View(8)), FeatureRequest("pixels", View(16))
 GRID = 7
 
+AS_THEY_ARE = CHANNELS[:1]
+"""The assumption that channels must not be changed."""
+
 Row = tuple[str, VideoList, NDArray[np.float32]]
 
 
 def columns(frames: int) -> dict[str, Method]:
     """Return the method with one step after the other, and the mean of the frames."""
-    before = fusion(frames, order="always", cameras="moving", weights={"vector_motion": 2.0})
-    constant = fusion(frames, order="always", weights={"vector_motion": 2.0})
-    lighter = fusion(frames, order="always")
-    found = {
-        "a line removed, motion 2": before,
-        "the mean removed, motion 2": constant,
-        "motion 1": lighter,
-        "and order if it matters (default)": fusion(frames),
-    }
+    in_order, of_order = {"channels": AS_THEY_ARE, "unordered": 0.0}, {"channels": AS_THEY_ARE}
     mean = methods.create("protonet", frames=frames, unit_frames=True)
-    return {**found, "mean of frames": mean.eval()}
+    return {
+        "a line removed, motion 2": fusion(
+            frames, in_order, cameras="moving", weights={"vector_motion": 2.0}
+        ),
+        "the mean removed, motion 2": fusion(frames, in_order, weights={"vector_motion": 2.0}),
+        "motion 1": fusion(frames, in_order),
+        "and order if it matters": fusion(frames, of_order),
+        "and changed channels (default)": fusion(frames, {}),
+        "mean of frames": mean.eval(),
+    }
 
 
-def fusion(frames: int, *, order: str = "support", **options: object) -> Method:
-    """Return fusion; ``order="always"`` compares frames in order whatever the support says."""
+def fusion(frames: int, fields: Mapping[str, Any], **options: object) -> Method:
+    """Return fusion with other fields of its terms of vectors."""
     method = methods.create("fusion", frames=frames, **options).eval()
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
-    if order == "always":
-        method.vector_terms = replace(method.vector_terms, alternative=None)
+    method.vector_terms = replace(method.vector_terms, **fields)
     return method
 
 
@@ -75,7 +81,12 @@ def rows(assets: Path, *, development: bool) -> Iterator[Row]:
         yield f"MobileNet v2, {part.name}", part.videos, stored[ids].astype(np.float32)
         vectors, grey = read_clips(part, backbone)
         yield f"Lite0, {part.name}", part.videos, vectors.numpy()
+        few = vectors @ directions(vectors.shape[-1])
+        yield f"16 directions of Lite0, in other units, {part.name}", part.videos, in_units(few)
         yield f"grey pixels, {part.name}", part.videos, grey.numpy()
+        moving = quarters((grey[:, 1:] - grey[:, :-1]).abs())
+        yield f"motion in four quarters, {part.name}", part.videos, moving.numpy()
+        yield f"the same, in other units, {part.name}", part.videos, in_units(moving, offsets=30)
         if part.videos.groups == "shared":
             changes = (grey[:, 1:] - grey[:, :-1]).abs()
             yield f"their changes, {part.name}", part.videos, changes.numpy()
@@ -105,6 +116,35 @@ def path(grey: Tensor) -> Tensor:
     strength = changes.sum(-1, keepdim=True)
     weight = changes / strength.clamp_min(1e-9)
     return torch.cat([weight @ cells, weight @ cells.square(), strength / strength.mean()], -1)
+
+
+def directions(channels: int, count: int = 16, seed: int = 5) -> Tensor:
+    """Return drawn directions: (d 16)."""
+    drawn = torch.randn(channels, count, generator=torch.Generator().manual_seed(seed))
+    scaled: Tensor = drawn / channels**0.5
+    return scaled
+
+
+def quarters(changes: Tensor) -> Tensor:
+    """Return centre and strength of the changes in each quarter: (v t 49) → (v t 12)."""
+    maps, half = changes.unflatten(-1, (GRID, GRID)), GRID // 2 + 1
+    at = torch.arange(half) / (half - 1) - 0.5
+    found = []
+    for top in (0, GRID - half):
+        for left in (0, GRID - half):
+            part = maps[..., top : top + half, left : left + half]
+            strength = part.sum((-2, -1)) + 1e-3 * changes.mean()
+            found += [part.sum(-1) @ at / strength, part.sum(-2) @ at / strength, strength]
+    return torch.stack(found, -1)
+
+
+def in_units(values: Tensor, offsets: float = 0.0, seed: int = 5) -> NDArray[np.float32]:
+    """Return channels in drawn units, from a thirtieth to thirty, with drawn offsets."""
+    generator, channels = torch.Generator().manual_seed(seed), values.shape[-1]
+    units = 10 ** (3 * torch.rand(channels, generator=generator) - 1.5)
+    added = offsets * torch.randn(channels, generator=generator)
+    deviation = torch.std(values.flatten(0, 1), 0)
+    return np.asarray(values / deviation * units + added)
 
 
 def unordered(classes: int = 8, count: int = 20, seed: int = 1) -> Row:

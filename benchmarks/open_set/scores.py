@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw
-from benchmarks.pairs import LookedUp
+from benchmarks.pairs import LookedUp, LookedUpState
 from fewact.classifier.open_set import intra_class, known_scores
-from fewact.methods.fusion import FusionState
 
 Array = NDArray[np.float64]
 
@@ -83,7 +82,9 @@ def _nodes(numbers: NDArray[np.int64]) -> dict[str, torch.Tensor]:
     return {"number": torch.from_numpy(numbers)[None]}
 
 
-def _score(method: LookedUp, state: FusionState, numbers: NDArray[np.int64]) -> tuple[Array, Array]:
+def _score(
+    method: LookedUp, state: LookedUpState, numbers: NDArray[np.int64]
+) -> tuple[Array, Array]:
     nodes = _nodes(numbers)
     pairs = method.similarity(nodes, state.nodes, state.decision)
     logits = state.logits(pairs, method.intra_class_weight(state, nodes))

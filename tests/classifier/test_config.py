@@ -7,6 +7,7 @@ import pytest
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.config import (
     STATE,
+    VERSION,
     Config,
     SavedBackbone,
     SavedMethod,
@@ -90,24 +91,26 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("sha256", ["right", "0" * 64, None, {"of": "all files"}])
 def test_newer_versions_are_refused_whatever_their_hash(sha256: Any) -> None:
     """A newer version may compute the hash in another way: the file is not damaged."""
-    text = edited(version=14, fewact="9.0", new_part={})
+    text = edited(version=VERSION + 1, fewact="9.0", new_part={})
     if sha256 != "right":
         text = json.dumps({**json.loads(text), "sha256": sha256})
     with pytest.raises(ModelError) as caught:
         from_text(text, "x")
     said = str(caught.value)
-    assert said.startswith("x: the model was written by a newer version of fewact (got version 14")
+    assert said.startswith(
+        f"x: the model was written by a newer version of fewact (got version {VERSION + 1}"
+    )
     assert "written by fewact 9.0" in said
     assert "Upgrade fewact: pip install --upgrade fewact" in said
 
 
 def test_a_long_version_does_not_fill_the_message() -> None:
     with pytest.raises(ModelError) as caught:
-        from_text(edited(version=14, fewact="9" * 10_000), "x")
+        from_text(edited(version=VERSION + 1, fewact="9" * 10_000), "x")
     assert len(str(caught.value)) < 500
 
 
-def test_names_of_the_version_before_contain_page_files() -> None:
+def test_names_of_version_12_contain_page_files() -> None:
     examples = json.loads(to_text(CONFIG))["examples"]
     names = [f"wave/{'0' * 16}.mp4", "wave/1.mp4"]
     for one, name in zip(examples, names, strict=True):
@@ -123,5 +126,7 @@ def test_names_of_the_version_before_contain_page_files() -> None:
 
 @pytest.mark.parametrize("version", [11, 0, -1, "12", 12.0, True, None, [1], ...])
 def test_other_versions_are_refused(version: Any) -> None:
-    with pytest.raises(ModelError, match=r"unsupported version.*expected: version 13.*Teach again"):
+    with pytest.raises(
+        ModelError, match=rf"unsupported version.*expected: version {VERSION}.*Teach again"
+    ):
         from_text(edited(version=version), "x")

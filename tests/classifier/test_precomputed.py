@@ -1,5 +1,6 @@
 """Classifiers that are taught from precomputed features."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.classifier import Skipped
@@ -412,3 +414,43 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
         right = [label == clip.label for label, clip in zip(message, new, strict=True)]
         assert 100 * np.mean(right) == pytest.approx(accuracy)
     assert result.accuracy > 20  # chance
+
+
+def test_a_former_model_of_vectors_is_refused(tmp_path: Path) -> None:
+    """Up to version 13 it has what was compared of the vectors, not the vectors."""
+    folder = FewShotClassifier(method="fusion").fit(TRAINING).save(tmp_path / "model")
+    state = folder / "state.safetensors"
+    tensors = load_file(state)
+    save_file(
+        {
+            "nodes.vector_motion": tensors["nodes.vectors"],
+            **{name: value for name, value in tensors.items() if name != "nodes.vectors"},
+        },
+        state,
+    )
+    digest = hashlib.sha256(state.read_bytes()).hexdigest()
+
+    def change(content: dict[str, Any]) -> None:
+        content |= {"version": 13, "files": {**content["files"], state.name: digest}}
+
+    edit(folder, change)
+    with pytest.raises(ModelError, match=r"older version.*got version 13.*Teach again"):
+        FewShotClassifier.load(folder)
+
+
+def test_a_model_has_the_vectors_as_they_were_given(tmp_path: Path) -> None:
+    folder = FewShotClassifier(method="fusion").fit(TRAINING).save(tmp_path / "model")
+    stored = load_file(folder / "state.safetensors")["nodes.vectors"].numpy()
+    given = {clip.vectors.astype(np.float32).tobytes() for clip in TRAINING}
+    assert {row.tobytes() for row in stored} == given
+
+
+def test_units_of_the_channels_do_not_decide() -> None:
+    """Metres or millimetres: fusion predicts hardly differently."""
+    units = 10.0 ** np.linspace(-3, 3, D)
+    training, new = (
+        [replace(clip, vectors=clip.vectors * units) for clip in clips]
+        for clips in (features(3, seed=1, noise=0.8), features(20, seed=2, noise=0.8))
+    )
+    classifier = FewShotClassifier(method="fusion").fit(training)
+    assert classifier.score(new) > 0.9

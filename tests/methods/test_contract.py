@@ -100,7 +100,8 @@ def without_decision(method: Method) -> None:
     """Let the support clips of fusion decide nothing together."""
     if isinstance(method, Fusion):
         method.map_terms = both_views_count_half(replace(method.map_terms, alternative=None))
-        method.vector_terms = replace(method.vector_terms, alternative=None)
+        terms = method.vector_terms
+        method.vector_terms = replace(terms, channels=terms.channels[:1], unordered=0.0)
 
 
 def take(nodes: Nodes, which: object) -> Nodes:

@@ -23,11 +23,12 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 13
+VERSION: Final = 14
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, VERSION)
-"""Versions that are read."""
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, VERSION)
+"""Versions that are read. Up to version 13 ``fusion`` stored what it compared of vectors instead of
+the vectors."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
@@ -111,7 +112,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13] = VERSION
+    version: Literal[12, 13, 14] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -48,6 +48,9 @@ from fewact.methods.base import Method, Nodes
 from fewact.shapes import all_finite
 
 NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
+FORMER_NODE = "vector_motion"
+"""Node of ``fusion`` for vectors up to version 13 of the format."""
+
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 
 
@@ -198,6 +201,13 @@ def _load(folder: Path, path: Path) -> SavedModel:
         )
     _check_numbers(tensors, str(folder / STATE))
     nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
+    if any(name.endswith(FORMER_NODE) for name in nodes):
+        raise ModelError(
+            "the model was taught from vectors by an older version of fewact, which stored others",
+            where=str(folder),
+            got=f"version {config.version} of the format, written by fewact {config.fewact}",
+            hint="Teach again from the clips or features.",
+        )
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = create_method(config.method, _of(tensors, METHOD), str(folder))
     examples = Examples(config.examples, nodes, tuple(thumbnails))

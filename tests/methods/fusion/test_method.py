@@ -65,13 +65,11 @@ def test_weights_can_be_given_by_name_or_in_order() -> None:
         methods.create("fusion", weights={"velocity": 1})
 
 
-@pytest.mark.parametrize("maps", [True, False])
 @pytest.mark.parametrize("moved", [True, False])
-def test_similarity_is_symmetric_and_greatest_for_the_same_clip(maps: bool, moved: bool) -> None:
+def test_similarity_is_symmetric_and_greatest_for_the_same_clip(moved: bool) -> None:
     method = create()
-    nodes = method.encode(features(1, 6, maps=maps))
-    if maps:
-        nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
+    nodes = method.encode(features(1, 6))
+    nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
     for quick in (False, True):
         pairs = method.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
@@ -500,12 +498,11 @@ def test_channel_mixing_of_another_number_of_channels_is_refused() -> None:
         create(channel_mixing=7).encode(features(1, 1))
 
 
-def test_of_a_backbone_without_maps_vectors_have_appearance_and_motion() -> None:
+def test_of_a_backbone_without_maps_the_vectors_are_kept_as_they_are() -> None:
     method = create()
     assert method.requests(make_card(maps=False)) == (VECTORS,)
-    nodes = method.encode(features(1, 2, maps=False))
-    assert set(nodes) == {"appearance", "vector_motion", "mean_appearance"}
-    assert nodes["vector_motion"].shape == (1, 2, 8, 24)
+    found = features(1, 2, maps=False)
+    assert method.encode(found) == {"vectors": found[VECTORS]}
 
 
 def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:

@@ -10,14 +10,14 @@ from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
-from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
-from fewact.methods.fusion.any_order import describe
+from fewact.methods.explaining import FrameMatch
 from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.options import FusionOptions, map_terms, vector_terms
 from fewact.methods.fusion.terms import Appearance, Motion
-from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
+from fewact.methods.fusion.vectors import VECTORS, VectorDecision, VectorState
+from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision
 
 MEANS_OF_MAPS = 0.99
 """Least cosine of a video's vectors with the means of its maps that rounding explains."""
@@ -29,17 +29,15 @@ class FusionState(KernelState):
 
     Args:
         decision: What the support decides: the probability that the cameras are static, and the
-            share of the permissive view; of vectors, the probability that the order of the frames
-            does not matter.
-        appearance: Mean appearance similarity (b) of the support videos with each other; None for
-            vectors only, whose origin is not known.
+            share of the permissive view.
+        appearance: Mean appearance similarity (b) of the support videos with each other.
     """
 
     decision: Decision
-    appearance: Tensor | None = None
+    appearance: Tensor
 
 
-class Fusion(Method[FusionOptions, FusionState]):
+class Fusion(Method[FusionOptions, FusionState | VectorState]):
     """Class score: mean similarity to the support minus the intra-class similarity."""
 
     Options = FusionOptions
@@ -69,7 +67,7 @@ class Fusion(Method[FusionOptions, FusionState]):
                 where="horizontal_flip",
                 got=card.name,
             )
-        return self.vector_terms.requests
+        return (self.vector_terms.request,)
 
     def requests_if_moved(self, card: Card) -> tuple[Request, ...]:
         """Return the request for the middle maps of the frames of motion."""
@@ -85,12 +83,14 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def encode(self, features: Features) -> Nodes:
         """Return the node of each term, and the log-odds that the camera moved."""
-        complete = features.keys() >= set(self.map_terms.requests)
-        terms = self.map_terms if complete else self.vector_terms
-        return terms.encode(features, self.mixing)
+        if features.keys() >= set(self.map_terms.requests):
+            return self.map_terms.encode(features, self.mixing)
+        return self.vector_terms.encode(features)
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState | VectorState:
         """Return the support with what it decides."""
+        if VECTORS in nodes:
+            return self.vector_terms.support(nodes, labels, n)
         decision = self._decision(nodes, labels, n)
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
@@ -98,38 +98,31 @@ class Fusion(Method[FusionOptions, FusionState]):
             labels,
             n,
         )
-        found = self.appearance(nodes, nodes)
-        appearance = None if found is None else mean_appearance(found)
+        appearance = mean_appearance(self.appearance(nodes, nodes))
         return FusionState(nodes, labels, inside, decision, appearance)
 
-    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+    def score(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
+    def score_and_pairs(
+        self, state: FusionState | VectorState, nodes: Nodes
+    ) -> tuple[Tensor, Tensor]:
         """Return logits (b q n) and the similarities (b q s) that they average."""
-        pairs = self.similarity(nodes, state.nodes, state.decision)
+        pairs = self.similarity(self._compared(nodes, state), state.nodes, state.decision)
         return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
 
-    def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+    def pair_parts(self, state: FusionState | VectorState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""
-        return self._terms_of(state.nodes).parts(
-            nodes,
-            state.nodes,
-            state.decision,
-            horizontal_flip=self.options.horizontal_flip,
-        )
+        return self._parts(self._compared(nodes, state), state.nodes, state.decision)
 
-    def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+    def score_parts(self, state: FusionState | VectorState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the logits (b q n): appearance, motion and moments."""
         n, decision = state.intra_class_similarity.shape[-1], state.decision
 
         def inside(part: str) -> Tensor:
             return intra_class_similarity(
-                lambda videos, episodes: self.pair_parts(
-                    replace(state, nodes=videos, decision=decision.of(episodes)),
-                    videos,
-                )[part],
+                lambda videos, episodes: self._parts(videos, videos, decision.of(episodes))[part],
                 state.nodes,
                 state.labels,
                 n,
@@ -141,9 +134,25 @@ class Fusion(Method[FusionOptions, FusionState]):
             for name, pairs in self.pair_parts(state, nodes).items()
         }
 
+    def _compared(self, nodes: Nodes, state: FusionState | VectorState) -> Nodes:
+        """Return what is compared of queries."""
+        if isinstance(state, VectorState):
+            return self.vector_terms.compared(nodes, state.decision)
+        return nodes
+
+    def _parts(
+        self, first: Nodes, second: Nodes, decision: Decision | VectorDecision
+    ) -> dict[str, Tensor]:
+        if isinstance(decision, VectorDecision):
+            return self.vector_terms.parts(first, second, decision)
+        flip = self.options.horizontal_flip
+        return self.map_terms.parts(first, second, decision, horizontal_flip=flip)
+
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion term of the largest weight."""
-        moving = [one for one in self._terms_of(query).terms if isinstance(one.term, Motion)]
+        if VECTORS in query:
+            return self.vector_terms.match_frames(query, support)
+        moving = [one for one in self.map_terms.terms if isinstance(one.term, Motion)]
         moved = camera_moved(query)
         if not moving:
             return None
@@ -151,14 +160,9 @@ class Fusion(Method[FusionOptions, FusionState]):
             ((float(one.factor(UNDECIDED, moved)), one) for one in moving),
             key=lambda pair: pair[0],
         )
-        first, second = query[largest.name], support[largest.name]  # (t d)
-        term = largest.term
-        if weight == 0 or not isinstance(term, Motion):
+        if weight == 0 or not isinstance(largest.term, Motion):
             return None
-        plan = term.plan(first, second)
-        return FrameMatch(
-            "motion", equal_parts(len(first)), equal_parts(len(second)), plan_of(plan)
-        )
+        return largest.term.match(query[largest.name], support[largest.name])
 
     def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
         """Return where appearance agrees, and the full-frame motion: (t g g) each.
@@ -167,7 +171,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         the means of its maps has none.
         """
         cells: dict[str, Tensor] = {}
-        if self._terms_of(query) is self.vector_terms:
+        if VECTORS in query:
             return cells
         maps = features.get(self._appearance_maps)
         for one in self.map_terms.terms:
@@ -186,7 +190,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         self,
         first: Nodes,
         second: Nodes,
-        decision: Decision = UNDECIDED,
+        decision: Decision | VectorDecision = UNDECIDED,
         *,
         quick: bool = False,
     ) -> Tensor:
@@ -197,12 +201,14 @@ class Fusion(Method[FusionOptions, FusionState]):
         which depend on the cameras of the first videos.
 
         Args:
-            first: Nodes of a set of videos, the queries.
+            first: Nodes of a set of videos, the queries; of vectors what is compared of them.
             second: Nodes of another set.
             decision: See ``FusionState``.
             quick: Compare frames at the same time instead of aligning them.
         """
-        return self._terms_of(second).similarity(
+        if isinstance(decision, VectorDecision):
+            return self.vector_terms.similarity(first, second, decision)
+        return self.map_terms.similarity(
             first,
             second,
             decision,
@@ -210,26 +216,21 @@ class Fusion(Method[FusionOptions, FusionState]):
             horizontal_flip=self.options.horizontal_flip,
         )
 
-    def appearance(self, first: Nodes, second: Nodes) -> Tensor | None:
-        """Return the appearance similarity alone: (b q …), (b s …) → (b q s); None for vectors."""
-        if self._terms_of(second) is self.vector_terms:
-            return None
+    def appearance(self, first: Nodes, second: Nodes) -> Tensor:
+        """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
         term = next(one for one in self.map_terms.terms if isinstance(one.term, Appearance))
         return term.term.similarity(first[term.name], second[term.name])
 
-    def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
+    def _intra_class_weight(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""
         weight = self.options.intra_class_weight
-        found = self.appearance(nodes, state.nodes)
-        if found is None or state.appearance is None:
+        if isinstance(state, VectorState):  # The origin of vectors is not known.
             return weight
-        return weight * intra_class_factor(found, state.appearance)
+        return weight * intra_class_factor(self.appearance(nodes, state.nodes), state.appearance)
 
-    def findings(self, state: FusionState) -> tuple[str, ...]:
+    def findings(self, state: FusionState | VectorState) -> tuple[str, ...]:
         """Return how well the parts of vectors predict the support clips by leave-one-out."""
-        if self._terms_of(state.nodes) is not self.vector_terms:
-            return ()
-        return describe(self.vector_terms, state, float(state.decision.alternative))
+        return self.vector_terms.findings(state) if isinstance(state, VectorState) else ()
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
@@ -239,14 +240,9 @@ class Fusion(Method[FusionOptions, FusionState]):
         logits = self.score(state, query) / self.temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
-    def _terms_of(self, nodes: Nodes) -> WeightedTerms:
-        """Return the terms that nodes were encoded by."""
-        return self.vector_terms if self.vector_terms.names <= nodes.keys() else self.map_terms
-
     def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
         """Return what each support decides."""
-        terms = self._terms_of(nodes)
         with torch.no_grad():
-            return terms.decide(
+            return self.map_terms.decide(
                 nodes, lambda one: self.similarity(nodes, nodes, one, quick=True), labels, n
             )

@@ -16,9 +16,9 @@ from fewact.features.request import (
     View,
 )
 from fewact.methods.common.effects import Effect, refuse_without_effect
-from fewact.methods.fusion.any_order import AnyOrder
 from fewact.methods.fusion.camera_weight import StaticCamera
-from fewact.methods.fusion.terms import Appearance, Detrend, MeanAppearance, Moments, Motion
+from fewact.methods.fusion.terms import Appearance, Detrend, Moments, Motion
+from fewact.methods.fusion.vectors import VectorTerms
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
 GRIDS: Mapping[Level, int] = {"middle": 4, "shallow": 6}
@@ -155,18 +155,9 @@ def cropped_motion(maps: FeatureRequest | DifferenceRequest, detrend: Detrend) -
     return Motion(maps, detrend, crop=True, grid=GRIDS[maps.level])
 
 
-def vector_terms(options: FusionOptions) -> WeightedTerms:
+def vector_terms(options: FusionOptions) -> VectorTerms:
     """Return the terms for a backbone without maps."""
     detrend: Detrend = "linear" if options.cameras == "moving" else "constant"
     vectors = FeatureRequest("vectors", View(options.frames))
-    appearance, motion = options.weights.appearance, options.weights.vector_motion
-    return WeightedTerms(
-        (
-            WeightedTerm("appearance", Appearance(vectors), appearance, "default"),
-            WeightedTerm("vector_motion", Motion(vectors, detrend), motion, "default"),
-            WeightedTerm(
-                "mean_appearance", MeanAppearance(vectors), appearance + motion, "alternative"
-            ),
-        ),
-        AnyOrder(),
-    )
+    weights = options.weights.appearance, options.weights.vector_motion
+    return VectorTerms(Appearance(vectors), Motion(vectors, detrend), weights)

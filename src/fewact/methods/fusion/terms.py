@@ -17,6 +17,7 @@ from fewact import align
 from fewact.features.request import DifferenceRequest, FeatureRequest
 from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.reduction import ChannelReduction
+from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.moments import multi_scale_moments, windows
@@ -207,6 +208,11 @@ class Motion:
             raise TypeError("otam returned no plan")
         return found
 
+    def match(self, first: Tensor, second: Tensor) -> FrameMatch:
+        """Return the same with the times of the frames: (t d), (t d)."""
+        times = equal_parts(len(first)), equal_parts(len(second))
+        return FrameMatch("motion", *times, plan_of(self.plan(first, second)))
+
     def cells(self, first: Tensor, second: Tensor) -> Tensor:
         """Return what each cell of the first video's frames adds to their aligned cosines.
 
@@ -278,7 +284,8 @@ def _cosine_cost(first: Tensor, second: Tensor) -> Tensor:
 
 def unit_frames(vectors: Tensor) -> Tensor:
     """Return the signed square roots of the frames' vectors, normalised: (… t d) → (… t d)."""
-    return functional.normalize(vectors.sign() * vectors.abs().sqrt(), dim=-1)
+    size = torch.where(vectors == 0, 1.0, vectors.abs())  # the root has no gradient at 0
+    return functional.normalize(vectors.sign() * size.sqrt(), dim=-1)
 
 
 def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:

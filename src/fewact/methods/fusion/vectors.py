@@ -1,0 +1,261 @@
+"""Similarity of vectors alone, under assumptions that the support weighs.
+
+Vectors of frames may come from anywhere: their channels may have any units and offsets, and their
+order may say nothing of the class. Each assumption gives a similarity. Its weight is its
+probability, by how well the support videos classify each other with it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fewact.features.request import FeatureRequest, Features
+from fewact.methods.base import Nodes
+from fewact.methods.common.kernel import (
+    LIKELIHOOD_WEIGHT,
+    KernelState,
+    intra_class_similarity,
+    leave_one_out_logits,
+    likeliest_leave_one_out,
+)
+from fewact.methods.explaining import FrameMatch
+from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, Term
+
+VECTORS = "vectors"
+"""Name of the node: the vectors of a video's frames (t d) as they are."""
+
+UNORDERED = 0.2
+"""Probability that the order does not matter, if each class has one video. Chosen on the vectors of
+development clips, like those of CHANNELS and LIKELIHOOD_WEIGHT; see docs/decisions/vectors.md."""
+
+TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+"""Temperatures of the leave-one-out classification; the likeliest counts. Similarities of unknown
+vectors have no common scale."""
+
+PARTS = {
+    "appearance": "the frames in order",
+    "motion": "their changes",
+    "mean": "the mean of the frames",
+}
+"""What the terms compare."""
+
+CONSTANT = 1e-6
+"""A channel whose standard deviation is below this fraction of its root mean square is constant:
+what is left are rounding errors."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """An assumption about the channels: how they must be changed before they are compared.
+
+    Args:
+        text: The change in a few words.
+        probability: Its probability, if each class has one video.
+        divided: Whether each channel is divided by its standard deviation in the support.
+        centred: Whether its mean in the support is subtracted.
+    """
+
+    text: str
+    probability: float
+    divided: bool = False
+    centred: bool = False
+
+
+CHANNELS = (
+    Channels("as they are", 0.75),
+    Channels("divided by their standard deviations", 0.2, divided=True),
+    Channels("standardised", 0.05, divided=True, centred=True),
+)
+
+
+class VectorDecision(NamedTuple):
+    """What a support says of vectors.
+
+    Args:
+        mean: Mean (b 1 1 d) of each channel.
+        scale: One over the standard deviation (b 1 1 d) of each channel; 0 of constant ones.
+        weights: Probabilities (b c 2) of the assumptions about c changes of the channels, if the
+            order matters and if it does not; their sum is 1.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    weights: Tensor
+
+    def of(self, episodes: Tensor) -> "VectorDecision":
+        """Return the decision for some of the episodes."""
+        return VectorDecision(*(value[episodes] for value in self))
+
+
+@dataclass(frozen=True)
+class VectorState(KernelState):
+    """Support of vectors. Its nodes are those of ``VectorTerms.compared``.
+
+    Args:
+        decision: What the support says.
+    """
+
+    decision: VectorDecision
+
+
+@dataclass(frozen=True)
+class VectorTerms:
+    """Similarity of vectors: appearance plus motion or, if the order does not matter, mean vectors.
+
+    Args:
+        appearance: Compares the frames in order.
+        motion: Compares what changes.
+        weights: Weights of appearance and of motion; mean vectors have their sum.
+        channels: Assumptions about the channels.
+        unordered: Probability that the order does not matter, if each class has one video.
+    """
+
+    appearance: Appearance
+    motion: Motion
+    weights: tuple[float, float]
+    channels: tuple[Channels, ...] = CHANNELS
+    unordered: float = UNORDERED
+
+    @property
+    def request(self) -> FeatureRequest:
+        """Features that the terms need."""
+        return self.appearance.view
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the vectors: what is compared of them depends on the support."""
+        return {VECTORS: features[self.request]}
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> VectorState:
+        """Return the support with what it says."""
+        decision = self._prior(nodes[VECTORS].detach())
+        own = self.compared(nodes, decision)
+        with torch.no_grad():
+            likelihoods = [
+                likeliest_leave_one_out(pairs, labels, n, TEMPERATURES)
+                for appearance, motion, mean in self._similarities(own, own, quick=True)
+                for pairs in (appearance + motion, mean)
+            ]
+            prior = decision.weights.flatten(1).log()
+            posterior = (prior + LIKELIHOOD_WEIGHT * torch.stack(likelihoods, 1)).softmax(1)
+        decision = decision._replace(weights=posterior.view_as(decision.weights))
+        inside = intra_class_similarity(
+            lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
+            own,
+            labels,
+            n,
+        )
+        return VectorState(own, labels, inside, decision)
+
+    def _prior(self, vectors: Tensor) -> VectorDecision:
+        """Return what is known of support videos (b s t d) without their labels."""
+        frames = vectors.flatten(1, 2)
+        deviation, mean = torch.std_mean(frames, 1, correction=0)  # (b d)
+        constant = deviation <= CONSTANT * torch.hypot(deviation, mean)
+        scale = torch.where(constant, 0.0, 1 / deviation)
+        order = frames.new_tensor([1 - self.unordered, self.unordered])
+        weights = torch.outer(frames.new_tensor([one.probability for one in self.channels]), order)
+        return VectorDecision(
+            mean[:, None, None], scale[:, None, None], weights.expand(len(frames), -1, -1)
+        )
+
+    def compared(self, nodes: Nodes, decision: VectorDecision) -> Nodes:
+        """Return what each term keeps of videos (b v …) under each assumption.
+
+        Args:
+            nodes: Nodes of ``encode``.
+            decision: What the support says.
+        """
+        found = {}
+        for i, channels in enumerate(self.channels):
+            values = nodes[VECTORS]
+            if channels.centred:
+                values = values - decision.mean
+            if channels.divided:
+                values = values * decision.scale
+            for name, term in self._terms.items():
+                found[f"{name}.{i}"] = term.encode({self.request: values})
+        return found
+
+    @property
+    def _terms(self) -> dict[str, Term]:
+        mean = MeanAppearance(self.request)
+        return {"appearance": self.appearance, "motion": self.motion, "mean": mean}
+
+    def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Tensor:
+        """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
+
+        Args:
+            first: Nodes of ``compared``.
+            second: Nodes of ``compared``.
+            decision: What the support says.
+        """
+        appearance, motion = self.parts(first, second, decision).values()
+        return appearance + motion
+
+    def parts(self, first: Nodes, second: Nodes, decision: VectorDecision) -> dict[str, Tensor]:
+        """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
+        every = zip(*self._similarities(first, second), strict=True)
+        appearance, motion, mean = (torch.stack(each, 1) for each in every)  # (b c q s)
+        ordered, unordered = decision.weights[..., None, None].unbind(2)  # (b c 1 1)
+        return {
+            "appearance": (ordered * appearance + unordered * mean).sum(1),
+            "motion": (ordered * motion).sum(1),
+        }
+
+    def _similarities(
+        self, first: Nodes, second: Nodes, *, quick: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield appearance, motion and the similarity of the means, times their weights.
+
+        One of each (b q s) for each assumption about the channels.
+        """
+        appearance, motion = self.weights
+        weights = {"appearance": appearance, "motion": motion, "mean": appearance + motion}
+        for i in range(len(self.channels)):
+            one, two, three = (
+                weights[name]
+                * (term.quick_similarity if quick else term.similarity)(
+                    first[f"{name}.{i}"], second[f"{name}.{i}"]
+                )
+                for name, term in self._terms.items()
+            )
+            yield one, two, three
+
+    def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch | None:
+        """Return the alignment of the motion of two videos; None if motion has no weight."""
+        if not self.weights[1]:
+            return None
+        one, other = (self.motion.encode({self.request: x[VECTORS]}) for x in (first, second))
+        return self.motion.match(one, other)
+
+    def findings(self, state: VectorState) -> tuple[str, ...]:
+        """Say how well each term predicts the support videos of one episode from each other.
+
+        Returns:
+            Two sentences; none if no class has two videos.
+        """
+        n, own = state.intra_class_similarity.shape[-1], state.nodes
+        of_channels = state.decision.weights[0].sum(-1)  # (c)
+        best = int(of_channels.argmax())
+        right, held_out = [], 0
+        for name, what in PARTS.items():
+            nodes = own[f"{name}.{best}"]
+            pairs = self._terms[name].similarity(nodes, nodes)
+            logits, counts = leave_one_out_logits(pairs, state.labels, n)
+            right.append(f"{what} {int(((logits.argmax(-1) == state.labels) & counts).sum())}")
+            held_out = int(counts.sum())
+        if not held_out:
+            return ()
+        ordered = float(state.decision.weights[0, :, 0].sum())
+        shares = [
+            f"for {100 * share:.0f} % {one.text}"
+            for one, share in zip(self.channels, of_channels.tolist(), strict=True)
+        ]
+        return (
+            f"Of {held_out} training clips, the others predict: {', '.join(right)}; the order of "
+            f"the frames counts for {100 * ordered:.0f} %",
+            f"The channels count {', '.join(shares)}",
+        )
