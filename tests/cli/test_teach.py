@@ -269,6 +269,11 @@ def test_methods_of_a_file_are_taught_and_predict(
     for words in (("review", model), ("test", model, clips), *packed):
         shown = run_anew(*words, "--import", file)
         assert shown.code == 0, shown.err
+        assert "the code of the method" not in shown.err
+    file.write_text(METHOD + "\n# An edit.\n")
+    edited = run_anew("predict", model, clips, "--import", file)
+    assert edited.code == 0
+    assert "the code of the method NotNamed is not that with which the model" in edited.err
     unknown = run_anew("predict", model, clips)
     assert unknown.code == 2
     assert "the method NotNamed cannot be built: unknown method" in unknown.err

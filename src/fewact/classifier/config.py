@@ -67,11 +67,14 @@ class SavedMethod(_Part):
 
     Args:
         name: Registry name.
+        package: Package of a method that is not fewact's own, and the SHA-256 of its file; empty up
+            to version 13 of the format.
         options: All options.
         trained: False if learnable parts have random initial weights.
     """
 
     name: str
+    package: str = ""
     options: dict[str, JsonValue]
     trained: bool = True
 

@@ -1,5 +1,6 @@
 """The method of a saved model: its name and options in config.json, its parameters in the state."""
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.checkpoint import registered
 from fewact.classifier.config import SavedMethod
+from fewact.encoding import method_facts
 from fewact.errors import ModelError, UnknownNameError, UserError
 from fewact.methods.base import Method
 
@@ -22,11 +24,12 @@ def saved_method(method: Method) -> SavedMethod:
         ModelError: It is not a registered method.
     """
     name, options = registered(method, ModelError)
-    return SavedMethod(name=name, options=options, trained=method.trained)
+    package = method_facts(method).package
+    return SavedMethod(name=name, package=package, options=options, trained=method.trained)
 
 
 def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
-    """Return a saved method with its parameters.
+    """Return a saved method with its parameters; warn if its code is not that of the model.
 
     Raises:
         ModelError: There is no such method, or it has other options or parameters.
@@ -37,6 +40,15 @@ def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: s
     except RuntimeError as error:
         raise _refusal(saved, error, where) from error
     method.trained = saved.trained
+    package = method_facts(method).package
+    if saved.package and saved.package != package:
+        warnings.warn(
+            f"{where}: the code of the method {saved.name} is not that with which the model was "
+            f"taught (got {package or 'no file'}; expected: {saved.package}). Its answers may be "
+            "wrong: teach again.",
+            category=UserWarning,
+            stacklevel=2,
+        )
     return method
 
 
