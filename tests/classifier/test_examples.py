@@ -57,6 +57,12 @@ def test_nodes_stay_with_their_clips() -> None:
     assert [int(row[0]) for row in some.nodes["x"]] == [int(c.name[:-4]) for c in some.clips]
 
 
+def test_all_clips_in_their_order_are_not_copied() -> None:
+    examples = join(PARTS)
+    assert examples.select(range(len(PARTS))) is examples
+    assert examples.select([1, 0, *range(2, len(PARTS))]) is not examples
+
+
 def test_durations_that_are_not_known_are_left_out() -> None:
     clips = tuple(Example(f"{i}.mp4", "a", duration=known) for i, known in enumerate((2.5, None)))
     assert Examples(clips, {"x": torch.zeros(2, 1)}, (None, None)).durations == (2.5,)

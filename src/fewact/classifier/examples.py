@@ -102,7 +102,9 @@ class Examples:
         return tuple(clip.duration for clip in self.clips if clip.duration is not None)
 
     def select(self, keep: Sequence[int]) -> "Examples":
-        """Return the clips at these positions, in this order."""
+        """Return the clips at these positions, in this order; for all in their order no copy."""
+        if list(keep) == list(range(len(self.clips))):
+            return self
         return Examples(
             tuple(self.clips[i] for i in keep),
             {name: value[list(keep)] for name, value in self.nodes.items()},

@@ -67,14 +67,22 @@ def score_held_out(
         at_once = max(1, FLOATS_AT_ONCE // (floats * len(labels)))
         for begin in range(0, len(alike), at_once):
             held = torch.tensor(alike[begin : begin + at_once], device=labels.device)  # (b q)
-            kept = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
-            kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
-            support = {name: value[kept] for name, value in nodes.items()}  # (b s …)
-            state = method.support(support, labels[kept], n)
-            scored = [
-                method.score(state, {name: value[some] for name, value in nodes.items()})
-                for some in held.split(CLIPS_AT_ONCE, 1)
-            ]
-            logits.append(torch.cat(scored, 1).flatten(0, 1).double().cpu())
+            logits.append(_score(method, nodes, labels, n, held).flatten(0, 1).double().cpu())
             order.append(held.flatten())
     return torch.cat(logits), torch.cat(order)
+
+
+def _score(method: Method, nodes: Nodes, labels: Tensor, n: int, held: Tensor) -> Tensor:
+    """Return logits (b q n) of the clips held out in each of b folds.
+
+    A function of its own, so that one copy of the other clips is in memory at a time.
+    """
+    kept = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
+    kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
+    support = {name: value[kept] for name, value in nodes.items()}  # (b s …)
+    state = method.support(support, labels[kept], n)
+    scored = [
+        method.score(state, {name: value[some] for name, value in nodes.items()})
+        for some in held.split(CLIPS_AT_ONCE, 1)
+    ]
+    return torch.cat(scored, 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fewact.classifier.calibration import hold_out
 from fewact.classifier.estimator import learned
-from fewact.classifier.examples import Example, Examples
+from fewact.classifier.examples import Example, Examples, Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
 from fewact.classifier.held_out import held_out_scores
@@ -178,7 +178,10 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
     pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
-    predicted = _predicted(method, fitted, chosen)
+    nodes = fitted.by_clip.nodes
+    if len(chosen) < len(fitted.examples.clips):
+        nodes = {name: value[chosen] for name, value in nodes.items()}
+    predicted = _predicted(method, fitted, examples, nodes)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)
@@ -199,10 +202,8 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
     )
 
 
-def _predicted(method: Method, fitted: Fitted, chosen: Sequence[int]) -> Tensor:
-    """Return the predicted class (s) of the chosen training clips; −1 of those not held out."""
-    examples = fitted.examples.select(chosen)
-    nodes = {name: value[list(chosen)] for name, value in fitted.by_clip.nodes.items()}
+def _predicted(method: Method, fitted: Fitted, examples: Examples, nodes: Nodes) -> Tensor:
+    """Return the predicted class (s) of some training clips; −1 of those not held out."""
     labels = examples.labels.to(next(iter(nodes.values())).device)
     groups = [clip.group for clip in examples.clips]
     held = hold_out(
