@@ -6,7 +6,6 @@ from typing import Any
 
 from fewact import methods
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.terms import Detrend, Moments, Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms
 
@@ -49,7 +48,7 @@ class Variant:
             terms = with_fields(terms, Moments, detrend=self.detrend)
         if not self.permissive:
             terms = conservative_only(terms)
-        if self.max_by_cameras is not None and isinstance(terms.alternative, StaticCamera):
+        if self.max_by_cameras is not None and terms.alternative is not None:
             static = replace(terms.alternative, max_by_cameras=self.max_by_cameras)
             terms = replace(terms, alternative=static)
         return terms

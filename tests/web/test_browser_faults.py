@@ -84,16 +84,21 @@ def test_lists_with_equal_keys_do_not_grow(serve: Serve, chromium: Any) -> None:
     assert shown == "aba"
 
 
+def record(page: Any, action: str) -> None:
+    """Open the recorder of an action, and record for a while."""
+    page.get_by_role("button", name=f"Record clips of {action}").click()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_timeout(1500)
+
+
 def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> None:
     server = serve()
     person = Person(chromium, server)
     page = person.page
     person.add_action("wave", [])
     for close in (True, False):
-        page.get_by_role("button", name="Record clips of wave").click()
-        page.get_by_role("button", name="Start").click()
-        page.get_by_role("button", name="Stop").wait_for()
-        page.wait_for_timeout(1500)
+        record(page, "wave")
         if close:
             page.keyboard.press("Escape")
             page.locator("dialog").wait_for(state="detached")
@@ -230,10 +235,7 @@ def test_a_camera_that_is_disconnected_says_so(serve: Serve, chromium: Any) -> N
     person = Person(chromium, serve())
     page = person.page
     person.add_action("wave", [])
-    page.get_by_role("button", name="Record clips of wave").click()
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Stop").wait_for()
-    page.wait_for_timeout(1500)
+    record(page, "wave")
     page.evaluate(
         """() => document.querySelector("dialog video").srcObject.getTracks().forEach((track) => {
             track.stop();

@@ -64,6 +64,13 @@ class EachAClass:
         every = torch.arange(len(first), device=first.device)
         return self.method.support(_batch(self.nodes), every[None], len(first))
 
+    def select(self, positions: Sequence[int]) -> "EachAClass":
+        """Return the clips at these positions, which ascend; for all of them no copy."""
+        if len(positions) == len(next(iter(self.nodes.values()))):
+            return self
+        chosen = list(positions)
+        return EachAClass(self.method, {k: value[chosen] for k, value in self.nodes.items()})
+
     def score(self, query: Nodes) -> Tensor:
         """Return similarities (q s) of clips (1 q …)."""
         return _rows(self.method.score(self.state, query))
@@ -342,11 +349,10 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         (s s) for each part of the similarities; for methods without parts one of all,
         ``similarity``.
     """
-    each, by_class = fitted.by_clip, fitted.by_class
-    if len(positions) < len(fitted.examples.clips):
-        chosen = list(positions)
-        each = EachAClass(each.method, {k: value[chosen] for k, value in each.nodes.items()})
-        labels = fitted.examples.labels[chosen].to(next(iter(each.nodes.values())).device)
+    each, by_class = fitted.by_clip.select(positions), fitted.by_class
+    if each is not fitted.by_clip:
+        labels = fitted.examples.labels[list(positions)]
+        labels = labels.to(next(iter(each.nodes.values())).device)
         by_class = each.method.support(_batch(each.nodes), labels[None], len(fitted.classes))
     if not isinstance(each.method, PairParts):
         return {"similarity": similarities(each, each.nodes, by_class)}

@@ -178,10 +178,7 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
     pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
-    nodes = fitted.by_clip.nodes
-    if len(chosen) < len(fitted.examples.clips):
-        nodes = {name: value[chosen] for name, value in nodes.items()}
-    predicted = _predicted(method, fitted, examples, nodes)
+    predicted = _predicted(method, fitted, examples, fitted.by_clip.select(chosen).nodes)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)

@@ -9,7 +9,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.checkpoint import registered
 from fewact.classifier.config import SavedMethod
-from fewact.encoding import method_facts
+from fewact.encoding.facts import package_of
 from fewact.errors import ModelError, UnknownNameError, UserError
 from fewact.methods.base import Method
 
@@ -24,8 +24,9 @@ def saved_method(method: Method) -> SavedMethod:
         ModelError: It is not a registered method.
     """
     name, options = registered(method, ModelError)
-    package = method_facts(method).package
-    return SavedMethod(name=name, package=package, options=options, trained=method.trained)
+    return SavedMethod(
+        name=name, package=package_of(method), options=options, trained=method.trained
+    )
 
 
 def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: str) -> Method:
@@ -40,7 +41,7 @@ def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: s
     except RuntimeError as error:
         raise _refusal(saved, error, where) from error
     method.trained = saved.trained
-    package = method_facts(method).package
+    package = package_of(method)
     if saved.package and saved.package != package:
         warnings.warn(
             f"{where}: the code of the method {saved.name} is not that with which the model was "

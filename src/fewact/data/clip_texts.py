@@ -4,7 +4,7 @@ from fewact.errors import DataError
 
 
 def check_texts(**texts: object) -> None:
-    """Refuse a name, label or group that is no text; None stands for none.
+    """Refuse a name, label or group that is no text; None is allowed.
 
     Args:
         **texts: Values by the name of their argument.

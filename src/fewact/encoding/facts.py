@@ -87,7 +87,7 @@ def method_facts(method: Method) -> MethodFacts:
     name = methods.name_of(method) or type(method).__name__
     return MethodFacts(
         name=name,
-        package=", ".join(filter(None, (methods.REGISTRY.package_of(name), code_of(type(method))))),
+        package=package_of(method),
         options=options,
         changed=tuple(name for name, value in options.items() if value != defaults[name]),
         weights_sha256=digest(weights) if weights else "",
@@ -95,6 +95,12 @@ def method_facts(method: Method) -> MethodFacts:
         uses_text=method.uses_text,
         trained=method.trained,
     )
+
+
+def package_of(method: Method) -> str:
+    """Return the ``package`` of the facts of a method; its weights are not hashed."""
+    package = methods.REGISTRY.package_of(methods.name_of(method) or "")
+    return ", ".join(filter(None, (package, code_of(type(method)))))
 
 
 def _facts_of_parts(method: Combined) -> MethodFacts:

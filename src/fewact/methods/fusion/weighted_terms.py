@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Nodes
-from fewact.methods.fusion.camera_weight import camera_moved
+from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.permissive import PermissiveView, permissive_share
 from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
@@ -55,33 +55,6 @@ class Decision(NamedTuple):
 
 UNDECIDED = Decision()
 """The decision without a support: the alternative does not hold, and both views count half."""
-
-
-class Alternative(Protocol):
-    """An assumption other than the default one: the support estimates whether it holds."""
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """Features that the estimate needs besides those of the terms."""
-
-    def encode(self, features: Features) -> Nodes:
-        """Return the nodes of each video that the estimate needs besides those of the terms."""
-
-    def probability(
-        self, nodes: Nodes, default: Tensor, alternative: Tensor, labels: Tensor, n: int
-    ) -> Tensor:
-        """Return the probability that the alternative holds for each support.
-
-        Args:
-            nodes: Nodes of the support videos (b s …).
-            default: (b s s) similarities if it does not hold.
-            alternative: (b s s) similarities if it holds.
-            labels: (b s).
-            n: Number of classes.
-
-        Returns:
-            (b), 0 to 1.
-        """
 
 
 @dataclass(frozen=True)
@@ -163,7 +136,7 @@ class WeightedTerms:
     """
 
     terms: tuple[WeightedTerm, ...]
-    alternative: Alternative | None = None
+    alternative: StaticCamera | None = None
 
     @property
     def names(self) -> frozenset[str]:
