@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import gpu_parts, gpu_training
+from benchmarks import gpu_correctness, gpu_parts, gpu_training
 from benchmarks.gpu_parts import Report, Task
 
 Row = dict[str, str]
@@ -44,10 +44,10 @@ class Part:
 PARTS = {
     "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
     "correctness": Part(
-        gpu_parts.correctness,
+        gpu_correctness.correctness,
         90,
-        "The device against the CPU, in float32: the largest difference, relative to the largest"
-        " value.",
+        "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
+        " relative to the largest value.",
     ),
     "episodes": Part(
         gpu_training.episodes,
@@ -97,6 +97,11 @@ class Finished:
     fault: str
     tables: dict[str, list[Row]] = field(default_factory=dict)
 
+    @property
+    def failures(self) -> int:
+        """Number of rows that say what failed."""
+        return sum("failed" in row for rows in self.tables.values() for row in rows)
+
 
 def run(name: str, task: Task, budget: float, folder: Path) -> Finished:
     """Run a part in a process of its own, for as long as its budget allows."""
@@ -115,9 +120,10 @@ def run(name: str, task: Task, budget: float, folder: Path) -> Finished:
             fault = f"stopped after its budget of {budget:.0f} s"
         process.wait()
         log.seek(0)
-        said = log.read().decode(errors="replace").strip().splitlines()
-    if fault.startswith("exit") and said:
-        fault += f": {said[-1].strip()}"
+        text = log.read().decode(errors="replace").strip()
+    print(text, flush=True)
+    if fault.startswith("exit") and text:
+        fault += f": {text.splitlines()[-1].strip()}"
     finished = Finished(name, time.perf_counter() - begin, fault)
     for line in rows.read_text(encoding="utf-8").splitlines():
         table, cells = json.loads(line)
@@ -187,9 +193,13 @@ def main() -> None:
             budget = DRY_RUN if task.quick else part.budget
             print(f"{name}: at most {budget:.0f} s", flush=True)
             finished.append(run(name, task, budget, Path(folder)))
-            print(f"  {finished[-1].fault or 'done'}, {finished[-1].seconds:.0f} s", flush=True)
+            last = finished[-1]
+            print(
+                f"  {last.fault or 'done'}, {last.failures} failed rows, {last.seconds:.0f} s",
+                flush=True,
+            )
             options.output.write_text(page(task, finished), encoding="utf-8")
-    sys.exit(1 if any(part.fault for part in finished) else 0)
+    sys.exit(1 if any(part.fault or part.failures for part in finished) else 0)
 
 
 if __name__ == "__main__":

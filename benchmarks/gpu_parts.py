@@ -1,10 +1,12 @@
-"""The parts of ``benchmarks.gpu`` that compare with the CPU, and that embed."""
+"""What the parts of ``benchmarks.gpu`` share, and those that embed and solve transports."""
 
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.align import problems
 from benchmarks.training.step_time import seconds
-from fewact import align, backbones, methods
+from fewact import backbones
 from fewact.align._emd import simplex
 from fewact.align._emd.engine import engine, solve
 from fewact.align._emd.problem import Problems, Solution
@@ -21,8 +23,6 @@ from fewact.backbones import Card
 from fewact.backbones.card import Level
 from fewact.cli.doctor import examine
 from fewact.data import VideoList
-from fewact.features.request import CameraMotionRequest, Features, Request
-from fewact.methods.base import Method, support_state
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 from fewact.training.drawing import Drawn
@@ -88,133 +88,31 @@ def environment(task: Task, report: Report) -> None:
         report("Machine", fact="cuDNN", value=torch.backends.cudnn.version())
 
 
-def correctness(task: Task, report: Report) -> None:
-    """Compare every method, aligner and level with the CPU, in float32."""
-    _compare_methods(task, report)
-    _compare_aligners(task, report)
-    _compare_levels(task, report)
+@contextmanager
+def attempt(report: Report, table: str, **cells: object) -> Iterator[None]:
+    """Report a failure as a row, with its traceback in the log, so that what follows still runs."""
+    try:
+        yield
+    except Exception as error:  # whatever fails on a new device is what the page is for
+        traceback.print_exc()
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        report(table, **cells, failed=said[:200])
+
+
+def some_backbones(task: Task) -> tuple[str, ...]:
+    return ("efficientnet-lite0",) if task.quick else backbones.names()
+
+
+def random_frames(card: Card, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = (count, 3, *card.input_size)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
 def difference(got: Tensor, expected: Tensor) -> str:
     """Return the largest difference, relative to the largest value."""
     apart = (got.detach().cpu().double() - expected.detach().double()).abs().max()
     return f"{float(apart / expected.detach().abs().max().clamp_min(1e-12)):.1e}"
-
-
-def _card() -> Card:
-    """Return the card of made-up features of common shapes."""
-    one = backbones.create("efficientnet-lite0", weights="random", device="cpu").card
-    return replace(
-        one,
-        vectors=96,
-        maps=(64, 7, 7),
-        middle=(48, 14, 14),
-        shallow=(24, 28, 28),
-        input_size=(32, 32),
-    )
-
-
-def _features(method: Method, card: Card, *leading: int, seed: int) -> Features:
-    """Return random features of a method, non-negative as a ReLU leaves them."""
-    generator = torch.Generator().manual_seed(seed)
-    found: dict[Request, Tensor] = {}
-    for request in method.requests(card):
-        values = torch.rand(*leading, *request.shape(card), generator=generator)
-        if isinstance(request, CameraMotionRequest):
-            affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
-            values = torch.cat([values[..., :1, :1].expand_as(values[..., :1]), affine], -1)
-        found[request] = (values * 255).to(torch.uint8) if request.dtype == "uint8" else values
-    return found
-
-
-def _logits(method: Method, features: tuple[Features, Features], device: torch.device) -> Tensor:
-    """Return the logits of 2 episodes of 3 classes, 2 shots and 4 queries, computed on a device."""
-    method = method.to(device)
-    support, query = (
-        method.encode({name: value.to(device) for name, value in side.items()}) for side in features
-    )
-    labels = torch.arange(3, device=device).repeat_interleave(2).expand(2, -1)
-    text = torch.randn(2, 3, 96, generator=torch.Generator().manual_seed(5)).to(device)
-    return method.score(support_state(method, support, labels, 3, text), query)
-
-
-@torch.inference_mode()
-def _compare_methods(task: Task, report: Report) -> None:
-    card = _card()
-    for name in methods.names():
-        method = methods.create(name, **methods.fitting(name, card)).eval()
-        features = (
-            _features(method, card, 2, 6, seed=1),
-            _features(method, card, 2, 4, seed=2),
-        )
-        expected = _logits(method, features, torch.device("cpu"))
-        got = _logits(method, features, task.torch_device).cpu()
-        changed = int((got.argmax(-1) != expected.argmax(-1)).sum())
-        report(
-            "Methods, logits",
-            method=name,
-            largest_relative_difference=difference(got, expected),
-            decisions_changed=f"{changed} of {expected[..., 0].numel()}",
-        )
-
-
-def _compare_aligners(task: Task, report: Report) -> None:
-    generator = torch.Generator().manual_seed(0)
-    cost = torch.rand(64, 14, 14, generator=generator)
-    weights = [torch.rand(64, 14, generator=generator) for _ in range(2)]
-    a, b = (14 * one / one.sum(-1, keepdim=True) for one in weights)
-    for name in align.names():
-        found = []
-        for device in (torch.device("cpu"), task.torch_device):
-            on_device = cost.to(device, copy=True).requires_grad_()
-            value = align.align(name, on_device, a.to(device), b.to(device)).value
-            value.sum().backward()
-            found.append((value, on_device.grad))
-        (value, gradient), (other, other_gradient) = found
-        if gradient is None or other_gradient is None:
-            raise RuntimeError(f"{name} has no gradient")
-        report(
-            "Aligners, 64 problems of 14 × 14",
-            aligner=name,
-            value_difference=difference(other, value),
-            gradient_difference=difference(other_gradient, gradient),
-        )
-
-
-def _backbones(task: Task) -> tuple[str, ...]:
-    return ("efficientnet-lite0",) if task.quick else backbones.names()
-
-
-def _compare_levels(task: Task, report: Report) -> None:
-    for name in _backbones(task):
-        pair = [
-            backbones.create(
-                name, weights="random", device=device, precision="float32", engine="torch"
-            )
-            for device in ("cpu", task.device)
-        ]
-        card, count = pair[0].card, max(2, pair[0].network.frames_together)
-        frames = _random_frames(card, count)
-        every: tuple[Level, ...] = ("vectors", "maps", "middle")
-        levels = [level for level in every if card.has(level)]
-        expected, got = (one.features(frames, levels) for one in pair)
-        for level in levels:
-            cosine = torch.cosine_similarity(
-                got[level].flatten(1).cpu(), expected[level].flatten(1), dim=-1
-            )
-            report(
-                "Levels of backbones with random weights",
-                backbone=name,
-                level=level,
-                largest_relative_difference=difference(got[level], expected[level]),
-                smallest_cosine=f"{float(cosine.min()):.6f}",
-            )
-
-
-def _random_frames(card: Card, count: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, 3, *card.input_size)
-    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
 def embedding(task: Task, report: Report) -> None:
@@ -224,9 +122,10 @@ def embedding(task: Task, report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder:
         benchmark = motions(videos=1, size=32 if task.quick else 240, frames=24)
         videos = write_folder(benchmark, folder, split="val")
-        for name in _backbones(task):
+        for name in some_backbones(task):
             for precision in ("float32",) if task.quick else ("bfloat16", "float32"):
-                _embed(task, report, videos, name, precision, clips, processes)
+                with attempt(report, "Clips per second", backbone=name, precision=precision):
+                    _embed(task, report, videos, name, precision, clips, processes)
 
 
 def _embed(
@@ -243,7 +142,7 @@ def _embed(
     )
     count = max(FRAMES, backbone.network.frames_together)
     at_once = 2 if task.quick else 8
-    frames = _random_frames(backbone.card, at_once * count).to(task.torch_device)
+    frames = random_frames(backbone.card, at_once * count).to(task.torch_device)
 
     def alone() -> None:
         backbone.features(frames, [VECTORS])
