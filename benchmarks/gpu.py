@@ -45,13 +45,13 @@ PARTS = {
     "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
     "correctness": Part(
         gpu_correctness.correctness,
-        90,
+        120,
         "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
         " relative to the largest value.",
     ),
     "episodes": Part(
         gpu_training.episodes,
-        75,
+        60,
         "The same episodes from nodes in the memory of the CPU and of the device.",
     ),
     "transport": Part(
@@ -67,7 +67,7 @@ PARTS = {
         " the recipe `a2m2-motions-resnet50`, from random weights.",
     ),
     "resumption": Part(
-        gpu_training.resumption, 50, "A run that is interrupted and continued, file by file."
+        gpu_training.resumption, 45, "A run that is interrupted and continued, file by file."
     ),
     "embedding": Part(
         gpu_parts.embedding,

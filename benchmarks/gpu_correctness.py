@@ -182,7 +182,9 @@ def _compare_levels(task: Task, report: Report) -> None:
             expected, got = (one.features(frames, levels) for one in pair)
             for level in levels:
                 cosine = torch.cosine_similarity(
-                    got[level].flatten(1).cpu(), expected[level].flatten(1), dim=-1
+                    got[level].flatten(1).cpu().double(),
+                    expected[level].flatten(1).double(),
+                    dim=-1,
                 )
                 report(
                     table,
