@@ -75,7 +75,8 @@ def _losses(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
     if not total.requires_grad:  # features that are whole numbers, and no weights
         return total, total
     total.backward()
-    return total.detach(), torch.cat([one.grad.flatten() for one in given if one.grad is not None])
+    gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in given]
+    return total.detach(), torch.cat([one.flatten() for one in gradients])
 
 
 def _episode(method: Method, card: Card) -> TrainingBatch:
@@ -132,7 +133,7 @@ def on(
 ) -> tuple[Method, TrainingBatch]:
     """Return a method and episodes moved to a device."""
     support, query = (
-        {request: value.to(device) for request, value in one.items()}
+        {request: value.detach().to(device) for request, value in one.items()}
         for one in (episode.support, episode.query)
     )
     labels, text = episode.support_labels.to(device), episode.text
@@ -205,7 +206,7 @@ def _compare_classifiers(task: Task, report: Report) -> None:
             clips.setdefault(str(clip.label), []).append(str(clip.path))
         taught = {label: paths[:2] for label, paths in list(clips.items())[:3]}
         others = [path for label in taught for path in clips[label][2:]]
-        for name in ("fusion",) if task.quick else ("fusion", "a2m2", "otam", "hyrsm"):
+        for name in ("fusion",) if task.quick else ("fusion", "a2m2", "otam", "protonet"):
             with attempt(report, "Clips taught and predicted, random weights", method=name):
                 found = []
                 for device in ("cpu", task.device):

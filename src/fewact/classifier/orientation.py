@@ -83,7 +83,7 @@ def orientation_vectors(backbone: Backbone, features: Features) -> Tensor:
 def _of_frames(backbone: Backbone, frames: Tensor, vectors: Tensor) -> Tensor:
     """Return mean unit vectors (4 d) of prepared frames (n 3 H W) that have vectors (n d)."""
     rotated = torch.cat([frames.rot90(turns, (-2, -1)) for turns in (1, 2, 3)])
-    every = torch.cat([vectors, backbone.features(rotated, [LEVEL])[LEVEL]])
+    every = torch.cat([vectors, backbone.features(rotated, [LEVEL])[LEVEL].to(vectors)])
     each = functional.normalize(every.float(), dim=-1).unflatten(0, (4, -1))
     return functional.normalize(each.mean(1), dim=-1)
 
