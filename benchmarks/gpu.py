@@ -10,7 +10,7 @@ parts follow. Nothing is downloaded: weights are random.
 
 import argparse
 import json
-import subprocess
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -20,10 +20,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import gpu_correctness, gpu_parts, gpu_training
+from benchmarks import gpu_correctness, gpu_parts, gpu_run, gpu_training
 from benchmarks.gpu_parts import Report, Task
 
 Row = dict[str, str]
+
+
+CONTEXT = multiprocessing.get_context("forkserver")
+"""Parts start from a server that has loaded torch, which takes ten seconds on some machines."""
+CONTEXT.set_forkserver_preload(["benchmarks.gpu_correctness", "benchmarks.gpu_training"])
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ PARTS = {
     "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
     "correctness": Part(
         gpu_correctness.correctness,
-        120,
+        100,
         "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
         " relative to the largest value.",
     ),
@@ -62,7 +67,7 @@ PARTS = {
     ),
     "training": Part(
         gpu_training.training,
-        150,
+        160,
         "A²M²-Net with ResNet-50 on videos of `motions`, decoded from files: the second stage of"
         " the recipe `a2m2-motions-resnet50`, from random weights.",
     ),
@@ -105,22 +110,20 @@ class Finished:
 
 def run(name: str, task: Task, budget: float, folder: Path) -> Finished:
     """Run a part in a process of its own, for as long as its budget allows."""
-    rows = folder / f"{name}.jsonl"
+    rows, log = folder / f"{name}.jsonl", folder / f"{name}.log"
     rows.touch()
-    command = [sys.executable, "-m", "benchmarks.gpu", "--part", name, "-o", str(rows)]
-    command += ["--device", task.device, *["--quick"] * task.quick]
+    log.touch()
     begin = time.perf_counter()
-    log = (folder / f"{name}.log").open("w+b")
-    with log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            code = process.wait(budget)
-            fault = "" if code == 0 else f"exit code {code}"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            fault = f"stopped after its budget of {budget:.0f} s"
-        process.wait()
-        log.seek(0)
-        text = log.read().decode(errors="replace").strip()
+    process = CONTEXT.Process(target=gpu_run.work, args=(PARTS[name].run, task, rows, log))
+    process.start()
+    process.join(budget)
+    if process.is_alive():
+        process.kill()
+        fault = f"stopped after its budget of {budget:.0f} s"
+    else:
+        fault = f"exit code {process.exitcode}" if process.exitcode else ""
+    process.join()
+    text = log.read_text(encoding="utf-8", errors="replace").strip()
     print(text, flush=True)
     if fault.startswith("exit") and text:
         fault += f": {text.splitlines()[-1].strip()}"
@@ -168,7 +171,6 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", help="device; cpu for a dry run")
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--only", nargs="+", choices=tuple(PARTS), help="some parts only")
-    parser.add_argument("--part", choices=tuple(PARTS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     task = Task(options.device, options.quick)
     if task.device.startswith("cuda") and not torch.cuda.is_available():
@@ -176,15 +178,6 @@ def main() -> None:
             f"There is no GPU here that this torch ({torch.__version__}) can use. For a dry run on"
             " the CPU: --device cpu --quick"
         )
-    if options.part:
-        with options.output.open("a", encoding="utf-8") as rows:
-
-            def report(table: str, **cells: object) -> None:
-                named = {name.replace("_", " "): str(cell) for name, cell in cells.items()}
-                print(json.dumps([table, named]), file=rows, flush=True)
-
-            PARTS[options.part].run(task, report)
-        return
     finished = []
     with tempfile.TemporaryDirectory() as folder:
         for name, part in PARTS.items():

@@ -1,7 +1,11 @@
 """Batches of drawn videos: decoded in worker processes, or read from stored features."""
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
@@ -189,13 +193,42 @@ def load(
         batch_size=None,
         sampler=drawn,
         num_workers=workers,
-        # A process forked from a process with threads may deadlock on their locks.
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=_start_method() if workers else None,
+        worker_init_fn=_end_with_parent if workers else None,
         pin_memory=device.type == "cuda",
         collate_fn=_unchanged,  # type: ignore[arg-type]  # without batch_size it gets one item
     )
     for batch in loader:
         yield batch.to(device)
+
+
+def _start_method() -> BaseContext:
+    """Return how processes start: forked from a server that has loaded this module and torch.
+
+    A process forked from this one may deadlock on locks of its threads. A new one, as on Windows,
+    takes seconds to load torch.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _end_with_parent(worker: int) -> None:
+    """End this process when the one that it works for has ended, however that was killed.
+
+    torch looks whether the process that forked this one is alive, which is the server.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("not a process that another one has started")
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _unchanged(batch: Batch) -> Batch:
