@@ -11,6 +11,7 @@ parts follow. Nothing is downloaded: weights are random.
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -82,6 +83,8 @@ PARTS = {
 }
 """Parts by name, in their order; their budgets add up to less than nine minutes."""
 
+INTERRUPTED = "interrupted"
+
 DRY_RUN = 600.0
 """Seconds of a part in small sizes, on however slow a machine."""
 
@@ -116,13 +119,16 @@ def run(name: str, task: Task, budget: float, folder: Path) -> Finished:
     begin = time.perf_counter()
     process = CONTEXT.Process(target=gpu_run.work, args=(PARTS[name].run, task, rows, log))
     process.start()
-    process.join(budget)
-    if process.is_alive():
+    try:
+        process.join(budget)
+        fault = f"stopped after its budget of {budget:.0f} s" if process.is_alive() else ""
+    except KeyboardInterrupt:
+        fault = INTERRUPTED
+    if fault:
         process.kill()
-        fault = f"stopped after its budget of {budget:.0f} s"
-    else:
-        fault = f"exit code {process.exitcode}" if process.exitcode else ""
     process.join()
+    if process.exitcode and not fault:
+        fault = f"exit code {process.exitcode}"
     text = log.read_text(encoding="utf-8", errors="replace").strip()
     print(text, flush=True)
     if fault.startswith("exit") and text:
@@ -178,6 +184,7 @@ def main() -> None:
             f"There is no GPU here that this torch ({torch.__version__}) can use. For a dry run on"
             " the CPU: --device cpu --quick"
         )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rows of the part are kept, too
     finished = []
     with tempfile.TemporaryDirectory() as folder:
         for name, part in PARTS.items():
@@ -192,6 +199,8 @@ def main() -> None:
                 flush=True,
             )
             options.output.write_text(page(task, finished), encoding="utf-8")
+            if last.fault == INTERRUPTED:
+                break
     sys.exit(1 if any(part.fault or part.failures for part in finished) else 0)
 
 

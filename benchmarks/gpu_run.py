@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from benchmarks.gpu_parts import Report, Task
 
 
@@ -13,6 +15,7 @@ def work(part: Callable[[Task, Report], None], task: Task, rows: Path, log: Path
     with log.open("ab") as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # a forked process begins with one
     with rows.open("a", encoding="utf-8") as file:
 
         def report(table: str, **cells: object) -> None:

@@ -29,8 +29,8 @@ from fewact.training.recipe import EpisodesStage
 def training(task: Task, report: Report) -> None:
     """Meta-train A²M²-Net with ResNet-50, as the recipe for ``motions`` does, from random weights.
 
-    Steps per second are those between the first steps, whose batches were ready, and the last, after
-    which a validation follows.
+    Steps per second are those between the first steps, whose batches were ready, and the last,
+    after which a validation follows.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,8 +1,15 @@
+import threading
+
 import pytest
 import torch
 
 from fewact.backbones import precision
-from fewact.backbones.precision import multiplies_bfloat16, resolve_device, resolve_precision
+from fewact.backbones.precision import (
+    exact_convolutions,
+    multiplies_bfloat16,
+    resolve_device,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -38,3 +45,30 @@ def test_one_probe_is_enough(monkeypatch):
 def test_the_device_is_a_gpu_where_there_is_one(monkeypatch, gpu):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert resolve_device("auto").type == ("cuda" if gpu else "cpu")
+
+
+def test_convolutions_are_exact_until_the_last_thread_is_done():
+    """One that is done first does not set back what another one still needs."""
+    gpu, cudnn = torch.device("cuda"), torch.backends.cudnn
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        with exact_convolutions(gpu):
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=other)
+    before = cudnn.allow_tf32, cudnn.deterministic
+    assert before == (True, False)
+    with exact_convolutions(gpu):
+        thread.start()
+        inside.wait(10)
+    assert (cudnn.allow_tf32, cudnn.deterministic) == (False, True)
+    done.set()
+    thread.join()
+    assert (cudnn.allow_tf32, cudnn.deterministic) == before
+
+
+def test_on_a_cpu_nothing_is_set():
+    with exact_convolutions(CPU):
+        assert torch.backends.cudnn.allow_tf32

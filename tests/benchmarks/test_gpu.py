@@ -1,16 +1,18 @@
 """The benchmark of a GPU as a dry run on the CPU: it is known to work before there is a GPU."""
 
-import json
-import subprocess
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import gpu
-from benchmarks.gpu import PARTS, Finished, page
-from benchmarks.gpu_parts import Task
+from benchmarks.gpu import PARTS, Finished, Part, page
+from benchmarks.gpu_parts import Report, Task, attempt
 from fewact import align, methods
 
 TASK = Task("cpu", quick=True)
@@ -35,7 +37,10 @@ def test_every_method_and_aligner_is_compared() -> None:
     rows = rows_of("correctness")
     named = {cells.get("method") or cells.get("aligner") for _, cells in rows}
     assert {*methods.names(), *align.names()} <= named
-    assert all("0 of" in cells["decisions_changed"] for _, cells in rows if "method" in cells)
+    assert not any("failed" in cells for _, cells in rows)
+    logits = [cells for table, cells in rows if "logits" in table]
+    assert len(logits) == len(methods.names()) + 1
+    assert all(cells["decisions_changed"].startswith("0 of") for cells in logits)
 
 
 @pytest.mark.slow
@@ -98,31 +103,46 @@ def test_a_part_that_fails_says_why(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     failed = gpu.run("transport", Task("cuda", quick=True), 120, tmp_path)
-    assert failed.fault.startswith("exit code 1: There is no GPU here")
+    assert failed.fault.startswith("exit code 1: AssertionError: Torch not compiled with CUDA")
     assert failed.tables == {}
 
 
-def test_rows_of_a_stopped_part_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Process:
-        def __init__(self, command: list[str], **_: object) -> None:
-            file = Path(command[command.index("-o") + 1])
-            file.write_text(json.dumps(["Steps", {"precision": "float32"}]) + "\n")
+def reports_and_waits(task: Task, report: Report) -> None:
+    report("Steps", precision="float32")
+    time.sleep(60)
 
-        def __enter__(self) -> "Process":
-            return self
 
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def wait(self, budget: float | None = None) -> int:
-            if budget is not None:
-                raise subprocess.TimeoutExpired("gpu", budget)
-            return -9
-
-        def kill(self) -> None:
-            pass
-
-    monkeypatch.setattr(subprocess, "Popen", Process)
-    stopped = gpu.run("training", TASK, 5, tmp_path)
-    assert stopped.fault == "stopped after its budget of 5 s"
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", ["budget", "interrupt"])
+def test_rows_of_a_stopped_part_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruptible: None, ends: str
+) -> None:
+    monkeypatch.setitem(PARTS, "training", Part(reports_and_waits, 5, "Waits."))
+    rows = tmp_path / "training.jsonl"
+    if ends == "interrupt":
+        wait = threading.Thread(target=interrupt_after, args=(rows,), daemon=True)
+        wait.start()
+    stopped = gpu.run("training", TASK, 20 if ends == "budget" else 120, tmp_path)
+    assert stopped.fault == (
+        "stopped after its budget of 20 s" if ends == "budget" else "interrupted"
+    )
     assert stopped.tables == {"Steps": [{"precision": "float32"}]}
+
+
+def interrupt_after(rows: Path) -> None:
+    while not rows.is_file() or not rows.stat().st_size:
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_failure_is_a_row_and_the_rest_runs() -> None:
+    rows: Rows = []
+
+    def report(table: str, **cells: object) -> None:
+        rows.append((table, {name: str(value) for name, value in cells.items()}))
+
+    with attempt(report, "Methods", method="otam"):
+        raise RuntimeError("two\ndevices")
+    assert rows == [("Methods", {"method": "otam", "failed": "RuntimeError: two devices"})]
+    failed = Finished("correctness", 1.0, "", {"Methods": [cells for _, cells in rows]})
+    assert failed.failures == 1

@@ -1,5 +1,8 @@
 """Device and precision of a backbone."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Literal, cast
 
 import torch
@@ -58,3 +61,44 @@ def multiplies_bfloat16() -> bool:
         except (AttributeError, RuntimeError):
             continue  # Private functions, which are missing in other versions of torch.
     return False
+
+
+class _Exact:
+    """Setting of all threads: the first one inside sets it, the last one restores it."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._restore = threading.Lock(), 0, ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                flags = torch.backends.cudnn.flags(
+                    enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                )
+                self._restore.enter_context(flags)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._restore.close()
+
+
+_EXACT = _Exact()
+
+
+@contextmanager
+def exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Compute convolutions of a GPU in float32, each time with the same result, inside of ``with``.
+
+    By default torch rounds their inputs to ten bits (TF32).
+    """
+    if device.type != "cuda":
+        yield
+        return
+    _EXACT.enter()
+    try:
+        yield
+    finally:
+        _EXACT.leave()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
+from fewact.backbones.precision import exact_convolutions
 from fewact.errors import VideoError
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
@@ -80,7 +81,8 @@ def _is_done(one: Future[dict[str, Tensor]] | VideoError) -> bool:
 
 
 def _encode(encoder: Encoder, features: Features) -> dict[str, Tensor]:
-    with torch.inference_mode():
+    device = next((one.device for one in features.values()), torch.device("cpu"))
+    with torch.inference_mode(), exact_convolutions(device):
         return dict(encoder.encode(features))
 
 

@@ -11,7 +11,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from fewact.backbones.precision import resolve_device
+from fewact.backbones.precision import exact_convolutions, resolve_device
 from fewact.errors import OptionError
 
 TIMEOUT = timedelta(hours=12)
@@ -70,7 +70,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
     try:
         with (
             torch.random.fork_rng(gpus),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+            exact_convolutions(device),
         ):
             yield
     finally:

@@ -1,7 +1,6 @@
 """The engine ``torch``: the network itself, on any device and in any precision."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from functools import cached_property
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from fewact.backbones.card import EngineName, Level
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.network import Network
+from fewact.backbones.precision import exact_convolutions
 
 # Few images fit a CPU's cache. Four at a time are a third faster than one at a time, and were
 # measured to give equal features up to rounding.
@@ -44,18 +44,9 @@ class TorchEngine:
     @torch.inference_mode()
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
-        with _arithmetic(self._precision, self._device):
+        lower = torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
+        )
+        with lower, exact_convolutions(self._device):
             found = self._folded(images, levels)
         return {level: value.float().contiguous() for level, value in found.items()}
-
-
-@contextmanager
-def _arithmetic(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute in this precision, whatever the settings of the process are."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        if device.type == "cuda":
-            # Otherwise inputs of float32 convolutions are rounded to ten bits.
-            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                yield
-        else:
-            yield

@@ -1,0 +1,89 @@
+"""A classifier on a device that refuses tensors of the CPU: taught, used, saved, used without."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewact import backbones
+from fewact.backbones import Backbone
+from fewact.classifier import FewShotClassifier
+from fewact.classifier.explain import explain
+from fewact.classifier.review import review
+from fewact.data import Frames
+from fewact.video import EveryNth, read_frames
+from tests.backbones import tiny
+from tests.pretend_device import register
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Backbone:
+    """The default backbone with its real weights on the other device."""
+    return backbones.create(device=register(), precision="float32", engine="torch")
+
+
+@pytest.fixture(scope="module")
+def here() -> Backbone:
+    return backbones.create(device="cpu", precision="float32", engine="torch")
+
+
+@pytest.mark.parametrize("method", ["fusion", "a2m2", "otam"])
+def test_answers_are_those_of_the_cpu(
+    actions: Path,
+    queries: Mapping[str, Path],
+    here: Backbone,
+    elsewhere: Backbone,
+    method: str,
+    tmp_path: Path,
+) -> None:
+    expected, found = (
+        FewShotClassifier(backbone, method).fit(actions) for backbone in (here, elsewhere)
+    )
+    clips = [*queries.values()]
+    probabilities = expected.predict_proba(clips)
+    np.testing.assert_allclose(found.predict_proba(clips), probabilities, atol=1e-4)
+    used = FewShotClassifier.load(found.save(tmp_path / "model"), backbone=here)
+    np.testing.assert_allclose(used.predict_proba(clips), probabilities, atol=1e-4)
+
+
+def test_everything_that_a_model_is_for(
+    actions: Path, queries: Mapping[str, Path], elsewhere: Backbone
+) -> None:
+    none = [Frames(np.full((12, 48, 64, 3), grey, np.uint8), fps=12) for grey in (60, 180)]
+    classifier = FewShotClassifier(elsewhere).fit(actions, none=none)
+    classifier.add_clips("left", queries["left"]).add_class("new", queries["down"])
+    clip = read_frames(queries["right"], EveryNth(1))
+    assert classifier.predict(queries["right"]).label == "right"
+    turned = classifier.predict(Frames(np.rot90(clip, axes=(1, 2)).copy(), fps=12))
+    assert turned.label is not None
+    assert explain(classifier, queries["right"]).best == "right"
+    assert review(classifier).clips == len(classifier.all_clips_) - 2
+    with classifier.stream(fps=12) as stream:
+        events = [one for frame in np.concatenate([clip] * 3) for one in stream.push(frame)]
+        events += stream.close()
+    assert all(one.label in classifier.classes_ for one in events)
+
+
+def test_class_names_are_embedded_elsewhere(
+    actions: Path, queries: Mapping[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    tiny.save("clip-vit", tmp_path)
+    expected, found = (
+        FewShotClassifier(
+            backbones.create(
+                "clip-vit",
+                weights=f"local-dir:{tmp_path}",
+                device=device,
+                precision="float32",
+                engine="torch",
+            ),
+            "protonet",
+            text="on",
+        )
+        .fit(actions)
+        .predict_proba([*queries.values()])
+        for device in ("cpu", register())
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)
