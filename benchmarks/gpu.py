@@ -51,29 +51,29 @@ PARTS = {
     "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
     "correctness": Part(
         gpu_correctness.correctness,
-        100,
+        140,
         "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
         " relative to the largest value.",
     ),
     "episodes": Part(
         gpu_training.episodes,
-        60,
+        45,
         "The same episodes from nodes in the memory of the CPU and of the device.",
     ),
     "transport": Part(
         gpu_parts.transport,
-        40,
+        15,
         "Problems that are on the device: solved there by the simplex in PyTorch, or copied to the"
         " CPU's solver and back. A ratio above 1 means that the copy is faster.",
     ),
     "training": Part(
         gpu_training.training,
-        160,
+        150,
         "A²M²-Net with ResNet-50 on videos of `motions`, decoded from files: the second stage of"
         " the recipe `a2m2-motions-resnet50`, from random weights.",
     ),
     "resumption": Part(
-        gpu_training.resumption, 45, "A run that is interrupted and continued, file by file."
+        gpu_training.resumption, 60, "A run that is interrupted and continued, file by file."
     ),
     "embedding": Part(
         gpu_parts.embedding,

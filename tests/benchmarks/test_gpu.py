@@ -53,7 +53,7 @@ def test_part(part: str) -> None:
 
 @pytest.mark.slow
 def test_training() -> None:
-    trained, share = rows_of("training")
+    share, trained = rows_of("training")
     assert float(trained[1]["steps_per_second"]) > 0
     assert share[1]["fraction"].endswith("%")
 
