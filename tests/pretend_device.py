@@ -3,7 +3,8 @@
 What a GPU would refuse, it refuses, so that tests find mixed devices on a machine without one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,10 @@ FACTORIES = (
 """Operations that torch would run by resizing an empty tensor."""
 
 
+_missing: set[torch.dtype] = set()
+"""Types of numbers that the device does not have."""
+
+
 class OnPretendDevice(Tensor):
     """Tensor of the pretend device, around a tensor of the CPU."""
 
@@ -42,6 +47,8 @@ class OnPretendDevice(Tensor):
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "OnPretendDevice":
+        if inner.dtype in _missing:
+            raise TypeError(f"{NAME} has no {inner.dtype}")
         with torch.inference_mode(False):  # a wrapper that is an inference tensor has no views
             made: OnPretendDevice = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
                 cls,
@@ -151,17 +158,31 @@ def _copied(source: Tensor, target: Tensor, non_blocking: bool = False) -> Tenso
     return target
 
 
-def register() -> torch.device:
-    """Make the device known to torch, once for a process, and return it."""
-    if not hasattr(torch, NAME):
-        _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())  # type: ignore[no-untyped-call]
-        library = torch.library.Library("_", "IMPL")
-        library.fallback(_made, dispatch_key="PrivateUse1")
-        one = torch.library.Library("aten", "IMPL")
-        one.impl("_copy_from", _copied, dispatch_key="PrivateUse1")
-        for name in FACTORIES:
-            packet, _, overload = name.partition(".")
-            func = getattr(getattr(aten, packet), overload or "default")
-            one.impl(name, partial(_made, func), dispatch_key="PrivateUse1")
-        globals()["_kept"] = (library, one)
-    return torch.device(NAME, 0)
+@contextmanager
+def without(dtype: torch.dtype) -> Iterator[None]:
+    """Refuse numbers of a type on the device, as Apple's MPS does float64."""
+    _missing.add(dtype)
+    try:
+        yield
+    finally:
+        _missing.discard(dtype)
+
+
+def _register() -> tuple[torch.library.Library, ...]:
+    """Make the device known to torch, and return what must be kept for it."""
+    _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())  # type: ignore[no-untyped-call]
+    every = torch.library.Library("_", "IMPL")
+    every.fallback(_made, dispatch_key="PrivateUse1")
+    some = torch.library.Library("aten", "IMPL")
+    some.impl("_copy_from", _copied, dispatch_key="PrivateUse1")
+    for name in FACTORIES:
+        packet, _, overload = name.partition(".")
+        func = getattr(getattr(aten, packet), overload or "default")
+        some.impl(name, partial(_made, func), dispatch_key="PrivateUse1")
+    return every, some
+
+
+# On import, so while tests are collected: not after the first backward pass of the process.
+_KEPT = _register()
+
+DEVICE = torch.device(NAME, 0)

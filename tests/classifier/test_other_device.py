@@ -1,10 +1,11 @@
 """A classifier on a device that refuses tensors of the CPU: taught, used, saved, used without."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -14,13 +15,20 @@ from fewact.classifier.review import review
 from fewact.data import Frames
 from fewact.video import EveryNth, read_frames
 from tests.backbones import tiny
-from tests.pretend_device import register
+from tests.pretend_device import DEVICE, without
+
+
+@pytest.fixture(autouse=True)
+def no_float64() -> Iterator[None]:
+    """As on Apple's MPS."""
+    with without(torch.float64):
+        yield
 
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Backbone:
     """The default backbone with its real weights on the other device."""
-    return backbones.create(device=register(), precision="float32", engine="torch")
+    return backbones.create(device=DEVICE, precision="float32", engine="torch")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,6 @@ def test_class_names_are_embedded_elsewhere(
         )
         .fit(actions)
         .predict_proba([*queries.values()])
-        for device in ("cpu", register())
+        for device in ("cpu", DEVICE)
     )
     np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -1,7 +1,7 @@
 """Methods compute where their features are: on a device that refuses tensors of the CPU."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,14 @@ from fewact import methods
 from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.checks.subject import Subject, make, scores
-from tests.pretend_device import register
+from tests.pretend_device import DEVICE, without
+
+
+@pytest.fixture(autouse=True)
+def no_float64() -> Iterator[None]:
+    """As on Apple's MPS."""
+    with without(torch.float64):
+        yield
 
 
 def moved(values: Mapping[Any, Tensor], device: torch.device) -> dict[Any, Tensor]:
@@ -54,7 +61,7 @@ def gradients(subject: Subject, method: Method, device: torch.device) -> Tensor:
 
 @pytest.mark.parametrize("name", methods.names())
 def test_logits_and_gradients(name: str) -> None:
-    cpu, other = torch.device("cpu"), register()
+    cpu, other = torch.device("cpu"), DEVICE
     card = made_up_card()
     subject = Subject(partial(make, type(methods.create(name)), card, {}), card)
     for compute in (logits, gradients):
@@ -63,7 +70,7 @@ def test_logits_and_gradients(name: str) -> None:
 
 
 def test_what_a_gpu_refuses_is_refused() -> None:
-    device = register()
+    device = DEVICE
     for mixed in (
         lambda: torch.ones(2, device=device) + torch.ones(2),
         lambda: torch.cat([torch.ones(2), torch.ones(2, device=device)]),

@@ -304,10 +304,10 @@ def _contributions(
     best, rival = pair
     found = [
         Contribution(name, scale * (logits[0, 0, best] - logits[0, 0, rival]).item())
-        for name, logits in ((name, value.double()) for name, value in parts.items())
+        for name, logits in ((name, value.cpu().double()) for name, value in parts.items())
     ]
     if fitted.class_names is not None and weight:
-        text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).double()[0, 0]
+        text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).cpu().double()[0, 0]
         alone = combined_logits(text, torch.zeros_like(text), weight)
         found.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
     return tuple(found)

@@ -67,7 +67,7 @@ def score_held_out(
         at_once = max(1, FLOATS_AT_ONCE // (floats * len(labels)))
         for begin in range(0, len(alike), at_once):
             held = torch.tensor(alike[begin : begin + at_once], device=labels.device)  # (b q)
-            logits.append(_score(method, nodes, labels, n, held).flatten(0, 1).double().cpu())
+            logits.append(_score(method, nodes, labels, n, held).flatten(0, 1).cpu().double())
             order.append(held.flatten())
     return torch.cat(logits), torch.cat(order)
 

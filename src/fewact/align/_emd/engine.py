@@ -1,7 +1,7 @@
 """Choice of the solver for each device."""
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -14,7 +14,7 @@ VARIABLE = "FEWACT_EMD_ISA"
 """Environment variable: name of the solver for the CPU, instead of the fastest one."""
 
 FLOAT64 = ("cpu", "cuda")
-"""Devices with float64; problems on other devices are moved to the CPU and back."""
+"""Devices with float64."""
 
 
 class EngineInfo(NamedTuple):
@@ -52,13 +52,19 @@ def engine() -> EngineInfo:
 
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
-    """Solve problems with the solver for their device."""
+    """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
     device = problems.cost.device
-    if device.type in FLOAT64:
-        return _solve_there(problems, threads, plan)
-    value, flow, u, v, status = _solve_there(_on_cpu(problems), threads, plan)
+    isa = _instruction_set()
+    if isa is None and device.type in FLOAT64:
+        return simplex.solve(problems, plan=plan)
+    on_cpu = _on_cpu(problems)
+    if isa is None:
+        found = simplex.solve(on_cpu, plan=plan)
+    else:
+        found = native.solve(on_cpu, isa=isa, threads=threads, plan=plan)
+    value, flow, u, v, status = found
     return Solution(
-        value.to(u.dtype).to(device),
+        (value if device.type in FLOAT64 else value.to(u.dtype)).to(device),
         None if flow is None else flow.to(device),
         u.to(device),
         v.to(device),
@@ -67,35 +73,26 @@ def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
 
 
 def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
-    """Return the nearest class (…) of problems (… k), and the status (… k) of each problem."""
+    """Return the nearest class (…) of problems (… k), and the status (… k) of each problem.
+
+    A GPU computes the bounds, and problems that they leave open are solved as by ``solve``.
+    """
     device = problems.cost.device
-    if device.type in FLOAT64:
-        return _nearest_there(problems, threads)
-    index, status = _nearest_there(_on_cpu(problems), threads)
+    isa = _instruction_set()
+    if device.type != "cpu" and device.type in FLOAT64:
+        return screening.nearest(problems, partial(solve, threads=threads, plan=False))
+    on_cpu = _on_cpu(problems)
+    if isa is None:
+        index, status = screening.nearest(on_cpu, simplex.solve)
+    else:
+        index, status = native.nearest(on_cpu, isa=isa, threads=threads)
     return index.to(device), status
 
 
-def _solve_there(problems: Problems, threads: int, plan: bool) -> Solution:
-    """Run ``solve`` on a device with float64."""
-    isa = _instruction_set(problems)
-    if isa is None:
-        return simplex.solve(problems, plan=plan)
-    return native.solve(problems, isa=isa, threads=threads, plan=plan)
-
-
-def _nearest_there(problems: Problems, threads: int) -> tuple[Tensor, Tensor]:
-    """Run ``nearest`` on a device with float64."""
-    isa = _instruction_set(problems)
-    if isa is None:
-        return screening.nearest(problems, simplex.solve)
-    return native.nearest(problems, isa=isa, threads=threads)
-
-
-def _instruction_set(problems: Problems) -> int | None:
+def _instruction_set() -> int | None:
     """Return the instruction set of the compiled solver, or None for the torch solver."""
-    if problems.cost.device.type != "cpu" or engine().name == "torch":
-        return None
-    return native.instruction_sets()[engine().name]
+    name = engine().name
+    return None if name == "torch" else native.instruction_sets()[name]
 
 
 def _on_cpu(problems: Problems) -> Problems:
