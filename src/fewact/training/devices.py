@@ -1,5 +1,6 @@
 """Devices of a run: devices of this machine, or processes started by torchrun or Slurm."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def make_fabric(device: str) -> Fabric:
     Raises:
         OptionError: The device does not exist or cannot train.
     """
+    logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(_no_advice)
     chosen = resolve_device(device)
     if chosen.type not in ("cpu", "cuda"):
         raise OptionError(
@@ -45,6 +47,11 @@ def make_fabric(device: str) -> Fabric:
         find_unused_parameters=True,
     )
     return Fabric(accelerator=chosen.type, devices=local, num_nodes=nodes, strategy=strategy)
+
+
+def _no_advice(record: logging.LogRecord) -> bool:
+    """Return whether a line of Lightning is no advice to compute float32 less exactly."""
+    return "set_float32_matmul_precision" not in record.getMessage()
 
 
 def _started() -> tuple[int, int]:
