@@ -12,7 +12,6 @@ from fewact.cli.episodes import DATA
 from fewact.cli.options import (
     BenchmarkOptions,
     Dataset,
-    Device,
     Imports,
     OptionGroup,
     Quiet,
@@ -55,7 +54,12 @@ class TrainingOptions(OptionGroup):
         ),
     ] = None
     imports: Imports = None
-    device: Device = "auto"
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Device to train on: auto, cpu or cuda.", callback=early.device
+        ),
+    ] = "auto"
     workers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Number of processes that decode videos.")
     ] = 0
