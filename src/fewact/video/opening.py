@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import av
 from av.codec.context import Flags
@@ -29,6 +29,11 @@ EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 Threads = Literal["auto"] | int
+
+LENIENT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+)
+"""Options of ``av.open`` by which metadata may have any bytes; PyAV 19 needs none."""
 
 # Seconds for FFmpeg to find the properties of a video. Most files take milliseconds; a file of
 # frames of one byte takes minutes. What was found until then is used.
@@ -88,7 +93,7 @@ def open_video(
             f"file:{path}",
             format=format,
             options=options,
-            metadata_errors="ignore",
+            **LENIENT,
             timeout=(_ANALYSIS, None),
         )
     except (FFmpegError, OSError) as error:

@@ -30,6 +30,7 @@ from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.index import RESTART, untimed
 from fewact.video.opening import (
+    LENIENT,
     VIDEO_FORMATS,
     OpenVideo,
     VideoPacket,
@@ -265,9 +266,7 @@ def _opened(
     waits = where.startswith(("pipe:", "file:"))
     extra: dict[str, Any] = {} if waits else {"timeout": (TIMEOUT, TIMEOUT)}
     try:
-        container = av.open(
-            where, format=format, options=options, metadata_errors="ignore", **extra
-        )
+        container = av.open(where, format=format, options=options, **LENIENT, **extra)
     except (FFmpegError, OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         what = "camera" if format else "recording"
