@@ -9,7 +9,7 @@ NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/
 # Files of tests in two processes. With a thread each in the fast ones, no thread waits for another's core.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all fuzz lint types imports check docs graphs wheel
+.PHONY: demo test test-all newest fuzz lint types imports check docs graphs wheel
 
 MINUTES ?= 60
 
@@ -48,6 +48,13 @@ graphs: $(STAMP)
 # The wheel with its compiled solver, and the package without a compiler, each in a new environment.
 wheel:
 	PYTHON=$(PYTHON) .ci/wheels
+
+# The fast tests with the newest version of everything, as a new user gets it, and another Python
+# (PYTHON=python3.13). It needs some gigabytes: torch comes with CUDA.
+newest:
+	$(PYTHON) -m venv build/newest
+	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager ".[dev]"
+	OMP_NUM_THREADS=1 build/newest/bin/python -m pytest -p no:cacheprovider --numprocesses 2 --dist loadfile -m "not slow"
 
 check: test-all lint types imports
 
