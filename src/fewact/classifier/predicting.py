@@ -12,7 +12,7 @@ from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import Fitted, classify
-from fewact.classifier.inputs import ClipLike, query_clips
+from fewact.classifier.inputs import ClipLike, each_query, query_clips
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
@@ -78,17 +78,19 @@ class Predicting(Estimator):
         A prediction does not depend on the other clips.
 
         Args:
-            clips: Clips, as for ``predict``.
+            clips: Clips, as for ``predict``. A generator is read only a few clips ahead of the
+                answers, and may be endless.
             timing: Adds up the time of each stage.
 
         Returns:
             For each clip, in order: its prediction, or the reason why it was skipped.
 
         Raises:
-            DataError: As for ``predict``; raised before the first prediction.
+            DataError: As for ``predict``; raised before the first prediction, but for a clip of a
+                generator after the predictions of the clips before.
             OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
-        return self._each(query_clips(clips)[0], timing)
+        return self._each(each_query(clips), timing)
 
     def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
         """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
@@ -177,7 +179,7 @@ class Predicting(Estimator):
         return Stream(*self._learned, self.false_alarms, fps=fps, ahead=ahead)
 
     def _each(
-        self, clips: Sequence[AnyClip], timing: Timing | None
+        self, clips: Iterable[AnyClip], timing: Timing | None
     ) -> Iterator[Prediction | Skipped]:
         fitted = self._learned[1]
         decision, pipeline = fitted.open_set.decision(self.false_alarms), self._trimming

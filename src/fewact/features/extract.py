@@ -21,7 +21,7 @@ from fewact.backbones.workers import one_core_threads, started_threads
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.network import Inputs, NetworkFeatures
-from fewact.features.request import Request
+from fewact.features.request import Features, Request
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
 from fewact.video import Sampler, VideoWarning
@@ -44,6 +44,13 @@ class Extracted(Generic[S]):
     clip: S
     features: dict[Request, Tensor] | None
     error: VideoError | None = None
+
+    @property
+    def result(self) -> Features | VideoError:
+        """Features on the CPU, or the error of a clip that cannot be read."""
+        if self.features is None:
+            return self.error or VideoError("clip", "there are no features")
+        return {request: value.cpu() for request, value in self.features.items()}
 
 
 def extract(
