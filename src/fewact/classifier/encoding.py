@@ -69,15 +69,10 @@ class EncodedClip(NamedTuple):
     warnings: tuple[str, ...] = ()
     query: bool = False
 
-    def warn(self, stacklevel: int = 2) -> None:
-        """Warn that the clip is damaged. A clip may be read several times, but warns once.
-
-        Args:
-            stacklevel: Number of stack frames between the caller of this method and the user's
-                code.
-        """
+    def warn(self) -> None:
+        """Warn that the clip is damaged. A clip may be read several times, but warns once."""
         for text in self.warnings:
-            warn_of_video(text, stacklevel + 1)
+            warn_of_video(text)
 
     @property
     def source(self) -> VideoSource | None:

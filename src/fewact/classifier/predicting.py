@@ -1,6 +1,5 @@
 """Predict the classes of clips."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, overload
@@ -25,6 +24,7 @@ from fewact.data.arrays import as_array
 from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
+from fewact.warning import warn
 
 LONG, LEAST_LONG = 4.0, 10.0
 """A clip is taken for a long recording if it is this many times as long as the longest training
@@ -203,17 +203,15 @@ def _answer(
         return Skipped(clip, encoded.nodes)
     known = fitted.everything.durations
     if duration is not None and known and duration > max(LONG * max(known), LEAST_LONG):
-        warnings.warn(
+        warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
             f"{max(known):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
-            category=UserWarning,
-            stacklevel=4,
         )
     part = as_query(encoded, pipeline, fitted, timing)
     if isinstance(part.nodes, VideoError):
         return Skipped(clip, part.nodes)
-    part.warn(4)
+    part.warn()
     found = classify(
         pipeline.method, fitted, decision, clip, part.nodes, timing, set_threshold=set_threshold
     )

@@ -5,7 +5,6 @@ Decoding, stabilising and the network of different clips run in threads that use
 thread waits for another's core, and no result depends on the number of threads.
 """
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -26,6 +25,7 @@ from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
 from fewact.video import Sampler, VideoWarning
 from fewact.video.named import sampler_of
+from fewact.warning import warn
 
 S = TypeVar("S", bound=VideoSource)
 
@@ -150,7 +150,7 @@ def _extract(
                 begun.extend(begin(clip) for clip in islice(rest, 1))
                 prepared = one.preparing.result()
                 for text in prepared.warnings:
-                    warnings.warn(text, VideoWarning, stacklevel=2)
+                    warn(text, VideoWarning)
                 yield Extracted(one.clip, one.features.result(), prepared.error)
         finally:
             reader.stop()
