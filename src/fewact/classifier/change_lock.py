@@ -40,7 +40,7 @@ def one_at_a_time(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenat
     """
 
     @wraps(method)
-    def waiting(self: C, *args: P.args, **kwargs: P.kwargs) -> R:
+    def waiting(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._changing:
             return method(self, *args, **kwargs)
 
