@@ -245,7 +245,11 @@ def compare_all(
     similarities: list[Callable[[Nodes, Nodes], Any]] = [method.similarity]
     if isinstance(method, Fusion):
         corners = corners_of(method.map_terms)
-        similarities = [partial(method.similarity, decision=one, quick=quick) for one in corners]
+        terms, flip = method.map_terms, method.options.horizontal_flip
+        similarities = [
+            partial(terms.similarity, decision=one, quick=quick, horizontal_flip=flip)
+            for one in corners
+        ]
         if not quick:
             similarities.append(method.appearance)
     count = next(iter(first.values())).shape[1]

@@ -37,3 +37,15 @@ def test_an_error_of_a_video_names_its_file() -> None:
     error = VideoError("a.mp4", "is cut off", hint="Copy it again.")
     assert isinstance(error, UserError)
     assert str(error) == "a.mp4: is cut off. Copy it again."
+
+
+def test_a_part_that_is_a_sentence_adds_no_second_full_stop() -> None:
+    inner = DataError("it is damaged", hint="Copy it again.")
+    outer = ModelError(f"cannot be built: {inner}", expected="one of a, b.", hint="Teach again.")
+    assert str(outer) == (
+        "cannot be built: it is damaged. Copy it again; expected: one of a, b. Teach again."
+    )
+    assert str(OptionError("no values", expected="A,B ...")) == "no values; expected: A,B ..."
+    assert str(VideoError("a.mp4", f"{inner}", hint="Ask.")) == (
+        "a.mp4: it is damaged. Copy it again. Ask."
+    )

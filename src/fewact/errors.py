@@ -32,9 +32,10 @@ class UserError(FewactError, ValueError):
         self.what, self.where, self.got = what, where, got
         self.expected, self.hint = expected, hint
         message = f"{where}: {what}" if where else what
-        message += f" (got {got})" if got else ""
-        message += f"; expected: {expected}" if expected else ""
-        message += f". {hint}" if hint else ""
+        # The fault may be the text of another error, which may end with a sentence.
+        message = f"{_clause(message)} (got {got})" if got else message
+        message = f"{_clause(message)}; expected: {expected}" if expected else message
+        message = f"{_clause(message)}. {hint}" if hint else message
         super().__init__(message)
 
 
@@ -127,6 +128,11 @@ class RecipeError(UserError):
 
 class TrainingError(UserError):
     """A training that cannot start, continue or resume."""
+
+
+def _clause(text: str) -> str:
+    """Return a text without the full stop at its end; an ellipsis stays."""
+    return text if text.endswith("..") else text.removesuffix(".")
 
 
 def invalid_value(message: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 100
 """Number of columns of a table as text, where the terminal does not say more."""
@@ -19,6 +20,9 @@ NARROWEST = 6
 READABLE = 12
 """Width of a column whose words are worth splitting."""
 
+PUNCTUATION = re.compile("[/_=:,;-]")
+"""Characters after which a word that is too long is broken."""
+
 ROWS = 50
 """Number of rows that decide the widths of the columns."""
 
@@ -26,12 +30,15 @@ MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 """Characters that Markdown would take for its own, escaped."""
 
 
-def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
-    """Return rows of cells as aligned text; long cells are wrapped, but not in the first column.
+def text_table(
+    lines: Sequence[Sequence[str]], width: int = WIDTH, *, copied_names: bool = True
+) -> str:
+    """Return rows of cells as aligned text; long cells are wrapped.
 
     Args:
         lines: Rows, of equally many cells.
         width: Largest number of columns.
+        copied_names: Whether the first column has names that are copied: it is not wrapped.
 
     >>> print(text_table([("method", "1 shot"), ("a", "50.0")]), end="")
     method  1 shot
@@ -43,12 +50,11 @@ def text_table(lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
 
     cells = tied(lines)
     grid = Table.grid(padding=(0, GAP))
-    widths = column_widths(cells, width)
+    widths = column_widths(cells, width, copied_names=copied_names)
     for number, size in enumerate(widths):
-        # Names, in the first column, are copied.
-        grid.add_column(overflow="fold", no_wrap=number == 0, width=size)
+        grid.add_column(overflow="fold", no_wrap=number == 0 and copied_names, width=size)
     for line in cells:
-        grid.add_row(*map(Text, line))
+        grid.add_row(*(Text(_broken(cell, size)) for cell, size in zip(line, widths, strict=True)))
     text = io.StringIO()
     width = max(width, sum(widths) + GAP * (len(widths) - 1))
     Console(file=text, width=width, color_system=None, legacy_windows=False).print(grid)
@@ -61,12 +67,28 @@ def tied(lines: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line] for line in lines]
 
 
-def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
+def _broken(cell: str, width: int) -> str:
+    """Return a cell in which words that are too long are on several lines; see ``_pieces``."""
+    return " ".join("\n".join(_pieces(word, width)) for word in cell.split(" "))
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """Yield parts of a word that are short enough, each up to the last punctuation, if any."""
+    while len(word) > width:
+        end = max((one.end() for one in PUNCTUATION.finditer(word, 0, width)), default=width)
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def column_widths(
+    lines: Sequence[Sequence[str]], width: int, *, copied_names: bool = True
+) -> list[int]:
     """Return widths of the columns that fit, for a table of few lines.
 
     Columns begin as wide as their longest cell. While the table is too wide, the column loses a
     character whose loss adds the fewest lines. Where only split words are left, the widest does.
-    The first column keeps its width: names in it are copied. Where a long one leaves no room for
+    The first column keeps its width if names in it are copied. Where a long one leaves no room for
     the others, no row is broken, and the table is wider.
     """
     from rich.cells import cell_len
@@ -89,10 +111,10 @@ def column_widths(lines: Sequence[Sequence[str]], width: int) -> list[int]:
 
     gaps = GAP * (len(widths) - 1)
     needed = widths[0] + gaps + sum(min(one, READABLE) for one in words[1:])
-    if needed > width and widths[0] > width / 2:
+    if copied_names and needed > width and widths[0] > width / 2:
         return widths
     while sum(widths) + gaps > width:
-        wrapped = range(1, len(widths))
+        wrapped = range(1 if copied_names else 0, len(widths))
         splittable = [i for i in wrapped if widths[i] > NARROWEST]
         if between := [i for i in wrapped if widths[i] > words[i]]:
             chosen = min(between, key=lines_without)

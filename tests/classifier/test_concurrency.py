@@ -1,18 +1,24 @@
 """Threads, forks, long use, and several processes at one folder."""
 
+import copy
 import itertools
 import os
+import pickle
 import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fewact import FewShotClassifier
+from tests.classifier.test_precomputed import NEW, TRAINING
 from tests.fuzz.runner import Runner
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -56,6 +62,65 @@ def test_eight_threads_share_a_classifier(
     for one in threads:
         one.join()
     assert found == [expected] * 8
+
+
+def by_features() -> FewShotClassifier:
+    return FewShotClassifier(method="protonet", device="cpu").fit(TRAINING)
+
+
+def changed_by_threads(changes: Sequence[Callable[[], object]]) -> list[BaseException]:
+    """Make changes at the same time, each in a thread; return the errors."""
+    together, errors = threading.Barrier(len(changes)), []
+
+    def run(change: Callable[[], object]) -> None:
+        together.wait(60)
+        try:
+            change()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=[one]) for one in changes]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    return errors
+
+
+def test_changes_by_several_threads_are_all_kept() -> None:
+    classifier = by_features()
+    new = [replace(clip, label=None, name=f"new {i}") for i, clip in enumerate(NEW)]
+    changes: list[Callable[[], object]] = [
+        *(partial(classifier.add_clips, "wave", one) for one in new[:3]),
+        *(partial(classifier.add_class, f"class {i}", one) for i, one in enumerate(new[3:5])),
+        partial(classifier.add_none, new[5:]),
+        partial(classifier.remove_class, "jump"),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of a single clip of no class.
+        assert not changed_by_threads(changes)
+    names = {clip.name for clip in classifier.all_clips_}
+    assert names >= {one.name for one in new}
+    assert list(classifier.classes_) == ["clap", "class 0", "class 1", "wave"]
+
+
+def test_a_class_is_added_once() -> None:
+    classifier = by_features()
+    new = [replace(clip, label=None, name=f"new {i}") for i, clip in enumerate(NEW[:3])]
+    errors = changed_by_threads([partial(classifier.add_class, "lie", one) for one in new])
+    assert [str(one).partition(" (")[0] for one in errors] == 2 * ["the class exists already"]
+    assert len(classifier.clips_) == len(TRAINING) + 1
+
+
+def test_copies_of_a_classifier_that_is_being_changed_are_free() -> None:
+    classifier = by_features()
+    with classifier._changing:
+        copies = [copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))]
+        changes = [partial(one.add_clips, "wave", NEW[0]) for one in copies]
+        assert not changed_by_threads(changes)
+        assert classifier.predict(NEW[0]).best == NEW[0].label
+    assert [len(one.clips_) for one in copies] == 2 * [len(TRAINING) + 1]
+    assert classifier.add_clips("wave", NEW[0]).clips_ == copies[0].clips_
 
 
 # A process that hangs says where: its Python stacks, and what the kernel knows of its threads.

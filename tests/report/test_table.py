@@ -123,3 +123,31 @@ def test_a_long_name_is_not_broken_and_leaves_the_row_on_one_line():
     lines = text_table(rows, 100).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["path", "/folder" * 20]
     assert lines[1].endswith("someone waves  (none)")
+
+
+LABEL = "fusion cameras=moving intra_class_weight=0.25"
+RESULT = ("76.8 ± 2.54", "62.0 to 90.0", "5-way 1-shot, 1 query, 200 episodes", 2 * "mobilenet_v2:")
+HEADER = ("method", "accuracy", "class interval", "episodes", "features")
+
+
+@pytest.mark.parametrize("width", [70, 80, 100])
+@pytest.mark.parametrize("more", ["", " motion_frames=16", " weights=1.0,1.5,0.5,0.5,0.75,1.0,1.0"])
+def test_a_long_label_is_broken_at_spaces_and_after_punctuation(more: str, width: int) -> None:
+    label = LABEL + more
+    lines = text_table([HEADER, (label, *RESULT)], width, copied_names=False).splitlines()
+    assert max(map(len, lines)) <= width
+    column = [line[: lines[0].index("accuracy")] for line in lines[1:]]
+    pieces = [piece for line in column for piece in line.split()]
+    assert "".join(pieces) == label.replace(" ", "")
+    assert all(piece.endswith(("_", "=", ",")) or f"{piece} " in f"{label} " for piece in pieces)
+    assert "76.8 ± 2.54" in "\n".join(lines)
+
+
+def test_a_word_that_is_too_long_is_broken_after_punctuation() -> None:
+    rows = [("a", "file"), ("b", "/data/some_features/mobilenet.npz:ucf")]
+    lines = text_table(rows, 20).splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == [
+        "/data/some_",
+        "features/",
+        "mobilenet.npz:ucf",
+    ]

@@ -3,6 +3,7 @@
 import logging
 from typing import Self
 
+from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
 from fewact.classifier.labels import Label
@@ -17,6 +18,7 @@ LOG = logging.getLogger(__name__)
 class ClassEdits(Corrections):
     """Methods of ``FewShotClassifier`` that change its classes; only new clips are encoded."""
 
+    @one_at_a_time
     def add_class(self, name: Label, clips: Source) -> Self:
         """Learn one more class.
 
@@ -36,6 +38,7 @@ class ClassEdits(Corrections):
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
+    @one_at_a_time
     def add_clips(self, name: Label, clips: Source) -> Self:
         """Learn more clips of a class.
 
@@ -54,6 +57,7 @@ class ClassEdits(Corrections):
         """
         return self._add(existing_class(name, self._learned[1].classes), clips)
 
+    @one_at_a_time
     def add_none(self, clips: Source) -> Self:
         """Learn more clips that show none of the classes; see ``add_clips``."""
         return self._add(BACKGROUND, clips)

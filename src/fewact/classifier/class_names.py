@@ -1,6 +1,5 @@
 """Class names as text prompts, embedded by the text encoder of the backbone."""
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
@@ -14,6 +13,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.io.cache import cache_folder
 from fewact.methods.common.text_logits import combined_logits, text_logits
 from fewact.text import Encoder, TextFacts, embed_classes, words
+from fewact.warning import warn
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""
@@ -113,7 +113,7 @@ def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | 
     except WeightsError as error:
         if mode == "on":
             raise
-        warnings.warn(f"class names are not used: {error}", category=UserWarning, stacklevel=2)
+        warn(f"class names are not used: {error}")
         return None
 
 

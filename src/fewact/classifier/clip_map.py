@@ -131,7 +131,7 @@ def _predicted(
     # Not as queries: they are compared as training clips are, and so need all features.
     for encoded in encode(clips, pipeline, image_embedding=named):
         part = as_query(encoded, pipeline, fitted)
-        part.warn(3)
+        part.warn()
         if isinstance(part.nodes, VideoError):
             yield Skipped(part.clip, part.nodes)
         else:

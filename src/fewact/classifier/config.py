@@ -196,6 +196,15 @@ def is_config(path: Path) -> bool:
         return False
 
 
+def format_version(version: int | str, package: str) -> str:
+    """Return a version of the format and that of the package, as errors name them.
+
+    >>> format_version(13, "0.1.0")
+    'version 13 of the format, written by fewact 0.1.0'
+    """
+    return f"version {version} of the format, written by fewact {package}"
+
+
 def _is_ours(content: Any) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
@@ -212,7 +221,7 @@ def _check_version(content: Mapping[str, Any], where: str) -> None:
     raise refusal(
         f"the model {what}",
         where=where,
-        got=f"version {found} of the format, written by fewact {package}",
+        got=format_version(found, package),
         expected=f"version {VERSION} of the format, which fewact {__version__} reads",
         hint=hint,
     )

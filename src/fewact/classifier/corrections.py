@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.examples import Example, Examples, join
 from fewact.classifier.labels import Label, label_text
@@ -35,6 +36,7 @@ class Corrections(Estimator):
         origins = self._learned[1].everything.origins
         return any(isinstance(origin, bytes) for origin in origins)
 
+    @one_at_a_time
     def remove_class(self, name: Label) -> Self:
         """Forget a class.
 
@@ -51,6 +53,7 @@ class Corrections(Estimator):
         kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
         return self._keep(fitted.everything.select(kept))
 
+    @one_at_a_time
     def rename_class(self, name: Label, new: Label) -> Self:
         """Give a class another name.
 
@@ -72,6 +75,7 @@ class Corrections(Estimator):
         positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
         return self._keep(_labelled(fitted.everything, positions, new))
 
+    @one_at_a_time
     def remove_clips(self, clips: Sequence[ClipId] | ClipId) -> Self:
         """Forget some training clips, or clips of no class.
 
@@ -88,6 +92,7 @@ class Corrections(Estimator):
         kept = [i for i in range(len(everything.clips)) if i not in removed]
         return self._keep(_with_all_classes(everything, everything.select(kept)))
 
+    @one_at_a_time
     def move_clip(self, clip: ClipId, label: Label) -> Self:
         """Correct the label of a training clip.
 

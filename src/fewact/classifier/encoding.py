@@ -1,12 +1,13 @@
 """Encode clips, or precomputed features of clips, into nodes of the method."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import tee
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from fewact.backbones import Card
+from fewact.backbones import Backbone, Card
 from fewact.camera.faults import Fault
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
@@ -23,21 +24,22 @@ from fewact.classifier.orientation import (
 )
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
-from fewact.data import AnyClip, FeatureClip, Video, VideoClip, VideoList
-from fewact.data.active import ActiveSource, Span
+from fewact.data import AnyClip, FeatureClip, VideoClip
+from fewact.data.active import ActiveSource, Span, Trim
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.rotated import RotatedVideo
 from fewact.data.video_source import Transform, VideoSource, changes_of
-from fewact.encoding import Encoder
-from fewact.encoding import encode as encode_features
+from fewact.encoding import Encoder, encode_each
 from fewact.encoding.threads import workers
 from fewact.errors import DataError, VideoError
 from fewact.features.extract import extract
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
-from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
+from fewact.features.sources import ArrayFeatures
 from fewact.features.timing import Timing
 from fewact.video import FrameSets, Sampler, collect_warnings, warn_of_video
+
+C = TypeVar("C", bound=AnyClip)
 
 
 class EncodedClip(NamedTuple):
@@ -67,15 +69,10 @@ class EncodedClip(NamedTuple):
     warnings: tuple[str, ...] = ()
     query: bool = False
 
-    def warn(self, stacklevel: int = 2) -> None:
-        """Warn that the clip is damaged. A clip may be read several times, but warns once.
-
-        Args:
-            stacklevel: Number of stack frames between the caller of this method and the user's
-                code.
-        """
+    def warn(self) -> None:
+        """Warn that the clip is damaged. A clip may be read several times, but warns once."""
         for text in self.warnings:
-            warn_of_video(text, stacklevel + 1)
+            warn_of_video(text)
 
     @property
     def source(self) -> VideoSource | None:
@@ -118,7 +115,7 @@ def rotated(clip: VideoClip, turns: int) -> VideoSource:
 
 
 def encode(
-    clips: Sequence[AnyClip],
+    clips: Iterable[AnyClip],
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
@@ -134,7 +131,8 @@ def encode(
     ``EncodedClip.warn``.
 
     Args:
-        clips: Clips, or precomputed features of clips.
+        clips: Clips, or precomputed features of clips. An iterator is read only a few clips ahead
+            of those that are encoded.
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
         queries: Whether the clips are scored, but not learned from: what no score of them needs is
@@ -145,12 +143,9 @@ def encode(
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
-            features of another size; raised before the first clip is read. The encoding of a clip
-            is not finite.
+            features of another size; raised before the first clip is read, but of an iterator
+            after the clips before. The encoding of a clip is not finite.
     """
-    backbone = pipeline.backbone
-    videos: list[tuple[QuietVideo, ActiveSource, CorrectedVideo]] = []
-    source: FeatureSource | None
     encoder = ClipEncoder(
         pipeline,
         timing,
@@ -158,35 +153,18 @@ def encode(
         image_embedding=image_embedding,
         orientations=orientations,
     )
+
+    backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
-        source = _array(clips, backbone)
-    else:
-        for clip in _videos(clips):
-            quiet = QuietVideo(rotated(clip, turns))
-            active = ActiveSource(quiet, pipeline.trim)
-            videos.append((quiet, active, CorrectedVideo(active)))
-        listed = (Video(str(i), "", source=one) for i, (_, _, one) in enumerate(videos))
-        source = VideoFeatures(
-            VideoList("clips", tuple(listed)), backbone, if_moved=encoder.if_moved, timing=timing
+        size = backbone
+        return _encode_checked(
+            clips,
+            lambda clip: _features(clip, size),
+            lambda some: _of_features(some, encoder, size),
         )
-    if source is None:
-        return iter(())
-    found = zip(clips, _nodes(encoder, source, clips), strict=True)
-    if not videos:
-        return (EncodedClip(clip, nodes, query=queries) for clip, nodes in found)
-    return (
-        EncodedClip(
-            clip,
-            nodes,
-            active.duration,
-            active.active,
-            video.faults,
-            video.aspect,
-            turns,
-            tuple(quiet.warnings),
-            queries,
-        )
-        for (quiet, active, video), (clip, nodes) in zip(videos, found, strict=True)
+    network = backbone
+    return _encode_checked(
+        clips, _video, lambda some: _of_videos(some, encoder, network, pipeline.trim, timing, turns)
     )
 
 
@@ -227,15 +205,106 @@ def rotate_upright(
     return again._replace(faults=(ROTATED, *again.faults))
 
 
+def _encode_checked(
+    clips: Iterable[AnyClip],
+    check: Callable[[AnyClip], C],
+    run: Callable[[Iterable[C]], Iterator[EncodedClip]],
+) -> Iterator[EncodedClip]:
+    """Encode clips after a check: all clips are checked first, those of an iterator one by one."""
+    if isinstance(clips, Iterator):
+        return _until_error(map(check, clips), run)
+    return run([check(clip) for clip in clips])
+
+
+def _until_error(
+    clips: Iterator[C], run: Callable[[Iterable[C]], Iterator[EncodedClip]]
+) -> Iterator[EncodedClip]:
+    """Encode clips that are read ahead; an error of the iterator follows the clips before it."""
+    errors: list[Exception] = []
+
+    def before() -> Iterator[C]:
+        try:
+            yield from clips
+        except Exception as error:
+            errors.append(error)
+
+    yield from run(before())
+    if errors:
+        raise errors[0]
+
+
+def _of_features(
+    clips: Iterable[FeatureClip], encoder: "ClipEncoder", size: Precomputed
+) -> Iterator[EncodedClip]:
+    requests = encoder.requests(size.card)
+
+    def vectors(clip: FeatureClip) -> Features | VideoError:
+        with np.errstate(over="ignore"):  # The source reports what overflows.
+            array = clip.vectors.astype(np.float32)[None]  # (1 t d)
+        (found,) = ArrayFeatures(array, ids=[clip.name], skip_invalid=True).features([0], requests)
+        return found
+
+    encoded, read = tee(clips)
+    for clip, nodes in zip(encoded, _nodes(encoder, map(vectors, read)), strict=True):
+        yield EncodedClip(clip, _finite(nodes, clip), query=encoder.queries)
+
+
+class _Opened(NamedTuple):
+    """A video to read: the file, the part of it that is used, and its frames after corrections."""
+
+    clip: VideoClip
+    quiet: QuietVideo
+    active: ActiveSource
+    video: CorrectedVideo
+
+
+def _of_videos(
+    clips: Iterable[VideoClip],
+    encoder: "ClipEncoder",
+    backbone: Backbone,
+    trim: Trim,
+    timing: Timing | None,
+    turns: int,
+) -> Iterator[EncodedClip]:
+    def opened(clip: VideoClip) -> _Opened:
+        quiet = QuietVideo(rotated(clip, turns))
+        active = ActiveSource(quiet, trim)
+        return _Opened(clip, quiet, active, CorrectedVideo(active))
+
+    encoded, read = tee(map(opened, clips))
+    extracted = extract(
+        (one.video for one in read),
+        backbone,
+        encoder.requests(backbone.card),
+        if_moved=encoder.if_moved,
+        timing=timing,
+    )
+    results = (one.result for one in extracted)
+    for (clip, quiet, active, video), nodes in zip(encoded, _nodes(encoder, results), strict=True):
+        yield EncodedClip(
+            clip,
+            _finite(nodes, clip),
+            active.duration,
+            active.active,
+            video.faults,
+            video.aspect,
+            turns,
+            tuple(quiet.warnings),
+            encoder.queries,
+        )
+
+
 def _nodes(
-    encoder: Encoder, source: FeatureSource, clips: Sequence[AnyClip]
+    encoder: Encoder, found: Iterator[Features | VideoError]
 ) -> Iterator[Nodes | VideoError]:
     with workers(1) as pool:
-        found = encode_features(encoder, source, range(len(clips)), pool=pool)
-        for clip, nodes in zip(clips, found, strict=True):
-            if not isinstance(nodes, VideoError):
-                check_finite_nodes(nodes, display_name(clip))
-            yield nodes
+        yield from encode_each(encoder, found, pool=pool)
+
+
+def _finite(nodes: Nodes | VideoError, clip: AnyClip) -> Nodes | VideoError:
+    if not isinstance(nodes, VideoError):
+        check_finite_nodes(nodes, display_name(clip))
+    return nodes
 
 
 class ClipEncoder:
@@ -247,6 +316,9 @@ class ClipEncoder:
         queries: Whether the clips are scored, but not learned from.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         orientations: Whether to keep vectors of the clip in four orientations, if there are any.
+
+    Attributes:
+        queries: As above.
     """
 
     def __init__(
@@ -261,6 +333,7 @@ class ClipEncoder:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._requests = self._method.requests(pipeline.backbone.card)
         self._timing, self._image_embedding = timing, image_embedding
+        self.queries = queries
         self._turning = rotating_backbone(pipeline) if orientations else None
         self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
         """Requests that these clips need only where their camera moved."""
@@ -285,40 +358,25 @@ class ClipEncoder:
         return nodes
 
 
-def _array(clips: Sequence[AnyClip], size: Precomputed) -> FeatureSource | None:
-    """Return the source of precomputed features; None if there are no clips."""
-    checked = _features(clips, size)
-    if not checked:
-        return None
-    with np.errstate(over="ignore"):  # The source reports what overflows.
-        vectors = np.stack([clip.vectors.astype(np.float32) for clip in checked])  # (v t d)
-    return ArrayFeatures(vectors, ids=[clip.name for clip in checked], skip_invalid=True)
-
-
-def _videos(clips: Sequence[AnyClip]) -> list[VideoClip]:
-    videos = [clip for clip in clips if not isinstance(clip, FeatureClip)]
-    if len(videos) < len(clips):
-        first = next(clip for clip in clips if isinstance(clip, FeatureClip))
+def _video(clip: AnyClip) -> VideoClip:
+    if isinstance(clip, FeatureClip):
         raise DataError(
             "features were passed to a classifier of videos",
-            where=first.name,
+            where=clip.name,
             expected="video files",
             hint="For features, teach a classifier from features.",
         )
-    return videos
+    return clip
 
 
-def _features(clips: Sequence[AnyClip], size: Precomputed) -> list[FeatureClip]:
-    found: list[FeatureClip] = []
-    for clip in clips:
-        if not isinstance(clip, FeatureClip):
-            raise DataError(
-                "a classifier of features needs features, not a video",
-                where=str(clip.path),
-                expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
-                "see fewact.data.read_features",
-                hint="For videos, teach a classifier from videos.",
-            )
-        size.check(clip)
-        found.append(clip)
-    return found
+def _features(clip: AnyClip, size: Precomputed) -> FeatureClip:
+    if not isinstance(clip, FeatureClip):
+        raise DataError(
+            "a classifier of features needs features, not a video",
+            where=str(clip.path),
+            expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
+            "see fewact.data.read_features",
+            hint="For videos, teach a classifier from videos.",
+        )
+    size.check(clip)
+    return clip

@@ -12,6 +12,7 @@ import numpy as np
 
 from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
+from fewact.classifier.change_lock import ChangeLock
 from fewact.classifier.class_names import ClassNames, TextMode
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
@@ -48,6 +49,7 @@ class Estimator:
         self.weights, self.precision, self.engine = weights, precision, engine
         self.text, self.false_alarms = text, false_alarms
         self.trim, self.sets = trim, sets
+        self._changing = ChangeLock()
         self._pipeline: Pipeline | None = None
         self._fitted: Fitted | None = None
 

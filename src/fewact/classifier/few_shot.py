@@ -5,6 +5,7 @@ import time
 from typing import Self
 
 from fewact.classifier.calibration import check_set_rate
+from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.class_edits import ClassEdits
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.labels import Labels, text_source
@@ -33,6 +34,8 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
     Precomputed features (of skeletons, sound or optical flow) can replace videos in every call. No
     backbone is needed then.
 
+    It may be shared by threads: changes wait for each other, and predictions for none of them.
+
     Args:
         backbone: Backbone that computes the features, or its name.
         method: Few-shot method, or its name.
@@ -60,6 +63,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
     'wave'
     """
 
+    @one_at_a_time
     def fit(
         self,
         clips: LabelledSource,

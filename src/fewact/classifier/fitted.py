@@ -1,6 +1,5 @@
 """Fit a method to the training clips, and predict the class of one query clip."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, score_and_pairs
 from fewact.methods.explaining import PairParts
+from fewact.warning import warn
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of
@@ -156,10 +156,8 @@ def fit_examples(
     if none is not None and len(none.clips) < FEWEST_NONE:
         none = None
         if before is None:
-            warnings.warn(
+            warn(
                 f"only one clip of no class: it is not used, {FEWEST_NONE} are needed",
-                category=UserWarning,
-                stacklevel=3,
             )
 
     clips = everything, examples, none

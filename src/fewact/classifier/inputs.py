@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -98,6 +98,17 @@ def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], b
     if single:
         return _expanded(several[0])
     return [clip for value in several for clip in _expanded(value)[0]], False
+
+
+def each_query(values: ClipLike | Iterable[ClipLike]) -> Iterable[AnyClip]:
+    """Return the clips to predict; an iterable of unknown length is read while clips are taken.
+
+    Raises:
+        DataError: As for ``query_clips``; of an iterable of unknown length when it is reached.
+    """
+    if _is_one(values) or isinstance(values, Sized) or not isinstance(values, Iterable):
+        return query_clips(values)[0]
+    return (clip for value in values for clip in _expanded(value)[0])
 
 
 def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:

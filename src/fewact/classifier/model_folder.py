@@ -22,6 +22,7 @@ from fewact.classifier.config import (
     STATE,
     Config,
     SavedClassNames,
+    format_version,
     from_text,
     is_config,
     owns,
@@ -205,7 +206,7 @@ def _load(folder: Path, path: Path) -> SavedModel:
         raise ModelError(
             "the model was taught from vectors by an older version of fewact, which stored others",
             where=str(folder),
-            got=f"version {config.version} of the format, written by fewact {config.fewact}",
+            got=format_version(config.version, config.fewact),
             hint="Teach again from the clips or features.",
         )
     thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]

@@ -1,6 +1,5 @@
 """Predict the classes of clips."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, overload
@@ -12,7 +11,7 @@ from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator
 from fewact.classifier.fitted import Fitted, classify
-from fewact.classifier.inputs import ClipLike, query_clips
+from fewact.classifier.inputs import ClipLike, each_query, query_clips
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
@@ -25,6 +24,7 @@ from fewact.data.arrays import as_array
 from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
+from fewact.warning import warn
 
 LONG, LEAST_LONG = 4.0, 10.0
 """A clip is taken for a long recording if it is this many times as long as the longest training
@@ -78,17 +78,19 @@ class Predicting(Estimator):
         A prediction does not depend on the other clips.
 
         Args:
-            clips: Clips, as for ``predict``.
+            clips: Clips, as for ``predict``. A generator is read only a few clips ahead of the
+                answers, and may be endless.
             timing: Adds up the time of each stage.
 
         Returns:
             For each clip, in order: its prediction, or the reason why it was skipped.
 
         Raises:
-            DataError: As for ``predict``; raised before the first prediction.
+            DataError: As for ``predict``; raised before the first prediction, but for a clip of a
+                generator after the predictions of the clips before.
             OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
-        return self._each(query_clips(clips)[0], timing)
+        return self._each(each_query(clips), timing)
 
     def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
         """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
@@ -177,7 +179,7 @@ class Predicting(Estimator):
         return Stream(*self._learned, self.false_alarms, fps=fps, ahead=ahead)
 
     def _each(
-        self, clips: Sequence[AnyClip], timing: Timing | None
+        self, clips: Iterable[AnyClip], timing: Timing | None
     ) -> Iterator[Prediction | Skipped]:
         fitted = self._learned[1]
         decision, pipeline = fitted.open_set.decision(self.false_alarms), self._trimming
@@ -201,17 +203,15 @@ def _answer(
         return Skipped(clip, encoded.nodes)
     known = fitted.everything.durations
     if duration is not None and known and duration > max(LONG * max(known), LEAST_LONG):
-        warnings.warn(
+        warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
             f"{max(known):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
-            category=UserWarning,
-            stacklevel=4,
         )
     part = as_query(encoded, pipeline, fitted, timing)
     if isinstance(part.nodes, VideoError):
         return Skipped(clip, part.nodes)
-    part.warn(4)
+    part.warn()
     found = classify(
         pipeline.method, fitted, decision, clip, part.nodes, timing, set_threshold=set_threshold
     )

@@ -61,8 +61,8 @@ def create_backbone(
         raise ModelError(
             f"the backbone {saved.name} cannot be built: {error}",
             where=where,
-            hint="If the weights have moved, pass their new location: weights=…, or the backbone: "
-            "backbone=….",
+            hint="If the weights have moved, pass weights=… with their new location, or backbone=… "
+            "with the backbone.",
         ) from error
 
 

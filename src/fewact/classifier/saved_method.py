@@ -1,6 +1,5 @@
 """The method of a saved model: its name and options in config.json, its parameters in the state."""
 
-import warnings
 from collections.abc import Mapping
 
 import torch
@@ -12,6 +11,7 @@ from fewact.classifier.config import SavedMethod
 from fewact.encoding.facts import package_of
 from fewact.errors import ModelError, UnknownNameError, UserError
 from fewact.methods.base import Method
+from fewact.warning import warn
 
 IMPORT = "Pass the file that has the method with --import; in Python, import it before."
 """Hint for a method that is not registered: it was taught from a file."""
@@ -43,12 +43,10 @@ def create_method(saved: SavedMethod, parameters: Mapping[str, Tensor], where: s
     method.trained = saved.trained
     package = package_of(method)
     if saved.package and saved.package != package:
-        warnings.warn(
+        warn(
             f"{where}: the code of the method {saved.name} is not that with which the model was "
             f"taught (got {package or 'no file'}; expected: {saved.package}). Its answers may be "
             "wrong: teach again.",
-            category=UserWarning,
-            stacklevel=2,
         )
     return method
 

@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 import time as clock
-import warnings
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from fewact.errors import OptionError
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
+from fewact.warning import warn
 
 LOG = logging.getLogger(__name__)
 
@@ -186,11 +186,9 @@ class Stream:
             is_lost = error is None and self._pushed > 0 and not self._closed
             self.stop()
         if is_lost:
-            warnings.warn(
+            warn(
                 "the stream was not closed: its last events are lost. Call close() at the end of "
                 "the block, or stop() if they are not needed",
-                category=UserWarning,
-                stacklevel=2,
             )
 
     @property

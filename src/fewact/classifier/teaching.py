@@ -2,7 +2,6 @@
 
 import logging
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
+from fewact.warning import warn
 
 LOG = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ def teach(
         used = full
         if fitted is not None and full.clip.label in fitted.classes:
             used = find_action(full, pipeline, fitted, timing, full.clip.label)
-        used.warn(3)
+        used.warn()
         if isinstance(used.nodes, VideoError):
-            warnings.warn(f"skipped: {used.nodes}", category=UserWarning, stacklevel=3)
+            warn(f"skipped: {used.nodes}")
             skipped.append(Skipped(used.clip, used.nodes))
         else:
             part = _example(name, used, used.nodes)

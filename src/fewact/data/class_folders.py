@@ -1,7 +1,6 @@
 """Clips in class folders."""
 
 import unicodedata
-import warnings
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
@@ -10,6 +9,7 @@ from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
 from fewact.io.paths import user_path
 from fewact.text_table import printable
+from fewact.warning import warn
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -59,16 +59,12 @@ def list_clips(folder: str | Path) -> list[Clip]:
         )
     if outside:
         names = first_few(entry.name for entry in outside)
-        warnings.warn(
-            f"{root}: ignored, in no class folder: {names}", category=UserWarning, stacklevel=2
-        )
+        warn(f"{root}: ignored, in no class folder: {names}")
     if deeper:
         names = first_few(str(inside.relative_to(root)) for inside in deeper)
-        warnings.warn(
+        warn(
             f"{root}: ignored, folders beside the clips of a class: {names}; move their clips into "
             "the folder of the class",
-            category=UserWarning,
-            stacklevel=2,
         )
     return clips
 

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import GIB, MIB, FileType
 from fewact.io.paths import user_path
 from fewact.io.tensors import read_array
+from fewact.warning import warn
 
 CLIP = ("clip",)
 REQUIRED = (*CLIP, "class")
@@ -98,10 +98,8 @@ def labelled_features(
     if not examples:
         raise _no_class(table)
     if rest := len(clips) - len(examples) - len(outside):
-        warnings.warn(
+        warn(
             f"{table}: {rest} clips without a class are ignored",
-            category=UserWarning,
-            stacklevel=3,
         )
     return examples
 

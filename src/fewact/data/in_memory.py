@@ -198,7 +198,7 @@ class VideoBytes(_InMemory):
                     self.title, error.reason, expected=error.expected, hint=error.hint
                 ) from None
         for text in texts:
-            warn_of_video(text.replace(str(path), self.title), stacklevel=2)
+            warn_of_video(text.replace(str(path), self.title))
         return sets
 
     def fingerprint(self) -> str:

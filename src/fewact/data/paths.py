@@ -2,7 +2,6 @@
 
 import glob
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fewact.data.files import (
 )
 from fewact.errors import DataError, VideoError
 from fewact.io.paths import similar_name, user_path
+from fewact.warning import warn
 
 
 def expand_paths(
@@ -74,10 +74,8 @@ def warn_of_images(ignored: Iterable[Path]) -> None:
     """Warn of images that are no clip, if there are any; see ``clips_below``."""
     names = dict.fromkeys(map(str, ignored))
     if names:
-        warnings.warn(
+        warn(
             f"ignored, images in a folder that has other clips: {first_few(names)}",
-            category=UserWarning,
-            stacklevel=3,
         )
 
 

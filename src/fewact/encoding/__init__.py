@@ -5,7 +5,7 @@
 """
 
 from fewact.encoding.bank import Encodings, NodeBank, encode_list
-from fewact.encoding.encode import Encoder, encode, evaluating
+from fewact.encoding.encode import Encoder, encode, encode_each, evaluating
 from fewact.encoding.facts import (
     FeatureFacts,
     MethodFacts,
@@ -21,6 +21,7 @@ __all__ = [
     "MethodFacts",
     "NodeBank",
     "encode",
+    "encode_each",
     "encode_list",
     "encoding_facts",
     "evaluating",

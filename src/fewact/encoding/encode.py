@@ -53,7 +53,21 @@ def encode(
         OptionError: The source does not have the requested features.
         DataError: Videos are known to be missing.
     """
-    found = source.features(positions, encoder.requests(source.card))
+    return encode_each(
+        encoder, source.features(positions, encoder.requests(source.card)), pool=pool
+    )
+
+
+def encode_each(
+    encoder: Encoder, found: Iterator[Features | VideoError], *, pool: Executor | None = None
+) -> Iterator[dict[str, Tensor] | VideoError]:
+    """Encode features while they arrive, see ``encode``.
+
+    Args:
+        encoder: Method, or another encoder, that computes the nodes.
+        found: Features of each video, or the error of a video that cannot be read.
+        pool: Threads that encode while features are read; None to encode in this thread.
+    """
     if pool is None:
         return (one if isinstance(one, VideoError) else _encode(encoder, one) for one in found)
     return _encode_in(pool, encoder, found)

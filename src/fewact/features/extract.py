@@ -5,7 +5,6 @@ Decoding, stabilising and the network of different clips run in threads that use
 thread waits for another's core, and no result depends on the number of threads.
 """
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -21,11 +20,12 @@ from fewact.backbones.workers import one_core_threads, started_threads
 from fewact.data.video_source import VideoSource
 from fewact.errors import OptionError, VideoError
 from fewact.features.network import Inputs, NetworkFeatures
-from fewact.features.request import Request
+from fewact.features.request import Features, Request
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
 from fewact.video import Sampler, VideoWarning
 from fewact.video.named import sampler_of
+from fewact.warning import warn
 
 S = TypeVar("S", bound=VideoSource)
 
@@ -44,6 +44,13 @@ class Extracted(Generic[S]):
     clip: S
     features: dict[Request, Tensor] | None
     error: VideoError | None = None
+
+    @property
+    def result(self) -> Features | VideoError:
+        """Features on the CPU, or the error of a clip that cannot be read."""
+        if self.features is None:
+            return self.error or VideoError("clip", "there are no features")
+        return {request: value.cpu() for request, value in self.features.items()}
 
 
 def extract(
@@ -143,7 +150,7 @@ def _extract(
                 begun.extend(begin(clip) for clip in islice(rest, 1))
                 prepared = one.preparing.result()
                 for text in prepared.warnings:
-                    warnings.warn(text, VideoWarning, stacklevel=2)
+                    warn(text, VideoWarning)
                 yield Extracted(one.clip, one.features.result(), prepared.error)
         finally:
             reader.stop()

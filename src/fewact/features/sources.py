@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -24,7 +24,6 @@ from fewact.errors import DataError, ShapeError, VideoError
 from fewact.features.extract import extract
 from fewact.features.precomputed import check_vectors, precomputed_card
 from fewact.features.request import Features, Request
-from fewact.features.timing import Timing
 from fewact.shapes import check_shape
 
 
@@ -163,23 +162,12 @@ class VideoFeatures:
         videos: List of videos; requested videos need a video source.
         backbone: Backbone that computes the features.
         keep: Keep computed features in memory, for later requests.
-        if_moved: Requests that are needed only of videos whose camera moved, see ``extract``.
-        timing: Adds up the time of decoding, stabilising and of the backbone.
     """
 
-    def __init__(
-        self,
-        videos: VideoList,
-        backbone: Backbone,
-        *,
-        keep: bool = False,
-        if_moved: Collection[Request] = (),
-        timing: Timing | None = None,
-    ) -> None:
+    def __init__(self, videos: VideoList, backbone: Backbone, *, keep: bool = False) -> None:
         self.card = backbone.card
         self.name = backbone.card.summary
         self._videos, self._backbone, self._keep = videos, backbone, keep
-        self._if_moved, self._timing = if_moved, timing
         self._kept: dict[tuple[int, Request], Tensor] = {}
 
     @cached_property
@@ -195,13 +183,7 @@ class VideoFeatures:
 
     def of(self, videos: VideoList) -> "VideoFeatures":
         """Return features of other videos by the same backbone."""
-        return VideoFeatures(
-            videos,
-            self._backbone,
-            keep=self._keep,
-            if_moved=self._if_moved,
-            timing=self._timing,
-        )
+        return VideoFeatures(videos, self._backbone, keep=self._keep)
 
     def check_list(self, videos: VideoList) -> None:
         """Check that a list is the one whose videos are read.
@@ -232,22 +214,13 @@ class VideoFeatures:
             all((position, request) in self._kept for request in requests) for position in positions
         ]
         new = [video.source for video, kept in zip(videos, known, strict=True) if not kept]
-        extracted = extract(
-            [source for source in new if source is not None],
-            self._backbone,
-            requests,
-            if_moved=self._if_moved,
-            timing=self._timing,
-        )
+        read = [source for source in new if source is not None]
+        extracted = extract(read, self._backbone, requests)
         for position, kept in zip(positions, known, strict=True):
             if kept:
                 yield {request: self._kept[position, request] for request in requests}
                 continue
-            one = next(extracted)
-            if one.features is None:
-                yield one.error or VideoError(str(position), "there are no features")
-                continue
-            found = {request: value.cpu() for request, value in one.features.items()}
-            if self._keep:
+            found = next(extracted).result
+            if self._keep and not isinstance(found, VideoError):
                 self._kept |= {(position, request): value for request, value in found.items()}
             yield found

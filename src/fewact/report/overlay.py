@@ -5,7 +5,6 @@ only. Fonts of the computer are used, because class names can be in any script.
 """
 
 import math
-import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
@@ -18,6 +17,7 @@ from fewact import svg
 from fewact.classifier.events import Event
 from fewact.report.events import clock_time, title
 from fewact.video.timeline import RGBImage
+from fewact.warning import warn
 
 LEAST_SIDE = 360
 """Smaller frames are enlarged, by an integer factor, so that text is legible."""
@@ -158,10 +158,8 @@ def check_font(labels: Sequence[str]) -> None:
     font = _font(letters, 16)
     missing = _missing(font, letters)
     if missing:
-        warnings.warn(
+        warn(
             f"no font of this computer has these characters of the class names: {missing}",
-            category=UserWarning,
-            stacklevel=2,
         )
 
 

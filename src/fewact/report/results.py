@@ -46,6 +46,7 @@ def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
             )
             for one in results
         ),
+        copied_names=False,
     )
 
 

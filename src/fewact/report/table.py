@@ -68,11 +68,13 @@ class Table:
         header: Names of the columns.
         rows: Cells of each row, one for each column.
         title: Title; empty for none.
+        copied_names: Whether the first column has names that are copied: as text it is not wrapped.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
+    copied_names: bool = True
 
 
 def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
@@ -99,7 +101,8 @@ def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
 
 def _text(table: Table, width: int) -> str:
     title = f"{table.title}\n" if table.title else ""
-    return title + text_table((table.header, *table.rows), width)
+    lines = (table.header, *table.rows)
+    return title + text_table(lines, width, copied_names=table.copied_names)
 
 
 def _csv(table: Table) -> str:

@@ -1,7 +1,6 @@
 """The training loop, top to bottom."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from fewact.training.state import Best, Position, State
 from fewact.training.texts import with_texts
 from fewact.training.validation import network_features, snapshot, validate
 from fewact.video import VideoWarning
+from fewact.warning import warn
 
 STOPPED = "stopped/state.safetensors"
 
@@ -320,7 +320,7 @@ def _check_read(batch: Batch) -> None:
         TrainingError: Videos of the batch cannot be read.
     """
     for text in batch.warned:
-        warnings.warn(text, VideoWarning, stacklevel=3)
+        warn(text, VideoWarning)
     if batch.unreadable:
         raise TrainingError(
             "videos cannot be read",

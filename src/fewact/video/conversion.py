@@ -74,7 +74,6 @@ class FrameConverter:
                 f"{self._name}: the color matrix of the file is not supported (FFmpeg's number "
                 f"{int(frame.colorspace)}); the video is read with the default one, so that colors "
                 "may be wrong",
-                stacklevel=2,
             )
         frame.colorspace = _UNSPECIFIED
         return self._rgb(frame, width, height)
@@ -94,7 +93,6 @@ class FrameConverter:
             warn_of_video(
                 f"{self._name}: the file requests a rotation by {_degrees(matrix[0])} degrees, "
                 "which is no multiple of 90; the video is read without rotation",
-                stacklevel=2,
             )
         return np.eye(2, dtype=np.int64)
 

@@ -1,11 +1,12 @@
 """Report of damaged and missing frames, and warnings about them."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+
+from fewact.warning import warn
 
 _collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
 
@@ -29,16 +30,11 @@ def collect_warnings() -> Iterator[list[str]]:
         _collected.reset(token)
 
 
-def warn_of_video(text: str, stacklevel: int) -> None:
-    """Issue a ``VideoWarning``, or append its text to the list of ``collect_warnings``.
-
-    Args:
-        text: Text of the warning.
-        stacklevel: Number of stack frames between the caller of this function and the user's code.
-    """
+def warn_of_video(text: str) -> None:
+    """Issue a ``VideoWarning``, or append its text to the list of ``collect_warnings``."""
     texts = _collected.get()
     if texts is None:
-        warnings.warn(text, VideoWarning, stacklevel + 1)
+        warn(text, VideoWarning)
     else:
         texts.append(text)
 
@@ -59,13 +55,11 @@ class Damage:
     replaced: int = 0
     assumed_fps: float | None = None
 
-    def warn(self, path: str | Path, stacklevel: int = 2) -> None:
+    def warn(self, path: str | Path) -> None:
         """Warn if frames are missing or damaged, or their times are.
 
         Args:
             path: File, folder or camera that the warning names.
-            stacklevel: Number of stack frames between the caller of this method and the user's
-                code.
         """
         parts = []
         if self.missing:
@@ -79,7 +73,7 @@ class Damage:
             rate = f"{self.assumed_fps:.4g} frames per second are assumed"
             parts.append(f"all frames have the same time, {rate}")
         if parts:
-            warn_of_video(f"{path}: {'; '.join(parts)}", stacklevel + 1)
+            warn_of_video(f"{path}: {'; '.join(parts)}")
 
 
 def _count(frames: int) -> str:

@@ -178,7 +178,7 @@ def _read(
         frames[np.searchsorted(needed, position - segment.first)] = frame
     if frames is None:
         raise _undecodable(source)
-    damage.warn(source.path, stacklevel=3)
+    damage.warn(source.path)
     if len(chosen) == 1 and np.array_equal(chosen[0], needed):
         return FrameSets([frames], (height, width))
     return FrameSets(

@@ -71,7 +71,7 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(moved: bool) -> 
     nodes = method.encode(features(1, 6))
     nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
     for quick in (False, True):
-        pairs = method.similarity(nodes, nodes, quick=quick)[0]
+        pairs = method.map_terms.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
         assert pairs.argmax(1).tolist() == list(range(6))
 

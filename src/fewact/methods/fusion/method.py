@@ -1,6 +1,7 @@
 """Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -191,8 +192,6 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         first: Nodes,
         second: Nodes,
         decision: Decision | VectorDecision = UNDECIDED,
-        *,
-        quick: bool = False,
     ) -> Tensor:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
@@ -204,17 +203,11 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             first: Nodes of a set of videos, the queries; of vectors what is compared of them.
             second: Nodes of another set.
             decision: See ``FusionState``.
-            quick: Compare frames at the same time instead of aligning them.
         """
         if isinstance(decision, VectorDecision):
             return self.vector_terms.similarity(first, second, decision)
-        return self.map_terms.similarity(
-            first,
-            second,
-            decision,
-            quick=quick,
-            horizontal_flip=self.options.horizontal_flip,
-        )
+        flip = self.options.horizontal_flip
+        return self.map_terms.similarity(first, second, decision, horizontal_flip=flip)
 
     def appearance(self, first: Nodes, second: Nodes) -> Tensor:
         """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
@@ -241,8 +234,8 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
     def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
-        """Return what each support decides."""
+        """Return what each support decides, from frames compared at the same time, not aligned."""
+        flip = self.options.horizontal_flip
+        quick = partial(self.map_terms.similarity, nodes, nodes, quick=True, horizontal_flip=flip)
         with torch.no_grad():
-            return self.map_terms.decide(
-                nodes, lambda one: self.similarity(nodes, nodes, one, quick=True), labels, n
-            )
+            return self.map_terms.decide(nodes, quick, labels, n)
