@@ -133,6 +133,8 @@ def test_the_videos_of_a_dropped_folder_are_added(
     person.clips("wave", 4)
     names = [one["name"] for one in server.state()["clips"].values()]
     assert names == ["2.mp4", "10.MP4", "3.mp4", "4.mp4"]
+    page.get_by_role("button", name="Undo: added several clips").click()
+    person.clips("wave", 0)
     drop(page, "[data-key=wave]", notes)
     person.says(".toast", "There is no video in the folder notes")
     assert page.locator(".toast.bad").count() == 1

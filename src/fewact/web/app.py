@@ -214,7 +214,8 @@ async def _state(page: Page, request: Request) -> Response:
 async def _upload(page: Page, request: Request) -> Response:
     clip, pieces = _described(page.document, request)
     async with _received(page, request, clips=pieces) as path:
-        ids = await page.add(path, suffix_of(clip.name), clip, pieces)
+        batch = request.query_params.get("batch", "")[:32]
+        ids = await page.add(path, suffix_of(clip.name), clip, pieces, batch)
     return JSONResponse({"ids": ids}, 201)
 
 

@@ -1,6 +1,6 @@
 // The actions as cards: their names, their clips, and how clips come to them.
 
-import { NONE, post, upload } from "./api.js";
+import { NONE, newId, post, upload } from "./api.js";
 import { droppable } from "./drop.js";
 import { play } from "./player.js";
 import { record } from "./recorder.js";
@@ -116,7 +116,7 @@ function newCard() {
 export async function addClips(files, label, pieces = 1) {
   const message = h("p", { class: "toast" }, text("uploading", { n: files.length }));
   document.getElementById("toasts").append(message);
-  const batch = { label };
+  const batch = { id: newId(), label };
   batches.add(batch);
   const ids = [];
   const refused = new Map();
@@ -125,7 +125,7 @@ export async function addClips(files, label, pieces = 1) {
     if (batch.removed) break;
     try {
       if (lost) throw lost;
-      ids.push(...(await upload(file, { name: file.name, label: batch.label, pieces })).ids);
+      ids.push(...(await upload(file, { name: file.name, label: batch.label, pieces, batch: batch.id })).ids);
     } catch (error) {
       if (error.error?.key === "offline") lost = error;
       const words = failureText(error);
