@@ -351,6 +351,45 @@ def test_files_that_are_added_together_are_undone_together(store: Store) -> None
     run(store, work)
 
 
+def test_an_upload_follows_the_action_that_is_renamed_meanwhile(store: Store) -> None:
+    async def work(page: Page) -> None:
+        async def changed(what: str, **body: str) -> None:
+            assert (await post(page, f"/api/{what}", **body))[0] == 200
+
+        async def upload(label: str, *changes: tuple[str, dict[str, str]]) -> tuple[int, Any]:
+            late = asyncio.Event()
+            sent = asyncio.ensure_future(ask(page, f"/api/clips?label={label}", b"x", open=late))
+            await turns()
+            for what, body in changes:
+                await changed(what, **body)
+            late.set()
+            return await sent
+
+        await changed("classes", name="wave")
+        await changed("classes", name="throw")
+        rename = ("classes/rename", {"name": "wave", "to": "hello"})
+        assert (await upload("wave", rename))[0] == 201
+        assert (await upload("wave"))[0] == 201  # sent by a tab that does not know yet
+        (id, _) = page.document.clips
+        for path, body in (("label", {"ids": [id]}), (f"{id}/segment", {"start": 0.5, "end": 1.0})):
+            assert (await post(page, f"/api/clips/{path}", label="wave", **body))[0] < 300
+        assert {one.label for one in page.document.clips.values()} == {"hello"}
+        again = ("classes/rename", {"name": "hello", "to": "greet"})
+        assert (await upload("hello", again, ("undo", {})))[0] == 201
+        assert page.document.classes == ("hello", "throw")
+        assert [one.label for one in page.document.clips.values()] == ["hello"] * 4
+
+        before = files_of(store.model)
+        removed = (409, {"error": {"key": "action_removed"}})
+        assert await upload("throw", ("classes/remove", {"name": "throw"})) == removed
+        assert await upload("throw") == removed
+        assert (page.document.classes, files_of(store.model)) == (("hello",), before)
+        await changed("undo")
+        assert (await upload("throw"))[0] == 201
+
+    run(store, work)
+
+
 def test_of_two_actions_that_get_one_name_at_once_one_is_refused(store: Store) -> None:
     async def work(page: Page) -> None:
         await add(page, **{A: clip(A), B: clip(B, "throw")})

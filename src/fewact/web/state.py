@@ -14,7 +14,8 @@ from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
 from fewact.web.distinct import with_distinct_names
 from fewact.web.document import Clip, Document, SavedExample, Step
 from fewact.web.jobs import Job, Queue, Steps, facts_of
-from fewact.web.refused import GoneError
+from fewact.web.refused import GoneError, RefusedError
+from fewact.web.renamed import Renamed
 from fewact.web.store import Room, Store, new_id
 
 SECONDS_TO_OPEN: Final = 180.0
@@ -45,6 +46,7 @@ class Page:
         self.results: dict[str, dict[str, Any]] = {}
         self._unsearched: dict[str, str] = {}
         self._added: tuple[str, Step | None] = "", None
+        self._renamed = Renamed()
         self._version, self._stopping = 0, False
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
@@ -118,8 +120,19 @@ class Page:
         async with self._one_change:
             document = with_distinct_names(function(self.document), self.document)
             if document != self.document:
+                before = self.document.classes
                 self.document = await asyncio.to_thread(self.store.write, document)
+                self._renamed.note(before, self.document.classes)
                 self.notify()
+
+    def label(self, text: str) -> str:
+        """Return the label that a request names, see ``Document.label``.
+
+        Raises:
+            DataError: It cannot be the name of an action.
+            RefusedError: The action was removed.
+        """
+        return self.document.label(self._renamed.label(text))
 
     async def add(
         self, path: Path, suffix: str, clip: Clip, pieces: int, batch: str = ""
@@ -138,6 +151,7 @@ class Page:
 
         Raises:
             UserError: It is no video, or cannot be kept; its file is removed.
+            RefusedError: Its action was removed; so is its file.
             ChildError: Reading it took too long or too much memory.
         """
         facts, strip = await self.inspect(path)
@@ -152,14 +166,20 @@ class Page:
             }
 
         def added(document: Document) -> Document:
-            new = document.changed("add", clip.name, clips=clips)
+            label = clip.label and self._renamed.label(clip.label)  # changed meanwhile?
+            new = document.changed(
+                "add",
+                clip.name,
+                clips={id: one.model_copy(update={"label": label}) for id, one in clips.items()},
+            )
             last = document.last_step
             return new.joined() if batch and last and self._added == (batch, last) else new
 
         try:
             await self.change(added)
             self._added = batch, self.document.last_step
-        except UserError:  # else the next start would recover the upload that is refused here
+        except (UserError, RefusedError):
+            # Else the next start would recover the upload that is refused here.
             with suppress(OutputError):
                 await asyncio.to_thread(self.store.forget, file)
             raise
