@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
+from fewact.classifier import history
 from fewact.video import write_video
 from tests.web.test_browser import Person, Serve, launched, pytestmark
+from tests.web.test_same_model import begun
 
-__all__ = ["pytestmark"]
+__all__ = ["begun", "pytestmark"]
 
 HOST = "fewact.test"
 """Name that a browser does not trust as it trusts those of this computer."""
@@ -271,6 +274,19 @@ def test_a_model_that_cannot_be_opened_says_so(
     person.says(".toast.bad", "not a saved classifier")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
+
+
+def test_a_damaged_model_is_restored_as_the_page_says(
+    serve: Serve, chromium: Any, begun: Path
+) -> None:
+    FewShotClassifier.load(begun).rename_class("x", "z").save(begun)
+    (begun / "state.safetensors").write_bytes(b"no tensors")
+    person = Person(chromium, serve(begun))
+    person.says("#teach-status", f"cannot be opened: .* fewact undo {begun}$")
+    history.undo(begun)
+    person.page.reload()
+    person.taught()
+    assert {"x", "y"} == set(person.server.state()["classes"])
 
 
 def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
