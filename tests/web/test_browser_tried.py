@@ -90,7 +90,7 @@ def test_a_recording_that_was_searched_by_a_former_server_says_so(
     server.wait(lambda state: state["results"].get(id, {}).get("ended"))
     server.stop()
     person = Person(chromium, serve(begun))
-    person.says(".recording .label", "^Not searched since fewact serve was started")
+    person.says(".recording .label", "^Results are kept only while fewact serve runs")
     person.page.get_by_role("button", name="Search again").click()
     person.says(".recording .label", "actions? found|No action found")
     assert person.faults == []
