@@ -162,6 +162,27 @@ def test_a_crash_after_keeping_a_version_is_skipped_by_undo(
     assert (model / CONFIG).read_bytes() == first
 
 
+@pytest.mark.parametrize("file", [CONFIG, STATE])
+def test_a_damaged_model_names_undo_if_that_would_help(model: Path, file: str) -> None:
+    def refusal() -> str:
+        with pytest.raises(ModelError) as refused:
+            FewShotClassifier.load(model)
+        return refused.value.hint
+
+    FewShotClassifier.load(model).rename_class("left", "hand").save(model)
+    (model / file).write_bytes(b"{}")
+    assert refusal() == f"Restore the version before: fewact undo {model}"
+    (version,) = history.versions(model)
+    kept = (version.folder / STATE).read_bytes()
+    (version.folder / STATE).write_bytes(b"{}")
+    assert "undo" not in refusal()
+    (version.folder / STATE).write_bytes(kept)
+    history.undo(model)
+    assert "left" in FewShotClassifier.load(model).classes_
+    (model / file).write_bytes(b"{}")
+    assert "undo" not in refusal()
+
+
 def test_history_is_bounded_and_keeps_the_latest(
     model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,19 @@ def test_the_accuracy_and_the_confusions_are_those_of_teach(seed: int) -> None:
     assert found.accuracy_line.endswith(f"{taught.right} of 9.")
 
 
+@pytest.mark.parametrize("scale", [1, 30])
+def test_advice_is_without_the_word_class_which_the_page_calls_action(scale: float) -> None:
+    axes = scale * np.eye(3, 8, dtype=np.float32)
+    clips = [
+        FeatureClip(one.name, one.vectors + axes[int(one.label)], one.label)
+        for one in noisy_clips(3, 3, 1)
+    ]
+    found = review(FewShotClassifier(device="cpu").fit(clips))
+    assert bool(found.confusions) == (scale == 1)
+    assert found.advice
+    assert not any("class" in one.text for one in found.advice)
+
+
 def test_more_clips_are_held_out_than_in_teach() -> None:
     classifier = FewShotClassifier(method="protonet", device="cpu").fit(noisy_clips(3, 20, 0))
     found = review(classifier)

@@ -292,6 +292,20 @@ def test_the_first_ten_minutes(
     assert (person.foreign, person.faults) == ([], [])
 
 
+UNLIKE = """
+from fewact.web.state import Page
+facts = Page.facts
+
+def unlike(page):
+    found = facts(page)
+    model = {"id": "1", "interval": None, "none": 1}
+    result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
+    return {**found, "model": model, "results": dict.fromkeys(found["clips"], result)}
+
+Page.facts = unlike
+"""
+"""A model for which each clip is unlike all actions."""
+
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"
 
 
@@ -300,15 +314,19 @@ LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmeri
 def test_every_width_scheme_and_direction(
     serve: Serve, chromium: Any, clip: bytes, width: int, scheme: str
 ) -> None:
-    server = serve()
+    server = serve(before=UNLIKE)
     for name in (LONG[:60], "يلوّح بيده", "wave"):
         assert server.post("/api/classes", name=name)[0] == 200
     server.upload(clip, f"name={quote(LONG)}.mp4&label=wave")
     server.upload(clip, f"name={quote(LONG)}.mp4")
     size = {"width": width, "height": 800}
     person = Person(chromium, server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
-    person.page.locator(".answer").wait_for()
+    person.says(".answer .label", "unlike")
     person.check()
+    person.page.get_by_role("button", name="Play Donau").first.click()
+    close = person.page.get_by_role("button", name="Close")
+    assert close.bounding_box()["width"] > close.bounding_box()["height"]
+    person.page.keyboard.press("Escape")
     moving = "document.getAnimations().filter((one) => one.playState === 'running').length"
     assert person.page.evaluate(moving) == 0
     person.page.evaluate("document.documentElement.dir = 'rtl'")

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
+from fewact.classifier import history
 from fewact.video import write_video
 from tests.web.test_browser import Person, Serve, launched, pytestmark
+from tests.web.test_same_model import begun
 
-__all__ = ["pytestmark"]
+__all__ = ["begun", "pytestmark"]
 
 HOST = "fewact.test"
 """Name that a browser does not trust as it trusts those of this computer."""
@@ -133,6 +136,8 @@ def test_the_videos_of_a_dropped_folder_are_added(
     person.clips("wave", 4)
     names = [one["name"] for one in server.state()["clips"].values()]
     assert names == ["2.mp4", "10.MP4", "3.mp4", "4.mp4"]
+    page.get_by_role("button", name="Undo: added several clips").click()
+    person.clips("wave", 0)
     drop(page, "[data-key=wave]", notes)
     person.says(".toast", "There is no video in the folder notes")
     assert page.locator(".toast.bad").count() == 1
@@ -180,12 +185,14 @@ def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
     assert waiting == []
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
 def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_being_added(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path, elsewhere: bool
 ) -> None:
     server = serve()
     person = Person(chromium, server)
     page = person.page
+    other = person.new_tab() if elsewhere else page
     files = [tmp_path / f"{i}.mp4" for i in range(3)]
     for file in files:
         file.write_bytes(clip)
@@ -194,19 +201,21 @@ def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_
     person.choose("Choose clips of wave", files)
     next_of(page, waiting).continue_()
     person.clips("wave", 1)
-    field = page.get_by_label("Name of the action wave")
+    sent = next_of(page, waiting)
+    field = other.get_by_label("Name of the action wave")
     field.fill("hello")
     field.press("Enter")
     page.get_by_label("Name of the action hello").wait_for()
-    next_of(page, waiting).fulfill(status=422, json={"error": {"key": "gone"}})  # sent before
+    sent.continue_()
     next_of(page, waiting).continue_()
-    person.clips("hello", 2)
+    person.clips("hello", 3)
+    assert server.state()["classes"] == ["hello"]
     person.choose("Choose clips of hello", files)
     sent = next_of(page, waiting)
-    page.get_by_label("Remove the action hello").click()
+    other.get_by_label("Remove the action hello").click()
     page.locator("[data-key=hello]").wait_for(state="detached")
-    sent.fulfill(status=422, json={"error": {"key": "gone"}})
-    page.locator(".toast").filter(has_text="Adding").wait_for(state="detached")
+    sent.continue_()
+    person.says(".toast.bad", r"^0\.mp4, 1\.mp4, 2\.mp4: The action was removed\.$")
     assert (waiting, server.state()["classes"]) == ([], [])
 
 
@@ -265,6 +274,19 @@ def test_a_model_that_cannot_be_opened_says_so(
     person.says(".toast.bad", "not a saved classifier")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
+
+
+def test_a_damaged_model_is_restored_as_the_page_says(
+    serve: Serve, chromium: Any, begun: Path
+) -> None:
+    FewShotClassifier.load(begun).rename_class("x", "z").save(begun)
+    (begun / "state.safetensors").write_bytes(b"no tensors")
+    person = Person(chromium, serve(begun))
+    person.says("#teach-status", f"cannot be opened: .* fewact undo {begun}$")
+    history.undo(begun)
+    person.page.reload()
+    person.taught()
+    assert {"x", "y"} == set(person.server.state()["classes"])
 
 
 def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(

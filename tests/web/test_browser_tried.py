@@ -78,3 +78,19 @@ def test_a_search_lets_a_clip_be_tried_and_is_cancelled(
         "done",
     ]
     assert person.faults == []
+
+
+def test_a_recording_that_was_searched_by_a_former_server_says_so(
+    serve: Serve, chromium: Any, begun: Path, tmp_path: Path
+) -> None:
+    server = serve(begun)
+    film = write_video(tmp_path / "long.mp4", np.zeros((40, 48, 64, 3), np.uint8), 2)
+    (id,) = server.upload(film.read_bytes())[1]["ids"]
+    assert server.post(f"/api/clips/{id}/predict")[0] == 202
+    server.wait(lambda state: state["results"].get(id, {}).get("ended"))
+    server.stop()
+    person = Person(chromium, serve(begun))
+    person.says(".recording .label", "^Results are kept only while fewact serve runs")
+    person.page.get_by_role("button", name="Search again").click()
+    person.says(".recording .label", "actions? found|No action found")
+    assert person.faults == []

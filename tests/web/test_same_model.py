@@ -1,6 +1,7 @@
 """One model in several places: files of it, clips without videos, clips that were deleted."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -174,6 +175,22 @@ def test_a_clip_that_cannot_be_taught_is_named(
     assert job["error"]["what"].startswith('the clip "broken.mp4" of the action "wave" cannot be')
     assert "none" not in job["error"]["what"]
     assert str(server.model) not in job["error"]["what"]
+
+
+def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    server = serve(begun)
+    whole = video(tmp_path / "whole.mkv", 5, 48).read_bytes()
+    (id,) = server.upload(whole[:-5000], "name=me%20waving.mkv")[1]["ids"]
+    for _ in range(2):
+        assert server.post(f"/api/clips/{id}/predict")[0] == 202
+        assert idle(server)["results"][id]["probabilities"]
+        assert server.request("GET", f"/why/{id}")[0] == 200
+        server.upload(videos[4], "name=1.mp4&label=x")
+        taught(server)
+    (line,) = (one for one in server.stop().splitlines() if "Keep this window" not in one)
+    assert re.fullmatch(r"Warning: me waving\.mkv: the file is cut short, \d .* at its end", line)
 
 
 METHOD = """

@@ -319,6 +319,77 @@ def test_equal_names_that_are_uploaded_at_once_become_distinct(store: Store) -> 
     run(store, work)
 
 
+def test_files_that_are_added_together_are_undone_together(store: Store) -> None:
+    async def upload(page: Page, name: str, batch: str) -> None:
+        path = f"/api/clips?name={name}.mp4&label=wave&batch={batch}"
+        assert (await ask(page, path, b"x"))[0] == 201
+
+    def shown(page: Page) -> list[str]:
+        return sorted(one.name for one in page.document.clips.values() if not one.binned)
+
+    async def work(page: Page) -> None:
+        assert (await post(page, "/api/classes", name="wave"))[0] == 200
+        await upload(page, "1", "one")
+        assert page.facts()["undo"] == {"what": "add", "subject": "1.mp4"}
+        await upload(page, "2", "one")
+        await upload(page, "3", "one")
+        assert page.facts()["undo"] == {"what": "add", "subject": ""}
+        await upload(page, "4", "two")
+        await upload(page, "5", "")
+        await upload(page, "6", "")
+        for left in (["1", "2", "3", "4", "5"], ["1", "2", "3", "4"], ["1", "2", "3"], []):
+            assert (await post(page, "/api/undo"))[0] == 200
+            assert shown(page) == [f"{name}.mp4" for name in left]
+        assert page.document.classes == ("wave",)
+
+        # A change that comes between stays a step of its own.
+        await upload(page, "7", "three")
+        assert (await post(page, "/api/classes", name="throw"))[0] == 200
+        await upload(page, "8", "three")
+        assert [step.what for step in page.document.steps[-3:]] == ["add", "add_class", "add"]
+
+    run(store, work)
+
+
+def test_an_upload_follows_the_action_that_is_renamed_meanwhile(store: Store) -> None:
+    async def work(page: Page) -> None:
+        async def changed(what: str, **body: str) -> None:
+            assert (await post(page, f"/api/{what}", **body))[0] == 200
+
+        async def upload(label: str, *changes: tuple[str, dict[str, str]]) -> tuple[int, Any]:
+            late = asyncio.Event()
+            sent = asyncio.ensure_future(ask(page, f"/api/clips?label={label}", b"x", open=late))
+            await turns()
+            for what, body in changes:
+                await changed(what, **body)
+            late.set()
+            return await sent
+
+        await changed("classes", name="wave")
+        await changed("classes", name="throw")
+        rename = ("classes/rename", {"name": "wave", "to": "hello"})
+        assert (await upload("wave", rename))[0] == 201
+        assert (await upload("wave"))[0] == 201  # sent by a tab that does not know yet
+        (id, _) = page.document.clips
+        for path, body in (("label", {"ids": [id]}), (f"{id}/segment", {"start": 0.5, "end": 1.0})):
+            assert (await post(page, f"/api/clips/{path}", label="wave", **body))[0] < 300
+        assert {one.label for one in page.document.clips.values()} == {"hello"}
+        again = ("classes/rename", {"name": "hello", "to": "greet"})
+        assert (await upload("hello", again, ("undo", {})))[0] == 201
+        assert page.document.classes == ("hello", "throw")
+        assert [one.label for one in page.document.clips.values()] == ["hello"] * 4
+
+        before = files_of(store.model)
+        removed = (409, {"error": {"key": "action_removed"}})
+        assert await upload("throw", ("classes/remove", {"name": "throw"})) == removed
+        assert await upload("throw") == removed
+        assert (page.document.classes, files_of(store.model)) == (("hello",), before)
+        await changed("undo")
+        assert (await upload("throw"))[0] == 201
+
+    run(store, work)
+
+
 def test_of_two_actions_that_get_one_name_at_once_one_is_refused(store: Store) -> None:
     async def work(page: Page) -> None:
         await add(page, **{A: clip(A), B: clip(B, "throw")})

@@ -109,6 +109,17 @@ def versions(folder: str | Path) -> list[Version]:
     return _versions(found / HISTORY, _content(found))
 
 
+def can_undo(folder: Path) -> bool:
+    """Return whether there is a former version that can replace the model; it is read for this."""
+    try:
+        found = versions(folder)
+        if found:
+            _check(found[0].folder)
+    except (ModelError, OSError):
+        return False
+    return bool(found)
+
+
 @contextmanager
 def editing(folder: str | Path) -> Iterator[None]:
     """Hold a model while it is read, changed and saved: other editors wait, so no change is lost.

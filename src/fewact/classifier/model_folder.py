@@ -1,6 +1,7 @@
 """A classifier as a folder: config.json, state.safetensors, README.md and thumbnails."""
 
 import hashlib
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,9 +166,20 @@ def load(folder: str | Path) -> SavedModel:
     """
     folder = user_path(folder, ModelError)
     target = folder.resolve()
-    return on_one_core(
-        lambda: read_replaced(lambda: current(target), lambda path: _load(folder, path))
-    )
+    try:
+        return on_one_core(
+            lambda: read_replaced(lambda: current(target), lambda path: _load(folder, path))
+        )
+    except ModelError as error:
+        if error.hint == HINT and history.can_undo(target):
+            error = ModelError(
+                error.what,
+                where=error.where,
+                got=error.got,
+                expected=error.expected,
+                hint=f"Restore the version before: fewact undo {shlex.quote(str(folder))}",
+            )
+        raise error
 
 
 def read_config(folder: Path) -> Config:

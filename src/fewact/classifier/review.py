@@ -347,7 +347,7 @@ def _advice(
             found.append(Advice("record", classes[c], text))
     if not any(one.action == "record" for one in found):
         weakest = order[0]
-        text = f'No class is confused. If you record more, begin with "{classes[weakest]}".'
+        text = f'Nothing is confused. If you record more, begin with "{classes[weakest]}".'
         found.append(Advice("record", classes[weakest], text))
     return tuple(found)
 

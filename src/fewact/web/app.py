@@ -212,9 +212,10 @@ async def _state(page: Page, request: Request) -> Response:
 
 
 async def _upload(page: Page, request: Request) -> Response:
-    clip, pieces = _described(page.document, request)
+    clip, pieces = _described(page, request)
     async with _received(page, request, clips=pieces) as path:
-        ids = await page.add(path, suffix_of(clip.name), clip, pieces)
+        batch = request.query_params.get("batch", "")[:32]
+        ids = await page.add(path, suffix_of(clip.name), clip, pieces, batch)
     return JSONResponse({"ids": ids}, 201)
 
 
@@ -241,12 +242,12 @@ async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIte
                 yield path
 
 
-def _described(document: Document, request: Request) -> tuple[Clip, int]:
+def _described(page: Page, request: Request) -> tuple[Clip, int]:
     """Return the clip that the query of an upload describes, and the number of its pieces."""
     query = request.query_params
     name = file_name(query.get("name", ""))
     label, pieces = query.get("label"), query.get("pieces", "1")
-    checked = None if label is None else document.label(label)
+    checked = None if label is None else page.label(label)
     if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
     return Clip(file=None, name=name or "clip", label=checked), int(pieces)
@@ -254,7 +255,7 @@ def _described(document: Document, request: Request) -> tuple[Clip, int]:
 
 async def _relabel(page: Page, request: Request) -> Response:
     body = await json_body(request, _Relabel)
-    label = None if body.label is None else page.document.label(body.label)
+    label = None if body.label is None else page.label(body.label)
     return await _change_clips(page, body, "label", {"label": label, "binned": False})
 
 
@@ -351,12 +352,12 @@ async def _report(page: Page, request: Request) -> Response:
 
 async def _segment(page: Page, request: Request) -> Response:
     body = await json_body(request, _Segment)
-    id = new_id()
+    id, label = new_id(), page.label(body.label)
     with ExitStack() as reserved:
 
         def change(document: Document) -> Document:
             nonlocal id
-            clip = document.segment(request.path_params["id"], body.start, body.end, body.label)
+            clip = document.segment(request.path_params["id"], body.start, body.end, label)
             if same := document.id_of(clip.key):
                 id, number = same, document.clips[same].name_number
                 clip = clip.model_copy(update={"name_number": number})

@@ -198,6 +198,11 @@ class Document(_Part):
         )
 
     @property
+    def last_step(self) -> Step | None:
+        """Step that is undone next; None if there is none."""
+        return self.steps[-1] if self.steps else None
+
+    @property
     def training_clips(self) -> dict[str, Clip]:
         """Clips that the model should have."""
         return {id: clip for id, clip in self.clips.items() if clip.taught_as is not None}
@@ -287,6 +292,16 @@ class Document(_Part):
                 "steps": (*self.steps, step)[-MOST_UNDO:],
             }
         )
+
+    def joined(self) -> Self:
+        """Return the document with its last two steps, of equal ``what``, as one."""
+        *others, first, second = self.steps
+        step = Step(
+            what=first.what,
+            clips={**second.clips, **first.clips},
+            classes=second.classes if first.classes is None else first.classes,
+        )
+        return self.model_copy(update={"steps": (*others, step)})
 
     def undone(self) -> Self:
         """Return the document before its last step; a clip that it added is in the bin.

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from fewact.errors import OptionError, OutputError, UserError
 from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
 from fewact.web.distinct import with_distinct_names
-from fewact.web.document import Clip, Document, SavedExample
+from fewact.web.document import Clip, Document, SavedExample, Step
 from fewact.web.jobs import Job, Queue, Steps, facts_of
-from fewact.web.refused import GoneError
+from fewact.web.refused import GoneError, RefusedError
+from fewact.web.renamed import Renamed
 from fewact.web.store import Room, Store, new_id
 
 SECONDS_TO_OPEN: Final = 180.0
@@ -44,6 +45,8 @@ class Page:
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self._unsearched: dict[str, str] = {}
+        self._added: tuple[str, Step | None] = "", None
+        self._renamed = Renamed()
         self._version, self._stopping = 0, False
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
@@ -93,7 +96,7 @@ class Page:
     def facts(self) -> dict[str, Any]:
         """Return all that the page shows."""
         document = self.document
-        last = document.steps[-1] if document.steps else None
+        last = document.last_step
         return {
             "version": self._version,
             "name": self.store.model.name,
@@ -117,10 +120,23 @@ class Page:
         async with self._one_change:
             document = with_distinct_names(function(self.document), self.document)
             if document != self.document:
+                before = self.document.classes
                 self.document = await asyncio.to_thread(self.store.write, document)
+                self._renamed.note(before, self.document.classes)
                 self.notify()
 
-    async def add(self, path: Path, suffix: str, clip: Clip, pieces: int) -> list[str]:
+    def label(self, text: str) -> str:
+        """Return the label that a request names, see ``Document.label``.
+
+        Raises:
+            DataError: It cannot be the name of an action.
+            RefusedError: The action was removed.
+        """
+        return self.document.label(self._renamed.label(text))
+
+    async def add(
+        self, path: Path, suffix: str, clip: Clip, pieces: int, batch: str = ""
+    ) -> list[str]:
         """Take over an upload: check it, keep it, and list it.
 
         Args:
@@ -128,12 +144,14 @@ class Page:
             suffix: Suffix for its file.
             clip: The clip without its file and duration.
             pieces: Number of equal segments that become a clip each.
+            batch: Id of the files that were chosen together: they are added in one step.
 
         Returns:
             Ids of the clips.
 
         Raises:
             UserError: It is no video, or cannot be kept; its file is removed.
+            RefusedError: Its action was removed; so is its file.
             ChildError: Reading it took too long or too much memory.
         """
         facts, strip = await self.inspect(path)
@@ -146,9 +164,22 @@ class Page:
                 new_id(): whole.model_copy(update={"start": i * step, "end": (i + 1) * step})
                 for i in range(pieces)
             }
+
+        def added(document: Document) -> Document:
+            label = clip.label and self._renamed.label(clip.label)  # changed meanwhile?
+            new = document.changed(
+                "add",
+                clip.name,
+                clips={id: one.model_copy(update={"label": label}) for id, one in clips.items()},
+            )
+            last = document.last_step
+            return new.joined() if batch and last and self._added == (batch, last) else new
+
         try:
-            await self.change(lambda document: document.changed("add", clip.name, clips=clips))
-        except UserError:  # else the next start would recover the upload that is refused here
+            await self.change(added)
+            self._added = batch, self.document.last_step
+        except (UserError, RefusedError):
+            # Else the next start would recover the upload that is refused here.
             with suppress(OutputError):
                 await asyncio.to_thread(self.store.forget, file)
             raise
@@ -268,7 +299,7 @@ class Page:
             yield done, total
         clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
         listed = [_facts_of(clip) for clip in clips.values()]
-        step = self.document.steps[-1] if self.document.steps else None
+        step = self.document.last_step
         change = f"{step.what} {step.subject}".strip() if step else "taught"
         taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})

@@ -1,5 +1,6 @@
 """What is done with the classifier, in a process of its own."""
 
+import sys
 import time
 import warnings
 from collections import Counter, OrderedDict
@@ -71,6 +72,9 @@ class Worker:
         self._thumbnails = False
         self._recordings: dict[str, _Recording] = {}
         self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._names: dict[str, str] = {}
+        self._warnings: set[str] = set()
+        warnings.showwarning = self._show_warning
 
     def open(self) -> dict[str, Any]:
         """Read the model if it is another one than before; return its training clips and facts.
@@ -280,7 +284,17 @@ class Worker:
         if not clip["source"]:
             raise DataError("the model has no video of this clip, only features")
         path = self._model / PAGE_FOLDER / clip["file"]
+        self._names[str(path)] = clip["name"]
         return Clip(path, start=clip["start"], end=clip["end"])
+
+    def _show_warning(self, message: Warning | str, *_: object, **__: object) -> None:
+        """Write a warning to the terminal: in one line, once, with the name that the user sees."""
+        text = " ".join(str(message).split())
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        if text not in self._warnings:
+            self._warnings.add(text)
+            print(f"Warning: {text}", file=sys.stderr, flush=True)
 
     def _identity(self) -> tuple[int, int] | None:
         """Return what distinguishes one saved model from the next; None if there is none."""

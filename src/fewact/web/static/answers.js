@@ -172,7 +172,7 @@ function searchText(item) {
   if (job?.state === "running") return text("searching", { percent: percent(job.done / (job.total || 1)) });
   if (job?.state === "waiting") return text("waiting");
   if (job?.state === "failed") return errorText(job.error);
-  if (!result) return text("not_tried");
+  if (!result) return text("not_searched");
   if (isOld(item)) return text("search_is_old");
   if (!result.ended) return text("search_cancelled", { n: result.events.length });
   if (!result.events.length && !model.none) return text("found_without_else");

@@ -49,7 +49,7 @@ let uploads = 0;
 /** Whether a clip is being sent: it would be lost with the page. */
 export const isUploading = () => uploads > 0;
 
-/** Send a clip; `facts` are its name, label and number of pieces. */
+/** Send a clip; `facts` are its name, label, number of pieces, and the batch that is undone as one. */
 export async function upload(blob, facts) {
   if (blob.size > LARGEST) throw new Refused({ key: "too_large" });
   const query = new URLSearchParams();

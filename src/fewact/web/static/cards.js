@@ -1,6 +1,6 @@
 // The actions as cards: their names, their clips, and how clips come to them.
 
-import { NONE, post, upload } from "./api.js";
+import { NONE, newId, post, upload } from "./api.js";
 import { droppable } from "./drop.js";
 import { play } from "./player.js";
 import { record } from "./recorder.js";
@@ -9,10 +9,6 @@ import { ICONS, attempt, chooseFiles, failureText, h, icon, setText, sync, thumb
 
 const NEW = " new";
 const NAMED = 3;
-
-/** Files that are being added: each batch has its action, which may be renamed or removed meanwhile. */
-const batches = new Set();
-const batchesOf = (label) => [...batches].filter((batch) => batch.label === label);
 
 /** Show the actions of a state. */
 export function showCards(list, state) {
@@ -34,10 +30,7 @@ function create(card) {
       isNone ? h("h3", {}, text("else_title")) : nameField(card.name),
       isNone ? null : h("button", {
         class: "quiet icon", type: "button", "aria-label": text("remove_action", { name: card.name }),
-        onclick: () => attempt(async () => {
-          for (const batch of batchesOf(card.name)) batch.removed = true;
-          await post("/api/classes/remove", { name: card.name });
-        }),
+        onclick: () => attempt(() => post("/api/classes/remove", { name: card.name })),
       }, icon(ICONS.remove))),
     isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
     h("ul", { class: "clips", "aria-label": text("clips_of", { name: isNone ? text("else_title") : card.name }) }),
@@ -89,10 +82,8 @@ function nameField(name) {
     if (event.key === "Escape") field.value = name;
   });
   field.addEventListener("change", async () => {
-    const to = field.value;
-    const done = await attempt(() => post("/api/classes/rename", { name, to }));
+    const done = await attempt(() => post("/api/classes/rename", { name, to: field.value }));
     if (!done) field.value = name;
-    else for (const batch of batchesOf(name)) batch.label = to;
   });
   return field;
 }
@@ -116,23 +107,20 @@ function newCard() {
 export async function addClips(files, label, pieces = 1) {
   const message = h("p", { class: "toast" }, text("uploading", { n: files.length }));
   document.getElementById("toasts").append(message);
-  const batch = { label };
-  batches.add(batch);
+  const batch = newId();
   const ids = [];
   const refused = new Map();
-  let lost = null; // without its program the page need not send the others
+  let last = null; // an error that the others would get, too
   for (const file of files) {
-    if (batch.removed) break;
     try {
-      if (lost) throw lost;
-      ids.push(...(await upload(file, { name: file.name, label: batch.label, pieces })).ids);
+      if (last) throw last;
+      ids.push(...(await upload(file, { name: file.name, label, pieces, batch })).ids);
     } catch (error) {
-      if (error.error?.key === "offline") lost = error;
+      if (["offline", "action_removed"].includes(error.error?.key)) last = error;
       const words = failureText(error);
       refused.set(words, [...(refused.get(words) ?? []), file.name]);
     }
   }
-  batches.delete(batch);
   message.remove();
   for (const [words, names] of refused) toast(text("error_of", { name: listed(names), error: words }), true);
   return ids;
