@@ -1,4 +1,3 @@
-import contextlib
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +8,11 @@ import pytest
 import torch
 
 import fewact.align._emd as package
-from fewact.align._emd import engine as chosen
 from fewact.align._emd import native, problem, simplex
 from fewact.align._emd.engine import VARIABLE, engine
 from fewact.align._emd.problem import Problems, Status
 from fewact.align.emd import emd, emd_argmin
 from fewact.errors import AlignmentError, OptionError
-from tests.pretend_device import DEVICE, NAME, without
 
 
 @pytest.fixture(autouse=True)
@@ -122,26 +119,6 @@ def test_large_problems(n: int, m: int) -> None:
         torch.testing.assert_close(found.plan.sum(-2), b)
         dual = (found.u * a).sum() + (found.v * b).sum()
         torch.testing.assert_close(found.value[0], dual, rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize("has_float64", [True, False])
-def test_problems_of_another_device(
-    solver: str, monkeypatch: pytest.MonkeyPatch, has_float64: bool
-) -> None:
-    """They are solved on the CPU where a solver is compiled, and the solution goes back."""
-    given = [part.float() for part in problems(6, 5, 7)]
-    groups = [part.unflatten(0, (2, 3)) for part in given]
-    expected, nearest = emd(*given), emd_argmin(*groups)
-    if has_float64:
-        monkeypatch.setattr(chosen, "FLOAT64", ("cpu", NAME))
-    with contextlib.nullcontext() if has_float64 else without(torch.float64):
-        found = emd(*(part.to(DEVICE) for part in given))
-        index = emd_argmin(*(part.to(DEVICE) for part in groups))
-        assert emd(*(part.to(DEVICE) for part in given), plan=False).plan is None
-    assert {part.device for part in (found.value, found.plan, found.u, found.v, index)} == {DEVICE}
-    assert torch.equal(index.cpu(), nearest)
-    torch.testing.assert_close(found.value.cpu(), expected.value, rtol=1e-6, atol=0)
-    torch.testing.assert_close(found.plan.cpu(), expected.plan, rtol=0, atol=1e-6)
 
 
 def test_pivot_limit_is_reported(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
