@@ -149,6 +149,14 @@ class _Backend:
         """All random numbers are the CPU's."""
 
     @staticmethod
+    def get_rng_state(device: object) -> Tensor:
+        return torch.empty(0, dtype=torch.uint8)
+
+    @staticmethod
+    def set_rng_state(state: Tensor, device: object) -> None:
+        """All random numbers are the CPU's."""
+
+    @staticmethod
     def get_amp_supported_dtype() -> list[torch.dtype]:
         return [torch.bfloat16]
 
