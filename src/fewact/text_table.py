@@ -88,7 +88,7 @@ def column_widths(
 
     Columns begin as wide as their longest cell. While the table is too wide, the column loses a
     character whose loss adds the fewest lines. Where only split words are left, the widest does.
-    The first column keeps its width if names in it are copied. Where a long one leaves no room for
+    The first column keeps its width if names in it are copied. Where a long one leaves no width for
     the others, no row is broken, and the table is wider.
     """
     from rich.cells import cell_len

@@ -53,16 +53,14 @@ def engine() -> EngineInfo:
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
     """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
-    device = problems.cost.device
-    isa = _instruction_set()
-    if isa is None and device.type in FLOAT64:
-        return simplex.solve(problems, plan=plan)
-    on_cpu = _on_cpu(problems)
+    device, isa = problems.cost.device, _instruction_set()
     if isa is None:
-        found = simplex.solve(on_cpu, plan=plan)
+        there = problems if device.type in FLOAT64 else _on_cpu(problems)
+        value, flow, u, v, status = simplex.solve(there, plan=plan)
     else:
-        found = native.solve(on_cpu, isa=isa, threads=threads, plan=plan)
-    value, flow, u, v, status = found
+        value, flow, u, v, status = native.solve(
+            _on_cpu(problems), isa=isa, threads=threads, plan=plan
+        )
     return Solution(
         (value if device.type in FLOAT64 else value.to(u.dtype)).to(device),
         None if flow is None else flow.to(device),
@@ -77,15 +75,12 @@ def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
 
     A GPU computes the bounds, and problems that they leave open are solved as by ``solve``.
     """
-    device = problems.cost.device
-    isa = _instruction_set()
-    if device.type != "cpu" and device.type in FLOAT64:
-        return screening.nearest(problems, partial(solve, threads=threads, plan=False))
-    on_cpu = _on_cpu(problems)
-    if isa is None:
-        index, status = screening.nearest(on_cpu, simplex.solve)
+    device, isa = problems.cost.device, _instruction_set()
+    there = problems if device.type in FLOAT64 else _on_cpu(problems)
+    if isa is not None and there.cost.device.type == "cpu":
+        index, status = native.nearest(there, isa=isa, threads=threads)
     else:
-        index, status = native.nearest(on_cpu, isa=isa, threads=threads)
+        index, status = screening.nearest(there, partial(solve, threads=threads, plan=False))
     return index.to(device), status
 
 

@@ -44,10 +44,8 @@ def folded_tensors(network: Network) -> dict[str, Tensor]:
         own = {name: tensors.pop(f"{norm}.{name}").cpu().double() for name in module.state_dict()}
         kernel, old = tensors[f"{convolution}.weight"], tensors.get(f"{convolution}.bias")  # (c …)
         scale = own["weight"] / (own["running_var"] + module.eps).sqrt()  # (c)
-        bias = (
-            own["bias"]
-            + ((0.0 if old is None else old.cpu().double()) - own["running_mean"]) * scale
-        )
+        before = 0.0 if old is None else old.cpu().double()
+        bias = own["bias"] + (before - own["running_mean"]) * scale
         folded_kernel = kernel.cpu().double() * scale.view(-1, 1, 1, 1)
         tensors[f"{convolution}.weight"] = folded_kernel.to(kernel)
         tensors[f"{convolution}.bias"] = bias.to(kernel)
