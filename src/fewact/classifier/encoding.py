@@ -1,6 +1,7 @@
 """Encode clips, or precomputed features of clips, into nodes of the method."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import tee
 from typing import NamedTuple, TypeVar
 
@@ -156,15 +157,22 @@ def encode(
 
     backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
-        size = backbone
         return _encode_checked(
             clips,
-            lambda clip: _features(clip, size),
-            lambda some: _of_features(some, encoder, size),
+            partial(_features, size=backbone),
+            partial(_of_features, encoder=encoder, size=backbone),
         )
-    network = backbone
     return _encode_checked(
-        clips, _video, lambda some: _of_videos(some, encoder, network, pipeline.trim, timing, turns)
+        clips,
+        _video,
+        partial(
+            _of_videos,
+            encoder=encoder,
+            backbone=backbone,
+            trim=pipeline.trim,
+            timing=timing,
+            turns=turns,
+        ),
     )
 
 
