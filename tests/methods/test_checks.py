@@ -1,5 +1,6 @@
 """Each promise is found broken in a method that breaks it; methods of files and other packages."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TextMethod, one_hot_mean
 from fewact.methods.checks import PROMISES, check_method
 from fewact.methods.common.inputs import class_text, of_videos
-from fewact.methods.files import method_of
+from fewact.methods.files import code_of, imported_file, method_of, place_in_file
 
 
 @dataclass(frozen=True)
@@ -306,6 +307,26 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
         method_of(file)
     with pytest.raises(ExtensionError, match="there is no such file"):
         method_of(tmp_path / "missing.py")
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_files_of_one_name_in_two_folders_are_two_files(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "mine.py" for folder in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(
+            "from fewact.methods.protonet import ProtoNet\n\n"
+            f"class {file.parent.name.title()}(ProtoNet):\n    def encode(self, features):\n"
+            "        raise ZeroDivisionError\n"
+        )
+    made = [method_of(file)[1] for file in files]
+    assert [imported_file(one) for one in made] == files
+    for one, file in zip(made, files, strict=True):
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert code_of(one) == f"mine.py, SHA-256 {sha256}"
+        with pytest.raises(ZeroDivisionError) as error:
+            one(one.Options()).encode({})
+        assert place_in_file(error.value) == f"{file}, line 5"
 
 
 @pytest.mark.usefixtures("own_registry")

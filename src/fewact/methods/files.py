@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from functools import cache
@@ -123,7 +124,8 @@ def place_in_file(error: BaseException) -> str:
 
 def _execute(path: Path) -> ModuleType:
     """Return the module of a file."""
-    name = f"{MODULE}{path.stem}"
+    # Of the full path: files of one name in two folders are two modules.
+    name = MODULE + hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file():
         raise ExtensionError("there is no such file", where=str(path), expected="a file FILE.py")
