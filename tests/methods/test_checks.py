@@ -343,6 +343,14 @@ def test_check_method_lists_promises(run: Any, tmp_path: Path) -> None:
     assert run("check-method", "otam", "--option", "smoothing=0.5").code == 0
 
 
+@pytest.mark.parametrize("level", ["auto", "middle"])
+def test_options_that_follow_from_a_backbone_need_not_be_given(level: str) -> None:
+    """A trained reduction needs the channels of its level, which vectors alone do not have."""
+    options = {"moments.reduction": "linear", "moments.width": 8, "moments.level": level}
+    outcomes = check_method(methods.REGISTRY.get("a2m2"), options)
+    assert [outcome for outcome in outcomes if outcome.error] == []
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command; return its exit code and its output."""

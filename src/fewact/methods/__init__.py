@@ -78,16 +78,30 @@ def fitting(
         UnknownNameError: There is no method of this name.
         OptionError: An option that is set is invalid.
     """
+    method = REGISTRY.get(AUTO if name == "auto" else name)
+    of = f'method "{name}"'
+    return fitting_of(method, card, text_width, frames=frames, options=options, of=of)
+
+
+def fitting_of(
+    method: "type[Method]",
+    card: "Card",
+    text_width: int | None = None,
+    *,
+    frames: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    of: str,
+) -> dict[str, Any]:
+    """Return ``fitting`` for a class of methods; errors are ``of`` it."""
     channels = card.maps[0] if card.maps else card.vectors
     found: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
         found["frames"] = frames
     if text_width is not None and text_width != card.vectors:
         found["text_width"] = text_width
-    method = REGISTRY.get(AUTO if name == "auto" else name)
     known = {one.name for one in fields(method.Options)}
     sizes = {option: value for option, value in found.items() if option in known}
-    made: Any = make_options(method.Options, {**sizes, **(options or {})}, of=f'method "{name}"')
+    made: Any = make_options(method.Options, {**sizes, **(options or {})}, of=of)
     return {**sizes, **method.fitting(made, card)}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fewact.errors import UserError
+from fewact.errors import OptionError, UserError
 from fewact.methods.base import Method
 from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.checks.promise import Promise, PromiseError
@@ -41,8 +41,16 @@ def check_method(method: type[Method], options: Mapping[str, Any] | None = None)
     """
     cards = [made_up_card(), made_up_card(maps=False)]
     subjects = [Subject(partial(make, method, card, options or {}), card) for card in cards]
-    usable = [one for one in subjects if accepts(one.make(), one.card)] or subjects[:1]
+    subjects[0].make()  # Invalid options are no broken promise.
+    usable = [one for one in subjects if _usable(one)] or subjects[:1]
     return [_outcome(promise, usable) for promise in PROMISES.values()]
+
+
+def _usable(subject: Subject) -> bool:
+    try:
+        return accepts(subject.make(), subject.card)
+    except OptionError:  # Options that do not fit this backbone.
+        return False
 
 
 def _outcome(promise: Promise, subjects: Sequence[Subject]) -> Outcome:

@@ -1,6 +1,5 @@
 """A method under test: how it is made, its episodes, and its logits."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from fewact.backbones.card import Card
 from fewact.errors import OptionError
+from fewact.methods import fitting_of
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
 from fewact.options import flatten_options, make_options
@@ -54,10 +54,9 @@ class Subject:
 
 def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method:
     """Return a method that fits a backbone, in evaluation mode."""
-    fitting = {"vector_width": card.vectors, "map_channels": (card.maps or (card.vectors,))[0]}
-    known = {one.name for one in dataclasses.fields(method.Options)}
-    values = {name: value for name, value in fitting.items() if name in known}
-    return method(make_options(method.Options, {**values, **options}, of="the method")).eval()
+    of = "the method"
+    values = {**fitting_of(method, card, options=options, of=of), **options}
+    return method(make_options(method.Options, values, of=of)).eval()
 
 
 def accepts(method: Method, card: Card) -> bool:
