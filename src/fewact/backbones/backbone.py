@@ -272,7 +272,7 @@ def build(
     named = str(weights) in ("default", "random")
     found = Weights({}, str(weights)) if named else read(weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
-        torch.manual_seed(RANDOM_SEED)
+        torch.default_generator.manual_seed(RANDOM_SEED)
         network = network_class(network_class.resolve(chosen, found))
     if found.source == "default":
         found = network.load_default()

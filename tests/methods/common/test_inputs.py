@@ -83,6 +83,12 @@ def test_texts_of_videos() -> None:
     assert torch.equal(of_videos(text, labels), expected)
 
 
+def test_a_seed_leaves_the_generators_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("GPUs are seeded"))
+    with seeded(3):
+        torch.rand(2)
+
+
 def test_a_seed_gives_the_same_and_leaves_the_generator() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()

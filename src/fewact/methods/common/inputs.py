@@ -150,7 +150,7 @@ def of_videos(text: Tensor, labels: Tensor) -> Tensor:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generator inside the block, and restore it afterwards."""
+    """Seed torch's global generator of the CPU inside the block, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # ``torch.manual_seed`` also seeds those of GPUs.
         yield
