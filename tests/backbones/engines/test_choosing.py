@@ -215,6 +215,26 @@ def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
         create("onnx")
 
 
+def test_onnx_runtime_may_come_from_another_package(folder, monkeypatch, tmp_path):
+    """Such as ``onnxruntime-gpu``, whose version is not that of a package ``onnxruntime``."""
+    (tmp_path / "other_runtime.py").write_text('__version__ = "1.30"\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(choosing, "PACKAGE", "other_runtime")
+    assert create().card.engine == "onnx"
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_an_onnx_runtime_that_cannot_be_loaded_is_not_remembered(
+    folder, monkeypatch, tmp_path, precision
+):
+    (tmp_path / "broken_runtime.py").write_text('raise ImportError("DLL load failed")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(choosing, "PACKAGE", "broken_runtime")
+    with pytest.raises(OptionError, match=r"onnxruntime cannot be loaded \(DLL load failed\)"):
+        create("onnx", precision=precision)
+    assert not folder.exists()
+
+
 def test_without_the_exporter_other_networks_use_torch(folder, monkeypatch):
     monkeypatch.setattr(export, "PACKAGES", ("no_such_exporter",))
     assert create().card.engine == "onnx"

@@ -1,7 +1,6 @@
 """Choice of the engine, and the way to a checked engine ``onnx``."""
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -112,6 +111,10 @@ def _onnx(backbone: "Backbone") -> Engine:
     """Return the engine from graphs in the cache folder, or from new ones that pass the check."""
     if importlib.util.find_spec(PACKAGE) is None:
         raise _Unusable("onnxruntime is not installed", INSTALL)
+    try:
+        version = importlib.import_module(PACKAGE).__version__
+    except (ImportError, OSError) as error:  # Such as a library of the system that is missing.
+        raise _Unusable(f"onnxruntime cannot be loaded ({_first_line(error)})") from error
     network = backbone.network
     int8 = backbone.card.precision == "int8"
     packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
@@ -122,7 +125,7 @@ def _onnx(backbone: "Backbone") -> Engine:
             "sums of eight-bit products saturate on this processor, which has no VNNI",
             'Use precision "auto"; a model that was taught in int8 must be taught again.',
         )
-    folder = _folder(backbone, packaged.graphs if packaged else ())
+    folder = _folder(backbone, packaged.graphs if packaged else (), version)
     known = read_graphs(folder) if folder else None
     if known is not None:
         if known.failure:
@@ -163,8 +166,11 @@ def _engine(graphs: tuple[Graph, ...], network: Network) -> OnnxEngine:
     return OnnxEngine(graphs, tensors, network.frames_together)
 
 
-def _folder(backbone: "Backbone", packaged: tuple[Graph, ...]) -> Path | None:
-    """Return the cache folder of checked graphs, by all that decides them and their values."""
+def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> Path | None:
+    """Return the cache folder of checked graphs, by all that decides them and their values.
+
+    ``version`` is that of ONNX Runtime.
+    """
     cache = cache_folder()
     if cache is None:
         return None
@@ -175,7 +181,7 @@ def _folder(backbone: "Backbone", packaged: tuple[Graph, ...]) -> Path | None:
         "weights": card.weights_sha256 or digest(tensors_of(backbone.network)),
         "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in packaged],
         "torch": torch.__version__,
-        "onnxruntime": importlib.metadata.version(PACKAGE),
+        "onnxruntime": version,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return cache / "graphs" / key

@@ -1,7 +1,7 @@
 """Export of a network's parts as ONNX graphs without weights."""
 
 import contextlib
-import importlib
+import importlib.util
 import io
 import logging
 import warnings
