@@ -107,7 +107,7 @@ class Offsets(nn.Module):
         self.head = nn.Sequential(nn.Conv1d(128, 64, 1), nn.ReLU(), last, nn.Tanh())
 
     def support_response(self, maps: Tensor) -> Tensor:
-        """Return a support's part of it, by frame and tap: (r t c h w) → (r t 3 e h w)."""
+        """Return a support's part of the first convolution, by tap: (r t c h w) → (r t 3 e h w)."""
         return self._taps(maps, self.first.weight[:, : self.channels])
 
     def query_response(self, maps: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Offsets(nn.Module):
     def value_response(self, values: Tensor, size: Sequence[int]) -> Tensor:
         """Return the part of vectors that are added to all cells: (r t c) → (r t 3 e h' w').
 
-        h' and w' are at most ``CANVAS``: ``add`` repeats what is inside.
+        h' and w' are at most ``CANVAS``: ``spread`` repeats what is inside.
         """
         height, width = (min(side, CANVAS) for side in size)
         maps = values[..., None, None].expand(*values.shape, height, width)

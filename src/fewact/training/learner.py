@@ -1,12 +1,12 @@
 """The trained module: network, method, and a linear head for the training classes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from fewact.backbones import Backbone, Card
+from fewact.encoding import evaluating
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy
 from fewact.training.augment import apply
@@ -129,15 +129,6 @@ def zero_features(method: Method, card: Card) -> Features:
         request: torch.zeros(1, 1, *request_shape(request, card))
         for request in method.requests(card)
     }
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Set evaluation mode inside the block."""
-    training = module.training
-    module.eval()
-    yield
-    module.train(training)
 
 
 def request_shape(request: Request, card: Card) -> Sequence[int]:
