@@ -115,7 +115,11 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         block_products(first, x.int(), second, y)
 
 
-FLAGS = {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx2", "-mfma", "-mavx512f"]}
+FLAGS = {
+    "baseline": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl"],
+}
 """Compiler's flags of the instruction sets, as in CMakeLists.txt."""
 
 

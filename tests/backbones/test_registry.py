@@ -112,11 +112,12 @@ def test_a_device_may_be_torchs_own():
     assert found.device == torch.device("cpu")
 
 
-def test_creation_draws_nothing_from_the_global_generator():
+def test_creation_draws_nothing_from_the_global_generators(monkeypatch):
     import torch
 
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("GPUs are seeded"))
     backbones.create("mobilenet-v2", weights="random", device="cpu")
     assert torch.equal(torch.rand(1), expected)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.camera.measured import LUMA
 from fewact.errors import OptionError, ShapeError, did_you_mean
 from fewact.shapes import check_shape
 from fewact.video.timeline import Floats, Ints, Timeline
@@ -234,7 +235,7 @@ def _flipped(images: Tensor, times: Floats, strength: float, seed: int) -> Tenso
 
 def _grey(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
     """Less color; beyond 1 none, in few steps of grey."""
-    luma = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    luma = (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
     if strength > 1:
         return ((luma * strength).round() / strength).expand_as(images)
     return images + strength * (luma - images)
