@@ -11,7 +11,8 @@ from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_fsar import ClipFsar
-from tests.methods.text_episodes import REQUEST, D, T, drawn, score
+from tests.methods.made_up import drawn
+from tests.methods.text_episodes import REQUEST, D, T, score
 from tests.methods.weights import load, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])

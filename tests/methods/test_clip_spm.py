@@ -15,10 +15,10 @@ from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.clip_spm_options import PRESETS
 from fewact.methods.clip_spm_scoring import distance, refine
+from tests.methods.made_up import drawn
+from tests.methods.text_episodes import REQUEST, D, T, score
 
 PROTOCOLS = ("inductive", "joint", "support_anchors", "support_anchors_inductive")
-T, D = 8, 16
-REQUEST = FeatureRequest("vectors", View(T))
 SMALL = {"vector_width": D, "heads": 2, "head_width": 5, "hidden": 12}
 
 
@@ -28,25 +28,8 @@ def create(**options: Any) -> ClipSpm:
     return method.eval()
 
 
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
 def small(**options: Any) -> ClipSpm:
     return create(**{**SMALL, **options}).double()
-
-
-def score(
-    method: ClipSpm,
-    support: torch.Tensor,
-    query: torch.Tensor,
-    labels: list[int],
-    text: torch.Tensor,
-) -> torch.Tensor:
-    nodes, asked = (method.encode({REQUEST: x}) for x in (support, query))
-    state = method.support(nodes, torch.tensor([labels] * len(support)), max(labels) + 1, text=text)
-    return method.score(state, asked)
 
 
 def an_episode(b: int = 1, n: int = 3, k: int = 2, q: int = 4) -> tuple[Any, ...]:

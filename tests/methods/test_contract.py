@@ -14,7 +14,6 @@ from fewact.errors import OptionError, UnknownNameError
 from fewact.methods.base import (
     Method,
     Nodes,
-    PairScores,
     score_and_pairs,
     support_state,
 )
@@ -138,16 +137,6 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)
         torch.testing.assert_close(pairs, scores(method, support, each, query, 6))
-
-
-def test_methods_without_pair_similarities_return_none(
-    method: Method, card: Card, episode: Episode
-) -> None:
-    support, labels, query = episode(method, card)
-    text = make_text(card, 2, 3) if method.uses_text else None
-    with torch.no_grad():
-        _, pairs = score_and_pairs(method, support_state(method, support, labels, 3, text), query)
-    assert pairs is None or isinstance(method, PairScores)
 
 
 NEED_TRAINING = {

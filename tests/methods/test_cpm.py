@@ -11,7 +11,7 @@ from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.cpm import CPM, CPMState, similarities
-from tests.methods.test_trx import drawn
+from tests.methods.made_up import drawn
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, D, M = 5, 8, 4

@@ -10,17 +10,9 @@ from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.common.scaled_positions import position_table
-from tests.methods.weights import load, tensors, under
+from tests.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-NAMES = {"ln_g": "norm.weight", "ln_b": "norm.bias", "Wo": "out.weight", "bo": "out.bias"}
-
-
-def attention(values: dict[str, Any]) -> dict[str, torch.Tensor]:
-    given = tensors(values)
-    state = {ours: given[theirs] for theirs, ours in NAMES.items()}
-    state["project.weight"] = torch.cat([given[name] for name in ("Wq", "Wk", "Wv")])
-    return state
 
 
 def episode(case: dict[str, Any], method: Method, dtype: torch.dtype) -> tuple[Any, Any, Any]:
@@ -49,10 +41,10 @@ def test_hyrsm_vector(
         feature_divisor=params["A"],
         position_weight=params["B"],
     ).eval()
-    relation = under("inter", attention(weights["inter"])) | tensors(
+    relation = under("inter", transformer(weights["inter"])) | tensors(
         {"fuse.weight": weights["fuse_w"], "fuse.bias": weights["fuse_b"]}
     )
-    load(method, under("intra", attention(weights["intra"])) | under("relation", relation))
+    load(method, under("intra", transformer(weights["intra"])) | under("relation", relation))
     method.to(dtype)
     with torch.no_grad():
         nodes, queries, labels = episode(case, method, dtype)

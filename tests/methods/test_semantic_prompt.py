@@ -10,7 +10,8 @@ from torch.nn import functional
 from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.semantic_prompt import SemanticPrompt
-from tests.methods.text_episodes import REQUEST, D, T, drawn, score
+from tests.methods.made_up import drawn
+from tests.methods.text_episodes import REQUEST, D, T, score
 from tests.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])

@@ -13,7 +13,8 @@ from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.common import chunks, tuples
 from fewact.methods.strm import STRM
-from tests.methods.test_trx import attention, drawn
+from tests.methods.made_up import drawn
+from tests.methods.test_trx import attention
 from tests.methods.weights import load, tensors, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])

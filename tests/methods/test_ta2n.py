@@ -16,7 +16,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
 from fewact.methods.common import chunks
 from fewact.methods.ta2n import TA2N
-from tests.methods.test_trx import drawn
+from tests.methods.made_up import drawn
 
 C = 6
 REQUEST = FeatureRequest("maps", View(8))

@@ -13,6 +13,7 @@ from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common import chunks
 from fewact.methods.trx import TRX
+from tests.methods.made_up import drawn
 from tests.methods.weights import load, tensors, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
@@ -37,11 +38,6 @@ def create(**options: Any) -> TRX:
     method = methods.create("trx", **{**SMALL, **options})
     assert isinstance(method, TRX)
     return method.eval().double()
-
-
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def scores(

@@ -9,11 +9,6 @@ T, D = 8, 16
 REQUEST = FeatureRequest("vectors", View(T))
 
 
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
 def score(
     method: TextMethod,
     support: torch.Tensor,
@@ -22,5 +17,5 @@ def score(
     text: torch.Tensor,
 ) -> torch.Tensor:
     nodes, asked = (method.double().encode({REQUEST: x}) for x in (support, query))
-    state = method.support(nodes, torch.tensor([labels]), max(labels) + 1, text=text)
+    state = method.support(nodes, torch.tensor([labels] * len(support)), max(labels) + 1, text=text)
     return method.score(state, asked)

@@ -26,9 +26,9 @@ def tensors(values: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def transformer(values: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """State of a ``Transformer``."""
+    """State of a ``Transformer``, or of its attention alone."""
     given = tensors(values)
-    state = {ours: given[theirs] for theirs, ours in NAMES.items()}
+    state = {ours: given[theirs] for theirs, ours in NAMES.items() if theirs in given}
     state["project.weight"] = torch.cat([given[name] for name in ("Wq", "Wk", "Wv")])
     return state
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fewact.methods.common import transformer as module
 from fewact.methods.common.mixtures import Mixtures, Projector
 from fewact.methods.common.transformer import Transformer
+from tests.methods.made_up import drawn
 
 
 def block(width: int, heads: int = 2, head_width: int | None = 3, seed: int = 0) -> Transformer:
@@ -19,11 +20,6 @@ def block(width: int, heads: int = 2, head_width: int | None = 3, seed: int = 0)
     for weight in made.parameters():
         torch.nn.init.normal_(weight, generator=generator)
     return made
-
-
-def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def slow(made: Transformer, tokens: torch.Tensor) -> torch.Tensor:
