@@ -192,7 +192,7 @@ def test_with_clips_vocabulary_the_known_sentence_must_be_read_as_clip_does(larg
         create(large)
 
 
-def test_incomplete_tokenizers_are_refused(folder):
+def test_weights_without_the_text_encoder_are_refused(folder):
     tensors = load_file(folder / "model.safetensors")
     renamed = {name.replace("text_model.", "text."): tensor for name, tensor in tensors.items()}
     save_file(renamed, folder / "model.safetensors")

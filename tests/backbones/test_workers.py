@@ -60,6 +60,26 @@ def test_threads_that_use_several_cores_change_no_number(threads: int) -> None:
     assert cores_of_a_new_thread() == torch.get_num_threads() == threads
 
 
+def test_where_a_thread_cannot_be_started_the_others_do_not_wait_for_it(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def refuse_the_third(self: threading.Thread) -> None:
+        if self.name.startswith("test"):
+            if len(started) == 2:
+                raise RuntimeError("can't start new thread")
+            started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_third)
+    with pytest.raises(RuntimeError, match="can't start"):
+        started_threads(4, "test", cores=1)
+    assert [one.is_alive() for one in started] == [False, False]
+    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
+
+
 def test_a_number_that_is_set_while_a_pool_works_holds(threads: int) -> None:
     with workers(1):
         torch.set_num_threads(threads + 1)

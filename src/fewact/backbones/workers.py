@@ -9,8 +9,9 @@ waits for another thread, and the result does not depend on the number of thread
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
-from threading import Barrier, Lock
+from threading import Barrier, BrokenBarrierError, Lock
 from typing import TypeVar
 
 import torch
@@ -63,21 +64,31 @@ def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
         count: Number of threads.
         name: Prefix of the threads' names.
         cores: Number of cores that each thread uses.
+
+    Raises:
+        RuntimeError: The system starts no more threads.
     """
     all_there = Barrier(count + 1)
 
     def start() -> None:
         use_cores(cores)
-        all_there.wait()
+        with suppress(BrokenBarrierError):
+            all_there.wait()
 
     pool = ThreadPoolExecutor(count, name, initializer=start)
 
     def start_all() -> None:
         before = torch.get_num_threads()
-        for _ in range(count):
-            pool.submit(int)
-        all_there.wait()
-        torch.set_num_threads(before)
+        try:
+            for _ in range(count):
+                pool.submit(int)
+            all_there.wait()
+        except RuntimeError:  # A thread cannot be started; the others must not wait for it.
+            all_there.abort()
+            pool.shutdown()
+            raise
+        finally:
+            torch.set_num_threads(before)
 
     with _starting, ThreadPoolExecutor(1, "fewact-start") as starter:
         starter.submit(start_all).result()

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,9 +196,7 @@ def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypat
 def test_a_file_that_is_no_graph_is_not_used(folder, monkeypatch, tmp_path):
     wrong = tmp_path / "packaged"
     graphs = choosing.read_graphs(choosing.PACKAGED / "efficientnet-lite0").graphs
-    swapped = [choosing.Graph(*vars(graphs[0]).values())]
-    object.__setattr__(swapped[0], "content", b"no graph")
-    choosing.write_graphs(wrong / "efficientnet-lite0", swapped)
+    choosing.write_graphs(wrong / "efficientnet-lite0", (replace(graphs[0], content=b"no graph"),))
     monkeypatch.setattr(choosing, "PACKAGED", wrong)
     assert "cannot be exported or run" in create().why
     (made,) = folder.iterdir()
