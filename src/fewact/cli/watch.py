@@ -199,18 +199,13 @@ def _with_progress(
 
 def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:
     """Return a function that writes one event; a header is written immediately."""
-    from fewact.report.events import COLUMNS, clock_time
+    from fewact.report.events import COLUMNS, clock_time, csv_row
 
     if format is EventFormat.JSONL:
         return lambda one: print(json.dumps(one.to_dict(), ensure_ascii=False), flush=True)
     if format is EventFormat.CSV:
-        print(",".join(COLUMNS), flush=True)
-
-        def write_csv(one: "Event") -> None:
-            fields = one.to_dict()
-            print(csv_line(fields[name] for name in COLUMNS), end="", flush=True)
-
-        return write_csv
+        print(csv_line(COLUMNS), end="", flush=True)
+        return lambda one: print(csv_row(one), end="", flush=True)
     times = ["00:00:00.000"]
     columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
