@@ -162,10 +162,10 @@ def test_a_bad_row_does_not_stop_the_others(
     file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
     ended = run("teach", file, "-o", tmp_path / "m")
     assert ended.code == 3
-    assert "1 clips without a class are ignored" in ended.err
+    assert "ignored, clips without a class: 1" in ended.err
     assert "only one clip of no class" in ended.err
     assert "skipped: x//b: features that are not finite numbers" in ended.err
-    assert "Skipped: 1 clips" in ended.out
+    assert "Skipped clips: 1" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
 
 

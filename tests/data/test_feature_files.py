@@ -252,7 +252,7 @@ def test_clips_that_are_not_finite_are_read(write: Write) -> None:
 
 def test_rows_of_no_class_are_ignored(write: Write) -> None:
     file = write(rows=[ROWS[0], ("b", "None", "s2", "x"), ("c", "", "s1", "x")])
-    with pytest.warns(UserWarning, match=r"mine\.tsv: 1 clips without a class are ignored"):
+    with pytest.warns(UserWarning, match=r"mine\.tsv: ignored, clips without a class: 1"):
         clips = labelled_features(file)
     assert [(c.name, c.label) for c in clips] == [("a", "wave")]
     assert [c.label for c in read_features(file)] == ["wave", "None", None]

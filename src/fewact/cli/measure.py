@@ -29,7 +29,7 @@ class Format(StrEnum):
 @with_option_groups
 def measure_clips(
     model: Model,
-    folder: Annotated[
+    clips: Annotated[
         Path,
         typer.Argument(
             help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
@@ -48,7 +48,7 @@ def measure_clips(
 
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
-    clips = folder if dataset is None else _rows(folder, dataset)
+    labelled = clips if dataset is None else _rows(clips, dataset)
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
     from fewact.classifier.tested import measure
@@ -58,13 +58,14 @@ def measure_clips(
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:
-        found = measure(classifier, clips, progress=show)
+        found = measure(classifier, labelled, progress=show)
     for path, reason in found.skipped:
         say(f"Skipped: {path}: {reason}")
     if found.training_clips:
         say(
-            f"Warning: {len(found.training_clips)} clips have the name of a training clip of the "
-            f"model, such as {found.training_clips[0]}: their answers say nothing about new clips."
+            "Warning: clips with the name of a training clip of the model: "
+            f"{len(found.training_clips)}, such as {found.training_clips[0]}. Their answers say "
+            "nothing about new clips."
         )
     if format is Format.JSON:
         print_json(found.to_dict())

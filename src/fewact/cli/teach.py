@@ -156,9 +156,9 @@ def teach(
             "or an .npz file of features",
         )
     source = _source(clips, examples, features=features)
-    from fewact import FewShotClassifier
+    from fewact import FewShotClassifier, methods
     from fewact.classifier.model_folder import check_target
-    from fewact.evaluation.trained import create_method, find_checkpoint
+    from fewact.evaluation.trained import find_checkpoint
 
     check_target(output)
     trained = find_checkpoint(method.method)
@@ -168,7 +168,7 @@ def teach(
     classifier = FewShotClassifier(
         # A name alone says nothing of the backbone's options.
         chosen.create() if chosen.options and not features else chosen.name,
-        create_method(method.method, trained, options),
+        methods.create(method.method, **options) if trained is None else trained.method(**options),
         chosen.device,
         weights=chosen.weights,
         precision=chosen.precision,
@@ -250,8 +250,8 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if trimmed := sum(clip.active is not None for clip in classifier.clips_):
-        print(f"Trimmed: {trimmed} clips are not used in full (--trim off uses all of them)")
+        print(f"Trimmed clips: {trimmed} (--trim off uses each clip in full)")
     if classifier.skipped_:
-        print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read (listed above)")
+        print(f"Skipped clips: {len(classifier.skipped_)} (listed above)")
     folder = shlex.quote(str(output))
     print(f"Saved to {output}. Next: fewact predict {folder} {new}")

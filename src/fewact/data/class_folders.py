@@ -64,7 +64,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
         names = first_few(str(inside.relative_to(root)) for inside in deeper)
         warn(
             f"{root}: ignored, folders beside the clips of a class: {names}; move their clips into "
-            "the folder of the class",
+            "the folder of the class"
         )
     return clips
 

@@ -98,9 +98,7 @@ def labelled_features(
     if not examples:
         raise _no_class(table)
     if rest := len(clips) - len(examples) - len(outside):
-        warn(
-            f"{table}: {rest} clips without a class are ignored",
-        )
+        warn(f"{table}: ignored, clips without a class: {rest}")
     return examples
 
 

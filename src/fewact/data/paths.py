@@ -74,9 +74,7 @@ def warn_of_images(ignored: Iterable[Path]) -> None:
     """Warn of images that are no clip, if there are any; see ``clips_below``."""
     names = dict.fromkeys(map(str, ignored))
     if names:
-        warn(
-            f"ignored, images in a folder that has other clips: {first_few(names)}",
-        )
+        warn(f"ignored, images in a folder that has other clips: {first_few(names)}")
 
 
 def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
