@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli.options import MethodOption
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json
+from fewact.cli.output import ListOutputFormat, print_json
 from fewact.cli.run import USER_FAULT
 
 
@@ -18,7 +18,7 @@ def check_method(
         str | None, typer.Argument(help="Name of the method, if the file defines several.")
     ] = None,
     option: MethodOption = None,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
 ) -> None:
     """Check that a method keeps what all methods promise.
 
@@ -38,7 +38,7 @@ def check_method(
         found, method = method_of(Path(file), name)
     outcomes = check(method, parse_options(option or []))
     broken = sum(one.error is not None for one in outcomes)
-    if format is ListFormat.JSON:
+    if format == "json":
         promises = [
             {"promise": one.promise.text, "kept": one.error is None, "error": str(one.error or "")}
             for one in outcomes

@@ -8,7 +8,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import Results
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
 
@@ -27,7 +27,7 @@ def confusion(
     pairs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
     ] = 10,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.
 
@@ -54,7 +54,7 @@ def confusion(
     if output is not None:
         write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))
         say(f"Chart written to {output}")
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json(
             {
                 "classes": first.classes,

@@ -1,8 +1,7 @@
 """``fewact test``: how well a model predicts labelled clips."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
     from fewact.data import FeatureClip
 
 
-class Format(StrEnum):
-    """Format of the result."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
+Format = Literal["table", "json", "csv"]
+"""Format of the result."""
 
 
 @with_option_groups
@@ -41,7 +36,7 @@ def measure_clips(
     false_alarms: FalseAlarms = None,
     format: Annotated[
         Format, typer.Option("--format", help="Format of the result; CSV has the confusions.")
-    ] = Format.TABLE,
+    ] = "table",
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled clips: accuracy with interval, confusions, each class.
@@ -67,9 +62,9 @@ def measure_clips(
             f"{len(found.training_clips)}, such as {found.training_clips[0]}. Their answers say "
             "nothing about new clips."
         )
-    if format is Format.JSON:
+    if format == "json":
         print_json(found.to_dict())
-    elif format is Format.CSV:
+    elif format == "csv":
         print(csv_line(("true", *found.labels)), end="")
         for label, row in zip(found.labels, found.confusion, strict=True):
             print(csv_line((label, *row)), end="")

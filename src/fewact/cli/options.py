@@ -21,9 +21,8 @@ import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -76,12 +75,8 @@ FalseAlarmsOfRecording = Annotated[
 ]
 
 
-class AutoMode(StrEnum):
-    """Whether something is done where it is needed."""
-
-    AUTO = "auto"
-    OFF = "off"
-
+AutoMode = Literal["auto", "off"]
+"""Whether something is done where it is needed."""
 
 TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
 

@@ -8,7 +8,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import Results
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
 
@@ -24,7 +24,7 @@ def stability(
             callback=early.new_chart,
         ),
     ] = None,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy as a function of the number of episodes.
 
@@ -39,7 +39,7 @@ def stability(
     if output is not None:
         write_text(output, stability_chart(found))
         say(f"Chart written to {output}")
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json({name: [asdict(point) for point in points] for name, points in found.items()})
         return
     print_result_tables([stability_table(found)], format)

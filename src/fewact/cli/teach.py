@@ -4,9 +4,8 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -26,7 +25,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, QualityChoice, backbone_options, method_options
+from fewact.cli.quality import Quality, backbone_options, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.folders import current
@@ -37,12 +36,8 @@ if TYPE_CHECKING:
     from fewact.data import AnyClip
 
 
-class TextMode(StrEnum):
-    """Whether class names are used as text prompts."""
-
-    AUTO = "auto"
-    OFF = "off"
-    ON = "on"
+TextMode = Literal["auto", "off", "on"]
+"""Whether class names are used as text prompts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +55,7 @@ class MethodOptions(OptionGroup):
             autocompletion=completion.methods,
         ),
     ] = "auto"
-    quality: Quality = QualityChoice.NORMAL
+    quality: Quality = "normal"
     option: MethodOption = None
     imports: Imports = None
     text: Annotated[
@@ -70,7 +65,7 @@ class MethodOptions(OptionGroup):
             help="Use of class names as text prompts: off, on, or auto (on if they improve the "
             "prediction of held-out clips). Needs a backbone trained on image-text pairs.",
         ),
-    ] = TextMode.AUTO
+    ] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +97,7 @@ class ExampleOptions(OptionGroup):
             help=f"{TRIM}, and uses only what the clips of a class have in common if they are all "
             "too long; off never does.",
         ),
-    ] = AutoMode.AUTO
+    ] = "auto"
 
 
 @with_option_groups
@@ -173,9 +168,9 @@ def teach(
         weights=chosen.weights,
         precision=chosen.precision,
         engine=chosen.engine,
-        text=method.text.value,
+        text=method.text,
         false_alarms=unknown.false_alarms,
-        trim=examples.trim.value,
+        trim=examples.trim,
     )
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
