@@ -22,10 +22,9 @@ def check_method(
 ) -> None:
     """Check that a method keeps what all methods promise.
 
-    The file is executed. Its method is tried on made-up features: alone and in company, with
-    permuted classes and uneven shots, in float32 and float64, on features of zero, and for its
-    gradients. A broken promise is listed with what was got and where to look; then the exit code
-    is 2.
+    The file is executed. Its method is tried on made-up features: queries alone and together,
+    permuted classes, uneven shots, float32 and float64, features of zero, gradients. A broken
+    promise is listed with what was got and where to look; the exit code is then 2.
     """
     from fewact import methods
     from fewact.cli.options import parse_options

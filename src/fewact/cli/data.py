@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import Command, Quiet
+from fewact.cli.options import Command, Quiet, Splits
 from fewact.cli.output import ListOutputFormat, print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
@@ -103,14 +103,7 @@ def show(
 def check(
     name: Name,
     root: Annotated[Path, typer.Argument(help="Folder with the videos.")],
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="List of videos, or folder with lists (default: the folder that FEWACT_SPLITS "
-            "names).",
-        ),
-    ] = None,
+    splits: Splits = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode all frames of each video (slow).")
     ] = False,

@@ -32,7 +32,7 @@ def explain(
             callback=early.folder,
             metavar="FOLDER",
             help="Folder of the training clips, to show their frames (default: the clips of the "
-            "page, and the thumbnails of the model).",
+            "page of `fewact serve`, and the thumbnails of the model).",
         ),
     ] = None,
 ) -> None:

@@ -15,7 +15,7 @@ def info(
     ] = False,
     format: ListOutputFormat = "table",
 ) -> None:
-    """Show the classes of a model, its accuracy, and with what it was made.
+    """Show the classes of a model, its accuracy, and how it was made.
 
     No backbone is loaded. In JSON, clips are always listed.
     """

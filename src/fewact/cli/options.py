@@ -112,6 +112,14 @@ Results = Annotated[
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
 ]
+Splits = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Published list of the benchmark, or folder with such lists (default: the path that "
+        "FEWACT_SPLITS names).",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
 
@@ -342,14 +350,7 @@ class BenchmarkOptions(OptionGroup):
     root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder with the benchmark's videos.")
     ] = None
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder with the benchmark's published lists (default: the folder that "
-            "FEWACT_SPLITS names).",
-        ),
-    ] = None
+    splits: Splits = None
     availability: Annotated[
         Path | None,
         typer.Option(

@@ -73,8 +73,9 @@ class AnswerOptions(OptionGroup):
         float | None,
         typer.Option(
             metavar="RATE",
-            help="Write the set of classes that has the true one for this fraction of clips, such "
-            "as 0.9. Default: the rate saved in the model; `fewact teach` saves none.",
+            help="Write a set of classes for each clip, so that the true one is in the set for "
+            "this fraction of clips, such as 0.9. Default: the rate saved in the model; "
+            "`fewact teach` saves none.",
         ),
     ] = None
 

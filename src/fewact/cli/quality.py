@@ -16,9 +16,9 @@ Quality = Annotated[
     QualityChoice,
     typer.Option(
         metavar="NAME",
-        help="Time that the default method spends for accuracy: fast, which sets --size 160 "
-        "and its option weights, normal, or best, for actions that appearance distinguishes, which "
-        "sets --backbone efficientnet-lite0-lite1.",
+        help="Time that the default method spends for accuracy: fast (sets --size 160 and its "
+        "option weights), normal, or best (for actions that appearance distinguishes; sets "
+        "--backbone efficientnet-lite0-lite1).",
     ),
 ]
 
