@@ -241,7 +241,7 @@ def test_wrong_options_are_refused(
         ("clip\na\nb\nc\n", 'no column "class"'),
         ("name\tclass\na\tclap\nb\tjump\nc\twave\n", 'no column "clip"'),
         ("clip\tclass\na\tclap\nb\tjump\n", "2 rows for 3 clips"),
-        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in row 2"),
+        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in line 2"),
         ("clip\tclass\na\t\nb\t\nc\t\n", "no row has a class"),
         ("clip\tclass\na\tclap\nb\tclap\nc\tclap\n", "fewer than two classes"),
         ("", 'no column "clip"'),
