@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from fewact.errors import DataError, OptionError, ShapeError
 from fewact.io.atomic import write_bytes
 from fewact.io.bounded import GIB, FileType
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.shapes import check_shape
 
@@ -63,7 +64,9 @@ def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None
     unique = sorted(set(prompts))
     if not unique:
         raise OptionError("no prompts", where="prompts")
-    path = None if folder is None else Path(folder) / f"{_key(encoder, unique)}.safetensors"
+    path = None
+    if folder is not None:
+        path = user_path(folder, OptionError) / f"{_key(encoder, unique)}.safetensors"
     found = None if path is None else _read(path, (len(unique), encoder.width))
     if found is None:
         found = encoder.encode(unique)
