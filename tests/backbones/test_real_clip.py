@@ -11,7 +11,7 @@ import torch
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.backbones.weights import folder_of, read
-from fewact.text import class_texts, words
+from fewact.text import embed_classes, words
 from fewact.video import Segments, read_frames
 
 WEIGHTS = os.environ.get("FEWACT_TEST_CLIP", "")
@@ -45,7 +45,9 @@ def test_features_and_texts_are_those_of_transformers(backbone):
 
 def test_class_names_alone_classify_most_real_clips(backbone, assets):
     classes = sorted(path for path in (assets / "clips" / "ucf7").iterdir() if path.is_dir())
-    texts = class_texts(backbone.text, [words(path.name) for path in classes], how="unit-mean")
+    texts = embed_classes(
+        backbone.text, [words(path.name) for path in classes], how="unit-mean"
+    ).embeddings
     right = []
     for number, path in enumerate(classes):
         for clip in sorted(path.glob("*.mp4"))[::10]:

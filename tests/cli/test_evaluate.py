@@ -221,8 +221,9 @@ def test_confusion(run: Run, features: Path, tmp_path: Path) -> None:
     texts = [one.text for one in ET.fromstring(chart.read_text()).iter() if one.text]
     assert {f"{name}  {i}" for i, name in enumerate(right.classes, 1)} <= set(texts)
     assert run("confusion", *files, "-o", chart).code == 2
-    table = run("confusion", files[0]).out
+    table = run("confusion", *files).out
     assert all(name in table for name in right.classes)
+    assert f"Accuracy on the pairs that {files[0]} confuses most" in table
 
 
 def test_a_perfect_result_has_no_pairs_to_compare(run: Run, tmp_path: Path) -> None:

@@ -162,10 +162,10 @@ def test_a_bad_row_does_not_stop_the_others(
     file = write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
     ended = run("teach", file, "-o", tmp_path / "m")
     assert ended.code == 3
-    assert "1 clips without a class are ignored" in ended.err
+    assert "ignored, clips without a class: 1" in ended.err
     assert "only one clip of no class" in ended.err
     assert "skipped: x//b: features that are not finite numbers" in ended.err
-    assert "Skipped: 1 clips" in ended.out
+    assert "Skipped clips: 1" in ended.out
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
 
 
@@ -241,7 +241,7 @@ def test_wrong_options_are_refused(
         ("clip\na\nb\nc\n", 'no column "class"'),
         ("name\tclass\na\tclap\nb\tjump\nc\twave\n", 'no column "clip"'),
         ("clip\tclass\na\tclap\nb\tjump\n", "2 rows for 3 clips"),
-        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in row 2"),
+        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in line 2"),
         ("clip\tclass\na\t\nb\t\nc\t\n", "no row has a class"),
         ("clip\tclass\na\tclap\nb\tclap\nc\tclap\n", "fewer than two classes"),
         ("", 'no column "clip"'),

@@ -106,7 +106,7 @@ def test_unreadable_clips_are_skipped(run: Run, clips: Path, broken: Path, tmp_p
         shutil.copy(path, tmp_path / "clips" / "growing")
     ended = run("teach", tmp_path / "clips", "-o", tmp_path / "model", *QUICK)
     assert ended.code == 3
-    assert "Skipped: 4 clips" in ended.out
+    assert "Skipped clips: 4" in ended.out
     lines = ended.err.splitlines()
     assert len(lines) == 4
     for path in broken.iterdir():

@@ -50,7 +50,7 @@ def test_training_clips_and_unknown_classes_are_reported(
 ) -> None:
     ended = run("test", model, clips)
     assert ended.code == 0
-    assert "6 clips have the name of a training clip" in ended.err
+    assert "with the name of a training clip of the model: 6," in ended.err
     folder = shutil.copytree(clips, tmp_path / "clips")
     (folder / "turning").rename(folder / "spinning")
     ended = run("test", model, folder)
@@ -64,10 +64,10 @@ def test_training_clips_of_no_class_are_reported(run: Run, clips: Path, tmp_path
         write_clip(folder / "none" / f"{index}.mp4", CLASSES[index], 4)
     options = ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
     assert run("teach", folder, "-o", model, *options).code == 0
-    assert "8 clips have the name of a training clip" in run("test", model, folder).err
+    assert "with the name of a training clip of the model: 8," in run("test", model, folder).err
     other = folder / "none" / "1.mp4"  # a shorter clip of that name
     write_video(other, read_frames(other, EveryNth(1))[:-1], 4, overwrite=True)
-    assert "7 clips have the name of a training clip" in run("test", model, folder).err
+    assert "with the name of a training clip of the model: 7," in run("test", model, folder).err
 
 
 def test_explain_writes_one_page(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ count = 20
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe, and features with 4 training, 4 validation and 4 test classes."""
-    folder = tmp_path_factory.mktemp("train")
+    folder = tmp_path_factory.mktemp("with space")
     rng = np.random.default_rng(0)
     rows = [(c, i) for c in range(12) for i in range(5)]
     centres = rng.standard_normal((12, 4, 16))
@@ -71,6 +71,7 @@ def trained(run: Run, place: Path) -> Path:
     ended = run(*call, "--device", "cpu")
     assert ended.code == 0, ended.err
     assert ended.out.startswith("Selected checkpoint: ")
+    assert f"Next: fewact evaluate '{folder}' --data '{place / 'mine.npz'}'\n" in ended.out
     return folder
 
 

@@ -87,6 +87,17 @@ def test_line_breaks(write: Write, end: str) -> None:
     assert [v.id for v in FeatureDataset(file).videos.videos] == ["a", "b", "c"]
 
 
+def test_empty_lines_are_ignored_and_counted(write: Write) -> None:
+    file = write()
+    table = file.with_suffix(".tsv")
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join(["\t", header, "   ", *rows, " \t ", ""]))
+    assert [v.id for v in FeatureDataset(file).videos.videos] == ["a", "b", "c"]
+    table.write_text("\n".join(["", header, "", *rows, rows[0]]))
+    with pytest.raises(DataError, match="line 7: the same clip as in line 4"):
+        FeatureDataset(file)
+
+
 def test_rows_of_no_class_are_not_in_the_list(write: Write) -> None:
     data = FeatureDataset(write(rows=[ROWS[0], ("b", "None", "s2", "x"), ROWS[2]]))
     assert [(v.id, v.label) for v in data.videos.videos] == [("a", "wave"), ("c", "clap")]
@@ -151,9 +162,9 @@ def features_with(value: float) -> np.ndarray:
         ({"header": "clip\tclass\tgroup\tGroup"}, 'two columns have the name "group"'),
         ({"rows": [(id, "none", *rest) for id, _, *rest in ROWS]}, "no row has a class"),
         ({"header": "clip\tlabel\tgroup\tdataset"}, 'no column "class"'),
-        ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "row 2"),
-        ({"rows": [*ROWS[:2], (*ROWS[2], "more")]}, "row 4.*more cells"),
-        ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
+        ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "line 2"),
+        ({"rows": [*ROWS[:2], (*ROWS[2], "more")]}, "line 4.*more cells"),
+        ({"rows": [ROWS[0], *ROWS[:2]]}, "line 3.*same clip as in line 2"),
     ],
 )
 def test_invalid_data_sets_are_refused(
@@ -252,7 +263,7 @@ def test_clips_that_are_not_finite_are_read(write: Write) -> None:
 
 def test_rows_of_no_class_are_ignored(write: Write) -> None:
     file = write(rows=[ROWS[0], ("b", "None", "s2", "x"), ("c", "", "s1", "x")])
-    with pytest.warns(UserWarning, match=r"mine\.tsv: 1 clips without a class are ignored"):
+    with pytest.warns(UserWarning, match=r"mine\.tsv: ignored, clips without a class: 1"):
         clips = labelled_features(file)
     assert [(c.name, c.label) for c in clips] == [("a", "wave")]
     assert [c.label for c in read_features(file)] == ["wave", "None", None]
@@ -264,8 +275,8 @@ def test_rows_of_no_class_are_ignored(write: Write) -> None:
     ("changes", "message"),
     [
         ({"header": "name\tclass\tgroup\tdataset"}, 'no column "clip"'),
-        ({"rows": [("", *ROWS[0][1:]), *ROWS[1:]]}, "row 2.*without clip"),
-        ({"rows": [ROWS[0], *ROWS[:2]]}, "row 3.*same clip as in row 2"),
+        ({"rows": [("", *ROWS[0][1:]), *ROWS[1:]]}, "line 2.*without clip"),
+        ({"rows": [ROWS[0], *ROWS[:2]]}, "line 3.*same clip as in line 2"),
         ({"rows": ROWS[:2]}, "2 rows for 3 clips"),
         ({"features": np.ones((3, 4, 5), dtype=np.int64)}, "int64"),
         ({"features": FEATURES[:0], "rows": []}, "none empty"),

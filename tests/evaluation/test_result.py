@@ -27,6 +27,16 @@ def test_save_and_load(result: Result, tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) < 150  # episodes stand on one line
 
 
+def test_a_result_may_be_in_the_home_folder(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert save(result, "~/r.json") == tmp_path / "home" / "r.json"
+    assert load("~/r.json") == result
+    assert [one.name for one in tmp_path.iterdir()] == ["home"]
+
+
 @pytest.mark.parametrize(
     "edit",
     [

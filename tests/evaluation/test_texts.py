@@ -15,7 +15,7 @@ from fewact.evaluation import RunOptions, evaluate_method
 from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
 from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
-from fewact.text import TEMPLATES, TextFacts, class_texts, embed_classes, known_texts
+from fewact.text import TEMPLATES, TextFacts, embed_classes, known_texts
 from tests.evaluation.made_up import Nearest, problem
 from tests.evaluation.test_evaluate_method import Text
 from tests.text.made_up import Letters
@@ -90,7 +90,7 @@ def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.M
     videos, model = listed("mine", "brush_hair", "run"), TextModel("clip", "x", ("a {}",))
     first, again = (model.texts(videos, device="cpu") for _ in range(2))
     assert torch.equal(
-        first.embeddings, class_texts(Letters("clip x"), ["brush hair", "run"], "a {}")
+        first.embeddings, embed_classes(Letters("clip x"), ["brush hair", "run"], "a {}").embeddings
     )
     assert torch.equal(first.embeddings, again.embeddings)
     assert first.facts == again.facts

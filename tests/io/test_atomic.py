@@ -2,6 +2,8 @@
 
 import errno
 import os
+import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,19 @@ def test_a_closed_pipe_is_no_error_of_the_file(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert target.read_text() == "complete\n"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such permissions")
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    target = write_text(tmp_path / "file.txt", "old")
+    target.chmod(0o600)
+    with replacing(target) as new:
+        assert stat.S_IMODE(new.stat().st_mode) == 0o600  # before it has any content
+        new.write_text("new")
+    assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("new", 0o600)
+    target.chmod(0o444)
+    write_text(target, "newer")
+    assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("newer", 0o644)
 
 
 def test_concurrent_writes_of_a_file_do_not_interfere(tmp_path: Path) -> None:

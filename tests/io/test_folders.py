@@ -2,6 +2,7 @@ import itertools
 import multiprocessing
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -244,3 +245,12 @@ def test_permissions_are_the_defaults_of_a_new_folder(tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     replace_folder(tmp_path / "mine", fill("new"), owns)
     assert (tmp_path / "mine").stat().st_mode == (tmp_path / "default").stat().st_mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions")
+@pytest.mark.parametrize("mode", [0o700, 0o2770])
+def test_a_replaced_folder_keeps_its_permissions(old: Path, mode: int) -> None:
+    old.chmod(mode)
+    replace_folder(old, fill("new"), owns)
+    assert content(old) == "new"
+    assert stat.S_IMODE(old.stat().st_mode) == mode

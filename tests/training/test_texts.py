@@ -10,7 +10,7 @@ import torch
 
 from fewact import backbones, checkpoint
 from fewact.errors import OptionError, TrainingError
-from fewact.text import ClassTexts, TextFacts, class_texts, embed_classes, known_texts
+from fewact.text import ClassTexts, TextFacts, embed_classes, known_texts
 from fewact.training import Recipe, TrainingData, read, train
 from fewact.training.texts import with_texts
 from tests.text.made_up import Letters
@@ -78,7 +78,7 @@ def test_the_recipe_says_which(
     )
     for text, videos in ((data.train_text, data.train), (data.val_text, data.val)):
         assert isinstance(text, ClassTexts)
-        wanted = class_texts(Letters(" ".join(encoder)), videos.classes, templates)
+        wanted = embed_classes(Letters(" ".join(encoder)), videos.classes, templates).embeddings
         assert torch.equal(text.embeddings, wanted)
     assert set(asked) == {encoder}
     assert data.text_weights == encoder[1]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli.options import MethodOption
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json
+from fewact.cli.output import ListOutputFormat, print_json
 from fewact.cli.run import USER_FAULT
 
 
@@ -18,14 +18,13 @@ def check_method(
         str | None, typer.Argument(help="Name of the method, if the file defines several.")
     ] = None,
     option: MethodOption = None,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
 ) -> None:
     """Check that a method keeps what all methods promise.
 
-    The file is executed. Its method is tried on made-up features: alone and in company, with
-    permuted classes and uneven shots, in float32 and float64, on features of zero, and for its
-    gradients. A broken promise is listed with what was got and where to look; then the exit code
-    is 2.
+    The file is executed. Its method is tried on made-up features: queries alone and together,
+    permuted classes, uneven shots, float32 and float64, features of zero, gradients. A broken
+    promise is listed with what was got and where to look; the exit code is then 2.
     """
     from fewact import methods
     from fewact.cli.options import parse_options
@@ -38,7 +37,7 @@ def check_method(
         found, method = method_of(Path(file), name)
     outcomes = check(method, parse_options(option or []))
     broken = sum(one.error is not None for one in outcomes)
-    if format is ListFormat.JSON:
+    if format == "json":
         promises = [
             {"promise": one.promise.text, "kept": one.error is None, "error": str(one.error or "")}
             for one in outcomes

@@ -40,7 +40,7 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Know and correct a model": {
         "info": Lazy(
-            "info:info", "Show the classes of a model, its accuracy, and with what it was made."
+            "info:info", "Show the classes of a model, its accuracy, and how it was made."
         ),
         "test": Lazy(
             "measure:measure_clips",

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from fewact.cli.options import Results
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.output import OutputFormat, print_json, print_result_tables
 
 
 def compare(
     results: Results,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """Compare each pair of results on the same episodes.
 
@@ -22,7 +22,7 @@ def compare(
     loaded = [evaluation.load(path) for path in results]
     names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
     found = evaluation.compare(loaded, names)
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json(
             [
                 {**asdict(one), "first": names[one.first], "second": names[one.second]}

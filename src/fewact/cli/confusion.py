@@ -7,42 +7,34 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.options import Results
+from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
-from fewact.errors import ResultError
-from fewact.io.outputs import check_output_file
 
 
 def confusion(
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT...",
-            help="Result files written by `fewact evaluate`, of the same episodes.",
-            callback=early.results,
-        ),
-    ],
+    results: Results,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="SVG file for a chart of the first result."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="New SVG file for a chart of the first result.",
+            callback=early.new_chart,
         ),
     ] = None,
     pairs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
     ] = 10,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.
 
-    With several results, also their accuracies on the pairs that the first result confuses most:
-    the pairs are chosen on the first half of the episodes, and the accuracies are those of the
-    second half.
+    Several results must be on the same episodes. They are compared on the pairs that the first
+    result confuses most: the pairs are chosen on the first half of the episodes, and the accuracies
+    are those of the second half.
     """
-    if output is not None and output.exists():
-        raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
-    if output is not None:
-        check_output_file(output)
     from fewact import evaluation
     from fewact.io.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
@@ -62,7 +54,7 @@ def confusion(
     if output is not None:
         write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))
         say(f"Chart written to {output}")
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json(
             {
                 "classes": first.classes,

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import Command, Quiet
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+from fewact.cli.options import Command, Quiet, Splits
+from fewact.cli.output import ListOutputFormat, print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
@@ -31,13 +31,13 @@ def data() -> None:
 
 
 @app.command("list", cls=Command)
-def list_benchmarks(format: ListOutputFormat = ListFormat.TABLE) -> None:
+def list_benchmarks(format: ListOutputFormat = "table") -> None:
     """List the benchmarks; each published list of videos has a name."""
     from fewact.data import benchmark, benchmark_names
 
     everything = [_facts(benchmark(name)) for name in benchmark_names()]
     everything += [synthetic_facts(name) for name in presets()]
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(everything)
         return
     print_table(
@@ -59,7 +59,7 @@ def list_benchmarks(format: ListOutputFormat = ListFormat.TABLE) -> None:
 def show(
     name: Name,
     classes: Annotated[bool, typer.Option("--classes", help="List all classes too.")] = False,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
 ) -> None:
     """Show a benchmark: splits, hashes, publisher, licence, caveats."""
     from fewact.data import benchmark
@@ -68,7 +68,7 @@ def show(
         show_synthetic(name, classes=classes, format=format)
         return
     one = benchmark(name)
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(_facts(one) | {"all_classes": _classes(one)})
         return
     print(f"{one.id}: {one.title}\n")
@@ -103,14 +103,7 @@ def show(
 def check(
     name: Name,
     root: Annotated[Path, typer.Argument(help="Folder with the videos.")],
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="List of videos, or folder with lists (default: the folder that FEWACT_SPLITS "
-            "names).",
-        ),
-    ] = None,
+    splits: Splits = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode all frames of each video (slow).")
     ] = False,
@@ -123,7 +116,7 @@ def check(
             help="Availability file to write (default: NAME.availability.json).",
         ),
     ] = None,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
     quiet: Quiet = False,
 ) -> None:
     """Check which videos of a benchmark are available.
@@ -144,7 +137,7 @@ def check(
     for id, reason in found.unreadable.items():
         say(f"Unreadable: {id}: {reason}")
     found.write(target)
-    if format is ListFormat.JSON:
+    if format == "json":
         document = found.model_dump(mode="json")
         print_json({"complete": not found.gap(), "sha256": found.digest, **document})
     else:

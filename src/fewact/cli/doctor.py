@@ -27,13 +27,11 @@ ENCODERS = ("libx264", "mpeg4")
 
 
 def doctor(
-    format: Annotated[
-        ListFormat, typer.Option("--format", help="Format of the report.")
-    ] = ListFormat.TABLE,
+    format: Annotated[ListFormat, typer.Option("--format", help="Format of the report.")] = "table",
 ) -> None:
     """Report what is installed, and give advice."""
     found = examine()
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(found)
         return
     for topic, facts in found.items():

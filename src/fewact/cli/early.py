@@ -119,7 +119,7 @@ def imports(files: list[Path] | None) -> list[Path] | None:
 
 def data(name: str) -> str:
     """Check that there is the folder or file, if data are named by a path."""
-    path = Path(os.path.expanduser(name))
+    path = user_path(name, DataError)
     is_path = "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv")
     if is_path and not path.exists():
         raise DataError("no such folder or file", where=name, hint=similar_name(path))
@@ -138,7 +138,7 @@ def training_clips(path: Path) -> Path:
     expected = (
         "a folder with one subfolder of clips per class, a CSV table, or an .npz file of features"
     )
-    found = Path(os.path.expanduser(path))
+    found = user_path(path, DataError)
     if not found.exists():
         raise DataError(
             "no such folder or table", where=str(path), expected=expected, hint=similar_name(found)
@@ -164,7 +164,7 @@ def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
     from fewact.io.folders import current
 
-    found = Path(os.path.expanduser(path))
+    found = user_path(path, ModelError)
     if is_model(current(found.absolute())):
         return path
     if next(found.glob(FORMER_VERSIONS), None):  # of a model whose config.json is gone
@@ -277,6 +277,17 @@ def report_file(path: Path) -> Path:
     if path.suffix.lower() == ".pdf":
         extra("a PDF", "pdf", "weasyprint")
     check_output_file(path)
+    return path
+
+
+def new_chart(path: Path | None) -> Path | None:
+    """Check that a chart can be written, and that there is no such file."""
+    if path is not None:
+        if path.exists():
+            raise ResultError(
+                "the file exists already", where=str(path), hint="Choose another file."
+            )
+        check_output_file(path)
     return path
 
 

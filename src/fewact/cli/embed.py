@@ -154,7 +154,7 @@ def _open(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "Video
 
     config = DataConfig(
         source=data,
-        split=None if split is None else split.value,
+        split=split,
         groups="none",  # Groups matter for episodes, not for features.
         **vars(benchmark),
     )

@@ -1,9 +1,8 @@
 """``fewact episodes``: draw episodes and save them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -17,23 +16,11 @@ if TYPE_CHECKING:
     from fewact.evaluation import DataConfig
 
 
-class Groups(StrEnum):
-    """Separation of support and query; ``auto`` is the separation that the data define."""
+Groups = Literal["auto", "none", "within-class", "shared"]
+"""Separation of support and query; ``auto`` is the separation that the data define."""
 
-    AUTO = "auto"
-    NONE = "none"
-    WITHIN_CLASS = "within-class"
-    SHARED = "shared"
-
-
-class Split(StrEnum):
-    """Split of the data; ``all`` for all classes."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
-    ALL = "all"
-
+Split = Literal["train", "val", "test", "all"]
+"""Split of the data; ``all`` for all classes."""
 
 SOURCES = (
     "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
@@ -58,7 +45,7 @@ class DataOptions(OptionGroup):
         typer.Option(
             help="Groups (recordings or persons) that support and query must not share.",
         ),
-    ] = Groups.AUTO
+    ] = "auto"
     dataset: Dataset = None
 
 
@@ -141,8 +128,8 @@ def data_config(
 
     return DataConfig(
         source=data,
-        split=None if videos.split is None else videos.split.value,
-        groups=videos.groups.value,
+        split=videos.split,
+        groups=videos.groups,
         dataset=videos.dataset,
         store=store,
         **vars(benchmark),

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -24,9 +23,9 @@ from fewact.cli.options import (
     parse_options,
     with_option_groups,
 )
-from fewact.cli.output import OutputFormat, ResultFormat, print_result_tables
+from fewact.cli.output import OutputFormat, print_result_tables
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, QualityChoice, backbone_options, method_options
+from fewact.cli.quality import Quality, backbone_options, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
@@ -36,18 +35,11 @@ if TYPE_CHECKING:
     from fewact.evaluation import EvaluationConfig, Result
 
 
-class ChangedVideos(StrEnum):
-    """Videos that a simulated camera or a condition changes."""
+ChangedVideos = Literal["all", "query"]
+"""Videos that a simulated camera or a condition changes."""
 
-    ALL = "all"
-    QUERY = "query"
-
-
-class ModalityWeights(StrEnum):
-    """How several sources of the same clips are weighted."""
-
-    SUPPORT = "support"
-    EQUAL = "equal"
+ModalityWeights = Literal["support", "equal"]
+"""How several sources of the same clips are weighted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,7 @@ class MethodOptions(OptionGroup):
 
     heading: ClassVar[str] = "Method"
 
-    quality: Quality = QualityChoice.NORMAL
+    quality: Quality = "normal"
     option: MethodOption = None
     imports: Imports = None
     sweep: Annotated[
@@ -100,7 +92,7 @@ class FeatureOptions(DataOptions):
             help="Weights of the sources: support, decided by leave-one-out classification of the "
             "support videos, or equal.",
         ),
-    ] = ModalityWeights.SUPPORT
+    ] = "support"
     store: Annotated[
         Path | None,
         typer.Option(
@@ -140,7 +132,7 @@ class CameraOptions(OptionGroup):
     camera_on: Annotated[
         ChangedVideos,
         typer.Option("--camera-on", help="Videos that the simulated camera records."),
-    ] = ChangedVideos.ALL
+    ] = "all"
     condition: Annotated[
         str | None,
         typer.Option(
@@ -152,11 +144,11 @@ class CameraOptions(OptionGroup):
     condition_on: Annotated[
         ChangedVideos,
         typer.Option("--condition-on", help="Videos in the condition."),
-    ] = ChangedVideos.ALL
+    ] = "all"
     trim: Annotated[
         AutoMode,
         typer.Option(metavar="MODE", help=f"{TRIM}, as `fewact teach` does."),
-    ] = AutoMode.OFF
+    ] = "off"
     correct: Annotated[
         AutoMode,
         typer.Option(
@@ -164,7 +156,7 @@ class CameraOptions(OptionGroup):
             help="Black bars, flicker, blur, grain, too much or too little light, and little "
             "contrast: auto corrects them, as `fewact teach` does.",
         ),
-    ] = AutoMode.OFF
+    ] = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +180,7 @@ class OutputOptions(OptionGroup):
             "--confusion", help="Show the accuracy of each class and the most confused pairs, too."
         ),
     ] = False
-    format: OutputFormat = ResultFormat.TABLE
+    format: OutputFormat = "table"
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Number of threads for scoring (default: all)."),
@@ -225,11 +217,11 @@ def evaluate(
         ("--camera", camera.camera, camera.camera_on),
         ("--condition", camera.condition, camera.condition_on),
     ):
-        if on is ChangedVideos.QUERY and name is None:
-            raise OptionError(f"needs {option}", where=f"{option}-on", got=on.value)
-    if videos.modality_weights is ModalityWeights.EQUAL and not videos.modalities:
+        if on == "query" and name is None:
+            raise OptionError(f"needs {option}", where=f"{option}-on", got=on)
+    if videos.modality_weights == "equal" and not videos.modalities:
         raise OptionError("needs --with", where="--with-weights", got="equal")
-    if output.confusion and output.format is ResultFormat.JSON:
+    if output.confusion and output.format == "json":
         raise OptionError(
             "JSON has the predicted class of each query already",
             where="--confusion",
@@ -245,7 +237,7 @@ def evaluate(
         options=chosen,
         data=data_config(data, videos, benchmark, store=videos.store),
         modalities=tuple(videos.modalities or ()),
-        modality_weights=videos.modality_weights.value,
+        modality_weights=videos.modality_weights,
         episodes=evaluation.EpisodeConfig(
             **episodes.requested,
             **({} if episodes.episodes is None else {"file": episodes.episodes}),
@@ -254,11 +246,11 @@ def evaluate(
         text=text.config(),
         camera=None
         if camera.camera is None
-        else evaluation.CameraConfig(name=camera.camera, on=camera.camera_on.value),
+        else evaluation.CameraConfig(name=camera.camera, on=camera.camera_on),
         condition=None
         if camera.condition is None
-        else evaluation.ConditionConfig(name=camera.condition, on=camera.condition_on.value),
-        reading=evaluation.ReadingConfig(trim=camera.trim.value, correct=camera.correct.value),
+        else evaluation.ConditionConfig(name=camera.condition, on=camera.condition_on),
+        reading=evaluation.ReadingConfig(trim=camera.trim, correct=camera.correct),
         allow_leak=options.allow_leak,
         threads=output.threads,
         output=output.output,
@@ -314,7 +306,7 @@ def _print(
     from fewact.report import confusion_tables, interval_notes, result_table
 
     format = output.format
-    if format is ResultFormat.JSON:
+    if format == "json":
         texts = [to_text(result).rstrip("\n") for result in results]
         print(texts[0] if grid is None else "[\n" + ",\n".join(texts) + "\n]")
         return
@@ -323,5 +315,5 @@ def _print(
         tables += [table for result in results for table in confusion_tables(result)]
     print_result_tables(tables, format)
     for note in interval_notes(results):
-        if format is ResultFormat.TABLE:
+        if format == "table":
             say(note)

@@ -1,5 +1,6 @@
 """``fewact explain``: why a clip got its class, as one HTML file."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,7 @@ def explain(
             callback=early.folder,
             metavar="FOLDER",
             help="Folder of the training clips, to show their frames (default: the clips of the "
-            "page, and the thumbnails of the model).",
+            "page of `fewact serve`, and the thumbnails of the model).",
         ),
     ] = None,
 ) -> None:
@@ -77,6 +78,6 @@ def _origins(
     if not there:
         say(
             f"Warning: {folder} has none of the training clips, "
-            f"which `fewact info {model} --clips` lists"
+            f"which `fewact info {shlex.quote(str(model))} --clips` lists"
         )
     return of_page | there

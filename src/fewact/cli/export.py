@@ -39,8 +39,8 @@ def export(
 ) -> None:
     """Export a model as one .zip file, or its network as an ONNX file.
 
-    The .zip file is for `fewact import` and the page. It has what teaching saved, thumbnails
-    included; it has neither former versions nor the clips of the page.
+    The .zip file is for `fewact import` and the page of `fewact serve`. It has what teaching saved,
+    thumbnails included, but neither former versions nor the clips of the page.
 
     The ONNX file is for programs without fewact. It takes RGB frames and returns their features;
     its metadata say how frames are prepared. The comparison of clips is not exported.
@@ -80,7 +80,7 @@ def import_model(
     file: Annotated[
         Path,
         typer.Argument(
-            help="File written by `fewact export --zip` or saved on the page.",
+            help="File written by `fewact export --zip`, or saved on the page of `fewact serve`.",
             callback=early.archive,
         ),
     ],

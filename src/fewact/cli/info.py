@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.options import Model
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+from fewact.cli.output import ListOutputFormat, print_json, print_table
 
 
 def info(
@@ -13,16 +13,16 @@ def info(
     clips: Annotated[
         bool, typer.Option("--clips", help="List the clips too, with their numbers.")
     ] = False,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
 ) -> None:
-    """Show the classes of a model, its accuracy, and with what it was made.
+    """Show the classes of a model, its accuracy, and how it was made.
 
     No backbone is loaded. In JSON, clips are always listed.
     """
     from fewact.classifier.info import model_info
 
     found = model_info(model)
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(found.to_dict())
         return
     print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])

@@ -10,7 +10,6 @@ import typer
 from fewact.cli import completion
 from fewact.cli.output import (
     OutputFormat,
-    ResultFormat,
     print_json,
     print_result_tables,
     text_width,
@@ -43,7 +42,7 @@ def leaderboard(
             help="Also list rows of other settings, which tables as text and in LaTeX leave out.",
         ),
     ] = False,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """List published accuracies together with your results.
 
@@ -60,16 +59,16 @@ def leaderboard(
         [str(path) for path in paths],
         shots=shots,
     )
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json([asdict(row) for row in rows])
         return
-    if format not in (ResultFormat.TABLE, ResultFormat.LATEX):
+    if format not in ("table", "latex"):
         print_result_tables(leaderboard_tables(rows), format)
         return
     tables, notes = short_tables(rows, every=every)
     print_result_tables(tables, format)
     print()
-    if format is ResultFormat.LATEX:
+    if format == "latex":
         print(latex_notes(notes), end="")
         return
     for note in notes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli import completion
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table, text_width
+from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
 from fewact.options import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
@@ -29,14 +29,14 @@ def methods(
         str | None,
         typer.Argument(help="Name of a method to show.", autocompletion=completion.methods),
     ] = None,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
 ) -> None:
     """List the few-shot methods, or show one with its options.
 
     Each option is shown with its default, its meaning and its allowed values.
     """
     found = _methods(name)
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(found)
     elif name is None:
         columns = ("name", "paper", "needs", "flags", "summary")
@@ -82,7 +82,7 @@ def _print_wrapped(text: str, indent: int) -> None:
         )
 
 
-def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
+def backbones(format: ListOutputFormat = "table") -> None:
     """List the networks that compute features.
 
     The table has the shapes of their features at each level, the number of parameters and the
@@ -94,7 +94,7 @@ def backbones(format: ListOutputFormat = ListFormat.TABLE) -> None:
         {**asdict(backbones.describe(name)), "auto": name == backbones.AUTO}
         for name in backbones.names()
     ]
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(found)
         return
     print_table(

@@ -28,7 +28,7 @@ def match(
 ) -> None:
     """Show how aligners match two clips: windows, their weights, and the plan.
 
-    The windows are those of a2m2; --option changes them.
+    The windows are those of the method a2m2, whose options --option sets.
     """
     check_output_file(output, inputs=[first, second])
     from fewact.classifier.matched import match_clips

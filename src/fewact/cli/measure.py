@@ -1,8 +1,7 @@
 """``fewact test``: how well a model predicts labelled clips."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,18 +17,14 @@ if TYPE_CHECKING:
     from fewact.data import FeatureClip
 
 
-class Format(StrEnum):
-    """Format of the result."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
+Format = Literal["table", "json", "csv"]
+"""Format of the result."""
 
 
 @with_option_groups
 def measure_clips(
     model: Model,
-    folder: Annotated[
+    clips: Annotated[
         Path,
         typer.Argument(
             help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
@@ -41,14 +36,14 @@ def measure_clips(
     false_alarms: FalseAlarms = None,
     format: Annotated[
         Format, typer.Option("--format", help="Format of the result; CSV has the confusions.")
-    ] = Format.TABLE,
+    ] = "table",
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled clips: accuracy with interval, confusions, each class.
 
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
-    clips = folder if dataset is None else _rows(folder, dataset)
+    labelled = clips if dataset is None else _rows(clips, dataset)
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
     from fewact.classifier.tested import measure
@@ -58,17 +53,18 @@ def measure_clips(
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:
-        found = measure(classifier, clips, progress=show)
+        found = measure(classifier, labelled, progress=show)
     for path, reason in found.skipped:
         say(f"Skipped: {path}: {reason}")
     if found.training_clips:
         say(
-            f"Warning: {len(found.training_clips)} clips have the name of a training clip of the "
-            f"model, such as {found.training_clips[0]}: their answers say nothing about new clips."
+            "Warning: clips with the name of a training clip of the model: "
+            f"{len(found.training_clips)}, such as {found.training_clips[0]}. Their answers say "
+            "nothing about new clips."
         )
-    if format is Format.JSON:
+    if format == "json":
         print_json(found.to_dict())
-    elif format is Format.CSV:
+    elif format == "csv":
         print(csv_line(("true", *found.labels)), end="")
         for label, row in zip(found.labels, found.confusion, strict=True):
             print(csv_line((label, *row)), end="")

@@ -21,9 +21,8 @@ import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -76,12 +75,8 @@ FalseAlarmsOfRecording = Annotated[
 ]
 
 
-class AutoMode(StrEnum):
-    """Whether something is done where it is needed."""
-
-    AUTO = "auto"
-    OFF = "off"
-
+AutoMode = Literal["auto", "off"]
+"""Whether something is done where it is needed."""
 
 TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
 
@@ -116,6 +111,14 @@ Results = Annotated[
 ]
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
+]
+Splits = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Published list of the benchmark, or folder with such lists (default: the path that "
+        "FEWACT_SPLITS names).",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
@@ -347,14 +350,7 @@ class BenchmarkOptions(OptionGroup):
     root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder with the benchmark's videos.")
     ] = None
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder with the benchmark's published lists (default: the folder that "
-            "FEWACT_SPLITS names).",
-        ),
-    ] = None
+    splits: Splits = None
     availability: Annotated[
         Path | None,
         typer.Option(

@@ -4,8 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,22 +14,11 @@ if TYPE_CHECKING:
     from fewact.report import Table
 
 
-class ListFormat(StrEnum):
-    """Format of a list."""
+ListFormat = Literal["table", "json"]
+"""Format of a list."""
 
-    TABLE = "table"
-    JSON = "json"
-
-
-class ResultFormat(StrEnum):
-    """Format of results."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-
+ResultFormat = Literal["table", "json", "csv", "markdown", "latex"]
+"""Format of results."""
 
 ListOutputFormat = Annotated[ListFormat, typer.Option("--format", help="Format of the output.")]
 OutputFormat = Annotated[ResultFormat, typer.Option("--format", help="Format of the output.")]
@@ -94,5 +82,5 @@ def print_result_tables(tables: Sequence["Table"], format: ResultFormat) -> None
     """Write tables in any format but JSON, with an empty line between them."""
     from fewact.report import TableFormat, render
 
-    chosen, width = TableFormat(format.value), text_width()
+    chosen, width = TableFormat(format), text_width()
     print("\n".join(render(table, chosen, width) for table in tables), end="")

@@ -4,9 +4,8 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -33,13 +32,8 @@ if TYPE_CHECKING:
     from fewact.features.timing import Timing
 
 
-class Format(StrEnum):
-    """Output formats; all but ``json`` are written prediction by prediction."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
+Format = Literal["table", "json", "jsonl", "csv"]
+"""Output formats; all but ``json`` are written prediction by prediction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +44,7 @@ class OutputOptions(OptionGroup):
 
     format: Annotated[
         Format, typer.Option("--format", help="Format of the predictions on stdout.")
-    ] = Format.TABLE
+    ] = "table"
     top: Annotated[
         int | None,
         typer.Option(
@@ -79,8 +73,9 @@ class AnswerOptions(OptionGroup):
         float | None,
         typer.Option(
             metavar="RATE",
-            help="Write the set of classes that has the true one for this fraction of clips, such "
-            "as 0.9. Default: the rate saved in the model; `fewact teach` saves none.",
+            help="Write a set of classes for each clip, so that the true one is in the set for "
+            "this fraction of clips, such as 0.9. Default: the rate saved in the model; "
+            "`fewact teach` saves none.",
         ),
     ] = None
 
@@ -150,7 +145,7 @@ def predict(
                 predictions.append(result)
             show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))
-    if output.format is Format.JSON:
+    if output.format == "json":
         document: dict[str, Any] = {
             "predictions": [_facts(prediction, output.top) for prediction in predictions],
             "skipped": [one.to_dict() for one in skipped],
@@ -173,7 +168,7 @@ def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
         for line in describe(classifier.open_set_, answers.false_alarms):
             say(line)
     if answers.trim is not None:
-        classifier.trim = answers.trim.value
+        classifier.trim = answers.trim
     if answers.sets is not None:
         classifier.sets = answers.sets
     rate = classifier.sets
@@ -216,12 +211,12 @@ def _writer(
     output: OutputOptions, paths: Sequence[str], classifier: "FewShotClassifier"
 ) -> Callable[["Prediction"], None]:
     """Return a function that writes one prediction; a header is written immediately."""
-    if output.format is Format.TABLE:
+    if output.format == "table":
         return _table_writer(paths, classifier, output.top or 1)
-    if output.format is Format.CSV:
+    if output.format == "csv":
         top = min(output.top or 1, len(classifier.classes_))
         return _csv_writer(top, sets=classifier.sets is not None)
-    if output.format is Format.JSONL:
+    if output.format == "jsonl":
         return lambda one: print(
             json.dumps(_facts(one, output.top), ensure_ascii=False), flush=True
         )

@@ -2,30 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from fewact.cli.options import BackboneOptions, parse_options
 from fewact.errors import OptionError
 
-
-class QualityChoice(StrEnum):
-    """How much time the default method spends for accuracy."""
-
-    FAST = "fast"
-    NORMAL = "normal"
-    BEST = "best"
-
+QualityChoice = Literal["fast", "normal", "best"]
+"""How much time the default method spends for accuracy."""
 
 Quality = Annotated[
     QualityChoice,
     typer.Option(
         metavar="NAME",
-        help="Time that the default method spends for accuracy: fast, which sets --size 160 "
-        "and its option weights, normal, or best, for actions that appearance distinguishes, which "
-        "sets --backbone efficientnet-lite0-lite1.",
+        help="Time that the default method spends for accuracy: fast (sets --size 160 and its "
+        "option weights), normal, or best (for actions that appearance distinguishes; sets "
+        "--backbone efficientnet-lite0-lite1).",
     ),
 ]
 
@@ -45,13 +38,13 @@ def method_options(
         OptionError: A text is invalid, or the quality does not apply.
     """
     options = parse_options(texts or ())
-    if quality is QualityChoice.NORMAL:
+    if quality == "normal":
         return options
     from fewact.methods.quality import quality_of
 
     if features:
-        raise OptionError("features have no quality", where="--quality", got=quality.value)
-    return _replaced(quality_of(quality.value, method).options, options)
+        raise OptionError("features have no quality", where="--quality", got=quality)
+    return _replaced(quality_of(quality, method).options, options)
 
 
 def _replaced(options: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,12 +73,12 @@ def backbone_options(
         OptionError: The quality does not apply, or it needs another backbone than the requested
             one.
     """
-    if quality is QualityChoice.NORMAL:
+    if quality == "normal":
         return options
     from fewact import backbones
     from fewact.methods.quality import quality_of
 
-    chosen = quality_of(quality.value, method)
+    chosen = quality_of(quality, method)
     if chosen.backbone != "auto":
         named = chosen.backbone if options.backbone in (None, "auto") else options.backbone
         own = (named, options.weights or "default")
@@ -93,7 +86,7 @@ def backbone_options(
             raise OptionError(
                 "this quality has a backbone of its own",
                 where="--quality",
-                got=f"{quality.value}, backbone {own[0]}, weights {own[1]}",
+                got=f"{quality}, backbone {own[0]}, weights {own[1]}",
                 expected=f"the backbone {chosen.backbone} with its default weights",
                 hint="With another backbone, --option frames=24 compares more frames.",
             )

@@ -35,9 +35,9 @@ def report(
 ) -> None:
     """Write a report of a model, or of results, as one file that needs nothing else.
 
-    Of a model: classes, held-out accuracy, confusions, advice, how it was made, and thumbnails
-    where it has some. Of results: accuracies with intervals, settings, classes, and paired
-    comparisons of results on the same episodes.
+    The report of a model has its classes, held-out accuracy, confusions, advice, how it was made,
+    and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
+    paired comparisons of results on the same episodes.
     """
     from fewact.io.atomic import write_bytes, write_text
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fewact.cli.options import Imports, Model
-from fewact.cli.output import ListFormat, ListOutputFormat, print_json, print_table
+from fewact.cli.output import ListOutputFormat, print_json, print_table
 
 if TYPE_CHECKING:
     from fewact.classifier.review import Review
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def review(
     model: Model,
-    format: ListOutputFormat = ListFormat.TABLE,
+    format: ListOutputFormat = "table",
     imports: Imports = None,
 ) -> None:
     """Find confused classes, wrong labels and duplicates in a model, and say what to record next.
@@ -22,7 +22,7 @@ def review(
     from fewact.classifier.review import review
 
     found = review(load_stored(model))
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(found.to_dict())
     else:
         _print(found)

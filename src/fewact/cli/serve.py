@@ -50,7 +50,7 @@ def serve(
     Clips and corrections are kept in the folder of the model. The other commands can use the same
     folder.
     """
-    early.extra("the page", "web", "starlette", "uvicorn", "jinja2")
+    early.extra("the page", "web", "starlette", "uvicorn")
     from fewact.web.server import serve as run
 
     run(

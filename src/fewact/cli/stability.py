@@ -6,28 +6,30 @@ from typing import Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import Results
-from fewact.cli.output import OutputFormat, ResultFormat, print_json, print_result_tables
+from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
-from fewact.errors import ResultError
-from fewact.io.outputs import check_output_file
 
 
 def stability(
     results: Results,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="SVG file for a chart.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="New SVG file for a chart.",
+            callback=early.new_chart,
+        ),
     ] = None,
-    format: OutputFormat = ResultFormat.TABLE,
+    format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy as a function of the number of episodes.
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
-    if output is not None and output.exists():
-        raise ResultError("the file exists already", where=str(output), hint="Choose another file.")
-    if output is not None:
-        check_output_file(output)
     from fewact import evaluation
     from fewact.io.atomic import write_text
     from fewact.report import named, stability_chart, stability_table
@@ -37,7 +39,7 @@ def stability(
     if output is not None:
         write_text(output, stability_chart(found))
         say(f"Chart written to {output}")
-    if format is ResultFormat.JSON:
+    if format == "json":
         print_json({name: [asdict(point) for point in points] for name, points in found.items()})
         return
     print_result_tables([stability_table(found)], format)

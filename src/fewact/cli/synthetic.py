@@ -1,8 +1,7 @@
 """The synthetic benchmark on the command line: its presets, and ``fewact data render``."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,13 +9,8 @@ from fewact.cli.options import Quiet
 from fewact.cli.output import ListFormat, print_json, print_table
 from fewact.cli.progress import progress
 
-
-class SplitName(StrEnum):
-    """Splits of a benchmark."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
+SplitName = Literal["train", "val", "test"]
+"""Splits of a benchmark."""
 
 
 def render(
@@ -59,7 +53,7 @@ def render(
 
     made = named(benchmark, videos=videos, size=size, seed=seed)
     with progress("Rendering", quiet=quiet) as show:
-        written = write_folder(made, output, split=split.value if split else None, progress=show)
+        written = write_folder(made, output, split=split, progress=show)
     print(f"Saved {len(written.videos)} videos of {len(written.classes)} classes to {output}")
     print(f"Ground truth of each frame: {output / 'motions.json'}")
 
@@ -95,7 +89,7 @@ def synthetic_facts(name: str) -> dict[str, Any]:
 def show_synthetic(name: str, *, classes: bool, format: ListFormat) -> None:
     """Print a preset: splits, version, and all classes if requested."""
     one = synthetic_facts(name)
-    if format is ListFormat.JSON:
+    if format == "json":
         print_json(one)
         return
     print(f"{one['name']}: {one['title']}\n")

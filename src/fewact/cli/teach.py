@@ -4,9 +4,8 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -26,7 +25,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, QualityChoice, backbone_options, method_options
+from fewact.cli.quality import Quality, backbone_options, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.folders import current
@@ -37,12 +36,8 @@ if TYPE_CHECKING:
     from fewact.data import AnyClip
 
 
-class TextMode(StrEnum):
-    """Whether class names are used as text prompts."""
-
-    AUTO = "auto"
-    OFF = "off"
-    ON = "on"
+TextMode = Literal["auto", "off", "on"]
+"""Whether class names are used as text prompts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +55,7 @@ class MethodOptions(OptionGroup):
             autocompletion=completion.methods,
         ),
     ] = "auto"
-    quality: Quality = QualityChoice.NORMAL
+    quality: Quality = "normal"
     option: MethodOption = None
     imports: Imports = None
     text: Annotated[
@@ -70,7 +65,7 @@ class MethodOptions(OptionGroup):
             help="Use of class names as text prompts: off, on, or auto (on if they improve the "
             "prediction of held-out clips). Needs a backbone trained on image-text pairs.",
         ),
-    ] = TextMode.AUTO
+    ] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +97,7 @@ class ExampleOptions(OptionGroup):
             help=f"{TRIM}, and uses only what the clips of a class have in common if they are all "
             "too long; off never does.",
         ),
-    ] = AutoMode.AUTO
+    ] = "auto"
 
 
 @with_option_groups
@@ -156,9 +151,9 @@ def teach(
             "or an .npz file of features",
         )
     source = _source(clips, examples, features=features)
-    from fewact import FewShotClassifier
+    from fewact import FewShotClassifier, methods
     from fewact.classifier.model_folder import check_target
-    from fewact.evaluation.trained import create_method, find_checkpoint
+    from fewact.evaluation.trained import find_checkpoint
 
     check_target(output)
     trained = find_checkpoint(method.method)
@@ -168,14 +163,14 @@ def teach(
     classifier = FewShotClassifier(
         # A name alone says nothing of the backbone's options.
         chosen.create() if chosen.options and not features else chosen.name,
-        create_method(method.method, trained, options),
+        methods.create(method.method, **options) if trained is None else trained.method(**options),
         chosen.device,
         weights=chosen.weights,
         precision=chosen.precision,
         engine=chosen.engine,
-        text=method.text.value,
+        text=method.text,
         false_alarms=unknown.false_alarms,
-        trim=examples.trim.value,
+        trim=examples.trim,
     )
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
@@ -250,8 +245,8 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if trimmed := sum(clip.active is not None for clip in classifier.clips_):
-        print(f"Trimmed: {trimmed} clips are not used in full (--trim off uses all of them)")
+        print(f"Trimmed clips: {trimmed} (--trim off uses each clip in full)")
     if classifier.skipped_:
-        print(f"Skipped: {len(classifier.skipped_)} clips that cannot be read (listed above)")
+        print(f"Skipped clips: {len(classifier.skipped_)} (listed above)")
     folder = shlex.quote(str(output))
     print(f"Saved to {output}. Next: fewact predict {folder} {new}")

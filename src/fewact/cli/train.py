@@ -1,6 +1,7 @@
 """``fewact train`` and ``fewact recipes``: training on base classes."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -154,7 +155,8 @@ def train(
         f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
         f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
-    print(f"Saved to {output}. Next: fewact evaluate {output} --data {data}")
+    words = shlex.join([str(output), "--data", data])
+    print(f"Saved to {output}. Next: fewact evaluate {words}")
 
 
 def recipes(

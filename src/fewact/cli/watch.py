@@ -6,9 +6,8 @@ import threading
 import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,12 +26,8 @@ if TYPE_CHECKING:
     from fewact.report.annotated import DelayedVideo
 
 
-class EventFormat(StrEnum):
-    """Formats of events on stdout; all are written event by event."""
-
-    TABLE = "table"
-    JSONL = "jsonl"
-    CSV = "csv"
+EventFormat = Literal["table", "jsonl", "csv"]
+"""Formats of events on stdout; all are written event by event."""
 
 
 @with_option_groups
@@ -70,7 +65,7 @@ def watch(
     ] = None,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
-    ] = EventFormat.TABLE,
+    ] = "table",
     false_alarms: FalseAlarmsOfRecording = None,
     quiet: Quiet = False,
 ) -> None:
@@ -199,18 +194,13 @@ def _with_progress(
 
 def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:
     """Return a function that writes one event; a header is written immediately."""
-    from fewact.report.events import COLUMNS, clock_time
+    from fewact.report.events import COLUMNS, clock_time, csv_row
 
-    if format is EventFormat.JSONL:
+    if format == "jsonl":
         return lambda one: print(json.dumps(one.to_dict(), ensure_ascii=False), flush=True)
-    if format is EventFormat.CSV:
-        print(",".join(COLUMNS), flush=True)
-
-        def write_csv(one: "Event") -> None:
-            fields = one.to_dict()
-            print(csv_line(fields[name] for name in COLUMNS), end="", flush=True)
-
-        return write_csv
+    if format == "csv":
+        print(csv_line(COLUMNS), end="", flush=True)
+        return lambda one: print(csv_row(one), end="", flush=True)
     times = ["00:00:00.000"]
     columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
     columns.print_header()

@@ -124,31 +124,28 @@ def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -
     Returns:
         Id of each video that cannot be read, with the reason.
     """
-    clips = [video for video in videos if video.clip is not None]
+    paths = {video.id: video.clip.path for video in videos if video.clip is not None}
     broken: dict[str, str] = {}
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        jobs = {pool.submit(_read_error, video): video.id for video in clips}
+        jobs = {pool.submit(_read_error, path): id for id, path in paths.items()}
         for done, job in enumerate(as_completed(jobs), 1):
-            reason = job.result()
-            if reason:
+            if reason := job.result():
                 broken[jobs[job]] = reason
             if progress is not None:
-                progress(done, len(clips))
+                progress(done, len(paths))
     finally:
         pool.shutdown(cancel_futures=True)
-    return {video.id: broken[video.id] for video in clips if video.id in broken}
+    return {id: broken[id] for id in paths if id in broken}
 
 
-def _read_error(video: Video) -> str:
+def _read_error(path: Path) -> str:
     """Return the reason why a video cannot be read; empty if it can."""
     from fewact.video import EveryNth, read_frames
 
-    if video.clip is None:
-        return ""
     try:
         # Every frame is decoded; one pixel of it is kept.
-        read_frames(video.clip.path, EveryNth(1), transform=lambda f: f[:1, :1], threads=1)
+        read_frames(path, EveryNth(1), transform=lambda f: f[:1, :1], threads=1)
     except VideoError as error:
         return error.reason
     return ""

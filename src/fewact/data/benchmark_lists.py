@@ -233,5 +233,5 @@ def _text(file: Path) -> str:
     try:
         with LIST.open(file) as packed, gzip.open(packed) as unpacked:
             return LIST.decode(LIST.limited(unpacked.read, str(file)), str(file))
-    except (OSError, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
         LIST.refuse(file, "the list cannot be read", str(error))

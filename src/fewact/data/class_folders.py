@@ -4,7 +4,7 @@ import unicodedata
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, first_few, is_image, is_numbered_image, legible
+from fewact.data.files import entries, first_few, is_image_file, is_numbered_image, legible
 from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
 from fewact.io.paths import user_path
@@ -64,7 +64,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
         names = first_few(str(inside.relative_to(root)) for inside in deeper)
         warn(
             f"{root}: ignored, folders beside the clips of a class: {names}; move their clips into "
-            "the folder of the class",
+            "the folder of the class"
         )
     return clips
 
@@ -133,7 +133,7 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     if clips:
         others = [entry for entry in inside if not found[entry] and entry.is_dir()]
         deeper = [entry for entry in others if any(clips_below(entry))]
-        return clips, deeper, [entry for entry in inside if is_image(entry)]
+        return clips, deeper, [entry for entry in inside if is_image_file(entry)]
     if any(map(is_numbered_image, inside)):
         got, hint = "single images", "Put the images of each clip into a separate folder."
     elif any(entry.is_dir() for entry in inside):

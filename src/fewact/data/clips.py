@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fewact.data.arrays import check_dense, is_tensor
 from fewact.data.clip_texts import check_texts
-from fewact.data.files import IMAGE_SUFFIXES, natural_key
+from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
@@ -97,7 +97,7 @@ class Clip:
             yield self.path
             return
         inside = self.path.iterdir()
-        images = (p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        images = (p for p in inside if is_image_file(p) and p.is_file())
         yield from sorted(images, key=lambda image: natural_key(image.name))
 
 

@@ -98,9 +98,7 @@ def labelled_features(
     if not examples:
         raise _no_class(table)
     if rest := len(clips) - len(examples) - len(outside):
-        warn(
-            f"{table}: {rest} clips without a class are ignored",
-        )
+        warn(f"{table}: ignored, clips without a class: {rest}")
     return examples
 
 
@@ -230,24 +228,24 @@ def _clips(
 def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of a table with the required columns; filled columns have no empty cell."""
     lines = re.split(r"\r\n|\r|\n", LABELS.text(table))
-    cut = [[cell.strip() for cell in line.split("\t")] for line in lines if line.strip("\t")]
-    first, *cells = cut or [[]]
+    cut = ([cell.strip() for cell in line.split("\t")] for line in lines)
+    (_, first), *others = [(n, cells) for n, cells in enumerate(cut, 1) if any(cells)] or [(1, [])]
     header = check_header(str(table), first, COLUMNS, required=required, expected=EXPECTED)
     rows = []
     numbers: dict[str, int] = {}
-    for number, line in enumerate(cells, 2):
+    for number, line in others:
         row = dict.fromkeys(COLUMNS, "") | dict(zip(header, line, strict=False))
         row["class"] = unicodedata.normalize("NFC", row["class"])
         if not all(row[name] for name in filled) or len(line) > len(header):
             raise DataError(
                 f"a row without {' or '.join(filled)}, or with more cells than columns",
-                where=f"{table}, row {number}",
+                where=f"{table}, line {number}",
                 got=" | ".join(line),
             )
         if row["clip"] in numbers:
             raise DataError(
-                f"the same clip as in row {numbers[row['clip']]}",
-                where=f"{table}, row {number}",
+                f"the same clip as in line {numbers[row['clip']]}",
+                where=f"{table}, line {number}",
                 got=row["clip"],
             )
         numbers[row["clip"]] = number

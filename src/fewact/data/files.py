@@ -65,14 +65,14 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
-def is_image(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     """Return whether a path has an image extension."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_numbered_image(path: Path) -> bool:
     """Return whether a path has an image extension and a number in its name."""
-    return is_image(path) and any(c.isdigit() for c in path.stem)
+    return is_image_file(path) and any(c.isdigit() for c in path.stem)
 
 
 def numbered(name: str, number: int) -> str:

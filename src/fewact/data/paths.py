@@ -9,7 +9,7 @@ from fewact.data.files import (
     VIDEO_SUFFIXES,
     entries,
     first_few,
-    is_image,
+    is_image_file,
     is_numbered_image,
     natural_key,
 )
@@ -74,9 +74,7 @@ def warn_of_images(ignored: Iterable[Path]) -> None:
     """Warn of images that are no clip, if there are any; see ``clips_below``."""
     names = dict.fromkeys(map(str, ignored))
     if names:
-        warn(
-            f"ignored, images in a folder that has other clips: {first_few(names)}",
-        )
+        warn(f"ignored, images in a folder that has other clips: {first_few(names)}")
 
 
 def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
@@ -154,7 +152,7 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
         elif (identity := _identity(path)) not in known:
             known.add(identity)
             inside = entries(path)
-            if images := [entry for entry in inside if is_image(entry)]:
+            if images := [entry for entry in inside if is_image_file(entry)]:
                 waiting.append((path, images, found))
             clips = [entry for entry in inside if _is_video(entry) or entry.is_dir()]
             waiting += ((clip, [], 0) for clip in reversed(clips))

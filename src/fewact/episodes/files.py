@@ -17,6 +17,7 @@ from fewact.episodes.protocol import Protocol
 from fewact.errors import EpisodeError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
+from fewact.io.paths import user_path
 
 HINT = "Draw the episodes again, with the same protocol, or restore the file."
 EPISODES = FileType("file of episodes", EpisodeError, 64 * MIB, hint=HINT)
@@ -62,7 +63,7 @@ def save(episodes: EpisodeSet, path: str | Path) -> Path:
     for name, positions in (("support", episodes.support), ("query", episodes.query)):
         rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in positions.tolist())
         lines.append(f'"{name}": [\n{rows}\n]')
-    return write_text(Path(path), "{\n" + ",\n".join(lines) + "\n}\n")
+    return write_text(user_path(path, EpisodeError), "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def load(path: str | Path) -> EpisodeSet:
@@ -72,7 +73,7 @@ def load(path: str | Path) -> EpisodeSet:
         EpisodeError: The file is missing, is not a file of episodes, or was edited.
     """
     where = str(path)
-    found = EPISODES.model(Path(path), _File)
+    found = EPISODES.model(user_path(path, EpisodeError), _File)
     try:
         episodes = EpisodeSet(
             Protocol(**found.protocol),

@@ -45,7 +45,8 @@ class DataConfig(Config):
             is the separation that the data define.
         dataset: Data set to read from a features file that holds several.
         root: Folder with the videos of a benchmark.
-        splits: Folder with the published lists (default: the folder that ``FEWACT_SPLITS`` names).
+        splits: Published list, or folder with such lists (default: the path that ``FEWACT_SPLITS``
+            names).
         availability: File written by ``fewact data check``; videos it reports as unreadable are
             left out.
         allow_missing: Continue although videos are missing; the result says so.

@@ -160,7 +160,6 @@ def changed_videos(
         OptionError: The camera or the condition is unknown, or there are features instead of
             videos.
     """
-    changed = videos
     for option, change, wanted in (
         ("--camera", with_simulated_camera, config.camera),
         ("--condition", with_condition, config.condition),
@@ -169,10 +168,9 @@ def changed_videos(
             continue
         if not isinstance(source, VideoFeatures):
             raise OptionError("needs videos, not features", where=option, got=wanted.name)
-        changed = change(changed, wanted.name)
-    if changed is videos or not isinstance(source, VideoFeatures):
-        return videos, source
-    return changed, source.of(changed)
+        videos = change(videos, wanted.name)
+        source = source.of(videos)
+    return videos, source
 
 
 def as_read(
@@ -188,7 +186,6 @@ def as_read(
     Raises:
         OptionError: There are features instead of videos.
     """
-    changed = videos
     for option, change, mode in (
         ("--trim", trimmed, config.reading.trim),
         ("--correct", corrected, config.reading.correct),
@@ -197,10 +194,9 @@ def as_read(
             continue
         if not isinstance(source, VideoFeatures):
             raise OptionError("needs videos, not features", where=option, got=mode)
-        changed = change(changed)
-    if changed is videos or not isinstance(source, VideoFeatures):
-        return videos, source
-    return changed, source.of(changed)
+        videos = change(videos)
+        source = source.of(videos)
+    return videos, source
 
 
 def _benchmark(config: DataConfig, split: Split | None) -> VideoList:

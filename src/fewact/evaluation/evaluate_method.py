@@ -33,6 +33,7 @@ from fewact.evaluation.result import (
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
+from fewact.io.paths import user_path
 from fewact.methods.base import Method, TextMethod
 from fewact.text import ClassTexts, known_texts
 
@@ -111,7 +112,7 @@ def evaluate_method(
         texts,
         None if query_nodes is None else query_nodes.features,
     )
-    target = None if run.output is None else Path(run.output)
+    target = None if run.output is None else user_path(run.output, ResultError)
     if target is not None and target.exists() and not run.overwrite:
         return _existing_result(target, setup)
     report = run.progress or (lambda stage, done, total: None)

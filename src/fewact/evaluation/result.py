@@ -17,12 +17,14 @@ from pydantic import (
     model_validator,
 )
 
+from fewact.data.videos import Split
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
 from fewact.evaluation.predictions import Predictions, hits, pack, unpack
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, UPGRADE, FileType
+from fewact.io.paths import user_path
 from fewact.text import TextFacts
 from fewact.version import __version__
 
@@ -72,7 +74,7 @@ class VideoListFacts(_Part):
 
     name: str
     sha256: str
-    split: Literal["train", "val", "test"] | None
+    split: Split | None
     classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
     videos: Annotated[int, Field(ge=1, le=MOST_VIDEOS)]
     missing: dict[str, int]
@@ -206,7 +208,7 @@ def save(result: Result, path: str | Path) -> Path:
     Raises:
         OutputError: The file cannot be written.
     """
-    return write_text(Path(path), to_text(result))
+    return write_text(user_path(path, ResultError), to_text(result))
 
 
 def load(path: str | Path) -> Result:
@@ -216,7 +218,7 @@ def load(path: str | Path) -> Result:
         ResultError: The file is missing, is not a result, has another version, or was edited.
     """
     where = str(path)
-    content = RESULT.json(Path(path))
+    content = RESULT.json(user_path(path, ResultError))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ResultError(
             "not a result file", where=where, expected="a file written by `fewact evaluate`"

@@ -1,15 +1,11 @@
-"""Trained methods: find and create them, and add remarks to their results."""
-
-from typing import Any
+"""Trained methods: find their checkpoints, and add remarks to their results."""
 
 from fewact import checkpoint as checkpoints
-from fewact import methods
 from fewact.backbones.card import Card
 from fewact.checkpoint import Checkpoint, TrainedOn
 from fewact.data.leak import is_published, refuse_leaks
 from fewact.data.videos import Video, VideoList
 from fewact.errors import OptionError
-from fewact.methods.base import Method
 from fewact.text import PRECOMPUTED, TextFacts
 
 
@@ -20,17 +16,6 @@ def find_checkpoint(method: str) -> Checkpoint | None:
         WeightsError: The folder or file is not a checkpoint.
     """
     return checkpoints.read(method) if checkpoints.is_checkpoint(method) else None
-
-
-def create_method(name: str, trained: Checkpoint | None, options: dict[str, Any]) -> Method:
-    """Return a method with these options.
-
-    Args:
-        name: Name of a registered method.
-        trained: Checkpoint of a trained method, which is returned instead; None for none.
-        options: Options of the method; they replace those of a trained method.
-    """
-    return methods.create(name, **options) if trained is None else trained.method(**options)
 
 
 def trained_on(facts: TrainedOn) -> VideoList:

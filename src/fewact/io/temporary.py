@@ -9,6 +9,7 @@ else is removed: in a shared folder another machine may be writing.
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +32,8 @@ OWN_DISKS = ("apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs"
 def temporary(target: Path, *, folder: bool = False) -> Iterator[Path]:
     """Yield a new, locked file or folder beside a target; at the end it is removed if it is there.
 
-    What killed writers of the same target left is removed before.
+    It has the permissions of the target, if there is one, and its owner can write it. What killed
+    writers of the same target left is removed before.
 
     Args:
         target: Path beside which it is created, in an existing folder.
@@ -43,6 +45,7 @@ def temporary(target: Path, *, folder: bool = False) -> Iterator[Path]:
     remove_leftovers(target.parent, of=target)
     new, lock = _create(target, folder=folder)
     try:
+        _copy_permissions(target, new)
         yield new
     finally:
         _remove(new)
@@ -114,6 +117,14 @@ def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
         if lock is None or _is(new, lock):
             return new, lock
         os.close(lock)
+
+
+def _copy_permissions(target: Path, new: Path) -> None:
+    with suppress(FileNotFoundError):
+        default = stat.S_IMODE(new.stat().st_mode)
+        mode = stat.S_IMODE(target.stat().st_mode) | default & stat.S_IRWXU
+        if mode != default:
+            new.chmod(mode)
 
 
 def _new_name(target: Path) -> Path:

@@ -49,12 +49,13 @@ def pair_table(pairs: Sequence[Pair]) -> Table:
 
 
 def pair_accuracy_table(names: Sequence[str], found: Sequence[PairAccuracy]) -> Table:
-    """Return a table of accuracies on queries of similar classes, a row for each result."""
+    """Return a table of accuracies on the pairs that the first result confuses, a row for each."""
     rows = tuple(
         (name, f"{one.accuracy:.1f} ± {one.ci95:.2f}", str(one.queries))
         for name, one in zip(names, found, strict=True)
     )
-    return Table(("result", "accuracy", "queries"), rows)
+    title = f"Accuracy on the pairs that {names[0]} confuses most in the other half of the episodes"
+    return Table(("result", "accuracy", "queries"), rows, title)
 
 
 def confusion_chart(found: Confusion, title: str) -> str:

@@ -84,6 +84,12 @@ def clock_time(seconds: float, separator: str = ".") -> str:
     return f"{hours:02}:{minutes:02}:{whole:02}{separator}{fraction:03}"
 
 
+def csv_row(event: Event) -> str:
+    """Return the line of an event in CSV, with its line break."""
+    times = f"{event.start:.3f}", f"{event.end:.3f}"
+    return csv_line((*times, event.label, f"{event.confidence:.4f}", event.repetitions))
+
+
 def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
     found = _FORMATS.get(path.suffix.lower())
     if found is None:
@@ -97,11 +103,7 @@ def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
 
 
 def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    lines = [csv_line(COLUMNS)]
-    for one in events:
-        times = f"{one.start:.3f}", f"{one.end:.3f}"
-        lines.append(csv_line((*times, one.label, f"{one.confidence:.4f}", one.repetitions)))
-    return "".join(lines)
+    return csv_line(COLUMNS) + "".join(map(csv_row, events))
 
 
 def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:

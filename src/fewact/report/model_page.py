@@ -111,7 +111,7 @@ def _origin(found: ModelInfo) -> Section:
         ("Former versions", str(found.versions)),
         ("Saved with", f"fewact {found.fewact}"),
     )
-    return Section("With what it was made", tables=(Table(("fact", "value"), rows),))
+    return Section("How it was made", tables=(Table(("fact", "value"), rows),))
 
 
 def _clips(found: ModelInfo) -> Section:

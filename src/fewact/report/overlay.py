@@ -158,9 +158,7 @@ def check_font(labels: Sequence[str]) -> None:
     font = _font(letters, 16)
     missing = _missing(font, letters)
     if missing:
-        warn(
-            f"no font of this computer has these characters of the class names: {missing}",
-        )
+        warn(f"no font of this computer has these characters of the class names: {missing}")
 
 
 def _performed(events: Iterable[Event], time: float) -> Counter[str]:

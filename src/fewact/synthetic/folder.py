@@ -13,6 +13,7 @@ from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, FileType
 from fewact.io.outputs import check_output_folder
+from fewact.io.paths import user_path
 from fewact.io.temporary import is_empty
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
 from fewact.text_table import csv_line
@@ -85,7 +86,7 @@ def write_folder(
         DataError: The folder holds something else, or a video was changed.
         OutputError: The folder cannot be written.
     """
-    root = Path(folder)
+    root = user_path(folder, DataError)
     chosen = benchmark.videos if split is None else benchmark.videos.of(split)
     entries = {video.id: _entry(benchmark, video) for video in chosen.videos}
     found = _read_own(root, benchmark)
@@ -118,7 +119,7 @@ def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
     Raises:
         DataError: The folder has no valid index.
     """
-    root = Path(folder)
+    root = user_path(folder, DataError)
     index = _read(root)
     if index is None:
         raise DataError(

@@ -1,7 +1,7 @@
 """Class names as prompts, and embeddings of prompts by a text encoder."""
 
 from fewact.text.classes import PRECOMPUTED, ClassTexts, TextFacts, embed_classes, known_texts
-from fewact.text.embeddings import Encoder, Ensemble, class_texts, embed, ensemble
+from fewact.text.embeddings import Encoder, Ensemble, embed, ensemble
 from fewact.text.names import words
 from fewact.text.templates import TEMPLATES, fill, templates
 
@@ -12,7 +12,6 @@ __all__ = [
     "Encoder",
     "Ensemble",
     "TextFacts",
-    "class_texts",
     "embed",
     "embed_classes",
     "ensemble",

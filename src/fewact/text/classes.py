@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fewact.errors import OutputError
 from fewact.shapes import check_shape
-from fewact.text.embeddings import Encoder, Ensemble, class_texts
-from fewact.text.templates import templates
+from fewact.text.embeddings import Encoder, Ensemble, embed, ensemble
+from fewact.text.templates import fill, templates
 
 PRECOMPUTED: Final = "precomputed"
 """Encoder name of embeddings from outside, whose encoder is unknown."""
@@ -60,7 +60,7 @@ def embed_classes(
     how: Ensemble = "mean",
     folder: str | Path | None = None,
 ) -> ClassTexts:
-    """Compute embeddings with ``class_texts``, and describe them.
+    """Compute the embeddings of classes, each over all templates, and describe them.
 
     Args:
         encoder: Text encoder.
@@ -74,10 +74,12 @@ def embed_classes(
         OptionError: There is no class or no template, or a template has no placeholder.
     """
     forms = templates(chosen)
+    prompts = [fill(form, name) for name in names for form in forms]
     try:
-        embeddings = class_texts(encoder, names, forms, how=how, folder=folder)
+        vectors = embed(encoder, prompts, folder=folder)  # (n·p d)
     except OutputError:
-        embeddings = class_texts(encoder, names, forms, how=how)
+        vectors = embed(encoder, prompts)
+    embeddings = ensemble(vectors.unflatten(0, (-1, len(forms))), how)
     facts = TextFacts(encoder=encoder.name, sha256=encoder.digest, templates=forms, how=how)
     return ClassTexts(embeddings, tuple(names), facts)
 

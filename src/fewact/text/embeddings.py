@@ -1,4 +1,4 @@
-"""Embeddings of prompts and classes, cached in files under a hash of their inputs."""
+"""Embeddings of prompts, cached in files under a hash of their inputs, and their means."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from fewact.errors import DataError, OptionError, ShapeError
 from fewact.io.atomic import write_bytes
 from fewact.io.bounded import GIB, FileType
+from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.shapes import check_shape
-from fewact.text.templates import fill, templates
 
 FORMAT = "fewact text embeddings 1"
 TENSOR = "embeddings"
@@ -64,7 +64,9 @@ def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None
     unique = sorted(set(prompts))
     if not unique:
         raise OptionError("no prompts", where="prompts")
-    path = None if folder is None else Path(folder) / f"{_key(encoder, unique)}.safetensors"
+    path = None
+    if folder is not None:
+        path = user_path(folder, OptionError) / f"{_key(encoder, unique)}.safetensors"
     found = None if path is None else _read(path, (len(unique), encoder.width))
     if found is None:
         found = encoder.encode(unique)
@@ -100,36 +102,6 @@ def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
     raise OptionError(
         "unknown ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
     )
-
-
-def class_texts(
-    encoder: Encoder,
-    names: Sequence[str],
-    chosen: str | Sequence[str] = "clip-fsar",
-    *,
-    how: Ensemble = "mean",
-    folder: str | Path | None = None,
-) -> Tensor:
-    """Compute the embeddings of classes, each over all templates.
-
-    Args:
-        encoder: Text encoder.
-        names: Names of n classes, in words.
-        chosen: Name of templates, or custom templates.
-        how: Rule that combines the prompts of a class, see ``ensemble``.
-        folder: Cache folder, see ``embed``.
-
-    Returns:
-        (n d) float32, on the CPU.
-
-    Raises:
-        UnknownNameError: There are no templates of this name.
-        OptionError: There is no class or no template, or a template has no placeholder.
-    """
-    forms = templates(chosen)
-    prompts = [fill(form, name) for name in names for form in forms]
-    vectors = embed(encoder, prompts, folder=folder)  # (n·p d)
-    return ensemble(vectors.unflatten(0, (-1, len(forms))), how)
 
 
 def _key(encoder: Encoder, prompts: Sequence[str]) -> str:
