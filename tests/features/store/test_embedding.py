@@ -165,6 +165,18 @@ def test_the_same_bytes_are_embedded_once(clips, tiny, tmp_path):
     assert other.error is None
 
 
+def test_copies_far_apart_in_a_block_are_reported(clips, tiny, tmp_path, broken):
+    copies = [tmp_path / name for name in ("copy.mp4", "broken-copy.mp4")]
+    for one, copy in zip((clips[0], broken), copies, strict=True):
+        shutil.copy(one.path, copy)
+    videos = listed([clips[0], broken, *clips[1:], *map(Clip, copies)])
+    whole = Job(Store.create(tmp_path / "s"), videos, tiny.card, REQUESTS[:1])
+    errors = {one.video.id: one.error for one in run(whole, tiny)}
+    assert sorted(errors) == [f"v{i}" for i in range(8)]
+    assert [id for id, error in sorted(errors.items()) if error] == ["v1", "v7"]
+    assert Store(tmp_path / "s").known.read("mine").error(videos.videos[7]) == errors["v7"]
+
+
 def test_rendered_videos_are_identified_by_their_id(tiny, tmp_path):
     videos = motions(videos=1, size=16).videos
     few = dataclasses.replace(videos, videos=videos.videos[:3])

@@ -163,6 +163,7 @@ class _Block:
         number: Number of the block.
         missing: Videos without features in the store, by fingerprint.
         pending: Number of fingerprints whose features are still computed.
+        errors: Why a computed fingerprint has no features, or None, by fingerprint.
         complete: Whether all videos of the block were checked.
         known: Known facts of its videos, by id.
         entries: Computed features.
@@ -171,6 +172,7 @@ class _Block:
     number: int
     missing: dict[str, list[Video]] = field(default_factory=dict)
     pending: int = 0
+    errors: dict[str, str | None] = field(default_factory=dict)
     complete: bool = False
     known: dict[str, KnownVideo] = field(default_factory=dict)
     entries: dict[Request, dict[str, Entry]] = field(default_factory=dict)
@@ -243,7 +245,9 @@ class _Run:
             self._report(Outcome(video))
         elif key is None or video.source is None:
             self._skip(video, block, KnownVideo(fingerprint=key, error="there is no file"))
-        elif key in block.missing:  # the same file under another id
+        elif key in block.errors:  # the same file under another id, computed before
+            self._finish(video, block, block.errors[key])
+        elif key in block.missing:
             block.missing[key].append(video)
         else:
             block.missing[key] = [video]
@@ -262,12 +266,16 @@ class _Run:
                     block.entries.setdefault(request, {})[key] = entry
         except Unfit as unfit:
             error = str(unfit)
+        block.errors[key] = error
         for video in block.missing[key]:
-            if error is None:
-                self._report(Outcome(video, new=True))
-            else:
-                self._skip(video, block, block.known[video.id].model_copy(update={"error": error}))
+            self._finish(video, block, error)
         self._write_if_done(block)
+
+    def _finish(self, video: Video, block: _Block, error: str | None) -> None:
+        if error is None:
+            self._report(Outcome(video, new=True))
+        else:
+            self._skip(video, block, block.known[video.id].model_copy(update={"error": error}))
 
     def _skip(self, video: Video, block: _Block, known: KnownVideo) -> None:
         block.known[video.id] = known

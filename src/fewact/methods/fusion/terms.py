@@ -90,7 +90,11 @@ class Appearance(_InnerProducts):
 
     def encode(self, features: TermInputs) -> Tensor:
         """Return unit vectors (… t·d)."""
-        return functional.normalize(unit_frames(features[self.view]).flatten(-2), dim=-1)
+        return self.of_frames(unit_frames(features[self.view]))
+
+    def of_frames(self, frames: Tensor) -> Tensor:
+        """Return what ``encode`` returns, of ``unit_frames``."""
+        return functional.normalize(frames.flatten(-2), dim=-1)
 
     def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
         """Return (… t·d)."""
@@ -131,7 +135,11 @@ class MeanAppearance(_InnerProducts):
 
     def encode(self, features: TermInputs) -> Tensor:
         """Return unit vectors (… d)."""
-        return functional.normalize(unit_frames(features[self.view]).mean(-2), dim=-1)
+        return self.of_frames(unit_frames(features[self.view]))
+
+    def of_frames(self, frames: Tensor) -> Tensor:
+        """Return what ``encode`` returns, of ``unit_frames``."""
+        return functional.normalize(frames.mean(-2), dim=-1)
 
     def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
         """Return (… d)."""
@@ -167,7 +175,11 @@ class Motion:
     def encode(self, features: TermInputs) -> Tensor:
         """Return vectors of the frames (… t d) of length 1, or 0 where nothing moves."""
         values = features[self.view]
-        frames = unit_frames(values) if self.view.level == "vectors" else self._cells(values)
+        vectors = self.view.level == "vectors"
+        return self.of_frames(unit_frames(values) if vectors else self._cells(values))
+
+    def of_frames(self, frames: Tensor) -> Tensor:
+        """Return what ``encode`` returns, of unit vectors of the frames or of their cells."""
         detrended = _detrended(frames, self.detrend, dim=-2)
         deviation = _unit(detrended - detrended.mean(-2, keepdim=True), frames)
         if self.velocity == 0:
@@ -297,4 +309,5 @@ def _unit(changes: Tensor, frames: Tensor) -> Tensor:
     """Normalise changes (… t d); zero where they are rounding errors of the frames."""
     length = vector_norm(changes, dim=-1, keepdim=True)
     static = length <= STATIC_NORM * vector_norm(frames, dim=-1, keepdim=True)
-    return torch.where(static, 0.0, changes / length.clamp_min(1e-12))
+    normalised: Tensor = changes / length.masked_fill(static, torch.inf)
+    return normalised

@@ -22,7 +22,7 @@ from fewact.methods.common.kernel import (
     likeliest_leave_one_out,
 )
 from fewact.methods.explaining import FrameMatch
-from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, Term
+from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, unit_frames
 
 VECTORS = "vectors"
 """Name of the node: the vectors of a video's frames (t d) as they are."""
@@ -175,12 +175,13 @@ class VectorTerms:
                 values = values - decision.mean
             if channels.divided:
                 values = values * decision.scale
+            frames = unit_frames(values)
             for name, term in self._terms.items():
-                found[f"{name}.{i}"] = term.encode({self.request: values})
+                found[f"{name}.{i}"] = term.of_frames(frames)
         return found
 
     @property
-    def _terms(self) -> dict[str, Term]:
+    def _terms(self) -> dict[str, Appearance | Motion | MeanAppearance]:
         mean = MeanAppearance(self.request)
         return {"appearance": self.appearance, "motion": self.motion, "mean": mean}
 
