@@ -137,6 +137,25 @@ class ClipMaker:
                     output.mux(packet)
         return path
 
+    def in_decoding_order(self, source: Path, name: str, private: bytes | None = None) -> Path:
+        """Copy packets without encoding; each gets the time at which it is decoded.
+
+        ``private`` replaces the codec's private data.
+        """
+        path = self.folder / name
+        with av.open(str(source)) as original, av.open(str(path), "w") as output:
+            stream = original.streams.video[0]
+            copied = output.add_stream_from_template(stream)
+            if private is not None:
+                copied.codec_context.extradata = private
+            duration = 1 / stream.average_rate
+            sized = (packet for packet in original.demux(stream) if packet.size)
+            for count, packet in enumerate(sized):
+                packet.pts = packet.dts = round(count * duration / stream.time_base)
+                packet.stream = copied
+                output.mux(packet)
+        return path
+
     def copy_stream(self, source: Path, name: str, start: float, edit: bool = True) -> Path:
         """Cut without encoding, from the key frame before; an edit list hides earlier frames."""
         path = self.folder / name

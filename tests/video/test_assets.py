@@ -1,6 +1,7 @@
 """Real files from cameras, data sets, browsers and the internet."""
 
 import csv
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,25 @@ def test_each_frame_of_an_intact_recording_is_read(assets: Path, name: str) -> N
     assert (len(times), recording.not_later) == (count, 0)
     if name != "newtonscradle.gif":  # its frames last 2 to 5 hundredths each
         np.testing.assert_allclose(times, np.arange(count) / fps, atol=1.1e-3)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_copies_of_avi_show_the_frames_of_the_original(
+    assets: Path, clip: Any, extension: str
+) -> None:
+    """Xvid's packed bitstream; Matroska can store it as AVI does, without presentation times."""
+    source = assets / "clips" / "formats" / "ucf101_v_ApplyEyeMakeup_g01_c01.avi"
+    bitmap = struct.pack("<IiiHH4s5I", 40, 320, 240, 1, 24, b"XVID", 320 * 240 * 3, 0, 0, 0, 0)
+    private = bitmap if extension == "mkv" else None
+    path = clip.in_decoding_order(source, f"packed.{extension}", private)
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_MS/VFW/FOURCC"))
+    frames = read_frames(source, EveryNth(7))
+    np.testing.assert_array_equal(read_frames(path, EveryNth(7)), frames)
+    with open_recording(path) as recording:
+        times = [time for time, _ in recording.frames()]
+    assert recording.not_later == 0
+    np.testing.assert_allclose(times, np.arange(len(times)) / 25, atol=1.1e-3)
+    assert len(times) == 164
 
 
 @pytest.mark.parametrize("name", REFUSED)

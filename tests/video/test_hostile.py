@@ -144,3 +144,13 @@ def test_times_that_no_clock_can_tell_apart_are_refused(clip: object, tmp_path: 
         pytest.raises(VideoError, match="times of its frames are damaged"),
     ):
         read_frames(source, EveryNth(1))
+
+
+def test_a_codec_whose_four_bytes_are_no_text_is_refused(clip: object) -> None:
+    options = {"codec": "rawvideo", "pixels": "yuyv422", "muxer": {"allow_raw_vfw": "1"}}
+    source = clip("raw.mkv", range(4), **options)  # type: ignore[operator]
+    assert probe(source).frames == 4
+    assert source.read_bytes().count(b"YUY2") == 1
+    source.write_bytes(source.read_bytes().replace(b"YUY2", b"\xd8\xff\xff\xfe"))
+    with pytest.raises(VideoError, match="no frame can be decoded"):
+        probe(source)

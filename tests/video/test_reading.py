@@ -24,6 +24,7 @@ from fewact.video import (
     VideoWarning,
     Window,
     decoding,
+    index,
     probe,
     read_frame_sets,
     read_frames,
@@ -190,6 +191,27 @@ def test_edit_lists_hide_frames(clip: Any, numbers: Numbers) -> None:
     # Matroska has no edit lists: the frames back to the key frame are shown, from a time below 0.
     path = clip.copy_stream(clip("h264.mp4"), "copied.mkv", start=0.9)
     assert numbers(read_frames(path, EveryNth(1))) == list(range(20, 60))
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "name", ["h264.mp4", "h264.mkv", "h264.flv", "h264_no_b.mp4", "hevc.mp4", "mpeg4_b.avi"]
+)
+def test_copies_with_decoding_times_show_frames_in_the_decoders_order(
+    clip: Any, numbers: Numbers, monkeypatch: Any, name: str, large: bool
+) -> None:
+    """As copies of AVI and of raw streams have them."""
+    monkeypatch.setattr(index, "_LARGE", 0 if large else index._LARGE)
+    source = clip(name, **CLIPS[name])
+    copy = source.suffix.replace(".avi", ".mp4")
+    path = clip.in_decoding_order(source, f"{source.stem}_decoding_times{copy}")
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(60))
+    assert numbers(read_frames(path, Segments(7))) == [4, 12, 21, 30, 38, 47, 55]
+    assert numbers(read_frames(path, EveryNth(1), start=0.501, end=1.499)) == list(range(15, 45))
+    with open_recording(path) as recording:
+        found = [(time, recording.convert(frame)) for time, frame in recording.frames()]
+    assert numbers([frame for _, frame in found]) == list(range(60))
+    np.testing.assert_allclose([time for time, _ in found], np.arange(60) / 30, atol=1e-3)
 
 
 def test_vp8_frames_that_are_never_shown_do_not_count(clip: Any, numbers: Numbers) -> None:

@@ -1,10 +1,14 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fewact.errors import OptionError
 from fewact.video import Timeline
+from fewact.video.index import FrameIndex
+from fewact.video.segment import find_segment
 from fewact.video.timeline import undo_rounding
 
 
@@ -62,3 +66,38 @@ def test_variable_rates_are_unchanged() -> None:
     # One dropped frame if the times count frames.
     dropped = np.array([0, 1, 3, 4, 5]) / 25
     np.testing.assert_array_equal(undo_rounding(dropped, 1 / 25, 25.0), dropped)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([24000 / 1001, 25, 30000 / 1001, 30, 60000 / 1001, 60, 90, 240]),
+    st.sampled_from([600, 1000]),
+    st.floats(0, 4.9),
+    st.floats(0.002, 5),
+)
+@example(fps=240, ticks=1000, start=0.238, length=3.225)
+@example(fps=60000 / 1001, ticks=600, start=2.673, length=13.143)
+@example(fps=30000 / 1001, ticks=600, start=2.502, length=2.908)
+def test_rounded_times_give_a_segment_between_any_two_times(
+    fps: float, ticks: int, start: float, length: float
+) -> None:
+    pts = np.round(np.arange(round(5 * fps)) / fps * ticks).astype(np.int64)
+    index = FrameIndex(
+        pts=pts,
+        keyframes=np.arange(len(pts)),
+        time_base=Fraction(1, ticks),
+        last_duration=int(ticks / fps),
+        first_pts=0,
+        rate=fps,
+        size=(8, 8),
+        codec="h264",
+    )
+    end = start + length
+    segment = find_segment(index, start, end)
+    assert segment is not None
+    first, n = segment.first, segment.timeline.n
+    # Half a step of rounding, and frames that are shown for less than that.
+    slack = 1 / ticks
+    assert first / fps <= start + slack < (first + 1) / fps + 2 * slack
+    assert (first + n - 1) / fps <= end + slack
+    assert segment.timeline.end <= min(length, 5 - start) + 2 / fps + 2 * slack

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from fewact.errors import VideoError
 from fewact.video.declared import is_mp4
-from fewact.video.opening import OpenVideo, VideoPacket, has_palette, open_video, packets
+from fewact.video.opening import (
+    OpenVideo,
+    VideoPacket,
+    has_palette,
+    is_avi,
+    may_lack_times,
+    open_video,
+    packets,
+)
 from fewact.video.timeline import Ints
 from fewact.video.truncation import missing_bytes, missing_frames
 
@@ -129,7 +137,17 @@ def untimed(path: Path) -> tuple[float, int] | None:
 
 @dataclass
 class _PacketFacts:
-    """Time stamps, durations and key frame flags of the frames to show, in decoding order."""
+    """Time stamps, durations and key frame flags of the frames to show, in decoding order.
+
+    Args:
+        pts: Presentation time stamps.
+        durations: Durations in time stamp steps; 0 if not known.
+        keys: Whether each is a key frame.
+        corrupt: Number of packets that the container flags as damaged.
+        all: Number of packets, of those not to show too.
+        reordered: Whether any presentation time is not the decoding time.
+        jumps_back: Whether any presentation time is earlier than the one before.
+    """
 
     pts: list[int | None] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
@@ -137,6 +155,7 @@ class _PacketFacts:
     corrupt: int = 0
     all: int = 0
     reordered: bool = False
+    jumps_back: bool = False
 
 
 def _read(
@@ -149,13 +168,16 @@ def _read(
     """
     facts = _PacketFacts()
     vp8 = video.stream.codec_context.name == "vp8"
-    past = 0
+    past, latest = 0, _NOT_FOUND
     for packet in run:
         facts.all += 1
         if packet.is_corrupt:
             facts.corrupt += 1
         # VP8 stores reference frames that are never shown; a bit of the first byte shows which.
         elif not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
+            if packet.pts is not None:
+                facts.jumps_back |= packet.pts < latest
+                latest = packet.pts
             facts.pts.append(packet.pts)
             facts.durations.append(packet.duration or 0)
             facts.keys.append(packet.is_keyframe)
@@ -234,6 +256,7 @@ def _index_from_table(path: Path, video: OpenVideo) -> FrameIndex | None:
         pts=[int(p) for p in pts],
         durations=[step] * len(pts),
         keys=[entry.is_keyframe for entry in entries],
+        jumps_back=head.reordered or tail.reordered,
     )
     return _index(video, facts)
 
@@ -253,9 +276,8 @@ def _index(
         # A few packets without a time stamp are second fields of frames, or damage.
         pts = np.array([pts for pts in facts.pts if pts is not None], np.int64)
         durations, keys = durations[timed], keys[timed]
-        # AVI stores no presentation times. FFmpeg guesses them if frames are reordered, and frames
-        # of Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
-        counted = video.container.format.name == "avi" and facts.reordered
+        ascend = not facts.jumps_back and not keys.all()
+        counted = facts.reordered if is_avi(video) else ascend and may_lack_times(video)
         duration = _typical_duration(video, durations)
         restarts = _find_restarts(pts, keys, RESTART / _time_base(video))
         if restarts and _can_continue(pts, duration):

@@ -46,6 +46,9 @@ _MAX_PIXELS = 8192 * 8192
 _LEAST_BYTES = 8
 _FEW = 1000
 
+# Containers into which programs copy packets without presentation times.
+_COPIES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")
+
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 # Frame threads delay the first frame by one frame per thread; below this number of pixels that
@@ -118,6 +121,33 @@ def open_video(
 def has_palette(video: OpenVideo) -> bool:
     """Return whether frames need the palette that comes with the first packet of a file."""
     return video.stream.codec_context.pix_fmt == "pal8"
+
+
+def is_avi(video: OpenVideo) -> bool:
+    """Return whether a file is AVI, or Matroska with a stream as AVI stores it.
+
+    These have no presentation times. FFmpeg guesses them if frames are reordered, and frames of
+    Xvid's packed bitstream, as in UCF-101, then have the times of other frames.
+    """
+    name = video.container.format.name
+    return name == "avi" or (name == "matroska,webm" and _has_tag(video.stream))
+
+
+def _has_tag(stream: VideoStream) -> bool:
+    """Return whether a stream names its codec by four bytes, as AVI does."""
+    try:
+        return stream.codec_context.codec_tag != "\0\0\0\0"
+    except UnicodeDecodeError:  # PyAV, for a tag that is not ASCII
+        return True
+
+
+def may_lack_times(video: OpenVideo) -> bool:
+    """Return whether the times of packets may be decoding times, although frames are reordered.
+
+    Such files result if the packets of AVI or of a raw stream are copied into another container.
+    The times then ascend, and frames must be counted.
+    """
+    return video.stream.codec_context.has_b_frames and video.container.format.name in _COPIES
 
 
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:

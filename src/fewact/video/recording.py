@@ -6,6 +6,7 @@ it need not have an end.
 
 import contextlib
 import glob
+import math
 import os
 import re
 import stat
@@ -36,6 +37,8 @@ from fewact.video.opening import (
     VideoPacket,
     check_readable,
     choose_stream,
+    is_avi,
+    may_lack_times,
     open_video,
 )
 from fewact.video.reading import FOLDER_FPS
@@ -301,15 +304,22 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     container, stream, _ = video
     # AVI stores no presentation times, and raw streams store durations only: their frames are
     # counted, as by ``index``, and have the times of as many packets.
-    counted = container.format.name == "avi" and stream.codec_context.has_b_frames
+    avi = is_avi(video) and stream.codec_context.has_b_frames
+    counted = avi or may_lack_times(video)
     raw = bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
     elapsed = read = 0
+    latest = -math.inf
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
         if packet is not None:
             read += 1
-            if counted and packet.pts is not None:
-                heappush(times, packet.pts)
+            if counted and packet.pts is not None and not packet.is_discard:
+                if packet.pts < latest and not avi:  # they are presentation times
+                    counted = False
+                    times.clear()
+                else:
+                    heappush(times, packet.pts)
+                latest = packet.pts
             elif raw and packet.pts is None and packet.duration:
                 heappush(times, elapsed)
                 elapsed += packet.duration

@@ -52,9 +52,10 @@ def find_segment(index: FrameIndex, start: float | None, end: float | None) -> V
     first, stop = int(shown[0]), int(shown[-1]) + 1
     bounds = undo_rounding(bounds[first : stop + 1], float(index.time_base), index.rate)
     # The ends move only by more than the rounding error, so that a constant rate stays constant.
-    if start is not None and start - bounds[0] > _ROUNDING:
+    # They never pass a neighbour, which moved when its rounding was undone.
+    if start is not None and bounds[0] + _ROUNDING < start < bounds[1]:
         bounds[0] = start
-    if end is not None and bounds[-1] - end > _ROUNDING:
+    if end is not None and bounds[-2] < end < bounds[-1] - _ROUNDING:
         bounds[-1] = end
     bounds -= bounds[0]
     return VideoSegment(first, Timeline(bounds[:-1], end=float(bounds[-1])))
