@@ -122,6 +122,10 @@ class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 
 
+class NotFittedError(ModelError, AttributeError):
+    """A classifier that has no classes yet; as in scikit-learn, it has no such attribute either."""
+
+
 class RecipeError(UserError):
     """A recipe that cannot be read or contains an invalid value."""
 

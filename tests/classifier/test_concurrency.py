@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.classifier.open_set import Decision, OpenSet
 from tests.classifier.test_precomputed import NEW, TRAINING
 from tests.fuzz.runner import Runner
 
@@ -121,6 +122,36 @@ def test_copies_of_a_classifier_that_is_being_changed_are_free() -> None:
         assert classifier.predict(NEW[0]).best == NEW[0].label
     assert [len(one.clips_) for one in copies] == 2 * [len(TRAINING) + 1]
     assert classifier.add_clips("wave", NEW[0]).clips_ == copies[0].clips_
+
+
+HALVES = [replace(clip, vectors=clip.vectors[:, ::2], label=f"{clip.label} 2") for clip in TRAINING]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda classifier: classifier.predict(NEW),
+        lambda classifier: list(classifier.predict_each(NEW)),
+        lambda classifier: classifier.predict_proba(NEW).tolist(),
+        lambda classifier: classifier.score(NEW),
+    ],
+    ids=["predict", "predict_each", "predict_proba", "score"],
+)
+def test_a_prediction_during_a_fit_uses_what_was_learned_before(
+    call: Callable[[FewShotClassifier], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = by_features()
+    expected = call(classifier)
+    original = OpenSet.decision
+
+    def fit_by_another_thread(scores: OpenSet, limit: float | None) -> Decision:
+        monkeypatch.undo()
+        assert not changed_by_threads([partial(classifier.fit, HALVES)])
+        return original(scores, limit)
+
+    monkeypatch.setattr(OpenSet, "decision", fit_by_another_thread)
+    assert call(classifier) == expected
+    assert list(classifier.classes_) == ["clap 2", "jump 2", "wave 2"]
 
 
 # A process that hangs says where: its Python stacks, and what the kernel knows of its threads.

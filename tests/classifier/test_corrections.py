@@ -1,5 +1,7 @@
 """Corrections of a model, and their history: everything can be undone, nothing is lost."""
 
+import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from fewact.classifier import FewShotClassifier, history
 from fewact.classifier.change_model import change_model
 from fewact.classifier.config import CONFIG, STATE, VERSION
 from fewact.data import list_clips
-from fewact.errors import DataError, ModelError
+from fewact.errors import DataError, ModelError, OutputError
 
 
 @pytest.fixture
@@ -156,10 +158,46 @@ def test_a_crash_after_keeping_a_version_is_skipped_by_undo(
 ) -> None:
     first = (model / CONFIG).read_bytes()
     taught.rename_class("left", "wink").save(model, change="rename")
-    history.keep(model, "killed before the model was replaced")
+    with pytest.raises(RuntimeError), history.keeping(model, "killed before the replacement", b""):
+        raise RuntimeError
     assert [one.change.change for one in history.versions(model)] == ["rename"]
     history.undo(model)
     assert (model / CONFIG).read_bytes() == first
+
+
+def test_saving_an_unchanged_model_keeps_its_former_versions(
+    model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_VERSIONS", 3)
+    taught.rename_class("left", "wink").save(model, change="rename")
+    history.undo(model)
+    for _ in range(5):
+        FewShotClassifier.load(model).save(model)
+    history.redo(model)
+    for _ in range(5):
+        taught.save(model)
+    assert [one.change.change for one in history.versions(model)] == ["rename"]
+
+
+def test_a_full_disk_keeps_former_versions_and_what_was_undone(
+    model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(history, "MAX_VERSIONS", 3)
+    for name in ("west", "out"):
+        taught.rename_class(taught.classes_[1], name).save(model, change=name)
+    history.undo(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        for i in range(5):
+            taught.rename_class(taught.classes_[0], f"a{i}")
+            with pytest.raises(OutputError, match="no space left"):
+                taught.save(model)
+    assert [one.change.change for one in history.versions(model)] == ["west"]
+    history.redo(model)
+    assert "out" in FewShotClassifier.load(model).classes_
 
 
 @pytest.mark.parametrize("file", [CONFIG, STATE])

@@ -10,7 +10,6 @@ import pytest
 from fewact import FewShotClassifier, methods
 from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
-from fewact.classifier.estimator import learned
 from fewact.data import Clip, list_clips
 from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.features.network import NetworkFeatures
@@ -200,8 +199,7 @@ def test_failed_calls_change_nothing(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
-    state = learned(quick)[1]
-    before = (state, tuple(quick.classes_), quick.clips_, quick.calibration_, quick.skipped_)
+    before = quick._learned
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     left = actions / "left" / "clip 0.mp4"
@@ -226,14 +224,12 @@ def test_failed_calls_change_nothing(
             pytest.raises(DataError, match="can be read"),
         ):
             call()
+    assert quick._learned is before
     quick.remove_class("down")
-    before_last = learned(quick)[1]
+    before_last = quick._learned
     with pytest.raises(DataError, match="only one class would be left"):
         quick.remove_class("left")
-    assert learned(quick)[1] is before_last
-    quick._publish(before[0], before[4])
-    now = (learned(quick)[1], tuple(quick.classes_), quick.clips_, quick.calibration_)
-    assert now == before[:4]
+    assert quick._learned is before_last
 
 
 def test_bad_clips_are_skipped(
@@ -309,7 +305,8 @@ def test_the_temperature_divides_the_logits(
 ) -> None:
     once = np.log(probabilities(quick.fit(actions), queries))
     warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
-    quick._publish(replace(learned(quick)[1], calibration=warmer), [])
+    fitted = replace(quick._learned.fitted, calibration=warmer)
+    quick._state = replace(quick._learned, fitted=fitted)
     half = np.log(probabilities(quick, queries))
     np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 

@@ -18,7 +18,7 @@ from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
 from fewact.data.arrays import as_array
-from fewact.errors import DataError, OptionError, VideoError
+from fewact.errors import DataError, ModelError, OptionError, VideoError
 from fewact.video import EveryNth, read_frames
 
 
@@ -477,6 +477,24 @@ def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
     # Labels are encoded to 0 … n−1, and the columns of a fold are put in the order of all classes.
     likely = cross_val_predict(classifier, paths, labels, cv=3, method="predict_proba")
     assert np.array(["down", "left", "right"])[likely.argmax(1)].tolist() == labels
+
+
+def test_what_is_learned_by_fit_is_missing_before() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    classifier = FewShotClassifier()
+    with pytest.raises(NotFittedError):
+        check_is_fitted(classifier)
+    learned = [name for name in dir(classifier) if name.endswith("_") and name[0] != "_"]
+    assert "classes_" in learned
+    assert not any(hasattr(classifier, name) for name in learned)
+    with pytest.raises(ModelError, match="no classes yet"):
+        classifier.classes_  # noqa: B018
+    labels = ["clap"] * 2 + ["wave"] * 2
+    check_is_fitted(classifier.fit(vectors(labels), labels))
+    assert all(hasattr(classifier, name) for name in learned)
 
 
 def vectors(labels: list[Any]) -> list[FeatureClip]:

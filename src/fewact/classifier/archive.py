@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fewact.classifier import history, model_folder
+from fewact.classifier import model_folder
 from fewact.classifier.config import README, owns
 from fewact.errors import ModelError, UserError
 from fewact.io.atomic import make_folder, output_errors
 from fewact.io.bounded import GIB, MIB, FileType, size_text
-from fewact.io.folders import current, read_replaced, replace_folder
+from fewact.io.folders import current, read_replaced
 from fewact.io.paths import user_path
 from fewact.io.temporary import temporary
 
@@ -80,13 +80,7 @@ def unpack(
             model_folder.README_FILE.text(new / README)
         contents = {one.name: one.read_bytes() for one in new.iterdir()}
 
-    def fill(place: Path) -> None:
-        for name, content in contents.items():
-            (place / name).write_bytes(content)
-
-    if replaces:
-        history.keep(target, "imported another model")
-    replace_folder(target, fill, owns)
+    model_folder.write(target, contents, "imported another model", replaces=replaces)
     return target
 
 

@@ -34,7 +34,7 @@ class ClassEdits(Corrections):
             DataError: The class exists already, or no clip can be read.
         """
         name = check_label(name)
-        if name in self._learned[1].classes:
+        if name in self._learned.fitted.classes:
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
@@ -55,7 +55,7 @@ class ClassEdits(Corrections):
         Raises:
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
-        return self._add(existing_class(name, self._learned[1].classes), clips)
+        return self._add(existing_class(name, self._learned.fitted.classes), clips)
 
     @one_at_a_time
     def add_none(self, clips: Source) -> Self:
@@ -63,10 +63,11 @@ class ClassEdits(Corrections):
         return self._add(BACKGROUND, clips)
 
     def _add(self, label: str, clips: Source) -> Self:
-        pipeline, fitted = self._learned
+        learned = self._learned
+        pipeline, fitted = learned.pipeline, learned.fitted
         more, skipped = teach(
             *of_class(clips, label),
-            self._trimming,
+            self._trimming(pipeline),
             image_embedding=fitted.class_names is not None,
             fitted=fitted,
         )
@@ -77,5 +78,5 @@ class ClassEdits(Corrections):
         for new, old in fitted.everything.copies(more):
             LOG.warning('%s equals the training clip %s of "%s"', new.title, old.title, old.label)
         examples = join([fitted.everything, fitted.everything.named_apart(more)])
-        self._refit(pipeline, examples, [*self.skipped_, *skipped], fitted.class_names)
+        self._refit(pipeline, examples, [*learned.skipped, *skipped], fitted.class_names)
         return self

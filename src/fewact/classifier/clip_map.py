@@ -15,11 +15,19 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.encoding import encode
-from fewact.classifier.estimator import learned, query_pipeline
+from fewact.classifier.estimator import for_queries
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import EachAClass, classify, similarities, spread_over_classes
+from fewact.classifier.fitted import (
+    EachAClass,
+    Fitted,
+    classify,
+    similarities,
+    spread_over_classes,
+)
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.open_set import Decision
+from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Prediction, Skipped, display_name
 from fewact.classifier.review import MAX_REVIEWED
 from fewact.classifier.searching import as_query
@@ -88,15 +96,15 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
         OptionError: scikit-learn is not installed.
         VideoError: No video can be read.
     """
-    pipeline, fitted = learned(classifier)
-    method = pipeline.method
+    pipeline, fitted = for_queries(classifier)
+    method, decision = pipeline.method, fitted.open_set.decision(classifier.false_alarms)
     chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     labels = fitted.examples.labels[chosen]
     clips = [fitted.examples.clips[i] for i in chosen]
     nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
-    for found in _predicted(classifier, [as_clip(video) for video in videos]):
+    for found in _predicted(pipeline, fitted, decision, [as_clip(video) for video in videos]):
         if isinstance(found, Skipped):
             skipped.append(found)
             continue
@@ -121,12 +129,9 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
 
 
 def _predicted(
-    classifier: FewShotClassifier, clips: Sequence[AnyClip]
+    pipeline: Pipeline, fitted: Fitted, decision: Decision, clips: Sequence[AnyClip]
 ) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
     """Yield the nodes and the prediction of each clip, or why it was skipped."""
-    pipeline = query_pipeline(classifier)
-    _, fitted = learned(classifier)
-    decision = fitted.open_set.decision(classifier.false_alarms)
     named = fitted.class_names is not None
     # Not as queries: they are compared as training clips are, and so need all features.
     for encoded in encode(clips, pipeline, image_embedding=named):

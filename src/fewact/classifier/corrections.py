@@ -28,12 +28,12 @@ class Corrections(Estimator):
     @property
     def all_clips_(self) -> tuple[Example, ...]:
         """Training clips and clips of no class, in the order in which a model stores them."""
-        return self._learned[1].everything.clips
+        return self._learned.fitted.everything.clips
 
     @property
     def has_thumbnails(self) -> bool:
         """Whether the model that was loaded has a small image of each clip."""
-        origins = self._learned[1].everything.origins
+        origins = self._learned.fitted.everything.origins
         return any(isinstance(origin, bytes) for origin in origins)
 
     @one_at_a_time
@@ -46,7 +46,7 @@ class Corrections(Estimator):
         Raises:
             DataError: The class does not exist, or only one class would be left.
         """
-        fitted = self._learned[1]
+        fitted = self._learned.fitted
         name = existing_class(name, fitted.classes)
         if len(fitted.classes) == 2:
             raise DataError("only one class would be left", got=repr(name), expected="at least two")
@@ -64,7 +64,7 @@ class Corrections(Estimator):
         Raises:
             DataError: The class does not exist, or the new name is taken or invalid.
         """
-        fitted = self._learned[1]
+        fitted = self._learned.fitted
         name, new = existing_class(name, fitted.classes), check_label(new)
         if new in fitted.classes:
             raise DataError(
@@ -86,7 +86,7 @@ class Corrections(Estimator):
             DataError: A clip is not found or not the only one of its name, or a class would have no
                 clips left.
         """
-        everything = self._learned[1].everything
+        everything = self._learned.fitted.everything
         wanted = [clips] if isinstance(clips, str | int | np.integer) else clips
         removed = set(find_clips(everything.clips, wanted))
         kept = [i for i in range(len(everything.clips)) if i not in removed]
@@ -104,7 +104,7 @@ class Corrections(Estimator):
             DataError: The clip is not found or not the only one of its name, the class does not
                 exist, the clip has this label already, or its class would have no clips left.
         """
-        fitted = self._learned[1]
+        fitted = self._learned.fitted
         everything = fitted.everything
         none = is_background(label_text(label))
         label = BACKGROUND if none else existing_class(label, fitted.classes)
@@ -119,8 +119,9 @@ class Corrections(Estimator):
         return self._keep(_with_all_classes(everything, moved))
 
     def _keep(self, examples: Examples) -> Self:
-        pipeline, fitted = self._learned
-        self._refit(pipeline, join([examples]), self.skipped_, fitted.class_names)
+        learned = self._learned
+        class_names = learned.fitted.class_names
+        self._refit(learned.pipeline, join([examples]), learned.skipped, class_names)
         return self
 
 

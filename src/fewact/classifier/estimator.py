@@ -4,28 +4,46 @@ The functions are for modules of the package that work with a classifier without
 """
 
 import inspect
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
+from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
+from fewact.classifier.calibration import Calibration
 from fewact.classifier.change_lock import ChangeLock
 from fewact.classifier.class_names import ClassNames, TextMode
-from fewact.classifier.examples import Examples
+from fewact.classifier.examples import Example, Examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.labels import check_integers
+from fewact.classifier.open_set import OpenSet
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.data import AnyClip, FeatureClip
 from fewact.data.active import Trim, check_trim
 from fewact.data.files import first_few
-from fewact.errors import ModelError
+from fewact.errors import NotFittedError
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.options import check_options
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a classifier has learned. It is replaced completely: a prediction reads one of them.
+
+    Args:
+        pipeline: Backbone and method that encoded the clips.
+        fitted: What the method computed of the clips.
+        skipped: Clips that could not be read.
+    """
+
+    pipeline: Pipeline
+    fitted: Fitted
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Estimator:
@@ -50,8 +68,7 @@ class Estimator:
         self.text, self.false_alarms = text, false_alarms
         self.trim, self.sets = trim, sets
         self._changing = ChangeLock()
-        self._pipeline: Pipeline | None = None
-        self._fitted: Fitted | None = None
+        self._state: Learned | None = None
 
     def __repr__(self) -> str:
         """Return the parameters that are not the default, and what is learned."""
@@ -62,10 +79,11 @@ class Estimator:
         ]
         short = ", ".join(text if len(text) < 80 else f"{text[:76]} ..." for text in changed)
         made = f"{type(self).__name__}({short})"
-        if self._fitted is None:
+        state = self._state
+        if state is None:
             return made
-        classes = first_few(self._fitted.classes)
-        return f"<{made}: {classes}; {len(self._fitted.examples.clips)} clips>"
+        classes = first_few(state.fitted.classes)
+        return f"<{made}: {classes}; {len(state.fitted.examples.clips)} clips>"
 
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
@@ -116,21 +134,56 @@ class Estimator:
             input_tags=InputTags(two_d_array=False, string=True),
         )
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether classes are learned; only scikit-learn calls this."""
+        return self._state is not None
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Sorted classes, texts or integers."""
+        return self._learned.fitted.sorted_labels
+
+    @property
+    def clips_(self) -> tuple[Example, ...]:
+        """Training clips; their labels are texts, also those of integers."""
+        return self._learned.fitted.examples.clips
+
+    @property
+    def none_clips_(self) -> tuple[Example, ...]:
+        """Clips of no class."""
+        none = self._learned.fitted.none
+        return () if none is None else none.clips
+
+    @property
+    def calibration_(self) -> Calibration:
+        """How scores become probabilities."""
+        return self._learned.fitted.calibration
+
+    @property
+    def open_set_(self) -> OpenSet:
+        """How known and unknown actions are distinguished."""
+        return self._learned.fitted.open_set
+
+    @property
+    def skipped_(self) -> list[Skipped]:
+        """Clips that could not be read."""
+        return list(self._learned.skipped)
+
     @property
     def backbone_(self) -> Backbone | Precomputed:
         """Network of the training clips' features, or the size of precomputed features."""
-        return self._learned[0].backbone
+        return self._learned.pipeline.backbone
 
     def _build(self, clip: AnyClip) -> Pipeline:
         """Return the existing pipeline for videos, or build one for clips like this one."""
-        ready, choice = self._pipeline, self._chosen()
+        state, choice = self._state, self._chosen()
         if (
-            ready is not None
-            and not ready.precomputed
+            state is not None
+            and not state.pipeline.precomputed
             and not isinstance(clip, FeatureClip)
-            and ready.choice == choice
+            and state.pipeline.choice == choice
         ):
-            return ready
+            return state.pipeline
         return choice.build(clip)
 
     def _chosen(self) -> Choice:
@@ -138,29 +191,29 @@ class Estimator:
         return Choice(self.backbone, self.method, self.device, *network, trim=self.trim)
 
     @property
-    def _learned(self) -> tuple[Pipeline, Fitted]:
-        if self._pipeline is None or self._fitted is None:
-            raise ModelError(
+    def _learned(self) -> Learned:
+        state = self._state
+        if state is None:
+            raise NotFittedError(
                 "the classifier has no classes yet", hint="Call fit, or load a saved model."
             )
-        return self._pipeline, self._fitted
+        return state
 
-    @property
-    def _trimming(self) -> Pipeline:
-        """Pipeline that leaves out what ``trim`` says now, whatever it said in teaching."""
-        return replace(self._learned[0], trim=check_trim(self.trim))
+    def _trimming(self, pipeline: Pipeline) -> Pipeline:
+        """Return a pipeline that leaves out what ``trim`` says now, not what it said before."""
+        return replace(pipeline, trim=check_trim(self.trim))
 
     @property
     def findings_(self) -> tuple[str, ...]:
         """Sentences on what distinguishes the classes, where the method says it."""
-        pipeline, fitted = self._learned
-        return pipeline.method.findings(fitted.by_class)
+        learned = self._learned
+        return learned.pipeline.method.findings(learned.fitted.by_class)
 
     def _refit(
         self,
         pipeline: Pipeline,
         examples: Examples,
-        skipped: list[Skipped],
+        skipped: Sequence[Skipped],
         class_names: ClassNames | None,
         *,
         integers: bool | None = None,
@@ -179,7 +232,7 @@ class Estimator:
         """
         backbone = pipeline.backbone
         if integers is None:
-            integers = self._fitted is not None and self._fitted.integers
+            integers = self._state is not None and self._state.fitted.integers
         check_integers(examples.classes, integers=integers)
         if class_names is not None:
             class_names = class_names.changed(examples.classes, backbone)
@@ -190,18 +243,7 @@ class Estimator:
             class_names=class_names,
             integers=integers,
         )
-        self._pipeline = pipeline
-        self._publish(fitted, skipped)
-
-    def _publish(self, fitted: Fitted, skipped: list[Skipped]) -> None:
-        """Replace what was learned before; no step of this can fail."""
-        self._fitted = fitted
-        self.classes_ = np.unique(fitted.labels)
-        self.clips_ = fitted.examples.clips
-        self.none_clips_ = () if fitted.none is None else fitted.none.clips
-        self.calibration_ = fitted.calibration
-        self.open_set_ = fitted.open_set
-        self.skipped_ = skipped
+        self._state = Learned(pipeline, fitted, tuple(skipped))
 
 
 def _equal(value: Any, default: Any) -> bool:
@@ -210,26 +252,28 @@ def _equal(value: Any, default: Any) -> bool:
 
 def is_fitted(classifier: Estimator) -> bool:
     """Return whether a classifier has learned classes."""
-    return classifier._fitted is not None
+    return classifier._state is not None
 
 
 def learned(classifier: Estimator) -> tuple[Pipeline, Fitted]:
     """Return the pipeline of a classifier, and what it has learned.
 
     Raises:
-        ModelError: The classifier has learned nothing yet.
+        NotFittedError: The classifier has learned nothing yet.
     """
-    return classifier._learned
+    found = classifier._learned
+    return found.pipeline, found.fitted
 
 
-def query_pipeline(classifier: Estimator) -> Pipeline:
-    """Return the pipeline that encodes new clips: it leaves out what ``trim`` says now.
+def for_queries(classifier: Estimator) -> tuple[Pipeline, Fitted]:
+    """Return what ``learned`` does, with a pipeline that leaves out what ``trim`` says now.
 
     Raises:
-        ModelError: The classifier has learned nothing yet.
+        NotFittedError: The classifier has learned nothing yet.
         OptionError: ``trim`` is unknown.
     """
-    return classifier._trimming
+    pipeline, fitted = learned(classifier)
+    return classifier._trimming(pipeline), fitted
 
 
 def pipeline_for(classifier: Estimator, clip: AnyClip) -> Pipeline:

@@ -23,7 +23,7 @@ from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import QuietVideo, encode
-from fewact.classifier.estimator import learned, query_pipeline
+from fewact.classifier.estimator import for_queries
 from fewact.classifier.examples import Example, Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
@@ -189,8 +189,7 @@ def explain(
         VideoError: The clip cannot be read.
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline = query_pipeline(classifier)
-    _, fitted = learned(classifier)
+    pipeline, fitted = for_queries(classifier)
     method = pipeline.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones.workers import on_one_core
@@ -110,6 +112,11 @@ class Fitted:
     def labels(self) -> tuple[Label, ...]:
         """Classes as they were given: texts or integers."""
         return tuple(as_given(name, integers=self.integers) for name in self.classes)
+
+    @property
+    def sorted_labels(self) -> NDArray[Any]:
+        """Classes as they were given, in the order of NumPy, which is that of scikit-learn."""
+        return np.unique(self.labels)
 
     @cached_property
     def upright(self) -> Upright | None:

@@ -4,7 +4,8 @@
 keeping takes no time, and space only for what the new version does not share. ``undo`` exchanges
 the model for the latest version, ``redo`` takes that back until the next change.
 
-A version that equals the model is what a crash left between keeping and replacing; it is skipped.
+A version that equals the model is what a crash or a full disk left between keeping and replacing;
+it is skipped, and the next version takes its place.
 """
 
 import json
@@ -61,22 +62,35 @@ class Version:
     change: Change
 
 
-def keep(folder: Path, change: str) -> None:
-    """Keep the model that is about to be replaced; what was undone cannot be redone any more.
+@contextmanager
+def keeping(folder: Path, change: str, config: bytes) -> Iterator[None]:
+    """Keep the model that the block replaces, unless the new one equals it.
+
+    Afterwards, what was undone cannot be redone any more, and the oldest versions are removed. If
+    the block fails, former versions and what was undone stay.
 
     Args:
         folder: Resolved folder of the model.
         change: The change, in a few words.
+        config: Content of config.json of the new model.
 
     Raises:
         OutputError: The version cannot be written.
     """
     history = folder / HISTORY
     with held(folder, owns):
-        make_folder(history)
-        _store(folder, history, change)
-        shutil.rmtree(history / UNDONE, ignore_errors=True)
-        _forget(history)
+        replaced = _content(folder)
+        if replaced != config:
+            make_folder(history)
+            for latest in _kept(history)[:1]:
+                if _content(latest) == replaced:
+                    shutil.rmtree(latest)
+            _store(folder, history, change)
+    yield
+    if replaced != config:
+        with held(folder, owns):
+            shutil.rmtree(history / UNDONE, ignore_errors=True)
+            _forget(history)
 
 
 def undo(folder: str | Path) -> Version:
@@ -210,12 +224,16 @@ def _versions(history: Path, current: bytes) -> list[Version]:
     """Return the versions below a folder that differ from the model, the latest first."""
     if not history.is_dir():
         return []
-    found = sorted((p for p in history.iterdir() if p.name.isdecimal()), reverse=True)
     return [
         Version(path, CHANGE_FILE.model(path / CHANGE, Change))
-        for path in found
+        for path in _kept(history)
         if _content(path) != current
     ]
+
+
+def _kept(history: Path) -> list[Path]:
+    """Return the folders of all versions, the latest first."""
+    return sorted((p for p in history.iterdir() if p.name.isdecimal()), reverse=True)
 
 
 def _content(folder: Path) -> bytes:
@@ -242,14 +260,13 @@ def _check(version: Path) -> None:
 
 def _forget(history: Path) -> None:
     """Remove the oldest versions beyond the limits."""
-    found = sorted((p for p in history.iterdir() if p.name.isdecimal()), reverse=True)
     known: set[tuple[int, int]] = set()
     total = 0
-    for i, version in enumerate(found):
+    for i, version in enumerate(_kept(history)):
         for path in version.iterdir():
             facts = path.stat()
             if (facts.st_dev, facts.st_ino) not in known:
                 known.add((facts.st_dev, facts.st_ino))
                 total += facts.st_size
         if i >= MAX_VERSIONS or (i > 0 and total > MAX_BYTES):
-            shutil.rmtree(version)
+            shutil.rmtree(version, ignore_errors=True)  # The model is replaced: no error now.

@@ -4,6 +4,7 @@ import hashlib
 import shlex
 import stat
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,16 +121,30 @@ def save(
     create_method(config.method, _of(tensors, METHOD), str(folder))
     card = readme(config, backbone.card, _old_readme(folder))
 
+    files |= {README: card.encode(), CONFIG: to_text(config).encode()}
+    write(folder, files, change, replaces=replaces)
+    return folder
+
+
+def write(folder: Path, files: Mapping[str, bytes], change: str, *, replaces: bool) -> None:
+    """Write the files of a model; a model that they replace stays a former version.
+
+    Args:
+        folder: Resolved folder of the model.
+        files: Content of each file by its name.
+        change: The change, in a few words.
+        replaces: Result of ``check_target``.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+
     def fill(new: Path) -> None:
         for name, content in files.items():
             (new / name).write_bytes(content)
-        (new / README).write_text(card, encoding="utf-8")
-        (new / CONFIG).write_text(to_text(config), encoding="utf-8")
 
-    if replaces:
-        history.keep(folder, change)
-    replace_folder(folder, fill, owns)
-    return folder
+    with history.keeping(folder, change, files[CONFIG]) if replaces else nullcontext():
+        replace_folder(folder, fill, owns)
 
 
 def check_target(folder: Path) -> bool:

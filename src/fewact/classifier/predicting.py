@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
-from fewact.classifier.estimator import Estimator
+from fewact.classifier.estimator import Estimator, Learned
 from fewact.classifier.fitted import Fitted, classify
 from fewact.classifier.inputs import ClipLike, each_query, query_clips
 from fewact.classifier.labels import Labels, text_source
@@ -63,11 +63,7 @@ class Predicting(Estimator):
             VideoError: A clip cannot be read; ``predict_each`` continues with the others.
         """
         found, single = query_clips(clips)
-        predictions = Predictions()
-        for prediction in self._each(found, None):
-            if isinstance(prediction, Skipped):
-                raise prediction.error
-            predictions.append(prediction)
+        predictions = self._all(self._learned, found)
         return predictions[0] if single else predictions
 
     def predict_each(
@@ -90,7 +86,7 @@ class Predicting(Estimator):
                 generator after the predictions of the clips before.
             OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
-        return self._each(each_query(clips), timing)
+        return self._each(self._learned, each_query(clips), timing)
 
     def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
         """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
@@ -101,9 +97,10 @@ class Predicting(Estimator):
         Raises:
             VideoError: A clip cannot be read.
         """
-        found = self.predict(query_clips(clips)[0])
-        rows = [[one.probabilities[label] for label in self.classes_] for one in found]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(self._learned[1].classes))
+        learned, found = self._learned, query_clips(clips)[0]
+        labels = learned.fitted.sorted_labels
+        rows = [[one.probabilities[name] for name in labels] for one in self._all(learned, found)]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(labels))
 
     def score(
         self,
@@ -142,7 +139,8 @@ class Predicting(Estimator):
         Returns:
             The classifier.
         """
-        backbone = self._learned[0].backbone
+        learned = self._learned
+        backbone = learned.pipeline.backbone
         clip: AnyClip
         if isinstance(backbone, Precomputed):
             shape = (backbone.frames, backbone.card.vectors or 1)
@@ -150,8 +148,7 @@ class Predicting(Estimator):
         else:
             noise = np.random.default_rng(0).integers(0, 256, (16, 240, 320, 3), np.uint8)
             clip = Frames(noise, name="warm-up")
-        for _ in self._each([clip], None):
-            pass
+        self._all(learned, [clip])
         return self
 
     def stream(self, *, fps: float | None = None, ahead: int = 0) -> Stream:
@@ -176,13 +173,27 @@ class Predicting(Estimator):
         ...     events = [event for frame in frames for event in stream.push(frame)]
         ...     events += stream.close()
         """
-        return Stream(*self._learned, self.false_alarms, fps=fps, ahead=ahead)
+        learned = self._learned
+        return Stream(learned.pipeline, learned.fitted, self.false_alarms, fps=fps, ahead=ahead)
+
+    def _all(self, learned: Learned, clips: Sequence[AnyClip]) -> Predictions:
+        """Return the predictions of clips.
+
+        Raises:
+            VideoError: A clip cannot be read.
+        """
+        predictions = Predictions()
+        for prediction in self._each(learned, clips):
+            if isinstance(prediction, Skipped):
+                raise prediction.error
+            predictions.append(prediction)
+        return predictions
 
     def _each(
-        self, clips: Iterable[AnyClip], timing: Timing | None
+        self, learned: Learned, clips: Iterable[AnyClip], timing: Timing | None = None
     ) -> Iterator[Prediction | Skipped]:
-        fitted = self._learned[1]
-        decision, pipeline = fitted.open_set.decision(self.false_alarms), self._trimming
+        fitted, pipeline = learned.fitted, self._trimming(learned.pipeline)
+        decision = fitted.open_set.decision(self.false_alarms)
         check_set_rate(self.sets)
         lowest = None if self.sets is None else fitted.calibration.set_threshold(self.sets)
         embedded = fitted.class_names is not None

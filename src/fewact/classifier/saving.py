@@ -9,7 +9,7 @@ from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
 from fewact.classifier import model_folder
 from fewact.classifier.config import README
-from fewact.classifier.estimator import Estimator
+from fewact.classifier.estimator import Estimator, Learned
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
 from fewact.classifier.pipeline import Pipeline
@@ -56,7 +56,8 @@ class Saving(Estimator):
                 for precomputed features.
             VideoError: A clip cannot be read for its thumbnail.
         """
-        pipeline, fitted = self._learned
+        learned = self._learned
+        pipeline, fitted = learned.pipeline, learned.fitted
         backbone, choice = pipeline.backbone, pipeline.choice
         by_name = choice is not None and isinstance(choice.backbone, str)
         weights = choice.weights if choice is not None and by_name else backbone.card.weights
@@ -125,9 +126,8 @@ class Saving(Estimator):
                 before=before,
                 integers=model.config.integers,
             )
-        chosen = classifier._chosen()
-        classifier._pipeline = Pipeline(built, method, model.config.trim, chosen)
-        classifier._publish(fitted, [])
+        pipeline = Pipeline(built, method, model.config.trim, classifier._chosen())
+        classifier._state = Learned(pipeline, fitted)
         return classifier
 
     def push_to_hub(
