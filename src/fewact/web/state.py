@@ -288,20 +288,22 @@ class Page:
             await self.change(_recovered(PurePosixPath(file).stem, clip))
 
     async def _teach(self) -> Steps:
-        await self._reopen()
-        clips = self.document.training_clips
-        new = [id for id in clips if id not in self.document.taught and clips[id].file]
-        total = len(new) + 2
-        yield 1, total
-        for done, id in enumerate(new, start=2):
-            if id in self.document.clips:  # not deleted for good meanwhile
-                await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
-            yield done, total
-        clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
-        listed = [_facts_of(clip) for clip in clips.values()]
-        step = self.document.last_step
-        change = f"{step.what} {step.subject}".strip() if step else "taught"
-        taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
+        taught = None
+        while taught is None:  # again, if a command changed the model while clips were encoded
+            await self._reopen()
+            model, clips = self.model and self.model["id"], self.document.training_clips
+            new = [id for id in clips if id not in self.document.taught and clips[id].file]
+            total = len(new) + 2
+            yield 1, total
+            for done, id in enumerate(new, start=2):
+                if id in self.document.clips:  # not deleted for good meanwhile
+                    await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
+                yield done, total
+            clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
+            listed = [_facts_of(clip) for clip in clips.values()]
+            step = self.document.last_step
+            change = f"{step.what} {step.subject}".strip() if step else "taught"
+            taught = await self._work("teach", listed, change, model, seconds=SECONDS_TO_TEACH)
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
         yield total, total
 
