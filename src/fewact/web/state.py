@@ -48,6 +48,7 @@ class Page:
         self._added: tuple[str, Step | None] = "", None
         self._renamed = Renamed()
         self._version, self._stopping = 0, False
+        self._changed_by_command = 0
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
@@ -105,6 +106,7 @@ class Page:
             "changes": document.changes,
             "undo": None if last is None else {"what": last.what, "subject": last.subject},
             "model": self.model,
+            "changed_by_command": self._changed_by_command,
             "advice": self.advice,
             "jobs": [job.facts() for job in self.queue.jobs],
             "results": self.results,
@@ -379,6 +381,9 @@ class Page:
             step: What was done with what, to undo it as one step; None if it cannot be undone.
         """
         before, self.model = self.model, opened["model"]
+        is_other = self.model and (before is None or before["id"] != self.model["id"])
+        if before and is_other and base is None and step is None:
+            self._changed_by_command += 1
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
@@ -386,7 +391,7 @@ class Page:
             return new if step is None else new.since(document, *step)
 
         await self.change(merged)
-        if self.model and (before is None or before["id"] != self.model["id"]):
+        if is_other:
             self.advice = []
             with suppress(OptionError):  # too many jobs wait
                 self.queue.add(Job("refresh", "", self._refresh(), patient=True))
