@@ -378,6 +378,71 @@ def test_the_focus_stays_near_what_changed(serve: Serve, chromium: Any, clip: by
     assert focused(page) == "try"
 
 
+def test_the_focus_stays_where_a_button_is_disabled_or_hidden(
+    serve: Serve, chromium: Any, begun: Path, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve(begun)
+    server.upload(clip, "name=1.mp4&label=x")
+    film = write_video(tmp_path / "long.mp4", np.zeros((40, 48, 64, 3), np.uint8), 2)
+    server.upload(film.read_bytes(), "name=long.mp4")
+    person = Person(chromium, server)
+    page = person.page
+    person.says("#teach-status", "1 change")
+    page.locator("#teach").focus()
+    page.keyboard.press("Enter")
+    person.taught()
+    assert focused(page) == "teach-bar"
+    page.get_by_role("button", name="Search again").focus()
+    page.keyboard.press("Enter")
+    person.says(".recording .label", "actions? found|No action found")
+    assert page.evaluate("document.activeElement.matches('.recording')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.recording') !== null")
+    page.locator("#undo").focus()
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1000)
+    assert server.state()["undo"] is None
+    assert page.evaluate("document.activeElement.matches('.top')")
+
+
+def test_a_message_is_closed_and_gives_the_focus_back(
+    serve: Serve, chromium: Any, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve(), viewport={"width": 390, "height": 844})
+    page = person.page
+    (tmp_path / "notes.mp4").write_text("no video")
+    person.add_action("wave", [])
+    for press in (True, False):
+        person.choose("Choose clips of wave", [tmp_path / "notes.mp4"])
+        person.says(".toast.bad", "notes.mp4: ")
+        close = page.get_by_role("button", name="Close this message")
+        page.get_by_label("Remove the action wave").focus()
+        if press:
+            close.focus()
+            page.keyboard.press("Enter")
+        else:
+            close.click()
+        page.locator(".toast").wait_for(state="detached", timeout=2000)
+        assert focused(page) == "Remove the action wave"
+
+
+def test_a_page_that_is_open_says_that_a_command_changed_the_model(
+    serve: Serve, chromium: Any, begun: Path, clip: bytes
+) -> None:
+    server = serve(begun)
+    person = Person(chromium, server)
+    person.taught()
+    assert server.upload(clip, "name=1.mp4&label=x")[0] == 201
+    person.clips("x", 2)
+    person.teach()
+    assert person.page.locator(".toast").count() == 0
+    history.undo(begun)
+    person.new_tab()
+    person.says(".toast", "A command changed the model")
+    person.says("#bin-title", "Removed: 1 clip")
+
+
 def test_a_name_that_means_no_action_is_refused(serve: Serve, chromium: Any) -> None:
     person = Person(chromium, serve())
     page = person.page

@@ -235,6 +235,33 @@ def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
     assert set(idle(server)["classes"]) == {"y", "z"}
 
 
+MEANWHILE = """
+from fewact.classifier.change_model import correct_model
+from fewact.web.state import Page
+work, old = Page._work, ["x"]
+
+async def other(page, method, *arguments, seconds):
+    result = await work(page, method, *arguments, seconds=seconds)
+    if method == "encode" and old:
+        with correct_model(page.store.model, "rename") as classifier:
+            classifier.rename_class(old.pop(), "z")
+    return result
+
+Page._work = other
+"""
+"""A command changes the model while the first clip is encoded."""
+
+
+def test_a_change_that_a_command_makes_while_clips_are_encoded_stays(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server = serve(begun, MEANWHILE)
+    idle(server)
+    server.upload(videos[0], "name=new.mp4&label=y")
+    assert taught(server)["model"]["clips"] == {"y": 2, "z": 1}
+    assert set(server.state()["classes"]) == {"y", "z"}
+
+
 def test_a_folder_that_is_moved_away_is_not_begun_again(
     serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
 ) -> None:

@@ -154,7 +154,7 @@ def test_a_clip_that_is_removed_for_good_while_it_is_taught_is_left_out(store: S
             page.document = page.document.model_copy(update={"clips": gone})
 
         page.worker.answers["encode"] = encode
-        page.worker.answers["teach"] = lambda clips, change: taught.extend(clips) or TAUGHT_AGAIN
+        page.worker.answers["teach"] = lambda clips, *_: taught.extend(clips) or TAUGHT_AGAIN
         assert await ended(page, page.teach("")) == ["done"]
         assert page.worker.called.count("encode") == 1
         assert [one["file"] for one in taught] == [f"{A}.mp4", f"{B}.mp4"]

@@ -48,6 +48,7 @@ class Page:
         self._added: tuple[str, Step | None] = "", None
         self._renamed = Renamed()
         self._version, self._stopping = 0, False
+        self._changed_by_command = 0
         self._changed = asyncio.Condition()
         self._one_change = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
@@ -105,6 +106,7 @@ class Page:
             "changes": document.changes,
             "undo": None if last is None else {"what": last.what, "subject": last.subject},
             "model": self.model,
+            "changed_by_command": self._changed_by_command,
             "advice": self.advice,
             "jobs": [job.facts() for job in self.queue.jobs],
             "results": self.results,
@@ -288,20 +290,22 @@ class Page:
             await self.change(_recovered(PurePosixPath(file).stem, clip))
 
     async def _teach(self) -> Steps:
-        await self._reopen()
-        clips = self.document.training_clips
-        new = [id for id in clips if id not in self.document.taught and clips[id].file]
-        total = len(new) + 2
-        yield 1, total
-        for done, id in enumerate(new, start=2):
-            if id in self.document.clips:  # not deleted for good meanwhile
-                await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
-            yield done, total
-        clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
-        listed = [_facts_of(clip) for clip in clips.values()]
-        step = self.document.last_step
-        change = f"{step.what} {step.subject}".strip() if step else "taught"
-        taught = await self._work("teach", listed, change, seconds=SECONDS_TO_TEACH)
+        taught = None
+        while taught is None:  # again, if a command changed the model while clips were encoded
+            await self._reopen()
+            model, clips = self.model and self.model["id"], self.document.training_clips
+            new = [id for id in clips if id not in self.document.taught and clips[id].file]
+            total = len(new) + 2
+            yield 1, total
+            for done, id in enumerate(new, start=2):
+                if id in self.document.clips:  # not deleted for good meanwhile
+                    await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
+                yield done, total
+            clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
+            listed = [_facts_of(clip) for clip in clips.values()]
+            step = self.document.last_step
+            change = f"{step.what} {step.subject}".strip() if step else "taught"
+            taught = await self._work("teach", listed, change, model, seconds=SECONDS_TO_TEACH)
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
         yield total, total
 
@@ -377,6 +381,9 @@ class Page:
             step: What was done with what, to undo it as one step; None if it cannot be undone.
         """
         before, self.model = self.model, opened["model"]
+        is_other = self.model and (before is None or before["id"] != self.model["id"])
+        if before and is_other and base is None and step is None:
+            self._changed_by_command += 1
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
@@ -384,7 +391,7 @@ class Page:
             return new if step is None else new.since(document, *step)
 
         await self.change(merged)
-        if self.model and (before is None or before["id"] != self.model["id"]):
+        if is_other:
             self.advice = []
             with suppress(OptionError):  # too many jobs wait
                 self.queue.add(Job("refresh", "", self._refresh(), patient=True))

@@ -95,16 +95,24 @@ class Worker:
             warnings.simplefilter("ignore")
             self._encode(clip)
 
-    def teach(self, clips: list[dict[str, Any]], change: str) -> dict[str, Any]:
+    def teach(
+        self, clips: list[dict[str, Any]], change: str, model: str | None
+    ) -> dict[str, Any] | None:
         """Make the model have exactly these clips, and save it.
 
         Args:
             clips: All training clips with their labels.
             change: The change, in a few words, for the list of former versions.
+            model: Id of the model that is replaced; None if there is none.
+
+        Returns:
+            Facts of the new model; None if a command has changed the model, which then stays.
         """
         with warnings.catch_warnings(), editing(self._model):
             warnings.simplefilter("ignore")
-            self.open()
+            found = self.open()["model"]
+            if (found and found["id"]) != model:
+                return None
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._encode(clip)

@@ -37,7 +37,7 @@ export async function tryClips(ids) {
 
 function answer(item) {
   const choice = labelChoice(item.classes, `choice-${item.id}`);
-  return h("li", { class: "answer" },
+  return h("li", { class: "answer", tabindex: "-1" },
     h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }), onclick: () => play(item) }, thumbnail(item, "")),
     h("div", { class: "answer-body" },
       h("p", { class: "file", dir: "auto" }, item.name),
@@ -60,7 +60,7 @@ function answer(item) {
 }
 
 function recording(item) {
-  return h("li", { class: "answer recording" },
+  return h("li", { class: "answer recording", tabindex: "-1" },
     h("p", { class: "file", dir: "auto" }, item.name),
     h("p", { class: "label", role: "status" }),
     h("div", { class: "timeline" },

@@ -7,13 +7,14 @@ import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
 import { record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
-import { attempt, chooseFiles, h, setText, sync, thumbnail, toast } from "./view.js";
+import { attempt, chooseFiles, h, keepFocus, setText, sync, thumbnail, toast } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 let state = null;
 let last = null;
 
 function show(next) {
+  if (state && next.changed_by_command > state.changed_by_command) toast(text("changed_by_command"));
   state = next;
   showCards($("cards"), state);
   showTeaching();
@@ -114,7 +115,7 @@ document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
 });
 
-follow(show, (error) => {
+follow((next) => keepFocus(() => show(next)), (error) => {
   $("offline").hidden = !error;
   if (error) setText($("offline"), error.key === "offline" ? text("offline") : errorText(error));
 });

@@ -85,19 +85,38 @@ function refocus(list, { control, index, nth }) {
   else list.closest("[tabindex]")?.focus({ preventScroll: true });
 }
 
+/** Call `show`; the focus of a control that it disables or hides goes to the part of the page around it. */
+export function keepFocus(show) {
+  const control = document.activeElement;
+  const part = control.closest("[tabindex]");
+  show();
+  const isLost = [control, document.body].includes(document.activeElement) && (control.matches(":disabled") || !control.checkVisibility());
+  if (isLost) part?.focus({ preventScroll: true });
+}
+
 /** Set the text of an element if it is another one: screen readers read what changes. */
 export function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
-/** Show a short message. */
+/** Show a short message, which can be closed before its time is over. */
 export function toast(words, bad = false) {
-  const message = h("p", { class: bad ? "toast bad" : "toast" }, words);
+  let before = null; // what has the focus again when the message is closed
+  const close = () => {
+    const hasFocus = message.contains(document.activeElement);
+    message.remove();
+    if (hasFocus) before?.focus({ preventScroll: true });
+  };
+  const message = h("p", { class: bad ? "toast bad" : "toast" }, h("span", { dir: "auto" }, words),
+    h("button", {
+      class: "quiet icon", type: "button", "aria-label": text("close_message"),
+      onclick: close, onfocus: (event) => { before = event.relatedTarget; },
+    }, icon(ICONS.remove)));
   const toasts = document.getElementById("toasts");
   // An open dialog covers the rest of the page, for screen readers too.
   (document.querySelector("dialog[open]") ?? document.body).append(toasts);
   toasts.append(message);
-  setTimeout(() => message.remove(), bad ? 12_000 : 5_000);
+  setTimeout(close, bad ? 12_000 : 5_000);
 }
 
 /** Run an action of the user; say what went wrong. */
