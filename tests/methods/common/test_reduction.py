@@ -42,3 +42,16 @@ def test_a2m2_begins_as_it_is_without_training() -> None:
 def test_it_must_know_its_channels() -> None:
     with pytest.raises(OptionError, match="in_channels"):
         methods.create("a2m2", moments={"reduction": "linear"})
+
+
+def test_the_fixed_projection_is_shared_and_stays() -> None:
+    with torch.inference_mode():
+        first = ChannelReduction("orthogonal", 4)(torch.ones(12, 2, 2))
+    linear = ChannelReduction("linear", 4, 12)
+    with torch.no_grad():
+        linear.matrix.mul_(2)
+    maps = torch.ones(12, 2, 2, requires_grad=True)
+    again = ChannelReduction("orthogonal", 4)(maps)
+    again.sum().backward()
+    assert torch.equal(first, again)
+    assert maps.grad is not None

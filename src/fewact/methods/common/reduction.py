@@ -1,5 +1,6 @@
 """Reduction of a backbone's channels to a number that second-order moments can afford."""
 
+from functools import cache
 from typing import Literal
 
 import torch
@@ -13,8 +14,13 @@ AFFORDABLE = 128
 HIDDEN = 256
 
 
+@cache
+@torch.inference_mode(False)  # The result may be used in training later.
 def orthogonal_projection(channels: int, width: int) -> Tensor:
-    """Return a fixed random projection (width channels) with orthonormal rows."""
+    """Return a fixed random projection (width channels) with orthonormal rows.
+
+    All calls return the same tensor, which must not be changed.
+    """
     generator = torch.Generator().manual_seed(0)
     gaussian = torch.randn(channels, width, generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(gaussian)
@@ -53,7 +59,7 @@ class ChannelReduction(nn.Module):
         if method == "linear" and in_channels is not None:
             same = width == in_channels
             initial = torch.eye(width) if same else orthogonal_projection(in_channels, width)
-            self.matrix = nn.Parameter(initial)
+            self.matrix = nn.Parameter(initial.clone())
             self.width = len(initial)  # at most the channels
         if method == "learned" and in_channels is not None:
             self.network = nn.Sequential(
