@@ -1,29 +1,18 @@
 """``fewact confusion``: the classes that a method confuses, from result files."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import Results
+from fewact.cli.options import Chart, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
 
 def confusion(
     results: Results,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="New SVG file for a chart of the first result.",
-            callback=early.new_chart,
-        ),
-    ] = None,
+    output: Chart = None,
     pairs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
     ] = 10,
@@ -31,6 +20,7 @@ def confusion(
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.
 
+    They, and the chart, are those of the first result.
     Several results must be on the same episodes. They are compared on the pairs that the first
     result confuses most: the pairs are chosen on the first half of the episodes, and the accuracies
     are those of the second half.
