@@ -20,10 +20,9 @@ def confusion(
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.
 
-    They, and the chart, are those of the first result.
-    Several results must be on the same episodes. They are compared on the pairs that the first
-    result confuses most: the pairs are chosen on the first half of the episodes, and the accuracies
-    are those of the second half.
+    Tables and chart are of the first result. Several results, on the same episodes, are compared on
+    the pairs that the first one confuses most: the pairs are chosen on the first half of the
+    episodes, and the accuracies are those of the second half.
     """
     from fewact import evaluation
     from fewact.io.atomic import write_text
