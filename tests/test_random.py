@@ -3,12 +3,13 @@
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fewact.random
-from fewact.random import RandomStream, permutations
+from fewact.random import NamedDraws, RandomStream, permutations
 from tests.episodes.made_up import below, shuffled, words
 
 
@@ -64,3 +65,13 @@ def test_every_order_comes_equally_often() -> None:
     seen = Counter(tuple(RandomStream("orders", i).choose(range(3), 3)) for i in range(6000))
     assert set(seen) == set(itertools.permutations(range(3)))
     assert all(count == pytest.approx(1000, abs=150) for count in seen.values())
+
+
+def test_draws_are_even_and_depend_on_their_name_and_key_alone() -> None:
+    draws = NamedDraws("key", 1)
+    found = np.array([draws.uniform(index) for index in range(4000)])
+    assert ((found >= 0) & (found < 1)).all()
+    assert np.abs(np.histogram(found, bins=10, range=(0, 1))[0] - 400).max() < 100
+    assert draws.uniform(7) == NamedDraws("key", 1).uniform(7) != NamedDraws("key", 2).uniform(7)
+    assert abs(draws.octets("noise", 40_000).astype(int).mean() - 127.5) < 2
+    assert draws.octets("noise", 5).tolist() == draws.octets("noise", 9)[:5].tolist()

@@ -318,11 +318,7 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     ],
 )
 def test_arguments_are_checked_before_torch_is_imported(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "clips" / "wave").mkdir(parents=True)
     (tmp_path / "model").mkdir()

@@ -134,9 +134,8 @@ def test_a_part_of_a_source_is_another_source(clip: Path) -> None:
     assert (again.changes, again.fingerprint()) == (parts[4].changes, parts[4].fingerprint())
 
 
-def test_an_action_at_one_moment() -> None:
+def test_one_cut_between_still_images_is_no_action() -> None:
     frames = np.zeros((33, 20, 20, 3), np.uint8)
     frames[16:, 5:10, 5:10] = 255
     times = np.arange(33) / 8
-    found = active_part(times, frames, 33 / 8)
-    assert found is None or (found.start < 2 < found.end)
+    assert active_part(times, frames, 33 / 8) is None

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import backbones
-from fewact.random import NamedDraws
 from fewact.synthetic import MotionsBenchmark, motions
 from fewact.synthetic.appearance import OUTLINES, PATTERNS, Appearance
 from fewact.synthetic.raster import Camera, paint_background, paint_object, paint_occluder
@@ -65,16 +64,6 @@ def test_no_pixel_hangs_on_the_last_bit_of_a_sine_or_power(monkeypatch: pytest.M
     monkeypatch.setattr(np, "exp2", lambda x: np.nextafter(exp2(x), np.inf))
     for one, frames in zip(videos, expected, strict=True):
         np.testing.assert_array_equal(benchmark.render(one), frames)
-
-
-def test_draws_are_even_and_depend_on_their_name_and_key_alone() -> None:
-    draws = NamedDraws("key", 1)
-    found = np.array([draws.uniform(index) for index in range(4000)])
-    assert ((found >= 0) & (found < 1)).all()
-    assert np.abs(np.histogram(found, bins=10, range=(0, 1))[0] - 400).max() < 100
-    assert draws.uniform(7) == NamedDraws("key", 1).uniform(7) != NamedDraws("key", 2).uniform(7)
-    assert abs(draws.octets("noise", 40_000).astype(int).mean() - 127.5) < 2
-    assert draws.octets("noise", 5).tolist() == draws.octets("noise", 9)[:5].tolist()
 
 
 @pytest.mark.parametrize("size", [16, 57, 112, 200])

@@ -1,29 +1,18 @@
 """``fewact confusion``: the classes that a method confuses, from result files."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import Results
+from fewact.cli.options import Chart, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
 
 def confusion(
     results: Results,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="New SVG file for a chart of the first result.",
-            callback=early.new_chart,
-        ),
-    ] = None,
+    output: Chart = None,
     pairs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
     ] = 10,
@@ -31,9 +20,9 @@ def confusion(
 ) -> None:
     """Show the accuracy of each class and the pairs of classes confused most often.
 
-    Several results must be on the same episodes. They are compared on the pairs that the first
-    result confuses most: the pairs are chosen on the first half of the episodes, and the accuracies
-    are those of the second half.
+    Tables and chart are of the first result. Several results, on the same episodes, are compared on
+    the pairs that the first one confuses most: the pairs are chosen on the first half of the
+    episodes, and the accuracies are those of the second half.
     """
     from fewact import evaluation
     from fewact.io.atomic import write_text

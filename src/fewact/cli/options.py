@@ -109,6 +109,16 @@ Results = Annotated[
         callback=early.results,
     ),
 ]
+Chart = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="New SVG file for a chart.",
+        callback=early.new_chart,
+    ),
+]
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
 ]

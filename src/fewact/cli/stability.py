@@ -1,29 +1,15 @@
 """``fewact stability``: accuracy as a function of the number of episodes."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from fewact.cli import early
-from fewact.cli.options import Results
+from fewact.cli.options import Chart, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
 
 def stability(
     results: Results,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="New SVG file for a chart.",
-            callback=early.new_chart,
-        ),
-    ] = None,
+    output: Chart = None,
     format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy as a function of the number of episodes.

@@ -8,6 +8,7 @@ import typer
 from fewact.cli.options import Quiet
 from fewact.cli.output import ListFormat, print_json, print_table
 from fewact.cli.progress import progress
+from fewact.io.outputs import check_output_folder
 
 SplitName = Literal["train", "val", "test"]
 """Splits of a benchmark."""
@@ -49,6 +50,7 @@ def render(
     A JSON file has the ground truth of each video, and a CSV table lists the clips. An
     interrupted command continues when it is run again; no file is overwritten.
     """
+    check_output_folder(output)
     from fewact.synthetic import named, write_folder
 
     made = named(benchmark, videos=videos, size=size, seed=seed)

@@ -64,6 +64,8 @@ class TextOptions(OptionGroup):
         Raises:
             OptionError: An option was requested.
         """
+        from fewact.evaluation.command import flag_of
+
         for name, value in self.requested.items():
-            where = "--prompts" if name == "prompts" else f"--text-{name}"
+            where = flag_of("text", name)
             raise OptionError("the method does not use class names", where=where, got=value)

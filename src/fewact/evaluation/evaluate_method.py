@@ -18,7 +18,7 @@ from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
 from fewact.encoding.threads import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
-from fewact.evaluation.facts import evaluation_setup, warnings
+from fewact.evaluation.facts import evaluation_setup, flags_of
 from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.predictions import Predictions, hits
 from fewact.evaluation.progress_file import ProgressFile, remove_progress
@@ -216,7 +216,7 @@ def _result(
         class_interval=None if intervals is None else intervals[0],
         class_interval_note=NOTE_WITHOUT if intervals is None else NOTE,
         final=setup.videos.split == "test",
-        flags=(*warnings(setup, videos), *flags),
+        flags=(*flags_of(setup, videos), *flags),
         setup=setup,
         per_class=_per_class(right, labels, videos.classes),
         command=command,

@@ -59,7 +59,7 @@ def evaluation_setup(
     )
 
 
-def warnings(setup: EvaluationSetup, videos: VideoList) -> tuple[str, ...]:
+def flags_of(setup: EvaluationSetup, videos: VideoList) -> tuple[str, ...]:
     """Return the remarks that every table must show beside the accuracy."""
     remarks = (
         (setup.method.transductive, "transductive"),

@@ -1,6 +1,5 @@
 """Results, comparisons and leaderboards as text, CSV, Markdown, LaTeX and charts."""
 
-from fewact.chart import Line, Panel, line_chart
 from fewact.report.confusion import confusion_chart, confusion_tables, pair_accuracy_table
 from fewact.report.leaderboard import leaderboard_tables, short_tables
 from fewact.report.results import comparison_table, interval_notes, named, result_table
@@ -8,8 +7,6 @@ from fewact.report.stability import stability_chart, stability_table
 from fewact.report.table import Table, TableFormat, latex_notes, render
 
 __all__ = [
-    "Line",
-    "Panel",
     "Table",
     "TableFormat",
     "comparison_table",
@@ -18,7 +15,6 @@ __all__ = [
     "interval_notes",
     "latex_notes",
     "leaderboard_tables",
-    "line_chart",
     "named",
     "pair_accuracy_table",
     "render",

@@ -54,10 +54,11 @@ def _short(rows: Sequence[Row], numbers: dict[str, int]) -> Table:
     for row in rows:
         kind = row.ways, row.shots
         setting = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
-        if kind in latest.get(setting, {kind: row}):
-            latest[setting] = {}
-            found.append(latest[setting])
-        latest[setting][kind] = row
+        by_kind = latest.get(setting)
+        if by_kind is None or kind in by_kind:
+            by_kind = latest[setting] = {}
+            found.append(by_kind)
+        by_kind[kind] = row
     lines = []
     for by_kind in sorted(
         found, key=lambda one: [-one[k].accuracy if k in one else 0 for k in kinds]
