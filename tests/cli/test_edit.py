@@ -156,7 +156,7 @@ def test_a_model_is_corrected_although_its_weights_have_moved(
     before = (tmp_path / "on" / "config.json").read_bytes()
     ended = run("rename", tmp_path / "on", "growing", "rising")
     assert (ended.code, "cannot be built" in ended.err) == (2, True)
-    assert "--weights" in ended.err or "weights=…" in ended.err
+    assert "--weights" in ended.err
     assert (tmp_path / "on" / "config.json").read_bytes() == before
     moved = f"local-dir:{tmp_path / 'moved'}"
     assert run("rename", tmp_path / "on", "growing", "rising", "--weights", moved).code == 0

@@ -61,8 +61,8 @@ def create_backbone(
         raise ModelError(
             f"the backbone {saved.name} cannot be built: {error}",
             where=where,
-            hint="If the weights have moved, pass weights=… with their new location, or backbone=… "
-            "with the backbone.",
+            hint="If the weights have moved, pass their new location: weights=… in Python, "
+            "--weights on the command line. In Python, backbone=… takes the backbone itself.",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -162,14 +163,14 @@ class StoredFeatures:
             for request in requests
             for path in getattr(self.set_of(request), "damaged", ())
         }
+        data, folder = shlex.quote(self._data), shlex.quote(str(self.store.folder))
         broken = f"; damaged: {first_few(map(str, damaged))}" if damaged else ""
         return DataError(
             f"{len(missing)} of {needed} videos that the episodes need are not in the store",
             where=str(self.store.folder),
             got=first_few(self._named(i) for i in missing) + broken,
-            hint=f"`fewact embed {self._data} {self.card.flags} {features} -o "
-            f"{self.store.folder}` adds them; --allow-missing leaves them out, and every result "
-            "says so.",
+            hint=f"`fewact embed {data} {self.card.flags} {features} -o {folder}` adds them; "
+            "--allow-missing leaves them out, and every result says so.",
         )
 
     def _named(self, position: int) -> str:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from fewact.data.videos import GroupScope, VideoList
 from fewact.episodes import Protocol
-from fewact.errors import TrainingError
+from fewact.errors import OutputError, TrainingError
 from fewact.evaluation import FeatureSource
 from fewact.io.outputs import check_output_folder
+from fewact.io.paths import user_path
 from fewact.random import RandomStream
 from fewact.training import state as states
 from fewact.training.augment import flips
@@ -87,7 +88,8 @@ def train(
         RecipeError: A pattern of the recipe matches no parameter, or no parameter is trained.
         UserError: A name, an option, weights or episodes are invalid.
     """
-    check_output_folder(Path(folder))
+    folder = user_path(folder, OutputError)
+    check_output_folder(folder)
     fabric = make_fabric(device)
     fabric.launch()
     with reproducible(fabric.device):
@@ -96,7 +98,7 @@ def train(
         _check_stages(recipe, data, learner)
         with fabric.rank_zero_first():
             protocol = _protocol(recipe, data)
-            run_folder = RunFolder(Path(folder), recipe, data, protocol, lock=fabric.is_global_zero)
+            run_folder = RunFolder(folder, recipe, data, protocol, lock=fabric.is_global_zero)
         with closing(run_folder):
             run = _Run(fabric, run_folder, recipe, data, learner, workers, progress)
             position = _train_stages(run)

@@ -19,9 +19,10 @@ from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.runtime import PACKAGE
 from fewact.backbones.network import Network
-from fewact.errors import OptionError
+from fewact.errors import OptionError, OutputError
 from fewact.io.atomic import write_bytes
 from fewact.io.outputs import check_output_file
+from fewact.io.paths import user_path
 
 FRAMES = "frames"
 METADATA = "fewact"
@@ -51,7 +52,8 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
         raise OptionError(
             "packages for the export are missing", got=", ".join(missing), hint=INSTALL_EXPORT
         )
-    check_output_file(Path(path))
+    path = user_path(path, OutputError)
+    check_output_file(path)
     card = backbone.card
     levels = card.network_levels
     module = _Encoder(folded(backbone.network).cpu(), card.mean, card.std, levels).eval()
@@ -68,7 +70,7 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
     except Exception as error:  # The exporter raises errors of many types.
         reason = " ".join(str(error).split())[:200]
         raise OptionError("the network cannot be exported", where=card.name, got=reason) from error
-    write_bytes(Path(path), content)
+    write_bytes(path, content)
     return levels
 
 
