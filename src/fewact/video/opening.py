@@ -19,7 +19,7 @@ from fewact.io.paths import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
 
 VIDEO_FORMATS = (
-    "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,"
+    "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,dhav,"
     "h264,hevc,m4v,ivf,obu,mjpeg,yuv4mpegpipe"
 )
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
