@@ -100,7 +100,7 @@ def open_video(
             timeout=(_ANALYSIS, None),
         )
     except (FFmpegError, OSError) as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error) from error
     with container:
         stream = choose_stream(path, list(container.streams.video))
         context = stream.codec_context
@@ -195,7 +195,7 @@ def check_readable(path: Path) -> None:
             path, "there is no such file", expected=EXPECTED, hint=similar_name(path)
         ) from None
     except OSError as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error) from error
     except ValueError:
         raise VideoError(path, "no file can have this name", expected=EXPECTED) from None
     if stat.S_ISDIR(found.st_mode):
@@ -239,7 +239,8 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     return chosen
 
 
-def _open_error(path: Path, error: Exception) -> VideoError:
+def open_error(path: Path, error: Exception) -> VideoError:
+    """Return what an error of FFmpeg or of the disk means for a file."""
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
     if isinstance(error, ValueError | EOFError | av.error.ArgumentError):
