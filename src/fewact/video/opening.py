@@ -191,6 +191,9 @@ def check_readable(path: Path) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
+        if path.is_symlink():
+            missing = f"is a link to {path.readlink()}, which is missing"
+            raise VideoError(path, missing, expected=EXPECTED) from None
         raise VideoError(
             path, "there is no such file", expected=EXPECTED, hint=similar_name(path)
         ) from None
