@@ -145,7 +145,7 @@ def may_lack_times(video: OpenVideo) -> bool:
     """Return whether the times of packets may be decoding times, although frames are reordered.
 
     Such files result if the packets of AVI or of a raw stream are copied into another container.
-    The times then ascend, and frames must be counted.
+    The times then increase from packet to packet, and frames must be counted.
     """
     return video.stream.codec_context.has_b_frames and video.container.format.name in _COPIES
 
