@@ -43,6 +43,12 @@ def test_ctrl_c_right_after_the_start_is_quiet() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_names_of_files_do_not_control_the_terminal(run: Run, tmp_path: Path) -> None:
+    done = run("predict", tmp_path / "model\x1b[2J\r", "wave.mp4")
+    assert done.code == 2
+    assert "model\\x1b[2J\\r" in done.err
+
+
 def test_help_imports_no_heavy_package() -> None:
     code = (
         "import sys, fewact.cli\n"

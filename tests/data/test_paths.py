@@ -34,6 +34,13 @@ def test_files_folders_and_patterns(folder: Path) -> None:
     assert expand_paths([folder / "2.mp4"]) == [folder / "2.mp4"]
 
 
+@pytest.mark.parametrize("name", ["MOV001.MOD", "MOV002.TOD", "GL010001.LRV", "ch01.dav", "a.divx"])
+def test_files_of_recorders_are_found_in_folders(folder: Path, name: str) -> None:
+    (folder / "tape").mkdir()
+    (folder / "tape" / name).touch()
+    assert names("tape") == [f"tape/{name}"]
+
+
 def test_a_named_file_counts_whatever_its_extension(folder: Path) -> None:
     (folder / "odd [1].xyz").touch()
     assert names("1.txt", "odd [1].xyz") == ["1.txt", "odd [1].xyz"]

@@ -1,3 +1,4 @@
+import errno
 import re
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from fewact.video import (
     collect_warnings,
     probe,
     read_frames,
+    truncation,
 )
 from fewact.video.truncation import missing_bytes
 
@@ -164,6 +166,17 @@ def test_missing_bytes_are_the_bytes_cut_off(clip: Any, extension: str) -> None:
         assert missing_bytes(path) in (
             {missing} if extension not in ("mp4", "mov") else range(1, missing + 1)
         )
+
+
+def test_a_file_that_the_disk_cannot_read_is_refused(clip: Any, monkeypatch: Any) -> None:
+    path = clip("intact.mp4")
+
+    def fail(head: bytes) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(truncation, "_size_reader", fail)
+    with pytest.raises(VideoError, match=r"intact\.mp4: cannot be opened: input/output error"):
+        read_frames(path, Segments(8))
 
 
 def test_boxes_of_more_than_four_gigabytes_have_long_sizes(clip: Any) -> None:

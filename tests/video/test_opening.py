@@ -80,6 +80,13 @@ def test_files_that_are_not_videos_give_one_clean_error(bad: dict[str, Path], ca
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_link_to_a_missing_file_is_named_as_such(tmp_path: Path) -> None:
+    link = tmp_path / "clip.mp4"
+    link.symlink_to("drive/clip.mp4")
+    with pytest.raises(VideoError, match=r"is a link to drive/clip\.mp4, which is missing"):
+        probe(link)
+
+
 def test_covers_are_not_videos(clip: Any, tmp_path: Path, draw: Callable[..., np.ndarray]) -> None:
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 96, 64, "yuvj420p"

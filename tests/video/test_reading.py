@@ -1,3 +1,4 @@
+import struct
 import threading
 import tracemalloc
 import warnings
@@ -7,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -212,6 +214,26 @@ def test_copies_with_decoding_times_show_frames_in_the_decoders_order(
         found = [(time, recording.convert(frame)) for time, frame in recording.frames()]
     assert numbers([frame for _, frame in found]) == list(range(60))
     np.testing.assert_allclose([time for time, _ in found], np.arange(60) / 30, atol=1e-3)
+
+
+def test_recordings_of_surveillance_cameras(clip: Any, numbers: Numbers) -> None:
+    """Dahua's container, for which FFmpeg has no muxer."""
+    stored = bytearray()
+    with av.open(str(clip("surveillance.h264", b_frames=0))) as raw:
+        for count, packet in enumerate(packet for packet in raw.demux(video=0) if packet.size):
+            more = struct.pack("<BxxxHH", 0x82, 96, 64) * packet.is_keyframe
+            more += struct.pack("<BxBB", 0x81, 8, 30)
+            length = 32 + len(more) + packet.size
+            stored += struct.pack("<4sBxxx", b"DHAV", 0xFD if packet.is_keyframe else 0xFC)
+            date = 20 << 26 | 5 << 22 | 6 << 17 | 10 << 12 | 20 << 6 | count // 30
+            stored += struct.pack("<IIIHBx", count, length, date, count * 1000 // 30, len(more))
+            stored += more + bytes(packet) + struct.pack("<4sI", b"dhav", length)
+    path = clip.write("surveillance.dav", bytes(stored))
+    assert numbers(read_frames(path, EveryNth(1))) == list(range(60))
+    assert numbers(read_frames(path, EveryNth(1), start=0.5, end=1.5)) == list(range(15, 45))
+    info = probe(path)
+    assert (info.frames, info.width, info.height, info.codec) == (60, 96, 64, "h264")
+    assert info.duration == pytest.approx(59 / 30, abs=2e-3)  # the last frame lasts a millisecond
 
 
 def test_vp8_frames_that_are_never_shown_do_not_count(clip: Any, numbers: Numbers) -> None:

@@ -18,6 +18,13 @@ T = TypeVar("T")
 
 FAULT, USER_FAULT, SKIPPED, INTERRUPTED = 1, 2, 3, 130
 
+# A terminal would obey them.
+_ESCAPES = {
+    code: chr(code).encode("unicode_escape").decode()
+    for code in (*range(0x20), *range(0x7F, 0xA0))
+    if chr(code) not in "\t\n"
+}
+
 ERRORS_OF_THE_MACHINE = {
     errno.ENOSPC,
     errno.EFBIG,
@@ -74,9 +81,9 @@ def loading() -> Iterator[None]:
         gc.enable()
 
 
-def say(line: str) -> None:
-    """Write a line to stderr."""
-    print(line, file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    """Write lines to stderr; control characters, which names of files may have, as escapes."""
+    print(text.translate(_ESCAPES), file=sys.stderr, flush=True)
 
 
 @contextmanager

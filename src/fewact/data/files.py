@@ -10,9 +10,10 @@ from fewact.errors import DataError
 VIDEO_SUFFIXES = frozenset(
     suffix
     for family in (
-        ".3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .m1v .m2t .m2ts .m2v .m4v",
-        ".mjpeg .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nut .ogv .qt .rm .rmvb .ts .vob .webm",
-        ".wmv .y4m",
+        ".264 .265 .3g2 .3gp .3gpp .apng .asf .avi .dav .divx .dv .f4v .flv .gif .h264 .h265",
+        ".hevc .ivf .lrv .m1v .m2p .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mod .mov .mp4 .mpe",
+        ".mpeg .mpg .mts .mxf .nut .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob .vro .webm .wmv",
+        ".wtv .y4m",
     )
     for suffix in family.split()
 )

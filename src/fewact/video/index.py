@@ -146,7 +146,7 @@ class _PacketFacts:
         corrupt: Number of packets that the container flags as damaged.
         all: Number of packets, of those not to show too.
         reordered: Whether any presentation time is not the decoding time.
-        jumps_back: Whether any presentation time is earlier than the one before.
+        increase: Whether each presentation time is later than the one before.
     """
 
     pts: list[int | None] = field(default_factory=list)
@@ -155,7 +155,7 @@ class _PacketFacts:
     corrupt: int = 0
     all: int = 0
     reordered: bool = False
-    jumps_back: bool = False
+    increase: bool = True
 
 
 def _read(
@@ -176,7 +176,7 @@ def _read(
         # VP8 stores reference frames that are never shown; a bit of the first byte shows which.
         elif not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
             if packet.pts is not None:
-                facts.jumps_back |= packet.pts < latest
+                facts.increase &= packet.pts > latest
                 latest = packet.pts
             facts.pts.append(packet.pts)
             facts.durations.append(packet.duration or 0)
@@ -256,7 +256,7 @@ def _index_from_table(path: Path, video: OpenVideo) -> FrameIndex | None:
         pts=[int(p) for p in pts],
         durations=[step] * len(pts),
         keys=[entry.is_keyframe for entry in entries],
-        jumps_back=head.reordered or tail.reordered,
+        increase=not (head.reordered or tail.reordered),
     )
     return _index(video, facts)
 
@@ -276,8 +276,8 @@ def _index(
         # A few packets without a time stamp are second fields of frames, or damage.
         pts = np.array([pts for pts in facts.pts if pts is not None], np.int64)
         durations, keys = durations[timed], keys[timed]
-        ascend = not facts.jumps_back and not keys.all()
-        counted = facts.reordered if is_avi(video) else ascend and may_lack_times(video)
+        increase = facts.increase and not keys.all()
+        counted = facts.reordered if is_avi(video) else increase and may_lack_times(video)
         duration = _typical_duration(video, durations)
         restarts = _find_restarts(pts, keys, RESTART / _time_base(video))
         if restarts and _can_continue(pts, duration):

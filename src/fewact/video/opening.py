@@ -19,7 +19,7 @@ from fewact.io.paths import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
 
 VIDEO_FORMATS = (
-    "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,"
+    "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,dhav,"
     "h264,hevc,m4v,ivf,obu,mjpeg,yuv4mpegpipe"
 )
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
@@ -100,7 +100,7 @@ def open_video(
             timeout=(_ANALYSIS, None),
         )
     except (FFmpegError, OSError) as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error) from error
     with container:
         stream = choose_stream(path, list(container.streams.video))
         context = stream.codec_context
@@ -145,7 +145,7 @@ def may_lack_times(video: OpenVideo) -> bool:
     """Return whether the times of packets may be decoding times, although frames are reordered.
 
     Such files result if the packets of AVI or of a raw stream are copied into another container.
-    The times then ascend, and frames must be counted.
+    The times then increase from packet to packet, and frames must be counted.
     """
     return video.stream.codec_context.has_b_frames and video.container.format.name in _COPIES
 
@@ -191,11 +191,14 @@ def check_readable(path: Path) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
+        if path.is_symlink():
+            missing = f"is a link to {path.readlink()}, which is missing"
+            raise VideoError(path, missing, expected=EXPECTED) from None
         raise VideoError(
             path, "there is no such file", expected=EXPECTED, hint=similar_name(path)
         ) from None
     except OSError as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error) from error
     except ValueError:
         raise VideoError(path, "no file can have this name", expected=EXPECTED) from None
     if stat.S_ISDIR(found.st_mode):
@@ -239,7 +242,8 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     return chosen
 
 
-def _open_error(path: Path, error: Exception) -> VideoError:
+def open_error(path: Path, error: Exception) -> VideoError:
+    """Return what an error of FFmpeg or of the disk means for a file."""
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
     if isinstance(error, ValueError | EOFError | av.error.ArgumentError):

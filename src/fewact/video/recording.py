@@ -314,7 +314,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
         if packet is not None:
             read += 1
             if counted and packet.pts is not None and not packet.is_discard:
-                if packet.pts < latest and not avi:  # they are presentation times
+                if packet.pts <= latest and not avi:  # they are no decoding times
                     counted = False
                     times.clear()
                 else:

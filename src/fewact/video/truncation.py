@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import av
 
-from fewact.video.opening import OpenVideo
+from fewact.video.opening import OpenVideo, open_error
 
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 _MAX_BOXES = 100_000
@@ -24,12 +24,18 @@ def missing_bytes(path: Path) -> int:
 
     Returns:
         Number of bytes missing at the end; 0 if none, or if the container stores no size.
+
+    Raises:
+        VideoError: The file cannot be read, or was removed.
     """
-    with path.open("rb") as file:
-        head = file.read(12)
-        file.seek(0)
-        size = _size_reader(head)(file)
-    return max(size - path.stat().st_size, 0)
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            file.seek(0)
+            size = _size_reader(head)(file)
+        return max(size - path.stat().st_size, 0)
+    except OSError as error:
+        raise open_error(path, error) from error
 
 
 def missing_frames(video: OpenVideo, read: int) -> int:
