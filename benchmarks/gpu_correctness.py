@@ -55,14 +55,14 @@ def _methods(card: Card) -> Iterator[tuple[str, Method]]:
     yield "a2m2, preset paper", paper.eval()
 
 
-def _logits(method: Method, episode: TrainingBatch) -> Tensor:
+def logits_of(method: Method, episode: TrainingBatch) -> Tensor:
     """Return the logits of episodes, computed where the method and the features are."""
     support, query = method.encode(episode.support), method.encode(episode.query)
     given = support_state(method, support, episode.support_labels, episode.n, episode.text)
     return method.score(given, query)
 
 
-def _losses(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
+def losses_of(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
     """Return the sum of the losses, and the gradients of weights and features as one vector."""
     given: list[Tensor] = [*method.parameters()]
     for features in (episode.support, episode.query):
@@ -93,9 +93,9 @@ def _compare_methods(task: Task, report: Report) -> None:
         with attempt(report, "Methods, logits", method=name):
             episode = _episode(method, card)
             with torch.no_grad():
-                expected = _logits(method, episode)
+                expected = logits_of(method, episode)
                 moved = on(task.torch_device, method, episode)
-                got = _logits(*moved).cpu()
+                got = logits_of(*moved).cpu()
             changed = int((got.argmax(-1) != expected.argmax(-1)).sum())
             report(
                 "Methods, logits",
@@ -112,11 +112,11 @@ def _compare_losses(task: Task, report: Report) -> None:
     for name, method in _methods(card):
         with attempt(report, table, method=name):
             episode = _episode(method, card)
-            loss, gradients = _losses(method, episode)
+            loss, gradients = losses_of(method, episode)
             moved = on(device, method, episode)
-            other, other_gradients = _losses(*moved)
+            other, other_gradients = losses_of(*moved)
             with torch.autocast(device.type, torch.bfloat16):
-                half, half_gradients = _losses(*moved)
+                half, half_gradients = losses_of(*moved)
             finite = half.isfinite().all() and half_gradients.isfinite().all()
             report(
                 table,
@@ -136,9 +136,10 @@ def on(
         {request: value.detach().to(device) for request, value in one.items()}
         for one in (episode.support, episode.query)
     )
-    labels, text = episode.support_labels.to(device), episode.text
-    text = None if text is None else text.to(device)
-    return method.to(device), TrainingBatch(support, labels, query, labels, episode.n, text)
+    labels = [one.to(device) for one in (episode.support_labels, episode.query_labels)]
+    text = None if episode.text is None else episode.text.to(device)
+    moved = TrainingBatch(support, labels[0], query, labels[1], episode.n, text)
+    return method.to(device), moved
 
 
 def _compare_aligners(task: Task, report: Report) -> None:

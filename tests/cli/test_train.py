@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier, checkpoint
+from fewact.synthetic import motions
+from fewact.synthetic.folder import write_folder
 from fewact.training import names, text_of
 
 Run = Callable[..., Any]
@@ -162,3 +164,57 @@ def test_a_run_is_taught_with(run: Run, place: Path, trained: Path, tmp_path: Pa
     predicted = run("predict", tmp_path / "model", place / "mine.npz", "--format", "json")
     assert predicted.code == 0
     assert len(json.loads(predicted.out)["predictions"]) == 60
+
+
+STORED = """
+name = "mine"
+summary = "Stored vectors of a network."
+data = "CLIPS"
+
+[method]
+name = "ridge"
+[method.options]
+frames = 2
+
+[backbone]
+name = "efficientnet-lite0"
+[backbone.options]
+size = 64
+
+[[stages]]
+kind = "episodes"
+inputs = "stored"
+steps = 2
+ways = 2
+lr = 0.01
+
+[validation]
+every = 1
+ways = 2
+count = 20
+"""
+
+
+def test_a_run_on_a_store_is_used_with_its_network(run: Run, tmp_path: Path) -> None:
+    listed = write_folder(motions(videos=2, size=32, frames=12), tmp_path / "clips", split="val")
+    table, recipe, store = (tmp_path / name for name in ("clips.tsv", "mine.toml", "store"))
+    splits = dict(zip(listed.classes[:6], ("train", "val", "test") * 2, strict=True))
+    lines = [
+        f"{video.clip.path}\t{video.label}\t{splits[video.label]}"
+        for video in listed.videos
+        if video.clip is not None and video.label in splits
+    ]
+    table.write_text("\n".join(("path\tlabel\tsplit", *lines)) + "\n")
+    recipe.write_text(STORED)
+    small = ("--size", 64, "--precision", "float32")
+    ended = run("embed", table, "-o", store, "--features", "vectors:2", *small)
+    assert ended.code == 0, ended.err
+    call = ("train", recipe, "-o", tmp_path / "run", "--data", table, "--store", store)
+    ended = run(*call, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    call = ("evaluate", tmp_path / "run", "--data", table, "--ways", 2, "--count", 20)
+    found = [run(*call, "--format", "json", *source) for source in ((), ("--store", store))]
+    assert [ended.code for ended in found] == [0, 0], [ended.err for ended in found]
+    direct, stored = (json.loads(ended.out) for ended in found)
+    assert stored["per_episode"] == direct["per_episode"]
+    assert not any("another backbone" in flag for flag in (*direct["flags"], *stored["flags"]))

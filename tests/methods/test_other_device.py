@@ -1,18 +1,15 @@
 """Methods compute where their features are: on a device that refuses tensors of the CPU."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
+from benchmarks.gpu_correctness import logits_of, losses_of, on
 from fewact import methods
-from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.subject import Subject, make, scores
+from fewact.methods.checks.subject import Subject, make
 from tests.pretend_device import DEVICE, without
 
 
@@ -23,50 +20,16 @@ def no_float64() -> Iterator[None]:
         yield
 
 
-def moved(values: Mapping[Any, Tensor], device: torch.device) -> dict[Any, Tensor]:
-    return {name: value.to(device) for name, value in values.items()}
-
-
-def logits(subject: Subject, method: Method, device: torch.device) -> Tensor:
-    support, labels, query = subject.episode(method.cpu())
-    method.to(device)
-    support, query = moved(support, device), moved(query, device)
-    text = subject.text(method, *labels.shape[:1], 3)
-    text = None if text is None else text.to(device)
-    return scores(subject, method, support, labels.to(device), query, text=text).cpu()
-
-
-def gradients(subject: Subject, method: Method, device: torch.device) -> Tensor:
-    """Return the sum of the losses, and their gradients, as one vector."""
-    method.to(device)
-    given = subject.batch(method)
-    batch: TrainingBatch = dataclasses.replace(
-        given,
-        support=moved(given.support, device),
-        query=moved(given.query, device),
-        support_labels=given.support_labels.to(device),
-        query_labels=given.query_labels.to(device),
-        text=None if given.text is None else given.text.to(device),
-    )
-    features = [*batch.support.values(), *batch.query.values()]
-    leaves = [*method.parameters()]
-    leaves += [one.requires_grad_() for one in features if one.is_floating_point()]
-    total = torch.stack([one.reshape(()) for one in method.losses(batch).values()]).sum()
-    found = [total.detach()[None].cpu()]
-    if total.requires_grad:
-        total.backward()
-    found += [one.grad.flatten().cpu() for one in leaves if one.grad is not None]
-    return torch.cat(found)
-
-
 @pytest.mark.parametrize("name", methods.names())
 def test_logits_and_gradients(name: str) -> None:
-    cpu, other = torch.device("cpu"), DEVICE
     card = made_up_card()
     subject = Subject(partial(make, type(methods.create(name)), card, {}), card)
-    for compute in (logits, gradients):
-        expected, found = (compute(subject, subject.make(), device) for device in (cpu, other))
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    for compute in (logits_of, losses_of):
+        method = subject.make()
+        episode = subject.batch(method)
+        expected = compute(method, episode)
+        found = compute(*on(DEVICE, method, episode))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, check_device=False)
 
 
 def test_what_a_gpu_refuses_is_refused() -> None:

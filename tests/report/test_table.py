@@ -58,6 +58,12 @@ def test_latex_escapes_special_characters() -> None:
     assert all(len(re.findall(r"(?<!\\)&", line)) == 2 for line in body)
 
 
+def test_a_negative_number_in_latex_has_a_minus_sign() -> None:
+    row = ("-8.00 ± 3.07", "-9.53 to +8.55", "7.8e-07", "1-shot", "run-2.json")
+    text = render(Table(tuple("abcde"), (row,)), TableFormat.LATEX)
+    assert "$-$8.00~$\\pm$~3.07 & $-$9.53 to +8.55 & 7.8e-07 & 1-shot & run-2.json" in text
+
+
 def test_a_wide_table_in_latex_is_small_and_wrapped() -> None:
     rows = tuple((f"method {i}", "a sentence of many words " * 5, "9.0 ± 0.10") for i in range(31))
     text = render(Table(("method", "remark", "accuracy"), rows), TableFormat.LATEX)

@@ -1,5 +1,6 @@
 """Tables as text, CSV, Markdown and LaTeX."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ LATEX = str.maketrans(
     }
 )
 """Replacements for LaTeX's special characters and for characters missing in old fonts."""
+
+NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
+"""Sign of a negative number, which LaTeX would print as a hyphen."""
 
 LATEX_WIDTH, SMALL_WIDTH = 64, 72
 """Characters of a row that fit a page of the class article, as it is and in ``\\footnotesize``, if
@@ -139,7 +143,8 @@ def _latex(table: Table) -> str:
     )
 
     def line(row: Sequence[str]) -> str:
-        return " & ".join(cell.translate(LATEX) for cell in row) + " \\\\\n"
+        minus = (NEGATIVE.sub("−", cell) for cell in row)
+        return " & ".join(cell.translate(LATEX) for cell in minus) + " \\\\\n"
 
     title = f"% {printable(table.title)}\n" if table.title else ""
     name, head = ("longtable", "\\endhead\n") if len(table.rows) > LONG else ("tabular", "")

@@ -62,7 +62,8 @@ def save_best(
     needs = BackboneRecord(
         name=card.name if stored else part.name,
         options=dict(card.reading) if stored else part.options,
-        weights=BACKBONE_FILE if network_trained else card.weights if stored else part.weights,
+        # A store does not say where its weights came from: the digest shows whether they are these.
+        weights=BACKBONE_FILE if network_trained else part.weights if card.weights else "",
         precision=card.precision,
         sha256=card.network_digest,
     )
