@@ -352,7 +352,10 @@ def test_classes_and_clips_of_no_class_in_a_dictionary(
     folders = {motion: actions / motion for motion in ("left", "right")}
     quick.fit(folders, none=[actions / "down"])
     assert tuple(quick.classes_) == ("left", "right")
-    assert [clip.name for clip in quick.none_clips_] == [f"none/clip {i}.mp4" for i in range(3)]
+    names = [f"none/clip {i}.mp4" for i in range(3)]
+    assert [clip.name for clip in quick.none_clips_] == names
+    quick.fit(folders, none=(actions / "down").glob("*.mp4"))
+    assert [clip.name for clip in quick.none_clips_] == names
     assert tuple(quick.fit({**folders, "None": actions / "down"}).classes_) == ("left", "right")
     assert len(quick.none_clips_) == 3
     with pytest.raises(DataError, match="has its own labels"):
