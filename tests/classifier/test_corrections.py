@@ -81,6 +81,9 @@ Change = Callable[[FewShotClassifier], object]
         (lambda one: one.move_clip("clip 0.mp4", "left"), "3 training clips have this name.*1: "),
         (lambda one: one.move_clip("left/clip 9.mp4", "down"), "no training clip has this name"),
         (lambda one: one.remove_clips([0]), "no clip has this number.*1 to 9"),
+        (lambda one: one.remove_clips(one.clips_[0]), "not a training clip.*its title or number"),
+        (lambda one: one.move_clip(one.clips_[0], "left"), "not a training clip.*title or number"),
+        (lambda one: one.remove_clips(None), "not a training clip .got None"),
         (
             lambda one: one.remove_clips([f"left/clip {i}.mp4" for i in range(3)]),
             "would have no clips left.*'left'",

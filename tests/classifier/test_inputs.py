@@ -352,7 +352,10 @@ def test_classes_and_clips_of_no_class_in_a_dictionary(
     folders = {motion: actions / motion for motion in ("left", "right")}
     quick.fit(folders, none=[actions / "down"])
     assert tuple(quick.classes_) == ("left", "right")
-    assert [clip.name for clip in quick.none_clips_] == [f"none/clip {i}.mp4" for i in range(3)]
+    names = [f"none/clip {i}.mp4" for i in range(3)]
+    assert [clip.name for clip in quick.none_clips_] == names
+    quick.fit(folders, none=(actions / "down").glob("*.mp4"))
+    assert [clip.name for clip in quick.none_clips_] == names
     assert tuple(quick.fit({**folders, "None": actions / "down"}).classes_) == ("left", "right")
     assert len(quick.none_clips_) == 3
     with pytest.raises(DataError, match="has its own labels"):
@@ -557,6 +560,22 @@ def test_predict_takes_no_dictionary() -> None:
     classifier = FewShotClassifier().fit(clips, labels)
     with pytest.raises(DataError, match="Only fit and score"):
         classifier.predict({"clap": clips[0]})  # type: ignore[call-overload]
+
+
+def test_a_table_of_pandas_is_given_by_its_columns() -> None:
+    pandas = pytest.importorskip("pandas")
+    labels = ["clap"] * 2 + ["wave"] * 2
+    table = pandas.DataFrame({"clip": vectors(labels), "label": labels}, index=[7, 5, 3, 1])
+    classifier = FewShotClassifier().fit(table["clip"], table["label"])
+    assert classifier.predict(table["clip"]).labels == labels
+    for call in (classifier.fit, classifier.predict, classifier.score):
+        with pytest.raises(DataError, match=r"a table in memory .*DataFrame \(4, 2\).*its column"):
+            call(table)
+
+
+def test_an_address_is_not_read(fitted: FewShotClassifier) -> None:
+    with pytest.raises(VideoError, match=r"no such file.*Download the video first"):
+        fitted.predict("https://example.com/new.mp4")
 
 
 def test_a_copy_of_a_classifier_shows_the_same(fitted: FewShotClassifier) -> None:

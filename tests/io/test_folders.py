@@ -85,6 +85,13 @@ def test_folders_are_created_and_replaced(old: Path) -> None:
     assert [entry.name for entry in old.parent.iterdir()] == ["mine"]
 
 
+def test_the_current_folder_can_be_replaced(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(old)
+    for new in ("first", "second"):
+        replace_folder(Path.cwd(), fill(new), owns)
+        assert content(Path()) == new
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     replace_folder(tmp_path / "mine", fill("new"), owns)

@@ -1,6 +1,6 @@
 """Corrections of what was taught: other names, other labels, fewer clips."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Self
@@ -87,8 +87,9 @@ class Corrections(Estimator):
                 clips left.
         """
         everything = self._learned.fitted.everything
-        wanted = [clips] if isinstance(clips, str | int | np.integer) else clips
-        removed = set(find_clips(everything.clips, wanted))
+        if isinstance(clips, str) or not isinstance(clips, Iterable):
+            clips = [clips]
+        removed = set(find_clips(everything.clips, clips))
         kept = [i for i in range(len(everything.clips)) if i not in removed]
         return self._keep(_with_all_classes(everything, everything.select(kept)))
 
@@ -125,7 +126,7 @@ class Corrections(Estimator):
         return self
 
 
-def find_clips(clips: Sequence[Example], wanted: Sequence[ClipId]) -> list[int]:
+def find_clips(clips: Sequence[Example], wanted: Iterable[ClipId]) -> list[int]:
     """Return the positions of clips.
 
     Args:
@@ -146,6 +147,8 @@ def _find(clips: Sequence[Example], wanted: ClipId) -> int:
                 "no clip has this number", got=str(number), expected=f"1 to {len(clips)}"
             )
         return number - 1
+    if not isinstance(wanted, str):
+        raise DataError("not a training clip", got=repr(wanted), expected="its title or number")
     titles = [clip.title for clip in clips]
     found = [i for i, title in enumerate(titles) if title == wanted]
     found = found or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]

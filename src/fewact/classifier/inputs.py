@@ -48,6 +48,13 @@ def as_list(values: Any) -> tuple[list[ClipLike], bool]:
             expected="a clip or a list of clips",
             hint="Only fit and score take the clips of each class in a dictionary.",
         )
+    if hasattr(values, "columns"):  # as an iterable it has their names
+        raise DataError(
+            "a table in memory",
+            got=_shown(values),
+            expected="a clip or a list of clips",
+            hint='Pass its column of paths, such as table["path"].',
+        )
     check_dense(values, "clips", EXPECTED)
     if _is_one(values):
         return [values], True

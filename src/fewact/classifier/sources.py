@@ -87,8 +87,9 @@ def _together(
     Raises:
         DataError: A clip appears twice.
     """
-    if none is not None and as_list(none)[0]:
-        parts = [*parts, of_class(none, BACKGROUND)]
+    outside = [] if none is None else as_list(none)[0]
+    if outside:
+        parts = [*parts, of_class(outside, BACKGROUND)]
     clips = [clip for clips, _ in parts for clip in clips]
     _refuse_repeats(clips)
     return clips, [name for _, names in parts for name in names]

@@ -127,7 +127,7 @@ def held(folder: Path, owns: Callable[[str], bool]) -> Iterator[None]:
 
 
 def _swap(folder: Path, new: Path) -> None:
-    previous = backup_of(folder)
+    previous, inside = backup_of(folder), _is_current(folder)
     if folder.exists():
         os.rename(folder, previous)
     try:
@@ -137,7 +137,17 @@ def _swap(folder: Path, new: Path) -> None:
         if previous.exists():
             os.rename(previous, folder)
         raise
+    if inside:  # Else this process would be in the old folder, which is removed.
+        os.chdir(folder)
     sync(folder.parent)
+
+
+def _is_current(folder: Path) -> bool:
+    """Return whether a folder is the current folder of this process."""
+    try:
+        return folder.samefile(os.curdir)
+    except OSError:  # One of them does not exist.
+        return False
 
 
 def _recover(folder: Path, owns: Callable[[str], bool]) -> None:

@@ -1,5 +1,6 @@
 """Opening of video files: video stream, packets, and errors for files that are no videos."""
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ VIDEO_FORMATS = (
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
 
 EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a path has one slash there
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -194,9 +197,9 @@ def check_readable(path: Path) -> None:
         if path.is_symlink():
             missing = f"is a link to {path.readlink()}, which is missing"
             raise VideoError(path, missing, expected=EXPECTED) from None
-        raise VideoError(
-            path, "there is no such file", expected=EXPECTED, hint=similar_name(path)
-        ) from None
+        address = _ADDRESS.match(str(path))
+        hint = "Download the video first." if address else similar_name(path)
+        raise VideoError(path, "there is no such file", expected=EXPECTED, hint=hint) from None
     except OSError as error:
         raise open_error(path, error) from error
     except ValueError:

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones.engines.export import missing_packages
+from fewact.backbones.engines.export import missing_packages, quiet
 from fewact.backbones.engines.graphs import PACKAGED, read_graphs
 
 MOBILENET = "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors"
@@ -85,3 +86,20 @@ def test_the_graphs_that_come_with_fewact_are_those_of_the_script(tmp_path):
 def nodes(graph):
     model = pytest.importorskip("onnx").load_from_string(graph.content)
     return [(one.op_type, list(one.input), list(one.output)) for one in model.graph.node]
+
+
+def test_exports_in_two_threads_give_the_output_back() -> None:
+    before, inside, release = sys.stdout, threading.Event(), threading.Event()
+
+    def export() -> None:
+        with quiet():
+            inside.set()
+            release.wait(60)
+
+    other = threading.Thread(target=export)
+    with quiet():
+        other.start()
+        inside.wait(0.2)  # It waits for the end of this block, in vain.
+    release.set()
+    other.join()
+    assert sys.stdout is before

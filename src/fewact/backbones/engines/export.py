@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from fewact.backbones.engines.parts import Part, parts_of, tensors_for_graphs
 from fewact.backbones.network import Network
 
 PACKAGES = ("onnx", "onnxscript")
+
+_SILENCE = threading.RLock()
 
 
 def missing_packages() -> list[str]:
@@ -100,13 +103,18 @@ def anonymise(model: Any) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the messages of the exporter."""
+    """Silence the messages of the exporter, in one thread at a time.
+
+    They are silenced in the entire process: of two threads, the last one to end would restore what
+    it found, the silence of the other.
+    """
     logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    with _SILENCE:
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logger.setLevel(level)
