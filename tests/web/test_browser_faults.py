@@ -406,6 +406,28 @@ def test_the_focus_stays_where_a_button_is_disabled_or_hidden(
     assert page.evaluate("document.activeElement.matches('.top')")
 
 
+def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
+    serve: Serve, chromium: Any, clip: bytes
+) -> None:
+    server = serve()
+    (id,) = server.upload(clip, "name=1.mp4&label=wave")[1]["ids"]
+    page = Person(chromium, server).page
+    page.get_by_label("Name of the action wave").fill("hello")
+    page.get_by_label("Remove the clip 1.mp4").hover()
+    page.mouse.down()
+    field = page.get_by_label("Name of the action hello")
+    field.wait_for()
+    page.mouse.up()
+    server.wait(lambda state: state["clips"][id]["binned"])
+    assert field.input_value() == "hello"
+    for name in ("Choose clips of hello", "Record clips of hello", "Remove the action hello"):
+        assert page.get_by_role("button", name=name).count() == 1
+    server.post("/api/classes/rename", name="hello", to="wave")
+    page.get_by_label("Name of the action wave").wait_for()
+    page.get_by_role("button", name="Remove the action wave").click()
+    server.wait(lambda state: state["classes"] == [])
+
+
 def test_a_message_is_closed_and_gives_the_focus_back(
     serve: Serve, chromium: Any, tmp_path: Path
 ) -> None:
@@ -416,7 +438,7 @@ def test_a_message_is_closed_and_gives_the_focus_back(
     for press in (True, False):
         person.choose("Choose clips of wave", [tmp_path / "notes.mp4"])
         person.says(".toast.bad", "notes.mp4: ")
-        close = page.get_by_role("button", name="Close this message")
+        close = page.get_by_role("button", name="Hide this message")
         page.get_by_label("Remove the action wave").focus()
         if press:
             close.focus()

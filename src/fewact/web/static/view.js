@@ -109,7 +109,7 @@ export function toast(words, bad = false) {
   };
   const message = h("p", { class: bad ? "toast bad" : "toast" }, h("span", { dir: "auto" }, words),
     h("button", {
-      class: "quiet icon", type: "button", "aria-label": text("close_message"),
+      class: "quiet icon", type: "button", "aria-label": text("hide_message"),
       onclick: close, onfocus: (event) => { before = event.relatedTarget; },
     }, icon(ICONS.remove)));
   const toasts = document.getElementById("toasts");
