@@ -113,6 +113,20 @@ def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> N
     assert person.faults == []
 
 
+def test_a_recording_of_anything_else_that_is_stopped_early_has_fewer_parts(
+    serve: Serve, chromium: Any
+) -> None:
+    server = serve()
+    page = Person(chromium, server).page
+    record(page, "Anything else")
+    page.wait_for_timeout(2500)
+    page.get_by_role("button", name="Stop").click()
+    page.locator("dialog").wait_for(state="detached")
+    parts = list(server.state()["clips"].values())
+    assert parts
+    assert all(one["seconds"] / len(parts) > 1 for one in parts)
+
+
 def test_the_videos_of_a_dropped_folder_are_added(
     serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
 ) -> None:
