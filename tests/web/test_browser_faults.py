@@ -442,6 +442,24 @@ def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
     server.wait(lambda state: state["classes"] == [])
 
 
+def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium: Any) -> None:
+    server = serve()
+    for name in ("wave", "throw", "clap"):
+        server.post("/api/classes", name=name)
+    page = Person(chromium, server).page
+    page.get_by_label("Name of the action clap").wait_for()
+    page.locator(".card.new input").click()
+    page.keyboard.type("jump")
+    page.locator("#try").focus()
+    for count in (2, 1):
+        page.keyboard.press("Control+z")
+        server.wait(lambda state, count=count: len(state["classes"]) == count, 10)
+    page.get_by_label("Name of the action throw").wait_for(state="detached")
+    assert focused(page) == "try"
+    assert page.locator(".card.new input").first.input_value() == "jump"
+    assert page.locator(".toast").all_inner_texts() == ["Undone: added the action throw"]
+
+
 def test_a_message_is_closed_and_gives_the_focus_back(
     serve: Serve, chromium: Any, tmp_path: Path
 ) -> None:
