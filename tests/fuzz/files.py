@@ -134,7 +134,8 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     from fewact.classifier import model_folder
     from fewact.classifier.archive import pack, unpack
     from fewact.errors import ModelError
-    from fewact.web.document import Clip, Document
+    from fewact.web.clip import Clip
+    from fewact.web.document import Document
     from fewact.web.store import Store as PageStore
 
     command("rename", root / "model", "class 0", "class 00")

@@ -113,6 +113,20 @@ def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> N
     assert person.faults == []
 
 
+def test_a_recording_of_anything_else_that_is_stopped_early_has_fewer_parts(
+    serve: Serve, chromium: Any
+) -> None:
+    server = serve()
+    page = Person(chromium, server).page
+    record(page, "Anything else")
+    page.wait_for_timeout(2500)
+    page.get_by_role("button", name="Stop").click()
+    page.locator("dialog").wait_for(state="detached")
+    parts = list(server.state()["clips"].values())
+    assert parts
+    assert all(one["seconds"] / len(parts) > 1 for one in parts)
+
+
 def test_the_videos_of_a_dropped_folder_are_added(
     serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
 ) -> None:
@@ -406,6 +420,46 @@ def test_the_focus_stays_where_a_button_is_disabled_or_hidden(
     assert page.evaluate("document.activeElement.matches('.top')")
 
 
+def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
+    serve: Serve, chromium: Any, clip: bytes
+) -> None:
+    server = serve()
+    (id,) = server.upload(clip, "name=1.mp4&label=wave")[1]["ids"]
+    page = Person(chromium, server).page
+    page.get_by_label("Name of the action wave").fill("hello")
+    page.get_by_label("Remove the clip 1.mp4").hover()
+    page.mouse.down()
+    field = page.get_by_label("Name of the action hello")
+    field.wait_for()
+    page.mouse.up()
+    server.wait(lambda state: state["clips"][id]["binned"])
+    assert field.input_value() == "hello"
+    for name in ("Choose clips of hello", "Record clips of hello", "Remove the action hello"):
+        assert page.get_by_role("button", name=name).count() == 1
+    server.post("/api/classes/rename", name="hello", to="wave")
+    page.get_by_label("Name of the action wave").wait_for()
+    page.get_by_role("button", name="Remove the action wave").click()
+    server.wait(lambda state: state["classes"] == [])
+
+
+def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium: Any) -> None:
+    server = serve()
+    for name in ("wave", "throw", "clap"):
+        server.post("/api/classes", name=name)
+    page = Person(chromium, server).page
+    page.get_by_label("Name of the action clap").wait_for()
+    page.locator(".card.new input").click()
+    page.keyboard.type("jump")
+    page.locator("#try").focus()
+    for count in (2, 1):
+        page.keyboard.press("Control+z")
+        server.wait(lambda state, count=count: len(state["classes"]) == count, 10)
+    page.get_by_label("Name of the action throw").wait_for(state="detached")
+    assert focused(page) == "try"
+    assert page.locator(".card.new input").first.input_value() == "jump"
+    assert page.locator(".toast").all_inner_texts() == ["Undone: added the action throw"]
+
+
 def test_a_message_is_closed_and_gives_the_focus_back(
     serve: Serve, chromium: Any, tmp_path: Path
 ) -> None:
@@ -416,7 +470,7 @@ def test_a_message_is_closed_and_gives_the_focus_back(
     for press in (True, False):
         person.choose("Choose clips of wave", [tmp_path / "notes.mp4"])
         person.says(".toast.bad", "notes.mp4: ")
-        close = page.get_by_role("button", name="Close this message")
+        close = page.get_by_role("button", name="Hide this message")
         page.get_by_label("Remove the action wave").focus()
         if press:
             close.focus()

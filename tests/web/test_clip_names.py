@@ -17,9 +17,10 @@ from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
 from fewact.data import BACKGROUND
 from fewact.data.files import numbered
+from fewact.web.clip import Clip, SavedExample
 from fewact.web.clip_names import LONGEST_FILE_NAME, file_name
 from fewact.web.distinct import with_distinct_names
-from fewact.web.document import Clip, Document, SavedExample
+from fewact.web.document import Document
 from tests.web.conftest import START, Server
 from tests.web.test_same_model import begun, idle, page_of, taught, videos
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from fewact.errors import DataError
 from fewact.io.page_folder import page_file_in
-from fewact.web.document import Clip, Document, SavedExample
+from fewact.web.clip import Clip, SavedExample
+from fewact.web.document import Document
 from fewact.web.names import class_name
 from fewact.web.refused import GoneError, RefusedError
 

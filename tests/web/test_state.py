@@ -15,7 +15,7 @@ from fewact.errors import OutputError
 from fewact.io.bounded import GIB
 from fewact.web.app import _answering, _export, create_app
 from fewact.web.children import ChildError
-from fewact.web.document import Clip
+from fewact.web.clip import Clip
 from fewact.web.jobs import Job
 from fewact.web.state import Page
 from fewact.web.store import RESERVED, Store

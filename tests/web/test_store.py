@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fewact.errors import ModelError, OutputError
-from fewact.web.document import Clip, Document
+from fewact.web.clip import Clip
+from fewact.web.document import Document
 from fewact.web.store import DOCUMENT_FILE, Store
 
 CEILING = 40_000

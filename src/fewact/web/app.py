@@ -20,8 +20,9 @@ from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
 from fewact.web.children import ChildError
+from fewact.web.clip import Clip
 from fewact.web.clip_names import file_name
-from fewact.web.document import Clip, Document
+from fewact.web.document import Document
 from fewact.web.error_page import error_response
 from fewact.web.jobs import facts_of
 from fewact.web.names import class_name

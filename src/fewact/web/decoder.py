@@ -12,7 +12,7 @@ from fewact.errors import VideoError
 from fewact.video import Segments, probe, read_frames
 from fewact.video.opening import EXPECTED
 from fewact.video.still import jpeg
-from fewact.web.document import RECORDING_FROM
+from fewact.web.clip import RECORDING_FROM
 
 HEIGHT: Final = 144
 """Height of a thumbnail, in pixels."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import chain, count
 
-from fewact.web.document import Clip, Document
+from fewact.web.clip import Clip
+from fewact.web.document import Document
 
 
 def with_distinct_names(document: Document, before: Document) -> Document:

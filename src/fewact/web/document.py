@@ -4,134 +4,25 @@ A document is a value. Changes are made by ``Document.changed``, which records t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from fewact.data import BACKGROUND, VIDEO_SUFFIXES
-from fewact.data.files import numbered
+from fewact.data import BACKGROUND
 from fewact.errors import DataError
-from fewact.io.page_folder import PAGE_CLIP, page_file_in
+from fewact.io.page_folder import page_file_in
+from fewact.web.clip import Clip, Key, Part, SavedExample, upgraded
 from fewact.web.names import Label, class_name
 from fewact.web.refused import GoneError, RefusedError
 
 ID: Final = r"[0-9a-f]{16}"
 MOST_CLASSES: Final = 100
 MOST_UNDO: Final = 200
-RECORDING_FROM: Final = 15.0
-"""Seconds from which a clip is shown as a recording, in which actions are searched."""
-
 SHORTEST_SEGMENT: Final = 0.1
 """Seconds that a segment lasts at least."""
 
-Key = tuple[str, float | None, float | None, int]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _video_file(name: str) -> str:
-    """Refuse a path: a document from elsewhere must not name files outside of its folder."""
-    if not PAGE_CLIP.fullmatch(name) or PurePosixPath(name).suffix not in VIDEO_SUFFIXES:
-        raise ValueError("not the name of a video file in the folder")
-    return name
-
-
-PageFile = Annotated[str, Field(pattern=PAGE_CLIP.pattern)]
-
-
-class Clip(_Part):
-    """A clip, or a segment of one.
-
-    Args:
-        file: Name in the folder of clips; None if the model has features only.
-        name: Name that the user sees.
-        label: Action, or ``none``; None if it is no training clip.
-        seconds: Duration of the file.
-        frames: Number of frames side by side in its thumbnail.
-        aspect: Width of a frame relative to its height.
-        start: Start of the segment, in seconds; None for the start of the file.
-        end: End of the segment, in seconds; None for the end of the file.
-        binned: Whether the user removed it; it can be restored.
-        number: Number among the model's clips of this name and segment.
-        page_file: File in the folder of another page; None if this page has the video, or no page.
-        name_number: Number among the files of this name and class, see ``distinct``.
-    """
-
-    file: Annotated[str, AfterValidator(_video_file)] | None
-    name: str
-    label: Label | None = None
-    seconds: float = 0.0
-    frames: int = 1
-    aspect: float = 1.0
-    start: float | None = None
-    end: float | None = None
-    binned: bool = False
-    number: int = 0
-    page_file: PageFile | None = None
-    name_number: int = 1
-
-    @property
-    def source(self) -> str | None:
-        """File in the folder of a page, which identifies it; None if a command added the clip."""
-        return self.file or self.page_file
-
-    @property
-    def key(self) -> Key:
-        """What identifies it in the model."""
-        return self.source or self.name, self.start, self.end, self.number
-
-    @property
-    def title(self) -> str:
-        """Name that the user sees."""
-        if self.source is None:
-            return self.name
-        return numbered(self.name.rpartition("/")[2], self.name_number)
-
-    @property
-    def saved_as(self) -> str:
-        """Name in the model."""
-        return self.title if None in (self.source, self.label) else f"{self.label}/{self.title}"
-
-    @property
-    def is_recording(self) -> bool:
-        """Whether actions are searched in it."""
-        return self.start is None and self.seconds >= RECORDING_FROM
-
-    @property
-    def taught_as(self) -> str | None:
-        """Label that the clip should have in the model; None if it should not be there."""
-        return None if self.binned else self.label
-
-
-class SavedExample(_Part):
-    """A training clip of the model.
-
-    Args:
-        name: Name in the model.
-        label: Class, or ``none``.
-        start: Start of the segment, in seconds.
-        end: End of the segment, in seconds.
-        number: Number among the clips of this name and segment.
-        page_file: File in the folder of its page; None if it came by no page.
-    """
-
-    name: str
-    label: Label
-    start: float | None = None
-    end: float | None = None
-    number: int = 0
-    page_file: PageFile | None = None
-
-    @property
-    def key(self) -> Key:
-        """What identifies it in the document."""
-        return self.page_file or self.name, self.start, self.end, self.number
-
-
-class Step(_Part):
+class Step(Part):
     """One change: what it replaced.
 
     Args:
@@ -147,7 +38,7 @@ class Step(_Part):
     classes: tuple[str, ...] | None = None
 
 
-class Document(_Part):
+class Document(Part):
     """Actions, clips and history.
 
     Args:
@@ -163,9 +54,9 @@ class Document(_Part):
     format: Literal["fewact page"] = "fewact page"
     version: Literal[1, 2] = 2
     classes: tuple[Label, ...] = ()
-    clips: Annotated[dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip], Field()] = {}
-    taught: dict[str, str] = {}
-    deleted: dict[str, Key] = {}
+    clips: dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip] = Field({})
+    taught: dict[str, str] = Field({})
+    deleted: dict[str, Key] = Field({})
     steps: tuple[Step, ...] = ()
 
     def upgraded(self) -> Self:
@@ -176,12 +67,12 @@ class Document(_Part):
         if self.version == Document().version:
             return self
         steps = tuple(
-            step.model_copy(update={"clips": {i: c and _named(c) for i, c in step.clips.items()}})
+            step.model_copy(update={"clips": {i: c and upgraded(c) for i, c in step.clips.items()}})
             for step in self.steps
         )
         values = {
             "version": Document().version,
-            "clips": {id: _named(clip) for id, clip in self.clips.items()},
+            "clips": {id: upgraded(clip) for id, clip in self.clips.items()},
             "deleted": {
                 id: (page_file_in(name) or name, *rest)
                 for id, (name, *rest) in self.deleted.items()
@@ -420,10 +311,3 @@ class Document(_Part):
                 "classes": (*kept, *more),
             }
         )
-
-
-def _named(clip: Clip) -> Clip:
-    """Return a clip of a document of version 1 with the file that its name contains."""
-    if clip.file is not None:
-        return clip
-    return clip.model_copy(update={"page_file": page_file_in(clip.name)})

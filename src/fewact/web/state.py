@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
 from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
+from fewact.web.clip import Clip, SavedExample
 from fewact.web.distinct import with_distinct_names
-from fewact.web.document import Clip, Document, SavedExample, Step
+from fewact.web.document import Document, Step
 from fewact.web.jobs import Job, Queue, Steps, facts_of
 from fewact.web.refused import GoneError, RefusedError
 from fewact.web.renamed import Renamed

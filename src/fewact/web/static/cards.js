@@ -9,9 +9,13 @@ import { ICONS, attempt, chooseFiles, failureText, h, icon, setText, sync, thumb
 
 const NEW = " new";
 const NAMED = 3;
+const LABELS = { ".name": "action_name", ".remove": "remove_action", ".clips": "clips_of", ".record": "record_for", ".choose": "choose_for" };
+
+let shown = []; // the actions of the state before
 
 /** Show the actions of a state. */
 export function showCards(list, state) {
+  renameCards(list, state.classes);
   const clips = Object.entries(state.clips).map(([id, clip]) => ({ id, ...clip }));
   const of = (label) => clips.filter((clip) => !clip.binned && clip.label === label);
   const cards = state.classes.map((name) => ({ name, clips: of(name) }));
@@ -21,30 +25,49 @@ export function showCards(list, state) {
   sync(list, cards, (card) => card.name, create, update);
 }
 
+/** Keep the card of an action that was renamed: the click on its buttons that ends the typing must not be lost. */
+function renameCards(list, classes) {
+  shown.forEach((old, i) => {
+    const isRenamed = shown.length === classes.length && !classes.includes(old) && !shown.includes(classes[i]);
+    const card = isRenamed && [...list.children].find((one) => one.dataset.key === old);
+    if (!card) return;
+    card.dataset.key = classes[i];
+    showName(card, classes[i]);
+  });
+  shown = classes;
+}
+
+function showName(card, name) {
+  for (const [part, key] of Object.entries(LABELS)) {
+    card.querySelector(part)?.setAttribute("aria-label", text(key, { name: name === NONE ? text("else_title") : name }));
+  }
+  const field = card.querySelector(".name");
+  if (field) field.value = name;
+}
+
 function create(card) {
   if (card.name.startsWith(NEW)) return newCard();
   const isNone = card.name === NONE;
-  const take = (files) => addClips(files, card.name);
+  const label = () => element.dataset.key;
+  const take = (files) => addClips(files, label());
   const element = h("li", { class: isNone ? "card else" : "card" },
     h("div", { class: "card-head" },
-      isNone ? h("h3", {}, text("else_title")) : nameField(card.name),
+      isNone ? h("h3", {}, text("else_title")) : nameField(label),
       isNone ? null : h("button", {
-        class: "quiet icon", type: "button", "aria-label": text("remove_action", { name: card.name }),
-        onclick: () => attempt(() => post("/api/classes/remove", { name: card.name })),
+        class: "quiet icon remove", type: "button", onclick: () => attempt(() => post("/api/classes/remove", { name: label() })),
       }, icon(ICONS.remove))),
     isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
-    h("ul", { class: "clips", "aria-label": text("clips_of", { name: isNone ? text("else_title") : card.name }) }),
+    h("ul", { class: "clips" }),
     h("p", { class: "drop-hint" }, text("drop_here")),
     h("div", { class: "row" },
       h("button", {
-        type: "button", "aria-label": text("record_for", { name: isNone ? text("else_title") : card.name }),
-        onclick: () => record({ label: card.name, pieces: isNone ? 10 : 1 }),
+        class: "record", type: "button", onclick: () => record({ label: label(), pieces: isNone ? 10 : 1 }),
       }, icon(ICONS.camera), text(isNone ? "record_else" : "record")),
       h("button", {
-        type: "button", "aria-label": text("choose_for", { name: isNone ? text("else_title") : card.name }),
-        onclick: () => chooseFiles(take),
+        class: "choose", type: "button", onclick: () => chooseFiles(take),
       }, icon(ICONS.file), text("choose"))),
   );
+  showName(element, card.name);
   droppable(element, take);
   return element;
 }
@@ -74,16 +97,15 @@ function clipItem(clip) {
     }, icon(ICONS.remove)));
 }
 
-/** The name of an action, which is edited in place. */
+/** The name of an action, which is edited in place; `name` returns it. */
 function nameField(name) {
-  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto", "aria-label": text("action_name", { name }) });
-  field.value = name;
+  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto" });
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") field.value = name;
+    if (event.key === "Escape") field.value = name();
   });
   field.addEventListener("change", async () => {
-    const done = await attempt(() => post("/api/classes/rename", { name, to: field.value }));
-    if (!done) field.value = name;
+    const done = await attempt(() => post("/api/classes/rename", { name: name(), to: field.value }));
+    if (!done) field.value = name();
   });
   return field;
 }

@@ -112,7 +112,10 @@ for (const name of ["dragover", "drop"]) document.addEventListener(name, (event)
 window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
-  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) $("undo").click();
+  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) {
+    event.preventDefault(); // the browser would undo what was typed last, and go to its field
+    $("undo").click();
+  }
 });
 
 follow((next) => keepFocus(() => show(next)), (error) => {

@@ -9,7 +9,10 @@ const LONGEST = 10_000;
 const ELSE = 20_000;
 const COUNTDOWN = 3;
 
-/** Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. */
+/**
+ * Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. `pieces` is
+ * the number of equal parts that become a clip each, fewer if the recording is stopped early.
+ */
 export async function record({ label, pieces = 1, saved = () => {} }) {
   const isElse = pieces > 1;
   const title = isElse ? text("recorder_else") : label == null ? text("recorder_try") : text("recorder_title", { name: label });
@@ -39,9 +42,11 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     dialog.classList.add("live");
     setText(status, text("recording"));
     setText(button, text("stop"));
+    const begun = performance.now();
     const clip = await take(stream, isElse ? ELSE : LONGEST, (halt) => { stop = halt; }, (left) => {
       if (isElse) setText(count, String(left));
     });
+    const length = performance.now() - begun;
     stop = null;
     if (!dialog.open) return; // closing it cancels the recording
     dialog.classList.remove("live");
@@ -49,7 +54,8 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     setText(status, text("saving"));
     button.disabled = true;
     const name = nameOf(clip);
-    const added = await attempt(() => upload(clip, { name, label, pieces }));
+    const parts = Math.max(1, Math.round((pieces * length) / ELSE));
+    const added = await attempt(() => upload(clip, { name, label, pieces: parts }));
     if (added) {
       taken += 1;
       saved(added.ids);

@@ -99,7 +99,7 @@ export function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
-/** Show a short message, which can be closed before its time is over. */
+/** Show a short message, which can be closed before its time is over; unless it is an error, the next one replaces it. */
 export function toast(words, bad = false) {
   let before = null; // what has the focus again when the message is closed
   const close = () => {
@@ -107,14 +107,15 @@ export function toast(words, bad = false) {
     message.remove();
     if (hasFocus) before?.focus({ preventScroll: true });
   };
-  const message = h("p", { class: bad ? "toast bad" : "toast" }, h("span", { dir: "auto" }, words),
+  const message = h("p", { class: bad ? "toast bad" : "toast said" }, h("span", { dir: "auto" }, words),
     h("button", {
-      class: "quiet icon", type: "button", "aria-label": text("close_message"),
+      class: "quiet icon", type: "button", "aria-label": text("hide_message"),
       onclick: close, onfocus: (event) => { before = event.relatedTarget; },
     }, icon(ICONS.remove)));
   const toasts = document.getElementById("toasts");
   // An open dialog covers the rest of the page, for screen readers too.
   (document.querySelector("dialog[open]") ?? document.body).append(toasts);
+  if (!bad) toasts.querySelectorAll(".said").forEach((one) => one.remove());
   toasts.append(message);
   setTimeout(close, bad ? 12_000 : 5_000);
 }
