@@ -98,16 +98,16 @@ def teach(
         if progress is not None:
             progress(done, len(clips))
     _check_classes(clips, read, skipped)
-    _warn_of_faults(read, len(clips))
-    _warn_of_searched(read, len(clips))
+    _warn_of_faults(read)
+    _warn_of_searched(read)
     parts = [one.part for one in read]
     if search:
         found = [one.clip for one in read]
         parts = _common_parts(parts, found, pipeline, timing, image_embedding=image_embedding)
     examples = join(parts)
     _warn_of_long_none(examples, fitted)
-    _warn_of_equal(examples, len(clips))
-    _warn_of_rotated(examples, fitted, len(clips))
+    _warn_of_equal(examples)
+    _warn_of_rotated(examples, fitted)
     return examples, skipped
 
 
@@ -168,22 +168,23 @@ def _common_parts(
     return found
 
 
-def _warn_of_faults(read: Sequence[_ReadClip], total: int) -> None:
+def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
     faulty: dict[Fault, list[str]] = {}
     for one in read:
         for fault in one.faults:
             faulty.setdefault(fault, []).append(one.title)
     for fault, titles in faulty.items():
-        LOG.warning("%d of %d training clips: %s: %s", len(titles), total, fault, first_few(titles))
+        shown = first_few(titles)
+        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(read), fault, shown)
 
 
-def _warn_of_searched(read: Sequence[_ReadClip], total: int) -> None:
+def _warn_of_searched(read: Sequence[_ReadClip]) -> None:
     if searched := [one.title for one in read if one.searched]:
         LOG.warning(
             "%d of %d clips last longer than all training clips: used is only the part that is "
             "most like the class; cut clips to the action: %s",
             len(searched),
-            total,
+            len(read),
             first_few(searched),
         )
 
@@ -204,23 +205,23 @@ def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
         )
 
 
-def _warn_of_equal(examples: Examples, total: int) -> None:
+def _warn_of_equal(examples: Examples) -> None:
     if equal := examples.copies(examples):
         LOG.warning(
             "%d of %d training clips equal others, so that the held-out accuracy is too high; "
             "remove them, or correct their class: %s",
             len(equal),
-            total,
+            len(examples.clips),
             first_few(f"{copy.title} = {clip.title}" for copy, clip in equal),
         )
 
 
-def _warn_of_rotated(examples: Examples, fitted: Fitted | None, total: int) -> None:
+def _warn_of_rotated(examples: Examples, fitted: Fitted | None) -> None:
     if rotated := find_rotated(examples, None if fitted is None else fitted.upright):
         LOG.warning(
             "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",
             len(rotated),
-            total,
+            len(examples.clips),
             first_few(rotated),
         )
 
