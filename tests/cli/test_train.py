@@ -117,7 +117,7 @@ def test_changes_and_going_on(run: Run, place: Path, tmp_path: Path) -> None:
     assert (saved["stages"][0]["steps"], saved["seed"]) == (2, 3)
     other = run(*call)
     assert other.code == 2
-    assert "a run with another recipe" in other.err
+    assert "a run with another recipe (got one that differs in stages, seed)" in other.err
     assert run("train", tmp_path / "run" / "recipe.json", *call[2:]).code == 0
 
 

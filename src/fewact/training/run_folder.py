@@ -115,8 +115,9 @@ class RunFolder:
         save(episodes, self.path / EPISODES)
 
     def _check(self, recipe: Recipe, data: TrainingData) -> None:
-        if RECIPE_FILE.model(self.path / RECIPE, Recipe) != recipe:
-            raise self._other("with another recipe")
+        other = RECIPE_FILE.model(self.path / RECIPE, Recipe)
+        if changed := [n for n in Recipe.model_fields if getattr(other, n) != getattr(recipe, n)]:
+            raise self._other("with another recipe", f"one that differs in {', '.join(changed)}")
         lists, found = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS)
         more = {name: lists[name] for name in ("features", "method")}
         if not isinstance(found, dict) or found | more != lists:
@@ -127,10 +128,11 @@ class RunFolder:
         if found["method"] != lists["method"]:
             raise self._other("of a method whose file has changed")
 
-    def _other(self, what: str) -> TrainingError:
+    def _other(self, what: str, got: str = "") -> TrainingError:
         return TrainingError(
             f"the folder holds a run {what}",
             where=str(self.path),
+            got=got,
             hint="Train into another folder.",
         )
 
