@@ -140,7 +140,7 @@ def test_the_videos_of_a_dropped_folder_are_added(
     for path in (
         folder / "2.mp4",
         folder / "10.MP4",
-        folder / "below" / "3.mp4",
+        folder / "below" / "3.dav",
         tmp_path / "4.mp4",
     ):
         path.write_bytes(clip)
@@ -149,7 +149,7 @@ def test_the_videos_of_a_dropped_folder_are_added(
     drop(page, "[data-key=wave]", folder, tmp_path / "4.mp4")
     person.clips("wave", 4)
     names = [one["name"] for one in server.state()["clips"].values()]
-    assert names == ["2.mp4", "10.MP4", "3.mp4", "4.mp4"]
+    assert names == ["2.mp4", "10.MP4", "3.dav", "4.mp4"]
     page.get_by_role("button", name="Undo: added several clips").click()
     person.clips("wave", 0)
     drop(page, "[data-key=wave]", notes)

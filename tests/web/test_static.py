@@ -6,20 +6,12 @@ from importlib.resources import files
 
 import pytest
 
-from fewact.data import VIDEO_SUFFIXES
 from fewact.errors import DataError
 from fewact.web.error_page import error_page
 from fewact.web.names import class_name
 
 STATIC = files("fewact.web").joinpath("static")
 NOTHING = {"expected": "", "hint": ""}
-
-
-def test_dropped_folders_are_searched_for_all_videos() -> None:
-    code = STATIC.joinpath("drop.js").read_text(encoding="utf-8")
-    found = re.search(r"RegExp\(\"\\\\\.\((.*)\)\$\"", code)
-    assert found
-    assert {f".{suffix}" for suffix in found[1].split("|")} == VIDEO_SUFFIXES
 
 
 def test_what_was_lost_is_said_wherever_the_page_is_scrolled_to() -> None:

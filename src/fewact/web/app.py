@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from fewact.data import BACKGROUND
+from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.errors import OutputError, UserError
 from fewact.version import __version__
 from fewact.web.bodies import Body, FileSentOnce, declared_size, json_body, parts
@@ -163,7 +163,12 @@ async def _index(page: Page, request: Request) -> Response:
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         _load("page.html").decode()
     )
-    content = template.render(texts=texts, name=page.store.model.name, version=__version__)
+    content = template.render(
+        texts=texts,
+        videos=" ".join(sorted(VIDEO_SUFFIXES)),
+        name=page.store.model.name,
+        version=__version__,
+    )
     return Response(content, media_type="text/html; charset=utf-8")
 
 

@@ -1,9 +1,7 @@
 // Dropped files, and the videos of dropped folders.
 
 import { text } from "./texts.js";
-import { toast } from "./view.js";
-
-const VIDEO = new RegExp("\\.(3g2|3gp|asf|avi|dv|f4v|flv|gif|h264|h265|hevc|m1v|m2t|m2ts|m2v|m4v|mjpeg|mkv|mov|mp4|mpe|mpeg|mpg|mts|mxf|nut|ogv|qt|rm|rmvb|ts|vob|webm|wmv|y4m)$", "i");
+import { VIDEOS, toast } from "./view.js";
 
 /** Let an element take dropped files. */
 export function droppable(element, take) {
@@ -43,10 +41,12 @@ async function below(folder) {
   const files = [];
   for (const entry of await entriesOf(folder)) {
     if (entry.isDirectory) files.push(...await below(entry));
-    else if (VIDEO.test(entry.name)) files.push(await new Promise((done, fail) => entry.file(done, fail)));
+    else if (isVideo(entry.name)) files.push(await new Promise((done, fail) => entry.file(done, fail)));
   }
   return files;
 }
+
+const isVideo = (name) => VIDEOS.some((suffix) => name.toLowerCase().endsWith(suffix));
 
 async function entriesOf(folder) {
   const reader = folder.createReader();

@@ -2,6 +2,9 @@
 
 import { errorText, text } from "./texts.js";
 
+/** Suffixes of the files that are videos, which the server put into the page. */
+export const VIDEOS = document.body.dataset.videos.split(" ");
+
 /** An element with properties, listeners (on…) and children. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -160,7 +163,7 @@ export function thumbnail(clip, label) {
 }
 
 /** Let the user choose files: videos unless `accept` says otherwise. */
-export function chooseFiles(take, accept = "video/*,.mkv,.avi,.gif,.mts") {
+export function chooseFiles(take, accept = ["video/*", ...VIDEOS].join()) {
   const input = h("input", { type: "file", accept, multiple: true });
   input.addEventListener("change", () => take([...input.files]));
   input.click();
