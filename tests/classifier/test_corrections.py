@@ -236,6 +236,40 @@ def test_history_is_bounded_and_keeps_the_latest(
     assert [one.change.change for one in history.versions(model)] == ["last"]
 
 
+@pytest.mark.parametrize("removes", ["undo", "replace what was undone", "limit", "replace equal"])
+def test_a_kill_while_a_version_is_removed_leaves_no_part_of_it(
+    model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch, removes: str
+) -> None:
+    original = shutil.rmtree
+
+    def killed(folder: Path, ignore_errors: bool = False) -> None:
+        if found := list(folder.rglob(history.CHANGE)):
+            found[0].unlink()
+            found[0].with_name(CONFIG).unlink()
+            raise KeyboardInterrupt
+        original(folder, ignore_errors=ignore_errors)
+
+    taught.rename_class("left", "a").save(model, change="first")
+    if removes == "replace what was undone":
+        history.undo(model)
+    elif removes == "replace equal":
+        with pytest.raises(RuntimeError), history.keeping(model, "killed", b""):
+            raise RuntimeError
+    elif removes == "limit":
+        monkeypatch.setattr(history, "MAX_VERSIONS", 1)
+    change = history.undo if removes == "undo" else taught.rename_class("right", "b").save
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            change(model)
+    history.versions(model)
+    if removes == "replace what was undone":
+        with pytest.raises(ModelError, match="nothing to redo"):
+            history.redo(model)
+    taught.rename_class("down", "c").save(model, change="third")
+    assert not [one.name for one in (model / "history").iterdir() if one.name[0] == "."]
+
+
 def test_a_former_version_of_a_newer_fewact_is_not_called_damaged(
     model: Path, taught: FewShotClassifier
 ) -> None:

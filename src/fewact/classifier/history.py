@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +22,15 @@ from pydantic import BaseModel
 
 from fewact.classifier.config import CONFIG, CONFIG_FILE, NewerModelError, from_text, owns
 from fewact.classifier.saved_files import content_of
-from fewact.errors import ModelError
+from fewact.errors import ModelError, OutputError
 from fewact.io.atomic import make_folder, output_errors, sync
 from fewact.io.bounded import GIB, KIB, FileType
 from fewact.io.folders import current, held, locked, opened, replace_folder
 from fewact.io.paths import user_path
-from fewact.io.temporary import temporary
+from fewact.io.temporary import discard, temporary
 
 HISTORY: Final = "history"
-CHANGE, UNDONE = "change.json", "undone"
+CHANGE, UNDONE, NEW = "change.json", "undone", "version"
 MAX_VERSIONS, MAX_BYTES = 20, 2 * GIB
 """Number of versions that are kept, and their size; the latest is always kept."""
 
@@ -84,12 +84,13 @@ def keeping(folder: Path, change: str, config: bytes) -> Iterator[None]:
             make_folder(history)
             for latest in _kept(history)[:1]:
                 if _content(latest) == replaced:
-                    shutil.rmtree(latest)
+                    _remove(latest)
             _store(folder, history, change)
     yield
     if replaced != config:
-        with held(folder, owns):
-            shutil.rmtree(history / UNDONE, ignore_errors=True)
+        with suppress(OutputError), held(folder, owns):  # The model is replaced: no error now.
+            if (history / UNDONE).is_dir():
+                _remove(history / UNDONE)
             _forget(history)
 
 
@@ -175,7 +176,7 @@ def _exchange(
                     _link(path, new / path.name)
 
         replace_folder(found, fill, owns)
-        shutil.rmtree(version.folder)
+        _remove(version.folder)
     return version
 
 
@@ -188,7 +189,7 @@ def _model(folder: str | Path) -> Path:
 
 def _store(folder: Path, target: Path, change: str, time: str | None = None) -> None:
     """Link the files of a model into a new version below a folder."""
-    with temporary(target / "version", folder=True) as new:
+    with temporary(target / NEW, folder=True) as new:
         for path in folder.iterdir():
             if owns(path.name):
                 _link(path, new / path.name)
@@ -242,6 +243,11 @@ def _content(folder: Path) -> bytes:
     return CONFIG_FILE.content(path) if path.is_file() else b""
 
 
+def _remove(version: Path) -> None:
+    """Remove a version, or all that were undone, at once: a part of one would be a damaged one."""
+    discard(version, of=version.with_name(NEW))
+
+
 def _check(version: Path) -> None:
     """Refuse a version that is damaged, or cannot be read here: it must not replace the model.
 
@@ -269,4 +275,4 @@ def _forget(history: Path) -> None:
                 known.add((facts.st_dev, facts.st_ino))
                 total += facts.st_size
         if i >= MAX_VERSIONS or (i > 0 and total > MAX_BYTES):
-            shutil.rmtree(version, ignore_errors=True)  # The model is replaced: no error now.
+            _remove(version)
