@@ -208,4 +208,6 @@ def test_too_few_held_out_clips_give_sets_of_all_classes() -> None:
     few = Calibration(1.0, "held-out clips", 4, 100.0, 0.0, (0.9, 0.9, 0.9, 0.9))
     assert few.set_threshold(0.9) == 0
     assert few.set_threshold(0.8) == 0.9
-    assert Calibration(1.0, "method", 0, None).set_threshold(0.5) == 0
+    assert few.set_threshold(1e-12) == 0.9
+    for rate in (1e-12, 0.5):
+        assert Calibration(1.0, "method", 0, None).set_threshold(rate) == 0

@@ -103,7 +103,7 @@ def test_clips_of_no_class_are_scored_without_their_group() -> None:
 @settings(max_examples=60)
 @given(
     st.lists(st.floats(-5, 5), min_size=2, max_size=40),
-    st.sampled_from([0.05, 0.1, 0.25, 0.5]),
+    st.sampled_from([0.05, 0.1, 0.25, 0.5, 1 - 1e-10]),
     st.floats(-6, 6),
 )
 def test_the_threshold_is_the_conformal_one(none: list[float], rate: float, new: float) -> None:

@@ -81,7 +81,8 @@ class Calibration:
         >>> Calibration(1.0, "held-out clips", 4, 75.0, 0.0, held_out).set_threshold(0.8)
         0.2
         """
-        rank = math.floor((1 - rate) * (len(self.true_class) + 1) + 1e-9)
+        count = len(self.true_class)
+        rank = min(count, math.floor((1 - rate) * (count + 1) + 1e-9))
         return sorted(self.true_class)[rank - 1] if rank else 0.0
 
     @property

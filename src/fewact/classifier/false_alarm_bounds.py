@@ -19,8 +19,8 @@ FEWEST_NONE = 2
 
 
 def rank_of(rate: float, count: int) -> int:
-    """Return the rank k ≥ 1 of the threshold among the scores of clips of no class."""
-    return max(1, math.floor(rate * (count + 1) + 1e-9))
+    """Return the rank k, 1 to ``count``, of the threshold among the scores of clips of no class."""
+    return min(count, max(1, math.floor(rate * (count + 1) + 1e-9)))
 
 
 def needed_clips(rate: float) -> int:
