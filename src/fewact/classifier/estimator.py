@@ -140,7 +140,7 @@ class Estimator:
 
     @property
     def classes_(self) -> NDArray[Any]:
-        """Sorted classes, texts or integers."""
+        """Sorted classes, texts or integers, as an array like those of scikit-learn."""
         return self._learned.fitted.sorted_labels
 
     @property

@@ -25,11 +25,8 @@ LOG = logging.getLogger(__name__)
 class FewShotClassifier(ClassEdits, Predicting, Saving):
     """Recognises actions from one to five training clips of each, and that a clip shows none.
 
-    Attributes with a trailing underscore are set by ``fit``: ``classes_``, the sorted classes, an
-    array as of scikit-learn; ``clips_``, the training clips, whose labels are texts, also those of
-    integers; ``none_clips_``, the clips of no class;
-    ``calibration_``, how scores become probabilities; ``open_set_``, how known and unknown actions
-    are distinguished; ``skipped_``, the clips that could not be read.
+    Properties with a trailing underscore, such as ``classes_``, say what was learned; they are
+    missing before ``fit`` or ``load``.
 
     Precomputed features (of skeletons, sound or optical flow) can replace videos in every call. No
     backbone is needed then.

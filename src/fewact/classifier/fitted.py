@@ -163,9 +163,7 @@ def fit_examples(
     if none is not None and len(none.clips) < FEWEST_NONE:
         none = None
         if before is None:
-            warn(
-                f"only one clip of no class: it is not used, {FEWEST_NONE} are needed",
-            )
+            warn(f"only one clip of no class: it is not used, {FEWEST_NONE} are needed")
 
     clips = everything, examples, none
     fitted = _on_few_cores(lambda: _fit(method, clips, device, class_names, before), everything)
