@@ -265,12 +265,13 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             yield "; ".join(f"{version}: {one.card}" for version, one in installed.items()) + "\n"
             others = [*STAGES, "bare decode", "bare ONNX Runtime", "beside them, %"]
             yield heading("ms a clip", *HEADS, *others, "ratio to bare")
+            differ: list[str] = []
             for case in cases(options, files):
                 times = answers(case, installed)
                 paths = [path for question in case.questions for path in question["predict"]]
                 alone = [bare.clip(path) for path in dict.fromkeys(paths)]
                 yield f"| {row(case.name, times, case.unit)} | {parts(times, case.unit, alone)} |"
-                yield from differences(case, times)
+                differ += [case.name] * answers_differ(times)
                 if named == "auto" and case.name == FIXED:
                     warm = statistics.median(turn["wall"] for turn in times["now"])
             small = [str(path) for path, _, _ in some_clips(options.assets, options.many)]
@@ -278,11 +279,12 @@ def compare(options: argparse.Namespace, sources: Mapping[str, Path | None]) -> 
             blank = " | ".join([""] * (len(others) + 1))
             yield f"| {row(embedded.name, answers(embedded, installed), options.many)} | {blank} |"
             if named == "auto":
-                episodes = Case("", [{"episodes": options.episodes}])
-                times = answers(episodes, installed)
                 title = f"{options.episodes:,} episodes, A²M² with EMD (all, not a clip)"
+                times = answers(Case(title, [{"episodes": options.episodes}]), installed)
                 yield f"| {row(title, times)} | {blank} |"
-                yield from differences(episodes, times)
+                differ += [title] * answers_differ(times)
+            if differ:  # After the table, which a line of text would end.
+                yield f"\nThe answers differ: {'; '.join(differ)}."
             if backbone == "auto" and options.minutes:
                 yield from watched(options, installed["now"], bare, folder)
             for one in installed.values():
@@ -332,11 +334,10 @@ def introduction(options: argparse.Namespace) -> str:
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
 
 
-def differences(case: Case, times: Times) -> Iterator[str]:
-    """Yield a line if the versions answer differently."""
+def answers_differ(times: Times) -> bool:
+    """Return whether the versions answer differently."""
     pairs = zip(times["before"], times["now"], strict=True)
-    if any(before["answers"] != now["answers"] for before, now in pairs):
-        yield f"\nThe answers differ: {case.name}.\n"
+    return any(before["answers"] != now["answers"] for before, now in pairs)
 
 
 def main() -> None:
