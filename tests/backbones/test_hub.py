@@ -124,6 +124,19 @@ def test_the_reason_of_the_client_is_quoted_once():
     assert "cannot be reached" in refused.value.what
 
 
+def test_an_unreachable_hub_is_one_line_with_the_cause_of_the_network():
+    pytest.importorskip("huggingface_hub")
+    with (
+        pytest.raises(WeightsError) as refused,
+        hub_client(WeightsError, "owner/net") as hub,
+    ):
+        raise hub.errors.LocalEntryNotFoundError("Please check it. " * 20) from OSError("no route")
+    assert str(refused.value) == (
+        "owner/net: the hub cannot be reached, and nothing was downloaded before "
+        "(got no route). Try again online."
+    )
+
+
 def test_without_the_client_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(WeightsError, match=r"pip install 'fewact\[hf\]'"):

@@ -103,7 +103,7 @@ def test_a_clip_is_not_replaced_by_the_page_about_it(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")  # not read: the output comes first
-    (clip := tmp_path / "a.mp4").write_bytes(b"of the user")
+    (clip := tmp_path / "a.html").write_bytes(b"of the user")
     other = tmp_path / "model" if command == "explain" else clip
     done = run(command, str(other), str(clip), "-o", str(clip))
     assert done.code == 2

@@ -313,6 +313,16 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["predict", "clips", "model"], r"clips: not a saved.*first: fewact predict MODEL VIDEO"),
         (["watch", "model", "b.mp4"], r"b.mp4: there is no such file.*Did you mean \"a.mp4\"\?"),
         (["watch", "model", "/dev/video99"], r"there is no camera /dev/video99"),
+        (["watch", "model", "a.mp4", "-o", "e.xls"], r"unknown format of events.*'.xls'.*.srt"),
+        (["watch", "model", "a.mp4", "-o", "file/e.csv"], r"file: this is not a folder"),
+        (["watch", "model", "a.mp4", "--video", "a.txt"], r"unknown file extension.*'.txt'"),
+        (["watch", "model", "a.mp4", "--video", "a.mp4"], r"the input would be replaced"),
+        (["explain", "model", "b.mp4", "-o", "x.html"], r"there is no such file.*\"a.mp4\"\?"),
+        (["explain", "model", "a.mp4", "-o", "x.pdf"], r"unknown format of a page.*'.pdf'"),
+        (["match", "a.mp4", "b.mp4", "-o", "x.html"], r"b.mp4: there is no such file"),
+        (["map", "model", "-o", "x.png"], r"unknown format of a page.*expected: .html"),
+        (["test", "model", "clipz"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
+        (["stability", "file", "-o", "x.png"], r"unknown format of a chart.*expected: .svg"),
         (["teach", "clips", "-o", "model"], r"model: the folder already has a model.*--overwrite"),
         (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),
         (["evaluate", "otam", "--data", "clips", "-o", "file/r"], r"file: this is not a folder"),
@@ -329,7 +339,7 @@ def test_arguments_are_checked_before_torch_is_imported(
     (tmp_path / "clips" / "wave").mkdir(parents=True)
     (tmp_path / "model").mkdir()
     for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/config.json"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("{}")
     monkeypatch.chdir(tmp_path)
     code = (
         "import sys\n"

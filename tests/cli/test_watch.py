@@ -171,7 +171,7 @@ def test_a_recording_is_not_replaced_by_its_video(
 ) -> None:
     before = recording.read_bytes()
     assert main(["watch", str(model), str(recording), "--video", str(recording)]) == 2
-    assert "the recording would be replaced" in capsys.readouterr().err
+    assert "the input would be replaced" in capsys.readouterr().err
     assert recording.read_bytes() == before
     assert main(["watch", str(model), str(recording), "--video", str(tmp_path / "a.avi")]) == 2
     assert "expected: .mp4, .m4v, .mov, .mkv, .webm" in capsys.readouterr().err

@@ -8,14 +8,20 @@ import typer
 from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, with_option_groups
 from fewact.cli.run import exit_skipped, say
-from fewact.io.outputs import check_output_file
 
 
 @with_option_groups
 def clip_map(
     model: Model,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="HTML file to write.",
+            callback=early.page_file,
+        ),
     ],
     load: LoadOptions,
     videos: Annotated[
@@ -32,7 +38,6 @@ def clip_map(
     Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
     cannot be read are listed and skipped; the exit code is then 3.
     """
-    check_output_file(output)
     early.extra("a map", "map", "sklearn")
     from fewact.data import expand_paths
 

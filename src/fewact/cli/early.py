@@ -195,16 +195,17 @@ def recording(source: str) -> str:
     from fewact.video.recording import check_recording, find_camera
 
     if find_camera(source) is None:
-        one_clip(user_path(source, DataError))
+        _not_several_clips(user_path(source, DataError))
     check_recording(source)
     return source
 
 
 def one_clip(path: Path) -> Path:
-    """Check that a path is not a folder of several clips."""
-    from fewact.data.paths import check_one_clip
+    """Check that there is a clip, and that it is not a folder of several clips."""
+    from fewact.video.opening import check_readable
 
-    check_one_clip(path)
+    _not_several_clips(path)
+    check_readable(path)
     return path
 
 
@@ -267,22 +268,42 @@ def file_of_option(parameter: typer.CallbackParam, path: Path | None) -> Path | 
 
 def report_file(path: Path) -> Path:
     """Check that a report will be HTML, Markdown or PDF, and that it can be written."""
-    if path.suffix.lower() not in (".html", ".md", ".pdf"):
-        raise OptionError(
-            "unknown format of a report",
-            where=str(path),
-            got=repr(path.suffix),
-            expected=".html, .md or .pdf",
-        )
+    _extension(path, "a report", ".html", ".md", ".pdf")
     if path.suffix.lower() == ".pdf":
         extra("a PDF", "pdf", "weasyprint")
     check_output_file(path)
     return path
 
 
+def page_file(path: Path) -> Path:
+    """Check that a page will be HTML, and that it can be written."""
+    _extension(path, "a page", ".html", ".htm")
+    check_output_file(path)
+    return path
+
+
+def events_file(path: Path | None) -> Path | None:
+    """Check that the events can be written to a file, in the format of its extension."""
+    if path is not None:
+        _extension(path, "events", ".csv", ".json", ".vtt", ".srt")
+        check_output_file(path)
+    return path
+
+
+def annotated_video(path: Path | None) -> Path | None:
+    """Check that a video can be written, in the format of its extension."""
+    if path is not None:
+        from fewact.video.writing import check_timed_video
+
+        check_timed_video(path)
+        check_output_file(path)
+    return path
+
+
 def new_chart(path: Path | None) -> Path | None:
     """Check that a chart can be written, and that there is no such file."""
     if path is not None:
+        _extension(path, "a chart", ".svg")
         if path.exists():
             raise ResultError(
                 "the file exists already", where=str(path), hint="Choose another file."
@@ -294,6 +315,22 @@ def new_chart(path: Path | None) -> Path | None:
 def is_model(path: Path) -> bool:
     """Return whether a path looks like a saved model."""
     return (path / MODEL_FILE).is_file()
+
+
+def _not_several_clips(path: Path) -> None:
+    from fewact.data.paths import check_one_clip
+
+    check_one_clip(path)
+
+
+def _extension(path: Path, what: str, *expected: str) -> None:
+    if path.suffix.lower() not in expected:
+        raise OptionError(
+            f"unknown format of {what}",
+            where=str(path),
+            got=repr(path.suffix),
+            expected=", ".join(expected),
+        )
 
 
 def _known(what: str, name: str, names: tuple[str, ...]) -> None:

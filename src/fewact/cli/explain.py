@@ -23,7 +23,14 @@ def explain(
     model: Model,
     video: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="HTML file to write.",
+            callback=early.page_file,
+        ),
     ],
     load: LoadOptions,
     clips: Annotated[

@@ -15,7 +15,14 @@ def match(
     first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
     second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="HTML file to write.",
+            callback=early.page_file,
+        ),
     ],
     backbone: BackboneOptions,
     aligner: Annotated[

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import Dataset, FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
 from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
@@ -27,8 +28,9 @@ def measure_clips(
     clips: Annotated[
         Path,
         typer.Argument(
+            callback=early.training_clips,
             help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
-            "CSV table, or an .npz file of features. Clips in the subfolder none show no class."
+            "CSV table, or an .npz file of features. Clips in the subfolder none show no class.",
         ),
     ],
     load: LoadOptions,

@@ -51,6 +51,7 @@ def watch(
             metavar="FILE",
             help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
             "after each event.",
+            callback=early.events_file,
         ),
     ] = None,
     video: Annotated[
@@ -61,6 +62,7 @@ def watch(
             help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
             "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
             "the frames that are analysed, at most ten a second.",
+            callback=early.annotated_video,
         ),
     ] = None,
     format: Annotated[
@@ -74,19 +76,13 @@ def watch(
     Events are written to stdout when they are complete: start, end, class and how many times the
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
-    from fewact.classifier.open_set import check_rate
-    from fewact.report.events import check_events_file, check_video_file
-
-    check_rate(false_alarms)
-    if output is not None:
-        check_events_file(output)
-        check_output_file(output)
     if video is not None:
-        check_video_file(video, source)
-        check_output_file(video)
+        check_output_file(video, inputs=[Path(source)])
     from fewact import FewShotClassifier
+    from fewact.classifier.open_set import check_rate
     from fewact.classifier.watch import watching
 
+    check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load.backbone)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms

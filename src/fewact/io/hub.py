@@ -59,8 +59,10 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
         raise
     except Exception as error:  # a hub that lies makes the client fail anywhere
         what, hint = _reason(hub, error)
+        unreachable = isinstance(error, hub.errors.LocalEntryNotFoundError)
+        cause = (unreachable and error.__cause__) or error  # its own line only repeats the hint
         raise refusal(
-            what, where=where, got=_first_line(error), expected=expected, hint=hint
+            what, where=where, got=_first_line(cause), expected=expected, hint=hint
         ) from error
     finally:
         messages.set_verbosity(level)
@@ -82,6 +84,6 @@ def _reason(hub: Any, error: Exception) -> tuple[str, str]:
     return "the hub has no such repository, or cannot be reached", ""
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return line.removeprefix("Got: ")[:200]  # the client's word for the error below its own

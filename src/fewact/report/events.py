@@ -9,7 +9,6 @@ from typing import Any
 from fewact.classifier.events import Event
 from fewact.errors import OptionError
 from fewact.text_table import csv_line
-from fewact.video.writing import check_timed_video
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
@@ -26,32 +25,6 @@ def events_text(path: Path, events: Sequence[Event], facts: Mapping[str, Any]) -
         OptionError: The extension is another one.
     """
     return _format(path)(events, facts)
-
-
-def check_events_file(path: Path) -> None:
-    """Refuse a file of another format than ``events_text`` writes.
-
-    Raises:
-        OptionError: The extension is another one.
-    """
-    _format(path)
-
-
-def check_video_file(path: Path, source: str) -> None:
-    """Refuse a video of a recording that cannot be written.
-
-    Args:
-        path: Video that will be written.
-        source: Recording.
-
-    Raises:
-        OptionError: The extension is not one of a video with times, or it is the recording itself.
-    """
-    check_timed_video(path)
-    if path.exists() and Path(source).exists() and path.samefile(source):
-        raise OptionError(
-            "the recording would be replaced", where=str(path), hint="Choose another name."
-        )
 
 
 def counts(events: Sequence[Event]) -> dict[str, int]:
