@@ -317,7 +317,10 @@ difference: {beyond}
 The strengths of the severities are in `fewact.camera.conditions`. Clips that are too long have
 [a page of their own](loose-clips.md). `background` needs the mask of a depth video. `flipped` is a
 quarter turn at severity 2. `fast` and `slow` change how often a frame is shown, not how long an
-action takes next to the clip: frames are chosen at fractions of the clip.
+action takes next to the clip: frames are chosen at fractions of the clip. All clips are read in
+full. `fewact predict` searches clips that last 1.4 times as long as the longest training clip, and
+so cuts an action that is performed that slowly
+([decision](../decisions/loose-clips.md#slow-actions)).
 """
 
 
