@@ -84,7 +84,7 @@ def test_a_pdf_without_its_library_is_refused_first(
 @pytest.mark.parametrize(
     ("paths", "output", "words"),
     [
-        (("{model}",), "r.docx", "expected: .html, .md or .pdf"),
+        (("{model}",), "r.docx", "expected: .html, .md, .pdf"),
         (("{model}", "{model}"), "r.html", "a model gets a report of its own"),
         (("nowhere.json",), "r.html", "there is no such file"),
         (("nowhere",), "r.html", "no such folder"),

@@ -144,11 +144,11 @@ def test_a_camera_of_the_network(
     document = json.loads(out.read_text())
     assert document["source"] == address
     assert document["seconds"] == pytest.approx(4, abs=0.2)
-    # A busy computer drops frames; then windows may show something else.
+    # A busy computer drops frames; then windows may show something else, and the video is shorter.
     if document["dropped_frames"] == 0:
         assert [one["label"] for one in document["events"]] == ["left", "down", "right"]
         assert shown_labels(drawn, document["events"]) == ["left", "down", "right"]
-    assert probe(drawn).duration == pytest.approx(4, abs=0.5)
+        assert probe(drawn).duration == pytest.approx(4, abs=0.5)
 
 
 def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
