@@ -1,28 +1,18 @@
 """``fewact map``: the clips of a model as points, as one HTML file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.options import LoadOptions, Model, Page, with_option_groups
 from fewact.cli.run import exit_skipped, say
 
 
 @with_option_groups
 def clip_map(
     model: Model,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="HTML file to write.",
-            callback=early.page_file,
-        ),
-    ],
+    output: Page,
     load: LoadOptions,
     videos: Annotated[
         list[str] | None,

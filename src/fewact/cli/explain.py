@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import LoadOptions, Model, with_option_groups
+from fewact.cli.options import LoadOptions, Model, Page, with_option_groups
 from fewact.cli.run import say
 from fewact.io.outputs import check_output_file
 from fewact.io.page_folder import PAGE_FOLDER
@@ -22,16 +22,7 @@ if TYPE_CHECKING:
 def explain(
     model: Model,
     video: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="HTML file to write.",
-            callback=early.page_file,
-        ),
-    ],
+    output: Page,
     load: LoadOptions,
     clips: Annotated[
         Path | None,

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import BackboneOptions, MethodOption, parse_options, with_option_groups
+from fewact.cli.options import (
+    BackboneOptions,
+    MethodOption,
+    Page,
+    parse_options,
+    with_option_groups,
+)
 from fewact.io.outputs import check_output_file
 
 
@@ -14,16 +20,7 @@ from fewact.io.outputs import check_output_file
 def match(
     first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
     second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="HTML file to write.",
-            callback=early.page_file,
-        ),
-    ],
+    output: Page,
     backbone: BackboneOptions,
     aligner: Annotated[
         list[str] | None,

@@ -109,6 +109,17 @@ Results = Annotated[
         callback=early.results,
     ),
 ]
+Page = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="HTML file to write.",
+        callback=early.page_file,
+    ),
+]
+
 Chart = Annotated[
     Path | None,
     typer.Option(
