@@ -26,12 +26,12 @@ from fewact.synthetic.folder import write_folder
 
 
 def correctness(task: Task, report: Report) -> None:
-    """Compare every method, aligner, level and the classifier with the CPU, in float32."""
+    """Compare the classifier and every method, aligner and level with the CPU, in float32."""
+    _compare_classifiers(task, report)
     _compare_methods(task, report)
     _compare_losses(task, report)
     _compare_aligners(task, report)
     _compare_levels(task, report)
-    _compare_classifiers(task, report)
 
 
 def _card() -> Card:
