@@ -51,24 +51,24 @@ PARTS = {
     "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
     "correctness": Part(
         gpu_correctness.correctness,
-        140,
+        120,
         "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
         " relative to the largest value.",
     ),
     "episodes": Part(
         gpu_training.episodes,
-        45,
+        20,
         "The same episodes from nodes in the memory of the CPU and of the device.",
     ),
     "transport": Part(
         gpu_parts.transport,
-        15,
+        10,
         "Problems that are on the device: solved there by the simplex in PyTorch, or copied to the"
         " CPU's solver and back. A ratio above 1 means that the copy is faster.",
     ),
     "training": Part(
         gpu_training.training,
-        150,
+        180,
         "A²M²-Net with ResNet-50 on videos of `motions`, decoded from files: the second stage of"
         " the recipe `a2m2-motions-resnet50`, from random weights.",
     ),
@@ -77,7 +77,7 @@ PARTS = {
     ),
     "embedding": Part(
         gpu_parts.embedding,
-        100,
+        125,
         "Random weights. Videos of 240 × 240 pixels are decoded and resized in other processes.",
     ),
 }

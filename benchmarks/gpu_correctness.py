@@ -19,6 +19,7 @@ from benchmarks.gpu_parts import (
 from fewact import FewShotClassifier, align, backbones, methods
 from fewact.backbones import Card
 from fewact.backbones.card import Level
+from fewact.backbones.precision import exact_convolutions
 from fewact.methods.base import Method, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
 from fewact.synthetic import motions
@@ -28,8 +29,9 @@ from fewact.synthetic.folder import write_folder
 def correctness(task: Task, report: Report) -> None:
     """Compare the classifier and every method, aligner and level with the CPU, in float32."""
     _compare_classifiers(task, report)
-    _compare_methods(task, report)
-    _compare_losses(task, report)
+    with exact_convolutions(task.torch_device):  # as encoding and training do
+        _compare_methods(task, report)
+        _compare_losses(task, report)
     _compare_aligners(task, report)
     _compare_levels(task, report)
 

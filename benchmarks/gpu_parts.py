@@ -140,7 +140,7 @@ def _embed(task: Task, report: Report, videos: VideoList, name: str, processes: 
         alone[precision] = at_once / seconds(run, task.torch_device, 1 if task.quick else 5)
     reading = Reading(backbone.card, (count,), Augment(flip="never"), False, 0, 0)
     ahead = 2 * processes  # batches that are ready when the first one is
-    drawn = _clips(len(videos.videos), at_once, ahead + (2 if task.quick else 64))
+    drawn = _clips(len(videos.videos), at_once, ahead + (2 if task.quick else 40))
     batches = load(
         FrameBatches(videos, reading), drawn, workers=processes, device=task.torch_device
     )
