@@ -22,7 +22,13 @@ from benchmarks.markdown import table
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.page import page
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promise, outcome
-from benchmarks.open_set.reliability import coverage, fitted_draws, reliability, set_coverage
+from benchmarks.open_set.reliability import (
+    coverage,
+    fitted_draws,
+    known_reliability,
+    reliability,
+    set_coverage,
+)
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
 from fewact.io.atomic import write_text
@@ -132,6 +138,8 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
         rows = keep(f"sure-{shots}", partial(probabilities, clips, shots, draws))
         for name, some in rows.items():
             found.setdefault(name, []).extend(some)
+        each = partial(known_reliability, clips, ways_of(clips), shots, draws, SEED)
+        found.setdefault("known", []).extend(keep(f"known-{shots}", each))
     if not development:
         rates, limits = (0.05, 0.1, 0.2), (None, 0.05)
         found["none"] = [
@@ -199,7 +207,7 @@ def main() -> None:
     result = page(
         options.draws,
         (scores[0], scores[1]),
-        (list(every("none")), list(every("rest"))),
+        (list(every("none")), list(every("rest")), list(every("known"))),
         (list(every("calibrated")), list(every("covered")), list(every("sets"))),
     )
     if options.output is None:

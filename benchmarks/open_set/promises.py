@@ -35,14 +35,25 @@ class Outcome:
     right: float
 
 
-def fit_draw(clips: ClipSet, drawn: Draw) -> Fitted:
-    """Fit the classifier of the package to the training clips and the clips of no class."""
+def fit_draw(clips: ClipSet, drawn: Draw, *, grouped: bool = True) -> Fitted:
+    """Fit the classifier of the package to the training clips and the clips of no class.
+
+    Args:
+        clips: The clips.
+        drawn: Those that are used.
+        grouped: Whether the classifier knows their groups.
+    """
     numbers = [*drawn.training, *drawn.none]
     labels = [f"{label:03}" for label in drawn.labels] + [BACKGROUND] * len(drawn.none)
     videos = [clips.videos.videos[number] for number in numbers]
     shared = clips.videos.groups == "shared"
     groups = [
-        one.group if shared or not one.group else f"{one.label}/{one.group}" for one in videos
+        None
+        if not grouped
+        else one.group
+        if shared or not one.group
+        else f"{one.label}/{one.group}"
+        for one in videos
     ]
     examples = Examples(
         tuple(

@@ -190,7 +190,7 @@ def test_scores_relative_to_unknown_and_known_clips() -> None:
 
 
 def test_the_known_probability_follows_the_scores() -> None:
-    apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
+    apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0), grouped=True)
     assert apart.known_probability(2.0) == pytest.approx(0.5)
     assert apart.known_probability(4.0) > 0.95
     assert apart.known_probability(0.0) < 0.05
@@ -199,6 +199,21 @@ def test_the_known_probability_follows_the_scores() -> None:
     one_shot = OpenSet((), (-1.0, 0.0, 1.0), (0.0, 0.0))
     assert 0.5 < one_shot.known_probability(1.0) < 0.8
     assert OpenSet((), (1.0, 1.0), (0.0, 0.0)).known_probability(2.0) == 0.5
+
+
+def test_clips_of_one_person_say_little_about_others() -> None:
+    """Nearly equal clips do not make a new one impossible, and it may be farther from them."""
+    equal = (4.0, 4.001, 4.002), (0.0, 0.001, 0.002), (0.0, 0.0)
+    grouped, unknown = OpenSet(*equal, grouped=True), OpenSet(*equal)
+    assert 0.001 < grouped.known_probability(0.0) < 0.01
+    assert 0.99 < grouped.known_probability(4.0) < 0.999
+    assert grouped.known_probability(1.5) < 0.2 < 0.5 < unknown.known_probability(1.5)
+    assert unknown.known_probability(-0.4) < 0.2
+    with_none = OpenSet(*equal, none=(0.0, 0.001))
+    assert with_none.known_probability(1.5) == pytest.approx(
+        grouped.known_probability(1.5), abs=0.01
+    )
+    assert OpenSet((1.0, 1.0), (0.0, 0.0), (0.0, 0.0)).known_probability(1.0) > 0.95
 
 
 def test_the_text_says_what_cannot_be_promised() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import cached_property
 from numbers import Real
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import Annotated, Literal
 
 import torch
@@ -31,6 +31,15 @@ from fewact.errors import OptionError
 
 OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
 """Weights w₁ and w₂."""
+
+STEEPEST = 12.0
+"""Largest change of the log-odds of the known probability from unknown to known clips: how far new
+clips are from both differs from training clips to training clips. Chosen on development clips, as
+the next ones (docs/results/open-set.md)."""
+
+OTHER_PEOPLE = 0.1, 0.6
+"""Scores with even odds, on the scale of ``OpenSet.relative``, where the training clips are all of
+one person and new ones of others, and where they are of several people."""
 
 DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested."""
@@ -51,6 +60,8 @@ class OpenSet:
         none: Scores of the clips of no class, each without itself and its group.
         none_groups: Number of clips of no class in each of their groups; empty if a group is not
             known.
+        grouped: Whether the groups of all training clips are known, so that ``known`` compares
+            clips with other groups only.
     """
 
     known: tuple[Score, ...]
@@ -58,6 +69,7 @@ class OpenSet:
     inside: Annotated[tuple[Score, ...], Field(min_length=2)]
     none: tuple[Score, ...] = ()
     none_groups: tuple[PositiveInt, ...] = ()
+    grouped: bool = False
 
     def decision(self, false_alarms: float | None = None) -> "Decision":
         """Return the threshold for a limit of false alarms.
@@ -102,14 +114,23 @@ class OpenSet:
         """Return the probability that a clip shows a taught class, if half of all clips do.
 
         The scores of known and of unknown clips are taken as normal with one variance, so that the
-        log-odds are linear in the score. Where their means do not differ, this is ½. Without
-        leave-one-out scores, known scores are assumed to be one standard deviation higher.
+        log-odds are linear in the score. The variance has a part that training clips cannot show,
+        so that the log-odds change by at most ``STEEPEST`` from the mean of unknown to that of
+        known clips. Where these do not differ, the probability is ½.
+
+        The odds are even in the middle between them, if the leave-one-out scores are of clips
+        of other groups, if they are compared with clips of no class, or if there are none: then
+        known scores are assumed to be one standard deviation higher. Otherwise the training
+        clips may be of one person or of several, which is as likely.
         """
         low, high, variance = self._normals
-        if variance <= 0:
+        if high <= low:
             return 0.5
-        log_odds = max(high - low, 0.0) / variance * (score - (high + low) / 2)
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+        slope = 1 / (variance / (high - low) ** 2 + 1 / STEEPEST)
+        sure = self.grouped or self.none or not self.known
+        middles = (0.5,) if sure else OTHER_PEOPLE
+        odds = [slope * (self.relative(score) - middle) for middle in middles]
+        return fmean(1 / (1 + math.exp(-max(-30.0, min(30.0, one)))) for one in odds)
 
     def relative(self, score: float) -> float:
         """Return a known score on the scale whose 0 is the mean of unknown clips, 1 of known clips.
@@ -353,6 +374,7 @@ def fit_open_set(
         inside=tuple(inside.tolist()),
         none=of_none,
         none_groups=sizes,
+        grouped=None not in groups,
     )
 
 

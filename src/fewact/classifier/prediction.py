@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 NONE: Final = "(none)"
 """Label of a clip that shows none of the taught classes; no class can have this name."""
 
+DOUBTFUL: Final = 0.2
+"""Known probability below which a clip more likely shows none of the classes, even if four of five
+clips show one."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -62,6 +66,11 @@ class Prediction:
     def name(self) -> str:
         """Path of the clip; for features, their name."""
         return display_name(self.clip)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the clip got a class, but seems to show none of them: ``known`` is below 0.2."""
+        return self.label != NONE and self.known < DOUBTFUL
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as values of JSON, the most probable class first."""

@@ -153,6 +153,7 @@ def predict(
         print_json({**document, "timing": milliseconds} if output.timing else document)
     if output.timing:
         _print_timing(milliseconds)
+    _say_doubtful(predictions, classifier)
     if skipped:
         what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
         say(f"Skipped {len(skipped)} of {len(clips)} {what}.")
@@ -175,6 +176,21 @@ def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
     if rate is not None and not classifier.calibration_.set_threshold(rate):
         held = classifier.calibration_.held_out
         say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
+
+
+def _say_doubtful(predictions: Sequence["Prediction"], classifier: "FewShotClassifier") -> None:
+    """Say how many clips got a class, since nothing else was asked for, but seem to show none."""
+    from fewact.classifier.prediction import DOUBTFUL
+
+    count = sum(one.doubtful for one in predictions)
+    if not count or classifier.false_alarms is not None or classifier.open_set_.none:
+        return
+    seem = "seems" if count == 1 else "seem"
+    say(
+        f"{count} of {len(predictions)} {seem} to show none of the classes: known is below "
+        f"{DOUBTFUL:g}. To have such clips answered (none), teach clips of other movements in "
+        '"none" or request --false-alarms'
+    )
 
 
 def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:

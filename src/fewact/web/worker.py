@@ -139,6 +139,7 @@ class Worker:
             "label": prediction.label,
             "probability": prediction.probability,
             "probabilities": prediction.probabilities,
+            "doubtful": prediction.doubtful,
             "nearest": nearest,
         }
 
