@@ -420,7 +420,7 @@ def test_leaderboard(run: Run) -> None:
         ([], "Missing option '--data'"),
         (["--data", "F", "--features", "y"], "No such option: --features"),
         (["--data", "missing.npz"], "missing.npz"),
-        (["--data", "hmdb52"], "no benchmark, folder or file of this name"),
+        (["--data", "hmdb52"], "no folder, file or benchmark of this name"),
         (["--data", "F", "--ways", "6"], "too few classes"),
         (["--data", "F", "--shots", "6"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),
