@@ -220,6 +220,7 @@ def test_confusion(run: Run, features: Path, tmp_path: Path) -> None:
     assert set(found["on_pairs"]) == set(map(str, files))
     texts = [one.text for one in ET.fromstring(chart.read_text()).iter() if one.text]
     assert {f"{name}  {i}" for i, name in enumerate(right.classes, 1)} <= set(texts)
+    assert "prefers-color-scheme: dark" in chart.read_text()
     assert run("confusion", *files, "-o", chart).code == 2
     table = run("confusion", *files).out
     assert all(name in table for name in right.classes)
