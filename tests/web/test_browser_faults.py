@@ -464,6 +464,18 @@ def test_a_name_that_is_being_typed_stays(serve: Serve, chromium: Any) -> None:
     server.wait(lambda state: state["classes"] == ["greet", "clap"])
 
 
+def test_removed_clips_have_their_names(serve: Serve, chromium: Any, clip: bytes) -> None:
+    server = serve()
+    for name in ("1.mp4", "2.mp4"):
+        ids = server.upload(clip, f"name={name}&label=wave")[1]["ids"]
+        server.post("/api/clips/remove", ids=ids)
+    person = Person(chromium, server)
+    person.page.locator("#bin-title").click()
+    for name in ("1.mp4", "2.mp4"):
+        assert person.page.locator("#bin-list").get_by_text(name, exact=True).is_visible()
+    person.check()
+
+
 def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium: Any) -> None:
     server = serve()
     for name in ("wave", "throw", "clap"):
