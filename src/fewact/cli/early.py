@@ -120,8 +120,10 @@ def imports(files: list[Path] | None) -> list[Path] | None:
     return files
 
 
-def data(name: str) -> str:
+def data(name: str | None) -> str | None:
     """Check that there is the folder or file, or the benchmark, that names data."""
+    if name is None:
+        return None
     path = user_path(name, DataError)
     if path.exists():
         return name
