@@ -20,7 +20,8 @@ from benchmarks.open_set.draws import Draw, draw
 from fewact import FewShotClassifier
 from fewact.classifier.encoding import encode
 from fewact.classifier.estimator import pipeline_for
-from fewact.classifier.examples import Example, Examples, Nodes, rounded
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, Nodes, rounded
 from fewact.classifier.fitted import Fitted, fit_examples, score
 from fewact.data import BACKGROUND, VideoList
 from fewact.errors import VideoError

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,13 @@ def serving(root: Path, requested: list[str]) -> Iterator[str]:
     server.server_close()
 
 
+@contextmanager
+def silent() -> Iterator[str]:
+    """Yield the address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
 def settings(endpoint: str, home: Path, *, offline: bool = False) -> dict[str, str]:
     """The environment of a process whose client uses this hub; the client reads it once."""
     environment = os.environ | {
@@ -130,6 +138,7 @@ def settings(endpoint: str, home: Path, *, offline: bool = False) -> dict[str, s
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "127.0.0.1",
         "HF_HUB_OFFLINE": str(int(offline)),
+        "HF_HUB_ETAG_TIMEOUT": "1",
     }
     for name in ("HF_TOKEN", "HF_HUB_CACHE"):
         environment.pop(name, None)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw, Numbers
 from benchmarks.open_set.tables import ClipSet
-from fewact.classifier.examples import Example, Examples
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples, score
 from fewact.data import BACKGROUND
 

@@ -15,16 +15,6 @@ LEGEND = 20
 
 Numbers = Sequence[float]
 
-STYLE = f"""
-.ground {{ fill: #ffffff; }} text {{ fill: {svg.INK}; }} .label {{ fill: {svg.GREY}; }}
-.grid {{ stroke: {svg.PALE}; }}
-@media (prefers-color-scheme: dark) {{
-  .ground {{ fill: #14181d; }} text {{ fill: #e6e9ec; }} .label {{ fill: #a3adb8; }}
-  .grid {{ stroke: #2f3740; }}
-  polyline, line:not(.grid) {{ filter: brightness(1.5); }}
-}}
-"""
-
 
 @dataclass(frozen=True)
 class Line:
@@ -74,7 +64,7 @@ def line_chart(*panels: Panel) -> str:
         parts.append(svg.element("g", *drawn, transform=f"translate(0 {height:g})"))
         height += HEIGHT + LEGEND * len(panel.lines)
     title = ", ".join(panel.title for panel in panels)
-    return svg.document(WIDTH, height, parts, title=title, style=STYLE)
+    return svg.document(WIDTH, height, parts, title=title, style=svg.STYLE)
 
 
 def _panel(panel: Panel) -> list[str]:

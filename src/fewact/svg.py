@@ -15,6 +15,17 @@ INK, GREY, PALE = "#1f2933", "#66727f", "#e3e7eb"
 COLOURS = ("#2563a8", "#d9662b", "#2a9d6f", "#a8487f", "#8a6d1d", "#5b4bb7", "#7a7f87")
 """Colours of series, distinguishable from each other on white."""
 
+STYLE = f"""
+.ground {{ fill: #ffffff; }} text {{ fill: {INK}; }} .label {{ fill: {GREY}; }}
+.grid {{ stroke: {PALE}; }} .pale {{ fill: {PALE}; }}
+@media (prefers-color-scheme: dark) {{
+  .ground {{ fill: #14181d; }} text {{ fill: #e6e9ec; }} .label {{ fill: #a3adb8; }}
+  .grid {{ stroke: #2f3740; }} .pale {{ fill: #2f3740; }}
+  polyline, line:not(.grid), .series {{ filter: brightness(1.5); }}
+}}
+"""
+"""Style sheet of charts for light and dark pages. What has one of ``COLOURS`` is ``series``."""
+
 Points = Sequence[tuple[float, float]]
 Value = str | float | None
 

@@ -14,7 +14,7 @@ from fewact import backbones
 from fewact.backbones.weights import tensors_of
 from fewact.errors import WeightsError
 from fewact.io.hub import hub_client
-from tests.hub import COMMIT, serving, settings
+from tests.hub import COMMIT, serving, settings, silent
 
 SCRIPT = """
 import json, sys
@@ -96,6 +96,11 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
     said = ask(endpoint, tmp_path / "home", *asked_offline, offline=True)
     assert said["hf-hub:owner/net"] == expected, "what was downloaded once is there without a hub"
     assert said[pinned] == texts
+    assert "cannot be reached" in said["hf-hub:owner/unseen"]
+
+    with silent() as address:
+        said = ask(address, tmp_path / "home", "hf-hub:owner/net", "hf-hub:owner/unseen")
+    assert said["hf-hub:owner/net"] == expected
     assert "cannot be reached" in said["hf-hub:owner/unseen"]
 
 

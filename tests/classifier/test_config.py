@@ -16,7 +16,7 @@ from fewact.classifier.config import (
     to_text,
     with_hash,
 )
-from fewact.classifier.examples import Example
+from fewact.classifier.example import Example
 from fewact.classifier.open_set import OpenSet
 from fewact.errors import ModelError
 

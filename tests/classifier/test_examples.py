@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, join
 
 
 def one(name: str, label: str, value: float = 0.0, start: float | None = None) -> Examples:

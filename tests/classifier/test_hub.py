@@ -8,7 +8,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.errors import ModelError
-from tests.hub import serving, settings
+from tests.hub import serving, settings, silent
 
 UPLOAD = """
 import sys
@@ -27,6 +27,15 @@ for name in ("owner/moves", "owner/none"):
         print(loaded.predict_proba(sys.argv[1]).tolist())
     except ModelError as error:
         print(error)
+"""
+REFUSED = """
+import sys
+from fewact import FewShotClassifier
+from fewact.errors import ModelError
+try:
+    FewShotClassifier.load(sys.argv[1]).push_to_hub("owner/moves")
+except ModelError as error:
+    print(error)
 """
 
 
@@ -60,6 +69,12 @@ def test_a_model_goes_to_the_hub_and_comes_back(
     )
     assert found[0] == expected, "what was downloaded once is there without a hub"
     assert found[1].startswith("owner/none: the hub cannot be reached")
+    with silent() as address:
+        found = run(DOWNLOAD, queries["left"], settings(address, tmp_path / "downloading"))
+        assert found[0] == expected, "a hub that never answers is no hub"
+        assert found[1].startswith("owner/none: the hub cannot be reached")
+        (refused,) = run(REFUSED, folder, settings(address, tmp_path / "uploading"))
+        assert refused.startswith("owner/moves: the hub")
 
 
 def test_a_folder_needs_no_hub(

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact.classifier.sources import check_label, existing_class, labelled, of_class
+from fewact.classifier.naming import check_label, existing_class
+from fewact.classifier.sources import labelled, of_class
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
 

@@ -220,6 +220,7 @@ def test_confusion(run: Run, features: Path, tmp_path: Path) -> None:
     assert set(found["on_pairs"]) == set(map(str, files))
     texts = [one.text for one in ET.fromstring(chart.read_text()).iter() if one.text]
     assert {f"{name}  {i}" for i, name in enumerate(right.classes, 1)} <= set(texts)
+    assert "prefers-color-scheme: dark" in chart.read_text()
     assert run("confusion", *files, "-o", chart).code == 2
     table = run("confusion", *files).out
     assert all(name in table for name in right.classes)
@@ -420,7 +421,7 @@ def test_leaderboard(run: Run) -> None:
         ([], "Missing option '--data'"),
         (["--data", "F", "--features", "y"], "No such option: --features"),
         (["--data", "missing.npz"], "missing.npz"),
-        (["--data", "hmdb52"], "no benchmark, folder or file of this name"),
+        (["--data", "hmdb52"], "no folder, file or benchmark of this name"),
         (["--data", "F", "--ways", "6"], "too few classes"),
         (["--data", "F", "--shots", "6"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),

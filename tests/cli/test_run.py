@@ -1,6 +1,7 @@
 """How commands end: exit codes, messages, pipes, interruption; and what is imported at start."""
 
 import inspect
+import json
 import os
 import re
 import signal
@@ -329,6 +330,18 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["evaluate", "otam", "--data", "clips", "--episodes", "200"], r"number.*--count 200"),
         (["evaluate", "otam", "--data", "clips", "--episodes", "e.json"], r"there is no such file"),
         (["episodes", "clips", "-o", "file/e"], r"file: this is not a folder"),
+        (["evaluate", "otam", "--data", "motion"], r"no folder, file or ben.*mean \"motions\"\?"),
+        (["evaluate", "otam", "--data", "motions:lon"], r"unknown preset.*Did you mean \"long\"\?"),
+        (["evaluate", "otam", "--data", "ssv2-full"], r"several lists.*expected: ssv2-full_otam"),
+        (["train", "fusion-clips-lite0", "--data", "clips.csv", "-o", "run"], r"no such folder or"),
+        (["embed", "hmdb52", "-o", "s"], r"hmdb52: no folder, file or benchmark.*hmdb51_arn"),
+        (["rename", "taught", "wawe", "x"], r"unknown class.*expected: clap, wave.*mean \"wave\""),
+        (["rename", "taught", "wave", "clap"], r"the name is taken"),
+        (["remove", "taught", "wawe"], r"no class or training clip.*expected: clap, wave"),
+        (["remove", "taught", "clap", "4"], r"no clip has this number.*expected: 1 to 3"),
+        (["move", "taught", "b.mp4", "clap"], r"no training clip has this name"),
+        (["move", "taught", "a.mp4", "clap"], r"2 training clips have this name"),
+        (["move", "taught", "1", "wawe"], r"unknown class.*expected: clap, wave"),
         (["compare", "r.json", "s.json"], r"r.json: there is no such file"),
         (["stability", "r.json"], r"r.json: there is no such file"),
     ],
@@ -337,9 +350,13 @@ def test_arguments_are_checked_before_torch_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "clips" / "wave").mkdir(parents=True)
-    (tmp_path / "model").mkdir()
+    for folder in ("model", "taught"):
+        (tmp_path / folder).mkdir()
     for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/config.json"):
         (tmp_path / name).write_text("{}")
+    clips = (("clap", "clap/a.mp4"), ("none", "none/c.mp4"), ("wave", "wave/a.mp4"))
+    examples = [{"name": name, "label": label} for label, name in clips]
+    (tmp_path / "taught" / "config.json").write_text(json.dumps({"examples": examples}))
     monkeypatch.chdir(tmp_path)
     code = (
         "import sys\n"

@@ -260,6 +260,7 @@ def test_methods_of_a_file_are_taught_and_predict(
         words = ("-o", model, "--method", name, "--import", file, "--overwrite")
         taught = run_anew("teach", clips, *words)
         assert taught.code == 0, taught.err
+        assert taught.out.endswith(f"Next: fewact predict {model} VIDEO --import {file}\n")
         words = ("--import", file, "--sets", "0.5", "--format", "jsonl")
         shown = run_anew("predict", model, clips, *words)
         assert shown.code == 0, shown.err

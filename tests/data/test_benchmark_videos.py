@@ -1,6 +1,8 @@
 """Videos of a benchmark in a folder: available ones, missing ones, and flags for results."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from fewact.data import (
     Availability,
+    availability,
     benchmark,
     benchmark_videos,
     check_benchmark,
@@ -163,6 +166,22 @@ def test_deep_check(readable: tuple[Path, Path], tmp_path: Path) -> None:
     available = load_benchmark("any", root, splits=table, availability=file, allow_missing=True)
     assert "88" not in {v.id for v in available.videos}
     assert found.digest[:12] in available.flags[0]
+
+
+def test_a_deep_check_uses_the_cores_that_the_process_may_use(
+    readable: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def pool(count: int) -> ThreadPoolExecutor:
+        counts.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
+    monkeypatch.setattr(availability, "ThreadPoolExecutor", pool)
+    root, table = readable
+    check_benchmark("any", root, splits=table, deep=True)
+    assert counts == [1]
 
 
 def test_availability_of_another_state_is_refused(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fewact.classifier.examples import Example
+from fewact.classifier.example import Example
 from fewact.classifier.info import ModelInfo
 from fewact.classifier.review import Advice, Confusion, Duplicate, Review, Suspect
 from fewact.evaluation import compare, evaluate_method

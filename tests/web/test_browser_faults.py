@@ -442,6 +442,40 @@ def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
     server.wait(lambda state: state["classes"] == [])
 
 
+def test_a_name_that_is_being_typed_stays(serve: Serve, chromium: Any) -> None:
+    server = serve()
+    page = Person(chromium, server).page
+    first, second = page.locator(".card.new input").all()
+    first.fill("wave")
+    second.fill("clap")
+    first.press("Enter")
+    field = page.get_by_label("Name of the action wave")
+    field.wait_for()
+    assert [one.input_value() for one in page.locator(".card.new input").all()] == ["clap"]
+    page.locator(".card.new input").press("Enter")
+    page.get_by_label("Name of the action clap").wait_for()
+
+    field.fill("greet")
+    server.post("/api/classes/rename", name="wave", to="hello")  # as another tab does
+    field = page.get_by_label("Name of the action hello")
+    field.wait_for()
+    assert field.input_value() == "greet"
+    field.press("Enter")
+    server.wait(lambda state: state["classes"] == ["greet", "clap"])
+
+
+def test_removed_clips_have_their_names(serve: Serve, chromium: Any, clip: bytes) -> None:
+    server = serve()
+    for name in ("1.mp4", "2.mp4"):
+        ids = server.upload(clip, f"name={name}&label=wave")[1]["ids"]
+        server.post("/api/clips/remove", ids=ids)
+    person = Person(chromium, server)
+    person.page.locator("#bin-title").click()
+    for name in ("1.mp4", "2.mp4"):
+        assert person.page.locator("#bin-list").get_by_text(name, exact=True).is_visible()
+    person.check()
+
+
 def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium: Any) -> None:
     server = serve()
     for name in ("wave", "throw", "clap"):

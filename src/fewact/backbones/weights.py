@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from fewact.errors import WeightsError
 from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.hub import hub_client
+from fewact.io.hub import download, hub_client
 from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.shapes import all_finite
@@ -209,8 +210,13 @@ def _download(repository: str, others: Iterable[str]) -> Path:
     name, _, revision = repository.partition("@")
     expected = "hf-hub:owner/name[@revision] of a repository with model.safetensors"
     with hub_client(WeightsError, f"hf-hub:{repository}", expected) as hub:
-        file = hub.hf_hub_download(name, "model.safetensors", revision=revision or None)
-        for other in others:
-            with suppress(hub.errors.EntryNotFoundError):
-                hub.hf_hub_download(name, other, revision=revision or None)
-    return Path(file).parent
+        fetch = partial(hub.hf_hub_download, name, revision=revision or None)
+
+        def fetch_all(local: bool) -> Path:
+            file = fetch("model.safetensors", local_files_only=local)
+            for other in others:
+                with suppress(hub.errors.EntryNotFoundError):
+                    fetch(other, local_files_only=local)
+            return Path(file).parent
+
+        return download(hub, fetch_all)

@@ -1,15 +1,21 @@
-"""A classifier that learns classes from a few clips of each."""
+"""A classifier that learns classes from a few clips of each.
 
+Its parts are imported on first use.
+"""
+
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any
 
-from fewact.classifier.calibration import Calibration
-from fewact.classifier.events import Event
-from fewact.classifier.examples import Example
-from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.labels import Label
-from fewact.classifier.open_set import Decision, OpenSet
-from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
-from fewact.classifier.stream import State, Stream
+if TYPE_CHECKING:
+    from fewact.classifier.calibration import Calibration
+    from fewact.classifier.events import Event
+    from fewact.classifier.example import Example
+    from fewact.classifier.few_shot import FewShotClassifier
+    from fewact.classifier.labels import Label
+    from fewact.classifier.open_set import Decision, OpenSet
+    from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
+    from fewact.classifier.stream import State, Stream
 
 __all__ = [
     "NONE",
@@ -27,5 +33,32 @@ __all__ = [
     "Stream",
 ]
 
+HOMES = {
+    "NONE": "prediction",
+    "Calibration": "calibration",
+    "Decision": "open_set",
+    "Event": "events",
+    "Example": "example",
+    "FewShotClassifier": "few_shot",
+    "Label": "labels",
+    "OpenSet": "open_set",
+    "Prediction": "prediction",
+    "Predictions": "prediction",
+    "Skipped": "prediction",
+    "State": "stream",
+    "Stream": "stream",
+}
+"""Modules of the names."""
+
 # The application decides what becomes of messages; without a handler of its own it sees none.
 logging.getLogger("fewact").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name in HOMES:
+        return getattr(importlib.import_module(f"fewact.classifier.{HOMES[name]}"), name)
+    raise AttributeError(f"module 'fewact.classifier' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

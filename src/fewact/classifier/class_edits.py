@@ -7,7 +7,8 @@ from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
 from fewact.classifier.labels import Label
-from fewact.classifier.sources import Source, check_label, existing_class, of_class
+from fewact.classifier.naming import check_label, existing_class
+from fewact.classifier.sources import Source, of_class
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND
 from fewact.errors import DataError

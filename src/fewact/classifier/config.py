@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fewact.classifier.calibration import Calibration
-from fewact.classifier.examples import Example
+from fewact.classifier.example import Example
 from fewact.classifier.open_set import OpenSet
 from fewact.data import BACKGROUND
 from fewact.data.active import Trim

@@ -2,21 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Self
-
-import numpy as np
 
 from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.estimator import Estimator
-from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, join
 from fewact.classifier.labels import Label, label_text
-from fewact.classifier.sources import check_label, existing_class
+from fewact.classifier.naming import ClipId, existing_class, find_clips, new_name
 from fewact.data import BACKGROUND, is_background
-from fewact.errors import DataError, did_you_mean
-
-ClipId = str | int
-"""A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""
+from fewact.errors import DataError
 
 
 class Corrections(Estimator):
@@ -65,13 +60,7 @@ class Corrections(Estimator):
             DataError: The class does not exist, or the new name is taken or invalid.
         """
         fitted = self._learned.fitted
-        name, new = existing_class(name, fitted.classes), check_label(new)
-        if new in fitted.classes:
-            raise DataError(
-                "the name is taken",
-                got=repr(new),
-                hint="To join two classes, move the clips of one to the other.",
-            )
+        name, new = existing_class(name, fitted.classes), new_name(new, fitted.classes)
         positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
         return self._keep(_labelled(fitted.everything, positions, new))
 
@@ -124,53 +113,6 @@ class Corrections(Estimator):
         class_names = learned.fitted.class_names
         self._refit(learned.pipeline, join([examples]), learned.skipped, class_names)
         return self
-
-
-def find_clips(clips: Sequence[Example], wanted: Iterable[ClipId]) -> list[int]:
-    """Return the positions of clips.
-
-    Args:
-        clips: All clips.
-        wanted: Clips to find.
-
-    Raises:
-        DataError: A clip is not found, or not the only one of its name.
-    """
-    return [_find(clips, one) for one in wanted]
-
-
-def _find(clips: Sequence[Example], wanted: ClipId) -> int:
-    if isinstance(wanted, int | np.integer):
-        number = int(wanted)
-        if not 1 <= number <= len(clips):
-            raise DataError(
-                "no clip has this number", got=str(number), expected=f"1 to {len(clips)}"
-            )
-        return number - 1
-    if not isinstance(wanted, str):
-        raise DataError("not a training clip", got=repr(wanted), expected="its title or number")
-    titles = [clip.title for clip in clips]
-    found = [i for i, title in enumerate(titles) if title == wanted]
-    found = found or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise DataError(
-            "no training clip has this name",
-            got=repr(wanted),
-            hint=did_you_mean(wanted, titles) or "`fewact info MODEL --clips` lists the clips.",
-        )
-    raise DataError(
-        f"{len(found)} training clips have this name",
-        got=repr(wanted),
-        expected="; ".join(f"{i + 1}: {titles[i]}, {clips[i].label}" for i in found[:5]),
-        hint="Use the number of the clip.",
-    )
-
-
-def _ends_with(title: str, end: str) -> bool:
-    parts, wanted = PurePosixPath(title).parts, PurePosixPath(end).parts
-    return bool(wanted) and parts[-len(wanted) :] == wanted
 
 
 def _labelled(examples: Examples, positions: Sequence[int], label: str) -> Examples:

@@ -16,7 +16,8 @@ from fewact.backbones.devices import Device
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.change_lock import ChangeLock
 from fewact.classifier.class_names import ClassNames, TextMode
-from fewact.classifier.examples import Example, Examples
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.labels import check_integers
 from fewact.classifier.open_set import OpenSet

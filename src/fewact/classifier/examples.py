@@ -9,64 +9,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
+from fewact.classifier.example import Example
 from fewact.data import BACKGROUND, Clip, natural_key
-from fewact.data.active import Span
 from fewact.data.files import numbered, without_number
-from fewact.io.page_folder import PAGE_CLIP
 
 Nodes = dict[str, Tensor]
 
 ROUNDING = 2**-11
 """Largest relative error of rounding to float16, where values are not too small for it."""
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Example:
-    """A training clip without its nodes.
-
-    Args:
-        name: Path relative to the folder given to ``fit``, with forward slashes; for features,
-            their name.
-        label: Class of the clip.
-        start: Start in the file, in seconds; None for the start of the file.
-        end: End in the file, in seconds; None for the end of the file.
-        group: Group of the clip, such as the person or the recording; None if unknown.
-        duration: Duration of what was used of the clip, in seconds; None for features.
-        active: Start and end of the active part, in seconds from the start of the clip; None if the
-            full clip was used.
-        aspect: Width over height of the clip as displayed; None for features.
-        page_file: File of the clip in the folder of its page, which identifies the clip whatever
-            its name and class; None if it came by no page.
-    """
-
-    name: Annotated[str, Field(min_length=1)]
-    label: Annotated[str, Field(min_length=1)]
-    start: float | None = None
-    end: float | None = None
-    group: str | None = None
-    duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    active: Span | None = None
-    aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    page_file: Annotated[str, Field(pattern=PAGE_CLIP.pattern)] | None = None
-
-    @property
-    def title(self) -> str:
-        """Name of the clip, with its time span if it is a segment of the file.
-
-        >>> Example("game.mp4", "goal", start=12.5).title
-        'game.mp4 [12.5 s …]'
-        """
-        if self.start is None and self.end is None:
-            return self.name
-        end = "…" if self.end is None else f"… {self.end:g} s"
-        return f"{self.name} [{self.start or 0:g} s {end}]"
 
 
 @dataclass(frozen=True)

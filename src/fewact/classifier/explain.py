@@ -24,7 +24,8 @@ from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import QuietVideo, encode
 from fewact.classifier.estimator import for_queries
-from fewact.classifier.examples import Example, Nodes
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip

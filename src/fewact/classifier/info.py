@@ -9,7 +9,7 @@ from fewact.classifier import history, model_folder
 from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.config import Config, owns
 from fewact.classifier.estimator import learned
-from fewact.classifier.examples import Example
+from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.open_set import describe
 from fewact.classifier.prediction import NONE

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from fewact.classifier.class_names import embed_class_names, text_encoder
 from fewact.classifier.estimator import is_fitted, learned, pipeline_for, refit
-from fewact.classifier.examples import Example, Examples, join
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, join
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.naming import check_label
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.sources import check_label
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved_backbone import check_backbone, create_backbone
 from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
-from fewact.io.hub import hub_client, is_repository
+from fewact.io.hub import check_answers, download, hub_client, is_repository
 from fewact.io.paths import similar_name, user_path
 
 LOG = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ class Saving(Estimator):
             tempfile.TemporaryDirectory(prefix="fewact-") as temporary,
             hub_client(ModelError, repository) as hub,
         ):
+            check_answers(hub)
             folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
             card = folder / README
             card.write_text(METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
@@ -197,11 +199,13 @@ class Saving(Estimator):
             )
         name, _, revision = model.partition("@")
         with hub_client(ModelError, model, EXPECTED) as hub:
-            folder = hub.snapshot_download(
+            fetch = partial(
+                hub.snapshot_download,
                 name,
                 revision=revision or None,
                 allow_patterns=["config.json", "*.safetensors", "README.md", "thumbnail-*.jpg"],
                 token=token or None,
                 library_name="fewact",
             )
+            folder = download(hub, lambda local: fetch(local_files_only=local))
         return cls.load(folder, **options)

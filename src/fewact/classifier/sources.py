@@ -1,15 +1,14 @@
 """Read every source of clips that a user can pass into one list."""
 
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from fewact.classifier.inputs import ClipLike, as_clip, as_list
-from fewact.classifier.labels import Label, label_text
-from fewact.classifier.prediction import NONE, display_name
+from fewact.classifier.naming import check_label
+from fewact.classifier.prediction import display_name
 from fewact.data import (
     BACKGROUND,
     AnyClip,
@@ -28,7 +27,7 @@ from fewact.data import (
 )
 from fewact.data.files import legible
 from fewact.data.paths import no_clips
-from fewact.errors import DataError, did_you_mean
+from fewact.errors import DataError
 from fewact.io.paths import user_path
 
 Source: TypeAlias = ClipLike | Iterable[ClipLike]
@@ -166,45 +165,6 @@ def _of_table(table: Path, label: str) -> list[Clip]:
     if not clips:
         raise DataError("no row has this label", where=str(table), got=repr(label))
     return clips
-
-
-def check_label(label: Label) -> str:
-    """Return the name of a class in Unicode normal form C, without spaces around it.
-
-    The name of an integer is its text.
-
-    Raises:
-        DataError: The name is blank, has a line break, or is reserved for clips of no class.
-    """
-    name = unicodedata.normalize("NFC", label_text(label)).strip()
-    if not name or not name.isprintable():
-        raise DataError(
-            "not a class name",
-            got=repr(label),
-            expected="printable text in UTF-8",
-            hint="Give the class another name, such as that of its folder or in the table.",
-        )
-    if is_background(name) or name == NONE:
-        raise DataError(f'"{name}" is reserved for clips of no class', got=repr(label))
-    return name
-
-
-def existing_class(name: Label, classes: Sequence[str]) -> str:
-    """Return the name of an existing class, see ``check_label``.
-
-    Raises:
-        DataError: There is no such class.
-    """
-    text = label_text(name)
-    found = text if text in classes else check_label(text)
-    if found not in classes:
-        raise DataError(
-            "unknown class",
-            got=repr(name),
-            expected=", ".join(classes),
-            hint=did_you_mean(found, classes),
-        )
-    return found
 
 
 def _named(

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from fewact.camera.faults import Fault
 from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import EncodedClip, encode
-from fewact.classifier.examples import Example, Examples, Nodes, join, rounded
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, Nodes, join, rounded
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.orientation import find_rotated
 from fewact.classifier.pipeline import Pipeline

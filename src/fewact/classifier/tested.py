@@ -8,7 +8,7 @@ from typing import Any
 
 from fewact.classifier.calibration import wilson_interval
 from fewact.classifier.estimator import learned
-from fewact.classifier.examples import Example
+from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.prediction import NONE, Prediction, Skipped
 from fewact.classifier.sources import LabelledSource, labelled

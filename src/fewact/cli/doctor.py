@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, print_json
+from fewact.cores import usable_cores
 
 PACKAGES = (
     "torch",
@@ -103,19 +104,13 @@ def _machine() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "system": platform.platform(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "memory_gib": _memory(),
         "gpus": [{"name": gpu.name, "memory_gib": _gib(gpu.total_memory)} for gpu in gpus],
         "mps": torch.backends.mps.is_available(),
         "cpu_bfloat16": multiplies_bfloat16(),
     }
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _memory() -> float | None:

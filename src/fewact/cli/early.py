@@ -6,7 +6,7 @@ Each is a callback of Typer; it returns the value or raises the error that the w
 import importlib.util
 import os
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -22,6 +22,9 @@ from fewact.errors import (
 )
 from fewact.io.outputs import check_output_file
 from fewact.io.paths import similar_name, user_path
+
+if TYPE_CHECKING:
+    from fewact.classifier import Example
 
 MODEL_FILE, FORMER_VERSIONS = "config.json", "history/*/change.json"
 PREDICT = "fewact predict MODEL VIDEO..."
@@ -117,12 +120,23 @@ def imports(files: list[Path] | None) -> list[Path] | None:
     return files
 
 
-def data(name: str) -> str:
-    """Check that there is the folder or file, if data are named by a path."""
+def data(name: str | None) -> str | None:
+    """Check that there is the folder or file, or the benchmark, that names data."""
+    if name is None:
+        return None
     path = user_path(name, DataError)
-    is_path = "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv")
-    if is_path and not path.exists():
+    if path.exists():
+        return name
+    if "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv"):
         raise DataError("no such folder or file", where=name, hint=similar_name(path))
+    if name.partition(":")[0] == "motions":
+        from fewact import synthetic
+
+        synthetic.named(name)
+    else:
+        from fewact.data.benchmarks import benchmark_of_data
+
+        benchmark_of_data(name)
     return name
 
 
@@ -188,6 +202,28 @@ def model(context: typer.Context, path: Path) -> Path:
     raise ModelError(
         what, where=str(path), expected="a folder written by `fewact teach`", hint=hint
     )
+
+
+def training_clips_of(model: Path) -> "tuple[Example, ...]":
+    """Return the training clips that the config.json of a saved model lists.
+
+    Empty if the file is damaged or of another version: loading the model says so.
+    """
+    from pydantic import BaseModel
+
+    from fewact.classifier.example import Example
+    from fewact.io.bounded import MIB, FileType
+    from fewact.io.folders import current
+
+    class Listed(BaseModel):
+        examples: tuple[Example, ...]
+
+    file = FileType("saved classifier", ModelError, 64 * MIB)
+    folder = current(user_path(model, ModelError).absolute())
+    try:
+        return file.model(folder / MODEL_FILE, Listed).examples
+    except ModelError:
+        return ()
 
 
 def recording(source: str) -> str:

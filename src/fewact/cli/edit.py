@@ -1,17 +1,20 @@
 """``fewact add``, ``rename``, ``move``, ``remove``, ``undo``: change a saved model."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fewact.cli import early
 from fewact.cli.options import Imports, LoadOptions, Model, NewWeights, with_option_groups
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
+    from fewact.classifier import Example
 
 CLIP = "its name, the end of its name, or its number in `fewact info --clips`"
 
@@ -47,13 +50,14 @@ def add(
     sources: list[str] | list[Path] = clips
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
-    from fewact.classifier.change_model import change_model
-    from fewact.classifier.sources import check_label
+    from fewact.classifier.naming import check_label
 
     label = BACKGROUND if none else check_label(label)
+    from fewact.classifier.change_model import change_model
+
     with saying_warnings(), change_model(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
-        classes = _names(classifier)
+        classes = _classes(classifier.all_clips_)
         if none:
             classifier.add_none(sources)
         elif label in classes:
@@ -78,10 +82,14 @@ def rename(
 
     The weights of the backbone are read only if the model uses class names as text prompts.
     """
-    from fewact.classifier.change_model import correct_model
-    from fewact.classifier.sources import check_label
+    from fewact.classifier.naming import existing_class, new_name
 
-    new = check_label(new)
+    classes = _classes(early.training_clips_of(model))
+    if classes:
+        existing_class(label, classes)
+    new = new_name(new, classes)
+    from fewact.classifier.change_model import correct_model
+
     with correct_model(model, f"rename {label} to {new}", weights=weights) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
@@ -97,6 +105,13 @@ def move(
     imports: Imports = None,
 ) -> None:
     """Correct the label of a training clip."""
+    from fewact.classifier.naming import existing_class, find_clips
+    from fewact.data import is_background
+
+    if clips := early.training_clips_of(model):
+        find_clips(clips, [_clip(clip)])
+        if not is_background(label):
+            existing_class(label, _classes(clips))
     from fewact.classifier.change_model import correct_model
 
     with correct_model(model, f"move {clip} to {label}") as classifier:
@@ -122,12 +137,12 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
+    if known := early.training_clips_of(model):
+        _classes_and_clips(what, known)
     from fewact.classifier.change_model import correct_model
 
     with correct_model(model, f"remove {' '.join(what)}") as classifier:
-        known = _names(classifier)
-        classes = [name for name in what if {name, name.strip()} & set(known)]
-        clips = [_clip(name) for name in what if name not in classes]
+        classes, clips = _classes_and_clips(what, classifier.all_clips_)
         if clips:
             classifier.remove_clips(clips)
         for name in classes:
@@ -159,9 +174,28 @@ def undo(
     print(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
 
 
-def _names(classifier: "FewShotClassifier") -> list[str]:
-    """Return the names of the classes; those of integers as texts."""
-    return [str(name) for name in classifier.classes_]
+def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:
+    """Return the names of the classes of clips; those of integers as texts."""
+    from fewact.data import BACKGROUND
+
+    return tuple(dict.fromkeys(clip.label for clip in clips if clip.label != BACKGROUND))
+
+
+def _classes_and_clips(
+    names: Sequence[str], clips: Sequence["Example"]
+) -> tuple[list[str], list[str | int]]:
+    """Return the classes and the training clips among names.
+
+    Raises:
+        DataError: A name is of neither, or of several clips.
+    """
+    from fewact.classifier.naming import find_clips
+
+    known = _classes(clips)
+    classes = [name for name in names if {name, name.strip()} & set(known)]
+    others = [_clip(name) for name in names if name not in classes]
+    find_clips(clips, others, classes=known)
+    return classes, others
 
 
 def _clip(text: str) -> str | int:

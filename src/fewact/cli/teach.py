@@ -175,7 +175,10 @@ def teach(
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
     classifier.save(output, thumbnails=thumbnails, change="taught again")
-    _print_summary(classifier, output, "FEATURES.npz" if features else "VIDEO")
+    _print_summary(classifier)
+    imports = [word for file in method.imports or () for word in ("--import", str(file))]
+    words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *imports])
+    print(f"Saved to {output}. Next: fewact predict {words}")
     exit_skipped(len(classifier.skipped_))
 
 
@@ -221,8 +224,8 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
     return methods.fitting(method, precomputed_card("", width), frames=frames)
 
 
-def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> None:
-    """Print the number of clips per class, the held-out accuracy and the next command."""
+def _print_summary(classifier: "FewShotClassifier") -> None:
+    """Print the number of clips per class, the held-out accuracy and what is promised."""
     from fewact.classifier import NONE
     from fewact.classifier.calibration import accuracy_lines
     from fewact.classifier.open_set import describe
@@ -248,5 +251,3 @@ def _print_summary(classifier: "FewShotClassifier", output: Path, new: str) -> N
         print(f"Trimmed clips: {trimmed} (--trim off uses each clip in full)")
     if classifier.skipped_:
         print(f"Skipped clips: {len(classifier.skipped_)} (listed above)")
-    folder = shlex.quote(str(output))
-    print(f"Saved to {output}. Next: fewact predict {folder} {new}")

@@ -77,6 +77,7 @@ class TrainingDataOptions(OptionGroup):
         typer.Option(
             metavar="DATA",
             help=f"{DATA.removesuffix('.')} (default: the benchmark of the recipe).",
+            callback=early.data,
         ),
     ] = None
     dataset: Dataset = None

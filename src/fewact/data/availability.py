@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+from fewact.cores import usable_cores
 from fewact.data.videos import SPLITS, Split, Video
 from fewact.errors import DataError, VideoError
 from fewact.io.atomic import write_text
@@ -126,7 +126,7 @@ def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -
     """
     paths = {video.id: video.clip.path for video in videos if video.clip is not None}
     broken: dict[str, str] = {}
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         jobs = {pool.submit(_read_error, path): id for id, path in paths.items()}
         for done, job in enumerate(as_completed(jobs), 1):

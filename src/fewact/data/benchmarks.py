@@ -175,6 +175,22 @@ def benchmark(name: str) -> Benchmark:
     )
 
 
+def benchmark_of_data(name: str) -> Benchmark:
+    """Return the benchmark that names data; there is no folder or file of the name.
+
+    Raises:
+        UnknownNameError: No benchmark has this name, or several have.
+    """
+    if variants(name):
+        return benchmark(name)
+    raise UnknownNameError(
+        "no folder, file or benchmark of this name",
+        where=name,
+        expected=", ".join(("motions", *NAMES)),
+        hint=did_you_mean(name, ("motions", *NAMES)) or _suggest(name),
+    )
+
+
 def read_facts(file: str) -> dict[str, Any]:
     """Read a file of facts from the package."""
     text = files("fewact.data").joinpath("facts", file).read_text(encoding="utf-8")

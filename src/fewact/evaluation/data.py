@@ -7,12 +7,13 @@ from fewact import synthetic
 from fewact.backbones import BackboneChoice
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
 from fewact.data.active import trimmed
+from fewact.data.benchmarks import benchmark_of_data
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import corrected
 from fewact.data.feature_files import is_features
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
-from fewact.errors import DataError, OptionError, UnknownNameError
+from fewact.errors import DataError, OptionError
 from fewact.evaluation.config import DataConfig, EvaluationConfig
 from fewact.evaluation.modalities import matched
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
@@ -201,23 +202,14 @@ def as_read(
 
 def _benchmark(config: DataConfig, split: Split | None) -> VideoList:
     """Return the videos of a benchmark; the source is neither a file nor a folder."""
-    try:
-        return load_benchmark(
-            config.source,
-            config.root,
-            splits=config.splits,
-            split=split,
-            allow_missing=config.allow_missing,
-            availability=config.availability,
-        )
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            "no benchmark, folder or file of this name",
-            where="--data",
-            got=config.source,
-            expected=error.expected,
-            hint=error.hint,
-        ) from None
+    return load_benchmark(
+        benchmark_of_data(config.source).id,
+        config.root,
+        splits=config.splits,
+        split=split,
+        allow_missing=config.allow_missing,
+        availability=config.availability,
+    )
 
 
 def _split(name: DefaultSplit) -> Split | None:

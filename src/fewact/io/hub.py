@@ -3,11 +3,13 @@
 import importlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fewact.errors import UserError
+
+T = TypeVar("T")
 
 INSTALL = "Run: pip install 'fewact[hf]'"
 
@@ -66,6 +68,38 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
         ) from error
     finally:
         messages.set_verbosity(level)
+
+
+def check_answers(hub: Any) -> None:
+    """Check that the hub answers within the client's limit for the first answer.
+
+    The client itself waits without end, or tries again for half a minute.
+
+    Raises:
+        Exception: It does not; the error of the client's HTTP library.
+    """
+    limit = hub.constants.HF_HUB_ETAG_TIMEOUT
+    hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=limit)
+
+
+def download(hub: Any, fetch: Callable[[bool], T]) -> T:
+    """Download from the hub; if it does not answer, read what was downloaded before.
+
+    Args:
+        hub: Client.
+        fetch: Function that downloads; its argument is the client's ``local_files_only``.
+
+    Raises:
+        Exception: That of the client; its cause is why the hub did not answer.
+    """
+    try:
+        check_answers(hub)
+    except Exception as error:  # which one depends on the client's HTTP library
+        try:
+            return fetch(True)
+        except hub.errors.LocalEntryNotFoundError as missing:
+            raise missing from error
+    return fetch(False)
 
 
 def _reason(hub: Any, error: Exception) -> tuple[str, str]:

@@ -59,7 +59,7 @@ def pair_accuracy_table(names: Sequence[str], found: Sequence[PairAccuracy]) -> 
 
 
 def confusion_chart(found: Confusion, title: str) -> str:
-    """Draw the rates as a table of colours: an SVG file.
+    """Draw the rates as a table of colours: an SVG file for light and dark pages.
 
     A row is a true class, a column a predicted class. The colour is the fraction of the queries of
     the row, in episodes with both classes, that got the class of the column.
@@ -73,25 +73,29 @@ def confusion_chart(found: Confusion, title: str) -> str:
     size = min(13.0, 0.8 * cell)
     short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in found.classes]
     left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * GAP
-    parts = [svg.text(GAP, 24, title, size=16, weight=600)]
+    parts = [svg.text(GAP, 24, title, colour=None, size=16, weight=600)]
+    squares, colours = [], []
     for i, name in enumerate(short):
         middle = TOP + (i + 0.5) * cell
-        parts.append(
-            svg.text(left - GAP, middle + 0.35 * size, f"{name}  {i + 1}", size=size, anchor="end")
-        )
         across = left + (i + 0.5) * cell
-        parts.append(svg.text(across, TOP - GAP, str(i + 1), size=0.7 * size, anchor="middle"))
+        for x, y, words, height, anchor in (
+            (left - GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
+            (across, TOP - GAP, str(i + 1), 0.7 * size, "middle"),
+        ):
+            parts.append(svg.text(x, y, words, colour=None, size=height, anchor=anchor))
         for j, rate in enumerate(rates[i].tolist()):
             colour = svg.COLOURS[0] if i == j else svg.COLOURS[1]
             square = (left + j * cell + 0.5, TOP + i * cell + 0.5, cell - 1, cell - 1)
-            parts.append(svg.rectangle(*square, svg.PALE))
+            squares.append(svg.rectangle(*square, None))
             if rate > 0:
-                parts.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
+                colours.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
+    for drawn, of in ((squares, "pale"), (colours, "series")):
+        parts.append(svg.element("g", *drawn, class_=of))
     bottom = TOP + n * cell
     legend = "rows: true class; columns: predicted class; full colour: every query"
-    parts.append(svg.text(GAP, bottom + 24, legend, size=12, colour=svg.GREY))
+    parts.append(svg.text(GAP, bottom + 24, legend, colour=None, size=12, class_="label"))
     width = max(left + n * cell + GAP, 480.0)
-    return svg.document(round(width), round(bottom + 40), parts, title=title)
+    return svg.document(round(width), round(bottom + 40), parts, title=title, style=svg.STYLE)
 
 
 def _most(row: int, found: Confusion) -> str:

@@ -162,6 +162,15 @@ def test_other_weights_are_checked_for_themselves(folder):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monkeypatch):
+    create()
+    monkeypatch.setattr(choosing.platform, "machine", lambda: "another")
+    create()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
+    create()
+    assert len(list(folder.iterdir())) == 3
+
+
 def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_check):
     strict = checking.Tolerance(difference=1e-9, cosine=0.9999)
     monkeypatch.setitem(checking.TOLERANCES, "float32", strict)

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import platform
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -169,7 +170,8 @@ def _engine(graphs: tuple[Graph, ...], network: Network) -> OnnxEngine:
 def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> Path | None:
     """Return the cache folder of checked graphs, by all that decides them and their values.
 
-    ``version`` is that of ONNX Runtime.
+    ``version`` is that of ONNX Runtime. A cache folder may be shared by machines, whose processors
+    compute by other code.
     """
     cache = cache_folder()
     if cache is None:
@@ -182,6 +184,7 @@ def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> 
         "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in packaged],
         "torch": torch.__version__,
         "onnxruntime": version,
+        "processor": [platform.machine(), torch.backends.cpu.get_cpu_capability()],
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return cache / "graphs" / key

@@ -19,10 +19,17 @@ export function showCards(list, state) {
   const clips = Object.entries(state.clips).map(([id, clip]) => ({ id, ...clip }));
   const of = (label) => clips.filter((clip) => !clip.binned && clip.label === label);
   const cards = state.classes.map((name) => ({ name, clips: of(name) }));
-  const empty = Math.max(1, 2 - cards.length);
-  for (let i = 0; i < empty; i++) cards.push({ name: NEW + i, number: state.classes.length + i });
-  cards.splice(cards.length - (empty === 1), 0, { name: NONE, clips: of(NONE) });
+  const empty = newKeys(list, state.classes.length);
+  cards.push(...empty.map((name, i) => ({ name, number: state.classes.length + i })));
+  cards.splice(cards.length - (empty.length === 1), 0, { name: NONE, clips: of(NONE) });
   sync(list, cards, (card) => card.name, create, update);
+}
+
+/** The cards that wait for a name: up to the second action one for each, then one; a name that is being typed stays. */
+function newKeys(list, count) {
+  const isTyped = (key) => Boolean([...list.children].find((one) => one.dataset.key === key)?.querySelector("input").value);
+  const keys = [NEW + 0, NEW + 1].sort((a, b) => isTyped(b) - isTyped(a));
+  return keys.slice(0, Math.max(1, 2 - count, keys.filter(isTyped).length)).sort();
 }
 
 /** Keep the card of an action that was renamed: the click on its buttons that ends the typing must not be lost. */
@@ -32,17 +39,18 @@ function renameCards(list, classes) {
     const card = isRenamed && [...list.children].find((one) => one.dataset.key === old);
     if (!card) return;
     card.dataset.key = classes[i];
-    showName(card, classes[i]);
+    showName(card, classes[i], old);
   });
   shown = classes;
 }
 
-function showName(card, name) {
+/** Show the name of an action in its card; a name that is being typed in place of `old` stays. */
+function showName(card, name, old = "") {
   for (const [part, key] of Object.entries(LABELS)) {
     card.querySelector(part)?.setAttribute("aria-label", text(key, { name: name === NONE ? text("else_title") : name }));
   }
   const field = card.querySelector(".name");
-  if (field) field.value = name;
+  if (field && [old, name].includes(field.value.normalize().trim())) field.value = name;
 }
 
 function create(card) {
@@ -120,7 +128,9 @@ function newCard() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = field.value.trim();
-    if (name && await attempt(() => post("/api/classes", { name }))) field.value = "";
+    if (!name) return;
+    field.value = "";
+    if (!await attempt(() => post("/api/classes", { name }))) field.value ||= name;
   });
   return h("li", { class: "card new" }, form);
 }
