@@ -1,6 +1,10 @@
+import copy
 import errno
+import hashlib
 import json
+import math
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +13,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
@@ -21,6 +28,7 @@ from fewact.errors import ModelError, OutputError
 from fewact.features.precomputed import Precomputed
 from fewact.io import folders as replace_folder
 from fewact.methods.base import Method
+from fewact.methods.fusion import Fusion
 
 
 @pytest.fixture
@@ -49,6 +57,89 @@ def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     assert tuple(loaded.classes_) == tuple(examples.classes_)
     assert loaded.clips_ == examples.clips_
     assert loaded.calibration_ == examples.calibration_
+
+
+def test_a_loaded_model_computes_no_similarities_of_its_clips(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = examples.save(tmp_path / "model")
+    with monkeypatch.context() as unused:
+        unused.setattr(Fusion, "support", None)
+        unused.setattr(Fusion, "similarity", None)
+        loaded = FewShotClassifier.load(folder)
+    assert loaded.predict(queries.values()) == predicted
+
+
+def edit_state(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Change state.safetensors and update its hash."""
+    tensors = load_file(folder / "state.safetensors")
+    change(tensors)
+    content = save_tensors(tensors)
+    (folder / "state.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(folder, lambda config: config["files"].update({"state.safetensors": digest}))
+
+
+def test_a_model_that_has_no_summary_of_its_support_is_read(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    folder = examples.save(tmp_path / "model")
+
+    def remove(tensors: dict[str, torch.Tensor]) -> None:
+        found = [name for name in tensors if name.startswith("support.")]
+        assert len(found) == 4
+        for name in found:
+            del tensors[name]
+
+    edit_state(folder, remove)
+    assert FewShotClassifier.load(folder).predict(queries.values()) == predicted
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"support.intra_class_similarity": torch.zeros(1, 4)},
+        {"support.appearance": torch.zeros(2)},
+        {"support.appearance": torch.tensor([math.nan])},
+        {"support.permissive": None},
+    ],
+)
+def test_a_summary_that_does_not_fit_is_refused(
+    examples: FewShotClassifier, tmp_path: Path, own: dict[str, torch.Tensor | None]
+) -> None:
+    folder = examples.save(tmp_path / "model")
+
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name, value in own.items():
+            del tensors[name]
+            if value is not None:
+                tensors[name] = value
+
+    edit_state(folder, change)
+    with pytest.raises(ModelError, match=r"do not fit its method|not finite"):
+        FewShotClassifier.load(folder)
+
+
+def test_a_pickle_has_what_a_saved_model_has(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    stored = (examples.save(tmp_path / "model") / "state.safetensors").stat().st_size
+    content = pickle.dumps(examples)
+    assert len(content) - len(pickle.dumps(examples.backbone_)) < 1.02 * stored
+    for again in (pickle.loads(content), copy.deepcopy(examples)):
+        assert again.predict(queries.values()) == predicted
+        assert again.clips_ == examples.clips_
+        assert again.calibration_ == examples.calibration_
 
 
 @pytest.mark.parametrize(

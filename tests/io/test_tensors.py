@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -7,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from fewact.errors import DataError
 from fewact.io.bounded import MIB, FileType
-from fewact.io.tensors import parse_tensors, read_array, read_tensors
+from fewact.io.tensors import TYPES, parse_tensors, read_array, read_hashed, read_tensors
 
 FILE = FileType("file of numbers", DataError, 256 * MIB)
 
@@ -31,7 +32,9 @@ def test_tensors_and_metadata_are_read(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(content)
     found, metadata = read_tensors(FILE, tmp_path / "f")
     assert metadata == {"note": "x"}
-    for got in (found, parse_tensors(FILE, content, "f")):
+    hashed, digest = read_hashed(FILE, tmp_path / "f")
+    assert digest == hashlib.sha256(content).hexdigest()
+    for got in (found, parse_tensors(FILE, content, "f"), hashed):
         assert got.keys() == tensors.keys()
         assert all(torch.equal(got[name], tensors[name]) for name in tensors)
 
@@ -58,6 +61,8 @@ def test_tensors_and_metadata_are_read(tmp_path: Path) -> None:
         safetensors(entry(offsets=[8, 0]), bytes(8)),
         safetensors(entry(offsets=[0]), bytes(8)),
         safetensors(entry(offsets=[1, 9]), bytes(9)),
+        safetensors(entry() | {"b": entry(offsets=[4, 12])["a"]}, bytes(12)),
+        safetensors(entry() | {"b": entry(offsets=[9, 17])["a"]}, bytes(17)),
         safetensors(entry(), bytes(7)),
     ],
 )
@@ -68,6 +73,19 @@ def test_tensors_that_are_not_in_the_file_are_refused(tmp_path: Path, content: b
         read_tensors(FILE, path)
     with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
         parse_tensors(FILE, content, "f")
+    with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
+        read_hashed(FILE, path)
+
+
+def test_all_types_of_numbers_are_read_as_safetensors_reads_them() -> None:
+    content = bytes(range(1, 65))
+    for name, (size, _) in TYPES.items():
+        data = bytes(map(bool, content)) if name == "BOOL" else content
+        header = entry(name, (64 // size,), (0, 64))
+        found = parse_tensors(FILE, safetensors(header, data), "f")["a"]
+        expected = load(safetensors(header, data))["a"]
+        assert found.dtype == expected.dtype
+        assert found.view(torch.uint8).equal(expected.view(torch.uint8))
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "|u1", "<i8", "|b1"])

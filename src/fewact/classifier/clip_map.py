@@ -16,15 +16,9 @@ from torch import Tensor
 
 from fewact.classifier.encoding import encode
 from fewact.classifier.estimator import for_queries
-from fewact.classifier.examples import Nodes
+from fewact.classifier.examples import Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import (
-    EachAClass,
-    Fitted,
-    classify,
-    similarities,
-    spread_over_classes,
-)
+from fewact.classifier.fitted import EachAClass, Fitted, classify, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline

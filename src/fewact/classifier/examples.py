@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.example import Example
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
@@ -38,6 +39,10 @@ class Examples:
     clips: tuple[Example, ...]
     nodes: Nodes
     origins: tuple[Clip | bytes | None, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the clips with the nodes that a saved model has."""
+        return _unpickled, (self.clips, *stored(self.nodes), self.origins)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -133,6 +138,16 @@ def spread(count: int, most: int) -> list[int]:
     return [i * count // most for i in range(most)]
 
 
+def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
+    """Return positions of at most ``most`` clips and at least one of each class, sorted."""
+    seen: dict[int, int] = {}
+    order = []
+    for position, label in enumerate(labels):
+        seen[label] = seen.get(label, 0) + 1
+        order.append((seen[label], position))
+    return sorted(position for _, position in sorted(order)[: max(most, len(seen))])
+
+
 def rounded(nodes: Nodes) -> Nodes:
     """Return nodes with the precision of float16, as a model stores them, in float32.
 
@@ -151,6 +166,30 @@ def _rounded(value: Tensor) -> Tensor:
     half = value.half().float()
     error = (half - value).norm() <= ROUNDING * value.norm()
     return half if error and half.isfinite().all() else value
+
+
+def stored(nodes: Nodes) -> tuple[Nodes, dict[str, str]]:
+    """Return nodes as they are stored, and for each that equals one of them the name of that one.
+
+    They are in float16 if that changes no bit of them: teaching rounds what it can.
+    """
+    equal = find_equal(nodes)
+    return {name: _half(value) for name, value in nodes.items() if name not in equal}, equal
+
+
+def _half(value: Tensor) -> Tensor:
+    half = value.half()
+    return half if torch.equal(half.float(), value) else value
+
+
+def _unpickled(
+    clips: tuple[Example, ...],
+    nodes: Nodes,
+    equal: dict[str, str],
+    origins: tuple[Clip | bytes | None, ...],
+) -> Examples:
+    restored = {name: value.float() for name, value in nodes.items()}
+    return Examples(clips, restore_equal(restored, equal, "pickle"), origins)
 
 
 def join(parts: Iterable[Examples]) -> Examples:

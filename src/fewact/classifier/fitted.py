@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from fewact.backbones.workers import on_one_core
 from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
-from fewact.classifier.examples import Examples, Nodes, spread
+from fewact.classifier.examples import Examples, Nodes, spread, spread_over_classes
 from fewact.classifier.false_alarm_bounds import FEWEST_NONE
 from fewact.classifier.fit_checks import check_finite_scores, check_shapes
 from fewact.classifier.labels import Label, as_given
@@ -108,6 +108,15 @@ class Fitted:
     open_set: OpenSet
     integers: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a saved model has: a copy makes the states again."""
+        method, nodes = self.by_clip.method, self.by_clip.nodes
+        before = FittedBefore(self.calibration, self.open_set, method.summary(self.by_class))
+        again = partial(
+            fit_examples, class_names=self.class_names, before=before, integers=self.integers
+        )
+        return again, (method, self.everything, next(iter(nodes.values())).device)
+
     @property
     def labels(self) -> tuple[Label, ...]:
         """Classes as they were given: texts or integers."""
@@ -131,10 +140,12 @@ class FittedBefore:
     Args:
         calibration: Conversion of logits into probabilities.
         open_set: Scores that decide between known and unknown.
+        support: Summary of the method's state for the classes; empty if it is not known.
     """
 
     calibration: Calibration
     open_set: OpenSet
+    support: Nodes = field(default_factory=dict)
 
 
 def fit_examples(
@@ -189,7 +200,9 @@ def _fit(
         calibration = held.calibration
     else:
         calibration = before.calibration
-    by_class = method.support(_batch(nodes), labels[None], len(classes))
+    support = _batch(nodes), labels[None], len(classes)
+    kept = {} if before is None else before.support
+    by_class = method.restored_support(*support, kept) if kept else method.support(*support)
     by_clip, by_none = EachAClass(method, nodes), None
     if none is not None:
         references = none.select(spread(len(none.clips), MAX_REFERENCES))
@@ -365,16 +378,6 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         for name, part in each.method.pair_parts(by_class, some).items():
             found.setdefault(name, []).append(_rows(part))
     return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
-    """Return positions of at most ``most`` clips and at least one of each class, sorted."""
-    seen: dict[int, int] = {}
-    order = []
-    for position, label in enumerate(labels):
-        seen[label] = seen.get(label, 0) + 1
-        order.append((seen[label], position))
-    return sorted(position for _, position in sorted(order)[: max(most, len(seen))])
 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:

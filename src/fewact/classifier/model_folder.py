@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -30,12 +29,12 @@ from fewact.classifier.config import (
     owns,
     to_text,
 )
-from fewact.classifier.equal_nodes import find_equal, restore_equal
-from fewact.classifier.examples import Examples
+from fewact.classifier.equal_nodes import restore_equal
+from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.readme import readme
 from fewact.classifier.saved_backbone import saved_backbone
-from fewact.classifier.saved_files import STATE_FILE, content_of, state_file_of
+from fewact.classifier.saved_files import content_of, state_file_of
 from fewact.classifier.saved_method import create_method, saved_method
 from fewact.classifier.thumbnails import thumbnail
 from fewact.data.active import Trim
@@ -50,7 +49,7 @@ from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method, Nodes
 from fewact.shapes import all_finite
 
-NODES, METHOD, CLASS_NAMES = "nodes.", "method.", "class_names"
+NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 FORMER_NODE = "vector_motion"
 """Node of ``fusion`` for vectors up to version 13 of the format."""
 
@@ -66,12 +65,14 @@ class SavedModel:
         examples: Training clips and clips of no class with their nodes.
         method: Method with its options and parameters, on the CPU.
         class_names: Embedded class names; None if they are not used.
+        support: Summary of the method's state for the classes; empty if the model has none.
     """
 
     config: Config
     examples: Examples
     method: Method
     class_names: ClassNames | None
+    support: dict[str, Tensor]
 
 
 def save(
@@ -93,9 +94,8 @@ def save(
     if thumbnails and isinstance(backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples = fitted.everything
-    equal = find_equal(examples.nodes)
-    nodes = {name: value for name, value in examples.nodes.items() if name not in equal}
-    files = {STATE: save_tensors(_tensors(nodes, method, fitted.class_names))}
+    nodes, equal = stored(examples.nodes)
+    files = {STATE: save_tensors(_tensors(nodes, method, fitted))}
     if thumbnails:
         files |= {
             f"thumbnail-{i:04}.jpg": _thumbnail(examples, i)
@@ -219,15 +219,15 @@ def _config(folder: Path, path: Path) -> Config:
 
 def _load(folder: Path, path: Path) -> SavedModel:
     config = _config(folder, path)
-    files = content_of(path, config, folder)
-    # Copied: tensors with the same memory layout as before saving give sums of equal rounding.
-    tensors = parse_tensors(STATE_FILE, files[STATE], str(folder / STATE))
-    nodes = {name: value.float() for name, value in _of(tensors, NODES).items()}
+    tensors, thumbnails = content_of(path, config, folder)
+    _check_numbers(tensors, str(folder / STATE))
+    # Of each node only one of both types of numbers is in memory.
+    names = [name for name in tensors if name.startswith(NODES)]
+    nodes = {name.removeprefix(NODES): tensors.pop(name).float() for name in names}
     if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
         raise ModelError(
             "the rows do not match the examples in config.json", where=str(folder / STATE)
         )
-    _check_numbers(tensors, str(folder / STATE))
     nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
     if any(name.endswith(FORMER_NODE) for name in nodes):
         raise ModelError(
@@ -236,16 +236,15 @@ def _load(folder: Path, path: Path) -> SavedModel:
             got=format_version(config.version, config.fewact),
             hint="Teach again from the clips or features.",
         )
-    thumbnails = [files.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
+    images = [thumbnails.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = create_method(config.method, _of(tensors, METHOD), str(folder))
-    examples = Examples(config.examples, nodes, tuple(thumbnails))
-    return SavedModel(
-        config, examples, method, _class_names(config, examples, tensors, str(folder / STATE))
-    )
+    examples = Examples(config.examples, nodes, tuple(images))
+    class_names = _class_names(config, examples, tensors, str(folder / STATE))
+    return SavedModel(config, examples, method, class_names, _of(tensors, SUPPORT))
 
 
 def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Check that the nodes and class names of a state are finite, of the types that are written.
+    """Check that what a state has beside the method's parameters is finite floating-point numbers.
 
     Raises:
         ModelError: They are not.
@@ -262,17 +261,13 @@ def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
             )
 
 
-def _tensors(nodes: Nodes, method: Method, class_names: ClassNames | None) -> dict[str, Tensor]:
-    stored = {NODES + name: _stored(value) for name, value in nodes.items()}
-    own = {METHOD + name: value.cpu() for name, value in method.state_dict().items()}
-    text = {} if class_names is None else {CLASS_NAMES: class_names.text}
-    return {name: value.contiguous() for name, value in (stored | own | text).items()}
-
-
-def _stored(value: Tensor) -> Tensor:
-    """Return a node in float16 if that changes no bit of it: teaching rounds what it can."""
-    half = value.half()
-    return half if torch.equal(half.float(), value) else value
+def _tensors(nodes: Nodes, method: Method, fitted: Fitted) -> dict[str, Tensor]:
+    found = {NODES + name: value for name, value in nodes.items()}
+    found |= {METHOD + name: value for name, value in method.state_dict().items()}
+    found |= {SUPPORT + name: value for name, value in method.summary(fitted.by_class).items()}
+    if fitted.class_names is not None:
+        found[CLASS_NAMES] = fitted.class_names.text
+    return {name: value.cpu().contiguous() for name, value in found.items()}
 
 
 def _saved_class_names(class_names: ClassNames | None) -> SavedClassNames | None:

@@ -17,9 +17,9 @@ from torch import Tensor
 from fewact.classifier.calibration import hold_out
 from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
-from fewact.classifier.examples import Examples, Nodes
+from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import Fitted, similarities_by_part, spread_over_classes
+from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.suspects import best_other, suspected, suspicion
 from fewact.methods.base import Method

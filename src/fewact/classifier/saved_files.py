@@ -4,11 +4,13 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from fewact.classifier.config import HINT, STATE, Config
 from fewact.classifier.saved_method import parameter_bytes
 from fewact.errors import ModelError
 from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.tensors import check_tensors
+from fewact.io.tensors import check_tensors, read_hashed
 
 STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
 THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
@@ -18,8 +20,10 @@ MOST_PER_CLIP = 128 * MIB
 frames of ResNet-50, 125 MiB with 64."""
 
 
-def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
-    """Return the content of the other files of a model, by their names.
+def content_of(
+    path: Path, config: Config, where: Path
+) -> tuple[dict[str, Tensor], dict[str, bytes]]:
+    """Return the tensors of a model's state, and the content of its thumbnails by their names.
 
     The size and the header of the tensors are checked before they are read: a file may be very
     large.
@@ -32,20 +36,19 @@ def content_of(path: Path, config: Config, where: Path) -> dict[str, bytes]:
     Raises:
         ModelError: A file cannot be read, or is not the one that was saved.
     """
-    state_file = state_file_of(config, str(where))
-    check_tensors(state_file, path / STATE)
-    files = {
-        name: (state_file if name == STATE else THUMBNAIL_FILE).content(path / name)
-        for name in config.files
+    tensors, digest = read_hashed(state_file_of(config, str(where)), path / STATE)
+    thumbnails = {
+        name: THUMBNAIL_FILE.content(path / name) for name in config.files if name != STATE
     }
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != config.files[name]:
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in thumbnails.items()}
+    for name, expected in config.files.items():
+        if (digest if name == STATE else found[name]) != expected:
             raise ModelError(
                 "the file was damaged or edited after it was saved",
                 where=str(where / name),
                 hint=HINT,
             )
-    return files
+    return tensors, thumbnails
 
 
 def check_complete(path: Path, config: Config, where: Path) -> None:

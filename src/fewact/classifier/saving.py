@@ -117,7 +117,7 @@ class Saving(Estimator):
             sets=model.config.sets,
         )
         method = model.method.to(built.device).eval()
-        before = FittedBefore(model.config.calibration, model.config.open_set)
+        before = FittedBefore(model.config.calibration, model.config.open_set, model.support)
         with checked_fit(model.examples):
             fitted = fit_examples(
                 method,

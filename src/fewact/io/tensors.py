@@ -1,7 +1,9 @@
 """Files of tensors and arrays: what a header declares is checked before anything is allocated."""
 
 import ast
+import hashlib
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -18,11 +20,22 @@ from fewact.io.bounded import KIB, MIB, FileType, reason_of, size_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-BYTES = {
-    **{"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2},
-    **{"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8},
+TYPES = {
+    "BOOL": (1, "bool"),
+    "U8": (1, "uint8"),
+    "I8": (1, "int8"),
+    "I16": (2, "int16"),
+    "U16": (2, "uint16"),
+    "F16": (2, "float16"),
+    "BF16": (2, "bfloat16"),
+    "I32": (4, "int32"),
+    "U32": (4, "uint32"),
+    "F32": (4, "float32"),
+    "I64": (8, "int64"),
+    "U64": (8, "uint64"),
+    "F64": (8, "float64"),
 }
-"""Types of numbers that are read, and the bytes of one."""
+"""Types of numbers that are read: the bytes of one, and the name of the type in torch."""
 
 _MAX_HEADER = 64 * MIB
 _MAX_AXES = 16
@@ -57,15 +70,40 @@ def parse_tensors(type: FileType, content: bytes, where: str) -> dict[str, "Tens
     """
     from io import BytesIO
 
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     type.check_size(len(content), where)
-    _check_header(type, BytesIO(content), len(content), where)
-    try:
-        return {name: value.clone() for name, value in load(content).items()}
-    except (SafetensorError, ValueError, RuntimeError) as error:
-        type.refuse(where, type.other, reason_of(error))
+    return _copied(type, BytesIO(content), len(content), where)[0]
+
+
+def read_hashed(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], str]:
+    """Return the tensors of a safetensors file, and the SHA-256 of the file, which is read once.
+
+    Raises:
+        UserError: The file cannot be read, or is damaged.
+    """
+    with type.open(path) as file:
+        return _copied(type, file, os.fstat(file.fileno()).st_size, str(path))
+
+
+def _copied(type: FileType, file: Any, size: int, where: str) -> tuple[dict[str, "Tensor"], str]:
+    """Return the tensors in a safetensors file of a size, each in its own memory, and its SHA-256.
+
+    They are aligned like all tensors, so that sums of them have equal rounding.
+    """
+    import torch
+
+    begins, header = _check_header(type, file, size, where)
+    digest = hashlib.sha256(begins)
+    tensors: dict[str, Tensor] = {}
+    position = 0
+    for name, facts in sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]):
+        begin, end = facts["data_offsets"]
+        value = torch.empty(facts["shape"], dtype=getattr(torch, TYPES[facts["dtype"]][1]))
+        numbers = value.flatten().view(torch.uint8).numpy().data
+        if begin != position or file.readinto(numbers) != len(numbers):
+            type.refuse(f"{where}, {name[:80]}", type.other, f"numbers from {begin} to {end}")
+        digest.update(numbers)
+        tensors[name], position = value, end
+    return tensors, digest.hexdigest()
 
 
 def check_tensors(type: FileType, path: Path) -> None:
@@ -78,13 +116,17 @@ def check_tensors(type: FileType, path: Path) -> None:
         _check_header(type, file, path.stat().st_size, str(path))
 
 
-def _check_header(type: FileType, file: BinaryIO, size: int, where: str) -> None:
+def _check_header(
+    type: FileType, file: BinaryIO, size: int, where: str
+) -> tuple[bytes, dict[str, Any]]:
+    """Return how a safetensors file of a size begins, and the checked facts of each tensor."""
     fault = type.other
     head = file.read(8)
     length = int.from_bytes(head, "little")
     if len(head) < 8 or length > min(size - 8, _MAX_HEADER):
         type.refuse(where, fault, f"{size} bytes, and a header of {length} bytes")
-    header = type.parse(type.decode(file.read(length), where), where)
+    text = file.read(length)
+    header = type.parse(type.decode(text, where), where)
     if not isinstance(header, dict):
         type.refuse(where, fault, "a header without names")
     metadata = header.pop("__metadata__", {})
@@ -98,6 +140,7 @@ def _check_header(type: FileType, file: BinaryIO, size: int, where: str) -> None
     end = max((facts["data_offsets"][1] for facts in header.values()), default=0)
     if end != available:
         type.refuse(where, fault, f"{available} bytes of numbers, of which the header knows {end}")
+    return head + text, header
 
 
 def _problem(facts: Any, available: int) -> str:
@@ -107,15 +150,15 @@ def _problem(facts: Any, available: int) -> str:
     dtype: Any = facts.get("dtype")
     shape: Any = facts.get("shape")
     offsets: Any = facts.get("data_offsets")
-    if not isinstance(dtype, str) or dtype not in BYTES:
-        return f"numbers of type {str(dtype)[:20]}; expected: {', '.join(BYTES)}"
+    if not isinstance(dtype, str) or dtype not in TYPES:
+        return f"numbers of type {str(dtype)[:20]}; expected: {', '.join(TYPES)}"
     if not _are_sizes(shape) or len(shape) > _MAX_AXES:
         return f"the shape {str(shape)[:80]}"
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= available:
         return f"the position {str(offsets)[:80]} in {available} bytes"
     if (
         max(shape, default=0) > available
-        or math.prod(shape) * BYTES[dtype] != offsets[1] - offsets[0]
+        or math.prod(shape) * TYPES[dtype][0] != offsets[1] - offsets[0]
     ):
         return f"the shape {shape} of {dtype} in {offsets[1] - offsets[0]} bytes"
     return ""

@@ -143,6 +143,26 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
             A small dataclass of tensors that begin with b.
         """
 
+    def summary(self, state: StateT) -> dict[str, Tensor]:
+        """Return small tensors of a state that take long to compute; by default none.
+
+        A saved model keeps them: where ``support`` changes, so must the version of its format.
+        """
+        return {}
+
+    def restored_support(
+        self, nodes: Nodes, labels: Tensor, n: int, summary: Mapping[str, Tensor]
+    ) -> StateT:
+        """Return what ``support`` does, by the summary of its state; the default does not use it.
+
+        Args:
+            nodes: Nodes of the support videos (b s …).
+            labels: (b s).
+            n: Number of classes.
+            summary: Tensors of ``summary``, on any device.
+        """
+        return self.support(nodes, labels, n)
+
     @abstractmethod
     def score(self, state: StateT, nodes: Nodes) -> Tensor:
         """Return logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""

@@ -137,6 +137,25 @@ def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number < len(compared)
 
 
+@pytest.mark.parametrize("both_views", [True, False])
+def test_a_support_is_restored_from_its_summary(
+    monkeypatch: pytest.MonkeyPatch, both_views: bool
+) -> None:
+    method, found = create(), features(2, 4)
+    found = found if both_views else without_motion_of_camera(found)
+    nodes, query = method.encode(found), method.encode(features(2, 3, seed=1))
+    labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
+    state = method.support(nodes, labels, 2)
+    assert state.decision.one_view != both_views
+    expected = method.score(state, query)
+    summary = {name: value.clone() for name, value in method.summary(state).items()}
+    with monkeypatch.context() as unused:
+        unused.setattr(Motion, "similarity", None)
+        unused.setattr(Motion, "quick_similarity", None)
+        restored = method.restored_support(nodes, labels, 2, summary)
+    assert torch.equal(method.score(restored, query), expected)
+
+
 def test_a_method_that_is_not_used_any_more_is_freed() -> None:
     method = create()
     nodes = method.encode(without_motion_of_camera(features(1, 2)))

@@ -1,5 +1,6 @@
 """Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -100,6 +101,32 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             n,
         )
         appearance = mean_appearance(self.appearance(nodes, nodes))
+        return FusionState(nodes, labels, inside, decision, appearance)
+
+    def summary(self, state: FusionState | VectorState) -> dict[str, Tensor]:
+        """Return what the support of maps decides, and its similarities; of vectors nothing."""
+        if isinstance(state, VectorState):
+            return {}
+        alternative, permissive, _ = state.decision
+        return {
+            "intra_class_similarity": state.intra_class_similarity,
+            "appearance": state.appearance,
+            "alternative": torch.as_tensor(alternative),
+            "permissive": torch.as_tensor(permissive),
+        }
+
+    def restored_support(
+        self, nodes: Nodes, labels: Tensor, n: int, summary: Mapping[str, Tensor]
+    ) -> FusionState | VectorState:
+        """Return the support of maps from its summary."""
+        if VECTORS in nodes:
+            return self.support(nodes, labels, n)
+        b, like = len(labels), next(iter(nodes.values()))
+        alternative, permissive, appearance = (
+            summary[name].to(like).view(b) for name in ("alternative", "permissive", "appearance")
+        )
+        inside = summary["intra_class_similarity"].to(like).view(b, n)
+        decision = Decision(alternative, permissive, not self.map_terms.views_differ(nodes))
         return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor:

@@ -247,8 +247,12 @@ class WeightedTerms:
 
     def views_differ(self, nodes: Nodes) -> bool:
         """Return whether the views of both estimates differ in any video."""
-        both = (one for one in self.terms if one.estimate == "conservative")
-        return any(not torch.equal(nodes[one.name], nodes[one.other_view]) for one in both)
+        both = (
+            (nodes[one.name], nodes[one.other_view])
+            for one in self.terms
+            if one.estimate == "conservative"
+        )
+        return any(not (one.is_set_to(other) or torch.equal(one, other)) for one, other in both)
 
     def decide(
         self,
