@@ -4,7 +4,8 @@ import pytest
 import torch
 from lightning_fabric.accelerators import cuda
 
-from fewact.training.devices import make_fabric
+from fewact.training import devices
+from fewact.training.devices import decoding_processes, make_fabric
 
 
 def test_no_advice_to_compute_less_exactly(
@@ -18,3 +19,17 @@ def test_no_advice_to_compute_less_exactly(
     with caplog.at_level("INFO"):
         cuda._check_cuda_matmul_precision(torch.device("cuda"))
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("cores", "per_node", "expected"), [(4, None, 4), (64, None, 8), (16, "4", 4), (2, "4", 1)]
+)
+def test_processes_that_decode_for_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, cores: int, per_node: str | None, expected: int
+) -> None:
+    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    if per_node is not None:
+        monkeypatch.setattr(devices, "_started", lambda: (int(per_node), 1))
+    assert decoding_processes("cpu") == 0
+    monkeypatch.setattr(devices, "resolve_device", lambda name: torch.device("cuda", 0))
+    assert decoding_processes("auto") == expected

@@ -62,8 +62,14 @@ class TrainingOptions(OptionGroup):
         ),
     ] = "auto"
     workers: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Number of processes that decode videos.")
-    ] = 0
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Number of processes that decode videos for one device (default: on a GPU one per "
+            "core, at most 8; on a CPU 0, the network needs the cores).",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +128,7 @@ def train(
     from fewact.evaluation import DataConfig
     from fewact.evaluation.texts import read_prompts
     from fewact.methods.cards import stand_in
+    from fewact.training.devices import decoding_processes
 
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
     if text.prompts is not None:
@@ -139,6 +146,9 @@ def train(
         **vars(benchmark),
     )
     opened = _open(config, chosen)
+    workers = training.workers
+    if workers is None:
+        workers = decoding_processes(training.device)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
         trained = subpackage.train(
@@ -146,7 +156,7 @@ def train(
             opened,
             output,
             device=training.device,
-            workers=training.workers,
+            workers=workers,
             progress=show,
         )
     if not first:

@@ -14,6 +14,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from fewact.backbones.precision import exact_convolutions, resolve_device
+from fewact.cores import usable_cores
 from fewact.errors import OptionError
 
 TIMEOUT = timedelta(hours=12)
@@ -48,6 +49,20 @@ def make_fabric(device: str) -> Fabric:
         find_unused_parameters=True,
     )
     return Fabric(accelerator=chosen.type, devices=local, num_nodes=nodes, strategy=strategy)
+
+
+def decoding_processes(device: str) -> int:
+    """Return how many processes should decode videos for one device.
+
+    A GPU is fed by a process per core, at most 8: by one process it stands still for most of the
+    time (docs/results/gpu.md). On a CPU the network needs the cores.
+
+    Args:
+        device: Device, as in ``make_fabric``.
+    """
+    if resolve_device(device).type != "cuda":
+        return 0
+    return min(8, max(1, usable_cores() // _started()[0]))
 
 
 def _no_advice(record: logging.LogRecord) -> bool:
