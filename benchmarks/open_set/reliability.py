@@ -66,8 +66,9 @@ def known_reliability(
 ) -> list[list[str]]:
     """Return the cells of a row on the known probability for each kind of training clips."""
     rows = []
+    plain = shots == 1 or not any(video.group for video in clips.videos.videos)
     for name, kind in TRAINING.items():
-        if shots == 1 and kind != TRAINING["of several groups"]:
+        if plain and name != "of several groups":
             continue
         rng = np.random.default_rng(seed)
         probability, found = [], []
