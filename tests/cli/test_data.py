@@ -116,7 +116,7 @@ def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
     row = next(c for c in found.classes if c.label == "test1")
     assert (row.listed, row.available, row.missing, row.unreadable) == (2, 1, 0, 1)
     assert run(*call, "--deep").out.count("unreadable") == 1
-    draw = ("episodes", "any", "--root", "root", "--splits", "list.csv", "-o", "e.json")
+    draw = ("episodes", "ssv2-small", "--root", "root", "--splits", "list.csv", "-o", "e.json")
     assert "too few" in run(*draw).err  # though all files of the test are there
     ran = run(*draw, "--availability", "there.json")
     assert ran.code == 2

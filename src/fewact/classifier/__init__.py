@@ -33,7 +33,7 @@ __all__ = [
     "Stream",
 ]
 
-HOMES = {
+_MODULES = {
     "NONE": "prediction",
     "Calibration": "calibration",
     "Decision": "open_set",
@@ -48,15 +48,14 @@ HOMES = {
     "State": "stream",
     "Stream": "stream",
 }
-"""Modules of the names."""
 
 # The application decides what becomes of messages; without a handler of its own it sees none.
 logging.getLogger("fewact").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(f"fewact.classifier.{HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"fewact.classifier.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'fewact.classifier' has no attribute {name!r}")
 
 

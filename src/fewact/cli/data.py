@@ -32,7 +32,10 @@ def data() -> None:
 
 @app.command("list", cls=Command)
 def list_benchmarks(format: ListOutputFormat = "table") -> None:
-    """List the benchmarks; each published list of videos has a name."""
+    """List the benchmarks; each published list of videos has a name.
+
+    The numbers of classes and videos are those of train/val/test.
+    """
     from fewact.data import benchmark, benchmark_names
 
     everything = [_facts(benchmark(name)) for name in benchmark_names()]
