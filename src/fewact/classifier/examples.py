@@ -21,6 +21,7 @@ from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.active import Span
 from fewact.data.files import numbered, without_number
 from fewact.io.page_folder import PAGE_CLIP
+from fewact.methods.base import rows
 
 Nodes = dict[str, Tensor]
 
@@ -112,7 +113,7 @@ class Examples:
             return self
         return Examples(
             tuple(self.clips[i] for i in keep),
-            {name: value[list(keep)] for name, value in self.nodes.items()},
+            rows(self.nodes, list(keep)),
             tuple(self.origins[i] for i in keep),
         )
 
@@ -244,9 +245,16 @@ def join(parts: Iterable[Examples]) -> Examples:
     last bit, whether clips are learned together or one by one, and from any folder.
     """
     found = list(parts)
+    first, *others = (find_equal(part.nodes) for part in found)
+    equal = {name: same for name, same in first.items() if all(o.get(name) == same for o in others)}
+    nodes = {
+        name: torch.cat([part.nodes[name] for part in found])
+        for name in found[0].nodes
+        if name not in equal
+    }
     together = Examples(
         tuple(clip for part in found for clip in part.clips),
-        {name: torch.cat([part.nodes[name] for part in found]) for name in found[0].nodes},
+        nodes | {name: nodes[same] for name, same in equal.items()},
         tuple(origin for part in found for origin in part.origins),
     )
     keys = [_key(clip, clip.name) for clip in together.clips]
