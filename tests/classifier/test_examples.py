@@ -137,3 +137,20 @@ def test_nodes_that_are_equal_in_all_clips_are_in_memory_once() -> None:
         assert some.nodes["c"] is not some.nodes["b"]
     assert len({id(one) for one in join([joined, part("3", 4, 5, 5)]).nodes.values()}) == 3
     assert find_equal(nodes) == {"b": "a"}
+
+
+def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:
+    joined = join([one("1.mp4", label, i) for i, label in enumerate(["wave", "none", "clap"])])
+    assert [clip.label for clip in joined.clips] == ["clap", "wave", "none"]
+    inside, outside = joined.split_none()
+    assert outside is not None
+    for some, expected in ((inside, [2, 0]), (outside, [1])):
+        assert some.nodes["x"][:, 0].tolist() == expected
+        assert some.nodes["x"].untyped_storage().data_ptr() == (
+            joined.nodes["x"].untyped_storage().data_ptr()
+        )
+    before = joined.select([0, 2, 1])  # as models were saved before
+    inside, outside = before.split_none()
+    assert outside is not None
+    assert [clip.label for clip in inside.clips] == ["clap", "wave"]
+    assert outside.nodes["x"][:, 0].tolist() == [1]

@@ -73,7 +73,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """All training clips, sorted by class, then by file name; clips of no class have ``none``.
+    """All training clips, sorted by class, then by file name; last those of no class, ``none``.
 
     Args:
         clips: The s clips.
@@ -118,12 +118,22 @@ class Examples:
         )
 
     def split_none(self) -> tuple["Examples", "Examples | None"]:
-        """Return the clips of the classes, and those with the label ``none``, None if none has."""
+        """Return the clips of the classes, and those with the label ``none``, None if none has.
+
+        Where the latter are the last ones, as ``join`` sorts them, nothing is copied.
+        """
         outside = [i for i, clip in enumerate(self.clips) if clip.label == BACKGROUND]
         if not outside:
             return self, None
+        first = outside[0]
+        if outside == list(range(first, len(self.clips))):
+            return self._part(slice(first)), self._part(slice(first, None))
         inside = [i for i, clip in enumerate(self.clips) if clip.label != BACKGROUND]
         return self.select(inside), self.select(outside)
+
+    def _part(self, part: slice) -> "Examples":
+        """Return consecutive clips, with views of the nodes."""
+        return Examples(self.clips[part], rows(self.nodes, part), self.origins[part])
 
     def digest(self, i: int) -> str:
         """Return the SHA-256 of the nodes of clip ``i``."""
@@ -261,9 +271,10 @@ def join(parts: Iterable[Examples]) -> Examples:
     count = Counter(keys)
 
     def order(i: int) -> tuple[Any, ...]:
+        none = together.clips[i].label == BACKGROUND
         # Only clips with the same name need their content to be distinguished.
         content = together.digest(i) if count[keys[i]] > 1 else ""
-        return (keys[i], content, together.clips[i].name)
+        return (none, keys[i], content, together.clips[i].name)
 
     return together.select(sorted(range(len(keys)), key=order))
 
