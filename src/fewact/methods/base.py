@@ -310,9 +310,9 @@ def rows(nodes: Nodes, index: Any) -> dict[str, Tensor]:
         nodes: Nodes of videos.
         index: Index of the leading axes.
     """
-    each = {id(value): value for value in nodes.values()}
-    found = {key: value[index] for key, value in each.items()}
-    return {name: found[id(value)] for name, value in nodes.items()}
+    own = dict(nodes)
+    found = {key: value[index] for key, value in {id(x): x for x in own.values()}.items()}
+    return {name: found[id(value)] for name, value in own.items()}
 
 
 def join(first: Features, second: Features) -> Features:
