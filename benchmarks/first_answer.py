@@ -62,7 +62,8 @@ def answer(model: str, video: str) -> None:
         list(classifier.predict_each([video], timing=(timing := Timing())))
     card = classifier.backbone_.card
     facts = f"{card.name}, {card.precision}, {getattr(card, 'engine', 'torch')}, "
-    facts += f"{torch.get_num_threads()} threads"
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts += f"{torch.get_num_threads()} threads, {most:.0f} MB of memory at most"
     print(json.dumps({"facts": facts, "times": parts.times, "stages": timing.seconds}))
 
 

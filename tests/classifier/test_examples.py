@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewact.classifier.equal_nodes import find_equal
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 
@@ -118,3 +119,39 @@ def test_equal_clips_are_found_once_each() -> None:
 )
 def test_titles_show_the_time_span(clip: Example, title: str) -> None:
     assert clip.title == title
+
+
+def test_nodes_that_are_equal_in_all_clips_are_in_memory_once() -> None:
+    def part(name: str, *values: float) -> Examples:
+        nodes = dict(zip("abc", (torch.tensor([[x]]) for x in values), strict=True))
+        return Examples((Example(name, "class"),), nodes, (None,))
+
+    joined = join([part("2", 1, 1, 1), part("1", 2, 2, 3)])
+    nodes = joined.nodes
+    assert {name: value.flatten().tolist() for name, value in nodes.items()} == {
+        **{"a": [2, 1], "b": [2, 1]},
+        "c": [3, 1],
+    }
+    assert nodes["a"] is nodes["b"]
+    for some in (joined.select([1]), join([joined, part("3", 4, 4, 5)]), joined.split_none()[0]):
+        assert some.nodes["a"] is some.nodes["b"]
+        assert some.nodes["c"] is not some.nodes["b"]
+    assert len({id(one) for one in join([joined, part("3", 4, 5, 5)]).nodes.values()}) == 3
+    assert find_equal(nodes) == {"b": "a"}
+
+
+def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:
+    joined = join([one("1.mp4", label, i) for i, label in enumerate(["wave", "none", "clap"])])
+    assert [clip.label for clip in joined.clips] == ["clap", "wave", "none"]
+    inside, outside = joined.split_none()
+    assert outside is not None
+    for some, expected in ((inside, [2, 0]), (outside, [1])):
+        assert some.nodes["x"][:, 0].tolist() == expected
+        assert some.nodes["x"].untyped_storage().data_ptr() == (
+            joined.nodes["x"].untyped_storage().data_ptr()
+        )
+    before = joined.select([0, 2, 1])  # as models were saved before
+    inside, outside = before.split_none()
+    assert outside is not None
+    assert [clip.label for clip in inside.clips] == ["clap", "wave"]
+    assert outside.nodes["x"][:, 0].tolist() == [1]

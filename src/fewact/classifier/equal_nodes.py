@@ -12,12 +12,17 @@ from torch import Tensor
 from fewact.errors import ModelError
 
 
+def are_equal(first: Tensor, second: Tensor) -> bool:
+    """Return whether two nodes are equal; of one tensor no number is read."""
+    return first.is_set_to(second) or torch.equal(first, second)
+
+
 def find_equal(nodes: Mapping[str, Tensor]) -> dict[str, str]:
     """Return for each node that equals a former one the name of that one."""
     found: dict[str, str] = {}
     kept: list[str] = []
     for name, value in nodes.items():
-        same = next((one for one in kept if torch.equal(nodes[one], value)), None)
+        same = next((one for one in kept if are_equal(nodes[one], value)), None)
         if same is None:
             kept.append(name)
         else:

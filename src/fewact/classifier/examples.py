@@ -18,6 +18,7 @@ from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.example import Example
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
+from fewact.methods.base import rows
 
 Nodes = dict[str, Tensor]
 
@@ -27,7 +28,7 @@ ROUNDING = 2**-11
 
 @dataclass(frozen=True)
 class Examples:
-    """All training clips, sorted by class, then by file name; clips of no class have ``none``.
+    """All training clips, sorted by class, then by file name; last those of no class, ``none``.
 
     Args:
         clips: The s clips.
@@ -67,17 +68,27 @@ class Examples:
             return self
         return Examples(
             tuple(self.clips[i] for i in keep),
-            {name: value[list(keep)] for name, value in self.nodes.items()},
+            rows(self.nodes, list(keep)),
             tuple(self.origins[i] for i in keep),
         )
 
     def split_none(self) -> tuple["Examples", "Examples | None"]:
-        """Return the clips of the classes, and those with the label ``none``, None if none has."""
+        """Return the clips of the classes, and those with the label ``none``, None if none has.
+
+        Where the latter are the last ones, as ``join`` sorts them, nothing is copied.
+        """
         outside = [i for i, clip in enumerate(self.clips) if clip.label == BACKGROUND]
         if not outside:
             return self, None
+        first = outside[0]
+        if outside == list(range(first, len(self.clips))):
+            return self._part(slice(first)), self._part(slice(first, None))
         inside = [i for i, clip in enumerate(self.clips) if clip.label != BACKGROUND]
         return self.select(inside), self.select(outside)
+
+    def _part(self, part: slice) -> "Examples":
+        """Return consecutive clips, with views of the nodes."""
+        return Examples(self.clips[part], rows(self.nodes, part), self.origins[part])
 
     def digest(self, i: int) -> str:
         """Return the SHA-256 of the nodes of clip ``i``."""
@@ -199,18 +210,26 @@ def join(parts: Iterable[Examples]) -> Examples:
     last bit, whether clips are learned together or one by one, and from any folder.
     """
     found = list(parts)
+    first, *others = (find_equal(part.nodes) for part in found)
+    equal = {name: same for name, same in first.items() if all(o.get(name) == same for o in others)}
+    nodes = {
+        name: torch.cat([part.nodes[name] for part in found])
+        for name in found[0].nodes
+        if name not in equal
+    }
     together = Examples(
         tuple(clip for part in found for clip in part.clips),
-        {name: torch.cat([part.nodes[name] for part in found]) for name in found[0].nodes},
+        nodes | {name: nodes[same] for name, same in equal.items()},
         tuple(origin for part in found for origin in part.origins),
     )
     keys = [_key(clip, clip.name) for clip in together.clips]
     count = Counter(keys)
 
     def order(i: int) -> tuple[Any, ...]:
+        none = together.clips[i].label == BACKGROUND
         # Only clips with the same name need their content to be distinguished.
         content = together.digest(i) if count[keys[i]] > 1 else ""
-        return (keys[i], content, together.clips[i].name)
+        return (none, keys[i], content, together.clips[i].name)
 
     return together.select(sorted(range(len(keys)), key=order))
 

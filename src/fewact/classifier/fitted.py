@@ -30,7 +30,7 @@ from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method, score_and_pairs
+from fewact.methods.base import Method, rows, score_and_pairs
 from fewact.methods.explaining import PairParts
 from fewact.warning import warn
 
@@ -70,8 +70,7 @@ class EachAClass:
         """Return the clips at these positions, which ascend; for all of them no copy."""
         if len(positions) == len(next(iter(self.nodes.values()))):
             return self
-        chosen = list(positions)
-        return EachAClass(self.method, {k: value[chosen] for k, value in self.nodes.items()})
+        return EachAClass(self.method, rows(self.nodes, list(positions)))
 
     def score(self, query: Nodes) -> Tensor:
         """Return similarities (q s) of clips (1 q …)."""
@@ -322,7 +321,7 @@ def _open_set(
     nodes, labels = _on(examples, device), examples.labels
     groups = [clip.group for clip in examples.clips]
     held = spread_over_classes(labels.tolist(), MAX_SCORED)
-    scored = {name: value[held] for name, value in nodes.items()}
+    scored = rows(nodes, held)
     pairs = similarities(by_clip, scored, by_class)
     check_finite_scores(pairs, [examples.clips[i].title for i in held])
     scores = None
@@ -347,7 +346,7 @@ def similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor
     """
     found = []
     for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
-        some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in nodes.items()})
+        some = _batch(rows(nodes, slice(begin, begin + CLIPS_AT_ONCE)))
         pairs = None if by_class is None else score_and_pairs(each.method, by_class, some)[1]
         found.append(each.score(some) if pairs is None else _rows(pairs))
     return torch.cat(found)
@@ -374,7 +373,7 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         return {"similarity": similarities(each, each.nodes, by_class)}
     found: dict[str, list[Tensor]] = {}
     for begin in range(0, len(positions), CLIPS_AT_ONCE):
-        some = _batch({k: value[begin : begin + CLIPS_AT_ONCE] for k, value in each.nodes.items()})
+        some = _batch(rows(each.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
         for name, part in each.method.pair_parts(by_class, some).items():
             found.setdefault(name, []).append(_rows(part))
     return {name: torch.cat(parts) for name, parts in found.items()}
@@ -388,7 +387,7 @@ def _on(examples: Examples, device: torch.device) -> Nodes:
 
 
 def _batch(nodes: Nodes) -> Nodes:
-    return {name: value[None] for name, value in nodes.items()}
+    return rows(nodes, None)
 
 
 def _rows(logits: Tensor) -> Tensor:

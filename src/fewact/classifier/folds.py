@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fewact.classifier.examples import Nodes
-from fewact.methods.base import Method
+from fewact.methods.base import Method, rows
 
 MAX_HELD_OUT = 40
 """Number of held-out clips at which no more are added: they would cost more than they improve."""
@@ -79,10 +79,6 @@ def _score(method: Method, nodes: Nodes, labels: Tensor, n: int, held: Tensor) -
     """
     kept = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
     kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
-    support = {name: value[kept] for name, value in nodes.items()}  # (b s …)
-    state = method.support(support, labels[kept], n)
-    scored = [
-        method.score(state, {name: value[some] for name, value in nodes.items()})
-        for some in held.split(CLIPS_AT_ONCE, 1)
-    ]
+    state = method.support(rows(nodes, kept), labels[kept], n)  # of nodes (b s …)
+    scored = [method.score(state, rows(nodes, some)) for some in held.split(CLIPS_AT_ONCE, 1)]
     return torch.cat(scored, 1)

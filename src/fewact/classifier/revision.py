@@ -78,7 +78,7 @@ class Revision:
             VideoError: It cannot be read.
         """
         key = clip.path.name, clip.start, clip.end, 0
-        if key in self._known():
+        if self.has([key]):
             return
         pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
         unlabelled = replace(clip, label=BACKGROUND)
@@ -93,7 +93,7 @@ class Revision:
 
     def has(self, keys: Iterable[Key]) -> bool:
         """Return whether all these clips are encoded."""
-        return set(keys) <= set(self._known())
+        return set(keys) <= {*self._encoded, *keys_of(self.examples)}
 
     def add(self, examples: Examples) -> None:
         """Add encoded clips, such as those of a former version; clips that are known stay."""

@@ -301,6 +301,20 @@ def score_and_pairs(
     return method.score(state, nodes), None
 
 
+def rows(nodes: Nodes, index: Any) -> dict[str, Tensor]:
+    """Return the nodes of some videos: each tensor indexed alike.
+
+    Names of one tensor share the result too, such as those of two equal views in ``fusion``.
+
+    Args:
+        nodes: Nodes of videos.
+        index: Index of the leading axes.
+    """
+    own = dict(nodes)
+    found = {key: value[index] for key, value in {id(x): x for x in own.values()}.items()}
+    return {name: found[id(value)] for name, value in own.items()}
+
+
 def join(first: Features, second: Features) -> Features:
     """Return the videos of both, one set after the other: (b s …), (b q …) → (b s+q …)."""
     return {request: torch.cat([value, second[request]], 1) for request, value in first.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.methods.base import Method, Nodes, one_hot_mean, rows
 
 ClassSimilarity = Callable[[Nodes, Tensor], Tensor]
 """Videos (r k …) of r classes and the episode (r) of each class → (r k k): pair similarities."""
@@ -65,8 +65,7 @@ def intra_class_similarity(
         for part in (shots == k).nonzero().split(max(1, VIDEOS_AT_ONCE // k)):
             episodes, classes = part.unbind(1)  # (r)
             members = (labels[episodes] == classes[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))
-            videos = {name: value[episodes[:, None], members] for name, value in nodes.items()}
-            pairs = similarity(videos, episodes)  # (r k k)
+            pairs = similarity(rows(nodes, (episodes[:, None], members)), episodes)  # (r k k)
             others = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
             total = total.to(others.dtype).index_put((episodes, classes), others)
     number = (shots * (shots - 1)).sum(-1, keepdim=True)
