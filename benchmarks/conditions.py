@@ -318,8 +318,8 @@ The strengths of the severities are in `fewact.camera.conditions`. Clips that ar
 [a page of their own](loose-clips.md). `background` needs the mask of a depth video. `flipped` is a
 quarter turn at severity 2. `fast` and `slow` change how often a frame is shown, not how long an
 action takes next to the clip: frames are chosen at fractions of the clip. All clips are read in
-full. `fewact predict` searches clips that last 1.4 times as long as the longest training clip, and
-so cuts an action that is performed that slowly
+full. `fewact predict` searches clips that last 1.4 times as long as the longest training clip; an
+action that is performed that slowly is compared in full there, too
 ([decision](../decisions/loose-clips.md#slow-actions)).
 """
 

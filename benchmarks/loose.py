@@ -88,7 +88,10 @@ class Measurement:
         """Return the accuracies of the episodes for each column and number of shots."""
         loose = with_condition(self.kept, f"loose:{severity}", others=self._others)
         clean, full = (self._encode(videos) for videos in (self.kept, loose))
-        windows = [self._windows(video.source) for video in loose.videos]
+        windows = [
+            self._windows(video.source, {name: value[0, i, None] for name, value in full.items()})
+            for i, video in enumerate(loose.videos)
+        ]
         joined = {
             name: torch.cat([one.nodes[name] for each in windows for one in each])[None]
             for name in clean
@@ -174,11 +177,13 @@ class Measurement:
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
 
-    def _windows(self, source: VideoSource | None) -> list[Window]:
+    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[Window]:
+        """Return the full clip, given its nodes (1 …), and the windows of a clip."""
         used = Span(0.0, duration_of(source))
-        return encode_windows(
+        found = encode_windows(
             source_of(source), self._encoder(), self._backbone, self._lengths, used
         )
+        return [Window(used, full), *found]
 
     def _encoder(self) -> ClipEncoder:
         return ClipEncoder(Pipeline(self._backbone, self._method), None, image_embedding=False)
@@ -198,7 +203,7 @@ class Measurement:
             numbers: Numbers (b s) of the support videos, or windows, of each episode.
             support: Similarities of v support videos or windows.
             across: (r w v) similarities of the windows of all queries with them.
-            windows: Windows of each query.
+            windows: Windows of each query; the first one is the full clip.
         """
         count, ways = support.exact.shape[-1], drawn.protocol.ways
         exact = torch.cat([support.exact, across], 1)
@@ -229,7 +234,7 @@ class Measurement:
             ]
         )
         known = known.view(logits.shape[:-1]) / self._method.temperature
-        used = torch.stack([spans[..., 0].amin(1), spans[..., 1].amax(1)], -1)
+        used = spans[:, 0]  # (v 2)
         best = clearest_window(clearness(logits, known), spans[asked], used[asked])  # (b q)
         chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]
         truth = torch.arange(ways).repeat_interleave(drawn.protocol.queries)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,8 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.searching import clearest_window, clearness, clearness_of
+from fewact.data import Frames
+from fewact.video import EveryNth, read_frames
 from tests.classifier.conftest import joined
 
 SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
@@ -36,6 +39,43 @@ def test_the_window_of_a_known_class_is_chosen() -> None:
     logits = torch.tensor([[0.0, 9], [4, 9], [5, 3]]).double()
     assert clearest_window(clearness_of(logits, 0), SPANS, USED) == 2
     assert clearest_window(clearness_of(logits, 1), SPANS, USED) == 0
+
+
+@pytest.mark.parametrize(
+    ("clear", "best"),
+    [
+        ([1.0, 1, 1, 1], 0),  # the first of equal ones
+        ([2.0, 1, 1, 1], 0),
+        ([1.0, 1, 1.1, 1], 2),  # neither loses anything
+        ([1.0, 2.5, 1, 1], 0),  # a window at the end loses
+        ([1.0, 1, 1, 2.8], 3),  # but can be the clearest
+    ],
+)
+def test_the_full_clip_is_one_more_window_and_loses_nothing(clear: list[float], best: int) -> None:
+    spans = torch.cat([USED[None], SPANS]).double()
+    assert clearest_window(torch.tensor(clear).double(), spans, USED.double()) == best
+
+
+def test_a_slow_action_is_compared_in_full(
+    examples: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    """Windows as long as the training clips show a part of it."""
+    for label, path in queries.items():
+        slow = Frames(np.repeat(read_frames(path, EveryNth(1)), 2, axis=0), fps=12, name=label)
+        found = examples.predict(slow)
+        assert isinstance(found, Prediction)
+        assert (found.label, found.active, found.duration) == (label, None, 2.0)
+        assert explain(examples, slow).label == label
+
+
+def test_a_slow_action_is_added_in_full(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    classifier = FewShotClassifier(backbone).fit(actions)
+    frames = np.repeat(read_frames(queries["left"], EveryNth(1)), 2, axis=0)
+    classifier.add_clips("left", Frames(frames, fps=12, name="slow"))
+    added = next(one for one in classifier.all_clips_ if one.name == "slow")
+    assert (added.active, added.duration) == (None, 2.0)
 
 
 def test_no_window_depends_on_the_order_of_the_classes() -> None:

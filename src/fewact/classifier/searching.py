@@ -1,9 +1,10 @@
 """Find the action in a clip that lasts longer than any training clip.
 
 Such a clip shows something else before or after the action, and frames that are chosen evenly over
-it show little of the action. Windows as long as the training clips share decoding and the network,
-as in ``stream``; the window with the best score answers for the clip. Of a clip that is added to a
-class, the window that is most like the class is used.
+it show little of the action; or the action is slower. Windows as long as the training clips share
+decoding and the network, as in ``stream``; the full clip is one more window. The one with the best
+score answers for the clip. Of a clip that is added to a class, the one that is most like the class
+is used.
 """
 
 import math
@@ -65,10 +66,11 @@ def find_action(
     timing: Timing | None,
     label: str | None = None,
 ) -> EncodedClip:
-    """Return the part of a clip that is most like a class, or the clip if it is not searched.
+    """Return the part of a clip that is most like a class: the clip itself if no other part is.
 
     A clip is searched if it is longer than the training clips, but not so long that it is a
-    recording; ``Pipeline.trim`` must not be off.
+    recording; ``Pipeline.trim`` must not be off. The clip itself is also the answer where the
+    action is slower than in the training clips, so that it fills the clip.
 
     Args:
         encoded: The clip.
@@ -104,16 +106,19 @@ def find_action(
     )
     if not windows:
         return encoded
+    parts = [Window(used, encoded.nodes), *windows]
     nodes: Nodes = {
-        name: torch.cat([one.nodes[name] for one in windows]) for name in windows[0].nodes
+        name: torch.cat([one.nodes[name] for one in parts]) for name in windows[0].nodes
     }
     scored = score(pipeline.method, fitted, nodes)
     if label is None:
         clear = clearness(scored.logits, scored.known / fitted.calibration.temperature)
     else:
         clear = clearness_of(scored.logits, fitted.classes.index(label))
-    spans = torch.tensor([one.span for one in windows], dtype=clear.dtype)
-    best = windows[int(clearest_window(clear, spans, torch.tensor(used).to(spans)))]
+    spans = torch.tensor([one.span for one in parts], dtype=clear.dtype)
+    best = parts[int(clearest_window(clear, spans, spans[0]))]
+    if best is parts[0]:
+        return encoded
     return encoded._replace(
         nodes=encoded.nodes | best.nodes,
         duration=best.span.end - best.span.start,
@@ -214,14 +219,16 @@ def clearest_window(clear: Tensor, spans: Tensor, used: Tensor) -> Tensor:
     Args:
         clear: How clearly the windows (… w) show it.
         spans: Starts and ends (… w 2) of the windows.
-        used: Start and end (… 2) of the part of the clip that has the windows.
+        used: Start and end (… 2) of the part of the clip that has the windows. A window of this
+            span loses nothing at the ends.
 
     Returns:
         (…), 0 to w - 1; the first of equal ones.
     """
     middles, lengths = spans.sum(-1) / 2, spans.diff(dim=-1)[..., 0]  # (… w)
     middle, length = used.sum(-1)[..., None] / 2, used.diff(dim=-1)
-    from_middle = (middles - middle) / ((length - lengths) / 2)  # from -1 to 1
+    farthest = (length - lengths) / 2  # 0 of the full clip
+    from_middle = torch.where(farthest > 0, (middles - middle) / farthest, 0.0)  # from -1 to 1
     return (clear - AT_THE_ENDS * from_middle.square()).argmax(-1)
 
 
