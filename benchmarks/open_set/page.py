@@ -65,14 +65,14 @@ are not like those that were taught.
 `known` is the probability that a clip shows one of the classes, if half of all clips do. Half of
 the classes, no clips of no class. ECE as below, in per cent; then the mean probability of clips of
 taught and of untaught classes. `predict` says how many clips have less than 0.2: the last columns
-have the share of the clips of taught classes that are answered correctly and named, and of the
-clips of untaught classes that are named, in per cent. Rows of development clips come first.
+have how many per cent of the clips of taught classes are answered correctly and named, and how
+many of the clips of untaught classes are named. Rows of development clips come first.
 
 {known}
 
 New clips are of other groups: people or web videos. Where the training clips of a class are of one
 group, or as few as possible, they are more alike than new clips are like them. Nothing shows the
-classifier that this is so, unless the groups are given; it takes both as equally likely. Its
+classifier that this is so, unless it knows the groups; it takes both as equally likely. Its
 constants were chosen on the development clips; before, the probability of `utd27_depth` 1-13
 with two training clips of one person was off by 38 (ECE), and 46 % of the clips of taught classes
 had less than 0.05.

@@ -179,7 +179,7 @@ def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
 
 
 def _say_doubtful(predictions: Sequence["Prediction"], classifier: "FewShotClassifier") -> None:
-    """Say how many clips got a class, since nothing else was asked for, but seem to show none."""
+    """Say how many clips seem to show no class, if nothing lets them be answered (none)."""
     from fewact.classifier.prediction import DOUBTFUL
 
     count = sum(one.doubtful for one in predictions)

@@ -54,8 +54,8 @@ def make_fabric(device: str) -> Fabric:
 def decoding_processes(device: str) -> int:
     """Return how many processes should decode videos for one device.
 
-    A GPU is fed by a process per core, at most 8: by one process it stands still for most of the
-    time (docs/results/gpu.md). On a CPU the network needs the cores.
+    A GPU is fed by a process per core, at most 8: with one it waits for most of the time
+    (docs/results/gpu.md). On a CPU the network needs the cores.
 
     Args:
         device: Device, as in ``make_fabric``.
