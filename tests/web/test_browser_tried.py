@@ -94,3 +94,15 @@ def test_a_recording_that_was_searched_by_a_former_server_says_so(
     person.page.get_by_role("button", name="Search again").click()
     person.says(".recording .label", "actions? found|No action found")
     assert person.faults == []
+
+
+def test_an_answer_says_that_a_clip_seems_to_show_none(
+    serve: Serve, chromium: Any, assets: Path
+) -> None:
+    person = Person(chromium, serve())
+    for name, action in (("wave", "a03_wave"), ("clap", "a04_clap"), ("throw", "a05_throw")):
+        person.add_action(name, clips_of(assets, action, "s1_t1", "s1_t2", "s1_t3"))
+    person.teach()
+    person.choose("Choose clips to try", clips_of(assets, "a02_swipe_right", "s8_t4"))
+    person.says(".answer .label", r" %, or \(none\): unlike the actions that were taught")
+    assert person.faults == []
