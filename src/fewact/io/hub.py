@@ -51,6 +51,8 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
         raise refusal(
             "the hub needs the package huggingface_hub", where=where, hint=INSTALL
         ) from None
+    for name in ("constants", "errors"):  # the client has them only once they are imported
+        importlib.import_module(f"huggingface_hub.{name}")
     # Imported first: on import it sets the level of the client's messages.
     messages = importlib.import_module("huggingface_hub.utils.logging")
     level = messages.get_verbosity()
