@@ -48,14 +48,11 @@ def fit_draw(clips: ClipSet, drawn: Draw, *, grouped: bool = True) -> Fitted:
     labels = [f"{label:03}" for label in drawn.labels] + [BACKGROUND] * len(drawn.none)
     videos = [clips.videos.videos[number] for number in numbers]
     shared = clips.videos.groups == "shared"
-    groups = [
-        None
-        if not grouped
-        else one.group
-        if shared or not one.group
-        else f"{one.label}/{one.group}"
-        for one in videos
-    ]
+    groups: list[str | None] = [None] * len(videos)
+    if grouped:
+        groups = [
+            one.group if shared or not one.group else f"{one.label}/{one.group}" for one in videos
+        ]
     examples = Examples(
         tuple(
             Example(one.id, label, group=group)

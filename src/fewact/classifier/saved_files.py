@@ -40,9 +40,10 @@ def content_of(
     thumbnails = {
         name: THUMBNAIL_FILE.content(path / name) for name in config.files if name != STATE
     }
-    found = {name: hashlib.sha256(content).hexdigest() for name, content in thumbnails.items()}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in thumbnails.items()}
+    digests[STATE] = digest
     for name, expected in config.files.items():
-        if (digest if name == STATE else found[name]) != expected:
+        if digests[name] != expected:
             raise ModelError(
                 "the file was damaged or edited after it was saved",
                 where=str(where / name),
