@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
 
 RULES = {
@@ -94,12 +95,22 @@ def test_one_shot_prototype_is_the_shot() -> None:
     )
 
 
-def test_scale_of_features_leaves_cosines_without_eps() -> None:
+@pytest.mark.parametrize("order", ["pooled", "concatenated", "diagonal", "all_pairs"])
+@pytest.mark.parametrize("scales", [(100, 0.01), (1e-8, 1e-8)])
+def test_scale_of_features_leaves_cosines_without_eps(
+    order: str, scales: tuple[float, float]
+) -> None:
     support, query = frames(seed=0), frames(seed=1)
+    options = {"frame_matching": order, "eps": 0}
     torch.testing.assert_close(
-        score(100 * support, 0.01 * query, [0, 1, 0, 1], eps=0),
-        score(support, query, [0, 1, 0, 1], eps=0),
+        score(scales[0] * support, scales[1] * query, [0, 1, 0, 1], **options),
+        score(support, query, [0, 1, 0, 1], **options),
     )
+
+
+def test_frames_of_other_numbers_have_no_diagonal() -> None:
+    with pytest.raises(ShapeError):
+        score(frames(), frames(seed=1)[:, :, :5], [0, 1, 2, 3], frame_matching="diagonal")
 
 
 @pytest.mark.parametrize("order", ["concatenated", "diagonal", "all_pairs"])

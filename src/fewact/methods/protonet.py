@@ -16,7 +16,7 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import BankScorer, Method, Nodes
+from fewact.methods.base import BankScorer, Method, Nodes, promoted
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.kernel import mean_over_shots
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
@@ -92,6 +92,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
     def encode(self, features: Features) -> Nodes:
         """Return frames (… t d); pooled or concatenated frames are one vector (… 1 d)."""
         frames = features[self._request]
+        frames = frames.to(promoted(frames))
         if self.options.unit_frames:
             frames = functional.normalize(frames, dim=-1)
         if self.options.frame_matching == "pooled":
@@ -116,7 +117,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         if not pairs_of_vectors or options.distance != "cosine":
             return None
         own, other = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
-        own_norms, other_norms = (vector_norm(bank, dim=-1)[:, 0] for bank in (own, other))
+        own_norms, other_norms = (_norms(bank)[:, 0] for bank in (own, other))
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
             if options.shot_aggregation == "prototype" and rows.shape[1] > n:
@@ -124,7 +125,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
                 return self.score(state, {"frames": other[queries]})
             products = align.block_products(other, queries, own, rows)[..., 0, 0]  # (b q s)
             norms = other_norms[queries][..., None] * own_norms[rows][:, None]
-            cosines = products / (norms + options.eps).clamp_min(SMALLEST_NORMS)
+            cosines = products / (norms + options.eps)
             return mean_over_shots(cosines, labels, n) * (1 / options.temperature)
 
         return score
@@ -132,24 +133,26 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
     def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
         """Compare videos: (b q t d), (b p t d) → (b q p)."""
         if self.options.frame_matching in ("diagonal", "all_pairs"):
-            lengths = vector_norm(support, dim=-1)[:, None, :, None, :]  # (b 1 p 1 t)
-            norms = vector_norm(query, dim=-1)[:, :, None, :, None] * lengths
+            norms = _norms(query)[:, :, None, :, None] * _norms(support)[:, None, :, None, :]
             products = torch.einsum("bqtd,bpud->bqptu", query, support)
-            cosines: Tensor = products / (norms + self.options.eps).clamp_min(SMALLEST_NORMS)
+            cosines = products / (norms + self.options.eps)
             if self.options.frame_matching == "all_pairs":
                 return cosines.sum(-1).mean(-1)
-            return cosines.diagonal(dim1=-2, dim2=-1).mean(-1).sub(1)
+            return -align.diagonal(1 - cosines, plan=False).value
         query, support = query.flatten(-2), support.flatten(-2)
         if self.options.distance == "cosine":
-            lengths = vector_norm(support, dim=-1)[:, None, :]
-            norms = vector_norm(query, dim=-1)[:, :, None] * lengths
-            cosine: Tensor = (
-                query @ support.mT / (norms + self.options.eps).clamp_min(SMALLEST_NORMS)
-            )
+            norms = _norms(query)[:, :, None] * _norms(support)[:, None]
+            cosine: Tensor = query @ support.mT / (norms + self.options.eps)
             return cosine
         distance = torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
         return -distance if self.options.distance == "euclidean" else -(distance**2)
 
 
-SMALLEST_NORMS = 1e-12
-"""Smallest denominator of a cosine: a zero vector has cosine 0 with everything."""
+SMALLEST_NORM = 1e-12
+"""Smallest norm that a product is divided by: a zero vector has cosine 0 with everything."""
+
+
+def _norms(vectors: Tensor) -> Tensor:
+    """Return the norms of vectors (… d), at least the smallest: (…)."""
+    norms: Tensor = vector_norm(vectors, dim=-1).clamp_min(SMALLEST_NORM)
+    return norms
