@@ -20,7 +20,7 @@ from fewact.methods.base import (
 from fewact.methods.checks import PROMISES, Subject
 from fewact.methods.checks.made_up import made_up_card, made_up_features, made_up_text
 from fewact.methods.fusion import Fusion
-from tests.methods.made_up import make_card, make_text
+from tests.methods.made_up import make_card, make_features, make_text
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
@@ -137,6 +137,28 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)
         torch.testing.assert_close(pairs, scores(method, support, each, query, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_few_bits_are_computed_in_float32(
+    method: Method, card: Card, dtype: torch.dtype
+) -> None:
+    labels, text = torch.tensor([[0, 1, 2, 0]]), make_text(card, 1, 3)
+    # A factor of 30 makes products of vectors too large for float16.
+    short = [
+        {
+            request: value if request.level is None else (30 * value).to(dtype)
+            for request, value in make_features(method, card, 1, videos).items()
+        }
+        for videos in (4, 2)
+    ]
+    precise = [{request: value.float() for request, value in one.items()} for one in short]
+    found = []
+    for support, query in (short, precise):
+        with torch.no_grad():
+            nodes = method.encode(support), method.encode(query)
+        found.append(scores(method, nodes[0], labels, nodes[1], 3, text))
+    torch.testing.assert_close(*found)
 
 
 NEED_TRAINING = {

@@ -24,6 +24,7 @@ from fewact.methods.base import (
     TextMethod,
     TrainingBatch,
     cross_entropy,
+    promoted,
     support_state,
 )
 from fewact.methods.common.cells import gradient_cells
@@ -97,7 +98,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         """Return M² descriptors (… m D), and the mean frame (… d) if class names are used."""
         nodes = {"nodes": self._described(parts.maps_of(features, self.options))}
         if self.uses_text:
-            nodes["mean"] = features[parts.request_of("vectors", self.options)].mean(-2)
+            frames = features[parts.request_of("vectors", self.options)]
+            nodes["mean"] = frames.to(promoted(frames)).mean(-2)
         return nodes
 
     def _described(self, maps: Tensor) -> Tensor:

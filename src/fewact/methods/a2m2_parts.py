@@ -10,7 +10,7 @@ from fewact.backbones.card import Level
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.a2m2_options import A2M2Options, MomentOptions
-from fewact.methods.base import TrainingBatch, cross_entropy, one_hot_mean
+from fewact.methods.base import TrainingBatch, cross_entropy, one_hot_mean, promoted
 from fewact.methods.common.detrend import linear_detrend
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.text_logits import named_classes, text_logits
@@ -45,7 +45,7 @@ def request_of(level: Level, options: A2M2Options) -> FeatureRequest:
 
 
 def maps_of(features: Features, options: A2M2Options) -> Tensor:
-    """Return the requested features as maps (… t c h w).
+    """Return the requested features as maps (… t c h w), promoted to float32 at least.
 
     Raises:
         OptionError: There are none of the level.
@@ -55,6 +55,7 @@ def maps_of(features: Features, options: A2M2Options) -> Tensor:
     for level in levels:
         found = features.get(request_of(level, options))
         if found is not None and requested in ("auto", level):
+            found = found.to(promoted(found))
             return found[..., None, None] if level == "vectors" else found
     raise OptionError(
         "there are no features of this level",

@@ -10,7 +10,7 @@ from torch import Tensor
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import Method, Nodes, promoted
 from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
 from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
@@ -54,7 +54,8 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
 
     def encode(self, features: Features) -> Nodes:
         """Return the vectors of the frames (… t d)."""
-        return {"frames": features[self._request]}
+        frames = features[self._request]
+        return {"frames": frames.to(promoted(frames))}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
         """Return the support videos with their classes, or prototypes (b n t d)."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from fewact.backbones.card import Card
 from fewact.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.explaining import FrameMatch
 from fewact.methods.fusion.camera_weight import camera_moved
@@ -85,6 +85,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
     def encode(self, features: Features) -> Nodes:
         """Return the node of each term, and the log-odds that the camera moved."""
+        features = {request: value.to(promoted(value)) for request, value in features.items()}
         if features.keys() >= set(self.map_terms.requests):
             return self.map_terms.encode(features, self.mixing)
         return self.vector_terms.encode(features)
