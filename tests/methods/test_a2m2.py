@@ -117,6 +117,23 @@ def test_order_of_nodes_is_irrelevant_to_transport_alone() -> None:
         assert torch.allclose(plain, mixed, atol=1e-9) == invariant, alignment
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"moments.descriptor": name} for name in ("sqrt", "covariance", "mean", "third")),
+        {"moments.cross_frame": 1.0},
+        {"moments.linear_detrend": True},
+        {"moments.linear_detrend": True, "moments.descriptor": "third"},
+        {"moments.linear_detrend": True, "moments.cross_frame": 1.0},
+    ],
+)
+@pytest.mark.parametrize("t", [5, 8])
+def test_a_static_clip_has_no_changes(options: dict[str, Any], t: int) -> None:
+    method = create(frames=t, **options)
+    still = videos(1, 1)[:, :, :1].expand(-1, -1, t, -1, -1, -1)
+    assert not method.encode({FeatureRequest("maps", View(t)): still})["nodes"].any()
+
+
 def test_uniform_weights_equal_the_best_assignment() -> None:
     support, query = videos(1, 3), videos(1, 4, seed=1)
     emd = create(**{"alignment.weights": "uniform"}, **AS_WRITTEN).double()

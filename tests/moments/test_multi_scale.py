@@ -112,6 +112,19 @@ def test_windows_without_variation_are_exactly_zero(dtype, t, options):
     assert nodes[-1].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("t", [5, 8])
+@pytest.mark.parametrize("grid", [1, 2])
+def test_the_mean_change_of_the_whole_clip_is_exactly_zero(dtype, t, grid):
+    maps = 30 * _maps(t, 6, 3, 3, dtype=dtype)
+    nodes = multi_scale_moments(maps, (2, t), descriptor="mean", grid=grid, subtract_clip_mean=True)
+    whole = [len(windows(t, (2,)))]
+    if grid == 2:
+        whole += range(len(nodes) - 4, len(nodes))
+    assert not nodes[whole].any()
+    assert (nodes.norm(dim=-1) > 0).sum() == len(nodes) - len(whole)
+
+
 def test_small_variation_on_a_large_offset_is_kept():
     maps = _maps(8, 6, 5, 3)
     far = (maps + 1000).float()

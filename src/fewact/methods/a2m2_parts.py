@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.backbones.card import Level
@@ -81,11 +82,11 @@ def contrast(mean: Tensor, text: Tensor, batch: TrainingBatch, options: A2M2Opti
 
 def describe(maps: Tensor, options: MomentOptions) -> Tensor:
     """Return the nodes of maps with reduced channels: (… t d h w) → (… m D)."""
+    maps = maps.to(promoted(maps))
     if options.linear_detrend:
         maps = linear_detrend(maps, dim=-4)
-    changes = maps - maps.mean(-4, keepdim=True) if options.subtract_clip_mean else maps
     if options.descriptor == "third":
-        nodes = third_order(changes, options.lengths, options.sketch)
+        nodes = third_order(_changes(maps, options), options.lengths, options.sketch)
     else:
         nodes = multi_scale_moments(
             maps,
@@ -96,11 +97,26 @@ def describe(maps: Tensor, options: MomentOptions) -> Tensor:
             subtract_clip_mean=options.subtract_clip_mean,
         )
     if options.cross_frame > 0:
+        changes = _changes(maps, options)
         change = cross_frame(changes, options.lengths, root=options.descriptor == "sqrt")
         nodes = torch.cat([nodes, options.cross_frame * change], -1)
     if options.normalise == "layernorm":
         nodes = functional.layer_norm(nodes, nodes.shape[-1:])
     return nodes
+
+
+def _changes(maps: Tensor, options: MomentOptions) -> Tensor:
+    """Subtract the clip's mean map if requested: (… t d h w) → (… t d h w).
+
+    A static clip has zeros: the rounding errors that would be left have a direction.
+    """
+    if not options.subtract_clip_mean:
+        return maps
+    changes = maps - maps.mean(-4, keepdim=True)
+    change, norm = (
+        vector_norm(x.detach(), dim=(-4, -3, -2, -1), keepdim=True) for x in (changes, maps)
+    )
+    return changes.masked_fill(change <= 8 * torch.finfo(maps.dtype).eps * norm, 0)
 
 
 def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A2M2State:

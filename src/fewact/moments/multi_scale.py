@@ -32,7 +32,8 @@ def multi_scale_moments(
     Covariances of frames are computed once and reused for all windows, by the law of total
     covariance: P of a window = mean of its frames' P + covariance of its frames' means.
 
-    A window without variation, up to the rounding error of its samples, has the descriptor zero.
+    A window without variation, up to the rounding error of its samples, has the descriptor zero;
+    so has a window whose mean is a rounding error.
 
     Vectors (… t d) of a backbone without maps are maps with one cell (… t d 1 1). The samples of a
     window are then its frames, and a window of one frame, which has no covariance, has the outer
@@ -81,17 +82,19 @@ def multi_scale_moments(
         weights = node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
         means = [cell.mean(-1, keepdim=True) for cell in cells]
         mean = _by_cell([mean.squeeze(-1) for mean in means], 2)  # (… t·g d)
+        energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1) @ weights.mT
+        window_mean = weights @ mean
         if descriptor == "mean":
-            return weights @ mean
+            return _without_rounding(window_mean, window_mean.detach().square().sum(-1), energy)
         centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
         within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
         shared = weights @ within.flatten(-2)  # (… m d·d)
-        window_mean = weights @ mean
         if size["h"] == size["w"] == 1:
             window_mean = window_mean.masked_fill((weights == 1).any(1, keepdim=True), 0)
         covariance = _add_between(shared, weights, mean, window_mean)
-        energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1)
-        return _describe(covariance, energy @ weights.mT, descriptor, steps)
+        trace = covariance.detach().diagonal(dim1=-2, dim2=-1).sum(-1)
+        root = newton_schulz_sqrt(covariance, steps) if descriptor == "sqrt" else covariance
+        return _without_rounding(upper_triangle(root), trace, energy)
 
 
 def _check_options(descriptor: str, steps: int) -> None:
@@ -151,13 +154,11 @@ def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Ten
     return covariance.view(*window_mean.shape[:-2], m, d, d)
 
 
-def _describe(covariance: Tensor, energy: Tensor, descriptor: Descriptor, steps: int) -> Tensor:
-    """Turn covariances (… m d d) into descriptors (… m D), zero for a window without variation.
+def _without_rounding(descriptors: Tensor, variation: Tensor, energy: Tensor) -> Tensor:
+    """Return descriptors (… m D), zero for a window without variation.
 
-    Variation counts as none below the rounding error of the samples, which depends on their energy:
-    their mean squared norm (… m) before any subtraction.
+    Variation (… m) counts as none below the rounding error of the samples, which depends on their
+    energy: their mean squared norm (… m) before any subtraction.
     """
-    trace = covariance.detach().diagonal(dim1=-2, dim2=-1).sum(-1)
-    constant = trace <= (8 * torch.finfo(covariance.dtype).eps) ** 2 * energy
-    root = newton_schulz_sqrt(covariance, steps) if descriptor == "sqrt" else covariance
-    return upper_triangle(root).masked_fill(constant[..., None], 0)
+    none = variation <= (8 * torch.finfo(descriptors.dtype).eps) ** 2 * energy
+    return descriptors.masked_fill(none[..., None], 0)
