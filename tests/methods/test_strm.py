@@ -110,6 +110,18 @@ def test_the_similarity_is_the_distance_to_the_nearest_tuple(
     assert (got <= 0).all()
 
 
+def test_the_nearest_tuple_is_found_far_from_the_origin() -> None:
+    support = (100 + 0.01 * drawn(1, 3, 28, 64)).float()
+    query = (support[:, :1] + 1e-4 * drawn(1, 1, 28, 64, seed=1)).float()
+    labels = torch.tensor([[0, 1, 0]])  # class 1 is padded
+
+    def found(dtype: torch.dtype) -> torch.Tensor:
+        own = tuples.class_tuples(support.to(dtype), None, labels, 2)
+        return tuples.nearest_tuple_scores(query.to(dtype), own)
+
+    torch.testing.assert_close(found(torch.float32).double(), found(torch.float64))
+
+
 def test_maps_are_max_pooled_to_patches_row_by_row() -> None:
     method = create(grid=2)
     maps = drawn(1, 1, T, C, 4, 6)

@@ -196,7 +196,12 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
     Returns:
         (b q n).
     """
-    lengths = support.values.square().sum(-1)[:, :, None]  # (b n 1 k·m)
+    # About the mean, values of nearly equal tuples are small, and so are the rounding errors.
+    with torch.no_grad():
+        number = support.present.sum((1, 2))[:, None, None, None]
+        mean = support.values.sum((1, 2), keepdim=True) / number  # (b 1 1 e), padding is 0
+        centred = support.values - mean
+        lengths = centred.square().sum(-1)[:, :, None]  # (b n 1 k·m)
     absent = _absent(support)
 
     def score(episodes: slice, queries: slice) -> Tensor:
@@ -204,7 +209,8 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
         # The squared distance but for ‖V_q‖². Rounding may choose a tuple that is as near; the
         # distance to the chosen one is exact.
         with torch.no_grad():
-            order = lengths[episodes] - 2 * _products(own, found)  # (b n q·m k·m)
+            products = _products(own - mean[episodes], centred[episodes])  # (b n q·m k·m)
+            order = lengths[episodes] - 2 * products
             if absent is not None:
                 order = order.masked_fill(absent[episodes], torch.inf)
             nearest = order.argmin(-1)  # (b n q·m)
