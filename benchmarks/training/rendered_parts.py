@@ -8,8 +8,7 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
-from fewact.methods.common.detrend import linear_detrend
-from fewact.methods.fusion.terms import STATIC_NORM
+from fewact.methods.common.detrend import STATIC_NORM, linear_detrend
 
 CHANNELS, GRID = 112, 16
 """Channels and cells of a frame."""

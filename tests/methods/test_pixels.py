@@ -1,5 +1,6 @@
 """The control without a network."""
 
+import pytest
 import torch
 
 from fewact import methods
@@ -35,5 +36,12 @@ def test_the_clips_mean_is_taken_away() -> None:
     method = methods.create("pixels")
     frames = method.encode({REQUEST: clip(1, 255)})["frames"]
     assert frames.shape == (8, 49)
-    still = method.encode({REQUEST: clip(1, 255)[:1].expand(8, -1, -1, -1)})["frames"]
-    assert still.abs().max() < 1e-5 or not still.isnan().any()
+
+
+@pytest.mark.parametrize("frames", [5, 8])
+def test_a_static_clip_has_no_motion(frames: int) -> None:
+    method = methods.create("pixels", frames=frames)
+    image = torch.randint(256, (3, 28, 28), generator=torch.Generator().manual_seed(0))
+    still = image.to(torch.uint8).expand(frames, -1, -1, -1)
+    request = FeatureRequest("pixels", View(frames))
+    assert not method.encode({request: still})["frames"].any()

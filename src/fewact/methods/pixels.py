@@ -15,6 +15,7 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Nodes
+from fewact.methods.common.detrend import unit_changes
 from fewact.methods.common.kernel import KernelMethod
 from fewact.methods.common.size import check_nodes
 
@@ -62,15 +63,14 @@ class Pixels(KernelMethod[PixelsOptions]):
         return FeatureRequest("pixels", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
-        """Return ``frames``: unit vectors (… t grid²)."""
+        """Return ``frames``: vectors (… t grid²) of length 1, or 0 where nothing moves."""
         pixels = features[self._request].float() / 255  # (… t 3 h w)
         luma = pixels.new_tensor(LUMA)
         grey = torch.einsum("c,...chw->...hw", luma, pixels)
         small = functional.adaptive_avg_pool2d(grey.flatten(0, -3), self.options.grid)
         small = small.flatten(1).unflatten(0, grey.shape[:-2])  # (… t grid²)
         frames = functional.normalize(small, dim=-1)
-        frames = functional.normalize(frames - frames.mean(-2, keepdim=True), dim=-1)
-        return {"frames": frames}
+        return {"frames": unit_changes(frames - frames.mean(-2, keepdim=True), frames)}
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Return minus the warping cost per frame: (b q …), (b s …) → (b q s)."""

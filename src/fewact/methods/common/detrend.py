@@ -1,7 +1,11 @@
-"""Removal of a linear trend over time."""
+"""Changes over time: removal of a linear trend, and changes of length 1."""
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
+
+STATIC_NORM = 1e-4
+"""Changes below this fraction of a frame's norm are rounding errors and count as none."""
 
 
 def linear_detrend(values: Tensor, dim: int) -> Tensor:
@@ -27,3 +31,11 @@ def linear_detrend(values: Tensor, dim: int) -> Tensor:
     slope = line @ flat  # (… n)
     detrended = torch.addcmul(flat, line[:, None], slope[..., None, :], value=-1)
     return detrended.view(values.shape)
+
+
+def unit_changes(changes: Tensor, frames: Tensor) -> Tensor:
+    """Normalise changes (… t d); zero where they are rounding errors of the frames (… t d)."""
+    length = vector_norm(changes, dim=-1, keepdim=True)
+    static = length <= STATIC_NORM * vector_norm(frames, dim=-1, keepdim=True)
+    normalised: Tensor = changes / length.masked_fill(static, torch.inf)
+    return normalised

@@ -10,12 +10,11 @@ from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact import align
 from fewact.features.request import DifferenceRequest, FeatureRequest
-from fewact.methods.common.detrend import linear_detrend
+from fewact.methods.common.detrend import linear_detrend, unit_changes
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 from fewact.methods.fusion.crop import motion_centred_crop
@@ -33,9 +32,6 @@ Detrend = Literal["constant", "linear"]
 
 CROP_SAMPLES_PER_CELL = 3
 """Rows and columns of the motion-centred crop that are averaged to a cell of the grid."""
-
-STATIC_NORM = 1e-4
-"""Changes below this fraction of a frame's norm are rounding errors and count as none."""
 
 
 class Term(Protocol):
@@ -181,11 +177,11 @@ class Motion:
     def of_frames(self, frames: Tensor) -> Tensor:
         """Return what ``encode`` returns, of unit vectors of the frames or of their cells."""
         detrended = _detrended(frames, self.detrend, dim=-2)
-        deviation = _unit(detrended - detrended.mean(-2, keepdim=True), frames)
+        deviation = unit_changes(detrended - detrended.mean(-2, keepdim=True), frames)
         if self.velocity == 0:
             return deviation
         padded = torch.cat([detrended[..., :1, :], detrended, detrended[..., -1:, :]], -2)
-        change = _unit(padded[..., 2:, :] - padded[..., :-2, :], frames)
+        change = unit_changes(padded[..., 2:, :] - padded[..., :-2, :], frames)
         return functional.normalize(torch.cat([deviation, self.velocity * change], -1), dim=-1)
 
     def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
@@ -303,11 +299,3 @@ def unit_frames(vectors: Tensor) -> Tensor:
 def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:
     """Remove a linear trend if requested; the mean stays in both cases."""
     return linear_detrend(values, dim) if detrend == "linear" else values
-
-
-def _unit(changes: Tensor, frames: Tensor) -> Tensor:
-    """Normalise changes (… t d); zero where they are rounding errors of the frames."""
-    length = vector_norm(changes, dim=-1, keepdim=True)
-    static = length <= STATIC_NORM * vector_norm(frames, dim=-1, keepdim=True)
-    normalised: Tensor = changes / length.masked_fill(static, torch.inf)
-    return normalised
