@@ -24,3 +24,10 @@ def test_the_least_squares_line_is_removed_and_the_mean_stays(dim: int) -> None:
 def test_one_frame_has_no_trend() -> None:
     values = torch.rand(1, 3)
     assert torch.equal(linear_detrend(values, 0), values)
+
+
+def test_autocast_does_not_round_the_line() -> None:
+    values = torch.rand(8, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = linear_detrend(values, 0)
+    torch.testing.assert_close(found, linear_detrend(values, 0))

@@ -512,6 +512,14 @@ def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> 
     assert gradient.abs().max() > 0
 
 
+def test_training_in_fewer_bits_does_not_round_the_differences_of_frames() -> None:
+    method = create(channel_mixing=6).float()
+    inputs = {request: values.float() for request, values in features(1, 2).items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        found = method.encode(inputs)
+    torch.testing.assert_close(found, method.encode(inputs))
+
+
 def test_channel_mixing_of_another_number_of_channels_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"channel_mixing.*6 channels.*expected: 7"):
         create(channel_mixing=7).encode(features(1, 1))

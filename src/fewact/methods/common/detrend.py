@@ -12,7 +12,8 @@ def linear_detrend(values: Tensor, dim: int) -> Tensor:
     """Remove the least-squares line over time, and keep the mean.
 
     Args:
-        values: Floating; the frames of one video are along ``dim``.
+        values: Floating; the frames of one video are along ``dim``. Their data type is that of the
+            computation, inside autocast too.
         dim: Axis of time.
 
     Returns:
@@ -28,7 +29,8 @@ def linear_detrend(values: Tensor, dim: int) -> Tensor:
     line = line / line.norm()
     before = values.shape[: dim % values.ndim]
     flat = values.reshape(*before, t, -1)  # (… t n)
-    slope = line @ flat  # (… n)
+    with torch.autocast(values.device.type, enabled=False):
+        slope = line @ flat  # (… n)
     detrended = torch.addcmul(flat, line[:, None], slope[..., None, :], value=-1)
     return detrended.view(values.shape)
 

@@ -84,11 +84,15 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         return FeatureRequest("maps", View(self.options.frames))
 
     def encode(self, features: Features) -> Nodes:
-        """Return the node of each term, and the log-odds that the camera moved."""
+        """Return the node of each term, and the log-odds that the camera moved.
+
+        Differences of frames are computed in float32, inside autocast too.
+        """
         features = {request: value.to(promoted(value)) for request, value in features.items()}
-        if features.keys() >= set(self.map_terms.requests):
+        if not features.keys() >= set(self.map_terms.requests):
+            return self.vector_terms.encode(features)
+        with torch.autocast(next(iter(features.values())).device.type, enabled=False):
             return self.map_terms.encode(features, self.mixing)
-        return self.vector_terms.encode(features)
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState | VectorState:
         """Return the support with what it decides."""
