@@ -42,8 +42,11 @@ class TemporalAttention(nn.Module):
         return weights
 
 
-def time_code(t: int, d: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return sines and cosines (t d) of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴."""
-    pairs = torch.arange(0, d, 2, dtype=dtype) / d
-    angles = torch.arange(t, dtype=dtype)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
+def time_code(t: int, d: int) -> Tensor:
+    """Return sines and cosines (t d) of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴.
+
+    They are float64, for features of any data type.
+    """
+    pairs = torch.arange(0, d, 2, dtype=torch.float64) / d
+    angles = torch.arange(t, dtype=torch.float64)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]

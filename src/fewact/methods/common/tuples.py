@@ -60,7 +60,7 @@ class Positions(nn.Module):
     def table(self, tokens: Tensor) -> Tensor:
         """Return the code (m d) that is added to tokens (… m d)."""
         m, d = tokens.shape[-2:]
-        return self.scale * time_code(m, d, torch.float64).to(tokens)
+        return self.scale * time_code(m, d).to(tokens)
 
 
 @dataclass(frozen=True)
