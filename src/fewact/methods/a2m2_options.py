@@ -74,7 +74,7 @@ class MomentOptions(_Group):
         cross_frame: Weight γ of the change from a window to the next, which is appended to its
             descriptor; see ``fewact.moments.cross_frame``.
         normalise: Normalisation of the nodes: ``layernorm`` of each; ``support_mean`` subtracts
-            the mean node of the episode's support.
+            the mean node of the episode's support, in which all classes count alike.
     """
 
     level: Literal["auto", "maps", "middle", "vectors"] = "auto"
