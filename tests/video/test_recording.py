@@ -23,6 +23,7 @@ from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
 from fewact.video.opening import packets
 from fewact.video.recording import find_camera, open_recording
+from tests.network_camera import jpeg_camera
 
 
 def counted(count: int = 30) -> np.ndarray:
@@ -220,6 +221,16 @@ def test_an_address(address: str, video: Path) -> None:
     times, frames = read(address)
     assert len(times) == 30
     assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+def test_a_camera_without_times_has_those_at_which_its_frames_come() -> None:
+    """Of 25 frames per second, as FFmpeg counts them, twenty last 0.8 s."""
+    frames = [np.full((48, 64, 3), 8 * i, np.uint8) for i in range(20)]
+    with jpeg_camera(frames, 10) as address, open_recording(address) as recording:
+        assert recording.live
+        times = [time for time, _ in recording.frames()]
+    assert len(times) == 20
+    assert times[-1] > 1.2
 
 
 def test_a_playlist_of_the_network_opens_no_file_of_this_computer(

@@ -1,6 +1,8 @@
 """Find the actions in a recording: a file, a camera, the network or a pipe."""
 
+import math
 import threading
+import time as clock
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
+
+JUMP = 1.0
+"""Seconds between two frames of a live source after which the next ones are due as they come."""
 
 WINDOWS_AHEAD = 4
 """Number of windows of a file or a camera that are computed while its next frames are read."""
@@ -109,16 +114,27 @@ class Watch:
         def read() -> None:
             pace = Pace(self.stream.rate)
             error: BaseException | None = None
+            delay = -math.inf  # of the latest frame: time of the clock minus that of the frame
             try:
                 for time, frame in self.recording.frames():
                     if self._stop.is_set():
                         break
+                    now = clock.monotonic()
+                    delay = max(delay, now - time) if time - self.time < JUMP else now - time
                     self.time = time
                     if not pace.needs(time):
                         continue
                     pace.take(time)
                     image = self.recording.convert(frame)
                     with changed:
+                        # Segments of a playlist, a download and what a camera kept come faster than
+                        # they were recorded: their frames are not late before they are due.
+                        changed.wait_for(
+                            lambda: len(waiting) < AHEAD or self._stop.is_set(),
+                            timeout=delay + time - clock.monotonic(),
+                        )
+                        if self._stop.is_set():
+                            break
                         if len(waiting) == AHEAD:
                             waiting.popleft()
                             self.dropped += 1
@@ -140,10 +156,13 @@ class Watch:
                     if self._stop.is_set() or not waiting:
                         break
                     time, image = waiting.popleft()
+                    changed.notify()
                 if self.stream.needs(time):
                     yield time, image
         finally:
             self._stop.set()
+            with changed:
+                changed.notify()
             reader.join()  # the recording is closed next: no frame may be read any more
         if ended and ended[0] is not None:
             raise ended[0]

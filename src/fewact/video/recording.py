@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import sys
+import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
@@ -139,6 +140,11 @@ class Recording:
         self.fps = self.damage.assumed_fps = fps
         self.duration = frames / fps
         self._frames = ((None, frame) for _, frame in self._frames)
+
+    def use_clock(self) -> None:
+        """Give each frame the time at which it comes, because the stream stores none."""
+        self.fps = None
+        self._frames = ((clock.monotonic(), frame) for _, frame in self._frames)
 
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
@@ -276,7 +282,12 @@ def _opened(
         raise VideoError(name, f"the {what} cannot be opened: {reason}") from error
     with container:
         stream = choose_stream(Path(name), list(container.streams.video))
-        yield _recording(name, OpenVideo(container, stream, Path(name)))
+        recording = _recording(name, OpenVideo(container, stream, Path(name)))
+        # FFmpeg counts the frames of a camera without times at 25 per second. What has a size is a
+        # file, which comes faster than it was recorded.
+        if not waits and _lacks_times(container) and container.size <= 0:
+            recording.use_clock()
+        yield recording
 
 
 def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
@@ -306,7 +317,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     # counted, as by ``index``, and have the times of as many packets.
     avi = is_avi(video) and stream.codec_context.has_b_frames
     counted = avi or may_lack_times(video)
-    raw = bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
+    raw = _lacks_times(container)
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
     elapsed = read = 0
     latest = -math.inf
@@ -339,6 +350,11 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
             yield _time(frame, stream), frame
     if cut_short:
         damage.missing = missing_frames(video, read)
+
+
+def _lacks_times(container: InputContainer) -> bool:
+    """Return whether the format stores no times: raw streams and Motion JPEG."""
+    return bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
