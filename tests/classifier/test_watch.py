@@ -124,7 +124,7 @@ def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
         return SlowStream()
 
     @contextmanager
-    def opened(source: str) -> Iterator[Recording]:
+    def opened(source: str, stop: threading.Event | None) -> Iterator[Recording]:
         yield Recording(source, camera(3), again=again, live=live)
 
     monkeypatch.setattr(sys.modules["fewact.classifier.watch"], "open_recording", opened)

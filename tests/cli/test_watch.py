@@ -285,3 +285,23 @@ def test_ctrl_c_keeps_the_events_so_far(model: Path, recording: Path, tmp_path: 
     assert process.wait(60) in (0, 130)
     assert first.split()[2] == "left"
     assert labels(out.read_text())[:1] == ["left"]
+
+
+@PIPES
+def test_ctrl_c_ends_a_pipe_that_gives_nothing(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, done = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def wait() -> None:
+        with pipe.open("wb"):  # opened once `watch` opens it
+            signal.raise_signal(signal.SIGINT)
+            done.wait(20)
+
+    writer = threading.Thread(target=wait)
+    writer.start()
+    assert main(["watch", str(model), str(pipe)]) == 130
+    done.set()
+    writer.join()
+    assert "Error" not in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -180,6 +181,49 @@ def test_a_named_pipe(video: Path, tmp_path: Path) -> None:
     writer.join()
     assert len(times) == 30
     assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_that_waits_for_its_writer_can_be_stopped(video: Path, tmp_path: Path) -> None:
+    pipe, stop = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+    done, was_open = threading.Event(), []
+
+    def write() -> None:
+        with pipe.open("wb") as sink:
+            sink.write(video.read_bytes())
+            sink.flush()
+            was_open.append(done.wait(20))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    threading.Timer(0.5, stop.set).start()
+    with open_recording(pipe, stop=stop) as recording:
+        assert len(list(recording.frames())) == 30
+    done.set()
+    writer.join()
+    assert was_open == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_an_interrupt_while_a_pipe_is_read_is_passed_on(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
+    writer.start()
+    waiting = iter([([pipe], [], [])])
+
+    def wait(*_: object) -> Any:
+        with contextlib.suppress(StopIteration):
+            return next(waiting)
+        writer.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(select, "select", wait)
+    with pytest.raises(KeyboardInterrupt):
+        read(pipe)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -186,7 +186,7 @@ def watching(
     """
     check_watchable(*learned(classifier))  # before anything is opened
     check_rate(classifier.false_alarms)
-    with open_recording(source) as recording:
+    with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
         stream = classifier.stream(ahead=ahead)

@@ -9,12 +9,15 @@ import glob
 import math
 import os
 import re
+import select
 import stat
 import sys
+import threading
 import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,7 @@ from fewact.video.opening import (
     choose_stream,
     is_avi,
     may_lack_times,
+    open_error,
     open_video,
 )
 from fewact.video.reading import FOLDER_FPS
@@ -151,8 +155,37 @@ class Recording:
         return self._converter.convert(frame)
 
 
+class _Interrupted(Exception):
+    """A ``KeyboardInterrupt`` while a pipe was read: PyAV passes on exceptions of this type."""
+
+
+class _Pipe:
+    """Reads a pipe; unlike FFmpeg's reader, it can be stopped while the writer sends nothing.
+
+    Args:
+        file: Reading end of the pipe.
+        stop: Ends the pipe when it is set.
+    """
+
+    def __init__(self, file: FileIO, stop: threading.Event) -> None:
+        self._file, self._stop = file, stop
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most so many; none at the end."""
+        try:
+            # Windows cannot wait for a pipe.
+            while sys.platform != "win32" and not select.select([self._file], [], [], 0.2)[0]:
+                if self._stop.is_set():
+                    return b""
+            return self._file.read(size)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
+
+
 @contextmanager
-def open_recording(source: str | Path) -> Iterator[Recording]:
+def open_recording(
+    source: str | Path, *, stop: threading.Event | None = None
+) -> Iterator[Recording]:
     """Open a recording; it is closed when the block ends.
 
     Args:
@@ -160,6 +193,7 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
             pipe; number of a camera, such as ``0``, its device such as ``/dev/video0``, or
             ``v4l2:DEVICE``, ``avfoundation:DEVICE`` or ``dshow:DEVICE``; or an address such as
             ``rtsp://…`` or ``http://…``.
+        stop: Ends a pipe whose writer sends nothing when it is set.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -181,9 +215,7 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
             recording.again = not recording.live
             yield recording
     elif name == "-" or _is_pipe(name):
-        protocol, where = ("pipe", "pipe:0") if name == "-" else ("file", f"file:{name}")
-        options = {"protocol_whitelist": protocol, "format_whitelist": VIDEO_FORMATS}
-        with _opened(name, where, options=options) as recording:
+        with _opened_pipe(name, stop or threading.Event()) as recording:
             yield recording
     elif os.path.isdir(name):
         images = ImageSequence(Path(name), FOLDER_FPS)
@@ -269,10 +301,10 @@ def _is_pipe(name: str) -> bool:
 
 @contextmanager
 def _opened(
-    name: str, where: str, *, format: str | None = None, options: dict[str, str]
+    name: str, where: str | _Pipe, *, format: str | None = None, options: dict[str, str]
 ) -> Iterator[Recording]:
     # A pipe has no timeout: its writer may take as long as it likes.
-    waits = where.startswith(("pipe:", "file:"))
+    waits = isinstance(where, _Pipe)
     extra: dict[str, Any] = {} if waits else {"timeout": (TIMEOUT, TIMEOUT)}
     try:
         container = av.open(where, format=format, options=options, **LENIENT, **extra)
@@ -288,6 +320,21 @@ def _opened(
         if not waits and _lacks_times(container) and container.size <= 0:
             recording.use_clock()
         yield recording
+
+
+@contextmanager
+def _opened_pipe(name: str, stop: threading.Event) -> Iterator[Recording]:
+    options = {"protocol_whitelist": "", "format_whitelist": VIDEO_FORMATS}
+    standard_input = name == "-"
+    try:
+        file = FileIO(0 if standard_input else name, closefd=not standard_input)
+    except OSError as error:
+        raise open_error(Path(name), error) from error
+    try:
+        with file, _opened(name, _Pipe(file, stop), options=options) as recording:
+            yield recording
+    except _Interrupted:
+        raise KeyboardInterrupt from None
 
 
 def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
