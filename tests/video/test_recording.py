@@ -75,6 +75,21 @@ def test_frames_that_are_not_later_are_left_out_and_counted() -> None:
     assert opened.not_later == 2
 
 
+@pytest.mark.parametrize(
+    ("live", "jump", "kept"),
+    [(False, 600.0, True), (True, 20.0, True), (True, 600.0, False), (False, 91_800.0, False)],
+)
+def test_a_clock_that_begins_again_makes_no_gap(live: bool, jump: float, kept: bool) -> None:
+    """A camera sends nothing for at most half a minute; FFmpeg makes a new clock a later day."""
+    from fewact.video.recording import Recording
+
+    times = [0.0, 0.1, 0.2 + jump, 0.3 + jump]
+    frames = iter([(time, VideoFrame(8, 8)) for time in times])
+    opened = Recording("camera", frames, fps=10, live=live)
+    found = [time for time, _ in opened.frames()]
+    assert found == pytest.approx(times if kept else [0.0, 0.1, 0.2, 0.3])
+
+
 def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
     parts = [transport_stream(tmp_path / "a.ts", one, 15) for one in (counted(), counted()[::-1])]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts))

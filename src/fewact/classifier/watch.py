@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
 
-JUMP = 1.0
-"""Seconds between two frames of a live source after which the next ones are due as they come."""
-
 WINDOWS_AHEAD = 4
 """Number of windows of a file or a camera that are computed while its next frames are read."""
 
@@ -119,8 +116,7 @@ class Watch:
                 for time, frame in self.recording.frames():
                     if self._stop.is_set():
                         break
-                    now = clock.monotonic()
-                    delay = max(delay, now - time) if time - self.time < JUMP else now - time
+                    delay = max(delay, clock.monotonic() - time)
                     self.time = time
                     if not pace.needs(time):
                         continue

@@ -57,6 +57,10 @@ TimedFrame = tuple[float | None, VideoFrame]
 TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
 
+LONGEST_GAP = 2**32 / 90_000
+"""Largest gap in the times of a recording, in seconds: half the range of MPEG's clock. FFmpeg takes
+a clock that begins again for one that wrapped around, so that times jump ahead by a day."""
+
 DEVICE_FORMATS = ("v4l2", "avfoundation", "dshow")
 """FFmpeg's input devices for cameras on Linux, macOS and Windows."""
 
@@ -111,19 +115,21 @@ class Recording:
 
         Frames that are not later than the last one are left out. If times jump back by
         more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
-        continue from the last one.
+        continue from the last one; so they do if times jump ahead by more than ``LONGEST_GAP``, or
+        those of a live source by more than it may send nothing.
 
         Raises:
             VideoError: There is no frame.
         """
         first, last = None, 0.0
         step = 1 / (self.fps or FALLBACK_FPS)
+        longest = 2 * TIMEOUT if self.live else LONGEST_GAP
         for time, frame in self._frames:
             if time is None:
                 time = 0.0 if first is None else first + last + step
             if first is None:
                 first = time - step
-            if time - first < last - RESTART:
+            if not -RESTART <= time - first - last <= longest:
                 first = time - last - step
             if time - first <= last:
                 self.not_later += 1
