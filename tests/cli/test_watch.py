@@ -103,11 +103,15 @@ def test_a_recording_without_times_is_watched_as_it_is_predicted(
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     recording = SimpleNamespace(live=False, not_later=0)
-    opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
+    stream = SimpleNamespace(lengths=(2.0, 3.0))
+    opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording, stream=stream)
     _summarise(opened, [], 5.0, None)
     assert "--false-alarms 1" in capsys.readouterr().err
     _summarise(opened, [], 5.0, 1.0)
     assert capsys.readouterr().err.startswith("No event was found.\n")
+    opened.time = 0.9  # no window was scored, whatever the rate
+    _summarise(opened, [], 5.0, 1.0)
+    assert "shorter than half a training clip: `fewact predict`" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -247,6 +247,19 @@ def _saver(
     return save
 
 
+def _hint(opened: "Watch", false_alarms: float | None) -> str:
+    """Return what helps if no event was found."""
+    from fewact.classifier.stream import SHORTEST
+
+    if opened.time < SHORTEST * opened.stream.lengths[0]:
+        return (
+            " The recording is shorter than half a training clip: `fewact predict` gives its class."
+        )
+    if false_alarms == 1:
+        return ""
+    return " `--false-alarms 1` shows the nearest class of every window."
+
+
 def _summarise(
     opened: "Watch", events: list["Event"], seconds: float, false_alarms: float | None
 ) -> None:
@@ -255,8 +268,7 @@ def _summarise(
     for label, count in counts(events).items():
         say(f"{label}: {count}")
     if not events:
-        hint = " `--false-alarms 1` shows the nearest class of every window."
-        say(f"No event was found.{'' if false_alarms == 1 else hint}")
+        say(f"No event was found.{_hint(opened, false_alarms)}")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:
