@@ -90,6 +90,25 @@ def test_a_clock_that_begins_again_makes_no_gap(live: bool, jump: float, kept: b
     assert found == pytest.approx(times if kept else [0.0, 0.1, 0.2, 0.3])
 
 
+@pytest.mark.parametrize("container", ["ts", "mkv"])
+def test_frames_before_the_first_key_frame_count_for_times(
+    container: str, clip: Any, tmp_path: Path
+) -> None:
+    """As for players and for segments of a table, the first one is the start."""
+    path = tmp_path / f"joined.{container}"
+    with av.open(str(clip("keys.mkv", range(60), gop=20, b_frames=0))) as whole:
+        stream = whole.streams.video[0]
+        with av.open(str(path), "w") as output:
+            copy = output.add_stream_from_template(stream)
+            for packet in [one for one in whole.demux(stream) if one.size][5:]:
+                packet.stream = copy
+                output.mux(packet)
+    times, _ = read(path)
+    assert len(times) == 40
+    assert times[0] == pytest.approx(15 / 30, abs=2e-3)
+    assert times[-1] == pytest.approx(54 / 30, abs=2e-3)
+
+
 def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
     parts = [transport_stream(tmp_path / "a.ts", one, 15) for one in (counted(), counted()[::-1])]
     (tmp_path / "joined.ts").write_bytes(b"".join(parts))

@@ -52,7 +52,7 @@ from fewact.video.timeline import RGBImage
 from fewact.video.truncation import missing_bytes, missing_frames
 
 TimedFrame = tuple[float | None, VideoFrame]
-"""Frame with its time in seconds; None if the time is not known."""
+"""Frame with its time in seconds after the start of the recording; None if it is not known."""
 
 TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
@@ -79,7 +79,7 @@ class Recording:
 
     Args:
         name: Source as the user wrote it.
-        frames: Decoded frames with their times in seconds.
+        frames: Decoded frames with their times, in seconds after the start of the recording.
         live: Whether frames come at the time at which they are recorded, so that late ones are
             dropped.
         duration: Duration in seconds; None if it is not known.
@@ -111,8 +111,9 @@ class Recording:
         self._converter = FrameConverter(name)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        """Yield frames with their times, in seconds after the first one, ascending.
+        """Yield frames with their times, in seconds after the start of the recording, ascending.
 
+        The start is that of the first frame, also of one that does not decode.
         Frames that are not later than the last one are left out. If times jump back by
         more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
         continue from the last one; so they do if times jump ahead by more than ``LONGEST_GAP``, or
@@ -121,14 +122,13 @@ class Recording:
         Raises:
             VideoError: There is no frame.
         """
-        first, last = None, 0.0
         step = 1 / (self.fps or FALLBACK_FPS)
+        first, last, none = -step, 0.0, True
         longest = 2 * TIMEOUT if self.live else LONGEST_GAP
         for time, frame in self._frames:
+            none = False
             if time is None:
-                time = 0.0 if first is None else first + last + step
-            if first is None:
-                first = time - step
+                time = first + last + step
             if not -RESTART <= time - first - last <= longest:
                 first = time - last - step
             if time - first <= last:
@@ -136,7 +136,7 @@ class Recording:
                 continue
             last = time - first
             yield last - step, frame
-        if first is None:
+        if none:
             hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
@@ -154,7 +154,8 @@ class Recording:
     def use_clock(self) -> None:
         """Give each frame the time at which it comes, because the stream stores none."""
         self.fps = None
-        self._frames = ((clock.monotonic(), frame) for _, frame in self._frames)
+        begun = clock.monotonic()
+        self._frames = ((clock.monotonic() - begun, frame) for _, frame in self._frames)
 
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
@@ -357,7 +358,7 @@ def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recor
 
 
 def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
-    """Yield frames with the times of the stream.
+    """Yield frames with their times after that of the first packet.
 
     Args:
         video: Open recording.
@@ -372,11 +373,15 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     counted = avi or may_lack_times(video)
     raw = _lacks_times(container)
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
+    begin: int | None = None  # time of the first packet: those before a key frame do not decode
+    decoded = False
     elapsed = read = 0
     latest = -math.inf
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
         if packet is not None:
             read += 1
+            if not decoded and packet.pts is not None and not packet.is_discard:
+                begin = packet.pts if begin is None else min(begin, packet.pts)
             if counted and packet.pts is not None and not packet.is_discard:
                 if packet.pts <= latest and not avi:  # they are no decoding times
                     counted = False
@@ -400,7 +405,8 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
                 frame.pts = heappop(times)
             elif counted:
                 frame.pts = None
-            yield _time(frame, stream), frame
+            decoded = True
+            yield _time(frame, stream, begin or 0), frame
     if cut_short:
         damage.missing = missing_frames(video, read)
 
@@ -425,8 +431,14 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPa
             continue
 
 
-def _time(frame: VideoFrame, stream: VideoStream) -> float | None:
-    """Return the time of a frame; those that a decoder held back do not know their time base."""
+def _time(frame: VideoFrame, stream: VideoStream, begin: int) -> float | None:
+    """Return the time of a frame; those that a decoder held back do not know their time base.
+
+    Args:
+        frame: Frame.
+        stream: Its stream.
+        begin: Time stamp of the start of the recording.
+    """
     if frame.pts is None or stream.time_base is None:
         return None
-    return float(frame.pts * stream.time_base)
+    return float((frame.pts - begin) * stream.time_base)
