@@ -187,6 +187,13 @@ def test_stopping_ends_a_camera_and_its_thread() -> None:
     assert threading.active_count() == before
 
 
+def test_a_camera_that_ends_stops_no_other_one() -> None:
+    stop = threading.Event()
+    watch = Watch(SlowStream(), Recording("camera", camera(3), live=True), stop)  # type: ignore[arg-type]
+    assert len(list(watch.moments())) == 3
+    assert not stop.is_set()
+
+
 def test_an_error_of_the_camera_is_raised() -> None:
     def broken() -> Iterator[tuple[float, VideoFrame]]:
         yield from camera(2)

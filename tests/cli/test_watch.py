@@ -140,11 +140,16 @@ def test_the_video_shows_events_at_their_true_times(
 @pytest.mark.slow
 @pytest.mark.parametrize("camera", [network_camera, rtsp_camera])
 def test_a_camera_of_the_network(
-    model: Path, recording: Path, tmp_path: Path, camera: Camera
+    model: Path,
+    recording: Path,
+    tmp_path: Path,
+    camera: Camera,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
     with camera(list(read_frames(recording, EveryNth(1))), 12) as address:
         assert main(["watch", str(model), address, "-o", str(out), "--video", str(drawn)]) == 0
+    assert "The source has ended, or sends nothing any more." in capsys.readouterr().err
     document = json.loads(out.read_text())
     assert document["source"] == address
     assert document["seconds"] == pytest.approx(4, abs=0.2)

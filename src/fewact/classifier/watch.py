@@ -107,6 +107,7 @@ class Watch:
         waiting: deque[tuple[float, RGBImage]] = deque()
         changed = threading.Condition()
         ended: list[BaseException | None] = []
+        left = threading.Event()  # the caller's event may stop other recordings, too
 
         def read() -> None:
             pace = Pace(self.stream.rate)
@@ -114,7 +115,7 @@ class Watch:
             delay = -math.inf  # of the latest frame: time of the clock minus that of the frame
             try:
                 for time, frame in self.recording.frames():
-                    if self._stop.is_set():
+                    if left.is_set():
                         break
                     delay = max(delay, clock.monotonic() - time)
                     self.time = time
@@ -126,10 +127,10 @@ class Watch:
                         # Segments of a playlist, a download and what a camera kept come faster than
                         # they were recorded: their frames are not late before they are due.
                         changed.wait_for(
-                            lambda: len(waiting) < AHEAD or self._stop.is_set(),
+                            lambda: len(waiting) < AHEAD or left.is_set(),
                             timeout=delay + time - clock.monotonic(),
                         )
-                        if self._stop.is_set():
+                        if left.is_set():
                             break
                         if len(waiting) == AHEAD:
                             waiting.popleft()
@@ -156,7 +157,7 @@ class Watch:
                 if self.stream.needs(time):
                     yield time, image
         finally:
-            self._stop.set()
+            left.set()
             with changed:
                 changed.notify()
             reader.join()  # the recording is closed next: no frame may be read any more

@@ -105,6 +105,8 @@ def watch(
                 events.append(event)
                 save(events)
         save(events)
+        if opened.recording.live and not stop.is_set():
+            say("The source has ended, or sends nothing any more.")
         _summarise(opened, events, clock.monotonic() - begun, false_alarms)
         if video is not None and delayed is None:
             _draw(video, opened, events, classifier, stop, quiet=quiet)
