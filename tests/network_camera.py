@@ -1,4 +1,7 @@
-"""Cameras of the network on the loopback, at the pace of their times: MPEG-TS and RTSP over TCP."""
+"""Cameras of the network on the loopback, at the pace of their times.
+
+MPEG-TS, RTSP over TCP, and Motion JPEG, which stores no times.
+"""
 
 import socket
 import threading
@@ -11,6 +14,8 @@ from typing import cast
 import av
 import numpy as np
 from av.video.stream import VideoStream
+
+from fewact.video.still import jpeg
 
 Parts = Sequence[tuple[float, list[bytes]]]
 
@@ -59,6 +64,23 @@ def rtsp_camera(frames: Sequence[np.ndarray], fps: int) -> Iterator[str]:
 
     with serving(serve) as port:
         yield f"rtsp://127.0.0.1:{port}/camera"
+
+
+@contextmanager
+def jpeg_camera(frames: Sequence[np.ndarray], fps: int) -> Iterator[str]:
+    """Serve frames (h w 3) as Motion JPEG by HTTP; yield the address."""
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
+    images = [jpeg(frame) for frame in frames]
+    parts = [(i / fps, [part % (len(image), image)]) for i, image in enumerate(images)]
+
+    def serve(client: socket.socket) -> None:
+        dict(headers_of(client.makefile("r", newline="\r\n")))
+        type = "multipart/x-mixed-replace; boundary=frame"
+        client.sendall(f"HTTP/1.0 200 OK\r\nContent-Type: {type}\r\n\r\n".encode())
+        play(client, parts)
+
+    with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def headers_of(lines: Iterator[str]) -> Iterator[tuple[str, str]]:

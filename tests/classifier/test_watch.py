@@ -54,22 +54,55 @@ class SlowStream:
         pass
 
 
-def camera(count: int | None = None) -> Iterator[tuple[float, VideoFrame]]:
-    """Frames at ten a second that come much faster, as if looking at them took long."""
+class BusyStream(SlowStream):
+    """Looks at its first frame until the camera has ended."""
+
+    rate = 100.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.camera_ended = threading.Event()
+
+    def push(self, frame: np.ndarray, at: float) -> list[Event]:
+        assert self.camera_ended.wait(20)
+        return super().push(frame, at)
+
+
+def camera(count: int | None = None, step: float = 0.1) -> Iterator[tuple[float, VideoFrame]]:
+    """Frames that come much faster than their times say."""
     for i in itertools.count() if count is None else range(count):
-        yield i / 10, av.VideoFrame.from_ndarray(np.zeros((24, 32, 3), np.uint8), format="rgb24")
+        image = av.VideoFrame.from_ndarray(np.zeros((24, 32, 3), np.uint8), format="rgb24")
+        yield i * step, image
 
 
-def test_late_frames_are_dropped_and_counted() -> None:
-    stream = SlowStream(0.01)
-    watch = Watch(stream, Recording("camera", camera(300), live=True))  # type: ignore[arg-type]
+@pytest.mark.parametrize("jump", [0.0, 86_400.0])
+def test_late_frames_are_dropped_and_counted(jump: float) -> None:
+    """The times of a camera may jump, as where its clock is set: they go on from there."""
+    stream = BusyStream()
+
+    def frames() -> Iterator[tuple[float, VideoFrame]]:
+        for time_of, frame in camera(40, 0.01):
+            time.sleep(0.01)
+            yield time_of + jump * (time_of > 0.15), frame
+        stream.camera_ended.set()
+
+    watch = Watch(stream, Recording("camera", frames(), live=True))  # type: ignore[arg-type]
     assert list(watch.events()) == [EVENT]
     assert watch.looked_at == len(stream.times)
     assert watch.dropped > 0
-    assert watch.looked_at + watch.dropped == 300
+    assert watch.looked_at + watch.dropped == 40
     assert stream.times == sorted(stream.times)
-    assert stream.times[-1] == pytest.approx(29.9)
-    assert watch.time == pytest.approx(29.9)
+    assert watch.time == stream.times[-1] == pytest.approx(0.39, abs=0.04)
+
+
+def test_frames_that_come_before_they_are_due_are_not_late() -> None:
+    """Segments of a playlist and downloads come faster than they were recorded."""
+    stream = SlowStream(0.01)
+    recording = Recording("playlist", camera(3 * AHEAD, 0.9), live=True)
+    watch = Watch(stream, recording)  # type: ignore[arg-type]
+    assert list(watch.events()) == [EVENT]
+    assert watch.dropped == 0
+    assert stream.times == pytest.approx([i * 0.9 for i in range(3 * AHEAD)])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +124,7 @@ def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
         return SlowStream()
 
     @contextmanager
-    def opened(source: str) -> Iterator[Recording]:
+    def opened(source: str, stop: threading.Event | None) -> Iterator[Recording]:
         yield Recording(source, camera(3), again=again, live=live)
 
     monkeypatch.setattr(sys.modules["fewact.classifier.watch"], "open_recording", opened)
@@ -152,6 +185,13 @@ def test_stopping_ends_a_camera_and_its_thread() -> None:
             stop.set()
     assert len(found) == 3
     assert threading.active_count() == before
+
+
+def test_a_camera_that_ends_stops_no_other_one() -> None:
+    stop = threading.Event()
+    watch = Watch(SlowStream(), Recording("camera", camera(3), live=True), stop)  # type: ignore[arg-type]
+    assert len(list(watch.moments())) == 3
+    assert not stop.is_set()
 
 
 def test_an_error_of_the_camera_is_raised() -> None:

@@ -103,11 +103,15 @@ def test_a_recording_without_times_is_watched_as_it_is_predicted(
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     recording = SimpleNamespace(live=False, not_later=0)
-    opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording)
+    stream = SimpleNamespace(lengths=(2.0, 3.0))
+    opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording, stream=stream)
     _summarise(opened, [], 5.0, None)
     assert "--false-alarms 1" in capsys.readouterr().err
     _summarise(opened, [], 5.0, 1.0)
     assert capsys.readouterr().err.startswith("No event was found.\n")
+    opened.time = 0.9  # no window was scored, whatever the rate
+    _summarise(opened, [], 5.0, 1.0)
+    assert "shorter than half a training clip: `fewact predict`" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -136,11 +140,16 @@ def test_the_video_shows_events_at_their_true_times(
 @pytest.mark.slow
 @pytest.mark.parametrize("camera", [network_camera, rtsp_camera])
 def test_a_camera_of_the_network(
-    model: Path, recording: Path, tmp_path: Path, camera: Camera
+    model: Path,
+    recording: Path,
+    tmp_path: Path,
+    camera: Camera,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
     with camera(list(read_frames(recording, EveryNth(1))), 12) as address:
         assert main(["watch", str(model), address, "-o", str(out), "--video", str(drawn)]) == 0
+    assert "The source has ended, or sends nothing any more." in capsys.readouterr().err
     document = json.loads(out.read_text())
     assert document["source"] == address
     assert document["seconds"] == pytest.approx(4, abs=0.2)
@@ -285,3 +294,23 @@ def test_ctrl_c_keeps_the_events_so_far(model: Path, recording: Path, tmp_path: 
     assert process.wait(60) in (0, 130)
     assert first.split()[2] == "left"
     assert labels(out.read_text())[:1] == ["left"]
+
+
+@PIPES
+def test_ctrl_c_ends_a_pipe_that_gives_nothing(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, done = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def wait() -> None:
+        with pipe.open("wb"):  # opened once `watch` opens it
+            signal.raise_signal(signal.SIGINT)
+            done.wait(20)
+
+    writer = threading.Thread(target=wait)
+    writer.start()
+    assert main(["watch", str(model), str(pipe)]) == 130
+    done.set()
+    writer.join()
+    assert "Error" not in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
 from fewact.video.opening import packets
 from fewact.video.recording import find_camera, open_recording
+from tests.network_camera import jpeg_camera
 
 
 def counted(count: int = 30) -> np.ndarray:
@@ -71,6 +73,40 @@ def test_frames_that_are_not_later_are_left_out_and_counted() -> None:
     found = [time for time, _ in opened.frames()]
     assert found == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.0, 1.1])
     assert opened.not_later == 2
+
+
+@pytest.mark.parametrize(
+    ("live", "jump", "kept"),
+    [(False, 600.0, True), (True, 20.0, True), (True, 600.0, False), (False, 91_800.0, False)],
+)
+def test_a_clock_that_begins_again_makes_no_gap(live: bool, jump: float, kept: bool) -> None:
+    """A camera sends nothing for at most half a minute; FFmpeg makes a new clock a later day."""
+    from fewact.video.recording import Recording
+
+    times = [0.0, 0.1, 0.2 + jump, 0.3 + jump]
+    frames = iter([(time, VideoFrame(8, 8)) for time in times])
+    opened = Recording("camera", frames, fps=10, live=live)
+    found = [time for time, _ in opened.frames()]
+    assert found == pytest.approx(times if kept else [0.0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("container", ["ts", "mkv"])
+def test_frames_before_the_first_key_frame_count_for_times(
+    container: str, clip: Any, tmp_path: Path
+) -> None:
+    """As for players and for segments of a table, the first one is the start."""
+    path = tmp_path / f"joined.{container}"
+    with av.open(str(clip("keys.mkv", range(60), gop=20, b_frames=0))) as whole:
+        stream = whole.streams.video[0]
+        with av.open(str(path), "w") as output:
+            copy = output.add_stream_from_template(stream)
+            for packet in [one for one in whole.demux(stream) if one.size][5:]:
+                packet.stream = copy
+                output.mux(packet)
+    times, _ = read(path)
+    assert len(times) == 40
+    assert times[0] == pytest.approx(15 / 30, abs=2e-3)
+    assert times[-1] == pytest.approx(54 / 30, abs=2e-3)
 
 
 def test_joined_parts_follow_each_other(tmp_path: Path) -> None:
@@ -182,6 +218,49 @@ def test_a_named_pipe(video: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_that_waits_for_its_writer_can_be_stopped(video: Path, tmp_path: Path) -> None:
+    pipe, stop = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+    done, was_open = threading.Event(), []
+
+    def write() -> None:
+        with pipe.open("wb") as sink:
+            sink.write(video.read_bytes())
+            sink.flush()
+            stop.set()  # what was written is read all the same
+            was_open.append(done.wait(20))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with open_recording(pipe, stop=stop) as recording:
+        assert len(list(recording.frames())) == 30
+    done.set()
+    writer.join()
+    assert was_open == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_an_interrupt_while_a_pipe_is_read_is_passed_on(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
+    writer.start()
+    waiting = iter([([pipe], [], [])])
+
+    def wait(*_: object) -> Any:
+        with contextlib.suppress(StopIteration):
+            return next(waiting)
+        writer.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(select, "select", wait)
+    with pytest.raises(KeyboardInterrupt):
+        read(pipe)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_an_mp4_file_that_a_pipe_cannot_give_gets_a_hint(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (30, 96, 128, 3), np.uint8)
     write_video(tmp_path / "long.mp4", noise, 25)
@@ -220,6 +299,16 @@ def test_an_address(address: str, video: Path) -> None:
     times, frames = read(address)
     assert len(times) == 30
     assert np.array_equal(frames, read_frames(video, EveryNth(1)))
+
+
+def test_a_camera_without_times_has_those_at_which_its_frames_come() -> None:
+    """Of 25 frames per second, as FFmpeg counts them, twenty last 0.8 s."""
+    frames = [np.full((48, 64, 3), 8 * i, np.uint8) for i in range(20)]
+    with jpeg_camera(frames, 10) as address, open_recording(address) as recording:
+        assert recording.live
+        times = [time for time, _ in recording.frames()]
+    assert len(times) == 20
+    assert times[-1] > 1.2
 
 
 def test_a_playlist_of_the_network_opens_no_file_of_this_computer(

@@ -13,7 +13,8 @@
 
 If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
 A window is decided as soon as no later window can overlap it, with the same result as if all were
-known. So the delay is little more than the longest window, and memory is bounded.
+known. An event is complete when no performance to come can belong to it: two to three of the
+longest windows after its end. Memory is bounded.
 """
 
 import math

@@ -237,8 +237,8 @@ class Stream:
                 says.
 
         Returns:
-            Events that are complete now, in the order of their starts. An event is complete a
-            little more than the longest window after its end.
+            Events that are complete now, in the order of their starts. An event is complete
+            two to three of the longest windows after its end: the action may be repeated.
 
         Raises:
             OptionError: The time is not after that of the last frame, or the stream is closed.

@@ -1,6 +1,8 @@
 """Find the actions in a recording: a file, a camera, the network or a pipe."""
 
+import math
 import threading
+import time as clock
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,20 +107,31 @@ class Watch:
         waiting: deque[tuple[float, RGBImage]] = deque()
         changed = threading.Condition()
         ended: list[BaseException | None] = []
+        left = threading.Event()  # the caller's event may stop other recordings, too
 
         def read() -> None:
             pace = Pace(self.stream.rate)
             error: BaseException | None = None
+            delay = -math.inf  # of the latest frame: time of the clock minus that of the frame
             try:
                 for time, frame in self.recording.frames():
-                    if self._stop.is_set():
+                    if left.is_set():
                         break
+                    delay = max(delay, clock.monotonic() - time)
                     self.time = time
                     if not pace.needs(time):
                         continue
                     pace.take(time)
                     image = self.recording.convert(frame)
                     with changed:
+                        # Segments of a playlist, a download and what a camera kept come faster than
+                        # they were recorded: their frames are not late before they are due.
+                        changed.wait_for(
+                            lambda: len(waiting) < AHEAD or left.is_set(),
+                            timeout=delay + time - clock.monotonic(),
+                        )
+                        if left.is_set():
+                            break
                         if len(waiting) == AHEAD:
                             waiting.popleft()
                             self.dropped += 1
@@ -140,10 +153,13 @@ class Watch:
                     if self._stop.is_set() or not waiting:
                         break
                     time, image = waiting.popleft()
+                    changed.notify()
                 if self.stream.needs(time):
                     yield time, image
         finally:
-            self._stop.set()
+            left.set()
+            with changed:
+                changed.notify()
             reader.join()  # the recording is closed next: no frame may be read any more
         if ended and ended[0] is not None:
             raise ended[0]
@@ -167,7 +183,7 @@ def watching(
     """
     check_watchable(*learned(classifier))  # before anything is opened
     check_rate(classifier.false_alarms)
-    with open_recording(source) as recording:
+    with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
         stream = classifier.stream(ahead=ahead)

@@ -5,7 +5,7 @@ import signal
 import threading
 import time as clock
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Quiet
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
+from fewact.errors import VideoError
 from fewact.io.atomic import write_text
 from fewact.io.outputs import check_output_file
 from fewact.text_table import csv_line
@@ -80,7 +81,6 @@ def watch(
         check_output_file(video, inputs=[Path(source)])
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
-    from fewact.classifier.watch import watching
 
     check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load.backbone)
@@ -91,7 +91,7 @@ def watch(
     with (
         saying_warnings(),
         _stopped_by_ctrl_c() as stop,
-        watching(classifier, source, stop=stop) as opened,
+        _open(classifier, source, stop) as opened,
     ):
         if video is not None and opened.recording.again:
             from fewact.report.annotated import check_drawable
@@ -105,11 +105,28 @@ def watch(
                 events.append(event)
                 save(events)
         save(events)
+        if opened.recording.live and not stop.is_set():
+            say("The source has ended, or sends nothing any more.")
         _summarise(opened, events, clock.monotonic() - begun, false_alarms)
         if video is not None and delayed is None:
             _draw(video, opened, events, classifier, stop, quiet=quiet)
         if stop.is_set() and not opened.recording.live:
             raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _open(classifier: "FewShotClassifier", source: str, stop: threading.Event) -> Iterator["Watch"]:
+    """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
+    from fewact.classifier.watch import watching
+
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(watching(classifier, source, stop=stop))
+        except VideoError:
+            if stop.is_set():
+                raise KeyboardInterrupt from None
+            raise
+        yield opened
 
 
 @contextmanager
@@ -232,6 +249,19 @@ def _saver(
     return save
 
 
+def _hint(opened: "Watch", false_alarms: float | None) -> str:
+    """Return what helps if no event was found."""
+    from fewact.classifier.stream import SHORTEST
+
+    if opened.time < SHORTEST * opened.stream.lengths[0]:
+        return (
+            " The recording is shorter than half a training clip: `fewact predict` gives its class."
+        )
+    if false_alarms == 1:
+        return ""
+    return " `--false-alarms 1` shows the nearest class of every window."
+
+
 def _summarise(
     opened: "Watch", events: list["Event"], seconds: float, false_alarms: float | None
 ) -> None:
@@ -240,8 +270,7 @@ def _summarise(
     for label, count in counts(events).items():
         say(f"{label}: {count}")
     if not events:
-        hint = " `--false-alarms 1` shows the nearest class of every window."
-        say(f"No event was found.{'' if false_alarms == 1 else hint}")
+        say(f"No event was found.{_hint(opened, false_alarms)}")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:

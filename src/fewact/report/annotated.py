@@ -1,6 +1,6 @@
 """A video of a recording with its events drawn on it, in constant memory.
 
-An event is known a little more than the longest window after its end. So what can be read again is
+An event is complete two to three of the longest windows after its end. So what can be read again is
 read again: a file is drawn when all its events are known, with all of its frames. A camera or a
 pipe is read once: the frames that are looked at wait until their events are known, and are drawn
 that much later. Sound is left out.

@@ -9,11 +9,15 @@ import glob
 import math
 import os
 import re
+import select
 import stat
 import sys
+import threading
+import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,7 @@ from fewact.video.opening import (
     choose_stream,
     is_avi,
     may_lack_times,
+    open_error,
     open_video,
 )
 from fewact.video.reading import FOLDER_FPS
@@ -47,10 +52,14 @@ from fewact.video.timeline import RGBImage
 from fewact.video.truncation import missing_bytes, missing_frames
 
 TimedFrame = tuple[float | None, VideoFrame]
-"""Frame with its time in seconds; None if the time is not known."""
+"""Frame with its time in seconds after the start of the recording; None if it is not known."""
 
 TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
+
+LONGEST_GAP = 2**32 / 90_000
+"""Largest gap in the times of a recording, in seconds: half the range of MPEG's clock. FFmpeg takes
+a clock that begins again for one that wrapped around, so that times jump ahead by a day."""
 
 DEVICE_FORMATS = ("v4l2", "avfoundation", "dshow")
 """FFmpeg's input devices for cameras on Linux, macOS and Windows."""
@@ -70,7 +79,7 @@ class Recording:
 
     Args:
         name: Source as the user wrote it.
-        frames: Decoded frames with their times in seconds.
+        frames: Decoded frames with their times, in seconds after the start of the recording.
         live: Whether frames come at the time at which they are recorded, so that late ones are
             dropped.
         duration: Duration in seconds; None if it is not known.
@@ -102,30 +111,32 @@ class Recording:
         self._converter = FrameConverter(name)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        """Yield frames with their times, in seconds after the first one, ascending.
+        """Yield frames with their times, in seconds after the start of the recording, ascending.
 
+        The start is that of the first frame, also of one that does not decode.
         Frames that are not later than the last one are left out. If times jump back by
         more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
-        continue from the last one.
+        continue from the last one; so they do if times jump ahead by more than ``LONGEST_GAP``, or
+        those of a live source by more than it may send nothing.
 
         Raises:
             VideoError: There is no frame.
         """
-        first, last = None, 0.0
         step = 1 / (self.fps or FALLBACK_FPS)
+        first, last, none = -step, 0.0, True
+        longest = 2 * TIMEOUT if self.live else LONGEST_GAP
         for time, frame in self._frames:
+            none = False
             if time is None:
-                time = 0.0 if first is None else first + last + step
-            if first is None:
-                first = time - step
-            if time - first < last - RESTART:
+                time = first + last + step
+            if not -RESTART <= time - first - last <= longest:
                 first = time - last - step
             if time - first <= last:
                 self.not_later += 1
                 continue
             last = time - first
             yield last - step, frame
-        if first is None:
+        if none:
             hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
@@ -140,13 +151,48 @@ class Recording:
         self.duration = frames / fps
         self._frames = ((None, frame) for _, frame in self._frames)
 
+    def use_clock(self) -> None:
+        """Give each frame the time at which it comes, because the stream stores none."""
+        self.fps = None
+        begun = clock.monotonic()
+        self._frames = ((clock.monotonic() - begun, frame) for _, frame in self._frames)
+
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
         return self._converter.convert(frame)
 
 
+class _Interrupted(Exception):
+    """A ``KeyboardInterrupt`` while a pipe was read: PyAV passes on exceptions of this type."""
+
+
+class _Pipe:
+    """Reads a pipe; unlike FFmpeg's reader, it can be stopped while the writer sends nothing.
+
+    Args:
+        file: Reading end of the pipe.
+        stop: Ends the pipe when it is set.
+    """
+
+    def __init__(self, file: FileIO, stop: threading.Event) -> None:
+        self._file, self._stop = file, stop
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most so many; none at the end."""
+        try:
+            # Windows cannot wait for a pipe.
+            while sys.platform != "win32" and not select.select([self._file], [], [], 0.2)[0]:
+                if self._stop.is_set():
+                    return b""
+            return self._file.read(size)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
+
+
 @contextmanager
-def open_recording(source: str | Path) -> Iterator[Recording]:
+def open_recording(
+    source: str | Path, *, stop: threading.Event | None = None
+) -> Iterator[Recording]:
     """Open a recording; it is closed when the block ends.
 
     Args:
@@ -154,6 +200,7 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
             pipe; number of a camera, such as ``0``, its device such as ``/dev/video0``, or
             ``v4l2:DEVICE``, ``avfoundation:DEVICE`` or ``dshow:DEVICE``; or an address such as
             ``rtsp://…`` or ``http://…``.
+        stop: Ends a pipe whose writer sends nothing when it is set.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -175,9 +222,7 @@ def open_recording(source: str | Path) -> Iterator[Recording]:
             recording.again = not recording.live
             yield recording
     elif name == "-" or _is_pipe(name):
-        protocol, where = ("pipe", "pipe:0") if name == "-" else ("file", f"file:{name}")
-        options = {"protocol_whitelist": protocol, "format_whitelist": VIDEO_FORMATS}
-        with _opened(name, where, options=options) as recording:
+        with _opened_pipe(name, stop or threading.Event()) as recording:
             yield recording
     elif os.path.isdir(name):
         images = ImageSequence(Path(name), FOLDER_FPS)
@@ -263,10 +308,10 @@ def _is_pipe(name: str) -> bool:
 
 @contextmanager
 def _opened(
-    name: str, where: str, *, format: str | None = None, options: dict[str, str]
+    name: str, where: str | _Pipe, *, format: str | None = None, options: dict[str, str]
 ) -> Iterator[Recording]:
     # A pipe has no timeout: its writer may take as long as it likes.
-    waits = where.startswith(("pipe:", "file:"))
+    waits = isinstance(where, _Pipe)
     extra: dict[str, Any] = {} if waits else {"timeout": (TIMEOUT, TIMEOUT)}
     try:
         container = av.open(where, format=format, options=options, **LENIENT, **extra)
@@ -276,7 +321,27 @@ def _opened(
         raise VideoError(name, f"the {what} cannot be opened: {reason}") from error
     with container:
         stream = choose_stream(Path(name), list(container.streams.video))
-        yield _recording(name, OpenVideo(container, stream, Path(name)))
+        recording = _recording(name, OpenVideo(container, stream, Path(name)))
+        # FFmpeg counts the frames of a camera without times at 25 per second. What has a size is a
+        # file, which comes faster than it was recorded.
+        if not waits and _lacks_times(container) and container.size <= 0:
+            recording.use_clock()
+        yield recording
+
+
+@contextmanager
+def _opened_pipe(name: str, stop: threading.Event) -> Iterator[Recording]:
+    options = {"protocol_whitelist": "", "format_whitelist": VIDEO_FORMATS}
+    standard_input = name == "-"
+    try:
+        file = FileIO(0 if standard_input else name, closefd=not standard_input)
+    except OSError as error:
+        raise open_error(Path(name), error) from error
+    try:
+        with file, _opened(name, _Pipe(file, stop), options=options) as recording:
+            yield recording
+    except _Interrupted:
+        raise KeyboardInterrupt from None
 
 
 def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
@@ -293,7 +358,7 @@ def _recording(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recor
 
 
 def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
-    """Yield frames with the times of the stream.
+    """Yield frames with their times after that of the first packet.
 
     Args:
         video: Open recording.
@@ -306,13 +371,17 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     # counted, as by ``index``, and have the times of as many packets.
     avi = is_avi(video) and stream.codec_context.has_b_frames
     counted = avi or may_lack_times(video)
-    raw = bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
+    raw = _lacks_times(container)
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
+    begin: int | None = None  # time of the first packet: those before a key frame do not decode
+    decoded = False
     elapsed = read = 0
     latest = -math.inf
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
         if packet is not None:
             read += 1
+            if not decoded and packet.pts is not None and not packet.is_discard:
+                begin = packet.pts if begin is None else min(begin, packet.pts)
             if counted and packet.pts is not None and not packet.is_discard:
                 if packet.pts <= latest and not avi:  # they are no decoding times
                     counted = False
@@ -336,9 +405,15 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
                 frame.pts = heappop(times)
             elif counted:
                 frame.pts = None
-            yield _time(frame, stream), frame
+            decoded = True
+            yield _time(frame, stream, begin or 0), frame
     if cut_short:
         damage.missing = missing_frames(video, read)
+
+
+def _lacks_times(container: InputContainer) -> bool:
+    """Return whether the format stores no times: raw streams and Motion JPEG."""
+    return bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
@@ -356,8 +431,14 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPa
             continue
 
 
-def _time(frame: VideoFrame, stream: VideoStream) -> float | None:
-    """Return the time of a frame; those that a decoder held back do not know their time base."""
+def _time(frame: VideoFrame, stream: VideoStream, begin: int) -> float | None:
+    """Return the time of a frame; those that a decoder held back do not know their time base.
+
+    Args:
+        frame: Frame.
+        stream: Its stream.
+        begin: Time stamp of the start of the recording.
+    """
     if frame.pts is None or stream.time_base is None:
         return None
-    return float(frame.pts * stream.time_base)
+    return float((frame.pts - begin) * stream.time_base)
