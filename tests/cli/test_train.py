@@ -168,6 +168,7 @@ def test_recipes_are_listed_and_printed(run: Run) -> None:
     listed = run("recipes").out
     assert all(name in listed for name in names())
     assert run("recipes", "otam-ucf101-resnet50").out == text_of("otam-ucf101-resnet50")
+    assert "expected: a name that `fewact recipes` lists" in run("recipes", "mine.toml").err
     assert run("recipes", "nothing").code == 2
 
 
