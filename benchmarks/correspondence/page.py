@@ -17,7 +17,7 @@ from benchmarks.correspondence.measure import (
     mean_of,
 )
 from benchmarks.correspondence.pairs import COMMON, CORRELATION, DISTORTIONS, LENGTH, M
-from fewact.report import Table, TableFormat, render
+from benchmarks.markdown import heading
 
 PAGE = """\
 # Aligners and known correspondences
@@ -229,4 +229,5 @@ def _with_half_width(one: Estimate) -> str:
 
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str = "") -> str:
-    return render(Table(header, tuple(rows), title), TableFormat.MARKDOWN)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*((f"**{title}**", "") if title else ()), heading(*header), *lines, ""])

@@ -29,10 +29,10 @@ search for this one.
 
 {test}
 
-A probability says which class, not whether: on the development clips it and the margin are the
-worst candidates. How near a clip is separates best there, without normalising class by class: with
-one to five clips of a class, its own scale costs more than it corrects. On the clips that chose
-nothing the same holds on average, but not in every column.
+A probability says which class, not whether: with one clip of a class, it and the margin are the
+worst candidates on average over the development clips. How near a clip is separates best there,
+without normalising class by class: with two to five clips of a class, its own scale costs more than
+it corrects. On the clips that chose nothing the same holds on average, but not in every column.
 
 ## With clips of no class: promised against measured
 

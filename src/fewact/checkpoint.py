@@ -30,6 +30,9 @@ RECIPE, STATE = "recipe.json", "state.safetensors"
 """Files of a training run, beside the folder ``best`` of its selected checkpoint: the recipe from
 the start, and the state from the first one that is saved."""
 
+IMPORT = "Pass the file that has the method with --import; in Python, import it before."
+"""Hint for a saved method that is not registered: it was in a file of the user's."""
+
 EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
 
@@ -72,6 +75,11 @@ class Selection(_Part):
     accuracy: float
     stage: int
     step: int
+
+    @property
+    def initial(self) -> bool:
+        """Whether no training step came before: the weights are the initial ones."""
+        return self.stage == 1 and self.step == 0
 
 
 class BackboneRecord(_Part):
@@ -164,9 +172,17 @@ class Checkpoint:
             **changes: Options to change, such as another alignment of the same nodes.
 
         Raises:
-            WeightsError: The weights don't fit the method with these options.
+            WeightsError: There is no such method, or the weights don't fit it with these options.
             OptionError: An option or its value is invalid.
         """
+        if self.header.name not in methods.names():
+            raise WeightsError(
+                "there is no method of the checkpoint's name",
+                where=str(self.path),
+                got=self.header.name,
+                expected=", ".join(methods.names()),
+                hint=IMPORT,
+            )
         made = methods.create(self.header.name, **{**self.header.options, **changes})
         try:
             made.load_state_dict(self.tensors)
@@ -177,7 +193,8 @@ class Checkpoint:
                 got=" ".join(str(error).split()),
             ) from error
         made.temperature = self.header.temperature
-        made.trained = True
+        selection = self.header.selection
+        made.trained = made.trained or selection is None or not selection.initial
         return made.eval()
 
 

@@ -237,6 +237,9 @@ def test_the_same_seed_writes_the_same_page(
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert "holds" in capsys.readouterr().out
+    page = (tmp_path / "one" / "alignment.md").read_text()
+    assert "| EMD | `emd(cost, a, b)` |" in page
+    assert "\\" not in page  # Markdown of the cells is not escaped.
 
 
 def test_one_pair_has_no_interval(capsys: pytest.CaptureFixture[str]) -> None:

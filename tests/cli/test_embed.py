@@ -72,6 +72,23 @@ def test_a_method_of_a_file(
     ended = run(*call, *FRAMES, *PLAIN)
     assert ended.code == 0
     assert "vectors:2 of efficientnet-lite0" in ended.err
+    words = f"METHOD --import {file} --data {table} --store {tmp_path / 'store'}"
+    assert ended.out.endswith(f"Next: fewact evaluate {words}\n")
+
+
+def test_the_next_command_finds_the_list_of_a_benchmark(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos" / "HorseRace"
+    folder.mkdir(parents=True)
+    for number, clip in enumerate(sorted(tmp_path.glob("clips/*/*.mp4"))[:2], 1):
+        shutil.copy(clip, folder / f"v_HorseRace_g0{number}_c01.mp4")
+    where = ("--root", folder.parent, "--allow-missing")
+    call = ("embed", "ucf101_arn", *where, "-o", tmp_path / "store")
+    ended = run(*call, "--features", "vectors:2", *PLAIN)
+    words = ("--store", tmp_path / "store", *where)
+    expected = f"METHOD --data ucf101_arn {' '.join(map(str, words))}"
+    assert ended.out.endswith(f"Next: fewact evaluate {expected}\n")
 
 
 def test_the_same_command_finds_what_is_stored(run: Run, table: Path, tmp_path: Path) -> None:

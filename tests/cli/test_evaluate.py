@@ -413,6 +413,9 @@ def test_leaderboard(run: Run) -> None:
     assert latex.count("\\toprule") == 2
     assert "\\noindent [1] " in latex
     assert "\\noindent [1]" not in run("leaderboard", "hmdb51", "--format", "csv").out
+    missing = run("leaderboard", "hmdb51", "missing.json")
+    assert missing.code == 2
+    assert "missing.json: there is no such file" in missing.err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import FewShotClassifier, checkpoint
+from fewact import FewShotClassifier, checkpoint, methods
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 from fewact.training import names, text_of
@@ -78,6 +78,25 @@ def trained(run: Run, place: Path) -> Path:
 
 
 SMALL = ("--ways", 3, "--count", 30, "--format", "json")
+
+
+def test_the_next_command_imports_the_method_and_reads_the_same_data(
+    run: Run, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(place / "mine.npz", "mine.npz")
+    table = (place / "mine.tsv").read_text().replace("\n", "\tfirst\n")
+    Path("mine.tsv").write_text(table.replace("split\tfirst", "split\tdataset", 1))
+    Path("mine.toml").write_text(RECIPE.replace('name = "a2m2"', 'name = "Mine"'))
+    Path("mine.py").write_text("from fewact.methods.a2m2 import A2M2\nclass Mine(A2M2): pass\n")
+    data = ("--data", "mine.npz", "--dataset", "first")
+    ended = run("train", "mine.toml", "-o", "run", *data, "--import", "mine.py")
+    assert ended.code == 0, ended.err
+    command = ended.out.rpartition("Next: fewact ")[2].split()
+    assert command == ["evaluate", "run", "--import", "mine.py", *data]
+    del methods.REGISTRY._entries["Mine"]  # The command runs in a process of its own.
+    assert run(*command, *SMALL).code == 0
 
 
 def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
@@ -149,6 +168,7 @@ def test_recipes_are_listed_and_printed(run: Run) -> None:
     listed = run("recipes").out
     assert all(name in listed for name in names())
     assert run("recipes", "otam-ucf101-resnet50").out == text_of("otam-ucf101-resnet50")
+    assert "expected: a name that `fewact recipes` lists" in run("recipes", "mine.toml").err
     assert run("recipes", "nothing").code == 2
 
 

@@ -16,6 +16,7 @@ import torch
 
 from fewact import methods
 from fewact.data import Video, VideoList, benchmark
+from fewact.encoding.facts import method_facts
 from fewact.episodes import Protocol, draw
 from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
 from fewact.evaluation import (
@@ -201,6 +202,8 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
         evaluate_method(Nearest(), class_features(videos, 0.1), videos, episodes).setup.features
         != first.features
     )
+    assert methods.create("a2m2").state_dict()  # its buffers are empty: there are no weights
+    assert method_facts(methods.create("a2m2")).weights_sha256 == ""
     with_weights = methods.create(
         "a2m2", frames=2, learn_temperature=True, moments={"lengths": (1, 2)}
     )

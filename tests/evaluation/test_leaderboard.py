@@ -110,6 +110,8 @@ def test_own_result_is_among_the_published_rows() -> None:
         ("test", ("modified list (test)",), "on a modified list"),
         ("test", ("leak: a shares 3 videos",), "trained on test data"),
         ("test", ("videos missing: test 3 of 9",), "with missing videos"),
+        ("test", ("condition: dark:2, of the queries",), "with changed videos"),
+        ("test", ("camera: shake",), "with changed videos"),
     ],
 )
 def test_own_result_of_another_setting(split: str, flags: tuple[str, ...], reason: str) -> None:

@@ -153,7 +153,7 @@ def checkpoint(text: TextFacts) -> Any:
     facts = SimpleNamespace(
         text=TextRecord(facts=text, weights="default"),
         trained_on=SimpleNamespace(name="mine", videos=videos),
-        selection=SimpleNamespace(accuracy=50.0, list="mine", classes=()),
+        selection=SimpleNamespace(accuracy=50.0, list="mine", classes=(), initial=False),
         backbone=SimpleNamespace(weights="", sha256="", name=""),
     )
     return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))

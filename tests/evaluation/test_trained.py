@@ -56,3 +56,13 @@ def test_a_converted_checkpoint_has_no_selection_to_remark_on() -> None:
     flags = flags_of(None, "mine", "wave")
     assert "converted: public code; its authors select on test episodes" in flags
     assert REMARK not in flags
+
+
+def test_initial_weights_that_validation_chose_are_remarked() -> None:
+    selection = selected_on("mine", "wave").model_copy(update={"step": 0})
+    flags = flags_of(selection, "mine", "clap")
+    assert flags[1] == (
+        "checkpoint selected by validation accuracy (75.0 % on mine): the initial weights"
+    )
+    later = selection.model_copy(update={"stage": 2})
+    assert flags_of(later, "mine", "clap")[1].endswith("(75.0 % on mine)")

@@ -130,3 +130,13 @@ def test_short_tables_have_all_episodes_of_a_method_in_one_row() -> None:
     assert every[1].rows[0][0] == "zero"
     assert notes[-1] == "[3] zero-shot; list ssv2-full_trx; README"
     assert short_tables([]) == ([], [])
+
+
+def test_short_tables_list_your_results_of_other_settings_too() -> None:
+    mine = replace(ROW, method="mine", own=True, not_comparable="with missing videos")
+    rows = [ROW, mine, replace(ROW, method="zero", not_comparable="zero-shot")]
+    (_, others), notes = short_tables(rows)
+    assert [row[0] for row in others.rows] == ["▸ mine"]
+    assert notes[1].startswith("[2] with missing videos; ")
+    assert notes[-1] == "Left out: 1 row of other settings; list with --all"
+    assert "Left out" not in short_tables(rows[:2])[1][-1]

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -306,6 +307,30 @@ def test_where_training_never_helps_the_method_stays_as_it_began(
     chosen = checkpoint.read(tmp_path / "run")
     assert torch.equal(chosen.tensors["reduction.matrix"], torch.eye(6))
     assert chosen.method().temperature == methods.create("a2m2").temperature != 1
+
+
+@pytest.mark.parametrize(("best", "learned"), [(0, False), (1, True)])
+def test_random_weights_stay_untrained_until_a_step_is_chosen(
+    best: int, learned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([60.0 if number == best else 50.0 for number in range(4)])
+    original = loop.validate
+
+    def validate(*given: Any) -> Any:
+        return original(*given).model_copy(update={"accuracy": next(accuracies)})
+
+    monkeypatch.setattr(loop, "validate", validate)
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    assert not methods.create("a2m2", **A2M2["options"]).trained
+    assert checkpoint.load(tmp_path / "run").trained is learned
+
+
+def test_a_run_of_a_method_of_a_file_names_the_import(tmp_path: Path) -> None:
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    chosen = checkpoint.read(tmp_path / "run")
+    elsewhere = replace(chosen, header=chosen.header.model_copy(update={"name": "mine"}))
+    with pytest.raises(WeightsError, match=r"got mine.*--import"):
+        elsewhere.method()
 
 
 def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:

@@ -6,15 +6,12 @@ import torch
 from torch import Tensor
 
 from fewact import methods
-from fewact.checkpoint import registered
+from fewact.checkpoint import IMPORT, registered
 from fewact.classifier.config import SavedMethod
 from fewact.encoding.facts import package_of
 from fewact.errors import ModelError, UnknownNameError, UserError
 from fewact.methods.base import Method
 from fewact.warning import warn
-
-IMPORT = "Pass the file that has the method with --import; in Python, import it before."
-"""Hint for a method that is not registered: it was taught from a file."""
 
 
 def saved_method(method: Method) -> SavedMethod:

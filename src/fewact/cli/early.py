@@ -260,12 +260,12 @@ def episodes(path: Path | None) -> Path | None:
     return path
 
 
-def results(paths: list[Path]) -> list[Path]:
-    """Check that there are the files of results."""
-    for path in paths:
+def results(paths: list[Path] | None) -> list[Path]:
+    """Check that there are the files of results; no argument is an empty list."""
+    for path in paths or ():
         if not path.exists():
             raise _missing(path, ResultError, "fewact evaluate -o FILE")
-    return paths
+    return paths or []
 
 
 def model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:

@@ -1,7 +1,6 @@
 """``fewact embed``: computes the features of labelled videos once and stores them on disk."""
 
 import re
-import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from fewact.backbones import BackboneChoice, Card
     from fewact.data import VideoList
+    from fewact.evaluation import DataConfig
     from fewact.features.request import Request
     from fewact.features.store import Outcome
     from fewact.features.store.embedding import Job
@@ -123,7 +123,8 @@ def embed(
     """
     part, parts = _part(work.shard)
     check_output_folder(output)
-    videos = _open(data, split, benchmark)
+    config = _config(data, split, benchmark)
+    videos = _open(config)
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job
 
@@ -145,23 +146,38 @@ def embed(
             _embed_on_ray(job, choice, blocks, report, address=work.ray)
     if features.nodes:
         _store_nodes(job, methods, quiet=quiet)
-    _summarise(job, report, data)
+    _summarise(job, report)
+    print(f"Next: {_next(config, output, methods)}")
     exit_skipped(report.skipped)
 
 
-def _open(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "VideoList":
-    from fewact.evaluation import DataConfig, open_videos
+def _config(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "DataConfig":
+    from fewact.evaluation import DataConfig
 
-    config = DataConfig(
-        source=data,
-        split=split,
-        groups="none",  # Groups matter for episodes, not for features.
-        **vars(benchmark),
-    )
-    videos, dataset = open_videos(config, "all")
+    return DataConfig(source=data, split=split, **vars(benchmark))
+
+
+def _open(config: "DataConfig") -> "VideoList":
+    from fewact.evaluation import open_videos
+
+    # Groups matter for episodes, not for features.
+    videos, dataset = open_videos(config.model_copy(update={"groups": "none"}), "all")
     if dataset is not None:
-        raise DataError("this is already a file of features", where=data, expected="videos")
+        raise DataError(
+            "this is already a file of features", where=config.source, expected="videos"
+        )
     return videos
+
+
+def _next(config: "DataConfig", store: Path, methods: Sequence["Method"]) -> str:
+    """Return the command that evaluates a method on the stored features."""
+    from fewact.evaluation import EvaluationConfig
+    from fewact.evaluation.command import command_of
+    from fewact.methods.files import imported_file
+
+    files = filter(None, (imported_file(type(method)) for method in methods))
+    data = config.model_copy(update={"store": store})
+    return command_of(EvaluationConfig(method="METHOD", data=data), next(files, None))
 
 
 class _Report:
@@ -293,7 +309,7 @@ def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> Non
             store_nodes(method, source, progress=bar)
 
 
-def _summarise(job: "Job", report: _Report, data: str) -> None:
+def _summarise(job: "Job", report: _Report) -> None:
     for one in job.sets.values():
         one.refresh()  # other processes may have added videos
     print_table(
@@ -304,8 +320,6 @@ def _summarise(job: "Job", report: _Report, data: str) -> None:
         ],
     )
     print(f"\nEmbedded: {report.new}, already stored: {report.found}, skipped: {report.skipped}")
-    options = shlex.join(["--data", data, "--store", str(job.store.folder)])
-    print(f"Next: fewact evaluate METHOD {options}")
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import completion
+from fewact.cli import completion, early
 from fewact.cli.output import (
     OutputFormat,
     print_json,
@@ -29,6 +29,7 @@ def leaderboard(
         typer.Argument(
             metavar="RESULT...",
             help="Result files written by `fewact evaluate` on the test classes.",
+            callback=early.results,
         ),
     ] = None,
     shots: Annotated[
@@ -39,7 +40,8 @@ def leaderboard(
         bool,
         typer.Option(
             "--all",
-            help="Also list rows of other settings, which tables as text and in LaTeX leave out.",
+            help="Also list published rows of other settings, which tables as text and in LaTeX "
+            "leave out.",
         ),
     ] = False,
     format: OutputFormat = "table",
@@ -47,7 +49,8 @@ def leaderboard(
     """List published accuracies together with your results.
 
     Every row has its source. Rows with another experimental setting are in a separate table, each
-    with the reason. A table as text or in LaTeX has one line for each method, and numbered notes.
+    with the reason. Your results are always listed. A table as text or in LaTeX has one line for
+    each method, and numbered notes.
     """
     from fewact import evaluation
     from fewact.report import latex_notes, leaderboard_tables, short_tables

@@ -1,7 +1,6 @@
 """``fewact train`` and ``fewact recipes``: training on base classes."""
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -124,10 +123,13 @@ def train(
     changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
         changes["backbone.weights"] = training.weights
+    from fewact import methods
     from fewact import training as subpackage
-    from fewact.evaluation import DataConfig
+    from fewact.evaluation import DataConfig, EvaluationConfig
+    from fewact.evaluation.command import command_of
     from fewact.evaluation.texts import read_prompts
     from fewact.methods.cards import stand_in
+    from fewact.methods.files import imported_file
     from fewact.training.devices import decoding_processes
 
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
@@ -166,8 +168,9 @@ def train(
         f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
         f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
-    words = shlex.join([str(output), "--data", data])
-    print(f"Saved to {output}. Next: fewact evaluate {words}")
+    next_config = EvaluationConfig(method=str(output), data=config)
+    file = imported_file(methods.REGISTRY.get(chosen.method.name))
+    print(f"Saved to {output}. Next: {command_of(next_config, file)}")
 
 
 def recipes(

@@ -23,7 +23,7 @@ class MethodFacts(BaseModel):
             with the file's SHA-256; empty otherwise.
         options: All options.
         changed: Names of the options that differ from the default.
-        weights_sha256: SHA-256 of the trained weights; empty for a method without weights.
+        weights_sha256: SHA-256 of the weights; empty for a method without weights.
         transductive: Whether a query's logits depend on the other queries.
         uses_text: Whether the method reads the names of the classes.
         trained: False where learnable parts have random initial weights.
@@ -82,7 +82,7 @@ def method_facts(method: Method) -> MethodFacts:
     """Return the facts of a method; the options of a combined method's parts are numbered."""
     if isinstance(method, Combined):
         return _facts_of_parts(method)
-    weights = method.state_dict()
+    weights = {name: value for name, value in method.state_dict().items() if value.numel()}
     options, defaults = flatten_options(method.options), _defaults(method.options)
     name = methods.name_of(method) or type(method).__name__
     return MethodFacts(

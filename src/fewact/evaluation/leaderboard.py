@@ -191,10 +191,11 @@ def _own_not_comparable(result: Result) -> str:
         (bool(setup.videos.missing) or _flagged(result, "missing"), "with missing videos"),
         (_flagged(result, "modified list"), "on a modified list"),
         (_flagged(result, "leak"), "trained on test data"),
+        (_flagged(result, "camera: ", "condition: "), "with changed videos"),
         (protocol.groups != "none", "with separated groups"),
     )
     return "; ".join(text for applies, text in reasons if applies)
 
 
-def _flagged(result: Result, word: str) -> bool:
-    return any(word in flag for flag in result.flags)
+def _flagged(result: Result, *words: str) -> bool:
+    return any(word in flag for flag in result.flags for word in words)

@@ -56,7 +56,7 @@ def training_flags(
         f"converted: {facts.origin}; its authors select on test episodes"
         if selection is None
         else f"checkpoint selected by validation accuracy ({selection.accuracy:.1f} % on "
-        f"{selection.list})",
+        f"{selection.list})" + (": the initial weights" if selection.initial else ""),
         *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
     # Class keys of a published list mean nothing in other lists.

@@ -95,7 +95,9 @@ class Claims:
         with output_errors(path):
             make_folder(path.parent)
             for other in path.parent.iterdir():  # what killed processes left
-                _remove_unused(other)
+                # Processes that have just started have this one open, and no block locked yet.
+                if other != path:
+                    _remove_unused(other)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._path = path
         self._postponed: list[int] = []

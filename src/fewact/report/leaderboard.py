@@ -31,17 +31,18 @@ def short_tables(rows: Sequence[Row], *, every: bool = False) -> tuple[list[Tabl
 
     Args:
         rows: Rows of ``evaluation.leaderboard``.
-        every: Whether to list rows of other settings too; otherwise a note counts them.
+        every: Whether to list published rows of other settings too; otherwise a note counts them.
     """
     numbers: dict[str, int] = {}
     comparable = [row for row in rows if not row.not_comparable]
     others = [row for row in rows if row.not_comparable]
+    listed = [row for row in others if every or row.own]
     tables = [_short(comparable, numbers)] if comparable else []
-    if others and every:
-        tables.append(replace(_short(others, numbers), title=OTHER))
+    if listed:
+        tables.append(replace(_short(listed, numbers), title=OTHER))
     notes = [f"[{number}] {text}" for text, number in numbers.items()]
-    if others and not every:
-        count = f"{len(others)} row{'s' if len(others) > 1 else ''} of other settings"
+    if left_out := len(others) - len(listed):
+        count = f"{left_out} row{'s' if left_out > 1 else ''} of other settings"
         notes.append(f"Left out: {count}; list with --all")
     return tables, notes
 

@@ -56,7 +56,7 @@ def _settings(name: str, result: Result) -> Section:
     rows = [
         ("Method", " ".join(filter(None, (method.name, method.package)))),
         ("Options", _listed(method.options)),
-        ("Trained weights", method.weights_sha256 or "none"),
+        ("Weights of the method", method.weights_sha256 or "none"),
         ("Episodes", f"{episodes(protocol)}; SHA-256 {setup.episodes.sha256}"),
         ("Protocol", _listed(asdict(protocol))),
         ("Videos", f"{videos.name}, {videos.split or 'no split'}; SHA-256 {videos.sha256}"),

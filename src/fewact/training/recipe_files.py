@@ -39,7 +39,7 @@ def text_of(name: str) -> str:
     raise UnknownNameError(
         "unknown recipe",
         got=repr(name),
-        expected=f"a .toml file, or {listed}",
+        expected=listed if name.endswith(".toml") else f"a .toml file, or {listed}",
         hint=did_you_mean(name, names()),
     )
 

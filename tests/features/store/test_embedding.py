@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from fewact.backbones import Backbone
 from fewact.data.clips import Clip
@@ -21,6 +22,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
 from fewact.features.store.known_videos import stamp
+from fewact.io.locks import Claims
 from fewact.synthetic import motions
 
 REQUESTS = (
@@ -253,6 +255,42 @@ def test_a_disk_without_locks_can_be_written(clips, tiny, tmp_path, monkeypatch)
     monkeypatch.setattr("fewact.io.locks._lock", none)
     monkeypatch.setattr("fewact.io.locks._unlock", none)
     assert len(run(job(tmp_path / "s", listed(clips), tiny), tiny)) == 5
+
+
+def test_a_block_that_two_processes_compute_has_the_same_bytes(clips, tiny, tmp_path):
+    run(job(tmp_path / "whole", listed(clips), tiny), tiny)
+    first = job(tmp_path / "s", listed(clips), tiny)
+    outcomes = []
+
+    def report(one):
+        outcomes.append(one)
+        if len(outcomes) == 1:  # the other process has written the block of this video
+            run(job(tmp_path / "s", listed(clips), tiny), tiny, [0])
+            for one in first.sets.values():
+                one.refresh()
+
+    embed(first, tiny, range(3), report)
+    assert tree(tmp_path / "s") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_copy_in_a_later_block_is_stored_once(clips, tiny, tmp_path, at):
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(clips[0].path, copy)
+    videos = [*clips[:at], Clip(copy), *clips[at:]]
+    run(job(tmp_path / "s", listed(videos), tiny, REQUESTS[:1]), tiny)
+    (one,) = Store(tmp_path / "s").sets()
+    shards = [load_file(path)[NAME] for path in one.folder.glob("*.safetensors")]
+    assert sum(map(len, shards)) == len(one) == len(clips)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files are not removed")
+def test_a_process_that_starts_keeps_the_locks_of_others(tmp_path):
+    path = tmp_path / "claims" / "job"
+    first, second = Claims(path), Claims(path)
+    assert os.fstat(first._file).st_ino == os.fstat(second._file).st_ino == path.stat().st_ino
+    first.close()
+    second.close()
 
 
 def test_the_stamp_of_a_known_file_is_updated(clips, tiny, tmp_path):

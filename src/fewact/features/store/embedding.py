@@ -155,13 +155,15 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -
         claims.close()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Block:
     """A block in progress.
 
     Args:
         number: Number of the block.
         missing: Videos without features in the store, by fingerprint.
+        needed: Features that the store did not have when the block was begun, by fingerprint: if
+            another process writes the same block meanwhile, both write the same shard.
         pending: Number of fingerprints whose features are still computed.
         errors: Why a computed fingerprint has no features, or None, by fingerprint.
         complete: Whether all videos of the block were checked.
@@ -171,6 +173,7 @@ class _Block:
 
     number: int
     missing: dict[str, list[Video]] = field(default_factory=dict)
+    needed: dict[str, set[Request]] = field(default_factory=dict)
     pending: int = 0
     errors: dict[str, str | None] = field(default_factory=dict)
     complete: bool = False
@@ -210,6 +213,7 @@ class _Run:
     ) -> None:
         self._job, self._backbone, self._requests = job, backbone, requests
         self._claims, self._report = claims, report
+        self._open: list[_Block] = []  # in progress
 
     def embed(self, blocks: Iterable[int]) -> None:
         """Compute what is missing of these blocks, each locked before it is yielded."""
@@ -222,6 +226,7 @@ class _Run:
             for one in self._job.sets.values():
                 one.refresh()
             block = _Block(number)
+            self._open.append(block)
             for video in self._job.block(number):
                 task = self._task(video, block)
                 if task is not None:
@@ -251,6 +256,8 @@ class _Run:
             block.missing[key].append(video)
         else:
             block.missing[key] = [video]
+            sets = self._job.sets.items()
+            block.needed[key] = {request for request, one in sets if key not in one}
             return _Task(video.source, key, block)
         return None
 
@@ -262,7 +269,7 @@ class _Run:
         try:
             for request, value in (extracted.features or {}).items():
                 entry = {NAME: narrow(value)}
-                if key not in self._job.sets[request]:
+                if request in block.needed[key]:
                     block.entries.setdefault(request, {})[key] = entry
         except Unfit as unfit:
             error = str(unfit)
@@ -284,7 +291,11 @@ class _Run:
     def _write_if_done(self, block: _Block) -> None:
         if block.pending or not block.complete:
             return
+        self._open.remove(block)
         for request, entries in block.entries.items():
             self._job.sets[request].write(entries)
+            for later in self._open:  # with copies of these files
+                for key in entries.keys() & later.needed.keys():
+                    later.needed[key].discard(request)
         self._job.store.known.write(self._job.videos.name, block.known)
         self._claims.release(block.number)

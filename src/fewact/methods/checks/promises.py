@@ -221,7 +221,9 @@ def gradients(subject: Subject) -> None:
         raise Broken(where=", ".join(missed), got="no gradient")
 
 
-@_promise("Initial weights depend on the options alone.", "__init__: use inputs.seeded")
+@_promise(
+    "Initial weights depend on the options alone.", "__init__: use methods.common.inputs.seeded"
+)
 def initial_weights(subject: Subject) -> None:
     """Make the method twice, and look at torch's generator."""
     state = torch.get_rng_state()
@@ -277,7 +279,7 @@ def _unchanged(given: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Non
 
 @_promise(
     "Text reaches methods that use it, and they refuse to work without.",
-    "derive from TextMethod, and check with inputs.class_text",
+    "derive from TextMethod, and check with methods.common.inputs.class_text",
 )
 def text_methods(subject: Subject) -> None:
     """Give no text, embeddings of another length, and the embeddings of too many classes."""
