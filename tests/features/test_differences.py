@@ -11,6 +11,7 @@ from fewact.camera.flicker import same_light
 from fewact.errors import OptionError
 from fewact.features.differences import GAIN, difference_images
 from fewact.features.request import (
+    DifferenceImageRequest,
     DifferenceRequest,
     View,
     parse_request,
@@ -18,6 +19,7 @@ from fewact.features.request import (
     request_from_facts,
 )
 from fewact.features.ring import FeatureRing
+from fewact.features.views import Views
 from fewact.methods.quality import quality_of
 from fewact.video import EveryNth, read_frames
 from tests.methods.made_up import make_card
@@ -115,3 +117,17 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     found = ring.features(0.0, number / 30)[request]
     assert found.shape == (24, 40, 12, 12)
     assert found.std(0).max() > 0
+
+
+def test_images_themselves_are_requested_without_a_network() -> None:
+    card = make_card()
+    request = DifferenceImageRequest(View(6, "auto"))
+    assert parse_request(str(request), card) == request
+    assert request_from_facts(request_facts(request)) == request
+    assert request_facts(request) != request_facts(DifferenceRequest(View(6, "auto")))
+    frames = flickering([1.0, 0.9, 1.0, 0.9, 1.0, 0.9])
+    frames[3:, :, 30:90, 66:70] = 0
+    found = request.prepare(Views({6: frames}, 1.0))
+    assert torch.equal(found, difference_images(frames)[:, 1])
+    assert (found.dtype, request.dtype) == (torch.uint8, "uint8")
+    assert found.shape == (6, 48, 48)

@@ -6,6 +6,7 @@ and ``sources`` gives features of videos, arrays or a store. Importing this modu
 
 from fewact.features.request import (
     CameraMotionRequest,
+    DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Features,
@@ -17,6 +18,7 @@ from fewact.features.request import (
 
 __all__ = [
     "CameraMotionRequest",
+    "DifferenceImageRequest",
     "DifferenceRequest",
     "FeatureRequest",
     "Features",

@@ -235,7 +235,43 @@ class DifferenceRequest(_ViewRequest):
         return clip.difference_images(self.view)
 
 
-Request = FeatureRequest | CameraMotionRequest | DifferenceRequest
+@dataclass(frozen=True, order=True)
+class DifferenceImageRequest(_ViewRequest):
+    """Images of what changes between frames, needs no network: (t h w), see ``DifferenceRequest``.
+
+    An image has the change that ends with its frame; the first one is black.
+
+    Args:
+        view: Frames that are compared.
+
+    >>> str(DifferenceImageRequest(View(24, "auto")))
+    'difference-images:24:auto'
+    """
+
+    view: View = View(24, "auto")
+    level: ClassVar[None] = None
+    """No level of a backbone: the network does not run."""
+
+    def __str__(self) -> str:
+        return f"difference-images:{self.view}"
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps the images."""
+        return "uint8"
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's images: (t h w)."""
+        from fewact.features.differences import image_side
+
+        return (self.frames, *map(image_side, card.input_size))
+
+    def prepare(self, clip: ClipViews) -> "Tensor":
+        """Return the images (t h w) uint8."""
+        return clip.difference_images(self.view)[:, 1]
+
+
+Request = FeatureRequest | CameraMotionRequest | DifferenceRequest | DifferenceImageRequest
 """Request that a method makes of each video."""
 
 Features = Mapping[Request, "Tensor"]
@@ -247,7 +283,7 @@ def request_facts(request: Request) -> dict[str, Any]:
     versions = [PIPELINE]
     if request.uses_camera_motion:
         versions.append(CAMERA_PIPELINE)
-    if isinstance(request, DifferenceRequest):
+    if isinstance(request, DifferenceRequest | DifferenceImageRequest):
         versions.append(DIFFERENCES_PIPELINE)
     return {
         "request": type(request).__name__,
@@ -267,6 +303,7 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
         "FeatureRequest": FeatureRequest,
         "CameraMotionRequest": CameraMotionRequest,
         "DifferenceRequest": DifferenceRequest,
+        "DifferenceImageRequest": DifferenceImageRequest,
     }
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)
@@ -303,5 +340,7 @@ def parse_request(text: str, card: Card) -> Request:
     if level == "differences":
         card.shape_of(DifferenceRequest.level)
         return DifferenceRequest(view)
+    if level == "difference-images":
+        return DifferenceImageRequest(view)
     card.shape_of(level)
     return FeatureRequest(cast("Level", level), view)
