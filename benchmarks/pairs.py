@@ -28,6 +28,7 @@ from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
+from fewact.methods.fusion.terms import LearnedMotion
 from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
 
 CLIPS_AT_ONCE = 8
@@ -191,10 +192,16 @@ def corners_of(terms: WeightedTerms) -> list[Decision]:
     """Return the decisions between which any other one is interpolated."""
     both = (0.0, 1.0)
     return [
-        Decision(alternative, permissive)
+        Decision(alternative, permissive, figure)
         for alternative in (both if terms.alternative is not None else (0.5,))
         for permissive in (both if has_both_views(terms) else (0.5,))
+        for figure in (both if learned_names(terms) else (0.0,))
     ]
+
+
+def learned_names(terms: WeightedTerms) -> set[str]:
+    """Return the names of the nodes of learned motion."""
+    return {one.name for one in terms.terms if isinstance(one.term, LearnedMotion)}
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:
@@ -270,7 +277,8 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     if not isinstance(method, Fusion):
         return Pairs(exact, exact[:1])
     terms = method.map_terms
-    own = {name: value[0] for name, value in nodes.items() if name not in terms.names}
+    compared = terms.names - learned_names(terms)
+    own = {name: value[0] for name, value in nodes.items() if name not in compared}
     quick = compare_all(method, nodes, nodes, quick=True)
     return Pairs(exact, quick, corners_of(terms), terms, own)
 

@@ -69,6 +69,7 @@ class Variant:
             "motion": self.motion,
             "shallow_motion": self.shallow,
             "moments": self.moments,
+            "learned_motion": 0,
         }
         made = fusion(weights=weights)
         terms = map(self._changed, made.map_terms.terms)

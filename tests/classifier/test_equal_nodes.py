@@ -42,6 +42,7 @@ def test_clips_of_static_cameras_need_less_space_and_answer_as_before(assets, ba
         "permissive_motion": "motion",
         "permissive_shallow_motion": "shallow_motion",
         "permissive_differences": "differences",
+        "permissive_learned_motion": "learned_motion",
     }
     stored = load_file(folder / "state.safetensors")
     assert not [name for name in stored if name.startswith("nodes.permissive")]

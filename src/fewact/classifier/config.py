@@ -23,10 +23,10 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 14
+VERSION: Final = 15
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, VERSION)
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, VERSION)
 """Versions that are read. Up to version 13 ``fusion`` stored what it compared of vectors instead of
 the vectors."""
 
@@ -115,7 +115,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14] = VERSION
+    version: Literal[12, 13, 14, 15] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -362,7 +362,7 @@ def _neighbours(
         if isinstance(method, FrameMatches):
             match = method.match_frames(of_query, of_clip)
         if isinstance(method, CellMatches) and whole:
-            cells = method.match_cells(of_query, of_clip, features)
+            cells = method.match_cells(of_query, of_clip, features, fitted.by_class)
         neighbours.append(
             Neighbour(
                 example.title,

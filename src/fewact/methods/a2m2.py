@@ -206,7 +206,9 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         maps = self.reduction(parts.maps_of(features, self.options))
         return attention_of(self.attention.weights(maps))
 
-    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
+    def match_cells(
+        self, query: Nodes, support: Nodes, features: Features, state: Any = None
+    ) -> dict[str, Tensor]:
         """Return what cells add to the similarity of moments, to first order, by a gradient."""
         maps, options = parts.maps_of(features, self.options), self.options
         alone = options.moments.normalise == "support_mean" or options.stabilise != "off"

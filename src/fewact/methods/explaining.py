@@ -1,7 +1,7 @@
 """What a method may have to explain its scores: parts, matched frames, cells and attention."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -59,13 +59,16 @@ class FrameMatches(Protocol):
 class CellMatches(Protocol):
     """A method that knows where in the frame two videos agree."""
 
-    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
+    def match_cells(
+        self, query: Nodes, support: Nodes, features: Features, state: Any
+    ) -> dict[str, Tensor]:
         """Return what each cell of the query's frames adds to the similarity of two videos.
 
         Args:
             query: Nodes of the query, without leading axes.
             support: Nodes of the support video.
             features: What ``explaining_requests`` requests (t …) of the query.
+            state: State of the support, of one episode.
 
         Returns:
             By what is compared, (t g g) each: t frames, evenly spread over the clip, of g × g

@@ -8,6 +8,7 @@ from benchmarks.fusion_variants import with_fields
 from fewact import methods
 from fewact.features.request import (
     CameraMotionRequest,
+    DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Request,
@@ -23,6 +24,8 @@ SHALLOW = FeatureRequest("shallow", View(24, "auto"))
 CAMERA = CameraMotionRequest(View(24, "auto"))
 DIFFERENCES = DifferenceRequest(View(24, "auto"))
 PERMISSIVE_DIFFERENCES = DifferenceRequest(View(24, "permissive"))
+IMAGES = DifferenceImageRequest(View(24, "auto"))
+PERMISSIVE_IMAGES = DifferenceImageRequest(View(24, "permissive"))
 FEW = View(8, "auto", of=24)
 """Frames of moments."""
 OF_MOMENTS, CAMERA_OF_MOMENTS = FeatureRequest("middle", FEW), CameraMotionRequest(FEW)
@@ -64,4 +67,5 @@ def without_motion_of_camera(
         one: torch.cat([found[one][..., :1], IDENTITY.expand_as(found[one][..., 1:])], -1)
         for one in (CAMERA, CAMERA_OF_MOMENTS)
     }
-    return {**found, **still, PERMISSIVE_DIFFERENCES: found[DIFFERENCES]}
+    equal = {PERMISSIVE_DIFFERENCES: found[DIFFERENCES], PERMISSIVE_IMAGES: found[IMAGES]}
+    return {**found, **still, **equal}

@@ -6,6 +6,7 @@ import torch
 from fewact.features.request import Request
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS, StaticCamera
+from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
     IDENTITY,
@@ -60,10 +61,10 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
 
     def pairs(fusion: Fusion) -> torch.Tensor:
         encoded = fusion.encode(found)
-        return fusion.similarity(encoded, encoded)
+        return fusion.similarity(encoded, encoded, Decision(figure=state.decision.figure))
 
     moving = pairs(create(**MOVING))
-    others = {"moments": 0, "differences": 0}  # what depends on no alternative
+    others = {"moments": 0, "differences": 0, "learned_motion": 0}  # what depends on no alternative
     rest = moving - pairs(create(weights=others, **MOVING))
     # Without detrending, of the conservatively stabilised frames alone.
     constant = create(weights=others, **MOVING)

@@ -10,8 +10,14 @@ import torch
 from fewact import methods
 from fewact.encoding import encoding_facts
 from fewact.errors import OptionError, ShapeError
-from fewact.features.request import DifferenceRequest, FeatureRequest, Request, View
-from fewact.methods.base import TrainingBatch
+from fewact.features.request import (
+    DifferenceImageRequest,
+    DifferenceRequest,
+    FeatureRequest,
+    Request,
+    View,
+)
+from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
 from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.permissive import warp_maps
@@ -22,9 +28,11 @@ from tests.methods.fusion.made_up import (
     CAMERA_OF_MOMENTS,
     DIFFERENCES,
     FULL_FRAME,
+    IMAGES,
     MOVING,
     OF_MOMENTS,
     PERMISSIVE_DIFFERENCES,
+    PERMISSIVE_IMAGES,
     SHALLOW,
     STABILISED,
     VECTORS,
@@ -38,6 +46,7 @@ from tests.methods.made_up import make_card
 ONE_ESTIMATE = {"stabilise": "on"}
 """Options without a permissive view."""
 
+LEARNED = ("learned_motion", "permissive_learned_motion")
 MOTION_NODES = (
     "motion",
     "permissive_motion",
@@ -48,7 +57,7 @@ MOTION_NODES = (
     "full_frame_motion",
     "static_full_frame_motion",
 )
-OTHERS = ("shallow_motion", "full_frame_motion", "moments", "differences")
+OTHERS = ("shallow_motion", "full_frame_motion", "moments", "differences", "learned_motion")
 """Terms besides appearance and motion."""
 
 
@@ -59,6 +68,7 @@ def test_there_are_at_most_eight_options() -> None:
 def test_weights_can_be_given_by_name_or_in_order() -> None:
     assert create(weights={"moments": 0}).options.weights == TermWeights(moments=0)
     assert create(weights=[1, 2, 3, 4]).options.weights == TermWeights(1, 2, 3, 4)
+    assert create(weights=[1.0] * 7).options.weights == TermWeights(*[1.0] * 7, learned_motion=0)
     with pytest.raises(OptionError, match="weights"):
         methods.create("fusion", weights={"motion": -1})
     with pytest.raises(OptionError, match="weights"):
@@ -70,15 +80,21 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(moved: bool) -> 
     method = create()
     nodes = method.encode(features(1, 6))
     nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
+    for name in LEARNED:
+        nodes[name][..., -1] = 0.7  # how sure the network is
     for quick in (False, True):
         pairs = method.map_terms.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
         assert pairs.argmax(1).tolist() == list(range(6))
 
 
-@pytest.mark.parametrize(("probability", "share"), [(0.0, 0.5), (0.3, 0.2), (1.0, 0.0)])
-def test_similarity_is_the_weighted_sum_of_the_terms(probability: float, share: float) -> None:
-    weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2)
+@pytest.mark.parametrize(
+    ("probability", "share", "figure"), [(0.0, 0.5, 1.0), (0.3, 0.2, 0.4), (1.0, 0.0, 0.0)]
+)
+def test_similarity_is_the_weighted_sum_of_the_terms(
+    probability: float, share: float, figure: float
+) -> None:
+    weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2, learned_motion=0.7)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
     first = {**first, LOG_ODDS: torch.tensor([[-0.5], [0.5], [0.1]]).double().expand(2, 3, 1)}
@@ -90,10 +106,14 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float, share: 
     deep, shallow = torch.where(moved, 1.7, 0.0), torch.where(moved, 0.8, 1.7 + 0.8)
     moving, static = 1 - probability, probability
 
-    def both(name: str) -> torch.Tensor:
-        return (1 - share) * parts[name] + share * parts[f"permissive_{name}"]
+    def both(name: str, sure: Nodes | None = None) -> torch.Tensor:
+        one, other = name, f"permissive_{name}"
+        if sure is not None:
+            of_one, of_other = (sure[x][:, :, 0, -1:] for x in (one, other))  # (b q 1)
+            return (1 - share) * of_one * parts[one] + share * of_other * parts[other]
+        return (1 - share) * parts[one] + share * parts[other]
 
-    expected = (
+    others = (
         0.9 * parts["appearance"]
         + torch.where(moved, 0.6, 0.0) * both("moments")
         + torch.where(moved, 0.0, 0.6) * both("few_moments")
@@ -105,8 +125,9 @@ def test_similarity_is_the_weighted_sum_of_the_terms(probability: float, share: 
         + static * 0.4 * parts["static_full_frame_motion"]
         + 1.2 * both("differences")
     )
+    expected = (1 - figure / 2) * others + 0.7 * figure * both("learned_motion", first)
     for all_or_each in (float, lambda p: torch.full((2,), p, dtype=torch.float64)):
-        decision = Decision(all_or_each(probability), all_or_each(share))
+        decision = Decision(*map(all_or_each, (probability, share, figure)))
         torch.testing.assert_close(method.similarity(first, second, decision), expected)
 
 
@@ -225,8 +246,9 @@ def test_a_static_video_has_no_motion_and_stays_finite() -> None:
     method = create()
     found = features(1, 3)
     static = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
+    static |= {one: torch.zeros_like(found[one]) for one in (IMAGES, PERMISSIVE_IMAGES)}
     nodes = method.encode(static)
-    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, "moments"))
+    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, *LEARNED, "moments"))
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
     logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
@@ -272,7 +294,7 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    auto = {SHALLOW, CAMERA, DIFFERENCES, PERMISSIVE_DIFFERENCES}
+    auto = {SHALLOW, CAMERA, DIFFERENCES, PERMISSIVE_DIFFERENCES, IMAGES, PERMISSIVE_IMAGES}
     few = {OF_MOMENTS, CAMERA_OF_MOMENTS}
     assert requests() == {VECTORS, FULL_FRAME, STABILISED, *auto, *few}
     assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, *auto}
@@ -280,7 +302,7 @@ def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are
 
     def of(view: View) -> set[Request]:
         middle, shallow = (FeatureRequest(level, view) for level in ("middle", "shallow"))
-        return {middle, shallow, DifferenceRequest(view)}
+        return {middle, shallow, DifferenceRequest(view), DifferenceImageRequest(view)}
 
     on, off = of(View(24, "on")), of(View(24))
     few_on = FeatureRequest("middle", View(8, "on", of=24))
@@ -391,7 +413,7 @@ def test_refuses_to_stabilise_static_cameras(mode: str) -> None:
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     found = features(1, 2)
     for cameras in ("support", "moving", "static"):
-        off = dict.fromkeys(("motion", "shallow_motion", "differences"), 0)
+        off = dict.fromkeys(("motion", "shallow_motion", "differences", "learned_motion"), 0)
         method = create(cameras=cameras, weights=off)
         (request,) = (one.term.view for one in method.map_terms.terms if one.name == "moments")
         assert isinstance(request, FeatureRequest)
@@ -449,7 +471,7 @@ def test_a_person_at_another_position_is_recognised() -> None:
 def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
     found = features(1, 4)
     flipped_affine = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of log-odds and affine map
-    turned = {request: v.flip(-1) if v.ndim == 6 else v for request, v in found.items()}
+    turned = {request: v.flip(-1) if v.ndim >= 5 else v for request, v in found.items()}
     for camera in (CAMERA, CAMERA_OF_MOMENTS):
         turned[camera] = found[camera] * flipped_affine
     method, plain = create(horizontal_flip=True), create()
@@ -541,13 +563,13 @@ def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
     found[VECTORS][0, 0] = own.mean((-2, -1))
     nodes = method.encode(found)
     query, support = ({name: value[0, i] for name, value in nodes.items()} for i in range(2))
-    cells = method.match_cells(query, support, {maps: own})
+    first, second = ({name: value[:, i : i + 1] for name, value in nodes.items()} for i in range(2))
+    state = method.support(second, torch.zeros(1, 1, dtype=torch.int64), 1)
+    cells = method.match_cells(query, support, {maps: own}, state)
     assert {name: value.shape for name, value in cells.items()} == {
         "appearance": (8, 3, 3),
         "motion": (8, 4, 4),
     }
-    first, second = ({name: value[:, i : i + 1] for name, value in nodes.items()} for i in range(2))
-    state = method.support(second, torch.zeros(1, 1, dtype=torch.int64), 1)
     part = method.pair_parts(state, first)["appearance"]
     torch.testing.assert_close(cells["appearance"].sum(), part.squeeze())
 
@@ -555,15 +577,17 @@ def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
 def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() -> None:
     method, found = create(), features(1, 1)
     (maps,) = method.explaining_requests(make_card())
-    nodes = {name: value[0, 0] for name, value in method.encode(found).items()}
+    one = torch.zeros(1, 1, dtype=torch.int64)
+
+    def cells(encoded: Nodes, maps: dict[Request, torch.Tensor]) -> set[str]:
+        nodes = {name: value[0, 0] for name, value in encoded.items()}
+        return set(method.match_cells(nodes, nodes, maps, method.support(encoded, one, 1)))
+
     other = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
-    assert set(method.match_cells(nodes, nodes, {maps: other})) == {"motion"}
-    assert set(method.match_cells(nodes, nodes, {maps: other[:, :10]})) == {"motion"}
+    assert cells(method.encode(found), {maps: other}) == {"motion"}
+    assert cells(method.encode(found), {maps: other[:, :10]}) == {"motion"}
     assert create().explaining_requests(make_card(maps=False)) == ()
-    vectors = {
-        name: value[0, 0] for name, value in method.encode(features(1, 1, maps=False)).items()
-    }
-    assert method.match_cells(vectors, vectors, {}) == {}
+    assert cells(method.encode(features(1, 1, maps=False)), {}) == set()
 
 
 def test_differences_are_requested_and_count_only_with_a_weight() -> None:
@@ -600,7 +624,7 @@ def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
-    images = {DIFFERENCES, PERMISSIVE_DIFFERENCES}
+    images = {DIFFERENCES, PERMISSIVE_DIFFERENCES, IMAGES, PERMISSIVE_IMAGES}
     assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, *images}
     nodes = method.encode(without_motion_of_camera(features(1, 3)))
     assert not {"motion", "static_motion", "moments"} & nodes.keys()

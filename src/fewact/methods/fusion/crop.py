@@ -39,6 +39,25 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int =
     return cells.reshape(*maps.shape[:-2], grid, grid)
 
 
+def separable_crop(images: Tensor, grid: int, *, margin: float = 1.0) -> Tensor:
+    """Crop the images of a video likewise, and interpolate each cell at its middle.
+
+    Args:
+        images: (t h w).
+        grid: Rows and columns of the result, about as many as pixels in the crop.
+        margin: Factor of the side of the crop.
+
+    Returns:
+        (t grid grid).
+    """
+    x, y, side = _crop_square((images - images.mean(0))[:, None])
+    side = margin * side
+    height, width = images.shape[-2:]
+    steps = (torch.arange(grid, dtype=images.dtype, device=images.device) + 0.5) / grid - 0.5
+    across, down = (_weights(at + steps * side, size) for at, size in ((x, width), (y, height)))
+    return down @ images @ across.mT
+
+
 def _weights(positions: Tensor, size: int) -> Tensor:
     """Return the weights of cells in the interpolation at positions: (… n) → (… n size).
 

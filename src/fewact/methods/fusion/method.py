@@ -1,4 +1,4 @@
-"""Fusion: the training-free default, a sum of similarities of appearance and motion; ours."""
+"""Fusion: the default, a sum of similarities of appearance and motion; ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.options import FusionOptions, map_terms, vector_terms
-from fewact.methods.fusion.terms import Appearance, Motion
+from fewact.methods.fusion.terms import AlignedFrames, Appearance, Motion
 from fewact.methods.fusion.vectors import VECTORS, VectorDecision, VectorState
 from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision
 
@@ -112,12 +112,13 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         """Return what the support of maps decides, and its similarities; of vectors nothing."""
         if isinstance(state, VectorState):
             return {}
-        alternative, permissive, _ = state.decision
+        alternative, permissive, figure, _ = state.decision
         return {
             "intra_class_similarity": state.intra_class_similarity,
             "appearance": state.appearance,
             "alternative": torch.as_tensor(alternative),
             "permissive": torch.as_tensor(permissive),
+            "figure": torch.as_tensor(figure).to(state.appearance),
         }
 
     def restored_support(
@@ -131,7 +132,9 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             summary[name].to(like).view(b) for name in ("alternative", "permissive", "appearance")
         )
         inside = summary["intra_class_similarity"].to(like).view(b, n)
-        decision = Decision(alternative, permissive, not self.map_terms.views_differ(nodes))
+        figure = summary["figure"].to(like).expand(b) if "figure" in summary else 0.0
+        one_view = not self.map_terms.views_differ(nodes)
+        decision = Decision(alternative, permissive, figure, one_view)
         return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor:
@@ -185,26 +188,32 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         """Return the alignment of the motion term of the largest weight."""
         if VECTORS in query:
             return self.vector_terms.match_frames(query, support)
-        moving = [one for one in self.map_terms.terms if isinstance(one.term, Motion)]
+        moving = [one for one in self.map_terms.terms if isinstance(one.term, AlignedFrames)]
         moved = camera_moved(query)
         if not moving:
             return None
         weight, largest = max(
-            ((float(one.factor(UNDECIDED, moved)), one) for one in moving),
+            ((float(one.factor(UNDECIDED, moved, query[one.name])), one) for one in moving),
             key=lambda pair: pair[0],
         )
-        if weight == 0 or not isinstance(largest.term, Motion):
+        if weight == 0 or not isinstance(largest.term, AlignedFrames):
             return None
         return largest.term.match(query[largest.name], support[largest.name])
 
-    def match_cells(self, query: Nodes, support: Nodes, features: Features) -> dict[str, Tensor]:
+    def match_cells(
+        self,
+        query: Nodes,
+        support: Nodes,
+        features: Features,
+        state: FusionState | VectorState,
+    ) -> dict[str, Tensor]:
         """Return where appearance agrees, and the full-frame motion: (t g g) each.
 
         Those of appearance add up to its part of the similarity. A backbone whose vectors are not
         the means of its maps has none.
         """
         cells: dict[str, Tensor] = {}
-        if VECTORS in query:
+        if isinstance(state, VectorState):
             return cells
         maps = features.get(self._appearance_maps)
         for one in self.map_terms.terms:
@@ -214,7 +223,8 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             if isinstance(term, Appearance) and maps is not None:
                 encoded = term.encode({term.view: maps.mean((-2, -1))})
                 if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
-                    cells["appearance"] = one.weight * term.cells(maps, support[name])
+                    weight = one.factor(state.decision)  # (b), of one episode
+                    cells["appearance"] = weight * term.cells(maps, support[name])
             elif isinstance(term, Motion) and not term.crop:
                 cells["motion"] = term.cells(query[name], support[name])
         return cells

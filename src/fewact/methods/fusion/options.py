@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from fewact.backbones.card import Level
 from fewact.features.request import (
     CameraMotionRequest,
+    DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Stabilise,
@@ -17,7 +18,7 @@ from fewact.features.request import (
 )
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.fusion.camera_weight import StaticCamera
-from fewact.methods.fusion.terms import Appearance, Detrend, Moments, Motion
+from fewact.methods.fusion.terms import Appearance, Detrend, LearnedMotion, Moments, Motion
 from fewact.methods.fusion.vectors import VectorTerms
 from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms, When
 
@@ -35,6 +36,18 @@ class TermWeights(NamedTuple):
     moments: NonNegativeFloat = 0.75
     vector_motion: NonNegativeFloat = 1.0
     differences: NonNegativeFloat = 1.5
+    learned_motion: NonNegativeFloat = 1.0
+
+
+BEFORE_LEARNED_MOTION = 7
+"""Number of all weights that were saved before there was learned motion."""
+
+
+def _complete(weights: Any) -> Any:
+    """Return saved weights with none of learned motion, where they were all."""
+    if isinstance(weights, list | tuple) and len(weights) == BEFORE_LEARNED_MOTION:
+        return [*weights, 0.0]
+    return weights
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -58,9 +71,11 @@ class FusionOptions:
             Classes that differ only in left and right become equal. Needs a backbone with maps.
         weights: Weights of appearance; of motion in the middle maps and in the shallow ones; of
             full-frame motion and moments; of the motion of vectors, for a backbone without maps;
-            and of images of the differences between the frames of motion. For a query whose camera
-            is static, motion in the shallow maps has the weights of both. A term of weight 0 is not
-            computed, but for appearance.
+            of images of the differences between the frames of motion; and of learned motion, which
+            a small network sees in these images. For a query whose camera is static, motion in the
+            shallow maps has the weights of both. Where the network is sure of the support, learned
+            motion replaces half of the other weights. A term of weight 0 is not computed, but for
+            appearance.
         channel_mixing: Number of channels of the middle maps, to train a matrix that mixes them;
             initially the identity. Default: no mixing.
         intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
@@ -72,7 +87,7 @@ class FusionOptions:
     stabilise: Stabilise = "auto"
     cameras: Literal["support", "moving", "static"] = "support"
     horizontal_flip: bool = False
-    weights: TermWeights = TermWeights()
+    weights: Annotated[TermWeights, BeforeValidator(_complete)] = TermWeights()
     channel_mixing: PositiveInt | None = None
     intra_class_weight: NonNegativeFloat = 0.5
 
@@ -126,7 +141,10 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     changes = cropped_motion(DifferenceRequest(view), detrend)
     differences = WeightedTerm("differences", changes, weights.differences)
 
-    stable = [moments, *of_few, motion, shallow_motion, differences]
+    learned = LearnedMotion(DifferenceImageRequest(view))
+    learned_motion = WeightedTerm("learned_motion", learned, weights.learned_motion)
+
+    stable = [moments, *of_few, motion, shallow_motion, differences, learned_motion]
     if stabilise == "auto":
         stable = [view for one in stable for view in one.of_both_views()]
     terms = [appearance, *stable, full_motion]

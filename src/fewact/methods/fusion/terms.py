@@ -4,6 +4,7 @@ A term encodes each video alone and compares two sets of videos. All of them nee
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
@@ -13,15 +14,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import DifferenceRequest, FeatureRequest
+from fewact.features.request import DifferenceImageRequest, DifferenceRequest, FeatureRequest
 from fewact.methods.common.detrend import linear_detrend, unit_changes
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 from fewact.methods.fusion.crop import motion_centred_crop
+from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared
 from fewact.methods.fusion.permissive import PermissiveView
 from fewact.moments import multi_scale_moments, windows
 
-TermView = FeatureRequest | DifferenceRequest | PermissiveView
+TermView = FeatureRequest | DifferenceRequest | DifferenceImageRequest | PermissiveView
 """Features that a term reads."""
 
 TermInputs = Mapping[TermView, Tensor]
@@ -142,8 +144,49 @@ class MeanAppearance(_InnerProducts):
         return (*values[:-2], values[-1])
 
 
+class AlignedFrames(ABC):
+    """Similarity of encoded videos whose frames are aligned in their order."""
+
+    compares: ClassVar[str] = "motion"
+    smoothing: float
+    """λ of the soft minimum of the alignment."""
+
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
+        cost = _cosine_cost(self.vectors(first), self.vectors(second))
+        value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
+        return -value / sum(cost.shape[-2:])
+
+    def plan(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
+        cost = _cosine_cost(*(self.vectors(x)[None, None] for x in (first, second)))
+        found = align.otam(cost[0, 0, 0], self.smoothing).plan
+        if found is None:
+            raise TypeError("otam returned no plan")
+        return found
+
+    def match(self, first: Tensor, second: Tensor) -> FrameMatch:
+        """Return the same with the times of the frames: (t d), (t d)."""
+        times = equal_parts(len(first)), equal_parts(len(second))
+        return FrameMatch("motion", *times, plan_of(self.plan(first, second)))
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return half the mean cosine of frames at the same time."""
+        one, other = self.vectors(first), self.vectors(second)
+        products: Tensor = one.flatten(-2) @ other.flatten(-2).mT
+        return products / (2 * first.shape[-2])
+
+    def vectors(self, encoded: Tensor) -> Tensor:
+        """Return the vectors of encoded frames that are compared: (… t d) → (… t d')."""
+        return encoded
+
+    @abstractmethod
+    def horizontal_flip(self, encoded: Tensor) -> Tensor:
+        """Return what ``encode`` would return for flipped frames: (… t d) → (… t d)."""
+
+
 @dataclass(frozen=True)
-class Motion:
+class Motion(AlignedFrames):
     """Ordered alignment of what changes in the frames.
 
     A frame is represented by its deviation from the trend of the clip and by the change between its
@@ -158,8 +201,6 @@ class Motion:
         velocity: Weight of the change between neighbours, next to 1 for the deviation.
         smoothing: λ of the soft minimum of the alignment; from 0 to 0.05 it hardly matters.
     """
-
-    compares: ClassVar[str] = "motion"
 
     view: TermView
     detrend: Detrend = "linear"
@@ -202,25 +243,6 @@ class Motion:
             cells = pooled.view(*maps.shape[:-2], self.grid, self.grid)
         return functional.normalize(cells.flatten(-3), dim=-1)
 
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
-        cost = _cosine_cost(first, second)
-        value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
-        return -value / sum(cost.shape[-2:])
-
-    def plan(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
-        cost = _cosine_cost(first[None, None], second[None, None])
-        found = align.otam(cost[0, 0, 0], self.smoothing).plan
-        if found is None:
-            raise TypeError("otam returned no plan")
-        return found
-
-    def match(self, first: Tensor, second: Tensor) -> FrameMatch:
-        """Return the same with the times of the frames: (t d), (t d)."""
-        times = equal_parts(len(first)), equal_parts(len(second))
-        return FrameMatch("motion", *times, plan_of(self.plan(first, second)))
-
     def cells(self, first: Tensor, second: Tensor) -> Tensor:
         """Return what each cell of the first video's frames adds to their aligned cosines.
 
@@ -234,15 +256,61 @@ class Motion:
         one, other = (x.unflatten(-1, (-1, self.grid, self.grid)) for x in (first, second))
         return torch.einsum("sxhw,txhw,st->shw", one, other, self.plan(first, second))
 
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return half the mean cosine of frames at the same time."""
-        products: Tensor = first.flatten(-2) @ second.flatten(-2).mT
-        return products / (2 * first.shape[-2])
-
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
         """Return what ``encode`` would return for flipped maps: (… t d) → (… t d)."""
         flipped: Tensor = encoded.unflatten(-1, (-1, self.grid, self.grid)).flip(-1).flatten(-3)
         return flipped
+
+
+@dataclass(frozen=True)
+class LearnedMotion(AlignedFrames):
+    """Ordered alignment of vectors that a network gives to images of differences.
+
+    Args:
+        view: The images.
+        smoothing: λ of the soft minimum of the alignment.
+    """
+
+    view: DifferenceImageRequest
+    smoothing: float = 0.01
+
+    def encode(self, features: TermInputs) -> Tensor:
+        """Return vectors of length 1 of the frames, and of the flipped frames: (… 24 d).
+
+        The last column has the probability that the images show one moving figure, the same in all
+        frames. Black images have zeros.
+        """
+        images = features[self.view]
+        videos = [self._of_video(one) for one in images.reshape(-1, *images.shape[-3:])]
+        found = torch.stack(videos).view(*images.shape[:-3], *videos[0].shape)
+        return found.to(images.dtype) if images.is_floating_point() else found
+
+    def _of_video(self, images: Tensor) -> Tensor:
+        if not images.any():
+            return torch.zeros(self.encoded_shape(images.shape), device=images.device)
+        network = motion_network(images.device)
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            own = prepared(images)
+            vectors, figure = network(torch.stack([own, own.flip(-1)]))
+        sure = figure[0].sigmoid().expand(FRAMES)[:, None]
+        return torch.cat([*vectors, sure], -1)
+
+    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
+        """Return (… 24 d)."""
+        return (*values[:-3], FRAMES, 2 * LENGTH + 1)
+
+    def sure(self, encoded: Tensor) -> Tensor:
+        """Return how sure the network is of each video: (… t d) → (…)."""
+        return encoded[..., 0, -1]
+
+    def horizontal_flip(self, encoded: Tensor) -> Tensor:
+        """Return what ``encode`` would return for flipped frames: (… t d) → (… t d)."""
+        one, other, sure = encoded.split((LENGTH, LENGTH, 1), -1)
+        return torch.cat([other, one, sure], -1)
+
+    def vectors(self, encoded: Tensor) -> Tensor:
+        """Return the vectors alone: (… t d) → (… t 64)."""
+        return encoded[..., :LENGTH]
 
 
 @dataclass(frozen=True)

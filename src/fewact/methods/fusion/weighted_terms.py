@@ -14,10 +14,23 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.permissive import PermissiveView, permissive_share
-from fewact.methods.fusion.terms import Motion, Term, TermInputs, TermView
+from fewact.methods.fusion.terms import (
+    AlignedFrames,
+    LearnedMotion,
+    Term,
+    TermInputs,
+    TermView,
+)
 
 When = Literal["always", "default", "alternative"]
 """When a term counts: always, unless the alternative holds, or if it holds."""
+
+LEARNED_SHARE = 0.5
+"""Share of all other weights that learned motion replaces where its network is sure. So scores and
+their temperature stay about the same. Chosen on development clips, like SURE_EXPONENT."""
+
+SURE_EXPONENT = 2
+"""Exponent of the mean probability that support videos show one moving figure."""
 
 Estimate = Literal["conservative", "permissive"]
 """Which estimate of the camera motion a term's view was stabilised by."""
@@ -30,12 +43,15 @@ class Decision(NamedTuple):
         alternative: Probability (b) that the alternative holds, or one for all.
         permissive: Share (b) of the permissive view in the weights of terms that have both views,
             or one for all.
+        figure: How sure (b) the network of learned motion is of the support videos, or one for
+            all. At 1 learned motion has its weight and all others half of theirs; at 0 it has none.
         one_view: Whether both views are known to be equal in all support videos; then each of them
             counts half.
     """
 
     alternative: Tensor | float = 0.0
     permissive: Tensor | float = 0.5
+    figure: Tensor | float = 0.0
     one_view: bool = False
 
     def of(self, episodes: Tensor) -> "Decision":
@@ -47,10 +63,11 @@ class Decision(NamedTuple):
         return self._each(lambda x: x[:, None, None])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Decision":
-        alternative, permissive = (
-            change(x) if isinstance(x, Tensor) else x for x in (self.alternative, self.permissive)
+        alternative, permissive, figure = (
+            change(x) if isinstance(x, Tensor) else x
+            for x in (self.alternative, self.permissive, self.figure)
         )
-        return Decision(alternative, permissive, self.one_view)
+        return Decision(alternative, permissive, figure, self.one_view)
 
 
 UNDECIDED = Decision()
@@ -107,16 +124,24 @@ class WeightedTerm:
         term = _with(self.term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="alternative")
 
-    def factor(self, decision: Decision, moved: Tensor | None = None) -> Tensor | float:
+    def factor(
+        self, decision: Decision, moved: Tensor | None = None, queries: Tensor | None = None
+    ) -> Tensor | float:
         """Return the weight of the term.
 
         Args:
             decision: What the support decides, (b 1 1) each or one for all.
             moved: Whether the cameras of the queries moved (b q 1); None counts as moved.
+            queries: What the term keeps of the queries (b q …), for learned motion.
         """
         weight: Tensor | float = self.weight
         if self.static_weight is not None and moved is not None:
             weight = torch.where(moved, self.weight, self.static_weight)
+        if isinstance(self.term, LearnedMotion):
+            sure = 1.0 if queries is None else self.term.sure(queries)[..., None]
+            weight = weight * decision.figure * sure
+        else:
+            weight = weight * (1 - LEARNED_SHARE * decision.figure)
         if self.estimate is not None:
             share = decision.permissive
             weight = weight * (share if self.estimate == "permissive" else 1 - share)
@@ -225,8 +250,8 @@ class WeightedTerms:
         if decision.one_view and not self.views_differ(first):
             terms = self._of_one_view
         decision = decision.of_pairs()
-        motion = [one for one in terms if isinstance(one.term, Motion)]
-        others = [one for one in terms if not isinstance(one.term, Motion)]
+        motion = [one for one in terms if isinstance(one.term, AlignedFrames)]
+        others = [one for one in terms if not isinstance(one.term, AlignedFrames)]
         rest, moving = (
             _sum(some, first, second, decision, quick=quick) for some in (others, motion)
         )
@@ -234,7 +259,7 @@ class WeightedTerms:
             flipped = {
                 one.name: one.term.horizontal_flip(second[one.name])
                 for one in motion
-                if isinstance(one.term, Motion)
+                if isinstance(one.term, AlignedFrames)
             }
             moving = moving.maximum(_sum(motion, first, flipped, decision, quick=quick))
         return rest + moving
@@ -270,13 +295,29 @@ class WeightedTerms:
             n: Number of classes.
         """
         probability = torch.zeros(len(labels), device=labels.device)
+        figure = self._figure(nodes)
         if self.alternative is not None:
-            default, other = (similarity(Decision(p)) for p in (0.0, 1.0))
+            default, other = (similarity(Decision(p, figure=figure)) for p in (0.0, 1.0))
             probability = self.alternative.probability(nodes, default, other, labels, n)
         if not self.views_differ(nodes):
-            return Decision(probability, torch.full_like(probability, 0.5), one_view=True)
-        conservative, permissive = (similarity(Decision(probability, p)) for p in (0.0, 1.0))
-        return Decision(probability, permissive_share(conservative, permissive, labels, n))
+            half = torch.full_like(probability, 0.5)
+            return Decision(probability, half, figure, one_view=True)
+        conservative, permissive = (
+            similarity(Decision(probability, p, figure)) for p in (0.0, 1.0)
+        )
+        share = permissive_share(conservative, permissive, labels, n)
+        return Decision(probability, share, figure)
+
+    def _figure(self, nodes: Nodes) -> Tensor | float:
+        """Return how sure (b) the network of learned motion is; 0 without it."""
+        each = [
+            one.term.sure(nodes[one.name])
+            for one in self.terms
+            if isinstance(one.term, LearnedMotion)
+        ]
+        if not each:
+            return 0.0
+        return torch.stack(each).mean((0, 2)) ** SURE_EXPONENT
 
     def parts(
         self,
@@ -331,7 +372,7 @@ def _sum(
     moved = camera_moved(first)
 
     def weighted(one: WeightedTerm) -> Tensor | float:
-        factor = one.factor(decision, moved)
+        factor = one.factor(decision, moved, first[one.name])
         if not torch.as_tensor(factor).any():
             return 0.0
         compare = one.term.quick_similarity if quick else one.term.similarity

@@ -1,0 +1,135 @@
+"""A small network that knows human motion from rendered figures alone.
+
+It reads images of differences, so that neither clothes nor background matter, and gives a vector
+for each frame; performances of one motion by other figures, of another size, speed and extent, are
+near to each other. It was trained on thousands of motions that a grammar draws
+(docs/decisions/learn-from-rendered-videos.md); no real video was used. It also says how sure it is
+that the images show one moving figure, for where it has nothing to say.
+"""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewact.errors import WeightsError
+from fewact.methods.fusion.crop import separable_crop
+
+FRAMES, SIDE = 24, 32
+"""Number of images of a video, and their height and width, that the network reads."""
+
+LENGTH = 64
+"""Length of a frame's vector."""
+
+WEIGHTS = "motion_network.safetensors"
+WEIGHTS_SHA256 = "33724cb7912d275f711325c50ba7f320cda2118682fe1c651f67e255044a4a28"
+
+LIGHT, DARKEST = 0.99, 4.0
+"""Fraction of the pixels that are at most as light as what becomes 1, and its least level."""
+
+
+class MotionNetwork(nn.Module):
+    """Convolutions over space and time, then over time alone.
+
+    Args:
+        channels: Channels of the three convolutions over space and time.
+        width: Width of a frame.
+        dropout: Fraction of values that training drops.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int, int] = (32, 64, 128),
+        width: int = 256,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        one, two, three = channels
+        self.dropout = dropout
+        self.space = nn.ModuleList(
+            [
+                nn.Conv3d(1, one, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
+                nn.Conv3d(one, two, 3, (1, 2, 2), 1),
+                nn.Conv3d(two, three, 3, (1, 2, 2), 1),
+            ]
+        )
+        self.space_norms = nn.ModuleList([nn.GroupNorm(8, n) for n in channels])
+        self.frame = nn.Linear(three * (SIDE // 8) ** 2, width)
+        self.time_norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2)])
+        self.time = nn.ModuleList([nn.Conv1d(width, width, 5, padding=2) for _ in range(2)])
+        self.last = nn.LayerNorm(width)
+        self.out = nn.Linear(width, LENGTH)
+        self.figure = nn.Linear(2 * width, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return unit vectors of the frames (v t d), and the log-odds (v) of one moving figure.
+
+        Args:
+            images: What ``prepared`` returns (v t s s).
+        """
+        x = images[:, None]
+        for convolution, norm in zip(self.space, self.space_norms, strict=True):
+            x = functional.gelu(norm(convolution(x)))
+        x = functional.dropout(x.movedim(2, 1).flatten(2), self.dropout, self.training)  # (v t c)
+        x = functional.gelu(self.frame(x))
+        for norm, convolution in zip(self.time_norms, self.time, strict=True):
+            y = functional.dropout(norm(x), self.dropout, self.training)
+            x = x + functional.gelu(convolution(y.mT).mT)
+        x = self.last(x).float()
+        figure = self.figure(torch.cat([x.mean(1), x.std(1)], -1).detach())[:, 0].float()
+        vectors = self.out(x).float()
+        deviation = vectors - vectors.mean(1, keepdim=True)
+        return functional.normalize(deviation, dim=-1), figure
+
+
+def prepared(images: Tensor) -> Tensor:
+    """Crop the images of a video around its motion, and make its light changes alike.
+
+    Args:
+        images: Images of differences (t h w).
+
+    Returns:
+        (24 s s), float32; images of another number are interpolated over time.
+    """
+    x = images.float()
+    cells = separable_crop(x, SIDE)
+    if len(cells) != FRAMES:
+        over_time = cells.flatten(1).mT[None]
+        size = (FRAMES,)
+        resampled = functional.interpolate(over_time, size, mode="linear", align_corners=True)
+        cells = resampled[0].mT.unflatten(-1, (SIDE, SIDE))
+    return lightened(cells[None])[0]
+
+
+def lightened(images: Tensor) -> Tensor:
+    """Scale the images of each video (v t s s) to light changes of 1, and take the root."""
+    flat = images.flatten(1)
+    lightest = flat.topk(flat.shape[1] - int(LIGHT * flat.shape[1]) + 1).values  # (v k)
+    top = lightest[:, -1].clamp_min(DARKEST)
+    return (images / top[:, None, None, None]).clamp(0, 1.5).sqrt()
+
+
+@cache
+def motion_network(device: torch.device) -> MotionNetwork:
+    """Return the network with its weights, which come with the package.
+
+    Raises:
+        WeightsError: The file of the weights is not the expected one.
+    """
+    content = files(__package__).joinpath(WEIGHTS).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != WEIGHTS_SHA256:
+        raise WeightsError(
+            "the weights of learned motion are not the expected file",
+            where=WEIGHTS,
+            got=f"SHA-256 {found}",
+            expected=WEIGHTS_SHA256,
+            hint="Install fewact again.",
+        )
+    tensors = load(content)
+    network = MotionNetwork().eval().requires_grad_(False)
+    network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return network.to(device)

@@ -1,0 +1,96 @@
+"""Learned motion: the network, its weights, and its term of fusion."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.training.figures import figure_class, render
+from benchmarks.training.motion_network import CELLS, images_of, judged, middle
+from fewact.errors import WeightsError
+from fewact.features.differences import difference_images
+from fewact.features.request import DifferenceImageRequest, View
+from fewact.methods.fusion import motion_network as module
+from fewact.methods.fusion.motion_network import FRAMES, SIDE, lightened, motion_network, prepared
+from fewact.methods.fusion.terms import LearnedMotion
+
+TERM = LearnedMotion(DifferenceImageRequest(View(24)))
+CLASSES = 8
+
+
+def encoded(images: torch.Tensor) -> torch.Tensor:
+    """Return what the term keeps of images of videos (… t h w)."""
+    return TERM.encode({TERM.view: images})
+
+
+@pytest.fixture(scope="module")
+def videos() -> torch.Tensor:
+    """Images of differences (c 2 t h w) of two performances of each class of the other grammar."""
+    return torch.stack(
+        [
+            torch.stack([images(render(figure_class(number, "val"), seed)) for seed in (0, 1)])
+            for number in range(CLASSES)
+        ]
+    )
+
+
+def images(frames: object) -> torch.Tensor:
+    return difference_images(torch.as_tensor(frames).permute(0, 3, 1, 2))[:, 1]
+
+
+def test_the_weights_are_small_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    content = files("fewact.methods.fusion").joinpath(module.WEIGHTS).read_bytes()
+    assert len(content) < 3_000_000
+    (tmp_path / module.WEIGHTS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    monkeypatch.setattr(module, "files", lambda _: tmp_path)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        motion_network.__wrapped__(torch.device("cpu"))
+
+
+def test_performances_of_a_class_by_other_figures_are_near(videos: torch.Tensor) -> None:
+    """Classes of a grammar that the network was not trained on."""
+    first, second = encoded(videos[:, 0])[None], encoded(videos[:, 1])[None]
+    found = TERM.similarity(first, second)[0].argmax(1)
+    assert (found == torch.arange(CLASSES)).sum() >= CLASSES - 2  # chance 1
+
+
+def test_it_is_sure_of_figures_and_not_of_backgrounds_that_move(videos: torch.Tensor) -> None:
+    assert TERM.sure(encoded(videos[:, 0])).mean() > 0.6  # some of their backgrounds move, too
+    torch.manual_seed(0)
+    kept = torch.from_numpy(images_of(("val", 0, 1))).expand(20, -1, -1, -1)
+    shown, figure = judged(middle(kept))
+    with torch.inference_mode():
+        sure = motion_network(torch.device("cpu"))(lightened(shown))[1].sigmoid()
+    assert sure[figure == 1].mean() > sure[figure == 0].mean() + 0.5
+
+
+def test_training_sees_the_images_that_the_network_reads(videos: torch.Tensor) -> None:
+    own = torch.from_numpy(images_of(("val", 0, 1)))
+    assert own.shape == (1, FRAMES, CELLS, CELLS)
+    read = lightened(middle(own))[0]
+    assert read.shape == (FRAMES, SIDE, SIDE)
+    # Levels were rounded, and the root enlarges that near 0.
+    torch.testing.assert_close(read**2, prepared(videos[0, 0]) ** 2, atol=0.03, rtol=0)
+
+
+def test_a_flipped_video_has_the_vectors_of_the_flipped_images(videos: torch.Tensor) -> None:
+    one, other = encoded(videos[0, 0]), encoded(videos[0, 0].flip(-1))
+    turned = TERM.horizontal_flip(one)
+    torch.testing.assert_close(TERM.vectors(turned), TERM.vectors(other), atol=1e-3, rtol=0)
+    assert (TERM.vectors(turned) - TERM.vectors(one)).abs().max() > 0.1
+    assert torch.equal(TERM.horizontal_flip(turned), one)
+
+
+def test_black_images_have_zeros_and_any_number_of_images_is_read(videos: torch.Tensor) -> None:
+    assert not encoded(torch.zeros_like(videos[0])).any()
+    for count in (1, 7, 24, 40):
+        at = torch.linspace(0, 23, count).round().long()
+        found = encoded(videos[0, :, at])
+        assert found.shape == (2, *TERM.encoded_shape(videos[0, 0, at].shape))
+        assert found.isfinite().all()
+
+
+def test_a_video_is_encoded_alike_alone_and_among_others(videos: torch.Tensor) -> None:
+    among = encoded(videos[:3, 0])
+    assert torch.equal(encoded(videos[1, 0]), among[1])
