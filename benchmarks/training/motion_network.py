@@ -1,0 +1,308 @@
+"""Train the network of learned motion on rendered figures alone, and write its weights.
+
+    python -m benchmarks.training.motion_network FILE [--classes 6000] [--steps 8000]
+        [--device cuda] [--processes 16]
+
+About seven minutes on a GPU with 16 cores; a night on two cores. Episodes have 64 classes, one
+support video and two queries each, and the network learns to find the class by the alignment of
+its vectors. Where it has nothing to say, because the background moves or many move at once, it
+learns to say so afterwards, with its other weights frozen.
+"""
+
+import argparse
+import math
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.training.figures import Role, figure_class, render
+from fewact import align
+from fewact.features.differences import difference_images
+from fewact.io.atomic import write_bytes
+from fewact.methods.fusion.crop import separable_crop
+from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
+
+CELLS = 44
+"""Rows and columns that are kept of an image: some more than the network reads, to move it."""
+
+WAYS, QUERIES, VALIDATION_WAYS = 64, 2, 20
+RATE, DECAY, WARM_UP = 1.5e-3, 0.05, 50
+SMOOTHING = 0.05
+"""λ of the alignment in training: gradients reach more paths than with that of ``fusion``."""
+
+TEMPERATURE = 0.05
+HEAD_BATCHES, HEAD_VIDEOS, HEAD_DECAY = 120, 64, 1.0
+
+
+def images_of(task: tuple[Role, int, int]) -> NDArray[np.uint8]:
+    """Return the images (v t c c) of the videos of a class: its role, its number, how many."""
+    role, number, clips = task
+    torch.set_num_threads(1)
+    one, found = figure_class(number, role), []
+    for seed in range(clips):
+        frames = torch.from_numpy(render(one, seed)).permute(0, 3, 1, 2).contiguous()
+        images = difference_images(frames)[:, 1].float()
+        found.append(separable_crop(images, CELLS, margin=CELLS / SIDE))
+    return torch.stack(found).round().to(torch.uint8).numpy()
+
+
+def rendered(role: Role, classes: int, clips: int, processes: int) -> Tensor:
+    """Return the images (n v t c c) of all classes."""
+    tasks = [(role, number, clips) for number in range(classes)]
+    with multiprocessing.get_context("forkserver").Pool(processes) as pool:
+        return torch.from_numpy(np.stack(list(pool.imap(images_of, tasks, chunksize=4))))
+
+
+def middle(images: Tensor) -> Tensor:
+    """Return what the network reads of images (v t c c): (v t s s)."""
+    edge = (CELLS - SIDE) // 2
+    return images[..., edge : edge + SIDE, edge : edge + SIDE].float()
+
+
+def _random(images: Tensor, *shape: int) -> Tensor:
+    return torch.rand(*shape, device=images.device)
+
+
+def _normal(images: Tensor, *shape: int) -> Tensor:
+    return torch.randn(*shape, device=images.device)
+
+
+def placed(images: Tensor, scale: Tensor, shift: Tensor, **options: str) -> Tensor:
+    """Return images (v t h w) → (v t s s), seen at a scale (v) and a shift (v 2)."""
+    theta = torch.zeros(len(images), 2, 3, device=images.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = scale
+    theta[:, :, 2] = shift
+    return _sampled(images, theta, **options)
+
+
+def _sampled(images: Tensor, theta: Tensor, padding: str = "border") -> Tensor:
+    size = [len(images), 1, SIDE, SIDE]
+    grid = functional.affine_grid(theta, size, align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False, padding_mode=padding)
+
+
+def varied(images: Tensor, flip: Tensor) -> Tensor:
+    """Vary videos (v t c c) → (v t s s): place, size, tempo, grain, shakes, and hidden parts.
+
+    Args:
+        images: Images of videos.
+        flip: Which of them are flipped (v).
+    """
+    v, t = images.shape[:2]
+    scale = SIDE / CELLS * torch.exp(0.15 * _normal(images, v)).clamp(0.7, 1.35)
+    stretch, angle = torch.exp(0.08 * _normal(images, v)), 0.07 * _normal(images, v)
+    theta = torch.zeros(v, 2, 3, device=images.device)
+    theta[:, 0, 0] = scale * stretch * angle.cos()
+    theta[:, 0, 1], theta[:, 1, 0] = -scale * angle.sin(), scale * angle.sin()
+    theta[:, 1, 1] = scale / stretch * angle.cos()
+    theta[:, :, 2] = 0.08 * _normal(images, v, 2)
+    theta[:, 0] = torch.where(flip[:, None], -theta[:, 0], theta[:, 0])
+    x = _in_other_tempo(_sampled(images.float(), theta))
+    grain = (_random(x, v, 1, 1, 1) < 0.5) * 12 * _random(x, v, 1, 1, 1)
+    x = x + grain * torch.rand_like(x)
+    shake = (_random(x, v, t, 1, 1) < 0.04) * 60 * _random(x, v, t, 1, 1)
+    x = x + shake * functional.interpolate(_random(x, v, t, 8, 8), SIDE, mode="bilinear")
+    hidden = _random(x, v, 1, 1, 1) < 0.2
+    column, row = SIDE * _random(x, 2, v, 1, 1, 1)
+    at = torch.arange(SIDE, device=x.device)
+    hole = ((at[:, None] - row).abs() < 5) & ((at - column).abs() < 5)
+    return torch.where(hidden & hole, 0.0, x)
+
+
+def _in_other_tempo(images: Tensor) -> Tensor:
+    v, t = images.shape[:2]
+    start, end = 0.08 * _random(images, v, 1), 1 - 0.08 * _random(images, v, 1)
+    even = torch.linspace(0, 1, t, device=images.device).expand(v, t)
+    bent = (even + 0.12 * _normal(images, v, 1) * even * (1 - even)).clamp(0, 1)
+    at = (start + (end - start) * bent) * (t - 1)
+    before = at.floor().clamp(0, t - 2).long()
+    part = (at - before)[..., None, None]
+    rows = before[..., None, None].expand(-1, -1, SIDE, SIDE)
+    return (1 - part) * images.gather(1, rows) + part * images.gather(1, rows + 1)
+
+
+def textures(like: Tensor) -> Tensor:
+    """Return what changes (v t s s) in textures that move, as a background does."""
+    v, t = like.shape[:2]
+    side = SIDE + 24
+    texture = torch.zeros(v, 1, side, side, device=like.device)
+    for _ in range(5):
+        cells = [int(torch.randint(3, 24, ())) for _ in range(2)]
+        field = functional.interpolate(_normal(like, v, 1, *cells), (side, side), mode="bicubic")
+        sharp = torch.exp(3 * _random(like, v, 1, 1, 1) - 1)
+        texture = texture + torch.tanh(sharp * field) * _random(like, v, 1, 1, 1) ** 2
+    texture = texture + 0.15 * _random(like, v, 1, 1, 1) * torch.randn_like(texture)
+    step = 0.5 * _normal(like, v, t + 1, 2) + _normal(like, v, 1, 2)
+    path = (0.5 / side * torch.exp(_normal(like, v, 1, 1)) * step).cumsum(1)
+    path = (path - path.mean(1, keepdim=True)).clamp(-0.35, 0.35)
+    zoom = 1 + 0.03 * _normal(like, v, 1) * torch.linspace(-1, 1, t + 1, device=like.device)
+    each = texture.repeat_interleave(t + 1, 0)
+    moved = placed(each, (SIDE / side * zoom).flatten(), path.flatten(0, 1))
+    moved = moved.view(v, t + 1, SIDE, SIDE)
+    changes = (moved[:, 1:] - moved[:, :-1]).abs()
+    return changes / _lightest(changes, 1e-3) * _lightest(like, 10)
+
+
+def _lightest(images: Tensor, least: float) -> Tensor:
+    return images.flatten(1).amax(1).clamp_min(least)[:, None, None, None]
+
+
+def crowd(images: Tensor) -> Tensor:
+    """Return videos (v t s s) of four movers at random places."""
+    v, found = len(images), torch.zeros_like(images)
+    for _ in range(4):
+        other = images[torch.randperm(v, device=images.device)]
+        scale, shift = torch.exp(0.5 * _normal(images, v) + 0.2), _normal(images, v, 2)
+        other = placed(other, scale, shift, padding="zeros")
+        found = found.maximum(other * (0.5 + _random(images, v, 1, 1, 1)))
+    return found
+
+
+def judged(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return videos that show one figure, and others, in turn; and which they are (v)."""
+    v, texture = len(images), textures(images)
+    share = _random(images, v, 1, 1, 1)
+    faint = 0.15 * share * (_random(images, v, 1, 1, 1) < 0.5)
+    kind = torch.randint(3, (v, 1, 1, 1), device=images.device)
+    before = images.maximum((0.4 + share) * texture)
+    others = torch.where(kind == 0, texture, torch.where(kind == 1, before, crowd(images)))
+    figure = torch.arange(v, device=images.device) % 2 == 0
+    chosen = torch.where(figure[:, None, None, None], images.maximum(faint * texture), others)
+    return chosen, figure.float()
+
+
+def similarity(queries: Tensor, support: Tensor) -> Tensor:
+    """Return the similarity of vectors (q t d), (s t d) → (q s)."""
+    cost = 1 - torch.einsum("qtd,sud->qstu", queries, support)[None]
+    value = align.otam(cost, SMOOTHING, plan=False).value[0]
+    return -value / sum(cost.shape[-2:])
+
+
+def episode(images: Tensor, ways: int, generator: torch.Generator) -> Tensor:
+    """Draw videos (ways · 3 t c c) of an episode: the support, then the queries by class."""
+    classes = torch.randperm(len(images), generator=generator)[:ways]
+    videos = torch.stack(
+        [
+            torch.randperm(images.shape[1], generator=generator)[: 1 + QUERIES]
+            for _ in range(len(classes))
+        ]
+    )
+    support = images[classes.to(images.device), videos[:, 0].to(images.device)]
+    queries = images[classes[:, None].to(images.device), videos[:, 1:].to(images.device)]
+    return torch.cat([support, queries.flatten(0, 1)])
+
+
+@torch.inference_mode()
+def accuracy(embed: Callable[[Tensor], Tensor], images: Tensor, episodes: int = 30) -> float:
+    """Return the accuracy on classes (n v t c c) in per cent: 20 ways, one shot."""
+    generator, right = torch.Generator().manual_seed(0), []
+    for _ in range(episodes):
+        videos = middle(episode(images, VALIDATION_WAYS, generator))
+        ways = len(videos) // (1 + QUERIES)
+        vectors = embed(videos)
+        found = similarity(vectors[ways:], vectors[:ways]).argmax(-1)
+        right.append(found == torch.arange(ways, device=found.device).repeat_interleave(QUERIES))
+    return 100 * float(torch.cat(right).double().mean())
+
+
+def train(network: MotionNetwork, images: Tensor, other: Tensor, steps: int, every: int) -> None:
+    """Train the vectors on classes (n v t c c); print accuracies on other ones."""
+    temperature = nn.Parameter(torch.tensor(TEMPERATURE, device=images.device).log())
+    weights = [*network.parameters(), temperature]
+    optimiser = torch.optim.AdamW(weights, lr=RATE, weight_decay=DECAY)
+    generator = torch.Generator().manual_seed(1)
+    ways = min(WAYS, len(images))
+    truth = torch.arange(ways, device=images.device).repeat_interleave(QUERIES)
+    autocast = torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            falling = 0.5 + 0.5 * math.cos(math.pi * step / steps)
+            group["lr"] = RATE * min(1, (step + 1) / WARM_UP) * falling
+        network.train()
+        flip = _random(images, ways) < 0.5  # a flipped class is another one
+        with torch.no_grad():
+            flips = torch.cat([flip, flip.repeat_interleave(QUERIES)])
+            videos = lightened(varied(episode(images, ways, generator), flips))
+        with autocast:
+            vectors = network(videos)[0]
+        logits = similarity(vectors[ways:], vectors[:ways]) / temperature.exp()
+        loss = functional.cross_entropy(logits, truth)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if (step + 1) % every == 0 or step + 1 == steps:
+            network.eval()
+            found = accuracy(lambda x: network(lightened(x))[0], other)
+            print(f"step {step + 1}: loss {loss.item():.3f}, other classes {found:.1f} %")
+
+
+def train_figure(network: MotionNetwork, images: Tensor) -> float:
+    """Fit the layer that says how sure the network is; return the loss on held-out videos."""
+    network.eval()
+    videos = images.flatten(0, 1)
+    kept: list[Tensor] = []
+    hook = network.figure.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+    truth = []
+    with torch.inference_mode():
+        for _ in range(HEAD_BATCHES):
+            some = torch.randint(len(videos), (HEAD_VIDEOS,), device=videos.device)
+            flips = _random(videos, HEAD_VIDEOS) < 0.5
+            shown, figure = judged(varied(videos[some], flips))
+            network(lightened(shown))
+            truth.append(figure)
+    hook.remove()
+    x, y = torch.cat(kept).clone(), torch.cat(truth)
+    train_count = len(x) * 4 // 5
+    mean, deviation = x[:train_count].mean(0), x[:train_count].std(0)
+    x = (x - mean) / deviation
+    layer = nn.Linear(x.shape[1], 1, device=x.device)
+    nn.init.zeros_(layer.weight)
+    optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=200)
+
+    def loss_of(part: slice) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(layer(x[part])[:, 0], y[part])
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = loss_of(slice(train_count)) + HEAD_DECAY * layer.weight.square().mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    with torch.no_grad():
+        network.figure.weight.copy_(layer.weight / deviation)
+        network.figure.bias.copy_(layer.bias - (layer.weight * mean / deviation).sum())
+        return float(loss_of(slice(train_count, None)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="file of the weights, safetensors")
+    parser.add_argument("--classes", type=int, default=6000)
+    parser.add_argument("--clips", type=int, default=5, help="number of videos per class")
+    parser.add_argument("--others", type=int, default=200, help="number of validation classes")
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=2, help="processes that render")
+    options = parser.parse_args()
+    clips, processes = options.clips, options.processes
+    other = rendered("val", options.others, clips, processes).to(options.device)
+    images = rendered("train", options.classes, clips, processes).to(options.device)
+    torch.manual_seed(0)
+    network = MotionNetwork().to(options.device)
+    train(network, images, other, options.steps, options.every)
+    print(f"held-out loss of the figure: {train_figure(network, images):.3f}")
+    state = {name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_bytes(options.file, save(state))
+
+
+if __name__ == "__main__":
+    main()
