@@ -131,6 +131,17 @@ def test_similarity_is_the_weighted_sum_of_the_terms(
         torch.testing.assert_close(method.similarity(first, second, decision), expected)
 
 
+def test_learned_motion_alone_is_zero_where_its_network_is_not_sure() -> None:
+    others = {name: 0 for name in TermWeights._fields if name != "learned_motion"}
+    method = create(weights=others)
+    nodes = method.encode(features(1, 3))
+    unsure = {**nodes, **{name: nodes[name].clone() for name in LEARNED}}
+    for name in LEARNED:
+        unsure[name][..., -1] = 0
+    state = method.support(unsure, torch.arange(3)[None], 3)
+    assert torch.equal(method.score(state, unsure), torch.zeros(1, 3, 3).double())
+
+
 def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sum has the same bits, whatever else is compared in the same call."""
     method, compared = create(), []

@@ -262,7 +262,7 @@ class WeightedTerms:
                 if isinstance(one.term, AlignedFrames)
             }
             moving = moving.maximum(_sum(motion, first, flipped, decision, quick=quick))
-        return rest + moving
+        return (rest + moving).expand(_pairs_shape(first, second))  # of no term: 0 for each
 
     @cached_property
     def _of_one_view(self) -> tuple[WeightedTerm, ...]:
