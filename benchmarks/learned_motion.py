@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.development import development, drawn, parse_options
 from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
-from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
+from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
 from fewact import backbones
-from fewact.evaluation.intervals import half_width
 
 WITHOUT: Mapping[str, float] = {"learned_motion": 0}
 VARIANTS: Mapping[str, Mapping[str, float]] = {
@@ -52,18 +51,10 @@ def main() -> None:
             found[name] = [episode_accuracies(method, pairs.exact, pairs, one) for one in episodes]
         base = next(iter(found.values()))
         for name, accuracies in found.items():
-            cells[name].append(_cell(accuracies, None if accuracies is base else base))
+            cells[name].append(paired_cell(accuracies, None if accuracies is base else base))
     print(heading("variant", *(part.name for part in parts)))
     for name, row in cells.items():
         print(f"| {name} | " + " | ".join(row) + " |", flush=True)
-
-
-def _cell(accuracies: list[NDArray[np.float64]], base: list[NDArray[np.float64]] | None) -> str:
-    """Return accuracies, or differences from a base with their 95 % intervals."""
-    if base is None:
-        return " / ".join(f"{one.mean():.1f}" for one in accuracies)
-    differences = (one - other for one, other in zip(accuracies, base, strict=True))
-    return " / ".join(f"{one.mean():+.1f} ± {half_width(one):.1f}" for one in differences)
 
 
 if __name__ == "__main__":

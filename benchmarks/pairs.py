@@ -20,6 +20,7 @@ from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.episodes import EpisodeSet, draw
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
+from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.stored import StoredFeatures
@@ -311,6 +312,21 @@ def episode_accuracies(
     predicted = looked_up.score(state, {"number": queries + count}).argmax(-1)
     truth = torch.arange(ways).repeat_interleave(episodes.protocol.queries)
     return np.asarray(100 * (predicted == truth).double().mean(1))
+
+
+def paired_cell(
+    accuracies: Sequence[NDArray[np.float64]], base: Sequence[NDArray[np.float64]] | None
+) -> str:
+    """Return mean accuracies, or differences from a base with their 95 % intervals.
+
+    Args:
+        accuracies: Those of the episodes, by shots.
+        base: Accuracies in the same episodes that these are compared with.
+    """
+    if base is None:
+        return " / ".join(f"{one.mean():.1f}" for one in accuracies)
+    differences = (one - other for one, other in zip(accuracies, base, strict=True))
+    return " / ".join(f"{one.mean():+.1f} ± {half_width(one):.1f}" for one in differences)
 
 
 def evaluate_sets(

@@ -23,19 +23,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.figures import Role, figure_class, render
-from fewact import align
 from fewact.features.differences import difference_images
+from fewact.features.request import DifferenceImageRequest
 from fewact.io.atomic import write_bytes
 from fewact.methods.fusion.crop import separable_crop
 from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
+from fewact.methods.fusion.terms import LearnedMotion
 
 CELLS = 44
 """Rows and columns that are kept of an image: some more than the network reads, to move it."""
 
 WAYS, QUERIES, VALIDATION_WAYS = 64, 2, 20
 RATE, DECAY, WARM_UP = 1.5e-3, 0.05, 50
-SMOOTHING = 0.05
-"""λ of the alignment in training: gradients reach more paths than with that of ``fusion``."""
+TERM = LearnedMotion(DifferenceImageRequest(), smoothing=0.05)
+"""What training compares by. λ is larger than in ``fusion``: gradients reach more paths."""
 
 TEMPERATURE = 0.05
 HEAD_BATCHES, HEAD_VIDEOS, HEAD_DECAY = 120, 64, 1.0
@@ -180,9 +181,7 @@ def judged(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def similarity(queries: Tensor, support: Tensor) -> Tensor:
     """Return the similarity of vectors (q t d), (s t d) → (q s)."""
-    cost = 1 - torch.einsum("qtd,sud->qstu", queries, support)[None]
-    value = align.otam(cost, SMOOTHING, plan=False).value[0]
-    return -value / sum(cost.shape[-2:])
+    return TERM.similarity(queries[None], support[None])[0]
 
 
 def episode(images: Tensor, ways: int, generator: torch.Generator) -> Tensor:

@@ -29,6 +29,7 @@ from benchmarks.pairs import (
     corners_of,
     encode_videos,
     episode_accuracies,
+    paired_cell,
 )
 from benchmarks.shallow_maps import FORMER
 from benchmarks.training.figures import Role, figure_class, render
@@ -36,7 +37,6 @@ from benchmarks.training.rendered_parts import GRID, VIEWS, WEIGHTS, Linear, Net
 from fewact import backbones
 from fewact.backbones import Backbone, Card, Level
 from fewact.episodes import Protocol, draw
-from fewact.evaluation.intervals import half_width
 from fewact.features.differences import difference_images
 from fewact.features.request import DifferenceRequest, Features, Request
 from fewact.methods.base import Nodes
@@ -358,16 +358,8 @@ def row(
     base: list[list[NDArray[np.float64]]] | None,
 ) -> str:
     """Return a row: accuracies, or their differences from the untrained method."""
-    columns = []
-    for i, sets in enumerate(found):
-        each = []
-        for k, accuracies in enumerate(sets):
-            if base is None:
-                each.append(f"{accuracies.mean():.1f}")
-            else:
-                difference = accuracies - base[i][k]
-                each.append(f"{difference.mean():+.1f} ± {half_width(difference):.1f}")
-        columns.append(" / ".join(each))
+    bases = [None] * len(found) if base is None else base
+    columns = [paired_cell(one, other) for one, other in zip(found, bases, strict=True)]
     return f"| {name} | {validation} | " + " | ".join(columns) + " |"
 
 

@@ -324,7 +324,7 @@ def _opened(
         recording = _recording(name, OpenVideo(container, stream, Path(name)))
         # FFmpeg counts the frames of a camera without times at 25 per second. What has a size is a
         # file, which comes faster than it was recorded.
-        if not waits and _lacks_times(container) and container.size <= 0:
+        if not waits and _stores_no_times(container) and container.size <= 0:
             recording.use_clock()
         yield recording
 
@@ -371,7 +371,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     # counted, as by ``index``, and have the times of as many packets.
     avi = is_avi(video) and stream.codec_context.has_b_frames
     counted = avi or may_lack_times(video)
-    raw = _lacks_times(container)
+    raw = _stores_no_times(container)
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
     begin: int | None = None  # time of the first packet: those before a key frame do not decode
     decoded = False
@@ -411,7 +411,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
         damage.missing = missing_frames(video, read)
 
 
-def _lacks_times(container: InputContainer) -> bool:
+def _stores_no_times(container: InputContainer) -> bool:
     """Return whether the format stores no times: raw streams and Motion JPEG."""
     return bool(container.format.flags & Flags.no_timestamps.value)  # type: ignore[operator]
 

@@ -1,4 +1,4 @@
-"""Changes over time: removal of a linear trend, and changes of length 1."""
+"""Changes over time: linear detrending, and changes of length 1."""
 
 import torch
 from torch import Tensor

@@ -26,13 +26,9 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int =
     Returns:
         (… t c grid grid).
     """
-    x, y, side = _crop_square(changes.detach())  # (…) each
-    height, width = maps.shape[-2:]
-    count = grid * samples
-    steps = (torch.arange(count, dtype=maps.dtype, device=maps.device) + 0.5) / count - 0.5
     across, down = (
-        _weights(at[..., None] + steps * side[..., None], size).unflatten(-2, (grid, samples))
-        for at, size in ((x, width), (y, height))
+        weights.unflatten(-2, (grid, samples))
+        for weights in _axis_weights(changes.detach(), grid * samples)
     )  # (… grid samples size) each
     of_cells = torch.einsum("...ih,...jw->...hwij", down.mean(-2), across.mean(-2))
     cells = maps.flatten(-4, -3).flatten(-2) @ of_cells.flatten(-2).flatten(-3, -2)
@@ -50,12 +46,21 @@ def separable_crop(images: Tensor, grid: int, *, margin: float = 1.0) -> Tensor:
     Returns:
         (t grid grid).
     """
-    x, y, side = _crop_square((images - images.mean(0))[:, None])
-    side = margin * side
-    height, width = images.shape[-2:]
-    steps = (torch.arange(grid, dtype=images.dtype, device=images.device) + 0.5) / grid - 0.5
-    across, down = (_weights(at + steps * side, size) for at, size in ((x, width), (y, height)))
+    across, down = _axis_weights((images - images.mean(0))[:, None], grid, margin)
     return down @ images @ across.mT
+
+
+def _axis_weights(changes: Tensor, count: int, margin: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return the weights of columns (… count w) and rows (… count h) at positions in the crop."""
+    x, y, side = _crop_square(changes)  # (…) each
+    side = margin * side
+    height, width = changes.shape[-2:]
+    steps = (torch.arange(count, dtype=changes.dtype, device=changes.device) + 0.5) / count - 0.5
+    across, down = (
+        _weights(at[..., None] + steps * side[..., None], size)
+        for at, size in ((x, width), (y, height))
+    )
+    return across, down
 
 
 def _weights(positions: Tensor, size: int) -> Tensor:

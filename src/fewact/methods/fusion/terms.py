@@ -1,6 +1,6 @@
 """Similarities that fusion adds up: appearance, motion and second-order moments.
 
-A term encodes each video alone and compares two sets of videos. All of them need no training.
+A term encodes each video alone and compares two sets of videos. None is trained on real videos.
 """
 
 import math

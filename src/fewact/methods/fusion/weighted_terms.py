@@ -344,8 +344,7 @@ class WeightedTerms:
         found = {}
         for name, terms in groups.items():
             group = replace(self, terms=tuple(terms))
-            total = group.similarity(first, second, decision, horizontal_flip=horizontal_flip)
-            found[name] = total.expand(*_pairs_shape(first, second))
+            found[name] = group.similarity(first, second, decision, horizontal_flip=horizontal_flip)
         return found
 
 
