@@ -40,7 +40,7 @@ from benchmarks.clip_cost.installation import (
     training,
     write_clips,
 )
-from benchmarks.clip_cost.worker import FRAMES, timed
+from benchmarks.clip_cost.worker import FRAMES, LEVELS, timed
 from benchmarks.datasets import read_index
 from benchmarks.embedding import some_clips
 from benchmarks.engines import export, onnx_runtime
@@ -49,7 +49,7 @@ from benchmarks.markdown import heading
 from benchmarks.watch import draw, record, script
 from fewact import backbones
 from fewact.camera.motion import estimate_camera_motion
-from fewact.features.differences import difference_images
+from fewact.features.small import difference_images
 from fewact.video import Segments, read_frame_sets
 from fewact.video.recording import open_recording
 
@@ -60,9 +60,6 @@ RECORDED_FOR = 10.0
 IMAGES = 24
 """Images of differences of a clip, and frames of motion."""
 
-OF_MOVED = {min(FRAMES): FRAMES[min(FRAMES)], IMAGES: ("middle", "shallow")}
-"""The same as ``FRAMES`` of a clip whose camera moved: all frames of motion are stabilised, so that
-the frames of appearance are others."""
 
 ONE_CLIP = "one clip, {}"
 FIXED = ONE_CLIP.format("fixed")
@@ -123,41 +120,37 @@ class Bare:
 
     def __init__(self, backbone: backbones.Backbone, folder: Path) -> None:
         self._backbone = backbone
-        self._networks = {
-            frames: onnx_runtime(backbone, export(backbone, frames, folder, levels), threads=1)
-            for frames, levels in (FRAMES | OF_MOVED).items()
-        }
+        model = export(backbone, FRAMES, folder, LEVELS)
+        self._of_frames = onnx_runtime(backbone, model, threads=1)
         height, width = backbone.card.input_size
         self._images = difference_images(torch.zeros(IMAGES, 3, height, width))
         model = export(backbone, IMAGES, folder, ("shallow",), self._images.shape[-2:])
         self._of_images = onnx_runtime(backbone, model, threads=1)
 
     def clip(self, path: str) -> tuple[float, float]:
-        """Return the seconds of a clip's frames, and of images of their differences."""
-        sets: list[Any] = []
+        """Return the seconds of decoding a clip, and of its frames and small images."""
         found = read_frame_sets(path, [Segments(IMAGES)])
         frames = self._backbone.prepare(found[0])
         motion = estimate_camera_motion(frames, aspect=found.aspect)
-        samplers = [Segments(number) for number in (OF_MOVED if motion.moved else FRAMES)]
+        sets: list[Any] = []
+        samplers = [Segments(FRAMES), Segments(IMAGES)]
         decode = timed(lambda: sets.extend(read_frame_sets(path, samplers)))[1]
-        network = sum(self._network(len(frames), frames) for frames in sets)
         self._of_images(self._images)
         images = timed(lambda: self._of_images(self._images))[1]
         views = 2 if motion.moved and motion.permissive is not motion.conservative else 1
-        return decode, network + views * images
+        return decode, self._network(sets[0]) + 2 * views * images
 
     def recording(self, path: str, looked_at: int) -> tuple[float, float]:
         """Return the seconds of all frames' decoding, and of some frames in the network."""
         with open_recording(path) as opened:
             decode = timed(lambda: deque(opened.frames(), maxlen=0))[1]
-        number = min(FRAMES)
-        frames = read_frame_sets(path, [Segments(number)], end=RECORDED_FOR)[0]
-        return decode, self._network(number, frames) * looked_at / number
+        frames = read_frame_sets(path, [Segments(FRAMES)], end=RECORDED_FOR)[0]
+        return decode, self._network(frames) * looked_at / FRAMES
 
-    def _network(self, number: int, frames: NDArray[np.uint8]) -> float:
-        run, prepared = self._networks[number], self._backbone.prepare(frames)
-        run(prepared)
-        return timed(lambda: run(prepared))[1]
+    def _network(self, frames: NDArray[np.uint8]) -> float:
+        prepared = self._backbone.prepare(frames)
+        self._of_frames(prepared)
+        return timed(lambda: self._of_frames(prepared))[1]
 
 
 def answers(case: Case, installed: Mapping[str, Installation]) -> Times:
@@ -327,9 +320,9 @@ def introduction(options: argparse.Namespace) -> str:
         f"{options.threads} threads. Times are medians of the turns; processor time "
         "counts where other work keeps the machine busy. The parts are those of one clip in this "
         "version. The last columns compare its processor time with bare decoding and bare ONNX "
-        "Runtime in float32 on as many frames as the clip needs: 8 run through the full network, "
-        "16 up to stride 8 where the camera is static, and 24 stabilised ones up to stride 16 "
-        "where it moved; 24 smaller images of differences up to stride 8."
+        "Runtime in float32 on as many images as the clip needs: 8 frames run through the full "
+        "network, 24 small frames and 24 images of differences up to stride 8; of a moving camera "
+        "the small ones twice where two estimates of its motion differ."
     )
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"
 

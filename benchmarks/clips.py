@@ -50,7 +50,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "A²M², the same with time (default)": ("a2m2", {}),
     "grey pixels, no network": ("pixels", {}),
     "fusion": ("fusion", {}),
-    **{name: ("fusion", QUALITIES[quality].options) for name, quality in QUALITY_COLUMNS.items()},
+    **{name: ("fusion", {}) for name in QUALITY_COLUMNS},
 }
 
 

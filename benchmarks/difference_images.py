@@ -20,11 +20,12 @@ from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos
 from fewact import backbones
 from fewact.backbones import Backbone, Card
 from fewact.episodes import EpisodeSet
-from fewact.features.differences import SCALE, difference_images
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
+from fewact.features.small import SCALE, difference_images
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.options import cropped_motion
+from fewact.methods.fusion.options import SMALL_GRID
+from fewact.methods.fusion.terms import Motion
 
 SCALES = (2 / 7, SCALE, 4 / 7, 5 / 7, 1.0)
 """Heights of the images, as fractions of the frames'."""
@@ -52,7 +53,7 @@ class Images:
 
     def __init__(self) -> None:
         self.terms = {
-            scale: cropped_motion(ImageRequest(scale=scale), "linear") for scale in SCALES
+            scale: Motion(ImageRequest(scale=scale), crop=True, grid=SMALL_GRID) for scale in SCALES
         }
 
     def requests(self, card: Card) -> tuple[Request, ...]:

@@ -63,7 +63,7 @@ def throughput(arguments: argparse.Namespace) -> None:
         if found.features is not None
     ]
     backbone.features(frames[0], (request.level,))
-    reader = ClipReader(backbone, [FeatureRequest("pixels")], (), Segments, Timing())
+    reader = ClipReader(backbone, [FeatureRequest("pixels")], Segments, Timing())
     wall = {"decode": 0.0, "network": 0.0, "embed": 0.0}
     cpu = dict(wall)
     with tempfile.TemporaryDirectory() as folder:

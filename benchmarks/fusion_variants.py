@@ -84,8 +84,7 @@ def both_views_count_half(terms: WeightedTerms) -> WeightedTerms:
     def halved(one: WeightedTerm) -> WeightedTerm:
         if one.estimate is None:
             return one
-        static = None if one.static_weight is None else one.static_weight / 2
-        return replace(one, weight=one.weight / 2, static_weight=static, estimate=None)
+        return replace(one, weight=one.weight / 2, estimate=None)
 
     return replace(terms, terms=tuple(halved(one) for one in terms.terms))
 

@@ -27,7 +27,6 @@ VARIANTS: Mapping[str, Mapping[str, float]] = {
     "learned motion alone": {
         "appearance": 0,
         "motion": 0,
-        "shallow_motion": 0,
         "full_frame_motion": 0,
         "moments": 0,
         "differences": 0,

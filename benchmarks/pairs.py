@@ -4,7 +4,7 @@ A few hundred clips have far fewer pairs than thousands of episodes compare.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -213,8 +213,6 @@ def encode_videos(
     methods: Sequence[Encodes],
     backbone: Backbone,
     videos: VideoList,
-    *,
-    if_moved: Collection[Request] = (),
 ) -> list[Nodes]:
     """Return the nodes (1 v …) of all videos by each method; frames are read once.
 
@@ -222,14 +220,13 @@ def encode_videos(
         methods: Methods.
         backbone: Backbone.
         videos: Videos.
-        if_moved: Requests that are needed only of videos whose camera moved.
     """
     requests = [request for method in methods for request in method.requests(backbone.card)]
     clips = [video.source for video in videos.videos if video.source]
     each: list[list[Nodes]] = [[] for _ in methods]
     with torch.inference_mode():
         every = list(dict.fromkeys(requests))
-        for found in extract(clips, backbone, every, if_moved=if_moved):
+        for found in extract(clips, backbone, every):
             if found.features is None:
                 raise SystemExit(str(found.error))
             features = {request: value[None] for request, value in found.features.items()}

@@ -20,29 +20,18 @@ import torch
 from benchmarks.arrays import save_arrays
 from benchmarks.conditions import SHOTS, WAYS, cell, few
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.episodes import Protocol, draw
-from fewact.methods.fusion import Fusion, TermWeights
 from fewact.methods.quality import QUALITIES
 
 TIMED = 6
 """Number of clips of a set that are timed."""
 
 NORMAL = "normal"
-
-
-def fusions() -> dict[str, Fusion]:
-    """Return the method of each quality."""
-    found = {}
-    for name in QUALITIES:
-        method = methods.create("fusion", **QUALITIES[name].options).eval()
-        if not isinstance(method, Fusion):
-            raise TypeError("fusion is another method")
-        found[name] = method
-    return found
 
 
 def backbones_of_all() -> dict[str, Backbone]:
@@ -52,26 +41,25 @@ def backbones_of_all() -> dict[str, Backbone]:
 
 def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Namespace) -> None:
     """Measure the accuracies of the episodes and the times of clips, and keep them."""
-    made = fusions()
+    method = fusion()
     protocols = [
         Protocol(WAYS, k, options.queries, options.episodes, groups=part.videos.groups)
         for k in SHOTS
     ]
     drawn = [draw(part.videos, one) for one in protocols]
     kept = {}
-    for name, method in made.items():
+    for name in of_quality:
         (own,) = encode_videos([method], of_quality[name], part.videos)
         pairs = compare_within(method, own)
         for shots, episodes in zip(SHOTS, drawn, strict=True):
             kept[f"{name} {shots}"] = episode_accuracies(method, pairs.exact, pairs, episodes)
     step = max(1, len(part.videos.videos) // TIMED)
-    times: dict[str, list[float]] = {name: [] for name in made}
+    times: dict[str, list[float]] = {name: [] for name in of_quality}
     for video in part.videos.videos[::step][:TIMED]:
         one = replace(part.videos, videos=(video,))
-        for name, method in made.items():
-            if_moved = method.requests_if_moved(of_quality[name].card)
+        for name in of_quality:
             begin = time.process_time()
-            encode_videos([method], of_quality[name], one, if_moved=if_moved)
+            encode_videos([method], of_quality[name], one)
             times[name].append(1000 * (time.process_time() - begin))
     kept |= {f"{name} ms": np.array(each) for name, each in times.items()}
     save_arrays(file_of(part, options), kept)
@@ -89,19 +77,11 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
     """Return a row for each quality."""
     found = {part.name: dict(np.load(file_of(part, options))) for part in measured}
     lines = [heading("quality", "options", "time", *found)]
-    for name, method in fusions().items():
-        chosen = method.options
-        quality = QUALITIES[name]
+    for name, quality in QUALITIES.items():
         height = quality.size or backbones.describe(quality.backbone).input_size[0]
         listed = f"`--size {height}`"
         if quality.backbone != "auto":
             listed = f"`--backbone {quality.backbone}`, {listed}"
-        usual = TermWeights()._asdict()
-        listed += "".join(
-            f", `weights.{term}={weight:g}`"
-            for term, weight in chosen.weights._asdict().items()
-            if weight != usual[term]
-        )
         every, normal = (
             np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
         )
@@ -133,8 +113,7 @@ features and nodes, relative to `normal`; the median over clips. {which}
 
 {table}
 
-Under hand-held cameras before a plain background `fast` loses more
-([decision](../decisions/shallow-maps.md)). `best` needs the extra `best`; why its second network,
+`best` needs the extra `best`; why its second network,
 and what else was tried, is in a [decision](../decisions/two-backbones.md).
 
 `--precision int8` halves the time of the network besides, on processors that have VNNI

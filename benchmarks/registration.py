@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
-from benchmarks.fusion_steps.clips import in_front
 from benchmarks.markdown import heading
 from fewact.camera.motion import estimate_camera_motion
 from fewact.camera.similarity import Similarity, pixel_positions
@@ -134,6 +133,16 @@ ESTIMATORS: dict[str, tuple[Estimator, int]] = {
     "OpenCV, ORB and RANSAC": (orb, 224),
     "OpenCV, tracked corners and RANSAC": (tracks, 224),
 }
+
+
+def in_front(frames: NDArray[np.uint8], background: torch.Tensor) -> NDArray[np.uint8]:
+    """Return people (t h w 3) on black, pasted in front of an image (1 3 h w)."""
+    size = list(frames.shape[1:3])
+    resized = functional.interpolate(background, size, mode="bilinear", antialias=True)
+    behind = resized[0].permute(1, 2, 0).numpy().astype(float)
+    opacity = np.clip((frames.max(-1, keepdims=True) - 12.0) / 20, 0, 1)
+    made: NDArray[np.uint8] = (opacity * frames + (1 - opacity) * behind).round().astype(np.uint8)
+    return made
 
 
 def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:

@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,9 +33,9 @@ from fewact.video import Segments, read_frame_sets
 if TYPE_CHECKING:  # Older versions have other names.
     from fewact.backbones import Level
 
-FRAMES: dict[int, tuple["Level", ...]] = {8: ("vectors", "middle", "shallow"), 16: ("shallow",)}
-"""Frames of a static camera's clip that run through the network, and their levels: 8 of the 24
-frames that the default method requests run through all of it; images of differences are more."""
+FRAMES = 8
+LEVELS: tuple["Level", ...] = ("vectors", "middle")
+"""Frames of a clip that run through the network, and their levels; small images are more."""
 
 CHANNELS, MAP_FRAMES, SIDE = 128, 8, 7
 EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}
@@ -131,10 +131,8 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
         list(classifier.predict_each(paths, timing=timing))
         torch.set_num_threads(threads)
     decode = network = 0.0
-    # Older versions have no shallow maps.
-    known = [one for one in ("vectors", "middle", "shallow") if getattr(backbone.card, one, None)]
     for path in paths:
-        decoding, running = measure_parts(backbone, path, known)
+        decoding, running = measure_parts(backbone, path)
         decode, network = decode + decoding, network + running
     return {
         "wall": wall,
@@ -146,26 +144,20 @@ def measure(classifier: FewShotClassifier, paths: list[str]) -> dict[str, Any]:
     }
 
 
-def measure_parts(
-    backbone: backbones.Backbone, path: str, known: Sequence[str]
-) -> tuple[float, float]:
+def measure_parts(backbone: backbones.Backbone, path: str) -> tuple[float, float]:
     """Return the processor seconds of a clip's bare decoding, and of the bare network."""
     sets: list[Any] = []
     decode = timed(
         lambda: sets.extend(
             read_frame_sets(
                 path,
-                [Segments(number) for number in FRAMES],
+                [Segments(FRAMES)],
                 transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
             )
         )
     )[1]
-    network = 0.0
-    for frames, every in zip(sets, FRAMES.values(), strict=True):
-        levels = [one for one in every if one in known]
-        prepared = torch.from_numpy(frames).permute(0, 3, 1, 2)
-        network += timed(partial(backbone.features, prepared, levels))[1]
-    return decode, network
+    prepared = torch.from_numpy(sets[0]).permute(0, 3, 1, 2)
+    return decode, timed(partial(backbone.features, prepared, LEVELS))[1]
 
 
 def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]:
@@ -183,8 +175,7 @@ def at_quality(quality: str) -> tuple[dict[str, Any], Method]:
     """Return the options of the backbone and the default method of a quality."""
     from fewact.methods.quality import QUALITIES  # Older versions have no qualities.
 
-    chosen = QUALITIES[quality]
-    return {"size": chosen.size}, methods.create("fusion", **chosen.options)
+    return {"size": QUALITIES[quality].size}, methods.create("fusion")
 
 
 WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {

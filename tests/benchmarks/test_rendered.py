@@ -1,15 +1,8 @@
-"""Rendered figures, and the parts that are trained on them."""
+"""Rendered figures."""
 
 import numpy as np
-import torch
 
 from benchmarks.training.figures import INDEX, FigureClass, Role, figure_class, perform, render
-from benchmarks.training.rendered import draws, half_flipped
-from benchmarks.training.rendered_parts import Linear, Network, similarity
-from fewact.features.request import DifferenceRequest
-from fewact.methods.fusion.terms import Motion
-
-PARTS = ("matrix", "channels", "cells", "time", "velocity", "terms")
 
 
 def moved(one: FigureClass, name: str) -> float:
@@ -41,41 +34,3 @@ def test_turns_are_for_validation_alone() -> None:
 
     assert turns("train") == 0
     assert turns("val") > 5
-
-
-def test_parts_are_initially_the_motion_term_of_fusion() -> None:
-    maps = torch.randn(24, 112, 8, 8, generator=torch.Generator().manual_seed(0)).abs()
-    term = Motion(DifferenceRequest(), "linear", crop=True)
-    expected = term.encode({term.view: maps})
-    found = Linear(PARTS)(term._cells(maps)[None], "motion")[0]
-    assert torch.allclose(found, expected, atol=1e-5)
-    both = torch.stack([expected, expected.flip(0)])
-    # Costs of equal frames are rounding errors of their cosines, which are 1.
-    pairs = term.similarity(both[None], both[None])[0]
-    assert torch.allclose(similarity(both, both), pairs, atol=1e-6)
-
-
-def test_episodes_have_one_support_video_and_queries_of_its_class() -> None:
-    labels = torch.arange(30).repeat_interleave(3)
-    (videos,) = draws(labels, 0, 1)
-    assert len(set(videos.tolist())) == 60
-    support, queries = labels[videos[:20]], labels[videos[20:]]
-    assert torch.equal(queries, support.repeat_interleave(2))
-
-
-def test_the_network_returns_unit_vectors_of_all_frames() -> None:
-    nodes = torch.nn.functional.normalize(torch.randn(2, 6, 3584), dim=-1)
-    found = Network(("differences",), 48, 128, 64, 2, 0.2).eval()({"differences": nodes})
-    assert found.shape == (2, 6, 64)
-    assert torch.allclose(found.norm(dim=-1), torch.ones(2, 6))
-
-
-def test_a_class_is_flipped_as_a_whole() -> None:
-    values = torch.randn(60, 2, 32)
-    torch.manual_seed(0)
-    found = half_flipped(values)
-    same = (found == values).flatten(1).all(1)
-    assert torch.equal(same[20:], same[:20].repeat_interleave(2))
-    assert 0 < same.sum() < 60
-    expected = values.view(60, 2, 2, 4, 4).flip(-1).flatten(2)
-    assert torch.equal(found[~same], expected[~same])

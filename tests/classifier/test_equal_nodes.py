@@ -37,10 +37,7 @@ def test_clips_of_static_cameras_need_less_space_and_answer_as_before(assets, ba
     folder = taught.save(tmp_path / "model", thumbnails=False)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["equal_nodes"] == {
-        "permissive_moments": "moments",
-        "permissive_few_moments": "few_moments",
         "permissive_motion": "motion",
-        "permissive_shallow_motion": "shallow_motion",
         "permissive_differences": "differences",
         "permissive_learned_motion": "learned_motion",
     }

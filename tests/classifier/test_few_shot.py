@@ -12,10 +12,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
 from fewact.data import Clip, list_clips
 from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
-from fewact.features.network import NetworkFeatures
-from fewact.features.request import FeatureRequest, View
 from fewact.features.timing import Timing
-from fewact.methods.fusion import Fusion
 from fewact.video import Segments, read_frames, write_video
 from tests.classifier.conftest import render
 
@@ -47,28 +44,6 @@ def test_a_prediction_does_not_depend_on_other_clips(
     rows = examples.predict_proba(paths[::-1])
     assert rows.dtype == np.float64
     assert rows.tolist() == [list(got.probabilities.values()) for got in predicted[::-1]]
-
-
-@pytest.mark.slow
-def test_what_a_static_camera_does_not_need_changes_no_prediction(
-    examples: FewShotClassifier,
-    queries: dict[str, Path],
-    assets: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    static = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::30]
-    clips = [*queries.values(), *static]
-    left_out = []
-    zeros = NetworkFeatures.zeros
-    monkeypatch.setattr(
-        NetworkFeatures, "zeros", lambda of, one: left_out.append(one) or zeros(of, one)
-    )
-    predicted = examples.predict(clips)
-    assert set(left_out) == {FeatureRequest("middle", View(24, "auto"))}
-    left_out.clear()
-    monkeypatch.setattr(Fusion, "requests_if_moved", lambda *_: ())
-    assert examples.predict(clips) == predicted
-    assert not left_out
 
 
 def test_no_clips_give_no_predictions(examples: FewShotClassifier) -> None:

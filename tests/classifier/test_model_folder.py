@@ -84,27 +84,6 @@ def edit_state(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) 
     edit(folder, lambda config: config["files"].update({"state.safetensors": digest}))
 
 
-def test_a_model_of_seven_weights_has_no_learned_motion(
-    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    method = methods.create("fusion", weights={"learned_motion": 0})
-    taught = FewShotClassifier(backbone, method).fit(actions)
-    folder = taught.save(tmp_path / "model")
-
-    def change(content: dict[str, Any]) -> None:
-        content["version"] = 14
-        del content["method"]["options"]["weights"][7:]
-
-    edit(folder, change)
-
-    def remove(tensors: dict[str, torch.Tensor]) -> None:
-        del tensors["support.figure"]
-
-    edit_state(folder, remove)
-    loaded = FewShotClassifier.load(folder, backbone=backbone)
-    assert loaded.predict(queries.values()) == taught.predict(queries.values())
-
-
 def test_a_model_that_has_no_summary_of_its_support_is_read(
     examples: FewShotClassifier,
     predicted: list[Prediction],

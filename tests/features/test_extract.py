@@ -14,11 +14,10 @@ from av import VideoFrame
 
 from fewact import backbones
 from fewact.data.clips import Clip
-from fewact.data.simulated_camera import SimulatedCameraVideo
 from fewact.errors import OptionError, VideoError
 from fewact.features import views
 from fewact.features.extract import extract
-from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.features.request import CameraRequest, FeatureRequest, View
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader
 from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
@@ -166,7 +165,7 @@ def test_clips_are_prepared_on_one_core_each_and_the_network_runs_on_all(
 
 
 def test_features_do_not_depend_on_the_number_of_threads(clips, tiny, threads_of_torch):
-    requests = (*FUSION, FeatureRequest("middle", View(8, "on")), CameraMotionRequest(View(8)))
+    requests = (*FUSION, FeatureRequest("middle", View(8, "on")), CameraRequest(View(8)))
     found = []
     for threads, prefetch, at_once in ((1, 1, 1), (4, 3, 2)):
         threads_of_torch(threads)
@@ -270,7 +269,7 @@ def test_nothing_is_decoded_before_it_is_requested(clips, tiny):
 
 def test_frames_that_are_not_stabilised_do_not_wait_for_the_camera(clips, tiny, monkeypatch):
     moving = View(16, "auto")
-    requests = [*FUSION[:2], FeatureRequest("middle", moving), CameraMotionRequest(moving)]
+    requests = [*FUSION[:2], FeatureRequest("middle", moving), CameraRequest(moving)]
     in_network, in_time = threading.Event(), []
     features, estimate = tiny.features, views.estimate_camera_motion
 
@@ -406,27 +405,10 @@ def pan_and_still(tmp_path):
     return [Clip(tmp_path / f"{name}.mp4") for name in both]
 
 
-def test_what_only_a_moved_camera_needs_is_zero_elsewhere(pan_and_still, tiny):
-    needed = FeatureRequest("vectors", View(2))
-    deep, early = FeatureRequest("middle", View(6, "auto")), FeatureRequest("maps", View(3))
-    requests = (deep, needed, early, CameraMotionRequest(View(6, "auto")))
-    pan, still = extract(pan_and_still, tiny, requests)
-    tiny.network.counts = dict.fromkeys(tiny.network.counts, 0)
-    moved, static = extract(pan_and_still, tiny, requests, if_moved=(deep, early))
-    for full, without in ((pan, moved), (still, static)):
-        assert tuple(without.features) == requests
-        for request in requests:
-            left_out = without is static and request in (deep, early)
-            expected = 0 * full.features[request] if left_out else full.features[request]
-            assert torch.equal(without.features[request], expected)
-    assert pan.features[deep].any()
-    assert tiny.network.counts["early"] == 6 + 3 + 2 + 2  # Of the static clip 2 frames.
-
-
 def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
     from fewact.camera import stabilise
 
-    camera, pixels = CameraMotionRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
+    camera, pixels = CameraRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
     calls = []
 
     def counted(frames, **given):
@@ -443,77 +425,7 @@ def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
     assert tiny.network.counts == {"early": 0, "late": 0}
     for found in (pan, still):
         expected = estimate_camera_motion(found[pixels], aspect=96 / 64).log_odds
-        torch.testing.assert_close(found[camera][:, :1], torch.full((6, 1), expected))
-    assert pan[camera][:, 0].min() > 0 > still[camera][:, 0].max()
+        torch.testing.assert_close(found[camera], torch.tensor([expected]))
+    assert pan[camera] > 0 > still[camera]
     (alone,) = extract(clips[:1], tiny, [camera])
     assert torch.equal(alone.features[camera], pan[camera])
-
-
-def test_camera_motion_maps_to_frames_stabilised_by_the_permissive_estimate(tmp_path, tiny):
-    from fewact.camera.motion import estimate_camera_motion
-    from fewact.camera.similarity import warp
-    from fewact.methods.fusion.permissive import warp_maps
-    from tests.camera.scenery import random_motion, render
-    from tests.camera.test_stabilise import squat
-
-    ways = random_motion(16, 0, shift=5, zoom=0.02, roll=0.02)
-    frames = render(ways, (160, 160), lambda at, k: squat(at, 0, k / 4))
-    write_video(tmp_path / "arm.mp4", frames.permute(0, 2, 3, 1).numpy(), 16)
-    motion_request, stabilised, plain = (
-        CameraMotionRequest(View(8, "auto")),
-        FeatureRequest("pixels", View(8, "auto")),
-        FeatureRequest("pixels", View(8)),
-    )
-    (one,) = extract([Clip(tmp_path / "arm.mp4")], tiny, [motion_request, stabilised, plain])
-    motion = estimate_camera_motion(one.features[plain], aspect=1.0)
-    assert motion.moved
-    assert not motion.permissive_to_stabilised.is_identity.all()
-    size = one.features[plain].shape[-2:]
-    expected, shown = warp(one.features[plain].double(), motion.permissive, size)
-    found = warp_maps(
-        one.features[stabilised].double(), one.features[motion_request][:, 1:].unflatten(1, (2, 3))
-    )
-    off = (found - expected).abs().mean(1)[shown]
-    assert off.mean() < 3  # of 255
-    assert (one.features[stabilised] - expected).abs().mean(1)[shown].mean() > 2 * off.mean()
-
-
-@pytest.mark.assets
-@pytest.mark.slow
-def test_warped_maps_of_real_clips_are_nearer_to_maps_of_permissively_stabilised_frames(assets):
-    from fewact.camera.motion import estimate_camera_motion
-    from fewact.camera.similarity import warp
-    from fewact.camera.simulated import CAMERAS
-    from fewact.methods.fusion.permissive import warp_maps
-
-    paths = sorted((assets / "clips" / "utd27_depth").glob("a0[1-4]*/*.mp4"))[::6]
-    backbone = backbones.create(device="cpu", precision="float32")
-    plain, stabilised, motion_request = (
-        FeatureRequest("pixels", View(16)),
-        FeatureRequest("middle", View(16, "auto")),
-        CameraMotionRequest(View(16, "auto")),
-    )
-    films = [
-        SimulatedCameraVideo(Clip(path), CAMERAS["hand"], seed) for seed, path in enumerate(paths)
-    ]
-    aspect = 128 / 96  # of what the camera sees of them
-    apart = []
-    for one in extract(films, backbone, [plain, stabilised, motion_request]):
-        motion = estimate_camera_motion(one.features[plain], aspect=aspect)
-        if motion.permissive_to_stabilised.is_identity.all():
-            continue
-        seen, shown = warp(one.features[plain].float(), motion.permissive, (224, 224), pixel=aspect)
-        mean = (seen * shown[:, None]).sum(0) / shown.sum(0)
-        filled = torch.where(shown[:, None], seen, mean).round().byte()
-        permissive = backbone.features(filled, ["middle"])["middle"]
-        conservative = one.features[stabilised]
-        moved = warp_maps(conservative, one.features[motion_request][:, 1:].unflatten(1, (2, 3)))
-        apart.append(
-            [
-                float((maps - permissive).norm() / permissive.norm())
-                for maps in (conservative, moved)
-            ]
-        )
-    assert len(apart) > 3
-    unmoved, moved = np.mean(apart, 0)
-    assert moved < 0.85 * unmoved

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.features.network import NetworkFeatures
-from fewact.features.request import CameraMotionRequest, FeatureRequest, View
+from fewact.features.request import CameraRequest, FeatureRequest, View
 from fewact.video import Segments, Timeline
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 MORE = FeatureRequest("middle", View(24))
-CAMERA = CameraMotionRequest(View(24))
+CAMERA = CameraRequest(View(24))
 
 
 @pytest.fixture
@@ -52,9 +52,7 @@ def test_eight_frames_are_among_24(length, rate):
 
 
 def test_equal_frames_run_once(tiny, frames, runs):
-    found = NetworkFeatures(tiny).of(
-        {MORE: frames, VECTORS: third(frames), CAMERA: torch.zeros(24, 7)}
-    )
+    found = NetworkFeatures(tiny).of({MORE: frames, VECTORS: third(frames), CAMERA: torch.zeros(1)})
     assert runs == [(8, 1), (24, 1)]  # vectors alone are no middle maps
     runs.clear()
     few = third(frames)
@@ -64,7 +62,7 @@ def test_equal_frames_run_once(tiny, frames, runs):
     assert torch.equal(shared[MORE], expected)
     assert torch.equal(shared[MAPS], expected[1::3])
     assert torch.equal(shared[VECTORS], found[VECTORS])
-    assert torch.equal(found[CAMERA], torch.zeros(24, 7))
+    assert torch.equal(found[CAMERA], torch.zeros(1))
 
 
 def test_later_frames_find_those_of_before(tiny, frames, runs):

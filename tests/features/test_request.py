@@ -4,8 +4,11 @@ import pytest
 
 from fewact.errors import OptionError
 from fewact.features.request import (
-    CameraMotionRequest,
+    CameraRequest,
+    DifferenceImageRequest,
+    DifferenceRequest,
     FeatureRequest,
+    SmallFrameRequest,
     View,
     parse_request,
     request_facts,
@@ -16,9 +19,11 @@ from tests.methods.made_up import make_card
 REQUESTS = {
     "middle:8": FeatureRequest("middle", View(8)),
     "middle:16:auto": FeatureRequest("middle", View(16, "auto")),
-    "middle:8:auto:24": FeatureRequest("middle", View(8, "auto", of=24)),
-    "shallow:1:on:5": FeatureRequest("shallow", View(1, "on", of=5)),
-    "camera:8:auto:24": CameraMotionRequest(View(8, "auto", of=24)),
+    "shallow:1:on": FeatureRequest("shallow", View(1, "on")),
+    "camera:8:auto": CameraRequest(View(8, "auto")),
+    "small-frames:24:auto": SmallFrameRequest(View(24, "auto")),
+    "differences:24:permissive": DifferenceRequest(View(24, "permissive")),
+    "difference-images:5:on": DifferenceImageRequest(View(5, "on")),
 }
 
 
@@ -39,17 +44,19 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
     assert request_facts(FeatureRequest("maps"))["pipeline"] == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["middle:8:auto:16", "middle:8:auto:25", "middle:8:off:24", "middle:8:auto:9999999"]
-)
-def test_frames_must_be_evenly_spaced_among_stabilised_ones(text):
-    with pytest.raises(OptionError, match="invalid number of frames"):
-        parse_request(text, make_card())
+def test_facts_of_views_that_are_no_more_are_refused():
+    facts = request_facts(FeatureRequest("middle", View(8, "auto")))
+    earlier = {**facts, "view": {**facts["view"], "of": 24}}
+    with pytest.raises(KeyError):
+        request_from_facts(earlier)
 
 
-@pytest.mark.parametrize(
-    "text", ["middle:8:auto:24:1", "middle:8::24", "middle:0", "middle:x", "middle:8:auto:x"]
-)
+@pytest.mark.parametrize("text", ["middle:8:auto:24", "middle:8::24", "middle:0", "middle:x"])
 def test_other_texts_are_refused(text):
-    with pytest.raises(OptionError, match=r"invalid feature request.*LEVEL:FRAMES:STABILISE:OF"):
+    with pytest.raises(OptionError, match=r"invalid feature request.*LEVEL:FRAMES:STABILISE"):
         parse_request(text, make_card())
+
+
+def test_numbers_of_frames_have_a_limit():
+    with pytest.raises(OptionError, match="invalid number of frames"):
+        parse_request("middle:9999999", make_card())

@@ -10,13 +10,14 @@ from fewact.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
 from fewact.camera.similarity import Similarity
 from fewact.camera.stabilise import stabilise
 from fewact.data.clips import Clip
-from fewact.features.differences import difference_images
 from fewact.features.request import (
-    CameraMotionRequest,
+    CameraRequest,
     DifferenceRequest,
     FeatureRequest,
+    SmallFrameRequest,
     View,
 )
+from fewact.features.small import difference_images, small_frames
 from fewact.features.views import Views
 from fewact.video import EveryNth, FrameSets, Segments
 from tests.camera.scenery import frames_of
@@ -60,7 +61,7 @@ def test_the_motion_of_a_static_camera_is_not_estimated_further(pan, static):
         requests = (
             FeatureRequest("middle", View(8, "auto")),
             DifferenceRequest(View(8, "permissive")),
-            CameraMotionRequest(View(8, "auto")),
+            SmallFrameRequest(View(8, "auto")),
         )
         for request in requests:
             if static_camera:
@@ -70,14 +71,16 @@ def test_the_motion_of_a_static_camera_is_not_estimated_further(pan, static):
                     request.prepare(views)
 
 
-def test_images_of_equal_frames_share_a_tensor(pan, static):
+@pytest.mark.parametrize(
+    ("of", "made"),
+    [(DifferenceRequest, difference_images), (SmallFrameRequest, small_frames)],
+)
+def test_small_images_of_equal_frames_share_a_tensor(pan, static, of, made):
     for frames in (pan, static):  # The background is textured: both estimates are equal.
         views = Views({8: frames}, ASPECT)
-        auto, permissive = (
-            DifferenceRequest(View(8, mode)).prepare(views) for mode in ("auto", "permissive")
-        )
+        auto, permissive = (of(View(8, mode)).prepare(views) for mode in ("auto", "permissive"))
         assert permissive is auto
-        assert torch.equal(auto, difference_images(views.frames(View(8, "auto"))))
+        assert torch.equal(auto, made(views.frames(View(8, "auto"))))
 
 
 def test_where_the_estimates_differ_so_do_the_frames_and_the_images(pan, monkeypatch):
@@ -94,22 +97,6 @@ def test_where_the_estimates_differ_so_do_the_frames_and_the_images(pan, monkeyp
     assert permissive.float().mean() < auto.float().mean() / 2  # The camera's motion is gone.
 
 
-def test_a_part_of_the_frames_is_stabilised_as_all_of_them_are(pan, static):
-    part = View(2, "auto", of=6)
-    for frames in (pan[:6], static[:6]):
-        views = Views({6: frames}, ASPECT)
-        assert torch.equal(views.frames(part), views.frames(View(6, "auto"))[1::3])
-        assert torch.equal(views.camera_motion(part), views.camera_motion(View(6, "auto"))[1::3])
-
-
-def test_a_part_of_the_slots_has_all_of_their_frames(pan):
-    frames = torch.cat([pan, pan[:4]])  # 6 slots of 2
-    views = Views({12: frames}, ASPECT, frames_per_slot=2)
-    whole = views.frames(View(6, "on"))
-    assert torch.equal(views.frames(View(2, "on", of=6)), whole[[2, 3, 8, 9]])
-    assert views.camera_motion(View(2, "on", of=6)).shape == (2, 7)
-
-
 def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
     calls = []
 
@@ -122,17 +109,10 @@ def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
     FeatureRequest("maps", View(8)).prepare(views)
     assert calls == []
     FeatureRequest("maps", View(8, "auto")).prepare(views)
-    CameraMotionRequest(View(8, "auto")).prepare(views)
+    CameraRequest(View(8, "auto")).prepare(views)
     assert calls == [8]
-    CameraMotionRequest(View(4, "auto")).prepare(views)
+    CameraRequest(View(4, "auto")).prepare(views)
     assert calls == [8, 4]
-
-
-def test_camera_motion_has_a_row_for_each_slot(pan):
-    slots = Views({8: pan}, ASPECT, frames_per_slot=2).camera_motion(View(4, "auto"))
-    frames = Views({8: pan}, ASPECT).camera_motion(View(8, "auto"))
-    assert slots.shape == CameraMotionRequest(View(4)).shape(None) == (4, 7)
-    assert torch.equal(slots, frames[::2])
 
 
 def test_reading_reports_the_size_before_frames_are_transformed(clips):
@@ -147,4 +127,4 @@ def test_the_motion_of_a_narrow_strip_is_that_of_the_narrowest(pan):
     strip, narrowest = Views({8: pan}, 0.001), Views({8: pan}, LEAST_ASPECT)
     view = View(8, "on")
     assert torch.equal(strip.frames(view), narrowest.frames(view))
-    assert torch.equal(strip.camera_motion(view), narrowest.camera_motion(view))
+    assert torch.equal(strip.camera_log_odds(view), narrowest.camera_log_odds(view))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.backbones import Card
-from fewact.features.request import CameraMotionRequest, Features, Request
+from fewact.features.request import CameraRequest, Features, Request
 
 EPISODES, WAYS, QUERIES = 2, 5, 2
 
@@ -78,11 +78,8 @@ def _features(request: Request, shape: tuple[int, ...], videos: Tensor, part: st
     b, v = videos.shape
     seed = str(request) if request.view.stabilise != "off" else f"{request}:off"
     own = normal((b, v, *shape), "video", seed, part, v)
-    if isinstance(request, CameraMotionRequest):  # More cameras are static than move.
-        log_odds = 0.5 * own[:, :, :1, :1] - 0.6
-        moves = (torch.arange(v) % 3 > 0).float().reshape(-1, 1, 1)
-        affine = torch.eye(2, 3).flatten() + 0.06 * own[..., 1:] * moves
-        return torch.cat([log_odds.expand_as(own[..., :1]), affine], -1)
+    if isinstance(request, CameraRequest):  # More cameras are static than move.
+        return 0.5 * own - 0.6
     pattern = normal((b, WAYS, *shape), "class", seed)
     index = videos.reshape(b, v, *[1] * len(shape)).expand(b, v, *shape)
     found = pattern.gather(1, index) + 0.8 * own

@@ -491,6 +491,7 @@ def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium
     page.get_by_label("Name of the action throw").wait_for(state="detached")
     assert focused(page) == "try"
     assert page.locator(".card.new input").first.input_value() == "jump"
+    page.locator(".toast", has_text="throw").wait_for()
     assert page.locator(".toast").all_inner_texts() == ["Undone: added the action throw"]
 
 

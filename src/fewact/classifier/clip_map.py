@@ -127,7 +127,6 @@ def _predicted(
 ) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
     """Yield the nodes and the prediction of each clip, or why it was skipped."""
     named = fitted.class_names is not None
-    # Not as queries: they are compared as training clips are, and so need all features.
     for encoded in encode(clips, pipeline, image_embedding=named):
         part = as_query(encoded, pipeline, fitted)
         part.warn()

@@ -57,7 +57,6 @@ class EncodedClip(NamedTuple):
             read.
         turns: Number of quarter turns, counter-clockwise, after which it was encoded.
         warnings: Warnings of reading what the nodes show, for ``warn``.
-        query: Whether it was encoded to be scored only, see ``encode``.
     """
 
     clip: AnyClip
@@ -68,7 +67,6 @@ class EncodedClip(NamedTuple):
     aspect: float | None = None
     turns: int = 0
     warnings: tuple[str, ...] = ()
-    query: bool = False
 
     def warn(self) -> None:
         """Warn that the clip is damaged. A clip may be read several times, but warns once."""
@@ -120,7 +118,6 @@ def encode(
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
-    queries: bool = False,
     image_embedding: bool = False,
     orientations: bool = False,
     turns: int = 0,
@@ -136,8 +133,6 @@ def encode(
             of those that are encoded.
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
-        queries: Whether the clips are scored, but not learned from: what no score of them needs is
-            not computed, see ``Method.requests_if_moved``.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         orientations: Whether to keep vectors of a clip in four orientations, see ``orientation``.
         turns: Number of quarter turns, counter-clockwise, by which clips are rotated first.
@@ -148,13 +143,8 @@ def encode(
             after the clips before. The encoding of a clip is not finite.
     """
     encoder = ClipEncoder(
-        pipeline,
-        timing,
-        queries=queries,
-        image_embedding=image_embedding,
-        orientations=orientations,
+        pipeline, timing, image_embedding=image_embedding, orientations=orientations
     )
-
     backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
         return _encode_checked(
@@ -207,9 +197,7 @@ def rotate_upright(
     if not turns:
         return encoded
     named = IMAGE_EMBEDDING in encoded.nodes
-    (again,) = encode(
-        [encoded.clip], pipeline, timing, queries=encoded.query, image_embedding=named, turns=turns
-    )
+    (again,) = encode([encoded.clip], pipeline, timing, image_embedding=named, turns=turns)
     return again._replace(faults=(ROTATED, *again.faults))
 
 
@@ -254,7 +242,7 @@ def _of_features(
 
     encoded, read = tee(clips)
     for clip, nodes in zip(encoded, _nodes(encoder, map(vectors, read)), strict=True):
-        yield EncodedClip(clip, _finite(nodes, clip), query=encoder.queries)
+        yield EncodedClip(clip, _finite(nodes, clip))
 
 
 class _Opened(NamedTuple):
@@ -284,7 +272,6 @@ def _of_videos(
         (one.video for one in read),
         backbone,
         encoder.requests(backbone.card),
-        if_moved=encoder.if_moved,
         timing=timing,
     )
     results = (one.result for one in extracted)
@@ -298,7 +285,6 @@ def _of_videos(
             video.aspect,
             turns,
             tuple(quiet.warnings),
-            encoder.queries,
         )
 
 
@@ -321,12 +307,8 @@ class ClipEncoder:
     Args:
         pipeline: Backbone and method that encode the clip.
         timing: Adds up the time of the stage ``moments``.
-        queries: Whether the clips are scored, but not learned from.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         orientations: Whether to keep vectors of the clip in four orientations, if there are any.
-
-    Attributes:
-        queries: As above.
     """
 
     def __init__(
@@ -334,17 +316,13 @@ class ClipEncoder:
         pipeline: Pipeline,
         timing: Timing | None,
         *,
-        queries: bool = False,
         image_embedding: bool,
         orientations: bool = False,
     ) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._requests = self._method.requests(pipeline.backbone.card)
         self._timing, self._image_embedding = timing, image_embedding
-        self.queries = queries
         self._turning = rotating_backbone(pipeline) if orientations else None
-        self.if_moved = self._method.requests_if_moved(pipeline.backbone.card) if queries else ()
-        """Requests that these clips need only where their camera moved."""
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""

@@ -193,7 +193,7 @@ def explain(
     pipeline, fitted = for_queries(classifier)
     method = pipeline.method
     named = fitted.class_names is not None
-    (encoded,) = encode([as_clip(clip)], pipeline, queries=True, image_embedding=named)
+    (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=named)
     encoded = as_query(encoded, pipeline, fitted)
     encoded.warn()
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active

@@ -18,6 +18,7 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     CONFIG,
     CONFIG_FILE,
+    FIRST_OF_METHOD,
     HINT,
     README,
     STATE,
@@ -50,8 +51,6 @@ from fewact.methods.base import Method, Nodes
 from fewact.shapes import all_finite
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
-FORMER_NODE = "vector_motion"
-"""Node of ``fusion`` for vectors up to version 13 of the format."""
 
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 
@@ -219,6 +218,14 @@ def _config(folder: Path, path: Path) -> Config:
 
 def _load(folder: Path, path: Path) -> SavedModel:
     config = _config(folder, path)
+    if config.version < FIRST_OF_METHOD.get(config.method.name, config.version):
+        raise ModelError(
+            f"an older version of fewact wrote the model; {config.method.name} compares clips"
+            " differently now",
+            where=str(folder),
+            got=format_version(config.version, config.fewact),
+            hint="Teach again from the clips or features.",
+        )
     tensors, thumbnails = content_of(path, config, folder)
     _check_numbers(tensors, str(folder / STATE))
     # Of each node only one of both types of numbers is in memory.
@@ -229,13 +236,6 @@ def _load(folder: Path, path: Path) -> SavedModel:
             "the rows do not match the examples in config.json", where=str(folder / STATE)
         )
     nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
-    if any(name.endswith(FORMER_NODE) for name in nodes):
-        raise ModelError(
-            "the model was taught from vectors by an older version of fewact, which stored others",
-            where=str(folder),
-            got=format_version(config.version, config.fewact),
-            hint="Teach again from the clips or features.",
-        )
     images = [thumbnails.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
     method = create_method(config.method, _of(tensors, METHOD), str(folder))
     examples = Examples(config.examples, nodes, tuple(images))

@@ -197,7 +197,7 @@ class Predicting(Estimator):
         check_set_rate(self.sets)
         lowest = None if self.sets is None else fitted.calibration.set_threshold(self.sets)
         embedded = fitted.class_names is not None
-        encoded = encode(clips, pipeline, timing, queries=True, image_embedding=embedded)
+        encoded = encode(clips, pipeline, timing, image_embedding=embedded)
         return (_answer(pipeline, fitted, decision, one, timing, lowest) for one in encoded)
 
 

@@ -8,7 +8,7 @@ is used.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,6 @@ from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
 from fewact.errors import VideoError
-from fewact.features.request import Request
 from fewact.features.ring import FeatureRing
 from fewact.features.timing import Timing
 from fewact.video import Timeline
@@ -92,7 +91,7 @@ def find_action(
     ):
         return encoded
     named = fitted.class_names is not None
-    encoder = ClipEncoder(pipeline, timing, queries=encoded.query, image_embedding=named)
+    encoder = ClipEncoder(pipeline, timing, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
     read = QuietVideo(source)
     windows = encode_windows(
@@ -102,7 +101,6 @@ def find_action(
         window_lengths(durations),
         used,
         timing,
-        if_moved=encoder.if_moved,
     )
     if not windows:
         return encoded
@@ -148,7 +146,6 @@ def encode_windows(
     timing: Timing | None = None,
     *,
     hop: float = HOP,
-    if_moved: Collection[Request] = (),
 ) -> list[Window]:
     """Return the windows of a clip; none if it is a recording, too long to be kept in memory.
 
@@ -160,7 +157,6 @@ def encode_windows(
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
         hop: Largest distance between the starts of windows, as a fraction of their length.
-        if_moved: Requests that are needed only of windows whose camera moved.
     """
     requests = encoder.requests(backbone.card)
     frames, duration = max(request.frames for request in requests), used.end - used.start
@@ -171,7 +167,7 @@ def encode_windows(
         [inside(sampler, used)],
         transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
     )
-    ring = FeatureRing(backbone, requests, timing, if_moved=if_moved)
+    ring = FeatureRing(backbone, requests, timing)
     for time, image in zip(sampler.times, images, strict=True):
         ring.add(used.start + time, image, found.aspect)
     spans = [

@@ -146,7 +146,7 @@ class Stream:
         backbone, lengths = check_watchable(pipeline, fitted)
         self._method, self._fitted = pipeline.method, fitted
         named = fitted.class_names is not None
-        self._encoder = ClipEncoder(pipeline, None, queries=True, image_embedding=named)
+        self._encoder = ClipEncoder(pipeline, None, image_embedding=named)
         requests = self._encoder.requests(backbone.card)
         self.lengths = lengths
         """Durations of the windows, in seconds, ascending."""
@@ -157,8 +157,7 @@ class Stream:
         self.lengths = tuple(dict.fromkeys(min(length, most) for length in self.lengths))
         self.timing = Timing()
         """Time of each stage."""
-        if_moved = self._encoder.if_moved
-        self._ring = FeatureRing(backbone, requests, self.timing, if_moved=if_moved)
+        self._ring = FeatureRing(backbone, requests, self.timing)
         self._rotation = FrameRotation(pipeline, fitted.upright, self.lengths[0])
         self._adapts, threshold = false_alarms is None, THRESHOLD
         if false_alarms is not None:

@@ -1,6 +1,6 @@
-"""``--quality``: the options of the method, the size of frames and the backbone that it sets."""
+"""``--quality``: the size of frames and the backbone that it sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -16,8 +16,8 @@ Quality = Annotated[
     QualityChoice,
     typer.Option(
         metavar="NAME",
-        help="Time that the default method spends for accuracy: fast (sets --size 160 and its "
-        "option weights), normal, or best (for actions that appearance distinguishes; sets "
+        help="Time that the default method spends for accuracy: fast (sets --size 160), "
+        "normal, or best (for actions that appearance distinguishes; sets "
         "--backbone efficientnet-lite0-lite1).",
     ),
 ]
@@ -26,7 +26,7 @@ Quality = Annotated[
 def method_options(
     texts: Sequence[str] | None, quality: QualityChoice, method: str, *, features: bool
 ) -> dict[str, Any]:
-    """Return the options of a method: those of the quality, replaced by those of the texts.
+    """Return the options of a method, if the quality applies to it.
 
     Args:
         texts: KEY=VALUE texts of the command line.
@@ -37,24 +37,13 @@ def method_options(
     Raises:
         OptionError: A text is invalid, or the quality does not apply.
     """
-    options = parse_options(texts or ())
-    if quality == "normal":
-        return options
-    from fewact.methods.quality import quality_of
+    if quality != "normal":
+        from fewact.methods.quality import quality_of
 
-    if features:
-        raise OptionError("features have no quality", where="--quality", got=quality)
-    return _replaced(quality_of(quality, method).options, options)
-
-
-def _replaced(options: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with others in their place; those that have keys are replaced key by key."""
-    own = {
-        name: {**options[name], **value}
-        for name, value in by.items()
-        if isinstance(value, dict) and isinstance(options.get(name), Mapping)
-    }
-    return {**options, **by, **own}
+        if features:
+            raise OptionError("features have no quality", where="--quality", got=quality)
+        quality_of(quality, method)
+    return parse_options(texts or ())
 
 
 def backbone_options(

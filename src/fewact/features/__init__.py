@@ -5,24 +5,26 @@ and ``sources`` gives features of videos, arrays or a store. Importing this modu
 """
 
 from fewact.features.request import (
-    CameraMotionRequest,
+    CameraRequest,
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Features,
     Request,
+    SmallFrameRequest,
     Stabilise,
     View,
     parse_request,
 )
 
 __all__ = [
-    "CameraMotionRequest",
+    "CameraRequest",
     "DifferenceImageRequest",
     "DifferenceRequest",
     "FeatureRequest",
     "Features",
     "Request",
+    "SmallFrameRequest",
     "Stabilise",
     "View",
     "parse_request",

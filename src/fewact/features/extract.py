@@ -6,7 +6,7 @@ thread waits for another's core, and no result depends on the number of threads.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -58,7 +58,6 @@ def extract(
     backbone: Backbone,
     requests: Sequence[Request],
     *,
-    if_moved: Collection[Request] = (),
     sampler: Callable[[int], Sampler] | None = None,
     timing: Timing | None = None,
     prefetch: int = 2,
@@ -74,8 +73,6 @@ def extract(
         clips: Clips to extract features of.
         backbone: Backbone that computes the features.
         requests: Requested features; those of equal views share their frames.
-        if_moved: Those of them that are needed only where the camera moved; of other clips they are
-            not computed, but zeros.
         sampler: Makes the sampler that chooses a number of frames; None for the card's.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
         prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
@@ -101,7 +98,7 @@ def extract(
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
     chosen = sampler or sampler_of(backbone.card.sampler)
-    reader = ClipReader(backbone, requests, if_moved, chosen, timing)
+    reader = ClipReader(backbone, requests, chosen, timing)
 
     def run(early: Future[Inputs], preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
         both: tuple[Future[Any], ...] = (early, preparing)
@@ -116,10 +113,7 @@ def extract(
         rest = {request: one for request, one in clip.inputs.items() if request not in first}
         with timing.stage("backbone"):
             found |= network.of(rest)
-        return {
-            request: found[request] if request in found else network.zeros(request)
-            for request in requests
-        }
+        return {request: found[request] for request in requests}
 
     return _extract(clips, reader, run, prefetch, at_once)
 

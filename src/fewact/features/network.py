@@ -56,11 +56,6 @@ class NetworkFeatures:
             for request, frames in inputs.items()
         }
 
-    def zeros(self, request: Request) -> Tensor:
-        """Return zeros in place of the features of a request that are not needed."""
-        zero = torch.zeros((), device=self._backbone.device)
-        return zero.expand(request.shape(self._backbone.card))
-
     def forget(self, most: int) -> None:
         """Forget features, but for this number of frames, those that were needed last."""
         while len(self._found) > most:

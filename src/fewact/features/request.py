@@ -23,8 +23,8 @@ than rounding."""
 CAMERA_PIPELINE = 6
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-DIFFERENCES_PIPELINE = 4
-"""Version of the images of differences; it increases likewise."""
+SMALL_PIPELINE = 4
+"""Version of small frames and images of differences; it increases likewise."""
 
 
 MAX_FRAMES = 4096
@@ -39,13 +39,10 @@ class View:
         frames: Number of frame slots t; the card says how many input frames a slot has.
         stabilise: Whether camera motion is removed from the frames first, see
             ``fewact.camera.stabilise``.
-        of: Number of frame slots in which camera motion is estimated, an odd multiple of
-            ``frames``, which are evenly spaced among them. 0: ``frames`` itself.
     """
 
     frames: int = 8
     stabilise: Stabilise = "off"
-    of: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= MAX_FRAMES:
@@ -58,34 +55,11 @@ class View:
                 if self.frames > 0
                 else "",
             )
-        if self.of:
-            self._check_all(self.of)
-
-    def _check_all(self, of: int) -> None:
-        if self.stabilise == "off" or of % self.frames or not of // self.frames % 2:
-            raise OptionError(
-                "invalid number of frames that others are chosen from",
-                where="of",
-                got=f"{self.frames} of {of}, stabilise {self.stabilise}",
-                expected="an odd multiple of frames, and stabilised frames",
-            )
-        View(of)
 
     def __str__(self) -> str:
         if self.stabilise == "off":
             return str(self.frames)
-        return f"{self.frames}:{self.stabilise}" + (f":{self.of}" if self.of else "")
-
-    @property
-    def all_frames(self) -> "View":
-        """The view of all frames, in which camera motion is estimated."""
-        return View(self.of, self.stabilise) if self.of else self
-
-    @property
-    def positions(self) -> slice:
-        """Positions of the slots in ``all_frames``: the middles of equal segments."""
-        step = self.all_frames.frames // self.frames
-        return slice(step // 2, None, step)
+        return f"{self.frames}:{self.stabilise}"
 
 
 class ClipViews(Protocol):
@@ -94,11 +68,14 @@ class ClipViews(Protocol):
     def frames(self, view: View) -> "Tensor":
         """Return the frames (n 3 H W) uint8 of a view, n counting input frames."""
 
+    def small_frames(self, view: View) -> "Tensor":
+        """Return the frames of a view in a smaller size: (n 3 h w) uint8."""
+
     def difference_images(self, view: View) -> "Tensor":
         """Return images (n 3 h w) uint8 of what changes between the frames of a view."""
 
-    def camera_motion(self, view: View) -> "Tensor":
-        """Return the camera motion (t 7) in the frames of a view."""
+    def camera_log_odds(self, view: View) -> "Tensor":
+        """Return the log-odds (1) that the camera moved in the frames of a view."""
 
 
 class _ViewRequest:
@@ -134,8 +111,6 @@ class FeatureRequest(_ViewRequest):
 
     >>> str(FeatureRequest("middle", View(16, "auto")))
     'middle:16:auto'
-    >>> str(FeatureRequest("middle", View(8, "auto", of=24)))
-    'middle:8:auto:24'
     """
 
     level: Level
@@ -163,17 +138,13 @@ class FeatureRequest(_ViewRequest):
 
 
 @dataclass(frozen=True, order=True)
-class CameraMotionRequest(_ViewRequest):
-    """Camera motion of a video: (t 7), needs no network.
-
-    Column 0 is the log-odds that the camera moved, the same in all frames. Columns 1 to 6 are an
-    affine map (2 3), row by row: from positions in the frame stabilised by the permissive estimate
-    to positions in the frame of ``view``, both from −1 to 1.
+class CameraRequest(_ViewRequest):
+    """Log-odds that the camera of a video moved: (1), needs no network.
 
     Args:
         view: Frames that the motion is estimated in.
 
-    >>> str(CameraMotionRequest(View(16, "auto")))
+    >>> str(CameraRequest(View(16, "auto")))
     'camera:16:auto'
     """
 
@@ -186,21 +157,63 @@ class CameraMotionRequest(_ViewRequest):
 
     @property
     def uses_camera_motion(self) -> bool:
-        """True: camera motion is the feature."""
+        """True: camera motion is estimated."""
         return True
 
     def shape(self, card: Card) -> tuple[int, ...]:
-        """Shape of one video's camera motion: (t 7)."""
-        return (self.frames, 7)
+        """Shape of one video's log-odds: (1)."""
+        return (1,)
 
     def prepare(self, clip: ClipViews) -> "Tensor":
-        """Return the camera motion (t 7) itself."""
-        return clip.camera_motion(self.view)
+        """Return the log-odds (1) themselves."""
+        return clip.camera_log_odds(self.view)
+
+
+class _SmallImagesRequest(_ViewRequest):
+    """Features of images that are smaller than the frames, see ``fewact.features.small``."""
+
+    level: ClassVar[Level] = "shallow"
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's features: (t c h w).
+
+        Raises:
+            OptionError: The backbone has no level ``shallow``.
+        """
+        from fewact.features.small import image_side
+
+        channels, *cells = card.shape_of(self.level)
+        sides = (
+            one * image_side(pixels) // pixels
+            for one, pixels in zip(cells, card.input_size, strict=True)
+        )
+        return (self.frames, channels, *sides)
 
 
 @dataclass(frozen=True, order=True)
-class DifferenceRequest(_ViewRequest):
-    """Features of images of what changes between frames, see ``fewact.features.differences``.
+class SmallFrameRequest(_SmallImagesRequest):
+    """Features of small frames.
+
+    Args:
+        view: The frames.
+
+    >>> str(SmallFrameRequest(View(24, "auto")))
+    'small-frames:24:auto'
+    """
+
+    view: View = View(24, "auto")
+
+    def __str__(self) -> str:
+        return f"small-frames:{self.view}"
+
+    def prepare(self, clip: ClipViews) -> "Tensor":
+        """Return the small frames (n 3 h w) uint8."""
+        return clip.small_frames(self.view)
+
+
+@dataclass(frozen=True, order=True)
+class DifferenceRequest(_SmallImagesRequest):
+    """Features of small images of what changes between frames.
 
     Args:
         view: Frames that are compared; each has an image.
@@ -210,25 +223,9 @@ class DifferenceRequest(_ViewRequest):
     """
 
     view: View = View(24, "auto")
-    level: ClassVar[Level] = "shallow"
 
     def __str__(self) -> str:
         return f"differences:{self.view}"
-
-    def shape(self, card: Card) -> tuple[int, ...]:
-        """Shape of one video's features: (t c h w).
-
-        Raises:
-            OptionError: The backbone has no level ``shallow``.
-        """
-        from fewact.features.differences import image_side
-
-        channels, *cells = card.shape_of(self.level)
-        sides = (
-            one * image_side(pixels) // pixels
-            for one, pixels in zip(cells, card.input_size, strict=True)
-        )
-        return (self.frames, channels, *sides)
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (n 3 h w) uint8."""
@@ -262,7 +259,7 @@ class DifferenceImageRequest(_ViewRequest):
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's images: (t h w)."""
-        from fewact.features.differences import image_side
+        from fewact.features.small import image_side
 
         return (self.frames, *map(image_side, card.input_size))
 
@@ -271,11 +268,17 @@ class DifferenceImageRequest(_ViewRequest):
         return clip.difference_images(self.view)[:, 1]
 
 
-Request = FeatureRequest | CameraMotionRequest | DifferenceRequest | DifferenceImageRequest
+Request = (
+    FeatureRequest | CameraRequest | SmallFrameRequest | DifferenceRequest | DifferenceImageRequest
+)
 """Request that a method makes of each video."""
 
 Features = Mapping[Request, "Tensor"]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
+
+
+OF_ALL_FRAMES: Mapping[str, int] = {"of": 0}
+"""Fact of each view that earlier versions stored with another number, too."""
 
 
 def request_facts(request: Request) -> dict[str, Any]:
@@ -283,11 +286,13 @@ def request_facts(request: Request) -> dict[str, Any]:
     versions = [PIPELINE]
     if request.uses_camera_motion:
         versions.append(CAMERA_PIPELINE)
-    if isinstance(request, DifferenceRequest | DifferenceImageRequest):
-        versions.append(DIFFERENCES_PIPELINE)
+    if isinstance(request, SmallFrameRequest | DifferenceRequest | DifferenceImageRequest):
+        versions.append(SMALL_PIPELINE)
+    fields = asdict(request)
     return {
         "request": type(request).__name__,
-        **asdict(request),
+        **fields,
+        "view": fields["view"] | OF_ALL_FRAMES,
         "pipeline": versions if len(versions) > 1 else PIPELINE,
     }
 
@@ -296,50 +301,53 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
     """Return the request that ``request_facts`` was made from.
 
     Raises:
-        KeyError: There is no such type of request.
+        KeyError: There is no such type of request, or no such view any more.
         ValidationError: The facts do not describe a request.
     """
     types: dict[str, type[Request]] = {
         "FeatureRequest": FeatureRequest,
-        "CameraMotionRequest": CameraMotionRequest,
+        "CameraRequest": CameraRequest,
+        "SmallFrameRequest": SmallFrameRequest,
         "DifferenceRequest": DifferenceRequest,
         "DifferenceImageRequest": DifferenceImageRequest,
     }
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
+    if not fields["view"].items() >= OF_ALL_FRAMES.items():
+        raise KeyError("of")
+    fields["view"] = {k: v for k, v in fields["view"].items() if k not in OF_ALL_FRAMES}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)
 
 
 def parse_request(text: str, card: Card) -> Request:
-    """Parse a request such as ``middle:16:auto``, ``camera:16`` or ``middle:8:auto:24``.
+    """Parse a request such as ``middle:16:auto`` or ``camera:16``.
 
     Args:
-        text: Level, number of frames (default: 8), stabilisation (default: off) and number of
-            frames that these are chosen from (default: all), separated by colons.
+        text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
+            colons.
         card: Card of the backbone.
 
     Raises:
         OptionError: The text is not of this form, or the backbone has no such level.
     """
     level, *rest = text.split(":")
-    frames, mode, of, *more = [*rest, *("8", "", "0")[len(rest) :]]
+    frames, mode, *more = [*rest, *("8", "")[len(rest) :]]
     known = get_args(Stabilise)
-    numbers = frames.isdecimal() and int(frames) > 0 and of.isdecimal()
-    if more or not numbers or (len(rest) > 1 and mode not in known):
+    number = frames.isdecimal() and int(frames) > 0
+    if more or not number or (len(rest) > 1 and mode not in known):
         raise OptionError(
             "invalid feature request",
             got=repr(text),
-            expected="LEVEL, LEVEL:FRAMES, LEVEL:FRAMES:STABILISE or LEVEL:FRAMES:STABILISE:OF with"
-            f" {', '.join(known)}",
+            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
         )
-    fields: dict[str, Any] = {"frames": int(frames), "of": int(of)}
+    fields: dict[str, Any] = {"frames": int(frames)}
     if mode:
         fields["stabilise"] = mode
     if level == "camera":
-        return CameraMotionRequest(View(**{"stabilise": "auto"} | fields))
+        return CameraRequest(View(**{"stabilise": "auto"} | fields))
     view = View(**fields)
-    if level == "differences":
+    if level in ("small-frames", "differences"):
         card.shape_of(DifferenceRequest.level)
-        return DifferenceRequest(view)
+        return SmallFrameRequest(view) if level == "small-frames" else DifferenceRequest(view)
     if level == "difference-images":
         return DifferenceImageRequest(view)
     card.shape_of(level)

@@ -1,15 +1,16 @@
 """Features of overlapping windows of one recording: each frame passes the network once.
 
 A window's features are those of a clip with the same start and end, but for two things: its frames
-are the nearest of those that are kept, and where the camera does not move all windows share the
-features of a frame, and of an image of differences that is the same in both. Where it moves, each
-window is stabilised to its own middle frame, so that its frames pass the network again; and so they
-do where they are corrected, unless overlapping windows are corrected alike.
+are the nearest of those that are kept, and all windows share the features of a frame that is not
+stabilised, and of a small frame or an image of differences that is the same in both. Where the
+camera moves, each window is stabilised to its own middle frame, so that its small frames pass the
+network again; and so do all where they are corrected, unless overlapping windows are corrected
+alike.
 """
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,10 +25,11 @@ from fewact.camera.measured import grey_of
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
-from fewact.features.views import Views, corrected, needed_requests
+from fewact.features.views import Views, corrected
 
-KEPT_IMAGES = 300
-"""Number of images of differences whose features are kept: of four windows of each length."""
+KEPT_IMAGES = 600
+"""Number of small frames and images of differences whose features are kept: of four windows of each
+length."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,6 @@ class FeatureRing:
     Args:
         backbone: Backbone that computes the features.
         requests: Requested features of a window.
-        if_moved: Those of them that are needed only where the camera moved; of other windows they
-            are not computed, but zeros.
         timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
     """
 
@@ -70,16 +70,14 @@ class FeatureRing:
         backbone: Backbone,
         requests: Sequence[Request],
         timing: Timing | None = None,
-        *,
-        if_moved: Collection[Request] = (),
     ) -> None:
-        self._backbone, self._requests, self._if_moved = backbone, tuple(requests), if_moved
+        self._backbone, self._requests = backbone, tuple(requests)
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
         self._network = NetworkFeatures(backbone, self._requests)
         self._aspect = 1.0
         slot = backbone.card.frames_per_slot
-        self._numbers = {request: request.view.all_frames.frames * slot for request in requests}
+        self._numbers = {request: request.view.frames * slot for request in requests}
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -127,7 +125,7 @@ class FeatureRing:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
         inputs, unchanged = on_one_core(lambda: self._prepare(window))
         shared = {
-            request: window.frames[self._numbers[request]][request.view.positions]
+            request: window.frames[self._numbers[request]]
             for request in unchanged
             if self._backbone.reads_single_frames
         }
@@ -147,8 +145,7 @@ class FeatureRing:
                 for request, some in shared.items()
             }
         )
-        zeros = self._network.zeros
-        return {one: found[one] if one in found else zeros(one) for one in self._requests}
+        return {one: found[one] for one in self._requests}
 
     def _sample(self, time: float, frame: NDArray[np.uint8]) -> _Sample:
         with self._timing.stage("decode"):
@@ -157,7 +154,7 @@ class FeatureRing:
             return _Sample(time, resized, grey_of(resized[None])[0])
 
     def _prepare(self, window: Window) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
-        """Return the inputs of needed requests, and those whose frames are as they were."""
+        """Return the inputs of the requests, and those whose frames are as they were."""
         with self._timing.stage("stabilise"):
             chosen = window.frames
             kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
@@ -167,13 +164,12 @@ class FeatureRing:
             if decoded is kept:
                 grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
             views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot, grey=grey)
-            needed = needed_requests(self._requests, self._if_moved, views)
-            inputs = {request: request.prepare(views) for request in needed}
+            inputs = {request: request.prepare(views) for request in self._requests}
             unchanged = [
                 request
-                for request in needed
+                for request in self._requests
                 if isinstance(request, FeatureRequest)
-                and views.frames(request.view.all_frames) is kept[self._numbers[request]]
+                and views.frames(request.view) is kept[self._numbers[request]]
             ]
             return inputs, unchanged
 

@@ -14,8 +14,8 @@ from fewact.data.videos import VideoList
 from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.features.request import (
     CAMERA_PIPELINE,
-    DIFFERENCES_PIPELINE,
     PIPELINE,
+    SMALL_PIPELINE,
     Features,
     Request,
 )
@@ -62,7 +62,7 @@ class StoredFeatures:
         self._known = store.known.read(videos.name)
         self.keys = self._fingerprints()
         chosen = repr(sampler_of(card.sampler)(1))
-        versions = [PIPELINE, CAMERA_PIPELINE, DIFFERENCES_PIPELINE]
+        versions = [PIPELINE, CAMERA_PIPELINE, SMALL_PIPELINE]
         facts = [card.digest, chosen, *versions, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """Views of a clip: decoded, resized and stabilised frames, and the camera's motion in them."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,8 @@ from fewact.camera.motion import (
 from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
-from fewact.features.differences import difference_images
 from fewact.features.request import Request, View
+from fewact.features.small import difference_images, small_frames
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
 
@@ -72,14 +72,12 @@ class Views:
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._motion: dict[int, CameraMotion] = {}
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
+        # Frames are kept beside what is made of them, so that no others get their id.
+        self._small: dict[int, tuple[Tensor, Tensor]] = {}
         self._differences: dict[int, tuple[Tensor, Tensor]] = {}
 
     def frames(self, view: View) -> Tensor:
         """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
-        if view.of:
-            slots = self.frames(view.all_frames).unflatten(0, (view.of, self._frames_per_slot))
-            chosen: Tensor = slots[view.positions]
-            return chosen.flatten(0, 1)
         n, mode = view.frames * self._frames_per_slot, view.stabilise
         if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
             return self._decoded[n]
@@ -90,27 +88,25 @@ class Views:
             self._stabilised[key] = modes[mode]
         return self._stabilised[key]
 
+    def small_frames(self, view: View) -> Tensor:
+        """Return small frames (n 3 h w) uint8 of a view; those of equal frames share a tensor."""
+        frames = self.frames(view)
+        if id(frames) not in self._small:
+            self._small[id(frames)] = frames, small_frames(frames)
+        return self._small[id(frames)][1]
+
     def difference_images(self, view: View) -> Tensor:
         """Return images (n 3 h w) uint8 of what changes; those of equal frames share a tensor."""
         frames = self.frames(view)
-        if id(frames) not in self._differences:  # The frames are kept, so that no others get it.
-            n = view.all_frames.frames * self._frames_per_slot
+        if id(frames) not in self._differences:
+            n = view.frames * self._frames_per_slot
             grey = self._grey_of(n) if frames is self._decoded[n] else None
             self._differences[id(frames)] = frames, difference_images(frames, grey=grey)
         return self._differences[id(frames)][1]
 
-    def camera_moved(self, view: View) -> bool:
-        """Return whether the camera moved in the frames of a view."""
-        return self._motion_of(view.all_frames.frames * self._frames_per_slot).moved
-
-    def camera_motion(self, view: View) -> Tensor:
-        """Return the camera motion (t 7) in the frames of a view."""
-        n = view.all_frames.frames * self._frames_per_slot
-        motion, height = self._motion_of(n), self._decoded[n].shape[-2]
-        affine = motion.permissive_to_stabilised.affine(height, height * self._aspect)  # (n 2 3)
-        affine = affine[:: self._frames_per_slot][view.positions]  # (t 2 3), of each first frame
-        log_odds = affine.new_full((len(affine), 1), motion.log_odds)
-        return torch.cat([log_odds, affine.flatten(1)], 1)
+    def camera_log_odds(self, view: View) -> Tensor:
+        """Return the log-odds (1) that the camera moved in the frames of a view."""
+        return torch.tensor([self._motion_of(view.frames * self._frames_per_slot).log_odds])
 
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:
@@ -125,27 +121,13 @@ class Views:
         return self._grey[n]
 
 
-def needed_requests(
-    requests: Iterable[Request], if_moved: Collection[Request], views: Views
-) -> list[Request]:
-    """Return requests without those that only a moved camera needs, if the camera is static.
-
-    Args:
-        requests: Requests of a clip.
-        if_moved: Those of them that are needed only where the camera moved.
-        views: Views of the clip.
-    """
-    return [one for one in requests if one not in if_moved or views.camera_moved(one.view)]
-
-
 @dataclass(frozen=True)
 class PreparedClip:
     """What is prepared of a clip before the network runs.
 
     Args:
         inputs: For each request its frames (n 3 H W) uint8 or, where it needs no network, its
-            value; without those that only a moved camera needs, where the camera is static. Empty
-            where the clip cannot be read.
+            value. Empty where the clip cannot be read.
         warnings: Warnings of the decoder.
         error: Why the clip cannot be read.
     """
@@ -165,7 +147,6 @@ class ClipReader:
     Args:
         backbone: Backbone whose input size the frames are resized to.
         requests: Requests whose views are prepared.
-        if_moved: Those of them that are prepared only of clips whose camera moved.
         sampler: Makes the sampler that chooses a number of frames.
         timing: Adds up the stages ``decode`` and ``stabilise``.
     """
@@ -174,22 +155,16 @@ class ClipReader:
         self,
         backbone: Backbone,
         requests: Sequence[Request],
-        if_moved: Collection[Request],
         sampler: Callable[[int], Sampler],
         timing: Timing,
     ) -> None:
         self._backbone, self._requests, self._timing = backbone, requests, timing
-        self._if_moved = if_moved
         slot = backbone.card.frames_per_slot
-        numbers = dict.fromkeys(request.view.all_frames.frames * slot for request in requests)
+        numbers = dict.fromkeys(request.view.frames * slot for request in requests)
         self._samplers = {number: sampler(number) for number in numbers}
-        stabilised = {one.view.all_frames.frames for one in requests if one.uses_camera_motion}
+        stabilised = {one.view.frames for one in requests if one.uses_camera_motion}
         # Frames of equal numbers may be the same ones, which run through the network once.
-        self._early = [
-            one
-            for one in requests
-            if one.view.all_frames.frames not in stabilised and one not in if_moved
-        ]
+        self._early = [one for one in requests if one.view.frames not in stabilised]
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -223,8 +198,7 @@ class ClipReader:
         if early is not None and self._early:
             early({request: request.prepare(views) for request in self._early})
         with self._timing.stage("stabilise"):
-            needed = needed_requests(self._requests, self._if_moved, views)
-            inputs = {request: request.prepare(views) for request in needed}
+            inputs = {request: request.prepare(views) for request in self._requests}
         return PreparedClip(inputs, texts)
 
     def _resize(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -96,13 +96,6 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the features that the method needs of a backbone."""
 
-    def requests_if_moved(self, card: Card) -> tuple[Request, ...]:
-        """Return those of ``requests`` that queries need only where their camera moved.
-
-        They do not change the scores of other queries, where they may be zeros. Default: none.
-        """
-        return ()
-
     def training_requests(self, card: Card) -> tuple[Request, ...]:
         """Return the features that ``losses`` needs; default: ``requests``."""
         return self.requests(card)

@@ -1,8 +1,7 @@
-"""How much time the default method spends for accuracy: options and a backbone for a word."""
+"""How much time the default method spends for accuracy: a backbone and a size for a word."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from fewact.errors import OptionError, did_you_mean
 
@@ -12,19 +11,17 @@ class Quality:
     """What a word for the time means.
 
     Args:
-        options: Options of ``fusion``.
         size: Height and width that frames are resized to, by a network that reads several sizes;
             0 means the network's own.
         backbone: Name of the backbone.
     """
 
-    options: Mapping[str, Any] = field(default_factory=dict)
     size: int = 0
     backbone: str = "auto"
 
 
 QUALITIES: Mapping[str, Quality] = {
-    "fast": Quality({"weights": {"motion": 0, "shallow_motion": 1.5}}, size=160),
+    "fast": Quality(size=160),
     "normal": Quality(),
     "best": Quality(backbone="efficientnet-lite0-lite1"),
 }

@@ -7,29 +7,28 @@ import torch
 from benchmarks.fusion_variants import with_fields
 from fewact import methods
 from fewact.features.request import (
-    CameraMotionRequest,
+    CameraRequest,
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Request,
+    SmallFrameRequest,
     View,
 )
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from tests.methods.made_up import make_card, make_features
 
-VECTORS, FULL_FRAME = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
-STABILISED = FeatureRequest("middle", View(24, "auto"))
-SHALLOW = FeatureRequest("shallow", View(24, "auto"))
-CAMERA = CameraMotionRequest(View(24, "auto"))
-DIFFERENCES = DifferenceRequest(View(24, "auto"))
-PERMISSIVE_DIFFERENCES = DifferenceRequest(View(24, "permissive"))
-IMAGES = DifferenceImageRequest(View(24, "auto"))
-PERMISSIVE_IMAGES = DifferenceImageRequest(View(24, "permissive"))
-FEW = View(8, "auto", of=24)
-"""Frames of moments."""
-OF_MOMENTS, CAMERA_OF_MOMENTS = FeatureRequest("middle", FEW), CameraMotionRequest(FEW)
-IDENTITY = torch.eye(2, 3, dtype=torch.float64).flatten()
+VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
+CAMERA = CameraRequest(View(24, "auto"))
+SMALL, DIFFERENCES, IMAGES = (
+    request(View(24, "auto"))
+    for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
+)
+PERMISSIVE_SMALL, PERMISSIVE_DIFFERENCES, PERMISSIVE_IMAGES = (
+    request(View(24, "permissive"))
+    for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
+)
 MOVING = {"cameras": "moving"}
 
 
@@ -46,26 +45,15 @@ def changed(method: Fusion, **fields: Any) -> Fusion:
 
 
 def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Request, torch.Tensor]:
-    """Features of videos whose cameras all moved."""
     found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
-    if maps:
-        found[CAMERA][..., 0] = found[CAMERA][..., 0].abs()
-        for part, whole in ((OF_MOMENTS, STABILISED), (CAMERA_OF_MOMENTS, CAMERA)):
-            found[part] = found[whole][(*(slice(None) for _ in leading), FEW.positions)]
     return {request: values.double() for request, values in found.items()}
 
 
-def is_maps(request: Request) -> bool:
-    return isinstance(request, FeatureRequest) and request.level in ("middle", "shallow")
-
-
-def without_motion_of_camera(
-    found: dict[Request, torch.Tensor],
-) -> dict[Request, torch.Tensor]:
+def of_one_view(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
     """The same features where the permissive estimate is the conservative one."""
-    still = {
-        one: torch.cat([found[one][..., :1], IDENTITY.expand_as(found[one][..., 1:])], -1)
-        for one in (CAMERA, CAMERA_OF_MOMENTS)
+    return {
+        **found,
+        PERMISSIVE_SMALL: found[SMALL],
+        PERMISSIVE_DIFFERENCES: found[DIFFERENCES],
+        PERMISSIVE_IMAGES: found[IMAGES],
     }
-    equal = {PERMISSIVE_DIFFERENCES: found[DIFFERENCES], PERMISSIVE_IMAGES: found[IMAGES]}
-    return {**found, **still, **equal}

@@ -9,12 +9,14 @@ from fewact.methods.fusion.camera_weight import LOG_ODDS, StaticCamera
 from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
-    IDENTITY,
+    MIDDLE,
     MOVING,
+    PERMISSIVE_SMALL,
+    SMALL,
     changed,
     create,
     features,
-    is_maps,
+    of_one_view,
 )
 
 
@@ -52,7 +54,7 @@ def test_the_cameras_alone_reach_the_maximum() -> None:
 @pytest.mark.parametrize(("log_odds", "expected"), [(-3, 0.4), (-0.25, 0.198), (3, 0)])
 def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expected: float) -> None:
     method, found = create(), features(1, 3)
-    each = torch.tensor([-1.0, 0.5, 0.5]).double()[:, None, None]
+    each = torch.tensor([-1.0, 0.5, 0.5]).double()[:, None]
     found[CAMERA] = log_odds + each + 0 * found[CAMERA]
     labels = torch.arange(3)[None]
     assert static_probability(method, found, labels) == pytest.approx([expected], abs=1e-3)
@@ -68,15 +70,10 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
     rest = moving - pairs(create(weights=others, **MOVING))
     # Without detrending, of the conservatively stabilised frames alone.
     constant = create(weights=others, **MOVING)
-    conservative = {
-        **found,
-        CAMERA: torch.cat([found[CAMERA][..., :1], IDENTITY.expand(1, 3, 24, 6)], -1),
-    }
-    encoded = changed(constant, detrend="constant").encode(conservative)
+    encoded = changed(constant, detrend="constant").encode(of_one_view(found))
     static = constant.similarity(encoded, encoded) + rest
     p = state.decision.alternative[0]
-    query = {**nodes, LOG_ODDS: torch.ones_like(nodes[LOG_ODDS])}  # Its own camera moved.
-    torch.testing.assert_close(method.score(state, query), (1 - p) * moving + p * static)
+    torch.testing.assert_close(method.score(state, nodes), (1 - p) * moving + p * static)
 
 
 SHOTS = 3
@@ -97,9 +94,8 @@ def simulated(*, camera_moves: bool) -> dict[Request, torch.Tensor]:
         cells = torch.rand(static.shape[-3:], generator=generator).double()
         return 0.1 * static + 4 + cells * path[None, :, :, None, None, None]
 
-    maps = {request: moving(v) if is_maps(request) else v for request, v in found.items()}
-    unmoved = torch.cat([torch.full((1,), -1.0, dtype=torch.float64), IDENTITY])
-    return {**maps, CAMERA: unmoved.expand_as(maps[CAMERA])}
+    maps = {request: moving(found[request]) for request in (MIDDLE, SMALL, PERMISSIVE_SMALL)}
+    return {**found, **maps, CAMERA: torch.full_like(found[CAMERA], -1)}
 
 
 def test_labels_that_the_clips_predict_outweigh_the_cameras() -> None:

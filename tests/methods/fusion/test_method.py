@@ -15,31 +15,28 @@ from fewact.features.request import (
     DifferenceRequest,
     FeatureRequest,
     Request,
+    SmallFrameRequest,
     View,
 )
 from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
-from fewact.methods.fusion.camera_weight import LOG_ODDS
-from fewact.methods.fusion.permissive import warp_maps
-from fewact.methods.fusion.terms import Moments, Motion
+from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
-    CAMERA_OF_MOMENTS,
     DIFFERENCES,
-    FULL_FRAME,
     IMAGES,
+    MIDDLE,
     MOVING,
-    OF_MOMENTS,
     PERMISSIVE_DIFFERENCES,
     PERMISSIVE_IMAGES,
-    SHALLOW,
-    STABILISED,
+    PERMISSIVE_SMALL,
+    SMALL,
     VECTORS,
     changed,
     create,
     features,
-    without_motion_of_camera,
+    of_one_view,
 )
 from tests.methods.made_up import make_card
 
@@ -51,13 +48,10 @@ MOTION_NODES = (
     "motion",
     "permissive_motion",
     "static_motion",
-    "shallow_motion",
-    "permissive_shallow_motion",
-    "static_shallow_motion",
     "full_frame_motion",
     "static_full_frame_motion",
 )
-OTHERS = ("shallow_motion", "full_frame_motion", "moments", "differences", "learned_motion")
+OTHERS = ("full_frame_motion", "moments", "differences", "learned_motion")
 """Terms besides appearance and motion."""
 
 
@@ -65,21 +59,20 @@ def test_there_are_at_most_eight_options() -> None:
     assert len(FusionOptions.__dataclass_fields__) <= 8
 
 
-def test_weights_can_be_given_by_name_or_in_order() -> None:
-    assert create(weights={"moments": 0}).options.weights == TermWeights(moments=0)
-    assert create(weights=[1, 2, 3, 4]).options.weights == TermWeights(1, 2, 3, 4)
-    assert create(weights=[1.0] * 7).options.weights == TermWeights(*[1.0] * 7, learned_motion=0)
+def test_weights_are_given_by_name() -> None:
+    for given in ({"weights": {"moments": 0}}, {"weights.moments": 0}):
+        assert create(**given).options.weights == TermWeights(moments=0)
+    with pytest.raises(OptionError, match=r"weights\.moments"):
+        create(weights=[1, 2, 3, 4])
     with pytest.raises(OptionError, match="weights"):
         methods.create("fusion", weights={"motion": -1})
     with pytest.raises(OptionError, match="weights"):
         methods.create("fusion", weights={"velocity": 1})
 
 
-@pytest.mark.parametrize("moved", [True, False])
-def test_similarity_is_symmetric_and_greatest_for_the_same_clip(moved: bool) -> None:
+def test_similarity_is_symmetric_and_greatest_for_the_same_clip() -> None:
     method = create()
     nodes = method.encode(features(1, 6))
-    nodes = {**nodes, LOG_ODDS: torch.full_like(nodes[LOG_ODDS], 1 if moved else -1)}
     for name in LEARNED:
         nodes[name][..., -1] = 0.7  # how sure the network is
     for quick in (False, True):
@@ -94,16 +87,20 @@ def test_similarity_is_symmetric_and_greatest_for_the_same_clip(moved: bool) -> 
 def test_similarity_is_the_weighted_sum_of_the_terms(
     probability: float, share: float, figure: float
 ) -> None:
-    weights = TermWeights(0.9, 1.7, 0.8, 0.4, 0.6, differences=1.2, learned_motion=0.7)
+    weights = TermWeights(
+        appearance=0.9,
+        motion=1.7,
+        full_frame_motion=0.4,
+        moments=0.6,
+        differences=1.2,
+        learned_motion=0.7,
+    )
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
-    first = {**first, LOG_ODDS: torch.tensor([[-0.5], [0.5], [0.1]]).double().expand(2, 3, 1)}
     parts = {
         one.name: one.term.similarity(first[one.name], second[one.name])
         for one in method.map_terms.terms
     }
-    moved = first[LOG_ODDS] > 0  # (b q 1), of the queries
-    deep, shallow = torch.where(moved, 1.7, 0.0), torch.where(moved, 0.8, 1.7 + 0.8)
     moving, static = 1 - probability, probability
 
     def both(name: str, sure: Nodes | None = None) -> torch.Tensor:
@@ -115,12 +112,9 @@ def test_similarity_is_the_weighted_sum_of_the_terms(
 
     others = (
         0.9 * parts["appearance"]
-        + torch.where(moved, 0.6, 0.0) * both("moments")
-        + torch.where(moved, 0.0, 0.6) * both("few_moments")
-        + moving * deep * both("motion")
-        + static * deep * parts["static_motion"]
-        + moving * shallow * both("shallow_motion")
-        + static * shallow * parts["static_shallow_motion"]
+        + 0.6 * parts["moments"]
+        + moving * 1.7 * both("motion")
+        + static * 1.7 * parts["static_motion"]
         + moving * 0.4 * parts["full_frame_motion"]
         + static * 0.4 * parts["static_full_frame_motion"]
         + 1.2 * both("differences")
@@ -132,7 +126,7 @@ def test_similarity_is_the_weighted_sum_of_the_terms(
 
 
 def test_learned_motion_alone_is_zero_where_its_network_is_not_sure() -> None:
-    others = {name: 0 for name in TermWeights._fields if name != "learned_motion"}
+    others = {name: 0 for name in TermWeights.model_fields if name != "learned_motion"}
     method = create(weights=others)
     nodes = method.encode(features(1, 3))
     unsure = {**nodes, **{name: nodes[name].clone() for name in LEARNED}}
@@ -154,7 +148,7 @@ def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Motion, "similarity", similarity)
     same, other = (
         {name: value.float() for name, value in method.encode(one).items()}
-        for one in (without_motion_of_camera(features(1, 4)), features(1, 2, seed=1))
+        for one in (of_one_view(features(1, 4)), features(1, 2, seed=1))
     )
     labels = torch.arange(4)[None]
     state, moved = (method.support(one, labels, 4) for one in (same, {**other, **same}))
@@ -174,7 +168,7 @@ def test_a_support_is_restored_from_its_summary(
     monkeypatch: pytest.MonkeyPatch, both_views: bool
 ) -> None:
     method, found = create(), features(2, 4)
-    found = found if both_views else without_motion_of_camera(found)
+    found = found if both_views else of_one_view(found)
     nodes, query = method.encode(found), method.encode(features(2, 3, seed=1))
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
     state = method.support(nodes, labels, 2)
@@ -190,7 +184,7 @@ def test_a_support_is_restored_from_its_summary(
 
 def test_a_method_that_is_not_used_any_more_is_freed() -> None:
     method = create()
-    nodes = method.encode(without_motion_of_camera(features(1, 2)))
+    nodes = method.encode(of_one_view(features(1, 2)))
     state = method.support(nodes, torch.arange(2)[None], 2)
     assert state.decision.one_view
     method.score(state, nodes)
@@ -299,99 +293,42 @@ def test_time_and_position_matter(axis: int) -> None:
     assert (plain - other).abs().item() > 1e-4
 
 
-def test_frames_of_motion_and_moments_are_stabilised_and_those_of_appearance_are_not() -> None:
+def test_frames_of_motion_are_stabilised_and_those_of_appearance_and_moments_are_not() -> None:
     card = make_card()
 
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
 
-    auto = {SHALLOW, CAMERA, DIFFERENCES, PERMISSIVE_DIFFERENCES, IMAGES, PERMISSIVE_IMAGES}
-    few = {OF_MOMENTS, CAMERA_OF_MOMENTS}
-    assert requests() == {VECTORS, FULL_FRAME, STABILISED, *auto, *few}
-    assert requests(**MOVING) == {VECTORS, FULL_FRAME, STABILISED, *auto}
-    assert requests(weights={"motion": 0}) == {VECTORS, FULL_FRAME, *auto, *few}
-
     def of(view: View) -> set[Request]:
-        middle, shallow = (FeatureRequest(level, view) for level in ("middle", "shallow"))
-        return {middle, shallow, DifferenceRequest(view), DifferenceImageRequest(view)}
+        types = SmallFrameRequest, DifferenceRequest, DifferenceImageRequest
+        return {VECTORS, MIDDLE, *(request(view) for request in types)}
 
-    on, off = of(View(24, "on")), of(View(24))
-    few_on = FeatureRequest("middle", View(8, "on", of=24))
-    assert requests(**MOVING, **ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on}
-    assert requests(**ONE_ESTIMATE) == {VECTORS, FULL_FRAME, *on, CAMERA, few_on}
-    deep = FeatureRequest("middle", View(24))  # A static camera needs none.
-    assert requests(cameras="static") == {VECTORS, FULL_FRAME, *off} - {deep}
-    assert requests(stabilise="off", **MOVING) == {VECTORS, FULL_FRAME, *off}
-
-
-def test_only_a_query_whose_camera_moved_needs_deep_maps_of_all_frames() -> None:
-    card = make_card()
-    assert create().requests_if_moved(card) == (STABILISED,)
-    for options in (MOVING, {"cameras": "static"}, {"weights": {"motion": 0}}, {"frames": 24}):
-        assert create(**options).requests_if_moved(card) == ()
-    assert create().requests_if_moved(make_card(maps=False)) == ()
-
-    method, found = create(), features(1, 4)
-    state = method.support(method.encode(found), torch.tensor([[0, 0, 1, 1]]), 2)
-    query = features(1, 3, seed=1)
-    for log_odds, equal in ((-0.1, True), (0.1, False)):
-        query[CAMERA][..., 0] = log_odds
-        full, without = (
-            method.encode({**query, STABILISED: maps})
-            for maps in (query[STABILISED], torch.zeros(()).double().expand_as(query[STABILISED]))
-        )
-        assert torch.equal(method.score(state, full), method.score(state, without)) == equal
-
-
-@pytest.mark.parametrize(
-    ("frames", "motion_frames", "moments"),
-    [
-        (8, 24, View(8, "auto", of=24)),
-        (8, 40, View(8, "auto", of=40)),
-        (8, 16, View(16, "auto")),
-        (7, 24, View(24, "auto")),
-        (24, 24, View(24, "auto")),
-        (24, 8, View(8, "auto")),
-    ],
-)
-def test_moments_are_of_the_frames_for_appearance_where_no_others_run_as_deep(
-    frames: int, motion_frames: int, moments: View
-) -> None:
-    method = create(frames=frames, motion_frames=motion_frames, weights={"motion": 0})
-    assert FeatureRequest("middle", moments) in method.requests(make_card())
-    (term,) = (one.term for one in method.map_terms.terms if one.name == "moments")
-    assert isinstance(term, Moments)
-    assert term.view == FeatureRequest("middle", moments)
+    auto = of(View(24, "auto")) | of(View(24, "permissive"))
+    assert requests() == {*auto, CAMERA}
+    assert requests(**MOVING) == auto
+    assert requests(**MOVING, **ONE_ESTIMATE) == of(View(24, "on"))
+    assert requests(**ONE_ESTIMATE) == {*of(View(24, "on")), CAMERA}
+    assert requests(cameras="static") == requests(stabilise="off", **MOVING) == of(View(24))
 
 
 def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
     x, y = features(1, 2), features(1, 3, seed=1)
     method = create(**MOVING)
 
-    def warped(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
-        maps = {
-            one: warp_maps(found[one], found[camera][..., 1:].unflatten(-1, (2, 3)))
-            for one, camera in (
-                (STABILISED, CAMERA),
-                (SHALLOW, CAMERA),
-                (OF_MOMENTS, CAMERA_OF_MOMENTS),
-            )
-        }
-        images = found[PERMISSIVE_DIFFERENCES]
-        return without_motion_of_camera({**found, **maps, DIFFERENCES: images})
+    def permissive_only(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
+        views = {SMALL: PERMISSIVE_SMALL, DIFFERENCES: PERMISSIVE_DIFFERENCES}
+        return of_one_view({**found, **{one: found[other] for one, other in views.items()}})
 
     def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
         return method.similarity(method.encode(first), method.encode(second))
 
-    conservative = pairs(*(without_motion_of_camera(found) for found in (x, y)))
-    permissive = pairs(*(warped(found) for found in (x, y)))
+    conservative = pairs(*(of_one_view(found) for found in (x, y)))
+    permissive = pairs(*(permissive_only(found) for found in (x, y)))
     torch.testing.assert_close(pairs(x, y), (conservative + permissive) / 2)
     assert not torch.allclose(conservative, permissive)
-    nodes = method.encode(without_motion_of_camera(x))
-    assert nodes["permissive_motion"] is nodes["motion"]
-    assert nodes["permissive_shallow_motion"] is nodes["shallow_motion"]
-    assert nodes["permissive_moments"] is nodes["moments"]
-    assert nodes["permissive_differences"] is nodes["differences"]
+    nodes = method.encode(of_one_view(x))
+    for name in ("motion", "differences", "learned_motion"):
+        assert nodes[f"permissive_{name}"] is nodes[name]
 
 
 def test_clips_of_the_same_camera_decide_the_share_of_the_permissive_view() -> None:
@@ -424,17 +361,14 @@ def test_refuses_to_stabilise_static_cameras(mode: str) -> None:
 def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
     found = features(1, 2)
     for cameras in ("support", "moving", "static"):
-        off = dict.fromkeys(("motion", "shallow_motion", "differences", "learned_motion"), 0)
+        off = dict.fromkeys(("motion", "differences", "learned_motion"), 0)
         method = create(cameras=cameras, weights=off)
-        (request,) = (one.term.view for one in method.map_terms.terms if one.name == "moments")
-        assert isinstance(request, FeatureRequest)
-        maps = {**found, request: found[OF_MOMENTS]}
         slope = (
             torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
             * torch.linspace(-1, 1, 8)[:, None, None, None].double()
         )
-        tilted = {**maps, request: maps[request] + slope}
-        first, second = method.encode(maps)["moments"], method.encode(tilted)["moments"]
+        tilted = {**found, MIDDLE: found[MIDDLE] + slope}
+        first, second = method.encode(found)["moments"], method.encode(tilted)["moments"]
         assert torch.allclose(first, second) == (cameras != "static")
 
 
@@ -442,32 +376,20 @@ def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped(
     x, y = features(1, 2), features(1, 3, seed=1)
 
     def pairs(weight: float) -> torch.Tensor:
-        method = create(weights={"full_frame_motion": weight})
+        method = create(weights={"full_frame_motion": weight}, **MOVING)
         return method.similarity(method.encode(x), method.encode(y))
 
-    alone = changed(
-        create(
-            weights={"motion": 1, **dict.fromkeys(OTHERS, 0)},
-            stabilise="on",
-            motion_frames=8,
-            **MOVING,
-        ),
-        crop=False,
-    )
-    on = FeatureRequest("middle", View(8, "on"))
-    first, second = (alone.encode({**found, on: found[FULL_FRAME]}) for found in (x, y))
-    appearance = first["appearance"] @ second["appearance"].mT
-    full = alone.similarity(first, second) - appearance
+    term = Motion(MIDDLE, "linear", crop=False, grid=4)
+    full = term.similarity(*(term.encode({MIDDLE: found[MIDDLE]}) for found in (x, y)))
     torch.testing.assert_close(pairs(0.7) - pairs(0), 0.7 * full)
 
 
 def test_a_person_at_another_position_is_recognised() -> None:
     found = features(1, 6)
-    maps = torch.zeros(1, 6, 24, 6, 8, 8, dtype=torch.float64)
-    maps[..., 2:6, 2:6] = found[STABILISED][..., 2:6, 2:6]
+    maps = torch.zeros_like(found[SMALL])
+    maps[..., 2:6, 2:6] = found[SMALL][..., 2:6, 2:6]
     here, there = (
-        without_motion_of_camera({**found, STABILISED: maps.roll(by, (-2, -1))})
-        for by in ((-1, 1), (1, 0))
+        of_one_view({**found, SMALL: maps.roll(by, (-2, -1))}) for by in ((-1, 1), (1, 0))
     )
     weights = {"motion": 2, **dict.fromkeys(OTHERS, 0)}
     method = create(weights=weights)
@@ -481,10 +403,7 @@ def test_a_person_at_another_position_is_recognised() -> None:
 
 def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
     found = features(1, 4)
-    flipped_affine = torch.tensor([1, 1, -1, -1, -1, 1, 1])  # of log-odds and affine map
     turned = {request: v.flip(-1) if v.ndim >= 5 else v for request, v in found.items()}
-    for camera in (CAMERA, CAMERA_OF_MOMENTS):
-        turned[camera] = found[camera] * flipped_affine
     method, plain = create(horizontal_flip=True), create()
     clips, images = method.encode(found), method.encode(turned)
     both = method.similarity(clips, images)
@@ -515,9 +434,7 @@ def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_midd
     mixed = method.encode(found)
     differ = {name for name in plain if not torch.allclose(mixed[name], plain[name])}
     full_frame = {"full_frame_motion", "static_full_frame_motion"}
-    stabilised = {"motion", "permissive_motion", "static_motion"}
-    moments = {"moments", "permissive_moments", "few_moments", "permissive_few_moments"}
-    assert differ == full_frame | stabilised | moments
+    assert differ == full_frame | {"moments"}
 
 
 def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> None:
@@ -606,7 +523,7 @@ def test_differences_are_requested_and_count_only_with_a_weight() -> None:
     plain, other = create(weights={"differences": 0}), create()
     assert not images & set(plain.requests(card))
     assert set(other.requests(card)) == {*plain.requests(card), *images}
-    inputs = without_motion_of_camera(features(1, 4))
+    inputs = of_one_view(features(1, 4))
     nodes = other.encode(inputs)
     pairs = other.similarity(nodes, nodes)
     term = next(one.term for one in other.map_terms.terms if one.name == "differences")
@@ -620,24 +537,23 @@ def test_differences_are_requested_and_count_only_with_a_weight() -> None:
     assert other.similarity(without, without).isfinite().all()
 
 
-def test_shallow_maps_are_requested_and_count_only_with_a_weight() -> None:
-    card, found = make_card(), features(1, 4)
-    none = {"motion": 0, "shallow_motion": 0}
-    plain, other = create(weights=none), create(weights={"motion": 0})
-    assert set(other.requests(card)) == {*plain.requests(card), SHALLOW}
-    nodes = other.encode(without_motion_of_camera(found))
-    term = next(one.term for one in other.map_terms.terms if one.name == "shallow_motion")
-    assert nodes["shallow_motion"].shape == (1, 4, 24, 2 * 5 * 36)
-    own = term.similarity(nodes["shallow_motion"], nodes["shallow_motion"])
-    pairs = plain.similarity(nodes, nodes) + TermWeights().shallow_motion * own
+def test_small_frames_are_requested_and_count_only_with_a_weight() -> None:
+    card, found = make_card(), of_one_view(features(1, 4))
+    plain, other = create(weights={"motion": 0}), create()
+    assert set(other.requests(card)) == {*plain.requests(card), SMALL, PERMISSIVE_SMALL}
+    nodes = other.encode(found)
+    term = next(one.term for one in other.map_terms.terms if one.name == "motion")
+    assert nodes["motion"].shape == (1, 4, 24, 2 * 5 * 36)
+    own = term.similarity(nodes["motion"], nodes["motion"])
+    pairs = plain.similarity(nodes, nodes) + TermWeights().motion * own
     torch.testing.assert_close(other.similarity(nodes, nodes), pairs)
 
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
     images = {DIFFERENCES, PERMISSIVE_DIFFERENCES, IMAGES, PERMISSIVE_IMAGES}
-    assert set(method.requests(make_card())) == {VECTORS, FULL_FRAME, SHALLOW, CAMERA, *images}
-    nodes = method.encode(without_motion_of_camera(features(1, 3)))
+    assert set(method.requests(make_card())) == {VECTORS, MIDDLE, CAMERA, *images}
+    nodes = method.encode(of_one_view(features(1, 3)))
     assert not {"motion", "static_motion", "moments"} & nodes.keys()
     default = create()
     assert encoding_facts(method) != encoding_facts(default)  # Its nodes serve no other weights.

@@ -1,5 +1,6 @@
 """Learned motion: the network, its weights, and its term of fusion."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,10 +10,17 @@ import torch
 from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
 from fewact.errors import WeightsError
-from fewact.features.differences import difference_images
 from fewact.features.request import DifferenceImageRequest, View
+from fewact.features.small import difference_images
 from fewact.methods.fusion import motion_network as module
-from fewact.methods.fusion.motion_network import FRAMES, SIDE, lightened, motion_network, prepared
+from fewact.methods.fusion.motion_network import (
+    FRAMES,
+    LENGTH,
+    SIDE,
+    lightened,
+    motion_network,
+    prepared,
+)
 from fewact.methods.fusion.terms import LearnedMotion
 
 TERM = LearnedMotion(DifferenceImageRequest(View(24)))
@@ -75,11 +83,15 @@ def test_training_sees_the_images_that_the_network_reads(videos: torch.Tensor) -
 
 
 def test_a_flipped_video_has_the_vectors_of_the_flipped_images(videos: torch.Tensor) -> None:
-    one, other = encoded(videos[0, 0]), encoded(videos[0, 0].flip(-1))
-    turned = TERM.horizontal_flip(one)
-    torch.testing.assert_close(TERM.vectors(turned), TERM.vectors(other), atol=1e-3, rtol=0)
-    assert (TERM.vectors(turned) - TERM.vectors(one)).abs().max() > 0.1
-    assert torch.equal(TERM.horizontal_flip(turned), one)
+    term = replace(TERM, flips=True)
+    one, other = (term.encode({term.view: x}) for x in (videos[0, 0], videos[0, 0].flip(-1)))
+    turned = term.horizontal_flip(one)
+    torch.testing.assert_close(term.vectors(turned), term.vectors(other), atol=1e-3, rtol=0)
+    assert (term.vectors(turned) - term.vectors(one)).abs().max() > 0.1
+    assert torch.equal(term.horizontal_flip(turned), one)
+    torch.testing.assert_close(TERM.vectors(encoded(videos[0, 0])), term.vectors(one))
+    with pytest.raises(TypeError, match="not encoded"):
+        TERM.horizontal_flip(encoded(videos[0, 0]))
 
 
 def test_black_images_have_zeros_and_any_number_of_images_is_read(videos: torch.Tensor) -> None:
@@ -87,7 +99,7 @@ def test_black_images_have_zeros_and_any_number_of_images_is_read(videos: torch.
     for count in (1, 7, 24, 40):
         at = torch.linspace(0, 23, count).round().long()
         found = encoded(videos[0, :, at])
-        assert found.shape == (2, *TERM.encoded_shape(videos[0, 0, at].shape))
+        assert found.shape == (2, FRAMES, LENGTH + 1)
         assert found.isfinite().all()
 
 

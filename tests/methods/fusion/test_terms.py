@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.fusion.terms import Appearance, MeanAppearance, Moments, Motion
 from fewact.moments import multi_scale_moments
 
@@ -115,23 +114,10 @@ def test_terms_are_symmetric_and_greatest_for_the_same_video(
         assert pairs.argmax(1).tolist() == list(range(5))
 
 
-@pytest.mark.parametrize(
-    "term",
-    [
-        *TERMS,
-        MeanAppearance(VECTORS),
-        Motion(MAPS, velocity=0, grid=2),
-        Moments(MAPS, reduction=ChannelReduction("orthogonal", 4), lengths=(3,)),
-    ],
-)
-def test_the_shape_of_what_is_kept_is_known_before(
-    term: Appearance | MeanAppearance | Motion | Moments,
-) -> None:
-    found = features(2)
-    values = found[VECTORS] if term.view == VECTORS else found[MAPS]
-    assert term.encode(found).shape == term.encoded_shape(values.shape)
-    still = term.encode({term.view: torch.zeros_like(values)})
-    assert torch.equal(still, torch.zeros(term.encoded_shape(values.shape)).double())
+@pytest.mark.parametrize("term", [*TERMS, MeanAppearance(VECTORS)])
+def test_of_zeros_nothing_is_kept(term: Appearance | MeanAppearance | Motion | Moments) -> None:
+    zeros = torch.zeros_like(features(2)[VECTORS if term.view == VECTORS else MAPS])
+    assert not term.encode({term.view: zeros}).any()
 
 
 @pytest.mark.parametrize("crop", [True, False])

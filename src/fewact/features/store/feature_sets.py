@@ -40,7 +40,7 @@ def feature_facts(card: Card, request: Request) -> Facts:
             {
                 "kind": SET_TYPE,
                 "request": request_facts(request),
-                "sampler": repr(sampler(request.view.all_frames.frames * card.frames_per_slot)),
+                "sampler": repr(sampler(request.view.frames * card.frames_per_slot)),
                 "card": card.facts(*NOT_IN_KEY),
                 "dtype": request.dtype,
             }

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.card import Card
-from fewact.features.request import CameraMotionRequest, Features, Request
+from fewact.features.request import CameraRequest, Features, Request
 from fewact.methods.base import Method
 
 COURSES_SEED, NOISE = 2000, 0.1
@@ -72,8 +72,6 @@ def _requests(method: Method, card: Card) -> tuple[Request, ...]:
 
 def _valid(request: Request, values: Tensor) -> Tensor:
     """Return what a request may be answered with, made from values (… t …) from 0 to 1."""
-    if isinstance(request, CameraMotionRequest):
-        affine = torch.eye(2, 3).flatten() + 0.2 * (values[..., 1:] - 0.5)
-        log_odds = values[..., :1, :1] - 0.5  # some cameras moved, others did not
-        values = torch.cat([log_odds.expand_as(values[..., :1]), affine], -1)
+    if isinstance(request, CameraRequest):
+        values = values - 0.5  # some cameras moved, others did not
     return (values * 255).to(torch.uint8) if request.dtype == "uint8" else values

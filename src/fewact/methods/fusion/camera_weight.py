@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewact.features.request import CameraMotionRequest, Features, Request
+from fewact.features.request import CameraRequest, Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.common.kernel import leave_one_out
 
@@ -30,31 +30,26 @@ LOG_ODDS = "camera_log_odds"
 """Name of the node that has the log-odds (… 1) that the camera of each video moved."""
 
 
-def camera_moved(nodes: Nodes) -> Tensor | None:
-    """Return whether the camera of each video moved (… 1); None if it was not estimated."""
-    return nodes[LOG_ODDS] > 0 if LOG_ODDS in nodes else None
-
-
 @dataclass(frozen=True)
 class StaticCamera:
     """The alternative that the cameras of a support are static.
 
     Args:
-        request: Request for the camera motion.
+        request: Request for the log-odds that the camera moved.
         max_by_cameras: Maximum probability by the log-odds alone.
     """
 
-    request: CameraMotionRequest
+    request: CameraRequest
     max_by_cameras: float = MAX_BY_CAMERAS
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """The camera motion."""
+        """The log-odds."""
         return (self.request,)
 
     def encode(self, features: Features) -> Nodes:
         """Return the log-odds that the camera of each video moved."""
-        return {LOG_ODDS: features[self.request][..., 0, :1]}
+        return {LOG_ODDS: features[self.request]}
 
     def probability(
         self, nodes: Nodes, default: Tensor, alternative: Tensor, labels: Tensor, n: int

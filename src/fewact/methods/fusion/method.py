@@ -13,7 +13,6 @@ from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.explaining import FrameMatch
-from fewact.methods.fusion.camera_weight import camera_moved
 from fewact.methods.fusion.channel_mixing import ChannelMixing
 from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.options import FusionOptions, map_terms, vector_terms
@@ -44,7 +43,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
     Options = FusionOptions
     paper = "ours"
-    scoring = frozenset({"horizontal_flip", "intra_class_weight"})
+    scoring = frozenset({"intra_class_weight"})
     temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""
 
@@ -71,10 +70,6 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             )
         return (self.vector_terms.request,)
 
-    def requests_if_moved(self, card: Card) -> tuple[Request, ...]:
-        """Return the request for the middle maps of the frames of motion."""
-        return self.map_terms.requests_if_moved if card.has("middle") else ()
-
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
         """Return the request of the maps whose means are the vectors of appearance."""
         return (self._appearance_maps,) if card.has("middle") and card.has("maps") else ()
@@ -88,7 +83,10 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
         Differences of frames are computed in float32, inside autocast too.
         """
-        features = {request: value.to(promoted(value)) for request, value in features.items()}
+        features = {  # Images of differences are not converted: equal ones remain one tensor.
+            request: value.to(promoted(value)) if value.is_floating_point() else value
+            for request, value in features.items()
+        }
         if not features.keys() >= set(self.map_terms.requests):
             return self.vector_terms.encode(features)
         with torch.autocast(next(iter(features.values())).device.type, enabled=False):
@@ -132,7 +130,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             summary[name].to(like).view(b) for name in ("alternative", "permissive", "appearance")
         )
         inside = summary["intra_class_similarity"].to(like).view(b, n)
-        figure = summary["figure"].to(like).expand(b) if "figure" in summary else 0.0
+        figure = summary["figure"].to(like).expand(b)
         one_view = not self.map_terms.views_differ(nodes)
         decision = Decision(alternative, permissive, figure, one_view)
         return FusionState(nodes, labels, inside, decision, appearance)
@@ -189,11 +187,10 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         if VECTORS in query:
             return self.vector_terms.match_frames(query, support)
         moving = [one for one in self.map_terms.terms if isinstance(one.term, AlignedFrames)]
-        moved = camera_moved(query)
         if not moving:
             return None
         weight, largest = max(
-            ((float(one.factor(UNDECIDED, moved, query[one.name])), one) for one in moving),
+            ((float(one.factor(UNDECIDED, query[one.name])), one) for one in moving),
             key=lambda pair: pair[0],
         )
         if weight == 0 or not isinstance(largest.term, AlignedFrames):
@@ -238,8 +235,8 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
         The similarity of a video with itself is the greatest. A video without motion has motion and
-        moments of similarity 0 with all others. It is symmetric but for the weights of motion,
-        which depend on the cameras of the first videos.
+        moments of similarity 0 with all others. It is symmetric but for the weight of learned
+        motion, which depends on the first videos.
 
         Args:
             first: Nodes of a set of videos, the queries; of vectors what is compared of them.

@@ -14,16 +14,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import DifferenceImageRequest, DifferenceRequest, FeatureRequest
+from fewact.features.request import (
+    DifferenceImageRequest,
+    DifferenceRequest,
+    FeatureRequest,
+    SmallFrameRequest,
+)
 from fewact.methods.common.detrend import linear_detrend, unit_changes
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared
-from fewact.methods.fusion.permissive import PermissiveView
-from fewact.moments import multi_scale_moments, windows
+from fewact.moments import multi_scale_moments
 
-TermView = FeatureRequest | DifferenceRequest | DifferenceImageRequest | PermissiveView
+TermView = FeatureRequest | SmallFrameRequest | DifferenceRequest | DifferenceImageRequest
 """Features that a term reads."""
 
 TermInputs = Mapping[TermView, Tensor]
@@ -51,9 +55,6 @@ class Term(Protocol):
 
     def encode(self, features: TermInputs) -> Tensor:
         """Return what is kept of each video; zeros where all features are."""
-
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return the shape of what is kept of features of this shape."""
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
@@ -93,10 +94,6 @@ class Appearance(_InnerProducts):
     def of_frames(self, frames: Tensor) -> Tensor:
         """Return what ``encode`` returns, of ``unit_frames``."""
         return functional.normalize(frames.flatten(-2), dim=-1)
-
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return (… t·d)."""
-        return (*values[:-2], values[-2:].numel())
 
     def cells(self, maps: Tensor, second: Tensor) -> Tensor:
         """Return what each cell of the first video's frames adds to the cosine.
@@ -138,10 +135,6 @@ class MeanAppearance(_InnerProducts):
     def of_frames(self, frames: Tensor) -> Tensor:
         """Return what ``encode`` returns, of ``unit_frames``."""
         return functional.normalize(frames.mean(-2), dim=-1)
-
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return (… d)."""
-        return (*values[:-2], values[-1])
 
 
 class AlignedFrames(ABC):
@@ -225,13 +218,6 @@ class Motion(AlignedFrames):
         change = unit_changes(padded[..., 2:, :] - padded[..., :-2, :], frames)
         return functional.normalize(torch.cat([deviation, self.velocity * change], -1), dim=-1)
 
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return (… t d)."""
-        maps = self.view.level != "vectors"
-        *frames, channels = values[:-2] if maps else values
-        width = channels * (self.grid**2 if maps else 1)
-        return (*frames, width if self.velocity == 0 else 2 * width)
-
     def _cells(self, maps: Tensor) -> Tensor:
         """Return the cells of each frame as a unit vector: (… t c h w) → (… t c·grid²)."""
         if self.crop:
@@ -268,14 +254,16 @@ class LearnedMotion(AlignedFrames):
 
     Args:
         view: The images.
+        flips: Encode the flipped frames, too.
         smoothing: λ of the soft minimum of the alignment.
     """
 
     view: DifferenceImageRequest
+    flips: bool = False
     smoothing: float = 0.01
 
     def encode(self, features: TermInputs) -> Tensor:
-        """Return vectors of length 1 of the frames, and of the flipped frames: (… 24 d).
+        """Return vectors of length 1 of the frames, then those of the flipped ones: (… 24 d).
 
         The last column has the probability that the images show one moving figure, the same in all
         frames. Black images have zeros.
@@ -287,24 +275,26 @@ class LearnedMotion(AlignedFrames):
 
     def _of_video(self, images: Tensor) -> Tensor:
         if not images.any():
-            return torch.zeros(self.encoded_shape(images.shape), device=images.device)
+            return torch.zeros(FRAMES, LENGTH * (1 + self.flips) + 1, device=images.device)
         network = motion_network(images.device)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             own = prepared(images)
-            vectors, figure = network(torch.stack([own, own.flip(-1)]))
+            vectors, figure = network(torch.stack([own, own.flip(-1)] if self.flips else [own]))
         sure = figure[0].sigmoid().expand(FRAMES)[:, None]
         return torch.cat([*vectors, sure], -1)
-
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return (… 24 d)."""
-        return (*values[:-3], FRAMES, 2 * LENGTH + 1)
 
     def sure(self, encoded: Tensor) -> Tensor:
         """Return how sure the network is of each video: (… t d) → (…)."""
         return encoded[..., 0, -1]
 
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
-        """Return what ``encode`` would return for flipped frames: (… t d) → (… t d)."""
+        """Return what ``encode`` would return for flipped frames: (… t d) → (… t d).
+
+        Raises:
+            TypeError: Without ``flips``.
+        """
+        if not self.flips:
+            raise TypeError("flipped frames are not encoded")
         one, other, sure = encoded.split((LENGTH, LENGTH, 1), -1)
         return torch.cat([other, one, sure], -1)
 
@@ -339,12 +329,6 @@ class Moments(_InnerProducts):
         )  # (… m D)
         joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)
         return joined / math.sqrt(moments.shape[-2])
-
-    def encoded_shape(self, values: torch.Size) -> tuple[int, ...]:
-        """Return (… m·D)."""
-        *videos, frames, channels = values[:-2]
-        width = self.reduction.reduced(channels)
-        return (*videos, len(windows(frames, self.lengths)) * width * (width + 1) // 2)
 
 
 def _cosine_cost(first: Tensor, second: Tensor) -> Tensor:

@@ -9,17 +9,16 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from fewact.features.request import FeatureRequest, Features, Request
+from fewact.features.request import Features, Request
 from fewact.methods.base import Nodes
-from fewact.methods.fusion.camera_weight import StaticCamera, camera_moved
+from fewact.methods.fusion.camera_weight import StaticCamera
 from fewact.methods.fusion.channel_mixing import ChannelMixing
-from fewact.methods.fusion.permissive import PermissiveView, permissive_share
+from fewact.methods.fusion.permissive import permissive_share
 from fewact.methods.fusion.terms import (
     AlignedFrames,
     LearnedMotion,
     Term,
     TermInputs,
-    TermView,
 )
 
 When = Literal["always", "default", "alternative"]
@@ -83,7 +82,6 @@ class WeightedTerm:
         term: The term.
         weight: Its weight; 0 skips it.
         when: When it counts: the weight is multiplied by the probability of this.
-        static_weight: Weight for queries whose camera is static; None for the same.
         estimate: Which of two views it is of, whose shares of the weight the support decides; None
             if there is one view.
         other_view: Name of the same term on the other view; empty if there is one view.
@@ -93,26 +91,17 @@ class WeightedTerm:
     term: Term
     weight: float
     when: When = "always"
-    static_weight: float | None = None
     estimate: Estimate | None = None
     other_view: str = ""
 
     def encode(self, values: Tensor) -> Tensor:
         """Return what the term keeps of the features of its view."""
-        if self.static_weight == 0 and not values.any():  # a static camera needs none of them
-            return values.new_zeros(self.term.encoded_shape(values.shape))
         return self.term.encode({self.term.view: values})
 
     def of_both_views(self) -> tuple["WeightedTerm", "WeightedTerm"]:
         """Return the term with a share of the weight, and the same on a permissive view."""
         view = self.term.view
-        if isinstance(view, PermissiveView):
-            raise TypeError("the term has a permissive view already")
-        permissive = (
-            PermissiveView(view)
-            if isinstance(view, FeatureRequest)
-            else replace(view, view=replace(view.view, stabilise="permissive"))
-        )
+        permissive = replace(view, view=replace(view.view, stabilise="permissive"))
         term, name = _with(self.term, view=permissive), f"permissive_{self.name}"
         return (
             replace(self, estimate="conservative", other_view=name),
@@ -124,19 +113,14 @@ class WeightedTerm:
         term = _with(self.term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="alternative")
 
-    def factor(
-        self, decision: Decision, moved: Tensor | None = None, queries: Tensor | None = None
-    ) -> Tensor | float:
+    def factor(self, decision: Decision, queries: Tensor | None = None) -> Tensor | float:
         """Return the weight of the term.
 
         Args:
             decision: What the support decides, (b 1 1) each or one for all.
-            moved: Whether the cameras of the queries moved (b q 1); None counts as moved.
             queries: What the term keeps of the queries (b q …), for learned motion.
         """
         weight: Tensor | float = self.weight
-        if self.static_weight is not None and moved is not None:
-            weight = torch.where(moved, self.weight, self.static_weight)
         if isinstance(self.term, LearnedMotion):
             sure = 1.0 if queries is None else self.term.sure(queries)[..., None]
             weight = weight * decision.figure * sure
@@ -171,22 +155,10 @@ class WeightedTerms:
     @property
     def requests(self) -> tuple[Request, ...]:
         """Features that the terms need."""
-        found: dict[Request, None] = {}
-        for view in (one.term.view for one in self.terms):
-            if isinstance(view, PermissiveView):
-                found |= {view.maps: None, view.camera: None}
-            else:
-                found[view] = None
+        found: dict[Request, None] = dict.fromkeys(one.term.view for one in self.terms)
         if self.alternative is not None:
             found |= dict.fromkeys(self.alternative.requests)
         return tuple(found)
-
-    @property
-    def requests_if_moved(self) -> tuple[Request, ...]:
-        """Features that queries need only where the camera moved: terms of no weight elsewhere."""
-        needed = [one for one in self.terms if one.static_weight != 0]
-        rest = replace(self, terms=tuple(needed)).requests
-        return tuple(one for one in self.requests if one not in rest)
 
     def encode(self, features: Features, channel_mixing: ChannelMixing | None = None) -> Nodes:
         """Return the nodes of each video.
@@ -213,17 +185,12 @@ class WeightedTerms:
 
     def _inputs(self, features: Features, channel_mixing: ChannelMixing | None) -> TermInputs:
         """Return the features of each view, with mixed channels."""
-        found: dict[TermView, Tensor] = {}
-        for view in dict.fromkeys(one.term.view for one in self.terms):
-            request = view.maps if isinstance(view, PermissiveView) else view
-            if request not in found:
-                values = features[request]
-                if channel_mixing is not None and request.level == "middle":
-                    values = channel_mixing(values)
-                found[request] = values
-            if isinstance(view, PermissiveView):
-                found[view] = view.warp(found[request], features)
-        return found
+        return {
+            view: channel_mixing(features[view])
+            if channel_mixing is not None and view.level == "middle"
+            else features[view]
+            for view in dict.fromkeys(one.term.view for one in self.terms)
+        }
 
     def similarity(
         self,
@@ -236,7 +203,7 @@ class WeightedTerms:
     ) -> Tensor:
         """Return the sum: (b q …), (b s …) → (b q s).
 
-        It is symmetric but for the weights, which depend on the cameras of the first videos.
+        It is symmetric but for the weight of learned motion, which depends on the first videos.
 
         Args:
             first: Nodes of a set of videos, the queries.
@@ -368,10 +335,9 @@ def _sum(
     quick: bool,
 ) -> Tensor:
     """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
-    moved = camera_moved(first)
 
     def weighted(one: WeightedTerm) -> Tensor | float:
-        factor = one.factor(decision, moved, first[one.name])
+        factor = one.factor(decision, first[one.name])
         if not torch.as_tensor(factor).any():
             return 0.0
         compare = one.term.quick_similarity if quick else one.term.similarity

@@ -1,4 +1,4 @@
-"""Images of what changes between frames."""
+"""Small frames, and images of what changes between frames."""
 
 from pathlib import Path
 
@@ -9,16 +9,17 @@ from benchmarks.datasets import read_index
 from fewact import FewShotClassifier, backbones, methods
 from fewact.camera.flicker import same_light
 from fewact.errors import OptionError
-from fewact.features.differences import GAIN, difference_images
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
+    SmallFrameRequest,
     View,
     parse_request,
     request_facts,
     request_from_facts,
 )
 from fewact.features.ring import FeatureRing
+from fewact.features.small import GAIN, difference_images, small_frames
 from fewact.features.views import Views
 from fewact.methods.quality import quality_of
 from fewact.video import EveryNth, read_frames
@@ -87,6 +88,7 @@ def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
     images = difference_images(torch.zeros(2, 3, size, size, dtype=torch.uint8))
     rows, columns = (side // 8 for side in images.shape[-2:])
     assert DifferenceRequest(View(2)).shape(card) == (2, 40, rows, columns)
+    assert SmallFrameRequest(View(2)).shape(card) == (2, 40, rows, columns)
 
 
 def test_a_network_without_shallow_maps_is_refused() -> None:
@@ -104,7 +106,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
         for label in every.classes[:2]
     }
     quality = quality_of("best", "fusion")
-    method = methods.create("fusion", **quality.options)
+    method = methods.create("fusion")
     backbone = backbones.create(quality.backbone)
     classifier = FewShotClassifier(backbone, method, text="off").fit(
         {label: each[:3] for label, each in clips.items()}
@@ -131,3 +133,18 @@ def test_images_themselves_are_requested_without_a_network() -> None:
     assert torch.equal(found, difference_images(frames)[:, 1])
     assert (found.dtype, request.dtype) == (torch.uint8, "uint8")
     assert found.shape == (6, 48, 48)
+
+
+def test_small_frames_show_what_the_frames_show() -> None:
+    """A pattern of large cells keeps its levels, one of single pixels becomes its mean."""
+    coarse = torch.zeros(2, 3, 224, 224, dtype=torch.uint8)
+    coarse[:, :, 112:] = 200
+    fine = torch.full_like(coarse, 50)
+    fine[..., ::2] = 150
+    for frames in (coarse, fine):
+        small = small_frames(frames)
+        assert (small.shape, small.dtype) == ((2, 3, 96, 96), torch.uint8)
+    assert (small_frames(coarse)[:, :, :46] == 0).all()
+    assert (small_frames(coarse)[:, :, 50:] == 200).all()
+    inside = small_frames(fine)[..., 2:-2].float()
+    assert (inside - 100).abs().max() < 10
