@@ -60,7 +60,6 @@ RECORDED_FOR = 10.0
 IMAGES = 24
 """Images of differences of a clip, and frames of motion."""
 
-
 ONE_CLIP = "one clip, {}"
 FIXED = ONE_CLIP.format("fixed")
 

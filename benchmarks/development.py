@@ -1,15 +1,22 @@
 """Development clips and episodes of the comparisons by which defaults are chosen."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.conditions import SHOTS, WAYS
 from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.markdown import heading
+from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
+from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.methods.fusion import Fusion
 
 
 def parse_options(doc: str | None) -> argparse.Namespace:
@@ -54,3 +61,33 @@ def drawn(
         draw(videos, Protocol(WAYS, k, options.queries, options.episodes, groups=videos.groups))
         for k in shots
     ]
+
+
+def print_paired(
+    made: Mapping[str, Fusion],
+    compared: Sequence[Part],
+    backbone: Backbone,
+    options: argparse.Namespace,
+) -> None:
+    """Print a table of variants, compared with the first one in the same episodes.
+
+    Args:
+        made: The variants, by the names of their rows.
+        compared: Clips of the columns.
+        backbone: Backbone of the methods.
+        options: ``queries`` and ``episodes``.
+    """
+    cells: dict[str, list[str]] = {name: [] for name in made}
+    for part in compared:
+        episodes = drawn(part.videos, options)
+        found: dict[str, list[NDArray[np.float64]]] = {}
+        nodes = encode_videos(list(made.values()), backbone, part.videos)
+        for (name, method), each in zip(made.items(), nodes, strict=True):
+            pairs = compare_within(method, each)
+            found[name] = [episode_accuracies(method, pairs.exact, pairs, one) for one in episodes]
+        base = next(iter(found.values()))
+        for name, accuracies in found.items():
+            cells[name].append(paired_cell(accuracies, None if accuracies is base else base))
+    print(heading("variant", *(part.name for part in compared)))
+    for name, row in cells.items():
+        print(f"| {name} | " + " | ".join(row) + " |", flush=True)

@@ -30,9 +30,14 @@ def image_side(pixels: int, scale: float = SCALE) -> int:
     return STRIDE * max(1, round(scale * (pixels // STRIDE)))
 
 
-def small_frames(frames: Tensor) -> Tensor:
-    """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8."""
-    size = [image_side(side) for side in frames.shape[-2:]]
+def small_frames(frames: Tensor, scale: float = SCALE) -> Tensor:
+    """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8.
+
+    Args:
+        frames: uint8.
+        scale: Their new height, as a fraction of the old one.
+    """
+    size = [image_side(side, scale) for side in frames.shape[-2:]]
     return functional.interpolate(frames, size, mode="bilinear", antialias=True)
 
 
