@@ -40,8 +40,9 @@ def find_light(frames: Frames) -> Floats | None:
         return None
     luma = luma_of(some_frames(frames))
     reference = np.asarray(np.median(luma, axis=0))
-    change, spread = flicker(luma, reference)
-    flickers = change >= LEAST_CHANGE and change >= LEAST_UNIFORM * spread
+    logs = [_ratios(one, reference) for one in luma]
+    change = _change(logs)
+    flickers = change >= LEAST_CHANGE and change >= LEAST_UNIFORM * _spread(logs)
     return reference if flickers else None
 
 
@@ -53,11 +54,7 @@ def flicker(luma: Floats, reference: Floats) -> tuple[float, float]:
         reference: Median frame (h w).
     """
     logs = [_ratios(one, reference) for one in luma]
-    light = np.array([_median(one) for one in logs])
-    uneven = [np.median(abs(one - np.median(one))) for one in logs if len(one)]
-    return float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2, float(
-        np.median(uneven) if uneven else np.inf
-    )
+    return _change(logs), _spread(logs)
 
 
 def remove_flicker(frames: Frames, reference: Floats) -> Frames:
@@ -101,6 +98,18 @@ def same_light(grey: Tensor) -> Tensor:
     if (brightest - darkest) / 2 < LEAST_CHANGE:
         return grey
     return grey / light.exp()[:, None, None]
+
+
+def _change(ratios: list[Floats]) -> float:
+    """Return how much the light of the frames changes, from the ratios of each."""
+    light = np.array([_median(one) for one in ratios])
+    return float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2
+
+
+def _spread(ratios: list[Floats]) -> float:
+    """Return how much the ratios of a frame differ from its median; ∞ if there are none."""
+    uneven = [np.median(abs(one - np.median(one))) for one in ratios if len(one)]
+    return float(np.median(uneven) if uneven else np.inf)
 
 
 def _median(logs: Floats) -> float:

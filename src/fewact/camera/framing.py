@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.camera.measured import Frames
+from fewact.camera.measured import Frames, some_frames
 
 BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
@@ -26,6 +26,9 @@ levels, and in standard deviations of all blocks, which are found from the media
 MOST_SHOWN = 0.3
 """Largest fraction of the blocks that differ before a plain background, noise included. The colours
 of the background are the medians of all blocks."""
+
+SURELY_NOT_PLAIN = 0.5
+"""Fraction of the blocks of some frames that differ, from which on no others are looked at."""
 
 LEAST_NEIGHBOURS = 3
 """Fewest of nine blocks that show something, of one that is no speck."""
@@ -81,11 +84,11 @@ def find_part(frames: Frames, aspect: float) -> Part | None:
         frames: Some frames (t h w 3) of a video.
         aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
-    blocks = _blocks(frames)
-    every = blocks.movedim(1, 0).flatten(1)  # (3 n)
-    background = every.median(1).values
-    away = (blocks - background[:, None, None]).abs().amax(1)  # (t h w)
-    if (away > DIFFERENT).float().mean() > MOST_SHOWN:
+    some = some_frames(frames)
+    if len(some) < len(frames) and _shown(_away(some)[1]) > SURELY_NOT_PLAIN:
+        return None
+    background, away = _away(frames)
+    if _shown(away) > MOST_SHOWN:
         return None
     noise = away.median().item() / MEDIAN_OF_NORMAL
     shown = _without_specks(away > max(DIFFERENT, NOISE * noise)).numpy()
@@ -132,6 +135,18 @@ def resized(frames: Frames, size: tuple[int, int]) -> Frames:
     small = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
     found: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
     return found
+
+
+def _away(frames: Frames) -> tuple[Tensor, Tensor]:
+    """Return the background's colour (3), and how far from it blocks of frames are (t h w)."""
+    blocks = _blocks(frames)  # (t 3 h w)
+    background = blocks.movedim(1, 0).flatten(1).median(1).values
+    return background, (blocks - background[:, None, None]).abs().amax(1)
+
+
+def _shown(away: Tensor) -> float:
+    """Return the fraction of the blocks that differ from the background."""
+    return float((away > DIFFERENT).float().mean())
 
 
 def _blocks(frames: Frames) -> Tensor:

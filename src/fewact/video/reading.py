@@ -179,11 +179,13 @@ def _read(
     if frames is None:
         raise _undecodable(source)
     damage.warn(source.path)
-    if len(chosen) == 1 and np.array_equal(chosen[0], needed):
-        return FrameSets([frames], (height, width))
-    return FrameSets(
-        (frames[np.searchsorted(needed, indices)] for indices in chosen), (height, width)
-    )
+    # The first set of all frames is not copied.
+    whole = next((i for i, indices in enumerate(chosen) if np.array_equal(indices, needed)), None)
+    sets = [
+        frames if i == whole else frames[np.searchsorted(needed, indices)]
+        for i, indices in enumerate(chosen)
+    ]
+    return FrameSets(sets, (height, width))
 
 
 def _known_damage(index: FrameIndex) -> Damage:

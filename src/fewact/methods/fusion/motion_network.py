@@ -71,10 +71,11 @@ class MotionNetwork(nn.Module):
         Args:
             images: What ``prepared`` returns (v t s s).
         """
-        x = images[:, None]
+        x = images[:, :, None]
         for convolution, norm in zip(self.space, self.space_norms, strict=True):
-            x = functional.gelu(norm(convolution(x)))
-        x = functional.dropout(x.movedim(2, 1).flatten(2), self.dropout, self.training)  # (v t c)
+            x = over_frames(convolution, x)
+            x = functional.gelu(norm(x.transpose(1, 2)).transpose(1, 2))
+        x = functional.dropout(x.flatten(2), self.dropout, self.training)  # (v t c)
         x = functional.gelu(self.frame(x))
         for norm, convolution in zip(self.time_norms, self.time, strict=True):
             y = functional.dropout(norm(x), self.dropout, self.training)
@@ -84,6 +85,26 @@ class MotionNetwork(nn.Module):
         vectors = self.out(x).float()
         deviation = vectors - vectors.mean(1, keepdim=True)
         return functional.normalize(deviation, dim=-1), figure
+
+
+def over_frames(convolution: nn.Conv3d, images: Tensor) -> Tensor:
+    """Return a convolution over space and time of images: (v t c h w) → (v t C h' w').
+
+    As one of two dimensions, over the channels of neighbouring frames, it takes half of the time of
+    torch's on a CPU.
+    """
+    weight = convolution.weight  # (C c k y x)
+    reach = weight.shape[2] // 2
+    padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
+    parts = [padded[:, i : i + images.shape[1]] for i in range(weight.shape[2])]
+    found = functional.conv2d(
+        torch.cat(parts, 2).flatten(0, 1),
+        weight.transpose(1, 2).flatten(1, 2),
+        convolution.bias,
+        convolution.stride[1:],
+        convolution.padding[1:],
+    )
+    return found.unflatten(0, images.shape[:2])
 
 
 def prepared(images: Tensor) -> Tensor:
