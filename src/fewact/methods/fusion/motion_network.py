@@ -104,7 +104,8 @@ def over_frames(convolution: nn.Conv3d, images: Tensor) -> Tensor:
         convolution.stride[1:],
         convolution.padding[1:],
     )
-    return found.unflatten(0, images.shape[:2])
+    features: Tensor = found.unflatten(0, images.shape[:2])
+    return features
 
 
 def prepared(images: Tensor) -> Tensor:
