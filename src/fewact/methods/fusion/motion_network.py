@@ -32,6 +32,29 @@ LIGHT, DARKEST = 0.99, 4.0
 """Fraction of the pixels that are at most as light as what becomes 1, and its least level."""
 
 
+class SpaceTime(nn.Conv3d):
+    """Convolution over space and time of images, (v t c h w) → (v t C h' w'), of every frame.
+
+    As one of two dimensions, over the channels of neighbouring frames, it takes half of the time of
+    torch's on a CPU.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of all frames."""
+        reach = self.kernel_size[0] // 2
+        padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
+        neighbours = [padded[:, i : i + images.shape[1]] for i in range(2 * reach + 1)]
+        found = functional.conv2d(
+            torch.cat(neighbours, 2).flatten(0, 1),
+            self.weight.transpose(1, 2).flatten(1, 2),
+            self.bias,
+            self.stride[1:],
+            self.padding[1:],
+        )
+        features: Tensor = found.unflatten(0, images.shape[:2])
+        return features
+
+
 class MotionNetwork(nn.Module):
     """Convolutions over space and time, then over time alone.
 
@@ -52,9 +75,9 @@ class MotionNetwork(nn.Module):
         self.dropout = dropout
         self.space = nn.ModuleList(
             [
-                nn.Conv3d(1, one, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
-                nn.Conv3d(one, two, 3, (1, 2, 2), 1),
-                nn.Conv3d(two, three, 3, (1, 2, 2), 1),
+                SpaceTime(1, one, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
+                SpaceTime(one, two, 3, (1, 2, 2), 1),
+                SpaceTime(two, three, 3, (1, 2, 2), 1),
             ]
         )
         self.space_norms = nn.ModuleList([nn.GroupNorm(8, n) for n in channels])
@@ -73,7 +96,7 @@ class MotionNetwork(nn.Module):
         """
         x = images[:, :, None]
         for convolution, norm in zip(self.space, self.space_norms, strict=True):
-            x = over_frames(convolution, x)
+            x = convolution(x)
             x = functional.gelu(norm(x.transpose(1, 2)).transpose(1, 2))
         x = functional.dropout(x.flatten(2), self.dropout, self.training)  # (v t c)
         x = functional.gelu(self.frame(x))
@@ -85,27 +108,6 @@ class MotionNetwork(nn.Module):
         vectors = self.out(x).float()
         deviation = vectors - vectors.mean(1, keepdim=True)
         return functional.normalize(deviation, dim=-1), figure
-
-
-def over_frames(convolution: nn.Conv3d, images: Tensor) -> Tensor:
-    """Return a convolution over space and time of images: (v t c h w) → (v t C h' w').
-
-    As one of two dimensions, over the channels of neighbouring frames, it takes half of the time of
-    torch's on a CPU.
-    """
-    weight = convolution.weight  # (C c k y x)
-    reach = weight.shape[2] // 2
-    padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
-    parts = [padded[:, i : i + images.shape[1]] for i in range(weight.shape[2])]
-    found = functional.conv2d(
-        torch.cat(parts, 2).flatten(0, 1),
-        weight.transpose(1, 2).flatten(1, 2),
-        convolution.bias,
-        convolution.stride[1:],
-        convolution.padding[1:],
-    )
-    features: Tensor = found.unflatten(0, images.shape[:2])
-    return features
 
 
 def prepared(images: Tensor) -> Tensor:
