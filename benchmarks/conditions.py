@@ -3,16 +3,17 @@
     python -m benchmarks.conditions ASSETS --work FOLDER [--severity 2] [--classes 7]
         [--conditions dark grain] [--sets utd5_rgb] [--variants fusion pixels] [--page FILE]
 
-In one column of a variant all clips are in the condition, in the next only the queries. A cell has
-the accuracy and its difference from clean clips in the same episodes, with the 95 % interval of the
+In one table of a set all clips are in the condition, in the next only the queries. A cell has the
+accuracy and its difference from clean clips in the same episodes, with the 95 % interval of the
 difference. Accuracies are kept in the folder: an interrupted command continues where it stopped.
 The clips are those of ``benchmarks/datasets.py`` that chose nothing; ``--development`` takes the
 others. Of each person or recording one clip of a class is taken.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,14 @@ from numpy.typing import NDArray
 from benchmarks.arrays import save_arrays
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.markdown import heading
-from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
+from benchmarks.pairs import (
+    Pairs,
+    compare_all,
+    compare_within,
+    encode_videos,
+    episode_accuracies,
+    scored_accuracies,
+)
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.camera.conditions import CONDITIONS
@@ -45,6 +53,7 @@ from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.methods.base import Nodes
+from fewact.methods.fusion import Fusion
 from fewact.video import Segments
 
 WAYS, SHOTS = 5, (1, 5)
@@ -52,15 +61,20 @@ GOAL = 5.0
 """Largest difference from clean clips that is aimed at, in points."""
 
 CORRECTED = "fusion, corrected"
-VARIANTS = ("fusion", CORRECTED, "pixels")
-"""Methods; the second one reads videos as ``teach`` and ``predict`` do."""
+VARIANTS = ("fusion", CORRECTED, "protonet", "otam", "a2m2", "pixels")
+"""Methods, none of them trained; the second one reads videos as ``teach`` and ``predict`` do."""
 CLEAN = "clean"
 DEPTH_ONLY = ("background",)
 """Conditions that need the mask of a depth video."""
 MEASURED = tuple(name for name in CONDITIONS if name != "loose")
 """Conditions of the table; ``benchmarks/loose.py`` measures the other one."""
 
-Found = tuple[Nodes, Pairs]
+
+class Found(NamedTuple):
+    """Nodes of all videos by one variant, and what compares them with each other."""
+
+    nodes: Nodes
+    pairs: Callable[[], Pairs]
 
 
 class Measurement:
@@ -94,25 +108,44 @@ class Measurement:
             found = {one: self._clean_of(one, new) for one in new}
         else:
             found = self._encoded(self._videos(condition), new)
-        for variant, (nodes, within) in found.items():
-            method = self._method(variant)
-            clean_nodes, clean = self._clean_of(variant, new)
-            across = within.exact if condition == CLEAN else compare_all(method, nodes, clean_nodes)
-            upright = (
-                self._rotated(condition, method, clean_nodes) if variant == CORRECTED else None
-            )
-            right = {}
-            for shots, one in zip(SHOTS, self._drawn, strict=True):
-                right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
-                if upright is None:
-                    right[f"query {shots}"] = episode_accuracies(method, across, clean, one)
-                else:
-                    rows, every = upright.rows(one), torch.cat([across, *upright.across], 1)
-                    right[f"query {shots}"] = episode_accuracies(method, every, clean, one, rows)
+        for variant, own in found.items():
+            clean = self._clean_of(variant, new)
+            compared = isinstance(self._method(variant), Fusion)
+            right = (self._compared if compared else self._scored)(condition, variant, own, clean)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, right)
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
+
+    def _compared(
+        self, condition: str, variant: str, own: Found, clean: Found
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the accuracies of fusion, from similarities that each episode looks up."""
+        method, within = self._method(variant), own.pairs()
+        across = within.exact if condition == CLEAN else compare_all(method, own.nodes, clean.nodes)
+        upright = self._rotated(condition, method, clean.nodes) if variant == CORRECTED else None
+        right = {}
+        for shots, one in zip(SHOTS, self._drawn, strict=True):
+            right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
+            if upright is None:
+                right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), one)
+            else:
+                rows, every = upright.rows(one), torch.cat([across, *upright.across], 1)
+                right[f"query {shots}"] = episode_accuracies(
+                    method, every, clean.pairs(), one, rows
+                )
+        return right
+
+    def _scored(
+        self, _: str, variant: str, own: Found, clean: Found
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the accuracies of another method."""
+        method = self._method(variant)
+        return {
+            f"{on} {shots}": scored_accuracies(method, own.nodes, support, one)
+            for shots, one in zip(SHOTS, self._drawn, strict=True)
+            for on, support in (("all", own.nodes), ("query", clean.nodes))
+        }
 
     def corrects(self, condition: str) -> bool:
         """Return whether any video in a condition is corrected, or rotated back."""
@@ -171,7 +204,7 @@ class Measurement:
         read = corrected(videos) if CORRECTED in variants else videos
         nodes = encode_videos(made, self._backbone, read)
         return {
-            variant: (own, compare_within(method, own))
+            variant: Found(own, cache(partial(compare_within, method, own)))
             for variant, method, own in zip(variants, made, nodes, strict=True)
         }
 
@@ -231,19 +264,14 @@ def file_of(part: Part, condition: str, variant: str, options: argparse.Namespac
     return folder / f"{name}-{options.queries}-{options.episodes}.npz"
 
 
-def table(part: Part, options: argparse.Namespace) -> str:
-    """Return the table of a part."""
-    columns = [(variant, on) for variant in options.variants for on in ("all", "query")]
-    heads = [
-        "`{}`{}, {}".format(*variant.partition(",")[::2], "all clips" if on == "all" else "queries")
-        for variant, on in columns
-    ]
-    lines = [
-        heading(f"{part.name}, {len(part.videos.videos)} clips", *heads),
-    ]
+def table(part: Part, on: str, options: argparse.Namespace) -> str:
+    """Return the table of a part, with ``all`` clips or each ``query`` in the condition."""
+    heads = ["`{}`{}".format(*variant.partition(",")[::2]) for variant in options.variants]
+    which = "all" if on == "all" else "queries alone"
+    lines = [heading(f"{part.name}, {len(part.videos.videos)} clips, {which}", *heads)]
     for condition in conditions(part, options):
         cells = []
-        for variant, on in columns:
+        for variant in options.variants:
             clean, found = (
                 dict(np.load(file_of(part, one, variant, options))) for one in (CLEAN, condition)
             )
@@ -305,7 +333,8 @@ of each person or recording.
 light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
 who is shown small before a plain background is cut out. Queries that are rotated by 90° are
 rotated back ([decision](../decisions/orientation.md)), as by `fewact predict`, which knows the
-training clips; `--correct auto` does not. Clean clips are hardly touched: a few of
+training clips; `--correct auto` does not. The other methods read the videos as they are, and none
+is trained; their options are the defaults. Clean clips are hardly touched: a few of
 `utd27_depth` that show a small person, and some of `ucf7` with black bars or a plain background.
 `pixels` needs no network.
 
@@ -346,7 +375,7 @@ def main() -> None:
     ]
     for part in chosen:
         measure(part, backbone, options)
-    tables = "\n\n".join(table(part, options) for part in chosen)
+    tables = "\n\n".join(table(part, on, options) for part in chosen for on in ("all", "query"))
     if options.page is None or CORRECTED not in options.variants:
         print(tables)
         return

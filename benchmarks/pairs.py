@@ -32,7 +32,7 @@ from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import LearnedMotion
 from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
 
-CLIPS_AT_ONCE = 8
+CLIPS_AT_ONCE, EPISODES_AT_ONCE = 8, 20
 CHECKED_EPISODES = 10
 NUMBER = FeatureRequest("vectors", View(1))
 """Request whose feature is the number of a clip."""
@@ -309,6 +309,31 @@ def episode_accuracies(
     predicted = looked_up.score(state, {"number": queries + count}).argmax(-1)
     truth = torch.arange(ways).repeat_interleave(episodes.protocol.queries)
     return np.asarray(100 * (predicted == truth).double().mean(1))
+
+
+def scored_accuracies(
+    method: Method, queries: Nodes, support: Nodes, episodes: EpisodeSet
+) -> NDArray[np.float64]:
+    """Return the accuracy of each episode, in per cent, of a method that scores classes itself.
+
+    Args:
+        method: The method.
+        queries: Nodes (1 v …) of the videos as queries.
+        support: Nodes of the same videos as support.
+        episodes: Episodes of the videos.
+    """
+    ways, shots = episodes.protocol.ways, episodes.protocol.shots
+    labels = torch.arange(ways).repeat_interleave(shots)
+    truth = torch.arange(ways).repeat_interleave(episodes.protocol.queries)
+    rows = (torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query))
+    right = []
+    with torch.inference_mode():
+        for shown, asked in zip(*(one.split(EPISODES_AT_ONCE) for one in rows), strict=True):
+            own = {name: value[0][shown] for name, value in support.items()}
+            state = method.support(own, labels.expand(len(shown), -1), ways)
+            found = method.score(state, {name: value[0][asked] for name, value in queries.items()})
+            right.append((found.argmax(-1) == truth).double().mean(1))
+    return np.asarray(100 * torch.cat(right))
 
 
 def paired_cell(
