@@ -13,6 +13,7 @@ from fewact.classifier.estimator import learned
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.review import cause_of, need_of_classes, review, suspected, suspicion
+from fewact.classifier.suspects import LEAST_GAIN, most_doubtful
 from fewact.data import FeatureClip, list_clips
 from fewact.methods.base import score_and_pairs
 
@@ -187,3 +188,21 @@ def test_suspects_are_separated_from_the_others_by_a_gap() -> None:
     assert sorted(suspected(many)) == [0, 1, 2, 3, 4]
     many[:6] = 6
     assert suspected(many) == []
+
+
+def test_without_a_clear_suspect_the_most_doubtful_label_is_named() -> None:
+    found = review(FewShotClassifier(device="cpu").fit(noisy_clips(2, 5, 4)))
+    (suspect,) = found.suspects
+    assert not suspect.clear
+    assert suspect.gain >= LEAST_GAIN
+    assert found.suspects_title == "The most doubtful label, which may be right"
+    last = found.advice[-1]
+    assert last.action == "correct"
+    assert last.text.startswith("If a label may be wrong, check first")
+    assert {suspect.label, suspect.likely} == {"0", "1"}
+
+
+def test_no_label_of_distinct_classes_is_doubtful() -> None:
+    assert most_doubtful(torch.tensor([0.5, -torch.inf])) is None
+    assert most_doubtful(torch.empty(0)) is None
+    assert most_doubtful(torch.tensor([3.0, 3.5, 3.2])) == 1

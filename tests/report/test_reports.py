@@ -45,7 +45,7 @@ def of_model(name: str) -> Page:
         (name, "other"),
         *(1, 2, 2, 2, 2),
         (Confusion(name, "other", (name,), 2, "motion", {}),),
-        (Suspect(name, 1, name, name, 1.0),),
+        (Suspect(name, 1, name, name, 1.0, True),),
         (Duplicate((name, name), (name, name)),),
         {},
         (Advice("record", name, f"Record another {name}."),),

@@ -21,7 +21,7 @@ from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.suspects import best_other, suspected, suspicion
+from fewact.classifier.suspects import best_other, most_doubtful, suspected, suspicion
 from fewact.methods.base import Method
 
 MAX_REVIEWED = 400
@@ -81,6 +81,8 @@ class Suspect:
         label: Its label.
         likely: Class that it resembles more.
         gain: Gain in log-likelihood if it had that label; larger is more suspicious.
+        clear: Whether a gap separates it from all other clips. If not, it has the most doubtful
+            label, which may well be right.
     """
 
     clip: str
@@ -88,6 +90,7 @@ class Suspect:
     label: str
     likely: str
     gain: float
+    clear: bool
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ class Review:
         reviewed: Number of clips that were compared.
         clips: Number of all training clips.
         confusions: Confused classes, the most clips first.
-        suspects: Clips that may have a wrong label, the most suspicious first.
+        suspects: Clips that may have a wrong label, the most suspicious first; if none is clear,
+            the one of the most doubtful label.
         duplicates: Clips that are nearly the same.
         needs: How much each class needs another clip, see ``need_of_classes``.
         advice: What to do next, most useful first.
@@ -154,6 +158,12 @@ class Review:
         same = self.scored == self.calibrated
         more = "" if same else f" (teach held out {self.calibrated})"
         return f"Held-out training clips predicted correctly: {self.right} of {self.scored}{more}."
+
+    @property
+    def suspects_title(self) -> str:
+        """What the suspects are, as a heading."""
+        clear = any(one.clear for one in self.suspects)
+        return "Perhaps a wrong label" if clear else "The most doubtful label, which may be right"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -249,6 +259,9 @@ def _suspects(
 ) -> tuple[Suspect, ...]:
     gains = suspicion(pairs, scores, examples.labels, temperature)
     best = best_other(scores, examples.labels).tolist()
+    clear = suspected(gains)[:MAX_SUSPECTS]
+    first = most_doubtful(gains)
+    named = clear or ([] if first is None else [first])
     return tuple(
         Suspect(
             examples.clips[i].title,
@@ -256,8 +269,9 @@ def _suspects(
             examples.clips[i].label,
             classes[best[i]],
             gains[i].item(),
+            bool(clear),
         )
-        for i in suspected(gains)[:MAX_SUSPECTS]
+        for i in named
     )
 
 
@@ -327,14 +341,7 @@ def _advice(
     suspects: Sequence[Suspect],
     duplicates: Sequence[Duplicate],
 ) -> tuple[Advice, ...]:
-    found = [
-        Advice(
-            "correct",
-            one.label,
-            f'Check {one.clip}: it is labelled "{one.label}" and looks like "{one.likely}".',
-        )
-        for one in suspects
-    ]
+    found = [_to_check(one, "Check") for one in suspects if one.clear]
     for twins in duplicates:
         same = len(set(twins.labels)) == 1
         what = "remove one" if same else "they have different labels: one is wrong"
@@ -350,7 +357,16 @@ def _advice(
         weakest = order[0]
         text = f'Nothing is confused. If you record more, begin with "{classes[weakest]}".'
         found.append(Advice("record", classes[weakest], text))
+    found += [
+        _to_check(one, "If a label may be wrong, check first") for one in suspects if not one.clear
+    ]
     return tuple(found)
+
+
+def _to_check(one: Suspect, how: str) -> Advice:
+    """Return the advice to check a clip, which begins with ``how``."""
+    text = f'{how} {one.clip}: it is labelled "{one.label}" and looks like "{one.likely}".'
+    return Advice("correct", one.label, text)
 
 
 HOW: dict[Cause, str] = {

@@ -21,6 +21,9 @@ MIN_GAP = 1.5
 """Smallest gap in log-likelihood between the gains of suspects and those of all other clips. Clips
 of hard classes have gains too, but no gap is between them."""
 
+LEAST_GAIN = 1.0
+"""Smallest gain in log-likelihood of a label that is doubtful."""
+
 
 def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
@@ -67,6 +70,23 @@ def suspected(gains: Tensor) -> list[int]:
     ordered = [max(gains[i].item(), 0.0) for i in order] + [0.0]
     gaps = [k for k in range(1, len(ordered)) if ordered[k - 1] - ordered[k] >= MIN_GAP]
     return order[: max((k for k in gaps if k <= most), default=0)]
+
+
+def most_doubtful(gains: Tensor) -> int | None:
+    """Return the position of the clip whose label is the most doubtful; None if none is.
+
+    It need not be separated from the others: in hard classes it is often only unlike its class. But
+    if a label is wrong, it is nearly always this one.
+
+    Args:
+        gains: Gains (s) of ``suspicion``.
+
+    >>> most_doubtful(torch.tensor([3.0, 2.5, 2.0, 1.5]))
+    0
+    """
+    if not len(gains) or gains.max() < LEAST_GAIN:
+        return None
+    return int(gains.argmax())
 
 
 def best_other(scores: Tensor, labels: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def _print(found: "Review") -> None:
             ],
         )
     if found.suspects:
-        print("\nPerhaps a wrong label:")
+        print(f"\n{found.suspects_title}:")
         print_table(
             ("#", "clip", "label", "looks like"),
             [(str(one.number), one.clip, one.label, one.likely) for one in found.suspects],

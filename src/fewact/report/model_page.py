@@ -93,7 +93,7 @@ def _confusions(review: Review) -> Section:
         tables.append(Table(header, rows, "Confusions"))
     if review.suspects:
         suspects = tuple((one.clip, one.label, one.likely) for one in review.suspects)
-        tables.append(Table(("clip", "label", "looks like"), suspects, "Perhaps a wrong label"))
+        tables.append(Table(("clip", "label", "looks like"), suspects, review.suspects_title))
     if review.duplicates:
         twins = tuple((*one.clips, " / ".join(one.labels)) for one in review.duplicates)
         tables.append(Table(("clip", "nearly the same", "labels"), twins, "Duplicates"))
