@@ -25,6 +25,6 @@ def vector(path: Path) -> np.ndarray:
 
 
 classes = [p for p in Path(sys.argv[2]).iterdir() if p.name.strip().casefold() != "none"]
-means = {one.name: np.mean([vector(clip) for clip in one.iterdir()], axis=0) for one in classes}
-scores = {name: float(vector(Path(sys.argv[3])) @ mean) for name, mean in means.items()}
-print(max(scores, key=lambda name: scores[name]), scores)
+means = np.stack([np.mean([vector(clip) for clip in one.iterdir()], axis=0) for one in classes])
+scores = means @ vector(Path(sys.argv[3]))
+print("\n".join(f"{classes[i].name} {scores[i]:.3f}" for i in scores.argsort()[::-1]))
