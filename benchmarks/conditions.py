@@ -52,6 +52,7 @@ from fewact.data.rotated import RotatedVideo
 from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
+from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.video import Segments
@@ -110,7 +111,7 @@ class Measurement:
             found = self._encoded(self._videos(condition), new)
         for variant, own in found.items():
             clean = self._clean_of(variant, new)
-            compared = isinstance(self._method(variant), Fusion)
+            compared = isinstance(self._method(variant), Fusion | A2M2)
             right = (self._compared if compared else self._scored)(condition, variant, own, clean)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ class Measurement:
     def _compared(
         self, condition: str, variant: str, own: Found, clean: Found
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies of fusion, from similarities that each episode looks up."""
+        """Return the accuracies from similarities of pairs, which each episode looks up."""
         method, within = self._method(variant), own.pairs()
         across = within.exact if condition == CLEAN else compare_all(method, own.nodes, clean.nodes)
         upright = self._rotated(condition, method, clean.nodes) if variant == CORRECTED else None

@@ -282,7 +282,7 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
 
 
 def episode_accuracies(
-    method: Fusion,
+    method: Fusion | A2M2,
     across: Tensor,
     support: Pairs,
     episodes: EpisodeSet,
