@@ -18,15 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.datasets import fraction_of, parts, read_index
+from benchmarks.datasets import episode_sets, fraction_of, parts, read_index
 from benchmarks.edited import Edited
 from benchmarks.fusion_variants import Variant
-from benchmarks.handheld import SHOTS, WAYS, cell
+from benchmarks.handheld import cell
 from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.data import VideoList
-from fewact.episodes import Protocol, draw
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 
@@ -75,13 +74,7 @@ def main() -> None:
         if part.videos.name not in options.sets:
             continue
         videos = fraction_of(part.videos, options.fraction)
-        drawn = [
-            draw(
-                videos,
-                Protocol(WAYS, shots, options.queries, options.episodes, groups=videos.groups),
-            )
-            for shots in SHOTS
-        ]
+        drawn = episode_sets(videos, options.queries, options.episodes)
         (original,) = encode_videos([plain], backbone, videos)
         (turned,) = encode_videos([plain], backbone, flipped(videos))
         cells = [
