@@ -83,7 +83,7 @@ class _ViewRequest:
 
     view: View
     name: ClassVar[str]
-    """Begin of its text, but for ``FeatureRequest``."""
+    """First word of its text; that of a ``FeatureRequest`` is its level."""
 
     def __str__(self) -> str:
         return f"{self.name}:{self.view}"
