@@ -15,19 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import is_development, parts, read_index
+from benchmarks.datasets import episode_sets, is_development, parts, read_index
 from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.data import VideoList
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import VideoFeatures
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.quality import QUALITIES, Quality
 
-WAYS, QUERIES = 5, 5
+QUERIES = 5
 CELLS_PER_CLIP = 128
 
 QUALITY_COLUMNS = {f"fusion, quality {name}": name for name in ("best", "fast")}
@@ -123,13 +122,7 @@ def main() -> None:
             quality: VideoFeatures(part.videos, network, keep=True)
             for quality, network in networks.items()
         }
-        drawn = [
-            draw(
-                part.videos,
-                Protocol(WAYS, shots, QUERIES, options.episodes, groups=part.videos.groups),
-            )
-            for shots in (1, 5)
-        ]
+        drawn = episode_sets(part.videos, QUERIES, options.episodes)
         row = []
         for name, method in columns.items():
             results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.arrays import save_arrays
-from benchmarks.datasets import Part, parts, read_index
+from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
 from benchmarks.markdown import heading
 from benchmarks.pairs import (
     Pairs,
@@ -49,7 +49,7 @@ from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
 from fewact.data.corrected import corrected
 from fewact.data.rotated import RotatedVideo
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.episodes import EpisodeSet
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.methods.a2m2 import A2M2
@@ -57,7 +57,6 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.video import Segments
 
-WAYS, SHOTS = 5, (1, 5)
 GOAL = 5.0
 """Largest difference from clean clips that is aimed at, in points."""
 
@@ -90,11 +89,7 @@ class Measurement:
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self._part, self._backbone, self._options = part, backbone, options
         self._clean: dict[str, Found] = {}
-        protocols = (
-            Protocol(WAYS, k, options.queries, options.episodes, groups=part.videos.groups)
-            for k in SHOTS
-        )
-        self._drawn = [draw(part.videos, one) for one in protocols]
+        self._drawn = episode_sets(part.videos, options.queries, options.episodes)
 
     def measure(self, condition: str, variants: Sequence[str]) -> None:
         """Measure a condition with some variants that read videos alike."""

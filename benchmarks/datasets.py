@@ -1,15 +1,18 @@
-"""The labelled clips of the benchmarks: which may choose options, and which measure.
+"""The labelled clips of the benchmarks: which may choose options, which measure, and episodes.
 
 The options of the methods were chosen on classes 1-13 of ``utd27_depth`` and groups 1-12 of
 ``ucf7``. Tables show the other classes, the other groups, and ``utd5_rgb``, which chose nothing.
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewact.data import Clip, Video, VideoList
+from fewact.episodes import EpisodeSet, Protocol, draw
+
+WAYS, SHOTS = 5, (1, 5)
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,23 @@ def fraction_of(videos: VideoList, fraction: float) -> VideoList:
         if count[video.label] % step == 0:
             kept.append(video)
     return replace(videos, videos=tuple(kept))
+
+
+def episode_sets(
+    videos: VideoList,
+    queries: int,
+    episodes: int,
+    *,
+    ways: int = WAYS,
+    shots: Sequence[int] = SHOTS,
+) -> list[EpisodeSet]:
+    """Draw episodes at each number of shots.
+
+    Args:
+        videos: Videos, whose groups are the way in which support and queries are kept apart.
+        queries: Number of queries per class.
+        episodes: Number of episodes.
+        ways: Number of classes of an episode.
+        shots: Numbers of support videos of a class.
+    """
+    return [draw(videos, Protocol(ways, k, queries, episodes, groups=videos.groups)) for k in shots]

@@ -7,15 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.conditions import SHOTS, WAYS
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
 from fewact.backbones import Backbone
-from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.methods.fusion import Fusion
 
 
@@ -53,16 +50,6 @@ def development(options: argparse.Namespace) -> list[Part]:
     ]
 
 
-def drawn(
-    videos: VideoList, options: argparse.Namespace, shots: Sequence[int] = SHOTS
-) -> list[EpisodeSet]:
-    """Draw episodes at each number of shots, by the options ``queries`` and ``episodes``."""
-    return [
-        draw(videos, Protocol(WAYS, k, options.queries, options.episodes, groups=videos.groups))
-        for k in shots
-    ]
-
-
 def print_paired(
     made: Mapping[str, Fusion],
     compared: Sequence[Part],
@@ -79,7 +66,7 @@ def print_paired(
     """
     cells: dict[str, list[str]] = {name: [] for name in made}
     for part in compared:
-        episodes = drawn(part.videos, options)
+        episodes = episode_sets(part.videos, options.queries, options.episodes)
         found: dict[str, list[NDArray[np.float64]]] = {}
         nodes = encode_videos(list(made.values()), backbone, part.videos)
         for (name, method), each in zip(made.items(), nodes, strict=True):

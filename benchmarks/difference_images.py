@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import Part
-from benchmarks.development import development, drawn, parse_options
+from benchmarks.datasets import Part, episode_sets
+from benchmarks.development import development, parse_options
 from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
@@ -92,7 +92,7 @@ def accuracies(method: Fusion, pairs: Pairs, episodes: list[EpisodeSet]) -> str:
 
 def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[str]:
     """Return a row for each size of the images."""
-    episodes = drawn(part.videos, options)
+    episodes = episode_sets(part.videos, options.queries, options.episodes)
     plain, shown = fusion(weights={"differences": 0}), Images()
     nodes, of_images = encode_videos([plain, shown], backbone, part.videos)
     pairs = compare_within(plain, nodes)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
 from benchmarks.markdown import heading
@@ -28,13 +28,10 @@ from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.camera.simulated import CAMERAS
 from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
-
-WAYS, SHOTS = 5, (1, 5)
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
 NO_STEPS = Variant(
@@ -76,15 +73,7 @@ def rows(
 ) -> Iterator[tuple[str, list[str], float]]:
     """Yield each camera with its cells and the half-width of its widest interval."""
     fusions = list(measurement.columns.values())
-    drawn = [
-        draw(
-            part.videos,
-            Protocol(
-                WAYS, shots, measurement.queries, measurement.episodes, groups=part.videos.groups
-            ),
-        )
-        for shots in SHOTS
-    ]
+    drawn = episode_sets(part.videos, measurement.queries, measurement.episodes)
     fixed: tuple[Nodes, Pairs] | None = None
     for name in measurement.cameras:
         recorded = with_simulated_camera(part.videos, name, measurement.seed)

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.clips import QUERIES, WAYS
-from benchmarks.datasets import Part, fraction_of, parts, read_index
+from benchmarks.clips import QUERIES
+from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import VideoFeatures
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
@@ -69,11 +68,7 @@ def main() -> None:
             same = torch.cosine_similarity(vectors(backbone, part), right, dim=-1)
             cosines.append(float(same.min()))
             source = VideoFeatures(part.videos, backbone, keep=True)
-            protocols = [
-                Protocol(WAYS, shots, options.queries, options.episodes, groups=part.videos.groups)
-                for shots in (1, 5)
-            ]
-            drawn = [draw(part.videos, one) for one in protocols]
+            drawn = episode_sets(part.videos, options.queries, options.episodes)
             results = evaluate_sets(methods.create("fusion").eval(), source, part.videos, drawn)
             cells.append(" / ".join(f"{one.accuracy:.2f} ± {one.ci95:.2f}" for one in results))
         print(f"| {precision} | " + " | ".join(cells) + f" | {np.min(cosines):.4f} |", flush=True)

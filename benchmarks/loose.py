@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.arrays import save_arrays
-from benchmarks.conditions import SHOTS, cell, few
-from benchmarks.datasets import Part, parts, read_index
+from benchmarks.conditions import cell, few
+from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
+from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
 from benchmarks.pairs import (
     LookedUp,
@@ -31,7 +32,7 @@ from benchmarks.pairs import (
     encode_videos,
     episode_accuracies,
 )
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.encoding import ClipEncoder
@@ -44,9 +45,8 @@ from fewact.data import VideoList
 from fewact.data.active import Span
 from fewact.data.conditions import with_condition
 from fewact.data.video_source import VideoSource
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.episodes import EpisodeSet
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import Fusion
 from fewact.video import Timeline
 from fewact.video.timeline import Ints
 
@@ -73,15 +73,8 @@ class Measurement:
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self.kept, self._others = kept_and_others(part.videos)
         self.ways = len({video.label for video in self.kept.videos})
-        method = methods.create("fusion").eval()
-        if not isinstance(method, Fusion):
-            raise TypeError("fusion is another method")
-        self._method, self._backbone, self._options = method, backbone, options
-        protocols = (
-            Protocol(self.ways, k, options.queries, options.episodes, groups=part.videos.groups)
-            for k in SHOTS
-        )
-        self._drawn = [draw(self.kept, one) for one in protocols]
+        self._method, self._backbone, self._options = fusion(), backbone, options
+        self._drawn = episode_sets(self.kept, options.queries, options.episodes, ways=self.ways)
         self._lengths = window_lengths([duration_of(v.source) for v in self.kept.videos])
 
     def measure(self, severity: int) -> dict[str, NDArray[np.float64]]:

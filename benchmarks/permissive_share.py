@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.datasets import parts, read_index
-from benchmarks.development import clean, drawn, parse_options
+from benchmarks.datasets import episode_sets, parts, read_index
+from benchmarks.development import clean, parse_options
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import both_views_count_half, fusion
 from benchmarks.markdown import heading
@@ -76,7 +76,7 @@ def cells(
     videos: VideoList, backbone: Backbone, options: argparse.Namespace
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the cells of each pair of cameras: its name, and an entry for each variant."""
-    episodes = drawn(videos, options, SHOTS)
+    episodes = episode_sets(videos, options.queries, options.episodes, shots=SHOTS)
     hand = with_simulated_camera(videos, "hand")
     nodes = {
         name: encode_videos([fusion()], backbone, each)[0]

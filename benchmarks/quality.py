@@ -18,14 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks.arrays import save_arrays
-from benchmarks.conditions import SHOTS, WAYS, cell, few
-from benchmarks.datasets import Part, parts, read_index
+from benchmarks.conditions import cell, few
+from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
 from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
-from fewact.episodes import Protocol, draw
 from fewact.methods.quality import QUALITIES
 
 TIMED = 6
@@ -42,11 +41,7 @@ def backbones_of_all() -> dict[str, Backbone]:
 def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Namespace) -> None:
     """Measure the accuracies of the episodes and the times of clips, and keep them."""
     method = fusion()
-    protocols = [
-        Protocol(WAYS, k, options.queries, options.episodes, groups=part.videos.groups)
-        for k in SHOTS
-    ]
-    drawn = [draw(part.videos, one) for one in protocols]
+    drawn = episode_sets(part.videos, options.queries, options.episodes)
     kept = {}
     for name in of_quality:
         (own,) = encode_videos([method], of_quality[name], part.videos)

@@ -3,7 +3,7 @@
     python -m benchmarks.review ASSETS --cache FOLDER [--draws 300] -o docs/results/review.md
 
 Similarities of all clips are computed once and kept in FOLDER, as by ``benchmarks.open_set``. The
-constants of ``classifier/review.py`` were chosen on the development clips alone.
+constants of ``review.py`` and ``suspects.py`` were chosen on the development clips alone.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
     python -m benchmarks.small_frames ASSETS [--fraction 1] [--queries 3] [--episodes 2000]
 
-Prints the table of docs/decisions/small-frames.md, of development clips.
+Compares other sizes and weights with the default, on development clips; see
+docs/decisions/small-frames.md.
 """
 
 from collections.abc import Mapping

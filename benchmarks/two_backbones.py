@@ -15,8 +15,8 @@ import torch
 
 from benchmarks.before_after import WEIGHTS
 from benchmarks.conditions import cell
-from benchmarks.datasets import Part
-from benchmarks.development import clean, drawn, parse_options
+from benchmarks.datasets import Part, episode_sets
+from benchmarks.development import clean, parse_options
 from benchmarks.fusion_variants import fusion
 from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accuracies
@@ -64,7 +64,7 @@ def variants(method: Fusion, default: Backbone, other: Backbone, videos: VideoLi
 
 def rows(part: Part, found: list[Pairs], method: Fusion, options: argparse.Namespace) -> list[str]:
     """Return the cell of each variant."""
-    episodes = drawn(part.videos, options)
+    episodes = episode_sets(part.videos, options.queries, options.episodes)
     accuracies = [
         [episode_accuracies(method, pairs.exact, pairs, one) for one in episodes] for pairs in found
     ]

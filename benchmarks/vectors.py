@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.datasets import Part, parts, read_index
+from benchmarks.datasets import Part, episode_sets, parts, read_index
 from benchmarks.markdown import heading
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
@@ -167,10 +166,7 @@ def main() -> None:
     for name, videos, vectors in rows(options.assets, development=not options.reported):
         cells = []
         source = ArrayFeatures(vectors)
-        drawn = [
-            draw(videos, Protocol(5, shots, 5, options.episodes, groups=videos.groups))
-            for shots in SHOTS
-        ]
+        drawn = episode_sets(videos, 5, options.episodes, shots=SHOTS)
         for method in columns(source.frames).values():
             results = [evaluate_method(method, source, videos, one) for one in drawn]
             cells.append(" / ".join(f"{result.accuracy:.1f}" for result in results))

@@ -121,7 +121,7 @@ def test_warped_frames_equal_those_of_torch(size, aspect, layout) -> None:
     known = Similarity(motion.linear.to(torch.complex64), motion.shift.to(torch.complex64))
     still = torch.arange(7) == 3
     known = Similarity.identity(7).where(still, known)
-    given = CameraMotion(7, 1.0, 0.0, lambda: Estimates(known, known))
+    given = CameraMotion(1.0, 0.0, lambda: Estimates(known, known))
 
     def warped() -> torch.Tensor:
         return stabilise_modes(frames, ("on",), aspect=aspect, motion=given)["on"]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from fewact.camera.similarity import Similarity, pixel_positions, sample, warp
 from tests.camera.scenery import random_motion
@@ -33,16 +32,6 @@ def test_scaled_similarities_apply_to_resized_images() -> None:
     motion = random_motion(3, 0, shift=7, zoom=0.2, roll=0.4)
     at = pixel_positions(5, 6, 1.5, torch.float64)
     torch.testing.assert_close(motion.scaled(2)(2 * at), 2 * motion(at))
-
-
-@pytest.mark.parametrize("pixel", [1.0, 4 / 3])
-def test_the_affine_map_warps_alike(pixel: float) -> None:
-    motion = random_motion(3, 0, shift=2, zoom=0.2, roll=0.4)
-    images = torch.rand(3, 2, 6, 9, dtype=torch.float64)
-    grid = functional.affine_grid(motion.affine(6, 9 * pixel), [3, 1, 6, 9], align_corners=False)
-    expected, _ = warp(images, motion, (6, 9), pixel=pixel)
-    found = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    torch.testing.assert_close(found, expected)
 
 
 def sample_slowly(image: np.ndarray, at: complex, pixel: float) -> float:

@@ -12,8 +12,8 @@ from fewact.classifier import FewShotClassifier
 from fewact.classifier.estimator import learned
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.review import cause_of, need_of_classes, review, suspected, suspicion
-from fewact.classifier.suspects import LEAST_GAIN, most_doubtful
+from fewact.classifier.review import cause_of, need_of_classes, review
+from fewact.classifier.suspects import LEAST_GAIN, most_doubtful, suspected, suspicion
 from fewact.data import FeatureClip, list_clips
 from fewact.methods.base import score_and_pairs
 

@@ -15,8 +15,6 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
     parse_request,
-    request_facts,
-    request_from_facts,
 )
 from fewact.features.ring import FeatureRing
 from fewact.features.small import GAIN, difference_images, small_frames
@@ -71,17 +69,6 @@ def test_a_still_clip_and_one_frame_have_black_images() -> None:
     assert not difference_images(frames[:1]).any()
 
 
-def test_requests_survive_their_text_and_their_facts() -> None:
-    card = make_card()
-    request = DifferenceRequest(View(6, "auto"))
-    assert parse_request("differences:6:auto", card) == request
-    assert parse_request(str(request), card) == request
-    permissive = DifferenceRequest(View(6, "permissive"))
-    assert parse_request("differences:6:permissive", card) == permissive != request
-    assert request_from_facts(request_facts(permissive)) == permissive
-    assert request_from_facts(request_facts(request)) == request
-
-
 @pytest.mark.parametrize("size", range(32, 320, 32))
 def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
     card = backbones.create(weights="random", engine="torch", size=size).card
@@ -122,11 +109,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
 
 
 def test_images_themselves_are_requested_without_a_network() -> None:
-    card = make_card()
     request = DifferenceImageRequest(View(6, "auto"))
-    assert parse_request(str(request), card) == request
-    assert request_from_facts(request_facts(request)) == request
-    assert request_facts(request) != request_facts(DifferenceRequest(View(6, "auto")))
     frames = flickering([1.0, 0.9, 1.0, 0.9, 1.0, 0.9])
     frames[3:, :, 30:90, 66:70] = 0
     found = request.prepare(Views({6: frames}, 1.0))

@@ -46,17 +46,6 @@ def find_light(frames: Frames) -> Floats | None:
     return reference if flickers else None
 
 
-def flicker(luma: Floats, reference: Floats) -> tuple[float, float]:
-    """Return how much the light changes from frame to frame, and how unevenly, as logarithms.
-
-    Args:
-        luma: Frames (t h w).
-        reference: Median frame (h w).
-    """
-    logs = [_ratios(one, reference) for one in luma]
-    return _change(logs), _spread(logs)
-
-
 def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     """Return frames (t h w 3) under the light of the median frame.
 

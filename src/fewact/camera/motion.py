@@ -83,7 +83,6 @@ class CameraMotion:
     """Camera motion of a clip.
 
     Args:
-        frames: Number t of frames.
         log_odds: Log-odds that the camera moved, at least ``LEAST_LOG_ODDS``; negative for a static
             camera.
         static_fraction: Fraction of the keypoints that do not move in each of the most static
@@ -92,7 +91,6 @@ class CameraMotion:
             do not need them.
     """
 
-    frames: int
     log_odds: float
     static_fraction: float
     estimate: Callable[[], Estimates]
@@ -123,17 +121,6 @@ class CameraMotion:
         """Whether the camera moved."""
         return self.log_odds > 0
 
-    @property
-    def permissive_to_stabilised(self) -> Similarity:
-        """Map (t) from frames stabilised by ``permissive`` to frames stabilised by ``auto``."""
-        identity = Similarity.identity(self.frames)
-        if not self.moved:
-            return identity
-        equal = (self.permissive.linear == self.conservative.linear) & (
-            self.permissive.shift == self.conservative.shift
-        )
-        return identity.where(equal, self.conservative.inverse().after(self.permissive))
-
 
 def estimate_camera_motion(
     frames: Tensor, *, aspect: float | None = None, grey: Tensor | None = None
@@ -160,14 +147,14 @@ def estimate_camera_motion(
     t, height = len(frames), frames.shape[-2]
     if t == 1:
         identity = Similarity.identity(t)
-        return CameraMotion(t, LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
+        return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
     grey = grey_of(frames) if grey is None else grey
     pyramid = Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
     registration = _Registration(pyramid)
     static_fraction = _static_fraction(pyramid.fine, frames)
     log_odds = registration.log_odds(static_fraction)
     factor = height / pyramid.fine.rows
-    return CameraMotion(t, log_odds, static_fraction, lambda: registration.estimates(factor))
+    return CameraMotion(log_odds, static_fraction, lambda: registration.estimates(factor))
 
 
 def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:

@@ -52,18 +52,6 @@ class Similarity:
         """Return the transform for images with ``factor`` times as many rows."""
         return Similarity(self.linear, self.shift * factor)
 
-    def affine(self, height: float, width: float) -> Tensor:
-        """Return affine maps (… 2 3), real, of positions from −1 to 1 as torch's ``affine_grid``.
-
-        Args:
-            height: Image height, in pixel heights.
-            width: Image width, in pixel heights.
-        """
-        a, b = self.linear.real, self.linear.imag
-        x, y = self.shift.real * (2 / width), self.shift.imag * (2 / height)
-        rows = (a, -b * (height / width), x), (b * (width / height), a, y)
-        return torch.stack([torch.stack(row, -1) for row in rows], -2)
-
     def where(self, chosen: Tensor, other: "Similarity") -> "Similarity":
         """Return this where ``chosen`` (…) is true, else the other."""
         return Similarity(

@@ -1,12 +1,11 @@
 """``--quality``: the size of frames and the backbone that it sets."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from fewact.cli.options import BackboneOptions, parse_options
+from fewact.cli.options import BackboneOptions
 from fewact.errors import OptionError
 
 QualityChoice = Literal["fast", "normal", "best"]
@@ -23,27 +22,24 @@ Quality = Annotated[
 ]
 
 
-def method_options(
-    texts: Sequence[str] | None, quality: QualityChoice, method: str, *, features: bool
-) -> dict[str, Any]:
-    """Return the options of a method, if the quality applies to it.
+def check_quality(quality: QualityChoice, method: str, *, features: bool) -> None:
+    """Refuse a quality that does not apply.
 
     Args:
-        texts: KEY=VALUE texts of the command line.
         quality: Quality.
         method: Name of the method.
         features: Whether the data are features instead of videos.
 
     Raises:
-        OptionError: A text is invalid, or the quality does not apply.
+        OptionError: The method has no qualities, or features have none.
     """
-    if quality != "normal":
-        from fewact.methods.quality import quality_of
+    if quality == "normal":
+        return
+    from fewact.methods.quality import quality_of
 
-        if features:
-            raise OptionError("features have no quality", where="--quality", got=quality)
-        quality_of(quality, method)
-    return parse_options(texts or ())
+    if features:
+        raise OptionError("features have no quality", where="--quality", got=quality)
+    quality_of(quality, method)
 
 
 def backbone_options(

@@ -82,6 +82,11 @@ class _ViewRequest:
     """What the requests have in common: each is for one view of a video."""
 
     view: View
+    name: ClassVar[str]
+    """First word of its text; that of a ``FeatureRequest`` is its level."""
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.view}"
 
     @property
     def frames(self) -> int:
@@ -149,11 +154,9 @@ class CameraRequest(_ViewRequest):
     """
 
     view: View = View(stabilise="auto")
+    name: ClassVar[str] = "camera"
     level: ClassVar[None] = None
     """No level of a backbone: the network does not run."""
-
-    def __str__(self) -> str:
-        return f"camera:{self.view}"
 
     @property
     def uses_camera_motion(self) -> bool:
@@ -202,9 +205,7 @@ class SmallFrameRequest(_SmallImagesRequest):
     """
 
     view: View = View(24, "auto")
-
-    def __str__(self) -> str:
-        return f"small-frames:{self.view}"
+    name: ClassVar[str] = "small-frames"
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the small frames (n 3 h w) uint8."""
@@ -223,9 +224,7 @@ class DifferenceRequest(_SmallImagesRequest):
     """
 
     view: View = View(24, "auto")
-
-    def __str__(self) -> str:
-        return f"differences:{self.view}"
+    name: ClassVar[str] = "differences"
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (n 3 h w) uint8."""
@@ -246,11 +245,9 @@ class DifferenceImageRequest(_ViewRequest):
     """
 
     view: View = View(24, "auto")
+    name: ClassVar[str] = "difference-images"
     level: ClassVar[None] = None
     """No level of a backbone: the network does not run."""
-
-    def __str__(self) -> str:
-        return f"difference-images:{self.view}"
 
     @property
     def dtype(self) -> str:
@@ -304,13 +301,7 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
         KeyError: There is no such type of request, or no such view any more.
         ValidationError: The facts do not describe a request.
     """
-    types: dict[str, type[Request]] = {
-        "FeatureRequest": FeatureRequest,
-        "CameraRequest": CameraRequest,
-        "SmallFrameRequest": SmallFrameRequest,
-        "DifferenceRequest": DifferenceRequest,
-        "DifferenceImageRequest": DifferenceImageRequest,
-    }
+    types: dict[str, type[Request]] = {one.__name__: one for one in get_args(Request)}
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
     if not fields["view"].items() >= OF_ALL_FRAMES.items():
         raise KeyError("of")
@@ -342,13 +333,12 @@ def parse_request(text: str, card: Card) -> Request:
     fields: dict[str, Any] = {"frames": int(frames)}
     if mode:
         fields["stabilise"] = mode
-    if level == "camera":
-        return CameraRequest(View(**{"stabilise": "auto"} | fields))
+    others = (CameraRequest, SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
+    named = {one.name: one for one in others}
+    if level == CameraRequest.name:
+        fields = {"stabilise": "auto"} | fields
     view = View(**fields)
-    if level in ("small-frames", "differences"):
-        card.shape_of(DifferenceRequest.level)
-        return SmallFrameRequest(view) if level == "small-frames" else DifferenceRequest(view)
-    if level == "difference-images":
-        return DifferenceImageRequest(view)
-    card.shape_of(level)
-    return FeatureRequest(cast("Level", level), view)
+    request = named[level](view) if level in named else FeatureRequest(cast("Level", level), view)
+    if request.level is not None:
+        card.shape_of(request.level)
+    return request

@@ -72,13 +72,13 @@ class Views:
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._motion: dict[int, CameraMotion] = {}
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
-        # Frames are kept beside what is made of them, so that no others get their id.
-        self._small: dict[int, tuple[Tensor, Tensor]] = {}
-        self._differences: dict[int, tuple[Tensor, Tensor]] = {}
+        # By the id of their frames, all of which are kept above.
+        self._small: dict[int, Tensor] = {}
+        self._differences: dict[int, Tensor] = {}
 
     def frames(self, view: View) -> Tensor:
         """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
-        n, mode = view.frames * self._frames_per_slot, view.stabilise
+        n, mode = self._number(view), view.stabilise
         if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
             return self._decoded[n]
         motion = self._motion_of(n)
@@ -92,21 +92,25 @@ class Views:
         """Return small frames (n 3 h w) uint8 of a view; those of equal frames share a tensor."""
         frames = self.frames(view)
         if id(frames) not in self._small:
-            self._small[id(frames)] = frames, small_frames(frames)
-        return self._small[id(frames)][1]
+            self._small[id(frames)] = small_frames(frames)
+        return self._small[id(frames)]
 
     def difference_images(self, view: View) -> Tensor:
         """Return images (n 3 h w) uint8 of what changes; those of equal frames share a tensor."""
         frames = self.frames(view)
         if id(frames) not in self._differences:
-            n = view.frames * self._frames_per_slot
+            n = self._number(view)
             grey = self._grey_of(n) if frames is self._decoded[n] else None
-            self._differences[id(frames)] = frames, difference_images(frames, grey=grey)
-        return self._differences[id(frames)][1]
+            self._differences[id(frames)] = difference_images(frames, grey=grey)
+        return self._differences[id(frames)]
 
     def camera_log_odds(self, view: View) -> Tensor:
         """Return the log-odds (1) that the camera moved in the frames of a view."""
-        return torch.tensor([self._motion_of(view.frames * self._frames_per_slot).log_odds])
+        return torch.tensor([self._motion_of(self._number(view)).log_odds])
+
+    def _number(self, view: View) -> int:
+        """Return the number of input frames of a view."""
+        return view.frames * self._frames_per_slot
 
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:

@@ -5,7 +5,7 @@ import torch
 
 from fewact.features.request import Request
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.camera_weight import LOG_ODDS, StaticCamera
+from fewact.methods.fusion.camera_weight import LOG_ODDS, MAX_BY_CAMERAS, StaticCamera
 from fewact.methods.fusion.weighted_terms import Decision
 from tests.methods.fusion.made_up import (
     CAMERA,
@@ -44,11 +44,9 @@ def test_log_odds_and_likelihoods_add_up_in_the_logit() -> None:
 
 def test_the_cameras_alone_reach_the_maximum() -> None:
     labels, nothing = torch.arange(3)[None], torch.zeros(1, 3, 3)
-    for maximum in (0.4, 0.9):
-        weight = StaticCamera(CAMERA, max_by_cameras=maximum)
-        nodes = {LOG_ODDS: torch.full((1, 3, 1), -9.0)}
-        got = weight.probability(nodes, nothing, nothing, labels, 3)
-        torch.testing.assert_close(got, torch.tensor([maximum]))
+    nodes = {LOG_ODDS: torch.full((1, 3, 1), -9.0)}
+    got = StaticCamera(CAMERA).probability(nodes, nothing, nothing, labels, 3)
+    torch.testing.assert_close(got, torch.tensor([MAX_BY_CAMERAS]))
 
 
 @pytest.mark.parametrize(("log_odds", "expected"), [(-3, 0.4), (-0.25, 0.198), (3, 0)])

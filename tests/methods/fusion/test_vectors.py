@@ -9,7 +9,7 @@ import torch
 from fewact import methods
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion
+from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, unit_frames
 from fewact.methods.fusion.vectors import CHANNELS, UNORDERED, VectorState
 from tests.methods.fusion.made_up import VECTORS, create, features
 
@@ -120,12 +120,13 @@ def test_similarity_is_the_weighted_sum_of_the_terms() -> None:
     for change, (ordered, unordered) in zip(changes, state.decision.weights[0], strict=True):
 
         def similarity(term: Appearance | Motion | MeanAppearance, change=change) -> torch.Tensor:
-            one, other = (term.encode({VECTORS: change(values[:, i : i + 1])}) for i in (5, 2))
+            both = (unit_frames(change(values[:, i : i + 1])) for i in (5, 2))
+            one, other = map(term.of_frames, both)
             return term.similarity(one, other)[0, 0, 0]
 
         appearance, motion = Appearance(VECTORS), Motion(VECTORS, "constant")
         total += ordered * (1.5 * similarity(appearance) + 0.5 * similarity(motion))
-        total += unordered * 2.0 * similarity(MeanAppearance(VECTORS))
+        total += unordered * 2.0 * similarity(MeanAppearance())
     _, pairs = method.score_and_pairs(state, {"vectors": values[:, 4:]})
     torch.testing.assert_close(pairs[0, 1, 2], total)
 

@@ -25,7 +25,6 @@ TEMPERATURE = 0.2
 MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
-
 LOG_ODDS = "camera_log_odds"
 """Name of the node that has the log-odds (… 1) that the camera of each video moved."""
 
@@ -36,11 +35,9 @@ class StaticCamera:
 
     Args:
         request: Request for the log-odds that the camera moved.
-        max_by_cameras: Maximum probability by the log-odds alone.
     """
 
     request: CameraRequest
-    max_by_cameras: float = MAX_BY_CAMERAS
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -63,6 +60,6 @@ class StaticCamera:
         likelihood_static, likelihood_moving = (
             leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (alternative, default)
         )
-        limit = torch.logit(torch.as_tensor(self.max_by_cameras).to(log_odds))
+        limit = torch.logit(torch.as_tensor(MAX_BY_CAMERAS).to(log_odds))
         by_cameras = (-LOG_ODDS_WEIGHT * (log_odds.mean((1, 2)) + LOG_ODDS_OFFSET)).minimum(limit)
         return torch.sigmoid(by_cameras + likelihood_static - likelihood_moving)

@@ -29,8 +29,7 @@ class FusionState(KernelState):
     """Support of fusion.
 
     Args:
-        decision: What the support decides: the probability that the cameras are static, and the
-            share of the permissive view.
+        decision: What the support decides.
         appearance: Mean appearance similarity (b) of the support videos with each other.
     """
 

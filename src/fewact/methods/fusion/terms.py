@@ -116,24 +116,11 @@ class Appearance(_InnerProducts):
         return torch.einsum("tc,tchw->thw", shared, maps)
 
 
-@dataclass(frozen=True)
 class MeanAppearance(_InnerProducts):
-    """Cosine of the means of the frames' vectors, whatever their order.
-
-    Args:
-        view: Vectors of the frames.
-    """
-
-    compares: ClassVar[str] = "appearance"
-
-    view: FeatureRequest
-
-    def encode(self, features: TermInputs) -> Tensor:
-        """Return unit vectors (… d)."""
-        return self.of_frames(unit_frames(features[self.view]))
+    """Cosine of the means of the frames' vectors, whatever their order."""
 
     def of_frames(self, frames: Tensor) -> Tensor:
-        """Return what ``encode`` returns, of ``unit_frames``."""
+        """Return unit vectors (… d) of ``unit_frames`` (… t d)."""
         return functional.normalize(frames.mean(-2), dim=-1)
 
 

@@ -182,8 +182,7 @@ class VectorTerms:
 
     @property
     def _terms(self) -> dict[str, Appearance | Motion | MeanAppearance]:
-        mean = MeanAppearance(self.request)
-        return {"appearance": self.appearance, "motion": self.motion, "mean": mean}
+        return {"appearance": self.appearance, "motion": self.motion, "mean": MeanAppearance()}
 
     def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Tensor:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
