@@ -84,7 +84,8 @@ def find_part(frames: Frames, aspect: float) -> Part | None:
         frames: Some frames (t h w 3) of a video.
         aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
-    if _shown(_away(some_frames(frames))[1]) > SURELY_NOT_PLAIN:
+    some = some_frames(frames)
+    if len(some) < len(frames) and _shown(_away(some)[1]) > SURELY_NOT_PLAIN:
         return None
     background, away = _away(frames)
     if _shown(away) > MOST_SHOWN:
