@@ -15,6 +15,7 @@ from fewact.classifier.common_parts import AT_THE_ENDS, margin, most_similar, to
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import Frames
 from fewact.methods.base import Nodes
+from fewact.video import EveryNth, read_frames
 from tests.classifier.conftest import joined
 
 LABELS = torch.tensor([0, 0, 0, 1, 1])
@@ -29,13 +30,15 @@ def similarities(numbers: list[list[int]]) -> Tensor:
 # 1 and 2 are the actions; all clips show 9, the other numbers are shown once.
 LOOSE = [[9, 11, 1], [1, 12, 9], [13, 1, 9], [2, 9, 14], [9, 2, 15]]
 CUT = [[1, 3, 5], [1, 3, 5], [1, 3, 5], [2, 4, 6], [2, 4, 6]]
+# Each clip resembles the other class only.
+UNLIKE = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [1, 1, 1], [2, 2, 2]]
 
 
 def test_windows_that_only_one_class_has_are_chosen() -> None:
     assert most_similar(similarities(LOOSE), LABELS).tolist() == [2, 0, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("numbers", "expected"), [(LOOSE, True), (CUT, False)])
+@pytest.mark.parametrize(("numbers", "expected"), [(LOOSE, True), (CUT, False), (UNLIKE, False)])
 def test_clips_are_too_long_if_their_ends_differ(numbers: list[list[int]], expected: bool) -> None:
     table = similarities(numbers)
     assert too_long(table, LABELS, most_similar(table, LABELS)) is expected
@@ -108,6 +111,21 @@ def test_actions_of_loose_training_clips_are_found(
         return sum(fitted.predict(loose(*one)).label == one[0] for one in asked)
 
     assert right(classifier) > right(full) + 1
+
+
+def test_clips_of_one_image_are_used_in_full(
+    actions: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common_parts, "CLEAR", torch.inf)
+    images = {
+        folder.name: [
+            Frames(read_frames(path, EveryNth(1))[:1], fps=12, name=path.name)
+            for path in sorted(folder.iterdir())
+        ]
+        for folder in sorted(actions.iterdir())
+    }
+    classifier = FewShotClassifier(backbone).fit(images)
+    assert not any(clip.active for clip in classifier.clips_)
 
 
 def test_only_the_method_of_the_constants_is_searched(

@@ -198,7 +198,15 @@ def test_the_known_probability_follows_the_scores() -> None:
     assert alike.known_probability(9.0) == 0.5
     one_shot = OpenSet((), (-1.0, 0.0, 1.0), (0.0, 0.0))
     assert 0.5 < one_shot.known_probability(1.0) < 0.8
-    assert OpenSet((), (1.0, 1.0), (0.0, 0.0)).known_probability(2.0) == 0.5
+
+
+@pytest.mark.parametrize("other", [1.0, 1.001])
+def test_two_clips_of_two_classes_say_nothing_about_others(other: float) -> None:
+    """Both scores are of the same two clips: they differ by rounding alone."""
+    two = OpenSet((), (1.0, other), (0.0, 0.0))
+    assert two.known_probability(2.0) == two.known_probability(-2.0) == 0.5
+    assert two.relative(3.0) == pytest.approx(2.0, abs=0.01)
+    assert OpenSet((), (1.0, other), (0.0, 0.0), (0.0, 0.5)).known_probability(2.0) > 0.5
 
 
 def test_clips_of_one_person_say_little_about_others() -> None:

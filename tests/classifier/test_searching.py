@@ -78,6 +78,21 @@ def test_a_slow_action_is_added_in_full(
     assert (added.active, added.duration) == (None, 2.0)
 
 
+def test_windows_of_one_frame_are_not_compared(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    """They show no movement, and there would be very many of them."""
+    images = {
+        folder.name: [Frames(read_frames(path, EveryNth(1))[:1], fps=12, name=path.name)]
+        for folder in sorted(actions.iterdir())
+        for path in sorted(folder.iterdir())[:1]
+    }
+    classifier = FewShotClassifier(backbone).fit(images)
+    found = classifier.predict(queries["left"])
+    assert isinstance(found, Prediction)
+    assert (found.active, found.duration) == (None, 1.0)
+
+
 def test_no_window_depends_on_the_order_of_the_classes() -> None:
     logits = torch.randn(3, 4, generator=torch.manual_seed(0)).double()
     known = torch.zeros(3).double()

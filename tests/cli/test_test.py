@@ -45,6 +45,26 @@ def test_figures_are_those_of_the_predictions(
     assert len(table) == 5
 
 
+def test_a_mistake_has_the_class_that_its_probability_is_of(
+    run: Run, clips: Path, tmp_path: Path
+) -> None:
+    folder, model = shutil.copytree(clips, tmp_path / "clips"), tmp_path / "model"
+    shutil.copytree(clips / CLASSES[1], folder / "none")  # so that this class is answered (none)
+    options = ["--method", "protonet", "--option", "frames=2", "--precision", "float32"]
+    assert run("teach", folder, "-o", model, *options).code == 0
+    found = json.loads(run("test", model, clips, "--format", "json").out)
+    predicted = json.loads(run("predict", model, clips, "--format", "json").out)["predictions"]
+    answers = {one["path"]: one for one in predicted}
+    assert "(none)" in [one["predicted"] for one in found["mistakes"]]
+    for one in found["mistakes"]:
+        answer = answers[one["path"]]
+        assert one["predicted"] == answer["label"]
+        assert one["best"] == answer["best"]
+        assert one["probability"] == answer["probabilities"][one["best"]]
+    header = next(row for row in run("test", model, clips).out.splitlines() if "path" in row)
+    assert header.split() == ["path", "true", "predicted", "best", "probability"]
+
+
 def test_training_clips_and_unknown_classes_are_reported(
     run: Run, model: Path, clips: Path, tmp_path: Path
 ) -> None:

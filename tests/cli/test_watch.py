@@ -21,7 +21,7 @@ import pytest
 from fewact import svg
 from fewact.classifier.stream import Stream
 from fewact.cli import main
-from fewact.cli.watch import _summarise
+from fewact.cli.watch import _hint, _summarise
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera
@@ -105,13 +105,13 @@ def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[st
     recording = SimpleNamespace(live=False, not_later=0)
     stream = SimpleNamespace(lengths=(2.0, 3.0))
     opened: Any = SimpleNamespace(time=10.0, dropped=0, recording=recording, stream=stream)
-    _summarise(opened, [], 5.0, None)
-    assert "--false-alarms 1" in capsys.readouterr().err
-    _summarise(opened, [], 5.0, 1.0)
-    assert capsys.readouterr().err.startswith("No event was found.\n")
+    assert "--false-alarms 1" in _hint(opened, None, stopped=False)
+    assert _hint(opened, 1.0, stopped=False) == ""
     opened.time = 0.9  # no window was scored, whatever the rate
-    _summarise(opened, [], 5.0, 1.0)
-    assert "shorter than half a training clip: `fewact predict`" in capsys.readouterr().err
+    assert "half a training clip: `fewact predict`" in _hint(opened, 1.0, stopped=False)
+    assert _hint(opened, None, stopped=True) == ""
+    _summarise(opened, [], 5.0, " Hint.")
+    assert capsys.readouterr().err.startswith("No event was found. Hint.\n")
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def use_common_parts(
     """Return training clips, reduced to what their classes have in common if they are too long.
 
     All clips are too long, or none: single clips vary too much for a decision. Nothing is searched
-    if a class has one clip only; clips of no class are never reduced.
+    if a class has one clip only, or a clip is too short; clips of no class are never reduced.
 
     Args:
         parts: The clips, encoded in full, one in each part.
@@ -90,6 +90,8 @@ def use_common_parts(
         return found
     encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     windows = [_windows(parts[i], clips[i], encoder, backbone, timing) for i in searched]
+    if not all(windows):
+        return found
     short = _similarity(pipeline, [[one.nodes for one in own] for own in windows])
     chosen = common_windows(short, labels)
     if chosen is None:
@@ -169,7 +171,8 @@ def too_long(similarity: Tensor, labels: Tensor, chosen: Tensor) -> bool:
     """
     last = similarity.shape[1] - 1
     ends = sum(margin(similarity, labels, torch.full_like(labels, a)) for a in (0, last)) / 2
-    return ends < LOOSE * margin(similarity, labels, chosen)
+    common = margin(similarity, labels, chosen)
+    return common > 0 and ends < LOOSE * common
 
 
 def margin(similarity: Tensor, labels: Tensor, chosen: Tensor) -> float:

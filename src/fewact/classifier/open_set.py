@@ -150,6 +150,8 @@ class OpenSet:
         if self.known:
             squares = squares + (known - known.mean()).square().sum()
         variance = squares.item() / max(len(unknown) + len(known) - 2, 1)
+        if not self.known and not self.none and len(self.untaught) == 2:
+            variance = 0.0  # both scores are the similarity of the same two clips
         low = unknown.mean().item()
         high = known.mean().item() if self.known else low + math.sqrt(max(variance, 0.0))
         return low, high, variance

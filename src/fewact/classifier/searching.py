@@ -37,6 +37,9 @@ LONGER = 1.4
 DISTINCT = 0.5
 """Weight of the distance between the best two classes, beside the known score."""
 
+FEWEST_FRAMES = 2
+"""Smallest number of kept frames of a window: one frame shows no movement."""
+
 AT_THE_ENDS = 1.7
 """Logit that windows at the ends of a clip lose against the one in its middle: people begin to
 record before an action, and stop after it. Chosen on development clips, see
@@ -147,7 +150,10 @@ def encode_windows(
     *,
     hop: float = HOP,
 ) -> list[Window]:
-    """Return the windows of a clip; none if it is a recording, too long to be kept in memory.
+    """Return the windows of a clip.
+
+    There are none if the clip is a recording, too long to be kept in memory, or if windows are
+    shorter than ``FEWEST_FRAMES``.
 
     Args:
         clip: The clip.
@@ -161,7 +167,7 @@ def encode_windows(
     requests = encoder.requests(backbone.card)
     frames, duration = max(request.frames for request in requests), used.end - used.start
     sampler = _AtRate(min(FASTEST, OVERSAMPLING * frames / lengths[0]))
-    if duration * sampler.rate > MOST_SAMPLES:
+    if duration * sampler.rate > MOST_SAMPLES or lengths[0] * sampler.rate < FEWEST_FRAMES:
         return []
     (images,) = found = clip.read(
         [inside(sampler, used)],

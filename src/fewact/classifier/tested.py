@@ -15,6 +15,9 @@ from fewact.classifier.sources import LabelledSource, labelled
 from fewact.data import BACKGROUND, AnyClip
 from fewact.errors import DataError
 
+MISTAKE = "path", "true", "predicted", "best", "probability"
+"""Columns of the wrong predictions."""
+
 
 @dataclass(frozen=True)
 class ClassFigures:
@@ -60,7 +63,8 @@ class Tested:
         clips: Number of clips of the classes.
         interval: Accuracy to expect with other clips, in per cent: Wilson's 95 % interval.
         answered_none: Number of clips of the classes that were answered ``(none)``.
-        mistakes: Wrong predictions: path, true label, predicted label, probability.
+        mistakes: Wrong predictions: path, true label, predicted label, most probable class (it is
+            another one if ``(none)`` is predicted), and its probability.
         training_clips: Paths of clips that may be training clips, and then say nothing: a training
             clip has the same file name, segment and class, and is the nearest one. Clips of no
             class are never the nearest; their durations must be equal.
@@ -74,7 +78,7 @@ class Tested:
     clips: int
     interval: tuple[int, int]
     answered_none: int
-    mistakes: tuple[tuple[str, str, str, float], ...]
+    mistakes: tuple[tuple[str, str, str, str, float], ...]
     training_clips: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
 
@@ -94,10 +98,7 @@ class Tested:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         each = [one.to_dict() for one in self.each_class]
-        mistakes = [
-            dict(zip(("path", "true", "predicted", "probability"), one, strict=True))
-            for one in self.mistakes
-        ]
+        mistakes = [dict(zip(MISTAKE, one, strict=True)) for one in self.mistakes]
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
         more = {"each_class": each, "mistakes": mistakes, "skipped": skipped}
         return {**asdict(self), "accuracy": self.accuracy, **more}
@@ -146,7 +147,7 @@ def measure(
             answer = str(one.label)
             pairs.append((truth, answer))
             if answer != truth:
-                mistakes.append((one.name, truth, answer, one.probability))
+                mistakes.append((one.name, truth, answer, str(one.best), one.probability))
             named = examples[PurePath(files[done - 1]).name]
             if any(_is_equal(example, found[done - 1], one) for example in named):
                 training.append(one.name)

@@ -88,6 +88,8 @@ def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
 
 
 def _print(found: "Tested") -> None:
+    from fewact.classifier.tested import MISTAKE
+
     low, high = found.interval
     chance = 100 / len(found.classes)
     print(
@@ -119,8 +121,8 @@ def _print(found: "Tested") -> None:
     if found.mistakes:
         print("\nMistakes")
         print_table(
-            ("path", "true", "predicted", "probability"),
-            [(path, true, got, f"{p:.2f}") for path, true, got, p in found.mistakes],
+            MISTAKE,
+            [(*names, f"{probability:.2f}") for *names, probability in found.mistakes],
         )
 
 

@@ -107,7 +107,8 @@ def watch(
         save(events)
         if opened.recording.live and not stop.is_set():
             say("The source has ended, or sends nothing any more.")
-        _summarise(opened, events, clock.monotonic() - begun, false_alarms)
+        hint = _hint(opened, false_alarms, stopped=stop.is_set())
+        _summarise(opened, events, clock.monotonic() - begun, hint)
         if video is not None and delayed is None:
             _draw(video, opened, events, classifier, stop, quiet=quiet)
         if stop.is_set() and not opened.recording.live:
@@ -249,28 +250,27 @@ def _saver(
     return save
 
 
-def _hint(opened: "Watch", false_alarms: float | None) -> str:
-    """Return what helps if no event was found."""
+def _hint(opened: "Watch", false_alarms: float | None, *, stopped: bool) -> str:
+    """Return what helps if no event was found; ``stopped`` by Ctrl-C, not at the end."""
     from fewact.classifier.stream import SHORTEST
 
     if opened.time < SHORTEST * opened.stream.lengths[0]:
-        return (
-            " The recording is shorter than half a training clip: `fewact predict` gives its class."
+        short = (
+            "The recording is shorter than half a training clip: `fewact predict` gives its class."
         )
+        return "" if stopped else f" {short}"
     if false_alarms == 1:
         return ""
     return " `--false-alarms 1` shows the nearest class of every window."
 
 
-def _summarise(
-    opened: "Watch", events: list["Event"], seconds: float, false_alarms: float | None
-) -> None:
+def _summarise(opened: "Watch", events: list["Event"], seconds: float, hint: str) -> None:
     from fewact.report.events import clock_time, counts
 
     for label, count in counts(events).items():
         say(f"{label}: {count}")
     if not events:
-        say(f"No event was found.{_hint(opened, false_alarms)}")
+        say(f"No event was found.{hint}")
     speed = f", {opened.time / seconds:.1f} times real time" if not opened.recording.live else ""
     say(f"Watched {clock_time(opened.time)} in {clock_time(seconds)}{speed}.")
     if opened.dropped:
