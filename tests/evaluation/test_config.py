@@ -160,6 +160,12 @@ def test_invalid_configurations(file: Path, changes: dict[str, Any]) -> None:
         config(file, **changes)
 
 
+def test_an_unknown_name_gets_those_that_exist() -> None:
+    says = r'EpisodeConfig has no option "way"; expected: ways, .*Did you mean "ways"'
+    with pytest.raises(OptionError, match=says):
+        EpisodeConfig(way=3)  # type: ignore[call-arg]
+
+
 def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--camera: needs videos, not features"):
         evaluate(config(file, camera=CameraConfig(name="hand")))

@@ -286,7 +286,9 @@ def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"stages.0.stesp": 3}, r"stages\.0\.stesp"),
+        ({"stages.0.stesp": 3}, r'stages\.0\.stesp: .*Did you mean "steps"'),
+        ({"validation.episodes": 3}, r"validation\.episodes: unknown name"),
+        ({"sede": 3}, r'sede: unknown name .*Did you mean "seed"'),
         ({"stages.0.steps": "many"}, r"stages\.0\.steps: invalid value .*'many'.*a valid integer"),
         ({"stages.0.lr": -1}, r"stages\.0\.lr.*greater than or equal to 0"),
         ({"stages.0.kind": "learn"}, "stages"),

@@ -9,6 +9,7 @@ from fewact.backbones import BackboneChoice
 from fewact.data.videos import GroupScope
 from fewact.episodes.protocol import LARGEST_SEED, Protocol
 from fewact.errors import OptionError, invalid_value
+from fewact.options import check_options
 
 if TYPE_CHECKING:
     from fewact.checkpoint import Checkpoint
@@ -20,6 +21,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __init__(self, **values: Any) -> None:
+        check_options(values, type(self).model_fields, of=type(self).__name__)
         try:
             super().__init__(**values)
         except ValidationError as error:

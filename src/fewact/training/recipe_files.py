@@ -78,14 +78,25 @@ def parse(content: Mapping[str, Any], where: str) -> Recipe:
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if part not in ("classify", "episodes"))
+        tag = 2 if first["loc"][:1] == ("stages",) else None  # `classify` or `episodes`
+        parts = [str(part) for i, part in enumerate(first["loc"]) if i != tag]
+        path = ".".join(parts)
         fault, expected = invalid_value(first["msg"])
+        unknown = first["type"] == "extra_forbidden"
         raise RecipeError(
             fault,
             where=f"{where}, {path}" if path else where,
             got=repr(first["input"]) if not isinstance(first["input"], dict) else "",
             expected=expected,
+            hint=did_you_mean(parts[-1], _names()) if unknown else "",
         ) from None
+
+
+def _names() -> set[str]:
+    """Return the names of all values that a recipe can have."""
+    schema = Recipe.model_json_schema()
+    parts = (schema, *schema["$defs"].values())
+    return {name for part in parts for name in part.get("properties", ())}
 
 
 def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
