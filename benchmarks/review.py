@@ -18,7 +18,7 @@ from benchmarks.open_set.draws import Draw, Numbers, draw
 from benchmarks.open_set.tables import ClipSet, load_sets
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.review import NEED_TEMPERATURE, need_of_classes
-from fewact.classifier.suspects import most_doubtful, suspected, suspicion
+from fewact.classifier.suspects import suspected, suspicion, to_check
 
 WAYS, MOST_WAYS, MOST_SHOTS, SEED = 5, 10, 5, 1
 
@@ -101,13 +101,7 @@ def wrong_labels(sets: Sequence[ClipSet], draws: int) -> Iterator[list[str]]:
         yield row
 
 
-def named(gains: torch.Tensor) -> list[int]:
-    """Return the clips that ``fewact review`` names."""
-    first = most_doubtful(gains)
-    return suspected(gains) or ([] if first is None else [first])
-
-
-RULES: dict[str, Callable[[torch.Tensor], list[int]]] = {"named": named, "clear": suspected}
+RULES: dict[str, Callable[[torch.Tensor], list[int]]] = {"named": to_check, "clear": suspected}
 
 
 def accuracy(clips: ClipSet, drawn: Draw, chosen: Sequence[int], n: int) -> float:

@@ -21,7 +21,7 @@ from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.suspects import best_other, most_doubtful, suspected, suspicion
+from fewact.classifier.suspects import best_other, suspected, suspicion, to_check
 from fewact.methods.base import Method
 
 MAX_REVIEWED = 400
@@ -259,9 +259,7 @@ def _suspects(
 ) -> tuple[Suspect, ...]:
     gains = suspicion(pairs, scores, examples.labels, temperature)
     best = best_other(scores, examples.labels).tolist()
-    clear = suspected(gains)[:MAX_SUSPECTS]
-    first = most_doubtful(gains)
-    named = clear or ([] if first is None else [first])
+    clear = bool(suspected(gains))
     return tuple(
         Suspect(
             examples.clips[i].title,
@@ -269,9 +267,9 @@ def _suspects(
             examples.clips[i].label,
             classes[best[i]],
             gains[i].item(),
-            bool(clear),
+            clear,
         )
-        for i in named
+        for i in to_check(gains)[:MAX_SUSPECTS]
     )
 
 

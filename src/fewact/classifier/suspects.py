@@ -89,6 +89,16 @@ def most_doubtful(gains: Tensor) -> int | None:
     return int(gains.argmax())
 
 
+def to_check(gains: Tensor) -> list[int]:
+    """Return the positions of the suspects; without any, that of the most doubtful label if any.
+
+    Args:
+        gains: Gains (s) of ``suspicion``.
+    """
+    first = most_doubtful(gains)
+    return suspected(gains) or ([] if first is None else [first])
+
+
 def best_other(scores: Tensor, labels: Tensor) -> Tensor:
     """Return the best class (s) of each clip other than its own."""
     others = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
