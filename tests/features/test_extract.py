@@ -225,7 +225,7 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
             submitted.append(call)
             return super().submit(*call)
 
-    monkeypatch.setattr(sys.modules["fewact.backbones.workers"], "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(sys.modules["fewact.workers"], "ThreadPoolExecutor", Pool)
     for done, _ in enumerate(
         extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch, at_once=1),
         start=1,

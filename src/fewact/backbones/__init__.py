@@ -110,7 +110,7 @@ def create(
     (2048, 7, 7)
     """
     from fewact.backbones.backbone import build
-    from fewact.backbones.workers import on_one_core
+    from fewact.workers import on_one_core
 
     network = _NETWORKS.get(AUTO if name == "auto" else name)
     return on_one_core(

@@ -23,11 +23,11 @@ from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.text_registry import create_text
 from fewact.backbones.weights import Weights, digest, read, tensors_of
-from fewact.backbones.workers import on_one_core, side_by_side
 from fewact.errors import OptionError, ShapeError, WeightsError
 from fewact.options import make_options
 from fewact.shapes import check_shape
 from fewact.video.named import SEGMENTS, sampler_of
+from fewact.workers import on_one_core, side_by_side
 
 if TYPE_CHECKING:
     from fewact.backbones.text_encoder import TextEncoder

@@ -12,8 +12,8 @@ from torch import Tensor
 from fewact.backbones.text_networks import TextNetwork
 from fewact.backbones.tokenizer import DOWNLOADS, Tokenizer
 from fewact.backbones.weights import digest, folder_of, put, read, tensors_of
-from fewact.backbones.workers import side_by_side
 from fewact.errors import OptionError, WeightsError
+from fewact.workers import side_by_side
 
 # On a CPU each prompt is encoded alone, in one thread: its vector does not depend on the other
 # prompts, not in the last bit, and no padding is computed.

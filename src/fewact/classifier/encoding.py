@@ -6,6 +6,7 @@ from itertools import tee
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone, Card
@@ -291,7 +292,7 @@ def _of_videos(
 def _nodes(
     encoder: Encoder, found: Iterator[Features | VideoError]
 ) -> Iterator[Nodes | VideoError]:
-    with workers(1) as pool:
+    with workers(1, helped_by=torch.get_num_threads() - 1) as pool:
         yield from encode_each(encoder, found, pool=pool)
 
 

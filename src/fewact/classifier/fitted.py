@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones.workers import on_one_core
 from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes, spread, spread_over_classes
@@ -33,6 +32,7 @@ from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, rows, score_and_pairs
 from fewact.methods.explaining import PairParts
 from fewact.warning import warn
+from fewact.workers import on_one_core
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of

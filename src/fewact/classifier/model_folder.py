@@ -12,7 +12,6 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.backbones.workers import on_one_core
 from fewact.classifier import history
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
@@ -49,6 +48,7 @@ from fewact.io.temporary import is_empty
 from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method, Nodes
 from fewact.shapes import all_finite
+from fewact.workers import on_one_core
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 

@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.backbones import Backbone, Level
-from fewact.backbones.workers import on_one_core
 from fewact.camera.faults import Fault
 from fewact.classifier.examples import Examples, spread
 from fewact.classifier.pipeline import Pipeline
 from fewact.features.request import FeatureRequest, Features, View
+from fewact.workers import on_one_core
 
 ORIENTATIONS: Final = "orientations"
 """Name of the node of training clips: a vector (4 d) in each orientation."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from fewact.backbones.workers import started_threads
+from fewact.workers import started_threads
 
 
 class Stages:

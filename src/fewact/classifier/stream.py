@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from fewact.backbones.workers import on_one_core
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
@@ -27,6 +26,7 @@ from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
 from fewact.warning import warn
+from fewact.workers import on_one_core
 
 LOG = logging.getLogger(__name__)
 

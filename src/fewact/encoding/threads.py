@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import torch
 
-from fewact.backbones.workers import one_core_threads
 from fewact.errors import OptionError
+from fewact.workers import one_core_threads
 
 
 @contextmanager
-def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
+def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
     """Return threads that each use one core.
 
     A sum that torch splits over threads rounds differently on another number of threads. Here each
@@ -19,6 +19,7 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
 
     Args:
         threads: Number of threads (default: torch's number of threads).
+        helped_by: Number of other cores that help them, see ``fewact.workers.side_by_side``.
 
     Raises:
         OptionError: The number is not positive.
@@ -27,7 +28,8 @@ def workers(threads: int | None) -> Iterator[ThreadPoolExecutor]:
         raise OptionError(
             "the number is not positive", where="threads", got=str(threads), expected="at least 1"
         )
-    pool = one_core_threads(threads or torch.get_num_threads(), "fewact-encode")
+    count = threads or torch.get_num_threads()
+    pool = one_core_threads(count, "fewact-encode", helped_by=helped_by)
     try:
         yield pool
     finally:

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
-from fewact.backbones.workers import on_one_core
 from fewact.camera.measured import grey_of
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
+from fewact.workers import on_one_core
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each

@@ -20,6 +20,7 @@ from fewact.methods.fusion.terms import (
     Term,
     TermInputs,
 )
+from fewact.workers import side_by_side
 
 When = Literal["always", "default", "alternative"]
 """When a term counts: always, unless the alternative holds, or if it holds."""
@@ -169,16 +170,19 @@ class WeightedTerms:
         """
         inputs = self._inputs(features, channel_mixing)
         # Where the permissive estimate equals the conservative one, so do the encoded videos.
-        encoded: dict[tuple[Any, ...], Tensor] = {}
-        nodes: dict[str, Tensor] = {}
         anywhere = self.terms[0].term.view
-        for one in self.terms:
+
+        def key(one: WeightedTerm) -> tuple[Any, ...]:
             values = inputs[one.term.view]
             same = values.data_ptr(), values.shape, values.stride()
-            key = (_with(one.term, view=anywhere), *same)
-            if key not in encoded:
-                encoded[key] = one.encode(values)
-            nodes[one.name] = encoded[key]
+            return _with(one.term, view=anywhere), *same
+
+        keys = [key(one) for one in self.terms]
+        different = dict(zip(keys, self.terms, strict=True))
+        each = side_by_side if torch.is_inference_mode_enabled() else map
+        found = each(lambda one: one.encode(inputs[one.term.view]), different.values())
+        encoded = dict(zip(different, found, strict=True))
+        nodes = {one.name: encoded[key] for one, key in zip(self.terms, keys, strict=True)}
         if self.alternative is not None:
             nodes |= self.alternative.encode(features)
         return nodes

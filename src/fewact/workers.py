@@ -7,7 +7,9 @@ waits for another thread, and the result does not depend on the number of thread
 """
 
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -20,14 +22,58 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 _starting = Lock()
+_this = threading.local()
 
 
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """Run ``work`` on every piece, in as many threads as torch uses; results keep their order."""
-    count = torch.get_num_threads()
+    """Run ``work`` on every piece, in as many threads as torch uses; results keep their order.
+
+    A thread of ``one_core_threads`` that may use other cores works on the pieces itself, and the
+    threads of those cores help where they have nothing else to do: it never waits for them to
+    begin. Inference mode and gradients are on in all threads if they are in this one.
+    """
+    cores = getattr(_this, "cores", 1)
+    count = max(cores, torch.get_num_threads())
     if count == 1:
         return [work(piece) for piece in pieces]
-    return list(_workers(count).map(work, pieces))
+    inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def run(piece: Piece) -> Result:
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            return work(piece)
+
+    if cores == 1:
+        return list(_workers(count).map(run, pieces))
+    return _helped(run, list(pieces), _workers(count), count - 1)
+
+
+def _helped(
+    work: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    pool: ThreadPoolExecutor,
+    most: int,
+) -> list[Result]:
+    """Run ``work`` on every piece in this thread, and in at most so many of the pool."""
+    rest = deque(enumerate(pieces))
+    found: dict[int, Result] = {}
+
+    def run() -> None:
+        while rest:
+            try:
+                i, piece = rest.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            found[i] = work(piece)
+
+    helpers = [pool.submit(run) for _ in range(min(most, len(pieces) - 1))]
+    try:
+        run()
+    finally:
+        rest.clear()  # after an error nothing else is begun
+        begun = [one for one in helpers if not one.cancel()]
+    for one in begun:
+        one.result()
+    return [found[i] for i in range(len(pieces))]
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:
@@ -41,20 +87,21 @@ def on_one_core(work: Callable[[], Result]) -> Result:
 
 @cache
 def _workers(count: int) -> ThreadPoolExecutor:
-    return one_core_threads(count, "fewact-backbone")
+    return one_core_threads(count, "fewact-worker", helped_by=count - 1)
 
 
-def one_core_threads(count: int, name: str) -> ThreadPoolExecutor:
+def one_core_threads(count: int, name: str, *, helped_by: int = 0) -> ThreadPoolExecutor:
     """Return a pool whose threads are started and use one core each.
 
     Args:
         count: Number of threads.
         name: Prefix of the threads' names.
+        helped_by: Number of other cores that help with what they do ``side_by_side``.
     """
-    return started_threads(count, name, cores=1)
+    return started_threads(count, name, cores=1, helped_by=helped_by)
 
 
-def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
+def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) -> ThreadPoolExecutor:
     """Return a pool whose threads are started; other threads keep their number of cores.
 
     A thread begins with the last number of cores that any thread has set. So a new thread reads
@@ -64,6 +111,7 @@ def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
         count: Number of threads.
         name: Prefix of the threads' names.
         cores: Number of cores that each thread uses.
+        helped_by: Number of other cores that help a thread of one core, see ``side_by_side``.
 
     Raises:
         RuntimeError: The system starts no more threads.
@@ -72,6 +120,7 @@ def started_threads(count: int, name: str, *, cores: int) -> ThreadPoolExecutor:
 
     def start() -> None:
         use_cores(cores)
+        _this.cores = 1 + helped_by
         with suppress(BrokenBarrierError):
             all_there.wait()
 

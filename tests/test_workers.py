@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones.workers import one_core_threads, side_by_side, started_threads
 from fewact.encoding.threads import workers
+from fewact.workers import one_core_threads, side_by_side, started_threads
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -107,3 +107,77 @@ def test_features_do_not_depend_on_the_number_of_threads() -> None:
         found.append(backbone.features(frames, ["vectors", "middle"]))
     torch.set_num_threads(before)
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_a_thread_of_one_core_is_helped_by_others() -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(_: int) -> tuple[str, int]:
+        both.wait()
+        return threading.current_thread().name, torch.get_num_threads()
+
+    with one_core_threads(1, "test", helped_by=1) as pool:
+        found = pool.submit(side_by_side, meet, range(2)).result()
+    assert len({name for name, _ in found}) == 2
+    assert [cores for _, cores in found] == [1, 1]
+
+
+def test_a_thread_of_one_core_does_all_itself_where_the_others_are_busy() -> None:
+    """Threads that wait for each other's pieces would never end."""
+    begun, done = threading.Barrier(3, timeout=30), threading.Event()
+
+    def occupy(_: int) -> None:
+        begun.wait()
+        done.wait(30)
+
+    def names() -> list[str]:
+        return side_by_side(lambda _: threading.current_thread().name, range(5))
+
+    with (
+        one_core_threads(1, "busy", helped_by=1) as other,
+        one_core_threads(1, "test", helped_by=1) as pool,
+    ):
+        busy = other.submit(side_by_side, occupy, range(2))
+        begun.wait()
+        found = pool.submit(names).result(timeout=30)
+        done.set()
+        busy.result()
+    assert [name.startswith("test") for name in found] == [True] * 5
+
+
+def test_work_inside_of_work_ends_and_keeps_its_order() -> None:
+    def inner(piece: int) -> list[int]:
+        return side_by_side(lambda other: 10 * piece + other, range(4))
+
+    with one_core_threads(1, "test", helped_by=2) as pool:
+        found = pool.submit(side_by_side, inner, range(30)).result(timeout=60)
+    assert found == [[10 * i + j for j in range(4)] for i in range(30)]
+
+
+def test_after_an_error_a_helped_thread_begins_no_other_piece() -> None:
+    begun: list[int] = []
+
+    def work(piece: int) -> None:
+        begun.append(piece)
+        raise LookupError(piece)
+
+    with one_core_threads(1, "test", helped_by=1) as pool, pytest.raises(LookupError):
+        pool.submit(side_by_side, work, range(50)).result()
+    assert len(begun) <= 2  # one of each thread
+
+
+@pytest.mark.parametrize("helped_by", [0, 1])
+def test_pieces_are_computed_without_gradients_where_the_caller_has_none(helped_by: int) -> None:
+    def state(_: int) -> tuple[bool, bool]:
+        return torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def within() -> list[list[tuple[bool, bool]]]:
+        with torch.inference_mode():
+            first = side_by_side(state, range(4))
+        with torch.no_grad():
+            second = side_by_side(state, range(4))
+        return [first, second, side_by_side(state, range(4))]
+
+    with one_core_threads(1, "test", helped_by=helped_by) as pool:
+        found = pool.submit(within).result()
+    assert [set(one) for one in found] == [{(True, False)}, {(False, False)}, {(False, True)}]
