@@ -1,6 +1,7 @@
 """Clips are read without long still ends, and corrected; faults of a recording are named."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,8 @@ def test_teach_and_predict_warn(
     main(["teach", str(tmp_path / "clips"), "-o", model, "--method", "pixels"])
     said = capsys.readouterr().err
     assert "1 of 3 training clips: very dark; record with more light: left/clip 0.mp4" in said
+    main(["info", model, "--clips"])
+    assert re.search(r"left/clip 0.mp4 +very dark; record with more light", capsys.readouterr().out)
     write_video(tmp_path / "dark.mp4", dark(queries["left"]), FPS)
     main(["predict", model, str(tmp_path / "dark.mp4"), "--format", "json"])
     out, err = capsys.readouterr()

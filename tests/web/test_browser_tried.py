@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fewact.video import write_video
+from fewact.camera.conditions import Condition, picture
+from fewact.video import EveryNth, read_frames, write_video
 from tests.web.test_browser import Person, Serve, camera, chromium, clips_of, pytestmark
 from tests.web.test_same_model import begun, video
 
@@ -105,4 +106,33 @@ def test_an_answer_says_that_a_clip_seems_to_show_none(
     person.teach()
     person.choose("Choose clips to try", clips_of(assets, "a02_swipe_right", "s8_t4"))
     person.says(".answer .label", r" %, or \(none\): unlike the actions that were taught")
+    assert person.faults == []
+
+
+def test_faults_of_training_clips_and_of_clips_to_try_are_named(
+    serve: Serve, chromium: Any, assets: Path, tmp_path: Path
+) -> None:
+    def dark(path: Path) -> Path:
+        frames = read_frames(path, EveryNth(1))
+        times = np.arange(len(frames)) / len(frames)
+        return write_video(
+            tmp_path / path.name, picture(frames, times, Condition("dark", 2), 0), 15
+        )
+
+    person = Person(chromium, serve())
+    (wave, another) = clips_of(assets, "a03_wave", "s1_t1", "s2_t1")
+    person.add_action("wave", [dark(wave), another])
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1"))
+    assert person.page.locator(".faults:visible").count() == 0
+    person.teach()
+    advice = "very dark; record with more light"
+    person.says(".card .faults", f"{wave.name}: {advice}")
+    assert person.page.locator(".card .faults li").count() == 1
+    (tried,) = clips_of(assets, "a05_throw", "s6_t1")
+    person.choose("Choose clips to try", [tried])
+    person.says(".answer .label", "throw, ")
+    assert person.page.locator(".answer .faults li").count() == 0
+    person.choose("Choose clips to try", [dark(tried)])
+    person.says(".answer .faults", advice)
+    person.check()
     assert person.faults == []

@@ -26,6 +26,8 @@ class Example:
         aspect: Width over height of the clip as displayed; None for features.
         page_file: File of the clip in the folder of its page, which identifies the clip whatever
             its name and class; None if it came by no page.
+        faults: Faults of the recording, each with what to do, such as "very dark; record with more
+            light".
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -37,6 +39,7 @@ class Example:
     active: Span | None = None
     aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     page_file: Annotated[str, Field(pattern=PAGE_CLIP.pattern)] | None = None
+    faults: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     @property
     def title(self) -> str:

@@ -124,6 +124,7 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         duration=encoded.duration,
         active=encoded.active,
         aspect=encoded.aspect,
+        faults=tuple(map(str, encoded.faults)),
     )
     kept = {name: value.cpu() for name, value in nodes.items()}
     if not isinstance(clip, FeatureClip):

@@ -28,10 +28,13 @@ def info(
     print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])
     if clips:
         print()
-        print_table(
-            ("#", "class", "clip"),
-            [(str(i), one.label, one.title) for i, one in enumerate(found.clips, start=1)],
-        )
+        heads = ("#", "class", "clip", "fault")
+        rows = [
+            (str(i), one.label, one.title, ", ".join(one.faults))
+            for i, one in enumerate(found.clips, start=1)
+        ]
+        columns = len(heads) if any(one.faults for one in found.clips) else len(heads) - 1
+        print_table(heads[:columns], [row[:columns] for row in rows])
     print()
     for name, value in _facts(found).items():
         print(f"{name}: {value}")

@@ -106,6 +106,7 @@ class SavedExample(Part):
         end: End of the segment, in seconds.
         number: Number among the clips of this name and segment.
         page_file: File in the folder of its page; None if it came by no page.
+        faults: Faults of the recording, each with what to do.
     """
 
     name: str
@@ -114,6 +115,7 @@ class SavedExample(Part):
     end: float | None = None
     number: int = 0
     page_file: PageFile | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

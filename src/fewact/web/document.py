@@ -292,7 +292,9 @@ class Document(Part):
             taught[id] = example.label
             if id in deleted:
                 continue
-            clip = clips.get(id) or Clip(file=None, **example.model_dump(exclude={"label"}))
+            clip = clips.get(id) or Clip(
+                file=None, **example.model_dump(exclude={"label", "faults"})
+            )
             if id not in clips or clip.taught_as == base.get(id):
                 clip = clip.model_copy(update={"label": example.label, "binned": False})
             clips[id] = clip

@@ -45,6 +45,7 @@ class Page:
         self.model: dict[str, Any] | None = None
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
+        self._faults: dict[str, tuple[str, ...]] = {}
         self._unsearched: dict[str, str] = {}
         self._added: tuple[str, Step | None] = "", None
         self._renamed = Renamed()
@@ -392,6 +393,8 @@ class Page:
             return new if step is None else new.since(document, *step)
 
         await self.change(merged)
+        ids = {one.key: self.document.id_of(one.key) for one in examples if one.faults}
+        self._faults = {id: one.faults for one in examples if (id := ids.get(one.key))}
         if is_other:
             self.advice = []
             with suppress(OptionError):  # too many jobs wait
@@ -418,6 +421,7 @@ class Page:
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
             "taught": self.document.taught.get(id),
             "recording": clip.is_recording,
+            "faults": self._faults.get(id, ()),
         }
 
     async def _wake(self) -> None:

@@ -140,6 +140,7 @@ class Worker:
             "probability": prediction.probability,
             "probabilities": prediction.probabilities,
             "doubtful": prediction.doubtful,
+            "faults": prediction.faults,
             "nearest": nearest,
         }
 
@@ -342,6 +343,7 @@ class Worker:
                 "start": start,
                 "end": end,
                 "number": number,
+                "faults": one.faults,
             }
             for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
         ]

@@ -44,6 +44,7 @@ function answer(item) {
       h("p", { class: "label", role: "status", dir: "auto" }),
       h("button", { class: "again", type: "button", hidden: true, onclick: () => tryClips([item.id]) }, text("try_again")),
       h("p", { class: "nearest", dir: "auto" }),
+      h("ul", { class: "faults", "aria-label": text("faults") }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why")),
       h("div", { class: "correct" },
@@ -118,6 +119,7 @@ function updateAnswer(element, item) {
   element.querySelector(".again").hidden =
     !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
   element.querySelector(".why").hidden = !result?.probabilities;
+  sync(element.querySelector(".faults"), result?.faults ?? [], String, (fault) => h("li", {}, fault));
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {

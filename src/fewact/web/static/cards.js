@@ -66,6 +66,7 @@ function create(card) {
       }, icon(ICONS.remove))),
     isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
     h("ul", { class: "clips" }),
+    h("ul", { class: "faults", "aria-label": text("faults") }),
     h("p", { class: "drop-hint" }, text("drop_here")),
     h("div", { class: "row" },
       h("button", {
@@ -91,6 +92,10 @@ function update(element, card) {
   sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
     item.classList.toggle("pending", clip.taught !== clip.label);
   });
+  const faults = [...new Set(card.clips.flatMap((clip) => clip.faults))].map((fault) => ({
+    fault, names: listed(card.clips.filter((clip) => clip.faults.includes(fault)).map((clip) => clip.name)),
+  }));
+  sync(element.querySelector(".faults"), faults, (one) => one.fault, () => h("li"), (line, one) => setText(line, text("fault_of", one)));
 }
 
 function clipItem(clip) {
