@@ -140,6 +140,12 @@ def test_teach_and_predict_warn(
     assert "1 of 3 training clips: very dark; record with more light: left/clip 0.mp4" in said
     main(["info", model, "--clips"])
     assert re.search(r"left/clip 0.mp4 +very dark; record with more light", capsys.readouterr().out)
+    main(["review", model])
+    assert "left/clip 0.mp4: very dark; record with more light." in capsys.readouterr().out
+    main(["report", model, "-o", str(tmp_path / "model.md")])
+    cells = "left | left/clip 0.mp4 | very dark; record with more light |"
+    assert cells in (tmp_path / "model.md").read_text()
+    capsys.readouterr()
     write_video(tmp_path / "dark.mp4", dark(queries["left"]), FPS)
     main(["predict", model, str(tmp_path / "dark.mp4"), "--format", "json"])
     out, err = capsys.readouterr()

@@ -22,6 +22,7 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.held_out import held_out_scores
 from fewact.classifier.suspects import best_other, suspected, suspicion, to_check
+from fewact.data.files import first_few
 from fewact.methods.base import Method
 
 MAX_REVIEWED = 400
@@ -194,6 +195,7 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)
     duplicates = _duplicates(pairs, examples.clips)
+    clips = fitted.everything.clips
     needs = need_of_classes(scores, labels, NEED_TEMPERATURE * method.temperature)
     return Review(
         classes,
@@ -206,7 +208,7 @@ def review_fitted(method: Method, fitted: Fitted) -> Review:
         suspects=suspects,
         duplicates=duplicates,
         needs=dict(zip(classes, needs.tolist(), strict=True)),
-        advice=_advice(classes, needs.tolist(), labels, confusions, suspects, duplicates),
+        advice=_advice(classes, needs.tolist(), labels, confusions, suspects, duplicates, clips),
     )
 
 
@@ -338,6 +340,7 @@ def _advice(
     confusions: Sequence[Confusion],
     suspects: Sequence[Suspect],
     duplicates: Sequence[Duplicate],
+    clips: Sequence[Example],
 ) -> tuple[Advice, ...]:
     found = [_to_check(one, "Check") for one in suspects if one.clear]
     for twins in duplicates:
@@ -355,6 +358,12 @@ def _advice(
         weakest = order[0]
         text = f'Nothing is confused. If you record more, begin with "{classes[weakest]}".'
         found.append(Advice("record", classes[weakest], text))
+    faulty: dict[tuple[str, str], list[str]] = {}
+    for clip in clips:
+        for fault in clip.faults:
+            faulty.setdefault((clip.label, fault), []).append(clip.title)
+    for (label, fault), titles in faulty.items():
+        found.append(Advice("record", label, f"{first_few(titles)}: {fault}."))
     found += [
         _to_check(one, "If a label may be wrong, check first") for one in suspects if not one.clear
     ]

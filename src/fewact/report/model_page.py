@@ -115,5 +115,8 @@ def _origin(found: ModelInfo) -> Section:
 
 
 def _clips(found: ModelInfo) -> Section:
-    rows = tuple((str(i), one.label, one.title) for i, one in enumerate(found.clips, start=1))
-    return Section("All clips", tables=(Table(("#", "class", "clip"), rows),), folded=True)
+    rows = tuple(
+        (str(i), one.label, one.title, ", ".join(one.faults))
+        for i, one in enumerate(found.clips, start=1)
+    )
+    return Section("All clips", tables=(Table(("#", "class", "clip", "fault"), rows),), folded=True)
