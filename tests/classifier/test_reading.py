@@ -19,6 +19,8 @@ from fewact.errors import OptionError
 from fewact.video import EveryNth, VideoWarning, read_frames, write_video
 from tests.data.test_active import FPS, padded
 
+DARK = "very dark; record with more light"
+
 
 def dark(path: Path) -> np.ndarray:
     frames = read_frames(path, EveryNth(1))
@@ -124,6 +126,19 @@ def test_windows_of_a_dark_recording_are_corrected_too(
         for i, frame in enumerate(dark(path)):
             stream._ring.add((i + 0.5) / FPS, frame)
         assert stream._window(0.0, 1.0).result().label == label
+
+
+@pytest.mark.parametrize(("bright", "faults"), [(0, [DARK]), (1, [DARK]), (4, [])])
+def test_a_recording_has_the_faults_of_most_of_its_windows(
+    examples: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
+) -> None:
+    frames = read_frames(queries["left"], EveryNth(1))
+    stream = examples.stream(fps=FPS)
+    assert stream.faults == ()
+    for frame in [*dark(queries["left"])] * (4 - bright) + [*frames] * bright:
+        stream.push(frame)
+    stream.close()
+    assert stream.faults == tuple(faults)
 
 
 def test_teach_and_predict_warn(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from fewact.camera.faults import STILL
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
@@ -200,6 +201,16 @@ class Stream:
             best = max(latest, key=lambda one: one.score)
             label = best.label if best.score >= self._finder.threshold else None
             return State(label, self._finder.confidence(best), max(one.end for one in latest))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of most windows so far, each with what to do; that nothing moves is none."""
+        found, windows = self._ring.faults.copy(), self._ring.windows
+        return tuple(
+            str(fault)
+            for fault, count in found.most_common()
+            if fault is not STILL and 2 * count > windows
+        )
 
     @property
     def going_on(self) -> list[Event]:

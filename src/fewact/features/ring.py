@@ -9,7 +9,7 @@ alike.
 """
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
+from fewact.camera.faults import Fault, find_faults
 from fewact.camera.measured import grey_of
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
@@ -43,10 +44,11 @@ class _Sample:
 
 
 class Window(NamedTuple):
-    """Frames of a window, by their number, and width over height of the recording then."""
+    """Frames of a window by their number; width over height and size of the recording then."""
 
     frames: Mapping[int, Sequence[_Sample]]
     aspect: float
+    size: tuple[int, int]
 
 
 class PreparedWindow(NamedTuple):
@@ -54,6 +56,7 @@ class PreparedWindow(NamedTuple):
 
     shared: Mapping[FeatureRequest, Sequence[_Sample]]
     own: Mapping[Request, Tensor]
+    faults: Sequence[Fault]
 
 
 class FeatureRing:
@@ -63,6 +66,10 @@ class FeatureRing:
         backbone: Backbone that computes the features.
         requests: Requested features of a window.
         timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
+
+    Attributes:
+        windows: Number of windows that were computed.
+        faults: Number of these with each fault.
     """
 
     def __init__(
@@ -75,7 +82,9 @@ class FeatureRing:
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
         self._network = NetworkFeatures(backbone, self._requests)
-        self._aspect = 1.0
+        self._aspect, self._size = 1.0, (1, 1)
+        self.windows = 0
+        self.faults: Counter[Fault] = Counter()
         slot = backbone.card.frames_per_slot
         self._numbers = {request: request.view.frames * slot for request in requests}
 
@@ -95,7 +104,8 @@ class FeatureRing:
             ShapeError: The frame has another shape or type.
         """
         self._samples.append(on_one_core(lambda: self._sample(time, frame)))
-        self._aspect = frame.shape[1] / frame.shape[0] if aspect is None else aspect
+        self._size = height, width = frame.shape[:2]
+        self._aspect = width / height if aspect is None else aspect
 
     def forget(self, before: float) -> None:
         """Forget frames that were shown before a time."""
@@ -119,22 +129,24 @@ class FeatureRing:
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
-        return Window(chosen, self._aspect)
+        return Window(chosen, self._aspect, self._size)
 
     def prepare(self, window: Window) -> PreparedWindow:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
-        inputs, unchanged = on_one_core(lambda: self._prepare(window))
+        inputs, unchanged, faults = on_one_core(lambda: self._prepare(window))
         shared = {
             request: window.frames[self._numbers[request]]
             for request in unchanged
             if self._backbone.reads_single_frames
         }
         own = {request: value for request, value in inputs.items() if request not in shared}
-        return PreparedWindow(shared, own)
+        return PreparedWindow(shared, own, faults)
 
     def compute(self, prepared: PreparedWindow) -> dict[Request, Tensor]:
         """Return the features of a prepared window, in one thread at a time."""
-        shared, own = prepared
+        shared, own, faults = prepared
+        self.windows += 1
+        self.faults.update(faults)
         with self._timing.stage("backbone"):
             self._compute(shared)
             found = self._network.of(own)
@@ -153,17 +165,20 @@ class FeatureRing:
             resized = self._backbone.prepare(frame).clone()
             return _Sample(time, resized, grey_of(resized[None])[0])
 
-    def _prepare(self, window: Window) -> tuple[dict[Request, Tensor], list[FeatureRequest]]:
-        """Return the inputs of the requests, and those whose frames are as they were."""
+    def _prepare(
+        self, window: Window
+    ) -> tuple[dict[Request, Tensor], list[FeatureRequest], Sequence[Fault]]:
+        """Return the inputs of the requests, those whose frames are as they were, and faults."""
         with self._timing.stage("stabilise"):
             chosen = window.frames
             kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
             card = self._backbone.card
-            decoded, aspect = corrected(kept, window.aspect)
+            decoded, correction = corrected(kept, window.aspect)
             grey = {}
             if decoded is kept:
                 grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
-            views = Views(decoded, card.prepared_aspect(aspect), card.frames_per_slot, grey=grey)
+            aspect = card.prepared_aspect(correction.aspect)
+            views = Views(decoded, aspect, card.frames_per_slot, grey=grey)
             inputs = {request: request.prepare(views) for request in self._requests}
             unchanged = [
                 request
@@ -171,7 +186,7 @@ class FeatureRing:
                 if isinstance(request, FeatureRequest)
                 and views.frames(request.view) is kept[self._numbers[request]]
             ]
-            return inputs, unchanged
+            return inputs, unchanged, find_faults(correction, window.size)
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
         """Run the network on frames that it has not seen as deep as they are requested."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.camera.correction import find_correction
+from fewact.camera.correction import Correction, find_correction
 from fewact.camera.measured import grey_of
 from fewact.camera.motion import (
     LEAST_ASPECT,
@@ -27,7 +27,9 @@ from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
 
 
-def corrected(decoded: Mapping[int, Tensor], aspect: float) -> tuple[Mapping[int, Tensor], float]:
+def corrected(
+    decoded: Mapping[int, Tensor], aspect: float
+) -> tuple[Mapping[int, Tensor], Correction]:
     """Correct the frames of a clip, see ``fewact.camera.correction``.
 
     Args:
@@ -35,17 +37,17 @@ def corrected(decoded: Mapping[int, Tensor], aspect: float) -> tuple[Mapping[int
         aspect: Width over height of the frames before they were resized.
 
     Returns:
-        Corrected frames of the same size, and the aspect of what they show; the same mapping if
-        there is nothing to correct.
+        Corrected frames of the same size, and their correction; the same mapping if there is
+        nothing to correct.
     """
     last_axis = {number: frames.permute(0, 2, 3, 1).numpy() for number, frames in decoded.items()}
     correction = find_correction(last_axis[max(last_axis)], aspect)
     if not correction:
-        return decoded, aspect
+        return decoded, correction
     return {
         number: torch.from_numpy(correction.frames(frames)).permute(0, 3, 1, 2)
         for number, frames in last_axis.items()
-    }, correction.aspect
+    }, correction
 
 
 class Views:

@@ -177,6 +177,7 @@ class Worker:
         return {
             "events": [event.to_dict() for event in recording.events],
             "counts": counts(recording.events),
+            "faults": recording.watch.stream.faults,
             "time": recording.watch.time,
             "ended": ended,
         }

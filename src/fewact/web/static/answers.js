@@ -68,6 +68,7 @@ function recording(item) {
       filmOf(item),
       h("div", { class: "searched" }),
       h("ol", { class: "spans", "aria-hidden": "true" })),
+    h("ul", { class: "faults", "aria-label": text("faults") }),
     h("div", { class: "times" }, h("span", {}, clock(0)), h("span", {}, clock(item.seconds))),
     h("ul", { class: "counts", "aria-label": text("counts") }),
     h("ol", { class: "events", "aria-label": text("events") }),
@@ -104,6 +105,7 @@ function update(element, item) {
   element.classList.toggle("busy", isActive(job) || isPending(item));
   element.classList.toggle("old", isOld(item));
   setText(element.querySelector(".label"), item.recording ? searchText(item) : answerText(item));
+  sync(element.querySelector(".faults"), result?.faults ?? [], String, (fault) => h("li", {}, fault));
   if (item.recording) updateRecording(element, item);
   else updateAnswer(element, item);
 }
@@ -119,7 +121,6 @@ function updateAnswer(element, item) {
   element.querySelector(".again").hidden =
     !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
   element.querySelector(".why").hidden = !result?.probabilities;
-  sync(element.querySelector(".faults"), result?.faults ?? [], String, (fault) => h("li", {}, fault));
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {
