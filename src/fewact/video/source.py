@@ -18,6 +18,7 @@ from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import (
     EXPECTED,
     Threads,
+    as_path,
     check_readable,
     open_video,
     packets,
@@ -64,9 +65,9 @@ def open_source(
 
     Raises:
         VideoError: The file or folder cannot be read.
-        OptionError: ``fps`` is not a frame rate.
+        OptionError: ``path`` is no path, or ``fps`` is not a frame rate.
     """
-    path = Path(path)
+    path = as_path(path)
     check_readable(path)
     return ImageSequence(path, fps) if path.is_dir() else VideoFile(path, start, end)
 
