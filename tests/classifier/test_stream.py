@@ -350,6 +350,18 @@ def test_the_last_windows_end_where_the_recording_ends(
             assert ends[-1] == pytest.approx(duration)
 
 
+def test_events_have_the_labels_that_were_given(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit({7: actions / "left", 12: actions / "right"}).false_alarms = 1.0
+    stream = quick.stream(fps=12)
+    frames = [*frames_of(actions / "right/clip 0.mp4"), *frames_of(actions / "left/clip 0.mp4")]
+    events = [event for frame in frames for event in stream.push(frame)]
+    assert stream.state.label in {7, 12}
+    events += stream.close()
+    assert events
+    assert {event.label for event in events} <= {7, 12}
+    assert {event.to_dict()["label"] for event in events} <= {7, 12}
+
+
 def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) -> None:
     quick.fit(actions).false_alarms = 1.0  # every window may be an event
     frames = np.random.default_rng(5).integers(0, 256, (99, 48, 64, 3), np.uint8)

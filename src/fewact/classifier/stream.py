@@ -16,6 +16,7 @@ from torch import Tensor
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.labels import Label
 from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stages import Stages
@@ -71,7 +72,7 @@ class State:
         time: End of these windows, in seconds.
     """
 
-    label: str | None
+    label: Label | None
     confidence: float
     time: float
 
@@ -398,7 +399,7 @@ class Stream:
         return WindowScore(
             start,
             end,
-            self._fitted.classes[int(scored.logits[0].argmax())],
+            self._fitted.labels[int(scored.logits[0].argmax())],
             scores.known_probability(known),
             relative + distinct if self._adapts else relative,
             distinct,
