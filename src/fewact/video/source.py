@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import Protocol
 
@@ -88,7 +89,7 @@ class ImageSequence:
     """Folder of numbered images, shown in the order of their numbers at a constant rate."""
 
     def __init__(self, path: Path, fps: float) -> None:
-        if not (math.isfinite(fps) and fps > 0):
+        if not (isinstance(fps, float | Real) and math.isfinite(fps) and fps > 0):
             raise OptionError(
                 "invalid frame rate",
                 where="folder_fps",
