@@ -46,6 +46,10 @@ def test_a_part_that_is_a_sentence_adds_no_second_full_stop() -> None:
         "cannot be built: it is damaged. Copy it again; expected: one of a, b. Teach again."
     )
     assert str(OptionError("no values", expected="A,B ...")) == "no values; expected: A,B ..."
+    asking = DataError("no such name", hint='Did you mean "b"?')
+    assert str(ModelError(f"cannot be built: {asking}", hint="Teach again.")) == (
+        'cannot be built: no such name. Did you mean "b"? Teach again.'
+    )
     assert str(VideoError("a.mp4", f"{inner}", hint="Ask.")) == (
         "a.mp4: it is damaged. Copy it again. Ask."
     )

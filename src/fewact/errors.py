@@ -35,7 +35,8 @@ class UserError(FewactError, ValueError):
         # The fault may be the text of another error, which may end with a sentence.
         message = f"{_clause(message)} (got {got})" if got else message
         message = f"{_clause(message)}; expected: {expected}" if expected else message
-        message = f"{_clause(message)}. {hint}" if hint else message
+        end = "" if message.endswith("?") else "."
+        message = f"{_clause(message)}{end} {hint}" if hint else message
         super().__init__(message)
 
 

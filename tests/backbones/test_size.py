@@ -79,7 +79,7 @@ def test_the_size_is_part_of_the_digest_and_of_the_reading():
     assert isinstance(again, Card)
 
 
-@pytest.mark.parametrize("size", [-32, 1, 100, 2048])
+@pytest.mark.parametrize("size", [-32, 1, 100, 2048, "160", 160.0, None])
 def test_a_size_that_is_no_multiple_of_the_stride_is_refused(size):
     with pytest.raises(OptionError, match=r"invalid size.*multiple of 32 up to 1024"):
         backbones.create(size=size)

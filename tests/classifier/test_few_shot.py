@@ -181,7 +181,8 @@ def test_failed_calls_change_nothing(
     new = queries["left"]
     calls = [
         (lambda: quick.add_class("left", new), "exists already"),
-        (lambda: quick.add_class("None", new), "reserved for clips of no class"),
+        (lambda: quick.add_class("None", new), "reserved for clips of no class.*Use add_none"),
+        (lambda: quick.add_clips("none", new), "reserved for clips of no class.*Use add_none"),
         (lambda: quick.add_class("up", tmp_path / "missing"), "no clips found"),
         (lambda: quick.add_clips("lfet", new), r'Did you mean "left"\?'),
         (lambda: quick.add_clips("left", left), "training clip already"),

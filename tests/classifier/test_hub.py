@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +116,17 @@ def test_what_is_nearly_a_folder_goes_to_the_hub_with_a_revision_only(
     for name in ("models/mvoes@main", "models/other", "owner/mvoes"):
         with pytest.raises(ModelError, match=r"pip install 'fewact\[hf\]'"):
             FewShotClassifier.from_pretrained(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "a/b/c", "", "own er/model", "owner/model@main", None, "owner/" + 97 * "n"]
+)
+def test_only_to_a_repository_is_uploaded(
+    name: Any, quick: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError, match=r"^not the name of a repository .*expected: owner/name"):
+        quick.push_to_hub(name)
 
 
 def test_a_home_folder_needs_no_hub(

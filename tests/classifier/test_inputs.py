@@ -83,7 +83,13 @@ def test_each_form_of_a_clip_gives_the_prediction_of_its_file(
     ("bad", "reason"),
     [
         (np.zeros((8, 4, 4, 3)), r"another type \(got float64\)"),
-        (np.zeros((8, 4, 4, 4), np.uint8), r"not frames \(got \(8, 4, 4, 4\)\)"),
+        (
+            np.zeros((8, 4, 4, 4), np.uint8),
+            r"not frames \(got \(8, 4, 4, 4\)\).* fourth channel out",
+        ),
+        (np.zeros((8, 4, 4, 1), np.uint8), r"not frames .*numpy\.repeat\(frames, 3, axis=-1\)"),
+        ([np.zeros((4, 4), np.uint8)], r"not an image .*numpy\.stack\(\[frame\] \* 3, axis=-1\)"),
+        ([np.zeros((4, 4, 3), np.uint8), "b.mp4"], r"frame 1: not an image \(got str\)"),
         (np.zeros((4, 4, 3), np.uint8), "not a clip.*one image"),
         (PictureLike(np.zeros((4, 4, 3), np.uint8)), "not a clip.*one image"),
         (np.zeros((8, 5)), r"not a clip .*FeatureClip\(name, vectors\)"),
@@ -168,6 +174,15 @@ def test_labels_and_weights_without_data_are_refused() -> None:
         with pytest.raises(DataError, match=r"^sample_weight: .*expected: 4 numbers from 0 up"):
             classifier.score(clips, labels, weights)
     assert classifier.score(clips, labels, torch.tensor([1.0, 0, 0, 1])) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("labels", [3, "ab", b"ab", {"a": 1, "b": 2}, torch.tensor(1)])
+def test_labels_are_a_list(labels: Any) -> None:
+    clips = vectors(["a", "b"])
+    classifier = FewShotClassifier().fit(clips, ["a", "b"])
+    for call in (classifier.fit, classifier.score):
+        with pytest.raises(DataError, match=r"^labels: not a list of labels .*label of each clip"):
+            call(clips, labels)
 
 
 def test_bytes_that_are_no_video_are_named_by_their_hash(fitted: FewShotClassifier) -> None:

@@ -24,7 +24,7 @@ from fewact.classifier.config import with_hash
 from fewact.classifier.saved_backbone import saved_backbone
 from fewact.classifier.saved_files import MOST_PER_CLIP
 from fewact.data import list_clips
-from fewact.errors import ModelError, OutputError
+from fewact.errors import ModelError, OptionError, OutputError
 from fewact.features.precomputed import Precomputed
 from fewact.io import folders as replace_folder
 from fewact.methods.base import Method
@@ -363,6 +363,21 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     edit(model, lambda content: content["backbone"].update(name="efficientnet"))
     with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)
+
+
+def test_wrong_arguments_of_load_are_not_faults_of_the_model(model: Path) -> None:
+    with pytest.raises(OptionError, match=r'^device: .*Did you mean "cuda"\?$'):
+        FewShotClassifier.load(model, device="gpu")
+    with pytest.raises(OptionError, match=r'^engine: there is no such engine .*"onnx"$'):
+        FewShotClassifier.load(model, engine="tensorrt")
+    with pytest.raises(OptionError, match=r"^engine: there is no such engine \(got None\)"):
+        FewShotClassifier.load(model, engine=None)  # type: ignore[arg-type]
+    with pytest.raises(
+        OptionError, match=r"^backbone: not a backbone \(got 'efficientnet-lite0'\)"
+    ):
+        FewShotClassifier.load(model, backbone="efficientnet-lite0")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"^not a path \(got NoneType\)"):
+        FewShotClassifier.load(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("taught", "used"), [("torch", "onnx"), ("onnx", "torch")])

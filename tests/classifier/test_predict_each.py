@@ -1,15 +1,19 @@
 """Answers one by one: clips of a generator are read only a few ahead of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, Frames
 from fewact.classifier import Skipped
 from fewact.data import FeatureClip
 from fewact.errors import DataError
+from fewact.video import Segments, read_frames
 from tests.classifier.test_precomputed import NEW, TRAINING
 
 MOST_AHEAD = 40
@@ -46,6 +50,33 @@ def test_an_endless_generator_of_videos_gives_answers(
     assert [type(one) for one in answers] == 2 * [type(one) for one in listed]
     assert answers[1:4] == answers[5:] == listed[1:]
     assert isinstance(answers[4], Skipped)
+
+
+def test_a_generator_may_reuse_its_arrays(
+    quick: FewShotClassifier,
+    by_features: FewShotClassifier,
+    actions: Path,
+    queries: dict[str, Path],
+) -> None:
+    clips = [read_frames(path, Segments(16)) for path in queries.values()]
+    expected = quick.fit(actions).predict(clips)
+
+    def frames(*, named: bool) -> Iterator[Any]:
+        buffer = np.empty_like(clips[0])
+        for clip in clips:
+            buffer[:] = clip
+            yield Frames(buffer) if named else buffer
+
+    def vectors() -> Iterator[FeatureClip]:
+        buffer = np.empty_like(NEW[0].vectors)
+        for clip in NEW:
+            buffer[:] = clip.vectors
+            yield replace(clip, vectors=buffer)
+
+    assert len(set(expected.labels)) == len(clips)
+    for named in (False, True):
+        assert list(quick.predict_each(frames(named=named))) == expected
+    assert list(by_features.predict_each(vectors())) == by_features.predict(NEW)
 
 
 def test_an_iterable_without_a_length_may_be_endless(by_features: FewShotClassifier) -> None:

@@ -350,6 +350,18 @@ def test_the_last_windows_end_where_the_recording_ends(
             assert ends[-1] == pytest.approx(duration)
 
 
+def test_events_have_the_labels_that_were_given(quick: FewShotClassifier, actions: Path) -> None:
+    quick.fit({7: actions / "left", 12: actions / "right"}).false_alarms = 1.0
+    stream = quick.stream(fps=12)
+    frames = [*frames_of(actions / "right/clip 0.mp4"), *frames_of(actions / "left/clip 0.mp4")]
+    events = [event for frame in frames for event in stream.push(frame)]
+    assert stream.state.label in {7, 12}
+    events += stream.close()
+    assert events
+    assert {event.label for event in events} <= {7, 12}
+    assert {event.to_dict()["label"] for event in events} <= {7, 12}
+
+
 def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) -> None:
     quick.fit(actions).false_alarms = 1.0  # every window may be an event
     frames = np.random.default_rng(5).integers(0, 256, (99, 48, 64, 3), np.uint8)
@@ -481,18 +493,36 @@ def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, action
     stream = quick.fit(actions).stream()
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
-    for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf"), "2"):
-        with pytest.raises(OptionError, match="not after"):
+    for wrong in (1.0, 0.5):
+        with pytest.raises(OptionError, match=r"not after .*more than 1$"):
+            stream.push(frame, wrong)
+    for wrong in (1e12, 1e308, float("nan"), float("inf"), "2"):
+        with pytest.raises(OptionError, match="not a time"):
             stream.push(frame, wrong)
     for wrong in ((48, 64), (1, 48, 64, 3), (2, 48, 64, 3)):
-        with pytest.raises(DataError, match="not an image"):
+        with pytest.raises(DataError, match="not an image") as caught:
             stream.push(np.zeros(wrong, np.uint8), 2.0)
-    with pytest.raises(DataError, match="not an image"):
+        assert "FeatureClip" not in str(caught.value)
+    with pytest.raises(DataError, match=r"not an image \(got NoneType\)"):
         stream.push(None, 2.0)
     stream.push(torch.zeros((3, 48, 64), dtype=torch.uint8), 2.0)
     assert not stream.needs(1.01)
     stream.push(frame, 500.0)
     assert len(stream._ring) == 1
+
+
+@pytest.mark.parametrize("end", ["3", float("nan"), float("inf")])
+def test_an_end_that_is_no_time_leaves_the_stream_open(
+    quick: FewShotClassifier, actions: Path, end: Any
+) -> None:
+    frames = frames_of(actions / "left" / "clip 0.mp4")
+    expected, stream = (quick.fit(actions).stream(fps=10) for _ in range(2))
+    for frame in frames:
+        expected.push(frame)
+        stream.push(frame)
+    with pytest.raises(OptionError, match=r"^end: not a time"):
+        stream.close(end)
+    assert stream.close() == expected.close() != []
 
 
 def test_a_caller_may_reuse_the_frame(quick: FewShotClassifier, actions: Path) -> None:

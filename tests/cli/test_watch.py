@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import svg
+from fewact import FewShotClassifier, svg
 from fewact.classifier.stream import Stream
 from fewact.cli import main
 from fewact.cli.watch import _hint, _summarise
@@ -138,6 +138,26 @@ def test_the_video_shows_events_at_their_true_times(
     feeder.join()
     assert shown_labels(late, events) == [one["label"] for one in events]
     assert probe(late).duration == pytest.approx(whole.duration, abs=0.2)
+
+
+def test_classes_that_are_integers_are_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = {
+        number: [render(tmp_path / f"{motion} {seed}.mp4", motion, seed) for seed in range(2)]
+        for number, motion in enumerate(("left", "right"))
+    }
+    classifier = FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips)
+    model, source = classifier.save(tmp_path / "model"), clips[0][0]
+    out, drawn = tmp_path / "e.json", tmp_path / "drawn.mp4"
+    assert main(["watch", str(model), str(source), "-o", str(out), "--video", str(drawn)]) == 0
+    found = json.loads(out.read_text())
+    assert found["classes"] == [0, 1]
+    assert found["events"]
+    assert {one["label"] for one in found["events"]} <= {0, 1}
+    assert set(found["counts"]) <= {"0", "1"}
+    assert probe(drawn).frames == probe(source).frames
+    assert "0: " in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,13 +1,14 @@
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.data import Clip, is_background, limit_per_class
-from fewact.errors import OptionError
+from fewact.errors import DataError, OptionError
 
 CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
 
@@ -38,6 +39,13 @@ def test_an_added_clip_displaces_at_most_one() -> None:
 def test_a_limit_of_zero_is_refused() -> None:
     with pytest.raises(OptionError, match="at least one clip"):
         limit_per_class(CLIPS, 0)
+
+
+@pytest.mark.parametrize("path", [None, 3, [Path("a.mp4")]])
+def test_a_clip_of_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(DataError, match=r"^Clip: not a path \(got .*VideoBytes"):
+        Clip(path)
+    assert Clip("a.mp4") == Clip(Path("a.mp4"))  # type: ignore[arg-type]
 
 
 def test_the_background_label_may_have_any_case() -> None:

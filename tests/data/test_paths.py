@@ -59,9 +59,13 @@ def test_circular_links_end(folder: Path) -> None:
 @pytest.mark.parametrize("argument", ["*.webm", "empty"])
 def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> None:
     (folder / "empty").mkdir()
+    (folder / "empty2").mkdir()
     with pytest.raises(DataError, match="no clips found") as caught:
         expand_paths(["2.mp4", argument])
     assert str(caught.value).startswith(argument)
+    with pytest.raises(DataError, match="no clips found") as caught:
+        expand_paths([argument])
+    assert not caught.value.hint, "it exists, or is no name"
     with pytest.raises(DataError):
         expand_paths([])
 

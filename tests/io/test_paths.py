@@ -13,6 +13,9 @@ def test_paths_without_a_home_and_with_nul_are_refused() -> None:
         user_path("a\0b", DataError)
     with pytest.raises(DataError, match=r"^not a path \(got ''\)"):
         user_path("", DataError)
+    for no_path in (None, 3, ["a"]):
+        with pytest.raises(DataError, match=rf"^not a path \(got {type(no_path).__name__}\)"):
+            user_path(no_path, DataError)  # type: ignore[arg-type]
     for name in ("x" * 300, "x/" * 5000):
         with pytest.raises(DataError, match=r"xx?/?x.*… ?: the name is too long"):
             user_path(name, DataError)

@@ -81,7 +81,7 @@ def test_rate_and_segments(folder: Path, numbers: Numbers) -> None:
     assert numbers(frames) == [3, 4, 5]
     with pytest.raises(VideoError, match=r"duration of 0\.480 s"):
         read_frames(folder, EveryNth(1), start=1.0)
-    for fps in (0, -1.0, float("nan")):
+    for fps in (0, -1.0, float("nan"), "25", None):
         with pytest.raises(OptionError, match="folder_fps"):
             probe(folder, folder_fps=fps)
 

@@ -449,6 +449,19 @@ def test_impossible_choices_are_refused(clip: Any, indices: Any) -> None:
         read_frames(clip("h264.mp4"), lambda timeline: np.array(indices))
 
 
+def test_what_is_no_path_or_no_sampler_is_refused(clip: Any) -> None:
+    path = clip("h264.mp4")
+    with path.open("rb") as file:
+        for content in (path.read_bytes(), file):
+            for read in (probe, lambda content: read_frames(content, Segments(8))):
+                with pytest.raises(OptionError, match=r"^path: not a path .*VideoBytes\(content\)"):
+                    read(content)
+    with pytest.raises(OptionError, match=r"^path: not a path \(got NoneType\)"):
+        read_frames(None, Segments(8))  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"^sampler: not a sampler \(got 8\).*Segments"):
+        read_frames(path, 8)  # type: ignore[arg-type]
+
+
 def test_the_number_of_threads_changes_no_pixel(clip: Any) -> None:
     path = clip("h264.mp4")
     one = read_frames(path, Segments(8), threads=1)

@@ -176,7 +176,7 @@ def test_invalid_frames_are_refused(tmp_path: Path, wrong: Any) -> None:
 
 
 def test_invalid_options_are_refused(tmp_path: Path, frames: np.ndarray) -> None:
-    for fps in (0, -1, float("nan"), float("inf"), 1e-9):
+    for fps in (0, -1, float("nan"), float("inf"), 1e-9, "25", None):
         with pytest.raises(OptionError, match="fps"):
             write_video(tmp_path / "a.mp4", frames, fps)
     for codec in ("h265x", "aac"):

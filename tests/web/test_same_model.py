@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.video import write_video
+from fewact.web.worker import Worker
 from tests.web.conftest import START, Server
 
 Serve = Callable[..., Server]
@@ -37,6 +39,32 @@ def begun(tmp_path: Path) -> Path:
     """A model of a method that needs no weights."""
     clips = {name: [video(tmp_path / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
     return FewShotClassifier(method="pixels").fit(clips).save(tmp_path / "begun")
+
+
+def test_a_page_has_texts_for_classes_that_are_integers(
+    begun: Path, videos: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the worker replaces it
+    clips = {i: [tmp_path / f"{name}.mp4"] for i, name in enumerate("xy")}
+    classifier = FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips)
+    model = classifier.save(tmp_path / "integers")
+    (model / "page").mkdir()
+    (model / "page" / "a.mp4").write_bytes(videos[0])
+    worker = Worker(str(model), {"device": "cpu", "engine": "torch"})
+    assert worker.open()["model"]["classes"] == ["0", "1"]
+    clip = {"source": True, "file": "a.mp4", "name": "a.mp4", "start": None, "end": None}
+    found = worker.predict(clip)
+    assert found["label"] in ("0", "1")
+    assert set(found["probabilities"]) == {"0", "1"}
+    searched = worker.watch("job", clip, begin=True)
+    assert [event["label"] for event in searched["events"]] in (["0"], ["1"])
+    noise = np.random.default_rng(5).integers(0, 255, (30, 48, 64, 4), np.uint8)
+    live = [worker.look("s", 64, 48, i / 10, blob=b.tobytes()) for i, b in enumerate(noise)]
+    assert live[-1]["state"]["label"] in ("0", "1")
+    after_a_gap = worker.look("s", 64, 48, 500.0, blob=noise[0].tobytes())
+    labels = {event["label"] for event in after_a_gap["events"]}
+    assert labels
+    assert labels <= {"0", "1"}
 
 
 def idle(server: Server) -> Any:

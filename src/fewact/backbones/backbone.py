@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -302,7 +303,7 @@ def check_size(size: int, network: Description) -> None:
             got=f"{size}, backbone {network.name}",
             expected=f"0, which means {network.input_size[0]}",
         )
-    if size % STRIDE or not 0 <= size <= MAX_SIZE:
+    if not isinstance(size, Integral) or size % STRIDE or not 0 <= size <= MAX_SIZE:
         raise OptionError(
             "invalid size of frames",
             where="size",

@@ -60,6 +60,6 @@ def check_name(what: str, name: str, known: tuple[str, ...]) -> str:
             where=what,
             got=repr(name),
             expected=", ".join(f'"{one}"' for one in known),
-            hint=did_you_mean(name, known),
+            hint=did_you_mean(str(name), known),
         )
     return name

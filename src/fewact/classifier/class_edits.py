@@ -6,11 +6,11 @@ from typing import Self
 from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
-from fewact.classifier.labels import Label
+from fewact.classifier.labels import Label, label_text
 from fewact.classifier.naming import check_label, existing_class
 from fewact.classifier.sources import Source, of_class
 from fewact.classifier.teaching import teach
-from fewact.data import BACKGROUND
+from fewact.data import BACKGROUND, is_background
 from fewact.errors import DataError
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class ClassEdits(Corrections):
         Raises:
             DataError: The class exists already, or no clip can be read.
         """
+        _refuse_none(name)
         name = check_label(name)
         if name in self._learned.fitted.classes:
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
@@ -56,6 +57,7 @@ class ClassEdits(Corrections):
         Raises:
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
+        _refuse_none(name)
         return self._add(existing_class(name, self._learned.fitted.classes), clips)
 
     @one_at_a_time
@@ -81,3 +83,17 @@ class ClassEdits(Corrections):
         examples = join([fitted.everything, fitted.everything.named_apart(more)])
         self._refit(pipeline, examples, [*learned.skipped, *skipped], fitted.class_names)
         return self
+
+
+def _refuse_none(name: Label) -> None:
+    """Refuse the name for clips of no class.
+
+    Raises:
+        DataError: It is this name.
+    """
+    if is_background(label_text(name)):
+        raise DataError(
+            f'"{BACKGROUND}" is reserved for clips of no class',
+            got=repr(name),
+            hint="Use add_none.",
+        )

@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from fewact.classifier.labels import Label
+
 FEWEST, MOST = 30, 2000
 """Number of windows from which the recording counts, and of the last ones that count."""
 
@@ -70,7 +72,7 @@ class Event:
     """An action in a recording, performed once or several times in a row.
 
     Args:
-        label: Class of the action.
+        label: Class of the action; an integer if the classes were given as integers.
         start: Start, in seconds of the recording.
         end: End, in seconds of the recording.
         confidence: Estimated probability that the action was performed there, 0 … 1; that of the
@@ -78,7 +80,7 @@ class Event:
         repetitions: Number of times that the action was performed.
     """
 
-    label: str
+    label: Label
     start: float
     end: float
     confidence: float
@@ -105,7 +107,7 @@ class WindowScore:
 
     start: float
     end: float
-    label: str
+    label: Label
     known: float
     score: float
     distinct: float

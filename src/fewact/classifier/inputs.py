@@ -3,6 +3,7 @@
 import glob
 import os
 from collections.abc import Iterable, Mapping, Sized
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from fewact.data import (
     AnyClip,
     Clip,
+    FeatureClip,
     Frames,
     VideoBytes,
     expand_paths,
@@ -110,12 +112,22 @@ def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], b
 def each_query(values: ClipLike | Iterable[ClipLike]) -> Iterable[AnyClip]:
     """Return the clips to predict; an iterable of unknown length is read while clips are taken.
 
+    Such an iterable is read ahead, and may reuse its arrays for the next clip: they are copied.
+
     Raises:
         DataError: As for ``query_clips``; of an iterable of unknown length when it is reached.
     """
     if _is_one(values) or isinstance(values, Sized) or not isinstance(values, Iterable):
         return query_clips(values)[0]
-    return (clip for value in values for clip in _expanded(value)[0])
+    return (_copied(clip) for value in values for clip in _expanded(value)[0])
+
+
+def _copied(clip: AnyClip) -> AnyClip:
+    if isinstance(clip, Frames):
+        return replace(clip, array=clip.array.copy())
+    if isinstance(clip, FeatureClip):
+        return replace(clip, vectors=clip.vectors.copy())
+    return clip
 
 
 def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:

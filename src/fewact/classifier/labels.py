@@ -23,12 +23,12 @@ def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:
     """Return labels as texts, and whether they are integers; ``none`` may be beside integers.
 
     Raises:
-        DataError: A label is neither, or texts and integers are mixed.
+        DataError: A label is neither, texts and integers are mixed, or there is no list of labels.
 
     >>> label_texts([0, 1, "none"])
     (['0', '1', 'none'], True)
     """
-    given = list(labels)
+    given = _listed(labels)
     texts = [label_text(label) for label in given]
     classes = [label for label, text in zip(given, texts, strict=True) if not is_background(text)]
     kinds = {isinstance(label, str) for label in classes}
@@ -48,8 +48,28 @@ def text_source(source: Any, labels: Any) -> tuple[Any, list[str] | None, bool]:
         return dict(zip(texts, source.values(), strict=True)), labels, integers
     if labels is None:
         return source, None, False
+    if isinstance(labels, Mapping):
+        raise _no_list(labels)
     texts, integers = label_texts(labels)
     return source, texts, integers
+
+
+def _listed(labels: Any) -> list[Any]:
+    if isinstance(labels, str | bytes):  # else each letter would be a label
+        raise _no_list(labels)
+    try:
+        return list(labels)
+    except TypeError:
+        raise _no_list(labels) from None
+
+
+def _no_list(labels: Any) -> DataError:
+    return DataError(
+        "not a list of labels",
+        where="labels",
+        got=repr(labels)[:80],
+        expected="a list or an array with the label of each clip",
+    )
 
 
 def as_given(text: str, *, integers: bool) -> Label:

@@ -75,7 +75,7 @@ class Predicting(Estimator):
 
         Args:
             clips: Clips, as for ``predict``. A generator is read only a few clips ahead of the
-                answers, and may be endless.
+                answers, may be endless, and may reuse its arrays for the next clip.
             timing: Adds up the time of each stage.
 
         Returns:

@@ -12,7 +12,7 @@ from fewact.backbones import Backbone, Card
 from fewact.backbones.card import READING
 from fewact.backbones.devices import Device
 from fewact.classifier.config import HINT, SavedBackbone
-from fewact.errors import ModelError, UserError
+from fewact.errors import ModelError, OptionError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.paths import user_path
 
@@ -44,6 +44,7 @@ def create_backbone(
     Raises:
         ModelError: The weights of the backbone have moved; or weights are given although the model
             uses precomputed features.
+        OptionError: There is no such device or engine.
     """
     if saved.name == PRECOMPUTED:
         return _create_precomputed(saved, weights, device, where)
@@ -58,6 +59,8 @@ def create_backbone(
             **reading,
         )
     except UserError as error:
+        if isinstance(error, OptionError) and error.where in ("device", "engine"):
+            raise  # an argument of the caller: not the model's fault
         raise ModelError(
             f"the backbone {saved.name} cannot be built: {error}",
             where=where,

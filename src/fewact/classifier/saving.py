@@ -15,7 +15,7 @@ from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved_backbone import check_backbone, create_backbone
-from fewact.errors import ModelError
+from fewact.errors import ModelError, OptionError
 from fewact.features.precomputed import Precomputed
 from fewact.io.hub import check_answers, download, hub_client, is_repository
 from fewact.io.paths import similar_name, user_path
@@ -97,7 +97,16 @@ class Saving(Estimator):
         Raises:
             ModelError: The folder has no model; the model is damaged or has another version; or
                 the backbone is another one than in training.
+            OptionError: There is no such device or engine, or ``backbone`` is not a backbone.
         """
+        if not (backbone is None or isinstance(backbone, Backbone)):
+            raise OptionError(
+                "not a backbone",
+                where="backbone",
+                got=repr(backbone)[:80],
+                expected="an object, such as fewact.backbones.create()",
+                hint="The model knows the name of its backbone: leave the argument out.",
+            )
         model = model_folder.load(folder)
         saved = model.config.backbone
         where = str(weights) if weights is not None else saved.weights
@@ -149,8 +158,15 @@ class Saving(Estimator):
             Address of the upload.
 
         Raises:
-            ModelError: The client is not installed, or the hub refuses or cannot be reached.
+            ModelError: It is not the name of a repository, the client is not installed, or the hub
+                refuses or cannot be reached.
         """
+        if not isinstance(repository, str) or "@" in repository or not is_repository(repository):
+            raise ModelError(
+                "not the name of a repository",
+                got=repr(repository)[:120],
+                expected="owner/name: letters, digits, -, _ and .",
+            )
         with (
             tempfile.TemporaryDirectory(prefix="fewact-") as temporary,
             hub_client(ModelError, repository) as hub,

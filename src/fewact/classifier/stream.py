@@ -17,6 +17,7 @@ from fewact.camera.faults import STILL
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.labels import Label
 from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stages import Stages
@@ -72,7 +73,7 @@ class State:
         time: End of these windows, in seconds.
     """
 
-    label: str | None
+    label: Label | None
     confidence: float
     time: float
 
@@ -283,7 +284,14 @@ class Stream:
         Args:
             end: Time at which the recording ends, in seconds, if frames that are not needed were
                 not pushed; by default the last frame is shown as long as the one before it.
+
+        Raises:
+            OptionError: ``end`` is not a finite number; the stream is not closed then.
         """
+        if end is not None and not (isinstance(end, Real) and math.isfinite(end)):
+            raise OptionError(
+                "not a time", where="end", got=repr(end), expected="a number of seconds"
+            )
         with self._lock:
             if self._closed:
                 return []
@@ -307,12 +315,19 @@ class Stream:
             time = clock.monotonic() - self._begun
             if self._fps is not None:
                 time = self._pushed / self._fps
-        if not (isinstance(time, Real) and abs(time) <= LATEST and time > self._last):
+        if not (isinstance(time, Real) and abs(time) <= LATEST):
+            raise OptionError(
+                "not a time",
+                where="time",
+                got=repr(time),
+                expected=f"a number of seconds, at most {LATEST:g}",
+            )
+        if time <= self._last:
             raise OptionError(
                 "the time of a frame is not after that of the last frame",
                 where="time",
-                got=f"{time!r}",
-                expected=f"a number, more than {self._last:g} s, at most {LATEST:g} s",
+                got=repr(time),
+                expected=f"a number of seconds, more than {self._last:g}",
             )
         return float(time)
 
@@ -395,7 +410,7 @@ class Stream:
         return WindowScore(
             start,
             end,
-            self._fitted.classes[int(scored.logits[0].argmax())],
+            self._fitted.labels[int(scored.logits[0].argmax())],
             scores.known_probability(known),
             relative + distinct if self._adapts else relative,
             distinct,

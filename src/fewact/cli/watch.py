@@ -142,7 +142,7 @@ def _delayed(
 
     delay = opened.stream.delay
     say(f"Frames are drawn up to {delay:.1f} s after they come, when their events are known.")
-    with delayed_video(video, opened.stream, classifier.classes_.tolist()) as delayed:
+    with delayed_video(video, opened.stream, _class_names(classifier)) as delayed:
         yield delayed
 
 
@@ -168,7 +168,7 @@ def _draw(
             show(int(time), int(opened.time))
 
         draw_again(
-            video, opened.recording.name, events, classifier.classes_.tolist(), opened.time, drawn
+            video, opened.recording.name, events, _class_names(classifier), opened.time, drawn
         )
 
 
@@ -224,6 +224,11 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
         columns.print(*span, one.label, f"{one.confidence:.2f}", str(one.repetitions))
 
     return write_row
+
+
+def _class_names(classifier: "FewShotClassifier") -> list[str]:
+    """Return the classes as texts; a model of Python may have integers."""
+    return [str(label) for label in classifier.classes_]
 
 
 def _saver(

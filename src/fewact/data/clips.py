@@ -45,7 +45,7 @@ class Clip:
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: The label or the group is no text.
+        DataError: The path is no path, or the label or the group is no text.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Clip:
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
         if not isinstance(self.path, Path):
-            object.__setattr__(self, "path", Path(os.fsdecode(self.path)))
+            object.__setattr__(self, "path", _as_path(self.path))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -99,6 +99,19 @@ class Clip:
         inside = self.path.iterdir()
         images = (p for p in inside if is_image_file(p) and p.is_file())
         yield from sorted(images, key=lambda image: natural_key(image.name))
+
+
+def _as_path(path: Any) -> Path:
+    try:
+        return Path(os.fsdecode(path))
+    except TypeError:
+        raise DataError(
+            "not a path",
+            where="Clip",
+            got=type(path).__name__,
+            expected="the name of a file or folder",
+            hint="Frames and the bytes of a video file are Frames and VideoBytes.",
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,9 @@ def _frames(value: Any, where: str) -> NDArray[np.uint8]:
     if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
-        raise DataError("not frames", where=where, got=str(array.shape), expected=EXPECTED)
+        hint = _to_rgb(array.shape) if array.ndim == 4 else ""
+        got = str(array.shape)
+        raise DataError("not frames", where=where, got=got, expected=EXPECTED, hint=hint)
     return _checked(array, where)
 
 
@@ -243,7 +245,7 @@ def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
         raise DataError("not frames", where=where, got=type(images).__name__, expected=EXPECTED)
     found: list[NDArray[np.uint8]] = []
     for image in images:
-        one = as_image(image, f"{where}, frame {len(found)}")
+        one = as_image(image, f"{where}, frame {len(found)}", of_vectors=OF_FEATURES)
         if found and one.shape != found[0].shape:
             raise DataError(
                 "frames of one clip differ in size",
@@ -257,8 +259,13 @@ def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
     return np.stack(found)
 
 
-def as_image(image: Any, where: str) -> NDArray[np.uint8]:
+def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint8]:
     """Return an image (h w 3) of an array or a tensor, also (3 h w), or of a PIL image.
+
+    Args:
+        image: Image.
+        where: Name of the image, for the error.
+        of_vectors: Hint if two axes may be feature vectors, not a grey image.
 
     Raises:
         DataError: It is no RGB image of uint8, or cannot be read.
@@ -268,9 +275,26 @@ def as_image(image: Any, where: str) -> NDArray[np.uint8]:
     if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
         one = one.transpose(1, 2, 0)
     if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
-        hint = OF_FEATURES if one.ndim == 2 else ""
-        raise DataError("not an image", where=where, got=str(one.shape), expected=IMAGE, hint=hint)
+        hints = [_to_rgb(one.shape), of_vectors if one.ndim == 2 else ""]
+        raise DataError(
+            "not an image",
+            where=where,
+            got=str(one.shape) if one.ndim else type(image).__name__,
+            expected=IMAGE,
+            hint=" ".join(filter(None, hints)),
+        )
     return _checked(one, where)
+
+
+def _to_rgb(shape: tuple[int, ...]) -> str:
+    """Return how grey frames, or frames with transparency, become RGB; empty for other shapes."""
+    if len(shape) == 2:
+        return "Grey frames: numpy.stack([frame] * 3, axis=-1)."
+    if shape[-1:] == (1,):
+        return "Grey frames: numpy.repeat(frames, 3, axis=-1)."
+    if shape[-1:] == (4,):
+        return "Leave the fourth channel out: frames[..., :3]."
+    return ""
 
 
 def _as_rgb(image: Any, where: str) -> Any:

@@ -66,7 +66,9 @@ def no_clips(names: Sequence[str]) -> DataError:
         "no clips found",
         where=first_few(names),
         expected="video files, folders of video files, or patterns",
-        hint=similar_name(Path(names[0])) if len(names) == 1 else "",
+        hint=similar_name(Path(names[0]))
+        if len(names) == 1 and not os.path.exists(names[0])
+        else "",
     )
 
 

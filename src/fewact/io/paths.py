@@ -19,10 +19,15 @@ def user_path(path: str | os.PathLike[str], refusal: type[UserError] = UserError
         refusal: Error for a path that cannot be expanded.
 
     Raises:
-        UserError: The path is empty, it starts with ``~`` and there is no such home folder, it has
-            characters that no name of a file has, or a name in it is too long.
+        UserError: It is no path, or an empty one; it starts with ``~`` and there is no such home
+            folder; it has characters that no name of a file has, or a name in it is too long.
     """
-    path = os.fsdecode(path)
+    try:
+        path = os.fsdecode(path)
+    except TypeError:
+        raise refusal(
+            "not a path", got=type(path).__name__, expected="the name of a file or folder"
+        ) from None
     if not path:  # Path("") is the current folder.
         raise refusal("not a path", got=repr(path), expected="the name of a file or folder")
     if "\0" in path:

@@ -31,7 +31,7 @@ def counts(events: Sequence[Event]) -> dict[str, int]:
     """Return how many times each action was performed, by its class."""
     total: Counter[str] = Counter()
     for event in events:
-        total[event.label] += event.repetitions
+        total[str(event.label)] += event.repetitions
     return dict(sorted(total.items()))
 
 
@@ -41,7 +41,7 @@ def title(event: Event) -> str:
     >>> title(Event("wave", 1.0, 4.5, 0.9, 3))
     'wave × 3'
     """
-    return event.label + (f" × {event.repetitions}" if event.repetitions > 1 else "")
+    return f"{event.label}" + (f" × {event.repetitions}" if event.repetitions > 1 else "")
 
 
 def clock_time(seconds: float, separator: str = ".") -> str:

@@ -99,8 +99,9 @@ class Overlay:
         widest = picture.width - 2 * margin
         if shown:
             best = max(shown, key=lambda one: one.start)
-            text = title(best).removeprefix(best.label) + f"  {best.confidence:.2f}"
-            panel = _panel(((best.label, text),), font, self._colours[best.label], widest)
+            label = str(best.label)
+            text = title(best).removeprefix(label) + f"  {best.confidence:.2f}"
+            panel = _panel(((label, text),), font, self._colours[label], widest)
             _paste(picture, panel, (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:
@@ -120,7 +121,7 @@ class Overlay:
         """Count the events that are over; forget those that the bar does not show."""
         while self._ahead and self._ahead[0].end <= time:
             over = self._ahead.popleft()
-            self._counts[over.label] += over.repetitions
+            self._counts[str(over.label)] += over.repetitions
             self._past.append(over)
         while self._duration is None and self._past and self._past[0].end < time - LIVE_SPAN:
             self._past.popleft()
@@ -142,7 +143,7 @@ class Overlay:
                 if right >= 0 and left <= picture.width:
                     draw.rectangle(
                         (left, height // 6, max(right, left + 1), height - height // 6),
-                        fill=self._colours[one.label],
+                        fill=self._colours[str(one.label)],
                     )
             self._bar = None if self._duration is None else bar
         _paste(picture, bar, (0, picture.height - height))
@@ -167,7 +168,7 @@ def _performed(events: Iterable[Event], time: float) -> Counter[str]:
     for one in events:
         if one.start < time:
             fraction = min(1.0, (time - one.start) / (one.end - one.start))
-            found[one.label] += math.floor(one.repetitions * fraction + 1e-9)
+            found[str(one.label)] += math.floor(one.repetitions * fraction + 1e-9)
     return found
 
 

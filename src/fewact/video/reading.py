@@ -11,7 +11,7 @@ from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets
 from fewact.video.index import FrameIndex, index_file
-from fewact.video.opening import Threads
+from fewact.video.opening import Threads, as_path
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
 from fewact.video.timeline import Array, Ints, RGBImage, Sampler, Timeline
@@ -55,6 +55,7 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
 
     Raises:
         VideoError: The video cannot be read.
+        OptionError: ``path`` is no path, or ``folder_fps`` is not a frame rate.
 
     Warns:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
@@ -109,7 +110,8 @@ def read_frames(
 
     Raises:
         VideoError: The video cannot be read, or has no frame in the segment.
-        OptionError: The sampler chose no frame, or frames that do not exist.
+        OptionError: ``path`` is no path; or the sampler is no function, or chose no frame, or
+            frames that do not exist.
 
     Warns:
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
@@ -150,7 +152,7 @@ def _read(
     threads: Threads,
     folder_fps: float,
 ) -> FrameSets:
-    check_times(Path(path), start, end)
+    check_times(as_path(path), start, end)
     source = open_source(path, folder_fps, start, end)
     segment = _segment(source, start, end)
     chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
@@ -194,6 +196,9 @@ def _known_damage(index: FrameIndex) -> Damage:
 
 
 def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
+    if not callable(sampler):
+        expected = "a function of the timeline, such as fewact.video.Segments(8)"
+        raise OptionError("not a sampler", where="sampler", got=repr(sampler), expected=expected)
     indices = np.asarray(sampler(timeline))
     valid = indices.ndim == 1 and indices.size and np.issubdtype(indices.dtype, np.integer)
     if not valid or indices.min() < 0 or indices.max() >= timeline.n:

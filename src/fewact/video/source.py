@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import (
     EXPECTED,
     Threads,
+    as_path,
     check_readable,
     open_video,
     packets,
@@ -64,9 +66,9 @@ def open_source(
 
     Raises:
         VideoError: The file or folder cannot be read.
-        OptionError: ``fps`` is not a frame rate.
+        OptionError: ``path`` is no path, or ``fps`` is not a frame rate.
     """
-    path = Path(path)
+    path = as_path(path)
     check_readable(path)
     return ImageSequence(path, fps) if path.is_dir() else VideoFile(path, start, end)
 
@@ -87,7 +89,7 @@ class ImageSequence:
     """Folder of numbered images, shown in the order of their numbers at a constant rate."""
 
     def __init__(self, path: Path, fps: float) -> None:
-        if not (math.isfinite(fps) and fps > 0):
+        if not (isinstance(fps, float | Real) and math.isfinite(fps) and fps > 0):
             raise OptionError(
                 "invalid frame rate",
                 where="folder_fps",

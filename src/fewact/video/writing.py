@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import cast
 
@@ -305,7 +306,8 @@ def _encoder(codec: str) -> str:
 
 
 def _rate(fps: float) -> Fraction:
-    rate = Fraction(fps).limit_denominator(1001) if math.isfinite(fps) else Fraction(0)
+    is_number = isinstance(fps, float | Real) and math.isfinite(fps)
+    rate = Fraction(fps).limit_denominator(1001) if is_number else Fraction(0)
     if rate <= 0:
         raise OptionError(
             "invalid frame rate",

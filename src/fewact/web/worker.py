@@ -136,9 +136,9 @@ class Worker:
             if one.title == prediction.nearest
         )
         return {
-            "label": prediction.label,
+            "label": str(prediction.label),
             "probability": prediction.probability,
-            "probabilities": prediction.probabilities,
+            "probabilities": {str(name): p for name, p in prediction.probabilities.items()},
             "doubtful": prediction.doubtful,
             "faults": prediction.faults,
             "nearest": nearest,
@@ -175,7 +175,7 @@ class Worker:
             recording.events += recording.watch.close()
             self.forget(job)
         return {
-            "events": [event.to_dict() for event in recording.events],
+            "events": [_event(event) for event in recording.events],
             "counts": counts(recording.events),
             "faults": recording.watch.stream.faults,
             "time": recording.watch.time,
@@ -209,9 +209,10 @@ class Worker:
         found = self._streams[stream]
         frame = np.frombuffer(blob, np.uint8).reshape(height, width, 4)[..., :3]
         events = found.push(np.ascontiguousarray(frame), at)
+        label = found.state.label
         return {
-            "state": found.state.to_dict(),
-            "events": [event.to_dict() for event in events],
+            "state": found.state.to_dict() | {"label": None if label is None else str(label)},
+            "events": [_event(event) for event in events],
             "rate": found.rate,
         }
 
@@ -323,7 +324,7 @@ class Worker:
         return {
             "model": {
                 "id": str(self._loaded),
-                "classes": classifier.classes_.tolist(),
+                "classes": [str(label) for label in classifier.classes_],
                 "clips": dict(Counter(clip.label for clip in examples)),
                 "right": calibration.right,
                 "held_out": calibration.held_out,
@@ -348,6 +349,11 @@ class Worker:
             }
             for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
         ]
+
+
+def _event(event: Event) -> dict[str, Any]:
+    """Return an event with its class as a text: all labels of the page are texts."""
+    return event.to_dict() | {"label": str(event.label)}
 
 
 def _key(clip: dict[str, Any]) -> Key:
