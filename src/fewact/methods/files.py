@@ -32,17 +32,17 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
     path = Path(path).expanduser()
     module = _execute(path)
     classes = [
-        one
-        for _, one in inspect.getmembers(module, inspect.isclass)
+        (name, one)
+        for name, one in inspect.getmembers(module, inspect.isclass)
         if one.__module__ == module.__name__ and issubclass(one, Method)
     ]
     found: dict[str, type[Method]] = {
-        methods.REGISTRY.name_of(one) or one.__name__: one
-        for one in classes
+        methods.REGISTRY.name_of(one) or name: one
+        for name, one in classes
         if not inspect.isabstract(one)
     }
     if not found:
-        missing = (f"{one.__name__} without {', '.join(_missing(one))}" for one in classes)
+        missing = (f"{name} without {', '.join(_missing(one))}" for name, one in classes)
         raise ExtensionError(
             "the file defines no method",
             where=str(path),
