@@ -304,10 +304,10 @@ def _draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
     try:
         return draw(videos, protocol)
     except EpisodeError as error:
-        raise TrainingError(
+        raise EpisodeError(
             error.what,
             where=f"validation classes of {error.where}",
             got=error.got,
             expected=error.expected,
-            hint=f"{error.hint} Change the recipe by --set validation.ways=N and the like.".strip(),
+            hint=f"{error.hint} --set validation.ways=N changes the recipe.".strip(),
         ) from None
