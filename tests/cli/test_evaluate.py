@@ -244,6 +244,7 @@ def test_a_perfect_result_has_no_pairs_to_compare(run: Run, tmp_path: Path) -> N
     [
         ("raise ValueError('mine')", "mine.py, line 16: the method raised ValueError"),
         ("return query['x'].mean((0, 2))", "the logits of the method have another shape"),
+        ("return None", "the method of --import may have returned what"),
     ],
 )
 def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
@@ -260,7 +261,7 @@ def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
     ended = run(*call, *SMALL)
     assert ended.code == 2
     assert message in ended.err
-    assert "bug in fewact" not in ended.err
+    assert "This is a bug in fewact" not in ended.err
 
 
 def test_a_result_belongs_to_the_code_of_a_method_of_a_file(

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.cells import cell_len
 
 from fewact import backbones, methods
@@ -51,6 +53,20 @@ def test_one_method_is_shown(run: Run) -> None:
     ended = run("methods", "otma")
     assert ended.code == 2
     assert 'Did you mean "otam"?' in ended.err
+
+
+def test_a_method_of_a_file_is_shown(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from fewact import methods\nfrom fewact.methods.protonet import ProtoNet\n\n\n"
+        "@methods.register('mine')\nclass Mine(ProtoNet):\n    'Nearest of mine.'\n"
+    )
+    shown = run("methods", "mine", "--import", file).out
+    assert shown.startswith("mine\n  Nearest of mine.\n")
+    assert "--option frames=8" in shown
 
 
 def test_lines_fit_a_hundred_columns(run: Run) -> None:

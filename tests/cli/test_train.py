@@ -147,6 +147,15 @@ def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
     ended = run("train", "a2m2-ssv2-ful-resnet50", "-o", tmp_path / "run")
     assert ended.code == 2
     assert "Did you mean" in ended.err
+    call = ("train", place / "mine.toml", "-o", tmp_path / "run", "--data", place / "mine.npz")
+    ended = run(*call, "--set", "validation.ways=5")
+    assert ended.code == 2
+    assert "validation classes of mine: too few classes (got 4 classes for 5 ways)" in ended.err
+    assert "--set validation.ways=N" in ended.err
+    assert not (tmp_path / "run").exists()
+    ended = run("evaluate", tmp_path / "run", "--data", place / "mine.npz")
+    assert ended.code == 2
+    assert "or the folder of a training run. A method of your own needs --import" in ended.err
     ended = run("evaluate", tmp_path, "--data", place / "mine.npz")
     assert ended.code == 2
     assert "no trained method found" in ended.err

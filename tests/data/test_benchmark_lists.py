@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.data import benchmark, benchmark_names
+from fewact.data import benchmark, benchmark_lists, benchmark_names
 from fewact.data.benchmark_lists import find_list
 from fewact.errors import DataError
 from tests.data.small import (
@@ -220,3 +220,24 @@ def test_real_lists_are_canonical(assets: Path, name: str) -> None:
     assert len(listed.videos) == sum(sum(counts.values()) for counts in bench.counts.values())
     if bench.groups == "within-class":
         assert {v.group for v in listed.videos} == {f"g{g:02}" for g in range(1, 26)}
+
+
+@pytest.mark.parametrize("form", ["table", "texts"])
+def test_the_list_of_another_variant_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Numbered classes of another list would get the names of this one."""
+    less = [row for row in SSV2 if row != SSV2[0]]
+    other = make_benchmark(less, "ssv2", SSV2_NAMES).model_copy(update={"id": "other"})
+    monkeypatch.setattr(benchmark_lists, "NAMES", ("made up", "other"))
+    known = {"made up": BENCH, "other": other}
+    monkeypatch.setattr(benchmark_lists, "benchmark", known.__getitem__)
+    if form == "table":
+        path = write_table(tmp_path / "list.csv", less)
+    else:
+        path = write_texts(tmp_path, less, "{label}/{video}", "{split}.list")
+    with pytest.raises(DataError, match=rf"the {SSV2[0][0]} list is that of other; expected"):
+        find_list(BENCH, path)
+    modified = find_list(BENCH, write_table(tmp_path / "fewer.csv", less[1:]))
+    assert modified is not None
+    assert modified.flags

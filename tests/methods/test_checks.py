@@ -303,7 +303,14 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got SystemExit"):
         method_of(file)
     file.write_text("import fewact\n")
-    with pytest.raises(ExtensionError, match="defines no method"):
+    with pytest.raises(ExtensionError, match="defines no method; expected"):
+        method_of(file)
+    file.write_text(
+        "from fewact.methods.base import Method\n\nclass Mine(Method):\n"
+        "    def requests(self, card): ...\n    def encode(self, features): ...\n"
+        "    def support(self, nodes, labels, n): ...\n    def scores(self, state, nodes): ...\n"
+    )
+    with pytest.raises(ExtensionError, match=r"defines no method \(got Mine without score\)"):
         method_of(file)
     with pytest.raises(ExtensionError, match="there is no such file"):
         method_of(tmp_path / "missing.py")
@@ -341,6 +348,24 @@ def test_check_method_lists_promises(run: Any, tmp_path: Path) -> None:
     assert ended.code == 2
     assert "BROKEN  The logits of b episodes" in ended.out
     assert run("check-method", "otam", "--option", "smoothing=0.5").code == 0
+
+
+def test_requests_are_a_tuple() -> None:
+    class Bare(Nearest):
+        def requests(self, card: Any) -> Any:
+            return super().requests(card)[0]
+
+    with pytest.raises(ExtensionError, match=r"no tuple \(got FeatureRequest\).*needs a comma"):
+        check_method(Bare)
+
+
+def test_an_error_in_requests_breaks_promises() -> None:
+    class Wrong(Nearest):
+        def requests(self, card: Any) -> Any:
+            return (self.options.nothing,)
+
+    errors = [str(outcome.error) for outcome in check_method(Wrong) if outcome.error]
+    assert any("has no attribute 'nothing'" in error for error in errors)
 
 
 @pytest.mark.parametrize("level", ["auto", "middle"])

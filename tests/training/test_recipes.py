@@ -303,6 +303,14 @@ def test_what_is_refused_is_named(changes: dict[str, Any], says: str) -> None:
         read("a2m2-hmdb51-resnet50", changes)
 
 
+def test_a_misspelt_name_comes_before_the_value_that_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    stage = '[[stages]]\nkind = "episodes"\ninputs = "stored"\nstep = 4\nlr = 0.1\n'
+    file.write_text(f'extends = "a2m2-clips-linear-lite0"\n{stage}')
+    with pytest.raises(RecipeError, match=r'stages\.0\.step: .*Did you mean "steps"'):
+        read(file)
+
+
 def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match='Did you mean "a2m2-hmdb51-resnet50"'):
         read("a2m2-hmdb51-resnet5")

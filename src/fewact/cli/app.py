@@ -103,17 +103,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = end.code if isinstance(end.code, int) else 0
     except Exception as error:
         traceback.print_exc()
-        code = _code_of(error)
+        code = _code_of(error, sys.argv[1:] if arguments is None else arguments)
     left = flush_output()
     return code or left
 
 
-def _code_of(error: Exception) -> int:
+def _code_of(error: Exception, arguments: Sequence[str]) -> int:
     """Say whose fault an unexpected error is, and return the exit code."""
     files = sys.modules.get("fewact.methods.files")
     if files is not None and (place := files.place_in_file(error)):
         say(f"Error: {place}: the method raised {type(error).__name__}")
         say("`fewact check-method FILE.py` runs it step by step.")
+        return USER_FAULT
+    if any(one.partition("=")[0] == "--import" for one in arguments):
+        say("Error: the method of --import may have returned what fewact does not expect")
+        say("`fewact check-method FILE.py` names each broken promise. If there is none, this is a")
+        say("bug in fewact: please report it with the lines above and `fewact doctor`.")
         return USER_FAULT
     say("This is a bug in fewact. Please report it with the lines above and `fewact doctor`.")
     return FAULT

@@ -106,8 +106,14 @@ def method(name: str) -> str:
     """Check the name of a method; a path that exists is a trained method."""
     from fewact import methods
 
-    if name != "auto" and not Path(name).exists():
-        _known("method", name, methods.names())
+    if name != "auto" and not Path(name).exists() and name not in methods.names():
+        raise UnknownNameError(
+            "unknown method",
+            got=repr(name),
+            expected=f"{', '.join(methods.names())}, or the folder of a training run",
+            hint=did_you_mean(name, methods.names())
+            or "A method of your own needs --import FILE.py.",
+        )
     return name
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli import completion
+from fewact.cli.options import Imports
 from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
 from fewact.options import option_descriptions, option_groups
 
@@ -29,6 +30,7 @@ def methods(
         str | None,
         typer.Argument(help="Name of a method to show.", autocompletion=completion.methods),
     ] = None,
+    imports: Imports = None,
     format: ListOutputFormat = "table",
 ) -> None:
     """List the few-shot methods, or show one with its options.

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fewact.data.benchmarks import Benchmark
+from fewact.data.benchmarks import NAMES, Benchmark, benchmark
 from fewact.data.files import VIDEO_SUFFIXES, first_few
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.errors import DataError
@@ -57,7 +57,8 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
             found = read(folder, bench)
             if found:
                 listed = build_list(bench, (video for split in found.values() for video in split))
-                changed = (split for split in found if not is_canonical(bench, found[split]))
+                changed = [split for split in found if not is_canonical(bench, found[split])]
+                _refuse_list_of_another(bench, folder, changed)
                 return listed.with_flags(modified_flags(changed))
     if splits is None:
         return None
@@ -123,14 +124,53 @@ def video_stem(name: str) -> str:
     return before if before and dot + after.lower() in VIDEO_SUFFIXES else name
 
 
+def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Iterable[Split]) -> None:
+    """Refuse the published list of another variant, whose numbered classes can be other ones.
+
+    Args:
+        bench: Benchmark.
+        path: File or folder of the list.
+        changed: Splits that are not those of the benchmark.
+
+    Raises:
+        DataError: One of these splits is that of another variant.
+    """
+    others = [one for one in map(benchmark, NAMES) if one.family == bench.family]
+    for split in changed:
+        for other in others:
+            if _has_split_of(other, path, bench, split):
+                raise DataError(
+                    f"the {split} list is that of {other.id}",
+                    where=str(path),
+                    expected=f"the list of {bench.id}",
+                    hint=f"Name the benchmark {other.id}, or the list that is published at "
+                    f"{bench.published}.",
+                )
+
+
+def _has_split_of(other: Benchmark, path: Path, bench: Benchmark, split: Split) -> bool:
+    """Return whether a split in the list of ``bench`` is the published one of ``other``."""
+    table = _table_of(path, bench)
+    try:
+        found = _read_table(table, other) if table else _read_texts(path, other)
+    except DataError:  # The list has classes that the other one does not have.
+        return False
+    return is_canonical(other, found.get(split, ()))
+
+
 def _folders(path: Path, bench: Benchmark) -> list[Path]:
     """Return the folders that can contain the list; those with the list's name come first."""
     return [path / name for name in (bench.id, *bench.folders, ".")]
 
 
-def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+def _table_of(path: Path, bench: Benchmark) -> Path | None:
+    """Return the table of a benchmark, which is the file itself or in the folder."""
     files = [path] if path.is_file() else [path / f"{bench.id}.csv{z}" for z in (".gz", "")]
-    table = next((file for file in files if file.is_file()), None)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+    table = _table_of(path, bench)
     if table is None:
         return {}
     reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)

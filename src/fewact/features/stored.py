@@ -217,17 +217,21 @@ def choose_card(
     if len(found) == 1:
         return found[0]
     listed = "; ".join(map(_short, known.values()))
+    names = {card.name for card in known.values()}
+    chosen = {"backbone": name, "precision": precision, "engine": engine, **reading}
+    if network_digest and not found:
+        chosen["weights"] = "of another SHA-256"
     raise StoreError(
         "contains features of several backbones"
         if found
         else "contains no features of this backbone",
         where=str(store.folder),
-        got=", ".join((name, precision, engine, *map(str, reading.values()))),
+        got=", ".join(f"{fact} {value}" for fact, value in chosen.items() if value != "auto"),
         expected=listed or "none: the store is empty",
         hint="Choose with --backbone, --precision, --engine, --weights, --resize, --sampler or "
         "--size."
         if found
-        else did_you_mean(name, (card.name for card in known.values())),
+        else did_you_mean(name, names if name not in names else ()),
     )
 
 

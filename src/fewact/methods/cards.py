@@ -67,7 +67,9 @@ def card_of(name: str) -> MethodCard:
     alone = without and without != with_maps
     return MethodCard(
         name=name,
-        summary=(inspect.getdoc(inspect.getmodule(method)) or "").partition("\n")[0],
+        summary=(inspect.getdoc(inspect.getmodule(method)) or method.__doc__ or "")
+        .strip()
+        .partition("\n")[0],
         paper=made.paper,
         package=package,
         needs=", ".join(with_maps) + (f", or {', '.join(without)}" if alone else ""),

@@ -31,17 +31,22 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
     """
     path = Path(path).expanduser()
     module = _execute(path)
+    classes = [
+        (name, one)
+        for name, one in inspect.getmembers(module, inspect.isclass)
+        if one.__module__ == module.__name__ and issubclass(one, Method)
+    ]
     found: dict[str, type[Method]] = {
         methods.REGISTRY.name_of(one) or name: one
-        for name, one in inspect.getmembers(module, inspect.isclass)
-        if one.__module__ == module.__name__
-        and issubclass(one, Method)
-        and not inspect.isabstract(one)
+        for name, one in classes
+        if not inspect.isabstract(one)
     }
     if not found:
+        missing = (f"{name} without {', '.join(_missing(one))}" for name, one in classes)
         raise ExtensionError(
             "the file defines no method",
             where=str(path),
+            got="; ".join(missing),
             expected="a class derived from fewact.methods.base.Method, with all of its members",
         )
     return found
@@ -107,6 +112,11 @@ def code_of(method: type[Method]) -> str:
 def imported_file(method: type[Method]) -> Path | None:
     """Return the file that ``import_methods`` executed for a method; None for other methods."""
     return _file(method) if method.__module__.startswith(MODULE) else None
+
+
+def _missing(method: type[Method]) -> list[str]:
+    """Return the members that a class must define and does not."""
+    return sorted(getattr(method, "__abstractmethods__", ()))
 
 
 def _file(method: type[Method]) -> Path | None:

@@ -77,7 +77,8 @@ def parse(content: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt name comes before the value that is missing because of it.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         tag = 2 if first["loc"][:1] == ("stages",) else None  # `classify` or `episodes`
         parts = [str(part) for i, part in enumerate(first["loc"]) if i != tag]
         path = ".".join(parts)

@@ -13,7 +13,7 @@ from fewact import methods
 from fewact.checkpoint import BEST, FILE, RECIPE, STATE
 from fewact.data.videos import VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw, load, save
-from fewact.errors import TrainingError
+from fewact.errors import EpisodeError, TrainingError
 from fewact.io.atomic import make_folder, output_errors, sync, write_text
 from fewact.io.bounded import KIB, MIB, FileType
 from fewact.io.folders import backup_of, recover, replace_folder
@@ -84,7 +84,7 @@ class RunFolder:
                     where=str(path),
                     expected="a new or empty folder, or the folder of the same run",
                 )
-            drawn = draw(data.val, protocol)  # A refused protocol leaves no folder.
+            drawn = _draw(data.val, protocol)  # A refused protocol leaves no folder.
         if lock:
             self._acquire()
         try:
@@ -144,7 +144,7 @@ class RunFolder:
     def _episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
         file = self.path / EPISODES
         if not file.exists():
-            save(draw(videos, protocol), file)
+            save(_draw(videos, protocol), file)
         found = load(file)
         found.check_list(videos)
         return found
@@ -297,3 +297,17 @@ def _facts(videos: VideoList) -> dict[str, Any]:
         "classes": list(videos.classes),
         "flags": list(videos.flags),
     }
+
+
+def _draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
+    """Draw the validation episodes."""
+    try:
+        return draw(videos, protocol)
+    except EpisodeError as error:
+        raise EpisodeError(
+            error.what,
+            where=f"validation classes of {error.where}",
+            got=error.got,
+            expected=error.expected,
+            hint=f"{error.hint} --set validation.ways=N changes the recipe.".strip(),
+        ) from None

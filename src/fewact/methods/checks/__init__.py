@@ -51,6 +51,10 @@ def _usable(subject: Subject) -> bool:
         return accepts(subject.make(), subject.card)
     except OptionError:  # Options that do not fit this backbone.
         return False
+    except UserError:
+        raise
+    except Exception:  # The method is the user's: the promises say what it raises.
+        return True
 
 
 def _outcome(promise: Promise, subjects: Sequence[Subject]) -> Outcome:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.card import Card
-from fewact.errors import OptionError
+from fewact.errors import ExtensionError, OptionError
 from fewact.methods import fitting_of
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
@@ -61,8 +61,16 @@ def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method
 
 def accepts(method: Method, card: Card) -> bool:
     """Return whether the method has what it needs of the backbone."""
+    requests = method.requests(card)
+    if not isinstance(requests, tuple | list):
+        raise ExtensionError(
+            "requests returns no tuple",
+            got=type(requests).__name__,
+            expected="a tuple of feature requests",
+            hint="A tuple of one needs a comma at its end: (request,).",
+        )
     try:
-        for request in method.requests(card):
+        for request in requests:
             request.shape(card)
     except OptionError:
         return False
