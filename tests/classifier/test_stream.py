@@ -24,6 +24,7 @@ from fewact.classifier.events import (
     LEAST_CONFIDENCE,
     OVERLAP,
     OVERLAP_SAME,
+    SHORT,
     EventFinder,
     WindowScore,
 )
@@ -165,17 +166,35 @@ def test_a_recording_of_lower_scores_lowers_the_threshold() -> None:
     assert fixed.threshold == 0.1
     middle = (0.1 + 3 * (-0.2 - 0.8) / 2) / 4
     assert adapting.threshold == pytest.approx(middle - BELOW * np.std(scores))
-    assert sum(event.repetitions for event in found) == 13  # of 20: those after 30 windows
+    assert sum(event.repetitions for event in found) == 20
 
 
-def test_improbable_events_are_not_reported_once_the_recording_counts() -> None:
+def test_a_short_recording_is_decided_by_its_own_scores_when_it_ends() -> None:
+    windows = slide([-0.9, -0.2, -0.9], "aaa")
+    assert len(windows) < FEWEST
+    finder = EventFinder(0.1, 2.0, adapts=True)
+    assert [event for one in windows for event in finder.add([one], one.end)] == []
+    assert finder.going_on == []
+    assert finder.decided == windows[0].start
+    (event,) = finder.close()
+    assert event.start == windows[1].start
+
+
+def test_what_reaches_the_threshold_of_the_model_is_a_candidate_in_any_recording() -> None:
+    scores = [0.5, 1.9] * 20
+    finder = EventFinder(0.4, 2.0, adapts=True)
+    finder.add(slide(scores, "a" * len(scores)), 100.0)
+    assert finder.threshold == 0.4
+
+
+def test_improbable_events_are_reported_in_short_recordings_alone() -> None:
     scores = [-0.9, -0.2, -0.2, -0.2] * 20
     windows = [replace(one, known=0.0) for one in slide(scores, "a" * len(scores))]
-    improbable = EventFinder(-0.3, 2.0, adapts=True)
-    improbable.add(windows[:FEWEST], windows[FEWEST].end)
-    assert [one.repetitions for one in improbable.going_on] == []
-    few = EventFinder(-0.3, 2.0, adapts=True)
-    found = few.add(windows[: FEWEST - 1], windows[FEWEST].end) + few.close()
+    improbable = EventFinder(-0.3, 2.0, adapts=True)  # three of four windows reach its threshold
+    assert improbable.add(windows[:SHORT], windows[SHORT].end) == improbable.going_on == []
+    assert improbable.close() == []
+    short = EventFinder(-0.3, 2.0, adapts=True)
+    found = short.add(windows[: SHORT - 1], windows[SHORT].end) + short.close()
     assert max(one.confidence for one in found) < LEAST_CONFIDENCE
     fixed = EventFinder(-0.3, 2.0)
     found = fixed.add(windows, windows[-1].end) + fixed.close()

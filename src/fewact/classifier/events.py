@@ -3,7 +3,7 @@
 1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
    another room all scores are lower, so that the recording itself counts more: the threshold is a
    little below a quarter of the model's and three quarters of the one that splits the windows so
-   far best into two (Otsu's).
+   far best into two (Otsu's), and at most the model's.
 2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
    non-maximum suppression). A window that meets a performance well has a class that is distinct
    from all others, which says more of where it is than the score. Each kept window is one
@@ -29,8 +29,14 @@ import numpy as np
 
 from fewact.classifier.labels import Label
 
-FEWEST, MOST = 30, 2000
-"""Number of windows from which the recording counts, and of the last ones that count."""
+FEWEST, MOST = 4, 2000
+"""Number of windows from which the recording counts, and of the last ones that count. The first
+windows wait for them, unless the recording ends; no event is later for it, because windows that
+could overlap the first one end later."""
+
+SHORT = 30
+"""Number of windows below which an event is reported in any case if it reaches the model's
+threshold: where nothing but actions is shown, no window is far above the others."""
 
 MODEL_SHARE = 0.25
 """Weight of the model's threshold in that mean."""
@@ -60,7 +66,7 @@ to 553 events of development recordings, see docs/decisions/events.md. The first
 knows; the second holds if people or a room are new to it, too."""
 
 LEAST_CONFIDENCE = 0.35
-"""Confidence below which an event is not reported once the recording counts. F1 is largest if the
+"""Confidence below which an event is not reported if the recording counts. F1 is largest if the
 events are reported that are right with a probability of at least half of it."""
 
 MOST_LOG_ODDS = 10.0
@@ -129,6 +135,7 @@ class EventFinder:
         self.decided = float("-inf")
         """Time before which no performance can be found any more, in seconds."""
         self._seen: deque[float] = deque(maxlen=MOST)
+        self._waiting: list[WindowScore] = []
         self._recent: list[WindowScore] = []
         self._pending: list[WindowScore] = []
         self._kept: list[WindowScore] = []
@@ -156,13 +163,10 @@ class EventFinder:
         """
         for one in windows:
             self._seen.append(one.score)
-            if self._counts:
-                of_recording = split(self._seen)
-                mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
-                self.threshold = mean - BELOW * float(np.std(self._seen))
+            self._waiting.append(one)
             insort(self._recent, one, key=attrgetter("end"))
-            if one.score >= self.threshold:
-                self._pending.append(one)
+            if not self._adapts or len(self._seen) >= FEWEST:
+                self._decide()
         return self._events(time - self._longest)
 
     def close(self, end: float = math.inf) -> list[Event]:
@@ -172,12 +176,23 @@ class EventFinder:
             end: End of the recording or start of the gap, in seconds: the last windows may last a
                 little longer, events do not.
         """
+        self._decide()
         return [replace(one, end=min(one.end, end)) for one in self._events(math.inf)]
+
+    def _decide(self) -> None:
+        """Decide which of the waiting windows are candidates."""
+        if self._adapts and len(self._seen) > 1:
+            of_recording = split(self._seen)
+            mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
+            lower = mean - BELOW * float(np.std(self._seen))
+            self.threshold = min(lower, self._model_threshold)
+        self._pending += (one for one in self._waiting if one.score >= self.threshold)
+        self._waiting.clear()
 
     def _events(self, later: float) -> list[Event]:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
-        self.decided = min([later, *(one.start for one in self._pending)])
+        self.decided = min([later, *(one.start for one in (*self._waiting, *self._pending))])
         runs = self._runs(one for one in self._kept if one.start < self.decided)
         self._kept = [one for one in self._kept if one.start >= self.decided]
         if runs[-1]:
@@ -221,12 +236,10 @@ class EventFinder:
         """Whether a run is an event; an empty one is not."""
         if not run:
             return False
-        return not self._counts or self._confidence(run) >= LEAST_CONFIDENCE
-
-    @property
-    def _counts(self) -> bool:
-        """Whether the scores of the recording count."""
-        return self._adapts and len(self._seen) >= FEWEST
+        if not self._adapts or self._confidence(run) >= LEAST_CONFIDENCE:
+            return True
+        best = max(one.score for one in run)
+        return len(self._seen) < SHORT and best >= self._model_threshold
 
     def _suppress(self, later: float) -> None:
         """Keep windows that are better than all windows they overlap, and drop the overlapped."""
