@@ -106,14 +106,10 @@ def method(name: str) -> str:
     """Check the name of a method; a path that exists is a trained method."""
     from fewact import methods
 
-    if name != "auto" and not Path(name).exists() and name not in methods.names():
-        raise UnknownNameError(
-            "unknown method",
-            got=repr(name),
-            expected=f"{', '.join(methods.names())}, or the folder of a training run",
-            hint=did_you_mean(name, methods.names())
-            or "A method of your own needs --import FILE.py.",
-        )
+    if name != "auto" and not Path(name).exists():
+        more = ("or the folder of a training run",)
+        own = "A method of your own needs --import FILE.py."
+        _known("method", name, methods.names(), more, hint=own)
     return name
 
 
@@ -375,13 +371,16 @@ def _extension(path: Path, what: str, *expected: str) -> None:
         )
 
 
-def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+def _known(
+    what: str, name: str, names: tuple[str, ...], more: tuple[str, ...] = (), *, hint: str = ""
+) -> None:
+    """Refuse a name that is none of these; ``hint`` is for one that resembles none of them."""
     if name not in names:
         raise UnknownNameError(
             f"unknown {what}",
             got=repr(name),
-            expected=", ".join(names),
-            hint=did_you_mean(name, names),
+            expected=", ".join((*names, *more)),
+            hint=did_you_mean(name, names) or hint,
         )
 
 

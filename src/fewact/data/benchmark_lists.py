@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from fewact.data.benchmarks import NAMES, Benchmark, benchmark
@@ -124,7 +124,7 @@ def video_stem(name: str) -> str:
     return before if before and dot + after.lower() in VIDEO_SUFFIXES else name
 
 
-def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Iterable[Split]) -> None:
+def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Split]) -> None:
     """Refuse the published list of another variant, whose numbered classes can be other ones.
 
     Args:
@@ -136,9 +136,10 @@ def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Iterable[Spli
         DataError: One of these splits is that of another variant.
     """
     others = [one for one in map(benchmark, NAMES) if one.family == bench.family]
+    read = [(other, _read_as(other, path, bench)) for other in others] if changed else []
     for split in changed:
-        for other in others:
-            if _has_split_of(other, path, bench, split):
+        for other, found in read:
+            if is_canonical(other, found.get(split, ())):
                 raise DataError(
                     f"the {split} list is that of {other.id}",
                     where=str(path),
@@ -148,14 +149,13 @@ def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Iterable[Spli
                 )
 
 
-def _has_split_of(other: Benchmark, path: Path, bench: Benchmark, split: Split) -> bool:
-    """Return whether a split in the list of ``bench`` is the published one of ``other``."""
+def _read_as(other: Benchmark, path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+    """Return the list of ``bench`` as if it was of ``other``; empty if it cannot be."""
     table = _table_of(path, bench)
     try:
-        found = _read_table(table, other) if table else _read_texts(path, other)
+        return _read_table(table, other) if table else _read_texts(path, other)
     except DataError:  # The list has classes that the other one does not have.
-        return False
-    return is_canonical(other, found.get(split, ()))
+        return {}
 
 
 def _folders(path: Path, bench: Benchmark) -> list[Path]:

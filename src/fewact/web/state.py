@@ -393,8 +393,8 @@ class Page:
             return new if step is None else new.since(document, *step)
 
         await self.change(merged)
-        ids = {one.key: self.document.id_of(one.key) for one in examples if one.faults}
-        self._faults = {id: one.faults for one in examples if (id := ids.get(one.key))}
+        faulty = (one for one in examples if one.faults)
+        self._faults = {id: one.faults for one in faulty if (id := self.document.id_of(one.key))}
         if is_other:
             self.advice = []
             with suppress(OptionError):  # too many jobs wait
