@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewact.camera.faults import COMPRESSED, is_compressed
 from fewact.classifier.estimator import learned
 from fewact.classifier.events import Event
 from fewact.classifier.open_set import check_rate
@@ -66,6 +67,12 @@ class Watch:
         self.time, self.looked_at, self.dropped = 0.0, 0, 0
         self._end: float | None = None
         self._stop = stop or threading.Event()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of the recording so far, each with what to do."""
+        compressed = (str(COMPRESSED),) if is_compressed(self.recording.quantiser) else ()
+        return *self.stream.faults, *compressed
 
     def events(self) -> Iterator[Event]:
         """Yield events when they are complete, in the order of their starts."""

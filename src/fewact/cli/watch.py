@@ -245,7 +245,7 @@ def _saver(
                 "source": source,
                 "classes": classifier.classes_.tolist(),
                 "seconds": round(opened.time, 3),
-                "faults": opened.stream.faults,
+                "faults": opened.faults,
                 "dropped_frames": opened.dropped,
                 "damaged_frames": damage.corrupt + damage.replaced,
                 "missing_frames": damage.missing if damage.missing >= 0 else None,
@@ -273,7 +273,7 @@ def _hint(opened: "Watch", false_alarms: float | None, *, stopped: bool) -> str:
 def _summarise(opened: "Watch", events: list["Event"], seconds: float, hint: str) -> None:
     from fewact.report.events import clock_time, counts
 
-    for fault in opened.stream.faults:
+    for fault in opened.faults:
         say(f"Warning: {opened.recording.name}: {fault}")
     for label, count in counts(events).items():
         say(f"{label}: {count}")

@@ -133,7 +133,7 @@ class ActiveSource(ChangedSource):
         if self._trim == "auto" and self.duration is not None:
             self.active = active_part(times, watched, self.duration)
         if self.active is None:
-            return FrameSets(sets, found.size)
+            return FrameSets(sets, found.size, found.quantiser)
         self.duration = self.active.end - self.active.start
         return SpanSource(self.source, self.active).read(samplers, transform=transform)
 

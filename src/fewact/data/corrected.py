@@ -47,10 +47,11 @@ class CorrectedVideo(ChangedSource):
         *sets, measured = found = self.source.read(samplers, transform=transform)
         self.aspect = found.aspect
         correction = find_correction(measured, found.aspect)
-        self.faults = find_faults(correction, found.size)
+        self.faults = find_faults(correction, found.size, found.quantiser)
         if not correction:
-            return FrameSets(sets, found.size)
-        return FrameSets(map(correction.frames, sets), correction.size(found.size))
+            return FrameSets(sets, found.size, found.quantiser)
+        sets = list(map(correction.frames, sets))
+        return FrameSets(sets, correction.size(found.size), found.quantiser)
 
     @property
     def change(self) -> str:

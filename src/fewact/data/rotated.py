@@ -35,7 +35,8 @@ class RotatedVideo(ChangedSource):
 
         found = self.source.read(samplers, transform=rotated)
         height, width = found.size
-        return FrameSets(found, (width, height) if self._turns % 2 else (height, width))
+        size = (width, height) if self._turns % 2 else (height, width)
+        return FrameSets(found, size, found.quantiser)
 
     @property
     def change(self) -> str:

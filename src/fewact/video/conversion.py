@@ -1,17 +1,15 @@
 """Conversion of decoded frames to upright RGB images of one size."""
 
-import contextlib
 import math
-from typing import cast
 
 import numpy as np
 from av.error import FFmpegError
-from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from fewact.errors import VideoError
 from fewact.video.damage import warn_of_video
+from fewact.video.side_data import side_data
 from fewact.video.timeline import Array, RGBImage
 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
@@ -80,12 +78,10 @@ class FrameConverter:
 
     def _matrix(self, frame: VideoFrame) -> Array:
         """Return the directions of the stored x and y axes on the screen: (2 2) of −1, 0, 1."""
-        # frame.side_data would refer back to the frame and keep it until cycles are collected:
-        # large videos would fill the memory.
-        stored = cast(SideData | None, _SideData(frame).get("DISPLAYMATRIX"))
+        stored = side_data(frame, "DISPLAYMATRIX")
         if stored is None:
             return np.eye(2, dtype=np.int64)
-        matrix = np.frombuffer(bytes(stored), np.int32).reshape(3, 3)[:2, :2] / 65536
+        matrix = np.frombuffer(stored, np.int32).reshape(3, 3)[:2, :2] / 65536
         sign = np.where(np.abs(matrix) > 0.01 * np.abs(matrix).max(), np.sign(matrix), 0)
         if np.array_equal(sign @ sign.T, np.eye(2)):
             return sign.astype(np.int64)
@@ -95,17 +91,6 @@ class FrameConverter:
                 "which is no multiple of 90; the video is read without rotation",
             )
         return np.eye(2, dtype=np.int64)
-
-
-class _SideData(SideDataContainer):
-    """Side data of a frame, up to the first of a type that PyAV does not know, such as EXIF.
-
-    FFmpeg appends these: those of a JPEG image with EXIF data, or of a video with two views.
-    """
-
-    def __init__(self, frame: VideoFrame) -> None:
-        with contextlib.suppress(ValueError):
-            super().__init__(frame)  # type: ignore[call-arg]
 
 
 def _degrees(x_axis: Array) -> int:

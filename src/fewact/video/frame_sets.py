@@ -11,11 +11,15 @@ class FrameSets(list[Array]):
     Args:
         sets: Frames of each sampler.
         size: Height and width of the video's frames as displayed, before they were transformed.
+        quantiser: How coarsely the file stores its frames, see ``fewact.video.quantiser``: the
+            median of those that were read; None if it is not known.
     """
 
-    def __init__(self, sets: Iterable[Array], size: tuple[int, int]) -> None:
+    def __init__(
+        self, sets: Iterable[Array], size: tuple[int, int], quantiser: float | None = None
+    ) -> None:
         super().__init__(sets)
-        self.size = size
+        self.size, self.quantiser = size, quantiser
 
     @property
     def aspect(self) -> float:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from fewact.errors import OptionError, VideoError
 from fewact.io.paths import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
+from fewact.video.quantiser import EXPORT
 
 VIDEO_FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,dhav,"
@@ -115,7 +116,8 @@ def open_video(
                 f"its frames of {context.width} × {context.height} pixels are too large",
                 expected=f"at most {_MAX_PIXELS // 10**6} million pixels",
             )
-        context.options = {"max_pixels": str(_MAX_PIXELS)}  # of frames that change their size
+        # Frames may change their size.
+        context.options = {"max_pixels": str(_MAX_PIXELS), "export_side_data": EXPORT}
         large = pixels >= _MIN_PIXELS_FOR_THREADS
         context.thread_type = "AUTO" if (large if threads == "auto" else threads > 1) else "NONE"
         context.thread_count = 0 if threads == "auto" else threads

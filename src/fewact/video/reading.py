@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets
 from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import Threads, as_path
+from fewact.video.quantiser import quantiser
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
 from fewact.video.timeline import Array, Ints, RGBImage, Sampler, Timeline
@@ -163,7 +165,9 @@ def _read(
     damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     frames: Array | None = None  # (u …)
+    quantisers = []
     for position, decoded in source.decode(needed + segment.first, threads, damage):
+        quantisers += [] if (found := quantiser(decoded)) is None else [found]
         frame: Array = converter.convert(decoded)
         height, width = frame.shape[:2]
         if transform is not None:
@@ -187,7 +191,7 @@ def _read(
         frames if i == whole else frames[np.searchsorted(needed, indices)]
         for i, indices in enumerate(chosen)
     ]
-    return FrameSets(sets, (height, width))
+    return FrameSets(sets, (height, width), median(quantisers) if quantisers else None)
 
 
 def _known_damage(index: FrameIndex) -> Damage:

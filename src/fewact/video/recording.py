@@ -14,12 +14,14 @@ import stat
 import sys
 import threading
 import time as clock
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from io import FileIO
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import av
@@ -46,6 +48,7 @@ from fewact.video.opening import (
     open_error,
     open_video,
 )
+from fewact.video.quantiser import EXPORT, quantiser
 from fewact.video.reading import FOLDER_FPS
 from fewact.video.source import ImageSequence
 from fewact.video.timeline import RGBImage
@@ -108,6 +111,7 @@ class Recording:
         self.damage = damage or Damage()
         self.not_later = 0
         self._frames = frames
+        self._quantisers: Counter[int] = Counter()
         self._converter = FrameConverter(name)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
@@ -157,8 +161,15 @@ class Recording:
         begun = clock.monotonic()
         self._frames = ((clock.monotonic() - begun, frame) for _, frame in self._frames)
 
+    @property
+    def quantiser(self) -> float | None:
+        """How coarsely the frames that were converted are stored: their median; None if unknown."""
+        return median(self._quantisers.elements()) if self._quantisers else None
+
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
+        if (found := quantiser(frame)) is not None:
+            self._quantisers[round(found)] += 1
         return self._converter.convert(frame)
 
 
@@ -321,6 +332,7 @@ def _opened(
         raise VideoError(name, f"the {what} cannot be opened: {reason}") from error
     with container:
         stream = choose_stream(Path(name), list(container.streams.video))
+        stream.codec_context.options = {"export_side_data": EXPORT}
         recording = _recording(name, OpenVideo(container, stream, Path(name)))
         # FFmpeg counts the frames of a camera without times at 25 per second. What has a size is a
         # file, which comes faster than it was recorded.

@@ -177,7 +177,7 @@ class Worker:
         return {
             "events": [_event(event) for event in recording.events],
             "counts": counts(recording.events),
-            "faults": recording.watch.stream.faults,
+            "faults": recording.watch.faults,
             "time": recording.watch.time,
             "ended": ended,
         }
