@@ -270,9 +270,11 @@ def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]
     Args:
         model: Folder of the model.
         recording: Video.
-        out: File for the events; the scores are written beside it, as ``scores.json``.
+        out: File for the events, which is replaced; the scores are written beside it, as
+            ``scores.json``.
     """
-    command = ["watch", str(model), str(recording), "-o", str(out), "--engine", "onnx", "-q"]
+    command = ["watch", str(model), str(recording), "-o", str(out), "--overwrite"]
+    command += ["--engine", "onnx", "-q"]
     begin = time.monotonic()
     own = [sys.executable, "-m", "benchmarks.watch", "noted", str(out.with_name(SCORES_FILE))]
     child = os.spawnv(os.P_NOWAIT, sys.executable, [*own, "--", *command])

@@ -91,8 +91,10 @@ def test_check_of_a_complete_set(run: Run, here: Path) -> None:
     assert "train7  Pushing something" in ran.out
     file = here / "small_made-up.availability.json"
     assert Availability.read(file).digest[:12] in ran.out
-    # What an earlier check wrote is replaced.
-    assert run("data", "check", "any", "root", "--splits", "list.csv").code == 0
+    before = file.read_bytes()
+    again = run("data", "check", "any", "root", "--splits", "list.csv")
+    assert (again.code, "the file exists already" in again.err) == (2, True)
+    assert file.read_bytes() == before
 
 
 def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
@@ -103,6 +105,7 @@ def test_check_of_an_incomplete_set(run: Run, here: Path) -> None:
     assert ran.code == 3
     assert "Missing: 31" in ran.out
     assert "Not available: train 1 of 4\n" in ran.out
+    call = (*call, "--overwrite")
     ran = run(*call, "--deep", "--format", "json")
     assert ran.code == 3
     document = json.loads(ran.out)
@@ -128,14 +131,6 @@ def test_check_of_a_modified_list(run: Run, here: Path) -> None:
     ran = run("data", "check", "any", "root", "--splits", "list.csv")
     assert ran.code == 0
     assert "modified list (train)" in ran.out
-
-
-def test_check_overwrites_nothing_else(run: Run, here: Path) -> None:
-    before = (here / "list.csv").read_bytes()
-    ran = run("data", "check", "any", "root", "--splits", "list.csv", "-o", "list.csv")
-    assert ran.code == 2
-    assert "not an availability file" in ran.err
-    assert (here / "list.csv").read_bytes() == before
 
 
 def test_check_without_folder_or_list(run: Run, here: Path) -> None:

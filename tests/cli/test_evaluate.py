@@ -86,6 +86,18 @@ def test_json_has_accuracy_and_interval(run: Run, features: Path, tmp_path: Path
     assert output.read_bytes() == before
 
 
+def test_a_file_that_is_no_result_is_kept(run: Run, features: Path, tmp_path: Path) -> None:
+    (notes := tmp_path / "notes.json").write_text("of the user")
+    call = ("evaluate", "protonet", "--data", features, *SMALL, "-o", notes)
+    ended = run(*call)
+    assert ended.code == 2
+    assert f"{notes}: the file exists already: not " in ended.err
+    assert "Replace it with --overwrite, or choose another file." in ended.err
+    assert notes.read_text() == "of the user"
+    assert run(*call, "--overwrite").code == 0
+    assert json.loads(notes.read_text())["accuracy"] == expected(features).accuracy
+
+
 def test_the_requested_groups(run: Run, features: Path) -> None:
     found = {}
     for groups in ("none", "within-class", "shared"):

@@ -63,7 +63,7 @@ def test_a_bad_output_is_known_before_the_work(
         assert ended.code == 2, ended.err
         (line,) = ended.err.splitlines()
         assert line.startswith("Error: ")
-        assert place.split("/x")[0] in line
+        assert place.split("/x")[0][:60] in line  # a longer name is cut off
         assert not ended.out
     assert Path(inputs["file"]).read_text() == "of the user"
 

@@ -101,7 +101,7 @@ def test_explain_writes_one_page(run: Run, model: Path, clips: Path, tmp_path: P
     ended = run("explain", model, video, "--clips", tmp_path / "nothing", "-o", page)
     assert (ended.code, "no such folder" in ended.err) == (2, True)
     (tmp_path / "empty").mkdir()
-    ended = run("explain", model, video, "--clips", tmp_path / "empty", "-o", page)
+    ended = run("explain", model, video, "--clips", tmp_path / "empty", "-o", page, "--overwrite")
     assert (ended.code, "has none of the training clips" in ended.err) == (0, True)
     assert text.count("data:image/jpeg;base64,") == 8 * 2 * (text.count("<figure>"))
 

@@ -77,7 +77,8 @@ def test_events_on_stdout_and_in_files(
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(recording.read_bytes()[: recording.stat().st_size * 7 // 10])
     drawn = tmp_path / "drawn.mp4"
-    assert main(["watch", str(model), str(cut), "-o", str(out), "--video", str(drawn)]) == 0
+    outputs = ("-o", str(out), "--video", str(drawn), "--overwrite")
+    assert main(["watch", str(model), str(cut), *outputs]) == 0
     lost = json.loads(out.read_text())["missing_frames"]
     assert lost + probe(drawn).frames == probe(recording).frames
     warning = f"Warning: {cut}: the file is cut short, {lost} frames are lost at its end\n"

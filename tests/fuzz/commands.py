@@ -208,9 +208,8 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
 
 
 def watch(root: Path) -> None:
-    call(
-        "watch", root / "old/model", root / "long.mp4", "-o", root / "out/events/e.json", "--quiet"
-    )
+    output = ("-o", root / "out/events/e.json", "--overwrite")
+    call("watch", root / "old/model", root / "long.mp4", *output, "--quiet")
 
 
 def event_faults(root: Path, whole: Tree) -> list[str]:
@@ -235,11 +234,11 @@ def import_model(root: Path) -> None:
 
 
 def export(root: Path) -> None:
-    call("export", root / "old/model", "--zip", root / "out/files/model.zip")
+    call("export", root / "old/model", "--zip", root / "out/files/model.zip", "--overwrite")
 
 
 def report(root: Path) -> None:
-    call("report", root / "old/model", "-o", root / "out/files/report.html")
+    call("report", root / "old/model", "-o", root / "out/files/report.html", "--overwrite")
 
 
 def file_faults(root: Path, whole: Tree) -> list[str]:

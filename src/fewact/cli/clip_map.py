@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import LoadOptions, Model, Page, with_option_groups
+from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
 from fewact.cli.run import exit_skipped, say
 
 
@@ -22,6 +22,7 @@ def clip_map(
             "training clips.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the clips of a model, the prototypes of its classes, and new videos as points.
 
@@ -29,6 +30,7 @@ def clip_map(
     cannot be read are listed and skipped; the exit code is then 3.
     """
     early.extra("a map", "map", "sklearn")
+    early.output_files(output, overwrite=overwrite, inputs=videos or ())
     from fewact.data import expand_paths
 
     clips = expand_paths(videos) if videos else []

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli.options import Command, Quiet, Splits
+from fewact.cli import early
+from fewact.cli.options import Command, Overwrite, Quiet, Splits
 from fewact.cli.output import ListOutputFormat, print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
-from fewact.errors import DataError
 
 if TYPE_CHECKING:
     from fewact.data import Availability, Benchmark
@@ -117,8 +117,10 @@ def check(
             "-o",
             metavar="FILE",
             help="Availability file to write (default: NAME.availability.json).",
+            callback=early.file_of_option,
         ),
     ] = None,
+    overwrite: Overwrite = False,
     format: ListOutputFormat = "table",
     quiet: Quiet = False,
 ) -> None:
@@ -129,12 +131,10 @@ def check(
     available, and 3 if some are missing or cannot be read.
     """
     from fewact import data
-    from fewact.io.outputs import check_output_file
 
     bench = data.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
-    check_output_file(target)
-    _check_target(target)
+    early.output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
         found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
     for id, reason in found.unreadable.items():
@@ -173,22 +173,6 @@ def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: boo
     if not deep:
         print("No video was decoded; --deep checks that all can be read.")
     print(f"Availability {found.digest[:12]} written to {target}")
-
-
-def _check_target(target: Path) -> None:
-    """Refuse to replace a file other than an availability file."""
-    from fewact.data import Availability
-
-    if not target.exists():
-        return
-    try:
-        Availability.read(target)
-    except DataError:
-        raise DataError(
-            "the file exists and is not an availability file",
-            where=str(target),
-            hint="Write to another file with -o FILE.",
-        ) from None
 
 
 def _facts(one: "Benchmark") -> dict[str, Any]:

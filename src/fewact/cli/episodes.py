@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import BenchmarkOptions, Dataset, OptionGroup, with_option_groups
+from fewact.cli.options import (
+    BenchmarkOptions,
+    Dataset,
+    OptionGroup,
+    Overwrite,
+    with_option_groups,
+)
 from fewact.cli.run import say
-from fewact.errors import EpisodeError
-from fewact.io.outputs import check_output_file
 
 if TYPE_CHECKING:
     from fewact.evaluation import DataConfig
@@ -88,26 +92,26 @@ class EpisodeOptions(OptionGroup):
 def episodes(
     data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="File for the episodes.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the episodes.",
+            callback=early.file_of_option,
+        ),
     ],
     videos: DataOptions,
     size: EpisodeOptions,
     benchmark: BenchmarkOptions,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw episodes and save them.
 
     The same options give the same episodes on every machine.
     """
-    check_output_file(output)
-    if output.exists() and not overwrite:
-        raise EpisodeError(
-            "the file exists already",
-            where=str(output),
-            hint="Replace it with --overwrite, or choose another file.",
-        )
+    inputs = [data, benchmark.splits, benchmark.availability]
+    early.output_files(output, overwrite=overwrite, inputs=inputs)
     from fewact.episodes import draw, save
     from fewact.evaluation import EpisodeConfig, open_videos
 

@@ -19,6 +19,7 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     OptionGroup,
+    Overwrite,
     Quiet,
     parse_options,
     with_option_groups,
@@ -29,7 +30,7 @@ from fewact.cli.quality import Quality, backbone_options, check_quality
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
-from fewact.io.outputs import check_output_file, check_output_folder
+from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact.evaluation import EvaluationConfig, Result
@@ -168,12 +169,14 @@ class OutputOptions(OptionGroup):
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="PATH", help="File for the result; folder for a sweep."
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="File for the result; folder for a sweep.",
+            callback=early.file_of_option,
         ),
     ] = None
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = (
-        False
-    )
+    overwrite: Overwrite = False
     confusion: Annotated[
         bool,
         typer.Option(
@@ -229,8 +232,13 @@ def evaluate(
             got="--format json",
             expected="another format",
         )
-    if output.output is not None:
-        (check_output_file if grid is None else check_output_folder)(output.output)
+    if grid is None:
+        read = [data, *(videos.modalities or ()), episodes.episodes]
+        read += [benchmark.splits, benchmark.availability]
+        # A result of the same evaluation is shown again; another one is refused when it is read.
+        early.output_files(output.output, overwrite=True, inputs=read)
+    elif output.output is not None:
+        check_output_folder(output.output)
     from fewact import evaluation
 
     config = evaluation.EvaluationConfig(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import LoadOptions, Model, Page, with_option_groups
+from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
 from fewact.cli.run import say
-from fewact.io.outputs import check_output_file
 from fewact.io.page_folder import PAGE_FOLDER
 
 if TYPE_CHECKING:
@@ -33,13 +32,14 @@ def explain(
             "page of `fewact serve`, and the thumbnails of the model).",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Explain a prediction: what speaks for the class, and which frames were matched.
 
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
-    check_output_file(output, inputs=[video])
+    early.output_files(output, overwrite=overwrite, inputs=[video])
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.io.atomic import write_text

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Imports, Model
+from fewact.cli.options import Imports, Model, Overwrite
 from fewact.errors import OptionError
 from fewact.io.bounded import size_text
-from fewact.io.outputs import check_output_file, check_output_folder
+from fewact.io.outputs import check_output_folder
 
 
 def export(
@@ -35,6 +35,7 @@ def export(
             callback=early.file_of_option,
         ),
     ] = None,
+    overwrite: Overwrite = False,
     imports: Imports = None,
 ) -> None:
     """Export a model as one .zip file, or its network as an ONNX file.
@@ -48,8 +49,7 @@ def export(
     """
     if archive is None and onnx is None:
         raise OptionError("nothing to export", expected="--zip FILE or --onnx FILE")
-    for file in filter(None, (archive, onnx)):
-        check_output_file(file)
+    early.output_files(archive, onnx, overwrite=overwrite)
     if archive is not None:
         from fewact.classifier.archive import pack
         from fewact.io.atomic import write_bytes

@@ -9,11 +9,11 @@ from fewact.cli import early
 from fewact.cli.options import (
     BackboneOptions,
     MethodOption,
+    Overwrite,
     Page,
     parse_options,
     with_option_groups,
 )
-from fewact.io.outputs import check_output_file
 
 
 @with_option_groups
@@ -29,12 +29,13 @@ def match(
         ),
     ] = None,
     option: MethodOption = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show how aligners match two clips: windows, their weights, and the plan.
 
     The windows are those of the method a2m2, whose options --option sets.
     """
-    check_output_file(output, inputs=[first, second])
+    early.output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.matched import match_clips
     from fewact.io.atomic import write_text
     from fewact.report.matched import matched_page

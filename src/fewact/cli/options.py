@@ -126,10 +126,13 @@ Chart = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="New SVG file for a chart.",
-        callback=early.new_chart,
+        help="SVG file to write: a chart.",
+        callback=early.chart_file,
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
+"""Option of each command that writes a file; see ``early.output_files``."""
+
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
 ]

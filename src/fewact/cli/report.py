@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Imports
+from fewact.cli.options import Imports, Overwrite
 
 if TYPE_CHECKING:
     from fewact.report.document import Page
@@ -31,6 +31,7 @@ def report(
             callback=early.report_file,
         ),
     ],
+    overwrite: Overwrite = False,
     imports: Imports = None,
 ) -> None:
     """Write a report of a model, or of results, as one file that needs nothing else.
@@ -39,6 +40,7 @@ def report(
     and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
     paired comparisons of results on the same episodes.
     """
+    early.output_files(output, overwrite=overwrite, inputs=paths)
     from fewact.io.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])

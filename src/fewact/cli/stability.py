@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from fewact.cli.options import Chart, Results
+from fewact.cli import early
+from fewact.cli.options import Chart, Overwrite, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
 
@@ -10,12 +11,14 @@ from fewact.cli.run import say
 def stability(
     results: Results,
     output: Chart = None,
+    overwrite: Overwrite = False,
     format: OutputFormat = "table",
 ) -> None:
     """Show the accuracy as a function of the number of episodes.
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
+    early.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.io.atomic import write_text
     from fewact.report import named, stability_chart, stability_table

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Quiet, with_option_groups
+from fewact.cli.options import (
+    FalseAlarmsOfRecording,
+    LoadOptions,
+    Model,
+    Overwrite,
+    Quiet,
+    with_option_groups,
+)
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.errors import VideoError
 from fewact.io.atomic import write_text
-from fewact.io.outputs import check_output_file
 from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
@@ -66,6 +72,7 @@ def watch(
             callback=early.annotated_video,
         ),
     ] = None,
+    overwrite: Overwrite = False,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = "table",
@@ -77,8 +84,7 @@ def watch(
     Events are written to stdout when they are complete: start, end, class and how many times the
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
-    if video is not None:
-        check_output_file(video, inputs=[Path(source)])
+    early.output_files(output, video, overwrite=overwrite, inputs=[source])
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
 

@@ -97,7 +97,7 @@ class Availability(BaseModel):
         return ", ".join(parts)
 
     def write(self, path: str | Path) -> Path:
-        """Write a JSON file atomically.
+        """Write a JSON file; an existing file is replaced atomically.
 
         Raises:
             OutputError: The file cannot be written.

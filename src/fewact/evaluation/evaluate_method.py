@@ -33,6 +33,7 @@ from fewact.evaluation.result import (
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
 from fewact.io.atomic import write_text
+from fewact.io.outputs import REPLACE
 from fewact.io.paths import user_path
 from fewact.methods.base import Method, TextMethod
 from fewact.text import ClassTexts, known_texts
@@ -248,14 +249,20 @@ def _labels(videos: VideoList, episodes: EpisodeSet) -> NDArray[np.int64]:
 
 
 def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
-    result = load(target)
+    hint = f"{REPLACE} In Python: overwrite=True."
+    try:
+        result = load(target)
+    except ResultError as error:
+        raise ResultError(
+            f"the file exists already: {error.what}", where=str(target), hint=hint
+        ) from error
     if result.setup != setup:
         raise ResultError(
             "the file holds another result",
             where=str(target),
             got=f"{result.setup.method.label} on {result.setup.videos.name}, which differs in "
             f"{first_few(_differences(result.setup, setup), 3)}",
-            hint="Choose another output, or replace the file by --overwrite (overwrite=True).",
+            hint=hint,
         )
     remove_progress(target, setup)
     return result

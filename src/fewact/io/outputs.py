@@ -9,6 +9,9 @@ from tempfile import TemporaryFile
 from fewact.errors import OutputError
 from fewact.io.atomic import check_file, mode_of, output_errors
 
+REPLACE = "Replace it with --overwrite, or choose another file."
+"""Hint for an output that exists and was not to be replaced."""
+
 TRIED = bytes(4096)
 """Content that is written to try an output; a full disk or a limit refuses it."""
 

@@ -39,7 +39,7 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
 
     Args:
         backbone: Backbone in float32.
-        path: File to write.
+        path: File to write; an existing file is replaced.
 
     Returns:
         Levels that the file computes.

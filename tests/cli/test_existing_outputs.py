@@ -1,0 +1,210 @@
+"""Files that exist: every command refuses to replace one, unless ``--overwrite`` is given."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact.backbones.engines.export import missing_packages
+from fewact.cli.commands import COMMANDS, LazyCommands
+from fewact.video import EveryNth, read_frames, write_video
+
+Run = Callable[..., Any]
+
+SMALL = ("--ways", "2", "--shots", "1", "--queries", "1", "--count", "20")
+WRITERS: dict[str, tuple[str, ...]] = {
+    "report of a model": ("report", "{model}", "-o", "{new}.md"),
+    "report of results": ("report", "{result}", "-o", "{new}.html"),
+    "explain": ("explain", "{model}", "{clip}", "-o", "{new}.html"),
+    "match": ("match", "{clip}", "{clip}", "--aligner", "otam", "-o", "{new}.html"),
+    "map": ("map", "{model}", "-o", "{new}.html"),
+    "watch": ("watch", "{model}", "{clip}", "-o", "{new}.csv"),
+    "watch with a video": ("watch", "{model}", "{clip}", "--video", "{new}.mp4"),
+    "export of a model": ("export", "{model}", "--zip", "{new}.zip"),
+    "export of a network": ("export", "{model}", "--onnx", "{new}.onnx"),
+    "episodes": ("episodes", "{features}", *SMALL, "-o", "{new}.json"),
+    "confusion": ("confusion", "{result}", "-o", "{new}.svg"),
+    "stability": ("stability", "{result}", "-o", "{new}.svg"),
+    "data check": ("data", "check", "ucf101", "{clips}", "-o", "{new}.json"),
+}
+NEEDED = {
+    "map": importlib.util.find_spec("sklearn") is None,
+    "export of a network": bool(missing_packages()),
+}
+"""Whether the packages of an extra are missing, by command."""
+
+WITHOUT_TORCH = """
+import sys
+class Guard:
+    def find_spec(self, name, *rest):
+        if name == "torch": raise SystemExit("torch is imported")
+sys.meta_path.insert(0, Guard())
+from fewact.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    from fewact.cli import main
+
+    folder = tmp_path_factory.mktemp("inputs")
+    values = np.random.default_rng(0).standard_normal((30, 4, 16)).astype(np.float16)
+    np.savez(folder / "mine.npz", features=values)
+    lines = [f"{i}\tclass {i % 6}" for i in range(30)]
+    (folder / "mine.tsv").write_text("clip\tclass\n" + "\n".join(lines) + "\n")
+    features, result = folder / "mine.npz", folder / "r.json"
+    call = ("evaluate", "protonet", "--data", str(features), *SMALL, "-o", str(result))
+    assert main(list(call)) == 0
+    clip = next(clips.rglob("*.mp4"))
+    return {
+        **{"model": model, "clips": clips, "clip": clip},
+        **{"features": features, "result": result, "folder": folder},
+    }
+
+
+def of_the_user(command: str, inputs: dict[str, object], folder: Path) -> tuple[list[str], Path]:
+    """Return the words of a command, and its output, which exists."""
+    if NEEDED.get(command):
+        pytest.skip("packages of an extra are not installed")
+    words = [one.format(**inputs, new=folder / "new") for one in WRITERS[command]]
+    file = Path(words[-1])
+    file.write_bytes(b"of the user")
+    return words, file
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_is_kept_and_torch_is_not_imported(
+    command: str, inputs: dict[str, object], tmp_path: Path
+) -> None:
+    words, file = of_the_user(command, inputs, tmp_path)
+    call = [sys.executable, "-c", WITHOUT_TORCH, *words]
+    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    hint = "Replace it with --overwrite, or choose another file."
+    assert ended.stderr == f"Error: {file}: the file exists already. {hint}\n"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert file.read_bytes() == b"of the user"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_is_replaced_with_overwrite(
+    run: Run, command: str, inputs: dict[str, object], tmp_path: Path
+) -> None:
+    words, file = of_the_user(command, inputs, tmp_path)
+    ended = run(*words, "--overwrite")
+    assert ended.code in ((0,) if command != "data check" else (3,)), ended.err
+    assert file.read_bytes() != b"of the user"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_every_command_that_writes_a_file_has_the_option() -> None:
+    commands: list[tuple[str, Any]] = list(LazyCommands().items())
+    commands += [(f"data {name}", one) for name, one in LazyCommands()["data"].commands.items()]
+    writers = {words[0] if words[0] != "data" else "data check" for words in WRITERS.values()}
+    found = set()
+    for name, command in commands:
+        options = {opt: one for one in command.params for opt in one.opts}
+        outputs = [options[o] for o in ("--output", "--video", "--zip", "--onnx") if o in options]
+        if any(one.metavar in ("FILE", "PATH") for one in outputs):
+            found.add(name)
+            assert options["--overwrite"].help == "Replace an existing file."
+    assert found == writers | {"evaluate"}
+    assert len(found) <= sum(map(len, COMMANDS.values()))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "{kept}", "-o", "{kept}"),
+        ("stability", "{kept}", "-o", "{kept}"),
+        ("confusion", "{kept}", "-o", "{kept}"),
+        ("explain", "{model}", "{kept}", "-o", "{kept}"),
+        ("match", "{clip}", "{kept}", "-o", "{kept}"),
+        ("watch", "{model}", "{kept}", "-o", "{kept}"),
+        ("watch", "{model}", "{kept}", "--video", "{kept}"),
+        ("episodes", "{kept}", "-o", "{kept}"),
+        ("evaluate", "otam", "--data", "{kept}", "-o", "{kept}"),
+        ("evaluate", "otam", "--data", "{features}", "--episodes", "{kept}", "-o", "{kept}"),
+        ("data", "check", "ucf101", "{clips}", "--splits", "{kept}", "-o", "{kept}"),
+    ],
+)
+def test_an_input_is_not_replaced_whatever_was_requested(
+    run: Run, arguments: tuple[str, ...], inputs: dict[str, object], tmp_path: Path
+) -> None:
+    ends = {"report": "md", "stability": "svg", "confusion": "svg", "watch": "csv"}
+    end = "mp4" if "--video" in arguments else ends.get(arguments[0], "html")
+    kept = tmp_path / f"kept.{end}"
+    kept.write_bytes(b"of the user")
+    ended = run(*(one.format(**inputs, kept=kept) for one in arguments), "--overwrite")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"Error: {kept}: the input would be replaced. Choose another name.\n"
+    assert kept.read_bytes() == b"of the user"
+
+
+def test_two_outputs_are_two_files(run: Run, model: Path, tmp_path: Path) -> None:
+    ended = run("export", model, "--zip", tmp_path / "a", "--onnx", tmp_path / "b" / ".." / "a")
+    assert ended.code == 2
+    assert "another output has this name, too" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_replacement_keeps_the_file(
+    run: Run, model: Path, clips: Path, broken: Path, tmp_path: Path
+) -> None:
+    frames = read_frames(next(clips.rglob("*.mp4")), EveryNth(1))
+    wide = write_video(tmp_path / "wide.mkv", np.tile(frames, (1, 1, 180, 1)), 10, "ffv1")
+    events, drawn, chart = (tmp_path / name for name in ("e.csv", "d.mp4", "c.svg"))
+    for file in (events, drawn, chart):
+        file.write_bytes(b"of the user")
+    outputs = ("-o", events, "--video", drawn, "--overwrite")
+    for source in (broken / "text.mp4", wide):
+        assert run("watch", model, source, *outputs).code == 2
+    assert run("stability", broken / "text.mp4", "-o", chart, "--overwrite").code == 2
+    for file in (events, drawn, chart):
+        assert file.read_bytes() == b"of the user"
+
+
+def test_a_link_to_a_file_is_that_file(run: Run, inputs: dict[str, object], tmp_path: Path) -> None:
+    words = ("stability", inputs["result"], "-o", tmp_path / "link.svg")
+    (tmp_path / "link.svg").symlink_to("new.svg")
+    assert run(*words).code == 0
+    written = (tmp_path / "new.svg").read_bytes()
+    assert "the file exists already" in run(*words).err
+    (tmp_path / "new.svg").write_bytes(b"of the user")
+    assert run(*words, "--overwrite").code == 0
+    assert (tmp_path / "new.svg").read_bytes() == written
+    assert (tmp_path / "link.svg").is_symlink()
+
+
+def test_a_file_in_the_home_folder(
+    run: Run, inputs: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell does not expand ``~`` in ``--output=~/new.svg``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for words in (("stability", inputs["result"]), ("episodes", inputs["features"], *SMALL)):
+        output = "--output=~/new.svg" if words[0] == "stability" else "--output=~/e.json"
+        assert run(*words, output).code == 0
+        assert "the file exists already" in run(*words, output).err
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["e.json", "new.svg"]
+
+
+@pytest.mark.parametrize("command", [*WRITERS, "evaluate"])
+def test_an_option_is_not_the_name_of_a_file(
+    run: Run, command: str, inputs: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(str(inputs["folder"]))
+    words = WRITERS.get(command, ("evaluate", "otam", "--data", "{features}", "-o", "r"))
+    if NEEDED.get(command):
+        pytest.skip("packages of an extra are not installed")
+    before = sorted(Path().iterdir())
+    ended = run(*(one.format(**inputs, new="new") for one in words[:-1]), "--overwrite")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the name of a file is missing (got '--overwrite'); expected: --" in ended.err
+    assert sorted(Path().iterdir()) == before
