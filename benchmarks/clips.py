@@ -104,7 +104,9 @@ def main() -> None:
         if (network := network_of(QUALITIES[quality], options)) is not None
     }
     columns = {
-        name: methods.create(COLUMNS[name][0], **COLUMNS[name][1]).eval()
+        name: methods.create(
+            COLUMNS[name][0], **COLUMNS[name][1], **QUALITIES[quality].options
+        ).eval()
         for name, quality in quality_of.items()
         if quality in networks
     }

@@ -40,10 +40,10 @@ def backbones_of_all() -> dict[str, Backbone]:
 
 def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Namespace) -> None:
     """Measure the accuracies of the episodes and the times of clips, and keep them."""
-    method = fusion()
+    methods = {name: fusion(**one.options) for name, one in QUALITIES.items()}
     drawn = episode_sets(part.videos, options.queries, options.episodes)
     kept = {}
-    for name in of_quality:
+    for name, method in methods.items():
         (own,) = encode_videos([method], of_quality[name], part.videos)
         pairs = compare_within(method, own)
         for shots, episodes in zip(SHOTS, drawn, strict=True):
@@ -52,7 +52,7 @@ def measure(part: Part, of_quality: Mapping[str, Backbone], options: argparse.Na
     times: dict[str, list[float]] = {name: [] for name in of_quality}
     for video in part.videos.videos[::step][:TIMED]:
         one = replace(part.videos, videos=(video,))
-        for name in of_quality:
+        for name, method in methods.items():
             begin = time.process_time()
             encode_videos([method], of_quality[name], one)
             times[name].append(1000 * (time.process_time() - begin))
@@ -77,6 +77,8 @@ def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
         listed = f"`--size {height}`"
         if quality.backbone != "auto":
             listed = f"`--backbone {quality.backbone}`, {listed}"
+        for option, value in quality.options.items():
+            listed += f", `--option {option}={value}`"
         every, normal = (
             np.concatenate([kept[f"{one} ms"] for kept in found.values()]) for one in (name, NORMAL)
         )

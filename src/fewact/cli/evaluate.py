@@ -26,7 +26,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import OutputFormat, print_result_tables
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, backbone_options, check_quality
+from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
 from fewact.errors import OptionError
@@ -216,7 +216,7 @@ def evaluate(
 
     grid = None if options.sweep is None else _grid(options.sweep)
     check_quality(options.quality, method, features=is_features(data))
-    chosen = parse_options(options.option or ())
+    chosen = method_options(options.option, options.quality, method)
     for option, name, on in (
         ("--camera", camera.camera, camera.camera_on),
         ("--condition", camera.condition, camera.condition_on),

@@ -1,11 +1,11 @@
-"""``--quality``: the size of frames and the backbone that it sets."""
+"""``--quality``: the size of frames, the backbone and the options that it sets."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from fewact.cli.options import BackboneOptions
+from fewact.cli.options import BackboneOptions, parse_options
 from fewact.errors import OptionError
 
 QualityChoice = Literal["fast", "normal", "best"]
@@ -16,8 +16,8 @@ Quality = Annotated[
     typer.Option(
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast (sets --size 160), "
-        "normal, or best (for actions that appearance distinguishes; sets "
-        "--backbone efficientnet-lite0-lite1).",
+        "normal, or best (sets --backbone efficientnet-lite0-lite1 and "
+        "--option motion_frames=32).",
     ),
 ]
 
@@ -40,6 +40,27 @@ def check_quality(quality: QualityChoice, method: str, *, features: bool) -> Non
     if features:
         raise OptionError("features have no quality", where="--quality", got=quality)
     quality_of(quality, method)
+
+
+def method_options(
+    requested: list[str] | None, quality: QualityChoice, method: str
+) -> dict[str, Any]:
+    """Return the options of a method: those of the quality, and those that were requested.
+
+    Args:
+        requested: Values of ``--option``.
+        quality: Quality.
+        method: Name of the method.
+
+    Raises:
+        OptionError: The quality does not apply, or an option is no NAME=VALUE.
+    """
+    found = parse_options(requested or ())
+    if quality == "normal":
+        return found
+    from fewact.methods.quality import quality_of
+
+    return {**quality_of(quality, method).options, **found}
 
 
 def backbone_options(

@@ -21,12 +21,11 @@ from fewact.cli.options import (
     MethodOption,
     OptionGroup,
     Quiet,
-    parse_options,
     with_option_groups,
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
-from fewact.cli.quality import Quality, backbone_options, check_quality
+from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, ModelError, OptionError
 from fewact.io.folders import current
@@ -140,7 +139,7 @@ def teach(
 
     features = data.is_features(clips)
     check_quality(method.quality, method.method, features=features)
-    options = parse_options(method.option or ())
+    options = method_options(method.option, method.quality, method.method)
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     if examples.dataset is not None and not features:

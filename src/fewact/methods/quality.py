@@ -1,7 +1,8 @@
-"""How much time the default method spends for accuracy: a backbone and a size for a word."""
+"""How much time the default method spends for accuracy: a backbone, a size and options."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from fewact.errors import OptionError, did_you_mean
 
@@ -14,16 +15,18 @@ class Quality:
         size: Height and width that frames are resized to, by a network that reads several sizes;
             0 means the network's own.
         backbone: Name of the backbone.
+        options: Options of the method.
     """
 
     size: int = 0
     backbone: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 QUALITIES: Mapping[str, Quality] = {
     "fast": Quality(size=160),
     "normal": Quality(),
-    "best": Quality(backbone="efficientnet-lite0-lite1"),
+    "best": Quality(backbone="efficientnet-lite0-lite1", options={"motion_frames": 32}),
 }
 """Times and accuracies are in docs/results/quality.md."""
 
