@@ -1,7 +1,6 @@
 """Clips: labelled segments of video files, or features of a clip that were computed elsewhere."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
 from fewact.errors import DataError, OptionError, ShapeError, VideoError
+from fewact.io.paths import clip_path
 from fewact.shapes import check_shape
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
-        if not isinstance(self.path, Path):
-            object.__setattr__(self, "path", _as_path(self.path))
+        object.__setattr__(self, "path", clip_path(self.path))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -99,19 +98,6 @@ class Clip:
         inside = self.path.iterdir()
         images = (p for p in inside if is_image_file(p) and p.is_file())
         yield from sorted(images, key=lambda image: natural_key(image.name))
-
-
-def _as_path(path: Any) -> Path:
-    try:
-        return Path(os.fsdecode(path))
-    except TypeError:
-        raise DataError(
-            "not a path",
-            where="Clip",
-            got=type(path).__name__,
-            expected="the name of a file or folder",
-            hint="Frames and the bytes of a video file are Frames and VideoBytes.",
-        ) from None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.io.paths import clip_path
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets
 from fewact.video.index import FrameIndex, index_file
-from fewact.video.opening import Threads, as_path
+from fewact.video.opening import Threads
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
 from fewact.video.timeline import Array, Ints, RGBImage, Sampler, Timeline
@@ -55,7 +56,8 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
 
     Raises:
         VideoError: The video cannot be read.
-        OptionError: ``path`` is no path, or ``folder_fps`` is not a frame rate.
+        DataError: ``path`` is no path.
+        OptionError: ``folder_fps`` is not a frame rate.
 
     Warns:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
@@ -110,8 +112,8 @@ def read_frames(
 
     Raises:
         VideoError: The video cannot be read, or has no frame in the segment.
-        OptionError: ``path`` is no path; or the sampler is no function, or chose no frame, or
-            frames that do not exist.
+        DataError: ``path`` is no path.
+        OptionError: The sampler is no function, or chose no frame, or frames that do not exist.
 
     Warns:
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
@@ -152,7 +154,8 @@ def _read(
     threads: Threads,
     folder_fps: float,
 ) -> FrameSets:
-    check_times(as_path(path), start, end)
+    path = clip_path(path)
+    check_times(path, start, end)
     source = open_source(path, folder_fps, start, end)
     segment = _segment(source, start, end)
     chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
