@@ -19,7 +19,7 @@ from fewact.encoding.threads import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import evaluation_setup, flags_of
-from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
+from fewact.evaluation.intervals import NOTE, NOTE_ONE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.predictions import Predictions, hits
 from fewact.evaluation.progress_file import ProgressFile, remove_progress
 from fewact.evaluation.result import (
@@ -210,11 +210,12 @@ def _result(
     right = hits(predictions, ways)  # (N q)
     accuracies = 100 * right.sum(1) / right.shape[1]  # (N)
     intervals = class_intervals(accuracies[None], labels, len(videos.classes))
+    note = NOTE_WITHOUT if intervals is None else NOTE
     return Result(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
         class_interval=None if intervals is None else intervals[0],
-        class_interval_note=NOTE_WITHOUT if intervals is None else NOTE,
+        class_interval_note=note if len(accuracies) > 1 else NOTE_ONE,
         final=setup.videos.split == "test",
         flags=(*flags_of(setup, videos), *flags),
         setup=setup,
