@@ -414,6 +414,17 @@ def test_integers_stay_integers(
     assert tuple(quick.fit({0: actions / "left", 1: actions / "right"}).classes_) == (0, 1)
 
 
+def test_large_integers_are_not_rounded() -> None:
+    large, rng = 2**63 + 5, np.random.default_rng(0)
+    clips = [FeatureClip(str(i), rng.normal(size=(4, 8))) for i in range(4)]
+    classifier = FewShotClassifier(method="protonet").fit(clips, [1, 1, large, large])
+    assert classifier.classes_.tolist() == [1, large]
+    found = classifier.predict(clips)
+    assert np.asarray(found).tolist() == found.labels
+    assert set(found.labels) == {1, large}
+    assert np.allclose(classifier.predict_proba(clips).sum(1), 1)
+
+
 def test_score(fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]) -> None:
     assert fitted.score(actions) == 1
     paths = list(queries.values())
