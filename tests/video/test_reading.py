@@ -464,6 +464,14 @@ def test_what_is_no_path_or_no_sampler_is_refused(clip: Any) -> None:
         read_frames(path, 8)  # type: ignore[arg-type]
 
 
+def test_a_transform_returns_an_array(clip: Any) -> None:
+    path = clip("h264.mp4")
+    with pytest.raises(OptionError, match=r"^transform: not a function \(got 'half'\)"):
+        read_frames(path, Segments(2), transform="half")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"^result of transform: not an array"):
+        read_frames(path, Segments(2), transform=lambda frame: None)  # type: ignore[arg-type, return-value]
+
+
 def test_home_is_expanded_where_a_video_is_named(
     clip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

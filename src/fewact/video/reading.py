@@ -157,6 +157,9 @@ def _read(
     path = clip_path(path)
     check_times(path, start, end)
     source = open_source(path, folder_fps, start, end)
+    if transform is not None and not callable(transform):
+        got, expected = repr(transform), "a function of a frame (h w 3)"
+        raise OptionError("not a function", where="transform", got=got, expected=expected)
     segment = _segment(source, start, end)
     chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
     width, height = source.index.size
@@ -171,6 +174,9 @@ def _read(
         height, width = frame.shape[:2]
         if transform is not None:
             frame = np.asarray(transform(frame))
+            if frame.dtype == object:
+                expected = "an array of numbers"
+                raise ShapeError("not an array", where="result of transform", expected=expected)
         if frames is None:
             frames = np.empty((len(needed), *frame.shape), frame.dtype)
         if frame.shape != frames.shape[1:]:
