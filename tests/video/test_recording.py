@@ -408,3 +408,8 @@ def test_images_of_a_folder_that_do_not_decode_are_counted(tmp_path: Path) -> No
 def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
     with pytest.raises(DataError, match=r"^not a path"), open_recording(name):
         pass
+
+
+def test_frames_are_no_recording() -> None:
+    with pytest.raises(DataError, match=r"^not a path \(got ndarray\).* `stream`"):
+        open_recording(np.zeros((2, 8, 8, 3), np.uint8)).__enter__()  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ MOST = 10_000
 """Number of names that are compared."""
 
 IN_MEMORY = (
-    "Clips in memory are fewact.data.Frames(frames), and fewact.data.VideoBytes(content) of a file."
+    "A clip in memory is fewact.data.Frames(frames) or fewact.data.VideoBytes(content); its method "
+    "read returns frames."
 )
 
 

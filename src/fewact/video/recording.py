@@ -30,8 +30,8 @@ from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from fewact.errors import VideoError
-from fewact.io.paths import clip_path
+from fewact.errors import DataError, VideoError
+from fewact.io.paths import user_path
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.index import RESTART, untimed
@@ -70,6 +70,8 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,rtmpt,srt"
 
 PIPE_HINT = "Most .mp4 files cannot be read from a pipe: pass the name of the file, or pipe .mkv."
+
+STREAM_HINT = "Frames in memory are pushed to the `stream` of a classifier."
 
 FALLBACK_FPS = 25.0
 """Frames per second of a recording that does not say its rate."""
@@ -226,7 +228,7 @@ def open_recording(
     elif name == "-":
         with _opened_pipe(name, 0, stop or threading.Event()) as recording:
             yield recording
-    elif _is_pipe(path := clip_path(source)):
+    elif _is_pipe(path := user_path(source, DataError, hint=STREAM_HINT)):
         with _opened_pipe(name, path, stop or threading.Event()) as recording:
             yield recording
     elif path.is_dir():
@@ -264,8 +266,8 @@ def check_recording(source: str) -> None:
         if format == "v4l2" and not os.path.exists(device):
             found = ", ".join(sorted(glob.glob("/dev/video*")))
             raise VideoError(source, f"there is no camera {device}", expected=found)
-    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(path := clip_path(source))):
-        check_readable(path)
+    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(user_path(source, DataError))):
+        check_readable(user_path(source, DataError))
 
 
 def find_camera(source: str) -> tuple[str, str] | None:
