@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.arrays import check_dense, is_tensor
+from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clip_texts import check_texts
 from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
-from fewact.errors import DataError, OptionError, ShapeError, VideoError
+from fewact.errors import OptionError, ShapeError, VideoError
 from fewact.io.paths import clip_path
 from fewact.shapes import check_shape
 
@@ -125,20 +125,7 @@ class FeatureClip:
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group)
-        if not isinstance(self.vectors, np.ndarray):
-            expected = "an array (t d), floating-point"
-            check_dense(self.vectors, self.name, expected)
-            of_tensor = "vectors.detach().cpu().float().numpy()"
-            array = (
-                of_tensor if is_tensor(self.vectors) else "numpy.asarray(vectors, numpy.float32)"
-            )
-            raise DataError(
-                "the vectors are not a NumPy array",
-                where=self.name,
-                got=type(self.vectors).__name__,
-                expected=expected,
-                hint=f"Pass {array}.",
-            )
+        check_vectors_are_numpy(self.vectors, self.name, "an array (t d), floating-point")
         check_shape(self.vectors, "t d", self.name)
         if not np.issubdtype(self.vectors.dtype, np.floating):
             raise ShapeError("not floating-point", where=self.name, got=str(self.vectors.dtype))

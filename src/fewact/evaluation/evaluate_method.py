@@ -94,11 +94,13 @@ def evaluate_method(
 
     Raises:
         EpisodeError: The episodes were drawn from another list.
-        OptionError: The method needs text or features that the source does not have.
+        OptionError: The method needs text or features that the source does not have, or it, the
+            source or the episodes have another type.
         DataError: Videos are missing or cannot be read.
         ResultError: The output is another result, or a logit is not finite.
     """
     run = run or RunOptions()
+    _check_types(method, source, episodes)
     episodes.check_list(videos)
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
@@ -274,6 +276,18 @@ def _differences(found: EvaluationSetup, own: EvaluationSetup) -> list[str]:
     ]
     names = dict.fromkeys((*sides[0], *sides[1]))
     return [name for name in names if sides[0].get(name) != sides[1].get(name)]
+
+
+def _check_types(method: object, source: object, episodes: object) -> None:
+    """Refuse a name instead of a method, an array instead of features, a protocol of episodes."""
+    for where, value, fits, expected in (
+        ("method", method, isinstance(method, Method), "fewact.methods.create(name)"),
+        ("source", source, hasattr(source, "features"), "features, such as ArrayFeatures(vectors)"),
+        ("episodes", episodes, isinstance(episodes, EpisodeSet), "draw(videos, protocol)"),
+    ):
+        if not fits:
+            got = type(value).__name__
+            raise OptionError(f"no {where}", where=where, got=got, expected=expected)
 
 
 def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:
