@@ -128,7 +128,7 @@ def main() -> None:
         row = []
         for name, method in columns.items():
             results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)
-            widest = max(widest, *(result.ci95 for result in results))
+            widest = max(widest, *(result.ci95 or 0.0 for result in results))
             row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
         print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)
     print(f"\n95 % intervals: at most ± {widest:.2f}")

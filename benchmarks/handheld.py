@@ -90,7 +90,7 @@ def rows(
             [episode_accuracies(method, across, own, one) for one in drawn]
             for method, across, own in compared
         ]
-        widest = max(half_width(right) for column in found for right in column)
+        widest = max(half_width(right) or 0.0 for column in found for right in column)
         yield name, [cell(column) for column in found], widest
 
 

@@ -101,7 +101,10 @@ def wrong_labels(sets: Sequence[ClipSet], draws: int) -> Iterator[list[str]]:
         yield row
 
 
-RULES: dict[str, Callable[[torch.Tensor], list[int]]] = {"named": to_check, "clear": suspected}
+RULES: dict[str, Callable[[torch.Tensor], list[int]]] = {
+    "named": lambda gains: to_check(gains)[0],
+    "clear": suspected,
+}
 
 
 def accuracy(clips: ClipSet, drawn: Draw, chosen: Sequence[int], n: int) -> float:

@@ -76,7 +76,10 @@ def page(found: dict[str, list[Result]], command: str, chart: str) -> str:
         )
     lines += ["", f"The table is of *{title}*.", "", *summary(found)]
     pairs = differences(second, first)
-    gains, width = [one.difference for one in pairs], statistics.mean(one.ci95 for one in pairs)
+    gains, width = (
+        [one.difference for one in pairs],
+        statistics.mean(one.ci95 or 0 for one in pairs),
+    )
     lines += [
         "",
         f"The paired difference between both methods is {min(gains):.2f} … {max(gains):.2f} over"

@@ -41,9 +41,9 @@ def verdict(work: Work, better: Pair, worse: Pair, seeds: int) -> str:
 def judged(pairs: Sequence[Comparison]) -> str:
     """Return whether a claim holds by the differences of all seeds."""
     over = [pair.class_interval or (-inf, inf) for pair in pairs]
-    if all(pair.difference > pair.ci95 for pair in pairs):
+    if all(pair.difference > (pair.ci95 or 0) for pair in pairs):
         return "holds" + " for these classes" * (not all(low > 0 for low, _ in over))
-    if all(pair.difference < -pair.ci95 for pair in pairs):
+    if all(pair.difference < -(pair.ci95 or 0) for pair in pairs):
         also = all(high < 0 for _, high in over)
         return "**the opposite holds**" + " for these classes" * (not also)
     return "**not confirmed**"

@@ -52,7 +52,7 @@ def tables(seeds: list[dict[tuple[str, int], Result]], rows: Sequence[str]) -> s
         for shots in SHOTS:
             each = [one[name, shots] for one in seeds if (name, shots) in one]
             mean = statistics.mean(result.accuracy for result in each)
-            half = statistics.mean(result.ci95 for result in each)
+            half = statistics.mean(result.ci95 or 0 for result in each)
             cells.append(f"{mean:.1f} ± {half:.1f}")
         few = " (first seed)" if len(each) < len(seeds) else ""
         lines.append(f"| {name}{few} | " + " | ".join(cells) + " |")

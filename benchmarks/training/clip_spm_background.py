@@ -115,7 +115,7 @@ def spared(found: Found, row: str, test: str, shots: int) -> tuple[float, float]
         return np.subtract(clean, changed)
 
     difference = loss(BASELINE) - loss(row)
-    return float(difference.mean()), half_width(difference)
+    return float(difference.mean()), half_width(difference) or 0.0
 
 
 def page(found: Mapping[str, Sequence[Found]], work: Work, command: str) -> str:

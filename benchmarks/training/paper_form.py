@@ -254,7 +254,7 @@ def table_of_claims(found: Mapping[str, Sequence[Sequence[Result]]], of: str) ->
     """
     position = {how: i for i, how in enumerate(ALIGNMENTS)}
     proposed = [one[position["emd, cross"]] for one in found.get("sqrt", ())]
-    if any(one.accuracy - one.ci95 <= CHANCE for one in proposed):
+    if any(one.accuracy - (one.ci95 or 0) <= CHANCE for one in proposed):
         return [f"With {of}, it stays at chance: no claim is judged."]
     lines = []
     for claim, both in CLAIMS.items():

@@ -2,11 +2,15 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from fewact.errors import OptionError, UserError, did_you_mean, invalid_value
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 O = TypeVar("O")  # noqa: E741
 
@@ -117,22 +121,56 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
     try:
         return options(**nested)
     except ValidationError as error:
-        first = error.errors()[0]
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, UserError):  # raised by the options themselves
-            where = f"{of}, {cause.where}" if cause.where else of
-            raise type(cause)(
-                cause.what, where=where, got=cause.got, expected=cause.expected, hint=cause.hint
-            ) from None
-        path = ".".join(map(str, first["loc"])) + "."
-        option = next((name for name in names if path.startswith(f"{name}.")), "options")
-        fault, expected = invalid_value(first["msg"])
-        raise OptionError(
-            fault,
-            where=f'{of}, option "{option}"',
-            got=repr(flat.get(option, first.get("input"))),
-            expected=expected,
-        ) from None
+        raise _refusal(error, names, flat, of) from None
+
+
+def refusing(of: str) -> Callable[[type[O]], type[O]]:
+    """Make the constructor of a pydantic dataclass raise errors as ``make_options`` does.
+
+    Args:
+        of: Owner of the options, for error messages.
+    """
+
+    def decorate(options: type[O]) -> type[O]:
+        from pydantic import ValidationError
+
+        construct: Callable[..., None] = options.__init__
+
+        @wraps(construct)
+        def init(self: O, *args: Any, **values: Any) -> None:
+            names = option_names(options)
+            check_options(values, names, of=of)
+            try:
+                construct(self, *args, **values)
+            except ValidationError as error:
+                raise _refusal(error, names, values, of) from None
+
+        options.__init__ = init  # type: ignore[method-assign, assignment]
+        return options
+
+    return decorate
+
+
+def _refusal(
+    error: "ValidationError", names: Sequence[str], values: Mapping[str, Any], of: str
+) -> UserError:
+    """Return the error of the first option that pydantic refused."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UserError):  # raised by the options themselves
+        where = f"{of}, {cause.where}" if cause.where else of
+        return type(cause)(
+            cause.what, where=where, got=cause.got, expected=cause.expected, hint=cause.hint
+        )
+    path = ".".join(map(str, first["loc"])) + "."
+    option = next((name for name in names if path.startswith(f"{name}.")), "options")
+    fault, expected = invalid_value(first["msg"])
+    return OptionError(
+        fault,
+        where=f'{of}, option "{option}"',
+        got=repr(values.get(option, first.get("input"))),
+        expected=expected,
+    )
 
 
 def _check_sizes(flat: Mapping[str, Any], of: str) -> None:

@@ -53,6 +53,30 @@ def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
     return {axis: size for axis, size in sizes.items() if not axis.isdigit()}
 
 
+def check_tensor(tensor: "Tensor", pattern: str, name: str) -> dict[str, int]:
+    """Check that a value is a torch tensor of a shape, and return the axes' sizes.
+
+    Args:
+        tensor: Tensor to check.
+        pattern: Axis names, see ``check_shape``.
+        name: Name of the tensor in the error message.
+
+    Raises:
+        ShapeError: It is no tensor, or has another shape.
+    """
+    from torch import Tensor
+
+    if not isinstance(tensor, Tensor):
+        raise ShapeError(
+            "not a torch tensor",
+            where=name,
+            got=type(tensor).__name__,
+            expected=f"a tensor ({pattern})",
+            hint="Pass torch.as_tensor(value).",
+        )
+    return check_shape(tensor, pattern, name)
+
+
 def all_finite(tensor: "Tensor") -> bool:
     """Return whether no number of a floating-point tensor is infinite or NaN.
 

@@ -84,6 +84,7 @@ Change = Callable[[FewShotClassifier], object]
         (lambda one: one.remove_clips(one.clips_[0]), "not a training clip.*its title or number"),
         (lambda one: one.move_clip(one.clips_[0], "left"), "not a training clip.*title or number"),
         (lambda one: one.remove_clips(None), "not a training clip .got None"),
+        (lambda one: one.remove_clips(True), "not a training clip .got True"),
         (
             lambda one: one.remove_clips([f"left/clip {i}.mp4" for i in range(3)]),
             "would have no clips left.*'left'",

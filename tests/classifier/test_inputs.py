@@ -272,7 +272,7 @@ def test_texts_of_a_clip_that_are_no_texts_are_refused_before_they_are_saved(fie
             make()
 
 
-def test_paths_are_taken_as_texts_and_bytes_too(
+def test_paths_are_texts_or_have_a_path(
     fitted: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     class Named:
@@ -282,7 +282,7 @@ def test_paths_are_taken_as_texts_and_bytes_too(
     path = queries["left"]
     expected = fitted.predict(path)
     assert fitted.predict(Named()) == expected  # type: ignore[call-overload]
-    for form in (str(path), os.fsencode(path)):
+    for form in (str(path), Named()):
         assert fitted.predict(Clip(form)) == expected  # type: ignore[arg-type]
 
 
@@ -412,6 +412,17 @@ def test_integers_stay_integers(
     with pytest.raises(DataError, match="texts and integers are mixed"):
         quick.fit([clip.path for clip in clips[:2]], [1, "a"])  # type: ignore[list-item]
     assert tuple(quick.fit({0: actions / "left", 1: actions / "right"}).classes_) == (0, 1)
+
+
+def test_large_integers_are_not_rounded() -> None:
+    large, rng = 2**63 + 5, np.random.default_rng(0)
+    clips = [FeatureClip(str(i), rng.normal(size=(4, 8))) for i in range(4)]
+    classifier = FewShotClassifier(method="protonet").fit(clips, [1, 1, large, large])
+    assert classifier.classes_.tolist() == [1, large]
+    found = classifier.predict(clips)
+    assert np.asarray(found).tolist() == found.labels
+    assert set(found.labels) == {1, large}
+    assert np.allclose(classifier.predict_proba(clips).sum(1), 1)
 
 
 def test_score(fitted: FewShotClassifier, actions: Path, queries: dict[str, Path]) -> None:

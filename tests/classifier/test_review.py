@@ -10,10 +10,12 @@ import torch
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.estimator import learned
+from fewact.classifier.example import Example
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.held_out import held_out_scores
+from fewact.classifier.info import clip_rows
 from fewact.classifier.review import cause_of, need_of_classes, review
-from fewact.classifier.suspects import LEAST_GAIN, most_doubtful, suspected, suspicion
+from fewact.classifier.suspects import LEAST_GAIN, most_doubtful, suspected, suspicion, to_check
 from fewact.data import FeatureClip, list_clips
 from fewact.methods.base import score_and_pairs
 
@@ -188,6 +190,17 @@ def test_suspects_are_separated_from_the_others_by_a_gap() -> None:
     assert sorted(suspected(many)) == [0, 1, 2, 3, 4]
     many[:6] = 6
     assert suspected(many) == []
+    assert (to_check(planted), to_check(many)) == (([7, 3], True), ([0], False))
+
+
+def test_the_table_of_clips_has_a_column_of_faults_if_there_is_one() -> None:
+    clips = Example("a.mp4", "wave"), Example("b.mp4", "clap", start=1.0, faults=("dark", "small"))
+    assert clip_rows(clips) == [
+        ("#", "class", "clip", "fault"),
+        ("1", "wave", "a.mp4", ""),
+        ("2", "clap", "b.mp4 [1 s …]", "dark, small"),
+    ]
+    assert clip_rows(clips[:1]) == [("#", "class", "clip"), ("1", "wave", "a.mp4")]
 
 
 def test_without_a_clear_suspect_the_most_doubtful_label_is_named() -> None:

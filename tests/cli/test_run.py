@@ -385,3 +385,14 @@ def test_loading_pauses_the_garbage_collector_until_its_end() -> None:
         "sys.exit(not (paused and gc.isenabled() and gc.get_freeze_count()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_home_is_expanded_in_every_path(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    drawn = ("motions:plain", "--count", 3)
+    assert run("episodes", *drawn, "--output=~/a b.json").code == 0
+    assert run("episodes", *drawn, "-o", "~/c.json").code == 0
+    assert (tmp_path / "a b.json").read_bytes() == (tmp_path / "c.json").read_bytes()

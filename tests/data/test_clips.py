@@ -43,9 +43,11 @@ def test_a_limit_of_zero_is_refused() -> None:
 
 @pytest.mark.parametrize("path", [None, 3, [Path("a.mp4")]])
 def test_a_clip_of_no_path_is_refused(path: Any) -> None:
-    with pytest.raises(DataError, match=r"^Clip: not a path \(got .*VideoBytes"):
+    with pytest.raises(DataError, match=r"^not a path \(got .*VideoBytes"):
         Clip(path)
     assert Clip("a.mp4") == Clip(Path("a.mp4"))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"^not a path \(got bytes\).*VideoBytes"):
+        Clip(b"a.mp4")  # type: ignore[arg-type]
 
 
 def test_the_background_label_may_have_any_case() -> None:

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from fewact.data import Video, VideoList
 from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.errors import EpisodeError
+from fewact.errors import EpisodeError, OptionError
 from tests.episodes.made_up import slow_episode, videos_of
 
 KINDS = ("none", "within-class", "shared")
@@ -166,8 +165,15 @@ def test_a_video_without_a_group_is_named() -> None:
     [{"ways": 1}, {"shots": 0}, {"queries": 0}, {"count": 0}, {"seed": -1}, {"groups": "person"}],
 )
 def test_an_invalid_protocol_is_refused(wrong: dict) -> None:
-    with pytest.raises(ValidationError):
+    ((name, value),) = wrong.items()
+    message = rf'^Protocol, option "{name}": invalid value \(got {value!r}\); expected'
+    with pytest.raises(OptionError, match=message):
         Protocol(**wrong)
+
+
+def test_an_unknown_value_of_a_protocol_is_refused() -> None:
+    with pytest.raises(OptionError, match=r'Protocol has no option "way".*Did you mean "ways"'):
+        Protocol(way=5)  # type: ignore[call-arg]
 
 
 def test_another_list_is_refused() -> None:

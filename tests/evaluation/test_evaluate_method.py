@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -526,3 +527,34 @@ def test_nodes_of_another_method_or_list_are_refused() -> None:
     drawn = draw(fewer, episodes.protocol)
     with pytest.raises(DataError, match="of another list"):
         evaluate_method(Nearest(), encode_list(Nearest(), source, videos), fewer, drawn)
+
+
+def test_other_types_are_refused_before_anything_is_encoded() -> None:
+    source, videos, episodes = problem()
+    array: Any = source._vectors
+    for arguments, message in (
+        (("protonet", source, videos, episodes), r"^method: no method \(got str\).*create\(name\)"),
+        (
+            (Nearest(), array, videos, episodes),
+            r"^source: no source \(got ndarray\).*ArrayFeatures",
+        ),
+        (
+            (Nearest(), source, videos, episodes.protocol),
+            r"^episodes: no episodes \(got Protocol\)",
+        ),
+    ):
+        with pytest.raises(OptionError, match=message):
+            evaluate_method(*arguments)
+
+
+@pytest.mark.parametrize("convert", [np.ndarray.tolist, torch.from_numpy])
+def test_vectors_that_are_no_array_are_refused(convert: Callable[[Any], Any]) -> None:
+    with pytest.raises(DataError, match=r"not a NumPy array \(got (list|Tensor)\).*Pass "):
+        ArrayFeatures(convert(np.ones((2, 3, 4))))
+
+
+def test_the_class_of_a_video_is_a_text() -> None:
+    with pytest.raises(DataError, match=r"^a: the class of a video is not a text \(got 3\)"):
+        Video("a", 3)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"^a: the group of a video is not a text \(got 3\)"):
+        Video("a", "x", group=3)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def test_half_width_by_hand() -> None:
     values = np.array([20.0, 40.0, 40.0, 80.0])
     deviation = math.sqrt(sum((v - 45) ** 2 for v in values) / 3)
     assert half_width(values) == pytest.approx(1.96 * deviation / 2)
-    assert half_width(np.array([60.0])) == 0
+    assert half_width(np.array([60.0])) is None
     assert half_width(np.full(9, 60.0)) == 0
 
 

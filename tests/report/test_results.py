@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fewact.evaluation import Row, compare, evaluate_method
+from fewact.evaluation import Row, compare, evaluate_method, stability
 from fewact.report import (
     comparison_table,
     interval_notes,
@@ -13,6 +13,10 @@ from fewact.report import (
     result_table,
     short_tables,
 )
+from fewact.report.result_page import result_page
+from fewact.report.results import ONE
+from fewact.report.stability import stability_chart, stability_table
+from fewact.report.table import TableFormat, render
 from tests.evaluation.made_up import Constant, Nearest, Options, problem
 
 
@@ -140,3 +144,20 @@ def test_short_tables_list_your_results_of_other_settings_too() -> None:
     assert notes[1].startswith("[2] with missing videos; ")
     assert notes[-1] == "Left out: 1 row of other settings; list with --all"
     assert "Left out" not in short_tables(rows[:2])[1][-1]
+
+
+def test_one_episode_has_no_interval() -> None:
+    one, other = (evaluate_method(m, *problem(count=1)) for m in (Nearest(), Constant()))
+    assert (one.ci95, one.class_interval) == (None, None)
+    accuracy, interval = result_table([one]).rows[0][1:3]
+    assert (accuracy, interval) == (f"{one.accuracy:.1f} ± –", "–")
+    assert interval_notes([one, other]) == (ONE,)
+    table = comparison_table(compare([one, other]), ["a", "b"])
+    assert table.rows[0][2].endswith(" ± –")
+    assert table.rows[0][3] == "–"
+    assert stability_table({"a": stability(one)}).rows == (("a", "1", f"{one.accuracy:.2f} ± –"),)
+    latex = render(result_table([one]), TableFormat.LATEX)
+    assert f"{one.accuracy:.1f}~$\\pm$~–" in latex
+    page = result_page([one], ["a.json"])
+    assert f"{one.accuracy:.1f} ± – %" in page.html()
+    assert "± 0.00" not in page.html() + page.markdown() + stability_chart({"a": stability(one)})

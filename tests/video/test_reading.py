@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.data import Clip
+from fewact.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.video import (
     BlockCentres,
     Dense,
@@ -30,6 +31,7 @@ from fewact.video import (
     probe,
     read_frame_sets,
     read_frames,
+    write_video,
 )
 from fewact.video.recording import open_recording
 
@@ -454,12 +456,35 @@ def test_what_is_no_path_or_no_sampler_is_refused(clip: Any) -> None:
     with path.open("rb") as file:
         for content in (path.read_bytes(), file):
             for read in (probe, lambda content: read_frames(content, Segments(8))):
-                with pytest.raises(OptionError, match=r"^path: not a path .*VideoBytes\(content\)"):
+                with pytest.raises(DataError, match=r"^not a path .*VideoBytes\(content\)"):
                     read(content)
-    with pytest.raises(OptionError, match=r"^path: not a path \(got NoneType\)"):
+    with pytest.raises(DataError, match=r"^not a path \(got NoneType\)"):
         read_frames(None, Segments(8))  # type: ignore[arg-type]
     with pytest.raises(OptionError, match=r"^sampler: not a sampler \(got 8\).*Segments"):
         read_frames(path, 8)  # type: ignore[arg-type]
+
+
+def test_a_transform_returns_an_array(clip: Any) -> None:
+    path = clip("h264.mp4")
+    with pytest.raises(OptionError, match=r"^transform: not a function \(got 'half'\)"):
+        read_frames(path, Segments(2), transform="half")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"^result of transform: not an array"):
+        read_frames(path, Segments(2), transform=lambda frame: None)  # type: ignore[arg-type, return-value]
+
+
+def test_home_is_expanded_where_a_video_is_named(
+    clip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    frames = read_frames(clip("h264.mp4"), Segments(2))
+    written = write_video("~/a b.mkv", frames, 5)
+    assert written == tmp_path / "a b.mkv"
+    for path in ("~/a b.mkv", Path("~/a b.mkv")):
+        assert probe(path).frames == 2
+        assert len(Clip(path).read([Segments(2)])[0]) == 2  # type: ignore[arg-type]
+        with open_recording(path) as recording:
+            assert len(list(recording.frames())) == 2
 
 
 def test_the_number_of_threads_changes_no_pixel(clip: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from fewact.errors import VideoError
+from fewact.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
@@ -406,5 +406,10 @@ def test_images_of_a_folder_that_do_not_decode_are_counted(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["\ud800", "a\0b"])
 def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
-    with pytest.raises(VideoError, match="no file can have this name"), open_recording(name):
+    with pytest.raises(DataError, match=r"^not a path"), open_recording(name):
         pass
+
+
+def test_frames_are_no_recording() -> None:
+    with pytest.raises(DataError, match=r"^not a path \(got ndarray\).* `stream`"):
+        open_recording(np.zeros((2, 8, 8, 3), np.uint8)).__enter__()  # type: ignore[arg-type]

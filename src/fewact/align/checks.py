@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fewact.errors import AlignmentError, OptionError
-from fewact.shapes import all_finite, check_shape
+from fewact.shapes import all_finite, check_tensor
 
 
 def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:
@@ -18,7 +18,7 @@ def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:
         ShapeError: There are no such two axes, or one is empty.
         AlignmentError: A cost is NaN or infinite; ``index`` is the first such problem.
     """
-    check_shape(cost, "… m m" if square else "… m m'", "cost")
+    check_tensor(cost, "… m m" if square else "… m m'", "cost")
     cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
     if not all_finite(cost.detach()):
         _refuse_first(cost)

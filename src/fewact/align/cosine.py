@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fewact.errors import OptionError, ShapeError
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 ZERO_LENGTH = 1e-12
 """Vectors up to this length have no direction."""
@@ -66,7 +66,7 @@ def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
     >>> pairwise_cosine_cost(torch.rand(2, 3, 8, 16), torch.rand(2, 5, 8, 16)).shape
     torch.Size([2, 3, 5, 8, 8])
     """
-    first, second = check_shape(x, "b q m d", "x"), check_shape(y, "b s m' d", "y")
+    first, second = check_tensor(x, "b q m d", "x"), check_tensor(y, "b s m' d", "y")
     if first["b"] != second["b"]:
         raise _misfit(x, y)
     cost = cosine_cost(x.flatten(1, 2), y.flatten(1, 2), eps)  # (b q·m s·m')
@@ -112,7 +112,7 @@ def _check_eps(eps: float) -> None:
 
 
 def _check(x: Tensor, y: Tensor) -> None:
-    if check_shape(x, "… m d", "x")["d"] != check_shape(y, "… m' d", "y")["d"]:
+    if check_tensor(x, "… m d", "x")["d"] != check_tensor(y, "… m' d", "y")["d"]:
         raise _misfit(x, y)
     try:
         # torch's own function imports sympy, which takes a second.

@@ -8,7 +8,7 @@ from fewact.align._emd.engine import engine
 from fewact.align._products import native
 from fewact.align.checks import needs_gradient
 from fewact.errors import ShapeError
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 COPIED_BYTES = 32 * 2**20
 """Approximate limit for the memory of copied nodes, where there is no compiled kernel."""
@@ -80,8 +80,8 @@ def _instruction_set() -> int | None:
 def _check(first: Tensor, first_rows: Tensor, second: Tensor, second_rows: Tensor) -> None:
     blocks = []
     for name, bank, rows in (("first", first, first_rows), ("second", second, second_rows)):
-        check_shape(bank, "v m D", name)
-        blocks.append(check_shape(rows, "b s", f"{name}_rows")["b"])
+        check_tensor(bank, "v m D", name)
+        blocks.append(check_tensor(rows, "b s", f"{name}_rows")["b"])
         if rows.dtype != torch.int64 or not 0 <= int(rows.min()) <= int(rows.max()) < len(bank):
             raise ShapeError(
                 "there are no such videos",

@@ -206,7 +206,8 @@ def _mean_and_std(
     """Return the mean and the standard deviation (3 1 1) of levels from 0 to 255."""
     with torch.inference_mode(False):  # They serve training, too.
         first, second = (
-            255 * torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std)
+            255 * torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
+            for values in (mean, std)
         )
     return first, second
 
@@ -274,7 +275,7 @@ def build(
     found = Weights({}, str(weights)) if named else read(weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
         torch.default_generator.manual_seed(RANDOM_SEED)
-        network = network_class(network_class.resolve(chosen, found))
+        network = network_class(network_class.resolve(chosen, found)).float()
     if found.source == "default":
         found = network.load_default()
     elif found.source == "random":

@@ -29,7 +29,7 @@ def resolve_device(device: Device) -> torch.device:
     name = check_device_name(str(device))
     try:
         chosen = torch.device(name)
-        torch.empty(1, device=chosen)
+        torch.empty(1, dtype=torch.float32, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise OptionError(
             "the device is not available",

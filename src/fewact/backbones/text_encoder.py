@@ -98,7 +98,7 @@ def build(
     folder = folder_of(source, DOWNLOADS)
     found = read(source)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
-        network = network_class(found)
+        network = network_class(found).float()
     of = f"the text encoder {name}"
     put(network.rename(found.tensors), network, of=of, source=found.source, expected=NEEDS)
     tokenizer = network.read_tokenizer(folder)

@@ -69,7 +69,8 @@ def remove_blur(frames: Frames, blur: float) -> Frames:
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
     images = functional.pad(images, (MARGIN,) * 4, mode="reflect")
     size = images.shape[-2:]
-    down, across = torch.fft.fftfreq(size[0])[:, None], torch.fft.rfftfreq(size[1])
+    down = torch.fft.fftfreq(size[0], dtype=images.dtype)[:, None]
+    across = torch.fft.rfftfreq(size[1], dtype=images.dtype)
     passed = (-2 * (np.pi * blur) ** 2 * (down**2 + across**2)).exp()
     # Areas of one color keep it.
     wiener = (1 + NOISE) * passed / (passed**2 + NOISE)
@@ -81,7 +82,7 @@ def remove_blur(frames: Frames, blur: float) -> Frames:
 def _blurred(luma: Tensor) -> Tensor:
     """Return a frame (h w) that is blurred once more."""
     reach = round(3 * AGAIN)
-    offsets = torch.arange(-reach, reach + 1.0)
+    offsets = torch.arange(-reach, reach + 1, dtype=luma.dtype)
     kernel = (-0.5 * (offsets / AGAIN) ** 2).exp()
     kernel = (kernel / kernel.sum())[None, None]
     padded = functional.pad(luma[None, None], (reach,) * 4, mode="reflect")

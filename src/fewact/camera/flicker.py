@@ -82,7 +82,9 @@ def same_light(grey: Tensor) -> Tensor:
     is_grey = (some > low) & (some < high) & (reference > low) & (reference < high)
     ratios = (some / reference).log().numpy()
     found = [one[which] for one, which in zip(ratios, is_grey.numpy(), strict=True)]
-    light = torch.tensor([float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in found])
+    light = torch.tensor(
+        [float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in found]
+    ).to(grey)
     darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
     if (brightest - darkest) / 2 < LEAST_CHANGE:
         return grey

@@ -21,7 +21,7 @@ MEASURED = 8
 def grey_of(frames: Tensor) -> Tensor:
     """Return the luma (t h w) float32 of frames (t 3 h w)."""
     weights = torch.from_numpy(LUMA).float()
-    luma = torch.empty(len(frames), *frames.shape[2:])
+    luma = torch.empty(len(frames), *frames.shape[2:], dtype=torch.float32)
     for grey, frame in zip(luma, frames.permute(0, 2, 3, 1), strict=True):  # each fits the cache
         torch.matmul(frame.float(), weights, out=grey)
     return luma

@@ -16,7 +16,7 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes, spread, spread_over_classes
 from fewact.classifier.false_alarm_bounds import FEWEST_NONE
 from fewact.classifier.fit_checks import check_finite_scores, check_shapes
-from fewact.classifier.labels import Label, as_given
+from fewact.classifier.labels import Label, as_given, label_array
 from fewact.classifier.open_set import (
     Decision,
     NoneScores,
@@ -124,7 +124,7 @@ class Fitted:
     @property
     def sorted_labels(self) -> NDArray[Any]:
         """Classes as they were given, in the order of NumPy, which is that of scikit-learn."""
-        return np.unique(self.labels)
+        return np.unique(label_array(self.labels))
 
     @cached_property
     def upright(self) -> Upright | None:

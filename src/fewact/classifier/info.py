@@ -1,6 +1,7 @@
 """Facts of a saved model, read without its backbone."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ def model_info(folder: str | Path) -> ModelInfo:
         bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),
         fewact=config.fewact,
     )
+
+
+def clip_rows(clips: Sequence[Example]) -> list[tuple[str, ...]]:
+    """Return a table of clips, its header first; with faults if a clip has one."""
+    rows: list[tuple[str, ...]] = [
+        ("#", "class", "clip", "fault"),
+        *((str(i), c.label, c.title, ", ".join(c.faults)) for i, c in enumerate(clips, start=1)),
+    ]
+    return rows if any(one.faults for one in clips) else [row[:-1] for row in rows]
 
 
 def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes]]]:

@@ -77,6 +77,17 @@ def as_given(text: str, *, integers: bool) -> Label:
     return int(text) if integers else text
 
 
+def label_array(labels: Sequence[Label]) -> NDArray[Any]:
+    """Return labels as an array; integers that no type of NumPy has together as objects.
+
+    >>> label_array([1, 2**63]).tolist()
+    [1, 9223372036854775808]
+    """
+    found = np.array(labels)
+    rounded = len(labels) and found.dtype.kind == "f"
+    return np.array(labels, dtype=object) if rounded else found
+
+
 def check_integers(classes: Iterable[str], *, integers: bool) -> None:
     """Refuse texts among classes that are integers.
 

@@ -88,7 +88,7 @@ def find_clips(
 
 
 def _find(clips: Sequence[Example], wanted: ClipId, classes: Sequence[str]) -> int:
-    if isinstance(wanted, int | np.integer):
+    if isinstance(wanted, int | np.integer) and not isinstance(wanted, bool):
         number = int(wanted)
         if not 1 <= number <= len(clips):
             raise DataError(

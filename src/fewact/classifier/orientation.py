@@ -172,7 +172,7 @@ def similarity(vectors: Tensor, others: Tensor) -> Tensor:
 
 def best_turns(similarity: Tensor) -> Tensor:
     """Return the number of quarter turns (…) by which clips are rotated: (… 3 s) → (…)."""
-    best = similarity.amax(-1) - torch.tensor([0, MARGIN, MARGIN])
+    best = similarity.amax(-1) - similarity.new_tensor([0, MARGIN, MARGIN])
     return torch.tensor(TURNS)[best.argmax(-1)]
 
 

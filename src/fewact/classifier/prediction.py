@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.labels import Label
+from fewact.classifier.labels import Label, label_array
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.data.active import Span
 from fewact.errors import OptionError, VideoError
@@ -113,7 +113,7 @@ class Predictions(list[Prediction]):
         return Predictions(found) if isinstance(found, list) else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.labels, dtype)
+        return np.array(label_array(self.labels), dtype)
 
     def to_frame(self) -> "pandas.DataFrame":
         """Return a table of pandas: a row for each clip, a column for each class's probability.

@@ -21,7 +21,7 @@ from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.held_out import held_out_scores
-from fewact.classifier.suspects import best_other, suspected, suspicion, to_check
+from fewact.classifier.suspects import best_other, suspicion, to_check
 from fewact.data.files import first_few
 from fewact.methods.base import Method
 
@@ -261,7 +261,7 @@ def _suspects(
 ) -> tuple[Suspect, ...]:
     gains = suspicion(pairs, scores, examples.labels, temperature)
     best = best_other(scores, examples.labels).tolist()
-    clear = bool(suspected(gains))
+    positions, clear = to_check(gains)
     return tuple(
         Suspect(
             examples.clips[i].title,
@@ -271,7 +271,7 @@ def _suspects(
             gains[i].item(),
             clear,
         )
-        for i in to_check(gains)[:MAX_SUSPECTS]
+        for i in positions[:MAX_SUSPECTS]
     )
 
 

@@ -89,14 +89,18 @@ def most_doubtful(gains: Tensor) -> int | None:
     return int(gains.argmax())
 
 
-def to_check(gains: Tensor) -> list[int]:
-    """Return the positions of the suspects; without any, that of the most doubtful label if any.
+def to_check(gains: Tensor) -> tuple[list[int], bool]:
+    """Return the positions of clips to check, and whether they are suspects.
+
+    Without suspects it is the position of the most doubtful label, if there is one.
 
     Args:
         gains: Gains (s) of ``suspicion``.
     """
+    if clear := suspected(gains):
+        return clear, True
     first = most_doubtful(gains)
-    return suspected(gains) or ([] if first is None else [first])
+    return ([] if first is None else [first]), False
 
 
 def best_other(scores: Tensor, labels: Tensor) -> Tensor:

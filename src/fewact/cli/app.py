@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.cli.run import FAULT, USER_FAULT, flush_output, guarded, say
+from fewact.io.paths import home_expanded
 from fewact.version import __version__
 
 
@@ -97,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_one_line():
-            app(arguments, prog_name="fewact")
+            given = sys.argv[1:] if arguments is None else arguments
+            app(list(map(home_expanded, given)), prog_name="fewact")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0

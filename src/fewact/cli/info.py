@@ -19,7 +19,7 @@ def info(
 
     No backbone is loaded. In JSON, clips are always listed.
     """
-    from fewact.classifier.info import model_info
+    from fewact.classifier.info import clip_rows, model_info
 
     found = model_info(model)
     if format == "json":
@@ -28,13 +28,8 @@ def info(
     print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])
     if clips:
         print()
-        heads = ("#", "class", "clip", "fault")
-        rows = [
-            (str(i), one.label, one.title, ", ".join(one.faults))
-            for i, one in enumerate(found.clips, start=1)
-        ]
-        columns = len(heads) if any(one.faults for one in found.clips) else len(heads) - 1
-        print_table(heads[:columns], [row[:columns] for row in rows])
+        header, *rows = clip_rows(found.clips)
+        print_table(header, rows)
     print()
     for name, value in _facts(found).items():
         print(f"{name}: {value}")

@@ -17,7 +17,7 @@ Quality = Annotated[
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast (sets --size 160), "
         "normal, or best (sets --backbone efficientnet-lite0-lite1 and "
-        "--option motion_frames=32).",
+        "--option motion_frames=48).",
     ),
 ]
 

@@ -65,3 +65,28 @@ def check_dense(value: Any, where: str, expected: str) -> None:
         return
     got = f"layout {layout}, device {value.device}"
     raise DataError(fault, where=where, got=got, expected=expected, hint=hint)
+
+
+def check_vectors_are_numpy(vectors: object, where: str, expected: str) -> None:
+    """Refuse vectors that are no NumPy array.
+
+    Args:
+        vectors: Vectors as they were passed.
+        where: Name of the clip or of the features, for the error.
+        expected: Values that would have been valid.
+
+    Raises:
+        DataError: They are a list or a tensor.
+    """
+    if isinstance(vectors, np.ndarray):
+        return
+    check_dense(vectors, where, expected)
+    of_tensor = "vectors.detach().cpu().float().numpy()"
+    array = of_tensor if is_tensor(vectors) else "numpy.asarray(vectors, numpy.float32)"
+    raise DataError(
+        "the vectors are not a NumPy array",
+        where=where,
+        got=type(vectors).__name__,
+        expected=expected,
+        hint=f"Pass {array}.",
+    )

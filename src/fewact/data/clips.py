@@ -1,7 +1,6 @@
 """Clips: labelled segments of video files, or features of a clip that were computed elsewhere."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.data.arrays import check_dense, is_tensor
+from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clip_texts import check_texts
 from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
-from fewact.errors import DataError, OptionError, ShapeError, VideoError
+from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.io.paths import clip_path
 from fewact.shapes import check_shape
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
-        if not isinstance(self.path, Path):
-            object.__setattr__(self, "path", _as_path(self.path))
+        object.__setattr__(self, "path", clip_path(self.path))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
@@ -101,19 +100,6 @@ class Clip:
         yield from sorted(images, key=lambda image: natural_key(image.name))
 
 
-def _as_path(path: Any) -> Path:
-    try:
-        return Path(os.fsdecode(path))
-    except TypeError:
-        raise DataError(
-            "not a path",
-            where="Clip",
-            got=type(path).__name__,
-            expected="the name of a file or folder",
-            hint="Frames and the bytes of a video file are Frames and VideoBytes.",
-        ) from None
-
-
 @dataclass(frozen=True)
 class FeatureClip:
     """Features of a clip that were computed elsewhere; there is no video.
@@ -139,20 +125,7 @@ class FeatureClip:
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group)
-        if not isinstance(self.vectors, np.ndarray):
-            expected = "an array (t d), floating-point"
-            check_dense(self.vectors, self.name, expected)
-            of_tensor = "vectors.detach().cpu().float().numpy()"
-            array = (
-                of_tensor if is_tensor(self.vectors) else "numpy.asarray(vectors, numpy.float32)"
-            )
-            raise DataError(
-                "the vectors are not a NumPy array",
-                where=self.name,
-                got=type(self.vectors).__name__,
-                expected=expected,
-                hint=f"Pass {array}.",
-            )
+        check_vectors_are_numpy(self.vectors, self.name, "an array (t d), floating-point")
         check_shape(self.vectors, "t d", self.name)
         if not np.issubdtype(self.vectors.dtype, np.floating):
             raise ShapeError("not floating-point", where=self.name, got=str(self.vectors.dtype))

@@ -32,6 +32,9 @@ class Video:
         split: ``train``, ``val`` or ``test``; None if the list has no splits.
         group: Recording or person; None if it is not known.
         source: Source of the frames; None if the video is missing or has only features.
+
+    Raises:
+        DataError: The class or the group is no text.
     """
 
     id: str
@@ -39,6 +42,12 @@ class Video:
     split: Split | None = None
     group: str | None = None
     source: VideoSource | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in (("class", self.label), ("group", self.group)):
+            if not isinstance(text, str) and (name, text) != ("group", None):
+                what = f"the {name} of a video is not a text"
+                raise DataError(what, where=str(self.id), got=repr(text), expected="a text")
 
     @property
     def clip(self) -> Clip | None:

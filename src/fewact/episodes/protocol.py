@@ -6,10 +6,12 @@ from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from fewact.data.videos import GroupScope
+from fewact.options import refusing
 
 LARGEST_SEED = 2**63 - 1
 
 
+@refusing("Protocol")
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Protocol:
     """Size and number of episodes. The defaults are the most common ones in papers.
@@ -24,6 +26,9 @@ class Protocol:
             of a class is from another of its groups, and the queries are from the remaining groups.
             ``shared``: the same groups for all classes, so that a person in the support of one
             class is in the query of none. ``none``: no separation.
+
+    Raises:
+        OptionError: A value is invalid.
     """
 
     ways: Annotated[int, Field(ge=2)] = 5

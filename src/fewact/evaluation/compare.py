@@ -27,19 +27,19 @@ class Comparison:
         first: Position of the first result.
         second: Position of the second result.
         difference: Mean of first − second over the episodes.
-        ci95: Half-width of the 95 % interval of the mean.
+        ci95: Half-width of the 95 % interval of the mean; None for a single episode.
         wins: Number of episodes in which the first is better.
         losses: Number of episodes in which the second is better.
         p: p-value of the exact two-sided sign-flip test over episodes.
         p_holm: p-value corrected for the number of comparisons (Holm).
         class_interval: 95 % interval of the difference from a bootstrap over classes, the range to
-            expect on other classes; None if every episode has all classes.
+            expect on other classes; None if every episode has all classes, or there is one.
     """
 
     first: int
     second: int
     difference: float
-    ci95: float
+    ci95: float | None
     wins: int
     losses: int
     p: float

@@ -81,7 +81,7 @@ class PairAccuracy:
     """
 
     accuracy: float
-    ci95: float
+    ci95: float | None
     queries: int
 
 

@@ -19,7 +19,7 @@ from fewact.encoding.threads import workers
 from fewact.episodes import EpisodeSet
 from fewact.errors import OptionError, ResultError, ShapeError
 from fewact.evaluation.facts import evaluation_setup, flags_of
-from fewact.evaluation.intervals import NOTE, NOTE_WITHOUT, class_intervals, half_width
+from fewact.evaluation.intervals import NOTE, NOTE_ONE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.predictions import Predictions, hits
 from fewact.evaluation.progress_file import ProgressFile, remove_progress
 from fewact.evaluation.result import (
@@ -95,11 +95,13 @@ def evaluate_method(
 
     Raises:
         EpisodeError: The episodes were drawn from another list.
-        OptionError: The method needs text or features that the source does not have.
+        OptionError: The method needs text or features that the source does not have, or it, the
+            source or the episodes have another type.
         DataError: Videos are missing or cannot be read.
         ResultError: The output is another result, or a logit is not finite.
     """
     run = run or RunOptions()
+    _check_types(method, source, episodes)
     episodes.check_list(videos)
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
@@ -211,11 +213,12 @@ def _result(
     right = hits(predictions, ways)  # (N q)
     accuracies = 100 * right.sum(1) / right.shape[1]  # (N)
     intervals = class_intervals(accuracies[None], labels, len(videos.classes))
+    note = NOTE_WITHOUT if intervals is None else NOTE
     return Result(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
         class_interval=None if intervals is None else intervals[0],
-        class_interval_note=NOTE_WITHOUT if intervals is None else NOTE,
+        class_interval_note=note if len(accuracies) > 1 else NOTE_ONE,
         final=setup.videos.split == "test",
         flags=(*flags_of(setup, videos), *flags),
         setup=setup,
@@ -280,6 +283,18 @@ def _differences(found: EvaluationSetup, own: EvaluationSetup) -> list[str]:
     ]
     names = dict.fromkeys((*sides[0], *sides[1]))
     return [name for name in names if sides[0].get(name) != sides[1].get(name)]
+
+
+def _check_types(method: object, source: object, episodes: object) -> None:
+    """Refuse a name instead of a method, an array instead of features, a protocol of episodes."""
+    for where, value, fits, expected in (
+        ("method", method, isinstance(method, Method), "fewact.methods.create(name)"),
+        ("source", source, hasattr(source, "features"), "features, such as ArrayFeatures(vectors)"),
+        ("episodes", episodes, isinstance(episodes, EpisodeSet), "draw(videos, protocol)"),
+    ):
+        if not fits:
+            got = type(value).__name__
+            raise OptionError(f"no {where}", where=where, got=got, expected=expected)
 
 
 def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:

@@ -25,20 +25,26 @@ NOTE_WITHOUT = (
 )
 
 
-def half_width(accuracies: NDArray[np.float64]) -> float:
+NOTE_ONE = (
+    "There is neither ci95 nor class_interval: one episode does not say how precisely the accuracy "
+    "is known."
+)
+
+
+def half_width(accuracies: NDArray[np.float64]) -> float | None:
     """Return the half-width of the 95 % interval of a mean over episodes, 1.96·s/√N.
 
     Args:
         accuracies: (N) accuracies of the episodes.
 
     Returns:
-        Half-width in the unit of the accuracies; 0 for a single episode.
+        Half-width in the unit of the accuracies; None for a single episode, which has no spread.
 
     >>> half_width(np.array([0.0, 100.0]))
     98.0
     """
     if len(accuracies) < 2:
-        return 0.0
+        return None
     return float(1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies)))
 
 
@@ -57,9 +63,10 @@ def class_intervals(
         number: Number of all classes.
 
     Returns:
-        Lower and upper end for each row; None if every episode has all classes.
+        Lower and upper end for each row; None if every episode has all classes, or there is a
+        single episode.
     """
-    if number <= classes.shape[1]:
+    if number <= classes.shape[1] or len(classes) < 2:
         return None
     stream = RandomStream("bootstrap over classes")
     means: list[NDArray[np.float64]] = []

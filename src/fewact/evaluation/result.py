@@ -21,6 +21,7 @@ from fewact.data.videos import Split
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
+from fewact.evaluation.intervals import NOTE_ONE
 from fewact.evaluation.predictions import Predictions, hits, pack, unpack
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, UPGRADE, FileType
@@ -133,9 +134,9 @@ class Result(_Part):
         format: Type of the file.
         version: Version of the file format.
         accuracy: Mean accuracy over the episodes.
-        ci95: Half-width of the 95 % interval over episodes, 1.96·s/√N.
+        ci95: Half-width of the 95 % interval over episodes, 1.96·s/√N; None for a single episode.
         class_interval: 95 % interval of a bootstrap over classes; None if every episode has all
-            classes.
+            classes, or there is a single episode.
         class_interval_note: Explanation of the two intervals.
         final: Whether the videos are test videos, so that no choice may depend on the result.
         flags: Remarks that every table must show beside the accuracy.
@@ -151,7 +152,7 @@ class Result(_Part):
     format: Literal["fewact result"] = FORMAT
     version: Literal[1] = VERSION
     accuracy: Percent
-    ci95: NonNegativeFloat
+    ci95: NonNegativeFloat | None
     class_interval: tuple[float, float] | None
     class_interval_note: str
     final: bool
@@ -162,6 +163,15 @@ class Result(_Part):
     per_episode: tuple[Percent, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
     predicted: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_episode(cls, content: Any) -> Any:
+        """Return the content of a file; former ones have intervals of width 0 for one episode."""
+        if isinstance(content, dict) and len(content.get("per_episode") or ()) == 1:
+            unknown = {"ci95": None, "class_interval": None, "class_interval_note": NOTE_ONE}
+            return {**content, **unknown}
+        return content
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -18,12 +18,12 @@ class Point:
     Args:
         episodes: Number of episodes.
         accuracy: Mean accuracy.
-        ci95: Half-width of its 95 % interval.
+        ci95: Half-width of its 95 % interval; None for a single episode.
     """
 
     episodes: int
     accuracy: float
-    ci95: float
+    ci95: float | None
 
 
 def stability(result: Result) -> list[Point]:

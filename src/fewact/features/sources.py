@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
+from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
 from fewact.data.files import first_few
 from fewact.data.video_source import changes_of
@@ -87,7 +88,7 @@ class ArrayFeatures:
 
     Raises:
         ShapeError: The array has another shape or type.
-        DataError: There are numbers that are not finite, or too large.
+        DataError: It is no NumPy array, or has numbers that are not finite, or too large.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ArrayFeatures:
         ids: Sequence[str] = (),
         skip_invalid: bool = False,
     ) -> None:
+        check_vectors_are_numpy(vectors, name, "an array (v t d), floating-point")
         sizes = check_shape(vectors, "v t d", name)
         if not np.issubdtype(vectors.dtype, np.floating):
             raise ShapeError("not floating", where=name, got=str(vectors.dtype))

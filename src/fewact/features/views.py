@@ -108,7 +108,7 @@ class Views:
 
     def camera_log_odds(self, view: View) -> Tensor:
         """Return the log-odds (1) that the camera moved in the frames of a view."""
-        return torch.tensor([self._motion_of(self._number(view)).log_odds])
+        return torch.tensor([self._motion_of(self._number(view)).log_odds], dtype=torch.float32)
 
     def _number(self, view: View) -> int:
         """Return the number of input frames of a view."""

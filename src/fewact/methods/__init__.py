@@ -106,7 +106,7 @@ def fitting_of(
 
 
 def create(name: str = "auto", **options: Any) -> "Method":
-    """Create a method.
+    """Create a method; its parameters are float32, whatever torch's default data type is.
 
     Args:
         name: One of ``names()``; ``auto`` is ``fusion``, which needs no training.
@@ -126,4 +126,4 @@ def create(name: str = "auto", **options: Any) -> "Method":
 
     of = f'method "{name}"'
     with limited_parameters(of):
-        return method(make_options(method.Options, options, of=of))
+        return method(make_options(method.Options, options, of=of)).float()

@@ -163,12 +163,12 @@ class MoLo(Method[MoLoOptions, MoLoState]):
     ) -> dict[str, Tensor]:
         """Return the cross-entropy of the logits, and of the frames' costs with global tokens."""
         state = self.support(support, batch.support_labels, batch.n)
-        contrast = torch.zeros(())
+        contrast = next(iter(query.values())).new_zeros(())
         appearance, motion = self.scores(state, query)
         for branch, found in ((self.appearance, appearance), (self.motion, motion)):
             for cost in (found.support_to_query, found.query_to_support):
                 logits = -branch.contrast_scale * cost
-                contrast = contrast.to(logits) + cross_entropy(logits, batch.query_labels)
+                contrast = contrast + cross_entropy(logits, batch.query_labels)
         distance = appearance.distance + self.options.motion_weight * motion.distance
         return {
             "cross_entropy": cross_entropy(-distance, batch.query_labels),

@@ -26,7 +26,7 @@ class Quality:
 QUALITIES: Mapping[str, Quality] = {
     "fast": Quality(size=160),
     "normal": Quality(),
-    "best": Quality(backbone="efficientnet-lite0-lite1", options={"motion_frames": 32}),
+    "best": Quality(backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
 }
 """Times and accuracies are in docs/results/quality.md."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact.moments.windows import windows
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 
 def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:
@@ -35,7 +35,7 @@ def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool 
     >>> cross_frame(torch.rand(8, 5, 3, 2)).shape
     torch.Size([14, 10])
     """
-    size = check_shape(maps, "… t d h w", "maps")
+    size = check_tensor(maps, "… t d h w", "maps")
     d = size["d"]
     row, column = torch.triu_indices(d, d, 1, device=maps.device)
     with torch.autocast(maps.device.type, enabled=False):

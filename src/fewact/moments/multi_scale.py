@@ -10,7 +10,7 @@ from fewact.errors import OptionError, ShapeError
 from fewact.moments.root import check_steps, newton_schulz_sqrt
 from fewact.moments.triangle import upper_triangle
 from fewact.moments.windows import check_grid, node_weights
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 Descriptor = Literal["sqrt", "covariance", "mean"]
 """Descriptor of a window: square root of its covariance, covariance, or first-order mean."""
@@ -64,7 +64,7 @@ def multi_scale_moments(
     >>> multi_scale_moments(torch.rand(8, 5, 3, 2)).shape
     torch.Size([14, 15])
     """
-    size = check_shape(maps, "… t d h w", "maps")
+    size = check_tensor(maps, "… t d h w", "maps")
     _check_options(descriptor, steps)
     check_grid(grid)
     if grid > min(size["h"], size["w"]):

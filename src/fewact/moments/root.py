@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fewact.errors import OptionError
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 NO_VARIATION = 1e-12
 """Largest trace that counts as no variation; the root is then zero."""
@@ -34,7 +34,7 @@ def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
     >>> newton_schulz_sqrt(torch.tensor([[4.0]]))
     tensor([[2.]])
     """
-    check_shape(p, "… d d", "p")
+    check_tensor(p, "… d d", "p")
     check_steps(steps)
     with torch.autocast(p.device.type, enabled=False):
         p = p.to(torch.promote_types(p.dtype, torch.float32))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fewact.errors import OptionError
 from fewact.moments.windows import node_weights
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 LARGEST = 8192
 ORDER = 3
@@ -36,7 +36,7 @@ def third_order(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), sketch: int = 
     >>> third_order(torch.rand(8, 5, 3, 2), sketch=64).shape
     torch.Size([14, 64])
     """
-    size = check_shape(maps, "… t d h w", "maps")
+    size = check_tensor(maps, "… t d h w", "maps")
     if not 1 <= sketch <= LARGEST:
         raise OptionError(
             "invalid sketch length", where="sketch", got=repr(sketch), expected="1 … 8192"

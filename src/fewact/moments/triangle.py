@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fewact.errors import ShapeError
-from fewact.shapes import check_shape
+from fewact.shapes import check_tensor
 
 
 def upper_triangle(matrix: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def upper_triangle(matrix: Tensor) -> Tensor:
     >>> upper_triangle(torch.tensor([[1, 2], [2, 3]]))
     tensor([1, 2, 3])
     """
-    d = check_shape(matrix, "… d d", "matrix")["d"]
+    d = check_tensor(matrix, "… d d", "matrix")["d"]
     row, column = torch.triu_indices(d, d, device=matrix.device)
     return matrix.flatten(-2).index_select(-1, row * d + column)
 
@@ -32,7 +32,7 @@ def from_upper_triangle(vector: Tensor) -> Tensor:
     tensor([[1, 2],
             [2, 3]])
     """
-    length = check_shape(vector, "… D", "vector")["D"]
+    length = check_tensor(vector, "… D", "vector")["D"]
     d = (isqrt(8 * length + 1) - 1) // 2
     if d * (d + 1) // 2 != length:
         raise ShapeError(

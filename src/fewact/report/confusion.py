@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fewact import svg
 from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion
 from fewact.evaluation.result import Result
+from fewact.report.results import with_half_width
 from fewact.report.table import Table
 
 PAIRS = 10
@@ -51,7 +52,7 @@ def pair_table(pairs: Sequence[Pair]) -> Table:
 def pair_accuracy_table(names: Sequence[str], found: Sequence[PairAccuracy]) -> Table:
     """Return a table of accuracies on the pairs that the first result confuses, a row for each."""
     rows = tuple(
-        (name, f"{one.accuracy:.1f} ± {one.ci95:.2f}", str(one.queries))
+        (name, with_half_width(one.accuracy, one.ci95), str(one.queries))
         for name, one in zip(names, found, strict=True)
     )
     title = f"Accuracy on the pairs that {names[0]} confuses most in the other half of the episodes"

@@ -94,7 +94,7 @@ def _name(row: Row) -> str:
 
 
 def _accuracy(row: Row) -> str:
-    if row.ci95 is None:
+    if row.ci95 is None and not row.own:
         return f"{row.accuracy:.1f}"
     return with_half_width(row.accuracy, row.ci95)
 

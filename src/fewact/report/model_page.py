@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fewact.classifier.info import ModelInfo
+from fewact.classifier.info import ModelInfo, clip_rows
 from fewact.classifier.review import Review
 from fewact.report.document import Bar, Gallery, Page, Section
 from fewact.report.table import Table
@@ -115,8 +115,5 @@ def _origin(found: ModelInfo) -> Section:
 
 
 def _clips(found: ModelInfo) -> Section:
-    rows = tuple(
-        (str(i), one.label, one.title, ", ".join(one.faults))
-        for i, one in enumerate(found.clips, start=1)
-    )
-    return Section("All clips", tables=(Table(("#", "class", "clip", "fault"), rows),), folded=True)
+    header, *rows = clip_rows(found.clips)
+    return Section("All clips", tables=(Table(header, tuple(rows)),), folded=True)

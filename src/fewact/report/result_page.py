@@ -34,7 +34,13 @@ def result_page(
     table = result_table(results)
     rows = tuple((name, *row) for name, row in zip(names, table.rows, strict=True))
     bars = tuple(
-        Bar(name, f"{row[1]} %", one.accuracy, one.accuracy - one.ci95, one.accuracy + one.ci95)
+        Bar(
+            name,
+            f"{row[1]} %",
+            one.accuracy,
+            one.accuracy - (one.ci95 or 0),
+            one.accuracy + (one.ci95 or 0),
+        )
         for name, row, one in zip(names, table.rows, results, strict=True)
     )
     paired = tuple(comparison_table(found, of) for of, found in comparisons)

@@ -17,12 +17,18 @@ WITHOUT = (
     "It does not cover other classes. There is no class interval, because every episode has all "
     "classes."
 )
+ONE = "One episode has no interval: it does not say how precisely the accuracy is known."
 
 
 def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
     """Return what the intervals of a table of these results mean."""
-    notes = [WITHOUT if one.class_interval is None else INTERVALS for one in results]
-    return tuple(dict.fromkeys(notes))
+    return tuple(dict.fromkeys(map(_interval_note, results)))
+
+
+def _interval_note(result: Result) -> str:
+    if result.ci95 is None:
+        return ONE
+    return WITHOUT if result.class_interval is None else INTERVALS
 
 
 def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
@@ -86,9 +92,8 @@ def episodes(protocol: Protocol) -> str:
     """
     queries = "1 query" if protocol.queries == 1 else f"{protocol.queries} queries"
     groups = "" if protocol.groups == "none" else f", groups {protocol.groups}"
-    return (
-        f"{protocol.ways}-way {protocol.shots}-shot, {queries}, {protocol.count} episodes{groups}"
-    )
+    count = "1 episode" if protocol.count == 1 else f"{protocol.count} episodes"
+    return f"{protocol.ways}-way {protocol.shots}-shot, {queries}, {count}{groups}"
 
 
 def probability(p: float) -> str:
@@ -100,9 +105,13 @@ def probability(p: float) -> str:
     return f"{p:.2g}" if p > 10 * SMALLEST_P else f"< {10 * SMALLEST_P:.0e}"
 
 
-def with_half_width(value: float, half_width: float, format: str = ".1f") -> str:
-    """Return the text of a value with half of its interval."""
-    return f"{value:{format}} ± {half_width:.2f}"
+def with_half_width(value: float, half_width: float | None, format: str = ".1f") -> str:
+    """Return the text of a value with half of its interval, a dash if it is not known.
+
+    >>> with_half_width(50, 1.5), with_half_width(50, None)
+    ('50.0 ± 1.50', '50.0 ± –')
+    """
+    return f"{value:{format}} ± {'–' if half_width is None else f'{half_width:.2f}'}"
 
 
 def _interval(interval: tuple[float, float] | None, format: str = ".1f") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fewact.chart import Line, Panel, line_chart
 from fewact.evaluation.stability import Point
+from fewact.report.results import with_half_width
 from fewact.report.table import Table
 
 
@@ -12,7 +13,7 @@ def stability_table(curves: Mapping[str, Sequence[Point]]) -> Table:
     return Table(
         ("result", "episodes", "accuracy"),
         tuple(
-            (name, str(point.episodes), f"{point.accuracy:.2f} ± {point.ci95:.2f}")
+            (name, str(point.episodes), with_half_width(point.accuracy, point.ci95, ".2f"))
             for name, points in curves.items()
             for point in points
         ),
@@ -26,7 +27,7 @@ def stability_chart(curves: Mapping[str, Sequence[Point]]) -> str:
             name,
             [point.episodes for point in points],
             [point.accuracy for point in points],
-            [point.ci95 for point in points],
+            [point.ci95 or 0.0 for point in points],
         )
         for name, points in curves.items()
     ]

@@ -55,7 +55,7 @@ def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
     flipped = flip and draws.below(2) == 1
     strengths = (augment.brightness, augment.contrast, augment.saturation)
     factors = [_between(draws, 1.0 - strength, 1.0 + strength) for strength in strengths]
-    return torch.tensor([left, top, width, height, float(flipped), *factors])
+    return torch.tensor([left, top, width, height, float(flipped), *factors], dtype=torch.float32)
 
 
 def apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:

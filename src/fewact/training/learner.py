@@ -46,7 +46,7 @@ class Learner(nn.Module):
         self.card = card
         self._transform = backbone
         self.backbone = None if backbone is None else backbone.network
-        self.head = nn.Linear(head_width(method, card), classes)
+        self.head = nn.Linear(head_width(method, card), classes).float()
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.register_buffer("text", text, persistent=False)
         self.fixed = frozenset(n for n, p in self.named_parameters() if not p.requires_grad)
@@ -126,7 +126,7 @@ def head_width(method: Method, card: Card) -> int:
 def zero_features(method: Method, card: Card) -> Features:
     """Return zeros (1 1 t …) in the shape of one video's features."""
     return {
-        request: torch.zeros(1, 1, *request_shape(request, card))
+        request: torch.zeros(1, 1, *request_shape(request, card), dtype=torch.float32)
         for request in method.requests(card)
     }
 

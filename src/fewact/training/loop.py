@@ -225,7 +225,8 @@ def _validate(
     if run.fabric.is_global_zero:
         copied = snapshot(run.learner, average)
         result = validate(copied, run.data, run.folder.episodes, source)
-        values = {"accuracy": result.accuracy, "ci95": result.ci95}
+        interval = {} if result.ci95 is None else {"ci95": result.ci95}
+        values = {"accuracy": result.accuracy, **interval}
         run.folder.log(position.stage, position.step, values)
         if best is None or result.accuracy > best.accuracy:
             best = Best(accuracy=result.accuracy, stage=position.stage, step=position.step)

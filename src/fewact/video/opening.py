@@ -1,6 +1,5 @@
 """Opening of video files: video stream, packets, and errors for files that are no videos."""
 
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -186,24 +185,6 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
             progress = True
         except FFmpegError:
             continue
-
-
-def as_path(path: Any) -> Path:
-    """Return the path of a video.
-
-    Raises:
-        OptionError: It is no path.
-    """
-    if isinstance(path, str | os.PathLike):
-        return Path(path)
-    hint = "Bytes and open files: fewact.data.VideoBytes(content).read([sampler])."
-    raise OptionError(
-        "not a path",
-        where="path",
-        got=type(path).__name__,
-        expected=EXPECTED,
-        hint=hint if isinstance(path, bytes | bytearray) or hasattr(path, "read") else "",
-    )
 
 
 def check_readable(path: Path) -> None:

@@ -8,11 +8,12 @@ from statistics import median
 import numpy as np
 
 from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.io.paths import clip_path
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets
 from fewact.video.index import FrameIndex, index_file
-from fewact.video.opening import Threads, as_path
+from fewact.video.opening import Threads
 from fewact.video.quantiser import quantiser
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
@@ -57,7 +58,8 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
 
     Raises:
         VideoError: The video cannot be read.
-        OptionError: ``path`` is no path, or ``folder_fps`` is not a frame rate.
+        DataError: ``path`` is no path.
+        OptionError: ``folder_fps`` is not a frame rate.
 
     Warns:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
@@ -112,8 +114,8 @@ def read_frames(
 
     Raises:
         VideoError: The video cannot be read, or has no frame in the segment.
-        OptionError: ``path`` is no path; or the sampler is no function, or chose no frame, or
-            frames that do not exist.
+        DataError: ``path`` is no path.
+        OptionError: The sampler is no function, or chose no frame, or frames that do not exist.
 
     Warns:
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
@@ -154,8 +156,12 @@ def _read(
     threads: Threads,
     folder_fps: float,
 ) -> FrameSets:
-    check_times(as_path(path), start, end)
+    path = clip_path(path)
+    check_times(path, start, end)
     source = open_source(path, folder_fps, start, end)
+    if transform is not None and not callable(transform):
+        got, expected = repr(transform), "a function of a frame (h w 3)"
+        raise OptionError("not a function", where="transform", got=got, expected=expected)
     segment = _segment(source, start, end)
     chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
     width, height = source.index.size
@@ -172,6 +178,9 @@ def _read(
         height, width = frame.shape[:2]
         if transform is not None:
             frame = np.asarray(transform(frame))
+            if frame.dtype == object:
+                expected = "an array of numbers"
+                raise ShapeError("not an array", where="result of transform", expected=expected)
         if frames is None:
             frames = np.empty((len(needed), *frame.shape), frame.dtype)
         if frame.shape != frames.shape[1:]:

@@ -32,7 +32,8 @@ from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from fewact.errors import VideoError
+from fewact.errors import DataError, VideoError
+from fewact.io.paths import user_path
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.index import RESTART, untimed
@@ -72,6 +73,8 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,rtmpt,srt"
 
 PIPE_HINT = "Most .mp4 files cannot be read from a pipe: pass the name of the file, or pipe .mkv."
+
+STREAM_HINT = "Frames in memory are pushed to the `stream` of a classifier."
 
 FALLBACK_FPS = 25.0
 """Frames per second of a recording that does not say its rate."""
@@ -215,6 +218,7 @@ def open_recording(
 
     Raises:
         VideoError: It cannot be opened, or has no video.
+        DataError: ``source`` is no path.
     """
     name = str(source)
     camera = find_camera(name)
@@ -232,11 +236,14 @@ def open_recording(
             recording.live = recording.duration is None
             recording.again = not recording.live
             yield recording
-    elif name == "-" or _is_pipe(name):
-        with _opened_pipe(name, stop or threading.Event()) as recording:
+    elif name == "-":
+        with _opened_pipe(name, 0, stop or threading.Event()) as recording:
             yield recording
-    elif os.path.isdir(name):
-        images = ImageSequence(Path(name), FOLDER_FPS)
+    elif _is_pipe(path := user_path(source, DataError, hint=STREAM_HINT)):
+        with _opened_pipe(name, path, stop or threading.Event()) as recording:
+            yield recording
+    elif path.is_dir():
+        images = ImageSequence(path, FOLDER_FPS)
         positions = np.arange(len(images.index.pts))
         damage = Damage()
         found = images.decode(positions, 1, damage)
@@ -244,10 +251,10 @@ def open_recording(
         duration = len(positions) / FOLDER_FPS
         yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
-        check_readable(Path(name))
-        same_time = untimed(Path(name))
-        with open_video(Path(name), threads="auto") as video:
-            recording = _recording(name, video, cut_short=missing_bytes(Path(name)) > 0)
+        check_readable(path)
+        same_time = untimed(path)
+        with open_video(path, threads="auto") as video:
+            recording = _recording(name, video, cut_short=missing_bytes(path) > 0)
             recording.again = True
             if same_time is not None:
                 recording.assume_rate(*same_time)
@@ -262,6 +269,7 @@ def check_recording(source: str) -> None:
 
     Raises:
         VideoError: It is missing, unreadable, empty or not a regular file.
+        DataError: ``source`` is no path.
     """
     camera = find_camera(source)
     if camera is not None:
@@ -269,8 +277,8 @@ def check_recording(source: str) -> None:
         if format == "v4l2" and not os.path.exists(device):
             found = ", ".join(sorted(glob.glob("/dev/video*")))
             raise VideoError(source, f"there is no camera {device}", expected=found)
-    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(source)):
-        check_readable(Path(source))
+    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(user_path(source, DataError))):
+        check_readable(user_path(source, DataError))
 
 
 def find_camera(source: str) -> tuple[str, str] | None:
@@ -310,9 +318,9 @@ def _windows_camera(number: str) -> str:
     raise VideoError(number, "there is no camera of this number", hint='Pass "dshow:video=NAME".')
 
 
-def _is_pipe(name: str) -> bool:
+def _is_pipe(path: Path) -> bool:
     try:
-        return stat.S_ISFIFO(os.stat(name).st_mode)
+        return stat.S_ISFIFO(path.stat().st_mode)
     except (OSError, ValueError):
         return False
 
@@ -342,11 +350,10 @@ def _opened(
 
 
 @contextmanager
-def _opened_pipe(name: str, stop: threading.Event) -> Iterator[Recording]:
+def _opened_pipe(name: str, pipe: Path | int, stop: threading.Event) -> Iterator[Recording]:
     options = {"protocol_whitelist": "", "format_whitelist": VIDEO_FORMATS}
-    standard_input = name == "-"
     try:
-        file = FileIO(0 if standard_input else name, closefd=not standard_input)
+        file = FileIO(pipe, closefd=pipe != 0)
     except OSError as error:
         raise open_error(Path(name), error) from error
     try:

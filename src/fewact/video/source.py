@@ -13,13 +13,13 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from fewact.errors import OptionError, VideoError
+from fewact.io.paths import clip_path
 from fewact.video.damage import Damage
 from fewact.video.decoding import IndexedFrame, decode
 from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import (
     EXPECTED,
     Threads,
-    as_path,
     check_readable,
     open_video,
     packets,
@@ -66,9 +66,10 @@ def open_source(
 
     Raises:
         VideoError: The file or folder cannot be read.
-        OptionError: ``path`` is no path, or ``fps`` is not a frame rate.
+        DataError: ``path`` is no path.
+        OptionError: ``fps`` is not a frame rate.
     """
-    path = as_path(path)
+    path = clip_path(path)
     check_readable(path)
     return ImageSequence(path, fps) if path.is_dir() else VideoFile(path, start, end)
 

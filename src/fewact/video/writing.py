@@ -16,8 +16,9 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.errors import OptionError, OutputError, ShapeError, VideoError
 from fewact.io.atomic import replacing
+from fewact.io.paths import user_path
 from fewact.video.timeline import RGBImage
 
 _FORMATS = {
@@ -75,7 +76,7 @@ def write_video(
         ShapeError: There are no frames, or they are not RGB images of one size.
         OptionError: The frame rate, codec or container is invalid.
     """
-    path = Path(path)
+    path = user_path(path, OutputError)
     container = _container(path)
     encoder = _encoder(codec)
     rate = _rate(fps)
@@ -104,7 +105,7 @@ def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
         ShapeError: There were no frames.
         OptionError: The extension is another one, or the frame rate is invalid.
     """
-    path, rate = Path(path), _rate(fps)
+    path, rate = user_path(path, OutputError), _rate(fps)
     container, encoder = check_timed_video(path)
     with _replacing_video(path, container, encoder, rate, encoder) as encoding:
         video = TimedVideo(encoding)

@@ -186,10 +186,11 @@ def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
     at = torch.arange(count, device=cost.device)
     key = cost - cost.mean(1, keepdim=True) - cost.mean(2, keepdim=True)
     left_a, left_b = _units(a, b)
-    sign = torch.ones(n + m, device=cost.device)
+    sign = torch.ones(n + m, dtype=torch.float32, device=cost.device)
     sign[n:] = -1
     # Subtree of each node: the flow to its parent is the sum of the subtree's weights.
-    below = torch.eye(n + m, device=cost.device).repeat(count, 1, 1)  # (B n+m n+m)
+    below = torch.eye(n + m, dtype=torch.float32, device=cost.device)
+    below = below.repeat(count, 1, 1)  # (B n+m n+m)
     rows_left = torch.full((count,), n, device=cost.device)
     columns_left = torch.full((count,), m, device=cost.device)
     cells, flow, inverse = [], [], []

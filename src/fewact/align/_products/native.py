@@ -48,7 +48,7 @@ def multiply(
         MemoryError: There is not enough memory.
     """
     (b, q), p = first_rows.shape, second_rows.shape[1]
-    products = torch.empty(b, q, p, first.shape[1], second.shape[1])
+    products = torch.empty(b, q, p, first.shape[1], second.shape[1], dtype=torch.float32)
     sides = (
         (nodes.data_ptr(), rows.data_ptr(), rows.shape[1], nodes.shape[1])
         for nodes, rows in ((first, first_rows), (second, second_rows))

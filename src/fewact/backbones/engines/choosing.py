@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 5
+VERSION = 6
 """Version of the export; another one makes all graphs again."""
 INSTALL = "Run: pip install onnxruntime"
 INSTALL_EXPORT = "Run: pip install 'fewact[onnx]'"

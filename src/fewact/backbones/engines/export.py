@@ -46,7 +46,7 @@ def export(network: Network, card: Card) -> tuple[Graph, ...]:
 
 
 def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
-    examples = tuple(torch.zeros(shape) for shape in part.inputs.values())
+    examples = tuple(torch.zeros(shape, dtype=torch.float32) for shape in part.inputs.values())
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             part.module.eval(),

@@ -87,8 +87,8 @@ class _Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.levels = network, levels
-        self.register_buffer("mean", 255 * torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", 255 * torch.tensor(std).view(3, 1, 1))
+        self.register_buffer("mean", 255 * torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(std, dtype=torch.float32).view(3, 1, 1))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         found = self.network((frames.float() - self.mean) / self.std, self.levels)

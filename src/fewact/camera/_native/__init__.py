@@ -85,8 +85,9 @@ def detect(
     images = images.contiguous()
     p, height, width = images.shape
     m = blocks[0] * blocks[1]
-    at, value = torch.empty(p, m, dtype=torch.complex64), torch.empty(p, m)
-    jacobian, gradient = torch.empty(p, m, 6), torch.empty(p, m)
+    at, value = torch.empty(p, m, dtype=torch.complex64), torch.empty(p, m, dtype=torch.float32)
+    jacobian = torch.empty(p, m, 6, dtype=torch.float32)
+    gradient = torch.empty_like(value)
     valid = torch.empty(p, m, dtype=torch.bool)
     found = (at, value, jacobian, gradient, valid)
     grey = _Images(images.data_ptr(), height, width, pixel)

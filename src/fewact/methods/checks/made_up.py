@@ -33,14 +33,14 @@ def made_up_card(*, maps: bool = True) -> Card:
 def made_up_text(card: Card, b: int, n: int) -> Tensor:
     """Return random embeddings (b n d) of class names, as long as the card's vectors."""
     generator = torch.Generator().manual_seed(1000)
-    return torch.randn(b, n, card.vectors, generator=generator)
+    return torch.randn(b, n, card.vectors, generator=generator, dtype=torch.float32)
 
 
 def made_up_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
     """Return random features (… t …) for scoring and training, as non-negative as after a ReLU."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        request: _valid(request, torch.rand(*leading, *request.shape(card), generator=generator))
+        request: _valid(request, _random((*leading, *request.shape(card)), generator))
         for request in _requests(method, card)
     }
 
@@ -60,10 +60,14 @@ def separable_features(method: Method, card: Card, labels: Tensor, seed: int) ->
     found: dict[Request, Tensor] = {}
     for request in _requests(method, card):
         shape = request.shape(card)
-        course = torch.rand(int(labels.max()) + 1, *shape, generator=courses)[labels]
-        other = torch.rand(*labels.shape, *shape, generator=noise)
+        course = _random((int(labels.max()) + 1, *shape), courses)[labels]
+        other = _random((*labels.shape, *shape), noise)
         found[request] = _valid(request, course + NOISE * (other - course))
     return found
+
+
+def _random(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, dtype=torch.float32)
 
 
 def _requests(method: Method, card: Card) -> tuple[Request, ...]:

@@ -56,7 +56,7 @@ def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method
     """Return a method that fits a backbone, in evaluation mode."""
     of = "the method"
     values = {**fitting_of(method, card, options=options, of=of), **options}
-    return method(make_options(method.Options, values, of=of)).eval()
+    return method(make_options(method.Options, values, of=of)).float().eval()
 
 
 def accepts(method: Method, card: Card) -> bool:
@@ -108,7 +108,7 @@ def other_option(method: Method, name: str) -> Method | None:
         except OptionError:
             continue
         if options != method.options:
-            return type(method)(options).eval()
+            return type(method)(options).float().eval()
     return None
 
 

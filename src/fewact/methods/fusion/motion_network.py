@@ -154,6 +154,6 @@ def motion_network(device: torch.device) -> MotionNetwork:
             hint="Install fewact again.",
         )
     tensors = load(content)
-    network = MotionNetwork().eval().requires_grad_(False)
+    network = MotionNetwork().float().eval().requires_grad_(False)
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
     return network.to(device)

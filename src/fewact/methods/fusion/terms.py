@@ -262,7 +262,8 @@ class LearnedMotion(AlignedFrames):
 
     def _of_video(self, images: Tensor) -> Tensor:
         if not images.any():
-            return torch.zeros(FRAMES, LENGTH * (1 + self.flips) + 1, device=images.device)
+            width = LENGTH * (1 + self.flips) + 1
+            return torch.zeros(FRAMES, width, dtype=torch.float32, device=images.device)
         network = motion_network(images.device)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             own = prepared(images)

@@ -265,7 +265,7 @@ class WeightedTerms:
             labels: (b s).
             n: Number of classes.
         """
-        probability = torch.zeros(len(labels), device=labels.device)
+        probability = torch.zeros(len(labels), dtype=torch.float32, device=labels.device)
         figure = self._figure(nodes)
         if self.alternative is not None:
             default, other = (similarity(Decision(p, figure=figure)) for p in (0.0, 1.0))
