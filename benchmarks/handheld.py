@@ -31,6 +31,7 @@ from fewact.data.simulated_camera import with_simulated_camera
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
+from fewact.methods.quality import QUALITIES
 from fewact.synthetic import motions
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
@@ -129,16 +130,24 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="seed of the cameras' paths")
     parser.add_argument("--development", action="store_true", help="use the development clips")
+    parser.add_argument("--quality", choices=QUALITIES, default="normal")
     parser.add_argument("--only-default", action="store_true", help="measure the default only")
     options = parser.parse_args()
 
     chosen = list(COLUMNS.items())[-1:] if options.only_default else list(COLUMNS.items())
-    columns = {name: variant.method() for name, variant in chosen}
+    quality = QUALITIES[options.quality]
+    columns = {
+        name: replace(variant, options={**variant.options, **quality.options}).method()
+        for name, variant in chosen
+    }
     measurement = Measurement(
         columns, options.cameras, options.queries, options.episodes, options.seed
     )
     backbone = backbones.create(
-        options.backbone, weights=options.weights, precision=options.precision
+        options.backbone if quality.backbone == "auto" else quality.backbone,
+        weights=options.weights,
+        precision=options.precision,
+        size=quality.size,
     )
     print(f"{backbone.card.name}, {backbone.card.precision}, {options.episodes} episodes")
     widest = 0.0

@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality ASSETS --work FOLDER [--development] [--page FILE]
 
-Of each person or recording one clip of a class is taken, of at most five classes. The time is that
+Of each person or recording one clip of a class is taken, of at most 13 classes. The time is that
 of the processor for a clip, features and nodes, one clip after the other by turns, on one core.
 Similarities are kept in the folder: an interrupted command continues where it stopped.
 """
@@ -110,7 +110,7 @@ features and nodes, relative to `normal`; the median over clips. {which}
 
 {table}
 
-`best` needs the extra `best`; why its second network,
+`best` needs the extra `best`; why its second network and its frames of motion,
 and what else was tried, is in a [decision](../decisions/two-backbones.md).
 
 `--precision int8` halves the time of the network besides, on processors that have VNNI
@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder of the accuracies")
-    parser.add_argument("--classes", type=int, default=5, help="most classes of a set")
+    parser.add_argument("--classes", type=int, default=13, help="most classes of a set")
     parser.add_argument("--queries", type=int, default=3, help="number of queries per class")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])

@@ -40,15 +40,17 @@ def test_the_quality_sets_options_that_others_replace(
     run: Run, clips: Path, tmp_path: Path
 ) -> None:
     few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
-    for given, frames, size in (
-        (("--quality", "best"), 8, 224),
-        (("--quality", "best", "--option", "frames=5"), 5, 224),
-        (("--quality", "fast"), 8, 160),
-        (("--quality", "fast", "--size", "96"), 8, 96),
+    for given, frames, of_motion, size in (
+        (("--quality", "best"), 8, 48, 224),
+        (("--quality", "best", "--option", "frames=5"), 5, 48, 224),
+        (("--quality", "best", "--option", "motion_frames=6"), 8, 6, 224),
+        (("--quality", "fast"), 8, 24, 160),
+        (("--quality", "fast", "--size", "96"), 8, 24, 96),
     ):
         assert run(*few, *given).code == 0
         config = json.loads((tmp_path / "model" / "config.json").read_text())
         assert config["method"]["options"]["frames"] == frames
+        assert config["method"]["options"]["motion_frames"] == of_motion
         assert config["backbone"]["card"]["input_size"] == [size, size]
     assert run(*few, "--quality", "best").code == 0
     config = json.loads((tmp_path / "model" / "config.json").read_text())

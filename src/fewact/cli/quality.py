@@ -94,7 +94,8 @@ def backbone_options(
                 where="--quality",
                 got=f"{quality}, backbone {own[0]}, weights {own[1]}",
                 expected=f"the backbone {chosen.backbone} with its default weights",
-                hint="With another backbone, --option frames=24 compares more frames.",
+                hint="With another backbone, --option motion_frames=48 compares more frames of "
+                "motion.",
             )
         options = replace(options, backbone=chosen.backbone)
     size = chosen.size if options.size is None else 0
