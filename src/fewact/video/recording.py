@@ -277,8 +277,10 @@ def check_recording(source: str) -> None:
         if format == "v4l2" and not os.path.exists(device):
             found = ", ".join(sorted(glob.glob("/dev/video*")))
             raise VideoError(source, f"there is no camera {device}", expected=found)
-    elif not (_SCHEME.match(source) or source == "-" or _is_pipe(user_path(source, DataError))):
-        check_readable(user_path(source, DataError))
+    elif not (
+        _SCHEME.match(source) or source == "-" or _is_pipe(path := user_path(source, DataError))
+    ):
+        check_readable(path)
 
 
 def find_camera(source: str) -> tuple[str, str] | None:
