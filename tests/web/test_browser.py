@@ -142,7 +142,12 @@ class Person:
         )
 
     def says(self, selector: str, text: str) -> None:
-        self.page.locator(selector).filter(has_text=re.compile(text)).first.wait_for()
+        found = self.page.locator(selector)
+        try:
+            found.filter(has_text=re.compile(text)).first.wait_for()
+        except playwright.TimeoutError as error:
+            error.add_note(f"It says: {found.all_inner_texts()}")
+            raise
 
     def teach(self) -> None:
         self.page.get_by_role("button", name="Teach", exact=False).first.click()

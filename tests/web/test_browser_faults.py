@@ -519,6 +519,25 @@ def test_a_message_is_closed_and_gives_the_focus_back(
         assert focused(page) == "Remove the action wave"
 
 
+def test_an_error_stays_until_it_is_closed(serve: Serve, chromium: Any, tmp_path: Path) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    page.clock.install()
+    person.add_action("wave", [])
+    shown = page.locator(".toast.bad span")
+    for name in "1234567466":
+        file = tmp_path / f"{name}.mp4"
+        file.write_text("no video")
+        person.choose("Choose clips of wave", [file])
+        shown.last.filter(has_text=f"{name}.mp4: ").wait_for()
+    page.clock.fast_forward("10:00")
+    assert [text[:6] for text in shown.all_inner_texts()] == [f"{i}.mp4:" for i in "35746"]
+    close = page.get_by_role("button", name="Hide this message")
+    for _ in range(5):
+        close.first.click()
+    assert page.locator(".toast").count() == 0
+
+
 def test_a_page_that_is_open_says_that_a_command_changed_the_model(
     serve: Serve, chromium: Any, begun: Path, clip: bytes
 ) -> None:

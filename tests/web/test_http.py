@@ -235,11 +235,14 @@ def test_a_document_that_is_a_pipe_or_damaged_is_refused(tmp_path: Path) -> None
     store.close()
 
 
-def test_headers_that_do_not_come_are_not_awaited(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_headers_that_do_not_come_are_not_awaited(serve: Serve) -> None:
     server = serve()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+    address = ("127.0.0.1", server.port)
+    with (
+        socket.create_connection(address, timeout=30) as slow,
+        socket.create_connection(address, timeout=30) as silent,
+    ):
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        assert silent.recv(100) == b""  # what a browser does not take for an answer
     assert server.request("GET", "/")[0] == 200

@@ -169,6 +169,10 @@ class TimedProtocol(H11Protocol):
             self._timer = None
 
     def _late(self) -> None:
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:
             self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n")
-            self.transport.close()
+        # Browsers open connections ahead, and would take a 408 for the answer to a request that
+        # they send at this moment; a request that meets a closed connection is sent again.
+        self.transport.close()

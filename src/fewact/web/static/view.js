@@ -2,6 +2,8 @@
 
 import { errorText, text } from "./texts.js";
 
+const MOST_ERRORS = 5; // that are shown
+
 /** Suffixes of the files that are videos, which the server put into the page. */
 export const VIDEOS = document.body.dataset.videos.split(" ");
 
@@ -102,7 +104,10 @@ export function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
-/** Show a short message, which can be closed before its time is over; unless it is an error, the next one replaces it. */
+/**
+ * Show a short message, which can be closed. The next one replaces it, and it goes by itself.
+ * An error stays until it is closed: whoever adds many files may look elsewhere meanwhile.
+ */
 export function toast(words, bad = false) {
   let before = null; // what has the focus again when the message is closed
   const close = () => {
@@ -118,9 +123,12 @@ export function toast(words, bad = false) {
   const toasts = document.getElementById("toasts");
   // An open dialog covers the rest of the page, for screen readers too.
   (document.querySelector("dialog[open]") ?? document.body).append(toasts);
-  if (!bad) toasts.querySelectorAll(".said").forEach((one) => one.remove());
+  const shown = [...toasts.querySelectorAll(bad ? ".bad" : ".said")];
+  const others = shown.filter((one) => bad && one.textContent !== words);
+  const stay = new Set(others.slice(1 - MOST_ERRORS));
+  for (const one of shown) if (!stay.has(one)) one.querySelector("button").click();
   toasts.append(message);
-  setTimeout(close, bad ? 12_000 : 5_000);
+  if (!bad) setTimeout(close, 5_000);
 }
 
 /** Run an action of the user; say what went wrong. */
