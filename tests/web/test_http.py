@@ -246,3 +246,32 @@ def test_headers_that_do_not_come_are_not_awaited(serve: Serve) -> None:
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
         assert silent.recv(100) == b""  # what a browser does not take for an answer
     assert server.request("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize("cookie", ["right", "wrong"])
+def test_an_answer_before_the_end_of_an_upload_arrives(serve: Serve, cookie: str) -> None:
+    server = serve()
+    server.post("/api/classes", name="wave")
+    server.post("/api/classes/remove", name="wave")
+    size = 5_000_000
+    lines = [
+        "POST /api/clips?name=a.mp4&label=wave HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        f"Origin: {server.origin}",
+        f"Cookie: fewact-{server.port}={server.token if cookie == 'right' else 'x'}",
+        f"Content-Length: {size}",
+    ]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall("\r\n".join([*lines, "", ""]).encode())
+        begun = client.recv(20)
+        client.sendall(bytes(size))
+        with client.makefile("rb") as file:
+            answer = begun + file.read()
+    assert answer.startswith(b"HTTP/1.1 409" if cookie == "right" else b"HTTP/1.1 401")
+    assert b"action_removed" in answer or cookie == "wrong"
+    # An upload that does not go on is not awaited.
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall("\r\n".join([*lines, "", ""]).encode())
+        with client.makefile("rb") as file:
+            assert file.read().startswith(answer[:12])
+    assert "Traceback" not in server.stop()

@@ -92,6 +92,9 @@ def test_the_page_opens_at_the_address_as_browsers_send_it(
         async def send(message: Any) -> None:
             sent_back.append(message)
 
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -103,7 +106,7 @@ def test_the_page_opens_at_the_address_as_browsers_send_it(
             "query_string": b"",
             "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
         }
-        await Guard(app, token="secret", hosts=hosts)(scope, Any, send)
+        await Guard(app, token="secret", hosts=hosts)(scope, receive, send)
         return sent_back[0]
 
     def status(origin: str, name: str = sent) -> int:

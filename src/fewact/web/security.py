@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fewact.web.closing import LingeringClose
 from fewact.web.error_page import error_response
 
 CONTENT_POLICY: Final = (
@@ -65,7 +66,8 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        await self._respond_to(scope)(scope, receive, _with_headers(send))
+        ends = LingeringClose(receive, _with_headers(send))
+        await self._respond_to(scope)(scope, ends.receive, ends.send)
 
     def _respond_to(self, scope: Scope) -> ASGIApp:
         """Return what answers a request: the application, or a refusal."""
