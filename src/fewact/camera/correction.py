@@ -246,13 +246,18 @@ def _new_levels(frames: Frames, found: Brightness) -> NDArray[np.uint8] | None:
     def stretched(levels: Floats) -> Floats:
         return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
 
-    luma = luma_of(frames)
-    shown = stretched(luma)
-    shown = shown[shown >= SHOWN / 255]
-    gamma = 1.0
-    if len(shown) >= (1 - HIGHEST) * luma.size and shown.mean() < MIDDLE:
-        gamma = max(float(np.log(MIDDLE) / np.log(shown.mean())), LEAST_GAMMA)
-    return np.asarray(255 * stretched(np.arange(256.0)) ** gamma).round().astype(np.uint8)
+    new = stretched(np.arange(256.0))
+    # A gamma stretches dark levels further: where the gain is at its limit, that would exceed it.
+    gamma = 1.0 if gain == MOST_GAIN else _gamma_of(stretched(luma_of(frames)))
+    return np.asarray(255 * new**gamma).round().astype(np.uint8)
+
+
+def _gamma_of(luma: Floats) -> float:
+    """Return the gamma that lifts the mean of what stretched luma, from 0 to 1, shows."""
+    shown = luma[luma >= SHOWN / 255]
+    if len(shown) < (1 - HIGHEST) * luma.size or shown.mean() >= MIDDLE:
+        return 1.0
+    return max(float(np.log(MIDDLE) / np.log(shown.mean())), LEAST_GAMMA)
 
 
 def _find_bars(frames: Frames) -> Bars:

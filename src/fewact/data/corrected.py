@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
-VERSION = 7
+VERSION = 8
 """Version of the correction; it increases when corrected frames change."""
 
 
