@@ -16,9 +16,9 @@ SECONDS_FOR_A_PART: Final = 5.0
 class LingeringClose:
     """The two directions of a request whose answer may close the connection.
 
-    A system that closes a connection with bytes that nobody has read resets it, and the client then
-    may lose an answer that it has not read yet. So the rest of the request is read and dropped
-    first, as web servers do it.
+    A system that closes a connection with unread bytes resets it, and the client then may lose an
+    answer that it has not read yet. So the rest of the request is read and dropped first, as web
+    servers do it.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:

@@ -106,7 +106,7 @@ export function setText(element, words) {
 
 /**
  * Show a short message, which can be closed. The next one replaces it, and it goes by itself.
- * An error stays until it is closed: whoever adds many files may look elsewhere meanwhile.
+ * An error stays until it is closed: while many files are added, the user may look elsewhere.
  */
 export function toast(words, bad = false) {
   let before = null; // what has the focus again when the message is closed
@@ -124,9 +124,8 @@ export function toast(words, bad = false) {
   // An open dialog covers the rest of the page, for screen readers too.
   (document.querySelector("dialog[open]") ?? document.body).append(toasts);
   const shown = [...toasts.querySelectorAll(bad ? ".bad" : ".said")];
-  const others = shown.filter((one) => bad && one.textContent !== words);
-  const stay = new Set(others.slice(1 - MOST_ERRORS));
-  for (const one of shown) if (!stay.has(one)) one.querySelector("button").click();
+  const stay = bad ? shown.filter((one) => one.textContent !== words).slice(1 - MOST_ERRORS) : [];
+  for (const one of shown) if (!stay.includes(one)) one.querySelector("button").click();
   toasts.append(message);
   if (!bad) setTimeout(close, 5_000);
 }
