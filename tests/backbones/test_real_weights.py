@@ -68,6 +68,22 @@ def test_the_header_of_the_file_is_on_the_card(mobilenet):
     assert mobilenet.card.mean == mobilenet.card.std == (128 / 255,) * 3
 
 
+@pytest.mark.assets
+def test_frames_are_normalised_as_in_training(assets: Path):
+    """The first norm of a network knows the variances of its training images."""
+    pair = backbones.create("efficientnet-lite0-lite1", device="cpu", precision="float32")
+    clips = sorted((assets / "clips" / "ucf7").rglob("*.mp4"))[::35]
+    frames = torch.cat([pair.prepare(read_frames(clip, Segments(2))) for clip in clips])
+    for network in pair.network.children():
+        trained = network._bn0.running_var
+        with torch.inference_mode():
+            seen = network._conv_stem(pair.normalise(frames)).var((0, 2, 3))
+        used = trained > 1e-3
+        # 0.5 and 0.7; with the mean and standard deviation of ImageNet 2.2 and 3.7.
+        assert used.sum() > 20
+        assert 0.3 < (seen / trained)[used].median() < 1.3
+
+
 @pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +364,21 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     edit(model, lambda content: content["backbone"].update(name="efficientnet"))
     with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)
+
+
+def test_a_model_normalises_frames_as_when_it_was_taught(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    other = replace(backbone.card, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    before = Backbone(backbone.network, other, backbone.engine)
+    FewShotClassifier(before).fit(actions).save(tmp_path / "model")
+    loaded = FewShotClassifier.load(tmp_path / "model")
+    assert (loaded.backbone_.card.mean, loaded.backbone_.card.std) == (other.mean, other.std)
+    images = torch.randint(256, (2, 3, 224, 224), dtype=torch.uint8)
+    assert loaded.backbone_.normalise(images).equal(before.normalise(images))
+    assert loaded.add_class("up", queries["left"]).backbone_.card.mean == other.mean
+    with pytest.raises(ModelError, match="differs in mean, std"):
+        FewShotClassifier.load(tmp_path / "model", backbone=backbone)
 
 
 def test_wrong_arguments_of_load_are_not_faults_of_the_model(model: Path) -> None:

@@ -349,15 +349,13 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     )
 
 
-def header_of(card: Card, network: Network) -> dict[str, str]:
+def header_of(card: Card) -> dict[str, str]:
     """Return the header of a weights file from which ``make_card`` makes this card."""
-    defaults = network.describe()
-    own = {"mean": card.mean, "std": card.std}
-    default = {"mean": defaults.mean, "std": defaults.std}
+    numbers = {"mean": card.mean, "std": card.std}
     return {
         "trained_on": ", ".join(card.trained_on),
         "licence": card.licence,
-        **{name: ", ".join(map(str, own[name])) for name in own if own[name] != default[name]},
+        **{name: ", ".join(map(str, three)) for name, three in numbers.items()},
     }
 
 

@@ -9,6 +9,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
+LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
+"""Of EfficientNet-Lite as it was trained; EfficientNet itself was trained with those of ImageNet."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ EFFICIENTNET_LITE0 = Description(
     summary="small and fast on a CPU; its weights come with fewact",
     needs="nothing",
     input_size=(224, 224),
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
+    mean=LITE_MEAN,
+    std=LITE_STD,
     vectors=1280,
     maps=(1280, 7, 7),
     middle=(112, 14, 14),

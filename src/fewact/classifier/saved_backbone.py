@@ -1,7 +1,7 @@
 """The backbone of a saved model: its name, weights and card in config.json."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ def create_backbone(
 ) -> Backbone | Precomputed:
     """Build the backbone of a saved model, or the size of its precomputed features.
 
+    It normalises frames as the model's backbone did: other versions of fewact may do it otherwise.
+
     Raises:
         ModelError: The weights of the backbone have moved; or weights are given although the model
             uses precomputed features.
@@ -50,7 +52,7 @@ def create_backbone(
         return _create_precomputed(saved, weights, device, where)
     reading: dict[str, Any] = {name: saved.card[name] for name in READING if name in saved.card}
     try:
-        return backbones.create(
+        built = backbones.create(
             saved.name,
             weights=weights,
             device=device,
@@ -67,6 +69,16 @@ def create_backbone(
             hint="If the weights have moved, pass their new location: weights=… in Python, "
             "--weights on the command line. In Python, backbone=… takes the backbone itself.",
         ) from error
+    return _normalised_as(saved, built)
+
+
+def _normalised_as(saved: SavedBackbone, built: Backbone) -> Backbone:
+    """Return a backbone that normalises frames as the card of a model says."""
+    mean, std = (saved.card.get(name) for name in ("mean", "std"))
+    if saved.precision == "int8" or not (isinstance(mean, list) and isinstance(std, list)):
+        return built  # The arithmetic of int8 is that of one normalisation.
+    card = replace(built.card, mean=tuple(mean), std=tuple(std))
+    return built if card == built.card else Backbone(built.network, card, built.engine, built.why)
 
 
 def _create_precomputed(

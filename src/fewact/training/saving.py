@@ -56,7 +56,7 @@ def save_best(
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
-        content = save_tensors(tensors_of(learner.backbone), header_of(card, learner.backbone))
+        content = save_tensors(tensors_of(learner.backbone), header_of(card))
         files[BACKBONE_FILE] = ordered(content)
     stored = learner.backbone is None
     needs = BackboneRecord(
