@@ -21,14 +21,14 @@ from fewact import backbones
 from fewact.backbones import Backbone, Card
 from fewact.episodes import EpisodeSet
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
-from fewact.features.small import SCALE, difference_images
+from fewact.features.small import SIDE, difference_images
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.options import SMALL_GRID
 from fewact.methods.fusion.terms import Motion
 
-SCALES = (2 / 7, SCALE, 4 / 7, 5 / 7, 1.0)
-"""Heights of the images, as fractions of the frames'."""
+SIDES = (SIDE, 96, 128, 160, 224)
+"""Heights of the images in pixels."""
 
 WEIGHTS = (1.0, 1.5, 2.0)
 
@@ -38,14 +38,14 @@ class ImageRequest(DifferenceRequest):
     """Images of any size.
 
     Args:
-        scale: Their height, as a fraction of the frames'.
+        side: Their height in pixels.
     """
 
-    scale: float = SCALE
+    side: int = SIDE
 
     def prepare(self, clip: ClipViews) -> Tensor:
         """Return the images (n 3 h w) uint8."""
-        return difference_images(clip.frames(self.view), self.scale)
+        return difference_images(clip.frames(self.view), self.side)
 
 
 class Images:
@@ -53,27 +53,27 @@ class Images:
 
     def __init__(self) -> None:
         self.terms = {
-            scale: Motion(ImageRequest(scale=scale), crop=True, grid=SMALL_GRID) for scale in SCALES
+            side: Motion(ImageRequest(side=side), crop=True, grid=SMALL_GRID) for side in SIDES
         }
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all sizes."""
-        return tuple(ImageRequest(scale=scale) for scale in self.terms)
+        return tuple(ImageRequest(side=side) for side in self.terms)
 
     def encode(self, features: Features) -> Nodes:
         """Return a node for each size."""
         return {
-            str(scale): term.encode({term.view: features[ImageRequest(scale=scale)]})
-            for scale, term in self.terms.items()
+            str(side): term.encode({term.view: features[ImageRequest(side=side)]})
+            for side, term in self.terms.items()
         }
 
-    def similarities(self, nodes: Nodes) -> dict[float, Tensor]:
+    def similarities(self, nodes: Nodes) -> dict[int, Tensor]:
         """Return the similarities (v v) of videos (1 v …) by the size of the images."""
         found = {}
-        for scale, term in self.terms.items():
-            each = nodes[str(scale)]
+        for side, term in self.terms.items():
+            each = nodes[str(side)]
             some = each.split(CLIPS_AT_ONCE, dim=1)
-            found[scale] = torch.cat([term.similarity(one, each)[0] for one in some])
+            found[side] = torch.cat([term.similarity(one, each)[0] for one in some])
         return found
 
 
@@ -98,9 +98,9 @@ def rows(part: Part, backbone: Backbone, options: argparse.Namespace) -> list[st
     pairs = compare_within(plain, nodes)
     without = accuracies(plain, pairs, episodes)
     found = []
-    for scale, images in shown.similarities(of_images).items():
+    for side, images in shown.similarities(of_images).items():
         cells = [accuracies(plain, with_images(pairs, images, w), episodes) for w in WEIGHTS]
-        found.append(f"| {part.name} | {scale:.2f} | {without} | " + " | ".join(cells) + " |")
+        found.append(f"| {part.name} | {side} | {without} | " + " | ".join(cells) + " |")
     return found
 
 

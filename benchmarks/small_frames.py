@@ -18,7 +18,7 @@ from benchmarks.fusion_variants import fusion
 from fewact import backbones
 from fewact.data.simulated_camera import with_simulated_camera
 from fewact.features.request import ClipViews, SmallFrameRequest
-from fewact.features.small import SCALE, small_frames
+from fewact.features.small import SIDE, small_frames
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm
@@ -29,14 +29,14 @@ class SizedFrameRequest(SmallFrameRequest):
     """Frames of any size.
 
     Args:
-        scale: Their height, as a fraction of the frames'.
+        side: Their height in pixels.
     """
 
-    scale: float = SCALE
+    side: int = SIDE
 
     def prepare(self, clip: ClipViews) -> Tensor:
         """Return the frames (n 3 h w) uint8."""
-        return small_frames(clip.frames(self.view), self.scale)
+        return small_frames(clip.frames(self.view), self.side)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Variant:
 
     Args:
         weights: Weights of the terms that differ.
-        scale: Height of the small frames, as a fraction of the frames'.
+        side: Height of the small frames in pixels.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
-    scale: float = SCALE
+    side: int = SIDE
 
     def method(self) -> Fusion:
         """Return the method."""
@@ -62,14 +62,14 @@ class Variant:
         term = one.term
         if not isinstance(term, Motion) or not isinstance(term.view, SmallFrameRequest):
             return one
-        return replace(one, term=replace(term, view=SizedFrameRequest(term.view.view, self.scale)))
+        return replace(one, term=replace(term, view=SizedFrameRequest(term.view.view, self.side)))
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "**small frames of 3/7, weight 1.5**": Variant(),
-    "of 2/7": Variant(scale=2 / 7),
-    "of 4/7": Variant(scale=4 / 7),
-    "of 1": Variant(scale=1.0),
+    "**small frames of 64 pixels, weight 1.5**": Variant(),
+    "of 48 pixels": Variant(side=48),
+    "of 96 pixels": Variant(side=96),
+    "of 128 pixels": Variant(side=128),
     "weight 1": Variant({"motion": 1.0}),
     "weight 2": Variant({"motion": 2.0}),
     "no small frames": Variant({"motion": 0.0}),

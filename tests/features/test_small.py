@@ -33,12 +33,12 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
     expected = torch.tensor([changes[i : i + 3] for i in range(5)])
     assert images.dtype == torch.uint8
-    assert images.shape == (5, 3, 48, 96)
+    assert images.shape == (5, 3, 64, 128)
     torch.testing.assert_close(
-        images[..., 40:72], expected[..., None, None].expand(5, 3, 48, 32).byte()
+        images[..., 52:98], expected[..., None, None].expand(5, 3, 64, 46).byte()
     )
-    assert not images[..., :32].any()
-    assert not images[..., 80:].any()
+    assert not images[..., :44].any()
+    assert not images[..., 108:].any()
 
 
 def flickering(factors: list[float]) -> torch.Tensor:
@@ -104,7 +104,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     for number, frame in enumerate(read_frames(clips[every.classes[0]][0].path, EveryNth(1))):
         ring.add(number / 30, frame)
     found = ring.features(0.0, number / 30)[request]
-    assert found.shape == (24, 40, 12, 12)
+    assert found.shape == (24, 40, 8, 8)
     assert found.std(0).max() > 0
 
 
@@ -115,7 +115,7 @@ def test_images_themselves_are_requested_without_a_network() -> None:
     found = request.prepare(Views({6: frames}, 1.0))
     assert torch.equal(found, difference_images(frames)[:, 1])
     assert (found.dtype, request.dtype) == (torch.uint8, "uint8")
-    assert found.shape == (6, 48, 48)
+    assert found.shape == (6, 64, 64)
 
 
 def test_small_frames_show_what_the_frames_show() -> None:
@@ -126,8 +126,8 @@ def test_small_frames_show_what_the_frames_show() -> None:
     fine[..., ::2] = 150
     for frames in (coarse, fine):
         small = small_frames(frames)
-        assert (small.shape, small.dtype) == ((2, 3, 96, 96), torch.uint8)
-    assert (small_frames(coarse)[:, :, :46] == 0).all()
-    assert (small_frames(coarse)[:, :, 50:] == 200).all()
+        assert (small.shape, small.dtype) == ((2, 3, 64, 64), torch.uint8)
+    assert (small_frames(coarse)[:, :, :30] == 0).all()
+    assert (small_frames(coarse)[:, :, 34:] == 200).all()
     inside = small_frames(fine)[..., 2:-2].float()
     assert (inside - 100).abs().max() < 10

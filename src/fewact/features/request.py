@@ -23,7 +23,7 @@ than rounding."""
 CAMERA_PIPELINE = 6
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-SMALL_PIPELINE = 4
+SMALL_PIPELINE = 5
 """Version of small frames and images of differences; it increases likewise."""
 
 
@@ -183,14 +183,12 @@ class _SmallImagesRequest(_ViewRequest):
         Raises:
             OptionError: The backbone has no level ``shallow``.
         """
-        from fewact.features.small import image_side
+        from fewact.features.small import image_size
 
         channels, *cells = card.shape_of(self.level)
-        sides = (
-            one * image_side(pixels) // pixels
-            for one, pixels in zip(cells, card.input_size, strict=True)
-        )
-        return (self.frames, channels, *sides)
+        frame = card.input_size
+        sizes = zip(cells, image_size(*frame), frame, strict=True)
+        return (self.frames, channels, *(one * image // pixels for one, image, pixels in sizes))
 
 
 @dataclass(frozen=True, order=True)
@@ -256,9 +254,9 @@ class DifferenceImageRequest(_ViewRequest):
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's images: (t h w)."""
-        from fewact.features.small import image_side
+        from fewact.features.small import image_size
 
-        return (self.frames, *map(image_side, card.input_size))
+        return (self.frames, *image_size(*card.input_size))
 
     def prepare(self, clip: ClipViews) -> "Tensor":
         """Return the images (t h w) uint8."""

@@ -1,6 +1,6 @@
-"""Small frames, and images of what changes between frames: 3/7 of the frames' height.
+"""Small frames, and images of what changes between frames, 64 pixels high.
 
-A network sees outlines of a person in small frames, too, for a fifth of the time. Images of
+A network sees outlines of a person in small frames, too, for a twelfth of the time. Images of
 differences show movement alone, whatever the clothes and the background. Their red, green and blue
 are the absolute differences of grey neighbours in three pairs of frames: the one before a frame,
 the one that ends with it, and the one that begins with it. So a network for photographs sees
@@ -18,41 +18,46 @@ from fewact.camera.measured import grey_of
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""
 
-SCALE = 3 / 7
-"""Height of the images, as a fraction of the frames': 96 pixels of 224."""
+SIDE = 64
+"""Height of the images in pixels, whatever that of the frames, unless these are smaller."""
 
 STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
 
 
-def image_side(pixels: int, scale: float = SCALE) -> int:
-    """Return the height or width of an image from that of the frames."""
-    return STRIDE * max(1, round(scale * (pixels // STRIDE)))
+def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
+    """Return the height and width of an image from those of the frames.
+
+    Args:
+        height: That of the frames.
+        width: That of the frames.
+        side: Height of the image, a multiple of 16; at most that of the frames.
+    """
+    side = min(side, STRIDE * max(1, height // STRIDE))
+    return side, STRIDE * max(1, round(side * width / height / STRIDE))
 
 
-def small_frames(frames: Tensor, scale: float = SCALE) -> Tensor:
+def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
     """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8.
 
     Args:
         frames: uint8.
-        scale: Their new height, as a fraction of the old one.
+        side: Their new height, see ``image_size``.
     """
-    size = [image_side(side, scale) for side in frames.shape[-2:]]
+    size = image_size(*frames.shape[-2:], side)
     return functional.interpolate(frames, size, mode="bilinear", antialias=True)
 
 
-def difference_images(
-    frames: Tensor, scale: float = SCALE, *, grey: Tensor | None = None
-) -> Tensor:
+def difference_images(frames: Tensor, side: int = SIDE, *, grey: Tensor | None = None) -> Tensor:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
     Args:
         frames: uint8, in the order of time. A pair beyond either end has no differences.
-        scale: Height of the images, as a fraction of the frames'.
+        side: Height of the images, see ``image_size``.
         grey: Luma (n H W) of the frames if it is known already.
     """
     grey = same_light(grey_of(frames) if grey is None else grey)
-    size = [image_side(side, scale) for side in grey.shape[-2:]]
+    size = image_size(*grey.shape[-2:], side)
     changes = grey.new_empty(max(len(grey) - 1, 0), *size)
     for small, before, after in zip(changes, grey[:-1], grey[1:], strict=True):
         pair = (after - before).abs_()[None, None]  # one fits the cache
