@@ -74,10 +74,14 @@ def create_backbone(
 
 def _normalised_as(saved: SavedBackbone, built: Backbone) -> Backbone:
     """Return a backbone that normalises frames as the card of a model says."""
-    mean, std = (saved.card.get(name) for name in ("mean", "std"))
-    if saved.precision == "int8" or not (isinstance(mean, list) and isinstance(std, list)):
-        return built  # The arithmetic of int8 is that of one normalisation.
-    card = replace(built.card, mean=tuple(mean), std=tuple(std))
+    if saved.precision == "int8":
+        return built  # Its arithmetic is that of one normalisation.
+    numbers: dict[str, Any] = {
+        name: tuple(three)
+        for name in ("mean", "std")
+        if isinstance(three := saved.card.get(name), list)
+    }
+    card = replace(built.card, **numbers)
     return built if card == built.card else Backbone(built.network, card, built.engine, built.why)
 
 

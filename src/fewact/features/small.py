@@ -44,7 +44,8 @@ def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
         frames: uint8.
         side: Their new height, see ``image_size``.
     """
-    size = image_size(*frames.shape[-2:], side)
+    height, width = frames.shape[-2:]
+    size = image_size(height, width, side)
     return functional.interpolate(frames, size, mode="bilinear", antialias=True)
 
 
@@ -57,7 +58,8 @@ def difference_images(frames: Tensor, side: int = SIDE, *, grey: Tensor | None =
         grey: Luma (n H W) of the frames if it is known already.
     """
     grey = same_light(grey_of(frames) if grey is None else grey)
-    size = image_size(*grey.shape[-2:], side)
+    height, width = grey.shape[-2:]
+    size = image_size(height, width, side)
     changes = grey.new_empty(max(len(grey) - 1, 0), *size)
     for small, before, after in zip(changes, grey[:-1], grey[1:], strict=True):
         pair = (after - before).abs_()[None, None]  # one fits the cache
