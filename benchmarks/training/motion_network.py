@@ -33,9 +33,6 @@ from fewact.methods.fusion.terms import LearnedMotion
 CELLS = 44
 """Rows and columns that are kept of an image: some more than the network reads, to move it."""
 
-IMAGES = 96
-"""Height of the images of differences in pixels: more than ``fusion`` has, as people may be far."""
-
 WAYS, QUERIES, VALIDATION_WAYS = 64, 2, 20
 RATE, DECAY, WARM_UP = 1.5e-3, 0.05, 50
 TERM = LearnedMotion(DifferenceImageRequest(), smoothing=0.05)
@@ -52,7 +49,7 @@ def images_of(task: tuple[Role, int, int]) -> NDArray[np.uint8]:
     one, found = figure_class(number, role), []
     for seed in range(clips):
         frames = torch.from_numpy(render(one, seed)).permute(0, 3, 1, 2).contiguous()
-        images = difference_images(frames, IMAGES)[:, 1].float()
+        images = difference_images(frames)[:, 1].float()
         found.append(separable_crop(images, CELLS, margin=CELLS / SIDE))
     return torch.stack(found).round().to(torch.uint8).numpy()
 
