@@ -366,7 +366,7 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
         FewShotClassifier.load(model)
 
 
-def test_a_model_normalises_frames_as_when_it_was_taught(
+def test_a_loaded_model_normalises_frames_as_before(
     backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     other = replace(backbone.card, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

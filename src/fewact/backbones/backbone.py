@@ -351,11 +351,11 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
 
 def header_of(card: Card) -> dict[str, str]:
     """Return the header of a weights file from which ``make_card`` makes this card."""
-    numbers = {"mean": card.mean, "std": card.std}
     return {
         "trained_on": ", ".join(card.trained_on),
         "licence": card.licence,
-        **{name: ", ".join(map(str, three)) for name, three in numbers.items()},
+        "mean": ", ".join(map(str, card.mean)),
+        "std": ", ".join(map(str, card.std)),
     }
 
 

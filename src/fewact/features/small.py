@@ -29,8 +29,8 @@ def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
     """Return the height and width of an image from those of the frames.
 
     Args:
-        height: That of the frames.
-        width: That of the frames.
+        height: Height of the frames.
+        width: Width of the frames.
         side: Height of the image, a multiple of 16; at most that of the frames.
     """
     side = min(side, STRIDE * max(1, height // STRIDE))
