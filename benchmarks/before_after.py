@@ -57,7 +57,7 @@ COMMIT = "4304bc2"
 RECORDED_FOR = 10.0
 """Seconds of a recording whose frames are timed in the network."""
 
-IMAGES = 24
+IMAGES = 32
 """Images of differences of a clip, and frames of motion."""
 
 ONE_CLIP = "one clip, {}"
@@ -320,7 +320,7 @@ def introduction(options: argparse.Namespace) -> str:
         "counts where other work keeps the machine busy. The parts are those of one clip in this "
         "version. The last columns compare its processor time with bare decoding and bare ONNX "
         "Runtime in float32 on as many images as the clip needs: 8 frames run through the full "
-        "network, 24 small frames and 24 images of differences up to stride 8; of a moving camera "
+        "network, 32 small frames and 32 images of differences up to stride 8; of a moving camera "
         "the small ones twice where two estimates of its motion differ."
     )
     return f"# Before and after\n\n    {command}\n\n{textwrap.fill(words, 118)}"

@@ -80,7 +80,7 @@ def network_of(quality: Quality, options: argparse.Namespace) -> backbones.Backb
             size=quality.size,
         )
     if options.backbone == "auto":
-        return backbones.create(quality.backbone, precision=options.precision)
+        return backbones.create(quality.backbone, precision=options.precision, size=quality.size)
     return None
 
 

@@ -68,13 +68,12 @@ def file_of(part: Part, options: argparse.Namespace) -> Path:
     return folder / f"{letters}-{options.queries}-{options.episodes}.npz"
 
 
-def table(measured: Sequence[Part], options: argparse.Namespace) -> str:
-    """Return a row for each quality."""
+def table(measured: Sequence[Part], heights: Mapping[str, int], options: argparse.Namespace) -> str:
+    """Return a row for each quality; ``heights`` are those of its frames."""
     found = {part.name: dict(np.load(file_of(part, options))) for part in measured}
     lines = [heading("quality", "options", "time", *found)]
     for name, quality in QUALITIES.items():
-        height = quality.size or backbones.describe(quality.backbone).input_size[0]
-        listed = f"`--size {height}`"
+        listed = f"`--size {heights[name]}`"
         if quality.backbone != "auto":
             listed = f"`--backbone {quality.backbone}`, {listed}"
         for option, value in quality.options.items():
@@ -141,7 +140,8 @@ def main() -> None:
         if not file_of(part, options).exists():
             with torch.inference_mode():
                 measure(part, of_quality, options)
-    made = table(chosen, options)
+    heights = {name: one.card.input_size[0] for name, one in of_quality.items()}
+    made = table(chosen, heights, options)
     if options.page is None:
         print(made)
         return

@@ -58,7 +58,7 @@ def variants(method: Fusion, default: Backbone, other: Backbone, videos: VideoLi
     alone, second = pairs(default, videos), pairs(other, videos)
     flipped = pairs(default, with_condition(videos, "flipped:2"))
     added = with_appearance(alone, second)
-    best = pairs(backbones.create(QUALITIES["best"].backbone), videos)
+    best = pairs(backbones.create(QUALITIES["best"].backbone, size=QUALITIES["best"].size), videos)
     return [alone, second, mean(alone, second), added, best, mean(alone, flipped)]
 
 

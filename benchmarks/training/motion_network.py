@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from benchmarks.training.figures import Role, figure_class, render
 from fewact.features.request import DifferenceImageRequest
-from fewact.features.small import difference_images
+from fewact.features.small import difference_images, halved
 from fewact.io.atomic import write_bytes
 from fewact.methods.fusion.crop import separable_crop
 from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
@@ -49,7 +49,7 @@ def images_of(task: tuple[Role, int, int]) -> NDArray[np.uint8]:
     one, found = figure_class(number, role), []
     for seed in range(clips):
         frames = torch.from_numpy(render(one, seed)).permute(0, 3, 1, 2).contiguous()
-        images = difference_images(frames)[:, 1].float()
+        images = difference_images(halved(frames))[:, 1].float()
         found.append(separable_crop(images, CELLS, margin=CELLS / SIDE))
     return torch.stack(found).round().to(torch.uint8).numpy()
 

@@ -88,3 +88,14 @@ def test_a_size_that_is_no_multiple_of_the_stride_is_refused(size):
 def test_networks_of_one_size_refuse_others(random_backbone):
     with pytest.raises(OptionError, match=r"one size only.*160.*videomae"):
         random_backbone("videomae", size=160)
+
+
+def test_the_default_network_reads_smaller_frames_unless_a_size_is_chosen():
+    sizes = {size: backbones.create(size=size).card for size in (0, 224, 160)}
+    assert {size: card.input_size[0] for size, card in sizes.items()} == {
+        0: 192,
+        224: 224,
+        160: 160,
+    }
+    assert sizes[0].reading == {"size": 192}
+    assert sizes[224].digest == backbones.create("efficientnet-lite0").card.digest

@@ -41,11 +41,11 @@ def test_the_quality_sets_options_that_others_replace(
 ) -> None:
     few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
     for given, frames, of_motion, size in (
-        (("--quality", "best"), 8, 48, 224),
-        (("--quality", "best", "--option", "frames=5"), 5, 48, 224),
-        (("--quality", "best", "--option", "motion_frames=6"), 8, 6, 224),
-        (("--quality", "fast"), 8, 24, 160),
-        (("--quality", "fast", "--size", "96"), 8, 24, 96),
+        (("--quality", "best"), 8, 48, 192),
+        (("--quality", "best", "--option", "frames=5"), 5, 48, 192),
+        (("--quality", "best", "--option", "motion_frames=6"), 8, 6, 192),
+        (("--quality", "fast"), 8, 32, 160),
+        (("--quality", "fast", "--size", "96"), 8, 32, 96),
     ):
         assert run(*few, *given).code == 0
         config = json.loads((tmp_path / "model" / "config.json").read_text())

@@ -39,7 +39,7 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
         "request": "FeatureRequest",
         "level": "middle",
         "view": {"frames": 16, "stabilise": "auto", "of": 0},
-        "pipeline": [1, 6],
+        "pipeline": [1, 7],
     }
     assert request_facts(FeatureRequest("maps"))["pipeline"] == 1
 

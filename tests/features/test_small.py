@@ -94,7 +94,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     }
     quality = quality_of("best", "fusion")
     method = methods.create("fusion")
-    backbone = backbones.create(quality.backbone)
+    backbone = backbones.create(quality.backbone, size=quality.size)
     classifier = FewShotClassifier(backbone, method, text="off").fit(
         {label: each[:3] for label, each in clips.items()}
     )

@@ -15,7 +15,7 @@ def test_methods_request_stabilised_frames_by_their_option(name: str, mode: str)
     method = methods.create(name, stabilise=mode)
     requests = set(method.requests(card))
     if name == "fusion":  # It requests other frames that are never stabilised, too.
-        requests &= {SmallFrameRequest(View(24, one)) for one in ("off", "auto", "on")}
+        requests &= {SmallFrameRequest(View(32, one)) for one in ("off", "auto", "on")}
     assert {request.view.stabilise for request in requests} == {mode}
     nodes = method.encode(make_features(method, card, 2))
     assert all(value.shape[0] == 2 for value in nodes.values())

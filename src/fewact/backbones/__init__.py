@@ -39,7 +39,9 @@ __all__ = [
     "text_of",
 ]
 
-AUTO = "efficientnet-lite0"
+AUTO, AUTO_SIZE = "efficientnet-lite0", 192
+"""Network that ``auto`` is, and the size of its frames: see docs/results/quality.md."""
+
 _MODULES = {
     "Backbone": "backbone",
     "BackboneChoice": "choice",
@@ -80,7 +82,8 @@ def create(
     """Create a backbone.
 
     Args:
-        name: One of ``names()``; ``auto`` is EfficientNet-Lite0, whose weights come with fewact.
+        name: One of ``names()``; ``auto`` is EfficientNet-Lite0, whose weights come with fewact,
+            with frames of 192 × 192 pixels.
         weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
             ``local-dir:folder``; or a .safetensors file.
         device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, … or a
@@ -96,8 +99,9 @@ def create(
         sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
             ``dense:STRIDE``, see ``fewact.video.samplers``.
-        size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means the
-            network's own. Others only where ``describe(name).any_size``.
+        size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means 192
+            for ``auto``, and the network's own for a network that is named. Others only where
+            ``describe(name).any_size``.
         **options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
 
     Raises:
@@ -112,7 +116,9 @@ def create(
     from fewact.backbones.backbone import build
     from fewact.workers import on_one_core
 
-    network = _NETWORKS.get(AUTO if name == "auto" else name)
+    if name == "auto":
+        name, size = AUTO, AUTO_SIZE if size == 0 else size
+    network = _NETWORKS.get(name)
     return on_one_core(
         lambda: build(
             network,

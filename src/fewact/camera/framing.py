@@ -27,8 +27,9 @@ MOST_SHOWN = 0.3
 """Largest fraction of the blocks that differ before a plain background, noise included. The colours
 of the background are the medians of all blocks."""
 
-SURELY_NOT_PLAIN = 0.5
-"""Fraction of the blocks of some frames that differ, from which on no others are looked at."""
+SOME, SURELY_NOT_PLAIN = 4, 0.5
+"""Every so many of the frames that grain is measured in, and the fraction of their blocks that
+differ from which on no others are looked at."""
 
 LEAST_NEIGHBOURS = 3
 """Fewest of nine blocks that show something, of one that is no speck."""
@@ -84,8 +85,7 @@ def find_part(frames: Frames, aspect: float) -> Part | None:
         frames: Some frames (t h w 3) of a video.
         aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
-    some = some_frames(frames)
-    if len(some) < len(frames) and _shown(_away(some)[1]) > SURELY_NOT_PLAIN:
+    if _shown(_away(some_frames(frames)[::SOME])[1]) > SURELY_NOT_PLAIN:
         return None
     background, away = _away(frames)
     if _shown(away) > MOST_SHOWN:

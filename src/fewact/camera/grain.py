@@ -51,7 +51,7 @@ def find_grain(frames: Frames) -> float:
     if len(frames) < 2 or min(frames.shape[1:3]) < 2 * BLOCK:
         return 0.0
     some = some_frames(frames)
-    if float(np.quantile(_details(some[::2]), QUIET)) < LEAST_DETAIL:
+    if _is_fine(some[::2]):
         return 0.0
     images = _planes(some)  # (t 3 h w)
     before, after = images[:-1], images[1:]
@@ -104,6 +104,20 @@ def _inside(row: int, column: int) -> tuple[slice, slice, slice]:
 
 def _planes(frames: Frames) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
+
+
+def _is_fine(frames: Frames) -> bool:
+    """Return whether the quiet blocks of frames have too little detail for grain.
+
+    As soon as enough blocks of the first frames have, the others are not measured.
+    """
+    found: list[NDArray[np.float32]] = []
+    for frame in frames:
+        found.append(_details(frame[None]))
+        blocks = len(frames) * found[0].size
+        if sum(int((one < LEAST_DETAIL).sum()) for one in found) > QUIET * blocks + 1:
+            return True
+    return float(np.quantile(np.concatenate(found), QUIET)) < LEAST_DETAIL
 
 
 def _details(frames: Frames) -> NDArray[np.float32]:

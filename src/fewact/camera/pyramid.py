@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from fewact.camera.registration import Keypoints, detect_keypoints
 
-SIDES = (112, 56, 28, 14)
-"""Rows and columns of the grey images of the pyramid."""
+FINEST, COARSEST, LEVELS = 112, 10, 4
+"""Most rows and columns of the images of the finest level, fewest that are reached by halving, and
+number of levels; each has half of the rows and columns of the one before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,27 +42,29 @@ class Pyramid:
 
     def __init__(self, grey: Tensor, pixel: Callable[[Tensor], float]) -> None:
         self._pixel = pixel
-        self._grey = _smaller(grey, SIDES[0])
+        self._grey = _pooled(grey, (min(FINEST, grey.shape[1]), min(FINEST, grey.shape[2])))
         self.fine = self._level(self._grey)
 
     @cached_property
     def levels(self) -> list[Level]:
         """Levels, fine to coarse; most static cameras need the first one alone."""
         found, grey = [self.fine], self._grey
-        for side in SIDES[1:]:
-            grey = _smaller(grey, side)
+        for _ in range(LEVELS - 1):
+            grey = _pooled(grey, (_half(grey.shape[1]), _half(grey.shape[2])))
             found.append(self._level(grey))
         return found
 
     def _level(self, grey: Tensor) -> Level:
-        deviation = grey.std((1, 2), keepdim=True).clamp_min(1.0)
-        images = (grey - grey.mean((1, 2), keepdim=True)) / deviation
+        centred = grey - grey.mean((1, 2), keepdim=True)
+        # torch's deviation takes ten times as long.
+        variance = centred.square().sum((1, 2), keepdim=True) / max(1, grey[0].numel() - 1)
+        images = centred / variance.sqrt().clamp_min(1.0)
         return Level(images, self._pixel(images))
 
 
-def _smaller(images: Tensor, side: int) -> Tensor:
-    """Return images (t h w) of at most ``side`` rows and columns."""
-    return _pooled(images, (min(side, images.shape[1]), min(side, images.shape[2])))
+def _half(side: int) -> int:
+    """Return the number of rows or columns of the next level."""
+    return max(min(side, COARSEST), side // 2)
 
 
 def _pooled(images: Tensor, size: tuple[int, int]) -> Tensor:

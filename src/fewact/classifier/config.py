@@ -23,12 +23,12 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 18
+VERSION: Final = 19
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, VERSION)
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, VERSION)
 """Versions that are read, see also ``FIRST_OF_METHOD``."""
-FIRST_OF_METHOD: Final = {"fusion": 18}
+FIRST_OF_METHOD: Final = {"fusion": 19}
 """First version in which a method compares what it does now."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
@@ -116,7 +116,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14, 15, 16, 17, 18] = VERSION
+    version: Literal[12, 13, 14, 15, 16, 17, 18, 19] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -322,7 +322,8 @@ class BackboneOptions(OptionGroup):
         typer.Option(
             metavar="PIXELS",
             help="Height and width that frames are resized to, a multiple of 32, for networks that "
-            "read several sizes (default: the network's own, such as 224).",
+            "read several sizes (default: 192 for the backbone auto, otherwise the network's own, "
+            "such as 224).",
         ),
     ] = None
     engine: Engine = "auto"

@@ -16,7 +16,7 @@ Quality = Annotated[
     typer.Option(
         metavar="NAME",
         help="Time that the default method spends for accuracy: fast (sets --size 160), "
-        "normal, or best (sets --backbone efficientnet-lite0-lite1 and "
+        "normal, or best (sets --backbone efficientnet-lite0-lite1, --size 192 and "
         "--option motion_frames=48).",
     ),
 ]

@@ -20,10 +20,10 @@ PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more
 than rounding."""
 
-CAMERA_PIPELINE = 6
+CAMERA_PIPELINE = 7
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-SMALL_PIPELINE = 5
+SMALL_PIPELINE = 6
 """Version of small frames and images of differences; it increases likewise."""
 
 

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.camera.faults import Fault, find_faults
-from fewact.camera.measured import grey_of
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
+from fewact.features.small import halved
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
 from fewact.workers import on_one_core
@@ -35,11 +35,11 @@ length."""
 
 @dataclass(frozen=True)
 class _Sample:
-    """A kept frame (3 H W) uint8, its luma (H W), and its features by level once computed."""
+    """A kept frame (3 H W) uint8, its half, and its features by level once computed."""
 
     time: float
     frame: Tensor
-    grey: Tensor
+    half: Tensor
     features: dict[Level, Tensor] = field(default_factory=dict)
 
 
@@ -163,7 +163,7 @@ class FeatureRing:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             resized = self._backbone.prepare(frame).clone()
-            return _Sample(time, resized, grey_of(resized[None])[0])
+            return _Sample(time, resized, halved(resized[None])[0])
 
     def _prepare(
         self, window: Window
@@ -174,11 +174,11 @@ class FeatureRing:
             kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
             card = self._backbone.card
             decoded, correction = corrected(kept, window.aspect)
-            grey = {}
+            known = {}
             if decoded is kept:
-                grey = {n: torch.stack([one.grey for one in some]) for n, some in chosen.items()}
+                known = {n: _stacked([one.half for one in some]) for n, some in chosen.items()}
             aspect = card.prepared_aspect(correction.aspect)
-            views = Views(decoded, aspect, card.frames_per_slot, grey=grey)
+            views = Views(decoded, aspect, card.frames_per_slot, halves=known)
             inputs = {request: request.prepare(views) for request in self._requests}
             unchanged = [
                 request

@@ -37,6 +37,17 @@ def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
     return side, STRIDE * max(1, round(side * width / height / STRIDE))
 
 
+def halved(frames: Tensor) -> Tensor:
+    """Return frames (n 3 H W) uint8 of half the size, unless small frames are larger than that.
+
+    A pixel is the mean of four.
+    """
+    height, width = (side // 2 for side in frames.shape[-2:])
+    if height < SIDE:
+        return frames
+    return functional.interpolate(frames, (height, max(1, width)), mode="bilinear")
+
+
 def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
     """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8.
 

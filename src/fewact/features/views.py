@@ -22,7 +22,7 @@ from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
 from fewact.features.request import Request, View
-from fewact.features.small import difference_images, small_frames
+from fewact.features.small import difference_images, halved, small_frames
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
 
@@ -53,12 +53,15 @@ def corrected(
 class Views:
     """Views of one clip; each is computed when a request first needs it.
 
+    Camera motion is estimated in halved frames, and small frames and images of differences are
+    made of these.
+
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.
         aspect: Width over height of what the frames show, before they were resized; of a narrower
             strip the narrowest aspect that can be registered is taken.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
-        grey: Luma (n H W) of the frames, by their number n, if it is known already.
+        halves: Their halved frames, by their number n, if they are known already.
     """
 
     def __init__(
@@ -67,42 +70,36 @@ class Views:
         aspect: float,
         frames_per_slot: int = 1,
         *,
-        grey: Mapping[int, Tensor] | None = None,
+        halves: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
-        self._grey = dict(grey or {})
+        self._halves = dict(halves or {})
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
+        self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
+        self._stabilised_halves: dict[tuple[int, bool], Tensor] = {}
         # By the id of their frames, all of which are kept above.
         self._small: dict[int, Tensor] = {}
         self._differences: dict[int, Tensor] = {}
 
     def frames(self, view: View) -> Tensor:
         """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
-        n, mode = self._number(view), view.stabilise
-        if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
-            return self._decoded[n]
-        motion = self._motion_of(n)
-        key = n, mode == "permissive" and motion.permissive is not motion.conservative
-        if key not in self._stabilised:
-            modes = stabilise_modes(self._decoded[n], (mode,), aspect=self._aspect, motion=motion)
-            self._stabilised[key] = modes[mode]
-        return self._stabilised[key]
+        return self._seen(view, self._decoded[self._number(view)], self._stabilised)
 
     def small_frames(self, view: View) -> Tensor:
         """Return small frames (n 3 h w) uint8 of a view; those of equal frames share a tensor."""
-        frames = self.frames(view)
+        frames = self._halved_frames(view)
         if id(frames) not in self._small:
             self._small[id(frames)] = small_frames(frames)
         return self._small[id(frames)]
 
     def difference_images(self, view: View) -> Tensor:
         """Return images (n 3 h w) uint8 of what changes; those of equal frames share a tensor."""
-        frames = self.frames(view)
+        frames = self._halved_frames(view)
         if id(frames) not in self._differences:
             n = self._number(view)
-            grey = self._grey_of(n) if frames is self._decoded[n] else None
+            grey = self._grey_of(n) if frames is self._halved_of(n) else None
             self._differences[id(frames)] = difference_images(frames, grey=grey)
         return self._differences[id(frames)]
 
@@ -114,16 +111,38 @@ class Views:
         """Return the number of input frames of a view."""
         return view.frames * self._frames_per_slot
 
+    def _halved_frames(self, view: View) -> Tensor:
+        """Return the halved frames of a view; views with equal frames share a tensor."""
+        return self._seen(view, self._halved_of(self._number(view)), self._stabilised_halves)
+
+    def _seen(self, view: View, frames: Tensor, known: dict[tuple[int, bool], Tensor]) -> Tensor:
+        """Return a view of these frames; ``known`` are its stabilised ones."""
+        n, mode = len(frames), view.stabilise
+        if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
+            return frames
+        motion = self._motion_of(n)
+        key = n, mode == "permissive" and motion.permissive is not motion.conservative
+        if key not in known:
+            scaled = motion.scaled(frames.shape[-2] / self._halved_of(n).shape[-2])
+            modes = stabilise_modes(frames, (mode,), aspect=self._aspect, motion=scaled)
+            known[key] = modes[mode]
+        return known[key]
+
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:
             self._motion[n] = estimate_camera_motion(
-                self._decoded[n], aspect=self._aspect, grey=self._grey_of(n)
+                self._halved_of(n), aspect=self._aspect, grey=self._grey_of(n)
             )
         return self._motion[n]
 
+    def _halved_of(self, n: int) -> Tensor:
+        if n not in self._halves:
+            self._halves[n] = halved(self._decoded[n])
+        return self._halves[n]
+
     def _grey_of(self, n: int) -> Tensor:
         if n not in self._grey:
-            self._grey[n] = grey_of(self._decoded[n])
+            self._grey[n] = grey_of(self._halved_of(n))
         return self._grey[n]
 
 

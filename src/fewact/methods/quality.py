@@ -13,7 +13,7 @@ class Quality:
 
     Args:
         size: Height and width that frames are resized to, by a network that reads several sizes;
-            0 means the network's own.
+            0 means the default of the backbone.
         backbone: Name of the backbone.
         options: Options of the method.
     """
@@ -26,7 +26,7 @@ class Quality:
 QUALITIES: Mapping[str, Quality] = {
     "fast": Quality(size=160),
     "normal": Quality(),
-    "best": Quality(backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
+    "best": Quality(size=192, backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
 }
 """Times and accuracies are in docs/results/quality.md."""
 

@@ -62,7 +62,7 @@ def test_int8_is_computed_by_onnx(cache, engine):
 
 @exact
 def test_features_depend_neither_on_company_nor_on_threads(cache):
-    backbone = backbones.create(device="cpu", precision="int8")
+    backbone = backbones.create("efficientnet-lite0", device="cpu", precision="int8")
     generator = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (6, 3, 224, 224), dtype=torch.uint8, generator=generator)
     together = backbone.features(frames, ["middle", "vectors"])

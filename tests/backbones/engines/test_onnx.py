@@ -17,12 +17,12 @@ LEVELS = ("shallow", "middle", "maps", "vectors")
 
 @pytest.fixture(scope="module")
 def by_onnx() -> Backbone:
-    return backbones.create(device="cpu", engine="onnx")
+    return backbones.create("efficientnet-lite0", device="cpu", engine="onnx")
 
 
 @pytest.fixture(scope="module")
 def by_torch() -> Backbone:
-    return backbones.create(device="cpu", engine="torch", precision="float32")
+    return backbones.create("efficientnet-lite0", device="cpu", engine="torch", precision="float32")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_each_level_alone_is_the_same(by_onnx, frames):
 
 
 def test_the_middle_alone_does_not_run_the_last_stage(frames, monkeypatch):
-    backbone = backbones.create(device="cpu", engine="onnx")
+    backbone = backbones.create("efficientnet-lite0", device="cpu", engine="onnx")
     expected = backbone.features(frames[:1], LEVELS)["middle"]
     (*early, late) = backbone.engine._graphs
     monkeypatch.setattr(backbone.engine, "_graphs", [*early, (late[0], None)])

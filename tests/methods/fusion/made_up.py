@@ -20,13 +20,13 @@ from fewact.methods.fusion.terms import Motion
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
-CAMERA = CameraRequest(View(24, "auto"))
+CAMERA = CameraRequest(View(32, "auto"))
 SMALL, DIFFERENCES, IMAGES = (
-    request(View(24, "auto"))
+    request(View(32, "auto"))
     for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
 )
 PERMISSIVE_SMALL, PERMISSIVE_DIFFERENCES, PERMISSIVE_IMAGES = (
-    request(View(24, "permissive"))
+    request(View(32, "permissive"))
     for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
 )
 MOVING = {"cameras": "moving"}

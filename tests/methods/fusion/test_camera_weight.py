@@ -80,13 +80,13 @@ SHOTS = 3
 def simulated(*, camera_moves: bool) -> dict[Request, torch.Tensor]:
     """Two classes under a moving camera differ in a wave, under a static one in a line."""
     found = features(1, 2 * SHOTS, seed=3)
-    time = torch.linspace(-1, 1, 24, dtype=torch.float64)
+    time = torch.linspace(-1, 1, 32, dtype=torch.float64)
     label = torch.tensor([0.0] * SHOTS + [1] * SHOTS, dtype=torch.float64)
     drawn = torch.rand(len(label), generator=torch.Generator().manual_seed(6)).double() - 0.5
     slope, wave = (3 * drawn, 0.4 * (label - 0.5)) if camera_moves else (label - 0.5, 0 * label)
 
     def moving(static: torch.Tensor) -> torch.Tensor:
-        at = time[:: 24 // static.shape[2]]
+        at = time[:: 32 // static.shape[2]]
         path = slope[:, None] * at + wave[:, None] * (torch.pi * at).cos()  # (v t)
         generator = torch.Generator().manual_seed(5)
         cells = torch.rand(static.shape[-3:], generator=generator).double()

@@ -303,12 +303,12 @@ def test_frames_of_motion_are_stabilised_and_those_of_appearance_and_moments_are
         types = SmallFrameRequest, DifferenceRequest, DifferenceImageRequest
         return {VECTORS, MIDDLE, *(request(view) for request in types)}
 
-    auto = of(View(24, "auto")) | of(View(24, "permissive"))
+    auto = of(View(32, "auto")) | of(View(32, "permissive"))
     assert requests() == {*auto, CAMERA}
     assert requests(**MOVING) == auto
-    assert requests(**MOVING, **ONE_ESTIMATE) == of(View(24, "on"))
-    assert requests(**ONE_ESTIMATE) == {*of(View(24, "on")), CAMERA}
-    assert requests(cameras="static") == requests(stabilise="off", **MOVING) == of(View(24))
+    assert requests(**MOVING, **ONE_ESTIMATE) == of(View(32, "on"))
+    assert requests(**ONE_ESTIMATE) == {*of(View(32, "on")), CAMERA}
+    assert requests(cameras="static") == requests(stabilise="off", **MOVING) == of(View(32))
 
 
 def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
@@ -543,7 +543,7 @@ def test_small_frames_are_requested_and_count_only_with_a_weight() -> None:
     assert set(other.requests(card)) == {*plain.requests(card), SMALL, PERMISSIVE_SMALL}
     nodes = other.encode(found)
     term = next(one.term for one in other.map_terms.terms if one.name == "motion")
-    assert nodes["motion"].shape == (1, 4, 24, 2 * 5 * 36)
+    assert nodes["motion"].shape == (1, 4, 32, 2 * 5 * 36)
     own = term.similarity(nodes["motion"], nodes["motion"])
     pairs = plain.similarity(nodes, nodes) + TermWeights().motion * own
     torch.testing.assert_close(other.similarity(nodes, nodes), pairs)

@@ -74,7 +74,7 @@ class FusionOptions:
     """
 
     frames: PositiveInt = 8
-    motion_frames: Annotated[int, Field(ge=2)] = 24
+    motion_frames: Annotated[int, Field(ge=2)] = 32
     stabilise: Stabilise = "auto"
     cameras: Literal["support", "moving", "static"] = "support"
     horizontal_flip: bool = False
