@@ -175,7 +175,8 @@ def at_quality(quality: str) -> tuple[dict[str, Any], Method]:
     """Return the options of the backbone and the default method of a quality."""
     from fewact.methods.quality import QUALITIES  # Older versions have no qualities.
 
-    return {"size": QUALITIES[quality].size}, methods.create("fusion")
+    chosen = QUALITIES[quality]
+    return {"size": chosen.size}, methods.create("fusion", **chosen.options)
 
 
 WORK: dict[str, Callable[[FewShotClassifier, Any], dict[str, Any]]] = {

@@ -44,8 +44,8 @@ def test_the_quality_sets_options_that_others_replace(
         (("--quality", "best"), 8, 48, 192),
         (("--quality", "best", "--option", "frames=5"), 5, 48, 192),
         (("--quality", "best", "--option", "motion_frames=6"), 8, 6, 192),
-        (("--quality", "fast"), 8, 32, 160),
-        (("--quality", "fast", "--size", "96"), 8, 32, 96),
+        (("--quality", "fast"), 5, 32, 160),
+        (("--quality", "fast", "--size", "96"), 5, 32, 96),
     ):
         assert run(*few, *given).code == 0
         config = json.loads((tmp_path / "model" / "config.json").read_text())

@@ -15,9 +15,9 @@ Quality = Annotated[
     QualityChoice,
     typer.Option(
         metavar="NAME",
-        help="Time that the default method spends for accuracy: fast (sets --size 160), "
-        "normal, or best (sets --backbone efficientnet-lite0-lite1, --size 192 and "
-        "--option motion_frames=48).",
+        help="Time that the default method spends for accuracy: fast (sets --size 160 and "
+        "--option frames=5), normal, or best (sets --backbone efficientnet-lite0-lite1, "
+        "--size 192 and --option motion_frames=48).",
     ),
 ]
 

@@ -24,7 +24,7 @@ class Quality:
 
 
 QUALITIES: Mapping[str, Quality] = {
-    "fast": Quality(size=160),
+    "fast": Quality(size=160, options={"frames": 5}),
     "normal": Quality(),
     "best": Quality(size=192, backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
 }
