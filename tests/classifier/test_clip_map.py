@@ -16,7 +16,7 @@ from fewact.errors import OptionError
 from fewact.report.clip_map import map_page
 from fewact.video import EveryNth, read_frames
 
-AROUND_AN_ACTION = "down", "right", "down"
+AROUND_AN_ACTION = "down", "left", "down"
 HOSTILE = "</title><script>alert(1)</script>{{ 7*7 }}"
 
 

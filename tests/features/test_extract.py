@@ -354,8 +354,8 @@ def test_real_clips_through_the_default_backbone(assets):
     for one in extract([Clip(path) for path in paths], backbone, FUSION):
         assert [tuple(value.shape) for value in one.features.values()] == [
             (8, 1280),
-            (8, 112, 14, 14),
-            (16, 112, 14, 14),
+            (8, 112, 12, 12),
+            (16, 112, 12, 12),
         ]
         for request, value in one.features.items():
             expected = slow_features(one.clip, backbone, request)

@@ -11,7 +11,7 @@ from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
 from fewact.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
-from fewact.features.small import difference_images
+from fewact.features.small import difference_images, halved
 from fewact.methods.fusion import motion_network as module
 from fewact.methods.fusion.motion_network import (
     FRAMES,
@@ -44,7 +44,7 @@ def videos() -> torch.Tensor:
 
 
 def images(frames: object) -> torch.Tensor:
-    return difference_images(torch.as_tensor(frames).permute(0, 3, 1, 2))[:, 1]
+    return difference_images(halved(torch.as_tensor(frames).permute(0, 3, 1, 2)))[:, 1]
 
 
 def test_the_weights_are_small_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
