@@ -1,9 +1,10 @@
 """Backbone: a network with its weights, its transform and its card."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -37,6 +38,9 @@ RANDOM_SEED = 0
 
 STRIDE, MAX_SIZE = 32, 1024
 """Stride of the deepest maps, and the largest height and width of frames, in pixels."""
+
+NORMALISED_AT_ONCE = 2**17
+"""Most values of images that are normalised together before some of them run."""
 
 CROP_MARGIN = 8 / 7
 """Size to which frames are resized before the middle is cut out: 256 for 224."""
@@ -191,12 +195,18 @@ class Backbone:
 
     def _run(self, frames: Tensor, levels: Collection[Level]) -> list[dict[Level, Tensor]]:
         """Return features of a few frames at a time."""
-        pieces = torch.split(frames, self.engine.images_at_once)
+        at_once = self.engine.images_at_once
+        # Small images are normalised several at a time: a call takes longer than its work.
+        runs = max(1, NORMALISED_AT_ONCE // (at_once * frames[0].numel()))
 
-        def run(few: Tensor) -> dict[Level, Tensor]:
-            return self.engine.run(self.normalise(few), levels)
+        def run(group: Tensor) -> list[dict[Level, Tensor]]:
+            images = self.normalise(group)
+            return [self.engine.run(few, levels) for few in torch.split(images, at_once)]
 
-        return side_by_side(run, pieces) if self.device.type == "cpu" else list(map(run, pieces))
+        groups = torch.split(frames, at_once * runs)
+        found: Iterable[list[dict[Level, Tensor]]]
+        found = side_by_side(run, groups) if self.device.type == "cpu" else map(run, groups)
+        return list(chain.from_iterable(found))
 
 
 @lru_cache

@@ -44,17 +44,17 @@ class OnnxEngine:
     ) -> None:
         self.images_at_once = images_at_once
         self._graphs = [(graph, _session(graph, tensors)) for graph in graphs]
+        self._inputs = {name for graph in graphs for name in graph.inputs}
 
     def run(self, images: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of the requested levels, see ``Engine``."""
         found: dict[str, Any] = {IMAGES: images.contiguous().numpy()}
-        inputs = {name for graph, _ in self._graphs for name in graph.inputs}
         for graph, session in self._graphs:
             wanted = {str(level) for level in levels} - found.keys()
             if not wanted:
                 break
             if not wanted <= set(graph.outputs):
-                wanted |= inputs
+                wanted |= self._inputs
             names = [name for name in graph.outputs if name in wanted]
             values = session.run(names, {name: found[name] for name in graph.inputs})
             found |= dict(zip(names, values, strict=True))
