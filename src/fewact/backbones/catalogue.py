@@ -59,7 +59,7 @@ class Description:
 
 EFFICIENTNET_LITE0 = Description(
     name="efficientnet-lite0",
-    summary="small and fast on a CPU; its weights come with fewact",
+    summary="small and fast on a CPU; its weights come with fewact; auto reads 192 pixels",
     needs="nothing",
     input_size=(224, 224),
     mean=LITE_MEAN,
