@@ -17,9 +17,8 @@ Inputs = Mapping[Request, Tensor]
 class NetworkFeatures:
     """Computes the features of one clip, or of clips that follow each other.
 
-    Requests share the features of the frames that they share: 8 frames of a clip are every third
-    one of its 24. A network that reads several frames together has no features of one frame, and
-    runs once for each set of frames.
+    Requests share the features of the frames that they share. A network that reads several frames
+    together has no features of one frame, and runs once for each set of frames.
 
     Args:
         backbone: Backbone that computes the features.

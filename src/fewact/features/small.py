@@ -1,6 +1,6 @@
 """Small frames, and images of what changes between frames, 64 pixels high.
 
-A network sees outlines of a person in small frames, too, for a twelfth of the time. Images of
+A network sees outlines of a person in small frames, too, for a ninth of the time. Images of
 differences show movement alone, whatever the clothes and the background. Their red, green and blue
 are the absolute differences of grey neighbours in three pairs of frames: the one before a frame,
 the one that ends with it, and the one that begins with it. So a network for photographs sees

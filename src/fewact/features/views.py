@@ -77,15 +77,14 @@ class Views:
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
+        # By the id of their frames, all of which are kept above or here.
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
-        self._stabilised_halves: dict[tuple[int, bool], Tensor] = {}
-        # By the id of their frames, all of which are kept above.
         self._small: dict[int, Tensor] = {}
         self._differences: dict[int, Tensor] = {}
 
     def frames(self, view: View) -> Tensor:
         """Return the frames (n 3 H W) uint8 of a view; views with equal frames share a tensor."""
-        return self._seen(view, self._decoded[self._number(view)], self._stabilised)
+        return self._seen(view, self._decoded[self._number(view)])
 
     def small_frames(self, view: View) -> Tensor:
         """Return small frames (n 3 h w) uint8 of a view; those of equal frames share a tensor."""
@@ -113,20 +112,20 @@ class Views:
 
     def _halved_frames(self, view: View) -> Tensor:
         """Return the halved frames of a view; views with equal frames share a tensor."""
-        return self._seen(view, self._halved_of(self._number(view)), self._stabilised_halves)
+        return self._seen(view, self._halved_of(self._number(view)))
 
-    def _seen(self, view: View, frames: Tensor, known: dict[tuple[int, bool], Tensor]) -> Tensor:
-        """Return a view of these frames; ``known`` are its stabilised ones."""
+    def _seen(self, view: View, frames: Tensor) -> Tensor:
+        """Return these frames as a view shows them: stabilised or as they are."""
         n, mode = len(frames), view.stabilise
         if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
             return frames
         motion = self._motion_of(n)
-        key = n, mode == "permissive" and motion.permissive is not motion.conservative
-        if key not in known:
+        key = id(frames), mode == "permissive" and motion.permissive is not motion.conservative
+        if key not in self._stabilised:
             scaled = motion.scaled(frames.shape[-2] / self._halved_of(n).shape[-2])
             modes = stabilise_modes(frames, (mode,), aspect=self._aspect, motion=scaled)
-            known[key] = modes[mode]
-        return known[key]
+            self._stabilised[key] = modes[mode]
+        return self._stabilised[key]
 
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:
