@@ -1,10 +1,12 @@
 """Devices of a run: devices of this machine, or processes started by torchrun or Slurm."""
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import torch
@@ -49,6 +51,21 @@ def make_fabric(device: str) -> Fabric:
         find_unused_parameters=True,
     )
     return Fabric(accelerator=chosen.type, devices=local, num_nodes=nodes, strategy=strategy)
+
+
+@cache
+def end_group_at_exit() -> None:
+    """Let this process leave the others before it exits.
+
+    Otherwise it may be aborted when all is done: a thread of gloo that still releases a tensor
+    needs the interpreter, which is gone. A group that has ended cannot be started again.
+    """
+    atexit.register(_end_group)
+
+
+def _end_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def decoding_processes(device: str) -> int:

@@ -23,7 +23,7 @@ from fewact.training.augment import flips
 from fewact.training.batch import Batch
 from fewact.training.card import write_card
 from fewact.training.data import TrainingData
-from fewact.training.devices import make_fabric, reproducible
+from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
 from fewact.training.drawing import Drawing, drawing
 from fewact.training.inputs import FeatureBatches, FrameBatches, Reading, load
 from fewact.training.learner import Learner
@@ -102,6 +102,7 @@ def train(
         with closing(run_folder):
             run = _Run(fabric, run_folder, recipe, data, learner, workers, progress)
             position = _train_stages(run)
+    end_group_at_exit()  # not if it failed: the others may wait for this process
     if position.best is None:
         raise RuntimeError("a run that has never been validated")
     return Trained(run_folder.path, position.best)
