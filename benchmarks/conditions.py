@@ -44,6 +44,7 @@ from fewact.classifier.orientation import (
     orientation_vectors,
     similarity,
 )
+from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import VideoList
 from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
@@ -89,6 +90,7 @@ class Measurement:
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self._part, self._backbone, self._options = part, backbone, options
         self._clean: dict[str, Found] = {}
+        self._upright: dict[str, torch.Tensor] = {}
         self._drawn = episode_sets(part.videos, options.queries, options.episodes)
 
     def measure(self, condition: str, variants: Sequence[str]) -> None:
@@ -107,7 +109,10 @@ class Measurement:
         for variant, own in found.items():
             clean = self._clean_of(variant, new)
             compared = isinstance(self._method(variant), Fusion | A2M2)
-            right = (self._compared if compared else self._scored)(condition, variant, own, clean)
+            scored = self._compared if compared else self._scored
+            right = (self._compared_upright if variant == CORRECTED else scored)(
+                condition, variant, own, clean
+            )
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, right)
@@ -119,18 +124,62 @@ class Measurement:
         """Return the accuracies from similarities of pairs, which each episode looks up."""
         method, within = self._method(variant), own.pairs()
         across = within.exact if condition == CLEAN else compare_all(method, own.nodes, clean.nodes)
-        upright = self._rotated(condition, method, clean.nodes) if variant == CORRECTED else None
         right = {}
         for shots, one in zip(SHOTS, self._drawn, strict=True):
             right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
-            if upright is None:
-                right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), one)
-            else:
-                rows, every = upright.rows(one), torch.cat([across, *upright.across], 1)
-                right[f"query {shots}"] = episode_accuracies(
-                    method, every, clean.pairs(), one, rows
-                )
+            right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), one)
         return right
+
+    def _compared_upright(
+        self, condition: str, variant: str, own: Found, clean: Found
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the accuracies after the rotations of ``fewact teach`` and ``fewact predict``."""
+        method = self._method(variant)
+        turned = {(condition, 0): own, (CLEAN, 0): clean}
+
+        def found(name: str, turns: int) -> Found:
+            key = name, turns % 4
+            if key not in turned:
+                turned[key] = self._encoded(rotated(self._videos(name), key[1]), [variant])[variant]
+            return turned[key]
+
+        right = {}
+        for on, of_support in (("all", condition), ("query", CLEAN)):
+            for shots, one in zip(SHOTS, self._drawn, strict=True):
+                chosen = self._turns(of_support, one)
+                values = np.empty(len(chosen))
+                for turns in sorted(set(chosen.tolist())):
+                    support, rows = found(of_support, turns), None
+                    if on == "query" and self._is_rotated(condition):
+                        queries = [found(condition, turns + more) for more in TURNS]
+                        upright = similarity(
+                            self._orientations(condition).roll(-turns, -2),
+                            self._orientations(CLEAN).roll(-turns, -2),
+                        )
+                        known = self._scores(condition)
+                        rows = rows_of(upright, one, known.roll(-turns, -1))
+                    else:
+                        queries = [found(condition, turns)]
+                    across = torch.cat(
+                        [compare_all(method, each.nodes, support.nodes) for each in queries], 1
+                    )
+                    all_right = episode_accuracies(method, across, support.pairs(), one, rows)
+                    values[chosen == turns] = all_right[chosen == turns]
+                right[f"{on} {shots}"] = values
+        return right
+
+    def _scores(self, condition: str) -> torch.Tensor:
+        """Return how upright videos in a condition are after 0 to 3 quarter turns (v 4)."""
+        scores = scores_of(self._orientations(condition), self._backbone.card.weights_sha256)
+        assert scores is not None
+        return scores
+
+    def _turns(self, condition: str, episodes: EpisodeSet) -> NDArray[np.int64]:
+        """Return the quarter turns (e) by which videos are rotated that the support decides."""
+        scores = self._scores(condition)
+        names = [video.id for video in self._part.videos.videos]
+        support = episodes.support.reshape(len(episodes.support), -1)
+        return np.array([common_turns(scores[one], [names[i] for i in one]) for one in support])
 
     def _scored(
         self, _: str, variant: str, own: Found, clean: Found
@@ -145,7 +194,9 @@ class Measurement:
 
     def corrects(self, condition: str) -> bool:
         """Return whether any video in a condition is corrected, or rotated back."""
-        if self._is_rotated(condition):
+        if self._is_rotated(condition) or any(
+            self._turns(condition, one).any() for one in self._drawn
+        ):
             return True
         sources = [video.source for video in self._videos(condition).videos]
         return any(
@@ -155,24 +206,17 @@ class Measurement:
             for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
         )
 
-    def _rotated(self, condition: str, method: Any, clean: Nodes) -> "Rotated | None":
-        """Return rotated queries after turns back; None where they are not rotated."""
-        if not self._is_rotated(condition):
-            return None
-        queries, across = self._videos(condition), []
-        for turns in TURNS[1:]:
-            again = rotated(queries, turns)
-            (nodes,) = encode_videos([method], self._backbone, corrected(again))
-            across.append(compare_all(method, nodes, clean))
-        upright = self._orientations(self._part.videos)
-        return Rotated(across, similarity(self._orientations(queries), upright))
-
-    def _orientations(self, videos: VideoList) -> torch.Tensor:
-        """Return the vectors (v 4 d) of videos in four orientations."""
-        clips = [one.source for one in corrected(videos).videos if one.source]
-        with torch.inference_mode():
-            found = [one.features for one in extract(clips, self._backbone, [VECTORS, PIXELS])]
-            return torch.stack([orientation_vectors(self._backbone, one) for one in found if one])
+    def _orientations(self, condition: str) -> torch.Tensor:
+        """Return the vectors (v 4 d) of videos in a condition in four orientations."""
+        if condition not in self._upright:
+            videos = corrected(self._videos(condition)).videos
+            clips = [one.source for one in videos if one.source]
+            with torch.inference_mode():
+                found = extract(clips, self._backbone, [VECTORS, PIXELS])
+                features = [one.features or {} for one in found]
+                each = [orientation_vectors(self._backbone, one) for one in features]
+                self._upright[condition] = torch.stack(each)
+        return self._upright[condition]
 
     def _is_rotated(self, condition: str) -> bool:
         """Return whether videos in a condition are rotated by 90°."""
@@ -210,25 +254,20 @@ def rotated(videos: VideoList, turns: int) -> VideoList:
     return videos.with_sources(lambda _, one: RotatedVideo(one, turns), f"rotated {turns}")
 
 
-class Rotated(NamedTuple):
-    """Queries that may be rotated back, as ``fewact predict`` does it.
+def rows_of(upright: torch.Tensor, episodes: EpisodeSet, known: torch.Tensor) -> torch.Tensor:
+    """Return the row (e q) of each query, among all of them after each of ``TURNS``.
 
     Args:
-        across: For each number of turns but 0, similarities (r v v) with the support videos.
-        similarity: How much the orientation of each query is that of each video (v 3 v).
+        upright: How much the orientation of each query is that of each video (v 3 v).
+        episodes: The episodes.
+        known: How upright the queries are after 0 to 3 turns (v 4).
     """
-
-    across: list[torch.Tensor]
-    similarity: torch.Tensor
-
-    def rows(self, episodes: EpisodeSet) -> torch.Tensor:
-        """Return the row (e q) of each query among those as they are and those of ``across``."""
-        support, query = (
-            torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
-        )
-        shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
-        turns = best_turns(self.similarity[query].gather(3, shown))
-        return query + len(self.similarity) * torch.searchsorted(torch.tensor(TURNS), turns)
+    support, query = (
+        torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
+    )
+    shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
+    turns = best_turns(upright[query].gather(3, shown), known[query])
+    return query + len(upright) * torch.searchsorted(torch.tensor(TURNS), turns)
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
@@ -327,11 +366,12 @@ of each person or recording.
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
 light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
-who is shown small before a plain background is cut out. Queries that are rotated by 90° are
-rotated back ([decision](../decisions/orientation.md)), as by `fewact predict`, which knows the
-training clips; `--correct auto` does not. The other methods read the videos as they are, and none
-is trained; their options are the defaults. Clean clips are hardly touched: a few of
-`utd27_depth` that show a small person, and some of `ucf7` with black bars or a plain background.
+who is shown small before a plain background is cut out. If all clips are rotated, or queries by
+90°, they are rotated back ([decision](../decisions/orientation.md)), as by `fewact teach` and
+`fewact predict`, which know the training clips; `--correct auto` does not. The other methods read
+the videos as they are, and none is trained; their options are the defaults. Clean clips are hardly
+touched: a few of `utd27_depth` that show a small person, and some of `ucf7` with black bars or a
+plain background.
 `pixels` needs no network.
 
 {tables}

@@ -46,17 +46,17 @@ def test_a_clip_is_rotated_as_the_training_clips(turns: int) -> None:
     vectors = made_up(6)
     upright = Upright(vectors[:5], landscape=True)
     # A clip that was rotated clockwise has its upright vector after as many turns.
-    assert upright.turns(vectors[5].roll(turns, 0)) == turns
+    assert upright.turns(vectors[5].roll(turns, 0), "") == turns
 
 
 def test_a_clip_that_is_upside_down_stays() -> None:
     vectors = made_up(6)
-    assert Upright(vectors[:5], landscape=True).turns(vectors[5].roll(2, 0)) == 0
+    assert Upright(vectors[:5], landscape=True).turns(vectors[5].roll(2, 0), "") == 0
 
 
 def test_a_clip_of_unknown_orientation_stays() -> None:
     same = torch.nn.functional.normalize(torch.ones(3, 4, 8), dim=-1)
-    assert Upright(same, landscape=True).turns(same[0]) == 0
+    assert Upright(same, landscape=True).turns(same[0], "") == 0
     assert best_turns(torch.tensor([[0.1], [0.1 + 0.9 * MARGIN], [0.0]])) == 0
     assert best_turns(torch.tensor([[0.1], [0.1 + 1.1 * MARGIN], [0.0]])) == 1
 
@@ -99,7 +99,7 @@ def test_only_clips_of_the_other_format_may_be_rotated() -> None:
 def test_examples_without_vectors_say_nothing() -> None:
     clips = (Example("a.mp4", "a", aspect=LANDSCAPE),)
     assert find_upright(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) is None
-    assert find_rotated(Examples(clips, {"x": torch.ones(1, 2)}, (None,))) == []
+    assert find_rotated(Examples(clips, {"x": torch.ones(1, 2)}, (None,)), "") == []
 
 
 def test_training_clips_that_are_rotated_are_named() -> None:
@@ -107,11 +107,11 @@ def test_training_clips_that_are_rotated_are_named() -> None:
     vectors[3] = vectors[3].roll(1, 0)
     formats = (LANDSCAPE, LANDSCAPE, LANDSCAPE, PORTRAIT, PORTRAIT)
     # The last one is in portrait format, but upright.
-    assert find_rotated(examples(vectors, *formats)) == ["3.mp4"]
+    assert find_rotated(examples(vectors, *formats), "") == ["3.mp4"]
     assert find_rotated(
-        examples(vectors[3:], PORTRAIT, PORTRAIT), Upright(vectors[:3], landscape=True)
+        examples(vectors[3:], PORTRAIT, PORTRAIT), "", Upright(vectors[:3], landscape=True)
     ) == ["0.mp4"]
-    assert find_rotated(examples(vectors[2:4], LANDSCAPE, PORTRAIT)) == []
+    assert find_rotated(examples(vectors[2:4], LANDSCAPE, PORTRAIT), "") == []
 
 
 def test_a_video_is_rotated_when_it_is_read() -> None:
@@ -179,7 +179,7 @@ def test_rotated_real_clips_are_answered_as_upright_ones(
     stream = classifier.stream(fps=30)
     events = [event for frame in 3 * [*rotated(one, 1).array] for event in stream.push(frame)]
     events += stream.close()
-    assert "the recording is rotated by 90°: from 1.5 s on" in caplog.text
+    assert "from 1.5 s on the recording is rotated back: it is rotated by 90°" in caplog.text
     assert {event.label for event in events} == {expected.label}
     assert events[0].start >= 1.5
     classifier.add_clips(training[0].label, [rotated(training[0], 1)])

@@ -17,7 +17,7 @@ from fewact.classifier.examples import Examples, rounded
 from fewact.classifier.fitted import EachAClass
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.searching import Window, encode_windows
-from fewact.data import BACKGROUND, AnyClip, FeatureClip
+from fewact.data import BACKGROUND
 from fewact.data.active import Span
 from fewact.data.video_source import VideoSource
 from fewact.encoding import Encoder
@@ -51,7 +51,7 @@ ROWS_AT_ONCE = 16
 
 def use_common_parts(
     parts: Sequence[Examples],
-    clips: Sequence[AnyClip],
+    clips: Sequence[VideoSource | None],
     pipeline: Pipeline,
     timing: Timing | None,
     *,
@@ -64,7 +64,7 @@ def use_common_parts(
 
     Args:
         parts: The clips, encoded in full, one in each part.
-        clips: Where they are read from.
+        clips: Where they are read from; None for features.
         pipeline: Backbone and method that encoded them; nothing is searched if it does not trim, or
             is not ``fusion`` on maps, whose similarities the constants belong to.
         timing: Adds up the time of each stage.
@@ -105,11 +105,15 @@ def use_common_parts(
 
 
 def _windows(
-    part: Examples, clip: AnyClip, encoder: Encoder, backbone: Backbone, timing: Timing | None
+    part: Examples,
+    clip: VideoSource | None,
+    encoder: Encoder,
+    backbone: Backbone,
+    timing: Timing | None,
 ) -> list[Window]:
     """Return the windows of a training clip."""
     (example,) = part.clips
-    if isinstance(clip, FeatureClip) or example.duration is None:
+    if clip is None or example.duration is None:
         raise TypeError("features have no windows")
     used = example.active or Span(0.0, example.duration)
     return short_windows(QuietVideo(clip), encoder, backbone, used, timing)

@@ -23,10 +23,10 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 19
+VERSION: Final = 20
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, VERSION)
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, VERSION)
 """Versions that are read, see also ``FIRST_OF_METHOD``."""
 FIRST_OF_METHOD: Final = {"fusion": 19}
 """First version in which a method compares what it does now."""
@@ -106,6 +106,7 @@ class Config(_Part):
         open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
         trim: Whether still ends of videos are left out.
+        turns: Number of quarter turns, counter-clockwise, after which videos are compared.
         sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
@@ -116,7 +117,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14, 15, 16, 17, 18, 19] = VERSION
+    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
@@ -125,6 +126,7 @@ class Config(_Part):
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
     trim: Trim = "off"
+    turns: Annotated[int, Field(ge=0, le=3)] = 0
     sets: Annotated[float, Field(gt=0, lt=1)] | None = None
     integers: bool = False
     examples: tuple[Example, ...]

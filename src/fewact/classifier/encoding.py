@@ -136,7 +136,8 @@ def encode(
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         orientations: Whether to keep vectors of a clip in four orientations, see ``orientation``.
-        turns: Number of quarter turns, counter-clockwise, by which clips are rotated first.
+        turns: Number of quarter turns, counter-clockwise, by which clips are rotated besides those
+            of the pipeline.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
@@ -162,7 +163,7 @@ def encode(
             backbone=backbone,
             trim=pipeline.trim,
             timing=timing,
-            turns=turns,
+            turns=(pipeline.turns + turns) % 4,
         ),
     )
 
@@ -194,11 +195,14 @@ def rotate_upright(
     if found.features is None or isinstance(encoded.nodes, VideoError):
         return encoded
     with stage(timing, "backbone"):
-        turns = upright.turns(orientation_vectors(backbone, found.features))
+        vectors = orientation_vectors(backbone, found.features)
+        turns = upright.turns(vectors, backbone.card.weights_sha256)
     if not turns:
         return encoded
     named = IMAGE_EMBEDDING in encoded.nodes
     (again,) = encode([encoded.clip], pipeline, timing, image_embedding=named, turns=turns)
+    if not again.turns:  # It is upright, unlike the training clips.
+        return again
     return again._replace(faults=(ROTATED, *again.faults))
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import QuietVideo, encode
+from fewact.classifier.encoding import QuietVideo, encode, rotated
 from fewact.classifier.estimator import for_queries
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Nodes
@@ -205,7 +205,8 @@ def explain(
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(method, fitted, nodes, pair)
-    origins = _known_origins(fitted) | dict(origins or {})
+    known = _known_origins(fitted) | dict(origins or {})
+    shown = {title: rotated(one, pipeline.turns) for title, one in known.items()}
     features = explaining_features(pipeline, source, active)
     return Explanation(
         display_name(query),
@@ -217,7 +218,7 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(one.log_odds for one in contributions),
-        _neighbours(pipeline, fitted, nodes, rival, origins, features),
+        _neighbours(pipeline, fitted, nodes, rival, shown, features),
         () if source is None else strip(source, active),
         _attention(method, features),
     )
@@ -336,7 +337,7 @@ def _neighbours(
     fitted: Fitted,
     nodes: Nodes,
     rival: str,
-    origins: Origins,
+    origins: Mapping[str, VideoSource],
     features: Features,
 ) -> tuple[Neighbour, ...]:
     """Return the most similar training clips, and the most similar one of the rival."""
@@ -382,7 +383,7 @@ def _values(cells: torch.Tensor) -> Cells:
     return tuple(tuple(tuple(row) for row in frame) for frame in cells.tolist())
 
 
-def _frames(clip: VideoClip | None, active: Span | None, origin: object) -> tuple[bytes, ...]:
+def _frames(clip: VideoSource | None, active: Span | None, origin: object) -> tuple[bytes, ...]:
     """Return the frames of a training clip; its thumbnail if the clip cannot be read."""
     thumbnail = (origin,) if isinstance(origin, bytes) else ()
     if clip is None:

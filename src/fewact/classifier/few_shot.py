@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Self
 
 from fewact.classifier.calibration import check_set_rate
@@ -107,16 +108,16 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
                 expected="at least two, each with a clip",
             )
         started = time.perf_counter()
-        pipeline = self._build(found[0])
+        pipeline = replace(self._build(found[0]), turns=0)
         encoder = text_encoder(pipeline.backbone, self.text)
-        examples, skipped = teach(
+        examples, skipped, pipeline = teach(
             found,
             names,
             pipeline,
             progress,
             timing,
             image_embedding=encoder is not None,
-            search=True,
+            first=True,
         )
         class_names = None
         if encoder is not None:

@@ -6,7 +6,8 @@ format, or the reverse: of a person who falls, the format does not change.
 
 The training clips decide whether a clip is rotated. Of each clip there is a vector in each of four
 orientations. Their mean is subtracted: it depends on the content, the differences depend on the
-orientation. A clip is rotated if its differences are then more similar to those of a training clip.
+orientation. A clip is rotated if its differences are then more similar to those of a training clip;
+what the network knows of upright images counts a little, see ``uprightness``.
 See docs/decisions/orientation.md.
 """
 
@@ -24,6 +25,7 @@ from fewact.backbones import Backbone, Level
 from fewact.camera.faults import Fault
 from fewact.classifier.examples import Examples, spread
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.uprightness import scores_of
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.workers import on_one_core
 
@@ -39,6 +41,9 @@ SLOTS = (2, 6)
 
 DECIDING = (0.25, 0.75)
 """Times of the frames that decide for a recording, as fractions of its first part."""
+
+KNOWN = 0.05
+"""Weight of the score of ``uprightness`` beside the similarity."""
 
 MARGIN = 0.02
 """Least difference between the similarity of a clip that is rotated and of the clip as it is."""
@@ -104,16 +109,23 @@ class Upright:
         """Return whether a clip of this aspect ratio has the other format."""
         return aspect is not None and _is_landscape(aspect) is (not self.landscape)
 
-    def turns(self, vectors: Tensor) -> int:
+    def turns(self, vectors: Tensor, weights_sha256: str) -> int:
         """Return the number of quarter turns, counter-clockwise, after which a clip is upright.
 
         Args:
             vectors: Vectors (4 d) of the clip in four orientations.
+            weights_sha256: SHA-256 of the weights of the network that computed them.
 
         Returns:
             One of ``TURNS``.
         """
-        return on_one_core(lambda: int(best_turns(similarity(vectors.cpu(), self.vectors))))
+        known = scores_of(vectors[None], weights_sha256)
+
+        def best() -> int:
+            found = similarity(vectors.cpu(), self.vectors)
+            return int(best_turns(found, None if known is None else known[0]))
+
+        return on_one_core(best)
 
 
 class FrameRotation:
@@ -127,32 +139,47 @@ class FrameRotation:
 
     def __init__(self, pipeline: Pipeline, upright: Upright | None, seconds: float) -> None:
         self._backbone, self._upright = rotating_backbone(pipeline), upright
+        self._before = pipeline.turns
         self._times = [part * seconds for part in DECIDING]
         self._first: float | None = None
         self._kept: list[Tensor] = []
         self._turns = 0
 
+    @property
+    def message(self) -> str:
+        """What is done with the frames from the one on of which ``begins`` is true."""
+        if (self._before + self._turns) % 4:
+            return "the recording is rotated back: it is rotated by 90°"
+        return "the recording is compared as it is: it is upright, unlike the training clips"
+
     def begins(self, time: float, frame: NDArray[np.uint8]) -> bool:
         """Return whether this frame (h w 3) is the first one to be rotated."""
         if self._backbone is None or self._upright is None or len(self._kept) == len(self._times):
             return False
-        if not self._upright.may_be_rotated(frame.shape[1] / frame.shape[0]):
+        height, width = frame.shape[:2] if self._before % 2 == 0 else frame.shape[1::-1]
+        if not self._upright.may_be_rotated(width / height):
             self._upright = None
             return False
         self._first = time if self._first is None else self._first
         if time - self._first < self._times[len(self._kept)]:
             return False
-        self._kept.append(self._backbone.prepare(frame).clone())
+        self._kept.append(self._backbone.prepare(_turned(frame, self._before)).clone())
         if len(self._kept) < len(self._times):
             return False
         frames = torch.stack(self._kept)
         vectors = self._backbone.features(frames, [LEVEL])[LEVEL]
-        self._turns = self._upright.turns(_of_frames(self._backbone, frames, vectors))
+        found = _of_frames(self._backbone, frames, vectors)
+        self._turns = self._upright.turns(found, self._backbone.card.weights_sha256)
         return self._turns != 0
 
     def rotated(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a frame (h w 3) as it is compared."""
-        return np.ascontiguousarray(np.rot90(frame, self._turns)) if self._turns else frame
+        return _turned(frame, (self._before + self._turns) % 4)
+
+
+def _turned(frame: NDArray[np.uint8], turns: int) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) after quarter turns, counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(frame, turns)) if turns else frame
 
 
 def similarity(vectors: Tensor, others: Tensor) -> Tensor:
@@ -170,9 +197,17 @@ def similarity(vectors: Tensor, others: Tensor) -> Tensor:
     return rotated.flatten(-2) @ other.flatten(-2).mT
 
 
-def best_turns(similarity: Tensor) -> Tensor:
-    """Return the number of quarter turns (…) by which clips are rotated: (… 3 s) → (…)."""
+def best_turns(similarity: Tensor, known: Tensor | None = None) -> Tensor:
+    """Return the number of quarter turns (…) by which clips are rotated.
+
+    Args:
+        similarity: Similarity (… 3 s) with each training clip after each of ``TURNS``.
+        known: How upright the clips are after 0 to 3 turns (… 4), see ``uprightness``; None if the
+            network is not known.
+    """
     best = similarity.amax(-1) - similarity.new_tensor([0, MARGIN, MARGIN])
+    if known is not None:
+        best = best + KNOWN * known[..., list(TURNS)]
     return torch.tensor(TURNS)[best.argmax(-1)]
 
 
@@ -188,11 +223,14 @@ def find_upright(examples: Examples) -> Upright | None:
     )
 
 
-def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str]:
+def find_rotated(
+    examples: Examples, weights_sha256: str, upright: Upright | None = None
+) -> list[str]:
     """Return the titles of training clips that are rotated by 90°, unlike most others.
 
     Args:
         examples: Training clips.
+        weights_sha256: SHA-256 of the weights of the network that encoded them.
         upright: Orientation of other clips; None to compare with those of the most common format.
     """
     vectors = examples.nodes.get(ORIENTATIONS)
@@ -208,7 +246,7 @@ def find_rotated(examples: Examples, upright: Upright | None = None) -> list[str
     return [
         clip.title
         for clip, own in zip(examples.clips, vectors, strict=True)
-        if upright.may_be_rotated(clip.aspect) and upright.turns(own)
+        if upright.may_be_rotated(clip.aspect) and upright.turns(own, weights_sha256)
     ]
 
 

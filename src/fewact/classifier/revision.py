@@ -82,7 +82,7 @@ class Revision:
             return
         pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
         unlabelled = replace(clip, label=BACKGROUND)
-        rows, skipped = teach(
+        rows, skipped, _ = teach(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
         )
         if skipped:

@@ -72,6 +72,7 @@ class Saving(Estimator):
             false_alarms=self.false_alarms,
             change=change,
             trim=self.trim,
+            turns=pipeline.turns,
             sets=self.sets,
         )
 
@@ -136,7 +137,8 @@ class Saving(Estimator):
                 before=before,
                 integers=model.config.integers,
             )
-        pipeline = Pipeline(built, method, model.config.trim, classifier._chosen())
+        config, choice = model.config, classifier._chosen()
+        pipeline = Pipeline(built, method, config.trim, choice, config.turns)
         classifier._state = Learned(pipeline, fitted)
         return classifier
 

@@ -267,9 +267,7 @@ class Stream:
                 self._last = time
                 return []
             if self._rotation.begins(time, frame):
-                LOG.warning(
-                    "the recording is rotated by 90°: from %.1f s on it is rotated back", time
-                )
+                LOG.warning("from %.1f s on %s", time, self._rotation.message)
                 self._first = None  # What came before was compared in the wrong orientation.
             events = self._restart(time) if self._is_gap(time) else []
             self._ring.add(time, self._rotation.rotated(frame))

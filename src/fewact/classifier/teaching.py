@@ -3,8 +3,11 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
+
+import torch
 
 from fewact.camera.faults import Fault
 from fewact.classifier.common_parts import use_common_parts
@@ -12,13 +15,15 @@ from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.orientation import find_rotated
+from fewact.classifier.orientation import ORIENTATIONS, find_rotated
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import thumbnail
+from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few
+from fewact.data.video_source import VideoSource
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
 from fewact.warning import warn
@@ -35,15 +40,13 @@ class _ReadClip(NamedTuple):
     """A training clip that could be read.
 
     Args:
-        clip: The clip.
+        encoded: The clip, without its nodes.
         part: Its example and nodes.
-        faults: Faults of the recording.
         searched: Whether only the part of it is used that is most like its class.
     """
 
-    clip: AnyClip
+    encoded: EncodedClip
     part: Examples
-    faults: tuple[Fault, ...]
     searched: bool
 
     @property
@@ -60,10 +63,10 @@ def teach(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-    search: bool = False,
+    first: bool = False,
     fitted: Fitted | None = None,
-) -> tuple[Examples, list[Skipped]]:
-    """Encode labelled clips; return the examples, and the clips that cannot be read.
+) -> tuple[Examples, list[Skipped], Pipeline]:
+    """Encode labelled clips.
 
     Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
     a model stores them, see ``rounded``; those of precomputed features are exact.
@@ -75,41 +78,70 @@ def teach(
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        search: Whether clips that are all too long are searched for what a class has in common.
+        first: Whether these are all training clips. Then, clips that are all rotated are encoded
+            again upright, and clips that are all too long are searched for what a class has in
+            common.
         fitted: What the classifier has learned: of clips of its classes that last longer than all
             that it knows, the part is used that is most like the class.
+
+    Returns:
+        The examples; the clips that cannot be read; and the pipeline that encoded them, which
+        rotates them if all are rotated.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
-    read: list[_ReadClip] = []
-    skipped: list[Skipped] = []
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, orientations=True)
-    for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
-        used = full
-        if fitted is not None and full.clip.label in fitted.classes:
-            used = find_action(full, pipeline, fitted, timing, full.clip.label)
-        used.warn()
-        if isinstance(used.nodes, VideoError):
-            warn(f"skipped: {used.nodes}")
-            skipped.append(Skipped(used.clip, used.nodes))
+
+    def read_clips(chosen: Pipeline) -> list[_ReadClip | Skipped]:
+        found: list[_ReadClip | Skipped] = []
+        encoded = encode(clips, chosen, timing, image_embedding=image_embedding, orientations=True)
+        for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
+            used = full
+            if fitted is not None and full.clip.label in fitted.classes:
+                used = find_action(full, chosen, fitted, timing, full.clip.label)
+            if isinstance(used.nodes, VideoError):
+                found.append(Skipped(used.clip, used.nodes))
+            else:
+                part = _example(name, used, used.nodes)
+                found.append(_ReadClip(used._replace(nodes={}), part, used is not full))
+            if progress is not None:
+                progress(done, len(clips))
+        return found
+
+    found = read_clips(pipeline)
+    if first and (turns := _turns(found, pipeline)):
+        pipeline = replace(pipeline, turns=turns)
+        found = read_clips(pipeline)
+    skipped = [one for one in found if isinstance(one, Skipped)]
+    read = [one for one in found if isinstance(one, _ReadClip)]
+    for one in found:
+        if isinstance(one, Skipped):
+            warn(f"skipped: {one.error}")
         else:
-            part = _example(name, used, used.nodes)
-            read.append(_ReadClip(used.clip, part, used.faults, used is not full))
-        if progress is not None:
-            progress(done, len(clips))
+            one.encoded.warn()
     _check_classes(clips, read, skipped)
+    _warn_of_turns(pipeline.turns)
     _warn_of_faults(read)
     _warn_of_searched(read)
     parts = [one.part for one in read]
-    if search:
-        found = [one.clip for one in read]
-        parts = _common_parts(parts, found, pipeline, timing, image_embedding=image_embedding)
+    if first:
+        sources = [one.encoded.source for one in read]
+        parts = _common_parts(parts, sources, pipeline, timing, image_embedding=image_embedding)
     examples = join(parts)
     _warn_of_long_none(examples, fitted)
     _warn_of_equal(examples)
-    _warn_of_rotated(examples, fitted)
-    return examples, skipped
+    _warn_of_rotated(examples, pipeline, fitted)
+    return examples, skipped, pipeline
+
+
+def _turns(found: Sequence[_ReadClip | Skipped], pipeline: Pipeline) -> int:
+    """Return the number of quarter turns after which clips that are all rotated are upright."""
+    clips = [one.part for one in found if isinstance(one, _ReadClip)]
+    if not clips or any(ORIENTATIONS not in one.nodes for one in clips):
+        return 0
+    vectors = torch.cat([one.nodes[ORIENTATIONS] for one in clips])
+    scores = scores_of(vectors, pipeline.backbone.card.weights_sha256)
+    return 0 if scores is None else common_turns(scores, [one.clips[0].name for one in clips])
 
 
 def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
@@ -151,7 +183,7 @@ def _check_classes(
 
 def _common_parts(
     parts: Sequence[Examples],
-    clips: Sequence[AnyClip],
+    clips: Sequence[VideoSource | None],
     pipeline: Pipeline,
     timing: Timing | None,
     *,
@@ -170,10 +202,19 @@ def _common_parts(
     return found
 
 
+def _warn_of_turns(turns: int) -> None:
+    if turns:
+        LOG.warning(
+            "all training clips seem to be rotated by %d°: they are rotated back, and new clips "
+            "are rotated like them; better rotate the videos",
+            180 if turns == 2 else 90,
+        )
+
+
 def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
     faulty: dict[Fault, list[str]] = {}
     for one in read:
-        for fault in one.faults:
+        for fault in one.encoded.faults:
             faulty.setdefault(fault, []).append(one.title)
     for fault, titles in faulty.items():
         shown = first_few(titles)
@@ -218,8 +259,9 @@ def _warn_of_equal(examples: Examples) -> None:
         )
 
 
-def _warn_of_rotated(examples: Examples, fitted: Fitted | None) -> None:
-    if rotated := find_rotated(examples, None if fitted is None else fitted.upright):
+def _warn_of_rotated(examples: Examples, pipeline: Pipeline, fitted: Fitted | None) -> None:
+    weights = pipeline.backbone.card.weights_sha256
+    if rotated := find_rotated(examples, weights, None if fitted is None else fitted.upright):
         LOG.warning(
             "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",
             len(rotated),
