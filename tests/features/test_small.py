@@ -17,7 +17,13 @@ from fewact.features.request import (
     parse_request,
 )
 from fewact.features.ring import FeatureRing
-from fewact.features.small import GAIN, difference_images, small_frames
+from fewact.features.small import (
+    GAIN,
+    difference_images,
+    repeats,
+    small_frames,
+    without_repeats,
+)
 from fewact.features.views import Views
 from fewact.methods.quality import quality_of
 from fewact.video import EveryNth, read_frames
@@ -39,6 +45,30 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     )
     assert not images[..., :44].any()
     assert not images[..., 108:].any()
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([10, 20, 5], [10, 20, 5]),
+        ([0, 0, 10, 10, 10, 40, 50, 50], [0, 5, 10, 20, 30, 40, 50, 50]),
+        ([30, 30, 0, 0, 0], [30, 15, 0, 0, 0]),
+        ([7, 7, 7], [7, 7, 7]),
+        ([7], [7]),
+    ],
+)
+def test_repeated_frames_move_evenly_to_the_next(levels: list[int], expected: list[int]) -> None:
+    frames = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 6)
+    found = without_repeats(frames, repeats(frames))
+    assert found.dtype == torch.uint8
+    assert found[:, 0, 0, 0].tolist() == expected
+    assert torch.equal(found, found[:, :1, :1, :1].expand_as(frames))
+
+
+def test_frames_that_nearly_repeat_others_are_no_repeats() -> None:
+    frames = torch.full((4, 3, 64, 64), 80, dtype=torch.uint8)
+    frames[2, 0, 5, 5] = 81
+    assert repeats(frames).tolist() == [False, True, False, False]
 
 
 def flickering(factors: list[float]) -> torch.Tensor:

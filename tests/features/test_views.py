@@ -128,3 +128,19 @@ def test_the_motion_of_a_narrow_strip_is_that_of_the_narrowest(pan):
     view = View(8, "on")
     assert torch.equal(strip.frames(view), narrowest.frames(view))
     assert torch.equal(strip.camera_log_odds(view), narrowest.camera_log_odds(view))
+
+
+def test_what_repeats_moves_evenly_in_small_frames_alone(pan: torch.Tensor) -> None:
+    repeated = pan[[0, 0, 2, 2, 4, 4, 6, 6]]
+    views, view = Views({8: repeated}, ASPECT), View(8)
+    moving = repeated.clone().float()
+    moving[[1, 3, 5]] = (moving[[0, 2, 4]] + moving[[2, 4, 6]]) / 2
+    expected = moving.round().byte()
+    torch.testing.assert_close(views.small_frames(view), small_frames(expected), atol=1, rtol=0)
+    images = views.difference_images(view)
+    torch.testing.assert_close(images, difference_images(expected), atol=3, rtol=0)
+    assert images[1:7].flatten(2).float().mean(2)[:, 1].min() > 1  # none stands still
+    assert views.frames(view) is repeated
+    assert views.difference_images(view) is images
+    stabilised = Views({8: repeated}, ASPECT).difference_images(View(8, "on"))
+    assert not torch.equal(stabilised, images)

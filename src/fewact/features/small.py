@@ -48,6 +48,33 @@ def halved(frames: Tensor) -> Tensor:
     return functional.interpolate(frames, (height, max(1, width)), mode="bilinear")
 
 
+def repeats(frames: Tensor) -> Tensor:
+    """Return which of the frames (n …) equal the one before: (n) bool; the first one does not."""
+    equal = (frames[1:] == frames[:-1]).flatten(1).all(1)
+    return functional.pad(equal, (1, 0))
+
+
+def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
+    """Return frames (n …) uint8 of which those that repeat others change evenly to the next one.
+
+    A video of a low frame rate that was saved at a higher one repeats frames. What moves in it
+    would stand still, and then jump.
+
+    Args:
+        frames: The frames, in the order of time.
+        repeated: Which of them (n) repeat the one before; those at the end stay.
+    """
+    starts = torch.arange(len(frames))[~repeated]  # (k)
+    number = (~repeated).cumsum(0) - 1  # (n): the start that a frame repeats
+    if not repeated.any() or len(starts) < 2:
+        return frames
+    number = number.clamp_max(len(starts) - 2)
+    first, last = starts[number], starts[number + 1]
+    part = ((torch.arange(len(frames)) - first) / (last - first)).clamp_max(1)
+    part = part.view(-1, *[1] * (frames.dim() - 1))
+    return torch.lerp(frames[first].float(), frames[last].float(), part).round().to(frames.dtype)
+
+
 def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
     """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8.
 

@@ -22,7 +22,13 @@ from fewact.camera.stabilise import stabilise_modes
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
 from fewact.features.request import Request, View
-from fewact.features.small import difference_images, halved, small_frames
+from fewact.features.small import (
+    difference_images,
+    halved,
+    repeats,
+    small_frames,
+    without_repeats,
+)
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
 
@@ -54,7 +60,7 @@ class Views:
     """Views of one clip; each is computed when a request first needs it.
 
     Camera motion is estimated in halved frames, and small frames and images of differences are
-    made of these.
+    made of these. Frames that repeat others are replaced there, see ``without_repeats``.
 
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.
@@ -77,8 +83,10 @@ class Views:
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
+        self._repeated: dict[int, Tensor] = {}
         # By the id of their frames, all of which are kept above or here.
         self._stabilised: dict[tuple[int, bool], Tensor] = {}
+        self._moving: dict[int, Tensor] = {}
         self._small: dict[int, Tensor] = {}
         self._differences: dict[int, Tensor] = {}
 
@@ -111,8 +119,16 @@ class Views:
         return view.frames * self._frames_per_slot
 
     def _halved_frames(self, view: View) -> Tensor:
-        """Return the halved frames of a view; views with equal frames share a tensor."""
-        return self._seen(view, self._halved_of(self._number(view)))
+        """Return the halved frames of a view, moving evenly; equal frames share a tensor."""
+        n = self._number(view)
+        frames = self._seen(view, self._halved_of(n))
+        if n not in self._repeated:
+            self._repeated[n] = repeats(self._halved_of(n))
+        if not self._repeated[n].any():
+            return frames
+        if id(frames) not in self._moving:
+            self._moving[id(frames)] = without_repeats(frames, self._repeated[n])
+        return self._moving[id(frames)]
 
     def _seen(self, view: View, frames: Tensor) -> Tensor:
         """Return these frames as a view shows them: stabilised or as they are."""
