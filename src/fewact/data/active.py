@@ -17,6 +17,9 @@ from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
 from fewact.video.timeline import Floats, Ints
 
+VERSION = 2
+"""Version of the trimming; it increases when other parts are active."""
+
 Trim = Literal["auto", "off"]
 """Whether still ends of clips are left out: where they are long, or never."""
 
@@ -30,7 +33,7 @@ where they are read anyway: no others need to be decoded and resized."""
 FIRST = np.zeros(1, np.int64)
 """Position of the first frame."""
 
-CELLS, PIXELS = 16, 112
+CELLS, PIXELS = 16, 96
 """Rows and columns of the images that are compared, and of the pixels that are averaged at most."""
 
 LOUDEST = 0.05
@@ -139,8 +142,8 @@ class ActiveSource(ChangedSource):
 
     @property
     def change(self) -> str:
-        """Whether still ends are left out."""
-        return f"trim {self._trim}"
+        """Whether still ends are left out, and the version of it."""
+        return f"trim {self._trim}" if self._trim == "off" else f"trim {self._trim} {VERSION}"
 
 
 def trimmed(videos: VideoList) -> VideoList:
