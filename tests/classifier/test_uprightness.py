@@ -8,6 +8,7 @@ from fewact.backbones import Backbone, pinned
 from fewact.classifier import FewShotClassifier, uprightness
 from fewact.classifier.estimator import learned
 from fewact.classifier.explain import explain
+from fewact.classifier.info import model_info
 from fewact.classifier.uprightness import DEVIATION, common_turns, scores_of
 from fewact.data import Video
 from fewact.errors import WeightsError
@@ -97,8 +98,11 @@ def test_clips_that_are_all_rotated_are_answered_as_upright_ones(
     classifier = FewShotClassifier(backbone)
     classifier.fit([rotated(one, turns) for one in training], labels)
     assert caplog.text.count(f"seem to be rotated by {180 if turns == 2 else 90}°") == 1
-    classifier = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
-    assert learned(classifier)[0].turns == 4 - turns
+    folder = classifier.save(tmp_path / "model")
+    classifier = FewShotClassifier.load(folder, backbone=backbone)
+    assert learned(classifier)[0].turns == model_info(folder).turns == 4 - turns
+    degrees = f"rotated by {360 - 90 * turns}° counter-clockwise"
+    assert degrees in (folder / "README.md").read_text(encoding="utf-8")
     new = [one for one in people if one.group == last]
     for one in new:
         (expected,) = upright.predict([one.source])

@@ -104,7 +104,10 @@ def _origin(config: Config) -> str:
     pixels = saved.card.get("size")
     size = f", frames of {pixels} pixels" if pixels else ""
     weights = markdown_text(saved.weights)
-    return f"Backbone: {saved.name}, {saved.precision}{size}, weights {weights}"
+    turns = (
+        f"; videos are rotated by {90 * config.turns}° counter-clockwise" if config.turns else ""
+    )
+    return f"Backbone: {saved.name}, {saved.precision}{size}, weights {weights}{turns}"
 
 
 def _probabilities(config: Config) -> str:
