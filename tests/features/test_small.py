@@ -7,7 +7,10 @@ import torch
 
 from benchmarks.datasets import read_index
 from fewact import FewShotClassifier, backbones, methods
+from fewact.camera.conditions import compress
 from fewact.camera.flicker import same_light
+from fewact.camera.measured import grey_of
+from fewact.data import Clip
 from fewact.errors import OptionError
 from fewact.features.request import (
     DifferenceImageRequest,
@@ -59,16 +62,60 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
 )
 def test_repeated_frames_move_evenly_to_the_next(levels: list[int], expected: list[int]) -> None:
     frames = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 6)
-    found = without_repeats(frames, repeats(frames))
+    found = without_repeats(frames, repeats(frames, grey_of(frames)))
     assert found.dtype == torch.uint8
     assert found[:, 0, 0, 0].tolist() == expected
     assert torch.equal(found, found[:, :1, :1, :1].expand_as(frames))
 
 
-def test_frames_that_nearly_repeat_others_are_no_repeats() -> None:
-    frames = torch.full((4, 3, 64, 64), 80, dtype=torch.uint8)
-    frames[2, 0, 5, 5] = 81
-    assert repeats(frames).tolist() == [False, True, False, False]
+def with_changes(changes: list[float]) -> torch.Tensor:
+    """Return frames whose pixels change by so much on average, one pixel at least."""
+    frames = torch.full((len(changes) + 1, 3, 20, 20), 100, dtype=torch.uint8)
+    for i, change in enumerate(changes):
+        frames[i + 1] = frames[i]
+        rows = frames[i + 1].view(3, -1)[:, : round(40 * change)]
+        rows += torch.where(rows > 100, -10, 10).to(torch.uint8)
+    return frames
+
+
+def test_frames_that_hardly_change_between_others_that_do_repeat_them() -> None:
+    changes = [5.0, 0.5, 6.0, 0.1, 0.1, 5.0, 4.0, 0.2, 5.0]
+    found = repeats(with_changes(changes), grey_of(with_changes(changes)))
+    assert found.tolist() == [False, *(change < 0.6 for change in changes)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [5.0, 1.0, 5.0, 1.0, 5.0, 1.0],  # only slower
+        [0.1, 0.1, 0.1, 0.1, 0.1, 5.0, 5.0],  # a person begins to move
+        [5.0, 5.0, 0.1, 0.1, 0.1, 0.1, 0.1],
+        [5.0, 5.0, 5.0, 0.1, 5.0, 5.0, 5.0, 5.0],  # and turns back
+    ],
+)
+def test_frames_of_a_person_who_stands_still_do_not_repeat_others(changes: list[float]) -> None:
+    frames = with_changes(changes)
+    assert not repeats(frames, grey_of(frames)).any()
+
+
+def test_a_frame_that_equals_the_one_before_repeats_it() -> None:
+    frames = with_changes([5.0, 5.0, 0.0, 5.0, 5.0, 5.0, 5.0, 5.0])
+    assert repeats(frames, grey_of(frames)).nonzero().tolist() == [[3]]
+    assert repeats(frames[:1], grey_of(frames[:1])).tolist() == [False]
+
+
+def test_an_encoder_does_not_hide_repeats(assets: Path) -> None:
+    (video, *_) = read_index(assets)["utd5_rgb"].videos
+    assert isinstance(video.source, Clip)
+    frames = read_frames(video.source.path, EveryNth(2))[:16]
+    shown = compress(frames.repeat(2, 0), 30, 23.0)
+    found = torch.from_numpy(shown).permute(0, 3, 1, 2)
+    assert not any(map(torch.equal, found[0::2], found[1::2]))
+    repeated = repeats(found, grey_of(found))
+    assert repeated[1::2].float().mean() > 0.5  # in the others nothing moves yet
+    assert repeated[0::2].float().mean() < 0.1
+    once = torch.from_numpy(compress(frames, 15, 23.0)).permute(0, 3, 1, 2)
+    assert not repeats(once, grey_of(once)).any()
 
 
 def flickering(factors: list[float]) -> torch.Tensor:

@@ -8,6 +8,8 @@ outlines of movement, and their colours say where it goes. A change of the light
 is taken away before. Both run through the first blocks of the network only.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,6 +22,10 @@ GAIN = 3.0
 
 SIDE = 64
 """Height of the images in pixels, whatever that of the frames, unless these are smaller."""
+
+NEAR, LITTLE, MANY = 4, 0.15, 0.15
+"""Changes before and after that of a repeated frame, its largest ratio to the greatest of either,
+and the least fraction of such frames: fewer are no repeats, unless they are equal."""
 
 STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
@@ -48,15 +54,27 @@ def halved(frames: Tensor) -> Tensor:
     return functional.interpolate(frames, (height, max(1, width)), mode="bilinear")
 
 
-def repeats(frames: Tensor) -> Tensor:
-    """Return which of the frames (n 3 H W) equal the one before: (n) bool; not the first one."""
-    some = frames[..., ::8, ::8]  # hardly any frames but equal ones agree there
-    alike = (some[1:] == some[:-1]).flatten(1).all(1)
-    found = [
-        same and torch.equal(before, after)
-        for same, before, after in zip(alike.tolist(), frames[:-1], frames[1:], strict=True)
-    ]
-    return torch.tensor([False, *found])
+def repeats(frames: Tensor, grey: Tensor) -> Tensor:
+    """Return which of the frames repeat the one before: (n) bool; the first one does not.
+
+    A frame that is equal does. An encoder does not leave repeats equal, but they change much less
+    than their neighbours do, before and after; if many frames do so, these are repeats too. A
+    person who stands still does so at the ends of a movement only.
+
+    Args:
+        frames: Frames (n 3 H W), uint8, in the order of time.
+        grey: Their luma (n H W).
+    """
+    if len(frames) < 2:
+        return torch.zeros(len(frames), dtype=torch.bool)
+    change = torch.stack([(after - before).abs().mean() for before, after in pairwise(grey)])
+    equal = torch.tensor([torch.equal(before, after) for before, after in pairwise(frames)])
+    greatest = functional.pad(change, (NEAR, NEAR)).unfold(0, NEAR, 1).amax(1)
+    before, after = greatest[: len(change)].clone(), greatest[-len(change) :].clone()
+    before[0], after[-1] = after[0], before[-1]  # nothing is known of the other side
+    repeated = equal | (change < LITTLE * torch.minimum(before, after))
+    many = bool(repeated.float().mean() >= MANY)
+    return functional.pad(repeated if many else equal, (1, 0))
 
 
 def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:

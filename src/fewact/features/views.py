@@ -123,7 +123,7 @@ class Views:
         n = self._number(view)
         frames = self._seen(view, self._halved_of(n))
         if n not in self._repeated:
-            self._repeated[n] = repeats(self._halved_of(n))
+            self._repeated[n] = repeats(self._halved_of(n), self._grey_of(n))
         if not self._repeated[n].any():
             return frames
         if id(frames) not in self._moving:
