@@ -95,9 +95,16 @@ class Revision:
         """Return whether all these clips are encoded."""
         return set(keys) <= {*self._encoded, *keys_of(self.examples)}
 
-    def add(self, examples: Examples) -> None:
-        """Add encoded clips, such as those of a former version; clips that are known stay."""
-        self._encoded = _each(examples) | self._encoded
+    def add(self, examples: Examples, turns: int) -> None:
+        """Add encoded clips, such as those of a former version; clips that are known stay.
+
+        Args:
+            examples: The clips.
+            turns: Number of quarter turns after which they were encoded; if it is another one than
+                that of the classifier, they cannot be compared, and nothing is added.
+        """
+        if self._pipeline is None or self._pipeline.turns == turns:
+            self._encoded = _each(examples) | self._encoded
 
     def teach(self, lessons: Sequence[Lesson]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.

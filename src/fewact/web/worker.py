@@ -120,7 +120,8 @@ class Worker:
             for version in versions(self._model):  # clips without a file that come back
                 if self._revision.has(one.key for one in lessons):
                     break
-                self._revision.add(model_folder.load(version.folder).examples)
+                former = model_folder.load(version.folder)
+                self._revision.add(former.examples, former.config.turns)
             self._revision.teach(lessons)
             self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
             self._loaded = self._identity()
