@@ -55,6 +55,7 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     [
         ([10, 20, 5], [10, 20, 5]),
         ([0, 0, 10, 10, 10, 40, 50, 50], [0, 5, 10, 20, 30, 40, 50, 50]),
+        ([0, 10, 20, 30, 30, 40], [0, 10, 20, 30, 30, 40]),  # one is not many
         ([30, 30, 0, 0, 0], [30, 15, 0, 0, 0]),
         ([7, 7, 7], [7, 7, 7]),
         ([7], [7]),
@@ -98,21 +99,23 @@ def test_frames_of_a_person_who_stands_still_do_not_repeat_others(changes: list[
     assert not repeats(frames, grey_of(frames)).any()
 
 
-def test_a_frame_that_equals_the_one_before_repeats_it() -> None:
-    frames = with_changes([5.0, 5.0, 0.0, 5.0, 5.0, 5.0, 5.0, 5.0])
-    assert repeats(frames, grey_of(frames)).nonzero().tolist() == [[3]]
+def test_few_frames_that_equal_others_are_left() -> None:
+    frames = with_changes([5.0, 0.0, 5.0, 0.0, 5.0, 5.0, 5.0])
+    assert not repeats(frames, grey_of(frames)).any()  # 2 of 7
+    many = repeats(frames[:7], grey_of(frames[:7]))
+    assert many.nonzero()[:, 0].tolist() == [2, 4]  # 2 of 6
     assert repeats(frames[:1], grey_of(frames[:1])).tolist() == [False]
 
 
 def test_an_encoder_does_not_hide_repeats(assets: Path) -> None:
     (video, *_) = read_index(assets)["utd5_rgb"].videos
     assert isinstance(video.source, Clip)
-    frames = read_frames(video.source.path, EveryNth(2))[:16]
+    frames = read_frames(video.source.path, EveryNth(2))[6:]
     shown = compress(frames.repeat(2, 0), 30, 23.0)
     found = torch.from_numpy(shown).permute(0, 3, 1, 2)
     assert not any(map(torch.equal, found[0::2], found[1::2]))
     repeated = repeats(found, grey_of(found))
-    assert repeated[1::2].float().mean() > 0.5  # in the others nothing moves yet
+    assert repeated[1::2].float().mean() > 0.6
     assert repeated[0::2].float().mean() < 0.1
     once = torch.from_numpy(compress(frames, 15, 23.0)).permute(0, 3, 1, 2)
     assert not repeats(once, grey_of(once)).any()

@@ -121,8 +121,15 @@ class Person:
             self.foreign.append(request.url)
 
     def choose(self, label: str, files: list[Path]) -> None:
-        with self.page.expect_file_chooser() as chooser:
-            self.page.get_by_role("button", name=label).click()
+        button = self.page.get_by_role("button", name=label)
+        for left in reversed(range(4)):  # a click is lost if the page is drawn again during it
+            try:
+                with self.page.expect_file_chooser(timeout=250 * SECONDS) as chooser:
+                    button.click()
+                break
+            except playwright.TimeoutError:
+                if not left:
+                    raise
         chooser.value.set_files(files)
 
     def add_action(self, name: str, files: list[Path]) -> None:

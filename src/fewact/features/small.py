@@ -23,9 +23,9 @@ GAIN = 3.0
 SIDE = 64
 """Height of the images in pixels, whatever that of the frames, unless these are smaller."""
 
-NEAR, LITTLE, MANY = 4, 0.15, 0.15
+NEAR, LITTLE, MANY = 4, 0.15, 0.3
 """Changes before and after that of a repeated frame, its largest ratio to the greatest of either,
-and the least fraction of such frames: fewer are no repeats, unless they are equal."""
+and the least fraction of such frames: where fewer repeat others, motion is hardly less even."""
 
 STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
@@ -55,18 +55,19 @@ def halved(frames: Tensor) -> Tensor:
 
 
 def repeats(frames: Tensor, grey: Tensor) -> Tensor:
-    """Return which of the frames repeat the one before: (n) bool; the first one does not.
+    """Return which of the frames repeat the one before: (n) bool; none if they are few.
 
     A frame that is equal does. An encoder does not leave repeats equal, but they change much less
-    than their neighbours do, before and after; if many frames do so, these are repeats too. A
-    person who stands still does so at the ends of a movement only.
+    than their neighbours do, before and after. A person who stands still does so at the ends of a
+    movement only.
 
     Args:
         frames: Frames (n 3 H W), uint8, in the order of time.
         grey: Their luma (n H W).
     """
+    none = torch.zeros(len(frames), dtype=torch.bool)
     if len(frames) < 2:
-        return torch.zeros(len(frames), dtype=torch.bool)
+        return none
     change = torch.stack([(after - before).abs().mean() for before, after in pairwise(grey)])
     equal = torch.tensor([torch.equal(before, after) for before, after in pairwise(frames)])
     greatest = functional.pad(change, (NEAR, NEAR)).unfold(0, NEAR, 1).amax(1)
@@ -74,7 +75,7 @@ def repeats(frames: Tensor, grey: Tensor) -> Tensor:
     before[0], after[-1] = after[0], before[-1]  # nothing is known of the other side
     repeated = equal | (change < LITTLE * torch.minimum(before, after))
     many = bool(repeated.float().mean() >= MANY)
-    return functional.pad(repeated if many else equal, (1, 0))
+    return functional.pad(repeated, (1, 0)) if many else none
 
 
 def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
