@@ -109,10 +109,7 @@ class Measurement:
         for variant, own in found.items():
             clean = self._clean_of(variant, new)
             compared = isinstance(self._method(variant), Fusion | A2M2)
-            scored = self._compared if compared else self._scored
-            right = (self._compared_upright if variant == CORRECTED else scored)(
-                condition, variant, own, clean
-            )
+            right = (self._compared if compared else self._scored)(condition, variant, own, clean)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, right)
@@ -121,20 +118,11 @@ class Measurement:
     def _compared(
         self, condition: str, variant: str, own: Found, clean: Found
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies from similarities of pairs, which each episode looks up."""
-        method, within = self._method(variant), own.pairs()
-        across = within.exact if condition == CLEAN else compare_all(method, own.nodes, clean.nodes)
-        right = {}
-        for shots, one in zip(SHOTS, self._drawn, strict=True):
-            right[f"all {shots}"] = episode_accuracies(method, within.exact, within, one)
-            right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), one)
-        return right
+        """Return the accuracies from similarities of pairs, which each episode looks up.
 
-    def _compared_upright(
-        self, condition: str, variant: str, own: Found, clean: Found
-    ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies after the rotations of ``fewact teach`` and ``fewact predict``."""
-        method = self._method(variant)
+        Corrected videos are rotated as by ``fewact teach`` and ``fewact predict``.
+        """
+        method, corrects = self._method(variant), variant == CORRECTED
         turned = {(condition, 0): own, (CLEAN, 0): clean}
 
         def found(name: str, turns: int) -> Found:
@@ -143,30 +131,47 @@ class Measurement:
                 turned[key] = self._encoded(rotated(self._videos(name), key[1]), [variant])[variant]
             return turned[key]
 
+        @cache
+        def across(on: str, turns: int) -> torch.Tensor:
+            if on == "all" or condition == CLEAN:
+                return found(condition, turns).pairs().exact
+            several = TURNS if corrects and self._is_rotated(condition) else (0,)
+            queries = [found(condition, turns + more).nodes for more in several]
+            support = found(CLEAN, turns).nodes
+            return torch.cat([compare_all(method, one, support) for one in queries], 1)
+
         right = {}
         for on, of_support in (("all", condition), ("query", CLEAN)):
             for shots, one in zip(SHOTS, self._drawn, strict=True):
-                chosen = self._turns(of_support, one)
+                chosen = self._turns(of_support, one) if corrects else np.zeros(len(one.support))
                 values = np.empty(len(chosen))
-                for turns in sorted(set(chosen.tolist())):
-                    support, rows = found(of_support, turns), None
-                    if on == "query" and self._is_rotated(condition):
-                        queries = [found(condition, turns + more) for more in TURNS]
-                        upright = similarity(
-                            self._orientations(condition).roll(-turns, -2),
-                            self._orientations(CLEAN).roll(-turns, -2),
-                        )
-                        known = self._scores(condition)
-                        rows = rows_of(upright, one, known.roll(-turns, -1))
-                    else:
-                        queries = [found(condition, turns)]
-                    across = torch.cat(
-                        [compare_all(method, each.nodes, support.nodes) for each in queries], 1
-                    )
-                    all_right = episode_accuracies(method, across, support.pairs(), one, rows)
-                    values[chosen == turns] = all_right[chosen == turns]
+                for turns in map(int, np.unique(chosen)):
+                    rows = None
+                    if on == "query" and corrects and self._is_rotated(condition):
+                        rows = self._rows(condition, turns, one)
+                    support = found(of_support, turns).pairs()
+                    tables = across(on, turns)
+                    every = episode_accuracies(method, tables, support, one, rows)
+                    values[chosen == turns] = every[chosen == turns]
                 right[f"{on} {shots}"] = values
         return right
+
+    def _rows(self, condition: str, turns: int, episodes: EpisodeSet) -> torch.Tensor:
+        """Return the row (e q) of each query, among all of them after each of ``TURNS``.
+
+        Args:
+            condition: Condition of the queries.
+            turns: Number of quarter turns of all videos before.
+            episodes: The episodes.
+        """
+        queries, clean = (self._orientations(one).roll(-turns, -2) for one in (condition, CLEAN))
+        upright, known = similarity(queries, clean), self._scores(condition).roll(-turns, -1)
+        support, query = (
+            torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
+        )
+        shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
+        best = best_turns(upright[query].gather(3, shown), known[query])
+        return query + len(upright) * torch.searchsorted(torch.tensor(TURNS), best)
 
     def _scores(self, condition: str) -> torch.Tensor:
         """Return how upright videos in a condition are after 0 to 3 quarter turns (v 4)."""
@@ -209,13 +214,8 @@ class Measurement:
     def _orientations(self, condition: str) -> torch.Tensor:
         """Return the vectors (v 4 d) of videos in a condition in four orientations."""
         if condition not in self._upright:
-            videos = corrected(self._videos(condition)).videos
-            clips = [one.source for one in videos if one.source]
-            with torch.inference_mode():
-                found = extract(clips, self._backbone, [VECTORS, PIXELS])
-                features = [one.features or {} for one in found]
-                each = [orientation_vectors(self._backbone, one) for one in features]
-                self._upright[condition] = torch.stack(each)
+            videos = self._videos(condition)
+            self._upright[condition] = orientations_of(videos, self._backbone)
         return self._upright[condition]
 
     def _is_rotated(self, condition: str) -> bool:
@@ -254,20 +254,12 @@ def rotated(videos: VideoList, turns: int) -> VideoList:
     return videos.with_sources(lambda _, one: RotatedVideo(one, turns), f"rotated {turns}")
 
 
-def rows_of(upright: torch.Tensor, episodes: EpisodeSet, known: torch.Tensor) -> torch.Tensor:
-    """Return the row (e q) of each query, among all of them after each of ``TURNS``.
-
-    Args:
-        upright: How much the orientation of each query is that of each video (v 3 v).
-        episodes: The episodes.
-        known: How upright the queries are after 0 to 3 turns (v 4).
-    """
-    support, query = (
-        torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
-    )
-    shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
-    turns = best_turns(upright[query].gather(3, shown), known[query])
-    return query + len(upright) * torch.searchsorted(torch.tensor(TURNS), turns)
+def orientations_of(videos: VideoList, backbone: Backbone) -> torch.Tensor:
+    """Return the vectors (v 4 d) of corrected videos in four orientations."""
+    clips = [one.source for one in corrected(videos).videos if one.source]
+    with torch.inference_mode():
+        found = extract(clips, backbone, [VECTORS, PIXELS])
+        return torch.stack([orientation_vectors(backbone, one.features or {}) for one in found])
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:

@@ -17,28 +17,15 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from benchmarks.conditions import few
+from benchmarks.conditions import few, orientations_of
 from benchmarks.datasets import parts, read_index
 from fewact import backbones
-from fewact.backbones import Backbone
-from fewact.classifier.orientation import PIXELS, VECTORS, orientation_vectors
 from fewact.classifier.uprightness import centred
-from fewact.data import VideoList
-from fewact.data.corrected import corrected
-from fewact.features.extract import extract
 from fewact.io.atomic import write_bytes
 
 SETS = ("utd27_depth", "ucf7")
 RIDGE = 3.0
 TARGET = torch.tensor([0.75, -0.25, -0.25, -0.25], dtype=torch.float64)
-
-
-def vectors_of(videos: VideoList, backbone: Backbone) -> Tensor:
-    """Return the vectors (v 4 d) of videos in four orientations, without their means."""
-    clips = [one.source for one in corrected(videos).videos if one.source]
-    with torch.inference_mode():
-        found = [one.features for one in extract(clips, backbone, [VECTORS, PIXELS])]
-        return centred(torch.stack([orientation_vectors(backbone, one) for one in found if one]))
 
 
 def fit(sets: list[Tensor]) -> Tensor:
@@ -79,7 +66,7 @@ def main() -> None:
     directions: dict[str, Tensor] = {}
     for name in options.backbones:
         backbone = backbones.create(name, size=backbones.AUTO_SIZE)
-        sets = [vectors_of(videos, backbone) for videos in chosen]
+        sets = [centred(orientations_of(videos, backbone)) for videos in chosen]
         scores = held_out(sets, labels)
         unit = min((one[:, :1] - one[:, 1:]).mean() for one in scores)
         print(backbone.card.summary)

@@ -139,10 +139,9 @@ def rotated(video: Video, turns: int) -> Frames:
     return Frames(np.ascontiguousarray(frames), fps=30, name=f"{video.id}, {turns}")
 
 
-@pytest.fixture(scope="module")
-def people(assets: Path) -> list[Video]:
-    """Clips of three people, each of three classes once."""
-    videos = read_index(assets)["utd27_depth"].videos
+def three_people(assets: Path, name: str) -> list[Video]:
+    """Clips of three people of a set, each of three classes once."""
+    videos = read_index(assets)[name].videos
     labels, groups = (sorted({getattr(v, of) for v in videos}) for of in ("label", "group"))
     found = {
         (one.label, one.group): one
@@ -150,6 +149,11 @@ def people(assets: Path) -> list[Video]:
         if one.label in labels[:3] and one.group in groups[:3]
     }
     return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def people(assets: Path) -> list[Video]:
+    return three_people(assets, "utd27_depth")
 
 
 def test_rotated_real_clips_are_answered_as_upright_ones(

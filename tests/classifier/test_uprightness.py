@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.datasets import read_index
 from fewact.backbones import Backbone, pinned
 from fewact.classifier import FewShotClassifier, uprightness
 from fewact.classifier.estimator import learned
@@ -13,7 +12,7 @@ from fewact.classifier.uprightness import DEVIATION, common_turns, scores_of
 from fewact.data import Video
 from fewact.errors import WeightsError
 from fewact.synthetic import motions
-from tests.classifier.test_orientation import LANDSCAPE, rotated
+from tests.classifier.test_orientation import LANDSCAPE, rotated, three_people
 
 
 def names(count: int) -> list[str]:
@@ -70,15 +69,7 @@ def test_there_are_directions_of_the_networks_of_each_quality() -> None:
 
 @pytest.fixture(scope="module")
 def people(assets: Path) -> list[Video]:
-    """Clips of three people, each of three classes once, in colour."""
-    videos = read_index(assets)["utd5_rgb"].videos
-    labels, groups = (sorted({getattr(v, of) for v in videos}) for of in ("label", "group"))
-    found = {
-        (one.label, one.group): one
-        for one in videos
-        if one.label in labels[:3] and one.group in groups[:3]
-    }
-    return list(found.values())
+    return three_people(assets, "utd5_rgb")
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -25,7 +25,8 @@ from fewact.backbones import Backbone, Level
 from fewact.camera.faults import Fault
 from fewact.classifier.examples import Examples, spread
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.uprightness import scores_of
+from fewact.classifier.uprightness import centred, scores_of
+from fewact.data.rotated import rotate_frame
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.workers import on_one_core
 
@@ -119,13 +120,8 @@ class Upright:
         Returns:
             One of ``TURNS``.
         """
-        known = scores_of(vectors[None], weights_sha256)
-
-        def best() -> int:
-            found = similarity(vectors.cpu(), self.vectors)
-            return int(best_turns(found, None if known is None else known[0]))
-
-        return on_one_core(best)
+        known = scores_of(vectors, weights_sha256)
+        return on_one_core(lambda: int(best_turns(similarity(vectors.cpu(), self.vectors), known)))
 
 
 class FrameRotation:
@@ -156,14 +152,14 @@ class FrameRotation:
         """Return whether this frame (h w 3) is the first one to be rotated."""
         if self._backbone is None or self._upright is None or len(self._kept) == len(self._times):
             return False
-        height, width = frame.shape[:2] if self._before % 2 == 0 else frame.shape[1::-1]
-        if not self._upright.may_be_rotated(width / height):
+        frame = rotate_frame(frame, self._before)
+        if not self._upright.may_be_rotated(frame.shape[1] / frame.shape[0]):
             self._upright = None
             return False
         self._first = time if self._first is None else self._first
         if time - self._first < self._times[len(self._kept)]:
             return False
-        self._kept.append(self._backbone.prepare(_turned(frame, self._before)).clone())
+        self._kept.append(self._backbone.prepare(frame).clone())
         if len(self._kept) < len(self._times):
             return False
         frames = torch.stack(self._kept)
@@ -174,12 +170,7 @@ class FrameRotation:
 
     def rotated(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a frame (h w 3) as it is compared."""
-        return _turned(frame, (self._before + self._turns) % 4)
-
-
-def _turned(frame: NDArray[np.uint8], turns: int) -> NDArray[np.uint8]:
-    """Return a frame (h w 3) after quarter turns, counter-clockwise."""
-    return np.ascontiguousarray(np.rot90(frame, turns)) if turns else frame
+        return rotate_frame(frame, (self._before + self._turns) % 4)
 
 
 def similarity(vectors: Tensor, others: Tensor) -> Tensor:
@@ -192,7 +183,7 @@ def similarity(vectors: Tensor, others: Tensor) -> Tensor:
     Returns:
         Inner products (… 3 s).
     """
-    own, other = (one.double() - one.double().mean(-2, keepdim=True) for one in (vectors, others))
+    own, other = centred(vectors), centred(others)
     rotated = torch.stack([own.roll(-turns, -2) for turns in TURNS], -3)  # (… 3 4 d)
     return rotated.flatten(-2) @ other.flatten(-2).mT
 

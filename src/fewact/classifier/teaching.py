@@ -92,33 +92,33 @@ def teach(
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
 
-    def read_clips(chosen: Pipeline) -> list[_ReadClip | Skipped]:
-        found: list[_ReadClip | Skipped] = []
+    def read_clips(chosen: Pipeline) -> tuple[list[EncodedClip], list[_ReadClip]]:
+        every: list[EncodedClip] = []
+        read: list[_ReadClip] = []
         encoded = encode(clips, chosen, timing, image_embedding=image_embedding, orientations=True)
         for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
             used = full
             if fitted is not None and full.clip.label in fitted.classes:
                 used = find_action(full, chosen, fitted, timing, full.clip.label)
-            if isinstance(used.nodes, VideoError):
-                found.append(Skipped(used.clip, used.nodes))
-            else:
-                part = _example(name, used, used.nodes)
-                found.append(_ReadClip(used._replace(nodes={}), part, used is not full))
+            if not isinstance(used.nodes, VideoError):
+                part, searched = _example(name, used, used.nodes), used is not full
+                used = used._replace(nodes={})
+                read.append(_ReadClip(used, part, searched))
+            every.append(used)
             if progress is not None:
                 progress(done, len(clips))
-        return found
+        return every, read
 
-    found = read_clips(pipeline)
-    if first and (turns := _turns(found, pipeline)):
+    every, read = read_clips(pipeline)
+    if first and (turns := _turns(read, pipeline)):
         pipeline = replace(pipeline, turns=turns)
-        found = read_clips(pipeline)
-    skipped = [one for one in found if isinstance(one, Skipped)]
-    read = [one for one in found if isinstance(one, _ReadClip)]
-    for one in found:
-        if isinstance(one, Skipped):
-            warn(f"skipped: {one.error}")
-        else:
-            one.encoded.warn()
+        every, read = read_clips(pipeline)
+    skipped: list[Skipped] = []
+    for one in every:
+        one.warn()
+        if isinstance(one.nodes, VideoError):
+            warn(f"skipped: {one.nodes}")
+            skipped.append(Skipped(one.clip, one.nodes))
     _check_classes(clips, read, skipped)
     _warn_of_turns(pipeline.turns)
     _warn_of_faults(read)
@@ -134,14 +134,14 @@ def teach(
     return examples, skipped, pipeline
 
 
-def _turns(found: Sequence[_ReadClip | Skipped], pipeline: Pipeline) -> int:
+def _turns(read: Sequence[_ReadClip], pipeline: Pipeline) -> int:
     """Return the number of quarter turns after which clips that are all rotated are upright."""
-    clips = [one.part for one in found if isinstance(one, _ReadClip)]
-    if not clips or any(ORIENTATIONS not in one.nodes for one in clips):
+    vectors = [one.part.nodes[ORIENTATIONS] for one in read if ORIENTATIONS in one.part.nodes]
+    if not vectors:
         return 0
-    vectors = torch.cat([one.nodes[ORIENTATIONS] for one in clips])
-    scores = scores_of(vectors, pipeline.backbone.card.weights_sha256)
-    return 0 if scores is None else common_turns(scores, [one.clips[0].name for one in clips])
+    scores = scores_of(torch.cat(vectors), pipeline.backbone.card.weights_sha256)
+    names = [one.part.clips[0].name for one in read]
+    return 0 if scores is None else common_turns(scores, names)
 
 
 def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:

@@ -1,23 +1,20 @@
 """Whether all training clips are rotated: of networks, one direction knows what is upright.
 
-A program that loses the note of how to display a video loses that of all videos. New clips cannot
-be told from training clips then, but the network was trained on upright images: it has a direction
+A program that loses the note of how to display a video loses that of all videos. New clips do not
+differ from training clips then, but the network was trained on upright images: it has a direction
 in which vectors of upright images are greater than those of rotated ones. All training clips decide
 together. See docs/decisions/orientation.md; benchmarks/training/uprightness.py fits the directions.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
-from fewact.errors import WeightsError
+from fewact.io.packaged import packaged_tensors
 from fewact.workers import on_one_core
 
 DIRECTIONS: Final = "uprightness.safetensors"
@@ -39,7 +36,7 @@ def centred(vectors: Tensor) -> Tensor:
 
 
 def scores_of(vectors: Tensor, weights_sha256: str) -> Tensor | None:
-    """Return how upright clips are after 0 to 3 quarter turns: (s 4 d) → (s 4).
+    """Return how upright clips are after 0 to 3 quarter turns: (… 4 d) → (… 4).
 
     Args:
         vectors: Vectors of the clips, see ``orientation.orientation_vectors``.
@@ -65,7 +62,7 @@ def common_turns(scores: Tensor, recordings: Sequence[str]) -> int:
         recordings: Recording of each clip; clips of one recording count as one.
 
     Returns:
-        0 to 3; 0 if it cannot be told.
+        0 to 3; 0 if that is not clear.
     """
     own = {name: number for number, name in enumerate(dict.fromkeys(recordings))}
     of = torch.tensor([own[name] for name in recordings])
@@ -80,13 +77,5 @@ def common_turns(scores: Tensor, recordings: Sequence[str]) -> int:
 @cache
 def _directions() -> dict[str, Tensor]:
     """Return the direction (d) of each network by the SHA-256 of its weights."""
-    content = files(__package__).joinpath(DIRECTIONS).read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != DIRECTIONS_SHA256:
-        raise WeightsError(
-            "the directions of upright vectors are not the expected file",
-            where=DIRECTIONS,
-            got=f"SHA-256 {found}",
-            expected=DIRECTIONS_SHA256,
-            hint="Install fewact again.",
-        )
-    return load(content)
+    what = "the directions of upright vectors"
+    return packaged_tensors(__package__, DIRECTIONS, DIRECTIONS_SHA256, what)

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
 
 
+def rotate_frame(frame: NDArray[np.uint8], turns: int) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) after quarter turns, counter-clockwise; the frame itself for none."""
+    return np.ascontiguousarray(np.rot90(frame, turns)) if turns else frame
+
+
 class RotatedVideo(ChangedSource):
     """A video source whose frames are rotated when they are read.
 
@@ -30,7 +35,7 @@ class RotatedVideo(ChangedSource):
         from fewact.video import FrameSets
 
         def rotated(frame: NDArray[np.uint8]) -> NDArray[Any]:
-            found = np.ascontiguousarray(np.rot90(frame, self._turns))
+            found = rotate_frame(frame, self._turns)
             return found if transform is None else transform(found)
 
         found = self.source.read(samplers, transform=rotated)

@@ -86,8 +86,11 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
 
     Args:
         frames: The frames, in the order of time.
-        repeated: Which of them (n) repeat the one before; those at the end stay.
+        repeated: Which of them (n) repeat the one before; those at the end stay. The same frames
+            are returned if none does.
     """
+    if not repeated.any():
+        return frames
     found, first = frames.clone(), 0
     for last in torch.arange(len(frames))[~repeated].tolist():
         for i in range(first + 1, last):

@@ -122,12 +122,8 @@ class Views:
         """Return the halved frames of a view, moving evenly; equal frames share a tensor."""
         n = self._number(view)
         frames = self._seen(view, self._halved_of(n))
-        if n not in self._repeated:
-            self._repeated[n] = repeats(self._halved_of(n), self._grey_of(n))
-        if not self._repeated[n].any():
-            return frames
         if id(frames) not in self._moving:
-            self._moving[id(frames)] = without_repeats(frames, self._repeated[n])
+            self._moving[id(frames)] = without_repeats(frames, self._repeated_of(n))
         return self._moving[id(frames)]
 
     def _seen(self, view: View, frames: Tensor) -> Tensor:
@@ -154,6 +150,11 @@ class Views:
         if n not in self._halves:
             self._halves[n] = halved(self._decoded[n])
         return self._halves[n]
+
+    def _repeated_of(self, n: int) -> Tensor:
+        if n not in self._repeated:
+            self._repeated[n] = repeats(self._halved_of(n), self._grey_of(n))
+        return self._repeated[n]
 
     def _grey_of(self, n: int) -> Tensor:
         if n not in self._grey:

@@ -12,6 +12,7 @@ from benchmarks.training.motion_network import CELLS, images_of, judged, middle
 from fewact.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.small import difference_images, halved
+from fewact.io import packaged
 from fewact.methods.fusion import motion_network as module
 from fewact.methods.fusion.motion_network import (
     FRAMES,
@@ -51,7 +52,7 @@ def test_the_weights_are_small_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_p
     content = files("fewact.methods.fusion").joinpath(module.WEIGHTS).read_bytes()
     assert len(content) < 3_000_000
     (tmp_path / module.WEIGHTS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    monkeypatch.setattr(module, "files", lambda _: tmp_path)
+    monkeypatch.setattr(packaged, "files", lambda _: tmp_path)
     with pytest.raises(WeightsError, match="SHA-256"):
         motion_network.__wrapped__(torch.device("cpu"))
 

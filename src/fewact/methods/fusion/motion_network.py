@@ -7,16 +7,13 @@ near to each other. It was trained on thousands of motions that a grammar draws
 that the images show one moving figure, for where it has nothing to say.
 """
 
-import hashlib
 from functools import cache
-from importlib.resources import files
 
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.errors import WeightsError
+from fewact.io.packaged import packaged_tensors
 from fewact.methods.fusion.crop import separable_crop
 
 FRAMES, SIDE = 24, 32
@@ -144,16 +141,8 @@ def motion_network(device: torch.device) -> MotionNetwork:
     Raises:
         WeightsError: The file of the weights is not the expected one.
     """
-    content = files(__package__).joinpath(WEIGHTS).read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != WEIGHTS_SHA256:
-        raise WeightsError(
-            "the weights of learned motion are not the expected file",
-            where=WEIGHTS,
-            got=f"SHA-256 {found}",
-            expected=WEIGHTS_SHA256,
-            hint="Install fewact again.",
-        )
-    tensors = load(content)
+    what = "the weights of learned motion"
+    tensors = packaged_tensors(__package__, WEIGHTS, WEIGHTS_SHA256, what)
     network = MotionNetwork().float().eval().requires_grad_(False)
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
     return network.to(device)
