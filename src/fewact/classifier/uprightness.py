@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fewact.io.packaged import packaged_tensors
+from fewact.packaged import packaged_tensors
 from fewact.workers import on_one_core
 
 DIRECTIONS: Final = "uprightness.safetensors"

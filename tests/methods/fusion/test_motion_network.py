@@ -9,10 +9,10 @@ import torch
 
 from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
+from fewact import packaged
 from fewact.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.small import difference_images, halved
-from fewact.io import packaged
 from fewact.methods.fusion import motion_network as module
 from fewact.methods.fusion.motion_network import (
     FRAMES,
