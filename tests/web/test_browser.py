@@ -247,17 +247,22 @@ def test_the_first_ten_minutes(
     person.clips("Anything else", 5)
     person.taught()
 
-    # A moment that is marked by hand, and teaching that is cancelled.
+    # A moment that is marked by hand; teaching of many clips that is cancelled.
     page.locator(".recording").get_by_role("button", name="Mark an action").click()
     page.get_by_label("From (s)").fill("3")
     page.get_by_label("To (s)").fill("5.5")
     page.get_by_label("This shows").select_option("throw")
     page.locator("dialog").get_by_role("button", name="Teach it").click()
     person.clips("throw", 4)
+    person.taught()
+    takes = [f"s{number}_t{take}" for number in range(1, 7) for take in (2, 3, 4)]
+    person.choose("Choose clips of throw", clips_of(assets, "a05_throw", *takes))
+    person.clips("throw", 22)
+    page.get_by_role("button", name="Teach", exact=False).first.click()
     page.get_by_role("button", name="Cancel").click()
     person.says(".toast", "Teaching was cancelled")
     page.get_by_role("button", name="Undo").click()
-    person.clips("throw", 3)
+    person.clips("throw", 4)
     person.taught()
 
     # The camera sees what it was taught.

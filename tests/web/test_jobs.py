@@ -135,6 +135,29 @@ def test_waiting_jobs_are_limited_while_a_step_runs(monkeypatch: pytest.MonkeyPa
     asyncio.run(go())
 
 
+def test_a_job_that_is_cancelled_after_its_last_step_is_done() -> None:
+    async def go() -> None:
+        saving, saved = asyncio.Event(), asyncio.Event()
+
+        async def steps() -> Steps:
+            yield 1, 2
+            saving.set()
+            await saved.wait()
+
+        queue = Queue(lambda: None)
+        teach = queue.add(Job("teach", "one", steps()))
+        running = asyncio.create_task(queue.run())
+        await saving.wait()
+        queue.cancel(teach.id)
+        saved.set()
+        while not teach.ended:
+            await asyncio.sleep(0)
+        assert teach.state == "done"
+        running.cancel()
+
+    asyncio.run(go())
+
+
 def test_a_request_after_a_cancelled_one_is_done() -> None:
     async def once() -> Steps:
         yield 1, 1

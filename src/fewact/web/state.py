@@ -308,8 +308,8 @@ class Page:
             step = self.document.last_step
             change = f"{step.what} {step.subject}".strip() if step else "taught"
             taught = await self._work("teach", listed, change, model, seconds=SECONDS_TO_TEACH)
+        # No step follows: it is done, also if it was cancelled while the model was saved.
         await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
-        yield total, total
 
     async def _predict(self, id: str) -> Steps:
         await self._reopen()
