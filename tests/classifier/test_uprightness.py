@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ from fewact.classifier import FewShotClassifier, uprightness
 from fewact.classifier.estimator import learned
 from fewact.classifier.explain import explain
 from fewact.classifier.info import model_info
+from fewact.classifier.revision import Lesson, Revision
 from fewact.classifier.uprightness import DEVIATION, common_turns, scores_of
-from fewact.data import Video
+from fewact.data import Clip, Video
 from fewact.errors import WeightsError
 from fewact.synthetic import motions
+from fewact.video import write_video
+from fewact.web.worker import ROTATED, Worker
 from tests.classifier.test_orientation import LANDSCAPE, rotated, three_people
 
 
@@ -114,6 +118,43 @@ def test_clips_that_are_all_rotated_are_answered_as_upright_ones(
     )
     classifier.fit([one.source for one in training], labels)
     assert learned(classifier)[0].turns == 0
+
+
+def test_files_of_a_page_that_are_all_rotated_are_encoded_upright(
+    backbone: Backbone,
+    people: list[Video],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = max(one.group or "" for one in people)
+    files = {one: tmp_path / f"{number}.mp4" for number, one in enumerate(people)}
+    for one, file in files.items():
+        write_video(file, rotated(one, 1).array, 30)
+    training = [one for one in people if one.group != last]
+    lessons = [Lesson((files[one].name, None, None, 0), one.label, one.id) for one in training]
+    revision = Revision(FewShotClassifier(backbone))
+    for one in training:
+        revision.encode(Clip(files[one]))
+    revision.teach(lessons)
+    assert caplog.text.count("seem to be rotated by 90°") == 1
+    assert learned(revision.classifier)[0].turns == 3
+    assert revision.rotates
+    direct = FewShotClassifier(backbone)
+    direct.fit([files[one] for one in training], [one.label for one in training])
+    (first, *new) = (one for one in people if one.group == last)
+    for one in new:
+        expected, found = (model.predict(files[one]) for model in (direct, revision.classifier))
+        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+        assert found.label == one.label
+    revision.encode(Clip(files[first]))
+    revision.teach([*lessons, Lesson((files[first].name, None, None, 0), first.label, first.id)])
+    aspects = [clip.aspect for clip in revision.classifier.clips_]
+    assert aspects == pytest.approx([LANDSCAPE] * (len(training) + 1), abs=0.02)
+    assert caplog.text.count("seem to be rotated") == 2  # by this page, and by ``direct``
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the worker replaces it
+    model = revision.classifier.save(tmp_path / "model")
+    assert Worker(str(model), {"device": "cpu", "engine": "auto"}).review()[0] == ROTATED
 
 
 def test_a_recording_of_the_same_camera_is_rotated_as_the_training_clips(

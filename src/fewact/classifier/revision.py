@@ -12,7 +12,7 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.naming import check_label
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.teaching import teach
+from fewact.classifier.teaching import teach, turns_of, warn_of_turns
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
 from fewact.io.page_folder import page_file_in
@@ -59,6 +59,7 @@ class Revision:
         self.classifier = classifier
         self._pipeline = learned(classifier)[0] if is_fitted(classifier) else None
         self._encoded: dict[Key, Examples] = {}
+        self._clips: dict[Key, Clip] = {}
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -71,6 +72,11 @@ class Revision:
         """Whether the classifier was taught from precomputed features."""
         return self._pipeline is not None and self._pipeline.precomputed
 
+    @property
+    def rotates(self) -> bool:
+        """Whether videos are rotated before they are compared."""
+        return self._pipeline is not None and self._pipeline.turns != 0
+
     def encode(self, clip: Clip) -> None:
         """Encode a clip, if it is not encoded yet; its label does not matter.
 
@@ -81,6 +87,9 @@ class Revision:
         if self.has([key]):
             return
         pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
+        self._encoded[key], self._clips[key] = self._row(clip, pipeline), clip
+
+    def _row(self, clip: Clip, pipeline: Pipeline) -> Examples:
         unlabelled = replace(clip, label=BACKGROUND)
         rows, skipped, _ = teach(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
@@ -89,7 +98,7 @@ class Revision:
             raise skipped[0].error
         (example,) = rows.clips
         named = replace(example, page_file=page_file_in(clip.path.name))
-        self._encoded[key] = replace(rows, clips=(named,))
+        return replace(rows, clips=(named,))
 
     def has(self, keys: Iterable[Key]) -> bool:
         """Return whether all these clips are encoded."""
@@ -109,8 +118,11 @@ class Revision:
     def teach(self, lessons: Sequence[Lesson]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.
 
+        If it has learned nothing yet, and all clips are rotated, they are encoded again upright.
+
         Raises:
             DataError: There are fewer than two classes, or a clip is not encoded.
+            VideoError: A clip that is rotated cannot be read again.
         """
         names = {check_label(one.label) for one in lessons if one.label != BACKGROUND}
         if len(names) < 2:
@@ -119,6 +131,8 @@ class Revision:
                 got=", ".join(sorted(names)) or "none",
                 expected="at least two, each with a clip",
             )
+        if self._fitted is None:
+            self._rotate(lessons)
         known = self._known()
         if missing := [one.name for one in lessons if one.key not in known]:
             raise DataError("the clip is not encoded", where=missing[0])
@@ -131,6 +145,18 @@ class Revision:
         if fitted is None and (encoder := text_encoder(pipeline.backbone, self.classifier.text)):
             class_names = embed_class_names(encoder, examples.classes, self.classifier.text)
         refit(self.classifier, pipeline, examples, class_names)
+
+    def _rotate(self, lessons: Sequence[Lesson]) -> None:
+        """Encode all clips again upright if they are all rotated."""
+        keys = list(dict.fromkeys(one.key for one in lessons))
+        if self._pipeline is None or not self._clips.keys() >= set(keys):
+            return
+        turns = turns_of([self._encoded[key] for key in keys], self._pipeline)
+        if turns:
+            pipeline = replace(self._pipeline, turns=(self._pipeline.turns + turns) % 4)
+            self._encoded = {key: self._row(self._clips[key], pipeline) for key in keys}
+            self._pipeline = pipeline
+            warn_of_turns(turns)
 
     @property
     def _fitted(self) -> Fitted | None:

@@ -110,7 +110,7 @@ def teach(
         return every, read
 
     every, read = read_clips(pipeline)
-    if first and (turns := _turns(read, pipeline)):
+    if first and (turns := turns_of([one.part for one in read], pipeline)):
         pipeline = replace(pipeline, turns=turns)
         every, read = read_clips(pipeline)
     skipped: list[Skipped] = []
@@ -120,7 +120,8 @@ def teach(
             warn(f"skipped: {one.nodes}")
             skipped.append(Skipped(one.clip, one.nodes))
     _check_classes(clips, read, skipped)
-    _warn_of_turns(pipeline.turns)
+    if first:
+        warn_of_turns(pipeline.turns)
     _warn_of_faults(read)
     _warn_of_searched(read)
     parts = [one.part for one in read]
@@ -134,13 +135,22 @@ def teach(
     return examples, skipped, pipeline
 
 
-def _turns(read: Sequence[_ReadClip], pipeline: Pipeline) -> int:
-    """Return the number of quarter turns after which clips that are all rotated are upright."""
-    vectors = [one.part.nodes[ORIENTATIONS] for one in read if ORIENTATIONS in one.part.nodes]
+def turns_of(parts: Sequence[Examples], pipeline: Pipeline) -> int:
+    """Return the number of quarter turns after which clips that are all rotated are upright.
+
+    Args:
+        parts: All training clips of a classifier, each alone; clips of the same name are of one
+            recording.
+        pipeline: Backbone and method that encoded them.
+
+    Returns:
+        0 to 3; 0 if they are upright, or that is not known.
+    """
+    vectors = [one.nodes[ORIENTATIONS] for one in parts if ORIENTATIONS in one.nodes]
     if not vectors:
         return 0
     scores = scores_of(torch.cat(vectors), pipeline.backbone.card.weights_sha256)
-    names = [one.part.clips[0].name for one in read]
+    names = [one.clips[0].name for one in parts]
     return 0 if scores is None else common_turns(scores, names)
 
 
@@ -202,7 +212,8 @@ def _common_parts(
     return found
 
 
-def _warn_of_turns(turns: int) -> None:
+def warn_of_turns(turns: int) -> None:
+    """Say that all training clips are rotated back, if they are."""
     if turns:
         LOG.warning(
             "all training clips seem to be rotated by %d°: they are rotated back, and new clips "
