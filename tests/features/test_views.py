@@ -1,15 +1,21 @@
 """Views of a clip: stabilised where requested, computed once, equal frames shared."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from fewact.backbones import Backbone
 from fewact.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
 from fewact.camera.similarity import Similarity
 from fewact.camera.stabilise import stabilise
+from fewact.data import Frames
 from fewact.data.clips import Clip
+from fewact.data.video_source import ChangedSource
 from fewact.features.request import (
     CameraRequest,
     DifferenceRequest,
@@ -17,9 +23,11 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
 )
+from fewact.features.ring import FeatureRing
 from fewact.features.small import difference_images, small_frames
-from fewact.features.views import Views
-from fewact.video import EveryNth, FrameSets, Segments
+from fewact.features.timing import Timing
+from fewact.features.views import ClipReader, Views
+from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline
 from tests.camera.scenery import frames_of
 
 ASPECT = 1.5
@@ -144,3 +152,59 @@ def test_what_repeats_moves_evenly_in_small_frames_alone(pan: torch.Tensor) -> N
     assert views.difference_images(view) is images
     stabilised = Views({8: repeated}, ASPECT).difference_images(View(8, "on"))
     assert not torch.equal(stabilised, images)
+
+
+def test_what_is_chosen_again_moves_evenly_whatever_a_correction_makes_of_it(
+    pan: torch.Tensor,
+) -> None:
+    chosen = [0, 1, 2, 2, 3, 4, 5, 6]  # fewer than three in ten
+    again = torch.zeros(8, dtype=torch.bool)
+    again[3] = True
+    views, view = Views({8: pan[chosen]}, ASPECT, again={8: again}), View(8)
+    between = ((pan[2].float() + pan[3].float()) / 2).round().byte()
+    expected = torch.stack([*pan[:3], between, *pan[3:7]])
+    torch.testing.assert_close(views.small_frames(view), small_frames(expected), atol=1, rtol=0)
+    unequal = pan[chosen].clone()
+    unequal[3] = 0
+    again_changed = Views({8: unequal}, ASPECT, again={8: again})
+    assert torch.equal(again_changed.small_frames(view), views.small_frames(view))
+    assert torch.equal(views.frames(view), pan[chosen])
+
+
+class Grainy(ChangedSource):
+    """A source whose equal frames become unequal, as a correction by neighbours makes them."""
+
+    change = "grainy"
+
+    def __init__(self, source: Frames) -> None:
+        self.source = source
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Any = None) -> FrameSets:
+        *sets, last = found = self.source.read(samplers, transform=transform)
+        noise = np.random.default_rng(0).integers(0, 2, sets[0].shape, np.uint8)
+        return FrameSets([sets[0] // 2 * 2 + noise, *sets[1:], last], found.size)
+
+
+def test_a_reader_and_a_window_know_what_they_choose_again(
+    tiny: Backbone, pan: torch.Tensor
+) -> None:
+    request = SmallFrameRequest(View(10))
+    array = pan.permute(0, 2, 3, 1).contiguous().numpy()
+    clip = Frames(array, fps=8)
+    reader = ClipReader(tiny, [request], Segments, Timing())
+    small = reader.read(clip).inputs[request]
+    chosen = Segments(10)(Timeline(np.arange(8) / 8, 1.0))
+    again = np.diff(chosen, prepend=-1) == 0
+    assert 0 < again.sum() < 3
+    prepared = torch.stack([tiny.prepare(frame) for frame in array])
+    decoded, repeated = {10: prepared[chosen]}, {10: torch.from_numpy(again)}
+    expected = Views(decoded, ASPECT, again=repeated).small_frames(request.view)
+    assert torch.equal(small, expected)
+    assert not torch.equal(small, Views(decoded, ASPECT).small_frames(request.view))
+    grainy = reader.read(Grainy(clip)).inputs[request]
+    torch.testing.assert_close(grainy, small, atol=2, rtol=0)
+    ring = FeatureRing(tiny, [request])
+    for number, frame in enumerate(array):
+        ring.add((number + 0.49) / 8, frame)  # the nearest frames are those of Segments
+    own = tiny.features(expected, [request.level])[request.level]
+    torch.testing.assert_close(ring.features(0.0, 1.0)[request].float(), own.float())

@@ -23,12 +23,12 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 20
+VERSION: Final = 21
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, VERSION)
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, 20, VERSION)
 """Versions that are read, see also ``FIRST_OF_METHOD``."""
-FIRST_OF_METHOD: Final = {"fusion": 19}
+FIRST_OF_METHOD: Final = {"fusion": 21}
 """First version in which a method compares what it does now."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"

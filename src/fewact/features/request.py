@@ -23,7 +23,7 @@ than rounding."""
 CAMERA_PIPELINE = 7
 """Version of camera motion estimation and stabilisation; it increases likewise."""
 
-SMALL_PIPELINE = 7
+SMALL_PIPELINE = 8
 """Version of small frames and images of differences; it increases likewise."""
 
 

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -178,7 +179,8 @@ class FeatureRing:
             if decoded is kept:
                 known = {n: _stacked([one.half for one in some]) for n, some in chosen.items()}
             aspect = card.prepared_aspect(correction.aspect)
-            views = Views(decoded, aspect, card.frames_per_slot, halves=known)
+            again = {n: _chosen_again(some) for n, some in chosen.items()}
+            views = Views(decoded, aspect, card.frames_per_slot, halves=known, again=again)
             inputs = {request: request.prepare(views) for request in self._requests}
             unchanged = [
                 request
@@ -210,6 +212,11 @@ class FeatureRing:
 def _stacked(frames: Sequence[Tensor]) -> Tensor:
     """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
     return torch.stack([frame.permute(1, 2, 0) for frame in frames]).permute(0, 3, 1, 2)
+
+
+def _chosen_again(samples: Sequence[_Sample]) -> Tensor:
+    """Return which of the frames of a window are the one before: (n) bool."""
+    return torch.tensor([False, *(one is other for one, other in pairwise(samples))])
 
 
 def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:

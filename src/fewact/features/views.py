@@ -30,7 +30,8 @@ from fewact.features.small import (
     without_repeats,
 )
 from fewact.features.timing import Timing
-from fewact.video import Sampler, collect_warnings
+from fewact.video import Sampler, Timeline, collect_warnings
+from fewact.video.timeline import Ints
 
 
 def corrected(
@@ -68,6 +69,8 @@ class Views:
             strip the narrowest aspect that can be registered is taken.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
         halves: Their halved frames, by their number n, if they are known already.
+        again: Which of them (n) are the frame before, chosen again, by their number n; None if none
+            is. A clip of fewer frames than n has such ones; a correction may make them unequal.
     """
 
     def __init__(
@@ -77,9 +80,11 @@ class Views:
         frames_per_slot: int = 1,
         *,
         halves: Mapping[int, Tensor] | None = None,
+        again: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
         self._halves = dict(halves or {})
+        self._again = again or {}
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
@@ -153,7 +158,8 @@ class Views:
 
     def _repeated_of(self, n: int) -> Tensor:
         if n not in self._repeated:
-            self._repeated[n] = repeats(self._halved_of(n), self._grey_of(n))
+            found = repeats(self._halved_of(n), self._grey_of(n))
+            self._repeated[n] = found | self._again[n] if n in self._again else found
         return self._repeated[n]
 
     def _grey_of(self, n: int) -> Tensor:
@@ -180,6 +186,29 @@ class PreparedClip:
 
 class _Stopped(Exception):
     """The prepared clip is not needed any more."""
+
+
+class _ChosenAgain:
+    """Sampler that notes which frames other samplers choose again; it chooses one of theirs.
+
+    Args:
+        samplers: The other samplers, by their number of frames.
+
+    Attributes:
+        frames: Which of the frames (n) are the one before, by the number n; empty before.
+    """
+
+    def __init__(self, samplers: Mapping[int, Sampler]) -> None:
+        self._samplers = samplers
+        self.frames: dict[int, Tensor] = {}
+
+    def __call__(self, timeline: Timeline) -> Ints:
+        chosen = {number: sampler(timeline) for number, sampler in self._samplers.items()}
+        self.frames = {
+            number: torch.from_numpy(np.diff(frames, prepend=-1) == 0)
+            for number, frames in chosen.items()
+        }
+        return next(iter(chosen.values()))[:1]
 
 
 class ClipReader:
@@ -225,17 +254,19 @@ class ClipReader:
                 estimated; not called if there are none, or if the clip cannot be read.
         """
         self._check_stopped()
+        again = _ChosenAgain(self._samplers)
         with self._timing.stage("decode"), collect_warnings() as texts:
             try:
-                sets = clip.read(list(self._samplers.values()), transform=self._resize)
+                sets = clip.read([*self._samplers.values(), again], transform=self._resize)
             except VideoError as error:
                 return PreparedClip({}, texts, error)
         decoded = {
             number: torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
-            for number, frames in zip(self._samplers, sets, strict=True)
+            for number, frames in zip(self._samplers, sets[:-1], strict=True)
         }
         aspect = self._backbone.card.prepared_aspect(sets.aspect)
-        views = Views(decoded, aspect, self._backbone.card.frames_per_slot)
+        slot = self._backbone.card.frames_per_slot
+        views = Views(decoded, aspect, slot, again=again.frames)
         if early is not None and self._early:
             early({request: request.prepare(views) for request in self._early})
         with self._timing.stage("stabilise"):
