@@ -117,7 +117,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20] = VERSION
+    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20, 21] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

@@ -15,6 +15,7 @@ from fewact.data.video_source import ChangedSource, Transform, VideoSource
 from fewact.data.videos import VideoList
 from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
+from fewact.video.samplers import NotedSampler
 from fewact.video.timeline import Floats, Ints
 
 VERSION = 2
@@ -184,7 +185,8 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
 
 def _compared(samplers: Sequence[Sampler], count: int, timeline: Timeline) -> Ints:
     """Return the frames to compare: about ``count``, those of a sampler if they fit."""
-    for sampler in samplers:
+    for noted in samplers:
+        sampler = noted.sampler if isinstance(noted, NotedSampler) else noted
         if isinstance(sampler, Segments) and sampler.seed is None:
             every = max(1, round(sampler.count / count))
             if FEWER * count <= sampler.count / every <= MORE * count:

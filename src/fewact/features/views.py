@@ -30,8 +30,8 @@ from fewact.features.small import (
     without_repeats,
 )
 from fewact.features.timing import Timing
-from fewact.video import Sampler, Timeline, collect_warnings
-from fewact.video.timeline import Ints
+from fewact.video import Sampler, collect_warnings
+from fewact.video.samplers import NotedSampler
 
 
 def corrected(
@@ -188,29 +188,6 @@ class _Stopped(Exception):
     """The prepared clip is not needed any more."""
 
 
-class _ChosenAgain:
-    """Sampler that notes which frames other samplers choose again; it chooses one of theirs.
-
-    Args:
-        samplers: The other samplers, by their number of frames.
-
-    Attributes:
-        frames: Which of the frames (n) are the one before, by the number n; empty before.
-    """
-
-    def __init__(self, samplers: Mapping[int, Sampler]) -> None:
-        self._samplers = samplers
-        self.frames: dict[int, Tensor] = {}
-
-    def __call__(self, timeline: Timeline) -> Ints:
-        chosen = {number: sampler(timeline) for number, sampler in self._samplers.items()}
-        self.frames = {
-            number: torch.from_numpy(np.diff(frames, prepend=-1) == 0)
-            for number, frames in chosen.items()
-        }
-        return next(iter(chosen.values()))[:1]
-
-
 class ClipReader:
     """Decodes clips and prepares the views that are requested, until it is stopped.
 
@@ -254,19 +231,23 @@ class ClipReader:
                 estimated; not called if there are none, or if the clip cannot be read.
         """
         self._check_stopped()
-        again = _ChosenAgain(self._samplers)
+        samplers = {number: NotedSampler(sampler) for number, sampler in self._samplers.items()}
         with self._timing.stage("decode"), collect_warnings() as texts:
             try:
-                sets = clip.read([*self._samplers.values(), again], transform=self._resize)
+                sets = clip.read(list(samplers.values()), transform=self._resize)
             except VideoError as error:
                 return PreparedClip({}, texts, error)
         decoded = {
             number: torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
-            for number, frames in zip(self._samplers, sets[:-1], strict=True)
+            for number, frames in zip(samplers, sets, strict=True)
         }
         aspect = self._backbone.card.prepared_aspect(sets.aspect)
         slot = self._backbone.card.frames_per_slot
-        views = Views(decoded, aspect, slot, again=again.frames)
+        again = {
+            number: torch.from_numpy(np.diff(sampler.chosen, prepend=-1) == 0)
+            for number, sampler in samplers.items()
+        }
+        views = Views(decoded, aspect, slot, again=again)
         if early is not None and self._early:
             early({request: request.prepare(views) for request in self._early})
         with self._timing.stage("stabilise"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewact.errors import OptionError
-from fewact.video.timeline import Ints, Timeline
+from fewact.video.timeline import Ints, Sampler, Timeline
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,29 @@ class Segments:
         """Return the indices (count,), sorted."""
         inside = 0.5 if self.seed is None else np.random.default_rng(self.seed).random(self.count)
         return timeline.at((np.arange(self.count) + inside) * timeline.end / self.count)
+
+
+class NotedSampler:
+    """A sampler that keeps what it chose last.
+
+    Args:
+        sampler: Sampler that chooses.
+
+    Attributes:
+        chosen: Its last indices; empty before.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+        self.chosen: Ints = np.zeros(0, np.int64)
+
+    def __call__(self, timeline: Timeline) -> Ints:
+        """Return what the sampler chooses."""
+        self.chosen = np.asarray(self.sampler(timeline))
+        return self.chosen
+
+    def __repr__(self) -> str:
+        return repr(self.sampler)
 
 
 @dataclass(frozen=True)
