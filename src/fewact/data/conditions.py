@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fewact.data.simulated_camera import TimedSampler
 from fewact.data.video_source import ChangedSource, Transform, VideoSource, transformed
 from fewact.data.videos import Video, VideoList
 
@@ -77,8 +76,9 @@ class ConditionVideo(ChangedSource):
 
     def _pictures(self, samplers: Sequence["Sampler"]) -> list["RGBImage"]:
         from fewact.camera.conditions import picture
+        from fewact.video.samplers import NotedSampler
 
-        timed = [TimedSampler(sampler) for sampler in samplers]
+        timed = [NotedSampler(sampler) for sampler in samplers]
         sets = self.source.read(timed)
         return [
             picture(frames, sampler.times, self.condition, self.seed)

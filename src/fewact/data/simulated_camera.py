@@ -1,18 +1,15 @@
 """Videos recorded with a simulated camera."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fewact.data.video_source import ChangedSource, Transform, VideoSource, transformed
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
     from fewact.camera.simulated import SimulatedCamera
-    from fewact.video import FrameSets, Sampler, Timeline
+    from fewact.video import FrameSets, Sampler
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,9 @@ class SimulatedCameraVideo(ChangedSource):
         """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.camera.simulated import record
         from fewact.video import FrameSets
+        from fewact.video.samplers import NotedSampler
 
-        timed = [TimedSampler(sampler) for sampler in samplers]
+        timed = [NotedSampler(sampler) for sampler in samplers]
         sets = self.source.read(timed)
         recorded = [
             record(frames, sampler.times, self.camera, self.seed)
@@ -49,20 +47,6 @@ class SimulatedCameraVideo(ChangedSource):
     def change(self) -> str:
         """Camera and seed."""
         return f"{self.camera!r} {self.seed}"
-
-
-class TimedSampler:
-    """Sampler that keeps the times of the frames that it chose."""
-
-    def __init__(self, sampler: Callable[["Timeline"], NDArray[np.int64]]) -> None:
-        self._sampler = sampler
-        self.times = np.zeros(0)
-
-    def __call__(self, timeline: "Timeline") -> NDArray[np.int64]:
-        """Return what the sampler chooses."""
-        chosen = self._sampler(timeline)
-        self.times = timeline.times[chosen] / timeline.end  # (t,)
-        return chosen
 
 
 def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:

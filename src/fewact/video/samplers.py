@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewact.errors import OptionError
-from fewact.video.timeline import Ints, Sampler, Timeline
+from fewact.video.timeline import Floats, Ints, Sampler, Timeline
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,18 @@ class NotedSampler:
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
         self.chosen: Ints = np.zeros(0, np.int64)
+        self._shown: Floats = np.zeros(0)
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return what the sampler chooses."""
         self.chosen = np.asarray(self.sampler(timeline))
+        self._shown = timeline.times / timeline.end
         return self.chosen
+
+    @property
+    def times(self) -> Floats:
+        """Times (t,) of these frames, as fractions of the clip; empty before."""
+        return self._shown[self.chosen]
 
     def __repr__(self) -> str:
         return repr(self.sampler)
