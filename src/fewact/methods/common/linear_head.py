@@ -18,14 +18,10 @@ from torch.nn import functional
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import BankScorer, Method, Nodes, one_hot_mean, promoted
-from fewact.methods.common import products
+from fewact.methods.common.products import BankProducts
 
 FrameOrder = Literal["pooled", "ordered"]
 """The vector of a video: the mean of its frames, or its frames one after the other."""
-
-SMALLEST_REMAINDER = 1e-2
-"""Smallest fraction of a squared norm that centring may leave when products are centred: below, the
-rounding of the products would be seen, and the vectors themselves are centred."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -134,18 +130,14 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         banks = [side["vector"] for side in (support, query)]
         if not self.centred_on_support:
             banks = [bank - self.centre(bank)[0] for bank in banks]
-        products_of = products.of_banks(*banks)
+        products = BankProducts(*banks)
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
             means = one_hot_mean(labels, n, banks[0].dtype)  # (b n s)
-            found = products_of(rows, queries)
             if self.centred_on_support:
-                before, found = found, found.centred(means.mean(1))
-                if found.smallest_fraction(before) < SMALLEST_REMAINDER:
-                    own, other = (
-                        {"vector": bank[x]} for bank, x in zip(banks, (rows, queries), strict=True)
-                    )
-                    return self.score(self.support(own, labels, n), other)
+                found = products.centred(rows, queries, means.mean(1))
+            else:
+                found = products.of(rows, queries)
             if self.options.unit_length:
                 found = found.unit_length()
             weights, bias = self.solve(found.support, labels, means)

@@ -1,12 +1,19 @@
 """Inner products of the vectors of each episode, for methods that need no more than these."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from fewact import align
 from fewact.methods.base import promoted
+
+SMALLEST_SQUARE = 1e-24
+"""Smallest squared norm that a product is divided by."""
+
+SMALLEST_REMAINDER = 1e-2
+"""Smallest fraction of a squared norm that centring may leave when products are centred: below, the
+rounding of the products would be seen, and the vectors themselves are centred."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +56,66 @@ class Products:
             self.query * of_query.square(),
         )
 
-    def smallest_fraction(self, before: "Products") -> float:
-        """Return the smallest squared norm relative to the same before centring."""
+    def smallest_fraction(self, before: "Products") -> Tensor:
+        """Return the smallest squared norm of each episode (b) relative to that before centring."""
         kept = (
-            after / whole.clamp_min(SMALLEST_SQUARE)
+            (after / whole.clamp_min(SMALLEST_SQUARE)).amin(-1)
             for after, whole in ((self.query, before.query), (self._own, before._own))
         )
-        return min(float(each.min()) for each in kept)
+        return torch.minimum(*kept)
+
+    def replaced(self, which: Tensor, others: "Products") -> "Products":
+        """Return the products with those of other episodes in the places ``which`` (b) bool."""
+        both = ((self.support, others.support), (self.across, others.across))
+        support, across = (own.index_put((which,), other) for own, other in both)
+        return Products(support, across, self.query.index_put((which,), others.query))
 
     @property
     def _own(self) -> Tensor:
         return self.support.diagonal(dim1=-2, dim2=-1)
 
 
-SMALLEST_SQUARE = 1e-24
-"""Smallest squared norm that a product is divided by."""
+def of_vectors(support: Tensor, query: Tensor) -> Products:
+    """Return the products of support vectors (b s D) and query vectors (b q D)."""
+    return Products(support @ support.mT, query @ support.mT, query.square().sum(-1))
 
 
-def of_banks(support: Tensor, query: Tensor) -> Callable[[Tensor, Tensor], Products]:
-    """Return a function from support rows (b s) and query rows (b q) to products, without copies.
+class BankProducts:
+    """Products of episodes whose videos are rows of banks; vectors are not copied.
 
     Args:
         support: (v D).
         query: (w D).
     """
-    first, second = (x.to(promoted(x))[:, None] for x in (support, query))  # (v 1 D), (w 1 D)
-    squares = second.square().sum((1, 2))
 
-    def products(rows: Tensor, queries: Tensor) -> Products:
+    def __init__(self, support: Tensor, query: Tensor) -> None:
+        self._support, self._query = (x.to(promoted(x)) for x in (support, query))
+        self._squares = self._query.square().sum(1)
+
+    def of(self, rows: Tensor, queries: Tensor) -> Products:
+        """Return the products of support rows (b s) and query rows (b q)."""
+        support, query = self._support[:, None], self._query[:, None]  # (v 1 D), (w 1 D)
         return Products(
-            align.block_products(first, rows, first, rows)[..., 0, 0],
-            align.block_products(second, queries, first, rows)[..., 0, 0],
-            squares[queries],
+            align.block_products(support, rows, support, rows)[..., 0, 0],
+            align.block_products(query, queries, support, rows)[..., 0, 0],
+            self._squares[queries],
         )
 
-    return products
+    def centred(self, rows: Tensor, queries: Tensor, weights: Tensor) -> Products:
+        """Return the products after the subtraction of the weighted sum of the support vectors.
+
+        An episode of which this leaves almost nothing is centred before the products are computed.
+
+        Args:
+            rows: Support rows (b s).
+            queries: Query rows (b q).
+            weights: (b s).
+        """
+        before = self.of(rows, queries)
+        found = before.centred(weights)
+        rounded = found.smallest_fraction(before) < SMALLEST_REMAINDER  # (b)
+        if not rounded.any():
+            return found
+        support, query = self._support[rows[rounded]], self._query[queries[rounded]]
+        centre = weights[rounded][:, None] @ support  # (b 1 D)
+        return found.replaced(rounded, of_vectors(support - centre, query - centre))
