@@ -9,10 +9,18 @@ import torch
 
 from benchmarks.datasets import read_index
 from fewact.backbones import Backbone
+from fewact.backbones.card import Card
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
-from fewact.classifier.searching import clearest_window, clearness, clearness_of
+from fewact.classifier.searching import (
+    clearest_window,
+    clearness,
+    clearness_of,
+    encode_windows,
+)
 from fewact.data import Frames
+from fewact.data.active import Span
+from fewact.features.request import DifferenceImageRequest, Features, Request, View
 from fewact.video import EveryNth, read_frames
 from tests.classifier.conftest import joined
 
@@ -91,6 +99,32 @@ def test_windows_of_one_frame_are_not_compared(
     found = classifier.predict(queries["left"])
     assert isinstance(found, Prediction)
     assert (found.active, found.duration) == (None, 1.0)
+
+
+class DifferenceImages:
+    """Encodes a window as its images of differences."""
+
+    request = DifferenceImageRequest(View(32))
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        return (self.request,)
+
+    def encode(self, features: Features) -> dict[str, torch.Tensor]:
+        return {"images": features[self.request].float()[None]}
+
+
+@pytest.mark.parametrize("fps", [8, 12, 30])
+def test_no_frame_of_a_slow_camera_stands_still_in_a_window(backbone: Backbone, fps: int) -> None:
+    """Windows have more frames than such a clip: each is kept once, or it would not move."""
+    frames = np.random.default_rng(0).integers(60, 90, (3 * fps, 128, 128, 3), np.uint8)
+    for i, frame in enumerate(frames):
+        x = 8 + 100 * i // len(frames)
+        frame[40:90, x : x + 14] = 220
+    frames[:, :40] = frames[:, 90:] = 75
+    clip, span = Frames(frames, fps=fps), Span(0.0, 3.0)
+    (window,) = encode_windows(clip, DifferenceImages(), backbone, [3.0], span)
+    changes = window.nodes["images"][0].flatten(1).mean(1)[1:-1]
+    assert changes.min() > changes.median() / 2
 
 
 def test_no_window_depends_on_the_order_of_the_classes() -> None:

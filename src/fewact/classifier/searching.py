@@ -235,7 +235,7 @@ def clearest_window(clear: Tensor, spans: Tensor, used: Tensor) -> Tensor:
 
 
 class _AtRate:
-    """Chooses frames at a rate, and knows their times afterwards.
+    """Chooses frames at a rate, each one once, and knows their times afterwards.
 
     Args:
         rate: Frames per second.
@@ -251,5 +251,7 @@ class _AtRate:
     def __call__(self, timeline: Timeline) -> Ints:
         count = max(1, math.floor(self.rate * timeline.end))
         times = (np.arange(count) + 0.5) / self.rate
-        self.times = times.tolist()
-        return timeline.at(times)
+        found = timeline.at(times)
+        first = np.diff(found, prepend=-1) > 0  # A clip may have fewer frames than this rate.
+        self.times = times[first].tolist()
+        return found[first]
