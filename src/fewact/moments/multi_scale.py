@@ -33,7 +33,8 @@ def multi_scale_moments(
     covariance: P of a window = mean of its frames' P + covariance of its frames' means.
 
     A window without variation, up to the rounding error of its samples, has the descriptor zero;
-    so has a window whose mean is a rounding error.
+    so has a window whose mean is a rounding error. A root is also zero where the trace of P is at
+    most 1e-12, as of features around 1e-7, which need to be scaled.
 
     Vectors (… t d) of a backbone without maps are maps with one cell (… t d 1 1). The samples of a
     window are then its frames, and a window of one frame, which has no covariance, has the outer
