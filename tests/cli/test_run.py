@@ -50,6 +50,34 @@ def test_names_of_files_do_not_control_the_terminal(run: Run, tmp_path: Path) ->
     assert "model\\x1b[2J\\r" in done.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are not inherited by number")
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_are_the_null_device(
+    model: Path, clips: Path, tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    """As a daemon starts commands."""
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    out, taught = tmp_path / "out.txt", tmp_path / "taught"
+    video = next(clips.rglob("*.mp4"))
+    for arguments, code in (
+        (["teach", clips, "-o", taught], 0),
+        (["predict", model, video], 0),
+        (["info", model], 0),
+        (["predict", tmp_path / "no-model", video], 2),
+    ):
+        with out.open("w") as file:
+            process = started(*arguments, stdout=file, stderr=subprocess.PIPE, preexec_fn=close)
+            _, errors = process.communicate()
+        assert process.returncode == code
+        assert "Traceback" not in errors
+        assert "Error" not in out.read_text()
+    assert taught.is_dir()
+
+
 def test_help_imports_no_heavy_package() -> None:
     code = (
         "import sys, fewact.cli\n"

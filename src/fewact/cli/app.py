@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Set before torch is loaded: waiting threads must not occupy the cores that they share.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file name may have bytes or characters that the terminal's encoding cannot show.
@@ -108,6 +109,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _code_of(error, sys.argv[1:] if arguments is None else arguments)
     left = flush_output()
     return code or left
+
+
+def _open_closed_streams() -> None:
+    """Open the null device in place of streams that were closed before the start, as by a daemon.
+
+    Their descriptors are opened, too: a library that writes to stderr would write into the file
+    that has its descriptor otherwise.
+    """
+    streams = ("stdin", "stdout", "stderr")  # of the descriptors 0, 1 and 2
+    if all(getattr(sys, name) is not None for name in streams):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < len(streams):
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for descriptor, name in enumerate(streams):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", encoding="utf-8"))
 
 
 def _code_of(error: Exception, arguments: Sequence[str]) -> int:

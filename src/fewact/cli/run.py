@@ -108,8 +108,7 @@ def exit_skipped(count: int) -> None:
 def flush_output() -> int:
     """Write the rest of the output; return the exit code if that is all there was to do."""
     try:
-        if sys.stdout is not None:  # None if it was closed before the start
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         drop_output()
     except OSError as error:
