@@ -108,8 +108,17 @@ def test_a_copied_clip_is_found_and_only_then(
     classifier.fit(folder)
     found = review(classifier)
     assert [one.clips for one in found.duplicates] == [("left/again.mp4", "left/clip 0.mp4")]
-    assert any(one.action == "remove" and "again.mp4" in one.text for one in found.advice)
+    (advice,) = (one.text for one in found.advice if one.action == "remove")
+    assert advice == "left/again.mp4 and left/clip 0.mp4 are nearly the same clip: keep one."
     assert found.to_dict()["duplicates"][0]["labels"] == ("left", "left")
+    for name in ("left/third.mp4", "right/fourth.mp4"):
+        shutil.copy(folder / "left" / "clip 0.mp4", folder / name)
+    found = review(classifier.fit(folder))
+    copies = ("left/again.mp4", "left/clip 0.mp4", "left/third.mp4", "right/fourth.mp4")
+    assert [one.clips for one in found.duplicates] == [copies]
+    (text,) = (one.text for one in found.advice if "nearly the same" in one.text)
+    assert text.startswith(", ".join(copies))
+    assert text.endswith("they have different labels: correct them.")
 
 
 def noisy_clips(classes: int, shots: int, seed: int) -> list[FeatureClip]:

@@ -96,15 +96,15 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two clips that are nearly the same.
+    """Clips that are nearly the same: each is a copy of at least one other.
 
     Args:
-        clips: Titles of the clips.
-        labels: Their classes; they may differ.
+        clips: Titles of the clips, two or more.
+        labels: Class of each; they may differ.
     """
 
-    clips: tuple[str, str]
-    labels: tuple[str, str]
+    clips: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -319,17 +319,25 @@ def cause_of(terms: Mapping[str, float]) -> Cause:
 
 
 def _duplicates(pairs: Tensor, clips: Sequence[Example]) -> tuple[Duplicate, ...]:
-    """Return pairs of clips whose distance, K(i, i) + K(j, j) − 2 K(i, j), is close to 0."""
+    """Return groups of clips whose distance, K(i, i) + K(j, j) − 2 K(i, j), is close to 0."""
     if len(clips) < 2:
         return ()
     own = pairs.diagonal()
     distance = (own[:, None] + own - pairs - pairs.mT).clamp_min(0)
     nearest = distance.fill_diagonal_(torch.inf).amin(1)
     limit = max(DUPLICATE * nearest.median().item(), ROUNDING * own.abs().max().item())
-    upper = torch.triu(torch.ones_like(pairs, dtype=torch.bool), 1)
+    group = list(range(len(clips)))  # number of the first clip that is nearly the same
+    for i, j in (distance <= limit).nonzero().tolist():
+        first, other = sorted((group[i], group[j]))
+        if first != other:
+            group = [first if one == other else one for one in group]
+    members: dict[int, list[Example]] = {}
+    for clip, first in zip(clips, group, strict=True):
+        members.setdefault(first, []).append(clip)
     return tuple(
-        Duplicate((clips[i].title, clips[j].title), (clips[i].label, clips[j].label))
-        for i, j in (upper & (distance <= limit)).nonzero().tolist()
+        Duplicate(tuple(one.title for one in some), tuple(one.label for one in some))
+        for some in members.values()
+        if len(some) > 1
     )
 
 
@@ -343,11 +351,12 @@ def _advice(
     clips: Sequence[Example],
 ) -> tuple[Advice, ...]:
     found = [_to_check(one, "Check") for one in suspects if one.clear]
-    for twins in duplicates:
-        same = len(set(twins.labels)) == 1
-        what = "remove one" if same else "they have different labels: one is wrong"
-        text = f"{twins.clips[0]} and {twins.clips[1]} are nearly the same clip: {what}."
-        found.append(Advice("remove" if same else "correct", twins.labels[1], text))
+    for copies in duplicates:
+        same = len(set(copies.labels)) == 1
+        what = "keep one" if same else "they have different labels: correct them"
+        named = " and ".join(copies.clips) if len(copies.clips) == 2 else first_few(copies.clips)
+        text = f"{named} are nearly the same clip: {what}."
+        found.append(Advice("remove" if same else "correct", copies.labels[-1], text))
     shots = torch.bincount(labels, minlength=len(classes)).tolist()
     order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
     for c in order:

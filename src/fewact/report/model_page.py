@@ -95,8 +95,11 @@ def _confusions(review: Review) -> Section:
         suspects = tuple((one.clip, one.label, one.likely) for one in review.suspects)
         tables.append(Table(("clip", "label", "looks like"), suspects, review.suspects_title))
     if review.duplicates:
-        twins = tuple((*one.clips, " / ".join(one.labels)) for one in review.duplicates)
-        tables.append(Table(("clip", "nearly the same", "labels"), twins, "Duplicates"))
+        copies = tuple(
+            (one.clips[0], ", ".join(one.clips[1:]), " / ".join(dict.fromkeys(one.labels)))
+            for one in review.duplicates
+        )
+        tables.append(Table(("clip", "nearly the same", "labels"), copies, "Duplicates"))
     return Section("What is confused", tuple(lines), tables=tuple(tables))
 
 
