@@ -31,6 +31,7 @@ class UserError(FewactError, ValueError):
     ) -> None:
         self.what, self.where, self.got = what, where, got
         self.expected, self.hint = expected, hint
+        where, got = (text.replace("\n", "\\n") for text in (where, got))  # of a file's name
         message = f"{where}: {what}" if where else what
         # The fault may be the text of another error, which may end with a sentence.
         message = f"{_clause(message)} (got {got})" if got else message

@@ -54,6 +54,35 @@ def test_a_model_is_changed_step_by_step_and_back(run: Run, mine: Path, tmp_path
     assert run("undo", mine, "--redo").out.startswith("Redone: add to spinning")
 
 
+def test_names_of_clips_do_not_control_the_terminal(run: Run, mine: Path, tmp_path: Path) -> None:
+    name = "bad\x1b[31m\n.mp4"
+    new = write_clip(tmp_path / name, "turning", 5)
+    shown = [run("add", mine, "turning", new)]
+    shown += [run("add", mine, "growing", shutil.copy(new, tmp_path / f"copy {name}"))]
+    shown += [run("explain", mine, new, "-o", tmp_path / "why.html"), run("review", mine)]
+    assert "equals the training clip turning/bad\\x1b[31m\\n.mp4" in shown[1].err
+    assert "bad\\x1b[31m\\n.mp4: " in shown[2].out
+    assert "bad\\x1b[31m\\n.mp4 are nearly the same" in shown[3].out
+    shown += [run("move", mine, f"turning/{name}", "growing"), run("remove", mine, name)]
+    shown += [run("undo", mine)]
+    for one in shown:
+        assert one.code == 0, one.err
+        assert "\x1b" not in one.out + one.err
+    for one in shown[-3:]:
+        assert "bad\\x1b[31m\\n.mp4" in one.out
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line_of_an_error(
+    run: Run, mine: Path, clips: Path, tmp_path: Path
+) -> None:
+    (broken := tmp_path / "bad\n.mp4").touch()
+    ended = run("predict", mine, broken, clips / "turning" / "1.mp4")
+    assert ended.code == 3
+    assert any(
+        line.startswith(f"Skipped: {tmp_path}/bad\\n.mp4: ") for line in ended.err.splitlines()
+    )
+
+
 def test_info_lists_classes_clips_and_origin(run: Run, mine: Path) -> None:
     ended = run("info", mine, "--clips")
     assert ended.code == 0

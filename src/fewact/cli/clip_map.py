@@ -6,6 +6,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
+from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, say
 
 
@@ -43,7 +44,7 @@ def clip_map(
     write_text(output, map_page(found))
     for one in found.points:
         if one.kind == "video":
-            print(f"{one.name}: {one.label}")
+            print_line(f"{one.name}: {one.label}")
     print(f"Saved to {output}")
     for video in found.skipped:
         say(f"Skipped: {video.error}")

@@ -7,7 +7,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import Command, Overwrite, Quiet, Splits
-from fewact.cli.output import ListOutputFormat, print_json, print_table
+from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
@@ -166,7 +166,7 @@ def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: boo
     for flag in found.flags:
         print(f"This is a {flag}.")
     for id in found.missing[:SHOWN]:
-        print(f"Missing: {id}")
+        print_line(f"Missing: {id}")
     if len(found.missing) > SHOWN:
         print(f"and {len(found.missing) - SHOWN} more, listed in {target}")
     print(f"Not available: {found.gap()}" if found.gap() else "All videos are available.")

@@ -9,6 +9,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import Imports, LoadOptions, Model, NewWeights, with_option_groups
+from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, did_you_mean
 
@@ -116,7 +117,7 @@ def move(
 
     with correct_model(model, f"move {clip} to {label}") as classifier:
         classifier.move_clip(_clip(clip), label)
-    print(f'Moved {clip} to "{label}".')
+    print_line(f'Moved {clip} to "{label}".')
     _print_state(classifier, model)
 
 
@@ -147,7 +148,7 @@ def remove(
             classifier.remove_clips(clips)
         for name in classes:
             classifier.remove_class(name)
-    print(f"Removed {', '.join(what)}.")
+    print_line(f"Removed {', '.join(what)}.")
     _print_state(classifier, model)
 
 
@@ -171,7 +172,7 @@ def undo(
         )
         return
     version = history.redo(model) if redo else history.undo(model)
-    print(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
+    print_line(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
 
 
 def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
+from fewact.cli.output import print_line
 from fewact.cli.run import say
 from fewact.io.page_folder import PAGE_FOLDER
 
@@ -49,7 +50,7 @@ def explain(
     origins = _origins(classifier.clips_, model, clips)
     found = explain(classifier, video, origins)
     write_text(output, explanation_page(found))
-    print(f"{found.clip}: {found.label}")
+    print_line(f"{found.clip}: {found.label}")
     for one in found.contributions:
         print(f"  {one.name}: {one.log_odds:+.2f} for {found.best} against {found.rival}")
     print(f"Saved to {output}")

@@ -68,6 +68,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     sys.stdout.flush()
 
 
+def print_line(text: str) -> None:
+    """Write one line; line breaks and control characters, which names may have, as escapes."""
+    print(printable(text))
+
+
 def text_width() -> int:
     """Return the number of columns of the terminal, or 100 if stdout is none."""
     return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH

@@ -24,7 +24,7 @@ from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, loading, say
 from fewact.errors import OptionError
-from fewact.text_table import csv_line
+from fewact.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Label, Prediction
@@ -137,11 +137,12 @@ def predict(
                 skipped.append(result)
             else:
                 write(result)
+                name = printable(result.name)
                 if result.active is not None:
                     start, end = result.active
-                    say(f"Trimmed: {result.name}: only {start:.1f} to {end:.1f} s are used")
+                    say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
                 for fault in result.faults:
-                    say(f"Warning: {result.name}: {fault}")
+                    say(f"Warning: {name}: {fault}")
                 predictions.append(result)
             show(done, len(clips))
     milliseconds = _milliseconds(clock, len(predictions))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fewact.cli.options import Imports, Model
-from fewact.cli.output import ListOutputFormat, print_json, print_table
+from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from fewact.classifier.review import Review
@@ -49,4 +49,4 @@ def _print(found: "Review") -> None:
         )
     print("\nNext:")
     for number, one in enumerate(found.advice, start=1):
-        print(f"{number}. {one.text}")
+        print_line(f"{number}. {one.text}")

@@ -13,6 +13,7 @@ from typing import TypeVar
 import typer
 
 from fewact.errors import FewactError
+from fewact.text_table import printable
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ def say(text: str) -> None:
 def saying_warnings() -> Iterator[None]:
     """Write the warnings that fewact logs to stderr."""
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: say(f"Warning: {record.getMessage()}")  # type: ignore[method-assign]
+    handler.emit = lambda record: say(f"Warning: {printable(record.getMessage())}")  # type: ignore[method-assign]
     logger = logging.getLogger("fewact")
     logger.addHandler(handler)
     try:

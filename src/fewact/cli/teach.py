@@ -23,7 +23,7 @@ from fewact.cli.options import (
     Quiet,
     with_option_groups,
 )
-from fewact.cli.output import print_table
+from fewact.cli.output import print_line, print_table
 from fewact.cli.progress import progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
@@ -245,7 +245,7 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
     else:
         print("Probabilities: not calibrated (too few clips)")
     for line in (*describe(classifier.open_set_, classifier.false_alarms), *classifier.findings_):
-        print(line)
+        print_line(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
     if trimmed := sum(clip.active is not None for clip in classifier.clips_):
