@@ -127,6 +127,23 @@ def test_every_format_has_a_prediction_for_each_row(
     assert [line.split("  ")[0] for line in shown[1:]] == list(NEW)
 
 
+def test_a_row_is_explained_and_rows_are_drawn(
+    run: Run, model_of_features: Path, new: Path, tmp_path: Path
+) -> None:
+    refused(
+        run("explain", model_of_features, new, "-o", tmp_path / "why.html"),
+        f"{new}: one clip is explained at a time (got 3 clips)",
+    )
+    one = write(tmp_path / "one.npz", "clip\nx/1.mp4\n", count=1)
+    ended = run("explain", model_of_features, one, "-o", tmp_path / "why.html")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("x/1.mp4: ")
+    pytest.importorskip("sklearn")
+    ended = run("map", model_of_features, new, "-o", tmp_path / "map.html")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(": ") == len(NEW)
+
+
 def test_rows_without_a_table_are_numbered(
     run: Run, model_of_features: Path, tmp_path: Path
 ) -> None:

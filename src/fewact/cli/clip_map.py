@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
+from fewact.cli.named_clips import named_clips
 from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, say
@@ -20,7 +21,7 @@ def clip_map(
         typer.Argument(
             metavar="VIDEO...",
             help="Video files, folders, or patterns such as 'day*/*.mp4', to draw with the "
-            "training clips.",
+            "training clips; or one .npz file of features.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -32,9 +33,7 @@ def clip_map(
     """
     early.extra("a map", "map", "sklearn")
     early.output_files(output, overwrite=overwrite, inputs=videos or ())
-    from fewact.data import expand_paths
-
-    clips = expand_paths(videos) if videos else []
+    clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips
     from fewact.io.atomic import write_text

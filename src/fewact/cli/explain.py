@@ -11,17 +11,24 @@ from fewact.cli import early
 from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
 from fewact.cli.output import print_line
 from fewact.cli.run import say
+from fewact.errors import DataError
 from fewact.io.page_folder import PAGE_FOLDER
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
-    from fewact.data import VideoClip
+    from fewact.data import FeatureClip, VideoClip
 
 
 @with_option_groups
 def explain(
     model: Model,
-    video: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
+    video: Annotated[
+        Path,
+        typer.Argument(
+            help="Video file, or an .npz file of the features of one clip.",
+            callback=early.one_clip,
+        ),
+    ],
     output: Page,
     load: LoadOptions,
     clips: Annotated[
@@ -41,6 +48,9 @@ def explain(
     method that answered, and what each part of the score contributes.
     """
     early.output_files(output, overwrite=overwrite, inputs=[video])
+    from fewact.data import is_features
+
+    clip = _row(video) if is_features(video) else video
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.io.atomic import write_text
@@ -48,12 +58,32 @@ def explain(
 
     classifier = FewShotClassifier.load(model, **load.backbone)
     origins = _origins(classifier.clips_, model, clips)
-    found = explain(classifier, video, origins)
+    found = explain(classifier, clip, origins)
     write_text(output, explanation_page(found))
     print_line(f"{found.clip}: {found.label}")
     for one in found.contributions:
         print(f"  {one.name}: {one.log_odds:+.2f} for {found.best} against {found.rival}")
     print(f"Saved to {output}")
+
+
+def _row(file: Path) -> "FeatureClip":
+    """Return the only clip of a file of features.
+
+    Raises:
+        DataError: The file has several clips, or cannot be read.
+    """
+    from fewact.data import read_features
+
+    rows = read_features(file)
+    if len(rows) > 1:
+        raise DataError(
+            "one clip is explained at a time",
+            where=str(file),
+            got=f"{len(rows)} clips",
+            expected="features of one clip",
+            hint="Save those of one clip: np.savez(FILE, features=features[:1]).",
+        )
+    return rows[0]
 
 
 def _origins(

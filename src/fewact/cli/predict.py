@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
+from fewact.cli.named_clips import named_clips
 from fewact.cli.options import (
     TRIM,
     AutoMode,
@@ -28,7 +29,6 @@ from fewact.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Label, Prediction
-    from fewact.data import AnyClip
     from fewact.features.timing import Timing
 
 
@@ -106,7 +106,7 @@ def predict(
         raise OptionError(
             "not a rate", where="--sets", got=f"{answers.sets:g}", expected="such as 0.9"
         )
-    clips = _read(videos, dataset)
+    clips = named_clips(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
         from fewact.classifier import Skipped
@@ -199,20 +199,6 @@ def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[
     return [
         name for name in arguments if sum(Path(name, str(label)).is_dir() for label in classes) > 1
     ]
-
-
-def _read(arguments: Sequence[str], dataset: str | None) -> Sequence["AnyClip"]:
-    """Return the clips, or the rows of features, that the arguments name."""
-    from fewact.data import Clip, expand_paths, is_features, read_features
-
-    files = [name for name in arguments if is_features(name)]
-    if files and len(arguments) > 1:
-        raise OptionError("only one file of features at a time", got=", ".join(arguments))
-    if files:
-        return read_features(files[0], dataset=dataset)
-    if dataset is not None:
-        raise OptionError("needs a file of features", where="--dataset", got=dataset)
-    return [Clip(path) for path in expand_paths(arguments)]
 
 
 def _ranked(prediction: "Prediction", top: int | None) -> "list[tuple[Label, float]]":
