@@ -281,3 +281,16 @@ def test_methods_of_a_file_are_taught_and_predict(
     assert "Pass the file that has the method with --import" in unknown.err
     refused = run_anew("teach", clips, "-o", model, "--import", tmp_path / "none.py")
     assert "there is no such file" in refused.err
+
+
+def test_a_model_beside_its_class_folders_is_taught_again(
+    run: Run, clips: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(clips, tmp_path / "clips")
+    words = ("teach", folder, "-o", folder / "mine", "--thumbnails", "--method", "protonet")
+    assert run(*words, "--option", "frames=2").code == 0
+    ended = run(*words, "--option", "frames=2", "--overwrite")
+    assert ended.code == 0
+    assert ended.err.count("ignored, saved models beside the class folders: mine") == 1
+    ended = run("predict", folder / "mine", folder, "--format", "csv")
+    assert (ended.code, ended.out.count("\n")) == (0, 1 + 6)

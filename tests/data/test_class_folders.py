@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.data import list_background, list_clips
+from fewact.data import expand_paths, list_background, list_clips
 from fewact.errors import DataError
 
 
@@ -78,6 +78,25 @@ def test_videos_outside_the_class_folders_are_ignored_with_a_warning(tmp_path: P
     with pytest.warns(UserWarning, match=r"stray 1\.mp4, stray 2\.mov$"):
         clips = list_clips(tmp_path)
     assert len(clips) == 2
+
+
+def test_saved_models_are_no_class_and_no_clip(tmp_path: Path) -> None:
+    create(tmp_path, "a/x.mp4", "b/y.mp4", "none/z.mp4")
+    for place in ("m", "a/m", "none/m"):
+        files = ("config.json", "state.safetensors", "thumbnail-0001.jpg")
+        create(tmp_path / place, *files, *(f"history/000001/{file}" for file in files))
+        create(tmp_path / place, "page/0123456789abcdef.mp4")
+    with pytest.warns(UserWarning, match="ignored") as warnings:
+        found = relative(tmp_path, list_clips(tmp_path))
+    assert found == [("a/x.mp4", "a"), ("b/y.mp4", "b")]
+    assert [str(one.message) for one in warnings] == [
+        f"{tmp_path}: ignored, saved models beside the class folders: m"
+    ]
+    assert relative(tmp_path, list_background(tmp_path)) == [("none/z.mp4", None)]
+    clips = [tmp_path / one for one in ("a/x.mp4", "b/y.mp4", "none/z.mp4")]
+    assert expand_paths([tmp_path]) == clips
+    assert expand_paths([tmp_path / "*"]) == clips
+    assert expand_paths([tmp_path / "m"]) == [tmp_path / "m/page/0123456789abcdef.mp4"]
 
 
 def test_folders_beside_the_clips_of_a_class_are_ignored_with_a_warning(tmp_path: Path) -> None:

@@ -4,7 +4,14 @@ import unicodedata
 from pathlib import Path
 
 from fewact.data.clips import Clip, is_background
-from fewact.data.files import entries, first_few, is_image_file, is_numbered_image, legible
+from fewact.data.files import (
+    entries,
+    first_few,
+    is_image_file,
+    is_numbered_image,
+    is_saved_model,
+    legible,
+)
 from fewact.data.paths import clips_below, is_clip, warn_of_images
 from fewact.errors import DataError
 from fewact.io.paths import user_path
@@ -25,8 +32,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
     every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
     escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
     ``list_background`` returns its clips. Spaces around the name of a folder do not count. Warnings
-    name what is ignored: videos outside the class folders, and folders of clips and images beside
-    the clips of a class.
+    name what is ignored: saved models and videos beside the class folders, and folders of clips and
+    images beside the clips of a class.
 
     Args:
         folder: Folder of the class folders.
@@ -35,7 +42,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
         DataError: The folder does not exist, has fewer than two classes, or a class has no clips.
     """
     root = user_path(folder, DataError)
-    folders, outside = _classes(root)
+    folders, outside, models = _classes(root)
     if not folders:
         found = f"{len(outside)} clips and no folder" if outside else "no class folder"
         raise DataError(
@@ -60,6 +67,9 @@ def list_clips(folder: str | Path) -> list[Clip]:
     if outside:
         names = first_few(entry.name for entry in outside)
         warn(f"{root}: ignored, in no class folder: {names}")
+    if models:
+        names = first_few(entry.name for entry in models)
+        warn(f"{root}: ignored, saved models beside the class folders: {names}")
     if deeper:
         names = first_few(str(inside.relative_to(root)) for inside in deeper)
         warn(
@@ -113,15 +123,17 @@ def _entries(root: Path) -> list[Path]:
     return entries(root)
 
 
-def _classes(root: Path) -> tuple[list[Path], list[Path]]:
-    """Return the class folders, and the clips outside of them."""
-    folders, outside = [], []
+def _classes(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return the class folders, the clips outside of them, and the saved models beside them."""
+    folders, outside, models = [], [], []
     for entry in _entries(root):
-        if entry.is_dir() and not is_background(entry.name):
+        if is_saved_model(entry):
+            models.append(entry)
+        elif entry.is_dir() and not is_background(entry.name):
             folders.append(entry)
         elif not entry.is_dir() and is_clip(entry):
             outside.append(entry)
-    return folders, outside
+    return folders, outside, models
 
 
 def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
@@ -131,7 +143,11 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     found = {entry: is_clip(entry) for entry in inside}
     clips = [Clip(entry, label) for entry in inside if found[entry]]
     if clips:
-        others = [entry for entry in inside if not found[entry] and entry.is_dir()]
+        others = [
+            entry
+            for entry in inside
+            if entry.is_dir() and not (found[entry] or is_saved_model(entry))
+        ]
         deeper = [entry for entry in others if any(clips_below(entry))]
         return clips, deeper, [entry for entry in inside if is_image_file(entry)]
     if any(map(is_numbered_image, inside)):

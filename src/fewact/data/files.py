@@ -17,6 +17,7 @@ VIDEO_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
+_MODEL_FILES = ("config.json", "state.safetensors")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
@@ -74,6 +75,11 @@ def is_image_file(path: Path) -> bool:
 def is_numbered_image(path: Path) -> bool:
     """Return whether a path has an image extension and a number in its name."""
     return is_image_file(path) and any(c.isdigit() for c in path.stem)
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Return whether a folder is a saved classifier: its thumbnails are no clip."""
+    return all((folder / name).is_file() for name in _MODEL_FILES)
 
 
 def numbered(name: str, number: int) -> str:

@@ -11,6 +11,7 @@ from fewact.data.files import (
     first_few,
     is_image_file,
     is_numbered_image,
+    is_saved_model,
     natural_key,
 )
 from fewact.errors import DataError, VideoError
@@ -87,6 +88,8 @@ def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
     else:
         names = sorted(set(_matches(str(path))), key=natural_key)
         for match in map(Path, names):
+            if is_saved_model(match):
+                continue
             if match.is_dir():
                 yield from clips_below(match, ignored)
             elif is_clip(match):
@@ -127,7 +130,7 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
     """Yield the clips below a folder in natural order; each folder once, however links lead to it.
 
     A folder of numbered images is a clip if there is no other clip in it. A photo beside videos
-    does not hide them.
+    does not hide them. Saved models below the folder are skipped.
 
     Args:
         folder: Folder; it may be a clip itself.
@@ -154,9 +157,10 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
         elif (identity := _identity(path)) not in known:
             known.add(identity)
             inside = entries(path)
-            if images := [entry for entry in inside if is_image_file(entry)]:
+            images = [entry for entry in inside if is_image_file(entry)]
+            if images and not is_saved_model(path):
                 waiting.append((path, images, found))
-            clips = [entry for entry in inside if _is_video(entry) or entry.is_dir()]
+            clips = [e for e in inside if _is_video(e) or (e.is_dir() and not is_saved_model(e))]
             waiting += ((clip, [], 0) for clip in reversed(clips))
 
 
