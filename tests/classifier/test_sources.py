@@ -110,6 +110,23 @@ def test_labels_are_normalised_and_checked() -> None:
         check_label("None")
 
 
+def test_an_invalid_label_is_refused_with_its_place(folder: Path, tmp_path: Path) -> None:
+    table = folder / "table.csv"
+    table.write_text('path,label\nwave/a.mp4,wave\nwave/b.mp4,"a\tb"\n')
+    with pytest.raises(DataError) as refused:
+        labelled(table, None)
+    assert f'{table}, line 3, column "label": not a class name' in str(refused.value)
+    table.write_text("path,label\nwave/a.mp4,wave\nwave/b.mp4,(none)\n")
+    with pytest.raises(DataError) as refused:
+        labelled(table, None)
+    assert str(refused.value).startswith(f'{folder}/wave/b.mp4: "(none)" is reserved')
+    assert str(refused.value).endswith('Use "none" for clips of no class.')
+    (folder / "wave").rename(folder / " ")
+    with pytest.raises(DataError) as refused:
+        labelled(folder, None)
+    assert str(refused.value).startswith(f"{folder}/ /a.mp4: not a class name")
+
+
 def test_spaces_around_a_label_do_not_count(folder: Path) -> None:
     first, second, third = folder / "wave/a.mp4", folder / "wave/b.mp4", folder / "clap/c.mp4"
     expected = [("a.mp4", "wave"), ("b.mp4", "wave")]

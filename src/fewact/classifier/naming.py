@@ -9,17 +9,21 @@ import numpy as np
 from fewact.classifier.example import Example
 from fewact.classifier.labels import Label, label_text
 from fewact.classifier.prediction import NONE
-from fewact.data import is_background
+from fewact.data import BACKGROUND, is_background
 from fewact.errors import DataError, did_you_mean
 
 ClipId = str | int
 """A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""
 
 
-def check_label(label: Label) -> str:
+def check_label(label: Label, *, where: str = "") -> str:
     """Return the name of a class in Unicode normal form C, without spaces around it.
 
     The name of an integer is its text.
+
+    Args:
+        label: Name of the class.
+        where: Clip that has the label, for errors.
 
     Raises:
         DataError: The name is blank, has a line break, or is reserved for clips of no class.
@@ -28,12 +32,18 @@ def check_label(label: Label) -> str:
     if not name or not name.isprintable():
         raise DataError(
             "not a class name",
+            where=where,
             got=repr(label),
             expected="printable text in UTF-8",
             hint="Give the class another name, such as that of its folder or in the table.",
         )
     if is_background(name) or name == NONE:
-        raise DataError(f'"{name}" is reserved for clips of no class', got=repr(label))
+        raise DataError(
+            f'"{name}" is reserved for clips of no class',
+            where=where,
+            got=repr(label),
+            hint="" if is_background(name) else f'Use "{BACKGROUND}" for clips of no class.',
+        )
     return name
 
 

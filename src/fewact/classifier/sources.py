@@ -178,7 +178,9 @@ def _named(
                 where=display_name(clip),
                 hint="Pass labels, or a folder with one subfolder of clips per class.",
             )
-        label = clip.label if clip.label == BACKGROUND else check_label(clip.label)
+        label = clip.label
+        if label != BACKGROUND:
+            label = check_label(label, where=display_name(clip))
         checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + legible(name) for name in _names(files, root))

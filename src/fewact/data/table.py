@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fewact.data.clips import Clip, is_background
+from fewact.data.clips import BACKGROUND, Clip, is_background
 from fewact.data.files import first_few
 from fewact.errors import DataError, did_you_mean
 from fewact.io.bounded import MIB, FileType
@@ -205,6 +205,14 @@ def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
     if "\\" in row["path"] and not path.exists():  # a table written on Windows
         path = folder / row["path"].replace("\\", "/")
     label = unicodedata.normalize("NFC", row["label"])
+    if not label.isprintable():
+        raise DataError(
+            "not a class name",
+            where=f'{where}, column "label"',
+            got=repr(label),
+            expected="printable text",
+            hint=f'Use "{BACKGROUND}" for clips of no class.',
+        )
     return Clip(path, label, start, end, row["group"] or None)
 
 
