@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fewact import FewShotClassifier
 from fewact.backbones import Backbone
 from fewact.classifier import NONE, OpenSet
+from fewact.classifier.example import Example
 from fewact.classifier.false_alarm_bounds import needed_clips, promise_to_other_groups
 from fewact.classifier.open_set import (
     ANY_CLASS,
@@ -163,7 +164,11 @@ def test_teach_says_whom_the_promise_is_about() -> None:
     def lines(groups: tuple[int, ...]) -> str:
         return "\n".join(describe(OpenSet((), (0.0, 1.0), (0.0, 0.0), nine, groups)))
 
-    assert "people and places may differ" in lines(())
+    assert "people and places may differ: with a folder" in lines(())
+    clips = [Example(f"{i}.mp4", "none", group="anna" if i else None) for i in range(9)]
+    loose = "\n".join(describe(OpenSet((), (0.0, 1.0), (0.0, 0.0), nine), none_clips=clips))
+    assert '1 of 9 clips in "none" has no group; move it into a folder' in loose
+    assert "with a folder for each" not in loose
     assert "than the 3 in" in lines((3, 3, 3))
     assert "at most 25 %" in lines((3, 3, 3))
     assert "places" not in lines((1,) * 9)

@@ -89,6 +89,8 @@ def model_info(folder: str | Path) -> ModelInfo:
     path = named.resolve()
     config = model_folder.read_config(named)
     check_complete(path, config, named)
+    none_clips = [clip for clip in config.examples if clip.label == BACKGROUND]
+    promised = describe(config.open_set, config.false_alarms, none_clips)
     return ModelInfo(
         folder=str(folder),
         classes=_classes(config),
@@ -102,7 +104,7 @@ def model_info(folder: str | Path) -> ModelInfo:
         ),
         temperature=config.calibration.temperature,
         calibrated=config.calibration.source == "held-out clips",
-        none_of_these=tuple(map(str.strip, describe(config.open_set, config.false_alarms))),
+        none_of_these=tuple(map(str.strip, promised)),
         method=config.method.name,
         options=dict(config.method.options),
         backbone=config.backbone.name,

@@ -14,7 +14,7 @@ separates known from unknown. The weights and the form of g were chosen on devel
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import cached_property
 from numbers import Real
@@ -26,6 +26,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from fewact.classifier.example import Example
 from fewact.classifier.false_alarm_bounds import needed_clips, promise_to_other_groups, rank_of
 from fewact.errors import OptionError
 
@@ -184,12 +185,15 @@ ANY_CLASS = Decision("off", -math.inf, 1.0)
 """Decision that answers every clip with a class."""
 
 
-def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
+def describe(
+    scores: OpenSet, false_alarms: float | None = None, none_clips: Iterable[Example] = ()
+) -> list[str]:
     """Return lines that say what is promised about clips of untaught actions, and what it costs.
 
     Args:
         scores: Scores of a fitted classifier.
         false_alarms: Requested limit of false alarms; None for the default.
+        none_clips: Clips of no class, to say how many of them have no group.
     """
     decision, count = scores.decision(false_alarms), len(scores.none)
     most = f"{100 * decision.promised:.0f} %"
@@ -205,7 +209,7 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
         if decision.promised > rate:
             needed = needed_clips(rate)
             lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
-        lines += _about_others(decision, len(scores.none_groups))
+        lines += _about_others(decision, len(scores.none_groups), [one.group for one in none_clips])
     else:
         lines.append(
             f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
@@ -221,9 +225,18 @@ def describe(scores: OpenSet, false_alarms: float | None = None) -> list[str]:
     return lines
 
 
-def _about_others(decision: Decision, groups: int) -> list[str]:
+def _about_others(
+    decision: Decision, groups: int, group_of_clips: Sequence[str | None]
+) -> list[str]:
     """Return what is promised about people and places that "none" does not have."""
-    other = decision.promised_other_groups
+    other, count = decision.promised_other_groups, len(group_of_clips)
+    without = group_of_clips.count(None)
+    if other is None and 0 < without < count:
+        have, them = ("has", "it") if without == 1 else ("have", "them")
+        return [
+            f'  Other people and places may differ: {without} of {count} clips in "none" {have} no '
+            f"group; move {them} into a folder like the others, and teach says how much"
+        ]
     if other is None:
         return [
             '  Other people and places may differ: with a folder for each in "none", '

@@ -49,7 +49,9 @@ def _facts(config: Config, licence: str) -> str:
     shown = {label: "(none)" if label == BACKGROUND else label for label in counts}
     rows = "\n".join(f"| {markdown_text(shown[la])} | {count} |" for la, count in counts.items())
     actions = len(counts.keys() - {BACKGROUND})
-    promises = (line.strip() for line in describe(config.open_set, config.false_alarms))
+    none_clips = [clip for clip in config.examples if clip.label == BACKGROUND]
+    promised = describe(config.open_set, config.false_alarms, none_clips)
+    promises = (line.strip() for line in promised)
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
     precomputed = config.backbone.name == PRECOMPUTED
     stored = ["the name" if precomputed else "the file name"]

@@ -210,6 +210,6 @@ def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
 
     for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
         print(line)
-    for line in describe(classifier.open_set_, classifier.false_alarms):
+    for line in describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_):
         print(line)
     print(f"Undo: fewact undo {shlex.quote(str(model))}")

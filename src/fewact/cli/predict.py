@@ -167,7 +167,7 @@ def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
 
     if answers.false_alarms is not None:
         classifier.false_alarms = answers.false_alarms
-        for line in describe(classifier.open_set_, answers.false_alarms):
+        for line in describe(classifier.open_set_, answers.false_alarms, classifier.none_clips_):
             say(line)
     if answers.trim is not None:
         classifier.trim = answers.trim

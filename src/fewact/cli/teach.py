@@ -244,7 +244,8 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
         print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     else:
         print("Probabilities: not calibrated (too few clips)")
-    for line in (*describe(classifier.open_set_, classifier.false_alarms), *classifier.findings_):
+    promised = describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_)
+    for line in (*promised, *classifier.findings_):
         print_line(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
