@@ -28,6 +28,7 @@ from fewact.cli.run import exit_skipped, say
 from fewact.errors import DataError, OptionError, StoreError
 from fewact.io.bounded import size_text
 from fewact.io.outputs import check_output_folder
+from fewact.text_table import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,7 +191,7 @@ class _Report:
     def __call__(self, outcome: "Outcome") -> None:
         if outcome.error is not None:
             self.skipped += 1
-            say(f"Skipped: {outcome.video.id}: {outcome.error}")
+            say(printable(f"Skipped: {outcome.video.id}: {outcome.error}"))
         elif outcome.new:
             self.new += 1
             if self._timed:

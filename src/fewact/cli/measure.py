@@ -11,7 +11,7 @@ from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
 from fewact.errors import OptionError
-from fewact.text_table import csv_line
+from fewact.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier.tested import Tested
@@ -57,7 +57,7 @@ def measure_clips(
     with progress("Testing", quiet=quiet) as show:
         found = measure(classifier, labelled, progress=show)
     for path, reason in found.skipped:
-        say(f"Skipped: {path}: {reason}")
+        say(printable(f"Skipped: {path}: {reason}"))
     if found.training_clips:
         say(
             "Warning: clips with the name of a training clip of the model: "
