@@ -109,10 +109,11 @@ class Revision:
 
         Args:
             examples: The clips.
-            turns: Number of quarter turns after which they were encoded; if it is another one than
-                that of the classifier, they cannot be compared, and nothing is added.
+            turns: Number of quarter turns after which they were encoded. If it is another one than
+                that of the classifier, or the classifier has none yet, they cannot be compared with
+                its clips, and nothing is added.
         """
-        if self._pipeline is None or self._pipeline.turns == turns:
+        if self._pipeline is not None and self._pipeline.turns == turns:
             self._encoded = _each(examples) | self._encoded
 
     def teach(self, lessons: Sequence[Lesson]) -> None:
@@ -133,14 +134,12 @@ class Revision:
             )
         if self._fitted is None:
             self._rotate(lessons)
-        known = self._known()
-        if missing := [one.name for one in lessons if one.key not in known]:
+        known, pipeline, fitted = self._known(), self._pipeline, self._fitted
+        missing = [one.name for one in lessons if one.key not in known]
+        if missing or pipeline is None:  # without a pipeline, no clip is known
             raise DataError("the clip is not encoded", where=missing[0])
-        rows = [_renamed(known[one.key], one) for one in lessons]
+        examples = join([_renamed(known[one.key], one) for one in lessons])
         self._encoded |= known  # what is removed now may come back
-        examples, pipeline, fitted = join(rows), self._pipeline, self._fitted
-        if pipeline is None:
-            raise DataError("the clip is not encoded")
         class_names = None if fitted is None else fitted.class_names
         if fitted is None and (encoder := text_encoder(pipeline.backbone, self.classifier.text)):
             class_names = embed_class_names(encoder, examples.classes, self.classifier.text)
