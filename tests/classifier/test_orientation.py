@@ -61,6 +61,16 @@ def test_a_clip_of_unknown_orientation_stays() -> None:
     assert best_turns(torch.tensor([[0.1], [0.1 + 1.1 * MARGIN], [0.0]])) == 1
 
 
+def test_where_the_similarity_is_unclear_what_the_network_knows_decides() -> None:
+    unclear = torch.tensor([[0.1], [0.1], [0.1]])
+    known = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    assert best_turns(unclear, known) == 1
+    assert best_turns(unclear, known.roll(2)) == 3
+    assert best_turns(unclear, known.roll(1)) == 0  # upside down
+    clear = torch.tensor([[0.2], [0.1], [0.1]])
+    assert best_turns(clear, known) == 0
+
+
 def test_similarity_is_that_of_each_pair() -> None:
     own, training = made_up(3, 1), made_up(4, 2)
     together = similarity(own, training)

@@ -49,7 +49,8 @@ def test_clips_of_one_recording_count_as_one() -> None:
 
 def test_clips_that_disagree_stay() -> None:
     found = scores(10, 2.0)
-    found[:4] = found[:4].roll(-1, -1)  # These are upright.
+    found[:3] = found[:3].roll(-1, -1)  # These are upright.
+    # The mean is 0.8: enough for ten clips that deviate as usual, too little for these.
     assert common_turns(found, names(10)) == 0
 
 
