@@ -1,14 +1,14 @@
 """Small clips, and a backbone so small that running it costs nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from fewact.backbones import Backbone, Description, StagedNetwork
+from fewact.backbones import Backbone, Description, Level, StagedNetwork
 from fewact.backbones.backbone import build
 from fewact.data.clips import Clip
 from fewact.video import write_video
@@ -57,6 +57,20 @@ class Tiny(StagedNetwork):
 @pytest.fixture
 def tiny() -> Backbone:
     return build(Tiny, {}, weights="random", device="cpu", precision="float32", engine="torch")
+
+
+@pytest.fixture
+def runs(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Numbers of frames and of levels of each run of the network, as they happen."""
+    found: list[tuple[int, int]] = []
+    features = tiny.features
+
+    def counted(one: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
+        found.append((len(one), len(levels)))
+        return features(one, levels)
+
+    monkeypatch.setattr(tiny, "features", counted)
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,11 @@
 """Network features of a clip: equal frames run once, and nothing else changes."""
 
-from collections.abc import Collection
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone, Level
+from fewact.backbones import Backbone
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import CameraRequest, FeatureRequest, View
 from fewact.video import Segments, Timeline
@@ -23,20 +21,6 @@ def frames(tiny: Backbone) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     size = (24, 3, *tiny.card.input_size)
     return torch.randint(256, size, dtype=torch.uint8, generator=generator)
-
-
-@pytest.fixture
-def runs(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Numbers of frames and of levels of each run of the network, as they happen."""
-    found: list[tuple[int, int]] = []
-    features = tiny.features
-
-    def counted(one: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
-        found.append((len(one), len(levels)))
-        return features(one, levels)
-
-    monkeypatch.setattr(tiny, "features", counted)
-    return found
 
 
 def third(frames: Tensor) -> Tensor:
@@ -95,3 +79,16 @@ def test_one_changed_pixel_is_another_frame(tiny, frames, runs):
     few[0, 0, 0, 0] += 1
     NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
     assert runs == [(8, 2), (17, 1)]
+
+
+def test_what_was_needed_last_is_kept(tiny, frames, runs):
+    first, second = {MAPS: frames[:8]}, {MAPS: frames[8:16]}
+    network = NetworkFeatures(tiny)
+    for each in (first, second, first):
+        network.of(each)
+    network.forget(8)
+    runs.clear()
+    network.of(first)
+    assert runs == []
+    network.of(second)
+    assert runs == [(8, 1)]

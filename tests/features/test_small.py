@@ -79,10 +79,27 @@ def with_changes(changes: list[float]) -> torch.Tensor:
     return frames
 
 
+def repeated(changes: list[float]) -> list[bool]:
+    frames = with_changes(changes)
+    return repeats(frames, grey_of(frames)).tolist()
+
+
 def test_frames_that_hardly_change_between_others_that_do_repeat_them() -> None:
     changes = [5.0, 0.5, 6.0, 0.1, 0.1, 5.0, 4.0, 0.2, 5.0]
-    found = repeats(with_changes(changes), grey_of(with_changes(changes)))
-    assert found.tolist() == [False, *(change < 0.6 for change in changes)]
+    assert repeated(changes) == [False, *(change < 0.6 for change in changes)]
+
+
+def test_the_first_and_the_last_frame_have_neighbours_on_one_side_only() -> None:
+    changes = [0.2, 5.0, 0.2, 5.0, 0.2, 5.0, 0.2]
+    assert repeated(changes) == [False, *(change < 5 for change in changes)]
+
+
+def test_a_frame_is_repeated_up_to_four_times() -> None:
+    four = [5.0, *[0.1] * 4, 5.0, 5.0]
+    assert repeated(four) == [False, *(change < 5 for change in four)]
+    thrice = [5.0, *[0.2] * 3, 5.0, *[0.2] * 3, 5.0]
+    still = [*[0.1] * 8, 5.0]  # a person between two movements
+    assert repeated([*thrice, *still]) == [False, *(change == 0.2 for change in [*thrice, *still])]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +112,7 @@ def test_frames_that_hardly_change_between_others_that_do_repeat_them() -> None:
     ],
 )
 def test_frames_of_a_person_who_stands_still_do_not_repeat_others(changes: list[float]) -> None:
-    frames = with_changes(changes)
-    assert not repeats(frames, grey_of(frames)).any()
+    assert not any(repeated(changes))
 
 
 def test_few_frames_that_equal_others_are_left() -> None:
