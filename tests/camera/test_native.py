@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.camera import _native, registration
-from fewact.camera.motion import CameraMotion, Estimates, estimate_camera_motion
+from fewact.camera.motion import CameraMotion, estimate_camera_motion
 from fewact.camera.registration import all_pixels, detect_keypoints, register, residuals
 from fewact.camera.similarity import Similarity
 from fewact.camera.simulated import CAMERAS, record, seed_of
-from fewact.camera.stabilise import stabilise_modes
+from fewact.camera.stabilise import without_motion
 from tests.camera.scenery import frames_of, random_motion
 
 compiled = pytest.mark.skipif(_native.library() is None, reason="fewact_camera is not built")
@@ -121,10 +121,9 @@ def test_warped_frames_equal_those_of_torch(size, aspect, layout) -> None:
     known = Similarity(motion.linear.to(torch.complex64), motion.shift.to(torch.complex64))
     still = torch.arange(7) == 3
     known = Similarity.identity(7).where(still, known)
-    given = CameraMotion(1.0, 0.0, lambda: Estimates(known, known))
 
     def warped() -> torch.Tensor:
-        return stabilise_modes(frames, ("on",), aspect=aspect, motion=given)["on"]
+        return without_motion(frames, known, aspect)
 
     one, other = warped(), in_torch(warped)
     assert torch.equal(one[3], frames[3])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -94,14 +94,6 @@ class CameraMotion:
     log_odds: float
     static_fraction: float
     estimate: Callable[[], Estimates]
-
-    def scaled(self, factor: float) -> "CameraMotion":
-        """Return the motion in frames of ``factor`` times as many rows."""
-        if factor == 1:
-            return self
-        return replace(
-            self, estimate=lambda: Estimates(*(one.scaled(factor) for one in self._estimates))
-        )
 
     @cached_property
     def _estimates(self) -> Estimates:

@@ -1,20 +1,19 @@
 """Stabilisation: every frame of a clip is warped to the view of the middle frame's camera."""
 
-from collections.abc import Collection
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from fewact.camera import _native
+from fewact.camera.modes import Stabilise
 from fewact.camera.motion import CameraMotion, check_clip, estimate_camera_motion, pixel_aspect
 from fewact.camera.similarity import Similarity, warp
 from fewact.errors import OptionError
 
-Mode = Literal["off", "auto", "on", "permissive"]
 
-
-def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = None) -> Tensor:
+def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None = None) -> Tensor:
     """Warp all frames of a clip to the view of the middle frame.
 
     Pixels outside a frame are filled with the mean over the frames that cover them.
@@ -27,60 +26,53 @@ def stabilise(frames: Tensor, mode: Mode = "auto", *, aspect: float | None = Non
             ratio, such as 4/3; None if the ratio is unchanged.
 
     Returns:
-        Frames (t 3 h w), uint8.
+        Frames (t 3 h w), uint8; the same tensor if they stay as they are.
 
     Raises:
         ShapeError: The frames have another shape or type.
         OptionError: The mode is unknown or the aspect ratio out of range.
     """
-    return stabilise_modes(frames, (mode,), aspect=aspect)[mode]
+    check_clip(frames, aspect)
+    motion = removed_motion(mode, lambda: estimate_camera_motion(frames, aspect=aspect))
+    return frames if motion is None else without_motion(frames, motion, aspect)
 
 
-def stabilise_modes(
-    frames: Tensor,
-    modes: Collection[Mode],
-    *,
-    aspect: float | None = None,
-    motion: CameraMotion | None = None,
-) -> dict[Mode, Tensor]:
-    """Return what ``stabilise`` gives in each mode; modes with equal results share one tensor.
+def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Similarity | None:
+    """Return the camera motion that a mode removes from a clip: (t); None if the frames stay.
+
+    Args:
+        mode: As for ``stabilise``.
+        motion: Returns the camera motion of the clip; not called if the mode is ``off``.
+
+    Raises:
+        OptionError: The mode is unknown.
+    """
+    if mode not in get_args(Stabilise):
+        raise OptionError(
+            "unknown mode",
+            where="stabilise",
+            got=repr(mode),
+            expected=", ".join(get_args(Stabilise)),
+        )
+    if mode == "off":
+        return None
+    found = motion()
+    if mode != "on" and not found.moved:
+        return None
+    return found.permissive if mode == "permissive" else found.conservative
+
+
+def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:
+    """Warp frames by a known camera motion.
 
     Args:
         frames: As for ``stabilise``.
-        modes: Modes, as for ``stabilise``.
+        motion: Similarities (t) from positions in the middle frame to positions in each frame.
         aspect: As for ``stabilise``.
-        motion: Camera motion of the clip if it is known already.
 
-    Raises:
-        ShapeError: The frames have another shape or type.
-        OptionError: A mode is unknown or the aspect ratio out of range.
+    Returns:
+        Frames (t 3 h w), uint8; the same tensor if the motion is the identity.
     """
-    check_clip(frames, aspect)
-    for mode in modes:
-        if mode not in get_args(Mode):
-            raise OptionError(
-                "unknown mode",
-                where="stabilise",
-                got=repr(mode),
-                expected=", ".join(get_args(Mode)),
-            )
-    if not set(modes) - {"off"}:
-        return dict.fromkeys(modes, frames)
-    motion = motion or estimate_camera_motion(frames, aspect=aspect)
-    found: dict[Mode, Tensor] = {}
-    warped: dict[int, Tensor] = {}
-    for mode in modes:
-        if mode == "off" or (mode != "on" and not motion.moved):
-            found[mode] = frames
-            continue
-        estimate = motion.permissive if mode == "permissive" else motion.conservative
-        if id(estimate) not in warped:
-            warped[id(estimate)] = _warp_frames(frames, estimate, aspect)
-        found[mode] = warped[id(estimate)]
-    return found
-
-
-def _warp_frames(frames: Tensor, motion: Similarity, aspect: float | None) -> Tensor:
     moved = ~motion.is_identity
     if not moved.any():
         return frames

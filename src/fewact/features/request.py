@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, get_args
 
 from pydantic import TypeAdapter
 
 from fewact.backbones.card import Card, Level
+from fewact.camera.modes import Stabilise as Stabilise  # methods do not import camera
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Stabilise = Literal["off", "auto", "on", "permissive"]
-"""Whether camera motion is removed: never, where the camera moved, always, or where it moved, by
-the permissive estimate."""
 
 PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more

@@ -18,7 +18,7 @@ from fewact.camera.motion import (
     CameraMotion,
     estimate_camera_motion,
 )
-from fewact.camera.stabilise import stabilise_modes
+from fewact.camera.stabilise import removed_motion, without_motion
 from fewact.data.video_source import VideoSource
 from fewact.errors import VideoError
 from fewact.features.request import Request, View
@@ -89,8 +89,8 @@ class Views:
         self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
         self._repeated: dict[int, Tensor] = {}
-        # By the id of their frames, all of which are kept above or here.
-        self._stabilised: dict[tuple[int, bool], Tensor] = {}
+        # By the id of their frames and motion, all of which are kept above or here.
+        self._stabilised: dict[tuple[int, int], Tensor] = {}
         self._moving: dict[int, Tensor] = {}
         self._small: dict[int, Tensor] = {}
         self._differences: dict[int, Tensor] = {}
@@ -133,15 +133,14 @@ class Views:
 
     def _seen(self, view: View, frames: Tensor) -> Tensor:
         """Return these frames as a view shows them: stabilised or as they are."""
-        n, mode = len(frames), view.stabilise
-        if mode == "off" or (mode != "on" and not self._motion_of(n).moved):
+        n = len(frames)
+        motion = removed_motion(view.stabilise, lambda: self._motion_of(n))
+        if motion is None:
             return frames
-        motion = self._motion_of(n)
-        key = id(frames), mode == "permissive" and motion.permissive is not motion.conservative
+        key = id(frames), id(motion)
         if key not in self._stabilised:
-            scaled = motion.scaled(frames.shape[-2] / self._halved_of(n).shape[-2])
-            modes = stabilise_modes(frames, (mode,), aspect=self._aspect, motion=scaled)
-            self._stabilised[key] = modes[mode]
+            factor = frames.shape[-2] / self._halved_of(n).shape[-2]
+            self._stabilised[key] = without_motion(frames, motion.scaled(factor), self._aspect)
         return self._stabilised[key]
 
     def _motion_of(self, n: int) -> CameraMotion:
