@@ -88,8 +88,9 @@ class ConditionVideo(ChangedSource):
     def _compressed(self, samplers: Sequence["Sampler"]) -> list["RGBImage"]:
         from fewact.camera.conditions import compress
         from fewact.video import Timeline
+        from fewact.video.samplers import NotedSampler
 
-        every = _Recorded(MAX_COMPRESSED)
+        every = NotedSampler(_spread)
         (frames,) = self.source.read([every])
         shown = every.timeline
         frames = compress(frames, len(frames) / shown.end, self.condition.strength)
@@ -136,24 +137,16 @@ class _Fixed:
         return self.frames
 
 
-class _Recorded:
-    """Sampler that chooses all frames, or so many evenly spread ones, and keeps the timeline."""
-
-    timeline: "Timeline"
-    chosen: "Ints"
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-
-    def __call__(self, timeline: "Timeline") -> "Ints":
-        self.timeline = timeline
-        count = min(self._most, timeline.n)
-        self.chosen = np.arange(count) * timeline.n // count
-        return self.chosen
+def _spread(timeline: "Timeline") -> "Ints":
+    """Choose all frames, or ``MAX_COMPRESSED`` that are evenly spread."""
+    count = min(MAX_COMPRESSED, timeline.n)
+    return np.arange(count) * timeline.n // count
 
 
 def _timeline(source: VideoSource) -> "Timeline":
-    probe = _Recorded(1)
+    from fewact.video.samplers import EveryNth, NotedSampler
+
+    probe = NotedSampler(EveryNth(1, 1))
     source.read([probe])
     return probe.timeline
 

@@ -1,8 +1,9 @@
 """Samplers: rules that choose frames of a video.
 
-A sampler is a frozen dataclass. Called with a ``Timeline`` it returns int64 indices. A sampler with
-a seed chooses at random: the same seed and timeline give the same frames. If a video has fewer
-frames than requested, some are repeated.
+Called with a ``Timeline``, a sampler returns int64 indices. Each is a frozen dataclass, but for
+``NotedSampler``, which keeps what another one chose. A sampler with a seed chooses at random: the
+same seed and timeline give the same frames. If a video has fewer frames than requested, some are
+repeated.
 """
 
 from dataclasses import dataclass
@@ -42,30 +43,31 @@ class Segments:
 
 
 class NotedSampler:
-    """A sampler that keeps what it chose last.
+    """A sampler that keeps what it chose last, and of which timeline.
 
     Args:
         sampler: Sampler that chooses.
 
     Attributes:
-        chosen: Its last indices; empty before.
+        chosen: Last indices; empty before.
+        timeline: Last timeline; not set before.
     """
+
+    timeline: Timeline
 
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
         self.chosen: Ints = np.zeros(0, np.int64)
-        self._shown: Floats = np.zeros(0)
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return what the sampler chooses."""
-        self.chosen = np.asarray(self.sampler(timeline))
-        self._shown = timeline.times / timeline.end
+        self.timeline, self.chosen = timeline, np.asarray(self.sampler(timeline))
         return self.chosen
 
     @property
     def times(self) -> Floats:
-        """Times (t,) of these frames, as fractions of the clip; empty before."""
-        return self._shown[self.chosen]
+        """Times (t,) of these frames, as fractions of the clip."""
+        return (self.timeline.times / self.timeline.end)[self.chosen]
 
     def __repr__(self) -> str:
         return repr(self.sampler)
