@@ -1,6 +1,7 @@
 """Values pass the stages in order, whether each has a thread or not."""
 
 import threading
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -53,3 +54,28 @@ def test_an_error_reaches_the_caller(threads: bool) -> None:
     with pytest.raises(ZeroDivisionError):
         stages.run(1).result()
     stages.close()
+
+
+def test_nothing_runs_after_the_end() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def first(value: int) -> int:
+        begun.set()
+        assert go_on.wait(30)
+        done.append(f"first {value}")
+        return value
+
+    def second(value: int) -> int:
+        done.append(f"second {value}")
+        return value
+
+    stages = Stages([first, second], threads=True)
+    found = [stages.run(0), stages.run(1)]
+    assert begun.wait(30)
+    threading.Timer(0.2, go_on.set).start()
+    stages.close()
+    assert done == ["first 0"]
+    for one in found:
+        with pytest.raises(CancelledError):
+            one.result(0)

@@ -1,7 +1,7 @@
 """Stages that values pass one after the other, each in a thread of its own."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ class Stages:
     """
 
     def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
-        self._stages = stages
+        self._stages, self._closed = stages, False
         cores = torch.get_num_threads()
         self._threads = [
             started_threads(1, "fewact-stage", cores=cores) for _ in (stages if threads else ())
@@ -35,14 +35,20 @@ class Stages:
         done: Future[Any] = Future()
         done.set_result(value)
         for stage, thread in zip(self._stages, self._threads, strict=False):
-            done = thread.submit(_after, stage, done)
+            done = thread.submit(self._after, stage, done)
         return done
 
     def close(self) -> None:
-        """End the threads; values that are not through are dropped."""
+        """End the threads when the stages that run are done; values that are not through are lost.
+
+        No other stage begins, so that this takes no longer than one stage of one value.
+        """
+        self._closed = True
         for thread in self._threads:
-            thread.shutdown(wait=False, cancel_futures=True)
+            thread.shutdown()
 
-
-def _after(stage: Callable[[Any], Any], before: Future[Any]) -> Any:
-    return stage(before.result())
+    def _after(self, stage: Callable[[Any], Any], before: Future[Any]) -> Any:
+        value = before.result()
+        if self._closed:
+            raise CancelledError
+        return stage(value)
