@@ -40,9 +40,11 @@ __all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOption
 CALIBRATED = 0.0136
 """Temperature of probabilities for similarities, fitted with the defaults on development clips."""
 
-
 CELLS = 7
 """Rows and columns of the cells that explain a similarity."""
+
+FITTED_CELLS = 200_000
+"""About how many cells of the maps, evenly spread, the reduction ``pca`` is fitted to at most."""
 
 
 class A2M2(TextMethod[A2M2Options, A2M2State]):
@@ -84,15 +86,14 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         needed = dict.fromkeys((level, "vectors") if self.uses_text else (level,))
         return tuple(parts.request_of(level, self.options) for level in needed)
 
-    def fit_reduction(self, features: Features, cells: int = 200_000) -> None:
+    def fit_reduction(self, features: Features) -> None:
         """Fit the reduction ``pca``.
 
         Args:
             features: Features (… t c h w) of videos used for neither support nor test.
-            cells: Approximate number of cells of the maps to use, evenly spread.
         """
         samples = parts.maps_of(features, self.options).movedim(-3, -1).flatten(0, -2)  # (m c)
-        self.reduction.fit(samples[:: max(1, len(samples) // cells)])
+        self.reduction.fit(samples[:: max(1, len(samples) // FITTED_CELLS)])
 
     def encode(self, features: Features) -> Nodes:
         """Return M² descriptors (… m D), and the mean frame (… d) if class names are used."""

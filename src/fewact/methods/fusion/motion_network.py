@@ -22,6 +22,12 @@ FRAMES, SIDE = 24, 32
 LENGTH = 64
 """Length of a frame's vector."""
 
+CHANNELS, WIDTH = (32, 64, 128), 256
+"""Channels of the three convolutions over space and time, and those of a frame after them."""
+
+DROPOUT = 0.1
+"""Fraction of values that training drops."""
+
 WEIGHTS = "motion_network.safetensors"
 WEIGHTS_SHA256 = "33724cb7912d275f711325c50ba7f320cda2118682fe1c651f67e255044a4a28"
 
@@ -53,23 +59,11 @@ class SpaceTime(nn.Conv3d):
 
 
 class MotionNetwork(nn.Module):
-    """Convolutions over space and time, then over time alone.
+    """Convolutions over space and time, then over time alone."""
 
-    Args:
-        channels: Channels of the three convolutions over space and time.
-        width: Width of a frame.
-        dropout: Fraction of values that training drops.
-    """
-
-    def __init__(
-        self,
-        channels: tuple[int, int, int] = (32, 64, 128),
-        width: int = 256,
-        dropout: float = 0.1,
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        one, two, three = channels
-        self.dropout = dropout
+        one, two, three = CHANNELS
         self.space = nn.ModuleList(
             [
                 SpaceTime(1, one, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
@@ -77,13 +71,13 @@ class MotionNetwork(nn.Module):
                 SpaceTime(two, three, 3, (1, 2, 2), 1),
             ]
         )
-        self.space_norms = nn.ModuleList([nn.GroupNorm(8, n) for n in channels])
-        self.frame = nn.Linear(three * (SIDE // 8) ** 2, width)
-        self.time_norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2)])
-        self.time = nn.ModuleList([nn.Conv1d(width, width, 5, padding=2) for _ in range(2)])
-        self.last = nn.LayerNorm(width)
-        self.out = nn.Linear(width, LENGTH)
-        self.figure = nn.Linear(2 * width, 1)
+        self.space_norms = nn.ModuleList([nn.GroupNorm(8, n) for n in CHANNELS])
+        self.frame = nn.Linear(three * (SIDE // 8) ** 2, WIDTH)
+        self.time_norms = nn.ModuleList([nn.LayerNorm(WIDTH) for _ in range(2)])
+        self.time = nn.ModuleList([nn.Conv1d(WIDTH, WIDTH, 5, padding=2) for _ in range(2)])
+        self.last = nn.LayerNorm(WIDTH)
+        self.out = nn.Linear(WIDTH, LENGTH)
+        self.figure = nn.Linear(2 * WIDTH, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return unit vectors of the frames (v t d), and the log-odds (v) of one moving figure.
@@ -95,10 +89,10 @@ class MotionNetwork(nn.Module):
         for convolution, norm in zip(self.space, self.space_norms, strict=True):
             x = convolution(x)
             x = functional.gelu(norm(x.transpose(1, 2)).transpose(1, 2))
-        x = functional.dropout(x.flatten(2), self.dropout, self.training)  # (v t c)
+        x = functional.dropout(x.flatten(2), DROPOUT, self.training)  # (v t c)
         x = functional.gelu(self.frame(x))
         for norm, convolution in zip(self.time_norms, self.time, strict=True):
-            y = functional.dropout(norm(x), self.dropout, self.training)
+            y = functional.dropout(norm(x), DROPOUT, self.training)
             x = x + functional.gelu(convolution(y.mT).mT)
         x = self.last(x).float()
         figure = self.figure(torch.cat([x.mean(1), x.std(1)], -1).detach())[:, 0].float()
