@@ -29,12 +29,12 @@ import numpy as np
 
 from fewact.classifier.labels import Label
 
-FEWEST, MOST = 4, 2000
+FEWEST, MOST = 6, 3000
 """Number of windows from which the recording counts, and of the last ones that count. The first
 windows wait for them, unless the recording ends; no event is later for it, because windows that
 could overlap the first one end later."""
 
-SHORT = 30
+SHORT = 45
 """Number of windows below which an event is reported in any case if it reaches the model's
 threshold: where nothing but actions is shown, no window is far above the others."""
 
@@ -46,7 +46,7 @@ BELOW = 0.25
 
 OVERLAP, OVERLAP_SAME = 0.3, 0.2
 """Candidates overlap if they share more than this fraction of the shorter one; the second one is of
-candidates of one class. Windows are a quarter of their length apart: neighbouring actions of two
+candidates of one class. Windows are a sixth of their length apart: neighbouring actions of two
 classes may share one such step, but not performances of one class, which would be counted twice."""
 
 RANK_OF_DISTINCT = 4.0

@@ -20,7 +20,7 @@ from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo, rot
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.stream import FASTEST, HOP, MOST_SAMPLES, OVERSAMPLING
+from fewact.classifier.stream import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.watchable import window_lengths
 from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
@@ -36,6 +36,9 @@ LONGER = 1.4
 
 DISTINCT = 0.5
 """Weight of the distance between the best two classes, beside the known score."""
+
+HOP = 0.25
+"""Largest distance between the starts of windows, as a fraction of their length."""
 
 FEWEST_FRAMES = 2
 """Smallest number of kept frames of a window: one frame shows no movement."""

@@ -32,8 +32,9 @@ from fewact.workers import on_one_core
 
 LOG = logging.getLogger(__name__)
 
-HOP = 0.25
-"""Distance between the starts of windows, as a fraction of their length."""
+HOP = 1 / 6
+"""Distance between the starts of windows, as a fraction of their length. Chosen on development
+recordings, see docs/decisions/events.md."""
 
 THRESHOLD = 0.75
 """Lowest score of a performance unless a rate is requested: the known score on the scale of
