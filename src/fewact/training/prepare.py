@@ -34,27 +34,9 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     """
     source = data.train_source
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
-    needed = source is None or from_frames
-    part = recipe.backbone
-    options: dict[str, Any] = dict(part.options)
-    backbone = (
-        backbones.create(
-            part.name,
-            weights=part.weights,
-            device=str(device),
-            precision=recipe.precision,
-            engine="torch",
-            **options,
-        )
-        if needed
-        else None
-    )
+    backbone = _make_backbone(recipe, device) if source is None or from_frames else None
     card = source.card if backbone is None and source is not None else _card(backbone)
-    if (
-        backbone is not None
-        and source is not None
-        and (source.card.network_digest != card.network_digest)
-    ):
+    if source is not None and source.card.network_digest != card.network_digest:
         raise TrainingError(
             "the stored features come from another network than the recipe's",
             where=source.name,
@@ -63,15 +45,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
         )
     torch.manual_seed(recipe.seed)
     text = None if data.train_text is None else known_texts(data.train_text).embeddings
-    width = None if text is None else text.shape[-1]
-    name, options = recipe.method.name, recipe.method.options
-    fitting = methods.fitting(name, card, width, options=options)
-    method = methods.create(name, **{**fitting, **options})
-    if method.uses_text and text is None:
-        raise TrainingError(
-            "the method uses text, and there are no text embeddings of the class names",
-            where=recipe.method.name,
-        )
+    method = _make_method(recipe, card, text)
     camera = [request for request in method.requests(card) if request.uses_camera_motion]
     if from_frames and camera:
         raise TrainingError(
@@ -88,6 +62,32 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     if text is not None and method.uses_text:
         _check_text(method, card, text)
     return learner.to(device)
+
+
+def _make_backbone(recipe: Recipe, device: torch.device) -> backbones.Backbone:
+    part = recipe.backbone
+    options: dict[str, Any] = dict(part.options)
+    return backbones.create(
+        part.name,
+        weights=part.weights,
+        device=str(device),
+        precision=recipe.precision,
+        engine="torch",
+        **options,
+    )
+
+
+def _make_method(recipe: Recipe, card: backbones.Card, text: Tensor | None) -> Method:
+    """Make the method that fits a backbone and embeddings (n e) of the class names."""
+    name, options = recipe.method.name, recipe.method.options
+    width = None if text is None else text.shape[-1]
+    fitting = methods.fitting(name, card, width, options=options)
+    method = methods.create(name, **{**fitting, **options})
+    if method.uses_text and text is None:
+        raise TrainingError(
+            "the method uses text, and there are no text embeddings of the class names", where=name
+        )
+    return method
 
 
 def _check_text(method: Method, card: backbones.Card, text: Tensor) -> None:

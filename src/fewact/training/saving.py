@@ -19,6 +19,7 @@ from fewact.checkpoint import (
     registered,
     to_bytes,
 )
+from fewact.data.videos import VideoList
 from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.drawing import Drawn
@@ -67,9 +68,6 @@ def save_best(
         precision=card.precision,
         sha256=card.network_digest,
     )
-    videos: dict[str, list[str]] = {label: [] for label in data.train.classes}
-    for video in data.train.videos:
-        videos[video.label].append(video.id)
     name, options = registered(learner.method)
     # Cross-entropy has fitted the scale of the scores.
     calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
@@ -80,11 +78,7 @@ def save_best(
         recipe=recipe.name,
         backbone=needs,
         text=_texts(data) if learner.method.uses_text else None,
-        trained_on=TrainedOn(
-            name=data.train.name,
-            sha256=data.train.digest,
-            videos={label: tuple(ids) for label, ids in videos.items()},
-        ),
+        trained_on=_trained_on(data.train),
         selection=Selection(
             list=data.val.name,
             sha256=data.val.digest,
@@ -96,6 +90,14 @@ def save_best(
         ),
     )
     folder.put_best({**files, FILE: to_bytes(learner.method, facts)})
+
+
+def _trained_on(train: VideoList) -> TrainedOn:
+    videos: dict[str, list[str]] = {label: [] for label in train.classes}
+    for video in train.videos:
+        videos[video.label].append(video.id)
+    each = {label: tuple(ids) for label, ids in videos.items()}
+    return TrainedOn(name=train.name, sha256=train.digest, videos=each)
 
 
 def _texts(data: TrainingData) -> TextRecord | None:
