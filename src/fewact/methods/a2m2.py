@@ -44,7 +44,7 @@ CELLS = 7
 """Rows and columns of the cells that explain a similarity."""
 
 FITTED_CELLS = 200_000
-"""About how many cells of the maps, evenly spread, the reduction ``pca`` is fitted to at most."""
+"""Approximate number of cells of the maps, evenly spread, that ``pca`` is fitted to."""
 
 
 class A2M2(TextMethod[A2M2Options, A2M2State]):
