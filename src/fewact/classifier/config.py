@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.example import Example
-from fewact.classifier.open_set import OpenSet
+from fewact.classifier.open_set import OpenSet, describe
 from fewact.data import BACKGROUND
 from fewact.data.active import Trim
 from fewact.data.files import legible
@@ -132,6 +132,12 @@ class Config(_Part):
     examples: tuple[Example, ...]
     equal_nodes: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(min_length=1)
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """What is promised about clips of untaught actions, see ``describe``."""
+        none = [clip for clip in self.examples if clip.label == BACKGROUND]
+        return tuple(map(str.strip, describe(self.open_set, self.false_alarms, none)))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -12,7 +12,6 @@ from fewact.classifier.config import Config, owns
 from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.open_set import describe
 from fewact.classifier.prediction import NONE
 from fewact.classifier.saved_files import check_complete
 from fewact.data import BACKGROUND
@@ -89,8 +88,6 @@ def model_info(folder: str | Path) -> ModelInfo:
     path = named.resolve()
     config = model_folder.read_config(named)
     check_complete(path, config, named)
-    none_clips = [clip for clip in config.examples if clip.label == BACKGROUND]
-    promised = describe(config.open_set, config.false_alarms, none_clips)
     return ModelInfo(
         folder=str(folder),
         classes=_classes(config),
@@ -104,7 +101,7 @@ def model_info(folder: str | Path) -> ModelInfo:
         ),
         temperature=config.calibration.temperature,
         calibrated=config.calibration.source == "held-out clips",
-        none_of_these=tuple(map(str.strip, promised)),
+        none_of_these=config.promises,
         method=config.method.name,
         options=dict(config.method.options),
         backbone=config.backbone.name,

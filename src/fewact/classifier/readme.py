@@ -5,7 +5,6 @@ from collections import Counter
 
 from fewact.backbones import Card
 from fewact.classifier.config import Config
-from fewact.classifier.open_set import describe
 from fewact.data import BACKGROUND
 from fewact.features.precomputed import PRECOMPUTED
 from fewact.text_table import markdown_text
@@ -49,9 +48,6 @@ def _facts(config: Config, licence: str) -> str:
     shown = {label: "(none)" if label == BACKGROUND else label for label in counts}
     rows = "\n".join(f"| {markdown_text(shown[la])} | {count} |" for la, count in counts.items())
     actions = len(counts.keys() - {BACKGROUND})
-    none_clips = [clip for clip in config.examples if clip.label == BACKGROUND]
-    promised = describe(config.open_set, config.false_alarms, none_clips)
-    promises = (line.strip() for line in promised)
     options = ", ".join(f"{name} {value}" for name, value in config.method.options.items())
     precomputed = config.backbone.name == PRECOMPUTED
     stored = ["the name" if precomputed else "the file name"]
@@ -76,7 +72,7 @@ Training clips: {len(config.examples)}. Saved with fewact {config.fewact}.
 - Method: {config.method.name} ({options})
 - {_origin(config)}
 - {_probabilities(config)}
-- {"; ".join(promises)}
+- {"; ".join(config.promises)}
 
 ## Data of the training clips
 
