@@ -80,8 +80,8 @@ FIXED = ("a2m2, linear reduction",)
 SMALL = {"key_width": WIDTH, "hidden": 4 * WIDTH, "reconstruct": False}
 """Sizes of trained methods for features of 64 channels; without pixels nothing is reconstructed."""
 
-LOSSES = {"base_class": 0.15, "contrast": 0.05}
-"""Weights of auxiliary losses: those of HyRSM and MoLo on Something-Something v2, small."""
+LOSSES = {"hyrsm": {"base_class": 0.15}, "molo": {"base_class": 0.15, "contrast": 0.05}}
+"""Weights of auxiliary losses by method: those on Something-Something v2, small."""
 
 STAGE: dict[str, Any] = {
     "kind": "episodes",
@@ -230,7 +230,7 @@ def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None
     known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
     if label not in FIXED:
         own = {"seed": seed, **own}
-    stage = {**STAGE, "loss_weights": LOSSES if name in ("hyrsm", "molo") else {}}
+    stage = {**STAGE, "loss_weights": LOSSES.get(name, {})}
     content = {
         "name": f"compared-{name}",
         "summary": "The same budget for all methods.",

@@ -166,11 +166,11 @@ class LookedUp(Method[Any, LookedUpState]):
 
     def _mixed(self, tables: Tensor, first: Nodes, second: Nodes, decision: Decision) -> Tensor:
         """Return the entries of the tables, interpolated between the corners."""
-        found = decision.of_pairs()
+        found = _shares(decision.of_pairs())
         corners = self.pairs.corners
         total = tables.new_zeros(())
         for table, corner in zip(tables, corners, strict=False):  # not the appearance
-            weights = zip(found, corner, strict=True)
+            weights = zip(found, _shares(corner), strict=True)
             factor = math.prod(_nearness(value, at) for value, at in weights)
             total = total + factor * _entries(table, first, second)
         return total
@@ -182,6 +182,11 @@ class _LookedUpTerms(WeightedTerms):
     def views_differ(self, nodes: Nodes) -> bool:
         """Return whether there are two views: where they are equal, so are their similarities."""
         return has_both_views(self)
+
+
+def _shares(decision: Decision) -> tuple[Tensor | float, ...]:
+    """Return what corners differ in."""
+    return decision.alternative, decision.permissive, decision.figure
 
 
 def _nearness(value: Tensor | float, at: Tensor | float) -> Any:

@@ -58,7 +58,7 @@ def page(found: dict[str, list[Result]], command: str, chart: str) -> str:
         "",
         f"`{DATA}`, stored frame vectors of MobileNet v2, 27 classes, people kept apart, 5-way,"
         f" 1 shot; {draws} draws of {EPISODES:,} episodes, each with another seed. The interval"
-        " over other classes is a bootstrap over the 27 classes.",
+        " over other classes is that of the 27 classes (`fewact.evaluation.intervals`).",
         "",
         "| episodes | mean of the draws | lowest … highest | ± of one draw | draws within ± of the"
         " mean of all |",

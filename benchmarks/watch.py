@@ -1,6 +1,6 @@
 """`fewact watch` on recordings with known events, made from real and rendered clips.
 
-    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60 [--classes 3]
+    python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60 [--seed 0 1 2] [--classes 3]
     python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
     python -m benchmarks.watch pieces FOLDER
 
@@ -18,6 +18,7 @@ import random
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from scipy import stats
 from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
@@ -427,12 +429,12 @@ def run(
             *used,
         )
         write_bytes(folder / f"{stem}-{with_none}.json", OUTCOME.dump_json(outcome))
-        print(row(outcome), flush=True)
+        print(row([outcome]), flush=True)
     shutil.rmtree(work)
 
 
 HEAD = (
-    "| recording | minutes | events | clips of no class | F1 at IoU 0.5 | count error | "
+    "| recordings | minutes | events | clips of no class | F1 at IoU 0.5 | count error | "
     "other class / boundaries / false / missed | times real time | seconds of CPU per minute | "
     "peak memory |\n" + "| --- " * 10 + "|"
 )
@@ -447,7 +449,8 @@ def page(folder: Path) -> str:
     """Return the page of all saved outcomes."""
     outcomes = kept(folder)
     tables = {
-        which: [row(one) for one in outcomes if one.development == which] for which in (True, False)
+        which: [row(some) for some in alike(outcomes) if some[0].development == which]
+        for which in (True, False)
     }
     titles = {
         True: "Development recordings, of sets on which thresholds, overlaps and the scale of the\n"
@@ -477,11 +480,15 @@ more. Performances in a row are one event. The count error is the sum over the c
 difference between the counted and the true repetitions, relative to all true repetitions. Of the
 errors, an event of the wrong time is false; true events without one are missed.
 
+Of several recordings of a set, F1 and the count error are means of the recordings, whose classes
+and training clips differ; ± is half of a 95 % interval. Minutes and numbers of events are sums.
+Time and memory are those of the first recording; other programs used the two cores, too.
+
 {shown}
 
-A minute has about ten events, so that these figures are rough. Most errors are false and missed
-events: whether a window shows a taught action at all is harder to say than which one, as in [None
-of these](open-set.md). Runs in which one performance was missed count as one error of boundaries.
+Most errors are false and missed events: whether a window shows any of the classes is harder to
+say than which one, as in [None of these](open-set.md). Runs in which one performance was missed
+count as one error of boundaries.
 Smoothing the scores over neighbouring windows, and scores that are normalised by those of the
 recording, were tried on development recordings and brought nothing. [What
 did](../decisions/events.md): how distinct the class of a window is, windows of one class that may
@@ -499,14 +506,11 @@ many of them are right:
 
 {certain}
 
-## Speed and limits
+## Limits
 
-The recordings were watched one after the other, on two cores that did nothing else.
 Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
-shows parts of two. `motions:long` is rendered: actions of 3 to 21 seconds that only the order of
-two movements distinguishes. Little is found in it, for two reasons: clips that are cut exactly are
-predicted little better than by chance from three examples, and windows as long as the middle half
-of the training clips overlap little with actions whose durations differ by a factor of seven.
+shows parts of two. In rendered recordings of `motions:long`, whose actions last 3 to 21 seconds and
+differ by the order of two movements alone, little is found.
 """
 
 
@@ -527,23 +531,44 @@ def confidence_table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(rows)
 
 
-def row(one: Outcome) -> str:
-    """Return the table row of an outcome."""
-    events = one.scores.events
-    errors = errors_of(events, one.truth)
+def alike(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """Return outcomes of the same set and length, with as many clips of no class, together."""
+    groups: dict[tuple[str, int, int], list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault((one.name, round(one.seconds / 60), one.none), []).append(one)
+    return list(groups.values())
+
+
+def row(some: Sequence[Outcome]) -> str:
+    """Return the table row of outcomes that are alike."""
+    errors, scores, wrong = Counter[str](), [], []
+    for one in some:
+        events = one.scores.events
+        errors.update(errors_of(events, one.truth))
+        scores.append(f1(events, one.truth))
+        wrong.append(count_error(counts(events), one.truth))
+    first = some[0]
     cells = (
-        one.name,
-        f"{one.seconds / 60:.1f}",
-        str(len(one.truth)),
-        str(one.none or "–"),
-        f"{f1(events, one.truth):.2f}",
-        f"{count_error(counts(events), one.truth):.2f}",
+        first.name + (f", {len(some)}" if len(some) > 1 else ""),
+        f"{sum(one.seconds for one in some) / 60:.1f}",
+        str(sum(len(one.truth) for one in some)),
+        str(first.none or "–"),
+        mean(scores),
+        mean(wrong),
         " / ".join(str(errors[name]) for name in ERRORS),
-        f"{one.seconds / one.wall:.1f}",
-        f"{60 * one.cpu / one.seconds:.1f}",
-        f"{one.memory:.0f} MiB",
+        f"{first.seconds / first.wall:.1f}",
+        f"{60 * first.cpu / first.seconds:.1f}",
+        f"{first.memory:.0f} MiB",
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def mean(values: Sequence[float]) -> str:
+    """Return the mean of a figure of several recordings, with half of its 95 % interval."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    bound = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    return f"{np.mean(values):.2f} ± {bound:.2f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -554,7 +579,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("assets", type=Path)
     runs.add_argument("folder", type=Path)
     runs.add_argument("--minutes", type=float, default=60)
-    runs.add_argument("--seed", type=int, default=0)
+    runs.add_argument("--seed", type=int, nargs="+", default=[0], help="one for each recording")
     runs.add_argument("--classes", type=int, help="number of taught classes")
     run_noted = commands.add_parser("noted", help="run a command of fewact and keep the scores")
     run_noted.add_argument("scores", type=Path)
@@ -572,14 +597,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "noted":
         sys.exit(noted(options.scores, options.words))
     else:
-        run(
-            options.set,
-            options.assets,
-            options.folder,
-            options.minutes,
-            options.seed,
-            options.classes,
-        )
+        for seed in options.seed:
+            run(
+                options.set,
+                options.assets,
+                options.folder,
+                options.minutes,
+                seed,
+                options.classes,
+            )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promi
 from benchmarks.open_set.reliability import (
     coverage,
     fitted_draws,
+    kinds_of_training,
     known_reliability,
     reliability,
     set_coverage,
@@ -35,6 +36,8 @@ from fewact.io.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
 NONE_CLIPS = (5, 10, 20, 40)
+FEW_CLASSES = (2, 3)
+SHOTS_OF_FEW = 3
 SET_RATES = (0.8, 0.9)
 SEED = 1
 
@@ -91,28 +94,36 @@ def with_none(clips: ClipSet, count: int, draws: int, rates: Sequence[float]) ->
     return rows
 
 
+def settings(clips: ClipSet) -> list[tuple[int, int]]:
+    """Return numbers of classes and of training clips of each: half of the classes, and few."""
+    half = ways_of(clips)
+    return [
+        *((ways, SHOTS_OF_FEW) for ways in FEW_CLASSES if ways < half),
+        *((half, shots) for shots in SHOTS),
+    ]
+
+
 def without_none(
-    clips: ClipSet, shots: int, draws: int, rates: Sequence[float | None]
+    clips: ClipSet, ways: int, shots: int, draws: int, rates: Sequence[float]
 ) -> list[Cells]:
-    """Return what is promised or estimated, and measured, without clips of no class."""
-    rng = np.random.default_rng(SEED)
-    drawn = [draw(clips.videos, ways_of(clips), shots, rng) for _ in range(draws)]
-    fitted = [(fit_draw(clips, one), one) for one in drawn]
+    """Return what is measured at requested rates, without clips of no class.
+
+    There is a row for each kind of training clips; a cell has the means at all rates.
+    """
     rows = []
-    for rate in rates:
-        got = [outcome(clips, one, d.new, d.truth, rate) for one, d in fitted]
-        rows.append(
-            [
-                clips.name,
-                str(shots),
-                "default" if rate is None else f"{100 * rate:g}",
-                fitted[0][0].open_set.decision(rate).basis,
-                f"{100 * np.mean([one.promised for one in got]):.1f}",
-                mean_and_interval([one.false_alarms for one in got]),
-                mean_and_interval([one.false_rejections for one in got]),
-                mean_and_interval([one.right for one in got]),
-            ]
-        )
+    for name, kind in kinds_of_training(clips, shots):
+        rng = np.random.default_rng(SEED)
+        found = []
+        for _ in range(draws):
+            one = draw(clips.videos, ways, shots, rng, one_group=kind["one_group"])
+            fitted = fit_draw(clips, one, grouped=kind["grouped"])
+            found.append([outcome(clips, fitted, one.new, one.truth, rate) for rate in rates])
+        got = [
+            [[one.false_alarms, one.false_rejections, one.right] for one in some] for some in found
+        ]
+        means = 100 * np.mean(got, 0)  # (rates 3)
+        cells = [" / ".join(f"{value:.1f}" for value in column) for column in means.T]
+        rows.append([clips.name, str(ways), str(shots), name, *cells])
     return rows
 
 
@@ -138,10 +149,11 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
         rows = keep(f"sure-{shots}", partial(probabilities, clips, shots, draws))
         for name, some in rows.items():
             found.setdefault(name, []).extend(some)
-        each = partial(known_reliability, clips, ways_of(clips), shots, draws, SEED)
-        found.setdefault("known", []).extend(keep(f"known-{shots}", each))
+    for ways, shots in settings(clips):
+        each = partial(known_reliability, clips, ways, shots, draws, SEED)
+        found.setdefault("known", []).extend(keep(f"known-{ways}-{shots}", each))
     if not development:
-        rates, limits = (0.05, 0.1, 0.2), (None, 0.05)
+        rates = (0.05, 0.1, 0.2)
         found["none"] = [
             row
             for count in NONE_CLIPS
@@ -149,8 +161,10 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
         ]
         found["rest"] = [
             row
-            for shots in SHOTS
-            for row in keep(f"rest-{shots}", partial(without_none, clips, shots, draws, limits))
+            for ways, shots in settings(clips)
+            for row in keep(
+                f"rest-{ways}-{shots}", partial(without_none, clips, ways, shots, draws, rates)
+            )
         ]
     return found
 

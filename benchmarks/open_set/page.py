@@ -10,9 +10,9 @@ PAGE = """\
     python -m benchmarks.open_set ASSETS --cache FOLDER --draws {draws} -o docs/results/open-set.md
 
 How well are clips of untaught actions recognised as such, and is what is promised about them kept?
-Half of the classes of each set are taught, the others are unknown. All clips of a draw come from
-different groups, except where a table says otherwise; there are as many new clips of untaught as of
-taught classes. {draws} draws each; ± is half of a 95 % interval over draws.
+Half of the classes of each set are taught, the others are unknown, and all clips of a draw come
+from different groups, except where a table says otherwise. There are as many new clips of untaught
+as of taught classes. {draws} draws each; ± is half of a 95 % interval over draws.
 
 ## Which score separates them?
 
@@ -54,16 +54,18 @@ same groups do not lower it: `teach` prints both if `none` has a folder for each
 
 Without a requested rate every clip gets a class. A limit of false rejections was tried as the
 default: with three clips of a class it rejected right answers of other people's clips.
-A requested rate is an estimate of false alarms from the training clips, in which each class plays
-the untaught one; "promised" is then that estimate. It is too low for few classes: other actions
-are not like those that were taught.
+A requested rate is an estimate of false alarms from the training clips, [in which each class is
+replaced](../decisions/unknown-from-training-clips.md) by an untaught one. Its constants were chosen
+on the development clips. Requested are rates of 5, 10 and 20 %. Where the groups are not known,
+training clips may be of several groups or of one; both are taken as equally likely, so that the
+rates should be met between the two rows.
 
 {rest}
 
 ## The known probability
 
-`known` is the probability that a clip shows one of the classes, if half of all clips do. Half of
-the classes, no clips of no class. ECE as below, in per cent; then the mean probability of clips of
+`known` is the probability that a clip shows one of the classes, if half of all clips do, without
+clips of no class. ECE as below, in per cent; then the mean probability of clips of
 taught and of untaught classes. `predict` says how many clips have less than 0.2: the last columns
 have how many per cent of the clips of taught classes are answered correctly and named, and how
 many of the clips of untaught classes are named. Rows of development clips come first.
@@ -139,10 +141,11 @@ def page(
             ["set", "clips of no class", "requested", "promised", "other groups", *columns],
             promises[0],
         ),
-        rest=table(["set", "shots", "requested", "basis", "promised", *columns], promises[1]),
+        rest=table(["set", "classes", "shots", "training clips", *columns], promises[1]),
         known=table(
             [
                 "set",
+                "classes",
                 "shots",
                 "training clips",
                 "ECE",

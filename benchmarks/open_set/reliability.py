@@ -61,15 +61,19 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
         yield share
 
 
+def kinds_of_training(clips: ClipSet, shots: int) -> list[tuple[str, dict[str, bool]]]:
+    """Return the kinds of training clips that differ: one without groups, or with one clip each."""
+    plain = shots == 1 or not any(video.group for video in clips.videos.videos)
+    names = ["of several groups"] if plain else list(TRAINING)
+    return [(name, TRAINING[name]) for name in names]
+
+
 def known_reliability(
     clips: ClipSet, ways: int, shots: int, draws: int, seed: int
 ) -> list[list[str]]:
     """Return the cells of a row on the known probability for each kind of training clips."""
     rows = []
-    plain = shots == 1 or not any(video.group for video in clips.videos.videos)
-    for name, kind in TRAINING.items():
-        if plain and name != "of several groups":
-            continue
+    for name, kind in kinds_of_training(clips, shots):
         rng = np.random.default_rng(seed)
         probability, found = [], []
         for _ in range(draws):
@@ -85,6 +89,7 @@ def known_reliability(
         rows.append(
             [
                 clips.name,
+                str(ways),
                 str(shots),
                 name,
                 f"{calibration_error(likely, known):.1f}",
