@@ -66,3 +66,12 @@ def test_lines_areas_and_images() -> None:
     kind, _, data = href.partition(",")
     assert kind == "data:image/jpeg;base64"
     assert base64.b64decode(data) == b"\xff\xd8x"
+
+
+def test_characters_that_xml_does_not_allow_are_shown_as_escapes() -> None:
+    words = "wave\x0b \x1b \ud800 \ufffe <ä>"
+    content = svg.document(9, 9, [svg.text(1, 1, words, class_="a\x00")], title="\x07")
+    found = ET.fromstring(content.encode())
+    assert [one.text for one in found.iter() if one.tag.endswith("text")] == [
+        r"wave\x0b \x1b \ud800 \ufffe <ä>"
+    ]

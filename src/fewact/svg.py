@@ -7,6 +7,7 @@ Every function returns the text of one element; ``document`` joins elements to a
 """
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -26,8 +27,15 @@ STYLE = f"""
 """
 """Style sheet of charts for light and dark pages. What has one of ``COLOURS`` is ``series``."""
 
+_NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
 Points = Sequence[tuple[float, float]]
 Value = str | float | None
+
+
+def _escaped(text: str) -> str:
+    r"""Return a text for an element or an attribute; what XML does not allow becomes ``\x1b``."""
+    return escape(_NOT_IN_XML.sub(lambda one: one[0].encode("unicode_escape").decode(), text))
 
 
 def element(tag: str, *content: str, **attributes: Value) -> str:
@@ -43,7 +51,7 @@ def element(tag: str, *content: str, **attributes: Value) -> str:
     '<rect width="3" stroke-width="0.25" class="frame"/>'
     """
     listed = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
+        f' {name.rstrip("_").replace("_", "-")}="{_escaped(_value(value))}"'
         for name, value in attributes.items()
         if value is not None
     )
@@ -65,7 +73,7 @@ def document(
             sheet it is white.
     """
     size = {"width": width, "height": height}
-    head = [element("title", escape(title))] if title else []
+    head = [element("title", _escaped(title))] if title else []
     head += [element("style", style)] if style else []
     head.append(element("rect", **size, class_="ground", fill=None if style else "#ffffff"))
     body = "\n".join(("", *head, *parts, ""))
@@ -109,7 +117,7 @@ def text(
     """
     return element(
         "text",
-        escape(words),
+        _escaped(words),
         x=x,
         y=y,
         font_size=size,

@@ -1,6 +1,7 @@
 """Draw of episodes: an independent implementation, known answers, groups, bad input."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,3 +184,31 @@ def test_another_list_is_refused() -> None:
     with pytest.raises(EpisodeError, match='drawn from another list, "made up"'):
         drawn.check_list(replace(videos, videos=videos.videos[:-1]))
     assert isinstance(drawn, EpisodeSet)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda support, query: (support, support), "episode 0: a video is in it twice"),
+        (lambda support, query: (support[:, ::-1], query), "not in the order of its classes"),
+        (lambda support, query: (support, query + 1000), "positions that are not in the list"),
+        (lambda support, query: (support - 1000, query), "positions that are not in the list"),
+        (lambda support, query: (support[:-1], query), "positions of another shape"),
+        (lambda support, query: (support, query[:, :-1]), "positions of another shape"),
+    ],
+)
+def test_what_are_no_episodes_of_the_list_is_refused(change: Any, message: str) -> None:
+    videos = videos_of()
+    drawn = draw(videos, Protocol(ways=4, queries=1, count=9))
+    support, query = change(drawn.support, drawn.query)
+    with pytest.raises(EpisodeError, match=message):
+        replace(drawn, support=support, query=query).check_list(videos)
+
+
+def test_a_class_that_is_twice_in_an_episode_is_refused() -> None:
+    videos = videos_of(classes=2)  # classes take turns
+    support, query = np.array([[0, 2]], np.int32), np.array([[4, 6]], np.int32)
+    protocol = Protocol(ways=2, count=1)
+    episodes = EpisodeSet(protocol, videos.name, videos.digest, support, query)
+    with pytest.raises(EpisodeError, match="episode 0: a class is in it twice"):
+        episodes.check_list(videos)

@@ -78,7 +78,7 @@ def test_results_on_the_same_episodes() -> None:
     assert same.class_interval == (0, 0)
 
 
-def test_class_interval_is_a_bootstrap_of_the_differences() -> None:
+def test_class_interval_is_that_of_the_differences() -> None:
     source, videos, episodes = problem(noise=0.5)
     good, middle = (
         evaluate_method(method, source, videos, episodes)

@@ -19,6 +19,8 @@ from fewact.evaluation import (
     pair_accuracies,
     save,
 )
+from fewact.evaluation.confusion import Pair
+from fewact.evaluation.intervals import half_width
 from fewact.evaluation.predictions import hits, pack, unpack
 from fewact.evaluation.result import packed
 from tests.evaluation.made_up import Constant, Nearest, problem, slow_accuracies
@@ -97,6 +99,21 @@ def test_the_pair_that_is_confused_comes_first(result: Result) -> None:
     assert perfect.queries == wrong.queries == pairs[0].queries
     half = pair_accuracies([other], pairs, slice(200, None))[0]
     assert 0 < half.queries < wrong.queries
+
+
+def test_the_interval_of_pairs_is_over_episodes(result: Result) -> None:
+    a, b = list(result.per_class)[:2]
+    (found,) = pair_accuracies([result], [Pair(a, b, 0.0, 0)])
+    names, parts = list(result.per_class), []
+    for classes, row in zip(result.episode_classes, result.predictions(), strict=True):
+        labels = [names[c] for c in classes]
+        if {a, b} <= set(labels):
+            queries = [3 * labels.index(name) + i for name in (a, b) for i in range(3)]
+            parts.append(sum(row[i] == i // 3 for i in queries))
+    each = 100 * np.array(parts) / 6
+    assert (found.accuracy, found.queries) == (pytest.approx(each.mean()), 6 * len(parts))
+    assert found.ci95 == pytest.approx(half_width(each))
+    assert found.ci95 > 0
 
 
 def test_accuracies_on_pairs_need_the_same_episodes(result: Result) -> None:

@@ -1,13 +1,17 @@
-"""Intervals: known answers, a slow bootstrap, coverage."""
+"""Intervals: known answers, coverage."""
 
 import itertools
 import math
-import random
 
 import numpy as np
 import pytest
 
-from fewact.evaluation.intervals import class_intervals, half_width
+from fewact.evaluation.intervals import (
+    class_intervals,
+    half_width,
+    half_width_of_ratio,
+    student_t,
+)
 
 
 def class_interval(accuracies, classes, number):
@@ -15,7 +19,7 @@ def class_interval(accuracies, classes, number):
     return None if found is None else found[0]
 
 
-def test_rows_share_the_resamples() -> None:
+def test_rows_do_not_depend_on_each_other() -> None:
     rng = np.random.default_rng(3)
     rows = rng.random((3, 50))
     classes = np.array([rng.choice(9, 4, replace=False) for _ in range(50)])
@@ -42,6 +46,28 @@ def test_half_width_covers_the_mean_in_95_per_cent_of_draws() -> None:
     assert 930 <= inside <= 970
 
 
+def test_half_width_of_a_ratio() -> None:
+    parts, wholes = np.array([1, 4, 3, 0, 2]), np.array([4, 4, 4, 4, 4])
+    assert half_width_of_ratio(parts, wholes) == pytest.approx(half_width(100 * parts / 4))
+    assert half_width_of_ratio(parts[:1], wholes[:1]) is None
+    rest = [k - 10 / 22 * m for k, m in zip((1, 4, 5), (4, 8, 10), strict=True)]
+    expected = 196 * math.sqrt(3 / 2 * sum(r * r for r in rest)) / 22
+    found = half_width_of_ratio(np.array([1, 4, 5]), np.array([4, 8, 10]))
+    assert found == pytest.approx(expected)
+
+
+def test_half_width_of_a_ratio_covers_it_in_95_per_cent_of_draws() -> None:
+    """Where the queries of an episode are right together."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(1000):
+        wholes = 5 * rng.integers(1, 3, 200)
+        parts = rng.binomial(wholes, rng.beta(1.4, 0.6, 200))
+        found = 100 * parts.sum() / wholes.sum()
+        inside += abs(found - 70) <= half_width_of_ratio(parts, wholes)
+    assert 930 <= inside <= 970
+
+
 def all_episodes(number: int, ways: int, effect: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """Return an episode for each set of classes, with the mean of their effects as accuracy."""
     classes = np.array(list(itertools.combinations(range(number), ways)))
@@ -58,45 +84,47 @@ def test_classes_that_differ_widen_the_interval() -> None:
     assert high > 65
 
 
-@pytest.mark.slow
-def test_equals_a_slow_bootstrap() -> None:
-    rng = random.Random(0)
-    effect = [rng.uniform(0, 100) for _ in range(10)]
-    accuracies, classes = all_episodes(10, 3, effect)
-    means = []
-    while len(means) < 2000:
-        drawn = [rng.randrange(10) for _ in range(10)]
-        total = weight = 0.0
-        for accuracy, episode in zip(accuracies, classes, strict=True):
-            times = math.prod(drawn.count(label) for label in episode)
-            total += times * accuracy
-            weight += times
-        if weight:
-            means.append(total / weight)
-    expected = np.percentile(means, (2.5, 97.5))
-    assert class_interval(accuracies, classes, 10) == pytest.approx(tuple(expected), abs=2.5)
+@pytest.mark.parametrize(
+    ("freedom", "expected"),
+    [(1, 12.7062047), (2, 4.3026527), (4, 2.7764451), (23, 2.0686576), (1000, 1.9623391)],
+)
+def test_quantile_of_a_published_table(freedom: int, expected: float) -> None:
+    assert student_t(freedom) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.slow
-def test_covers_the_mean_over_other_classes() -> None:
-    """Over many draws of 24 classes, the interval over episodes hardly ever covers the mean."""
+@pytest.mark.parametrize(("number", "ways"), [(5, 2), (9, 4), (9, 8)])
+def test_interval_of_all_episodes_is_that_of_the_mean_of_their_classes(
+    number: int, ways: int
+) -> None:
+    effect = np.random.default_rng(5).uniform(0, 100, number)
+    accuracies, classes = all_episodes(number, ways, effect.tolist())
+    half = student_t(number - 1) * effect.std(ddof=1) / math.sqrt(number)
+    expected = (effect.mean() - half, effect.mean() + half)
+    assert class_interval(accuracies, classes, number) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("number", "ways"), [(24, 5), (10, 5), (10, 8), (7, 5), (6, 5)])
+def test_covers_the_mean_over_other_classes(number: int, ways: int) -> None:
+    """In 95 % of draws of classes. The interval over episodes hardly ever does."""
     rng = np.random.default_rng(1)
-    by_classes = by_episodes = 0
-    for _ in range(30):
-        effect = rng.uniform(30, 90, size=24)
-        classes = np.array([rng.choice(24, 5, replace=False) for _ in range(1000)])
+    draws, by_classes, by_episodes = 400, 0, 0
+    for _ in range(draws):
+        effect = rng.normal(60, 10, number)
+        classes = rng.permuted(np.tile(np.arange(number), (1000, 1)), axis=1)[:, :ways]
         accuracies = effect[classes].mean(1)
-        low, high = class_interval(accuracies, classes, 24) or (0, 0)
+        low, high = class_interval(accuracies, classes, number)
         by_classes += low <= 60 <= high
         by_episodes += abs(accuracies.mean() - 60) <= half_width(accuracies)
-    assert by_classes >= 25
-    assert by_episodes <= 15
+    assert 0.92 <= by_classes / draws <= 0.98
+    assert by_episodes / draws <= 0.3
 
 
-def test_no_interval_if_every_episode_has_all_classes() -> None:
+def test_no_interval_if_a_class_is_in_every_episode() -> None:
     accuracies = np.array([20.0, 80.0])
     assert class_interval(accuracies, np.array([[0, 1, 2], [2, 1, 0]]), 3) is None
-    assert class_interval(accuracies, np.array([[0, 1, 2], [2, 1, 0]]), 4) is not None
+    assert class_interval(accuracies, np.array([[0, 1], [2, 0]]), 3) is None
+    assert class_interval(accuracies, np.array([[0, 1], [2, 3]]), 4) is not None
+    assert class_interval(accuracies[:1], np.array([[0, 1]]), 4) is None
 
 
 def test_is_deterministic() -> None:

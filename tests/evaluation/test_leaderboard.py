@@ -11,6 +11,7 @@ from fewact.episodes import Protocol, draw
 from fewact.errors import ResultError, UnknownNameError
 from fewact.evaluation import Result, evaluate_method
 from fewact.evaluation.leaderboard import leaderboard
+from fewact.evaluation.modalities import combined_facts
 from tests.episodes.made_up import videos_of
 from tests.evaluation.made_up import Nearest, class_features
 
@@ -125,6 +126,16 @@ def test_own_result_on_an_incomplete_list() -> None:
     incomplete = own("hmdb51_arn", "val", missing={"jump": 1})
     (mine,) = (row for row in leaderboard("hmdb51", [incomplete], ["r"]) if row.own)
     assert mine.not_comparable == "not on the test classes; with missing videos"
+
+
+def test_own_result_of_several_modalities() -> None:
+    result = own("ucf101_arn")
+    both = combined_facts([result.setup.features] * 2)
+    several = result.model_copy(
+        update={"setup": result.setup.model_copy(update={"features": both})}
+    )
+    (mine,) = (row for row in leaderboard("ucf101", [several], ["r"]) if row.own)
+    assert mine.not_comparable == "with a further modality"
 
 
 def test_a_result_of_another_benchmark_is_refused() -> None:

@@ -79,6 +79,7 @@ def test_the_same_result_as_one_by_one(files: tuple[Path, Path]) -> None:
     assert result.per_episode == pytest.approx(hits)
     assert result.setup.method.label == "otam 1.frames=2 2.frames=3"
     assert result.setup.features.name == "depth + colour"
+    assert result.setup.features.modalities == 2
     assert result.command.startswith(f"fewact evaluate otam --data {files[0]} --with {files[1]} ")
 
 

@@ -58,7 +58,7 @@ def test_the_default_of_a_swept_option_is_marked() -> None:
 def test_intervals_are_explained_with_the_words_of_the_table() -> None:
     results = [evaluate_method(Nearest(), *problem(ways=ways)) for ways in (4, 8, 4)]
     with_classes, without = interval_notes(results)
-    assert "class interval is a bootstrap" in with_classes
+    assert "class interval is an interval over classes" in with_classes
     assert "no class interval" in without
     for note in (with_classes, without):
         assert note.startswith("± is the 95 % interval over episodes")

@@ -68,6 +68,7 @@ class FeatureFacts(BaseModel):
         sha256: SHA-256 of the features, or of all that decides them.
         backbone_sha256: SHA-256 of the backbone's card.
         trained_on: Data sets that the backbone's weights were trained on.
+        modalities: Number of sources that are compared together, such as depth and colour.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +77,7 @@ class FeatureFacts(BaseModel):
     sha256: str
     backbone_sha256: str
     trained_on: tuple[str, ...]
+    modalities: int = 1
 
 
 def method_facts(method: Method) -> MethodFacts:

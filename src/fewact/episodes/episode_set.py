@@ -50,11 +50,22 @@ class EpisodeSet:
         """Positions of all videos of the episodes, ascending."""
         return np.union1d(self.support, self.query).astype(np.int32)
 
+    @property
+    def parts(self) -> tuple[tuple[str, Positions, tuple[int, int]], ...]:
+        """Name and positions of the support and the query, and the shape that they must have."""
+        count, ways = self.protocol.count, self.protocol.ways
+        return (
+            ("support", self.support, (count, ways * self.protocol.shots)),
+            ("query", self.query, (count, ways * self.protocol.queries)),
+        )
+
     def check_list(self, videos: VideoList) -> None:
-        """Check that the episodes were drawn from this list.
+        """Check that the episodes were drawn from this list, and are episodes.
 
         Raises:
-            EpisodeError: They were drawn from another list.
+            EpisodeError: They were drawn from another list; positions are missing or not in it; or
+                an episode has a video twice, a class twice, or videos of other classes than the
+                order requires.
         """
         if videos.digest != self.list_digest:
             raise EpisodeError(
@@ -63,4 +74,44 @@ class EpisodeSet:
                 got=f"a list with SHA-256 {videos.digest[:12]}…",
                 expected=f"{self.list_digest[:12]}…",
                 hint="Draw episodes from this list, or use the list they were drawn from.",
+            )
+        self._check_shapes(len(videos.videos))
+        together = np.sort(np.concatenate([self.support, self.query], 1), 1)
+        self._refuse((np.diff(together, axis=1) == 0).any(1), "a video is in it twice")
+        _, labels = np.unique([video.label for video in videos.videos], return_inverse=True)
+        ways = self.protocol.ways
+        support, query = (
+            labels[one].reshape(len(one), ways, -1) for one in (self.support, self.query)
+        )
+        classes = support[:, :, :1]  # (count n 1)
+        wrong = (support != classes).any((1, 2)) | (query != classes).any((1, 2))
+        self._refuse(wrong, "videos are not in the order of its classes")
+        twice = (np.diff(np.sort(classes[..., 0], 1), axis=1) == 0).any(1)
+        self._refuse(twice, "a class is in it twice")
+
+    def _check_shapes(self, videos: int) -> None:
+        for name, positions, shape in self.parts:
+            if positions.shape != shape:
+                raise EpisodeError(
+                    "positions of another shape",
+                    where=name,
+                    got=str(positions.shape),
+                    expected=f"{shape}, as the protocol says",
+                )
+            if positions.min() < 0 or positions.max() >= videos:
+                raise EpisodeError(
+                    "positions that are not in the list",
+                    where=name,
+                    got=f"{positions.min()} to {positions.max()}",
+                    expected=f"0 to {videos - 1}",
+                )
+
+    def _refuse(self, wrong: NDArray[np.bool_], what: str) -> None:
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise EpisodeError(
+                what,
+                where=f"episode {i}",
+                got=f"support {self.support[i].tolist()}, query {self.query[i].tolist()}",
+                expected="videos of different classes, each once, in the order of the classes",
             )

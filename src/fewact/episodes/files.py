@@ -84,18 +84,7 @@ def load(path: str | Path) -> EpisodeSet:
         )
     except (TypeError, ValueError) as error:
         EPISODES.refuse(where, "not a file of episodes", str(error))
-    if not _consistent(episodes) or episodes.digest != found.sha256:
+    consistent = all(positions.shape == shape for _, positions, shape in episodes.parts)
+    if not consistent or episodes.digest != found.sha256:
         raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
     return episodes
-
-
-def _consistent(episodes: EpisodeSet) -> bool:
-    """Return whether the shapes of the positions follow from the protocol."""
-    protocol = episodes.protocol
-    return all(
-        positions.shape == (protocol.count, protocol.ways * each)
-        for positions, each in (
-            (episodes.support, protocol.shots),
-            (episodes.query, protocol.queries),
-        )
-    )

@@ -32,8 +32,8 @@ class Comparison:
         losses: Number of episodes in which the second is better.
         p: p-value of the exact two-sided sign-flip test over episodes.
         p_holm: p-value corrected for the number of comparisons (Holm).
-        class_interval: 95 % interval of the difference from a bootstrap over classes, the range to
-            expect on other classes; None if every episode has all classes, or there is one.
+        class_interval: 95 % interval of the mean difference over other classes; None if a class is
+            in every episode.
     """
 
     first: int

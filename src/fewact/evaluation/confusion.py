@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fewact.errors import ResultError
 from fewact.evaluation.compare import check_same_episodes
-from fewact.evaluation.intervals import half_width
+from fewact.evaluation.intervals import half_width_of_ratio
 from fewact.evaluation.predictions import hits
 from fewact.evaluation.result import Result
 
@@ -76,7 +76,7 @@ class PairAccuracy:
 
     Args:
         accuracy: Queries that got their own class, in per cent.
-        ci95: Half-width of its 95 % interval over queries.
+        ci95: Half-width of its 95 % interval over episodes; None if there is one.
         queries: Number of queries.
     """
 
@@ -140,14 +140,17 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
         first, second = (labels == number[name] for name in (pair.first, pair.second))
         both = first.any(1) & second.any(1)
         counted |= (first | second) & both[:, None]
-    found: NDArray[np.float64] = 100 * right[counted].ravel().astype(np.float64)
-    if len(found) < 2:
+    of_episode = counted.sum(1) * right.shape[2]  # (N)
+    if not of_episode.any():
         raise ResultError(
             "no episode has both classes of a pair",
             where=result.setup.videos.name,
             got=", ".join(f"{pair.first} and {pair.second}" for pair in pairs),
         )
-    return PairAccuracy(float(found.mean()), half_width(found), len(found))
+    some = of_episode > 0
+    parts, wholes = (right & counted[..., None]).sum((1, 2))[some], of_episode[some]
+    accuracy = 100 * parts.sum() / wholes.sum()
+    return PairAccuracy(float(accuracy), half_width_of_ratio(parts, wholes), int(wholes.sum()))
 
 
 def _labels(result: Result) -> tuple[tuple[str, ...], NDArray[np.int64]]:

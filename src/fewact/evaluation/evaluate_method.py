@@ -217,7 +217,7 @@ def _result(
     return Result(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
-        class_interval=None if intervals is None else intervals[0],
+        class_interval=None if intervals is None else _possible(*intervals[0]),
         class_interval_note=note if len(accuracies) > 1 else NOTE_ONE,
         final=setup.videos.split == "test",
         flags=(*flags_of(setup, videos), *flags),
@@ -228,6 +228,11 @@ def _result(
         episode_classes=tuple(map(tuple, labels.tolist())),
         predicted=packed(predictions, ways),
     )
+
+
+def _possible(low: float, high: float) -> tuple[float, float]:
+    """Return the part of an interval in which accuracies can be."""
+    return max(low, 0.0), min(high, 100.0)
 
 
 def _per_class(

@@ -3,27 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.random import RandomStream
-
-RESAMPLES = 1000
-
-BLOCK = 50
-"""Number of resamples whose weights are in memory at the same time."""
-
-EPISODES = 1024
-"""Number of episodes whose weights are in memory at the same time, in the caches."""
-
 NOTE = (
     "ci95 is an interval over episodes: how precisely the accuracy on these classes is known. "
-    "class_interval is a bootstrap over classes: the range to expect on other classes of the same "
-    "type."
+    "class_interval is an interval over classes: where the mean over other classes of the same "
+    "type is to be expected."
 )
 NOTE_WITHOUT = (
     "ci95 is an interval over episodes: how precisely the accuracy on these classes is known. It "
-    "does not cover other classes. There is no class_interval, because every episode has all "
-    "classes."
+    "does not cover other classes. There is no class_interval, because a class is in every episode."
 )
-
 
 NOTE_ONE = (
     "There is neither ci95 nor class_interval: one episode does not say how precisely the accuracy "
@@ -48,45 +36,66 @@ def half_width(accuracies: NDArray[np.float64]) -> float | None:
     return float(1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies)))
 
 
+def half_width_of_ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> float | None:
+    """Return the half-width of the 95 % interval of Σ parts / Σ wholes, in per cent.
+
+    Queries of an episode share its support, so that the episodes are drawn, not the queries.
+
+    Args:
+        parts: (N) number of counted queries of an episode that are right.
+        wholes: (N) number of its counted queries, at least one.
+
+    Returns:
+        Half-width; None for a single episode.
+    """
+    rest = parts - parts.sum() / wholes.sum() * wholes  # (N), of mean 0
+    return half_width(100 * rest / wholes.mean())
+
+
 def class_intervals(
     values: NDArray[np.float64], classes: NDArray[np.int64], number: int
 ) -> list[tuple[float, float]] | None:
-    """Return 95 % percentile intervals of a bootstrap over classes.
+    """Return 95 % intervals over classes, by the jackknife that leaves out one class at a time.
 
-    A resample draws as many classes as there are, with replacement; all rows share the resamples.
-    The weight of an episode in a resample is the product of the numbers of times that its classes
-    were drawn, as for a U-statistic over classes.
+    With the mean m_i of the episodes without class i, the squared standard error is
+    (c − 1)/c · Σ_i (m_i − m̄)², and the interval has Student's t distribution of c − 1 degrees of
+    freedom. It grows with the number of classes in an episode, and is a little too wide for few
+    episodes, whose own spread it includes more than once.
 
     Args:
         values: (r N) values of the episodes: accuracies, or differences of two accuracies.
         classes: (N n) classes of each episode, different numbers in 0 … number−1.
-        number: Number of all classes.
+        number: Number c of all classes.
 
     Returns:
-        Lower and upper end for each row; None if every episode has all classes, or there is a
-        single episode.
+        Lower and upper end for each row; None if a class is in every episode.
     """
-    if number <= classes.shape[1] or len(classes) < 2:
+    ways = classes.shape[1]
+    left = len(classes) - np.bincount(classes.ravel(), minlength=number)  # (c)
+    if not left.all():
         return None
-    stream = RandomStream("bootstrap over classes")
-    means: list[NDArray[np.float64]] = []
-    while len(means) < RESAMPLES:
-        drawn = np.zeros((number, BLOCK))  # a row of all resamples is read at once
-        for resample in range(BLOCK):
-            for _ in range(number):
-                drawn[stream.below(number), resample] += 1
-        total, sums = np.zeros(BLOCK), np.zeros((BLOCK, len(values)))
-        for first in range(0, len(classes), EPISODES):
-            own = slice(first, first + EPISODES)
-            weights = drawn[classes[own, 0]]  # (N BLOCK)
-            for column in classes[own, 1:].T:
-                weights *= drawn[column]
-            total += weights.sum(0)
-            # A matrix product is avoided: its sums depend on the number of threads.
-            sums += np.stack([(weights * row[own, None]).sum(0) for row in values], 1)
-        usable = total > 0  # A resample with fewer classes than an episode has no weight.
-        if not usable.any():
-            return None
-        means += list(sums[usable] / total[usable, None])
-    low, high = np.percentile(means[:RESAMPLES], (2.5, 97.5), axis=0)  # (r) each
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    found = []
+    for row in values:
+        own = np.bincount(classes.ravel(), np.repeat(row, ways), number)  # (c)
+        without = (row.sum() - own) / left
+        error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
+        half, mean = float(student_t(number - 1) * error), float(row.mean())
+        found.append((mean - half, mean + half))
+    return found
+
+
+def student_t(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t distribution.
+
+    With x = √f·tan θ its density is proportional to cos(θ)^(f − 1), which is summed.
+
+    Args:
+        freedom: Degrees of freedom f, at least 1.
+
+    >>> round(student_t(4), 3)
+    2.776
+    """
+    angles = np.linspace(0, np.pi / 2, 100_001)
+    density = np.cos(angles) ** (freedom - 1)
+    area = np.append(0, np.cumsum(density[1:] + density[:-1]))
+    return float(np.sqrt(freedom) * np.tan(np.interp(0.95 * area[-1], area, angles)))

@@ -193,6 +193,7 @@ def _own_not_comparable(result: Result) -> str:
         (_flagged(result, "leak"), "trained on test data"),
         (_flagged(result, "camera: ", "condition: "), "with changed videos"),
         (protocol.groups != "none", "with separated groups"),
+        (setup.features.modalities > 1, "with a further modality"),
     )
     return "; ".join(text for applies, text in reasons if applies)
 

@@ -79,6 +79,7 @@ def combined_facts(every: Sequence[FeatureFacts]) -> FeatureFacts:
         sha256=together([one.sha256 for one in every]),
         backbone_sha256=together([one.backbone_sha256 for one in every]),
         trained_on=tuple(dict.fromkeys(data for one in every for data in one.trained_on)),
+        modalities=len(every),
     )
 
 

@@ -21,7 +21,6 @@ from fewact.data.videos import Split
 from fewact.encoding import FeatureFacts, MethodFacts
 from fewact.episodes import Protocol
 from fewact.errors import ResultError
-from fewact.evaluation.intervals import NOTE_ONE
 from fewact.evaluation.predictions import Predictions, hits, pack, unpack
 from fewact.io.atomic import write_text
 from fewact.io.bounded import MIB, UPGRADE, FileType
@@ -39,7 +38,7 @@ EPISODES = ("per_episode", "episode_classes", "predicted")
 """Fields with data of each episode."""
 
 MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
-"""Largest list: the bootstrap over classes and the positions in episodes need a limit."""
+"""Largest list: what is counted by class and the positions in episodes need a limit."""
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -135,8 +134,8 @@ class Result(_Part):
         version: Version of the file format.
         accuracy: Mean accuracy over the episodes.
         ci95: Half-width of the 95 % interval over episodes, 1.96·s/√N; None for a single episode.
-        class_interval: 95 % interval of a bootstrap over classes; None if every episode has all
-            classes, or there is a single episode.
+        class_interval: 95 % interval of the mean over other classes; None if a class is in every
+            episode.
         class_interval_note: Explanation of the two intervals.
         final: Whether the videos are test videos, so that no choice may depend on the result.
         flags: Remarks that every table must show beside the accuracy.
@@ -164,15 +163,6 @@ class Result(_Part):
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
     predicted: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_one_episode(cls, content: Any) -> Any:
-        """Return the content of a file; former ones have intervals of width 0 for one episode."""
-        if isinstance(content, dict) and len(content.get("per_episode") or ()) == 1:
-            unknown = {"ci95": None, "class_interval": None, "class_interval_note": NOTE_ONE}
-            return {**content, **unknown}
-        return content
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         protocol = self.setup.episodes.protocol
@@ -183,6 +173,8 @@ class Result(_Part):
                 raise ValueError("the number of classes of an episode is not the number of ways")
             if max(classes) >= self.setup.videos.classes:
                 raise ValueError("an episode has a class that the list does not have")
+        if protocol.count == 1 and (self.ci95, self.class_interval) != (None, None):
+            raise ValueError("a single episode has no interval")
         accuracies = 100 * hits(self.predictions(), protocol.ways).mean(1)
         if not np.allclose(accuracies, self.per_episode):
             raise ValueError("the predictions have other accuracies than the episodes")

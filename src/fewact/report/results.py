@@ -9,13 +9,13 @@ from fewact.report.table import Table
 
 INTERVALS = (
     "± is the 95 % interval over episodes: how precisely the accuracy on these classes is known. "
-    "The class interval is a bootstrap over classes: the range to expect on other classes of the "
-    "same type."
+    "The class interval is an interval over classes: where the mean over other classes of the same "
+    "type is to be expected."
 )
 WITHOUT = (
     "± is the 95 % interval over episodes: how precisely the accuracy on these classes is known. "
-    "It does not cover other classes. There is no class interval, because every episode has all "
-    "classes."
+    "It does not cover other classes. There is no class interval, because a class is in every "
+    "episode."
 )
 ONE = "One episode has no interval: it does not say how precisely the accuracy is known."
 
