@@ -3,21 +3,24 @@
 The file is a safetensors file without pickle; its header has the metadata as JSON.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import methods
-from fewact.errors import UserError, WeightsError
+from fewact.errors import OptionError, UserError, WeightsError
 from fewact.io.bounded import GIB, FileType
 from fewact.io.folders import backup_of, read_replaced
 from fewact.io.paths import user_path
 from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
+from fewact.methods.common.inputs import seeded
 from fewact.options import flatten_options
 from fewact.text import TextFacts
 from fewact.version import __version__
@@ -173,7 +176,8 @@ class Checkpoint:
 
         Raises:
             WeightsError: There is no such method, or the weights don't fit it with these options.
-            OptionError: An option or its value is invalid.
+            OptionError: An option or its value is invalid, or it sets only initial weights, which
+                those of the checkpoint replace.
         """
         if self.header.name not in methods.names():
             raise WeightsError(
@@ -183,7 +187,7 @@ class Checkpoint:
                 expected=", ".join(methods.names()),
                 hint=IMPORT,
             )
-        made = methods.create(self.header.name, **{**self.header.options, **changes})
+        made = self._initial(changes)
         try:
             made.load_state_dict(self.tensors)
         except RuntimeError as error:
@@ -192,10 +196,43 @@ class Checkpoint:
                 where=str(self.path),
                 got=" ".join(str(error).split()),
             ) from error
+        self._check_effects(changes)
         made.temperature = self.header.temperature
         selection = self.header.selection
         made.trained = made.trained or selection is None or not selection.initial
         return made.eval()
+
+    def _initial(self, changes: Mapping[str, Any]) -> Method:
+        """Return the method with its initial weights, the same in each call."""
+        with seeded(0):
+            return methods.create(self.header.name, **{**self.header.options, **changes})
+
+    def _check_effects(self, changes: Mapping[str, Any]) -> None:
+        """Refuse options that change initial weights, since those of the checkpoint replace them.
+
+        Raises:
+            OptionError: With an option, weights of the same shapes have other initial values.
+        """
+        saved = self._initial({}).state_dict() if changes else {}
+        for name, value in changes.items():
+            try:
+                changed = self._initial({name: value}).state_dict()
+            except OptionError:  # It needs other changes, so it has an effect together with them.
+                continue
+            shapes = {weight: x.shape for weight, x in changed.items()}
+            if shapes != {weight: x.shape for weight, x in saved.items()}:
+                continue
+            replaced = [
+                weight for weight, x in saved.items() if not torch.equal(x, changed[weight])
+            ]
+            if replaced:
+                raise OptionError(
+                    "the option sets the initial value of a trained weight of this checkpoint",
+                    where=f'{self.path}, option "{name}"',
+                    got=f"{value}, for {', '.join(replaced[:3])}",
+                    expected="an option that changes more than initial weights",
+                    hint=f"Train another checkpoint with this value of {name}.",
+                )
 
 
 def to_bytes(method: Method, header: Header) -> bytes:

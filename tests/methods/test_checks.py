@@ -133,6 +133,64 @@ class Keeps(Nearest):
         return self.last
 
 
+class KeepsInAList(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.cache: Any = {"means": []}
+
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        found = super().support(nodes, labels, n)
+        self.cache["means"].append(found)
+        return found
+
+
+class KeepsInAPart(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.part = torch.nn.Identity()
+
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        self.part.last = super().support(nodes, labels, n)
+        return self.part.last
+
+
+class ChangesATensor(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.tables = (torch.zeros(12), set())
+
+    def encode(self, features: Any) -> Any:
+        found = super().encode(features)
+        self.tables[0].add_(1)
+        return found
+
+
+class WithAWeight(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.weight = torch.nn.Parameter(torch.ones(12))
+
+
+class OfTheBaseClasses(WithAWeight):
+    def class_vectors(self, nodes: Any) -> Any:
+        return super().class_vectors(nodes) * self.weight
+
+
+class WithAGate(WithAWeight):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.gate = torch.nn.Parameter(torch.zeros(()))
+
+    def encode(self, features: Any) -> Any:
+        return {"mean": super().encode(features)["mean"] * (1 + self.gate * self.weight)}
+
+
+class Fixed(WithAWeight):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.weight.requires_grad_(False)
+
+
 class Changes(Nearest):
     def encode(self, features: Any) -> Any:
         (vectors,) = features.values()
@@ -237,6 +295,32 @@ def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> 
     assert "\n" not in error
 
 
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        (KeepsInAList, "cache['means'], cache['means'][0]"),
+        (KeepsInAPart, "part.last"),
+        (ChangesATensor, "tables[0]"),
+    ],
+)
+def test_what_is_kept_in_containers_and_parts_is_found(method: type[Method], names: str) -> None:
+    found = broken(method)
+    assert found.keys() == {"nothing_kept"}
+    assert f"(got {names})" in found["nothing_kept"]
+
+
+def test_a_weight_that_no_loss_reaches_is_found() -> None:
+    found = broken(WithAWeight)
+    assert found.keys() == {"gradients"}
+    assert found["gradients"].startswith("weight: ")
+    assert "no gradient" in found["gradients"]
+
+
+@pytest.mark.parametrize("method", [OfTheBaseClasses, WithAGate, Fixed])
+def test_a_weight_of_the_base_classes_or_behind_a_gate_is_trained(method: type[Method]) -> None:
+    assert broken(method) == {}
+
+
 def test_changed_nodes_are_named() -> None:
     assert 'node "mean" of queries' in broken(ChangesNodes)["inputs_unchanged"]
 
@@ -314,6 +398,16 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
         method_of(file)
     with pytest.raises(ExtensionError, match="there is no such file"):
         method_of(tmp_path / "missing.py")
+
+
+@pytest.mark.parametrize("path", ["mine.py", "./mine.py", "../{folder}/mine.py"])
+def test_the_line_of_a_fault_is_named_for_a_relative_path(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("import fewact\n\nnothing_of_this_name\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
+        method_of(path.format(folder=tmp_path.name))
 
 
 @pytest.mark.usefixtures("own_registry")

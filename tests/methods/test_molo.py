@@ -1,10 +1,13 @@
 """MoLo: its head against a vector, its branches against slow versions."""
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from fewact import methods
 from fewact.features.request import FeatureRequest, Features, View
@@ -107,6 +110,34 @@ def test_the_scale_changes_the_contrast_alone() -> None:
     assert before.keys() == {"cross_entropy", "contrast"}
     assert before["cross_entropy"] == after["cross_entropy"]
     assert before["contrast"] != after["contrast"]
+
+
+def test_the_contrast_by_hand() -> None:
+    """Each branch: global tokens of queries with frames of classes, and the other way round."""
+    method, given = small(reconstruct=False), batch()
+    support, query = (method.encode(features(1, count, seed=count)) for count in (2, 3))
+    labels = torch.tensor([[0, 1, 1]])
+    given = replace(given, query_labels=labels)
+    expected = torch.zeros(())
+    with torch.no_grad():
+        for name, branch, scale in (
+            ("appearance", method.appearance, 2.0),
+            ("motion", method.motion, 0.5),
+        ):
+            branch.contrast_scale.fill_(scale)
+            to_query, to_support = torch.zeros(2, 3, 2)
+            for i, j in itertools.product(range(3), range(2)):
+                (own, *frames), (other, *others) = query[name][0, i], support[name][0, j]
+                to_query[i, j] = sum(cost(own, x) for x in others)
+                to_support[i, j] = sum(cost(x, other) for x in frames)
+            for costs in (to_query, to_support):
+                expected += functional.cross_entropy(-scale * costs, labels[0])
+        got = method.losses_of_nodes(support, query, given)["contrast"]
+    torch.testing.assert_close(got, expected)
+
+
+def cost(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return 1 - first @ second / (first.norm() * second.norm() + 0.01)
 
 
 def test_pixels_are_requested_in_training_alone() -> None:

@@ -73,6 +73,14 @@ def test_colours() -> None:
     assert apply(frames, crop(0, 0, 1, 1, 0, 9), (8, 8)).max() == 255
 
 
+@pytest.mark.parametrize(("channel", "luma"), [(0, 0.299), (1, 0.587), (2, 0.114)])
+def test_the_grey_of_a_pure_colour_is_its_luma(channel: int, luma: float) -> None:
+    frames = torch.zeros(1, 2, 3, 4, 4, dtype=torch.uint8)
+    frames[:, :, channel] = 200
+    grey = apply(frames, crop(0, 0, 1, 1, 0, 1, 1, 0), (4, 4))
+    torch.testing.assert_close(grey, torch.full_like(grey, 200 * luma))
+
+
 def test_videos_are_augmented_each_by_itself() -> None:
     frames = torch.cat([pictures(0), pictures(1)])
     crops = torch.cat([crop(0.25, 0.5, 0.5, 0.25), crop()])

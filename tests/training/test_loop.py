@@ -22,7 +22,7 @@ from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.files import import_methods
 from fewact.training import TrainingData, loop, train
-from fewact.training.run_folder import read_metrics
+from fewact.training.run_folder import RESERVED, read_metrics
 from tests.training.made_up import (
     A2M2,
     CLASSIFY,
@@ -349,6 +349,35 @@ def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> No
     assert (facts.temperature == 1) is (trained.best.stage == 1)
     assert facts.trained_on.sha256 == data.train.digest
     assert sorted(facts.trained_on.videos) == sorted(data.train.classes)
+
+
+def test_a_weight_of_a_loss_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    recipe = recipe_of(EPISODES | {"loss_weights": {"base_class": 0.0, "cross_entropi": 0.5}})
+    says = (
+        r'no such loss.*got cross_entropi.*base_class, cross_entropy.*Did you mean "cross_entropy"'
+    )
+    with pytest.raises(RecipeError, match=says):
+        train(recipe, data_of(), tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_loss_with_the_name_of_another_number_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Method.losses
+
+    def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
+        return {name: original(self, batch)["cross_entropy"]}
+
+    monkeypatch.setattr(Method, "losses", losses)
+    with pytest.raises(TrainingError, match=f"losses of method a2m2: .*got {name}.*Rename"):
+        train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+
+
+def test_the_reserved_names_are_all_that_a_line_has_besides_losses(tmp_path: Path) -> None:
+    train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
+    names = {name for line in read_metrics(tmp_path / "run") for name in line}
+    assert names == {*RESERVED, "cross_entropy"}
 
 
 def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:

@@ -31,6 +31,24 @@ def test_schedules() -> None:
     assert shares(schedule="linear")[5] == 0.5
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_a_falling_schedule_reaches_zero_one_step_after_the_last(schedule: str) -> None:
+    """As torch's schedulers do with as many steps."""
+    optimiser = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    theirs = (
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10)
+        if schedule == "cosine"
+        else torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, 10)
+    )
+    for step in range(11):
+        assert rate_factor(stage_of(schedule=schedule), step) == pytest.approx(
+            optimiser.param_groups[0]["lr"], abs=1e-6
+        )
+        optimiser.step()
+        theirs.step()
+    assert rate_factor(stage_of(schedule=schedule), 10) == pytest.approx(0)
+
+
 def test_groups_by_name_the_first_that_matches() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     module[1].weight.requires_grad_(False)

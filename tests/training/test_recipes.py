@@ -283,6 +283,11 @@ def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
         read("a2m2-hmdb51-resnet50", {"stages.7.lr": 1})
 
 
+def steps(**values: Any) -> dict[str, Any]:
+    """Return changes of a stage to the schedule ``steps`` with these values."""
+    return {f"stages.1.{name}": value for name, value in {"schedule": "steps", **values}.items()}
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -296,6 +301,13 @@ def test_changes_by_dotted_name_and_a_saved_copy(tmp_path: Path) -> None:
         ({"stages": []}, "stages"),
         ({"seed": 1.5}, "seed"),
         ({"augment.area": [0.5, 2.0]}, r"augment\.area\.1"),
+        ({"stages.0.milestones": [3]}, r"stages\.0: schedule cosine has no milestones"),
+        ({"stages.1.factors": [0.1]}, r"stages\.1: schedule constant has no factors"),
+        ({"stages.1.factor": 0.5}, r"stages\.1: schedule constant has no factor;"),
+        ({"stages.1.schedule": "steps"}, r"stages\.1: schedule steps needs milestones"),
+        (steps(milestones=[3], factors=[0.5, 0.1]), "2 factors for 1 milestones"),
+        (steps(milestones=[3, 6], factors=[0.5]), "1 factors for 2 milestones"),
+        (steps(milestones=[3], factor=0.5, factors=[0.5]), "instead of factor"),
     ],
 )
 def test_what_is_refused_is_named(changes: dict[str, Any], says: str) -> None:

@@ -60,7 +60,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
 
     ``Method[Options, State]`` names the dataclass of the options and the dataclass that ``support``
     returns. Nothing is kept on the module between calls: what depends on an episode is in its
-    state.
+    state. There is at least one episode, and one query in each.
     """
 
     Options: ClassVar[type] = NoOptions
@@ -77,6 +77,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     """False while learnable parts have random initial weights: scores mean nothing until then."""
     temperature: float = 1.0
     """Probabilities are softmax(logits / temperature) unless a calibration on clips replaces it."""
+    loss_temperature: float = 1.0
+    """Training fits the logits to this: the losses take the cross-entropy of logits / it."""
 
     def __init__(self, options: OptionsT) -> None:
         super().__init__()

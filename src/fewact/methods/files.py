@@ -151,7 +151,7 @@ def _execute(path: Path) -> ModuleType:
         lines = [
             one.lineno
             for one in traceback.extract_tb(error.__traceback__)
-            if one.filename == str(path)
+            if one.filename == spec.origin
         ]
         raise ExtensionError(
             "the file cannot be executed",

@@ -12,7 +12,7 @@ from fewact.text import known_texts
 from fewact.training.augment import flips
 from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
-from fewact.training.run_folder import CURVE, README, RunFolder
+from fewact.training.run_folder import CURVE, README, RESERVED, RunFolder
 from fewact.training.state import Position
 from fewact.version import __version__
 
@@ -103,8 +103,7 @@ def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, C
         if "accuracy" in line:
             validations.append((step, float(line["accuracy"])))
         else:
-            parts = ("stage", "step", "gradient", "rate")
-            losses.append((step, sum(v for name, v in line.items() if name not in parts)))
+            losses.append((step, sum(v for name, v in line.items() if name not in RESERVED)))
     return losses, validations
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fewact.data.videos import GroupScope, VideoList
 from fewact.episodes import Protocol
-from fewact.errors import OutputError, TrainingError
+from fewact.errors import OutputError, RecipeError, TrainingError, did_you_mean
 from fewact.evaluation import FeatureSource
 from fewact.io.outputs import check_output_folder
 from fewact.io.paths import user_path
@@ -31,7 +31,7 @@ from fewact.training.norms import StepStatistics
 from fewact.training.optimising import Average, freeze, make_optimiser, set_rates
 from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe, Stage
-from fewact.training.run_folder import RunFolder
+from fewact.training.run_folder import METRICS, RESERVED, RunFolder
 from fewact.training.saving import save_best, save_stopped
 from fewact.training.state import Best, Position, State
 from fewact.training.texts import with_texts
@@ -83,9 +83,10 @@ def train(
 
     Raises:
         TrainingError: The folder holds something else, or a run whose checkpoint is missing; a
-            video cannot be read; or a loss is NaN or too large: then the step's videos and the
-            state before it are saved.
-        RecipeError: A pattern of the recipe matches no parameter, or no parameter is trained.
+            video cannot be read; a loss has a reserved name; or a loss is NaN or too large: then
+            the step's videos and the state before it are saved.
+        RecipeError: A pattern of the recipe matches no parameter, no parameter is trained, or the
+            method has no loss of a name in ``loss_weights``.
         UserError: A name, an option, weights or episodes are invalid.
     """
     folder = user_path(folder, OutputError)
@@ -178,7 +179,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
             torch.manual_seed(_seed(recipe.seed, number, batch.drawn.number))
             more = part + 1 < stage.accumulate
             with statistics.batch(), fabric.no_backward_sync(model, enabled=more):
-                losses = weighted(model(batch), stage)
+                losses = weighted(_checked(model(batch), recipe), stage)
                 fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
             found.append({name: loss.detach() for name, loss in losses.items()})
         each = _gather(fabric, found)  # by name (world · accumulate)
@@ -262,10 +263,41 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
     return FeatureBatches(data.train, train, learner.requests), val
 
 
+def _checked(losses: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """Return the losses.
+
+    Raises:
+        TrainingError: A loss has the name of another number in the metrics.
+    """
+    if taken := [name for name in losses if name in RESERVED]:
+        raise TrainingError(
+            f"a loss has the name of another number in {METRICS}",
+            where=f"losses of method {recipe.method.name}",
+            got=", ".join(taken),
+            expected=f"other names than {', '.join(RESERVED)}",
+            hint="Rename the loss in the method's losses.",
+        )
+    return losses
+
+
 def weighted(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
-    """Multiply losses by the recipe's weights."""
+    """Multiply losses by the recipe's weights.
+
+    Raises:
+        RecipeError: There is a weight of a loss that the method does not have.
+    """
     if not isinstance(stage, EpisodesStage):
         return losses
+    known = {*losses, "base_class"}
+    for name in stage.loss_weights:
+        if name not in known:
+            raise RecipeError(
+                "the method has no such loss",
+                where="loss_weights",
+                got=name,
+                expected=", ".join(sorted(known)),
+                hint=did_you_mean(name, known),
+            )
     queries = stage.ways * stage.queries if stage.query_loss == "sum" else 1
     return {name: queries * stage.loss_weights.get(name, 1.0) * x for name, x in losses.items()}
 

@@ -111,7 +111,7 @@ def rate_factor(stage: Stage, step: int) -> float:
         return 1.0
     passed = sum(step >= milestone for milestone in stage.milestones)
     if stage.factors:
-        return (1.0, *stage.factors)[min(passed, len(stage.factors))]
+        return (1.0, *stage.factors)[passed]
     return float(stage.factor**passed)
 
 

@@ -1,6 +1,6 @@
 """Training recipes: one model for recipe files, the command line and the run's README."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -11,6 +11,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from fewact.data.videos import GroupScope
@@ -123,11 +124,13 @@ class Stage(_Part):
         betas: Betas of ``adam`` and ``adamw``.
         groups: Parameter groups with their own rates; the first that matches applies.
         schedule: Schedule of all learning rates after the warm-up: ``constant``; ``cosine`` or
-            ``linear`` to zero at the last step; ``steps``, times ``factor`` at each milestone.
+            ``linear``, which would be zero one step after the last; ``steps``, times ``factor`` at
+            each milestone.
         warmup: Number of steps in which the rates rise from zero.
         milestones: Steps at which the schedule ``steps`` lowers the rates.
         factor: Factor by which the schedule ``steps`` lowers the rates.
-        factors: Factors of the full rates after each milestone, instead of powers of ``factor``.
+        factors: Factors of the full rates after each milestone, instead of powers of ``factor``:
+            one for each milestone.
         clip_norm: Largest norm of the gradient; None for no limit.
         freeze: Patterns of the names of parameters that are not trained.
         freeze_bn: Batch norms with fixed statistics.
@@ -154,6 +157,24 @@ class Stage(_Part):
     freeze: tuple[str, ...] = ()
     freeze_bn: Literal["none", "backbone", "all"] = "none"
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        names = ("milestones", "factor", "factors")
+        fields = type(self).model_fields
+        changed = [name for name in names if getattr(self, name) != fields[name].default]
+        if changed and self.schedule != "steps":
+            raise ValueError(f"schedule {self.schedule} has no {changed[0]}; schedule steps has")
+        if self.schedule == "steps" and not self.milestones:
+            raise ValueError("schedule steps needs milestones")
+        if self.factors and "factor" in changed:
+            raise ValueError("factors are used instead of factor: set one of them")
+        if self.factors and len(self.factors) != len(self.milestones):
+            raise ValueError(
+                f"{len(self.factors)} factors for {len(self.milestones)} milestones; "
+                "each milestone needs one"
+            )
+        return self
 
 
 class ClassifyStage(Stage):

@@ -29,6 +29,9 @@ LISTS = "lists.json"
 EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
 CURVE, BOARD, LOCK = "curve.svg", "tensorboard", "lock"
 
+RESERVED = ("stage", "step", "gradient", "rate", "accuracy", "ci95")
+"""Names in a line of metrics that are not losses."""
+
 HINT = "Restore the file, or train into another folder."
 RECIPE_FILE = FileType("recipe of a run", TrainingError, 256 * KIB, hint=HINT)
 LISTS_FILE = FileType("list of a run's classes", TrainingError, 64 * MIB, hint=HINT)

@@ -68,16 +68,17 @@ def save_best(
         precision=card.precision,
         sha256=card.network_digest,
     )
-    name, options = registered(learner.method)
+    method = learner.method
+    name, options = registered(method)
     # Cross-entropy has fitted the scale of the scores.
     calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
     facts = Header(
         name=name,
         options=options,
-        temperature=1.0 if calibrated else learner.method.temperature,
+        temperature=method.loss_temperature if calibrated else method.temperature,
         recipe=recipe.name,
         backbone=needs,
-        text=_texts(data) if learner.method.uses_text else None,
+        text=_texts(data) if method.uses_text else None,
         trained_on=_trained_on(data.train),
         selection=Selection(
             list=data.val.name,
@@ -89,7 +90,7 @@ def save_best(
             step=best.step,
         ),
     )
-    folder.put_best({**files, FILE: to_bytes(learner.method, facts)})
+    folder.put_best({**files, FILE: to_bytes(method, facts)})
 
 
 def _trained_on(train: VideoList) -> TrainedOn:

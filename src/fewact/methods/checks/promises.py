@@ -7,7 +7,8 @@ from torch import Tensor
 
 from fewact.errors import OptionError, ShapeError
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import BankScores, Nodes, TextMethod
+from fewact.methods.base import BankScores, Nodes, TextMethod, join
+from fewact.methods.checks.attributes import attributes, changed
 from fewact.methods.checks.made_up import made_up_features, separable_features
 from fewact.methods.checks.promise import (
     Broken,
@@ -189,10 +190,15 @@ def deterministic(subject: Subject) -> None:
 
 @_promise(
     "The losses have finite gradients, and reach the features and every trained weight.",
-    "losses: a square root or norm at zero, or a detached tensor",
+    "losses: a square root or norm at zero, or a detached tensor; requires_grad=False for a weight "
+    "that is not trained",
 )
 def gradients(subject: Subject) -> None:
-    """Differentiate the sum of the losses."""
+    """Differentiate the sum of the losses.
+
+    The gradient of a weight may be zero, as behind a gate that is closed at first. Weights that
+    ``class_vectors`` alone uses are trained by the base-class loss.
+    """
     method = subject.make()
     batch = subject.batch(method)
     leaves: dict[str, Tensor] = {
@@ -210,15 +216,24 @@ def gradients(subject: Subject) -> None:
         if leaves or weights:
             raise Broken(got="losses without a gradient")
         return
-    both = {**leaves, **weights}
-    found = torch.autograd.grad(total, list(both.values()), allow_unused=True)
-    for name, gradient in zip(both, found, strict=True):
-        if gradient is not None:
-            check_finite(gradient, where=name)
-    reached = dict(zip(both, (g is not None and bool(g.any()) for g in found), strict=True))
-    missed = [name for name in leaves if not reached[name]]
-    if missed and not (method.uses_text and reached["text"]):
+    found = _gradients(total, {**leaves, **weights})
+    for name, gradient in found.items():
+        check_finite(gradient, where=name)
+    missed = [name for name in leaves if name not in found or not found[name].any()]
+    if missed and (not method.uses_text or "text" in missed):
         raise Broken(where=", ".join(missed), got="no gradient")
+    vectors = method.class_vectors(method.encode(join(batch.support, batch.query)))
+    found |= _gradients(vectors.sum(), weights)
+    if unused := [name for name in weights if name not in found]:
+        raise Broken(where=", ".join(unused), got="no gradient", expected="a loss of each weight")
+
+
+def _gradients(value: Tensor, of: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the gradients of the tensors that a value was computed from, by their names."""
+    if not of or not value.requires_grad:
+        return {}
+    each = torch.autograd.grad(value, list(of.values()), allow_unused=True)
+    return {name: gradient for name, gradient in zip(of, each, strict=True) if gradient is not None}
 
 
 @_promise(
@@ -237,16 +252,17 @@ def initial_weights(subject: Subject) -> None:
             raise Broken(where=name, got="other values the second time")
 
 
-@_promise("Nothing is kept on the module between calls.", "score and support: assign no attribute")
+@_promise(
+    "Nothing is kept on the module between calls.",
+    "encode, support and score: assign no attribute, and add nothing to a list or dictionary",
+)
 def nothing_kept(subject: Subject) -> None:
-    """Compare the module's attributes and weights before and after."""
+    """Compare attributes and weights of the method and of its parts before and after."""
     method = subject.make()
-    before, weights = dict(vars(method)), {n: v.clone() for n, v in method.state_dict().items()}
+    before = attributes(method)
     scores(subject, method, *subject.episode(method))
-    changed = [name for name, value in vars(method).items() if before.get(name) is not value]
-    changed += [n for n, v in method.state_dict().items() if not torch.equal(v, weights[n])]
-    if changed:
-        raise Broken(got=", ".join(changed))
+    if names := changed(before, attributes(method)):
+        raise Broken(got=", ".join(names))
 
 
 @_promise(

@@ -43,7 +43,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
     Options = FusionOptions
     paper = "ours"
     scoring = frozenset({"intra_class_weight"})
-    temperature = 0.03
+    temperature = loss_temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""
 
     def __init__(self, options: FusionOptions) -> None:
@@ -266,9 +266,9 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
-        """Return the cross-entropy of the probabilities, softmax(scores / temperature)."""
+        """Return the cross-entropy of the untrained method's probabilities."""
         state = self.support(support, batch.support_labels, batch.n)
-        logits = self.score(state, query) / self.temperature  # (b q n)
+        logits = self.score(state, query) / self.loss_temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
     def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:

@@ -1,0 +1,55 @@
+"""Dropout in training mode: where each method applies it, with which probability."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from torch.nn import functional
+
+from fewact import methods
+from fewact.methods.checks.made_up import made_up_card
+from fewact.methods.checks.subject import Subject, make
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
+    """The number of dropouts that are applied, by their probability."""
+    found: Counter[float] = Counter()
+    dropout, attention = functional.dropout, functional.scaled_dot_product_attention
+
+    def count_dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        found[p] += training and p > 0
+        return dropout(x, p, training, inplace)
+
+    def count_attention(*tensors: Any, dropout_p: float = 0.0) -> Any:
+        found[dropout_p] += dropout_p > 0
+        return attention(*tensors, dropout_p=dropout_p)
+
+    monkeypatch.setattr(functional, "dropout", count_dropout)
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", count_attention)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("trx", {0.1: 2}),  # positions of pairs and of triples
+        ("strm", {0.1: 4}),  # positions of patches, of frames and of pairs; enriched frames
+        # Positions and weights among videos; output inside a video; output among videos.
+        ("hyrsm", {0.1: 2, 0.2: 1, 0.05: 1}),
+        # Of both branches: positions; attention; two feed-forward layers.
+        ("molo", {0.1: 2, 0.2: 2, 0.05: 4}),
+        ("clip_fsar", {0.2: 2, 0.05: 4}),  # the block on frames, then on support and text
+    ],
+)
+def test_dropout_is_applied_in_training_as_published(
+    name: str, expected: dict[float, int], applied: Counter[float]
+) -> None:
+    card = made_up_card()
+    subject = Subject(lambda: make(methods.REGISTRY.get(name), card, {}), card)
+    method = subject.make()
+    method.losses(subject.batch(method))
+    assert not +applied
+    method.train()
+    method.losses(subject.batch(method))
+    assert +applied == expected
