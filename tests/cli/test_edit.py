@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
 from fewact import FewShotClassifier, backbones
 from fewact.classifier.change_model import change_model
 from fewact.classifier.info import model_info
+from fewact.data import FeatureClip
 from tests.backbones import tiny
 from tests.cli.conftest import write_clip
 
@@ -43,7 +45,11 @@ def test_a_model_is_changed_step_by_step_and_back(run: Run, mine: Path, tmp_path
     assert run("remove", mine, "whirling", "turning/2.mp4").code == 0
     assert classes(mine) == {"growing": 1, "moving left": 3, "turning": 1}
     listed = run("undo", mine, "--list").out
-    for text in ("add to spinning", "rename spinning to whirling", "remove whirling turning/2.mp4"):
+    for text in (
+        "add to spinning",
+        "rename spinning to whirling",
+        "remove whirling, turning/2.mp4",
+    ):
         assert text in listed
     for _ in range(4):
         assert run("undo", mine).code == 0
@@ -52,6 +58,16 @@ def test_a_model_is_changed_step_by_step_and_back(run: Run, mine: Path, tmp_path
     assert ended.code == 2
     assert "nothing to undo" in ended.err
     assert run("undo", mine, "--redo").out.startswith("Redone: add to spinning")
+
+
+def test_a_change_of_many_clips_names_the_first_few(run: Run, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 8, 4)).astype(np.float32)
+    clips = [FeatureClip(f"{i}.mp4", one, "ab"[i % 2]) for i, one in enumerate(vectors)]
+    model = FewShotClassifier(method="protonet").fit(clips).save(tmp_path / "model")
+    shown = "0.mp4, 1.mp4, 2.mp4, 3.mp4, 4.mp4 and 3 more"
+    assert f"Removed {shown}.\n" in run("remove", model, *(f"{i}.mp4" for i in range(8))).out
+    assert f"remove {shown}\n" in run("undo", model, "--list").out
+    assert run("undo", model).out.startswith(f"Undone: remove {shown} (")
 
 
 def test_names_of_clips_do_not_control_the_terminal(run: Run, mine: Path, tmp_path: Path) -> None:
@@ -276,6 +292,16 @@ def test_names_that_differ_in_spaces_or_capitals(run: Run, mine: Path, tmp_path:
     assert "not a class name" in run("add", mine, "  ", new[0]).err
 
 
+def test_the_form_of_an_accent_does_not_matter(run: Run, mine: Path, tmp_path: Path) -> None:
+    joined, separate = "caf\u00e9", "cafe\u0301"
+    new = write_clip(tmp_path / f"{separate}.mp4", "turning", 5)
+    for label, what in (("turning", f"turning/{joined}.mp4"), (separate, separate)):
+        assert run("add", mine, label, new).code == 0
+        ended = run("remove", mine, what)
+        assert (ended.code, ended.err) == (0, "")
+        assert classes(mine) == {"growing": 2, "moving left": 2, "turning": 2}
+
+
 def test_a_photo_does_not_hide_the_videos_of_its_folder(
     run: Run, mine: Path, tmp_path: Path
 ) -> None:
@@ -299,6 +325,21 @@ def test_classes_that_are_integers_are_named_by_their_numbers(
     assert run("add", model, "9", write_clip(tmp_path / "9.mp4", "moving left", 5)).code == 0
     assert run("remove", model, "9").code == 0
     assert tuple(FewShotClassifier.load(model).classes_) == (7, 8)
+
+
+def test_integers_with_leading_zeros_are_the_same_classes(
+    run: Run, clips: Path, tmp_path: Path
+) -> None:
+    names = ("growing", "turning", "moving left")
+    folders = {number: clips / name for number, name in enumerate(names)}
+    model = FewShotClassifier(method="pixels").fit(folders).save(tmp_path / "numbers")
+    ended = run("add", model, "01", write_clip(tmp_path / "new.mp4", "turning", 5))
+    assert ended.out.startswith('Added 1 clip to "1"'), ended.err
+    assert run("move", model, "new.mp4", "002").code == 0
+    assert "the name is taken (got '1')" in run("rename", model, "2", "01").err
+    assert run("rename", model, "02", "07").out.startswith('Renamed "02" to "7"')
+    assert run("remove", model, "01", "1").code == 0  # not the first clip
+    assert classes(model) == {"0": 2, "7": 3}
 
 
 def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) -> None:

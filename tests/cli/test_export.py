@@ -38,7 +38,12 @@ def test_a_model_goes_through_a_file_and_replaces_another(
         "waxing",
     )
     other = shutil.copytree(model, tmp_path / "other")
-    assert run("import", tmp_path / "a.zip", other).code == 0
+    before = (other / "config.json").read_bytes()
+    ended = run("import", tmp_path / "a.zip", other)
+    hint = "Replace it with --overwrite, or choose another folder."
+    assert ended.err == f"Error: {other}: the folder already has a model. {hint}\n"
+    assert (ended.code, ended.out, (other / "config.json").read_bytes()) == (2, "", before)
+    assert run("import", tmp_path / "a.zip", other, "--overwrite").code == 0
     assert "waxing" in FewShotClassifier.load(other).classes_
     assert run("undo", other).code == 0
     assert "growing" in FewShotClassifier.load(other).classes_

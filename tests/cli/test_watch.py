@@ -85,6 +85,19 @@ def test_events_on_stdout_and_in_files(
     assert capsys.readouterr().err.count(warning) == 1
 
 
+def test_events_of_one_class_alone(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, video = tmp_path / "events.csv", tmp_path / "drawn.mp4"
+    words = ["watch", str(model), str(recording), "-o", str(out), "--video", str(video)]
+    assert main([*words, "--only", "down", "--only", "left"]) == 0
+    assert labels(out.read_text()) == ["left", "down", "down"]
+    assert "right" not in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--only", "donw"]) == 2
+    assert "unknown class (got 'donw')" in capsys.readouterr().err
+    assert labels(out.read_text()) == ["left", "down", "down"]
+
+
 def test_a_recording_without_times_is_watched_as_it_is_predicted(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -208,10 +208,10 @@ def model(context: typer.Context, path: Path) -> Path:
     )
 
 
-def training_clips_of(model: Path) -> "tuple[Example, ...]":
-    """Return the training clips that the config.json of a saved model lists.
+def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
+    """Return the training clips of a saved model's config.json, and whether classes are integers.
 
-    Empty if the file is damaged or of another version: loading the model says so.
+    No clips if the file is damaged or of another version: loading the model says so.
     """
     from pydantic import BaseModel
 
@@ -221,13 +221,15 @@ def training_clips_of(model: Path) -> "tuple[Example, ...]":
 
     class Listed(BaseModel):
         examples: tuple[Example, ...]
+        integers: bool = False
 
     file = FileType("saved classifier", ModelError, 64 * MIB)
     folder = current(user_path(model, ModelError).absolute())
     try:
-        return file.model(folder / MODEL_FILE, Listed).examples
+        found = file.model(folder / MODEL_FILE, Listed)
     except ModelError:
-        return ()
+        return (), False
+    return found.examples, found.integers
 
 
 def recording(source: str) -> str:
@@ -367,6 +369,22 @@ def output_files(
             )
         if path.exists() and not overwrite:
             raise OutputError("the file exists already", where=str(path), hint=REPLACE)
+
+
+def model_folder(path: Path, *, overwrite: bool) -> None:
+    """Check that a command may make a model in a folder: it has none, or it will be replaced.
+
+    Raises:
+        ModelError: The folder has a model.
+    """
+    from fewact.io.folders import current
+
+    if not overwrite and is_model(current(user_path(path, ModelError).absolute())):
+        raise ModelError(
+            "the folder already has a model",
+            where=str(path),
+            hint="Replace it with --overwrite, or choose another folder.",
+        )
 
 
 def is_model(path: Path) -> bool:

@@ -53,7 +53,8 @@ def add(
         sources = expand_paths(clips)
     from fewact.classifier.naming import check_label
 
-    label = BACKGROUND if none else check_label(label)
+    _, integers = early.training_clips_of(model)
+    label = BACKGROUND if none else check_label(label, integers=integers)
     from fewact.classifier.change_model import change_model
 
     with saying_warnings(), change_model(model, f"add to {label}", **load.backbone) as classifier:
@@ -85,10 +86,11 @@ def rename(
     """
     from fewact.classifier.naming import existing_class, new_name
 
-    classes = _classes(early.training_clips_of(model))
+    clips, integers = early.training_clips_of(model)
+    classes = _classes(clips)
     if classes:
-        existing_class(label, classes)
-    new = new_name(new, classes)
+        existing_class(label, classes, integers=integers)
+    new = new_name(new, classes, integers=integers)
     from fewact.classifier.change_model import correct_model
 
     with correct_model(model, f"rename {label} to {new}", weights=weights) as classifier:
@@ -109,10 +111,11 @@ def move(
     from fewact.classifier.naming import existing_class, find_clips
     from fewact.data import is_background
 
-    if clips := early.training_clips_of(model):
+    clips, integers = early.training_clips_of(model)
+    if clips:
         find_clips(clips, [_clip(clip)])
         if not is_background(label):
-            existing_class(label, _classes(clips))
+            existing_class(label, _classes(clips), integers=integers)
     from fewact.classifier.change_model import correct_model
 
     with correct_model(model, f"move {clip} to {label}") as classifier:
@@ -138,17 +141,19 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    if known := early.training_clips_of(model):
-        _classes_and_clips(what, known)
+    known, integers = early.training_clips_of(model)
+    if known:
+        _classes_and_clips(what, known, integers=integers)
     from fewact.classifier.change_model import correct_model
+    from fewact.data.files import first_few
 
-    with correct_model(model, f"remove {' '.join(what)}") as classifier:
-        classes, clips = _classes_and_clips(what, classifier.all_clips_)
+    with correct_model(model, f"remove {first_few(what)}") as classifier:
+        classes, clips = _classes_and_clips(what, classifier.all_clips_, integers=integers)
         if clips:
             classifier.remove_clips(clips)
         for name in classes:
             classifier.remove_class(name)
-    print_line(f"Removed {', '.join(what)}.")
+    print_line(f"Removed {first_few(what)}.")
     _print_state(classifier, model)
 
 
@@ -183,20 +188,26 @@ def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:
 
 
 def _classes_and_clips(
-    names: Sequence[str], clips: Sequence["Example"]
+    names: Sequence[str], clips: Sequence["Example"], *, integers: bool
 ) -> tuple[list[str], list[str | int]]:
     """Return the classes and the training clips among names.
 
     Raises:
         DataError: A name is of neither, or of several clips.
     """
-    from fewact.classifier.naming import find_clips
+    from fewact.classifier.naming import find_clips, normalised
 
     known = _classes(clips)
-    classes = [name for name in names if {name, name.strip()} & set(known)]
-    others = [_clip(name) for name in names if name not in classes]
+    classes: list[str] = []
+    others: list[str | int] = []
+    for name in names:
+        text = name if name in known else normalised(name, integers=integers)
+        if text in known:
+            classes.append(text)
+        else:
+            others.append(_clip(name))
     find_clips(clips, others, classes=known)
-    return classes, others
+    return list(dict.fromkeys(classes)), others
 
 
 def _clip(text: str) -> str | int:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Imports, Model, Overwrite
+from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
 from fewact.errors import OptionError
 from fewact.io.bounded import size_text
 from fewact.io.outputs import check_output_folder
@@ -85,14 +85,16 @@ def import_model(
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
+    overwrite: OverwriteModel = False,
     imports: Imports = None,
 ) -> None:
     """Make a model folder of a .zip file.
 
-    The file is checked completely first. A model that is in the folder is kept as a former version;
+    The file is checked completely first. A model that is replaced is kept as a former version;
     `fewact undo` brings it back.
     """
     check_output_folder(model)
+    early.model_folder(model, overwrite=overwrite)
     from fewact.classifier.archive import unpack
     from fewact.classifier.history import editing
 

@@ -132,6 +132,10 @@ Chart = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 """Option of each command that writes a file; see ``early.output_files``."""
+OverwriteModel = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
+]
+"""Option of each command that makes a model; see ``early.model_folder``."""
 
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")

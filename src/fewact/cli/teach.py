@@ -20,6 +20,7 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     OptionGroup,
+    OverwriteModel,
     Quiet,
     with_option_groups,
 )
@@ -27,8 +28,7 @@ from fewact.cli.output import print_line, print_table
 from fewact.cli.progress import progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
-from fewact.errors import DataError, ModelError, OptionError
-from fewact.io.folders import current
+from fewact.errors import DataError, OptionError
 from fewact.io.outputs import check_output_folder
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def teach(
     method: MethodOptions,
     backbone: BackboneOptions,
     unknown: UnknownOptions,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
-    ] = False,
+    overwrite: OverwriteModel = False,
     thumbnails: Annotated[
         bool,
         typer.Option("--thumbnails", help="Store a small image of each clip in the model."),
@@ -133,8 +131,7 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_folder(output, replaced=True)
-    if not overwrite:
-        _refuse_model(output)
+    early.model_folder(output, overwrite=overwrite)
     from fewact import data
 
     features = data.is_features(clips)
@@ -181,16 +178,6 @@ def teach(
     words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *imports])
     print(f"Saved to {output}. Next: fewact predict {words}")
     exit_skipped(len(classifier.skipped_))
-
-
-def _refuse_model(output: Path) -> None:
-    """Refuse an existing model before torch is imported."""
-    if early.is_model(current(output.absolute())):
-        raise ModelError(
-            "the folder already has a model",
-            where=str(output),
-            hint="Replace it with --overwrite, or choose another folder.",
-        )
 
 
 def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path | Sequence[AnyClip]":

@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -68,7 +68,7 @@ def watch(
             metavar="FILE",
             help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
             "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
-            "the frames that are analysed, at most ten a second.",
+            "the frames that are analysed, at most 16 a second.",
             callback=early.annotated_video,
         ),
     ] = None,
@@ -76,6 +76,14 @@ def watch(
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = "table",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="CLASS",
+            help="Class whose events are found. Can be repeated. Default: all classes.",
+        ),
+    ] = None,
     false_alarms: FalseAlarmsOfRecording = None,
     quiet: Quiet = False,
 ) -> None:
@@ -97,7 +105,7 @@ def watch(
     with (
         saying_warnings(),
         _stopped_by_ctrl_c() as stop,
-        _open(classifier, source, stop) as opened,
+        _open(classifier, source, stop, only) as opened,
     ):
         if video is not None and opened.recording.again:
             from fewact.report.annotated import check_drawable
@@ -122,13 +130,18 @@ def watch(
 
 
 @contextmanager
-def _open(classifier: "FewShotClassifier", source: str, stop: threading.Event) -> Iterator["Watch"]:
+def _open(
+    classifier: "FewShotClassifier",
+    source: str,
+    stop: threading.Event,
+    only: Sequence[str] | None = None,
+) -> Iterator["Watch"]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
     from fewact.classifier.watch import watching
 
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(watching(classifier, source, stop=stop))
+            opened = stack.enter_context(watching(classifier, source, stop=stop, only=only))
         except VideoError:
             if stop.is_set():
                 raise KeyboardInterrupt from None
