@@ -204,6 +204,29 @@ def test_sets_have_the_true_class_as_often_as_promised() -> None:
     assert rate - spread < np.mean(inside) < rate + 1 / (held + 1) + spread
 
 
+@pytest.mark.parametrize("shots", [2, 3, 5])
+def test_sets_of_hard_classes_have_the_true_class_as_often_as_promised(shots: int) -> None:
+    """Of clips that are classified little better than at random, from ``hold_out`` on."""
+    n, rate, draws, new = 5, 0.9, 150, 40
+    inside, promised = [], []
+    for seed in range(draws):
+        nodes, labels, _ = clips([shots + new // n] * n, 4.0, seed)
+        train = torch.arange(len(labels)) % (shots + new // n) < shots
+        known = {"frames": nodes["frames"][train]}
+        found = hold_out(METHOD, known, labels[train], n, [None] * (n * shots)).calibration
+        logits = METHOD.score(
+            METHOD.support({"frames": known["frames"][None]}, labels[train][None], n),
+            {"frames": nodes["frames"][~train][None]},
+        )[0]
+        each = (logits / found.temperature).softmax(-1)
+        true = each.gather(1, labels[~train][:, None])[:, 0]
+        threshold = found.set_threshold(rate)
+        inside.append(float(((true >= threshold) | (true == each.amax(1))).float().mean()))
+        held = found.held_out
+        promised.append(1 - math.floor((1 - rate) * (held + 1) + 1e-9) / (held + 1))
+    assert np.mean(inside) >= np.mean(promised)
+
+
 def test_too_few_held_out_clips_give_sets_of_all_classes() -> None:
     few = Calibration(1.0, "held-out clips", 4, 100.0, 0.0, (0.9, 0.9, 0.9, 0.9))
     assert few.set_threshold(0.9) == 0

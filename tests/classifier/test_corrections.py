@@ -4,17 +4,20 @@ import errno
 import os
 import shutil
 import threading
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, history
 from fewact.classifier.change_model import change_model
 from fewact.classifier.config import CONFIG, STATE, VERSION
-from fewact.data import list_clips
-from fewact.errors import DataError, ModelError, OutputError
+from fewact.data import FeatureClip, list_clips
+from fewact.errors import DataError, ModelError, OptionError, OutputError
 
 
 @pytest.fixture
@@ -98,6 +101,30 @@ def test_an_impossible_correction_changes_nothing(
     with pytest.raises(DataError, match=message):
         change(taught)
     assert taught.predict(queries.values()) == before
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_form_of_an_accent_does_not_matter(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    """A file system may keep accents as separate characters, and a keyboard types them joined."""
+    folder = shutil.copytree(actions, tmp_path / "actions")
+    other: Literal["NFC", "NFD"] = "NFC" if form == "NFD" else "NFD"
+    typed, named = (unicodedata.normalize(one, "café") for one in (other, form))
+    for i in range(3):
+        (folder / "left" / f"clip {i}.mp4").rename(folder / "left" / f"{named}{i}.mp4")
+    (folder / "left").rename(folder / named)
+    quick.fit(folder).remove_clips(f"{typed}/{typed}0.mp4").move_clip(f"{typed}1.mp4", "right")
+    assert len([clip for clip in quick.clips_ if clip.label == "café"]) == 1
+
+
+def test_names_that_differ_in_the_form_of_an_accent_are_exact() -> None:
+    names = [unicodedata.normalize(form, "café.mp4") for form in ("NFC", "NFD")]
+    vectors = np.random.default_rng(0).normal(size=(4, 2, 4))
+    clips = [FeatureClip(name, v) for name, v in zip([*names, "a", "b"], vectors, strict=True)]
+    for name, other in (names, names[::-1]):
+        classifier = FewShotClassifier(method="protonet").fit(clips, [*"aaab"])
+        assert other in [clip.name for clip in classifier.remove_clips(name).clips_]
 
 
 def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> None:
@@ -263,7 +290,7 @@ def test_a_kill_while_a_version_is_removed_leaves_no_part_of_it(
         patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             change(model)
-    history.versions(model)
+    assert history.UNKNOWN not in [one.change for one in history.versions(model)]
     if removes == "replace what was undone":
         with pytest.raises(ModelError, match="nothing to redo"):
             history.redo(model)
@@ -284,6 +311,34 @@ def test_a_former_version_of_a_newer_fewact_is_not_called_damaged(
         history.undo(model)
     assert "Remove" not in str(caught.value)
     assert "wink" in FewShotClassifier.load(model).classes_
+
+
+@pytest.mark.parametrize("text", ["x" * 70_000, "я" * 70_000, "🙂" * 70_000, "caf\udce9"])
+def test_any_text_of_a_change_can_be_read_again(
+    model: Path, taught: FewShotClassifier, text: str
+) -> None:
+    taught.rename_class("left", "wink").save(model, change=text)
+    (version,) = history.versions(model)
+    assert version.change.change[:3] == text[:3]
+    history.undo(model)
+    assert history.redo(model).change == version.change
+
+
+def test_a_change_that_is_no_text_is_refused(model: Path, taught: FewShotClassifier) -> None:
+    with pytest.raises(OptionError, match=r"change: not a text .got 3"):
+        taught.save(model, change=3)  # type: ignore[arg-type]
+
+
+def test_a_description_that_cannot_be_read_hides_no_version(
+    model: Path, taught: FewShotClassifier
+) -> None:
+    for i in range(3):
+        taught.rename_class(taught.classes_[0], f"a{i}").save(model, change=f"{i}")
+    (history.versions(model)[1].folder / history.CHANGE).write_text("x" * 70_000)
+    changes = [one.change.change for one in history.versions(model)]
+    assert changes == ["2", "unknown change", "0"]
+    for change in changes:
+        assert history.undo(model).change.change == change
 
 
 def test_two_editors_lose_no_change(model: Path) -> None:

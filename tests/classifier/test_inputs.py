@@ -1,10 +1,13 @@
 """Everything that is a clip: paths, bytes, open files, frames; and labels of both types."""
 
 import copy
+import errno
 import io
 import logging
 import os
 import pickle
+import shutil
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import torch
 
 import fewact
 from fewact import FewShotClassifier, Frames
-from fewact.classifier import NONE, Prediction
+from fewact.classifier import NONE, Prediction, Skipped
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
 from fewact.data.arrays import as_array
 from fewact.errors import DataError, ModelError, OptionError, VideoError
@@ -414,6 +417,39 @@ def test_integers_stay_integers(
     assert tuple(quick.fit({0: actions / "left", 1: actions / "right"}).classes_) == (0, 1)
 
 
+def test_an_integer_has_one_text(
+    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    """Inside, classes are texts; outside, "01" would be the same class as "1"."""
+    quick.fit({0: actions / "left", 1: actions / "right", 2: actions / "down"})
+    for name in ("01", " 001", "-0", "1"):
+        with pytest.raises(DataError, match="the class exists already"):
+            quick.add_class(name, queries["right"])
+        with pytest.raises(DataError, match="the name is taken"):
+            quick.rename_class(2, name)
+    quick.add_clips("01", queries["right"]).add_class("007", queries["left"])
+    quick.move_clip("1/clip 0.mp4", "-0").move_clip("1/clip 0.mp4", "01")
+    assert tuple(quick.classes_) == (0, 1, 2, 7)
+    assert [clip.label for clip in quick.clips_].count("1") == 4
+    assert quick.predict_proba(queries["right"]).sum() == pytest.approx(1)
+    quick.rename_class("02", "03").remove_class("07")
+    assert tuple(quick.classes_) == (0, 1, 3)
+    folder = shutil.copytree(actions, tmp_path / "test")
+    for old, new in (("left", "00"), ("right", "01"), ("down", "03")):
+        (folder / old).rename(folder / new)
+    assert quick.score(folder) == 1
+    for name in ("1_0", "+1", "one"):
+        with pytest.raises(DataError, match="the classes are integers"):
+            quick.add_class(name, queries["left"])
+
+
+def test_a_model_of_texts_has_classes_that_differ_in_zeros(
+    quick: FewShotClassifier, actions: Path
+) -> None:
+    quick.fit({"1": actions / "left", "01": actions / "right"})
+    assert set(quick.classes_) == {"1", "01"}
+
+
 def test_large_integers_are_not_rounded() -> None:
     large, rng = 2**63 + 5, np.random.default_rng(0)
     clips = [FeatureClip(str(i), rng.normal(size=(4, 8))) for i in range(4)]
@@ -641,3 +677,35 @@ def test_a_tensor_of_another_library_is_converted_or_refused() -> None:
 
     with pytest.raises(DataError, match="cannot be converted to an array"):
         as_array(Like([1, 2]), "x", "an array")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [("missing", "No such file or directory"), ("full", "No space left")]
+)
+def test_without_a_temporary_folder_bytes_and_open_files_are_skipped(
+    fitted: FewShotClassifier,
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    message: str,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary / ("" if fault == "full" else "none")))
+    if fault == "full":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    path = queries["left"]
+    with path.open("rb") as file:
+        clips = [VideoBytes(path.read_bytes(), "upload.mp4"), file, path]
+        first, second, third = fitted.predict_each(clips)
+    assert isinstance(third, Prediction)
+    for one in (first, second):
+        assert isinstance(one, Skipped)
+        assert f"cannot be written to the temporary folder: {message}" in one.reason
+    assert isinstance(first, Skipped)
+    assert str(first.error).startswith("upload.mp4: cannot be written")
+    assert str(first.error).endswith("Free space there, or name another folder in TMPDIR.")
+    assert not list(temporary.iterdir())

@@ -24,7 +24,7 @@ from fewact.classifier import Prediction, saved_files
 from fewact.classifier.config import with_hash
 from fewact.classifier.saved_backbone import saved_backbone
 from fewact.classifier.saved_files import MOST_PER_CLIP
-from fewact.data import list_clips
+from fewact.data import FeatureClip, list_clips
 from fewact.errors import ModelError, OptionError, OutputError
 from fewact.features.precomputed import Precomputed
 from fewact.io import folders as replace_folder
@@ -45,6 +45,20 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     content.pop("sha256")
     change(content)
     path.write_text(with_hash(content), encoding="utf-8")
+
+
+def test_scores_of_untaught_actions_of_an_older_model_are_computed_again(
+    model: Path, quick: FewShotClassifier
+) -> None:
+    def older(content: dict[str, Any]) -> None:
+        content["version"] = 21
+        content["open_set"]["untaught"] = [-9.0] * len(content["open_set"]["untaught"])
+
+    expected = FewShotClassifier.load(model)
+    edit(model, older)
+    loaded = FewShotClassifier.load(model)
+    assert loaded.open_set_ == expected.open_set_ == quick.open_set_
+    assert loaded.calibration_ == expected.calibration_
 
 
 def test_a_loaded_model_predicts_the_same_to_the_last_bit(
@@ -200,6 +214,24 @@ def test_a_model_folder_has_three_files_without_private_paths(
         assert text in card
     assert f"{quick.calibration_.accuracy:.1f} %" in card
     assert "left/clip 0.mp4" in (model / "config.json").read_text()
+
+
+@pytest.mark.parametrize(("name", "value"), [("false_alarms", 0), ("sets", 2), ("trim", "bad")])
+def test_an_invalid_parameter_is_refused_before_anything_is_saved(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    quick.fit(actions)
+    setattr(quick, name, value)
+    with pytest.raises(OptionError, match=f"^{name}: .*{value!r}.*; expected: "):
+        quick.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_group_that_is_not_text_in_utf_8_is_stored_with_escapes(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(4, 2, 4))
+    clips = [FeatureClip(f"{i}", v, "ab"[i % 2], "caf\udce9") for i, v in enumerate(vectors)]
+    folder = FewShotClassifier(method="protonet").fit(clips).save(tmp_path / "model")
+    assert {clip.group for clip in FewShotClassifier.load(folder).clips_} == {r"caf\xe9"}
 
 
 def test_saving_replaces_a_model_and_keeps_files_of_the_user(

@@ -1,6 +1,8 @@
 """None of these: scores against a slow reference, thresholds, and clips of untaught actions."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from fewact.classifier.open_set import (
     OTHERS_WEIGHT,
     describe,
     fit_open_set,
+    intra_class,
     known_scores,
     mean_of_other_groups,
 )
@@ -35,21 +38,27 @@ def symmetric(size: int, seed: int = 0) -> torch.Tensor:
     return values + values.T
 
 
-def slow_score(row: np.ndarray, pairs: np.ndarray, labels: list[int], left_out: set[int]) -> float:
-    """The equation of the module, for one clip with similarities ``row``."""
+def slow_similarities(
+    row: np.ndarray, pairs: np.ndarray, labels: list[int], left_out: set[int]
+) -> dict[int, float]:
+    """g of the module's equation for one clip with similarities ``row``, by class."""
     every = list(range(len(labels)))
     level = [pairs[i, j] for i in every for j in every if i != j and labels[i] == labels[j]]
     m = float(np.mean(level)) if level else 0.0
-    similarity = []
+    similarity = {}
     for c in sorted(set(labels)):
         clips = [i for i in every if labels[i] == c and i not in left_out]
-        if not clips:
-            continue
-        inside = np.mean([m if i == j else pairs[i, j] for i in clips for j in clips])
-        similarity.append((np.mean(row[clips]) - inside / 2) / 2 + max(row[clips]) / 2)
-    best = max(similarity)
-    others = (sum(similarity) - best) / max(len(similarity) - 1, 1)
-    return float(best - OTHERS_WEIGHT * others)
+        if clips:
+            inside = np.mean([m if i == j else pairs[i, j] for i in clips for j in clips])
+            similarity[c] = float((np.mean(row[clips]) - inside / 2) / 2 + max(row[clips]) / 2)
+    return similarity
+
+
+def slow_score(values: list[float]) -> float:
+    """The known score of the module's equation, from g of all classes."""
+    best = max(values)
+    rest = (sum(values) - best) / (len(values) - 1) if len(values) > 1 else best
+    return best - OTHERS_WEIGHT * rest
 
 
 @pytest.mark.parametrize(
@@ -59,19 +68,35 @@ def test_scores_match_the_equation(groups: list[str | None]) -> None:
     pairs, labels = symmetric(6), torch.tensor(LABELS)
     got = fit_open_set(pairs, range(6), labels, 3, groups)
     names = [i if g is None else g for i, g in enumerate(groups)]
-    known, untaught = [], []
+
+    def similarities(i: int, left_out: set[int]) -> dict[int, float]:
+        return slow_similarities(pairs[i].numpy(), pairs.numpy(), LABELS, left_out)
+
+    known, without = [], []
     for i in range(6):
         same = {j for j in range(6) if names[j] == names[i]}
         own = {j for j in range(6) if LABELS[j] == LABELS[i]}
         if own - same:
-            known.append(slow_score(pairs[i].numpy(), pairs.numpy(), LABELS, same))
-        out = own | same if len(own | same) < 6 else own
-        untaught.append(slow_score(pairs[i].numpy(), pairs.numpy(), LABELS, out))
+            known.append(slow_score([*similarities(i, same).values()]))
+        without.append(similarities(i, own | same if len(own | same) < 6 else own))
+    untaught = [
+        np.mean(
+            [
+                slow_score([*without[i].values(), without[j][LABELS[i]]])
+                for j in range(6)
+                if LABELS[j] != LABELS[i] and LABELS[i] in without[j]
+            ]
+        )
+        for i in range(6)
+    ]
     assert got.known == pytest.approx(known)
     assert got.untaught == pytest.approx(untaught)
     new = symmetric(6, seed=1)[:4]
     inside = torch.tensor(got.inside, dtype=torch.float64)
-    expected = [slow_score(row.numpy(), pairs.numpy(), LABELS, set()) for row in new]
+    expected = [
+        slow_score([*slow_similarities(row.numpy(), pairs.numpy(), LABELS, set()).values()])
+        for row in new
+    ]
     assert known_scores(new, labels, inside).tolist() == pytest.approx(expected)
     beside = torch.tensor([1.0, 2.0, 3.0, 4.0])
     lower = [x - NONE_WEIGHT * y for x, y in zip(expected, beside.tolist(), strict=True)]
@@ -180,10 +205,60 @@ def test_decisions_without_clips_of_no_class() -> None:
     estimate = scores.decision(0.5)
     assert (estimate.basis, estimate.threshold) == ("training clips, estimated", 0.0)
     assert scores.decision(0.05).threshold > scores.decision(0.2).threshold
+    few = OpenSet((), (-1.0, 1.0, 0.0), (0.0, 0.0)).decision(0.1).threshold
+    assert few == pytest.approx(3 * 1.28155 * math.sqrt(1.5), abs=1e-4)
+    for part, one in ((0.35, scores), (0.55, replace(scores, grouped=True))):
+        expected = math.sqrt((2.0 + 4 * (part * 14.0) ** 2) / 5 * 1.5)
+        assert one.decision(0.1).threshold == pytest.approx(1.28155 * expected, abs=1e-4)
     assert scores.decision(1).threshold == -math.inf
     for rate in (0, -0.1, 1.1, math.nan):
         with pytest.raises(OptionError, match="not a rate"):
             scores.decision(rate)
+
+
+def gaussian_draws(
+    ways: int, shots: int, draws: int
+) -> Iterator[tuple[FewShotClassifier, list[FeatureClip], list[FeatureClip]]]:
+    """Yield classifiers of classes around random centres, and new clips of theirs and of others."""
+    rng = np.random.default_rng(ways)
+    for _ in range(draws):
+        centres = rng.standard_normal((2 * ways, 12))
+
+        def some(number: int, count: int, centres: np.ndarray = centres) -> list[FeatureClip]:
+            vectors = centres[number] + 0.6 * rng.standard_normal((count, 4, 12))
+            return [
+                FeatureClip(f"{number}/{i}", one.astype(np.float32), label=f"class {number}")
+                for i, one in enumerate(vectors)
+            ]
+
+        training = [clip for c in range(ways) for clip in some(c, shots)]
+        classifier = FewShotClassifier(method="protonet").fit(training)
+        known = [clip for c in range(ways) for clip in some(c, 6)]
+        yield classifier, known, [clip for c in range(ways, 2 * ways) for clip in some(c, 6)]
+
+
+@pytest.mark.parametrize("ways", [2, 3, 5])
+def test_without_clips_of_no_class_other_classes_are_told_apart_and_rates_hold(ways: int) -> None:
+    """With two classes, no other class is left to which the clips of one could be compared."""
+    known, unknown, alarms = [], [], []
+    for classifier, taught, others in gaussian_draws(ways, 3, 30):
+        found = classifier.predict([*taught, *others])
+        known += [one.known for one in found[: len(taught)]]
+        unknown += [one.known for one in found[len(taught) :]]
+        classifier.false_alarms = 0.1
+        alarms += [one.label != NONE for one in classifier.predict(others)]
+    assert np.mean(known) > 0.9
+    assert np.mean(unknown) < 0.45
+    assert np.mean(alarms) < 0.15
+
+
+def test_an_untaught_clip_that_no_other_can_complete_is_compared_with_the_classes_left() -> None:
+    pairs, labels = symmetric(6), torch.tensor(LABELS)
+    alone = fit_open_set(pairs[:1], [0], labels, 3, [None] * 6)
+    own = labels[None] == labels[0]
+    inside = intra_class(pairs[:1], [0], labels, 3, own)
+    kept = known_scores(pairs[:1], labels, inside, left_out=own)
+    assert alone.untaught == pytest.approx(kept.tolist())
 
 
 def test_scores_relative_to_unknown_and_known_clips() -> None:
@@ -201,8 +276,9 @@ def test_the_known_probability_follows_the_scores() -> None:
     assert apart.known_probability(0.0) < 0.05
     alike = OpenSet((-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
     assert alike.known_probability(9.0) == 0.5
-    one_shot = OpenSet((), (-1.0, 0.0, 1.0), (0.0, 0.0))
-    assert 0.5 < one_shot.known_probability(1.0) < 0.8
+    one_shot = OpenSet((), (-1.0, 0.0, 1.0), (0.0, 0.0, 0.0))
+    assert one_shot.known_probability(1.0) == pytest.approx(0.5)  # a deviation counts twice
+    assert 0.5 < one_shot.known_probability(2.0) < 0.8
 
 
 @pytest.mark.parametrize("other", [1.0, 1.001])
@@ -211,6 +287,9 @@ def test_two_clips_of_two_classes_say_nothing_about_others(other: float) -> None
     two = OpenSet((), (1.0, other), (0.0, 0.0))
     assert two.known_probability(2.0) == two.known_probability(-2.0) == 0.5
     assert two.relative(3.0) == pytest.approx(2.0, abs=0.01)
+    assert two.decision(0.05) == two.decision(0.5)
+    assert two.decision(0.05).promised == 1
+    assert "one clip of each of two classes does not say" in "\n".join(describe(two, 0.05))
     assert OpenSet((), (1.0, other), (0.0, 0.0), (0.0, 0.5)).known_probability(2.0) > 0.5
 
 
@@ -232,9 +311,12 @@ def test_clips_of_one_person_say_little_about_others() -> None:
 def test_the_text_says_what_cannot_be_promised() -> None:
     few = OpenSet((1.0, 2.0), (0.0, 1.0), (0.0, 0.0), tuple(float(i) for i in range(10)))
     text = "\n".join(describe(few, 0.05))
-    assert "at most 9 % of other clips like the 10" in text
+    assert "at most 10 % of other clips like the 10" in text
     assert "5 % cannot be promised: needs 19 clips" in text
-    assert 'Of 2 held-out training clips 2 would be "(none)"' in text
+    nearly = replace(few, none=tuple(float(i) for i in range(18)))
+    assert "at most 6 % of other clips like the 18" in "\n".join(describe(nearly, 0.05))
+    assert 'Of 2 held-out training clips 2 would be "(none)"; of clips of new people' in text
+    assert "new people" not in "\n".join(describe(replace(few, grouped=True), 0.05))
     assert "teach more clips of each class, or allow more false alarms" in text
     enough = "\n".join(describe(few))
     assert "cannot be promised" not in enough

@@ -28,6 +28,7 @@ from fewact.classifier.events import (
     EventFinder,
     WindowScore,
 )
+from fewact.classifier.naming import existing_classes
 from fewact.classifier.watchable import window_lengths
 from fewact.data import Clip
 from fewact.errors import DataError, ModelError, OptionError
@@ -379,6 +380,41 @@ def test_events_have_the_labels_that_were_given(quick: FewShotClassifier, action
     assert events
     assert {event.label for event in events} <= {7, 12}
     assert {event.to_dict()["label"] for event in events} <= {7, 12}
+    for only in (quick.classes_[0], 7, "07", [7], quick.classes_[:1]):
+        assert existing_classes(only, ("7", "12"), integers=True) == {"7"}
+        quick.stream(fps=12, only=only).close()
+    with pytest.raises(DataError, match=r"not a label \(got 1\.5\)"):
+        quick.stream(only=1.5)  # type: ignore[arg-type]
+
+
+def test_events_of_some_classes_alone(quick: FewShotClassifier, actions: Path) -> None:
+    """The other classes still compete: the events are those of the class among all events."""
+    classifier = quick.fit(actions)
+    classifier.false_alarms = 1
+    frames = np.concatenate([frames_of(actions / n / "clip 0.mp4") for n in ("left", "down")] * 2)
+
+    def watched(
+        only: str | list[str] | None,
+    ) -> tuple[list[Event], set[str], set[str | int | None]]:
+        events, going_on, shown = [], set(), set()
+        with classifier.stream(fps=12, only=only) as stream:
+            for frame in frames:
+                events += stream.push(frame)
+                going_on |= {str(event.label) for event in stream.going_on}
+                shown.add(stream.state.label)
+            return events + stream.close(), going_on, shown
+
+    every, _, labels = watched(None)
+    some, going_on, shown = watched(["down"])
+    assert {event.label for event in every} >= {"left", "down"}
+    assert some == [event for event in every if event.label == "down"]
+    assert going_on == {"down"}
+    assert "left" in labels
+    assert shown == {"down", None}
+    assert watched("down")[0] == some
+    assert watched([])[0] == []
+    with pytest.raises(DataError, match=r"unknown class \(got 'dow'\).* Did you mean .down"):
+        classifier.stream(only=["dow"])
 
 
 def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) -> None:

@@ -18,7 +18,7 @@ from fewact.classifier.events import Event
 from fewact.classifier.stream import State
 from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
 from fewact.data import FeatureClip
-from fewact.errors import ModelError, OptionError, VideoError
+from fewact.errors import DataError, ModelError, OptionError, VideoError
 from fewact.video import VideoWarning, write_video
 from fewact.video.recording import Recording, open_recording
 from tests.network_camera import network_camera
@@ -119,7 +119,7 @@ def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
 ) -> None:
     requested: list[int] = []
 
-    def stream(self: FewShotClassifier, *, ahead: int = 0) -> SlowStream:
+    def stream(self: FewShotClassifier, *, ahead: int = 0, only: None = None) -> SlowStream:
         requested.append(ahead)
         return SlowStream()
 
@@ -145,6 +145,8 @@ def test_what_cannot_watch_is_refused_before_anything_is_opened(
     with pytest.raises(OptionError, match="not a rate"):
         list(watch(quick, missing))
     quick.false_alarms = None
+    with pytest.raises(DataError, match="unknown class"):
+        list(watch(quick, missing, only=["jump"]))
     with pytest.raises(VideoError, match="no such recording"):
         list(watch(quick, missing))
 

@@ -130,7 +130,7 @@ def test_a_broken_link_is_listed(tmp_path: Path) -> None:
         ([], ["no class folder", "Arrange the clips like this", "wave/"]),
         (["x.mp4", "y.mp4"], ["2 clips and no folder", "Arrange the clips like this"]),
         (["None/x.mp4"], ["no class folder"]),
-        (["a/x.mp4"], ["only one class", "got a"]),
+        (["a/x.mp4"], ["only one class", "got a", "other/  third.mp4"]),
         (["a/x.mp4", "b/x.txt"], ['class "b" has no clips', "no video: x.txt"]),
         (["a/x.mp4", "b/c/x.mp4"], ['class "b" has no clips', "only folders: c", "use "]),
         (["a/x.mp4", "b/1.jpg", "b/2.jpg"], ["single images", "separate folder"]),

@@ -232,6 +232,9 @@ def test_feature_clip() -> None:
     for wrong in ([[1.0, 2.0]], [1.0], None, (1.0, 2.0)):
         with pytest.raises(DataError, match=r"wave: the vectors are not a NumPy array.*asarray"):
             FeatureClip("wave", wrong)  # type: ignore[arg-type]
+    for nameless in ("", None):
+        with pytest.raises(DataError, match="FeatureClip: a clip of features needs a name"):
+            FeatureClip(nameless, FEATURES[0])  # type: ignore[arg-type]
 
 
 def test_features_need_no_classes(write: Write, tmp_path: Path) -> None:

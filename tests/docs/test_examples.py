@@ -23,7 +23,9 @@ import typer.main
 
 import fewact
 from fewact import methods
+from fewact.classifier.stream import FASTEST
 from fewact.cli.app import app, main
+from fewact.cli.commands import LazyCommands
 from fewact.training import read as read_recipe
 from fewact.video import write_video
 
@@ -235,6 +237,15 @@ def test_benchmarks_recipes_and_files_exist(page: Path) -> None:
     for words in commands(page):
         if words[:1] == ["train"] and len(words) > 1 and words[1][0].islower():
             read_recipe(words[1])
+
+
+def test_the_number_of_frames_that_are_watched_in_a_second_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "guides" / "long-recordings.md").read_text(encoding="utf-8")
+    (video,) = (one for one in LazyCommands()["watch"].params if one.name == "video")
+    for text, places in ((page, 2), (str(getattr(video, "help", "")), 1)):
+        words = " ".join(text.split())
+        stated = re.findall(r"at most (\S+) (?:frames )?a second", words, re.IGNORECASE)
+        assert stated == places * [f"{FASTEST:g}"]
 
 
 def test_the_guide_for_contributors_names_every_subpackage_and_module() -> None:

@@ -230,7 +230,7 @@ def add(root: Path) -> None:
 
 
 def import_model(root: Path) -> None:
-    call("import", root / "model.zip", root / "out/model")
+    call("import", root / "model.zip", root / "out/model", "--overwrite")
 
 
 def export(root: Path) -> None:

@@ -236,7 +236,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "m.zip": [
             lambda: unpack(root / "m.zip", root / "out"),
             lambda: unpack(root / "m.zip", root / "model"),
-            lambda: command("import", root / "m.zip", root / "out"),
+            lambda: command("import", root / "m.zip", root / "out", "--overwrite"),
         ],
         "model/history/000001/change.json": [exchange],
         "model/history/000001/config.json": [

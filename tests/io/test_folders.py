@@ -248,6 +248,19 @@ def test_what_is_replaced_while_it_is_read_is_read_again(old: Path) -> None:
     assert reads == 4
 
 
+def test_what_is_replaced_each_time_that_it_is_looked_for_is_not_missing(old: Path) -> None:
+    """It is found at its backup, and has gone from there when it is looked at, more than once."""
+    looks = 0
+
+    def find() -> Path:
+        nonlocal looks
+        looks += 1
+        return current(old) if looks > 5 else backup_of(old)
+
+    assert read_replaced(find, whole) == "old"
+    assert looks == 6
+
+
 def test_permissions_are_the_defaults_of_a_new_folder(tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     replace_folder(tmp_path / "mine", fill("new"), owns)

@@ -217,8 +217,10 @@ def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
         assert server.request("GET", f"/why/{id}")[0] == 200
         server.upload(videos[4], "name=1.mp4&label=x")
         taught(server)
-    (line,) = (one for one in server.stop().splitlines() if "Keep this window" not in one)
-    assert re.fullmatch(r"Warning: me waving\.mkv: the file is cut short, \d .* at its end", line)
+    lines = [one for one in server.stop().splitlines() if "Keep this window" not in one]
+    assert len(lines) == 1, lines
+    cut = r"Warning: me waving\.mkv: the file is cut short, \d .* at its end"
+    assert re.fullmatch(cut, lines[0]), lines
 
 
 METHOD = """

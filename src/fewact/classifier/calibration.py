@@ -56,7 +56,7 @@ class Calibration:
         held_out: Number of training clips that were held out.
         accuracy: Accuracy on the held-out clips, in per cent; None if there are none.
         text_weight: Weight w of the class names: p ∝ p_text^w · p_visual^(1−w).
-        true_class: Probability of the true class of each held-out clip.
+        true_class: Probability of the true class of each held-out clip, at the temperature.
     """
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -71,8 +71,9 @@ class Calibration:
 
         Conformal prediction: of m held-out clips, the threshold is the k-th lowest probability of
         the true class, k = ⌊(1 − rate) · (m + 1)⌋. A new clip's true class is below it with a
-        probability of at most k / (m + 1), if it is drawn like the held-out clips. Where k is 0,
-        there are too few clips, and a set has all classes.
+        probability of at most k / (m + 1), if it is drawn like the held-out clips, and about that
+        of clips that more training clips score than the held-out ones. Where k is 0, there are too
+        few clips, and a set has all classes.
 
         Args:
             rate: Fraction of clips whose true class must be in its set, above 0 and below 1.
@@ -244,7 +245,9 @@ def hold_out(
     fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
     before = expected_temperature(own, fold_shots)
     fitted = fit_temperature(logits, truth, before)
+    temperature = fitted * expected / before
     visual, weight = logits / fitted, 0.0
+    as_new = logits / temperature
     if class_names is not None:
         text = class_names.logits(nodes[IMAGE_EMBEDDING][order]).cpu()  # (h n)
         if few:
@@ -252,11 +255,11 @@ def hold_out(
         else:
             weight = _text_weight(text, visual, truth, always=always)
         if weight:
-            visual = combine(text, visual, weight)
+            visual, as_new = (combine(text, one, weight) for one in (visual, as_new))
     predicted = visual.argmax(-1)
     accuracy = 100 * (predicted == truth).double().mean().item()
-    true = visual.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
-    temperature = fitted * expected / before
+    # A set compares a new clip's probabilities with these: both are at the same temperature.
+    true = as_new.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
     calibration = Calibration(
         temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist())
     )

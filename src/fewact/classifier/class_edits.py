@@ -35,8 +35,9 @@ class ClassEdits(Corrections):
             DataError: The class exists already, or no clip can be read.
         """
         _refuse_none(name)
-        name = check_label(name)
-        if name in self._learned.fitted.classes:
+        fitted = self._learned.fitted
+        name = check_label(name, integers=fitted.integers)
+        if name in fitted.classes:
             raise DataError("the class exists already", got=repr(name), hint="Use add_clips.")
         return self._add(name, clips)
 
@@ -58,7 +59,8 @@ class ClassEdits(Corrections):
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
         _refuse_none(name)
-        return self._add(existing_class(name, self._learned.fitted.classes), clips)
+        fitted = self._learned.fitted
+        return self._add(existing_class(name, fitted.classes, integers=fitted.integers), clips)
 
     @one_at_a_time
     def add_none(self, clips: Source) -> Self:

@@ -23,13 +23,15 @@ from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 21
+VERSION: Final = 23
 WITHOUT_PAGE_FILES: Final = 12
 """Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, 20, VERSION)
+READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, VERSION)
 """Versions that are read, see also ``FIRST_OF_METHOD``."""
 FIRST_OF_METHOD: Final = {"fusion": 21}
 """First version in which a method compares what it does now."""
+FITTED_AS_NOW: Final = 23
+"""First version that was fitted as models are now; others are fitted again when they are loaded."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
@@ -117,7 +119,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20, 21] = VERSION
+    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod

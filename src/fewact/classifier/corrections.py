@@ -42,7 +42,7 @@ class Corrections(Estimator):
             DataError: The class does not exist, or only one class would be left.
         """
         fitted = self._learned.fitted
-        name = existing_class(name, fitted.classes)
+        name = existing_class(name, fitted.classes, integers=fitted.integers)
         if len(fitted.classes) == 2:
             raise DataError("only one class would be left", got=repr(name), expected="at least two")
         kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
@@ -60,7 +60,8 @@ class Corrections(Estimator):
             DataError: The class does not exist, or the new name is taken or invalid.
         """
         fitted = self._learned.fitted
-        name, new = existing_class(name, fitted.classes), new_name(new, fitted.classes)
+        name = existing_class(name, fitted.classes, integers=fitted.integers)
+        new = new_name(new, fitted.classes, integers=fitted.integers)
         positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
         return self._keep(_labelled(fitted.everything, positions, new))
 
@@ -97,7 +98,9 @@ class Corrections(Estimator):
         fitted = self._learned.fitted
         everything = fitted.everything
         none = is_background(label_text(label))
-        label = BACKGROUND if none else existing_class(label, fitted.classes)
+        label = (
+            BACKGROUND if none else existing_class(label, fitted.classes, integers=fitted.integers)
+        )
         (position,) = find_clips(everything.clips, [clip])
         if everything.clips[position].label == label:
             raise DataError(

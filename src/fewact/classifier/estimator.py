@@ -4,8 +4,10 @@ The functions are for modules of the package that work with a classifier without
 """
 
 import inspect
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,6 +72,10 @@ class Estimator:
         self.trim, self.sets = trim, sets
         self._changing = ChangeLock()
         self._state: Learned | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        ForkingPickler.register(cls, _for_process)
 
     def __repr__(self) -> str:
         """Return the parameters that are not the default, and what is learned."""
@@ -245,6 +251,15 @@ class Estimator:
             integers=integers,
         )
         self._state = Learned(pipeline, fitted, tuple(skipped))
+
+
+def _for_process(classifier: Estimator) -> tuple[Any, ...]:
+    """Return what another process gets instead of a classifier: its pickle as bytes.
+
+    Otherwise torch would pass each tensor as an open file. There are too many of them for some
+    start methods, and the files of temporary tensors are closed before they are passed.
+    """
+    return pickle.loads, (pickle.dumps(classifier),)
 
 
 def _equal(value: Any, default: Any) -> bool:

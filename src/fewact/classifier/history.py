@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from fewact.classifier.config import CONFIG, CONFIG_FILE, NewerModelError, from_text, owns
 from fewact.classifier.saved_files import content_of
+from fewact.data.files import legible
 from fewact.errors import ModelError, OutputError
 from fewact.io.atomic import make_folder, output_errors, sync
 from fewact.io.bounded import GIB, KIB, FileType
@@ -33,6 +34,9 @@ HISTORY: Final = "history"
 CHANGE, UNDONE, NEW = "change.json", "undone", "version"
 MAX_VERSIONS, MAX_BYTES = 20, 2 * GIB
 """Number of versions that are kept, and their size; the latest is always kept."""
+
+LONGEST: Final = 1000
+"""Number of characters to which the text of a change is shortened."""
 
 CHANGE_FILE = FileType("description of a change", ModelError, 64 * KIB)
 
@@ -47,6 +51,10 @@ class Change(BaseModel):
 
     change: str
     time: str
+
+
+UNKNOWN = Change(change="unknown change", time="unknown time")
+"""Change of a version whose description cannot be read: the model in it may be in order."""
 
 
 @dataclass(frozen=True)
@@ -194,12 +202,18 @@ def _store(folder: Path, target: Path, change: str, time: str | None = None) -> 
             if owns(path.name):
                 _link(path, new / path.name)
         time = time or datetime.now(UTC).isoformat(timespec="seconds")
-        facts = Change(change=change, time=time).model_dump()
+        facts = Change(change=_short(change), time=time).model_dump()
         (new / CHANGE).write_text(json.dumps(facts) + "\n")
         for path in (*new.iterdir(), new):
             sync(path)
         _publish(new, target)
     sync(target)
+
+
+def _short(change: str) -> str:
+    """Return the text of a change as it is stored: legible, and short enough to be read again."""
+    text = legible(change)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _publish(new: Path, target: Path) -> None:
@@ -225,11 +239,14 @@ def _versions(history: Path, current: bytes) -> list[Version]:
     """Return the versions below a folder that differ from the model, the latest first."""
     if not history.is_dir():
         return []
-    return [
-        Version(path, CHANGE_FILE.model(path / CHANGE, Change))
-        for path in _kept(history)
-        if _content(path) != current
-    ]
+    return [Version(path, _change(path)) for path in _kept(history) if _content(path) != current]
+
+
+def _change(version: Path) -> Change:
+    try:
+        return CHANGE_FILE.model(version / CHANGE, Change)
+    except ModelError:
+        return UNKNOWN
 
 
 def _kept(history: Path) -> list[Path]:

@@ -16,6 +16,8 @@ Label: TypeAlias = str | int
 
 EXPECTED = "text or an integer"
 
+_INTEGER = re.compile("-?[0-9]+")
+
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
 
@@ -72,6 +74,15 @@ def _no_list(labels: Any) -> DataError:
     )
 
 
+def as_integer(text: str) -> str:
+    """Return an integer as it is stored, such as "1" for "01"; other texts are unchanged.
+
+    >>> as_integer("01"), as_integer("-0"), as_integer("one")
+    ('1', '0', 'one')
+    """
+    return str(int(text)) if _INTEGER.fullmatch(text) else text
+
+
 def as_given(text: str, *, integers: bool) -> Label:
     """Return the label of a class as it was given."""
     return int(text) if integers else text
@@ -89,14 +100,18 @@ def label_array(labels: Sequence[Label]) -> NDArray[Any]:
 
 
 def check_integers(classes: Iterable[str], *, integers: bool) -> None:
-    """Refuse texts among classes that are integers.
+    """Refuse texts among classes that are integers, and integers that equal others, such as "01".
 
     Raises:
-        DataError: A class is no integer.
+        DataError: A class is no integer, or is not written as ``as_integer`` does.
     """
     for name in classes if integers else ():
-        if not re.fullmatch(r"-?[0-9]+", name):
-            raise DataError("the classes are integers", got=repr(name), expected="an integer")
+        if not _INTEGER.fullmatch(name) or as_integer(name) != name:
+            raise DataError(
+                "the classes are integers",
+                got=repr(name),
+                expected="an integer without leading zeros",
+            )
 
 
 def label_text(label: Any) -> str:

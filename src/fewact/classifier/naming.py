@@ -1,13 +1,13 @@
 """Names of classes and training clips as users give them. Needs no torch."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from fewact.classifier.example import Example
-from fewact.classifier.labels import Label, label_text
+from fewact.classifier.labels import Label, as_integer, label_text
 from fewact.classifier.prediction import NONE
 from fewact.data import BACKGROUND, is_background
 from fewact.errors import DataError, did_you_mean
@@ -16,19 +16,29 @@ ClipId = str | int
 """A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""
 
 
-def check_label(label: Label, *, where: str = "") -> str:
+def normalised(label: Label, *, integers: bool = False) -> str:
     """Return the name of a class in Unicode normal form C, without spaces around it.
 
-    The name of an integer is its text.
+    Args:
+        label: Name of the class; of an integer its text is returned.
+        integers: Whether the classes are integers: then "01" is "1".
+    """
+    name = _nfc(label_text(label)).strip()
+    return as_integer(name) if integers else name
+
+
+def check_label(label: Label, *, where: str = "", integers: bool = False) -> str:
+    """Return the name of a class, see ``normalised``.
 
     Args:
         label: Name of the class.
         where: Clip that has the label, for errors.
+        integers: Whether the classes are integers.
 
     Raises:
         DataError: The name is blank, has a line break, or is reserved for clips of no class.
     """
-    name = unicodedata.normalize("NFC", label_text(label)).strip()
+    name = normalised(label, integers=integers)
     if not name or not name.isprintable():
         raise DataError(
             "not a class name",
@@ -47,14 +57,14 @@ def check_label(label: Label, *, where: str = "") -> str:
     return name
 
 
-def existing_class(name: Label, classes: Sequence[str]) -> str:
+def existing_class(name: Label, classes: Sequence[str], *, integers: bool = False) -> str:
     """Return the name of an existing class, see ``check_label``.
 
     Raises:
         DataError: There is no such class.
     """
     text = label_text(name)
-    found = text if text in classes else check_label(text)
+    found = text if text in classes else check_label(text, integers=integers)
     if found not in classes:
         raise DataError(
             "unknown class",
@@ -65,13 +75,25 @@ def existing_class(name: Label, classes: Sequence[str]) -> str:
     return found
 
 
-def new_name(name: Label, classes: Sequence[str]) -> str:
+def existing_classes(
+    names: Label | Collection[Label], classes: Sequence[str], *, integers: bool = False
+) -> set[str]:
+    """Return the names of existing classes; a single name is one class.
+
+    Raises:
+        DataError: There is no such class.
+    """
+    some = [names] if isinstance(names, str) or not isinstance(names, Iterable) else names
+    return {existing_class(name, classes, integers=integers) for name in some}
+
+
+def new_name(name: Label, classes: Sequence[str], *, integers: bool = False) -> str:
     """Return the new name of a class, see ``check_label``.
 
     Raises:
         DataError: The name is invalid, or another class has it.
     """
-    new = check_label(name)
+    new = check_label(name, integers=integers)
     if new in classes:
         raise DataError(
             "the name is taken",
@@ -85,6 +107,9 @@ def find_clips(
     clips: Sequence[Example], wanted: Iterable[ClipId], *, classes: Sequence[str] = ()
 ) -> list[int]:
     """Return the positions of clips.
+
+    A name is compared as it is; if no clip has it, both names in Unicode normal form C: names of
+    files may have accents as separate characters, such as those of macOS.
 
     Args:
         clips: All clips.
@@ -108,8 +133,7 @@ def _find(clips: Sequence[Example], wanted: ClipId, classes: Sequence[str]) -> i
     if not isinstance(wanted, str):
         raise DataError("not a training clip", got=repr(wanted), expected="its title or number")
     titles = [clip.title for clip in clips]
-    found = [i for i, title in enumerate(titles) if title == wanted]
-    found = found or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]
+    found = _named(titles, wanted) or _named([*map(_nfc, titles)], _nfc(wanted))
     if len(found) == 1:
         return found[0]
     if not found:
@@ -126,6 +150,16 @@ def _find(clips: Sequence[Example], wanted: ClipId, classes: Sequence[str]) -> i
         expected="; ".join(f"{i + 1}: {titles[i]}, {clips[i].label}" for i in found[:5]),
         hint="Use the number of the clip.",
     )
+
+
+def _named(titles: Sequence[str], wanted: str) -> list[int]:
+    """Return the positions of the titles that are a name, or else of those that end with it."""
+    exact = [i for i, title in enumerate(titles) if title == wanted]
+    return exact or [i for i, title in enumerate(titles) if _ends_with(title, wanted)]
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _ends_with(title: str, end: str) -> bool:

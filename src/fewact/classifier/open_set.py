@@ -10,6 +10,11 @@ where s are the training clips of class c, inside(c) is their intra-class simila
 of two clips; any method has it, as its score for a class of one clip. A threshold on the score
 separates known from unknown. The weights and the form of g were chosen on development clips
 (docs/results/open-set.md).
+
+Without clips of no class, training clips say how high the scores of unknown clips are: q of class c
+is scored as if c were no class, but another one were that is as similar to q as c is to clips of
+other classes. So g(c) is replaced by that of each of these clips, and the mean of the scores counts
+(docs/decisions/unknown-from-training-clips.md).
 """
 
 import math
@@ -42,6 +47,16 @@ OTHER_PEOPLE = 0.0, 0.6
 """Scores with even odds, on the scale of ``OpenSet.relative``, where the training clips are all of
 one person and new ones of others, and where they are of several people."""
 
+APART, CLASSES_OF_PRIOR = (0.35, 0.55), 4
+"""Standard deviation of the scores of unknown clips that is expected before any are seen, as a
+fraction of how far they are below known clips; and the number of classes that it counts as. Where
+the training clips may be of one person, whose clips resemble each other more than those of others
+do, the first fraction counts; where their groups are known, the second."""
+
+HARDLY_SEEN = 2.0
+"""The deviation of n classes counts 1 + 2 / (n − 1) times where no class has two clips, so that
+nothing says how far known clips are above. All three were chosen on development clips."""
+
 DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested."""
 
@@ -56,7 +71,7 @@ class OpenSet:
     Args:
         known: Scores of training clips, each without itself. A clip that is alone in its class has
             no such score.
-        untaught: Scores of training clips, each without its class: as if it were not taught.
+        untaught: Scores of training clips, each as if another one were in place of its class.
         inside: Intra-class similarity of each class.
         none: Scores of the clips of no class, each without itself and its group.
         none_groups: Number of clips of no class in each of their groups; empty if a group is not
@@ -80,8 +95,10 @@ class OpenSet:
           k / (m + 1), if it is drawn like these clips (conformal prediction). Where k would be 0,
           it is 1, and the promise is 1 / (m + 1). Where their groups are known, another promise
           is about clips of other groups, see ``false_alarm_bounds``.
-        - Without them, the scores of training clips without their classes estimate the false
-          alarms: the threshold is the normal quantile mean + z · sd · √(1 + 1/n).
+        - Without them, the ``untaught`` scores of the n classes estimate the false alarms. The
+          threshold is the normal quantile mean + z · sd · √(1 + 1/n), where sd² is the weighted
+          mean of their variance and of an expected one, see ``APART``. One clip of each of two
+          classes estimates nothing: then 1 is promised.
         - If no rate is requested and there are no clips of no class, every clip gets a class.
 
         Args:
@@ -105,10 +122,9 @@ class OpenSet:
                 promise_to_other_groups(rank, self.none_groups) if self.none_groups else None,
             )
         if false_alarms is not None:
-            scores = torch.tensor(self.untaught, dtype=torch.float64)
-            spread = scores.std().item() * math.sqrt(1 + 1 / len(self.inside))
-            threshold = scores.mean().item() + NormalDist().inv_cdf(1 - rate) * spread
-            return Decision("training clips, estimated", threshold, rate)
+            mean, spread = self._untaught
+            threshold = mean + NormalDist().inv_cdf(1 - rate) * spread
+            return Decision("training clips, estimated", threshold, 1 if self._two_clips else rate)
         return ANY_CLASS
 
     def known_probability(self, score: float) -> float:
@@ -121,8 +137,8 @@ class OpenSet:
 
         The odds are even in the middle between them, if the leave-one-out scores are of clips
         of other groups, if they are compared with clips of no class, or if there are none: then
-        known scores are assumed to be one standard deviation higher. Otherwise the training
-        clips may be of one person or of several, which is as likely.
+        known scores are assumed to be one standard deviation higher, see ``HARDLY_SEEN``.
+        Otherwise the training clips may be of one person or of several, which is as likely.
         """
         low, high, variance = self._normals
         if high <= low:
@@ -147,15 +163,39 @@ class OpenSet:
         """Mean score of unknown and of known clips, and the variance of both."""
         unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)
         known = torch.tensor(self.known, dtype=torch.float64)
-        squares = (unknown - unknown.mean()).square().sum()
+        squares, freedom = (unknown - unknown.mean()).square().sum(), len(unknown) - 1
         if self.known:
             squares = squares + (known - known.mean()).square().sum()
-        variance = squares.item() / max(len(unknown) + len(known) - 2, 1)
-        if not self.known and not self.none and len(self.untaught) == 2:
-            variance = 0.0  # both scores are the similarity of the same two clips
+            freedom += len(known) - 1
+        variance = squares.item() / max(freedom, 1)
+        if not self.known and not self.none:
+            variance = 0.0 if self._two_clips else variance * self._hardly_seen**2
         low = unknown.mean().item()
         high = known.mean().item() if self.known else low + math.sqrt(max(variance, 0.0))
         return low, high, variance
+
+    @cached_property
+    def _untaught(self) -> tuple[float, float]:
+        """Mean score of unknown clips, and how far a new one is from it, by training clips."""
+        scores, classes = torch.tensor(self.untaught, dtype=torch.float64), len(self.inside)
+        mean, variance = scores.mean().item(), scores.var().item()
+        if self.known:
+            expected = APART[self.grouped] * max(0.0, fmean(self.known) - mean)
+            seen = classes - 1
+            variance = seen * variance + CLASSES_OF_PRIOR * expected**2
+            variance /= seen + CLASSES_OF_PRIOR
+        else:
+            variance *= self._hardly_seen**2
+        return mean, 0.0 if self._two_clips else math.sqrt(variance * (1 + 1 / classes))
+
+    @property
+    def _hardly_seen(self) -> float:
+        return 1 + HARDLY_SEEN / (len(self.inside) - 1)
+
+    @property
+    def _two_clips(self) -> bool:
+        """Whether there is one clip of each of two classes: both scores are of the same pair."""
+        return not self.known and not self.none and len(self.untaught) == 2
 
 
 @dataclass(frozen=True)
@@ -166,7 +206,7 @@ class Decision:
         basis: Scores that the threshold comes from; ``off`` answers every clip with a class.
         threshold: Lowest known score that gets a class.
         promised: Limit of false alarms. It is higher than the requested rate where there are too
-            few clips for it.
+            few clips for it; 1 promises nothing.
         promised_other_groups: Limit of false alarms for clips of groups, such as people, that the
             clips of no class do not have; None if their groups are not known.
     """
@@ -196,7 +236,7 @@ def describe(
         none_clips: Clips of no class, to say how many of them have no group.
     """
     decision, count = scores.decision(false_alarms), len(scores.none)
-    most = f"{100 * decision.promised:.0f} %"
+    most = _at_most(decision.promised)
     lines = []
     if decision.basis == "off":
         why = "" if false_alarms == 1 else ' (needs clips in "none", or a rate of false alarms)'
@@ -210,6 +250,11 @@ def describe(
             needed = needed_clips(rate)
             lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
         lines += _about_others(decision, len(scores.none_groups), [one.group for one in none_clips])
+    elif decision.promised == 1:
+        lines.append(
+            "None of these: one clip of each of two classes does not say how many clips of other "
+            'actions get a class; teach more clips, or put some of other actions in "none"'
+        )
     else:
         lines.append(
             f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
@@ -217,7 +262,10 @@ def describe(
         )
     if scores.known:
         lost = decision.rejected(scores.known)
-        lines.append(f'  Of {len(scores.known)} held-out training clips {lost} would be "(none)"')
+        new = "" if scores.grouped else "; of clips of new people or places more"
+        lines.append(
+            f'  Of {len(scores.known)} held-out training clips {lost} would be "(none)"{new}'
+        )
         if 2 * lost > len(scores.known):
             lines.append(
                 "  That is most: teach more clips of each class, or allow more false alarms"
@@ -246,8 +294,13 @@ def _about_others(
         return []
     return [
         f'  Of clips of other people or places than the {groups} in "none": at most '
-        f"{100 * other:.0f} %; more of them lower this"
+        f"{_at_most(other)}; more of them lower this"
     ]
+
+
+def _at_most(rate: float) -> str:
+    """Return a limit in whole per cent, rounded up."""
+    return f"{math.ceil(100 * rate - 1e-9)} %"
 
 
 def check_rate(rate: float | None) -> None:
@@ -283,19 +336,68 @@ def known_scores(
         left_out: Whether a clip is not compared with a training clip (q s). A class of which all
             clips are left out does not count; one class must be left.
     """
-    n, pairs = inside.shape[-1], pairs.double()
     if left_out is None:
         left_out = torch.zeros_like(pairs, dtype=torch.bool)
+    scores = _score(*_summary(_similarities(pairs, labels, inside, left_out)))
+    return scores if none is None else scores - NONE_WEIGHT * none.double()
+
+
+def untaught_scores(
+    pairs: Tensor,
+    own: Tensor,
+    labels: Tensor,
+    inside: Tensor,
+    none: Tensor | None = None,
+    *,
+    left_out: Tensor,
+) -> Tensor:
+    """Return the scores (h) of training clips as if others were in place of their classes.
+
+    Args:
+        pairs: Similarities (h s) with the training clips.
+        own: Class (h) of each.
+        labels: Classes (s) of the training clips in 0 … n−1.
+        inside: Intra-class similarities (h n).
+        none: Mean similarity (h) with the clips of no class; None if there are none.
+        left_out: Whether a clip is not compared with a training clip (h s): with none of its class.
+    """
+    similarity = _similarities(pairs, labels, inside, left_out)  # (h n)
+    best, total, count = _summary(similarity)
+    others = similarity[:, own].T  # (h h): of all clips with the class of each
+    usable = others.isfinite() & (own[:, None] != own)
+    others = others.masked_fill(~usable, 0.0)
+    instead = _score(
+        torch.maximum(best[:, None], others), total[:, None] + others, count[:, None] + 1
+    )
+    mean = (instead * usable).sum(1) / usable.sum(1).clamp_min(1)
+    scores = torch.where(usable.any(1), mean, _score(best, total, count))
+    return scores if none is None else scores - NONE_WEIGHT * none.double()
+
+
+def _similarities(pairs: Tensor, labels: Tensor, inside: Tensor, left_out: Tensor) -> Tensor:
+    """Return g (q n) of each class, float64; −inf where all of its clips are left out."""
+    n, pairs = inside.shape[-1], pairs.double()
     shots = _sum_by_class(~left_out, labels, n)  # (q n)
     mean = _sum_by_class(pairs.masked_fill(left_out, 0), labels, n) / shots.clamp_min(1)
     nearest = torch.full_like(mean, -math.inf).scatter_reduce(
         1, labels.expand_as(pairs), pairs.masked_fill(left_out, -math.inf), "amax"
     )
-    similarity = (mean - inside / 2 + nearest) / 2  # (q n)
-    best = similarity.amax(-1)
-    rest = similarity.masked_fill(shots == 0, 0.0).sum(-1) - best
-    scores = best - OTHERS_WEIGHT * rest / ((shots > 0).sum(-1) - 1).clamp_min(1)
-    return scores if none is None else scores - NONE_WEIGHT * none.double()
+    return (mean - inside / 2 + nearest) / 2
+
+
+def _summary(similarity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest g (q) of the classes that count, the sum of all, and their number."""
+    counts = similarity.isfinite()
+    return similarity.amax(-1), similarity.masked_fill(~counts, 0.0).sum(-1), counts.sum(-1)
+
+
+def _score(best: Tensor, total: Tensor, count: Tensor) -> Tensor:
+    """Return the known scores from the largest g, the sum and the number of all.
+
+    Of a class that is alone, g counts for the others, too.
+    """
+    rest = torch.where(count > 1, (total - best) / (count - 1).clamp_min(1), best)
+    return best - OTHERS_WEIGHT * rest
 
 
 def _sum_by_class(values: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -370,12 +472,22 @@ def fit_open_set(
     held = (same_class & ~same_group).any(1)
     outside = None if none is None else none.of_training
 
-    def scores(which: Tensor, left_out: Tensor) -> tuple[float, ...]:
-        inside = intra_class(pairs, rows, labels, n, left_out[which])
-        beside = None if outside is None else outside[which]
-        found = known_scores(pairs[which], labels, inside, beside, left_out=left_out[which])
-        return tuple(found.tolist())
-
+    beside = None if outside is None else outside[held]
+    known = known_scores(
+        pairs[held],
+        labels,
+        intra_class(pairs, rows, labels, n, same_group[held]),
+        beside,
+        left_out=same_group[held],
+    )
+    without = untaught_scores(
+        pairs,
+        own,
+        labels,
+        intra_class(pairs, rows, labels, n, untaught),
+        outside,
+        left_out=untaught,
+    )
     nothing = torch.zeros(1, len(labels), dtype=torch.bool)
     inside = intra_class(pairs, rows, labels, n, nothing)[0]
     of_none: tuple[float, ...] = ()
@@ -384,8 +496,8 @@ def fit_open_set(
         of_none = tuple(known_scores(none.pairs, labels, inside, none.of_none).tolist())
         sizes = () if None in none.groups else tuple(Counter(none.groups).values())
     return OpenSet(
-        known=scores(held, same_group),
-        untaught=scores(torch.ones_like(held), untaught),
+        known=tuple(known.tolist()),
+        untaught=tuple(without.tolist()),
         inside=tuple(inside.tolist()),
         none=of_none,
         none_groups=sizes,

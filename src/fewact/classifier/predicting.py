@@ -1,6 +1,6 @@
 """Predict the classes of clips."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, overload
 
@@ -12,7 +12,7 @@ from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.estimator import Estimator, Learned
 from fewact.classifier.fitted import Fitted, classify
 from fewact.classifier.inputs import ClipLike, each_query, query_clips
-from fewact.classifier.labels import Labels, text_source
+from fewact.classifier.labels import Label, Labels, as_integer, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
@@ -127,8 +127,9 @@ class Predicting(Estimator):
             raise DataError("no clips to score", expected="at least one labelled clip")
         weights = None if sample_weight is None else _checked_weights(sample_weight, len(found))
         predicted = self.predict(found)
+        integers = self._learned.fitted.integers
         right = [
-            str(one.label) == (NONE if clip.label == BACKGROUND else clip.label)
+            str(one.label) == _expected(clip.label or "", integers=integers)
             for one, clip in zip(predicted, found, strict=True)
         ]
         return float(np.average(np.array(right, float), weights=weights))
@@ -151,7 +152,13 @@ class Predicting(Estimator):
         self._all(learned, [clip])
         return self
 
-    def stream(self, *, fps: float | None = None, ahead: int = 0) -> Stream:
+    def stream(
+        self,
+        *,
+        fps: float | None = None,
+        ahead: int = 0,
+        only: Label | Collection[Label] | None = None,
+    ) -> Stream:
         """Begin to watch a recording whose frames are pushed one by one.
 
         Args:
@@ -159,6 +166,7 @@ class Predicting(Estimator):
                 which they are pushed.
             ahead: Number of windows that may still be computed when ``push`` returns: some keep all
                 cores busy where frames come faster than they are shown, but events come later.
+            only: Class or classes whose events are returned, see ``Stream``; None returns all.
 
         Returns:
             Stream. What the classifier learns later does not change it.
@@ -166,6 +174,7 @@ class Predicting(Estimator):
         Raises:
             ModelError: The classifier is one of precomputed features, or does not know the
                 durations of its training clips.
+            DataError: ``only`` names a class that does not exist.
             OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
                 windows.
 
@@ -174,7 +183,14 @@ class Predicting(Estimator):
         ...     events += stream.close()
         """
         learned = self._learned
-        return Stream(learned.pipeline, learned.fitted, self.false_alarms, fps=fps, ahead=ahead)
+        return Stream(
+            learned.pipeline,
+            learned.fitted,
+            self.false_alarms,
+            fps=fps,
+            ahead=ahead,
+            only=only,
+        )
 
     def _all(self, learned: Learned, clips: Sequence[AnyClip]) -> Predictions:
         """Return the predictions of clips.
@@ -228,6 +244,13 @@ def _answer(
     )
     faults = tuple(map(str, part.faults))
     return replace(found, duration=part.duration, active=part.active, faults=faults)
+
+
+def _expected(label: str, *, integers: bool) -> str:
+    """Return the text of the prediction that is correct for a clip with this label."""
+    if label == BACKGROUND:
+        return NONE
+    return as_integer(label) if integers else label
 
 
 def _checked_weights(weights: Any, count: int) -> NDArray[np.float64]:

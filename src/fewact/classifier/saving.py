@@ -9,12 +9,15 @@ from typing import Any, Self
 from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
 from fewact.classifier import model_folder
-from fewact.classifier.config import README
+from fewact.classifier.calibration import check_set_rate
+from fewact.classifier.config import FITTED_AS_NOW, README
 from fewact.classifier.estimator import Estimator, Learned
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
+from fewact.classifier.open_set import check_rate
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved_backbone import check_backbone, create_backbone
+from fewact.data.active import check_trim
 from fewact.errors import ModelError, OptionError
 from fewact.features.precomputed import Precomputed
 from fewact.io.hub import check_answers, download, hub_client, is_repository
@@ -55,9 +58,16 @@ class Saving(Estimator):
         Raises:
             ModelError: The folder has other files or cannot be written; or thumbnails are requested
                 for precomputed features.
+            OptionError: ``change`` is not a text; or ``false_alarms``, ``sets`` or ``trim`` is
+                invalid.
             VideoError: A clip cannot be read for its thumbnail.
         """
         learned = self._learned
+        if not isinstance(change, str):
+            raise OptionError("not a text", where="change", got=repr(change)[:80], expected="text")
+        check_rate(self.false_alarms)
+        check_set_rate(self.sets)
+        check_trim(self.trim)
         pipeline, fitted = learned.pipeline, learned.fitted
         backbone, choice = pipeline.backbone, pipeline.choice
         by_name = choice is not None and isinstance(choice.backbone, str)
@@ -127,7 +137,9 @@ class Saving(Estimator):
             sets=model.config.sets,
         )
         method = model.method.to(built.device).eval()
-        before = FittedBefore(model.config.calibration, model.config.open_set, model.support)
+        before = None
+        if model.config.version >= FITTED_AS_NOW:
+            before = FittedBefore(model.config.calibration, model.config.open_set, model.support)
         with checked_fit(model.examples):
             fitted = fit_examples(
                 method,

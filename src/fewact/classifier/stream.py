@@ -5,6 +5,7 @@ import math
 import threading
 import time as clock
 from collections import deque
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -18,6 +19,7 @@ from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.labels import Label
+from fewact.classifier.naming import existing_classes
 from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stages import Stages
@@ -130,8 +132,11 @@ class Stream:
         ahead: Number of windows that may still be computed when ``push`` returns. With some, all
             cores are busy, and events come by so many windows later; they are the same. With none,
             ``push`` returns every event that is complete.
+        only: Class or classes whose events are returned. The others compete with them, as clips of
+            other movements do that are a class of their own. None returns all events.
 
     Raises:
+        DataError: ``only`` names a class that does not exist.
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
         OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
@@ -146,8 +151,12 @@ class Stream:
         *,
         fps: float | None = None,
         ahead: int = 0,
+        only: Label | Collection[Label] | None = None,
     ) -> None:
         check_arguments(fps, ahead)
+        self._only = None
+        if only is not None:
+            self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
         backbone, lengths = check_watchable(pipeline, fitted)
         self._method, self._fitted = pipeline.method, fitted
         named = fitted.class_names is not None
@@ -203,7 +212,8 @@ class Stream:
             if not latest:
                 return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.score)
-            label = best.label if best.score >= self._finder.threshold else None
+            shown = best.score >= self._finder.threshold and self._is_requested(best.label)
+            label = best.label if shown else None
             return State(label, self._finder.confidence(best), max(one.end for one in latest))
 
     @property
@@ -220,7 +230,7 @@ class Stream:
     def going_on(self) -> list[Event]:
         """Events that are known so far, but not complete."""
         with self._lock:
-            return self._finder.going_on
+            return self._requested(self._finder.going_on)
 
     @property
     def decided(self) -> float:
@@ -277,7 +287,7 @@ class Stream:
             self._last = time
             self._pace.take(time)
             self._running.append((self._begin(time), time))
-            return events + self._collect(self._ahead)
+            return self._requested(events + self._collect(self._ahead))
 
     def close(self, end: float | None = None) -> list[Event]:
         """End the recording; return the events that were not complete. Later calls return none.
@@ -301,7 +311,7 @@ class Stream:
                 left = end - self._last
                 self._step = min(left, 1 / self.rate) if left > 0 else 0.0
             try:
-                return self._end(end)
+                return self._requested(self._end(end))
             finally:
                 self._stages.close()
 
@@ -310,6 +320,12 @@ class Stream:
         with self._lock:
             self._closed = True
             self._stages.close()
+
+    def _requested(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if self._is_requested(event.label)]
+
+    def _is_requested(self, label: Label) -> bool:
+        return self._only is None or str(label) in self._only
 
     def _time(self, time: float | None) -> float:
         if time is None:

@@ -22,7 +22,7 @@ from fewact.classifier.searching import find_action
 from fewact.classifier.thumbnails import thumbnail
 from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
-from fewact.data.files import first_few
+from fewact.data.files import first_few, legible
 from fewact.data.video_source import VideoSource
 from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
@@ -162,7 +162,7 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         clip.label or "",
         clip.start,
         clip.end,
-        clip.group,
+        None if clip.group is None else legible(clip.group),
         duration=encoded.duration,
         active=encoded.active,
         aspect=encoded.aspect,

@@ -4,7 +4,7 @@ import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from fewact.camera.faults import COMPRESSED, is_compressed
 from fewact.classifier.estimator import learned
 from fewact.classifier.events import Event
+from fewact.classifier.labels import Label
+from fewact.classifier.naming import existing_classes
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.stream import Pace, State, Stream
 from fewact.classifier.watchable import check_watchable
@@ -174,7 +176,11 @@ class Watch:
 
 @contextmanager
 def watching(
-    classifier: "FewShotClassifier", source: str | Path, *, stop: threading.Event | None = None
+    classifier: "FewShotClassifier",
+    source: str | Path,
+    *,
+    stop: threading.Event | None = None,
+    only: Label | Collection[Label] | None = None,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
 
@@ -182,29 +188,39 @@ def watching(
         classifier: Classifier whose actions are found.
         source: Recording, see ``fewact.video.recording.open_recording``.
         stop: Ends the recording when it is set.
+        only: Classes whose events are found, see ``Stream``; None finds those of all.
 
     Raises:
         VideoError: The recording cannot be opened.
+        DataError: ``only`` names a class that does not exist.
         ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
         OptionError: Its ``false_alarms`` is not a rate.
     """
-    check_watchable(*learned(classifier))  # before anything is opened
+    pipeline, fitted = learned(classifier)
+    check_watchable(pipeline, fitted)  # before anything is opened
     check_rate(classifier.false_alarms)
+    if only is not None:
+        existing_classes(only, fitted.classes, integers=fitted.integers)
     with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
-        stream = classifier.stream(ahead=ahead)
+        stream = classifier.stream(ahead=ahead, only=only)
         try:
             yield Watch(stream, recording, stop)
         finally:
             stream.stop()
 
 
-def watch(classifier: "FewShotClassifier", source: str | Path) -> Iterator[Event]:
+def watch(
+    classifier: "FewShotClassifier",
+    source: str | Path,
+    *,
+    only: Label | Collection[Label] | None = None,
+) -> Iterator[Event]:
     """Yield the events of a recording when they are complete; for arguments see ``watching``.
 
     >>> for event in watch(classifier, "monday.mp4"):  # doctest: +SKIP
     ...     print(event.label, event.start, event.end, event.repetitions)
     """
-    with watching(classifier, source) as opened:
+    with watching(classifier, source, only=only) as opened:
         yield from opened.events()

@@ -22,6 +22,10 @@ LAYOUT = """Arrange the clips like this:
     actions/
         wave/   first.mp4  second.mp4
         clap/   third.mp4  fourth.mp4"""
+ONE_ACTION = """To recognise one action, make clips of other movements a class, not "none":
+    actions/
+        wave/   first.mp4  second.mp4
+        other/  third.mp4  fourth.mp4"""
 
 
 def list_clips(folder: str | Path) -> list[Clip]:
@@ -62,7 +66,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
             where=str(root),
             got=folders[0].name,
             expected="at least two folders, each with clips of one class",
-            hint=LAYOUT,
+            hint=ONE_ACTION,
         )
     if outside:
         names = first_few(entry.name for entry in outside)

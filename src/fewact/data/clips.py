@@ -15,7 +15,7 @@ from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
-from fewact.errors import OptionError, ShapeError, VideoError
+from fewact.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.io.paths import clip_path
 from fewact.shapes import check_shape
 
@@ -105,13 +105,15 @@ class FeatureClip:
     """Features of a clip that were computed elsewhere; there is no video.
 
     Args:
-        name: Name of the clip in the column ``clip``; without a table, the number of its row.
+        name: Name of the clip in the column ``clip``; without a table, the number of its row. It
+            identifies the clip, and must not be empty.
         vectors: Feature vectors (t d), a floating-point array; ignored when clips are compared.
         label: Class of the clip; None if it is not known.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
 
     Raises:
-        DataError: The vectors are not an array, or the name, label or group is no text.
+        DataError: The vectors are not an array, the name is empty, or the name, label or group is
+            no text.
         ShapeError: They have another shape, or are not floating-point.
     """
 
@@ -125,6 +127,13 @@ class FeatureClip:
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group)
+        if not self.name:
+            raise DataError(
+                "a clip of features needs a name",
+                where="FeatureClip",
+                got=repr(self.name),
+                expected="a text that identifies the clip",
+            )
         check_vectors_are_numpy(self.vectors, self.name, "an array (t d), floating-point")
         check_shape(self.vectors, "t d", self.name)
         if not np.issubdtype(self.vectors.dtype, np.floating):

@@ -4,7 +4,8 @@ import hashlib
 import math
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
@@ -185,9 +186,7 @@ class VideoBytes(_InMemory):
         """Return the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import collect_warnings, read_frame_sets, warn_of_video
 
-        with tempfile.TemporaryDirectory(prefix="fewact-") as folder:
-            path = Path(folder) / "video"
-            path.write_bytes(self.content)
+        with self._file() as path:
             try:
                 with collect_warnings() as texts:
                     sets = read_frame_sets(
@@ -200,6 +199,26 @@ class VideoBytes(_InMemory):
         for text in texts:
             warn_of_video(text.replace(str(path), self.title))
         return sets
+
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """Yield a temporary file with the bytes.
+
+        Raises:
+            VideoError: The temporary folder is missing, or cannot be written.
+        """
+        with ExitStack() as until_end:
+            try:
+                folder = tempfile.TemporaryDirectory(prefix="fewact-")
+                path = Path(until_end.enter_context(folder)) / "video"
+                path.write_bytes(self.content)
+            except OSError as error:
+                raise VideoError(
+                    self.title,
+                    f"cannot be written to the temporary folder: {error.strerror or error}",
+                    hint="Free space there, or name another folder in TMPDIR.",
+                ) from error
+            yield path
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the bytes and the times."""

@@ -23,6 +23,10 @@ except ImportError:  # Windows
 
 T = TypeVar("T")
 
+LOOKS = 100
+"""Number of times that something is looked for before it is missing: each time another process may
+have replaced it after it was found."""
+
 
 def backup_of(folder: Path) -> Path:
     """Return the path of the old folder while the folder is being replaced."""
@@ -47,12 +51,11 @@ def read_replaced(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
         OSError: The same.
     """
     while True:
-        path = find()
-        identity = _identity(path)
+        found = _find(find)
         try:
-            return read(path)
+            return read(found[0])
         except (UserError, OSError):
-            if find() == path and _identity(path) == identity:
+            if _find(find) == found:
                 raise
 
 
@@ -96,6 +99,15 @@ def recover(folder: Path, owns: Callable[[str], bool]) -> None:
         if backup_of(folder).is_dir():
             with holding(folder.parent):
                 _recover(folder, owns)
+
+
+def _find(find: Callable[[], Path]) -> tuple[Path, tuple[int, ...] | None]:
+    """Return where something is, and its identity; None if it is missing."""
+    for _ in range(LOOKS):
+        path = find()
+        if (identity := _identity(path)) is not None:
+            break
+    return path, identity
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
