@@ -37,7 +37,7 @@ from fewact.backbones import Backbone
 from fewact.classifier.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import EachAClass
-from fewact.classifier.open_set import known_scores
+from fewact.classifier.known_scores import known_scores
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.searching import Window, clearest_window, clearness, encode_windows
 from fewact.classifier.watchable import window_lengths

@@ -16,15 +16,14 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Examples, Nodes, spread, spread_over_classes
 from fewact.classifier.false_alarm_bounds import FEWEST_NONE
 from fewact.classifier.fit_checks import check_finite_scores, check_shapes
-from fewact.classifier.labels import Label, as_given, label_array
-from fewact.classifier.open_set import (
-    Decision,
+from fewact.classifier.known_scores import (
     NoneScores,
-    OpenSet,
     fit_open_set,
     known_scores,
     mean_of_other_groups,
 )
+from fewact.classifier.labels import Label, as_given, label_array
+from fewact.classifier.open_set import Decision, OpenSet
 from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
 from fewact.data import AnyClip
