@@ -20,7 +20,8 @@ from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
 from fewact.data import FeatureClip
 from fewact.errors import DataError, ModelError, OptionError, VideoError
 from fewact.video import VideoWarning, write_video
-from fewact.video.recording import Recording, open_recording
+from fewact.video.open_recording import open_recording
+from fewact.video.recording import Recording
 from tests.network_camera import network_camera
 
 EVENT = Event("wave", 0.0, 1.0, 1.0, 1)

@@ -22,8 +22,8 @@ from fewact.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
+from fewact.video.open_recording import find_camera, open_recording
 from fewact.video.opening import packets
-from fewact.video.recording import find_camera, open_recording
 from tests.network_camera import jpeg_camera
 
 

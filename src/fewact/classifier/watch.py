@@ -18,7 +18,8 @@ from fewact.classifier.naming import existing_classes
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.stream import Pace, State, Stream
 from fewact.classifier.watchable import check_watchable
-from fewact.video.recording import Recording, open_recording
+from fewact.video.open_recording import open_recording
+from fewact.video.recording import Recording
 from fewact.video.timeline import RGBImage
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def watching(
 
     Args:
         classifier: Classifier whose actions are found.
-        source: Recording, see ``fewact.video.recording.open_recording``.
+        source: Recording, see ``fewact.video.open_recording``.
         stop: Ends the recording when it is set.
         only: Classes whose events are found, see ``Stream``; None finds those of all.
 

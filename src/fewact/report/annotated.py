@@ -19,7 +19,8 @@ from fewact.classifier.events import Event
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment
 from fewact.report.overlay import Overlay
-from fewact.video.recording import FALLBACK_FPS, open_recording
+from fewact.video.open_recording import open_recording
+from fewact.video.recording import FALLBACK_FPS
 from fewact.video.timeline import RGBImage
 from fewact.video.writing import TimedVideo, check_frame, timed_video
 
