@@ -9,13 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fewact.cli.options import (
-    BackboneOptions,
-    Command,
-    OptionGroup,
-    parse_options,
-    with_option_groups,
-)
+from fewact.cli.option_groups import Command, OptionGroup, with_option_groups
+from fewact.cli.options import BackboneOptions, parse_options
 from fewact.errors import OptionError
 
 

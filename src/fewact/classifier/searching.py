@@ -19,8 +19,8 @@ from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo, rotate_upright
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.stream import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.watchable import window_lengths
 from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource

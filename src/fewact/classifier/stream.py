@@ -21,6 +21,7 @@ from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
 from fewact.classifier.orientation import FrameRotation
+from fewact.classifier.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.stages import Stages
 from fewact.classifier.watchable import check_arguments, check_watchable
@@ -50,22 +51,8 @@ SHORTEST = 0.5
 """Duration of a recording that is scored although it is shorter than a window, as a fraction of the
 window's."""
 
-FASTEST = 16.0
-"""Largest number of frames that are looked at in a second: of a window of two seconds, all that the
-default method compares. Chosen on development recordings."""
-
-OVERSAMPLING = 2
-"""Frames that are kept in the shortest window, as a multiple of those that the method reads."""
-
-SLACK = 0.1
-"""A frame may come earlier than its place in the grid by this fraction of a step."""
-
 LATEST = 1e11
 """Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
-
-MOST_SAMPLES = 960
-"""Largest number of frames that are kept: a minute, 130 MB with the default network
-and their features."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +72,6 @@ class State:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
         return asdict(self)
-
-
-class Pace:
-    """Chooses frames at a fixed rate from those that come.
-
-    Args:
-        rate: Frames per second.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._step, self._next = 1 / rate, -math.inf
-
-    def needs(self, time: float) -> bool:
-        """Return whether a frame of this time is due; rounding of times does not matter."""
-        return time >= self._next - SLACK * self._step
-
-    def take(self, time: float) -> None:
-        """Take a frame. The next ones stay on a grid, so that the rate does not fall."""
-        self._next = max(self._next + self._step, time + self._step / 2)
 
 
 class _Begun(NamedTuple):

@@ -16,7 +16,8 @@ from fewact.classifier.events import Event
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
 from fewact.classifier.open_set import check_rate
-from fewact.classifier.stream import Pace, State, Stream
+from fewact.classifier.pace import Pace
+from fewact.classifier.stream import State, Stream
 from fewact.classifier.watchable import check_watchable
 from fewact.video.open_recording import open_recording
 from fewact.video.recording import Recording

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import early, early_outputs
 from fewact.cli.named_clips import named_clips
-from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import LoadOptions, Model, Overwrite, Page
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, say
 
@@ -32,7 +33,7 @@ def clip_map(
     cannot be read are listed and skipped; the exit code is then 3.
     """
     early.extra("a map", "map", "sklearn")
-    early.output_files(output, overwrite=overwrite, inputs=videos or ())
+    early_outputs.output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import typer
 
-from fewact.cli.options import Command
+from fewact.cli.option_groups import Command
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import early_outputs
 from fewact.cli.options import Chart, Overwrite, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
@@ -26,7 +26,7 @@ def confusion(
     the pairs that the first one confuses most: the pairs are chosen on the first half of the
     episodes, and the accuracies are those of the second half.
     """
-    early.output_files(output, overwrite=overwrite, inputs=results)
+    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.io.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table

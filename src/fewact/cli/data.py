@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import Command, Overwrite, Quiet, Splits
+from fewact.cli import early_outputs
+from fewact.cli.option_groups import Command
+from fewact.cli.options import Overwrite, Quiet, Splits
 from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
@@ -117,7 +118,7 @@ def check(
             "-o",
             metavar="FILE",
             help="Availability file to write (default: NAME.availability.json).",
-            callback=early.file_of_option,
+            callback=early_outputs.file_of_option,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -134,7 +135,7 @@ def check(
 
     bench = data.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
-    early.output_files(target, overwrite=overwrite, inputs=[splits])
+    early_outputs.output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
         found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
     for id, reason in found.unreadable.items():

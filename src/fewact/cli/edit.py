@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Imports, LoadOptions, Model, NewWeights, with_option_groups
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import Imports, LoadOptions, Model, NewWeights
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.errors import DataError, did_you_mean

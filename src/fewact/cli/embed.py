@@ -12,15 +12,14 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.episodes import VIDEOS, Split
+from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     BackboneOptions,
     BenchmarkOptions,
     Imports,
     MethodOption,
-    OptionGroup,
     Quiet,
     parse_options,
-    with_option_groups,
 )
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress

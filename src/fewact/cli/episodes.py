@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import (
-    BenchmarkOptions,
-    Dataset,
-    OptionGroup,
-    Overwrite,
-    with_option_groups,
-)
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.options import BenchmarkOptions, Dataset, Overwrite
 from fewact.cli.run import say
 
 if TYPE_CHECKING:
@@ -98,7 +93,7 @@ def episodes(
             "-o",
             metavar="FILE",
             help="File for the episodes.",
-            callback=early.file_of_option,
+            callback=early_outputs.file_of_option,
         ),
     ],
     videos: DataOptions,
@@ -111,7 +106,7 @@ def episodes(
     The same options give the same episodes on every machine.
     """
     inputs = [data, benchmark.splits, benchmark.availability]
-    early.output_files(output, overwrite=overwrite, inputs=inputs)
+    early_outputs.output_files(output, overwrite=overwrite, inputs=inputs)
     from fewact.episodes import draw, save
     from fewact.evaluation import EpisodeConfig, open_videos
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from fewact.cli import completion, early
+from fewact.cli import completion, early, early_outputs
 from fewact.cli.episodes import DATA, DataOptions, EpisodeOptions, data_config
+from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     METHOD,
     TRIM,
@@ -18,11 +19,9 @@ from fewact.cli.options import (
     BenchmarkOptions,
     Imports,
     MethodOption,
-    OptionGroup,
     Overwrite,
     Quiet,
     parse_options,
-    with_option_groups,
 )
 from fewact.cli.output import OutputFormat, print_result_tables
 from fewact.cli.progress import progress
@@ -173,7 +172,7 @@ class OutputOptions(OptionGroup):
             "-o",
             metavar="PATH",
             help="File for the result; folder for a sweep.",
-            callback=early.file_of_option,
+            callback=early_outputs.file_of_option,
         ),
     ] = None
     overwrite: Overwrite = False
@@ -236,7 +235,7 @@ def evaluate(
         read = [data, *(videos.modalities or ()), episodes.episodes]
         read += [benchmark.splits, benchmark.availability]
         # A result of the same evaluation is shown again; another one is refused when it is read.
-        early.output_files(output.output, overwrite=True, inputs=read)
+        early_outputs.output_files(output.output, overwrite=True, inputs=read)
     elif output.output is not None:
         check_output_folder(output.output)
     from fewact import evaluation

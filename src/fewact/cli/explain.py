@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import LoadOptions, Model, Overwrite, Page, with_option_groups
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import LoadOptions, Model, Overwrite, Page
 from fewact.cli.output import print_line
 from fewact.cli.run import say
 from fewact.errors import DataError
@@ -47,7 +48,7 @@ def explain(
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
-    early.output_files(output, overwrite=overwrite, inputs=[video])
+    early_outputs.output_files(output, overwrite=overwrite, inputs=[video])
     from fewact.data import is_features
 
     clip = _row(video) if is_features(video) else video

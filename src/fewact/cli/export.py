@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import early, early_outputs
 from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
 from fewact.errors import OptionError
 from fewact.io.bounded import size_text
@@ -23,7 +23,7 @@ def export(
             "--zip",
             metavar="FILE",
             help="File to write: the model, as a .zip file.",
-            callback=early.file_of_option,
+            callback=early_outputs.file_of_option,
         ),
     ] = None,
     onnx: Annotated[
@@ -32,7 +32,7 @@ def export(
             "--onnx",
             metavar="FILE",
             help="File to write: its network, in the format ONNX.",
-            callback=early.file_of_option,
+            callback=early_outputs.file_of_option,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -49,7 +49,7 @@ def export(
     """
     if archive is None and onnx is None:
         raise OptionError("nothing to export", expected="--zip FILE or --onnx FILE")
-    early.output_files(archive, onnx, overwrite=overwrite)
+    early_outputs.output_files(archive, onnx, overwrite=overwrite)
     if archive is not None:
         from fewact.classifier.archive import pack
         from fewact.io.atomic import write_bytes
@@ -94,7 +94,7 @@ def import_model(
     `fewact undo` brings it back.
     """
     check_output_folder(model)
-    early.model_folder(model, overwrite=overwrite)
+    early_outputs.model_folder(model, overwrite=overwrite)
     from fewact.classifier.archive import unpack
     from fewact.classifier.history import editing
 

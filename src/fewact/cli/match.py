@@ -5,15 +5,9 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import (
-    BackboneOptions,
-    MethodOption,
-    Overwrite,
-    Page,
-    parse_options,
-    with_option_groups,
-)
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import BackboneOptions, MethodOption, Overwrite, Page, parse_options
 
 
 @with_option_groups
@@ -35,7 +29,7 @@ def match(
 
     The windows are those of the method a2m2, whose options --option sets.
     """
-    early.output_files(output, overwrite=overwrite, inputs=[first, second])
+    early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.matched import match_clips
     from fewact.io.atomic import write_text
     from fewact.report.matched import matched_page

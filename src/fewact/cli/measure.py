@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Dataset, FalseAlarms, LoadOptions, Model, Quiet, with_option_groups
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import Dataset, FalseAlarms, LoadOptions, Model, Quiet
 from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say

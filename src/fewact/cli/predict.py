@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from fewact.cli.named_clips import named_clips
-from fewact.cli.options import (
-    TRIM,
-    AutoMode,
-    Dataset,
-    FalseAlarms,
-    LoadOptions,
-    Model,
-    OptionGroup,
-    Quiet,
-    with_option_groups,
-)
+from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.options import TRIM, AutoMode, Dataset, FalseAlarms, LoadOptions, Model, Quiet
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, loading, say

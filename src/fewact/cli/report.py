@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import early, early_outputs
 from fewact.cli.options import Imports, Overwrite
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def report(
             "-o",
             metavar="FILE",
             help="File to write: .html, .pdf, or .md without images.",
-            callback=early.report_file,
+            callback=early_outputs.report_file,
         ),
     ],
     overwrite: Overwrite = False,
@@ -40,7 +40,7 @@ def report(
     and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
     paired comparisons of results on the same episodes.
     """
-    early.output_files(output, overwrite=overwrite, inputs=paths)
+    early_outputs.output_files(output, overwrite=overwrite, inputs=paths)
     from fewact.io.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])

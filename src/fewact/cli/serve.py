@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 import typer
 
 from fewact.cli import early
-from fewact.cli.options import Device, Engine, Imports, OptionGroup, with_option_groups
+from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.options import Device, Engine, Imports
 from fewact.cli.run import say
 
 

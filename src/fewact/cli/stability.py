@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from fewact.cli import early
+from fewact.cli import early_outputs
 from fewact.cli.options import Chart, Overwrite, Results
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import say
@@ -18,7 +18,7 @@ def stability(
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
-    early.output_files(output, overwrite=overwrite, inputs=results)
+    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.io.atomic import write_text
     from fewact.report import named, stability_chart, stability_table

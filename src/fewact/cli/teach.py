@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
-from fewact.cli import completion, early
+from fewact.cli import completion, early, early_outputs
+from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     METHOD,
     TRIM,
@@ -19,10 +20,8 @@ from fewact.cli.options import (
     FalseAlarmsOfTeaching,
     Imports,
     MethodOption,
-    OptionGroup,
     OverwriteModel,
     Quiet,
-    with_option_groups,
 )
 from fewact.cli.output import print_line, print_table
 from fewact.cli.progress import progress
@@ -131,7 +130,7 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_folder(output, replaced=True)
-    early.model_folder(output, overwrite=overwrite)
+    early_outputs.model_folder(output, overwrite=overwrite)
     from fewact import data
 
     features = data.is_features(clips)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from fewact.cli.options import OptionGroup
+from fewact.cli.option_groups import OptionGroup
 from fewact.errors import OptionError
 
 if TYPE_CHECKING:

@@ -9,15 +9,8 @@ import typer
 
 from fewact.cli import early
 from fewact.cli.episodes import DATA
-from fewact.cli.options import (
-    BenchmarkOptions,
-    Dataset,
-    Imports,
-    OptionGroup,
-    Quiet,
-    parse_options,
-    with_option_groups,
-)
+from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.options import BenchmarkOptions, Dataset, Imports, Quiet, parse_options
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.texts import TextOptions

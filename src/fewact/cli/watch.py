@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import early
-from fewact.cli.options import (
-    FalseAlarmsOfRecording,
-    LoadOptions,
-    Model,
-    Overwrite,
-    Quiet,
-    with_option_groups,
-)
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Overwrite, Quiet
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
@@ -58,7 +52,7 @@ def watch(
             metavar="FILE",
             help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
             "after each event.",
-            callback=early.events_file,
+            callback=early_outputs.events_file,
         ),
     ] = None,
     video: Annotated[
@@ -69,7 +63,7 @@ def watch(
             help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
             "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
             "the frames that are analysed, at most 16 a second.",
-            callback=early.annotated_video,
+            callback=early_outputs.annotated_video,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -92,7 +86,7 @@ def watch(
     Events are written to stdout when they are complete: start, end, class and how many times the
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
-    early.output_files(output, video, overwrite=overwrite, inputs=[source])
+    early_outputs.output_files(output, video, overwrite=overwrite, inputs=[source])
     from fewact import FewShotClassifier
     from fewact.classifier.open_set import check_rate
 
