@@ -30,7 +30,7 @@ def change(tmp_path, tiny_folder):
     """A copy of a tiny model's folder with another configuration, tensors or files."""
 
     def run(name="clip-vit", *, config=None, tensors=None, files=None):
-        folder = shutil.copytree(tiny_folder(name), tmp_path / "copy")
+        folder = shutil.copytree(tiny_folder(name), tmp_path / "copy", dirs_exist_ok=True)
         if config is not None:
             path = folder / "config.json"
             path.write_text(json.dumps(config(json.loads(path.read_text()))))
@@ -251,6 +251,19 @@ def test_the_folder_decides_how_images_are_prepared(change):
     card = create(change(files={"preprocessor_config.json": settings})).card
     assert (card.mean, card.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 2.0))
     assert card.interpolation == "bilinear"
+
+
+def test_the_file_of_a_whole_processor_decides_first(change):
+    both = {
+        "processor_config.json": {
+            "image_processor": {"image_mean": [0.1, 0.2, 0.3], "resample": 2}
+        },
+        "preprocessor_config.json": {"image_mean": [0.5, 0.5, 0.5], "resample": 3},
+    }
+    card = create(change(files=both)).card
+    assert (card.mean, card.interpolation) == ((0.1, 0.2, 0.3), "bilinear")
+    text = {**both, "processor_config.json": {"processor_class": "CLIPProcessor"}}
+    assert create(change(files=text)).card.mean == (0.5, 0.5, 0.5)
 
 
 def test_bicubic_frames_are_within_a_level_of_exact_resizing(tiny_folder):

@@ -14,7 +14,7 @@ from torch import Tensor
 from fewact.backbones.card import Interpolation
 from fewact.backbones.catalogue import Description
 from fewact.backbones.network import Network
-from fewact.backbones.weights import Weights
+from fewact.backbones.weights import CONFIG_ENTRY, Weights
 from fewact.errors import WeightsError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
@@ -52,6 +52,11 @@ class LibraryNetwork(Network):
         """Return the facts of the network; the weights decide shapes and normalisation."""
         description: Description = self.options.description
         return description
+
+    @property
+    def header(self) -> dict[str, str]:
+        """Configuration of the network, as an entry of a weights file's header."""
+        return {CONFIG_ENTRY: self.config.to_json_string(use_diff=False)}
 
     def make(self) -> Any:
         """Build the model of transformers."""
@@ -159,12 +164,12 @@ def _with_preprocessor(defaults: Description, weights: Weights) -> Description:
     if resample and resample not in filters:
         raise WeightsError(
             "the interpolation of images is not supported",
-            where=f"{weights.source}, preprocessor_config.json",
+            where=f"{weights.source}, image processor",
             got=f"resample = {resample}",
             expected=", ".join(f"{number} ({name})" for number, name in filters.items()),
         )
     mean, std = (
-        _three(entries.get(key, default), f"{weights.source}, preprocessor_config.json, {key}")
+        _three(entries.get(key, default), f"{weights.source}, image processor, {key}")
         for key, default in (("image_mean", defaults.mean), ("image_std", defaults.std))
     )
     if entries.get("do_normalize") is False:
