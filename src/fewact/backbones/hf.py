@@ -59,9 +59,12 @@ class LibraryNetwork(Network):
         return {CONFIG_ENTRY: self.config.to_json_string(use_diff=False)}
 
     def make(self) -> Any:
-        """Build the model of transformers."""
-        with quiet():
-            return of_transformers(self.options.model_class)(self.config)
+        """Build the model of transformers.
+
+        Raises:
+            WeightsError: The configuration is invalid.
+        """
+        return make_model(self.options.model_class, self.config)
 
 
 def of_transformers(name: str) -> Any:
@@ -102,6 +105,29 @@ def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> A
             where=where,
             got=" ".join(str(error).split()),
         ) from None
+
+
+def make_model(model_class: str, config: Any, **options: Any) -> Any:
+    """Build a model of transformers.
+
+    Args:
+        model_class: Name of its class.
+        config: Its configuration.
+        **options: Further arguments of the class.
+
+    Raises:
+        WeightsError: The configuration is invalid, or transformers is not installed.
+    """
+    made = of_transformers(model_class)
+    try:
+        with quiet():
+            return made(config, **options)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "the configuration is invalid",
+            where=model_class,
+            got=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        ) from error
 
 
 @contextmanager
@@ -190,7 +216,7 @@ def _three(values: Any, where: str) -> tuple[float, float, float]:
 
 def _side(size: Any, where: str) -> int:
     sides = set(size) if isinstance(size, list | tuple) else {size}
-    if len(sides) != 1 or not isinstance(one := sides.pop(), int):
+    if len(sides) != 1 or not isinstance(one := sides.pop(), int) or one < 1:
         raise WeightsError("only square images are supported", where=where, got=repr(size))
     return one
 

@@ -194,6 +194,13 @@ def _read_folder(folder: Path, source: str) -> Weights:
             got=_first(pickles) or "none",
             hint=CONVERT if pickles else "",
         )
+    if (folder / "model.safetensors.index.json").exists() and not preferred:
+        raise WeightsError(
+            "the weights are in several files",
+            where=source,
+            got=_first(path.name for path in found),
+            hint="Save them in one file: save_pretrained(FOLDER, max_shard_size='100GB').",
+        )
     if len(found) > 1 and not preferred:
         raise WeightsError(
             "there are several .safetensors files in this folder",
@@ -205,7 +212,27 @@ def _read_folder(folder: Path, source: str) -> Weights:
     config, processor, preprocessor = (_read_config(folder / name) for name in CONFIGS)
     # The processors of transformers 5 write one file, which takes precedence there, too.
     images = _entries(processor.get("image_processor")) or preprocessor
-    return replace(weights, config=config or weights.config, preprocessor=images)
+    metadata = weights.metadata
+    if "model_type" not in config:
+        metadata = {**_of_open_clip(_read_config(folder / "open_clip_config.json")), **metadata}
+    return replace(weights, config=config or weights.config, preprocessor=images, metadata=metadata)
+
+
+def _of_open_clip(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts of OpenCLIP's configuration as entries of a header; none without one."""
+    if not config:
+        return {}
+    model, images = (_entries(config.get(name)) for name in ("model_cfg", "preprocess_cfg"))
+    found = {
+        "hidden_act": "quick_gelu" if model.get("quick_gelu") else "gelu",
+        "head_width": str(_entries(model.get("vision_cfg")).get("head_width", "")),
+    }
+    for name in ("mean", "std"):
+        if isinstance(images.get(name), list):
+            found[name] = ", ".join(map(str, images[name]))
+    if "interpolation" in images:
+        found["interpolation"] = str(images["interpolation"])
+    return {name: text for name, text in found.items() if text}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
