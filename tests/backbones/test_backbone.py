@@ -2,14 +2,18 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fewact import backbones
 from fewact.backbones import Backbone
+from fewact.backbones.backbone import header_of
 from fewact.backbones.catalogue import DESCRIPTIONS
+from fewact.backbones.weights import tensors_of
 from fewact.errors import OptionError, ShapeError
 
 VARIANTS = [
@@ -50,6 +54,48 @@ def fitting(backbone: Backbone, frames: torch.Tensor, count: int = 2) -> torch.T
     if frames.shape[-2:] == backbone.card.input_size:
         return frames
     return torch.nn.functional.interpolate(frames, backbone.card.input_size, mode="bilinear")
+
+
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [
+        ("mobilenet-v2", "tensorflow"),
+        ("mobilenet-v2", "torchvision"),
+        ("clip-vit", ""),
+        ("siglip", ""),
+        ("videomae", ""),
+    ],
+)
+def test_a_network_is_read_again_from_a_file_with_its_header(
+    name, style, frames, random_backbone, tmp_path
+):
+    first = random_backbone(name, **({"style": style} if style else {}))
+    other = "bilinear" if first.card.interpolation == "bicubic" else "bicubic"
+    card = replace(first.card, interpolation=other)
+    file = tmp_path / "weights.safetensors"
+    save_file(tensors_of(first.network), file, header_of(first.network, card))
+    again = backbones.create(name, weights=file, precision="float32", engine="torch")
+    facts = ("weights", "weights_sha256", "licence", "trained_on")
+    assert again.card.facts(*facts) == card.facts(*facts)
+    frames = fitting(first, frames)
+    got, expected = (one.features(frames, ("vectors",))["vectors"] for one in (again, first))
+    assert torch.equal(got, expected)
+
+
+def test_padding_is_part_of_the_digest(random_backbone):
+    """The header may state one normalisation for either."""
+    cards = [
+        random_backbone("mobilenet-v2", style=one).card for one in ("torchvision", "tensorflow")
+    ]
+    even, uneven = (replace(card, mean=(0, 0, 0), std=(1, 1, 1)) for card in cards)
+    assert even.digest != uneven.digest
+
+
+@pytest.mark.parametrize("size", [(100, 112), (64, 113)])
+def test_frames_that_engines_pad_differently_are_refused(size, random_backbone):
+    small = torch.zeros(1, 3, *size, dtype=torch.uint8)
+    with pytest.raises(ShapeError, match="multiples of 16"):
+        random_backbone("mobilenet-v2").features(small, ("shallow",))
 
 
 def test_levels_have_the_shapes_of_the_card(backbone, frames):

@@ -30,7 +30,7 @@ def change(tmp_path, tiny_folder):
     """A copy of a tiny model's folder with another configuration, tensors or files."""
 
     def run(name="clip-vit", *, config=None, tensors=None, files=None):
-        folder = shutil.copytree(tiny_folder(name), tmp_path / "copy")
+        folder = shutil.copytree(tiny_folder(name), tmp_path / "copy", dirs_exist_ok=True)
         if config is not None:
             path = folder / "config.json"
             path.write_text(json.dumps(config(json.loads(path.read_text()))))
@@ -158,6 +158,30 @@ def test_an_unrelated_configuration_is_ignored(tmp_path, tiny_folder):
     assert made.card.digest == reference.card.digest
 
 
+def test_the_configuration_of_openclip_states_what_no_tensor_shows(tmp_path, tiny_folder, images):
+    import transformers
+
+    config = transformers.CLIPConfig.from_pretrained(tiny_folder("clip-vit"))
+    config.vision_config.hidden_act, config.vision_config.num_attention_heads = "gelu", 4
+    model = tiny.stirred(transformers.CLIPModel, config)
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(in_openais_layout(tensors), tmp_path / "open_clip_model.safetensors")
+    stated = {
+        "model_cfg": {"embed_dim": 24, "vision_cfg": {"head_width": 32}},
+        "preprocess_cfg": {"mean": [0.5, 0.4, 0.3], "interpolation": "bilinear"},
+    }
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(stated))
+    made = create(f"local-dir:{tmp_path}")
+    assert made.card.mean == (0.5, 0.4, 0.3)
+    assert (made.card.interpolation, made.card.variant) == (
+        "bilinear",
+        "gelu, 4 heads, epsilon 1e-05",
+    )
+    got = made.features(images, ("vectors",))["vectors"]
+    theirs = expected(model, made, images)
+    assert torch.allclose(got, getattr(theirs, "pooler_output", theirs), atol=1e-5)
+
+
 def test_every_name_of_openais_layout_has_one_of_transformers(tiny_folder):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     sizes = ("input_resolution", "context_length", "vocab_size")
@@ -237,6 +261,16 @@ def rename_all(tensors):
             {"files": {"preprocessor_config.json": {"image_mean": [0.5, 0.5]}}},
             "three numbers",
         ),
+        (
+            "clip-vit",
+            {"config": lambda c: {**c, "vision_config": {**tiny.VISION, "hidden_act": "GELU"}}},
+            "configuration is invalid.*KeyError: 'GELU'",
+        ),
+        (
+            "clip-vit",
+            {"config": lambda c: {**c, "vision_config": {**tiny.VISION, "patch_size": 0}}},
+            "patch_size: only square images",
+        ),
         ("clip-vit-b32", {}, r'= 128\); expected: hidden_size = 768.*"clip-vit"'),
     ],
 )
@@ -251,6 +285,19 @@ def test_the_folder_decides_how_images_are_prepared(change):
     card = create(change(files={"preprocessor_config.json": settings})).card
     assert (card.mean, card.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 2.0))
     assert card.interpolation == "bilinear"
+
+
+def test_the_file_of_a_whole_processor_decides_first(change):
+    both = {
+        "processor_config.json": {
+            "image_processor": {"image_mean": [0.1, 0.2, 0.3], "resample": 2}
+        },
+        "preprocessor_config.json": {"image_mean": [0.5, 0.5, 0.5], "resample": 3},
+    }
+    card = create(change(files=both)).card
+    assert (card.mean, card.interpolation) == ((0.1, 0.2, 0.3), "bilinear")
+    text = {**both, "processor_config.json": {"processor_class": "CLIPProcessor"}}
+    assert create(change(files=text)).card.mean == (0.5, 0.5, 0.5)
 
 
 def test_bicubic_frames_are_within_a_level_of_exact_resizing(tiny_folder):

@@ -1,12 +1,14 @@
 """VideoMAE against transformers' own."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
+from fewact.backbones.videomae import SSV2
 from fewact.errors import WeightsError
 from fewact.evaluation.facts import contains_benchmark
 from tests.backbones import tiny
@@ -112,6 +114,31 @@ def test_the_card_names_the_training_data(tmp_path, tiny_folder, labels, trained
     assert create(tmp_path).card.trained_on == (trained_on,)
     names = ("kinetics100_alibaba", "ssv2-small_cmn", "ucf101_arn")
     assert [name for name in names if contains_benchmark(trained_on, name)] == [flagged]
+
+
+def test_a_folder_of_the_data_set_says_nothing_of_the_training(tmp_path, tiny_folder):
+    plain = create(tiny_folder("videomae")).card
+    for name, trained_on in (("videomae", "Kinetics-400"), ("videomae-ssv2", SSV2)):
+        folder = tmp_path / "ssv2" / name
+        shutil.copytree(tiny_folder("videomae"), folder)
+        card = create(folder).card
+        assert card.trained_on == (trained_on,)
+    assert create(tmp_path / "ssv2" / "videomae").card.digest == plain.digest
+
+
+def test_the_number_of_frames_that_are_read_together_is_part_of_the_digest(
+    tmp_path, tiny_folder, frames
+):
+    folder = tmp_path / "videomae"
+    shutil.copytree(tiny_folder("videomae"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_frames": 8}))
+    made = [create(one) for one in (tiny_folder("videomae"), folder)]
+    first, second = (one.features(frames, ("vectors",))["vectors"] for one in made)
+    assert not torch.allclose(first, second, atol=1e-3)
+    assert made[0].card.weights_sha256 == made[1].card.weights_sha256
+    assert made[0].card.digest != made[1].card.digest
+    assert made[0].card.network_digest != made[1].card.network_digest
 
 
 def test_another_network_is_refused(tiny_folder):

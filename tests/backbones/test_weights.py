@@ -204,6 +204,14 @@ def test_folders_without_safetensors_are_refused(tmp_path):
         create(f"local-dir:{tmp_path}")
 
 
+def test_weights_in_several_files_are_refused(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").touch()
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"in several files.*one file: save_pretrained"):
+        create(f"local-dir:{tmp_path}")
+
+
 def test_a_configuration_that_is_no_json_is_refused(save):
     path = save(folder="weights", file="model.safetensors")
     (path.parent / "config.json").write_text("{")

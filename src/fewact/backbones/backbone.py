@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.backbones.card import Card, Level, Resize
+from fewact.backbones.card import Card, Interpolation, Level, Resize
 from fewact.backbones.catalogue import Description
 from fewact.backbones.devices import Device, check_name
 from fewact.backbones.engines import Engine
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
+
+MIDDLE_STRIDE = 16
+"""Stride of the level ``middle``; a graph pads frames of other sizes differently from torch."""
 
 STRIDE, MAX_SIZE = 32, 1024
 """Stride of the deepest maps, and the largest height and width of frames, in pixels."""
@@ -129,7 +132,7 @@ class Backbone:
 
         Args:
             frames: Frames (n 3 H W) uint8, as returned by ``prepare``. If ``shallow`` and
-                ``middle`` alone are requested, they may have any other height and width.
+                ``middle`` alone are requested, other heights and widths may be any multiples of 16.
             levels: Requested levels.
 
         Returns:
@@ -144,6 +147,14 @@ class Backbone:
         height, width = self.card.input_size
         free = bool(levels) and set(levels) <= {"shallow", "middle"}
         check_shape(frames, "n 3 h w" if free else f"n 3 {height} {width}", "frames")
+        sides = tuple(frames.shape[2:])
+        if sides != (height, width) and any(side % MIDDLE_STRIDE for side in sides):
+            raise ShapeError(
+                "invalid height or width",
+                where="frames",
+                got=str(tuple(frames.shape)),
+                expected=f"multiples of {MIDDLE_STRIDE}",
+            )
         if frames.dtype != torch.uint8:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
         self.check_levels(levels)
@@ -327,10 +338,11 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     """Return the card of a network with its weights.
 
     Entries of the weights file's header, ``licence``, ``trained_on``, ``mean`` and ``std``
-    (separated by commas), replace those of the default weights.
+    (separated by commas) and ``interpolation``, replace those of the default weights.
 
     Raises:
-        WeightsError: The header's mean or standard deviation are not three numbers.
+        WeightsError: The header's mean or standard deviation are not three numbers, or its
+            interpolation is unknown.
     """
     defaults = network.describe()
     untrained = weights.source == "random"
@@ -354,19 +366,35 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
         trained_on=() if untrained else data or defaults.trained_on,
         precision=precision,
         frames_per_slot=defaults.frames_per_slot,
-        interpolation=defaults.interpolation,
+        interpolation=_interpolation(weights) or defaults.interpolation,
         variant=defaults.variant,
     )
 
 
-def header_of(card: Card) -> dict[str, str]:
-    """Return the header of a weights file from which ``make_card`` makes this card."""
+def header_of(network: Network, card: Card) -> dict[str, str]:
+    """Return the header of a weights file from which ``build`` makes this network and card."""
     return {
+        **network.header,
         "trained_on": ", ".join(card.trained_on),
         "licence": card.licence,
         "mean": ", ".join(map(str, card.mean)),
         "std": ", ".join(map(str, card.std)),
+        "interpolation": card.interpolation,
     }
+
+
+def _interpolation(weights: Weights) -> Interpolation | None:
+    """Return the interpolation that the header names; None if it names none."""
+    name = weights.metadata.get("interpolation")
+    known = get_args(Interpolation)
+    if name is not None and name not in known:
+        raise WeightsError(
+            "the interpolation of images is not supported",
+            where=f"{weights.source}, interpolation",
+            got=name[:80],
+            expected=", ".join(known),
+        )
+    return cast(Interpolation | None, name)
 
 
 def _three(weights: Weights, name: str) -> tuple[float, float, float] | None:

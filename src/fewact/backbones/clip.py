@@ -13,7 +13,12 @@ from fewact.backbones.weights import Weights
 from fewact.errors import WeightsError
 
 # Beginning of the class names of transformers, by model_type.
-FAMILIES = {"clip": "CLIP", "clip_vision_model": "CLIP", "metaclip_2": "MetaClip2"}
+FAMILIES = {
+    "clip": "CLIP",
+    "clip_vision_model": "CLIP",
+    "metaclip_2": "MetaClip2",
+    "metaclip_2_vision_model": "MetaClip2",
+}
 
 
 def half(family: str, name: str, weights: Weights) -> Any:
@@ -22,8 +27,8 @@ def half(family: str, name: str, weights: Weights) -> Any:
     Raises:
         WeightsError: An entry of config.json is invalid, or transformers is not installed.
     """
-    if weights.config["model_type"] == "clip_vision_model":
-        return configure("CLIPVisionConfig", weights.config, where=weights.source)
+    if weights.config["model_type"].endswith("_vision_model"):
+        return configure(f"{family}VisionConfig", weights.config, where=weights.source)
     both = configure(f"{family}Config", weights.config, where=weights.source)
     config = getattr(both, f"{name}_config")
     config.projection_dim = both.projection_dim  # The value of one half is often wrong.

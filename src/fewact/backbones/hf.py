@@ -14,7 +14,7 @@ from torch import Tensor
 from fewact.backbones.card import Interpolation
 from fewact.backbones.catalogue import Description
 from fewact.backbones.network import Network
-from fewact.backbones.weights import Weights
+from fewact.backbones.weights import CONFIG_ENTRY, Weights
 from fewact.errors import WeightsError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
@@ -53,10 +53,18 @@ class LibraryNetwork(Network):
         description: Description = self.options.description
         return description
 
+    @property
+    def header(self) -> dict[str, str]:
+        """Configuration of the network, as an entry of a weights file's header."""
+        return {CONFIG_ENTRY: self.config.to_json_string(use_diff=False)}
+
     def make(self) -> Any:
-        """Build the model of transformers."""
-        with quiet():
-            return of_transformers(self.options.model_class)(self.config)
+        """Build the model of transformers.
+
+        Raises:
+            WeightsError: The configuration is invalid.
+        """
+        return make_model(self.options.model_class, self.config)
 
 
 def of_transformers(name: str) -> Any:
@@ -97,6 +105,29 @@ def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> A
             where=where,
             got=" ".join(str(error).split()),
         ) from None
+
+
+def make_model(model_class: str, config: Any, **options: Any) -> Any:
+    """Build a model of transformers.
+
+    Args:
+        model_class: Name of its class.
+        config: Its configuration.
+        **options: Further arguments of the class.
+
+    Raises:
+        WeightsError: The configuration is invalid, or transformers is not installed.
+    """
+    made = of_transformers(model_class)
+    try:
+        with quiet():
+            return made(config, **options)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "the configuration is invalid",
+            where=model_class,
+            got=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        ) from error
 
 
 @contextmanager
@@ -159,12 +190,12 @@ def _with_preprocessor(defaults: Description, weights: Weights) -> Description:
     if resample and resample not in filters:
         raise WeightsError(
             "the interpolation of images is not supported",
-            where=f"{weights.source}, preprocessor_config.json",
+            where=f"{weights.source}, image processor",
             got=f"resample = {resample}",
             expected=", ".join(f"{number} ({name})" for number, name in filters.items()),
         )
     mean, std = (
-        _three(entries.get(key, default), f"{weights.source}, preprocessor_config.json, {key}")
+        _three(entries.get(key, default), f"{weights.source}, image processor, {key}")
         for key, default in (("image_mean", defaults.mean), ("image_std", defaults.std))
     )
     if entries.get("do_normalize") is False:
@@ -185,7 +216,7 @@ def _three(values: Any, where: str) -> tuple[float, float, float]:
 
 def _side(size: Any, where: str) -> int:
     sides = set(size) if isinstance(size, list | tuple) else {size}
-    if len(sides) != 1 or not isinstance(one := sides.pop(), int):
+    if len(sides) != 1 or not isinstance(one := sides.pop(), int) or one < 1:
         raise WeightsError("only square images are supported", where=where, got=repr(size))
     return one
 

@@ -117,10 +117,20 @@ class MobileNetV2(StagedNetwork):
         return maps
 
     def describe(self) -> Description:
-        """Return the facts of the network; the style decides its normalisation."""
+        """Return the facts of the network; the style decides its normalisation and padding."""
         if self.options.style == "tensorflow":
-            return replace(self.defaults, mean=TENSORFLOW_MEAN, std=TENSORFLOW_STD)
+            return replace(
+                self.defaults,
+                mean=TENSORFLOW_MEAN,
+                std=TENSORFLOW_STD,
+                variant="padded as by TensorFlow",
+            )
         return self.defaults
+
+    @property
+    def header(self) -> dict[str, str]:
+        """Entry of a weights file's header that states the style."""
+        return {"padding": self.options.style}
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> MobileNetV2Options:

@@ -75,6 +75,11 @@ class Network(nn.Module, ABC):
         """Number of input frames that the network reads together, a multiple of a slot's."""
         return self.describe().frames_per_slot
 
+    @property
+    def header(self) -> dict[str, str]:
+        """Entries of a weights file's header from which ``resolve`` makes this network again."""
+        return {}
+
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> Any:
         """Return the options with values that depend on the weights filled in.

@@ -32,7 +32,8 @@ PARTS = {
 }
 BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 HEAD_WIDTH = 64
-"""Channels of an attention head, in every CLIP model by OpenAI."""
+"""Channels of an attention head, in every CLIP model by OpenAI; the file's header may state others
+of the vision transformer."""
 
 
 def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -66,10 +67,12 @@ def vision_facts(weights: Weights) -> dict[str, Any]:
     renamed = rename(weights.tensors)
     patches = renamed["vision_model.embeddings.patch_embedding.weight"]  # (c 3 p p)
     positions = renamed["vision_model.embeddings.position_embedding.weight"]  # (1 + h·w, c)
+    stated = weights.metadata.get("head_width", "")
+    head_width = int(stated) if stated.isdecimal() and int(stated) else HEAD_WIDTH
     return {
         **_tower(renamed, weights, "vision_model"),
         "hidden_size": patches.shape[0],
-        "num_attention_heads": max(1, patches.shape[0] // HEAD_WIDTH),
+        "num_attention_heads": max(1, patches.shape[0] // head_width),
         "patch_size": patches.shape[-1],
         "image_size": patches.shape[-1] * round((positions.shape[0] - 1) ** 0.5),
         "projection_dim": renamed["visual_projection.weight"].shape[0],

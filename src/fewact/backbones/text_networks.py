@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from fewact.backbones import openai
 from fewact.backbones.clip import FAMILIES, half
-from fewact.backbones.hf import check_model_type, configure, of_transformers, quiet
+from fewact.backbones.hf import check_model_type, configure, make_model
 from fewact.backbones.tokenizer import Padding, Tokenizer, read_tokenizer
 from fewact.backbones.weights import Weights
 
@@ -64,8 +64,7 @@ class ClipText(TextNetwork):
         self.config = half(family, "text", weights) if found else self._without_config(weights)
         self.width = self.config.projection_dim
         self.longest = self.config.max_position_embeddings
-        with quiet():
-            self.text_model = of_transformers(f"{family}TextModel")(self.config)
+        self.text_model = make_model(f"{family}TextModel", self.config)
         self.text_projection = nn.Linear(self.config.hidden_size, self.width, bias=False)
         # CLIP's class is named here, since OpenAI's layout has no file that names it.
         self.tokenizer_class = "CLIPTokenizer" if family == "CLIP" else "AutoTokenizer"
@@ -101,8 +100,7 @@ class SiglipText(TextNetwork):
         self.config = configure("SiglipTextConfig", facts, where=weights.source)
         self.width = self.config.projection_size
         self.longest = self.config.max_position_embeddings
-        with quiet():
-            self.text_model = of_transformers("SiglipTextModel")(self.config)
+        self.text_model = make_model("SiglipTextModel", self.config)
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return the state of the last position (n d), padding or not, as in training."""
@@ -125,8 +123,7 @@ class SentenceText(TextNetwork):
         check_model_type(weights, ("bert",))
         self.config = configure("BertConfig", weights.config, where=weights.source)
         self.width = self.config.hidden_size
-        with quiet():
-            self.bert = of_transformers("BertModel")(self.config, add_pooling_layer=False)
+        self.bert = make_model("BertModel", self.config, add_pooling_layer=False)
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return the unit mean (n d) of the states of all tokens but padding."""

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from fewact.backbones.card import Level
 from fewact.backbones.catalogue import VIDEOMAE
 from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
 from fewact.backbones.weights import Weights
+
+FRAMES = 16
+"""Number of frames that the published networks read together."""
 
 SSV2 = "Something-Something V2"
 SSV2_CLASSES = 174
@@ -84,6 +88,9 @@ class VideoMAE(LibraryNetwork):
             frames_per_slot=config.tubelet_size,
             trained_on=_trained_on(weights) or cls.defaults.trained_on,
         )
+        if config.num_frames != FRAMES:  # No tensor shows it.
+            variant = f"{description.variant}, {config.num_frames} frames"
+            description = replace(description, variant=variant)
         norm = not tensors or "fc_norm.weight" in tensors
         return VideoPlan("VideoMAEModel", config, description, norm)
 
@@ -108,5 +115,7 @@ def _name(name: str) -> str:
 def _trained_on(weights: Weights) -> tuple[str, ...]:
     """Return Something-Something if the head's classes or the weights' name show it."""
     labels = weights.config.get("id2label") or {}
-    named = f"{weights.source} {weights.config.get('_name_or_path', '')}".casefold()
+    # The folders above may be those of the data set, whatever the weights were trained on.
+    own = [Path(str(one)).name for one in (weights.source, weights.config.get("_name_or_path", ""))]
+    named = " ".join(own).casefold()
     return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()

@@ -31,7 +31,9 @@ CONVERT = (
 COUNTER = "num_batches_tracked"
 FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED)
 CONFIG = FileType("configuration of a network", WeightsError, 16 * MIB)
-CONFIGS = ("config.json", "preprocessor_config.json")
+CONFIGS = ("config.json", "processor_config.json", "preprocessor_config.json")
+CONFIG_ENTRY = CONFIGS[0]
+"""Entry of a file's header with the content of config.json, for a file outside of its folder."""
 
 Fault = tuple[str, list[str]]
 
@@ -45,8 +47,10 @@ class Weights:
         source: Text that names the weights, for the card and for messages.
         metadata: Header of the file.
         sha256: Digest of the network's tensors where it is known; empty where it is not.
-        config: Content of config.json; empty if there is none.
-        preprocessor: Content of preprocessor_config.json; empty if there is none.
+        config: Content of config.json, or of the header's entry of this name; empty if there is
+            none.
+        preprocessor: Content of preprocessor_config.json, or the entry ``image_processor`` of
+            processor_config.json; empty if there is none.
     """
 
     tensors: Mapping[str, Tensor]
@@ -171,7 +175,9 @@ def _read_file(path: Path, source: str) -> Weights:
     if not path.exists():
         raise WeightsError("there is no such file", where=source, expected=EXPECTED)
     tensors, metadata = read_tensors(FILE, path)
-    return Weights(tensors, source, metadata)
+    text = metadata.get(CONFIG_ENTRY)
+    config = _entries(CONFIG.parse(text, f"{source}, {CONFIG_ENTRY}")) if text else {}
+    return Weights(tensors, source, metadata, config=config)
 
 
 def _read_folder(folder: Path, source: str) -> Weights:
@@ -188,6 +194,13 @@ def _read_folder(folder: Path, source: str) -> Weights:
             got=_first(pickles) or "none",
             hint=CONVERT if pickles else "",
         )
+    if (folder / "model.safetensors.index.json").exists() and not preferred:
+        raise WeightsError(
+            "the weights are in several files",
+            where=source,
+            got=_first(path.name for path in found),
+            hint="Save them in one file: save_pretrained(FOLDER, max_shard_size='100GB').",
+        )
     if len(found) > 1 and not preferred:
         raise WeightsError(
             "there are several .safetensors files in this folder",
@@ -196,12 +209,37 @@ def _read_folder(folder: Path, source: str) -> Weights:
             hint="Name one of them, or rename it to model.safetensors.",
         )
     weights = _read_file((preferred or found)[0], source)
-    config, preprocessor = (_read_config(folder / name) for name in CONFIGS)
-    return replace(weights, config=config, preprocessor=preprocessor)
+    config, processor, preprocessor = (_read_config(folder / name) for name in CONFIGS)
+    # The processors of transformers 5 write one file, which takes precedence there, too.
+    images = _entries(processor.get("image_processor")) or preprocessor
+    metadata = weights.metadata
+    if "model_type" not in config:
+        metadata = {**_of_open_clip(_read_config(folder / "open_clip_config.json")), **metadata}
+    return replace(weights, config=config or weights.config, preprocessor=images, metadata=metadata)
+
+
+def _of_open_clip(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts of OpenCLIP's configuration as entries of a header; none without one."""
+    if not config:
+        return {}
+    model, images = (_entries(config.get(name)) for name in ("model_cfg", "preprocess_cfg"))
+    found = {
+        "hidden_act": "quick_gelu" if model.get("quick_gelu") else "gelu",
+        "head_width": str(_entries(model.get("vision_cfg")).get("head_width", "")),
+    }
+    for name in ("mean", "std"):
+        if isinstance(images.get(name), list):
+            found[name] = ", ".join(map(str, images[name]))
+    if "interpolation" in images:
+        found["interpolation"] = str(images["interpolation"])
+    return {name: text for name, text in found.items() if text}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    config = CONFIG.json(path) if path.exists() else {}
+    return _entries(CONFIG.json(path)) if path.exists() else {}
+
+
+def _entries(config: Any) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 

@@ -57,7 +57,8 @@ def save_best(
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
-        content = save_tensors(tensors_of(learner.backbone), header_of(card))
+        header = header_of(learner.backbone, card)
+        content = save_tensors(tensors_of(learner.backbone), header)
         files[BACKBONE_FILE] = ordered(content)
     stored = learner.backbone is None
     needs = BackboneRecord(

@@ -1,7 +1,9 @@
 """Which engine is used, and the graphs in the cache folder."""
 
 import errno
+import importlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,6 +162,45 @@ def test_other_weights_are_checked_for_themselves(folder):
     create()
     create(weights="random")
     assert len(list(folder.iterdir())) == 2
+
+
+LAYER = """
+from torch import nn
+from torch.nn import functional as F
+
+class Layer(nn.Conv2d):
+    def forward(self, images):
+        return F.{}(super().forward(images))
+"""
+
+
+def test_graphs_of_an_edited_network_are_made_again(folder, monkeypatch, tmp_path):
+    """Neither names nor values of its tensors show what the code computes from them."""
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for activation in ("relu", "gelu", "relu"):
+        (tmp_path / "edited_layer.py").write_text(LAYER.format(activation))
+        monkeypatch.delitem(sys.modules, "edited_layer", raising=False)
+        importlib.invalidate_caches()
+        layer = importlib.import_module("edited_layer").Layer(3, 8, 1)
+        keys.append(choosing.code_of(torch.nn.Sequential(layer)))
+    assert keys[0] == keys[2] != keys[1]
+    create()
+    monkeypatch.setattr(choosing, "code_of", lambda network: keys[1])
+    create()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_graphs_of_a_network_of_a_notebook_are_not_kept(folder, monkeypatch):
+    class Layer(torch.nn.Identity):
+        pass
+
+    monkeypatch.setattr(Layer, "__module__", "__main__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    assert choosing.code_of(Layer()) is None
+    monkeypatch.setattr(choosing, "code_of", lambda network: None)
+    assert create().card.engine == "onnx"
+    assert not folder.exists()
 
 
 def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monkeypatch):

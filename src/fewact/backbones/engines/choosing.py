@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import platform
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -173,12 +174,13 @@ def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> 
     ``version`` is that of ONNX Runtime. A cache folder may be shared by machines, whose processors
     compute by other code.
     """
-    cache = cache_folder()
-    if cache is None:
+    cache, code = cache_folder(), code_of(backbone.network)
+    if cache is None or code is None:
         return None
     card = backbone.card
     facts = {
         "version": VERSION,
+        "code": code,
         "card": replace(card, engine="onnx").digest,
         "weights": card.weights_sha256 or digest(tensors_of(backbone.network)),
         "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in packaged],
@@ -188,6 +190,28 @@ def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> 
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return cache / "graphs" / key
+
+
+def code_of(network: Network) -> str | None:
+    """Return the SHA-256 of the files that define a network and its layers, other than torch's.
+
+    A custom network may be edited: graphs of what it was before are not those of what it is.
+
+    Returns:
+        None if a class is in no file, such as one of a notebook.
+    """
+    classes = {one for module in network.modules() for one in type(module).__mro__}
+    modules = {one.__module__ for one in classes if issubclass(one, torch.nn.Module)}
+    own = sorted(name for name in modules if not name.startswith("torch."))
+    found = hashlib.sha256()
+    try:
+        for name in own:
+            found.update(
+                hashlib.sha256(Path(sys.modules[name].__file__ or "").read_bytes()).digest()
+            )
+    except (KeyError, AttributeError, OSError):
+        return None
+    return found.hexdigest()
 
 
 def _first_line(error: Exception) -> str:
