@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from markupsafe import escape
 from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
