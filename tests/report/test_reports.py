@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fewact import FewShotClassifier
 from fewact.classifier.example import Example
-from fewact.classifier.info import ModelInfo
-from fewact.classifier.review import Advice, Confusion, Duplicate, Review, Suspect
+from fewact.classifier.info import ModelInfo, model_info
+from fewact.classifier.review import Advice, Confusion, Duplicate, Review, Suspect, review
+from fewact.data import FeatureClip
 from fewact.evaluation import compare, evaluate_method
 from fewact.report.document import Page
 from fewact.report.model_page import model_page
@@ -99,6 +103,21 @@ def test_a_page_of_a_model_says_what_is_in_it() -> None:
     assert text.startswith("# wave\n")
     assert "| wave | 2 |" in text
     assert "base64" not in text
+
+
+def test_a_page_of_a_model_with_a_clip_of_each_class_claims_no_accuracy(
+    tmp_path: Path,
+) -> None:
+    draw = np.random.default_rng(0)
+    clips = {
+        name: [FeatureClip(name, draw.normal(size=(4, 16)).astype(np.float32))] for name in "ab"
+    }
+    classifier = FewShotClassifier(method="protonet").fit(clips)
+    found = model_info(classifier.save(tmp_path / "model"))
+    text = model_page(found, review(classifier), {}).markdown()
+    assert "No training clip was held out." in text
+    assert "was predicted by" not in text
+    assert "No class is mistaken" not in text
 
 
 def test_a_page_of_results_has_intervals_settings_flags_and_comparisons() -> None:

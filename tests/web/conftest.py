@@ -32,13 +32,13 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-c", before + START, "serve", str(model), "--no-browser", *options],
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # a buffer may take a part of the next line, which ``stop`` would not return
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert self.process.stderr is not None
-        line = self.process.stderr.readline()
+        line = self.process.stderr.readline().decode()
         found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
-        assert found, line + self.process.stderr.read()
+        assert found, line + self.process.stderr.read().decode()
         self.url, self.port, self.token = found[0], int(found[1]), found[2]
 
     @property
@@ -93,7 +93,7 @@ class Server:
     def stop(self) -> str:
         """Stop as Ctrl+C does; return what was written to stderr."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=60)[1]
+        return self.process.communicate(timeout=60)[1].decode()
 
 
 @pytest.fixture

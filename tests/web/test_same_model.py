@@ -115,7 +115,7 @@ def test_a_model_of_a_page_is_taught_more_on_another_page(
 ) -> None:
     first, _ = page_of(serve, begun, videos)
     file = first.request("GET", "/api/export")[2]
-    other = serve(tmp_path / "other")
+    other = serve(tmp_path / 'the coach\'s & "other" model')
     assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
     assert counted(idle(other)) == (4, 0)
     for i in (4, 5):
@@ -124,6 +124,7 @@ def test_a_model_of_a_page_is_taught_more_on_another_page(
     why = other.request("GET", f"/why/{id}")[2].decode()
     assert "no frames: this page does not have the video" in why
     assert "--clips" not in why
+    assert str(tmp_path) not in why
     other.upload(videos[6], "label=wave")
     state = taught(other)
     assert state["model"]["clips"] == {"wave": 3, "throw": 2}

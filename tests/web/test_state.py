@@ -238,6 +238,36 @@ def test_a_result_that_comes_after_its_clip_is_removed_for_good_is_dropped(store
     run(store, work, worker=WORKER)
 
 
+def test_an_upload_that_is_not_listed_yet_is_not_recovered(store: Store) -> None:
+    """What a former server left is recovered; files that come while a model is opened are not."""
+    (store.folder / f"{A}.mp4").write_bytes(b"")
+
+    def uploaded() -> Any:
+        (store.folder / f"{B}.mp4").write_bytes(b"")
+        return EMPTY
+
+    async def work(page: Page) -> None:
+        await page.start()
+        while not all(job.ended for job in page.queue.jobs):
+            await turns(1)
+        assert set(page.document.clips) == {A}
+
+    run(store, work, worker={"open": uploaded})
+
+
+def test_a_stop_does_not_start_a_worker_to_end_a_search(store: Store) -> None:
+    async def work(page: Any) -> None:
+        await add(page, **{A: clip(A, None, 20.0)})
+        page.predict(A, "")
+        await page.start()
+        while A not in page.results:
+            await turns(1)
+        await page.stop()
+        assert page.worker.called[-1] == "watch"
+
+    run(store, work, worker=WORKER)
+
+
 def test_the_page_keeps_what_is_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(page: Page) -> None:
         await add(page, **{A: clip(A)})

@@ -41,16 +41,20 @@ def model_page(found: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page
 
 def _accuracy(found: ModelInfo) -> Section:
     bars: tuple[Bar, ...] = ()
+    checked = "No training clip was held out."
     if found.accuracy is not None and found.interval is not None:
         low, high = found.interval
         text = f"{found.right} of {found.held_out}; {low} to {high} % with other clips"
         bars = (Bar("Held-out training clips", text, found.accuracy, low, high),)
+        checked = (
+            "Each training clip was predicted by a model that had not seen it. The line is the "
+            "accuracy to expect with other clips."
+        )
     how = "fitted on held-out clips" if found.calibrated else "not calibrated: too few clips"
     return Section(
         "Accuracy",
         (
-            "Each training clip was predicted by a model that had not seen it. The line is the "
-            "accuracy to expect with other clips.",
+            checked,
             f"Probabilities: {how} (temperature {found.temperature:.4g}).",
         ),
         bars,
@@ -75,7 +79,7 @@ def _confusions(review: Review) -> Section:
         lines.append(
             f"Compared: {review.reviewed} of {review.clips} clips, spread over the classes."
         )
-    if not review.confusions:
+    if review.scored and not review.confusions:
         lines.append("No class is mistaken for another.")
     tables = []
     if review.confusions:

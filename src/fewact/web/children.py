@@ -13,8 +13,10 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
@@ -168,7 +170,8 @@ class Child:
                 args=(other, self._target, self._arguments, self._limits),
                 daemon=True,
             )
-            process.start()
+            with _interrupts_blocked():
+                process.start()
             other.close()
             self._process, self._connection = process, connection
         return self._connection
@@ -202,10 +205,24 @@ def _result(answer: Any) -> Any:
     return answer["result"]
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let a process that is started now never get Ctrl+C, which is for its parent (not Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # when multiprocessing starts it, interrupts are unblocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limits: Limits) -> None:
     """Answer calls until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows, where it was not blocked
     os.environ["HF_HUB_OFFLINE"] = "1"  # a model may name a repository; the page uses no network
     _limit(limits)
     module, _, name = target.partition(":")

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import secrets
 import socket
 import webbrowser
@@ -71,6 +72,7 @@ def serve(
             limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=2,
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_fault)
         asyncio.run(_run(_Server(config, page), listener, address if browser else None))
 
 
@@ -85,6 +87,12 @@ class _Server(uvicorn.Server):
         """Stop."""
         super().handle_exit(sig, frame)
         self._page.release()
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return whether uvicorn logs more than that it cancels requests because it stops."""
+    is_cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not (is_cancelled or record.getMessage().startswith("Cancel "))
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket, address: str | None) -> None:

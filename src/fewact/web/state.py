@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from markupsafe import escape
 from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
@@ -60,8 +60,9 @@ class Page:
     async def start(self) -> None:
         """Start the queue, and take over what is in the folder."""
         self._keep(self.queue.run())
-        if self.store.has_model() or self.store.unknown(self.document):
-            self.queue.add(Job("open", "", self._start()))
+        unknown = self.store.unknown(self.document)  # from now on there are uploads of this server
+        if self.store.has_model() or unknown:
+            self.queue.add(Job("open", "", self._start(unknown)))
 
     def open(self) -> None:
         """Load the model, or the libraries for one, so that no request waits for them.
@@ -78,6 +79,7 @@ class Page:
 
     async def stop(self) -> None:
         """Stop all work."""
+        self._stopping = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -271,7 +273,7 @@ class Page:
                 self._show(id, {**found, "model": model})
                 yield min(total, round(found["time"])), total
         finally:
-            if not ended:
+            if not (ended or self._stopping):  # else the worker ends, too
                 with suppress(ChildError):
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
@@ -279,10 +281,10 @@ class Page:
         await self._reopen()
         yield 1, 1
 
-    async def _start(self) -> Steps:
+    async def _start(self, unknown: Sequence[str]) -> Steps:
         await self._reopen()
         yield 1, 1
-        for file in self.store.unknown(self.document):
+        for file in unknown:
             try:
                 facts, strip = await self.inspect(self.store.path(file))
             except (UserError, ChildError):
