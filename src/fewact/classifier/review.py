@@ -156,6 +156,8 @@ class Review:
     @property
     def accuracy_line(self) -> str:
         """How many held-out clips are predicted correctly, as a sentence."""
+        if not self.scored:
+            return "No training clip was held out."
         same = self.scored == self.calibrated
         more = "" if same else f" (teach held out {self.calibrated})"
         return f"Held-out training clips predicted correctly: {self.right} of {self.scored}{more}."
