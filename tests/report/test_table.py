@@ -64,6 +64,21 @@ def test_a_negative_number_in_latex_has_a_minus_sign() -> None:
     assert "$-$8.00~$\\pm$~3.07 & $-$9.53 to +8.55 & 7.8e-07 & 1-shot & run-2.json" in text
 
 
+@pytest.mark.parametrize("name", ["[1] sit", "*"])
+def test_no_name_in_latex_is_an_option_of_a_line(name: str) -> None:
+    text = render(Table((name, "b"), ((name, "[2]"), (name, "*"))), TableFormat.LATEX)
+    rows = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert [row.partition(" &")[0] for row in rows] == [f"{{{name[0]}}}{name[1:]}"] * 3
+    assert rows[1].endswith("& [2] \\\\")
+
+
+def test_bars_and_hyphens_in_latex_are_no_dashes() -> None:
+    text = render(Table(("a|b",), (("--all ---",),)), TableFormat.LATEX)
+    assert r"a\textbar{}b" in text
+    assert "-{}-all -{}-{}-" in text
+    assert "-{}-all" in latex_notes(["list with --all"])
+
+
 def test_a_wide_table_in_latex_is_small_and_wrapped() -> None:
     rows = tuple((f"method {i}", "a sentence of many words " * 5, "9.0 ± 0.10") for i in range(31))
     text = render(Table(("method", "remark", "accuracy"), rows), TableFormat.LATEX)

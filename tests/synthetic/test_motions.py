@@ -266,6 +266,7 @@ def test_names_of_the_command_line() -> None:
         {"seed": -1},
         {"videos": 0},
         {"size": 8},
+        {"size": 4097},
         {"size": 112.0},
         {"frames": 3},
         {"frames": (40, 30)},

@@ -34,7 +34,7 @@ def render(
         int, typer.Option(min=1, metavar="N", help="Number of videos per class.")
     ] = 40,
     size: Annotated[
-        int, typer.Option(min=16, metavar="N", help="Side of a frame, in pixels.")
+        int, typer.Option(min=16, max=4096, metavar="N", help="Side of a frame, in pixels.")
     ] = 112,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Seed; each seed gives other videos.")

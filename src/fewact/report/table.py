@@ -36,6 +36,7 @@ LATEX = str.maketrans(
         "×": r"$\times$",
         "²": r"$^2$",
         "…": r"\ldots{}",
+        "|": r"\textbar{}",
         "<": r"$<$",
         ">": r"$>$",
         "▸": r"$\triangleright$",
@@ -43,6 +44,11 @@ LATEX = str.maketrans(
     }
 )
 """Replacements for LaTeX's special characters and for characters missing in old fonts."""
+
+OPTION = re.compile(r"\A[*[]")
+"""Start of a row that LaTeX would take for an option of the command before it."""
+
+DASH = re.compile("-(?=-)")
 
 NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
 """Sign of a negative number, which LaTeX would print as a hyphen."""
@@ -126,11 +132,19 @@ def latex_notes(notes: Sequence[str]) -> str:
     """Return paragraphs for notes below a table in LaTeX; a line may break in paths."""
 
     def text(note: str) -> str:
-        escaped = printable(note).translate(LATEX)
-        return escaped.replace("/", r"/\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
+        return (
+            _latex_text(printable(note))
+            .replace("/", r"/\allowbreak{}")
+            .replace(r"\_", r"\_\allowbreak{}")
+        )
 
     lines = "".join(f"\\noindent {text(note)}\\par\n" for note in notes)
     return f"{{\\footnotesize\\raggedright\n{lines}}}\n" if notes else ""
+
+
+def _latex_text(text: str) -> str:
+    """Return a text escaped for LaTeX, which would print two hyphens as a dash."""
+    return DASH.sub("-{}", text.translate(LATEX))
 
 
 def _latex(table: Table) -> str:
@@ -144,7 +158,8 @@ def _latex(table: Table) -> str:
 
     def line(row: Sequence[str]) -> str:
         minus = (NEGATIVE.sub("−", cell) for cell in row)
-        return " & ".join(cell.translate(LATEX) for cell in minus) + " \\\\\n"
+        text = " & ".join(map(_latex_text, minus))
+        return OPTION.sub(r"{\g<0>}", text) + " \\\\\n"
 
     title = f"% {printable(table.title)}\n" if table.title else ""
     name, head = ("longtable", "\\endhead\n") if len(table.rows) > LONG else ("tabular", "")

@@ -22,6 +22,8 @@ VERSION = "motions-1"
 
 VIDEOS, SIZE = 40, 112
 LEAST_FRAMES, LEAST_SIZE = 12, 16
+MOST_SIZE = 4096
+"""Largest side of a frame, in pixels: a video of 48 frames takes 2.3 GiB."""
 
 FPS = 24
 """Frames per second of the video files."""
@@ -200,7 +202,7 @@ def motions(
             ``appearance-biased`` or ``long``.
         seed: Seed of the videos; the classes are the same for all seeds.
         videos: Number of videos per class; the first ones do not depend on it.
-        size: Side of a frame, in pixels.
+        size: Side of a frame, in pixels; up to 4096.
         frames: Number of frames of a video, or its range; None for the preset's default: 24 to 48,
             and 64 to 512 for ``long``.
 
@@ -228,6 +230,13 @@ def motions(
             raise OptionError(
                 "out of range", where=name, got=repr(got), expected=f"an integer ≥ {least}"
             )
+    if size > MOST_SIZE:
+        raise OptionError(
+            "out of range",
+            where="size",
+            got=str(size)[:40],
+            expected=f"{LEAST_SIZE} to {MOST_SIZE}",
+        )
     return MotionsBenchmark(preset, seed, videos, size, (fewest, most))
 
 

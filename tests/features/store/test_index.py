@@ -165,6 +165,16 @@ def test_an_index_that_points_elsewhere_is_found_out(store: Store) -> None:
     assert wrong == 29
 
 
+def test_an_index_that_points_to_no_file_finds_nothing(store: Store) -> None:
+    folder = filled(store, 10).folder
+    opened(store)
+    content = bytearray((folder / FILE).read_bytes())
+    content[-8 * 30 :: 8] = b"\xff" * 30
+    (folder / FILE).write_bytes(content)
+    one = opened(store)
+    assert not any(key(i) in one for i in range(30))
+
+
 def test_a_shard_that_is_gone_is_missing(store: Store) -> None:
     made = filled(store, 10)
     opened(store)

@@ -1,7 +1,8 @@
-"""The same work on a Ray cluster, one of whose machines is lost on the way."""
+"""The same work on a Ray cluster: machines are lost on the way, and disks cannot be written."""
 
 import dataclasses
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from benchmarks import ray_kills
 from fewact.backbones import BackboneChoice
 from fewact.data.videos import VideoList
+from fewact.errors import OptionError, StoreError
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import embed_on_ray
@@ -100,3 +102,25 @@ def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
     embed(alone, backbone, range(len(alone)), lambda _: None)
     assert sets(tmp_path / "lost") == sets(tmp_path / "alone")
     assert len(list(lost.store.folder.glob("sets/*/*.safetensors"))) == BLOCKS
+
+
+def test_an_error_of_a_worker_is_one_of_the_user(cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=1)
+    job = Job(
+        Store.create(tmp_path / "store"),
+        some_videos(),
+        OPTIONS.create().card,
+        [FeatureRequest("vectors", View(8))],
+        block=EACH,
+    )
+    (one,) = job.sets.values()
+    shutil.rmtree(one.folder)
+    one.folder.write_text("no folder")
+    with pytest.raises(StoreError, match=rf"^on a worker: {one.folder}"):
+        embed_on_ray(job, OPTIONS, range(len(job)), lambda _: None, address=cluster.address)
+
+
+def test_a_ray_client_is_refused(tmp_path: Path) -> None:
+    job = ray_kills.make_job(tmp_path, some_videos())
+    with pytest.raises(OptionError, match="does not run through a Ray client"):
+        embed_on_ray(job, OPTIONS, [0], lambda _: None, address="ray://127.0.0.1:1")

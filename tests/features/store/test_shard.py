@@ -201,3 +201,10 @@ def test_a_set_without_readable_facts_is_refused(store: Store) -> None:
         store.find(FACTS)
     (made.folder / "set.json").unlink()
     assert "v" in store.make(FACTS, LAYOUT)
+
+
+def test_sets_that_cannot_be_listed_are_not_none(store: Store) -> None:
+    assert list(store.sets()) == []
+    (store.folder / "sets").write_text("no folder")
+    with pytest.raises(NotADirectoryError, match="sets"):
+        list(store.sets())

@@ -68,7 +68,8 @@ class Index:
         shown = key.rstrip(b"\0")  # as NumPy returns it
         while at < len(self.keys) and self.keys[at] == shown:
             number, row = self.places[at].item()
-            found.append((self.files[number], row))
+            if number < len(self.files):  # The file of the index may be damaged.
+                found.append((self.files[number], row))
             at += 1
         return found
 

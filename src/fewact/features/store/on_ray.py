@@ -8,11 +8,12 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from fewact.backbones import BackboneChoice
+from fewact.backbones import Backbone, BackboneChoice
 from fewact.data.videos import VideoList
-from fewact.errors import OptionError
+from fewact.errors import FewactError, OptionError, StoreError
 from fewact.features.request import Request
 from fewact.features.store.embedding import Job, Outcome, Report, embed
 from fewact.features.store.store import Store
@@ -32,27 +33,33 @@ class _Task:
 
 
 class _Worker:
-    """Actor: creates the backbone once, and computes one block after the other."""
+    """Actor: creates the backbone once, and computes one block after the other.
+
+    An error of the user goes back in the row, for Ray would wrap it in a traceback of its own.
+    """
 
     def __init__(self, task: _Task) -> None:
-        self._backbone = task.backbone.create()
-        self._job = Job(
-            Store(task.store),
-            task.videos,
-            self._backbone.card,
-            task.requests,
-            block=task.block,
-        )
+        self._task = task
+
+    @cached_property
+    def _made(self) -> tuple[Job, Backbone]:
+        task = self._task
+        backbone = task.backbone.create()
+        store = Store(task.store)
+        return Job(store, task.videos, backbone.card, task.requests, block=task.block), backbone
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         outcomes: list[tuple[str, bool, str | None]] = []
-        embed(
-            self._job,
-            self._backbone,
-            [int(row["block"])],
-            lambda one: outcomes.append((one.video.id, one.new, one.error)),
-        )
-        return {"outcomes": json.dumps(outcomes)}
+        error = ""
+        try:
+            embed(
+                *self._made,
+                [int(row["block"])],
+                lambda one: outcomes.append((one.video.id, one.new, one.error)),
+            )
+        except FewactError as found:
+            error = str(found)
+        return {"outcomes": json.dumps(outcomes), "error": error}
 
 
 def embed_on_ray(
@@ -68,12 +75,12 @@ def embed_on_ray(
             precision and an engine other than ``auto`` they compute the same features.
         blocks: Numbers of the blocks.
         report: Called with the outcome of each video.
-        address: Address of the cluster: ``host:port``, ``ray://…``, ``auto``; or ``local`` to start
-            a cluster on this machine.
+        address: Address of the cluster: ``host:port``, ``auto``; or ``local`` to start a cluster on
+            this machine. Ray Data does not run through a Ray client (``ray://…``).
 
     Raises:
         OptionError: Ray is not installed, or there is no cluster at this address.
-        OutputError: The store cannot be written.
+        StoreError: A worker cannot create the backbone, or cannot read or write the store.
     """
     ray = _started(address)
     try:
@@ -100,6 +107,8 @@ def embed_on_ray(
         for row in rows.iter_rows():
             for id, new, error in json.loads(row["outcomes"]):
                 report(Outcome(by_id[id], new, error))
+            if row["error"]:
+                raise StoreError(row["error"], where="on a worker")
     finally:
         ray.shutdown()
 
@@ -118,6 +127,8 @@ def _started(address: str) -> Any:
             hint='It comes with `pip install "fewact[ray]"`.',
         ) from None
     try:
+        if address.startswith("ray://"):
+            raise ValueError("Ray Data does not run through a Ray client")
         where = {"include_dashboard": False} if address == LOCAL else {"address": address}
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -125,7 +136,7 @@ def _started(address: str) -> Any:
             "cannot connect to a Ray cluster",
             where="--ray",
             got=f"{address}: {str(error).splitlines()[0]}",
-            expected=f"host:port, ray://…, auto, {LOCAL}",
+            expected=f"host:port, auto, {LOCAL}",
         ) from None
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -10,7 +10,7 @@ from fewact.errors import StoreError
 from fewact.features.store.entries import FILE, EntrySet, Facts, digest
 from fewact.features.store.known_videos import KnownVideos
 from fewact.features.store.shard import Layout
-from fewact.io.atomic import write_text
+from fewact.io.atomic import mode_of, write_text
 from fewact.io.bounded import KIB, FileType
 from fewact.io.paths import user_path
 
@@ -84,9 +84,12 @@ class Store:
 
         Raises:
             StoreError: The facts of a set cannot be read.
+            OSError: A folder cannot be read, which ``glob`` would take for an empty one.
         """
-        for file in sorted(self.folder.glob(f"sets/*/{FILE}")):
-            yield EntrySet(file.parent)
+        folder = self.folder / "sets"
+        for one in sorted(folder.iterdir()) if folder.exists() else ():
+            if mode_of(one / FILE) is not None:
+                yield EntrySet(one)
 
     def find(self, facts: Facts) -> EntrySet | None:
         """Return the set with these facts, or None."""
