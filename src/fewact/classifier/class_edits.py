@@ -7,7 +7,7 @@ from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.corrections import Corrections
 from fewact.classifier.examples import join
 from fewact.classifier.labels import Label, label_text
-from fewact.classifier.naming import check_label, existing_class
+from fewact.classifier.naming import check_label
 from fewact.classifier.sources import Source, of_class
 from fewact.classifier.teaching import teach
 from fewact.data import BACKGROUND, is_background
@@ -59,8 +59,7 @@ class ClassEdits(Corrections):
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
         _refuse_none(name)
-        fitted = self._learned.fitted
-        return self._add(existing_class(name, fitted.classes, integers=fitted.integers), clips)
+        return self._add(self._learned.fitted.existing_class(name), clips)
 
     @one_at_a_time
     def add_none(self, clips: Source) -> Self:

@@ -9,7 +9,7 @@ from fewact.classifier.estimator import Estimator
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.labels import Label, label_text
-from fewact.classifier.naming import ClipId, existing_class, find_clips, new_name
+from fewact.classifier.naming import ClipId, find_clips, new_name
 from fewact.data import BACKGROUND, is_background
 from fewact.errors import DataError
 
@@ -42,7 +42,7 @@ class Corrections(Estimator):
             DataError: The class does not exist, or only one class would be left.
         """
         fitted = self._learned.fitted
-        name = existing_class(name, fitted.classes, integers=fitted.integers)
+        name = fitted.existing_class(name)
         if len(fitted.classes) == 2:
             raise DataError("only one class would be left", got=repr(name), expected="at least two")
         kept = [i for i, clip in enumerate(fitted.everything.clips) if clip.label != name]
@@ -60,7 +60,7 @@ class Corrections(Estimator):
             DataError: The class does not exist, or the new name is taken or invalid.
         """
         fitted = self._learned.fitted
-        name = existing_class(name, fitted.classes, integers=fitted.integers)
+        name = fitted.existing_class(name)
         new = new_name(new, fitted.classes, integers=fitted.integers)
         positions = [i for i, clip in enumerate(fitted.everything.clips) if clip.label == name]
         return self._keep(_labelled(fitted.everything, positions, new))
@@ -98,9 +98,7 @@ class Corrections(Estimator):
         fitted = self._learned.fitted
         everything = fitted.everything
         none = is_background(label_text(label))
-        label = (
-            BACKGROUND if none else existing_class(label, fitted.classes, integers=fitted.integers)
-        )
+        label = BACKGROUND if none else fitted.existing_class(label)
         (position,) = find_clips(everything.clips, [clip])
         if everything.clips[position].label == label:
             raise DataError(

@@ -23,6 +23,7 @@ from fewact.classifier.known_scores import (
     mean_of_other_groups,
 )
 from fewact.classifier.labels import Label, as_given, label_array
+from fewact.classifier.naming import existing_class
 from fewact.classifier.open_set import Decision, OpenSet
 from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
@@ -119,6 +120,10 @@ class Fitted:
     def labels(self) -> tuple[Label, ...]:
         """Classes as they were given: texts or integers."""
         return tuple(as_given(name, integers=self.integers) for name in self.classes)
+
+    def existing_class(self, name: Label) -> str:
+        """Return the class with a name, see ``naming.existing_class``."""
+        return existing_class(name, self.classes, integers=self.integers)
 
     @property
     def sorted_labels(self) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The known score: how surely a clip shows a taught class, computed from its similarities.
+"""The known score: how surely a clip shows one of the classes, computed from its similarities.
 
 The known score of a clip q is
 

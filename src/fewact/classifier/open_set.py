@@ -1,4 +1,4 @@
-"""None of these: whether a clip shows a taught class at all, and what is promised about it.
+"""None of these: whether a clip shows one of the classes at all, and what is promised about it.
 
 The module ``known_scores`` computes the known score of a clip. A threshold on it separates clips of
 the classes from those of untaught actions.
