@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow  # each starts a server
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.0])
 def test_processes_that_are_being_started(seconds: float, tmp_path: Path) -> None:
     """A terminal sends the signal to the children too, which may not have begun yet."""
