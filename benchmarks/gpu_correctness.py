@@ -117,17 +117,26 @@ def _compare_losses(task: Task, report: Report) -> None:
             loss, gradients = losses_of(method, episode)
             moved = on(device, method, episode)
             other, other_gradients = losses_of(*moved)
-            with torch.autocast(device.type, torch.bfloat16):
-                half, half_gradients = losses_of(*moved)
-            finite = half.isfinite().all() and half_gradients.isfinite().all()
             report(
                 table,
                 method=name,
                 difference_of_the_loss=difference(other, loss),
                 difference_of_gradients=difference(other_gradients, gradients),
-                bfloat16="finite" if finite else "NOT FINITE",
-                difference_of_the_loss_in_bfloat16=difference(half, loss),
+                **(_in_bfloat16(device, moved, loss) if task.has_bfloat16 else {}),
             )
+
+
+def _in_bfloat16(
+    device: torch.device, moved: tuple[Method, TrainingBatch], loss: Tensor
+) -> dict[str, str]:
+    """Return whether the loss and the gradients are finite, and how the loss differs."""
+    with torch.autocast(device.type, torch.bfloat16):
+        half, gradients = losses_of(*moved)
+    finite = half.isfinite().all() and gradients.isfinite().all()
+    return {
+        "bfloat16": "finite" if finite else "NOT FINITE",
+        "difference_of_the_loss_in_bfloat16": difference(half, loss),
+    }
 
 
 def on(

@@ -21,6 +21,7 @@ from fewact.align._emd.engine import engine, solve
 from fewact.align._emd.problem import Problems, Solution
 from fewact.backbones import Card
 from fewact.backbones.card import Level
+from fewact.backbones.precision import multiplies_bfloat16
 from fewact.cli.doctor import examine
 from fewact.data import VideoList
 from fewact.synthetic import motions
@@ -62,6 +63,11 @@ class Task:
         if self.torch_device.type == "cuda":
             return torch.cuda.get_device_name(self.torch_device)
         return f"Dry run on {self.device}"
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether the device multiplies in bfloat16; a CPU that does not takes minutes for it."""
+        return self.torch_device.type != "cpu" or multiplies_bfloat16()
 
     def synchronise(self) -> None:
         """Wait until the device has finished."""

@@ -41,7 +41,9 @@ def training(task: Task, report: Report) -> None:
         steps, first = (3, 1) if task.quick else (40, 12)
         processes = 1 if task.quick else max(2, len(os.sched_getaffinity(0)))
         runs = [("bfloat16", processes), ("float32", processes), ("bfloat16", 1), ("bfloat16", 0)]
-        for number, (precision, count) in enumerate(runs[2:3] if task.quick else runs):
+        if task.quick:
+            runs = [("bfloat16" if task.has_bfloat16 else "float32", processes)]
+        for number, (precision, count) in enumerate(runs):
             recipe = _recipe(task, steps, precision=precision)
             ends: list[float] = []
 
@@ -91,6 +93,8 @@ def _recipe(task: Task, steps: int, **changes: Any) -> Recipe:
         "validation": {"every": 10_000, "ways": 5, "shots": 1, "queries": 1, "count": 20},
         **changes,
     }
+    if not task.has_bfloat16:
+        parts["precision"] = "float32"
     if task.quick:
         parts["backbone"]["name"] = "efficientnet-lite0"
         parts["stages"][0] |= {"ways": 2, "accumulate": 1}
