@@ -6,9 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/_native/cpp/*)
 
-# Files of tests in two processes of one thread each: no thread waits for the core of another. Files in their
-# order: those with the fewest tests, which take the longest, would come last, one process waiting for the other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Files of tests in two processes of one thread each: no thread waits for the core of another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-all newest fuzz lint types imports check docs graphs wheel
 
