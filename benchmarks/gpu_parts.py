@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -68,6 +68,11 @@ class Task:
     def has_bfloat16(self) -> bool:
         """Whether the device multiplies in bfloat16; a CPU that does not takes minutes for it."""
         return self.torch_device.type != "cpu" or multiplies_bfloat16()
+
+    @property
+    def training_precision(self) -> Literal["bfloat16", "float32"]:
+        """The recipe's bfloat16 where the device multiplies in it."""
+        return "bfloat16" if self.has_bfloat16 else "float32"
 
     def synchronise(self) -> None:
         """Wait until the device has finished."""

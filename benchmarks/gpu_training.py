@@ -42,7 +42,7 @@ def training(task: Task, report: Report) -> None:
         processes = 1 if task.quick else max(2, len(os.sched_getaffinity(0)))
         runs = [("bfloat16", processes), ("float32", processes), ("bfloat16", 1), ("bfloat16", 0)]
         if task.quick:
-            runs = [("bfloat16" if task.has_bfloat16 else "float32", processes)]
+            runs = [(task.training_precision, processes)]
         for number, (precision, count) in enumerate(runs):
             recipe = _recipe(task, steps, precision=precision)
             ends: list[float] = []
@@ -93,8 +93,6 @@ def _recipe(task: Task, steps: int, **changes: Any) -> Recipe:
         "validation": {"every": 10_000, "ways": 5, "shots": 1, "queries": 1, "count": 20},
         **changes,
     }
-    if not task.has_bfloat16:
-        parts["precision"] = "float32"
     if task.quick:
         parts["backbone"]["name"] = "efficientnet-lite0"
         parts["stages"][0] |= {"ways": 2, "accumulate": 1}
@@ -142,7 +140,8 @@ def resumption(task: Task, report: Report) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = _data(folder / "videos", task)
-        recipe = _recipe(task, steps, keep_every=1 if task.quick else 2)
+        precision = task.training_precision
+        recipe = _recipe(task, steps, precision=precision, keep_every=1 if task.quick else 2)
         train(recipe, data, folder / "whole", device=task.device)
 
         def interrupt(done: int, total: int) -> None:

@@ -198,7 +198,7 @@ def test_threads_forks_and_busy_cores_change_no_bit(
     clips = [str(path) for path in queries.values()]
     found = set()
     with busy_cores():
-        for threads in ("1", "5"):
+        for threads in ("1", "2", "5"):
             call = [sys.executable, "-c", PREDICT, threads, str(tmp_path / "model"), *clips]
             done = subprocess.run(call, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
 """Answers on real clips: of all cases by two backbones, and of a classifier."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,9 @@ WAYS = 3
 EACH = 3
 """Number of support clips of a class, and of query clips; each is of another group."""
 
+ON_REAL_CLIPS = tuple(label for label, case in CASES.items() if case.real)
+"""Labels of the cases that are computed on real clips too."""
+
 TAUGHT = "auto", "a2m2"
 """Methods of the classifiers."""
 
@@ -54,30 +57,35 @@ def clips_of(assets: Path, dataset: str) -> tuple[list[Clip], list[Clip]]:
     return support, query
 
 
-def sampled(labels: Iterable[str]) -> dict[str, list[str]]:
+def sampled() -> dict[str, tuple[str, ...]]:
     """Return the data sets on which the tests compute each case, by its label.
 
     The defaults of a method are computed on all of them, other options on one, in turn: all cases
     on all sets take ten minutes.
     """
-    names = list(CLASSES)
+    names = tuple(CLASSES)
     return {
-        label: names if label.endswith(" default") else [names[i % len(names)]]
-        for i, label in enumerate(labels)
+        label: names if label.endswith(" default") else (names[i % len(names)],)
+        for i, label in enumerate(ON_REAL_CLIPS)
     }
 
 
-def logits(assets: Path, name: str, *, sample: bool = False) -> Values:
-    """Return the logits of all cases by one backbone; of a sample, those that ``sampled`` names."""
+def logits(assets: Path, name: str, chosen: Mapping[str, Sequence[str]] | None = None) -> Values:
+    """Return the logits of cases by one backbone.
+
+    Args:
+        assets: Folder of the clips and weights.
+        name: Name of the backbone.
+        chosen: Data sets of each case, by its label; None for all cases on all sets.
+    """
     weights = BACKBONES[name] if BACKBONES[name] == "default" else assets / BACKBONES[name]
     backbone = backbones.create(
         name, weights=weights, device="cpu", precision="float32", engine="torch"
     )
-    cases = {label: case for label, case in CASES.items() if case.real}
-    chosen = sampled(cases) if sample else {label: list(CLASSES) for label in cases}
+    chosen = dict.fromkeys(ON_REAL_CLIPS, tuple(CLASSES)) if chosen is None else chosen
     found = Values()
     for dataset in CLASSES:
-        own = {label: case for label, case in cases.items() if dataset in chosen[label]}
+        own = {label: CASES[label] for label, sets in chosen.items() if dataset in sets}
         every = (
             one for case in own.values() for one in case.make(backbone.card).requests(backbone.card)
         )
