@@ -1,9 +1,13 @@
 """The same work on a Ray cluster: machines are lost on the way, and disks cannot be written."""
 
 import dataclasses
+import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +76,37 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
     alone = ray_kills.make_job(tmp_path / "alone", videos)
     embed(alone, backbone, range(len(alone)), lambda _: None)
     assert sets(tmp_path / "killed") == sets(tmp_path / "alone")
+
+
+LISTENING = """
+import json, sys
+from pathlib import Path
+from benchmarks import ray_kills
+from fewact.features.store.on_ray import embed_on_ray
+from fewact.synthetic import motions
+
+addresses = set()
+
+def note(_):
+    from psutil import CONN_LISTEN, Process  # Ray's own copy
+    for process in Process().children(recursive=True):
+        found = process.net_connections()
+        addresses.update(one.laddr.ip for one in found if one.status == CONN_LISTEN)
+
+job = ray_kills.make_job(Path(sys.argv[1]), motions(videos=1, size=64).videos)
+embed_on_ray(job, ray_kills.OPTIONS, [0], note, address="local")
+print(json.dumps(sorted(addresses)))
+"""
+"""Computes a block on a cluster of this machine, and prints the addresses that Ray listens on."""
+
+
+def test_a_cluster_of_this_machine_listens_on_loopback_alone(tmp_path: Path) -> None:
+    """In a process of its own: Ray decides it when it is imported."""
+    ran = [sys.executable, "-c", LISTENING, tmp_path / "store"]
+    done = subprocess.run(ran, capture_output=True, text=True, check=True)
+    addresses = [ip_address(one) for one in json.loads(done.stdout.splitlines()[-1])]
+    assert addresses
+    assert all((getattr(one, "ipv4_mapped", None) or one).is_loopback for one in addresses)
 
 
 def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:

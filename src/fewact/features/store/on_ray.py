@@ -20,6 +20,12 @@ from fewact.features.store.store import Store
 
 LOCAL = "local"
 
+SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's variable of clusters of several machines, read when Ray is imported.
+
+At 0, Ray's processes listen on the loopback interface alone.
+"""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -76,7 +82,8 @@ def embed_on_ray(
         blocks: Numbers of the blocks.
         report: Called with the outcome of each video.
         address: Address of the cluster: ``host:port``, ``auto``; or ``local`` to start a cluster on
-            this machine. Ray Data does not run through a Ray client (``ray://…``).
+            this machine, which listens on the loopback interface alone unless Ray was imported
+            before. Ray Data does not run through a Ray client (``ray://…``).
 
     Raises:
         OptionError: Ray is not installed, or there is no cluster at this address.
@@ -116,6 +123,8 @@ def embed_on_ray(
 def _started(address: str) -> Any:
     """Return Ray, connected to a cluster."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address == LOCAL:
+        os.environ.setdefault(SEVERAL_MACHINES, "0")
     try:
         import ray
         import ray.data
@@ -129,8 +138,8 @@ def _started(address: str) -> Any:
     try:
         if address.startswith("ray://"):
             raise ValueError("Ray Data does not run through a Ray client")
-        where = {"include_dashboard": False} if address == LOCAL else {"address": address}
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
+        more = {"include_dashboard": False} if address == LOCAL else {}
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **more)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(
             "cannot connect to a Ray cluster",
