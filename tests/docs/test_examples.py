@@ -194,36 +194,40 @@ def test_commands_and_their_options_exist(page: Path) -> None:
                 assert word.partition("=")[0] in known | {"--help"}, f"{words}: {word}"
 
 
-def option_values(method: str) -> dict[str, list[str]]:
-    """The options of a method, each with the values that it is limited to, if any."""
+@pytest.fixture(scope="module")
+def options() -> dict[str, dict[str, list[str]]]:
+    """The options of each method, each with the values that it is limited to, if any."""
     spec = importlib.util.spec_from_file_location("options", ROOT / "docs/_hooks/options.py")
     assert spec is not None
     assert spec.loader is not None
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
-    rows = re.findall(
-        r"^\| `([\w.]+)` \|[^|]*\|([^|]*)\|", hook.options_table(method), re.MULTILINE
-    )
-    return {name: re.findall(r"`([^`]*)`", values) for name, values in rows}
+    row = re.compile(r"^\| `([\w.]+)` \|[^|]*\|([^|]*)\|", re.MULTILINE)
+    return {
+        method: {
+            name: re.findall(r"`([^`]*)`", values)
+            for name, values in row.findall(hook.options_table(method))
+        }
+        for method in methods.names()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_options_of_methods_exist(page: Path) -> None:
+def test_options_of_methods_exist(page: Path, options: dict[str, dict[str, list[str]]]) -> None:
     """In commands that name their method; elsewhere one method must have the option."""
-    known = {name: option_values(name) for name in methods.names()}
     text = page.read_text(encoding="utf-8")
     for option, value in re.findall(r"--option ([a-z][\w.]*)=(\w+)", text):
-        having = [names[option] for names in known.values() if option in names]
+        having = [names[option] for names in options.values() if option in names]
         assert having, option
         assert any(value in values or not values for values in having), f"{option}={value}"
     for words in commands(page):
-        if words[:1] == ["evaluate"] and len(words) > 1 and words[1] in known:
+        if words[:1] == ["evaluate"] and len(words) > 1 and words[1] in options:
             for word, value in pairwise(words):
                 if word == "--option":
-                    assert value.partition("=")[0] in known[words[1]], value
+                    assert value.partition("=")[0] in options[words[1]], value
                 if word == "--sweep":
                     for part in value.split():
-                        assert part.partition("=")[0] in known[words[1]], part
+                        assert part.partition("=")[0] in options[words[1]], part
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
