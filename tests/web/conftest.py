@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
-from fewact.video import write_video
+from fewact.video import EveryNth, read_frames, write_video
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -109,6 +110,40 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for server in servers:
         if server.process.poll() is None:
             server.kill()
+
+
+@pytest.fixture(scope="module")
+def camera(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real clip as a camera shows it."""
+    from tests.web.browser import clips_of
+
+    (clip,) = clips_of(assets, "a04_clap", "s3_t1")
+    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
+    frames = read_frames(clip, EveryNth(1))
+    height, width = frames.shape[1:3]
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in frames:
+            planes = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
+            file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def started(camera: Path) -> Iterator[Any]:
+    """Chromium; of a module, for no event loop of another library runs beside Playwright's."""
+    from tests.web.browser import launched
+
+    with launched(camera) as browser:
+        yield browser
+
+
+@pytest.fixture
+def chromium(started: Any) -> Iterator[Any]:
+    """Chromium without a page; those that a test opens are closed, or they go on working."""
+    yield started
+    for context in started.contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

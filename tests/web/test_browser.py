@@ -1,53 +1,17 @@
 """The page in a real browser, as a person uses it: Chromium with a camera of real clips."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import av
 import numpy as np
 import pytest
 
 from fewact.video import EveryNth, read_frames, write_video
-from tests.web.conftest import Server
+from tests.web.browser import MARKS, Person, Serve, clips_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.assets,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
-]
-playwright = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-
-SECONDS = 400
-"""Time for a step on a busy machine."""
-
-Serve = Callable[..., Server]
-
-
-def clips_of(assets: Path, action: str, *takes: str) -> list[Path]:
-    folder = assets / "clips" / "utd5_rgb" / action
-    return [next(folder.glob(f"*_{take}_*.mp4")) for take in takes]
-
-
-@pytest.fixture(scope="module")
-def camera(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real clip as a camera shows it."""
-    (clip,) = clips_of(assets, "a04_clap", "s3_t1")
-    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
-    frames = read_frames(clip, EveryNth(1))
-    height, width = frames.shape[1:3]
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
-        for frame in frames:
-            planes = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
-            file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
-    return path
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -63,121 +27,6 @@ def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = [read_frames(clips_of(assets, *one)[0], EveryNth(1)) for one in order * 2]
     path = tmp_path_factory.mktemp("recording") / "monday.mp4"
     return write_video(path, np.concatenate(parts), 15)
-
-
-@contextmanager
-def launched(argument: str) -> Iterator[Any]:
-    """Yield Chromium with a camera that is no device, and another argument."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream",
-                argument,
-            ],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def chromium(camera: Path) -> Iterator[Any]:
-    with launched(f"--use-file-for-fake-video-capture={camera}") as browser:
-        yield browser
-
-
-class Person:
-    """What a person does on a page."""
-
-    def __init__(self, browser: Any, server: Server, **options: Any) -> None:
-        self.server, self.foreign, self.faults = server, [], []
-        self.context = browser.new_context(**options)
-        self.context.set_default_timeout(1000 * SECONDS)
-        self.context.on("request", self._note)
-        self.context.on("weberror", lambda one: self.faults.append(str(one.error)))
-        self.context.on(
-            "console", lambda one: self.faults.append(one.text) if one.type == "error" else None
-        )
-        self.page = self.new_tab()
-
-    def new_tab(self) -> Any:
-        page = self.context.new_page()
-        page.goto(self.server.url)
-        page.wait_for_selector("html[data-ready]")
-        return page
-
-    def opens(self, link: str) -> Any:
-        """Click on a link that opens a page of its own; return the page."""
-        with self.context.expect_page() as opened:
-            self.page.get_by_role("link", name=link).first.click()
-        opened.value.wait_for_load_state()
-        return opened.value
-
-    def _note(self, request: Any) -> None:
-        if not request.url.startswith((self.server.origin, "blob:", "data:")):
-            self.foreign.append(request.url)
-
-    def choose(self, label: str, files: list[Path]) -> None:
-        button = self.page.get_by_role("button", name=label)
-        for left in reversed(range(4)):  # a click is lost if the page is drawn again during it
-            try:
-                with self.page.expect_file_chooser(timeout=250 * SECONDS) as chooser:
-                    button.click()
-                break
-            except playwright.TimeoutError:
-                if not left:
-                    raise
-        chooser.value.set_files(files)
-
-    def add_action(self, name: str, files: list[Path]) -> None:
-        field = self.page.locator(".card.new input").first
-        field.fill(name)
-        field.press("Enter")
-        self.page.get_by_role("button", name=f"Choose clips of {name}").wait_for()
-        if files:
-            self.choose(f"Choose clips of {name}", files)
-        self.clips(name, len(files))
-
-    def clips(self, name: str, count: int) -> None:
-        self.page.wait_for_function(
-            "([name, n]) => document.querySelectorAll(`[aria-label='Clips of ${name}'] .clip`)"
-            ".length === n",
-            arg=[name, count],
-        )
-
-    def says(self, selector: str, text: str) -> None:
-        found = self.page.locator(selector)
-        try:
-            found.filter(has_text=re.compile(text)).first.wait_for()
-        except playwright.TimeoutError as error:
-            error.add_note(f"It says: {found.all_inner_texts()}")
-            raise
-
-    def teach(self) -> None:
-        self.page.get_by_role("button", name="Teach", exact=False).first.click()
-        self.taught()
-
-    def taught(self) -> None:
-        self.says("#teach-status", "Everything is taught")
-
-    def check(self) -> None:
-        """Check what holds for the page at any time."""
-        found = axe.Axe().run(self.page).response["violations"]
-        grave = [
-            (one["id"], one["nodes"][0]["html"])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert grave == []
-        self.check_width()
-        assert (self.foreign, self.faults) == ([], [])
-
-    def check_width(self) -> None:
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.page.evaluate(wide) <= 0
 
 
 def test_the_first_ten_minutes(

@@ -1,7 +1,6 @@
 """The page in a real browser when something goes wrong, and by the keyboard."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,12 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier import history
 from fewact.video import write_video
-from tests.web.test_browser import Person, Serve, launched, pytestmark
+from tests.web.browser import HOST, MARKS, Person, Serve
 from tests.web.test_same_model import begun
 
-__all__ = ["begun", "pytestmark"]
+__all__ = ["begun"]
 
-HOST = "fewact.test"
-"""Name that a browser does not trust as it trusts those of this computer."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched(f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser:
-        yield browser
+pytestmark = MARKS
 
 
 def focused(page: Any) -> str:

@@ -7,10 +7,12 @@ import numpy as np
 
 from fewact.camera.conditions import Condition, picture
 from fewact.video import EveryNth, read_frames, write_video
-from tests.web.test_browser import Person, Serve, camera, chromium, clips_of, pytestmark
+from tests.web.browser import MARKS, Person, Serve, clips_of
 from tests.web.test_same_model import begun, video
 
-__all__ = ["begun", "camera", "chromium", "pytestmark"]
+__all__ = ["begun"]
+
+pytestmark = MARKS
 
 ENDLESS = """
 import asyncio
