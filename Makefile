@@ -7,7 +7,9 @@ STAMP := $(VENV)/.installed
 NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/_native/cpp/*)
 
 # Files of tests in two processes of one thread each: no thread waits for the core of another.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# In the order of tests/conftest.py.
+SPREAD := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
 .PHONY: demo test test-all newest fuzz lint types imports check docs graphs wheel
 
@@ -54,7 +56,7 @@ wheel:
 newest:
 	$(PYTHON) -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager ".[dev]"
-	OMP_NUM_THREADS=1 build/newest/bin/python -m pytest -p no:cacheprovider --numprocesses 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 build/newest/bin/python -m pytest -p no:cacheprovider $(SPREAD) -m "not slow"
 
 check: test-all lint types imports
 

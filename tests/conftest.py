@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     cases = read_cases(path)
     metafunc.parametrize("case", cases, ids=[case["name"] for case in cases])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files of slow tests first: the last file of a process keeps the other one waiting."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def _same(got: Any, expected: Any, atol: float, rtol: float, what: str) -> None:

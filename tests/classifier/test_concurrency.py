@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,29 +22,6 @@ from tests.classifier.test_precomputed import NEW, TRAINING
 from tests.fuzz.runner import Runner
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
-
-
-# The default scheduling, whatever the tests run with: real-time burners would stop the machine.
-BURN = """
-import os, time
-
-os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-end = time.monotonic() + 300
-while time.monotonic() < end:
-    pass
-"""
-
-
-@contextmanager
-def busy_cores() -> Iterator[None]:
-    """A process for each core that never waits, for five minutes at most."""
-    burners = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for one in burners:
-            one.kill()
-            one.wait()
 
 
 @pytest.mark.slow
@@ -154,38 +130,59 @@ def test_a_prediction_during_a_fit_uses_what_was_learned_before(
     assert list(classifier.classes_) == ["clap 2", "jump 2", "wave 2"]
 
 
+# The default scheduling, whatever the tests run with: real-time burners would stop the machine.
+BURN = """
+import os, time
+
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+end = time.monotonic() + 300
+while time.monotonic() < end:
+    pass
+"""
+"""Keeps a core busy, for five minutes at most."""
+
 # A process that hangs says where: its Python stacks, and what the kernel knows of its threads.
 PREDICT = """
-import faulthandler, os, sys, time
+import faulthandler, os, subprocess, sys, time
 from pathlib import Path
 import torch
 from fewact import FewShotClassifier
 
-torch.set_num_threads(int(sys.argv[1]))
-classifier = FewShotClassifier.load(sys.argv[2])
+burn, model, *clips = sys.argv[1:]
 
-def predict():
-    found = classifier.predict([Path(one) for one in sys.argv[3:]])
+def predict(classifier):
+    found = classifier.predict([Path(one) for one in clips])
     return repr([[value.hex() for value in one.probabilities.values()] for one in found])
 
-here = predict()
-child = os.fork()
-if not child:
-    faulthandler.dump_traceback_later(240)
-    os._exit(0 if predict() == here else 3)
-for _ in range(3000):
-    ended, status = os.waitpid(child, os.WNOHANG)
-    if ended:
-        break
-    time.sleep(0.1)
-else:
-    for thread in Path(f"/proc/{child}/task").iterdir():
-        known = [(thread / name).read_text().strip() for name in ("stat", "wchan", "syscall")]
-        print(*known, sep=" | ", file=sys.stderr)
-    os.kill(child, 9)
-    sys.exit("the forked process hangs")
-assert os.waitstatus_to_exitcode(status) == 0
-print(here)
+def predict_forked(classifier, expected):
+    child = os.fork()
+    if not child:
+        faulthandler.dump_traceback_later(240)
+        os._exit(0 if predict(classifier) == expected else 3)
+    for _ in range(3000):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.1)
+    else:
+        for thread in Path(f"/proc/{child}/task").iterdir():
+            known = [(thread / name).read_text().strip() for name in ("stat", "wchan", "syscall")]
+            print(*known, sep=" | ", file=sys.stderr)
+        os.kill(child, 9)
+        sys.exit("the forked process hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
+
+burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(os.cpu_count() or 1)]
+try:
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        classifier = FewShotClassifier.load(model)
+        here = predict(classifier)
+        predict_forked(classifier, here)
+        print(here)
+finally:
+    for one in burners:
+        one.kill()
 """
 
 
@@ -195,15 +192,12 @@ def test_threads_forks_and_busy_cores_change_no_bit(
     examples: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     examples.save(tmp_path / "model")
-    clips = [str(path) for path in queries.values()]
-    found = set()
-    with busy_cores():
-        for threads in ("1", "2", "5"):
-            call = [sys.executable, "-c", PREDICT, threads, str(tmp_path / "model"), *clips]
-            done = subprocess.run(call, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-            found.add(done.stdout)
-    assert len(found) == 1
+    call = [sys.executable, "-c", PREDICT, BURN, tmp_path / "model", *queries.values()]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.splitlines()
+    assert len(found) == 3
+    assert len(set(found)) == 1
 
 
 MEMORY = """
