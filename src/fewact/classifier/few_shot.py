@@ -106,6 +106,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
                 "fewer than two classes",
                 got=", ".join(map(str, classes)) or "none",
                 expected="at least two, each with a clip",
+                hint='To recognise one action, make clips of other movements a class, not "none".',
             )
         started = time.perf_counter()
         pipeline = replace(self._build(found[0]), turns=0)
