@@ -204,8 +204,8 @@ class Saving(Estimator):
     def from_pretrained(cls, model: str | Path, *, token: str = "", **options: Any) -> Self:
         """Load a classifier from a folder, or from the Hugging Face hub.
 
-        What was downloaded once is read from the client's cache without the hub. A name that is
-        nearly that of a folder here is a typing error, unless it has a revision, such as ``@main``.
+        If the hub does not answer, what was downloaded before is read. A name that is nearly that
+        of a folder here is a typing error, unless it has a revision, such as ``@main``.
 
         Args:
             model: Folder of a model, or repository ``owner/name[@revision]`` of the hub.
