@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Runner:
 
         self.root, self.commands = root.resolve(), commands
         self._processes: Any = multiprocessing.get_context("forkserver")
+        # A server that other tests began has not loaded the package, which takes seconds.
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
         self._processes.set_forkserver_preload([commands.__name__])
         self._whole: dict[str, Whole] = {}
         self.ended([self.start(commands.prepare, self.root)])
