@@ -183,6 +183,7 @@ try:
 finally:
     for one in burners:
         one.kill()
+        one.wait()
 """
 
 

@@ -16,6 +16,7 @@ from fewact.classifier.saving import Saving
 from fewact.classifier.sources import LabelledSource, Source, labelled
 from fewact.classifier.teaching import Progress, teach
 from fewact.data import BACKGROUND
+from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few
 from fewact.errors import DataError
 from fewact.features.timing import Timing
@@ -106,7 +107,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
                 "fewer than two classes",
                 got=", ".join(map(str, classes)) or "none",
                 expected="at least two, each with a clip",
-                hint='To recognise one action, make clips of other movements a class, not "none".',
+                hint=f"{ONE_ACTION}.",
             )
         started = time.perf_counter()
         pipeline = replace(self._build(found[0]), turns=0)

@@ -22,7 +22,8 @@ LAYOUT = """Arrange the clips like this:
     actions/
         wave/   first.mp4  second.mp4
         clap/   third.mp4  fourth.mp4"""
-ONE_ACTION = """To recognise one action, make clips of other movements a class, not "none":
+ONE_ACTION = 'To recognise one action, make clips of other movements a class, not "none"'
+ONE_ACTION_LAYOUT = f"""{ONE_ACTION}:
     actions/
         wave/   first.mp4  second.mp4
         other/  third.mp4  fourth.mp4"""
@@ -66,7 +67,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
             where=str(root),
             got=folders[0].name,
             expected="at least two folders, each with clips of one class",
-            hint=ONE_ACTION,
+            hint=ONE_ACTION_LAYOUT,
         )
     if outside:
         names = first_few(entry.name for entry in outside)
