@@ -587,3 +587,22 @@ def test_no_action_is_chosen_for_a_new_mark(serve: Serve, chromium: Any, tmp_pat
     page.locator("dialog").get_by_role("button", name="Teach it").click()
     page.locator("[aria-label='Clips of wave'] .clip").wait_for()
     assert set(server.state()["clips"]) > {id}
+
+
+def test_a_model_that_cannot_be_saved_as_a_file_says_why(
+    serve: Serve, chromium: Any, begun: Path
+) -> None:
+    server = serve(
+        begun,
+        before="""
+from fewact.errors import OutputError
+from fewact.web.state import Page
+async def export(page, file):
+    raise OutputError("cannot be written: no space left on device")
+Page.export = export
+""",
+    )
+    person = Person(chromium, server)
+    said = person.opens("Save the model as a file")
+    said.get_by_text("no space left on device").wait_for()
+    assert person.page.url == f"{server.origin}/"

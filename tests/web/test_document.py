@@ -49,6 +49,48 @@ def test_a_change_and_its_undo() -> None:
     assert start.undone().clips[A].binned
 
 
+def test_a_removed_clip_of_an_action_that_is_renamed_comes_back_under_the_new_name() -> None:
+    start = Document().changed("add", clips={A: clip("wav"), B: clip("wav", f"{B}.mp4")})
+    binned = clip("wav").model_copy(update={"binned": True})
+    removed = start.changed("remove", clips={A: binned})
+    renamed = removed.relabelled("rename", "wav", "wave")
+    back = renamed.clips[A].model_copy(update={"binned": False})
+    restored = renamed.changed("restore", clips={A: back})
+    assert (restored.classes, restored.clips[A].label) == (("wave",), "wave")
+    assert renamed.undone() == removed
+    assert removed.relabelled("remove_class", "wav", None).undone() == removed
+
+
+def test_undo_keeps_the_actions_of_a_command() -> None:
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
+    old = (f"wave/{A}.mp4", "wave"), (f"throw/{B}.mp4", "throw")
+    more = merged(start, *old).changed("add_class", "jump", classes=[*start.classes, "jump"])
+    undone = merged(more, *old, ("run/c.mp4", "run")).undone()
+    assert undone.classes == ("wave", "throw", "run")
+    moved = merged(start, *old).changed("label", clips={A: clip("throw")})
+    undone = merged(moved, (old[0][0], "hello"), old[1]).undone()
+    assert set(undone.classes) == {one.taught_as for one in undone.clips.values()}
+
+
+def test_a_model_that_is_opened_again_after_undo_is_shown_again() -> None:
+    start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
+    saved = [example("jump/c.mp4", "jump"), example(f"wave/{A}.mp4", "hello")]
+    number = itertools.count()
+
+    def opened(document: Document) -> Document:
+        return document.opened("import", "a.zip", saved, lambda: f"{next(number):016x}")
+
+    first = opened(start)
+    again = opened(first.undone())
+    for document in (first, again, opened(again)):
+        shown = {
+            one.name: one.taught_as for one in document.clips.values() if one.file != f"{B}.mp4"
+        }
+        assert shown == {"jump/c.mp4": "jump", "me.mp4": "hello"}
+        assert {"jump", "hello"} <= set(document.classes)
+    assert again.undone().clips == first.undone().clips
+
+
 def test_a_name_that_exists_is_refused() -> None:
     start = Document().changed("add", clips={A: clip("wave"), B: clip("throw", f"{B}.mp4")})
     with pytest.raises(RefusedError, match="name_taken"):

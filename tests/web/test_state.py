@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -418,6 +419,96 @@ def test_an_upload_follows_the_action_that_is_renamed_meanwhile(store: Store) ->
         assert (await upload("throw"))[0] == 201
 
     run(store, work)
+
+
+def test_an_upload_does_not_go_to_the_action_of_a_model_file_that_is_opened_meanwhile(
+    store: Store,
+) -> None:
+    other = {"model": {"id": "2"}, "examples": [{"name": "jump/1.mp4", "label": "jump"}]}
+
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A)})
+        await page._reopen()
+        late = asyncio.Event()
+        sent = asyncio.ensure_future(ask(page, "/api/clips?label=wave", b"x", open=late))
+        await turns()
+        assert (await ask(page, "/api/import?name=a.zip", b"x"))[0] == 200
+        assert page.document.classes == ("jump",)
+        late.set()
+        assert await sent == (409, {"error": {"key": "action_removed"}})
+        assert (await post(page, "/api/undo"))[0] == 200
+        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
+
+    run(store, work, worker={**WORKER, "unpacked_size": 1, "unpack": other})
+
+
+def test_undo_says_what_it_undid(store: Store) -> None:
+    async def work(page: Page) -> None:
+        for name in ("wave", "throw"):
+            assert (await post(page, "/api/classes", name=name))[0] == 200
+        answers = await asyncio.gather(*(post(page, "/api/undo") for _ in range(2)))
+        assert [answer["undone"]["subject"] for _, answer in answers] == ["throw", "wave"]
+
+    run(store, work)
+
+
+def test_what_a_killed_server_was_deleting_for_good_is_deleted_at_the_next_start(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(Exception):
+        """The end of a server that is killed at this moment."""
+
+    def kill(*_: Any) -> None:
+        raise KilledError
+
+    names = {f"{id}.{suffix}" for id in (A, B, C) for suffix in ("mp4", "strip")}
+    for name in names:
+        (store.folder / name).write_bytes(b"")
+
+    async def before(page: Page) -> None:
+        part = clip(B).model_copy(update={"start": 0.5, "end": 1.0})
+        await add(page, **{A: clip(A), B: clip(B), LONG: part})
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "forget", kill)
+            with pytest.raises(KilledError):
+                await remove(page, A)
+        await remove(page, LONG)
+
+    async def after(page: Page) -> None:
+        await page.start()
+        while not all(job.ended for job in page.queue.jobs):
+            await turns(1)
+        assert set(page.document.clips) == {B, C}  # C is an upload that was not listed yet
+
+    run(store, before)
+    run(store, after, worker={"open": EMPTY})
+    left = {name for name in names if not name.startswith(A)}
+    assert {path.name for path in store.folder.iterdir() if path.is_file()} == {*left, "page.json"}
+
+
+def test_a_file_that_is_being_deleted_is_deleted_before_the_next_change(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document says what is being deleted only until the model is opened again."""
+    forget, order = store.forget, []
+
+    def slowly(file: str) -> None:
+        time.sleep(0.05)
+        forget(file)
+        order.append("removed")
+
+    async def work(page: Page) -> None:
+        await add(page, **{A: clip(A)})
+        monkeypatch.setattr(store, "forget", slowly)
+        removal = asyncio.ensure_future(remove(page, A))
+        while A in page.document.clips:
+            await turns(1)
+        await page._reopen()
+        order.append("opened")
+        await removal
+        assert (order, page.document.deleted) == (["removed", "opened"], {})
+
+    run(store, work, worker={"open": EMPTY})
 
 
 def test_of_two_actions_that_get_one_name_at_once_one_is_refused(store: Store) -> None:

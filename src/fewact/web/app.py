@@ -28,7 +28,7 @@ from fewact.web.jobs import facts_of
 from fewact.web.names import class_name
 from fewact.web.refused import GoneError, RefusedError
 from fewact.web.security import CLOSE, Guard
-from fewact.web.state import Page
+from fewact.web.state import Page, step_facts
 from fewact.web.store import MOST_BYTES, new_id, suffix_of
 
 TYPES: Final = {
@@ -326,7 +326,15 @@ async def _import(page: Page, request: Request) -> Response:
 
 
 async def _undo(page: Page, request: Request) -> Response:
-    return await _done(page, lambda document: document.undone())
+    step = None
+
+    def change(document: Document) -> Document:
+        nonlocal step
+        step = document.last_step
+        return document.undone()
+
+    await page.change(change)
+    return JSONResponse({"undone": step_facts(step)})
 
 
 async def _done(page: Page, change: Callable[[Document], Document]) -> Response:

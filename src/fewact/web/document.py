@@ -3,7 +3,7 @@
 A document is a value. Changes are made by ``Document.changed``, which records the difference.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
@@ -161,13 +161,10 @@ class Document(Part):
             classes: New list of actions; actions of the clips are added to it.
         """
         new = {id: clip for id, clip in (clips or {}).items() if self.clips.get(id) != clip}
-        names = list(self.classes if classes is None else classes)
-        labels = (clip.taught_as for clip in new.values())
-        names += [name for name in labels if name not in (None, BACKGROUND, *names)]  # type: ignore[misc]
-        names = list(dict.fromkeys(names))
+        names = _with_actions_of(new.values(), self.classes if classes is None else classes)
         if len(names) > max(MOST_CLASSES, len(self.classes)):
             raise DataError("too many actions", expected=f"at most {MOST_CLASSES}")
-        same = tuple(names) == self.classes
+        same = names == self.classes
         if not new and same:
             return self
         step = Step(
@@ -179,7 +176,7 @@ class Document(Part):
         return self.model_copy(
             update={
                 "clips": {**self.clips, **new},
-                "classes": tuple(names),
+                "classes": names,
                 "steps": (*self.steps, step)[-MOST_UNDO:],
             }
         )
@@ -206,13 +203,17 @@ class Document(Part):
         for id, old in step.clips.items():
             if id in clips:  # not removed for good
                 clips[id] = old or clips[id].model_copy(update={"binned": True})
-        classes = self.classes if step.classes is None else step.classes
+        # A command may have added or renamed actions since: those of the clips stay.
+        names = self.classes if step.classes is None else step.classes
+        classes = _with_actions_of(clips.values(), names)
         return self.model_copy(
             update={"clips": clips, "classes": classes, "steps": self.steps[:-1]}
         )
 
     def relabelled(self, what: str, old: str, new: str | None) -> Self:
         """Return the document with another name for an action, or without it.
+
+        Removed clips are renamed, too: restoring one must not bring the old name back.
 
         Args:
             what: Key of the text of the change.
@@ -231,7 +232,7 @@ class Document(Part):
         clips = {
             id: clip.model_copy(update=change)
             for id, clip in self.clips.items()
-            if clip.taught_as == old
+            if clip.label == old
         }
         classes = [new if name == old else name for name in self.classes]
         return self.changed(what, old, clips=clips, classes=[n for n in classes if n is not None])
@@ -255,22 +256,36 @@ class Document(Part):
         deleted = self.deleted | {id: self.clips[id].key for id in gone}
         return self.model_copy(update={"clips": kept, "steps": left, "deleted": deleted})
 
-    def since(self, before: "Document", what: str, subject: str) -> Self:
-        """Return the document with all changes since an earlier one as one step."""
-        changed = [id for id, clip in self.clips.items() if before.clips.get(id) != clip]
+    def opened(
+        self, what: str, subject: str, examples: Sequence[SavedExample], new_id: Callable[[], str]
+    ) -> Self:
+        """Return the document with the training clips of a model that the user opened, as one step.
+
+        The clips of the model become what they are there, whatever the document says of them.
+
+        Args:
+            what: Key of the text of the step.
+            subject: Name for the text.
+            examples: Training clips of the model.
+            new_id: Makes the id of a clip that the document does not have.
+        """
+        keys = {example.key for example in examples}
+        now = {id: clip.taught_as for id, clip in self.clips.items() if clip.key in keys}
+        new = self.merge(examples, new_id, {**self.taught, **now})
+        changed = [id for id, clip in new.clips.items() if self.clips.get(id) != clip]
         step = Step(
             what=what,
             subject=subject,
-            clips={id: before.clips.get(id) for id in changed},
-            classes=before.classes,
+            clips={id: self.clips.get(id) for id in changed},
+            classes=self.classes,
         )
-        return self.model_copy(update={"steps": (*before.steps, step)[-MOST_UNDO:]})
+        return new.model_copy(update={"steps": (*self.steps, step)[-MOST_UNDO:]})
 
     def merge(
         self,
         examples: Sequence[SavedExample],
         new_id: Callable[[], str],
-        base: Mapping[str, str] | None = None,
+        base: Mapping[str, str | None] | None = None,
     ) -> Self:
         """Return the document with the training clips of a model that something else changed.
 
@@ -313,3 +328,11 @@ class Document(Part):
                 "classes": (*kept, *more),
             }
         )
+
+
+def _with_actions_of(clips: Iterable[Clip], names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of actions, and after them those of clips that are not among them."""
+    labels = (clip.taught_as for clip in clips)
+    return tuple(
+        dict.fromkeys([*names, *(one for one in labels if one is not None and one != BACKGROUND)])
+    )

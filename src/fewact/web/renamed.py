@@ -1,7 +1,6 @@
 """What actions are called now, for requests that were begun under a former name."""
 
-from collections.abc import Sequence
-
+from fewact.web.document import Document
 from fewact.web.refused import RefusedError
 
 
@@ -11,13 +10,19 @@ class Renamed:
     def __init__(self) -> None:
         self._now: dict[str, str | None] = {}
 
-    def note(self, before: Sequence[str], after: Sequence[str]) -> None:
-        """Compare the actions before and after a change: a new one in the same place is renamed."""
-        for i, name in enumerate(before):
-            if name not in after:
-                renamed = len(before) == len(after) and after[i] not in before
-                self._now[name] = after[i] if renamed else None
-        for name in after:
+    def note(self, before: Document, after: Document) -> None:
+        """Compare the actions before and after a change.
+
+        Renaming, and undoing it, puts the new name in the place of the old one. After any other
+        change, such as opening a model file, a name in this place is that of another action.
+        """
+        step = (before if len(after.steps) < len(before.steps) else after).last_step
+        is_new = before.last_step != after.last_step
+        is_renaming = is_new and step is not None and step.what == "rename"
+        for i, name in enumerate(before.classes):
+            if name not in after.classes:
+                self._now[name] = after.classes[i] if is_renaming else None
+        for name in after.classes:
             self._now.pop(name, None)
 
     def label(self, label: str) -> str:

@@ -60,6 +60,8 @@ class Page:
     async def start(self) -> None:
         """Start the queue, and take over what is in the folder."""
         self._keep(self.queue.run())
+        with suppress(OutputError):  # then they are listed again
+            self.store.forget_deleted(self.document)
         unknown = self.store.unknown(self.document)  # from now on there are uploads of this server
         if self.store.has_model() or unknown:
             self.queue.add(Job("open", "", self._start(unknown)))
@@ -101,14 +103,13 @@ class Page:
     def facts(self) -> dict[str, Any]:
         """Return all that the page shows."""
         document = self.document
-        last = document.last_step
         return {
             "version": self._version,
             "name": self.store.model.name,
             "classes": document.classes,
             "clips": {id: self._clip_facts(id, clip) for id, clip in document.clips.items()},
             "changes": document.changes,
-            "undo": None if last is None else {"what": last.what, "subject": last.subject},
+            "undo": step_facts(document.last_step),
             "model": self.model,
             "changed_by_command": self._changed_by_command,
             "advice": self.advice,
@@ -124,12 +125,15 @@ class Page:
             RefusedError: The change is refused.
         """
         async with self._one_change:
-            document = with_distinct_names(function(self.document), self.document)
-            if document != self.document:
-                before = self.document.classes
-                self.document = await asyncio.to_thread(self.store.write, document)
-                self._renamed.note(before, self.document.classes)
-                self.notify()
+            await self._write(function(self.document))
+
+    async def _write(self, document: Document) -> None:
+        before = self.document
+        document = with_distinct_names(document, before)
+        if document != before:
+            self.document = await asyncio.to_thread(self.store.write, document)
+            self._renamed.note(before, self.document)
+            self.notify()
 
     def label(self, text: str) -> str:
         """Return the label that a request names, see ``Document.label``.
@@ -204,12 +208,13 @@ class Page:
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Remove clips of the bin for good, and files that no other clip needs."""
-        before = {self.document.clip(id).file for id in ids}
-        await self.change(lambda document: document.forgotten(ids))
+        async with self._one_change:  # the document says which files are removed until they are
+            before = {self.document.clip(id).file for id in ids}
+            await self._write(self.document.forgotten(ids))
+            left = {clip.file for clip in self.document.clips.values()}
+            for file in before - left - {None}:
+                await asyncio.to_thread(self.store.forget, file or "")
         self.results = {id: one for id, one in self.results.items() if id in self.document.clips}
-        left = {clip.file for clip in self.document.clips.values()}
-        for file in before - left - {None}:
-            await asyncio.to_thread(self.store.forget, file or "")
 
     def teach(self, tab: str) -> Job:
         """Let the model follow the document."""
@@ -391,8 +396,9 @@ class Page:
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
-            new = document.merge(examples, new_id, base)
-            return new if step is None else new.since(document, *step)
+            if step is None:
+                return document.merge(examples, new_id, base)
+            return document.opened(*step, examples, new_id)
 
         await self.change(merged)
         faulty = (one for one in examples if one.faults)
@@ -434,6 +440,11 @@ class Page:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def step_facts(step: Step | None) -> dict[str, str] | None:
+    """Return what the page shows of a step that can be undone, or was undone."""
+    return None if step is None else {"what": step.what, "subject": step.subject}
 
 
 def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:

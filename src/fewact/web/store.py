@@ -161,12 +161,23 @@ class Store:
             OutputError: It cannot be removed.
         """
         with self._unmoved(), output_errors(self.folder):
-            for path in (self.folder / file, self.folder / f"{Path(file).stem}.strip"):
+            # The thumbnail first: without its clip no start would find it.
+            for path in (self.folder / f"{Path(file).stem}.strip", self.folder / file):
                 path.unlink(missing_ok=True)
             sync(self.folder)
 
+    def forget_deleted(self, document: Document) -> None:
+        """Remove clips that were deleted for good, and that a killed server had not removed yet.
+
+        Raises:
+            OutputError: They cannot be removed.
+        """
+        deleted = {file for file, *_ in document.deleted.values()}
+        for file in deleted.intersection(self.unknown(document)):
+            self.forget(file)
+
     def unknown(self, document: Document) -> list[str]:
-        """Return clips that a killed server had written, but not yet listed in the document."""
+        """Return clips that are not listed in the document: a killed server had written them."""
         known = {clip.file for clip in document.clips.values()}
         return sorted(
             entry.name

@@ -93,9 +93,8 @@ function showBin() {
 }
 
 $("undo").addEventListener("click", () => attempt(async () => {
-  const what = stepText(state.undo);
-  await post("/api/undo");
-  toast(text("undone", { what }));
+  const { undone } = await post("/api/undo"); // another tab may have changed what is undone
+  toast(text("undone", { what: stepText(undone) }));
 }));
 $("teach").addEventListener("click", () => attempt(() => post("/api/teach")));
 $("try-files").addEventListener("click", () => chooseFiles(tryFiles));
