@@ -35,12 +35,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_server_answers_uploads(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("multipart")
-    testing = pytest.importorskip("fastapi.testclient")
+    from fastapi.testclient import TestClient
+
     model = FewShotClassifier(method="protonet").fit(clips / "taught").save(tmp_path / "model")
     monkeypatch.setenv("MODEL", str(model))
     server = runpy.run_path(str(EXAMPLES / "server.py"))["app"]
-    with testing.TestClient(server) as client:
+    with TestClient(server) as client:
         for name in COLOURS:
             with (clips / "new" / name / "2.mp4").open("rb") as file:
                 answer = client.post("/predict", files={"video": ("new.mp4", file)})
@@ -49,6 +49,12 @@ def test_a_server_answers_uploads(
         refused = client.post("/predict", files={"video": ("x.mp4", b"no video")})
         assert (refused.status_code, "is not a video" in refused.text) == (422, True)
         assert str(tmp_path) not in refused.text
+        # What is too large, or has no size, is refused before it is received.
+        for size in (str(2**30), ""):
+            headers = {"content-type": "multipart/form-data; boundary=x", "content-length": size}
+            refused = client.post("/predict", content=b"--x", headers=headers)
+            assert (refused.status_code, "too large" in refused.text) == (413, True)
+        assert client.get("/docs").status_code == 200
 
 
 @pytest.mark.slow
