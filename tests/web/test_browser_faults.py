@@ -488,6 +488,15 @@ def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium
     assert focused(page) == "try"
     assert page.locator(".card.new input").first.input_value() == "jump"
     assert page.locator(".toast").count() == 1
+    for name in ("throw", "clap"):  # a key that is held undoes once
+        server.post("/api/classes", name=name)
+        page.get_by_label(f"Name of the action {name}").wait_for()
+    page.keyboard.down("Control")
+    for _ in range(5):
+        page.keyboard.down("z")
+    page.get_by_label("Name of the action clap").wait_for(state="detached")
+    page.wait_for_timeout(500)
+    assert server.state()["classes"] == ["wave", "throw"]
 
 
 def test_a_message_is_closed_and_gives_the_focus_back(

@@ -113,7 +113,7 @@ document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) {
     event.preventDefault(); // the browser would undo what was typed last, and go to its field
-    $("undo").click();
+    if (!event.repeat) $("undo").click(); // a key that is held would undo all, and nothing brings that back
   }
 });
 
