@@ -253,6 +253,8 @@ def test_a_typo_is_refused_and_changes_nothing(run: Run, mine: Path, tmp_path: P
     for arguments, message in [
         (("rename", mine, "growin", "x"), 'Did you mean "growing"?'),
         (("remove", mine, "turning/3.mp4"), "no class or training clip has this name"),
+        (("remove", mine, "1" * 5000), "no class or training clip has this name"),
+        (("move", mine, "1" * 5000, "turning"), "no training clip has this name"),
         (("remove", mine, "whirling", "turning", "whirling "), "whirling: named twice"),
         (("remove", mine, "1", "1"), "1: named twice"),
         (("move", mine, "1.mp4", "growing"), "3 training clips have this name"),

@@ -116,6 +116,8 @@ def test_an_empty_path_is_not_the_current_folder(folder: Path) -> None:
 
 
 def test_natural_order() -> None:
-    listed = ["a2", "A10", "a1b", "a1", "b", "10", "9", "é", "e\u0301", "x" * 3]
+    long = "1" * 5000  # more digits than Python reads as an integer
+    listed = [long, "a2", "A10", "a1b", "a1", "b", "10", "009", "9", "é", "e\u0301", "x" * 3]
     ordered = sorted(listed, key=natural_key)
-    assert ordered == ["9", "10", "a1", "a1b", "a2", "A10", "b", "xxx", "e\u0301", "é"]
+    numbers, texts = ["009", "9", "10", long], ["a1", "a1b", "a2", "A10", "b", "xxx"]
+    assert ordered == [*numbers, *texts, "e\u0301", "é"]

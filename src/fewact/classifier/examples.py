@@ -236,7 +236,7 @@ def join(parts: Iterable[Examples]) -> Examples:
 
 def _class_key(label: str) -> tuple[Any, ...]:
     """Return a key for the natural order, with negative integers first, in ascending order."""
-    if re.fullmatch(r"-[0-9]+", label):
+    if re.fullmatch(r"-[0-9]{1,1000}", label):
         return 0, int(label)
     return 1, natural_key(label)
 

@@ -16,7 +16,8 @@ Label: TypeAlias = str | int
 
 EXPECTED = "text or an integer"
 
-_INTEGER = re.compile("-?[0-9]+")
+_INTEGER = re.compile("-?[0-9]{1,1000}")
+"""Python refuses to read integers of some thousands of digits."""
 
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fewact import FewShotClassifier
     from fewact.classifier import Example
 
+DIGITS = 9
+"""Most digits of the number of a clip; what has more is a name."""
+
 CLIP = "its name, the end of its name, or its number in `fewact info --clips`"
 
 
@@ -212,7 +215,7 @@ def _classes_and_clips(
 
 
 def _clip(text: str) -> str | int:
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() and len(text) <= DIGITS else text
 
 
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:

@@ -22,7 +22,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
 
-def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+def natural_key(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
     """Return a sort key that puts "clip 2" before "clip 10", the same on every machine.
 
     Upper and lower case, and the two Unicode forms of an accent, matter only if the names are equal
@@ -33,7 +33,13 @@ def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     """
     folded = unicodedata.normalize("NFC", name).casefold()
     parts = re.split(r"([0-9]+)", folded)  # text at even positions, digits at odd ones
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), name
+    return tuple(_number(part) if i % 2 else part for i, part in enumerate(parts)), name
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Return a sort key of a number, which may have more digits than Python reads as an integer."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
 def entries(folder: Path) -> list[Path]:
