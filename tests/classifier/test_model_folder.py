@@ -47,20 +47,6 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(with_hash(content), encoding="utf-8")
 
 
-def test_scores_of_untaught_actions_of_an_older_model_are_computed_again(
-    model: Path, quick: FewShotClassifier
-) -> None:
-    def older(content: dict[str, Any]) -> None:
-        content["version"] = 21
-        content["open_set"]["untaught"] = [-9.0] * len(content["open_set"]["untaught"])
-
-    expected = FewShotClassifier.load(model)
-    edit(model, older)
-    loaded = FewShotClassifier.load(model)
-    assert loaded.open_set_ == expected.open_set_ == quick.open_set_
-    assert loaded.calibration_ == expected.calibration_
-
-
 def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     examples: FewShotClassifier,
     predicted: list[Prediction],

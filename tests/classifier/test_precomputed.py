@@ -415,19 +415,6 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
     assert result.accuracy > 20  # chance
 
 
-@pytest.mark.parametrize("method", ["fusion", "protonet"])
-def test_a_former_model_of_a_method_that_compares_otherwise_now_is_refused(
-    tmp_path: Path, method: str
-) -> None:
-    folder = FewShotClassifier(method=method).fit(TRAINING).save(tmp_path / "model")
-    edit(folder, lambda content: content.update(version=15))
-    if method == "protonet":
-        FewShotClassifier.load(folder)
-        return
-    with pytest.raises(ModelError, match=r"older version.*fusion.*got version 15.*Teach again"):
-        FewShotClassifier.load(folder)
-
-
 def test_a_model_has_the_vectors_as_they_were_given(tmp_path: Path) -> None:
     folder = FewShotClassifier(method="fusion").fit(TRAINING).save(tmp_path / "model")
     stored = load_file(folder / "state.safetensors")["nodes.vectors"].numpy()

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.config import CONFIG, with_hash
 from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
 from fewact.data import BACKGROUND
@@ -166,38 +165,6 @@ def test_a_clip_of_a_command_whose_file_is_named_like_an_id_is_no_clip_of_the_pa
     assert [merged.id_of(one.key) for one in both] == [A, B]
 
 
-def test_a_document_of_an_older_page_is_read() -> None:
-    step = {"what": "label", "clips": {C: {"file": None, "name": f"wave/{C}.mp4"}, D: None}}
-    text = json.dumps(
-        {
-            "version": 1,
-            "clips": {
-                A: {"file": f"{A}.mp4", "name": "me.mp4", "label": "wave"},
-                B: {"file": f"{B}.mp4", "name": "me.mp4", "label": "wave"},
-                C: {"file": None, "name": f"wave/{C}.mp4", "label": "throw"},
-                D: {"file": None, "name": "throw/1.mp4", "label": "throw"},
-            },
-            "deleted": {E: [f"wave/{E}.mp4", None, None, 0]},
-            "steps": [step],
-        }
-    )
-    old = Document.model_validate_json(text).upgraded()
-    assert old.version == Document().version
-    assert old.upgraded() == old
-    assert [one.key[0] for one in old.clips.values()] == [
-        *(f"{id}.mp4" for id in (A, B, C)),
-        "throw/1.mp4",
-    ]
-    assert old.deleted == {E: (f"{E}.mp4", None, None, 0)}
-    assert old.undone().clips[C].key[0] == f"{C}.mp4"
-    assert names(with_distinct_names(old, old)) == {
-        A: "wave/me.mp4",
-        B: "wave/me (2).mp4",
-        C: f"throw/{C}.mp4",
-        D: "throw/1.mp4",
-    }
-
-
 changes = st.tuples(
     st.sampled_from("abcdef"),
     st.sampled_from(["wave", "throw", BACKGROUND, None]),
@@ -313,37 +280,6 @@ def test_commands_name_real_clips_as_their_owner_does(
     state = server.state()
     assert state["clips"][third]["name"] == "me in the garden (2).mp4"
     assert all(one["playable"] for one in state["clips"].values())
-
-
-def older(model: Path) -> None:
-    """Make the model one that an older page taught: version 12, its clips named by ids."""
-    path = model / CONFIG
-    content = json.loads(path.read_text(encoding="utf-8"))
-    del content["sha256"]
-    for one in content["examples"]:
-        if file := one.pop("page_file"):
-            one["name"] = f"{one['label']}/{file}"
-    path.write_text(with_hash({**content, "version": 12}), encoding="utf-8")
-
-
-@pytest.mark.slow
-def test_a_model_of_an_older_page_opens_and_gets_names_when_it_is_taught(
-    serve: Serve, begun: Path, videos: list[bytes]
-) -> None:
-    server, ids = page_of(serve, begun, videos)
-    server.stop()
-    now = saved(server.model)
-    older(server.model)
-    assert saved(server.model) != now
-    server = serve(server.model)
-    state = idle(server)
-    assert state["changes"] == 0
-    assert {state["clips"][id]["taught"] for id in ids} == {"wave", "throw"}
-    assert len(state["clips"]) == 6  # two are those of the command line, which are removed
-    assert not any(re.search(r"[0-9a-f]{16}\.mp4", sentence) for sentence in state["advice"])
-    server.upload(videos[4], "name=wave.mp4&label=wave")
-    assert taught(server)["model"]["clips"] == {"wave": 3, "throw": 2}
-    assert saved(server.model) == sorted([*now, "wave/wave (3).mp4"])
 
 
 @pytest.mark.slow

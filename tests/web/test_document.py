@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from fewact.errors import DataError
-from fewact.io.page_folder import page_file_in
+from fewact.io.page_folder import page_file
 from fewact.web.clip import Clip, SavedExample
 from fewact.web.document import Document
 from fewact.web.names import class_name
@@ -27,7 +27,8 @@ def clip(label: str | None, file: str | None = f"{A}.mp4") -> Clip:
 
 def example(name: str, label: str, **more: Any) -> SavedExample:
     """Return a training clip whose name is its file, if a page taught it."""
-    return SavedExample(name=name, label=label, page_file=page_file_in(name), **more)
+    file = page_file(name.rpartition("/")[2])
+    return SavedExample(name=name, label=label, page_file=file, **more)
 
 
 def merged(document: Document, *examples: tuple[str, str]) -> Document:

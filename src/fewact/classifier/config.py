@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -18,20 +17,12 @@ from fewact.data.active import Trim
 from fewact.data.files import legible
 from fewact.errors import ModelError
 from fewact.io.bounded import MIB, UPGRADE, FileType
-from fewact.io.page_folder import page_file_in
 from fewact.text import TextFacts
 from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 23
-WITHOUT_PAGE_FILES: Final = 12
-"""Version in which the name of a clip of a page contains its ``page_file``."""
-READABLE: Final = (WITHOUT_PAGE_FILES, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, VERSION)
-"""Versions that are read, see also ``FIRST_OF_METHOD``."""
-FIRST_OF_METHOD: Final = {"fusion": 21}
-"""First version in which a method compares what it does now."""
-FITTED_AS_NOW: Final = 23
-"""First version that was fitted as models are now; others are fitted again when they are loaded."""
+"""A model of another version is refused: the method may compare clips otherwise now."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
@@ -42,6 +33,10 @@ CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
 
 class NewerModelError(ModelError):
     """A newer version of fewact wrote the model: it may be in order, but cannot be read here."""
+
+
+class OlderModelError(ModelError):
+    """An older version of fewact wrote the model: its clips must be taught again."""
 
 
 class _Part(BaseModel):
@@ -70,8 +65,7 @@ class SavedMethod(_Part):
 
     Args:
         name: Registry name.
-        package: Package of a method that is not fewact's own, and the SHA-256 of its file; empty up
-            to version 13 of the format.
+        package: Package of a method that is not fewact's own, and the SHA-256 of its file.
         options: All options.
         trained: False if learnable parts have random initial weights.
     """
@@ -119,7 +113,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23] = VERSION
+    version: Literal[23] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
@@ -180,6 +174,7 @@ def from_text(text: str, where: str) -> Config:
     """Read and check the text of the file.
 
     Raises:
+        OlderModelError: An older version of fewact wrote the file.
         NewerModelError: A newer version of fewact wrote the file.
         ModelError: The file is damaged, was edited, or has another version.
     """
@@ -192,11 +187,7 @@ def from_text(text: str, where: str) -> Config:
         raise ModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
-    found = CONFIG_FILE.validate(content, Config, where)
-    if found.version > WITHOUT_PAGE_FILES:
-        return found
-    examples = tuple(replace(one, page_file=page_file_in(one.name)) for one in found.examples)
-    return found.model_copy(update={"examples": examples})
+    return CONFIG_FILE.validate(content, Config, where)
 
 
 def is_config(path: Path) -> bool:
@@ -207,24 +198,17 @@ def is_config(path: Path) -> bool:
         return False
 
 
-def format_version(version: int | str, package: str) -> str:
-    """Return a version of the format and that of the package, as errors name them.
-
-    >>> format_version(13, "0.1.0")
-    'version 13 of the format, written by fewact 0.1.0'
-    """
-    return f"version {version} of the format, written by fewact {package}"
-
-
 def _is_ours(content: Any) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    if type(version) is int and version in READABLE:
+    if type(version) is int and version == VERSION:
         return
     refusal, what, hint = ModelError, "has an unsupported version", "Teach again from the clips."
+    if type(version) is int and version < VERSION:
+        refusal, what = OlderModelError, "was written by an older version of fewact"
     if type(version) is int and version > VERSION:
         refusal, hint = NewerModelError, UPGRADE
         what = "was written by a newer version of fewact"
@@ -232,7 +216,7 @@ def _check_version(content: Mapping[str, Any], where: str) -> None:
     raise refusal(
         f"the model {what}",
         where=where,
-        got=format_version(found, package),
+        got=f"version {found} of the format, written by fewact {package}",
         expected=f"version {VERSION} of the format, which fewact {__version__} reads",
         hint=hint,
     )

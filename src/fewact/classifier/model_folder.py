@@ -17,13 +17,11 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     CONFIG,
     CONFIG_FILE,
-    FIRST_OF_METHOD,
     HINT,
     README,
     STATE,
     Config,
     SavedClassNames,
-    format_version,
     from_text,
     is_config,
     owns,
@@ -220,14 +218,6 @@ def _config(folder: Path, path: Path) -> Config:
 
 def _load(folder: Path, path: Path) -> SavedModel:
     config = _config(folder, path)
-    if config.version < FIRST_OF_METHOD.get(config.method.name, config.version):
-        raise ModelError(
-            f"an older version of fewact wrote the model; {config.method.name} compares clips"
-            " differently now",
-            where=str(folder),
-            got=format_version(config.version, config.fewact),
-            hint="Teach again from the clips or features.",
-        )
     tensors, thumbnails = content_of(path, config, folder)
     _check_numbers(tensors, str(folder / STATE))
     # Of each node only one of both types of numbers is in memory.

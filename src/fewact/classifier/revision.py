@@ -15,7 +15,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.teaching import teach, turns_of, warn_of_turns
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
-from fewact.io.page_folder import page_file_in
+from fewact.io.page_folder import page_file
 
 Key = tuple[str, float | None, float | None, int]
 """File of a clip of a page, or name of another clip; start and end of the segment; number among
@@ -97,7 +97,7 @@ class Revision:
         if skipped:
             raise skipped[0].error
         (example,) = rows.clips
-        named = replace(example, page_file=page_file_in(clip.path.name))
+        named = replace(example, page_file=page_file(clip.path.name))
         return replace(rows, clips=(named,))
 
     def has(self, keys: Iterable[Key]) -> bool:

@@ -10,7 +10,7 @@ from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
 from fewact.classifier import model_folder
 from fewact.classifier.calibration import check_set_rate
-from fewact.classifier.config import FITTED_AS_NOW, README
+from fewact.classifier.config import README
 from fewact.classifier.estimator import Estimator, Learned
 from fewact.classifier.fit_checks import checked_fit
 from fewact.classifier.fitted import FittedBefore, fit_examples
@@ -137,9 +137,7 @@ class Saving(Estimator):
             sets=model.config.sets,
         )
         method = model.method.to(built.device).eval()
-        before = None
-        if model.config.version >= FITTED_AS_NOW:
-            before = FittedBefore(model.config.calibration, model.config.open_set, model.support)
+        before = FittedBefore(model.config.calibration, model.config.open_set, model.support)
         with checked_fit(model.examples):
             fitted = fit_examples(
                 method,

@@ -1,7 +1,7 @@
 """The folder in which the page keeps clips below a model; see ``fewact.web``."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 PAGE_FOLDER: Final = "page"
@@ -15,13 +15,10 @@ def is_page(folder: Path) -> bool:
     return (folder / PAGE_DOCUMENT).is_file()
 
 
-def page_file_in(name: str) -> str | None:
-    """Return the file that the name of a training clip contains; None for other names.
+def page_file(name: str) -> str | None:
+    """Return the name of a file if it is one of a clip in this folder; None for other names.
 
-    Models up to version 12 name a clip of the page by class and file.
-
-    >>> page_file_in("wave/0123456789abcdef.mp4"), page_file_in("wave/1.mp4")
+    >>> page_file("0123456789abcdef.mp4"), page_file("1.mp4")
     ('0123456789abcdef.mp4', None)
     """
-    file = PurePosixPath(name).name
-    return file if PAGE_CLIP.fullmatch(file) else None
+    return name if PAGE_CLIP.fullmatch(name) else None

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fewact.data import VIDEO_SUFFIXES
 from fewact.data.files import numbered
-from fewact.io.page_folder import PAGE_CLIP, page_file_in
+from fewact.io.page_folder import PAGE_CLIP
 from fewact.web.names import Label
 
 RECORDING_FROM: Final = 15.0
@@ -121,10 +121,3 @@ class SavedExample(Part):
     def key(self) -> Key:
         """What identifies it in the document."""
         return self.page_file or self.name, self.start, self.end, self.number
-
-
-def upgraded(clip: Clip) -> Clip:
-    """Return a clip of a document of version 1 with the file that its name contains."""
-    if clip.file is not None:
-        return clip
-    return clip.model_copy(update={"page_file": page_file_in(clip.name)})

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from fewact.data import BACKGROUND
 from fewact.errors import DataError
-from fewact.io.page_folder import page_file_in
-from fewact.web.clip import Clip, Key, Part, SavedExample, upgraded
+from fewact.web.clip import Clip, Key, Part, SavedExample
 from fewact.web.names import Label, class_name
 from fewact.web.refused import GoneError, RefusedError
 
@@ -52,34 +51,12 @@ class Document(Part):
     """
 
     format: Literal["fewact page"] = "fewact page"
-    version: Literal[1, 2] = 2
+    version: Literal[2] = 2
     classes: tuple[Label, ...] = ()
     clips: dict[Annotated[str, Field(pattern=f"^{ID}$")], Clip] = Field({})
     taught: dict[str, str] = Field({})
     deleted: dict[str, Key] = Field({})
     steps: tuple[Step, ...] = ()
-
-    def upgraded(self) -> Self:
-        """Return the document in the present version of the format.
-
-        In version 1 the name of a clip of another page contains its ``page_file``.
-        """
-        if self.version == Document().version:
-            return self
-        steps = tuple(
-            step.model_copy(update={"clips": {i: c and upgraded(c) for i, c in step.clips.items()}})
-            for step in self.steps
-        )
-        values = {
-            "version": Document().version,
-            "clips": {id: upgraded(clip) for id, clip in self.clips.items()},
-            "deleted": {
-                id: (page_file_in(name) or name, *rest)
-                for id, (name, *rest) in self.deleted.items()
-            },
-            "steps": steps,
-        }
-        return self.model_copy(update=values)
 
     @property
     def changes(self) -> int:
@@ -255,6 +232,18 @@ class Document(Part):
         )
         deleted = self.deleted | {id: self.clips[id].key for id in gone}
         return self.model_copy(update={"clips": kept, "steps": left, "deleted": deleted})
+
+    def without_model(self) -> Self:
+        """Return the document beside a model that cannot be read any more: all is taught again.
+
+        Training clips that only the model has are removed; they stay in the bin.
+        """
+        lost = {
+            id: clip.model_copy(update={"binned": True})
+            for id, clip in self.clips.items()
+            if clip.file is None and clip.taught_as is not None
+        }
+        return self.model_copy(update={"clips": {**self.clips, **lost}, "taught": {}})
 
     def opened(
         self, what: str, subject: str, examples: Sequence[SavedExample], new_id: Callable[[], str]

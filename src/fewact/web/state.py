@@ -10,7 +10,7 @@ from markupsafe import escape
 from pydantic import ValidationError
 
 from fewact.errors import OptionError, OutputError, UserError
-from fewact.web.children import DECODER_LIMITS, Child, ChildError, call_twice
+from fewact.web.children import DECODER_LIMITS, Child, ChildError, RemoteError, call_twice
 from fewact.web.clip import Clip, SavedExample
 from fewact.web.distinct import with_distinct_names
 from fewact.web.document import Document, Step
@@ -43,6 +43,7 @@ class Page:
         self.decoder = Child("fewact.web.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = Queue(self.notify)
         self.model: dict[str, Any] | None = None
+        self._older: dict[str, str] | None = None
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self._faults: dict[str, tuple[str, ...]] = {}
@@ -285,6 +286,7 @@ class Page:
     async def _open(self) -> Steps:
         await self._reopen()
         yield 1, 1
+        self._say_if_older()
 
     async def _start(self, unknown: Sequence[str]) -> Steps:
         await self._reopen()
@@ -297,6 +299,7 @@ class Page:
             self.store.restore_strip(file, strip)
             clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
+        self._say_if_older()
 
     async def _teach(self) -> Steps:
         taught = None
@@ -375,6 +378,11 @@ class Page:
         result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
         return result
 
+    def _say_if_older(self) -> None:
+        """Fail the job if the model cannot be read any more; teaching again replaces it."""
+        if self._older:
+            raise RemoteError(**self._older)
+
     async def _sync(
         self,
         opened: dict[str, Any],
@@ -390,12 +398,15 @@ class Page:
             step: What was done with what, to undo it as one step; None if it cannot be undone.
         """
         before, self.model = self.model, opened["model"]
+        self._older = opened.get("older")
         is_other = self.model and (before is None or before["id"] != self.model["id"])
         if before and is_other and base is None and step is None:
             self._changed_by_command += 1
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
+            if self._older:
+                return document.without_model()
             if step is None:
                 return document.merge(examples, new_id, base)
             return document.opened(*step, examples, new_id)

@@ -82,7 +82,7 @@ class Store:
             ModelError: It is damaged or has another version.
         """
         path = self.folder / PAGE_DOCUMENT
-        return (DOCUMENT_FILE.model(path, Document) if path.exists() else Document()).upgraded()
+        return DOCUMENT_FILE.model(path, Document) if path.exists() else Document()
 
     def write(self, document: Document) -> Document:
         """Write the document, without its oldest steps if it is too large; return what is written.

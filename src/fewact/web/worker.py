@@ -14,7 +14,7 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack, unpacked_size
-from fewact.classifier.config import CONFIG
+from fewact.classifier.config import CONFIG, OlderModelError
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
@@ -66,10 +66,9 @@ class Worker:
         for file in imports:
             import_methods(file)
         self._model, self._options = Path(model), options
-        self._revision = Revision(
-            FewShotClassifier(device=options["device"], engine=options["engine"])
-        )
+        self._revision = self._new()
         self._loaded: tuple[int, int] | None = None
+        self._older: dict[str, str] | None = None
         self._thumbnails = False
         self._recordings: dict[str, _Recording] = {}
         self._streams: OrderedDict[str, Stream] = OrderedDict()
@@ -80,12 +79,21 @@ class Worker:
     def open(self) -> dict[str, Any]:
         """Read the model if it is another one than before; return its training clips and facts.
 
+        Of a model that an older version of fewact wrote there is only ``older``, the error: its
+        clips are taught again.
+
         Raises:
             ModelError: It is damaged, or was taught from features.
         """
         found = self._identity()
         if found is not None and found != self._loaded:
-            self._revision, self._loaded = self._read(self._model), found
+            try:
+                self._revision, self._older = self._read(self._model), None
+            except OlderModelError as error:
+                names = ("what", "got", "expected", "hint")
+                self._revision = self._new()
+                self._older = {name: getattr(error, name) for name in names}
+            self._loaded = found
             self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
         return self._facts()
 
@@ -255,6 +263,10 @@ class Worker:
             unpack(file, self._model, self._read)
         return self.open()
 
+    def _new(self) -> Revision:
+        options = self._options
+        return Revision(FewShotClassifier(device=options["device"], engine=options["engine"]))
+
     def _read(self, model: Path) -> Revision:
         """Return the classifier of a model folder.
 
@@ -322,7 +334,7 @@ class Worker:
     def _facts(self) -> dict[str, Any]:
         classifier, examples = self._revision.classifier, self._revision.examples
         if not examples:
-            return {"model": None, "examples": []}
+            return {"model": None, "examples": [], "older": self._older}
         calibration = classifier.calibration_
         return {
             "model": {
