@@ -149,9 +149,9 @@ def _onnx(backbone: "Backbone") -> Engine:
                 failure = f"its features differ from those of torch ({found})"
     except MemoryError:
         raise
-    except OSError as error:  # Such as a full disk: it may pass, so that nothing is remembered.
-        raise _Unusable(f"its graphs could not be made ({_first_line(error)})") from error
     except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
+        if _may_pass(error):  # So that nothing is remembered.
+            raise _Unusable(f"its graphs could not be made ({_first_line(error)})") from error
         failure = f"the network cannot be exported or run ({_first_line(error)})"
     if folder is not None:
         with suppress(OutputError):  # The cache only saves time.
@@ -212,6 +212,18 @@ def code_of(network: Network) -> str | None:
     except (KeyError, AttributeError, OSError):
         return None
     return found.hexdigest()
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Return whether an error is of the machine at this moment: a full disk, too little memory.
+
+    torch and ONNX Runtime have no types for missing memory, and wrap the errors of others.
+    """
+    while error is not None:
+        if isinstance(error, OSError | MemoryError | ImportError) or "alloc" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: Exception) -> str:
