@@ -16,7 +16,7 @@ import torch
 from fewact.backbones.devices import ENGINES, check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.checking import disagreement
-from fewact.backbones.engines.export import export, missing_packages
+from fewact.backbones.engines.export import export, missing_packages, reason_of
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
 from fewact.backbones.engines.int8 import rounded, saturates
@@ -116,7 +116,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     try:
         version = importlib.import_module(PACKAGE).__version__
     except (ImportError, OSError) as error:  # Such as a library of the system that is missing.
-        raise _Unusable(f"onnxruntime cannot be loaded ({_first_line(error)})") from error
+        raise _Unusable(f"onnxruntime cannot be loaded ({reason_of(error)})") from error
     network = backbone.network
     int8 = backbone.card.precision == "int8"
     packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
@@ -135,7 +135,7 @@ def _onnx(backbone: "Backbone") -> Engine:
         try:
             return _engine(known.graphs, network)
         except Exception as error:  # Of many types: a graph that another version cannot read.
-            LOG.debug("graphs in %s cannot be used: %s", folder, _first_line(error))
+            LOG.debug("graphs in %s cannot be used: %s", folder, reason_of(error))
     if packaged is None and (missing := missing_packages()):
         why = f"its graph is made by packages that are not installed ({', '.join(missing)})"
         raise _Unusable(why, INSTALL_EXPORT)
@@ -151,8 +151,8 @@ def _onnx(backbone: "Backbone") -> Engine:
         raise
     except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
         if _may_pass(error):  # So that nothing is remembered.
-            raise _Unusable(f"its graphs could not be made ({_first_line(error)})") from error
-        failure = f"the network cannot be exported or run ({_first_line(error)})"
+            raise _Unusable(f"its graphs could not be made ({reason_of(error)})") from error
+        failure = f"the network cannot be exported or run ({reason_of(error)})"
     if folder is not None:
         with suppress(OutputError):  # The cache only saves time.
             write_graphs(folder, graphs, failure)
@@ -224,7 +224,3 @@ def _may_pass(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

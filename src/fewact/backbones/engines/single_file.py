@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Level
 from fewact.backbones.engines.choosing import INSTALL_EXPORT
-from fewact.backbones.engines.export import missing_packages, quiet
+from fewact.backbones.engines.export import missing_packages, quiet, reason_of
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.runtime import PACKAGE
@@ -70,8 +70,9 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
     except OptionError:
         raise
     except Exception as error:  # The exporter raises errors of many types.
-        reason = " ".join(str(error).split())[:200]
-        raise OptionError("the network cannot be exported", where=card.name, got=reason) from error
+        raise OptionError(
+            "the network cannot be exported", where=card.name, got=reason_of(error)
+        ) from error
     write_bytes(path, content)
     return levels
 
