@@ -311,6 +311,20 @@ def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
     assert learned(teach("off"))[1].class_names is None
 
 
+def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
+    clip: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(actions, tmp_path / "actions")
+    first = min(path for path in folder.iterdir() if path.is_dir())
+    first.rename(folder / ("x" * 50))
+    with pytest.warns(UserWarning, match="class names are not used: .*too long"):
+        made = FewShotClassifier(clip, "protonet").fit(folder)
+    assert learned(made)[1].class_names is None
+    assert IMAGE_EMBEDDING not in learned(made)[1].examples.nodes
+    with pytest.raises(OptionError, match="too long for this text encoder"):
+        FewShotClassifier(clip, "protonet", text="on").fit(folder)
+
+
 def test_inconsistent_class_names_are_refused(
     clip: Backbone, actions: Path, tmp_path: Path
 ) -> None:

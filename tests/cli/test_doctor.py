@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,11 @@ def test_problems_become_advice_not_errors(
     assert "FEWACT_CACHE" in advice
     assert "no-such-codec" in advice
     assert "default weights are missing" in advice
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_not_writable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path))
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", lambda dir: FileIO("/dev/full", "w"))
+    found = doctor._cache()
+    assert (found["writable"], found["why"]) == (False, "No space left on device")

@@ -1,5 +1,6 @@
 """``fewact export --zip`` and ``fewact import``."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import torch
 
 from fewact import FewShotClassifier
 from fewact.backbones.engines.export import missing_packages
+from fewact.classifier.config import with_hash
 
 Run = Callable[..., Any]
 
@@ -67,6 +69,19 @@ def test_ctrl_c_during_the_export_of_the_network(
     ended = run("export", model, "--onnx", tmp_path / "encoder.onnx")
     assert (ended.code, ended.out, ended.err) == (130, "", "")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
+def test_a_network_in_int8_is_not_exported(run: Run, model: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(model, tmp_path / "model") / "config.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    content["backbone"]["precision"] = content["backbone"]["card"]["precision"] = "int8"
+    path.write_text(with_hash(content), encoding="utf-8")
+    ended = run("export", path.parent, "--onnx", tmp_path / "encoder.onnx")
+    hint = "Teach the model again, with precision float32."
+    assert ended.err == f"Error: {path.parent}: a network in int8 cannot be exported. {hint}\n"
+    assert ended.code == 2
 
 
 def test_what_cannot_be_exported_or_imported_is_one_message(

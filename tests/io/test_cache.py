@@ -33,3 +33,12 @@ def test_environment_variables_override_the_cache_folder(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "xdg" / "fewact"
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another variable names the home folder")
+def test_the_home_folder_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FEWACT_CACHE", "~/own")
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.setenv("FEWACT_CACHE", "~nobody-of-this-name/own")
+    assert cache_folder() is None

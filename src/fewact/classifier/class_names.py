@@ -83,11 +83,19 @@ def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
     return combined_logits(text.double(), visual.double(), weight)
 
 
-def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
+def text_encoder(
+    backbone: Backbone | Precomputed, mode: TextMode, classes: tuple[str, ...] = ()
+) -> Encoder | None:
     """Return the text encoder of the backbone; None if class names are not used.
 
+    Args:
+        backbone: Backbone of the model.
+        mode: Whether class names are used.
+        classes: Names that it must be able to embed, as far as they are known.
+
     Raises:
-        OptionError: The mode is unknown; or it is ``on`` and the backbone has no text encoder.
+        OptionError: The mode is unknown; or it is ``on``, and the backbone has no text encoder or a
+            name is too long for it.
         WeightsError: The mode is ``on`` and the weights of the text encoder cannot be read.
     """
     if mode not in get_args(TextMode):
@@ -109,8 +117,10 @@ def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | 
     if mode == "auto" and backbone.card.weights == "random":
         return None
     try:
+        if classes:  # Before clips are read, which takes longer.
+            embed_class_names(backbone.text, classes, mode)
         return backbone.text
-    except WeightsError as error:
+    except (WeightsError, OptionError) as error:
         if mode == "on":
             raise
         warn(f"class names are not used: {error}")

@@ -111,7 +111,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
             )
         started = time.perf_counter()
         pipeline = replace(self._build(found[0]), turns=0)
-        encoder = text_encoder(pipeline.backbone, self.text)
+        encoder = text_encoder(pipeline.backbone, self.text, tuple(sorted(map(str, classes))))
         examples, skipped, pipeline = teach(
             found,
             names,

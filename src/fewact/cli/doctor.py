@@ -157,7 +157,8 @@ def _cache() -> dict[str, Any]:
         return {"folder": None, "writable": False}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0")  # An empty file fits on a full disk.
     except OSError as error:
         return {"folder": str(folder), "writable": False, "why": error.strerror}
     return {"folder": str(folder), "writable": True}

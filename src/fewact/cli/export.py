@@ -62,10 +62,12 @@ def export(
 
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
-    from fewact.backbones.engines.single_file import export_encoder
+    from fewact.backbones.engines.single_file import check_exported, export_encoder
+    from fewact.classifier.model_folder import read_config
     from fewact.errors import ModelError
     from fewact.features.precomputed import Precomputed
 
+    check_exported(read_config(model).backbone.precision, str(model))
     backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_
     if isinstance(backbone, Precomputed):
         raise ModelError("the model uses precomputed features: it has no network", where=str(model))

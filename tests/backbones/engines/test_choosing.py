@@ -223,17 +223,35 @@ def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_c
         create("onnx")
 
 
-def test_a_fault_that_may_pass_is_not_remembered(folder, monkeypatch):
+def wrapped(cause: BaseException) -> RuntimeError:
+    """What torch's exporter raises for an error of another package."""
+    error = RuntimeError("Error calling serialize_model_into")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("Exception during initialization: std::bad_alloc"), True),
+        (wrapped(MemoryError()), True),
+        (wrapped(TypeError("an operation that ONNX does not have")), False),
+    ],
+)
+def test_a_fault_that_may_pass_is_not_remembered(folder, monkeypatch, error, passes):
     with monkeypatch.context() as patched:
 
-        def full(*_):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        def fail(*_):
+            raise error
 
-        patched.setattr(choosing, "disagreement", full)
+        patched.setattr(choosing, "disagreement", fail)
         made = create()
         assert made.card.engine == "torch"
-        assert "No space left on device" in made.why
-    assert create().card.engine == "onnx"
+        reason = str(error.__cause__ or error)
+        assert (reason or "MemoryError") in made.why
+    assert create().card.engine == ("onnx" if passes else "torch")
 
 
 def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypatch):

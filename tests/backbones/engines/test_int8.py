@@ -1,6 +1,7 @@
 """Arithmetic in int8."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 
 from fewact import FewShotClassifier, backbones
 from fewact.backbones.engines import choosing, int8
+from fewact.backbones.engines.export import missing_packages
 from fewact.backbones.engines.int8 import LARGEST, rounded, saturates
+from fewact.backbones.engines.single_file import export_encoder
 from fewact.errors import OptionError
 
 exact = pytest.mark.skipif(saturates(), reason="eight-bit products saturate on this processor")
@@ -102,6 +105,15 @@ def test_int8_is_refused_on_other_engines_and_devices(options):
         choosing.check_request(
             options.get("engine", "auto"), "int8", torch.device(options.get("device", "cpu"))
         )
+
+
+@pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
+def test_int8_is_not_exported_as_float32(random_backbone, tmp_path):
+    made = random_backbone("efficientnet-lite0")
+    int8_backbone = backbones.Backbone(made.network, replace(made.card, precision="int8"))
+    with pytest.raises(OptionError, match="a network in int8 cannot be exported"):
+        export_encoder(int8_backbone, tmp_path / "encoder.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_features_are_noticed(cache, monkeypatch):

@@ -16,7 +16,7 @@ import torch
 from fewact.backbones.devices import ENGINES, check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.checking import disagreement
-from fewact.backbones.engines.export import export, missing_packages
+from fewact.backbones.engines.export import export, missing_packages, reason_of
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
 from fewact.backbones.engines.int8 import rounded, saturates
@@ -116,7 +116,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     try:
         version = importlib.import_module(PACKAGE).__version__
     except (ImportError, OSError) as error:  # Such as a library of the system that is missing.
-        raise _Unusable(f"onnxruntime cannot be loaded ({_first_line(error)})") from error
+        raise _Unusable(f"onnxruntime cannot be loaded ({reason_of(error)})") from error
     network = backbone.network
     int8 = backbone.card.precision == "int8"
     packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
@@ -135,7 +135,7 @@ def _onnx(backbone: "Backbone") -> Engine:
         try:
             return _engine(known.graphs, network)
         except Exception as error:  # Of many types: a graph that another version cannot read.
-            LOG.debug("graphs in %s cannot be used: %s", folder, _first_line(error))
+            LOG.debug("graphs in %s cannot be used: %s", folder, reason_of(error))
     if packaged is None and (missing := missing_packages()):
         why = f"its graph is made by packages that are not installed ({', '.join(missing)})"
         raise _Unusable(why, INSTALL_EXPORT)
@@ -149,10 +149,10 @@ def _onnx(backbone: "Backbone") -> Engine:
                 failure = f"its features differ from those of torch ({found})"
     except MemoryError:
         raise
-    except OSError as error:  # Such as a full disk: it may pass, so that nothing is remembered.
-        raise _Unusable(f"its graphs could not be made ({_first_line(error)})") from error
     except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
-        failure = f"the network cannot be exported or run ({_first_line(error)})"
+        if _may_pass(error):  # So that nothing is remembered.
+            raise _Unusable(f"its graphs could not be made ({reason_of(error)})") from error
+        failure = f"the network cannot be exported or run ({reason_of(error)})"
     if folder is not None:
         with suppress(OutputError):  # The cache only saves time.
             write_graphs(folder, graphs, failure)
@@ -214,5 +214,13 @@ def code_of(network: Network) -> str | None:
     return found.hexdigest()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+def _may_pass(error: BaseException | None) -> bool:
+    """Return whether an error is of the machine at this moment: a full disk, too little memory.
+
+    torch and ONNX Runtime have no types for missing memory, and wrap the errors of others.
+    """
+    while error is not None:
+        if isinstance(error, OSError | MemoryError | ImportError) or "alloc" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

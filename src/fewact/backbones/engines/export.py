@@ -45,6 +45,16 @@ def export(network: Network, card: Card) -> tuple[Graph, ...]:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the first line of the error that an error of the exporter was raised from.
+
+    Its own says how to report a fault of torch, in colors.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
+
+
 def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
     examples = tuple(torch.zeros(shape, dtype=torch.float32) for shape in part.inputs.values())
     with quiet(), torch.no_grad():

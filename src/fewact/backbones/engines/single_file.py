@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Level
 from fewact.backbones.engines.choosing import INSTALL_EXPORT
-from fewact.backbones.engines.export import missing_packages, quiet
+from fewact.backbones.engines.export import missing_packages, quiet, reason_of
 from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.runtime import PACKAGE
@@ -45,16 +45,18 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
         Levels that the file computes.
 
     Raises:
-        OptionError: Packages for the export are missing, or the network cannot be exported.
+        OptionError: Packages for the export are missing, the backbone computes in int8, or the
+            network cannot be exported.
         OutputError: The file cannot be written.
     """
     if missing := missing_packages():
         raise OptionError(
             "packages for the export are missing", got=", ".join(missing), hint=INSTALL_EXPORT
         )
+    card = backbone.card
+    check_exported(card.precision, card.name)
     path = user_path(path, OutputError)
     check_output_file(path)
-    card = backbone.card
     levels = card.network_levels
     module = _Encoder(folded(backbone.network).cpu(), card.mean, card.std, levels).eval()
     together = module.network.frames_together
@@ -68,10 +70,29 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
     except OptionError:
         raise
     except Exception as error:  # The exporter raises errors of many types.
-        reason = " ".join(str(error).split())[:200]
-        raise OptionError("the network cannot be exported", where=card.name, got=reason) from error
+        raise OptionError(
+            "the network cannot be exported", where=card.name, got=reason_of(error)
+        ) from error
     write_bytes(path, content)
     return levels
+
+
+def check_exported(precision: str, where: str) -> None:
+    """Refuse int8: the file would compute other features, in float32.
+
+    Args:
+        precision: Precision of a backbone.
+        where: Backbone or model, for the message.
+
+    Raises:
+        OptionError: It is int8.
+    """
+    if precision == "int8":
+        raise OptionError(
+            "a network in int8 cannot be exported",
+            where=where,
+            hint="Teach the model again, with precision float32.",
+        )
 
 
 class _Encoder(nn.Module):
