@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -165,6 +166,16 @@ class ChangesATensor(Nearest):
         return found
 
 
+class ChangesAnArray(Nearest):
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.table = np.zeros(12)
+
+    def encode(self, features: Any) -> Any:
+        self.table += 1
+        return super().encode(features)
+
+
 class WithAWeight(Nearest):
     def __init__(self, options: Any) -> None:
         super().__init__(options)
@@ -301,6 +312,7 @@ def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> 
         (KeepsInAList, "cache['means'], cache['means'][0]"),
         (KeepsInAPart, "part.last"),
         (ChangesATensor, "tables[0]"),
+        (ChangesAnArray, "table"),
     ],
 )
 def test_what_is_kept_in_containers_and_parts_is_found(method: type[Method], names: str) -> None:

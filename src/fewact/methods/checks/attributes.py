@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from fewact.methods.base import Method
 
 
 def attributes(method: Method) -> dict[str, Any]:
-    """Return the values of all attributes, those in containers too, by name; tensors are copied."""
+    """Return the values of all attributes, those in containers too, by name; arrays are copied."""
     found: dict[str, Any] = {}
     for prefix, module in method.named_modules():
         for name, value in vars(module).items():
@@ -31,6 +32,8 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 def _add(found: dict[str, Any], name: str, value: Any) -> None:
     if isinstance(value, Tensor):
         found[name] = value.detach().clone()
+    elif isinstance(value, np.ndarray):
+        found[name] = value.copy()
     elif isinstance(value, set):
         found[name] = frozenset(value)
     elif isinstance(value, Mapping | list | tuple | deque):
@@ -47,5 +50,7 @@ def _add(found: dict[str, Any], name: str, value: Any) -> None:
 def _equal(old: Any, new: Any) -> bool:
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         return torch.equal(old, new)
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
     plain = (bool, int, float, str, frozenset)
     return old is new or (isinstance(old, plain) and isinstance(new, plain) and old == new)
