@@ -89,3 +89,9 @@ def test_a_full_disk_is_not_writable(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", lambda dir: FileIO("/dev/full", "w"))
     found = doctor._cache()
     assert (found["writable"], found["why"]) == (False, "No space left on device")
+
+
+def test_a_file_is_no_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "file"))
+    assert doctor._cache()["why"] == "Not a directory"

@@ -150,13 +150,14 @@ def _weights() -> dict[str, Any]:
 
 
 def _cache() -> dict[str, Any]:
+    from fewact.io.atomic import make_folder
     from fewact.io.cache import cache_folder
 
     folder = cache_folder()
     if folder is None:
         return {"folder": None, "writable": False}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")  # An empty file fits on a full disk.
     except OSError as error:

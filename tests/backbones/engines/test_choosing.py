@@ -254,6 +254,20 @@ def test_a_fault_that_may_pass_is_not_remembered(folder, monkeypatch, error, pas
     assert create().card.engine == ("onnx" if passes else "torch")
 
 
+def test_a_failed_export_says_how_to_try_it_again(folder, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Failed to serialize proto")
+
+    monkeypatch.setattr(choosing, "missing_packages", lambda: [])
+    monkeypatch.setattr(choosing, "export", fail)
+    resnet = {"weights": "random", "device": "cpu", "precision": "float32"}
+    assert "Failed to serialize" in backbones.create("resnet50", **resnet).why
+    with pytest.raises(OptionError, match="Failed to serialize") as refused:
+        backbones.create("resnet50", engine="onnx", **resnet)
+    (made,) = folder.iterdir()
+    assert f"to try again, delete {made}" in str(refused.value)
+
+
 def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.touch()

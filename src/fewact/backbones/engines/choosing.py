@@ -131,7 +131,7 @@ def _onnx(backbone: "Backbone") -> Engine:
     known = read_graphs(folder) if folder else None
     if known is not None:
         if known.failure:
-            raise _Unusable(known.failure)
+            raise _Unusable(known.failure, f"It failed before; to try again, delete {folder}")
         try:
             return _engine(known.graphs, network)
         except Exception as error:  # Of many types: a graph that another version cannot read.

@@ -18,7 +18,10 @@ IMAGES_AT_ONCE_GPU = 64
 
 
 class TorchEngine:
-    """Runs a network with the weights that it has at the first run; later changes have no effect.
+    """Runs a network.
+
+    Where batch norm is folded, later changes of its weights have no effect: a copy runs, which is
+    made at the first run.
 
     Args:
         network: Network in evaluation mode, on its device.
