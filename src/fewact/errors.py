@@ -40,6 +40,12 @@ class UserError(FewactError, ValueError):
         message = f"{_clause(message)}{end} {hint}" if hint else message
         super().__init__(message)
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """Parts of the message by name: the arguments."""
+        names = ("what", "where", "got", "expected", "hint")
+        return {name: getattr(self, name) for name in names}
+
 
 class VideoError(UserError):
     """A video that cannot be read.

@@ -111,9 +111,11 @@ def test_a_long_version_does_not_fill_the_message() -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_older_versions_are_refused() -> None:
-    with pytest.raises(OlderModelError, match=rf"older version.*got version {VERSION - 1}.*Teach"):
-        from_text(edited(version=VERSION - 1), "x")
+@pytest.mark.parametrize("version", [VERSION - 1, 11, 0, -1])
+def test_older_versions_are_refused(version: int) -> None:
+    expected = rf"older version.*got version {version} .*expected: version {VERSION}.*Teach again"
+    with pytest.raises(OlderModelError, match=expected):
+        from_text(edited(version=version), "x")
 
 
 @pytest.mark.parametrize("version", [str(VERSION), float(VERSION), True, None, [1], ...])

@@ -134,6 +134,7 @@ def test_spaces_around_a_label_do_not_count(folder: Path) -> None:
     found = labelled({"wave": first, "wave ": second, "clap": third}, None)
     assert pairs(found) == [("wave/a.mp4", "wave"), ("wave/b.mp4", "wave"), ("clap/c.mp4", "clap")]
     assert existing_class(" wave", ["clap", "wave"]) == "wave"
+    assert existing_class("wave ", ["wave", "wave "]) == "wave "
     with pytest.raises(DataError, match='Did you mean "Wave"'):
         existing_class("wave", ["Wave"])
 

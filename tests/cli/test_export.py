@@ -1,6 +1,5 @@
 """``fewact export --zip`` and ``fewact import``."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import torch
 
 from fewact import FewShotClassifier
 from fewact.backbones.engines.export import missing_packages
-from fewact.classifier.config import with_hash
+from tests.classifier.test_model_folder import edit
 
 Run = Callable[..., Any]
 
@@ -73,14 +72,14 @@ def test_ctrl_c_during_the_export_of_the_network(
 
 @pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
 def test_a_network_in_int8_is_not_exported(run: Run, model: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(model, tmp_path / "model") / "config.json"
-    content = json.loads(path.read_text())
-    content.pop("sha256")
-    content["backbone"]["precision"] = content["backbone"]["card"]["precision"] = "int8"
-    path.write_text(with_hash(content), encoding="utf-8")
-    ended = run("export", path.parent, "--onnx", tmp_path / "encoder.onnx")
+    def in_int8(content: dict[str, Any]) -> None:
+        content["backbone"]["precision"] = content["backbone"]["card"]["precision"] = "int8"
+
+    folder = shutil.copytree(model, tmp_path / "model")
+    edit(folder, in_int8)
+    ended = run("export", folder, "--onnx", tmp_path / "encoder.onnx")
     hint = "Teach the model again, with precision float32."
-    assert ended.err == f"Error: {path.parent}: a network in int8 cannot be exported. {hint}\n"
+    assert ended.err == f"Error: {folder}: a network in int8 cannot be exported. {hint}\n"
     assert ended.code == 2
 
 

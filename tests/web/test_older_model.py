@@ -1,11 +1,11 @@
 """A model that an older version of fewact wrote: the page teaches its clips again."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from fewact.classifier.config import CONFIG, VERSION, with_hash
+from fewact.classifier.config import CONFIG, VERSION
+from tests.classifier.test_model_folder import edit
 from tests.web.test_clip_names import command
 from tests.web.test_same_model import Serve, begun, idle, page_of, taught, videos
 
@@ -23,10 +23,8 @@ def test_clips_of_the_page_are_taught_again(
     assert taught(server)["model"]["clips"] == {"wave": 3, "throw": 2}
     server.stop()
     config = server.model / CONFIG
-    content = json.loads(config.read_text(encoding="utf-8"))
-    del content["sha256"]
-    before = with_hash({**content, "version": VERSION - 1})
-    config.write_text(before, encoding="utf-8")
+    edit(server.model, lambda content: content.update(version=VERSION - 1))
+    before = config.read_text(encoding="utf-8")
 
     server = serve(server.model)
     state = idle(server)

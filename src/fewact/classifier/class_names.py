@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.errors import ModelError, OptionError, WeightsError
+from fewact.errors import ModelError, OptionError, UserError, WeightsError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.io.cache import cache_folder
@@ -83,19 +83,11 @@ def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
     return combined_logits(text.double(), visual.double(), weight)
 
 
-def text_encoder(
-    backbone: Backbone | Precomputed, mode: TextMode, classes: tuple[str, ...] = ()
-) -> Encoder | None:
+def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
     """Return the text encoder of the backbone; None if class names are not used.
 
-    Args:
-        backbone: Backbone of the model.
-        mode: Whether class names are used.
-        classes: Names that it must be able to embed, as far as they are known.
-
     Raises:
-        OptionError: The mode is unknown; or it is ``on``, and the backbone has no text encoder or a
-            name is too long for it.
+        OptionError: The mode is unknown; or it is ``on`` and the backbone has no text encoder.
         WeightsError: The mode is ``on`` and the weights of the text encoder cannot be read.
     """
     if mode not in get_args(TextMode):
@@ -117,14 +109,36 @@ def text_encoder(
     if mode == "auto" and backbone.card.weights == "random":
         return None
     try:
-        if classes:  # Before clips are read, which takes longer.
-            embed_class_names(backbone.text, classes, mode)
         return backbone.text
     except (WeightsError, OptionError) as error:
-        if mode == "on":
-            raise
-        warn(f"class names are not used: {error}")
+        _refuse_or_warn(error, mode)
         return None
+
+
+def find_class_names(
+    backbone: Backbone | Precomputed, mode: TextMode, classes: tuple[str, ...]
+) -> ClassNames | None:
+    """Return the embedded class names; None if they are not used.
+
+    Raises:
+        OptionError: As for ``text_encoder``; or the mode is ``on`` and a name is too long.
+        WeightsError: As for ``text_encoder``.
+    """
+    encoder = text_encoder(backbone, mode)
+    if encoder is None:
+        return None
+    try:
+        return embed_class_names(encoder, classes, mode)
+    except (WeightsError, OptionError) as error:
+        _refuse_or_warn(error, mode)
+        return None
+
+
+def _refuse_or_warn(error: UserError, mode: TextMode) -> None:
+    """Raise an error in mode ``on``; in mode ``auto`` warn that class names are not used."""
+    if mode == "on":
+        raise error
+    warn(f"class names are not used: {error}")
 
 
 def embed_class_names(encoder: Encoder, classes: tuple[str, ...], mode: TextMode) -> ClassNames:

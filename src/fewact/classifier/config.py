@@ -36,7 +36,7 @@ class NewerModelError(ModelError):
 
 
 class OlderModelError(ModelError):
-    """An older version of fewact wrote the model: its clips must be taught again."""
+    """An older version of fewact wrote the model: teach again from the clips."""
 
 
 class _Part(BaseModel):

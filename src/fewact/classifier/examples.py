@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.example import Example
+from fewact.classifier.labels import INTEGER
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
 from fewact.methods.base import rows
@@ -236,7 +236,7 @@ def join(parts: Iterable[Examples]) -> Examples:
 
 def _class_key(label: str) -> tuple[Any, ...]:
     """Return a key for the natural order, with negative integers first, in ascending order."""
-    if re.fullmatch(r"-[0-9]{1,1000}", label):
+    if label.startswith("-") and INTEGER.fullmatch(label):
         return 0, int(label)
     return 1, natural_key(label)
 

@@ -8,7 +8,7 @@ from typing import Self
 from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.change_lock import one_at_a_time
 from fewact.classifier.class_edits import ClassEdits
-from fewact.classifier.class_names import embed_class_names, text_encoder
+from fewact.classifier.class_names import find_class_names
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.predicting import Predicting
@@ -111,19 +111,18 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
             )
         started = time.perf_counter()
         pipeline = replace(self._build(found[0]), turns=0)
-        encoder = text_encoder(pipeline.backbone, self.text, tuple(sorted(map(str, classes))))
+        # Before clips are read, which takes longer.
+        named = find_class_names(pipeline.backbone, self.text, tuple(sorted(map(str, classes))))
         examples, skipped, pipeline = teach(
             found,
             names,
             pipeline,
             progress,
             timing,
-            image_embedding=encoder is not None,
+            image_embedding=named is not None,
             first=True,
         )
-        class_names = None
-        if encoder is not None:
-            class_names = embed_class_names(encoder, examples.classes, self.text)
+        class_names = named and named.changed(examples.classes, pipeline.backbone)
         self._refit(pipeline, examples, skipped, class_names, integers=integers)
         LOG.info(
             "learned %d classes from %d clips in %.1f s, %d skipped: %s",

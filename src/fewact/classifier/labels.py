@@ -16,7 +16,7 @@ Label: TypeAlias = str | int
 
 EXPECTED = "text or an integer"
 
-_INTEGER = re.compile("-?[0-9]{1,1000}")
+INTEGER = re.compile("-?[0-9]{1,1000}")
 """Python refuses to read integers of some thousands of digits."""
 
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
@@ -81,7 +81,7 @@ def as_integer(text: str) -> str:
     >>> as_integer("01"), as_integer("-0"), as_integer("one")
     ('1', '0', 'one')
     """
-    return str(int(text)) if _INTEGER.fullmatch(text) else text
+    return str(int(text)) if INTEGER.fullmatch(text) else text
 
 
 def as_given(text: str, *, integers: bool) -> Label:
@@ -107,7 +107,7 @@ def check_integers(classes: Iterable[str], *, integers: bool) -> None:
         DataError: A class is no integer, or is not written as ``as_integer`` does.
     """
     for name in classes if integers else ():
-        if not _INTEGER.fullmatch(name) or as_integer(name) != name:
+        if not INTEGER.fullmatch(name) or as_integer(name) != name:
             raise DataError(
                 "the classes are integers",
                 got=repr(name),

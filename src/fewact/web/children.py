@@ -242,9 +242,7 @@ def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limi
                 result, data = result
             answer = {"result": result}
         except UserError as error:
-            names = ("what", "where", "got", "expected", "hint")
-            facts = {name: getattr(error, name) for name in names}
-            answer = {"error": facts, "output": isinstance(error, OutputError)}
+            answer = {"error": error.parts, "output": isinstance(error, OutputError)}
         except MemoryError:
             os._exit(1)
         except Exception:

@@ -234,7 +234,7 @@ class Document(Part):
         return self.model_copy(update={"clips": kept, "steps": left, "deleted": deleted})
 
     def without_model(self) -> Self:
-        """Return the document beside a model that cannot be read any more: all is taught again.
+        """Return the document beside a model that cannot be read any more: all clips are new.
 
         Training clips that only the model has are removed; they stay in the bin.
         """
@@ -306,15 +306,14 @@ class Document(Part):
             if id in clips and clips[id].taught_as == base.get(id):
                 clips[id] = clips[id].model_copy(update={"binned": True})
         had = {clip.taught_as for clip in self.clips.values()}
-        has = dict.fromkeys(clip.taught_as for clip in clips.values())
+        has = {clip.taught_as for clip in clips.values()}
         kept = [name for name in self.classes if name in has or name not in had]
-        more = [n for n in has if n is not None and n != BACKGROUND and n not in kept]
         return self.model_copy(
             update={
                 "clips": clips,
                 "taught": taught,
                 "deleted": {id: key for id, key in deleted.items() if id in taught},
-                "classes": (*kept, *more),
+                "classes": _with_actions_of(clips.values(), kept),
             }
         )
 

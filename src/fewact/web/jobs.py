@@ -157,5 +157,4 @@ def facts_of(error: UserError | ChildError) -> dict[str, str]:
     """Return what the page shows of an error of a job."""
     if isinstance(error, ChildError):
         return {"key": f"worker_{error.reason}"}
-    names = ("what", "got", "expected", "hint")
-    return {"key": "", **{name: getattr(error, name) for name in names}}
+    return {"key": "", **{name: part for name, part in error.parts.items() if name != "where"}}

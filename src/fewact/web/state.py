@@ -43,7 +43,6 @@ class Page:
         self.decoder = Child("fewact.web.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = Queue(self.notify)
         self.model: dict[str, Any] | None = None
-        self._older: dict[str, str] | None = None
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self._faults: dict[str, tuple[str, ...]] = {}
@@ -284,12 +283,12 @@ class Page:
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
     async def _open(self) -> Steps:
-        await self._reopen()
+        older = await self._reopen()
         yield 1, 1
-        self._say_if_older()
+        _say_if_older(older)
 
     async def _start(self, unknown: Sequence[str]) -> Steps:
-        await self._reopen()
+        older = await self._reopen()
         yield 1, 1
         for file in unknown:
             try:
@@ -299,7 +298,7 @@ class Page:
             self.store.restore_strip(file, strip)
             clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
-        self._say_if_older()
+        _say_if_older(older)
 
     async def _teach(self) -> Steps:
         taught = None
@@ -370,18 +369,20 @@ class Page:
         if id in self.document.clips:
             self.results[id] = result
 
-    async def _reopen(self) -> None:
-        """Take over the model in the folder, if something else changed it."""
-        await self._sync(await self._work("open", seconds=SECONDS_TO_OPEN))
+    async def _reopen(self) -> dict[str, str] | None:
+        """Take over the model in the folder, if something else changed it.
+
+        Returns:
+            Parts of the error if an older version of fewact wrote it; otherwise None.
+        """
+        opened = await self._work("open", seconds=SECONDS_TO_OPEN)
+        await self._sync(opened)
+        older: dict[str, str] | None = opened.get("older")
+        return older
 
     async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
         result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
         return result
-
-    def _say_if_older(self) -> None:
-        """Fail the job if the model cannot be read any more; teaching again replaces it."""
-        if self._older:
-            raise RemoteError(**self._older)
 
     async def _sync(
         self,
@@ -398,14 +399,13 @@ class Page:
             step: What was done with what, to undo it as one step; None if it cannot be undone.
         """
         before, self.model = self.model, opened["model"]
-        self._older = opened.get("older")
         is_other = self.model and (before is None or before["id"] != self.model["id"])
         if before and is_other and base is None and step is None:
             self._changed_by_command += 1
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
-            if self._older:
+            if opened.get("older"):
                 return document.without_model()
             if step is None:
                 return document.merge(examples, new_id, base)
@@ -456,6 +456,12 @@ class Page:
 def step_facts(step: Step | None) -> dict[str, str] | None:
     """Return what the page shows of a step that can be undone, or was undone."""
     return None if step is None else {"what": step.what, "subject": step.subject}
+
+
+def _say_if_older(older: dict[str, str] | None) -> None:
+    """Fail the job if the model cannot be read any more; teaching again replaces it."""
+    if older:
+        raise RemoteError(**older)
 
 
 def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:

@@ -79,8 +79,8 @@ class Worker:
     def open(self) -> dict[str, Any]:
         """Read the model if it is another one than before; return its training clips and facts.
 
-        Of a model that an older version of fewact wrote there is only ``older``, the error: its
-        clips are taught again.
+        Of a model that an older version of fewact wrote there is only ``older``, the parts of the
+        error.
 
         Raises:
             ModelError: It is damaged, or was taught from features.
@@ -90,9 +90,7 @@ class Worker:
             try:
                 self._revision, self._older = self._read(self._model), None
             except OlderModelError as error:
-                names = ("what", "got", "expected", "hint")
-                self._revision = self._new()
-                self._older = {name: getattr(error, name) for name in names}
+                self._revision, self._older = self._new(), error.parts
             self._loaded = found
             self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
         return self._facts()
