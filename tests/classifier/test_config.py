@@ -9,7 +9,7 @@ from fewact.classifier.config import (
     STATE,
     VERSION,
     Config,
-    OlderModelError,
+    LostModelError,
     SavedBackbone,
     SavedMethod,
     from_text,
@@ -114,7 +114,7 @@ def test_a_long_version_does_not_fill_the_message() -> None:
 @pytest.mark.parametrize("version", [VERSION - 1, 11, 0, -1])
 def test_older_versions_are_refused(version: int) -> None:
     expected = rf"older version.*got version {version} .*expected: version {VERSION}.*Teach again"
-    with pytest.raises(OlderModelError, match=expected):
+    with pytest.raises(LostModelError, match=expected):
         from_text(edited(version=version), "x")
 
 

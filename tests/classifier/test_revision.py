@@ -1,14 +1,21 @@
 """Which clips a page's model has encoded."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, methods
+from fewact.classifier.class_names import ClassNames
+from fewact.classifier.config import Config
 from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Examples
-from fewact.classifier.revision import Lesson, Revision, keys_of
+from fewact.classifier.model_folder import SavedModel, load
+from fewact.classifier.revision import Lesson, Revision, encodes_as, keys_of
+from fewact.classifier.saved_method import saved_method
 from fewact.data import Clip
 from fewact.errors import DataError
 
@@ -23,24 +30,77 @@ def test_clips_of_a_model_are_known_without_a_copy_of_their_nodes(
     assert not revision.has([*keys, ("new.mp4", None, None, 0)])
 
 
-def test_clips_of_another_orientation_are_not_added(examples: FewShotClassifier) -> None:
-    everything = learned(examples)[1].everything
-    (first, *_) = everything.clips
-    for turns in (0, 1):
-        revision = Revision(examples)
-        removed = replace(everything, clips=(replace(first, name="removed.mp4"),))
-        revision.add(replace(removed, nodes={}, origins=(None,)), turns)
-        assert revision.has([("removed.mp4", first.start, first.end, 0)]) is (turns == 0)
+def other_turns(config: Config) -> Config:
+    return config.model_copy(update={"turns": 1})
 
 
-def test_without_an_encoded_clip_the_orientation_is_not_known_and_nothing_is_added(
-    examples: FewShotClassifier, quick: FewShotClassifier
+def other_card(config: Config) -> Config:
+    backbone = config.backbone
+    card = {**backbone.card, "mean": [0.0, 0.0, 0.0]}
+    return config.model_copy(update={"backbone": backbone.model_copy(update={"card": card})})
+
+
+def other_method(config: Config) -> Config:
+    method = config.method.model_copy(update={"options": {}})
+    return config.model_copy(update={"method": method})
+
+
+def with_class_names(model: SavedModel) -> SavedModel:
+    return replace(
+        model, class_names=ClassNames(model.examples.classes, torch.ones(2, 3), {}, "on")
+    )
+
+
+@pytest.fixture
+def former(examples: FewShotClassifier, tmp_path: Path) -> SavedModel:
+    """The saved classifier, whose first clip has another name."""
+    model = load(examples.save(tmp_path / "former"))
+    (first, *others) = model.examples.clips
+    clips = (replace(first, name="removed.mp4"), *others)
+    return replace(model, examples=replace(model.examples, clips=clips))
+
+
+def has_removed(revision: Revision, former: SavedModel) -> bool:
+    """Return whether a classifier has the first clip of another after it was added."""
+    revision.add(former)
+    return revision.has(keys_of(former.examples.clips)[:1])
+
+
+def test_clips_of_a_former_version_are_added(
+    examples: FewShotClassifier, former: SavedModel
 ) -> None:
-    everything = learned(examples)[1].everything
-    for turns in (0, 1):
-        revision = Revision(quick)
-        revision.add(everything, turns)
-        assert not revision.has(keys_of(everything.clips)[:1])
+    assert has_removed(Revision(examples), former)
+
+
+@pytest.mark.parametrize("change", [other_turns, other_card, other_method])
+def test_clips_that_were_encoded_otherwise_are_not_added(
+    examples: FewShotClassifier, former: SavedModel, change: Callable[[Config], Config]
+) -> None:
+    assert not has_removed(Revision(examples), replace(former, config=change(former.config)))
+
+
+def test_clips_with_other_embeddings_are_not_added(
+    examples: FewShotClassifier, former: SavedModel
+) -> None:
+    assert not has_removed(Revision(examples), with_class_names(former))
+
+
+def test_weights_are_part_of_how_clips_are_encoded(
+    examples: FewShotClassifier, former: SavedModel
+) -> None:
+    method = methods.create("a2m2", preset="paper", moments={"in_channels": 64})
+    pipeline = replace(learned(examples)[0], method=method)
+    config = former.config.model_copy(update={"method": saved_method(method)})
+    assert encodes_as(replace(former, config=config, method=method), pipeline)
+    other = deepcopy(method)
+    other.reduction.network[0].weight.data += 1
+    assert not encodes_as(replace(former, config=config, method=other), pipeline)
+
+
+def test_without_an_encoded_clip_nothing_is_added(
+    quick: FewShotClassifier, former: SavedModel
+) -> None:
+    assert not has_removed(Revision(quick), former)
 
 
 @pytest.mark.parametrize("encoded", [0, 1])
@@ -52,6 +112,7 @@ def test_a_lesson_that_is_not_encoded_is_refused(
     for file in list(files.values())[:encoded]:
         revision.encode(Clip(file))
     lessons = [Lesson((file.name, None, None, 0), label, label) for label, file in files.items()]
-    with pytest.raises(DataError, match="the clip is not encoded") as error:
+    with pytest.raises(
+        DataError, match=f'"{list(files)[encoded]}" cannot be taught: it has no vid'
+    ):
         revision.teach(lessons)
-    assert error.value.where == list(files)[encoded]

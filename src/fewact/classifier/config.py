@@ -35,8 +35,8 @@ class NewerModelError(ModelError):
     """A newer version of fewact wrote the model: it may be in order, but cannot be read here."""
 
 
-class OlderModelError(ModelError):
-    """An older version of fewact wrote the model: teach again from the clips."""
+class LostModelError(ModelError):
+    """The model is damaged, or an older version of fewact wrote it: teach again from the clips."""
 
 
 class _Part(BaseModel):
@@ -174,7 +174,7 @@ def from_text(text: str, where: str) -> Config:
     """Read and check the text of the file.
 
     Raises:
-        OlderModelError: An older version of fewact wrote the file.
+        LostModelError: An older version of fewact wrote the file.
         NewerModelError: A newer version of fewact wrote the file.
         ModelError: The file is damaged, was edited, or has another version.
     """
@@ -208,7 +208,7 @@ def _check_version(content: Mapping[str, Any], where: str) -> None:
         return
     refusal, what, hint = ModelError, "has an unsupported version", "Teach again from the clips."
     if type(version) is int and version < VERSION:
-        refusal, what = OlderModelError, "was written by an older version of fewact"
+        refusal, what = LostModelError, "was written by an older version of fewact"
     if type(version) is int and version > VERSION:
         refusal, hint = NewerModelError, UPGRADE
         what = "was written by a newer version of fewact"

@@ -21,6 +21,7 @@ from fewact.classifier.config import (
     README,
     STATE,
     Config,
+    LostModelError,
     SavedClassNames,
     from_text,
     is_config,
@@ -147,7 +148,7 @@ def write(folder: Path, files: Mapping[str, bytes], change: str, *, replaces: bo
 
 
 def check_target(folder: Path) -> bool:
-    """Return whether the folder has a model that saving would replace.
+    """Return whether the folder has a model that saving would replace, also a damaged one.
 
     Raises:
         ModelError: The folder has other files, or is a file.
@@ -162,21 +163,23 @@ def check_target(folder: Path) -> bool:
 def _is_model(folder: Path, path: Path) -> bool:
     if not stat.S_ISDIR(path.stat().st_mode):
         raise ModelError("this is a file", where=str(folder), expected="a folder")
-    ours = (path / CONFIG).is_file() and is_config(path / CONFIG)
-    if not ours and not is_empty(path) and not is_page(path / PAGE_FOLDER):
+    if (path / CONFIG).is_file() and is_config(path / CONFIG):
+        return True
+    if not is_empty(path) and not is_page(path / PAGE_FOLDER):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(folder),
             expected="a new or empty folder, or a model to replace",
         )
-    return ours
+    return any((path / name).exists() for name in (CONFIG, STATE))
 
 
 def load(folder: str | Path) -> SavedModel:
     """Read and check a saved model.
 
     Raises:
-        ModelError: The model is missing, damaged, edited, or of another version.
+        LostModelError: The model is damaged, edited, or of an older version.
+        ModelError: The model is missing, or of a newer version.
     """
     folder = user_path(folder, ModelError)
     target = folder.resolve()
@@ -185,15 +188,12 @@ def load(folder: str | Path) -> SavedModel:
             lambda: read_replaced(lambda: current(target), lambda path: _load(folder, path))
         )
     except ModelError as error:
-        if error.hint == HINT and history.can_undo(target):
-            error = ModelError(
-                error.what,
-                where=error.where,
-                got=error.got,
-                expected=error.expected,
-                hint=f"Restore the version before: fewact undo {shlex.quote(str(folder))}",
-            )
-        raise error
+        if error.hint != HINT:
+            raise
+        hint = HINT
+        if history.can_undo(target):
+            hint = f"Restore the version before: fewact undo {shlex.quote(str(folder))}"
+        raise LostModelError(**{**error.parts, "hint": hint}) from error
 
 
 def read_config(folder: Path) -> Config:

@@ -10,8 +10,11 @@ from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.model_folder import SavedModel
 from fewact.classifier.naming import check_label
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.saved_backbone import saved_backbone
+from fewact.classifier.saved_method import saved_method
 from fewact.classifier.teaching import teach, turns_of, warn_of_turns
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError
@@ -104,17 +107,17 @@ class Revision:
         """Return whether all these clips are encoded."""
         return set(keys) <= {*self._encoded, *keys_of(self.examples)}
 
-    def add(self, examples: Examples, turns: int) -> None:
-        """Add encoded clips, such as those of a former version; clips that are known stay.
+    def add(self, former: SavedModel) -> None:
+        """Add the clips of another model, such as a former version; clips that are known stay.
 
-        Args:
-            examples: The clips.
-            turns: Number of quarter turns after which they were encoded. If it is another one than
-                that of the classifier, or the classifier has none yet, they cannot be compared with
-                its clips, and nothing is added.
+        Nothing is added if its clips cannot be compared with those of the classifier: if it encoded
+        them otherwise, or the classifier has encoded none yet.
         """
-        if self._pipeline is not None and self._pipeline.turns == turns:
-            self._encoded = _each(examples) | self._encoded
+        pipeline = self._pipeline
+        if pipeline is None or self._uses_text(pipeline) != (former.class_names is not None):
+            return
+        if encodes_as(former, pipeline):
+            self._encoded = _each(former.examples) | self._encoded
 
     def teach(self, lessons: Sequence[Lesson]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.
@@ -137,7 +140,11 @@ class Revision:
         known, pipeline, fitted = self._known(), self._pipeline, self._fitted
         missing = [one.name for one in lessons if one.key not in known]
         if missing or pipeline is None:  # without a pipeline, no clip is known
-            raise DataError("the clip is not encoded", where=missing[0])
+            raise DataError(
+                f'the clip "{missing[0]}" cannot be taught: it has no video, and no version of the'
+                " model that can be used has its features",
+                hint="Add the clip again, or remove it.",
+            )
         examples = join([_renamed(known[one.key], one) for one in lessons])
         self._encoded |= known  # what is removed now may come back
         class_names = None if fitted is None else fitted.class_names
@@ -170,6 +177,17 @@ class Revision:
         if self._fitted is not None:
             return self._fitted.class_names is not None
         return text_encoder(pipeline.backbone, self.classifier.text) is not None
+
+
+def encodes_as(model: SavedModel, pipeline: Pipeline) -> bool:
+    """Return whether a saved model turns videos into the same nodes as a pipeline."""
+    config, method = model.config, pipeline.method
+    if (config.turns, config.method) != (pipeline.turns, saved_method(method)):
+        return False
+    if config.backbone.card != saved_backbone(pipeline.backbone, "").card:
+        return False
+    state = method.state_dict()
+    return all(value.equal(state[name].cpu()) for name, value in model.method.state_dict().items())
 
 
 def _each(examples: Examples) -> dict[Key, Examples]:

@@ -234,7 +234,7 @@ class Document(Part):
         return self.model_copy(update={"clips": kept, "steps": left, "deleted": deleted})
 
     def without_model(self) -> Self:
-        """Return the document beside a model that cannot be read any more: all clips are new.
+        """Return the document without a model, or with one that cannot be read: all clips are new.
 
         Training clips that only the model has are removed; they stay in the bin.
         """
@@ -243,7 +243,8 @@ class Document(Part):
             for id, clip in self.clips.items()
             if clip.file is None and clip.taught_as is not None
         }
-        return self.model_copy(update={"clips": {**self.clips, **lost}, "taught": {}})
+        clips = {**self.clips, **lost}
+        return self.model_copy(update={"clips": clips, "taught": {}, "deleted": {}})
 
     def opened(
         self, what: str, subject: str, examples: Sequence[SavedExample], new_id: Callable[[], str]

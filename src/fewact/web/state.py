@@ -63,7 +63,7 @@ class Page:
         with suppress(OutputError):  # then they are listed again
             self.store.forget_deleted(self.document)
         unknown = self.store.unknown(self.document)  # from now on there are uploads of this server
-        if self.store.has_model() or unknown:
+        if self.store.has_model() or self.document.taught or unknown:
             self.queue.add(Job("open", "", self._start(unknown)))
 
     def open(self) -> None:
@@ -283,12 +283,12 @@ class Page:
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
     async def _open(self) -> Steps:
-        older = await self._reopen()
+        lost = await self._reopen()
         yield 1, 1
-        _say_if_older(older)
+        _say_if_lost(lost)
 
     async def _start(self, unknown: Sequence[str]) -> Steps:
-        older = await self._reopen()
+        lost = await self._reopen()
         yield 1, 1
         for file in unknown:
             try:
@@ -298,7 +298,7 @@ class Page:
             self.store.restore_strip(file, strip)
             clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
             await self.change(_recovered(PurePosixPath(file).stem, clip))
-        _say_if_older(older)
+        _say_if_lost(lost)
 
     async def _teach(self) -> Steps:
         taught = None
@@ -373,12 +373,12 @@ class Page:
         """Take over the model in the folder, if something else changed it.
 
         Returns:
-            Parts of the error if an older version of fewact wrote it; otherwise None.
+            Parts of the error if it is damaged or of an older version; otherwise None.
         """
         opened = await self._work("open", seconds=SECONDS_TO_OPEN)
         await self._sync(opened)
-        older: dict[str, str] | None = opened.get("older")
-        return older
+        lost: dict[str, str] | None = opened.get("lost")
+        return lost
 
     async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
         result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
@@ -405,7 +405,7 @@ class Page:
         examples = [SavedExample.model_validate(one) for one in opened["examples"]]
 
         def merged(document: Document) -> Document:
-            if opened.get("older"):
+            if self.model is None:
                 return document.without_model()
             if step is None:
                 return document.merge(examples, new_id, base)
@@ -458,10 +458,10 @@ def step_facts(step: Step | None) -> dict[str, str] | None:
     return None if step is None else {"what": step.what, "subject": step.subject}
 
 
-def _say_if_older(older: dict[str, str] | None) -> None:
+def _say_if_lost(lost: dict[str, str] | None) -> None:
     """Fail the job if the model cannot be read any more; teaching again replaces it."""
-    if older:
-        raise RemoteError(**older)
+    if lost:
+        raise RemoteError(**lost)
 
 
 def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:

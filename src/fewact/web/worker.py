@@ -5,7 +5,7 @@ import time
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack, unpacked_size
-from fewact.classifier.config import CONFIG, OlderModelError
+from fewact.classifier.config import CONFIG, STATE, LostModelError
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
@@ -67,8 +67,8 @@ class Worker:
             import_methods(file)
         self._model, self._options = Path(model), options
         self._revision = self._new()
-        self._loaded: tuple[int, int] | None = None
-        self._older: dict[str, str] | None = None
+        self._loaded: tuple[int, ...] | None = None
+        self._lost: dict[str, str] | None = None
         self._thumbnails = False
         self._recordings: dict[str, _Recording] = {}
         self._streams: OrderedDict[str, Stream] = OrderedDict()
@@ -79,18 +79,18 @@ class Worker:
     def open(self) -> dict[str, Any]:
         """Read the model if it is another one than before; return its training clips and facts.
 
-        Of a model that an older version of fewact wrote there is only ``older``, the parts of the
+        Of a model that is damaged or of an older version there is only ``lost``, the parts of the
         error.
 
         Raises:
-            ModelError: It is damaged, or was taught from features.
+            ModelError: A newer version of fewact wrote it, or it was taught from features.
         """
         found = self._identity()
         if found is not None and found != self._loaded:
             try:
-                self._revision, self._older = self._read(self._model), None
-            except OlderModelError as error:
-                self._revision, self._older = self._new(), error.parts
+                self._revision, self._lost = self._read(self._model), None
+            except LostModelError as error:
+                self._revision, self._lost = self._new(), error.parts
             self._loaded = found
             self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
         return self._facts()
@@ -127,8 +127,8 @@ class Worker:
             for version in versions(self._model):  # clips without a file that come back
                 if self._revision.has(one.key for one in lessons):
                     break
-                former = model_folder.load(version.folder)
-                self._revision.add(former.examples, former.config.turns)
+                with suppress(LostModelError):  # an older version may have them
+                    self._revision.add(model_folder.load(version.folder))
             self._revision.teach(lessons)
             self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
             self._loaded = self._identity()
@@ -321,18 +321,22 @@ class Worker:
             self._warnings.add(text)
             print(f"Warning: {text}", file=sys.stderr, flush=True)
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _identity(self) -> tuple[int, ...] | None:
         """Return what distinguishes one saved model from the next; None if there is none."""
-        try:
-            facts = (current(self._model) / CONFIG).stat()
-        except OSError:
+        folder = current(self._model)
+        if not (folder / CONFIG).is_file():
             return None
-        return facts.st_ino, facts.st_mtime_ns
+        found: list[int] = []
+        for name in (CONFIG, STATE):
+            with suppress(OSError):  # a file that is missing or restored is a change, too
+                facts = (folder / name).stat()
+                found += (facts.st_ino, facts.st_mtime_ns)
+        return tuple(found)
 
     def _facts(self) -> dict[str, Any]:
         classifier, examples = self._revision.classifier, self._revision.examples
         if not examples:
-            return {"model": None, "examples": [], "older": self._older}
+            return {"model": None, "examples": [], "lost": self._lost}
         calibration = classifier.calibration_
         return {
             "model": {
