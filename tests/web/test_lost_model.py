@@ -11,26 +11,33 @@ from fewact.classifier.config import CONFIG, STATE, VERSION
 from tests.classifier.test_model_folder import edit
 from tests.web.conftest import Server
 from tests.web.test_clip_names import command
-from tests.web.test_same_model import Serve, begun, idle, page_of, taught, videos
+from tests.web.test_same_model import Serve, begun_in, idle, page_of, taught, videos
 
-__all__ = ["begun", "videos"]
+__all__ = ["videos"]
 pytestmark = pytest.mark.slow  # each starts servers
 
 TAUGHT = {"wave": 3, "throw": 2}
 
 
-@pytest.fixture
-def page(
-    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
-) -> tuple[Server, list[str]]:
-    """A page whose server was stopped, with four clips, and a fifth that a command added."""
-    server, ids = page_of(serve, begun, videos)
-    more = tmp_path / "more.mp4"
+@pytest.fixture(scope="module")
+def original(
+    videos: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """A model whose page has four clips, and a fifth that a command added."""
+    folder = tmp_path_factory.mktemp("page")
+    server, ids = page_of(Server, begun_in(folder), videos)
+    more = folder / "more.mp4"
     more.write_bytes(videos[5])
     command("add", str(server.model), "wave", str(more))
     assert taught(server)["model"]["clips"] == TAUGHT
     server.stop()
-    return server, ids
+    return server.model, ids
+
+
+@pytest.fixture
+def page(original: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str]]:
+    """A copy of the model, and the clips of its page."""
+    return shutil.copytree(original[0], tmp_path / "model"), list(original[1])
 
 
 def make_older(model: Path) -> None:
@@ -75,9 +82,9 @@ def more(state: Any) -> Any:
 
 @pytest.mark.parametrize(("lose", "what"), LOST.values(), ids=LOST)
 def test_clips_of_the_page_are_taught_again(
-    serve: Serve, page: tuple[Server, list[str]], lose: Callable[[Path], object], what: str | None
+    serve: Serve, page: tuple[Path, list[str]], lose: Callable[[Path], object], what: str | None
 ) -> None:
-    model, ids = page[0].model, page[1]
+    model, ids = page
     lose(model)
     before = [(model / name).read_bytes() for name in (CONFIG, STATE) if (model / name).exists()]
     server = serve(model)
@@ -93,11 +100,11 @@ def test_clips_of_the_page_are_taught_again(
 
 
 def test_a_clip_that_another_method_encoded_cannot_come_back(
-    serve: Serve, page: tuple[Server, list[str]]
+    serve: Serve, page: tuple[Path, list[str]]
 ) -> None:
     """A former version has the clip, but of another method than the new model's."""
-    damage_state(page[0].model)
-    server = serve(page[0].model)
+    damage_state(page[0])
+    server = serve(page[0])
     idle(server)
     state = taught(server)
     (id,) = (id for id, one in state["clips"].items() if one["name"] == "x/x.mp4")
@@ -111,9 +118,9 @@ def test_a_clip_that_another_method_encoded_cannot_come_back(
 
 
 def test_a_model_that_is_restored_has_its_clips_again(
-    serve: Serve, page: tuple[Server, list[str]], tmp_path: Path
+    serve: Serve, page: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
-    model, ids = page[0].model, page[1]
+    model, ids = page
     whole = shutil.copy2(model / STATE, tmp_path)
     damage_state(model)
     server = serve(model)
@@ -128,9 +135,9 @@ def test_a_model_that_is_restored_has_its_clips_again(
 
 
 def test_the_version_before_is_restored_by_a_command(
-    serve: Serve, page: tuple[Server, list[str]]
+    serve: Serve, page: tuple[Path, list[str]]
 ) -> None:
-    model, ids = page[0].model, page[1]
+    model, ids = page
     damage_state(model)
     server = serve(model)
     state = idle(server)

@@ -36,9 +36,13 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
-    """A model of a method that needs no weights."""
-    clips = {name: [video(tmp_path / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
-    return FewShotClassifier(method="pixels").fit(clips).save(tmp_path / "begun")
+    return begun_in(tmp_path)
+
+
+def begun_in(folder: Path) -> Path:
+    """Return a model of a method that needs no weights."""
+    clips = {name: [video(folder / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
+    return FewShotClassifier(method="pixels").fit(clips).save(folder / "begun")
 
 
 def test_a_page_has_texts_for_classes_that_are_integers(
