@@ -148,6 +148,14 @@ def test_losses_of_hyrsm_are_divided_by_four_whatever_the_step(key: str) -> None
     assert stage.accumulate == (2 if key == "hmdb51" else 4)
 
 
+def test_the_sum_over_queries_is_that_of_all_ways() -> None:
+    stage = read("trx-ssv2-full-resnet50").stages[0]
+    losses = weighted({"cross_entropy": torch.tensor(0.5)}, stage)
+    assert losses == {"cross_entropy": 0.5 * 5 * 5}  # five ways of five queries
+    mean = stage.model_copy(update={"query_loss": "mean"})
+    assert weighted({"cross_entropy": torch.tensor(0.5)}, mean) == {"cross_entropy": 0.5}
+
+
 @pytest.mark.parametrize("method", ON_RESNET50)
 def test_published_methods_have_recipes_for_the_five_benchmarks(method: str) -> None:
     own = {name for name in names() if name.startswith(f"{method}-")}
