@@ -17,7 +17,7 @@ from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
 from fewact.methods.base import TrainingBatch
 from fewact.methods.common.matching import problems
 from fewact.options import flatten_options, make_options
-from tests.methods.made_up import make_card
+from tests.methods.made_up import drawn, make_card
 
 AS_WRITTEN = {
     "moments.level": "maps",
@@ -132,6 +132,13 @@ def test_a_static_clip_has_no_changes(options: dict[str, Any], t: int) -> None:
     method = create(frames=t, **options)
     still = videos(1, 1)[:, :, :1].expand(-1, -1, t, -1, -1, -1)
     assert not method.encode({FeatureRequest("maps", View(t)): still})["nodes"].any()
+
+
+def test_cosines_of_short_nodes_are_exact() -> None:
+    first, second = (1e-3 * drawn(1, 1, 2, 4, seed=seed) for seed in (0, 1))
+    cost = problems(first, second, torch.ones(1, 1, 2), weights="uniform").cost[0, 0, 0]
+    cosines = torch.nn.functional.cosine_similarity(first[0, 0, :, None], second[0, 0], dim=-1)
+    torch.testing.assert_close(cost, 1 - cosines)
 
 
 def test_uniform_weights_equal_the_best_assignment() -> None:

@@ -9,6 +9,7 @@ from torch.nn import functional
 from fewact import methods
 from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.checks.subject import Subject, make
+from fewact.methods.hyrsm import HyRSM
 
 
 @pytest.fixture
@@ -40,6 +41,12 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
         # Of both branches: positions; attention; two feed-forward layers.
         ("molo", {0.1: 2, 0.2: 2, 0.05: 4}),
         ("clip_fsar", {0.2: 2, 0.05: 4}),  # the block on frames, then on support and text
+        # The block on supports and queries with their motion, then with text or prompt; both
+        # refinements; after both layers of the prompts.
+        ("clip_spm", {0.2: 6, 0.05: 14}),
+        ("semantic_prompt", {0.2: 2, 0.05: 4}),  # the block on frames, then on support and text
+        ("cpm", {0.1: 1, 0.2: 2, 0.05: 4}),  # positions; encoder and decoder
+        ("ta2n", {0.5: 1}),  # maps
     ],
 )
 def test_dropout_is_applied_in_training_as_published(
@@ -53,3 +60,10 @@ def test_dropout_is_applied_in_training_as_published(
     method.train()
     method.losses(subject.batch(method))
     assert +applied == expected
+
+
+def test_hyrsm_drops_more_weights_than_outputs_among_videos() -> None:
+    method = methods.create("hyrsm", vector_width=8)
+    assert isinstance(method, HyRSM)
+    among = method.relation.inter
+    assert (among.dropout, among.out_dropout.p) == (0.1, 0.05)

@@ -177,6 +177,10 @@ def test_both_classifiers_are_trained() -> None:
         method = create(query_class=mode)
         losses = method.losses(batch)
         assert set(losses) == {"cross_entropy", "query_class"}
+        nodes, asked = method.encode(batch.support), method.encode(batch.query)
+        similarity = method.similarity(method.support(nodes, labels, 2), asked)
+        expected = 0.1 * torch.nn.functional.cross_entropy(similarity[0], labels[0])
+        torch.testing.assert_close(losses["query_class"], expected)
         sum(losses.values()).backward()
         assert (method.query_class.weight.grad is not None) == learns
         assert method.patch.layers[0].weight.grad.abs().sum() > 0

@@ -62,6 +62,12 @@ def test_no_variation_has_root_zero_and_no_gradient(dtype, size):
     assert p.grad[1].any()
 
 
+@pytest.mark.parametrize(("trace", "none"), [(0.9e-12, True), (1.1e-12, False)])
+def test_least_trace_with_a_root(trace, none):
+    p = torch.tensor([[trace]], dtype=torch.float64)
+    torch.testing.assert_close(newton_schulz_sqrt(p), 0 * p if none else p.sqrt())
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_narrow_types_and_autocast_compute_in_float32(dtype):
     p = _covariances(2, 6)

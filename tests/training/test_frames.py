@@ -17,6 +17,8 @@ from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.common import matching
 from fewact.random import RandomStream
 from fewact.training import TrainingData, loop, train
+from fewact.training.batch import Batch
+from fewact.training.drawing import Drawn
 from fewact.training.inputs import FrameBatches, Reading
 from fewact.training.norms import freeze_norms
 from fewact.training.optimising import freeze
@@ -184,6 +186,26 @@ def test_what_is_frozen_by_name() -> None:
     assert all(name.startswith("method") for name in learning(inputs="stored"))
     with pytest.raises(RecipeError, match="matches no parameter"):
         freeze(learner, stage_of(freeze=["backbone.frist.*"]))
+
+
+def test_classes_of_an_episode_of_two_shots(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE)
+    learner = make_learner(recipe, motions_data(), torch.device("cpu"))
+    learner.text = torch.arange(24.0).view(12, 2)
+    classes = torch.tensor([[7, 2, 5], [0, 11, 7]])  # of two episodes
+    videos = torch.cat([classes.repeat_interleave(k, 1) for k in (2, 1)], 1)  # two shots, a query
+    given: list[Any] = []
+    monkeypatch.setattr(learner.method, "losses", lambda batch: given.append(batch) or {})
+    (request,) = learner.requests
+    features = {request: torch.arange(18.0)[:, None]}
+    learner(Batch(Drawn(0, tuple(range(18)), 2, 1, 3), videos.flatten(), {}, features))
+    (batch,) = given
+    assert torch.equal(batch.base_classes, classes)
+    assert torch.equal(batch.text, learner.text[classes])
+    assert batch.support_labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
+    assert batch.query_labels.tolist() == [[0, 1, 2]] * 2
+    assert batch.support[request][1, :, 0].tolist() == [9, 10, 11, 12, 13, 14]
+    assert batch.query[request][1, :, 0].tolist() == [15, 16, 17]
 
 
 def test_an_unreadable_video_is_named(tmp_path: Path) -> None:

@@ -94,13 +94,27 @@ def test_marks_are_true_and_explained(name: str) -> None:
     assert stated <= STATED.get(name.partition("-")[0], set()) | STATED_OF.get(name, set())
 
 
-@pytest.mark.parametrize("method", ["clip_fsar", "hyrsm", "molo"])
+PERRETT, ALIBABA = ("clip_spm", "strm", "ta2n", "trx"), ("clip_fsar", "cpm", "hyrsm", "molo")
+"""Methods by the family of public code whose frames they are trained and tested on."""
+
+
+@pytest.mark.parametrize("method", [*PERRETT, *ALIBABA])
 def test_one_family_of_code_reads_frames_by_the_same_rules(method: str) -> None:
     for name in names():
-        if name.startswith(f"{method}-"):
+        if name.startswith(f"{method}-") and not name.endswith("lite0"):
             options = read(name).backbone.options
-            sampler = "window:35" if "kinetics100" in name else "blocks"
-            assert (options["resize"], options["sampler"]) == ("squash-crop", sampler), name
+            expected = ("centre-crop", "perrett")
+            if method in ALIBABA:
+                expected = ("squash-crop", "window:35" if "kinetics100" in name else "blocks")
+            assert (options["resize"], options["sampler"]) == expected, name
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_test_sees_as_much_of_a_frame_as_training(name: str) -> None:
+    recipe = read(name)
+    low, high = recipe.augment.area
+    if low == high < 1:  # a crop of one size at a random place
+        assert recipe.backbone.options["resize"] in ("centre-crop", "squash-crop")
 
 
 LISTS = {
@@ -132,6 +146,14 @@ def test_losses_of_hyrsm_are_divided_by_four_whatever_the_step(key: str) -> None
     found = {name: float(x) / stage.accumulate for name, x in weighted(losses, stage).items()}
     assert found == pytest.approx({"cross_entropy": 1 / 4, "base_class": GAMMA[key] / 4})
     assert stage.accumulate == (2 if key == "hmdb51" else 4)
+
+
+def test_the_sum_over_queries_is_that_of_all_ways() -> None:
+    stage = read("trx-ssv2-full-resnet50").stages[0]
+    losses = weighted({"cross_entropy": torch.tensor(0.5)}, stage)
+    assert losses == {"cross_entropy": 0.5 * 5 * 5}  # five ways of five queries
+    mean = stage.model_copy(update={"query_loss": "mean"})
+    assert weighted({"cross_entropy": torch.tensor(0.5)}, mean) == {"cross_entropy": 0.5}
 
 
 @pytest.mark.parametrize("method", ON_RESNET50)

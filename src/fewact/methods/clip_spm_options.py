@@ -86,7 +86,7 @@ class ClipSpmOptions:
             text and consistency losses, which are commented out there.
         motion: Extraction of motion: ``linear``, as published, hardly depends on motion;
             ``nonlinear`` has a GELU between the convolutions; ``ordered`` subtracts backward from
-            forward differences, so that reversed time changes its sign.
+            forward differences, which leaves the change between the two ends of the video.
         prompt: Input of a generated prompt: ``scalar``, the mean of all features of the video, as
             published; ``vector``, the mean frame.
         mean_text: Texts whose mean generates the prompts: ``support``; or ``all``, which adds the

@@ -104,6 +104,7 @@ class SPM(nn.Module):
             nn.GELU(),
             nn.Dropout(PROMPT_DROPOUT),
             nn.Linear(hidden, width),
+            nn.Dropout(PROMPT_DROPOUT),
         )
 
     def gated(self, frames: Tensor) -> Tensor:
