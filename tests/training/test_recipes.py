@@ -307,6 +307,8 @@ def steps(**values: Any) -> dict[str, Any]:
         ({"stages.1.schedule": "steps"}, r"stages\.1: schedule steps needs milestones"),
         (steps(milestones=[3], factors=[0.5, 0.1]), "2 factors for 1 milestones"),
         (steps(milestones=[3, 6], factors=[0.5]), "1 factors for 2 milestones"),
+        (steps(milestones=[6, 3], factors=[0.1, 0.5]), "milestones must rise"),
+        (steps(milestones=[3, 3]), "milestones must rise"),
         (steps(milestones=[3], factor=0.5, factors=[0.5]), "instead of factor"),
     ],
 )

@@ -127,7 +127,7 @@ class Stage(_Part):
             ``linear``, which would be zero one step after the last; ``steps``, times ``factor`` at
             each milestone.
         warmup: Number of steps in which the rates rise from zero.
-        milestones: Steps at which the schedule ``steps`` lowers the rates.
+        milestones: Steps at which the schedule ``steps`` lowers the rates, in rising order.
         factor: Factor by which the schedule ``steps`` lowers the rates.
         factors: Factors of the full rates after each milestone, instead of powers of ``factor``:
             one for each milestone.
@@ -167,6 +167,8 @@ class Stage(_Part):
             raise ValueError(f"schedule {self.schedule} has no {changed[0]}; schedule steps has")
         if self.schedule == "steps" and not self.milestones:
             raise ValueError("schedule steps needs milestones")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones must rise: each belongs to the factor of its position")
         if self.factors and "factor" in changed:
             raise ValueError("factors are used instead of factor: set one of them")
         if self.factors and len(self.factors) != len(self.milestones):
