@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fewact import checkpoint, methods
-from fewact.errors import EpisodeError, RecipeError, TrainingError, WeightsError
+from fewact.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
 from fewact.evaluation import evaluate_method
 from fewact.io.temporary import _machine
 from fewact.methods.a2m2 import A2M2 as A2M2Method
@@ -358,6 +358,23 @@ def test_a_weight_of_a_loss_that_does_not_exist_is_refused(tmp_path: Path) -> No
     )
     with pytest.raises(RecipeError, match=says):
         train(recipe, data_of(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_errors_of_a_later_stage_are_found_before_anything_is_written(tmp_path: Path) -> None:
+    stages = (CLASSIFY, EPISODES | {"loss_weights": {"cross_entropi": 0.5}})
+    with pytest.raises(RecipeError, match=r"no such loss.*got cross_entropi"):
+        train(recipe_of(*stages), data_of(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_features_that_training_alone_needs_are_missed_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    method = {"name": "molo", "options": {"frames": 4, "reconstruct": True}}
+    with pytest.raises(OptionError, match=r"does not hold the features.*got pixels:4"):
+        train(recipe_of(EPISODES, method=method), data_of(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", RESERVED)

@@ -1,5 +1,6 @@
 """Recipes: those that are shipped, and what is refused in one's own."""
 
+import math
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -329,6 +330,12 @@ def steps(**values: Any) -> dict[str, Any]:
         ({"stages.1.schedule": "steps"}, r"stages\.1: schedule steps needs milestones"),
         (steps(milestones=[3], factors=[0.5, 0.1]), "2 factors for 1 milestones"),
         (steps(milestones=[3, 6], factors=[0.5]), "1 factors for 2 milestones"),
+        ({"stages.0.lr": math.inf}, r"stages\.0\.lr.*got inf.*finite number"),
+        ({"stages.0.clip_norm": math.inf}, r"stages\.0\.clip_norm.*got inf.*finite number"),
+        ({"largest_loss": math.inf}, r"largest_loss.*got inf.*finite number"),
+        ({"method.options.eps": math.inf}, r"method\.options: a number is not finite"),
+        (steps(milestones=[6, 3], factors=[0.1, 0.5]), "milestones must rise"),
+        (steps(milestones=[3, 3]), "milestones must rise"),
         (steps(milestones=[3], factor=0.5, factors=[0.5]), "instead of factor"),
     ],
 )

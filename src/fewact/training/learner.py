@@ -1,5 +1,6 @@
 """The trained module: network, method, and a linear head for the training classes."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,8 @@ from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy
 from fewact.training.augment import apply
 from fewact.training.batch import Batch
+from fewact.training.drawing import Drawn
+from fewact.training.recipe import EpisodesStage
 
 
 class Learner(nn.Module):
@@ -129,6 +132,23 @@ def zero_features(method: Method, card: Card) -> Features:
         request: torch.zeros(1, 1, *request_shape(request, card), dtype=torch.float32)
         for request in method.requests(card)
     }
+
+
+def losses_of_zeros(learner: Learner, stage: EpisodesStage) -> dict[str, Tensor]:
+    """Return the losses of one episode of zeros, by a copy of the learner, for their names."""
+    copied = copy.deepcopy(learner).train()
+    device = copied.head.weight.device
+    counts = (stage.shots, stage.queries)
+    labels = [label for count in counts for label in range(stage.ways) for _ in range(count)]
+    drawn = Drawn(0, tuple(labels), *counts, stage.ways)
+    features: dict[Request, Tensor] = {
+        request: torch.zeros(len(labels), *request_shape(request, copied.card))
+        for request in copied.requests
+    }
+    batch = Batch(drawn, torch.tensor(labels), frames={}, features=features).to(device)
+    with torch.random.fork_rng():
+        losses: dict[str, Tensor] = copied(batch)
+    return losses
 
 
 def request_shape(request: Request, card: Card) -> Sequence[int]:

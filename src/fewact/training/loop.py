@@ -26,7 +26,7 @@ from fewact.training.data import TrainingData
 from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
 from fewact.training.drawing import Drawing, drawing
 from fewact.training.inputs import FeatureBatches, FrameBatches, Reading, load
-from fewact.training.learner import Learner
+from fewact.training.learner import Learner, losses_of_zeros
 from fewact.training.norms import StepStatistics
 from fewact.training.optimising import Average, freeze, make_optimiser, set_rates
 from fewact.training.prepare import make_learner
@@ -146,6 +146,10 @@ def _check_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
         freeze(learner, stage)
         make_optimiser(learner, stage)
         _drawing(recipe, data, number)
+        if stage.inputs == "stored" and data.train_source is not None:
+            next(data.train_source.features([0], learner.requests))
+        if isinstance(stage, EpisodesStage) and stage.loss_weights.keys() - {"base_class"}:
+            weighted(losses_of_zeros(learner, stage), stage)
 
 
 def _train_stage(run: _Run, number: int, position: Position, state: State | None) -> Position:

@@ -1,8 +1,10 @@
 """Training recipes: one model for recipe files, the command line and the run's README."""
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,8 +25,20 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Ways = Annotated[int, Field(ge=2)]
 
 
+def _check_finite(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse numbers that the recipe's JSON file in the run's folder could not hold."""
+    try:
+        json.dumps(options, allow_nan=False)
+    except ValueError:
+        raise ValueError("a number is not finite") from None
+    return options
+
+
+Options = Annotated[dict[str, JsonValue], AfterValidator(_check_finite)]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class MethodPart(_Part):
@@ -36,7 +50,7 @@ class MethodPart(_Part):
     """
 
     name: str
-    options: dict[str, JsonValue] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
 
 
 class BackbonePart(_Part):
@@ -50,7 +64,7 @@ class BackbonePart(_Part):
 
     name: str
     weights: str = "default"
-    options: dict[str, JsonValue] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
 
 
 class TextPart(_Part):
@@ -127,7 +141,7 @@ class Stage(_Part):
             ``linear``, which would be zero one step after the last; ``steps``, times ``factor`` at
             each milestone.
         warmup: Number of steps in which the rates rise from zero.
-        milestones: Steps at which the schedule ``steps`` lowers the rates.
+        milestones: Steps at which the schedule ``steps`` lowers the rates, in rising order.
         factor: Factor by which the schedule ``steps`` lowers the rates.
         factors: Factors of the full rates after each milestone, instead of powers of ``factor``:
             one for each milestone.
@@ -167,6 +181,8 @@ class Stage(_Part):
             raise ValueError(f"schedule {self.schedule} has no {changed[0]}; schedule steps has")
         if self.schedule == "steps" and not self.milestones:
             raise ValueError("schedule steps needs milestones")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones must rise: each belongs to the factor of its position")
         if self.factors and "factor" in changed:
             raise ValueError("factors are used instead of factor: set one of them")
         if self.factors and len(self.factors) != len(self.milestones):
