@@ -266,7 +266,7 @@ def test_a_camera_that_is_disconnected_says_so(serve: Serve, chromium: Any) -> N
     assert person.faults == []
 
 
-def test_a_model_that_cannot_be_opened_says_so(
+def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
     serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
 ) -> None:
     server = serve()
@@ -276,10 +276,12 @@ def test_a_model_that_cannot_be_opened_says_so(
         person.add_action(name, [tmp_path / "1.mp4"])
     person.says("#teach-status", "2 changes")
     (server.model / "config.json").write_text("{}")
-    person.page.get_by_role("button", name="Teach", exact=True).click()
-    person.says(".toast.bad", "not a saved classifier")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
+    person.page.get_by_role("button", name="Teach", exact=True).click()
+    person.taught()
+    kept = server.model / "history" / "000001" / "config.json"
+    assert kept.read_text(encoding="utf-8") == "{}"
 
 
 def test_a_damaged_model_is_restored_as_the_page_says(
