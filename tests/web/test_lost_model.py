@@ -54,6 +54,11 @@ def cut_config(model: Path) -> None:
     (model / CONFIG).write_bytes((model / CONFIG).read_bytes()[:100])
 
 
+def contents(model: Path) -> list[bytes]:
+    """Return the contents of the files that a model is read from, as far as they exist."""
+    return [(model / name).read_bytes() for name in (CONFIG, STATE) if (model / name).exists()]
+
+
 LOST = {
     "older": (make_older, "the model was written by an older version of fewact"),
     "state": (damage_state, "the file was damaged or edited after it was saved"),
@@ -86,14 +91,14 @@ def test_clips_of_the_page_are_taught_again(
 ) -> None:
     model, ids = page
     lose(model)
-    before = [(model / name).read_bytes() for name in (CONFIG, STATE) if (model / name).exists()]
+    before = contents(model)
     server = serve(model)
     state = idle(server)
     check_lost(state, ids)
     assert [job["error"]["what"] for job in state["jobs"] if job["error"]] == [what] * bool(what)
-    assert before == [
-        (model / name).read_bytes() for name in (CONFIG, STATE) if (model / name).exists()
-    ]
+    if lose is make_older:
+        assert state["jobs"][0]["error"]["hint"] == "Teach again from the clips."
+    assert contents(model) == before
     assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
     kept = {one.read_bytes() for one in model.rglob("history/*/*") if one.is_file()}
     assert kept.issuperset(before)

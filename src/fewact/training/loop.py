@@ -146,10 +146,11 @@ def _check_stages(recipe: Recipe, data: TrainingData, learner: Learner) -> None:
         freeze(learner, stage)
         make_optimiser(learner, stage)
         _drawing(recipe, data, number)
-        if stage.inputs == "stored" and data.train_source is not None:
-            next(data.train_source.features([0], learner.requests))
         if isinstance(stage, EpisodesStage) and stage.loss_weights.keys() - {"base_class"}:
             weighted(losses_of_zeros(learner, stage), stage)
+    stored = any(stage.inputs == "stored" for stage in recipe.stages)
+    if stored and data.train_source is not None:
+        next(data.train_source.features([0], learner.requests))
 
 
 def _train_stage(run: _Run, number: int, position: Position, state: State | None) -> Position:
