@@ -81,19 +81,25 @@ def losses_of(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
     return total.detach(), torch.cat([one.flatten() for one in gradients])
 
 
-def _episode(method: Method, card: Card) -> TrainingBatch:
-    """Return 2 episodes of 3 classes, 2 shots and 6 queries, with random features."""
-    support, query = (made_up_features(method, card, 2, 6, seed=seed) for seed in (1, 2))
-    labels = torch.arange(3).repeat_interleave(2).expand(2, -1)
-    text = made_up_text(card, 2, 3) if method.uses_text else None
-    return TrainingBatch(support, labels, query, labels, 3, text)
+def _episodes(task: Task, method: Method, card: Card) -> TrainingBatch:
+    """Return 2 episodes of 3 classes, 2 shots and 6 queries, with random features.
+
+    A quick task has 2 episodes of 2 classes, 1 shot and 2 queries.
+    """
+    classes, shots = (2, 1) if task.quick else (3, 2)
+    support, query = (
+        made_up_features(method, card, 2, classes * shots, seed=seed) for seed in (1, 2)
+    )
+    labels = torch.arange(classes).repeat_interleave(shots).expand(2, -1)
+    text = made_up_text(card, 2, classes) if method.uses_text else None
+    return TrainingBatch(support, labels, query, labels, classes, text)
 
 
 def _compare_methods(task: Task, report: Report) -> None:
     card = _card()
     for name, method in _methods(card):
         with attempt(report, "Methods, logits", method=name):
-            episode = _episode(method, card)
+            episode = _episodes(task, method, card)
             with torch.no_grad():
                 expected = logits_of(method, episode)
                 moved = on(task.torch_device, method, episode)
@@ -113,7 +119,7 @@ def _compare_losses(task: Task, report: Report) -> None:
     device = task.torch_device
     for name, method in _methods(card):
         with attempt(report, table, method=name):
-            episode = _episode(method, card)
+            episode = _episodes(task, method, card)
             loss, gradients = losses_of(method, episode)
             moved = on(device, method, episode)
             other, other_gradients = losses_of(*moved)
@@ -216,8 +222,9 @@ def _compare_classifiers(task: Task, report: Report) -> None:
         clips: dict[str, list[str]] = {}
         for clip in filter(None, (video.clip for video in listed.videos)):
             clips.setdefault(str(clip.label), []).append(str(clip.path))
-        taught = {label: paths[:2] for label, paths in list(clips.items())[:3]}
-        others = [path for label in taught for path in clips[label][2:]]
+        classes, shots = (2, 1) if task.quick else (3, 2)
+        taught = {label: paths[:shots] for label, paths in list(clips.items())[:classes]}
+        others = [path for label in taught for path in clips[label][-shots:]]
         for name in ("fusion",) if task.quick else ("fusion", "a2m2"):
             with attempt(report, "Clips taught and predicted, random weights", method=name):
                 found = []

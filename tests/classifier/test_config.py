@@ -9,7 +9,6 @@ from fewact.classifier.config import (
     STATE,
     VERSION,
     Config,
-    LostModelError,
     SavedBackbone,
     SavedMethod,
     from_text,
@@ -18,6 +17,7 @@ from fewact.classifier.config import (
     with_hash,
 )
 from fewact.classifier.example import Example
+from fewact.classifier.model_errors import LostModelError
 from fewact.classifier.open_set import OpenSet
 from fewact.errors import ModelError
 

@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.example import Example
+from fewact.classifier.model_errors import (
+    HINT,
+    DamagedModelError,
+    LostModelError,
+    NewerModelError,
+)
 from fewact.classifier.open_set import OpenSet, describe
 from fewact.data import BACKGROUND
 from fewact.data.active import Trim
@@ -27,16 +33,8 @@ VERSION: Final = 23
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
 THUMBNAIL = re.compile(r"thumbnail-\d{4,}\.jpg", re.ASCII)
 
-HINT = "Copy the folder again, or teach again."
-CONFIG_FILE = FileType("saved classifier", ModelError, 64 * MIB, hint=HINT)
 
-
-class NewerModelError(ModelError):
-    """A newer version of fewact wrote the model: it may be in order, but cannot be read here."""
-
-
-class LostModelError(ModelError):
-    """The model is damaged, or an older version of fewact wrote it: teach again from the clips."""
+CONFIG_FILE = FileType("saved classifier", DamagedModelError, 64 * MIB, hint=HINT)
 
 
 class _Part(BaseModel):
@@ -174,9 +172,10 @@ def from_text(text: str, where: str) -> Config:
     """Read and check the text of the file.
 
     Raises:
+        DamagedModelError: The file was damaged or edited.
         LostModelError: An older version of fewact wrote the file.
         NewerModelError: A newer version of fewact wrote the file.
-        ModelError: The file is damaged, was edited, or has another version.
+        ModelError: The file has no version.
     """
     content = CONFIG_FILE.parse(text, where)
     if not _is_ours(content):
@@ -184,7 +183,7 @@ def from_text(text: str, where: str) -> Config:
     # Before the hash: another version may compute it in another way.
     _check_version(content, where)
     if content.pop("sha256", None) != _digest(content):
-        raise ModelError(
+        raise DamagedModelError(
             "the file was damaged or edited after it was saved", where=where, hint=HINT
         )
     return CONFIG_FILE.validate(content, Config, where)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from fewact.errors import ModelError
+from fewact.classifier.model_errors import HINT, DamagedModelError
 
 
 def are_equal(first: Tensor, second: Tensor) -> bool:
@@ -36,11 +36,14 @@ def restore_equal(
     """Return nodes with those that are equal to others.
 
     Raises:
-        ModelError: A node is missing, or stored although it equals another one.
+        DamagedModelError: A node is missing, or stored although it equals another one.
     """
     for name, same in equal.items():
         if same not in nodes or name in nodes:
-            raise ModelError(
-                "the nodes do not match those in config.json", where=where, got=f"{name}, {same}"
+            raise DamagedModelError(
+                "the nodes do not match those in config.json",
+                where=where,
+                got=f"{name}, {same}",
+                hint=HINT,
             )
     return {**nodes, **{name: nodes[same] for name, same in equal.items()}}

@@ -20,7 +20,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from fewact.classifier.config import CONFIG, CONFIG_FILE, NewerModelError, from_text, owns
+from fewact.classifier.config import CONFIG, CONFIG_FILE, from_text, owns
+from fewact.classifier.model_errors import NewerModelError
 from fewact.classifier.saved_files import content_of
 from fewact.data.files import legible
 from fewact.errors import ModelError, OutputError

@@ -17,11 +17,9 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.config import (
     CONFIG,
     CONFIG_FILE,
-    HINT,
     README,
     STATE,
     Config,
-    LostModelError,
     SavedClassNames,
     from_text,
     is_config,
@@ -31,6 +29,7 @@ from fewact.classifier.config import (
 from fewact.classifier.equal_nodes import restore_equal
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.model_errors import HINT, DamagedModelError
 from fewact.classifier.readme import readme
 from fewact.classifier.saved_backbone import saved_backbone
 from fewact.classifier.saved_files import content_of, state_file_of
@@ -178,7 +177,8 @@ def load(folder: str | Path) -> SavedModel:
     """Read and check a saved model.
 
     Raises:
-        LostModelError: The model is damaged, edited, or of an older version.
+        DamagedModelError: The model was damaged or edited.
+        LostModelError: An older version of fewact wrote the model.
         ModelError: The model is missing, or of a newer version.
     """
     folder = user_path(folder, ModelError)
@@ -187,13 +187,11 @@ def load(folder: str | Path) -> SavedModel:
         return on_one_core(
             lambda: read_replaced(lambda: current(target), lambda path: _load(folder, path))
         )
-    except ModelError as error:
-        if error.hint != HINT:
+    except DamagedModelError as error:
+        if not history.can_undo(target):
             raise
-        hint = HINT
-        if history.can_undo(target):
-            hint = f"Restore the version before: fewact undo {shlex.quote(str(folder))}"
-        raise LostModelError(**{**error.parts, "hint": hint}) from error
+        hint = f"Restore the version before: fewact undo {shlex.quote(str(folder))}"
+        raise DamagedModelError(**{**error.parts, "hint": hint}) from error
 
 
 def read_config(folder: Path) -> Config:
@@ -224,8 +222,10 @@ def _load(folder: Path, path: Path) -> SavedModel:
     names = [name for name in tensors if name.startswith(NODES)]
     nodes = {name.removeprefix(NODES): tensors.pop(name).float() for name in names}
     if not nodes or any(value.shape[:1] != (len(config.examples),) for value in nodes.values()):
-        raise ModelError(
-            "the rows do not match the examples in config.json", where=str(folder / STATE)
+        raise DamagedModelError(
+            "the rows do not match the examples in config.json",
+            where=str(folder / STATE),
+            hint=HINT,
         )
     nodes = restore_equal(nodes, config.equal_nodes, str(folder / STATE))
     images = [thumbnails.get(f"thumbnail-{i:04}.jpg") for i in range(1, len(config.examples) + 1)]
@@ -239,13 +239,13 @@ def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
     """Check that what a state has beside the method's parameters is finite floating-point numbers.
 
     Raises:
-        ModelError: They are not.
+        DamagedModelError: They are not.
     """
     for name, value in tensors.items():
         if name.startswith(METHOD):
             continue
         if not value.is_floating_point() or not all_finite(value):
-            raise ModelError(
+            raise DamagedModelError(
                 "not finite floating-point numbers",
                 where=f"{where}, {name}",
                 got=str(value.dtype),
@@ -276,7 +276,7 @@ def _class_names(
         return None
     text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
-        raise ModelError("the class names do not match config.json", where=where)
+        raise DamagedModelError("the class names do not match config.json", where=where, hint=HINT)
     return ClassNames(examples.classes, text, saved.facts, saved.mode)
 
 

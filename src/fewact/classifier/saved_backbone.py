@@ -11,7 +11,8 @@ from fewact import backbones
 from fewact.backbones import Backbone, Card
 from fewact.backbones.card import READING
 from fewact.backbones.devices import Device
-from fewact.classifier.config import HINT, SavedBackbone
+from fewact.classifier.config import SavedBackbone
+from fewact.classifier.model_errors import HINT, DamagedModelError
 from fewact.errors import ModelError, OptionError, UserError
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.io.paths import user_path
@@ -96,7 +97,7 @@ def _create_precomputed(
         )
     frames, width = saved.card.get("frames"), saved.card.get("vectors")
     if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
-        raise ModelError(
+        raise DamagedModelError(
             "the number and length of the feature vectors are missing",
             where=where,
             got=f"{frames} vectors of length {width}",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fewact.classifier.config import HINT, STATE, Config
+from fewact.classifier.config import STATE, Config
+from fewact.classifier.model_errors import HINT, DamagedModelError
 from fewact.classifier.saved_method import parameter_bytes
-from fewact.errors import ModelError
 from fewact.io.bounded import GIB, MIB, FileType
 from fewact.io.tensors import check_tensors, read_hashed
 
-STATE_FILE = FileType("state of a saved classifier", ModelError, 8 * GIB, hint=HINT)
-THUMBNAIL_FILE = FileType("thumbnail", ModelError, 16 * MIB, hint=HINT)
+STATE_FILE = FileType("state of a saved classifier", DamagedModelError, 8 * GIB, hint=HINT)
+THUMBNAIL_FILE = FileType("thumbnail", DamagedModelError, 16 * MIB, hint=HINT)
 
 MOST_PER_CLIP = 128 * MIB
 """Largest size of what a state has of a clip. The largest nodes are those of TA2N: 16 MiB with 8
@@ -34,7 +34,7 @@ def content_of(
         where: Folder, for the error.
 
     Raises:
-        ModelError: A file cannot be read, or is not the one that was saved.
+        DamagedModelError: A file cannot be read, or is not the one that was saved.
     """
     tensors, digest = read_hashed(state_file_of(config, str(where)), path / STATE)
     thumbnails = {
@@ -44,7 +44,7 @@ def content_of(
     digests[STATE] = digest
     for name, expected in config.files.items():
         if digests[name] != expected:
-            raise ModelError(
+            raise DamagedModelError(
                 "the file was damaged or edited after it was saved",
                 where=str(where / name),
                 hint=HINT,
@@ -61,11 +61,11 @@ def check_complete(path: Path, config: Config, where: Path) -> None:
         where: Folder, for the error.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        DamagedModelError: A file is missing or damaged.
     """
     for name in config.files:
         if not (path / name).is_file():
-            raise ModelError("the file is missing", where=str(where / name), hint=HINT)
+            raise DamagedModelError("the file is missing", where=str(where / name), hint=HINT)
     check_tensors(STATE_FILE, path / STATE)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier, model_folder
 from fewact.classifier.archive import pack, unpack, unpacked_size
-from fewact.classifier.config import CONFIG, STATE, LostModelError
+from fewact.classifier.config import CONFIG, STATE
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, versions
 from fewact.classifier.info import model_info, thumbnails
+from fewact.classifier.model_errors import LostModelError
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of
 from fewact.classifier.stream import Stream
