@@ -34,13 +34,18 @@ from benchmarks.pairs import (
 )
 from fewact import backbones
 from fewact.backbones import Backbone
-from fewact.classifier.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import EachAClass
 from fewact.classifier.known_scores import known_scores
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.searching import Window, clearest_window, clearness, encode_windows
-from fewact.classifier.watchable import window_lengths
+from fewact.classifier.recordings.common_parts import are_clear, common_windows, short_windows
+from fewact.classifier.recordings.searching import (
+    Window,
+    clearest_window,
+    clearness,
+    encode_windows,
+)
+from fewact.classifier.recordings.watchable import window_lengths
 from fewact.data import VideoList
 from fewact.data.active import Span
 from fewact.data.conditions import with_condition

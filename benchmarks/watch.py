@@ -38,8 +38,8 @@ from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
 from fewact.camera.conditions import parse_condition
 from fewact.camera.simulated import seed_of
-from fewact.classifier import stream
-from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.classifier.recordings import stream
+from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.cli import main as fewact
 from fewact.data import BACKGROUND, Clip, Video, VideoList
 from fewact.data.conditions import ConditionVideo

@@ -162,7 +162,7 @@ def measure_parts(backbone: backbones.Backbone, path: str) -> tuple[float, float
 
 def measure_watching(classifier: FewShotClassifier, path: str) -> dict[str, Any]:
     """Return the seconds of watching a recording, and how many frames were looked at."""
-    from fewact.classifier.watch import watching  # Older versions watch no recordings.
+    from fewact.classifier.recordings.watch import watching  # Older versions watch no recordings.
 
     found: list[Any] = []
     with watching(classifier, path) as opened:

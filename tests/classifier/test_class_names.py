@@ -24,8 +24,8 @@ from fewact.classifier.calibration import (
     hold_out,
 )
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
-from fewact.classifier.config import with_hash
 from fewact.classifier.estimator import learned
+from fewact.classifier.saved.config import with_hash
 from fewact.data import Clip, list_clips
 from fewact.data.corrected import CorrectedVideo
 from fewact.errors import ModelError, OptionError, WeightsError

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from fewact.backbones import Backbone
-from fewact.classifier import FewShotClassifier, history
-from fewact.classifier.change_model import change_model
-from fewact.classifier.config import CONFIG, STATE, VERSION
+from fewact.classifier import FewShotClassifier
+from fewact.classifier.saved import history
+from fewact.classifier.saved.change_model import change_model
+from fewact.classifier.saved.config import CONFIG, STATE, VERSION
 from fewact.data import FeatureClip, list_clips
 from fewact.errors import DataError, ModelError, OptionError, OutputError
 

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.equal_nodes import find_equal
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
+from fewact.classifier.saved.equal_nodes import find_equal
 
 
 def one(name: str, label: str, value: float = 0.0, start: float | None = None) -> Examples:

@@ -9,9 +9,9 @@ import torch
 from benchmarks.datasets import read_index
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
+from fewact.classifier.analysis.explain import explain
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples
-from fewact.classifier.explain import explain
 from fewact.classifier.orientation import (
     MARGIN,
     ORIENTATIONS,

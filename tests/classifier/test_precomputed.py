@@ -20,7 +20,7 @@ from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import Nodes
 from fewact.methods.protonet import ProtoNet, ProtoNetOptions
-from tests.classifier.test_model_folder import edit
+from tests.classifier.saved.test_model_folder import edit
 
 T, D = 5, 12
 CLASSES = ("clap", "jump", "wave")

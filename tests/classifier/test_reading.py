@@ -12,7 +12,7 @@ import pytest
 
 from fewact.camera.conditions import Condition, picture
 from fewact.classifier import FewShotClassifier, Prediction
-from fewact.classifier.explain import explain
+from fewact.classifier.analysis.explain import explain
 from fewact.cli import main
 from fewact.data import Frames
 from fewact.errors import OptionError

@@ -10,12 +10,12 @@ import torch
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier.class_names import ClassNames
-from fewact.classifier.config import Config
 from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Examples
-from fewact.classifier.model_folder import SavedModel, load
 from fewact.classifier.revision import Lesson, Revision, encodes_as, keys_of
-from fewact.classifier.saved_method import saved_method
+from fewact.classifier.saved.config import Config
+from fewact.classifier.saved.method import saved_method
+from fewact.classifier.saved.model_folder import SavedModel, load
 from fewact.data import Clip
 from fewact.errors import DataError
 

@@ -6,10 +6,10 @@ import torch
 
 from fewact.backbones import Backbone, pinned
 from fewact.classifier import FewShotClassifier, uprightness
+from fewact.classifier.analysis.explain import explain
 from fewact.classifier.estimator import learned
-from fewact.classifier.explain import explain
-from fewact.classifier.info import model_info
 from fewact.classifier.revision import Lesson, Revision
+from fewact.classifier.saved.info import model_info
 from fewact.classifier.uprightness import DEVIATION, common_turns, scores_of
 from fewact.data import Clip, Video
 from fewact.errors import WeightsError

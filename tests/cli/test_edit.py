@@ -12,8 +12,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from fewact import FewShotClassifier, backbones
-from fewact.classifier.change_model import change_model
-from fewact.classifier.info import model_info
+from fewact.classifier.saved.change_model import change_model
+from fewact.classifier.saved.info import model_info
 from fewact.data import FeatureClip
 from tests.backbones import tiny
 from tests.cli.conftest import write_clip

@@ -13,7 +13,7 @@ import torch
 
 from fewact import FewShotClassifier
 from fewact.backbones.engines.export import missing_packages
-from tests.classifier.test_model_folder import edit
+from tests.classifier.saved.test_model_folder import edit
 
 Run = Callable[..., Any]
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier, svg
-from fewact.classifier.stream import Stream
+from fewact.classifier.recordings.stream import Stream
 from fewact.cli import main
 from fewact.cli.watch import _hint, _summarise
 from fewact.video import EveryNth, probe, read_frames, write_video

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from fewact import FewShotClassifier, backbones, checkpoint, evaluation
-from fewact.classifier import model_folder
-from fewact.classifier.history import CHANGE, HISTORY, editing
+from fewact.classifier.saved import model_folder
+from fewact.classifier.saved.history import CHANGE, HISTORY, editing
 from fewact.cli import main
 from fewact.errors import UserError, WeightsError
 from fewact.features.store import Job, Store

@@ -131,8 +131,8 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     save_file(weights_files.tensors_of(network), weights / "model.safetensors")
     (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
     DemoFolder(root / "demo").write("a.txt", "a")
-    from fewact.classifier import model_folder
-    from fewact.classifier.archive import pack, unpack
+    from fewact.classifier.saved import model_folder
+    from fewact.classifier.saved.archive import pack, unpack
     from fewact.errors import ModelError
     from fewact.web.clip import Clip
     from fewact.web.document import Document

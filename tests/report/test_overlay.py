@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewact import svg
-from fewact.classifier.events import Event
+from fewact.classifier.recordings.events import Event
 from fewact.report.overlay import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
 from fewact.video.writing import check_frame
 

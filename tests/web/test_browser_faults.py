@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier import history
+from fewact.classifier.saved import history
 from fewact.video import write_video
 from tests.web.browser import HOST, MARKS, Person, Serve
 from tests.web.test_same_model import begun

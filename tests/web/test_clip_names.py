@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.explain import FRAMES
-from fewact.classifier.info import model_info
+from fewact.classifier.analysis.explain import FRAMES
+from fewact.classifier.saved.info import model_info
 from fewact.data import BACKGROUND
 from fewact.data.files import numbered
 from fewact.web.clip import Clip, SavedExample

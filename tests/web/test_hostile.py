@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.archive import pack
+from fewact.classifier.saved.archive import pack
 from fewact.data import FeatureClip
 from tests.web.conftest import Server, files_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fewact.classifier.config import CONFIG, STATE, VERSION
-from tests.classifier.test_model_folder import edit
+from fewact.classifier.saved.config import CONFIG, STATE, VERSION
+from tests.classifier.saved.test_model_folder import edit
 from tests.web.conftest import Server
 from tests.web.test_clip_names import command
 from tests.web.test_same_model import Serve, begun_in, idle, page_of, taught, videos

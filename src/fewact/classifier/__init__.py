@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewact.classifier.calibration import Calibration
-    from fewact.classifier.events import Event
     from fewact.classifier.example import Example
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.labels import Label
     from fewact.classifier.open_set import Decision, OpenSet
     from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
-    from fewact.classifier.stream import State, Stream
+    from fewact.classifier.recordings.events import Event
+    from fewact.classifier.recordings.stream import State, Stream
 
 __all__ = [
     "NONE",
@@ -37,7 +37,7 @@ _MODULES = {
     "NONE": "prediction",
     "Calibration": "calibration",
     "Decision": "open_set",
-    "Event": "events",
+    "Event": "recordings.events",
     "Example": "example",
     "FewShotClassifier": "few_shot",
     "Label": "labels",
@@ -45,8 +45,8 @@ _MODULES = {
     "Prediction": "prediction",
     "Predictions": "prediction",
     "Skipped": "prediction",
-    "State": "stream",
-    "Stream": "stream",
+    "State": "recordings.stream",
+    "Stream": "recordings.stream",
 }
 
 # The application decides what becomes of messages; without a handler of its own it sees none.

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewact.classifier.equal_nodes import find_equal, restore_equal
 from fewact.classifier.example import Example
 from fewact.classifier.labels import INTEGER
+from fewact.classifier.saved.equal_nodes import find_equal, restore_equal
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
 from fewact.methods.base import rows

@@ -12,7 +12,7 @@ from fewact.classifier.class_names import find_class_names
 from fewact.classifier.labels import Labels, text_source
 from fewact.classifier.open_set import check_rate
 from fewact.classifier.predicting import Predicting
-from fewact.classifier.saving import Saving
+from fewact.classifier.saved.saving import Saving
 from fewact.classifier.sources import LabelledSource, Source, labelled
 from fewact.classifier.teaching import Progress, teach
 from fewact.data import BACKGROUND
@@ -53,7 +53,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
             are long, ``off`` never. It holds for training clips and for predicted ones. It can be
             changed at any time, for later clips. ``auto`` also uses only what the training clips of
             a class have in common if they are all too long, see
-            ``fewact.classifier.common_parts``.
+            ``fewact.classifier.recordings.common_parts``.
         sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
             ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
 

@@ -16,9 +16,9 @@ from fewact.classifier.labels import Label, Labels, as_integer, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
-from fewact.classifier.searching import as_query
+from fewact.classifier.recordings.searching import as_query
+from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.sources import LabelledSource, labelled
-from fewact.classifier.stream import Stream
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.arrays import as_array
 from fewact.errors import DataError, VideoError

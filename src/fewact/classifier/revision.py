@@ -10,11 +10,11 @@ from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.model_folder import SavedModel
 from fewact.classifier.naming import check_label
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.saved_backbone import saved_backbone
-from fewact.classifier.saved_method import saved_method
+from fewact.classifier.saved.backbone import saved_backbone
+from fewact.classifier.saved.method import saved_method
+from fewact.classifier.saved.model_folder import SavedModel
 from fewact.classifier.teaching import teach, turns_of, warn_of_turns
 from fewact.data import BACKGROUND, Clip
 from fewact.errors import DataError

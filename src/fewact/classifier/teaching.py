@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 
 from fewact.camera.faults import Fault
-from fewact.classifier.common_parts import use_common_parts
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
@@ -18,8 +17,9 @@ from fewact.classifier.fitted import Fitted
 from fewact.classifier.orientation import ORIENTATIONS, find_rotated
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.searching import find_action
-from fewact.classifier.thumbnails import thumbnail
+from fewact.classifier.recordings.common_parts import use_common_parts
+from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.saved.thumbnails import thumbnail
 from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible

@@ -36,7 +36,7 @@ def clip_map(
     early_outputs.output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
-    from fewact.classifier.clip_map import map_clips
+    from fewact.classifier.analysis.clip_map import map_clips
     from fewact.io.atomic import write_text
     from fewact.report.clip_map import map_page
 

@@ -53,7 +53,7 @@ def explain(
 
     clip = _row(video) if is_features(video) else video
     from fewact import FewShotClassifier
-    from fewact.classifier.explain import explain
+    from fewact.classifier.analysis.explain import explain
     from fewact.io.atomic import write_text
     from fewact.report.explanation import explanation_page
 
@@ -91,7 +91,7 @@ def _origins(
     examples: "Sequence[Example]", model: Path, folder: Path | None
 ) -> "dict[str, VideoClip]":
     """Return the training clips that are in a folder or in that of the page, by title."""
-    from fewact.classifier.explain import page_origins
+    from fewact.classifier.analysis.explain import page_origins
     from fewact.data import Clip
 
     of_page = page_origins(examples, model / PAGE_FOLDER)

@@ -51,7 +51,7 @@ def export(
         raise OptionError("nothing to export", expected="--zip FILE or --onnx FILE")
     early_outputs.output_files(archive, onnx, overwrite=overwrite)
     if archive is not None:
-        from fewact.classifier.archive import pack
+        from fewact.classifier.saved.archive import pack
         from fewact.io.atomic import write_bytes
 
         write_bytes(archive, pack(model))
@@ -63,7 +63,7 @@ def export(
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.backbones.engines.single_file import check_exported, export_encoder
-    from fewact.classifier.model_folder import read_config
+    from fewact.classifier.saved.model_folder import read_config
     from fewact.errors import ModelError
     from fewact.features.precomputed import Precomputed
 
@@ -97,8 +97,8 @@ def import_model(
     """
     check_output_folder(model)
     early_outputs.model_folder(model, overwrite=overwrite)
-    from fewact.classifier.archive import unpack
-    from fewact.classifier.history import editing
+    from fewact.classifier.saved.archive import unpack
+    from fewact.classifier.saved.history import editing
 
     with editing(model) if early.is_model(model) else nullcontext():
         unpack(file, model)

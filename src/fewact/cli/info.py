@@ -19,7 +19,7 @@ def info(
 
     No backbone is loaded. In JSON, clips are always listed.
     """
-    from fewact.classifier.info import clip_rows, model_info
+    from fewact.classifier.saved.info import clip_rows, model_info
 
     found = model_info(model)
     if format == "json":

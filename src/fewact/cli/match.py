@@ -30,7 +30,7 @@ def match(
     The windows are those of the method a2m2, whose options --option sets.
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
-    from fewact.classifier.matched import match_clips
+    from fewact.classifier.analysis.matched import match_clips
     from fewact.io.atomic import write_text
     from fewact.report.matched import matched_page
 

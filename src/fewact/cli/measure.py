@@ -15,7 +15,7 @@ from fewact.errors import OptionError
 from fewact.text_table import csv_line, printable
 
 if TYPE_CHECKING:
-    from fewact.classifier.tested import Tested
+    from fewact.classifier.analysis.tested import Tested
     from fewact.data import FeatureClip
 
 
@@ -48,8 +48,8 @@ def measure_clips(
     """
     labelled = clips if dataset is None else _rows(clips, dataset)
     from fewact import FewShotClassifier
+    from fewact.classifier.analysis.tested import measure
     from fewact.classifier.open_set import check_rate
-    from fewact.classifier.tested import measure
 
     check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load.backbone)
@@ -89,7 +89,7 @@ def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
 
 
 def _print(found: "Tested") -> None:
-    from fewact.classifier.tested import MISTAKE
+    from fewact.classifier.analysis.tested import MISTAKE
 
     low, high = found.interval
     chance = 100 / len(found.classes)

@@ -6,7 +6,7 @@ from fewact.cli.options import Imports, Model
 from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from fewact.classifier.review import Review
+    from fewact.classifier.analysis.review import Review
 
 
 def review(
@@ -18,8 +18,8 @@ def review(
 
     Only stored features are compared; no video is read.
     """
-    from fewact.classifier.change_model import load_stored
-    from fewact.classifier.review import review
+    from fewact.classifier.analysis.review import review
+    from fewact.classifier.saved.change_model import load_stored
 
     found = review(load_stored(model))
     if format == "json":

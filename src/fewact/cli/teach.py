@@ -149,7 +149,7 @@ def teach(
         )
     source = _source(clips, examples, features=features)
     from fewact import FewShotClassifier, methods
-    from fewact.classifier.model_folder import check_target
+    from fewact.classifier.saved.model_folder import check_target
     from fewact.evaluation.trained import find_checkpoint
 
     check_target(output)

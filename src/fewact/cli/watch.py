@@ -23,7 +23,7 @@ from fewact.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
-    from fewact.classifier.watch import Watch
+    from fewact.classifier.recordings.watch import Watch
     from fewact.report.annotated import DelayedVideo
 
 
@@ -131,7 +131,7 @@ def _open(
     only: Sequence[str] | None = None,
 ) -> Iterator["Watch"]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
-    from fewact.classifier.watch import watching
+    from fewact.classifier.recordings.watch import watching
 
     with ExitStack() as stack:
         try:
@@ -271,7 +271,7 @@ def _saver(
 
 def _hint(opened: "Watch", false_alarms: float | None, *, stopped: bool) -> str:
     """Return what helps if no event was found; ``stopped`` by Ctrl-C, not at the end."""
-    from fewact.classifier.stream import SHORTEST
+    from fewact.classifier.recordings.stream import SHORTEST
 
     if opened.time < SHORTEST * opened.stream.lengths[0]:
         short = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 
 from fewact import svg
-from fewact.classifier.clip_map import ClipMap, Point
+from fewact.classifier.analysis.clip_map import ClipMap, Point
 from fewact.report.pages import drawing, render_page
 
 SIDE, MARGIN, LINE, COLUMN = 640.0, 40.0, 20.0, 220.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fewact.classifier.events import Event
+from fewact.classifier.recordings.events import Event
 from fewact.errors import OptionError
 from fewact.text_table import csv_line
 

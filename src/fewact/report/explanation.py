@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from fewact import svg
-from fewact.classifier.explain import Cells, Explanation, Neighbour
+from fewact.classifier.analysis.explain import Cells, Explanation, Neighbour
 from fewact.methods.explaining import FrameMatch
 from fewact.report.pages import drawing, render_page
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fewact import svg
-from fewact.classifier.events import Event
+from fewact.classifier.recordings.events import Event
 from fewact.report.events import clock_time, title
 from fewact.video.timeline import RGBImage
 from fewact.warning import warn

@@ -12,17 +12,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from fewact.classifier import Event, FewShotClassifier, model_folder
-from fewact.classifier.archive import pack, unpack, unpacked_size
-from fewact.classifier.config import CONFIG, STATE
-from fewact.classifier.explain import explain, page_origins
-from fewact.classifier.history import editing, versions
-from fewact.classifier.info import model_info, thumbnails
-from fewact.classifier.model_errors import LostModelError
-from fewact.classifier.review import review
+from fewact.classifier import Event, FewShotClassifier
+from fewact.classifier.analysis.explain import explain, page_origins
+from fewact.classifier.analysis.review import review
+from fewact.classifier.recordings.stream import Stream
+from fewact.classifier.recordings.watch import Moment, Watch, watching
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of
-from fewact.classifier.stream import Stream
-from fewact.classifier.watch import Moment, Watch, watching
+from fewact.classifier.saved import model_folder
+from fewact.classifier.saved.archive import pack, unpack, unpacked_size
+from fewact.classifier.saved.config import CONFIG, STATE
+from fewact.classifier.saved.errors import LostModelError
+from fewact.classifier.saved.history import editing, versions
+from fewact.classifier.saved.info import model_info, thumbnails
 from fewact.data import Clip, is_background
 from fewact.errors import DataError, ModelError, VideoError
 from fewact.io.atomic import output_errors

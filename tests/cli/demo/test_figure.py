@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.classifier.thumbnails import jpeg
+from fewact.classifier.saved.thumbnails import jpeg
 from fewact.cli.demo.comparison import Match
 from fewact.cli.demo.figure import Caption, Grid, Strip, draw
 from fewact.data import Clip

@@ -54,7 +54,7 @@ def demo(
     examples, new = listed
 
     from fewact import backbones
-    from fewact.classifier import model_folder
+    from fewact.classifier.saved import model_folder
 
     backbone = backbones.create()
     with progress("Encoding", quiet=quiet) as show:
@@ -168,7 +168,7 @@ def _figure(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> st
 
 
 def _strip(clip: "Clip", count: int, title: str) -> "Strip":
-    from fewact.classifier.explain import small_frames
+    from fewact.classifier.analysis.explain import small_frames
     from fewact.cli.demo.comparison import as_predicted
     from fewact.cli.demo.figure import Strip
     from fewact.video.still import jpeg

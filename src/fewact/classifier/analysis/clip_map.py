@@ -1,0 +1,182 @@
+"""Map of a model in two dimensions: its training clips, its classes' prototypes, and new clips.
+
+The method's similarity K of two clips gives their distance d² = K_ii + K_jj − K_ij − K_ji. The
+similarities of a class's prototype are the means of those of its clips: where K is an inner
+product, it is their mean. The points are arranged by the t-SNE of scikit-learn (van der Maaten and
+Hinton, 2008).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fewact.classifier.analysis.review import MAX_REVIEWED
+from fewact.classifier.encoding import encode
+from fewact.classifier.estimator import for_queries
+from fewact.classifier.examples import Nodes, spread_over_classes
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import EachAClass, Fitted, classify, similarities
+from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.open_set import Decision
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import Prediction, Skipped, display_name
+from fewact.classifier.recordings.searching import as_query
+from fewact.data import AnyClip
+from fewact.errors import ModelError, OptionError, VideoError
+
+Kind = Literal["clip", "prototype", "video"]
+
+PERPLEXITY = 30.0
+"""Largest perplexity of t-SNE, its default."""
+
+FEWEST = 4
+"""Smallest number of points that t-SNE can arrange."""
+
+SEED = 0
+"""Seed of the arrangement."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a map.
+
+    Args:
+        kind: Training clip, prototype of a class, or new video.
+        name: Title of the clip; the class of a prototype.
+        label: Class; of a video the predicted one.
+        x: Position from left to right, in [0, 1].
+        y: Position from bottom to top, in [0, 1].
+    """
+
+    kind: Kind
+    name: str
+    label: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class ClipMap:
+    """Clips, prototypes and videos as points.
+
+    Args:
+        points: Training clips, then prototypes, then videos.
+        classes: Classes of the model.
+        clips: Number of training clips of the model, of which at most a limit are points.
+        method: Name of the method whose similarities are drawn.
+        skipped: Videos that could not be read.
+    """
+
+    points: tuple[Point, ...]
+    classes: tuple[str, ...]
+    clips: int
+    method: str
+    skipped: tuple[Skipped, ...] = ()
+
+
+def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) -> ClipMap:
+    """Arrange a model's clips, its classes' prototypes and new videos by their similarity.
+
+    Args:
+        classifier: Classifier that has learned classes.
+        videos: New clips, drawn with the class that ``predict`` returns.
+
+    Raises:
+        ModelError: The classifier has learned nothing yet, or too few clips for a map.
+        OptionError: scikit-learn is not installed.
+        VideoError: No video can be read.
+    """
+    pipeline, fitted = for_queries(classifier)
+    method, decision = pipeline.method, fitted.open_set.decision(classifier.false_alarms)
+    chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
+    labels = fitted.examples.labels[chosen]
+    clips = [fitted.examples.clips[i] for i in chosen]
+    nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
+    named: list[tuple[str, str]] = []
+    skipped: list[Skipped] = []
+    for found in _predicted(pipeline, fitted, decision, [as_clip(video) for video in videos]):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+            continue
+        own, prediction = found
+        named.append((Path(display_name(prediction.clip)).name, str(prediction.label)))
+        nodes.append({name: own[name] for name in nodes[0]})
+    if skipped and not named:
+        raise skipped[0].error
+    each = EachAClass(method, {name: torch.cat([one[name] for one in nodes]) for name in nodes[0]})
+    similarity = similarities(each, each.nodes, each.state)
+    rows = _with_prototypes(labels, len(fitted.classes), len(similarity))  # (p s+q)
+    positions = _arranged(distances(rows @ similarity @ rows.T))
+    every: list[tuple[Kind, str, str]] = [
+        *(("clip", one.title, one.label) for one in clips),
+        *(("prototype", label, label) for label in fitted.classes),
+        *(("video", name, label) for name, label in named),
+    ]
+    points = (Point(*one, x, y) for one, (x, y) in zip(every, positions.tolist(), strict=True))
+    name = type(method).__name__.lower()
+    total = len(fitted.examples.clips)
+    return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
+
+
+def _predicted(
+    pipeline: Pipeline, fitted: Fitted, decision: Decision, clips: Sequence[AnyClip]
+) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
+    """Yield the nodes and the prediction of each clip, or why it was skipped."""
+    named = fitted.class_names is not None
+    for encoded in encode(clips, pipeline, image_embedding=named):
+        part = as_query(encoded, pipeline, fitted)
+        part.warn()
+        if isinstance(part.nodes, VideoError):
+            yield Skipped(part.clip, part.nodes)
+        else:
+            yield part.nodes, classify(pipeline.method, fitted, decision, part.clip, part.nodes)
+
+
+def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:
+    """Return each point as weights of clips: training clips, prototypes, other clips.
+
+    Args:
+        labels: Classes (s) of the training clips.
+        n: Number of classes.
+        count: Number of all clips.
+
+    Returns:
+        (count + n, count).
+    """
+    weights = torch.eye(count, dtype=torch.float64)
+    member = torch.nn.functional.one_hot(labels, n).T.double()  # (n s)
+    means = torch.zeros(n, count, dtype=torch.float64)
+    means[:, : len(labels)] = member / member.sum(-1, keepdim=True)
+    return torch.cat([weights[: len(labels)], means, weights[len(labels) :]])
+
+
+def distances(similarity: Tensor) -> Tensor:
+    """Return distances (p p) of points with these similarities (p p)."""
+    own = similarity.diagonal()
+    squares = own[:, None] + own[None] - similarity - similarity.T
+    return squares.clamp_min(0).sqrt().fill_diagonal_(0)
+
+
+def _arranged(apart: Tensor) -> Tensor:
+    """Return positions (p 2) in [0, 1] of points with these distances (p p)."""
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError:
+        raise OptionError(
+            "a map is arranged by scikit-learn", hint="Run: pip install 'fewact[map]'"
+        ) from None
+    if len(apart) < FEWEST:
+        raise ModelError(
+            "too few clips for a map", got=f"{len(apart)} points", expected=f"at least {FEWEST}"
+        )
+    perplexity = min(PERPLEXITY, (len(apart) - 1) / 3)
+    arrange = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=SEED)
+    found = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
+    low, high = found.amin(0), found.amax(0)
+    # One scale for both axes: distances mean the same in all directions.
+    middle, span = (low + high) / 2, (high - low).max().clamp_min(1e-12)
+    return (found - middle) / span + 0.5

@@ -1,0 +1,394 @@
+"""Explain a prediction by the method that made it.
+
+The score that a class has over another one is a sum. With the class score
+mean_s K(q, s) − ½ · inside(c), a similarity K that is a sum of parts, and probabilities
+p ∝ p_text^w · exp((1 − w) · score / T), the log-odds of two classes are
+
+    log p(c)/p(c') = Σ_parts (1 − w) · (score_part(c) − score_part(c')) / T
+                     + w · (log p_text(c) − log p_text(c'))
+
+Methods whose similarities have no parts are explained as a whole.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fewact.backbones import Backbone
+from fewact.camera.framing import resized
+from fewact.classifier.class_names import IMAGE_EMBEDDING
+from fewact.classifier.encoding import QuietVideo, encode, rotated
+from fewact.classifier.estimator import for_queries
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Nodes
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted, classify, score
+from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import display_name
+from fewact.classifier.recordings.searching import as_query
+from fewact.classifier.saved.thumbnails import shrink
+from fewact.data import Clip, VideoClip
+from fewact.data.active import Span, SpanSource
+from fewact.data.corrected import CorrectedVideo
+from fewact.data.video_source import VideoSource
+from fewact.errors import VideoError
+from fewact.features.extract import extract
+from fewact.features.request import Features
+from fewact.methods.base import Method
+from fewact.methods.common.text_logits import combined_logits
+from fewact.methods.explaining import (
+    CellMatches,
+    FrameAttention,
+    FrameMatch,
+    FrameMatches,
+    PairParts,
+)
+from fewact.video import Segments
+from fewact.video.named import sampler_of
+from fewact.video.still import jpeg
+from fewact.video.timeline import RGBImage
+
+FRAMES = 8
+"""Number of frames of a clip that are shown."""
+
+SIDE = 224
+"""Height and width in pixels of the frames that corrections are found in."""
+
+NEIGHBOURS = 3
+"""Number of training clips that are shown."""
+
+NAMES = "class names"
+"""Contribution of class names as text."""
+
+WHOLE = "similarity"
+"""Contribution of a method whose similarities have no parts."""
+
+
+Cells = tuple[tuple[tuple[float, ...], ...], ...]
+"""Values of the cells of frames: (t g g)."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one part adds to the log-odds of the best class against the rival.
+
+    Args:
+        name: What the part compares.
+        log_odds: Contribution; above 0 it speaks for the best class.
+    """
+
+    name: str
+    log_odds: float
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training clip, and how it resembles the query.
+
+    Args:
+        clip: Title of the clip.
+        number: Its number in ``all_clips_``.
+        label: Its class.
+        similarity: Similarity with the query.
+        parts: Parts of the similarity; they add up to it.
+        match: How the frames of both were matched; None if the method matches none.
+        frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
+        cells: What each of g × g cells of each of the query's t frames adds to the similarity,
+            (t g g), above 0 where both are alike, by what is compared; empty if the method compares
+            no cells.
+    """
+
+    clip: str
+    number: int
+    label: str
+    similarity: float
+    parts: dict[str, float]
+    match: FrameMatch | None
+    frames: tuple[bytes, ...] = field(default=(), repr=False)
+    cells: dict[str, Cells] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a clip got its class.
+
+    Args:
+        clip: Path of the clip.
+        label: Predicted class, or ``(none)``.
+        best: Most probable class.
+        rival: Second most probable class.
+        probabilities: Probability of each class.
+        known: Probability that the clip shows one of the classes.
+        method: Name of the method.
+        contributions: What each part adds to the log-odds of ``best`` against ``rival``.
+        log_odds: Their sum.
+        neighbours: Most similar training clips, and the most similar one of the rival.
+        frames: Small JPEG images of the clip, evenly spread over time.
+        attention: How the frames of the clip attend to each other; None if the method has no
+            temporal attention.
+    """
+
+    clip: str
+    label: str
+    best: str
+    rival: str
+    probabilities: dict[str, float]
+    known: float
+    method: str
+    contributions: tuple[Contribution, ...]
+    log_odds: float
+    neighbours: tuple[Neighbour, ...]
+    frames: tuple[bytes, ...] = field(default=(), repr=False)
+    attention: FrameMatch | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, without the images."""
+        found = asdict(replace(self, frames=(), neighbours=()))
+        found["neighbours"] = [asdict(replace(one, frames=())) for one in self.neighbours]
+        del found["frames"]
+        for one in found["neighbours"]:
+            del one["frames"]
+        return found
+
+
+Origins = Mapping[str, VideoClip]
+"""Training clips by the title of their example, where the files are at hand."""
+
+
+def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoClip]:
+    """Return the training clips whose files are in the folder of their page, by title.
+
+    Args:
+        examples: Training clips.
+        folder: Folder of the page, or one with copies of its files.
+    """
+    return {
+        one.title: Clip(folder / one.page_file, start=one.start, end=one.end)
+        for one in examples
+        if one.page_file and (folder / one.page_file).is_file()
+    }
+
+
+def explain(
+    classifier: FewShotClassifier, clip: ClipLike, origins: Origins | None = None
+) -> Explanation:
+    """Explain the prediction of a clip.
+
+    Args:
+        classifier: Classifier that has learned classes.
+        clip: Clip to predict.
+        origins: Files of training clips, to show their frames; a classifier that was fitted, not
+            loaded, knows them itself.
+
+    Raises:
+        VideoError: The clip cannot be read.
+        ModelError: The classifier has learned nothing yet.
+    """
+    pipeline, fitted = for_queries(classifier)
+    method = pipeline.method
+    named = fitted.class_names is not None
+    (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=named)
+    encoded = as_query(encoded, pipeline, fitted)
+    encoded.warn()
+    query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
+    if isinstance(nodes, VideoError):
+        raise nodes
+    decision = fitted.open_set.decision(classifier.false_alarms)
+    prediction = classify(method, fitted, decision, query, nodes)
+    probabilities = {str(name): value for name, value in prediction.probabilities.items()}
+    best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
+    pair = fitted.classes.index(best), fitted.classes.index(rival)
+    contributions = _contributions(method, fitted, nodes, pair)
+    known = _known_origins(fitted) | dict(origins or {})
+    shown = {title: rotated(one, pipeline.turns) for title, one in known.items()}
+    features = explaining_features(pipeline, source, active)
+    return Explanation(
+        display_name(query),
+        str(prediction.label),
+        best,
+        rival,
+        probabilities,
+        prediction.known,
+        type(method).__name__.lower(),
+        contributions,
+        sum(one.log_odds for one in contributions),
+        _neighbours(pipeline, fitted, nodes, rival, shown, features),
+        () if source is None else strip(source, active),
+        _attention(method, features),
+    )
+
+
+def explaining_features(
+    pipeline: Pipeline, clip: VideoSource | None, active: Span | None
+) -> Features:
+    """Return the features of a clip (t …) by which the method explains itself.
+
+    Args:
+        pipeline: Backbone and method.
+        clip: Clip that was predicted, as it was encoded; None for features.
+        active: Part that was used; None for the full clip.
+
+    Returns:
+        The features; empty if the method reads none, and for features.
+    """
+    backbone, method = pipeline.backbone, pipeline.method
+    if not isinstance(method, CellMatches | FrameAttention):
+        return {}
+    if clip is None or not isinstance(backbone, Backbone):
+        return {}
+    chosen = sampler_of(backbone.card.sampler)
+    requests = method.explaining_requests(backbone.card)
+    if not requests:
+        return {}
+    (found,) = extract([_as_predicted(clip, active)], backbone, requests, sampler=chosen)
+    return found.features or {}
+
+
+def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
+    """Return small JPEG images of a clip as it was compared, evenly spread over time.
+
+    Args:
+        clip: Clip to show.
+        active: Part to show; None for the full clip.
+
+    Raises:
+        VideoError: The clip cannot be read.
+    """
+    return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
+
+
+def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
+    """Return small images (h w 3) of a source, evenly spread over time.
+
+    Args:
+        source: Source; a ``CorrectedVideo`` is shown with the corrections that ``predict`` finds.
+        count: Number of images.
+
+    Raises:
+        VideoError: The source cannot be read.
+    """
+    sets = source.read([Segments(count)], transform=_as_square)
+    return [shrink(frame, sets.size) for frame in sets[0]]
+
+
+def _as_predicted(clip: VideoSource, active: Span | None) -> CorrectedVideo:
+    """Return the used part of a clip, with the corrections that ``predict`` finds in it."""
+    quiet = QuietVideo(clip)
+    return CorrectedVideo(quiet if active is None else SpanSource(quiet, active))
+
+
+def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) resized to a square, in which corrections are found."""
+    square: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
+    return square
+
+
+@torch.inference_mode()
+def _contributions(
+    method: Method, fitted: Fitted, nodes: Nodes, pair: tuple[int, int]
+) -> tuple[Contribution, ...]:
+    """Return what each part adds to the log-odds of a pair of classes."""
+    calibration = fitted.calibration
+    query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
+    if isinstance(method, PairParts):
+        parts = method.score_parts(fitted.by_class, query)
+    else:
+        parts = {WHOLE: method.score(fitted.by_class, query)}
+    weight = 0.0 if fitted.class_names is None else calibration.text_weight
+    scale = (1 - weight) / calibration.temperature
+    best, rival = pair
+    found = [
+        Contribution(name, scale * (logits[0, 0, best] - logits[0, 0, rival]).item())
+        for name, logits in ((name, value.cpu().double()) for name, value in parts.items())
+    ]
+    if fitted.class_names is not None and weight:
+        text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).cpu().double()[0, 0]
+        alone = combined_logits(text, torch.zeros_like(text), weight)
+        found.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
+    return tuple(found)
+
+
+def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
+    examples = fitted.examples
+    return {
+        example.title: origin
+        for example, origin in zip(examples.clips, examples.origins, strict=True)
+        if isinstance(origin, VideoClip)
+    }
+
+
+@torch.inference_mode()
+def _attention(method: Method, features: Features) -> FrameMatch | None:
+    """Return how the frames of a clip attend to each other."""
+    if not (features and isinstance(method, FrameAttention)):
+        return None
+    return method.attend_frames(features)
+
+
+@torch.inference_mode()
+def _neighbours(
+    pipeline: Pipeline,
+    fitted: Fitted,
+    nodes: Nodes,
+    rival: str,
+    origins: Mapping[str, VideoSource],
+    features: Features,
+) -> tuple[Neighbour, ...]:
+    """Return the most similar training clips, and the most similar one of the rival."""
+    method, examples = pipeline.method, fitted.examples
+    # Cells of a cropped frame are not those of the frames that are shown.
+    whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
+    similarity = score(method, fitted, nodes).similarity[0]
+    order = similarity.argsort(descending=True).tolist()
+    chosen = order[:NEIGHBOURS]
+    if not any(examples.clips[i].label == rival for i in chosen):
+        chosen.append(next(i for i in order if examples.clips[i].label == rival))
+    numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
+    query = {name: value[None] for name, value in nodes.items()}
+    parts = {WHOLE: similarity}
+    if isinstance(method, PairParts):
+        found = method.pair_parts(fitted.by_class, query)
+        parts = {name: value[0, 0].cpu().double() for name, value in found.items()}
+    of_query = {name: value[0] for name, value in nodes.items()}
+    neighbours = []
+    for i in chosen:
+        example, match, cells = examples.clips[i], None, {}
+        of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
+        if isinstance(method, FrameMatches):
+            match = method.match_frames(of_query, of_clip)
+        if isinstance(method, CellMatches) and whole:
+            cells = method.match_cells(of_query, of_clip, features, fitted.by_class)
+        neighbours.append(
+            Neighbour(
+                example.title,
+                numbers[example],
+                example.label,
+                similarity[i].item(),
+                {name: value[i].item() for name, value in parts.items()},
+                match,
+                _frames(origins.get(example.title), example.active, examples.origins[i]),
+                {name: _values(value) for name, value in cells.items()},
+            )
+        )
+    return tuple(neighbours)
+
+
+def _values(cells: torch.Tensor) -> Cells:
+    return tuple(tuple(tuple(row) for row in frame) for frame in cells.tolist())
+
+
+def _frames(clip: VideoSource | None, active: Span | None, origin: object) -> tuple[bytes, ...]:
+    """Return the frames of a training clip; its thumbnail if the clip cannot be read."""
+    thumbnail = (origin,) if isinstance(origin, bytes) else ()
+    if clip is None:
+        return thumbnail
+    try:
+        return strip(clip, active)
+    except VideoError:
+        return thumbnail

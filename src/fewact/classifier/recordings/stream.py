@@ -1,0 +1,407 @@
+"""Recognise actions in a recording while its frames come in."""
+
+import logging
+import math
+import threading
+import time as clock
+from collections import deque
+from collections.abc import Collection
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from numbers import Real
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from fewact.camera.faults import STILL
+from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.labels import Label
+from fewact.classifier.naming import existing_classes
+from fewact.classifier.orientation import FrameRotation
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
+from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
+from fewact.classifier.recordings.stages import Stages
+from fewact.classifier.recordings.watchable import check_arguments, check_watchable
+from fewact.data.in_memory import as_image
+from fewact.errors import OptionError
+from fewact.features.request import Features
+from fewact.features.ring import FeatureRing, PreparedWindow, Window
+from fewact.features.timing import Timing
+from fewact.warning import warn
+from fewact.workers import on_one_core
+
+LOG = logging.getLogger(__name__)
+
+HOP = 1 / 6
+"""Distance between the starts of windows, as a fraction of their length. Chosen on development
+recordings, see docs/decisions/events.md."""
+
+THRESHOLD = 0.75
+"""Lowest score of a performance unless a rate is requested: the known score on the scale of
+``OpenSet.relative`` plus how distinct its class is, 0 … 1. Chosen on development clips, as are the
+constants of ``events``."""
+
+DISTINCT = 10.0
+"""Log-odds of a class against the second one from which on it is fully distinct."""
+
+SHORTEST = 0.5
+"""Duration of a recording that is scored although it is shorter than a window, as a fraction of the
+window's."""
+
+LATEST = 1e11
+"""Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stream shows now.
+
+    Args:
+        label: Class that the last windows show; None if they show none.
+        confidence: Estimated probability that they show their most probable class, 0 … 1.
+        time: End of these windows, in seconds.
+    """
+
+    label: Label | None
+    confidence: float
+    time: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+
+class _Begun(NamedTuple):
+    """A window of one of the lengths, in seconds, that is scored or will be."""
+
+    length: float
+    score: Future[WindowScore]
+
+
+class Stream:
+    """Finds the actions of a recording whose frames are pushed one by one.
+
+    Windows as long as the training clips slide over the recording. They share decoding, the network
+    and, where the camera does not move, its estimate. All methods may be called from any thread.
+    ``with classifier.stream() as stream`` stops the stream at the end of the block, after errors,
+    too. It warns if neither ``close`` nor ``stop`` was called, because the last events are lost.
+
+    Args:
+        pipeline: Backbone and method of the classifier.
+        fitted: What the classifier has learned; later changes of the classifier do not count.
+        false_alarms: Requested limit of false alarms, 1 for no threshold; the promise is about
+            clips, not about windows. By default the recording counts, too: between actions it shows
+            other things, so that not every window can get a class.
+        fps: Frames per second of frames that are pushed without a time; None takes the time at
+            which they are pushed.
+        ahead: Number of windows that may still be computed when ``push`` returns. With some, all
+            cores are busy, and events come by so many windows later; they are the same. With none,
+            ``push`` returns every event that is complete.
+        only: Class or classes whose events are returned. The others compete with them, as clips of
+            other movements do that are a class of their own. None returns all events.
+
+    Raises:
+        DataError: ``only`` names a class that does not exist.
+        ModelError: The classifier is one of precomputed features, or does not know the durations
+            of its training clips.
+        OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
+            windows.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        fitted: Fitted,
+        false_alarms: float | None = None,
+        *,
+        fps: float | None = None,
+        ahead: int = 0,
+        only: Label | Collection[Label] | None = None,
+    ) -> None:
+        check_arguments(fps, ahead)
+        self._only = None
+        if only is not None:
+            self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
+        backbone, lengths = check_watchable(pipeline, fitted)
+        self._method, self._fitted = pipeline.method, fitted
+        named = fitted.class_names is not None
+        self._encoder = ClipEncoder(pipeline, None, image_embedding=named)
+        requests = self._encoder.requests(backbone.card)
+        self.lengths = lengths
+        """Durations of the windows, in seconds, ascending."""
+        self._frames = max(request.frames for request in requests)
+        self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
+        """Number of frames per second that are looked at."""
+        most = MOST_SAMPLES / self.rate
+        self.lengths = tuple(dict.fromkeys(min(length, most) for length in self.lengths))
+        self.timing = Timing()
+        """Time of each stage."""
+        self._ring = FeatureRing(backbone, requests, self.timing)
+        self._rotation = FrameRotation(pipeline, fitted.upright, self.lengths[0])
+        self._adapts, threshold = false_alarms is None, THRESHOLD
+        if false_alarms is not None:
+            scores = fitted.open_set
+            threshold = scores.relative(scores.decision(false_alarms).threshold)
+        self._finder = EventFinder(threshold, self.lengths[-1], adapts=self._adapts)
+        self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
+        self._first: float | None = None
+        self._last, self._step = -math.inf, 0.0
+        self._pace = Pace(self.rate)
+        self._next_end: dict[float, float] = {}
+        self._latest: dict[float, WindowScore] = {}
+        self._ahead = ahead
+        stages = (self._prepare, self._compute, self._score)
+        self._stages = Stages(stages, threads=ahead > 0)
+        self._running: deque[tuple[list[_Begun], float]] = deque()
+        self._closed = False
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._lock:
+            is_lost = error is None and self._pushed > 0 and not self._closed
+            self.stop()
+        if is_lost:
+            warn(
+                "the stream was not closed: its last events are lost. Call close() at the end of "
+                "the block, or stop() if they are not needed",
+            )
+
+    @property
+    def state(self) -> State:
+        """What the last windows show."""
+        with self._lock:
+            latest = list(self._latest.values())
+            if not latest:
+                return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
+            best = max(latest, key=lambda one: one.score)
+            shown = best.score >= self._finder.threshold and self._is_requested(best.label)
+            label = best.label if shown else None
+            return State(label, self._finder.confidence(best), max(one.end for one in latest))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of most windows so far, each with what to do; that nothing moves is none."""
+        found, windows = self._ring.faults.copy(), self._ring.windows
+        return tuple(
+            str(fault)
+            for fault, count in found.most_common()
+            if fault is not STILL and 2 * count > windows
+        )
+
+    @property
+    def going_on(self) -> list[Event]:
+        """Events that are known so far, but not complete."""
+        with self._lock:
+            return self._requested(self._finder.going_on)
+
+    @property
+    def decided(self) -> float:
+        """Time before which no performance can be found any more, in seconds."""
+        with self._lock:
+            return self._finder.decided
+
+    @property
+    def delay(self) -> float:
+        """Seconds after which performances are known that began at a time.
+
+        Two windows: one that shows it, and one that could overlap it and be better. A third one for
+        windows that wait for each other; more of these are rare.
+        """
+        return 3 * self.lengths[-1]
+
+    def needs(self, time: float) -> bool:
+        """Return whether a frame of this time would be looked at; others need not be converted."""
+        return self._pace.needs(time)
+
+    def push(self, frame: Any, time: float | None = None) -> list[Event]:
+        """Look at the next frame.
+
+        Args:
+            frame: Image (h w 3), RGB, uint8: an array or a tensor, also (3 h w), or a PIL image. It
+                is not referred to afterwards.
+            time: Time of the frame, in seconds, later than that of the last frame; None as ``fps``
+                says.
+
+        Returns:
+            Events that are complete now, in the order of their starts. An event is complete
+            two to three of the longest windows after its end: the action may be repeated.
+
+        Raises:
+            OptionError: The time is not after that of the last frame, or the stream is closed.
+            DataError: The frame is no such image.
+        """
+        with self._lock:
+            if self._closed:
+                raise OptionError("the stream is closed", hint="Begin another one.")
+            frame = as_image(frame, f"frame {self._pushed}")
+            time = self._time(time)
+            self._pushed += 1
+            if not self._is_gap(time):
+                self._step = min(time - self._last, 1 / self.rate)
+            if not self.needs(time):
+                self._last = time
+                return []
+            if self._rotation.begins(time, frame):
+                LOG.warning("from %.1f s on %s", time, self._rotation.message)
+                self._first = None  # What came before was compared in the wrong orientation.
+            events = self._restart(time) if self._is_gap(time) else []
+            self._ring.add(time, self._rotation.rotated(frame))
+            self._last = time
+            self._pace.take(time)
+            self._running.append((self._begin(time), time))
+            return self._requested(events + self._collect(self._ahead))
+
+    def close(self, end: float | None = None) -> list[Event]:
+        """End the recording; return the events that were not complete. Later calls return none.
+
+        Args:
+            end: Time at which the recording ends, in seconds, if frames that are not needed were
+                not pushed; by default the last frame is shown as long as the one before it.
+
+        Raises:
+            OptionError: ``end`` is not a finite number; the stream is not closed then.
+        """
+        if end is not None and not (isinstance(end, Real) and math.isfinite(end)):
+            raise OptionError(
+                "not a time", where="end", got=repr(end), expected="a number of seconds"
+            )
+        with self._lock:
+            if self._closed:
+                return []
+            self._closed = True
+            if end is not None:
+                left = end - self._last
+                self._step = min(left, 1 / self.rate) if left > 0 else 0.0
+            try:
+                return self._requested(self._end(end))
+            finally:
+                self._stages.close()
+
+    def stop(self) -> None:
+        """End the recording without the events that are not complete; ``close`` returns none."""
+        with self._lock:
+            self._closed = True
+            self._stages.close()
+
+    def _requested(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if self._is_requested(event.label)]
+
+    def _is_requested(self, label: Label) -> bool:
+        return self._only is None or str(label) in self._only
+
+    def _time(self, time: float | None) -> float:
+        if time is None:
+            time = clock.monotonic() - self._begun
+            if self._fps is not None:
+                time = self._pushed / self._fps
+        if not (isinstance(time, Real) and abs(time) <= LATEST):
+            raise OptionError(
+                "not a time",
+                where="time",
+                got=repr(time),
+                expected=f"a number of seconds, at most {LATEST:g}",
+            )
+        if time <= self._last:
+            raise OptionError(
+                "the time of a frame is not after that of the last frame",
+                where="time",
+                got=repr(time),
+                expected=f"a number of seconds, more than {self._last:g}",
+            )
+        return float(time)
+
+    def _is_gap(self, time: float) -> bool:
+        """Return whether frames are missing: no window may contain such a gap."""
+        return self._first is None or time - self._last > self.lengths[0]
+
+    def _restart(self, time: float) -> list[Event]:
+        """Begin at a time, after the start or a gap; return events of what was before."""
+        events = [] if self._first is None else self._end()
+        self._ring.forget(math.inf)
+        self._latest.clear()
+        self._first, self._pace = time, Pace(self.rate)
+        self._next_end = {length: time + length for length in self.lengths}
+        return events
+
+    def _end(self, recording_end: float | None = None) -> list[Event]:
+        """Return the events that are left; the last windows end with the last frame."""
+        events, windows = self._collect(0), []
+        end = self._last + self._step
+        if self._first is not None:
+            for length in self.lengths:
+                # A recording that is a little shorter than a window is one window.
+                start = max(end - length, self._first)
+                if end - start >= SHORTEST * length:
+                    windows.append(self._window(start, end))
+        scores = [one.result() for one in windows]
+        events += self._finder.add(scores, self._last)
+        return events + self._finder.close(max(end, recording_end or end))
+
+    def _begin(self, time: float) -> list[_Begun]:
+        """Begin to score the windows that end now."""
+        found = []
+        for length in self.lengths:
+            # The last frame of a window is in the middle of its last segment.
+            late = length / (2 * self._frames)
+            while self._next_end[length] - late <= time:
+                end = self._next_end[length]
+                self._next_end[length] += HOP * length
+                found.append(_Begun(length, self._window(end - length, end)))
+        # The last windows of a recording begin up to one step earlier.
+        self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
+        return found
+
+    def _collect(self, most: int) -> list[Event]:
+        """Return the events of windows that are scored, until at most so many are not."""
+        events: list[Event] = []
+        while self._running:
+            windows, time = self._running[0]
+            behind = sum(len(some) for some, _ in self._running)
+            if behind <= most and not all(one.score.done() for one in windows):
+                break
+            self._running.popleft()
+            self._latest |= {one.length: one.score.result() for one in windows}
+            events += self._finder.add([one.score.result() for one in windows], time)
+        return events
+
+    def _window(self, start: float, end: float) -> Future[WindowScore]:
+        return self._stages.run((start, end, self._ring.window(start, end)))
+
+    def _prepare(self, window: tuple[float, float, Window]) -> tuple[float, float, PreparedWindow]:
+        start, end, frames = window
+        return start, end, self._ring.prepare(frames)
+
+    def _compute(
+        self, window: tuple[float, float, PreparedWindow]
+    ) -> tuple[float, float, Features]:
+        start, end, prepared = window
+        return start, end, self._ring.compute(prepared)
+
+    def _score(self, window: tuple[float, float, Features]) -> WindowScore:
+        start, end, features = window
+        nodes = on_one_core(lambda: self._encode(features))
+        with self.timing.stage("alignment"):
+            scored = score(self._method, self._fitted, nodes)
+        first, second = scored.logits[0].topk(2).values.tolist()
+        distinct = min((first - second) / DISTINCT, 1.0)
+        scores, known = self._fitted.open_set, scored.known.item()
+        relative = scores.relative(known)
+        return WindowScore(
+            start,
+            end,
+            self._fitted.labels[int(scored.logits[0].argmax())],
+            scores.known_probability(known),
+            relative + distinct if self._adapts else relative,
+            distinct,
+        )
+
+    @torch.inference_mode()
+    def _encode(self, features: Features) -> dict[str, Tensor]:
+        with self.timing.stage("moments"):
+            return self._encoder.encode(features)

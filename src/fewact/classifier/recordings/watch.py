@@ -1,0 +1,228 @@
+"""Find the actions in a recording: a file, a camera, the network or a pipe."""
+
+import math
+import threading
+import time as clock
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewact.camera.faults import COMPRESSED, is_compressed
+from fewact.classifier.estimator import learned
+from fewact.classifier.labels import Label
+from fewact.classifier.naming import existing_classes
+from fewact.classifier.open_set import check_rate
+from fewact.classifier.recordings.events import Event
+from fewact.classifier.recordings.pace import Pace
+from fewact.classifier.recordings.stream import State, Stream
+from fewact.classifier.recordings.watchable import check_watchable
+from fewact.video.open_recording import open_recording
+from fewact.video.recording import Recording
+from fewact.video.timeline import RGBImage
+
+if TYPE_CHECKING:
+    from fewact.classifier import FewShotClassifier
+
+AHEAD = 10
+"""Number of frames of a live source that wait; older ones are dropped."""
+
+WINDOWS_AHEAD = 4
+"""Number of windows of a file or a camera that are computed while its next frames are read."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame of a recording that was looked at.
+
+    Args:
+        time: Time of the frame, in seconds.
+        frame: Frame (h w 3), RGB, uint8.
+        state: What the recording shows at this time.
+        events: Events that are complete now.
+    """
+
+    time: float
+    frame: RGBImage
+    state: State
+    events: list[Event]
+
+
+class Watch:
+    """Looks at a recording while it is read.
+
+    Args:
+        stream: Stream of the classifier.
+        recording: Open recording.
+        stop: Ends the recording when it is set; the events so far are complete.
+
+    Attributes:
+        time: Time up to which the recording was read, in seconds.
+        looked_at: Number of frames that were looked at.
+        dropped: Number of frames of a live source that were dropped because they were late.
+    """
+
+    def __init__(
+        self, stream: Stream, recording: Recording, stop: threading.Event | None = None
+    ) -> None:
+        self.stream, self.recording = stream, recording
+        self.time, self.looked_at, self.dropped = 0.0, 0, 0
+        self._end: float | None = None
+        self._stop = stop or threading.Event()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of the recording so far, each with what to do."""
+        compressed = (str(COMPRESSED),) if is_compressed(self.recording.quantiser) else ()
+        return *self.stream.faults, *compressed
+
+    def events(self) -> Iterator[Event]:
+        """Yield events when they are complete, in the order of their starts."""
+        for moment in self.moments():
+            yield from moment.events
+        yield from self.close()
+
+    def close(self) -> list[Event]:
+        """End the stream where the recording ends; return the events that were not complete.
+
+        Warns:
+            VideoWarning: Frames of the recording are missing or damaged.
+        """
+        events = self.stream.close(self._end)
+        self.recording.damage.warn(self.recording.name)
+        return events
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield the frames that are looked at; ``close`` must be called afterwards."""
+        frames = self._live() if self.recording.live else self._needed()
+        for time, frame in frames:
+            events = self.stream.push(frame, time)
+            self.looked_at += 1
+            yield Moment(time, frame, self.stream.state, events)
+
+    def _needed(self) -> Iterator[tuple[float, RGBImage]]:
+        """Yield the frames that the stream needs, as images."""
+        for time, frame in self.recording.frames():
+            if self._stop.is_set():
+                return
+            # The last frame is shown as long as the one before it.
+            self._end = time + (time - self.time if self._end is not None else 0.0)
+            self.time = time
+            if self.stream.needs(time):
+                yield time, self.recording.convert(frame)
+
+    def _live(self) -> Iterator[tuple[float, RGBImage]]:
+        """Yield the frames of a live source; a thread reads them, so that none is late."""
+        waiting: deque[tuple[float, RGBImage]] = deque()
+        changed = threading.Condition()
+        ended: list[BaseException | None] = []
+        left = threading.Event()  # the caller's event may stop other recordings, too
+
+        def read() -> None:
+            pace = Pace(self.stream.rate)
+            error: BaseException | None = None
+            delay = -math.inf  # of the latest frame: time of the clock minus that of the frame
+            try:
+                for time, frame in self.recording.frames():
+                    if left.is_set():
+                        break
+                    delay = max(delay, clock.monotonic() - time)
+                    self.time = time
+                    if not pace.needs(time):
+                        continue
+                    pace.take(time)
+                    image = self.recording.convert(frame)
+                    with changed:
+                        # Segments of a playlist, a download and what a camera kept come faster than
+                        # they were recorded: their frames are not late before they are due.
+                        changed.wait_for(
+                            lambda: len(waiting) < AHEAD or left.is_set(),
+                            timeout=delay + time - clock.monotonic(),
+                        )
+                        if left.is_set():
+                            break
+                        if len(waiting) == AHEAD:
+                            waiting.popleft()
+                            self.dropped += 1
+                        waiting.append((time, image))
+                        changed.notify()
+            except BaseException as problem:  # raised again by the thread that watches
+                error = problem
+            with changed:
+                ended.append(error)
+                changed.notify()
+
+        reader = threading.Thread(target=read, name="fewact-camera", daemon=True)
+        reader.start()
+        try:
+            while True:
+                with changed:
+                    while not waiting and not ended and not self._stop.is_set():
+                        changed.wait(0.2)
+                    if self._stop.is_set() or not waiting:
+                        break
+                    time, image = waiting.popleft()
+                    changed.notify()
+                if self.stream.needs(time):
+                    yield time, image
+        finally:
+            left.set()
+            with changed:
+                changed.notify()
+            reader.join()  # the recording is closed next: no frame may be read any more
+        if ended and ended[0] is not None:
+            raise ended[0]
+
+
+@contextmanager
+def watching(
+    classifier: "FewShotClassifier",
+    source: str | Path,
+    *,
+    stop: threading.Event | None = None,
+    only: Label | Collection[Label] | None = None,
+) -> Iterator[Watch]:
+    """Open a recording to watch; it is closed, and no window is computed, after the block.
+
+    Args:
+        classifier: Classifier whose actions are found.
+        source: Recording, see ``fewact.video.open_recording``.
+        stop: Ends the recording when it is set.
+        only: Classes whose events are found, see ``Stream``; None finds those of all.
+
+    Raises:
+        VideoError: The recording cannot be opened.
+        DataError: ``only`` names a class that does not exist.
+        ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
+        OptionError: Its ``false_alarms`` is not a rate.
+    """
+    pipeline, fitted = learned(classifier)
+    check_watchable(pipeline, fitted)  # before anything is opened
+    check_rate(classifier.false_alarms)
+    if only is not None:
+        existing_classes(only, fitted.classes, integers=fitted.integers)
+    with open_recording(source, stop=stop) as recording:
+        # A pipe may wait as long as it likes, and events must not wait for its next frame.
+        ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
+        stream = classifier.stream(ahead=ahead, only=only)
+        try:
+            yield Watch(stream, recording, stop)
+        finally:
+            stream.stop()
+
+
+def watch(
+    classifier: "FewShotClassifier",
+    source: str | Path,
+    *,
+    only: Label | Collection[Label] | None = None,
+) -> Iterator[Event]:
+    """Yield the events of a recording when they are complete; for arguments see ``watching``.
+
+    >>> for event in watch(classifier, "monday.mp4"):  # doctest: +SKIP
+    ...     print(event.label, event.start, event.end, event.repetitions)
+    """
+    with watching(classifier, source, only=only) as opened:
+        yield from opened.events()
