@@ -191,6 +191,92 @@ def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
     assert waiting == []
 
 
+def test_a_file_that_is_gone_is_named_and_the_others_are_added(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    files = [tmp_path / f"{i}.mp4" for i in range(3)]
+    for file in files:
+        file.write_bytes(clip)
+    person.add_action("wave", [])
+    person.page.evaluate(  # the upload of the second one waits until it is gone
+        """() => {
+            const send = window.fetch;
+            window.fetch = async (path, options) => {
+                if (path.includes("name=1.mp4")) await new Promise((go) => { window.go = go; });
+                return send(path, options);
+            };
+        }"""
+    )
+    person.choose("Choose clips of wave", files)
+    person.page.wait_for_function("() => window.go")
+    files[1].unlink()
+    person.page.evaluate("window.go()")
+    person.says(".toast.bad", r"^1\.mp4: The file cannot be read")
+    person.clips("wave", 2)
+
+
+def test_a_part_of_a_recording_is_played_from_its_start_to_its_end(
+    serve: Serve, chromium: Any, tmp_path: Path
+) -> None:
+    server = serve()
+    frames = np.zeros((60, 48, 64, 3), np.uint8)
+    film = write_video(tmp_path / "6.mp4", frames, 10).read_bytes()
+    ids = server.upload(film, "name=6.mp4&label=none&pieces=4")[1]["ids"]
+    page = Person(chromium, server).page
+    page.locator(f"[data-key='{ids[2]}'] .bare").click()
+    page.wait_for_function(
+        "() => { const video = document.querySelector('dialog video');"
+        " return video.paused && video.currentTime >= 4.5 && video.currentTime < 5; }"
+    )
+    assert page.locator("dialog video").get_attribute("src").count("#") == 0
+    assert page.evaluate("document.querySelector('dialog video').played.start(0)") >= 3
+    page.evaluate("document.querySelector('dialog video').play()")
+    page.wait_for_function("() => document.querySelector('dialog video').ended")
+
+
+def test_an_answer_that_is_cut_off_is_one_that_did_not_come(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    (tmp_path / "1.mp4").write_bytes(clip)
+    person.add_action("wave", [])
+    waiting = held(person.page)
+    person.choose("Choose clips of wave", [tmp_path / "1.mp4"])
+    next_of(person.page, waiting).fulfill(status=201, body='{"ids": ["01')
+    person.says(".toast.bad", r"^1\.mp4: The program does not answer\.$")
+
+
+@pytest.mark.parametrize("name", ["wave", "Anything else"])
+def test_a_recorded_clip_that_cannot_be_sent_is_kept_until_it_is_saved(
+    serve: Serve, chromium: Any, name: str
+) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    person.add_action("wave", [])
+    waiting = held(page)
+    record(page, name)
+    page.get_by_role("button", name="Stop").click()
+    next_of(page, waiting).abort()
+    person.says("dialog .hint", "The clip is not saved")
+    again = page.get_by_role("button", name="Save the clip")
+    again.wait_for()
+    assert page.evaluate("!window.dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+    again.click()
+    sent = next_of(page, waiting)
+    id = sent.request.headers["x-request"]
+    answer = sent.fetch()  # the server adds the clip, but its answer is lost
+    assert answer.status == 201
+    sent.abort()
+    again.click()
+    sent = next_of(page, waiting)
+    assert sent.request.headers["x-request"] == id
+    sent.continue_()
+    page.get_by_role("button", name="Save the clip").wait_for(state="detached")
+    person.clips(name, len(answer.json()["ids"]))
+    assert page.evaluate("window.dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_being_added(
     serve: Serve, chromium: Any, clip: bytes, tmp_path: Path, elsewhere: bool

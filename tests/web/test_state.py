@@ -124,6 +124,7 @@ async def ask(
     open: asyncio.Event | None = None,
     json_body: bool = False,
     method: str = "POST",
+    id: str = "",
 ) -> tuple[int, Any]:
     """Send a request.
 
@@ -135,6 +136,7 @@ async def ask(
         open: Event before which the body does not arrive.
         json_body: Whether the request declares JSON.
         method: Method of the request.
+        id: Id by which the server knows the request when it arrives again.
     """
     sent: list[Any] = []
     type = "application/json" if json_body else "application/octet-stream"
@@ -145,6 +147,7 @@ async def ask(
         "origin": "http://page",
         "content-length": str(declared),
         "content-type": type,
+        "x-request": id,
     }
 
     async def receive() -> Any:
@@ -550,6 +553,43 @@ def test_a_fault_of_a_handler_is_not_taken_for_something_that_is_gone() -> None:
     unused: Any = None
     with pytest.raises(KeyError):
         asyncio.run(_answering(unused, fails)(unused))
+
+
+def test_a_request_that_the_browser_sends_again_changes_nothing_again(store: Store) -> None:
+    async def work(page: Page) -> None:
+        wave = b'{"name": "wave"}'
+        for _ in range(2):
+            assert await ask(page, "/api/classes", wave, json_body=True, id="1") == (200, {})
+        first = await ask(page, "/api/clips?label=wave", b"x", id="2")
+        assert first == await ask(page, "/api/clips?label=wave", b"x", id="2")
+        assert list(page.document.clips) == first[1]["ids"]
+        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
+        undone = await ask(page, "/api/undo", b"{}", json_body=True, id="3")
+        assert undone == await ask(page, "/api/undo", b"{}", json_body=True, id="3")
+        assert [one.binned for one in page.document.clips.values()] == [False, True]
+
+    run(store, work)
+
+
+def test_a_request_that_arrives_again_waits_for_the_first_one_or_takes_its_place(
+    store: Store,
+) -> None:
+    async def work(page: Page) -> None:
+        for is_cut in (False, True):
+            late = asyncio.Event()
+            size = 2 if is_cut else None
+            path, id = "/api/clips?label=wave", str(is_cut)
+            one = asyncio.ensure_future(ask(page, path, b"x", open=late, id=id, size=size))
+            await turns()
+            two = asyncio.ensure_future(ask(page, path, b"x", id=id))
+            await turns()
+            assert not two.done()
+            late.set()
+            assert await one == ((400, {"error": {"key": "cut_off"}}) if is_cut else await two)
+            assert (await two)[0] == 201
+            assert len(page.document.clips) == 1 + is_cut
+
+    run(store, work)
 
 
 def test_the_unpacked_size_of_a_model_file_is_reserved(

@@ -8,6 +8,8 @@ Design, in the order of a request:
   before it is answered, and can be undone.
 - ``document`` is what the user has: actions, clips, and the history. It is a value; changes are
   functions of it. The model follows it: teaching makes the model equal to the document.
+  ``repeats`` keeps the latest answers: a browser sends a request again if its connection is lost,
+  and no change may be made twice.
   ``renamed`` knows what an action is called now that was renamed while clips were sent to it.
 - ``store`` keeps the document and the clips in ``MODEL/page``. Uploads are written whole or not at
   all. Nothing is removed but what the user removes for good, and uploads that are refused. Saving a

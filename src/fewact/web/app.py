@@ -90,7 +90,8 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
         await page.stop()
 
     def route(path: str, handler: Handler, method: str = "POST") -> Route:
-        return Route(path, _answering(page, handler), methods=[method])
+        once = _once(handler) if method == "POST" else handler
+        return Route(path, _answering(page, once), methods=[method])
 
     return Starlette(
         routes=[
@@ -137,6 +138,16 @@ def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Re
             return error_response(request, facts_of(error), 507, CLOSE)
         except UserError as error:
             return error_response(request, facts_of(error), 422)
+
+    return answer
+
+
+def _once(handler: Handler) -> Handler:
+    """Make a change once, though its request arrives again."""
+
+    async def answer(page: Page, request: Request) -> Response:
+        id = request.headers.get("x-request", "")[:32]
+        return await page.repeats.answer(id, lambda: handler(page, request))
 
     return answer
 

@@ -17,6 +17,7 @@ from fewact.web.document import Document, Step
 from fewact.web.jobs import Job, Queue, Steps, facts_of
 from fewact.web.refused import GoneError, RefusedError
 from fewact.web.renamed import Renamed
+from fewact.web.repeats import Repeats
 from fewact.web.store import Room, Store, new_id
 
 SECONDS_TO_OPEN: Final = 180.0
@@ -49,6 +50,7 @@ class Page:
         self._unsearched: dict[str, str] = {}
         self._added: tuple[str, Step | None] = "", None
         self._renamed = Renamed()
+        self.repeats = Repeats()
         self._version, self._stopping = 0, False
         self._changed_by_command = 0
         self._changed = asyncio.Condition()

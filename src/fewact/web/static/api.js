@@ -18,17 +18,25 @@ class Refused extends Error {
   }
 }
 
-async function answer(request) {
+/** The JSON answer to a request, which may send a `blob`. */
+async function answer(request, blob = new Blob()) {
   let response;
   try {
     response = await request;
   } catch {
-    throw new Refused({ key: "offline" });
+    throw new Refused({ key: await isReadable(blob) ? "offline" : "unreadable" });
   }
-  const content = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(content.error);
+  const content = await response.json().catch(() => null);
+  if (!response.ok) throw new Refused(content?.error);
+  if (!content) throw new Refused({ key: "offline" }); // the answer was cut off
   return content;
 }
+
+/** Whether a file is still there as it was chosen. */
+const isReadable = (blob) => blob.slice(-1).arrayBuffer().then(() => true, () => false);
+
+/** Headers of a change. Browsers send a request again if the connection is lost; the server knows it by its id. */
+const headersOf = (type, id = newId()) => ({ "content-type": type, "x-tab": tab, "x-request": id });
 
 /** Teach a clip that was just labelled; where more actions are needed, the page says so anyway. */
 export const teachIt = () =>
@@ -39,9 +47,7 @@ export const teachIt = () =>
 /** Send a JSON body, and return the JSON answer. */
 export const post = (path, body = {}) =>
   answer(fetch(path, {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-tab": tab },
-    body: JSON.stringify(body),
+    method: "POST", headers: headersOf("application/json"), body: JSON.stringify(body),
   }));
 
 let uploads = 0;
@@ -49,16 +55,19 @@ let uploads = 0;
 /** Whether a clip is being sent: it would be lost with the page. */
 export const isUploading = () => uploads > 0;
 
-/** Send a clip; `facts` are its name, label, number of pieces, and the batch that is undone as one. */
-export async function upload(blob, facts) {
+/**
+ * Send a clip; `facts` are its name, label, number of pieces, and the batch that is undone as one.
+ * A clip that is sent again with the same `id` is added once.
+ */
+export async function upload(blob, facts, id = newId()) {
   if (blob.size > LARGEST) throw new Refused({ key: "too_large" });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
   uploads += 1;
   try {
     return await answer(fetch(`/api/clips?${query}`, {
-      method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: blob,
-    }));
+      method: "POST", headers: headersOf("application/octet-stream", id), body: blob,
+    }), blob);
   } finally {
     uploads -= 1;
   }
@@ -68,8 +77,8 @@ export async function upload(blob, facts) {
 export async function sendModel(file) {
   if (file.size > LARGEST) throw new Refused({ key: "too_large" });
   return answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
-    method: "POST", headers: { "content-type": "application/zip", "x-tab": tab }, body: file,
-  }));
+    method: "POST", headers: headersOf("application/zip"), body: file,
+  }), file);
 }
 
 /** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */

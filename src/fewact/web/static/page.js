@@ -5,7 +5,7 @@ import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { showCards } from "./cards.js";
 import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
-import { record } from "./recorder.js";
+import { isUnsaved, record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
 import { attempt, chooseFiles, h, keepFocus, setText, sync, thumbnail, toast } from "./view.js";
 
@@ -108,7 +108,7 @@ droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 // Files that were not sent yet are gone with the page: the browser asks first.
-window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
+window.addEventListener("beforeunload", (event) => (isUploading() || isUnsaved()) && event.preventDefault());
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) {

@@ -58,12 +58,33 @@ labelChoice.update = (choice, classes, label = "") => {
 
 /** A player of a file from `start` to `end`; its frames where the browser cannot play it. */
 function player(clip, start, end) {
-  const range = start == null && end == null ? "" : `#t=${start ?? 0},${end ?? ""}`;
-  const video = h("video", { src: `/media/${clip.source}${range}`, controls: true, loop: true, muted: true, playsInline: true });
+  const video = h("video", { src: `/media/${clip.source}`, controls: true, loop: start == null && end == null, muted: true, playsInline: true });
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.autoplay = true;
+  if (start != null || end != null) playPart(video, start ?? 0, end ?? Infinity);
   const frame = h("div", { class: "player" }, video);
   video.addEventListener("error", () => frame.replaceChildren(h("img", { class: "sheet", src: `/strip/${clip.source}`, alt: clip.name })));
   return frame;
+}
+
+/**
+ * Begin a video at `start` as soon as that is loaded, and pause it at `end`, once: the user may go on.
+ * The address could name the times, but Firefox ignores them in files without an index, which
+ * MediaRecorder writes.
+ */
+function playPart(video, start, end) {
+  const done = new AbortController();
+  let begun = start === 0;
+  const follow = () => {
+    const last = video.seekable.length - 1;
+    if (!begun && last >= 0 && video.seekable.end(last) >= start) {
+      begun = true;
+      video.currentTime = start;
+    } else if (begun && video.currentTime >= end) {
+      video.pause();
+      done.abort();
+    }
+  };
+  for (const name of ["loadedmetadata", "durationchange", "progress", "suspend", "timeupdate"]) video.addEventListener(name, follow, { signal: done.signal });
 }
 
 /** Open a dialog; it is removed when it is closed. */

@@ -1,13 +1,19 @@
 // Recording clips with the camera, by MediaRecorder.
 
-import { pause, upload } from "./api.js";
+import { newId, pause, upload } from "./api.js";
 import { openCamera } from "./camera.js";
 import { text } from "./texts.js";
-import { attempt, h, setText } from "./view.js";
+import { failureText, h, setText, toast } from "./view.js";
 
 const LONGEST = 10_000;
 const ELSE = 20_000;
 const COUNTDOWN = 3;
+const SAVED_LATER = ["offline", "cut_off", "too_slow", "token"]; // errors after which the same clip can be saved
+
+let unsaved = 0;
+
+/** Whether a recorded clip waits to be saved: it would be lost with the page. */
+export const isUnsaved = () => unsaved > 0;
 
 /**
  * Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. `pieces` is
@@ -27,8 +33,15 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
 
   let taken = 0;
   let stop = null;
+  let again = null; // saves the clip that could not be saved
+  const keep = (save) => {
+    unsaved += Boolean(save) - Boolean(again);
+    again = save;
+  };
+  dialog.addEventListener("close", () => keep(null));
   button.addEventListener("click", async () => {
     if (stop) return stop();
+    if (again) return again();
     if (!stream.active) return; // the dialog says that the camera is lost
     button.disabled = true;
     for (let left = COUNTDOWN; left > 0 && dialog.open; left--) {
@@ -51,22 +64,31 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     if (!dialog.open) return; // closing it cancels the recording
     dialog.classList.remove("live");
     setText(count, "");
+    const parts = Math.max(1, Math.round((pieces * length) / ELSE));
+    await save(clip, { name: nameOf(clip), label, pieces: parts }, newId());
+  });
+
+  async function save(clip, facts, id) {
     setText(status, text("saving"));
     button.disabled = true;
-    const name = nameOf(clip);
-    const parts = Math.max(1, Math.round((pieces * length) / ELSE));
-    const added = await attempt(() => upload(clip, { name, label, pieces: parts }));
-    if (added) {
+    let added = [];
+    try {
+      added = (await upload(clip, facts, id)).ids;
       taken += 1;
-      saved(added.ids);
+      keep(null);
+    } catch (refused) {
+      toast(failureText(refused), true);
+      const isLater = dialog.open && SAVED_LATER.includes(refused.error?.key);
+      keep(isLater ? () => save(clip, facts, id) : null);
     }
     const words = text("saved_clips", { n: taken });
-    setText(status, stream.active ? words : `${words}. ${text("camera_lost")}`);
-    setText(button, text("start"));
+    setText(status, again ? text("not_saved") : stream.active ? words : `${words}. ${text("camera_lost")}`);
+    setText(button, text(again ? "save_again" : "start"));
     button.disabled = false;
     button.focus();
-    if (label == null || isElse) dialog.close();
-  });
+    if (!again && (label == null || isElse)) dialog.close();
+    if (added.length) saved(added);
+  }
 }
 
 /** The name of a recorded clip: the local date and time, in characters that every system has in names. */
