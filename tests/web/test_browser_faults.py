@@ -199,11 +199,11 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_added(
     for file in files:
         file.write_bytes(clip)
     person.add_action("wave", [])
-    person.page.evaluate(  # the upload of the second one waits until it is gone
+    person.page.evaluate(  # the second one is gone before its turn
         """() => {
             const send = window.fetch;
             window.fetch = async (path, options) => {
-                if (path.includes("name=1.mp4")) await new Promise((go) => { window.go = go; });
+                if (path.includes("name=0.mp4")) await new Promise((go) => { window.go = go; });
                 return send(path, options);
             };
         }"""

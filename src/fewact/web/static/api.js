@@ -18,13 +18,12 @@ class Refused extends Error {
   }
 }
 
-/** The JSON answer to a request, which may send a `blob`. */
-async function answer(request, blob = new Blob()) {
+async function answer(request) {
   let response;
   try {
     response = await request;
   } catch {
-    throw new Refused({ key: await isReadable(blob) ? "offline" : "unreadable" });
+    throw new Refused({ key: "offline" });
   }
   const content = await response.json().catch(() => null);
   if (!response.ok) throw new Refused(content?.error);
@@ -32,8 +31,11 @@ async function answer(request, blob = new Blob()) {
   return content;
 }
 
-/** Whether a file is still there as it was chosen. */
-const isReadable = (blob) => blob.slice(-1).arrayBuffer().then(() => true, () => false);
+/** Refuse a file that is too large or not there any more: sending it would fail as if the program did not answer. */
+async function check(file) {
+  if (file.size > LARGEST) throw new Refused({ key: "too_large" });
+  await file.slice(-1).arrayBuffer().catch(() => { throw new Refused({ key: "unreadable" }); });
+}
 
 /** Headers of a change. Browsers send a request again if the connection is lost; the server knows it by its id. */
 const headersOf = (type, id = newId()) => ({ "content-type": type, "x-tab": tab, "x-request": id });
@@ -60,14 +62,14 @@ export const isUploading = () => uploads > 0;
  * A clip that is sent again with the same `id` is added once.
  */
 export async function upload(blob, facts, id = newId()) {
-  if (blob.size > LARGEST) throw new Refused({ key: "too_large" });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
   uploads += 1;
   try {
+    await check(blob);
     return await answer(fetch(`/api/clips?${query}`, {
       method: "POST", headers: headersOf("application/octet-stream", id), body: blob,
-    }), blob);
+    }));
   } finally {
     uploads -= 1;
   }
@@ -75,10 +77,10 @@ export async function upload(blob, facts, id = newId()) {
 
 /** Send a model file, which replaces the model. */
 export async function sendModel(file) {
-  if (file.size > LARGEST) throw new Refused({ key: "too_large" });
+  await check(file);
   return answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
     method: "POST", headers: headersOf("application/zip"), body: file,
-  }), file);
+  }));
 }
 
 /** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */
