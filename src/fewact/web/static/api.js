@@ -70,6 +70,9 @@ export async function upload(blob, facts, id = newId()) {
     return await answer(fetch(`/api/clips?${query}`, {
       method: "POST", headers: headersOf("application/octet-stream", id), body: blob,
     }));
+  } catch (refused) {
+    await check(blob); // Chromium may find only now that a file is gone
+    throw refused;
   } finally {
     uploads -= 1;
   }
