@@ -34,7 +34,14 @@ async function answer(request) {
 /** Refuse a file that is too large or not there any more: sending it would fail as if the program did not answer. */
 async function check(file) {
   if (file.size > LARGEST) throw new Refused({ key: "too_large" });
-  await file.slice(-1).arrayBuffer().catch(() => { throw new Refused({ key: "unreadable" }); });
+  const reader = file.stream().getReader(); // not of a slice: for Chromium, the size of a file that is gone is 0
+  try {
+    await reader.read();
+  } catch {
+    throw new Refused({ key: "unreadable" });
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }
 
 /** Headers of a change. Browsers send a request again if the connection is lost; the server knows it by its id. */
@@ -70,9 +77,6 @@ export async function upload(blob, facts, id = newId()) {
     return await answer(fetch(`/api/clips?${query}`, {
       method: "POST", headers: headersOf("application/octet-stream", id), body: blob,
     }));
-  } catch (refused) {
-    await check(blob); // Chromium may find only now that a file is gone
-    throw refused;
   } finally {
     uploads -= 1;
   }
