@@ -61,9 +61,10 @@ newest:
 check: test-all lint types imports
 
 # pip's own settings (an index, a mirror, a proxy) stay in force; the constraints are what was tested.
+# Python compiles what it imports; pip would compile every module of every package, for minutes.
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "fewact needs Python 3.11 or later; name one: make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --no-compile --editable ".[dev]"
 	touch $@
