@@ -17,6 +17,7 @@ from fewact.video.opening import (
     VideoPacket,
     has_palette,
     is_avi,
+    is_incomplete,
     may_lack_times,
     open_video,
     packets,
@@ -171,10 +172,10 @@ def _read(
     past, latest = 0, _NOT_FOUND
     for packet in run:
         facts.all += 1
-        if packet.is_corrupt:
-            facts.corrupt += 1
+        facts.corrupt += packet.is_corrupt
+        whole = not is_incomplete(video, packet)
         # VP8 stores reference frames that are never shown; a bit of the first byte shows which.
-        elif not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
+        if whole and not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
             if packet.pts is not None:
                 facts.increase &= packet.pts > latest
                 latest = packet.pts
