@@ -195,9 +195,11 @@ def _index_from_packets(path: Path, video: OpenVideo) -> FrameIndex:
     facts, _ = _read(video, packets(video))
     if not facts.pts:
         raise VideoError(path, "the file holds no frame", hint="Record or copy it again.")
-    return _index(
-        video, facts, missing=missing_frames(video, facts.all) if missing_bytes(path) else 0
-    )
+    missing = 0
+    if missing_bytes(path):
+        times = [pts for pts in facts.pts if pts is not None] or [0]
+        missing = missing_frames(video, facts.all, max(times) - min(times))
+    return _index(video, facts, missing=missing)
 
 
 def _index_segment(
