@@ -3,6 +3,7 @@ import re
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fewact.video import (
     read_frames,
     truncation,
 )
+from fewact.video.open_recording import open_recording
 from fewact.video.truncation import missing_bytes
 
 Numbers = Callable[[Any], list[int]]
@@ -192,3 +194,27 @@ def test_containers_without_a_size_have_no_missing_bytes(clip: Any) -> None:
     assert missing_bytes(clip.cut(live, "live_cut.webm", 0.5)) == 0
     assert missing_bytes(clip.write("short.mkv", bytes.fromhex("1a45dfa3"))) == 0
     assert missing_bytes(clip.write("text.mp4", b"just some text")) == 0
+
+
+def test_frames_lost_at_a_variable_rate_are_not_guessed(clip: Any) -> None:
+    times = [*range(0, 3000, 100), *range(3000, 60_000, 1900)]  # 10 frames a second, then 1 in 2 s
+    path = clip("paused.mkv", range(60), fps=10, times=times, unit=Fraction(1, 1000))
+    cut = clip.cut(path, "paused_cut.mkv", 0.8)
+    assert missing_bytes(cut) > 0
+    frames, text = read_all(cut)
+    assert 40 <= len(frames) < 60
+    assert "the file is cut short" in text
+    assert "lost" not in text
+    with open_recording(cut) as recording:
+        assert 40 <= len(list(recording.frames())) < 60
+    assert recording.damage.missing == -1
+
+
+def test_avi_of_a_pipe_has_no_size(clip: Any, tmp_path: Path) -> None:
+    content = bytearray(clip("for_pipe.avi", codec="mpeg4").read_bytes())
+    content[4:8] = b"\xff" * 4
+    path = tmp_path / "piped.avi"
+    path.write_bytes(content)
+    assert missing_bytes(path) == 0
+    frames, text = read_all(path)
+    assert (len(frames), text) == (60, "")

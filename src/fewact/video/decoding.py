@@ -21,6 +21,7 @@ from fewact.video.opening import (
     Threads,
     VideoPacket,
     has_palette,
+    is_incomplete,
     open_video,
     packets,
 )
@@ -172,7 +173,7 @@ def _decode(
     intra_only = context.codec.intra_only and not has_palette(video)
     skips = None
     for packet in run:
-        if packet.is_corrupt:
+        if is_incomplete(video, packet):
             continue
         spare = needed is not None and packet.pts is not None and packet.pts not in needed
         if spare and intra_only:

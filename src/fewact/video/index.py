@@ -17,6 +17,7 @@ from fewact.video.opening import (
     VideoPacket,
     has_palette,
     is_avi,
+    is_incomplete,
     may_lack_times,
     open_video,
     packets,
@@ -171,10 +172,10 @@ def _read(
     past, latest = 0, _NOT_FOUND
     for packet in run:
         facts.all += 1
-        if packet.is_corrupt:
-            facts.corrupt += 1
+        facts.corrupt += packet.is_corrupt
+        whole = not is_incomplete(video, packet)
         # VP8 stores reference frames that are never shown; a bit of the first byte shows which.
-        elif not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
+        if whole and not packet.is_discard and (not vp8 or memoryview(packet)[0] & 0x10):
             if packet.pts is not None:
                 facts.increase &= packet.pts > latest
                 latest = packet.pts
@@ -194,9 +195,11 @@ def _index_from_packets(path: Path, video: OpenVideo) -> FrameIndex:
     facts, _ = _read(video, packets(video))
     if not facts.pts:
         raise VideoError(path, "the file holds no frame", hint="Record or copy it again.")
-    return _index(
-        video, facts, missing=missing_frames(video, facts.all) if missing_bytes(path) else 0
-    )
+    missing = 0
+    if missing_bytes(path):
+        times = [pts for pts in facts.pts if pts is not None] or [0]
+        missing = missing_frames(video, facts.all, max(times) - min(times))
+    return _index(video, facts, missing=missing)
 
 
 def _index_segment(

@@ -53,6 +53,9 @@ _FEW = 1000
 # Containers into which programs copy packets without presentation times.
 _COPIES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")
 
+# Containers whose complete packets can be flagged as damaged.
+_FLAGS_COMPLETE = ("mpegts", "mpeg")
+
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 # Frame threads delay the first frame by one frame per thread; below this number of pixels that
@@ -153,6 +156,15 @@ def may_lack_times(video: OpenVideo) -> bool:
     The times then increase from packet to packet, and frames must be counted.
     """
     return video.stream.codec_context.has_b_frames and video.container.format.name in _COPIES
+
+
+def is_incomplete(video: OpenVideo, packet: VideoPacket) -> bool:
+    """Return whether the file holds only a part of a packet.
+
+    MPEG streams flag complete ones as damaged, too: those before each joint of joined parts, and
+    all frames of a transport packet. The decoder finds out.
+    """
+    return packet.is_corrupt and video.container.format.name not in _FLAGS_COMPLETE
 
 
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:

@@ -174,9 +174,11 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     decoded = False
     elapsed = read = 0
     latest = -math.inf
+    end = 0
     for packet in chain(_packets(container, stream), [None]):  # None: what the decoder holds back
         if packet is not None:
             read += 1
+            end = max(end, packet.pts or 0)
             if not decoded and packet.pts is not None and not packet.is_discard:
                 begin = packet.pts if begin is None else min(begin, packet.pts)
             if counted and packet.pts is not None and not packet.is_discard:
@@ -205,7 +207,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
             decoded = True
             yield _time(frame, stream, begin or 0), frame
     if cut_short:
-        damage.missing = missing_frames(video, read)
+        damage.missing = missing_frames(video, read, end - (begin or 0))
 
 
 def stores_no_times(container: InputContainer) -> bool:

@@ -10,7 +10,11 @@ import av
 from fewact.video.opening import OpenVideo, open_error
 
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+_NO_SIZE = 0xFFFFFFFF  # of RIFF
 _MAX_BOXES = 100_000
+
+# Frames by which a file at a constant rate can differ from it: those that wait for others at a cut.
+_UNEVEN = 8
 
 
 def missing_bytes(path: Path) -> int:
@@ -38,17 +42,20 @@ def missing_bytes(path: Path) -> int:
         raise open_error(path, error) from error
 
 
-def missing_frames(video: OpenVideo, read: int) -> int:
+def missing_frames(video: OpenVideo, read: int, steps: int) -> int:
     """Return the number of frames that a truncated file is missing; −1 if it is not known.
 
     Args:
         video: Open file.
         read: Number of packets between its start and its end.
+        steps: Time between the first and the last of them, in time stamp steps.
     """
-    announced = video.stream.frames
-    if not announced and video.container.duration and video.stream.average_rate:
-        seconds = Fraction(video.container.duration, av.time_base)
-        announced = round(seconds * video.stream.average_rate)
+    announced, rate = video.stream.frames, video.stream.average_rate
+    if not announced and video.container.duration and rate and video.stream.time_base:
+        # A duration does not say how many frames there are at a variable rate.
+        if abs(steps * video.stream.time_base * rate + 1 - read) > _UNEVEN:
+            return -1
+        announced = round(Fraction(video.container.duration, av.time_base) * rate)
     return announced - read if announced > read else -1
 
 
@@ -104,4 +111,7 @@ def _riff_size(file: BinaryIO) -> int:
         head = file.read(8)
         if len(head) < 8 or head[:4] != b"RIFF":
             return offset
-        offset += 8 + int.from_bytes(head[4:8], "little")
+        size = int.from_bytes(head[4:8], "little")
+        if size == _NO_SIZE:  # written to a pipe, or the recorder was killed
+            return 0
+        offset += 8 + size
