@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,23 @@ def test_a_recording_without_times_is_watched_as_it_is_predicted(
     frames, rate = probe(recording).frames, float(warning.split(", ")[-1].split()[0])
     assert document["seconds"] == pytest.approx((frames - 1) / rate, abs=1e-2)
     assert document["frames_out_of_order"] == 0
+
+
+def test_subtitles_count_from_the_start_of_the_file(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, out = ClipMaker(tmp_path), tmp_path / "events.srt"
+    plain = write_video(tmp_path / "plain.mkv", read_frames(recording, EveryNth(1)), 12, "mpeg4")
+    late = make.after_sound(plain, "late.mkv", 3.5)
+    capsys.readouterr()
+    assert main(["watch", str(model), str(late), "-o", str(out), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert float(rows[0]["start"]) < 0.5
+    cues = re.findall(r"00:00:(\S+) --> 00:00:(\S+)", out.read_text())
+    for row, cue in zip(rows, cues, strict=True):
+        seconds = [float(time.replace(",", ".")) for time in cue]
+        expected = [float(row["start"]) + 3.5, float(row["end"]) + 3.5]
+        assert seconds == pytest.approx(expected, abs=0.04)
 
 
 def test_a_recording_without_events_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

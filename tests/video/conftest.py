@@ -156,6 +156,29 @@ class ClipMaker:
                 output.mux(packet)
         return path
 
+    def after_sound(self, source: Path, name: str, delay: float) -> Path:
+        """Copy packets without encoding; the video begins some seconds after silent sound.
+
+        Its frames must not be reordered.
+        """
+        path = self.folder / name
+        with av.open(str(source)) as original, av.open(str(path), "w") as output:
+            stream = original.streams.video[0]
+            copied = output.add_stream_from_template(stream)
+            sound = output.add_stream("mp2", rate=32_000)
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((1, 2 * 32_000 * 6), np.int16), format="s16", layout="stereo"
+            )
+            silence.rate, silence.pts, silence.time_base = 32_000, 0, Fraction(1, 32_000)
+            output.mux(sound.encode(silence) + sound.encode(None))
+            shift = round(delay / stream.time_base)
+            for packet in original.demux(stream):
+                if packet.size:
+                    packet.pts = packet.dts = packet.pts + shift
+                    packet.stream = copied
+                    output.mux(packet)
+        return path
+
     def copy_stream(self, source: Path, name: str, start: float, edit: bool = True) -> Path:
         """Cut without encoding, from the key frame before; an edit list hides earlier frames."""
         path = self.folder / name

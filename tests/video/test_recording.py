@@ -341,6 +341,17 @@ def test_cameras_are_found_by_number_and_by_device(monkeypatch: pytest.MonkeyPat
     assert find_camera("1") == ("1:none", "avfoundation")
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
+def test_the_video_may_begin_after_the_sound(clip: Any, extension: str) -> None:
+    plain = clip(f"in_order.{extension}", b_frames=0)
+    late = clip.after_sound(plain, f"late.{extension}", 2.5)
+    for path, delay in ((plain, 0.0), (late, 2.5)):
+        with open_recording(path) as recording:
+            times = [time for time, _ in recording.frames()]
+        assert times[0] == 0
+        assert recording.delay == pytest.approx(delay, abs=0.03)
+
+
 def test_a_file_that_is_cut_off_gives_its_first_frames(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
     whole = write_video(tmp_path / "whole.mkv", noise, 15).read_bytes()

@@ -264,7 +264,8 @@ def _saver(
                 "missing_frames": damage.missing if damage.missing >= 0 else None,
                 "frames_out_of_order": opened.recording.not_later,
             }
-            write_text(output, events_text(output, events, facts))
+            delay = opened.recording.delay
+            write_text(output, events_text(output, events, facts, delay=delay))
 
     return save
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,25 @@ from fewact.text_table import csv_line
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
 
-def events_text(path: Path, events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+def events_text(
+    path: Path, events: Sequence[Event], facts: Mapping[str, Any], *, delay: float = 0.0
+) -> str:
     """Return the content of a file of events, in the format of its extension.
 
     Args:
         path: File that will be written: .csv, .json, .vtt or .srt.
         events: Events in the order of their starts.
         facts: Facts about the recording, for JSON.
+        delay: Seconds by which video players show the first frame after the start of the file, for
+            subtitles.
 
     Raises:
         OptionError: The extension is another one.
     """
-    return _format(path)(events, facts)
+    write = _format(path)
+    if write in (_vtt, _srt):
+        events = [replace(one, start=one.start + delay, end=one.end + delay) for one in events]
+    return write(events, facts)
 
 
 def counts(events: Sequence[Event]) -> dict[str, int]:

@@ -56,6 +56,8 @@ class Recording:
         fps: Average frame rate; None if it is not known.
         again: Whether the source can be opened again, with the same frames.
         damage: Report to which ``frames`` adds what is missing or damaged.
+        delay: Seconds by which the first frame is shown after the start of the file, where sound
+            begins earlier.
 
     Attributes:
         damage: The report; what is missing at the end is known when all frames were read.
@@ -72,9 +74,10 @@ class Recording:
         fps: float | None = None,
         again: bool = False,
         damage: Damage | None = None,
+        delay: float = 0.0,
     ) -> None:
         self.name, self.live, self.duration, self.fps = name, live, duration, fps
-        self.again = again
+        self.again, self.delay = again, delay
         self.damage = damage or Damage()
         self.not_later = 0
         self._frames = frames
@@ -151,7 +154,20 @@ def recording_of(name: str, video: OpenVideo, *, cut_short: bool = False) -> Rec
         duration=container.duration / av.time_base if known and container.duration else None,
         fps=float(stream.average_rate) if stream.average_rate else None,
         damage=damage,
+        delay=_delay(video),
     )
+
+
+def _delay(video: OpenVideo) -> float:
+    """Return how long after the start of the file its video begins, in seconds.
+
+    Players count from the start of the file, ``frames`` from that of the video.
+    """
+    begin, first, unit = video.container.start_time, video.stream.start_time, video.stream.time_base
+    if begin is None or first is None or unit is None:
+        return 0.0
+    delay = float(first * unit) - begin / av.time_base
+    return delay if 0 < delay < LONGEST_GAP else 0.0
 
 
 def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
