@@ -81,12 +81,13 @@ def losses_of(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
     return total.detach(), torch.cat([one.flatten() for one in gradients])
 
 
-def _episodes(task: Task, method: Method, card: Card) -> TrainingBatch:
-    """Return 2 episodes of 3 classes, 2 shots and 6 queries, with random features.
+def _classes_and_shots(task: Task) -> tuple[int, int]:
+    return (2, 1) if task.quick else (3, 2)
 
-    A quick task has 2 episodes of 2 classes, 1 shot and 2 queries.
-    """
-    classes, shots = (2, 1) if task.quick else (3, 2)
+
+def _episodes(task: Task, method: Method, card: Card) -> TrainingBatch:
+    """Return 2 episodes with as many queries as support videos, with random features."""
+    classes, shots = _classes_and_shots(task)
     support, query = (
         made_up_features(method, card, 2, classes * shots, seed=seed) for seed in (1, 2)
     )
@@ -217,14 +218,15 @@ def _compare_levels(task: Task, report: Report) -> None:
 def _compare_classifiers(task: Task, report: Report) -> None:
     """Teach clips and predict others, on the CPU and on the device."""
     with tempfile.TemporaryDirectory() as folder:
+        classes, shots = _classes_and_shots(task)
         size = 64 if task.quick else 112
-        listed = write_folder(motions(videos=4, size=size, frames=24), folder, split="val")
+        rendered = motions(videos=2 * shots, size=size, frames=24)
+        listed = write_folder(rendered, folder, split="val")
         clips: dict[str, list[str]] = {}
         for clip in filter(None, (video.clip for video in listed.videos)):
             clips.setdefault(str(clip.label), []).append(str(clip.path))
-        classes, shots = (2, 1) if task.quick else (3, 2)
         taught = {label: paths[:shots] for label, paths in list(clips.items())[:classes]}
-        others = [path for label in taught for path in clips[label][-shots:]]
+        others = [path for label in taught for path in clips[label][shots:]]
         for name in ("fusion",) if task.quick else ("fusion", "a2m2"):
             with attempt(report, "Clips taught and predicted, random weights", method=name):
                 found = []

@@ -1,1 +1,1 @@
-"""What a model is worth: it is tested, reviewed, explained and drawn as a map."""
+"""What a model is worth: tests, reviews, explanations of its predictions, and a map."""
