@@ -11,6 +11,9 @@ NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/
 SPREAD := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
+# Bytecode is kept, whatever the shell says: without it each process compiles what it imports, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all newest fuzz lint types imports check docs graphs wheel
 
 MINUTES ?= 60
@@ -61,7 +64,7 @@ newest:
 check: test-all lint types imports
 
 # pip's own settings (an index, a mirror, a proxy) stay in force; the constraints are what was tested.
-# Python compiles what it imports; pip would compile every module of every package, for minutes.
+# Python compiles what it imports and keeps that; pip would compile every module of every package, for minutes.
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "fewact needs Python 3.11 or later; name one: make PYTHON=python3.11"; exit 1; }
