@@ -1,6 +1,8 @@
 """Each promise is found broken in a method that breaks it; methods of files and other packages."""
 
 import hashlib
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -420,6 +422,26 @@ def test_the_line_of_a_fault_is_named_for_a_relative_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
         method_of(path.format(folder=tmp_path.name))
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_file_that_is_edited_within_a_second_runs_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "mine.py"
+
+    def value_of(text: str) -> float:
+        file.write_text(
+            "from fewact.methods.protonet import ProtoNet\n\n"
+            f"class Mine(ProtoNet):\n    value = {text}\n"
+        )
+        os.utime(file, (1e9, 1e9))
+        found: float = vars(method_of(file)[1])["value"]
+        return found
+
+    assert [value_of("1.5"), value_of("2.5")] == [1.5, 2.5]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -7,8 +7,9 @@ import os
 import sys
 import traceback
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from fewact import methods
 from fewact.errors import ExtensionError, did_you_mean
@@ -132,6 +133,17 @@ def place_in_file(error: BaseException) -> str:
     return places[-1] if places else ""
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles a file each time it is executed.
+
+    Python takes stored bytecode for that of a file with the same size and the same second of its
+    last change, which a file that is edited within a second can have.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _execute(path: Path) -> ModuleType:
     """Return the module of a file."""
     # Of the full path: files of one name in two folders are two modules.
@@ -141,6 +153,8 @@ def _execute(path: Path) -> ModuleType:
         raise ExtensionError("there is no such file", where=str(path), expected="a file FILE.py")
     if spec is None or spec.loader is None:
         raise ExtensionError("not a Python file", where=str(path), expected="a file FILE.py")
+    if isinstance(spec.loader, SourceFileLoader):
+        spec.loader = _Uncached(name, spec.loader.path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
