@@ -19,11 +19,14 @@ MEASURED = 8
 
 
 def grey_of(frames: Tensor) -> Tensor:
-    """Return the luma (t h w) float32 of frames (t 3 h w)."""
-    weights = torch.from_numpy(LUMA).float()
+    """Return the luma (t h w) float32 of frames (t 3 h w), the same on every processor.
+
+    Thousandths are added: their sums are integers, which no order of additions rounds.
+    """
+    weights = torch.from_numpy(1000 * LUMA).round().float()
     luma = torch.empty(len(frames), *frames.shape[2:], dtype=torch.float32)
     for grey, frame in zip(luma, frames.permute(0, 2, 3, 1), strict=True):  # each fits the cache
-        torch.matmul(frame.float(), weights, out=grey)
+        torch.matmul(frame.float(), weights, out=grey).div_(1000)
     return luma
 
 
