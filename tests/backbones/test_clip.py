@@ -287,6 +287,7 @@ def test_the_folder_decides_how_images_are_prepared(change):
     assert card.interpolation == "bilinear"
 
 
+@pytest.mark.slow
 def test_the_file_of_a_whole_processor_decides_first(change):
     both = {
         "processor_config.json": {

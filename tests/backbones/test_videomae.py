@@ -57,6 +57,7 @@ def test_features_are_taken_before_the_classifier(tiny_folder, frames):
 
 @pytest.mark.parametrize("pooled", [False, True], ids=["norm of its own", "no norm"])
 @pytest.mark.parametrize("kind", ["VideoMAEModel", "VideoMAEForPreTraining"])
+@pytest.mark.slow
 def test_an_encoder_without_a_classifier_is_read(tmp_path, frames, kind, pooled):
     config = transformers.VideoMAEConfig(
         **tiny.VISION,

@@ -323,6 +323,7 @@ def test_real_clips_of_unknown_people(assets: Path) -> None:
     assert sum(p.label == clip.label for p, clip in zip(got, test, strict=True)) >= 5
 
 
+@pytest.mark.slow
 def test_a_long_clip_of_no_class_is_named(
     actions: Path, backbone: Backbone, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -102,6 +102,7 @@ def test_scores_match_the_equation(groups: list[str | None]) -> None:
     assert known_scores(new, labels, inside, beside).tolist() == pytest.approx(lower)
 
 
+@pytest.mark.slow
 def test_thousands_of_clips_need_memory_in_proportion() -> None:
     """No operation makes a value for each pair of clips times each class: 1.6 GB of them here."""
     n, s = 200, 5000
@@ -334,6 +335,7 @@ def test_one_clip_each_gives_every_clip_a_class(
     assert NONE not in [one.label for one in classifier.predict(queries.values())]
 
 
+@pytest.mark.slow
 def test_untaught_actions_are_answered_none(
     backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -391,6 +393,7 @@ def test_an_invalid_rate_is_refused_before_clips_are_read() -> None:
 
 
 @pytest.mark.assets
+@pytest.mark.slow
 def test_false_alarms_of_real_clips_are_within_the_promise(assets: Path) -> None:
     """Three classes of real features; others are clips of no class, and new clips of those."""
     clips = list(FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="ucf7"))

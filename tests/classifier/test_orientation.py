@@ -166,6 +166,7 @@ def people(assets: Path) -> list[Video]:
     return three_people(assets, "utd27_depth")
 
 
+@pytest.mark.slow
 def test_rotated_real_clips_are_answered_as_upright_ones(
     backbone: Backbone, people: list[Video], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

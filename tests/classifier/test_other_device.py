@@ -37,6 +37,7 @@ def here() -> Backbone:
 
 
 @pytest.mark.parametrize("method", ["fusion", "a2m2", "otam"])
+@pytest.mark.slow
 def test_answers_are_those_of_the_cpu(
     actions: Path,
     queries: Mapping[str, Path],
@@ -55,6 +56,7 @@ def test_answers_are_those_of_the_cpu(
     np.testing.assert_allclose(used.predict_proba(clips), probabilities, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_everything_that_a_model_is_for(
     actions: Path, queries: Mapping[str, Path], elsewhere: Backbone
 ) -> None:

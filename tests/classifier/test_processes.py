@@ -25,6 +25,7 @@ def send_predictions(
 
 
 @pytest.mark.parametrize("method", PICKLING)
+@pytest.mark.slow
 def test_a_process_gets_classifiers_as_arguments(
     examples: FewShotClassifier,
     queries: dict[str, Path],
@@ -43,6 +44,7 @@ def test_a_process_gets_classifiers_as_arguments(
     process.join()
 
 
+@pytest.mark.slow
 def test_a_pool_of_processes_predicts_the_same(
     examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
 ) -> None:
@@ -52,6 +54,7 @@ def test_a_pool_of_processes_predicts_the_same(
     assert again.predict(queries.values()) == predicted
 
 
+@pytest.mark.slow
 def test_joblib_predicts_the_same(
     examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
 ) -> None:

@@ -129,6 +129,7 @@ def test_windows_of_a_dark_recording_are_corrected_too(
 
 
 @pytest.mark.parametrize(("bright", "faults"), [(0, [DARK]), (1, [DARK]), (4, [])])
+@pytest.mark.slow
 def test_a_recording_has_the_faults_of_most_of_its_windows(
     examples: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
 ) -> None:

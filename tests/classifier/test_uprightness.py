@@ -78,6 +78,7 @@ def people(assets: Path) -> list[Video]:
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.slow
 def test_clips_that_are_all_rotated_are_answered_as_upright_ones(
     backbone: Backbone,
     people: list[Video],
@@ -121,6 +122,7 @@ def test_clips_that_are_all_rotated_are_answered_as_upright_ones(
     assert learned(classifier)[0].turns == 0
 
 
+@pytest.mark.slow
 def test_files_of_a_page_that_are_all_rotated_are_encoded_upright(
     backbone: Backbone,
     people: list[Video],
@@ -158,6 +160,7 @@ def test_files_of_a_page_that_are_all_rotated_are_encoded_upright(
     assert Worker(str(model), {"device": "cpu", "engine": "auto"}).review()[0] == ROTATED
 
 
+@pytest.mark.slow
 def test_a_recording_of_the_same_camera_is_rotated_as_the_training_clips(
     backbone: Backbone, people: list[Video], caplog: pytest.LogCaptureFixture
 ) -> None:

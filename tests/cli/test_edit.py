@@ -184,6 +184,7 @@ def test_what_reads_stored_features_needs_no_network(
     assert "--import" in shown
 
 
+@pytest.mark.slow
 def test_a_model_is_corrected_although_its_weights_have_moved(
     run: Run, mine: Path, clips: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from fewact.options import flatten_options, option_names
 Run = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_every_option_of_every_method(run: Run) -> None:
     listed = {one["name"]: one for one in json.loads(run("methods", "--format", "json").out)}
     assert tuple(listed) == methods.names()
@@ -32,6 +33,7 @@ def test_every_option_of_every_method(run: Run) -> None:
             assert f"--option {option}=" in shown
 
 
+@pytest.mark.slow
 def test_every_default_can_be_passed_as_an_option(run: Run) -> None:
     from fewact.cli.options import parse_options
 

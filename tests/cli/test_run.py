@@ -52,6 +52,7 @@ def test_names_of_files_do_not_control_the_terminal(run: Run, tmp_path: Path) ->
 
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are not inherited by number")
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+@pytest.mark.slow
 def test_streams_that_are_closed_are_the_null_device(
     model: Path, clips: Path, tmp_path: Path, closed: tuple[int, ...]
 ) -> None:

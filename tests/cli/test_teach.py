@@ -36,6 +36,7 @@ def test_teach_prints_a_summary_and_saves_a_model(run: Run, clips: Path, tmp_pat
     assert not list(folder.glob("*.jpg"))
 
 
+@pytest.mark.slow
 def test_the_quality_sets_options_that_others_replace(
     run: Run, clips: Path, tmp_path: Path
 ) -> None:

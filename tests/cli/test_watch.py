@@ -86,6 +86,7 @@ def test_events_on_stdout_and_in_files(
     assert capsys.readouterr().err.count(warning) == 1
 
 
+@pytest.mark.slow
 def test_events_of_one_class_alone(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_events_of_one_class_alone(
     assert labels(out.read_text()) == ["left", "down", "down"]
 
 
+@pytest.mark.slow
 def test_a_recording_without_times_is_watched_as_it_is_predicted(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_recording_without_times_is_watched_as_it_is_predicted(
     assert document["frames_out_of_order"] == 0
 
 
+@pytest.mark.slow
 def test_subtitles_count_from_the_start_of_the_file(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,6 +297,7 @@ def test_wrong_outputs_are_refused_before_the_work(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.slow
 def test_a_reader_that_closes_the_pipe_is_not_an_error(
     model: Path, recording: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
     assert {f"tests.fuzz.{name}" for name in fuzzers()} == {one.__name__ for one in tested}
 
 
+@pytest.mark.slow
 def test_damaged_videos() -> None:
     report = videos.run(seed=18, count=300)
     assert not report.defects

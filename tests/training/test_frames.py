@@ -217,6 +217,7 @@ def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
         train(recipe, TrainingData(broken, data.val), tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 def test_the_test_reads_frames_as_the_recipe_says(tmp_path: Path) -> None:
     reading = {"resize": "centre-crop", "sampler": "perrett"}
     backbone = {"name": "tiny", "weights": "random", "options": reading}

@@ -75,6 +75,7 @@ def test_features_depend_neither_on_company_nor_on_threads(cache):
 
 @exact
 @pytest.mark.assets
+@pytest.mark.slow
 def test_real_clips_have_nearly_the_same_features_and_the_same_answers(cache, assets):
     folder = assets / "clips" / "utd5_rgb"
     classes = sorted(path for path in folder.iterdir() if path.is_dir())[:3]

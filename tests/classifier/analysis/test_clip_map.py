@@ -73,6 +73,7 @@ def test_clips_surround_their_prototype_and_videos_their_class(
     assert nearest.tolist() == [i // 6 for i in range(18)]
 
 
+@pytest.mark.slow
 def test_a_long_clip_has_the_class_that_is_predicted(
     examples: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_clips_of_one_image_are_used_in_full(
     assert not any(clip.active for clip in classifier.clips_)
 
 
+@pytest.mark.slow
 def test_only_the_method_of_the_constants_is_searched(
     actions: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

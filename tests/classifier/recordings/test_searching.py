@@ -64,6 +64,7 @@ def test_the_full_clip_is_one_more_window_and_loses_nothing(clear: list[float], 
     assert clearest_window(torch.tensor(clear).double(), spans, USED.double()) == best
 
 
+@pytest.mark.slow
 def test_a_slow_action_is_compared_in_full(
     examples: FewShotClassifier, queries: dict[str, Path]
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_slow_action_is_compared_in_full(
         assert explain(examples, slow).label == label
 
 
+@pytest.mark.slow
 def test_a_slow_action_is_added_in_full(
     backbone: Backbone, actions: Path, queries: dict[str, Path]
 ) -> None:

@@ -416,6 +416,7 @@ def test_wrong_arguments_of_load_are_not_faults_of_the_model(model: Path) -> Non
 
 
 @pytest.mark.parametrize(("taught", "used"), [("torch", "onnx"), ("onnx", "torch")])
+@pytest.mark.slow
 def test_a_model_is_used_with_another_engine(
     actions: Path, queries: dict[str, Path], tmp_path: Path, taught: str, used: str
 ) -> None:
