@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.camera.measured import LUMA, Frames, some_frames
+from fewact.camera.measured import Frames, grey_of, some_frames
 
 SOME = 4
 """Every so many of the frames that grain is measured in are measured; the sharpest one counts."""
@@ -49,7 +49,7 @@ def find_blur(frames: Frames) -> float:
         return 0.0
     widths = []
     for frame in some_frames(frames)[::SOME]:
-        luma = torch.from_numpy(frame @ LUMA.astype(np.float32))  # (h w)
+        (luma,) = grey_of(torch.from_numpy(frame).permute(2, 0, 1)[None])  # (h w)
         width = _width(_slopes(luma), _slopes(_blurred(luma)))
         if width is None:
             continue
