@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/camera/_native/cpp/*)
+NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/video/camera/_native/cpp/*)
 
 # Files of tests in two processes of one thread each: no thread waits for the core of another.
 # In the order of tests/conftest.py.

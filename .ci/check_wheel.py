@@ -13,7 +13,7 @@ import torch
 import fewact
 from fewact.align._emd import native
 from fewact.align._products import native as products
-from fewact.camera import _native as camera
+from fewact.video.camera import _native as camera
 
 
 def check(holds: bool, message: str) -> None:

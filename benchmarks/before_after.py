@@ -48,9 +48,9 @@ from benchmarks.first_answer import RUN, command, environment
 from benchmarks.markdown import heading
 from benchmarks.watch import draw, record, script
 from fewact import backbones
-from fewact.camera.motion import estimate_camera_motion
 from fewact.features.small import difference_images
 from fewact.video import Segments, read_frame_sets
+from fewact.video.camera.motion import estimate_camera_motion
 from fewact.video.open_recording import open_recording
 
 COMMIT = "4304bc2"

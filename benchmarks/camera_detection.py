@@ -18,9 +18,9 @@ from torch.nn import functional
 from benchmarks.datasets import is_development, read_index
 from benchmarks.full_body import with_motion
 from benchmarks.markdown import heading
-from fewact.camera.motion import estimate_camera_motion
-from fewact.camera.simulated import CAMERAS, record, seed_of
+from fewact.synthetic.simulated_cameras import CAMERAS, record, seed_of
 from fewact.video import Segments
+from fewact.video.camera.motion import estimate_camera_motion
 
 EVERY, FRAMES, SIDE = 5, 16, 224
 MOTIONS = ("original", "squat", "sit down", "jog")

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from fewact import methods
 from fewact.data import Video, VideoList
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.common.transformer import Transformer

@@ -34,8 +34,6 @@ from benchmarks.pairs import (
 )
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.camera.conditions import CONDITIONS
-from fewact.camera.correction import find_correction
 from fewact.classifier.orientation import (
     PIXELS,
     TURNS,
@@ -46,17 +44,19 @@ from fewact.classifier.orientation import (
 )
 from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import VideoList
-from fewact.data.conditions import with_condition
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
 from fewact.data.corrected import corrected
 from fewact.data.rotated import RotatedVideo
-from fewact.episodes import EpisodeSet
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
+from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.conditions import CONDITIONS
 from fewact.video import Segments
+from fewact.video.cleaning.correction import find_correction
 
 GOAL = 5.0
 """Largest difference from clean clips that is aimed at, in points."""
@@ -371,7 +371,7 @@ plain background.
 Conditions in which corrected videos are more than {goal:g} points below clean ones, and the largest
 difference: {beyond}
 
-The strengths of the severities are in `fewact.camera.conditions`. Clips that are too long have
+The strengths of the severities are in `fewact.synthetic.conditions`. Clips that are too long have
 [a page of their own](loose-clips.md). `background` needs the mask of a depth video. `flipped` is a
 quarter turn at severity 2. `fast` and `slow` change how often a frame is shown, not how long an
 action takes next to the clip: frames are chosen at fractions of the clip. All clips are read in

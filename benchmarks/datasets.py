@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewact.data import Clip, Video, VideoList
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 
 WAYS, SHOTS = 5, (1, 5)
 

@@ -22,9 +22,9 @@ from benchmarks.training import halved
 from benchmarks.training.ablation_page import judged, wrapped
 from benchmarks.training.paired import differences, listed
 from fewact import backbones, methods
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.synthetic import motions
 
 PRESET, WIDTH = "long", 64

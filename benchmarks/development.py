@@ -11,9 +11,9 @@ from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_ind
 from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
 from fewact.backbones import Backbone
-from fewact.data.conditions import with_condition
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.fusion import Fusion
+from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 
 
 def parse_options(doc: str | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from benchmarks.markdown import heading
 from benchmarks.pairs import CLIPS_AT_ONCE, Pairs, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone, Card
-from fewact.episodes import EpisodeSet
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.features.request import ClipViews, DifferenceRequest, Features, Request
 from fewact.features.small import SIDE, difference_images
 from fewact.methods.base import Nodes

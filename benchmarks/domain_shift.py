@@ -25,12 +25,12 @@ from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.paired import differences, listed
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.core.errors import VideoError
 from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import Protocol, draw
-from fewact.errors import VideoError
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, View
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 
 SHOTS, QUERIES = (1, 5), 2
 Vectors = NDArray[np.float32]

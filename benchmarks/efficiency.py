@@ -32,7 +32,7 @@ from fewact import align, backbones, methods
 from fewact.align import registry
 from fewact.backbones import Card
 from fewact.backbones.catalogue import DESCRIPTIONS
-from fewact.errors import UserError
+from fewact.core.errors import UserError
 from fewact.features.request import Request
 from fewact.methods.base import support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text

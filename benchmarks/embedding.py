@@ -29,6 +29,7 @@ import torch
 
 from benchmarks.datasets import read_rows
 from fewact import backbones
+from fewact.core.workers import side_by_side
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
@@ -37,7 +38,6 @@ from fewact.features.store.shard import Shape
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader
 from fewact.video import Segments, write_video
-from fewact.workers import side_by_side
 
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
 READS = 1000

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from benchmarks.datasets import read_rows
 from fewact import backbones
 from fewact.backbones import Backbone, Level
+from fewact.core.workers import side_by_side
 from fewact.data import Clip
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
-from fewact.workers import side_by_side
 
 FRAMES, CLIPS = 8, 6
 LEVELS: tuple[Level, ...] = ("middle", "maps", "vectors")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 

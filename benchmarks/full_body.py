@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.edited import Edited
-from fewact.camera.simulated import seed_of
 from fewact.data import VideoList
 from fewact.data.video_source import VideoSource
+from fewact.synthetic.simulated_cameras import seed_of
 
 COMPRESSION = 0.4
 """Fraction of the body's height by which squatting lowers it."""

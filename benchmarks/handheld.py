@@ -26,13 +26,13 @@ from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
 from fewact import backbones
 from fewact.backbones import Backbone
-from fewact.camera.simulated import CAMERAS
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.evaluation.intervals import half_width
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.quality import QUALITIES
 from fewact.synthetic import motions
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.simulated_cameras import CAMERAS
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
 NO_STEPS = Variant(

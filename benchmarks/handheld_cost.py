@@ -25,14 +25,15 @@ from benchmarks.fusion_variants import Variant
 from benchmarks.handheld import NO_STEPS
 from benchmarks.markdown import heading
 from benchmarks.pairs import encode_videos
-from fewact import backbones, svg
-from fewact.camera.simulated import CAMERAS, record
-from fewact.camera.stabilise import stabilise
+from fewact import backbones
+from fewact.core import svg
 from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.simulated_cameras import CAMERAS, record
+from fewact.video.camera.stabilise import stabilise
 from fewact.video.still import jpeg
 
 VARIANTS: Mapping[str, Variant] = {"without camera steps": NO_STEPS, "all steps": Variant()}

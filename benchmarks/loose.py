@@ -48,10 +48,10 @@ from fewact.classifier.recordings.searching import (
 from fewact.classifier.recordings.watchable import window_lengths
 from fewact.data import VideoList
 from fewact.data.active import Span
-from fewact.data.conditions import with_condition
 from fewact.data.video_source import VideoSource
-from fewact.episodes import EpisodeSet
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes
+from fewact.synthetic.condition_videos import with_condition
 from fewact.video import Timeline
 from fewact.video.timeline import Ints
 

@@ -29,10 +29,10 @@ from benchmarks.features import features_of
 from benchmarks.published_loops import LOOPS, Loop
 from fewact import backbones, methods
 from fewact.data import VideoList
-from fewact.encoding import NodeBank, encode_list
-from fewact.encoding.threads import workers
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import VideoFeatures, evaluate_method
+from fewact.evaluation.encoding import NodeBank, encode_list
+from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.evaluate_method import RunOptions
 from fewact.evaluation.scoring import bank_scorer
 from fewact.features.request import Features

@@ -31,13 +31,13 @@ from benchmarks.features import features_of
 from benchmarks.methods_trained_page import Cell, page
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.stored import stored
-from fewact import backbones, checkpoint, methods
+from fewact import backbones, methods
 from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.encoding import encode_list
-from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation import RunOptions, evaluate_method
+from fewact.evaluation import RunOptions, checkpoint, evaluate_method
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import check_same_list
 from fewact.features.stored import StoredFeatures

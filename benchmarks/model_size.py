@@ -23,8 +23,8 @@ from fewact.classifier.estimator import pipeline_for
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, rounded
 from fewact.classifier.fitted import Fitted, fit_examples, score
+from fewact.core.errors import VideoError
 from fewact.data import BACKGROUND, VideoList
-from fewact.errors import VideoError
 from fewact.methods.base import Method
 
 WAYS, SHOTS, NONE_CLIPS = 5, (1, 3, 5), 10

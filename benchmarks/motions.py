@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewact import svg
+from fewact.core import svg
 from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
 from fewact.video.still import jpeg
 

@@ -18,8 +18,8 @@ from benchmarks.features import features_of
 from benchmarks.fusion_variants import has_both_views
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
-from fewact.episodes import EpisodeSet, draw
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
+from fewact.evaluation.episodes import EpisodeSet, draw
 from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View

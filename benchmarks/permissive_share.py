@@ -23,13 +23,13 @@ from benchmarks.pairs import compare_all, compare_within, encode_videos, episode
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
-from fewact.episodes import EpisodeSet
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.features.request import DifferenceRequest
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.weighted_terms import WeightedTerm
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 
 SHOTS = (1, 2, 5)
 

@@ -25,10 +25,10 @@ from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
 from benchmarks.markdown import heading
-from fewact.camera.motion import estimate_camera_motion
-from fewact.camera.similarity import Similarity, pixel_positions
-from fewact.camera.simulated import CAMERAS, camera_path, crop_size, record, seed_of
+from fewact.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
+from fewact.video.camera.motion import estimate_camera_motion
+from fewact.video.camera.similarity import Similarity, pixel_positions
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
 SHOWN = ("fixed", "shake", "pan", "hand")

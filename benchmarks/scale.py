@@ -25,13 +25,13 @@ from benchmarks.embedding import some_clips
 from benchmarks.markdown import table
 from benchmarks.store_scale import megabytes
 from fewact import backbones, methods
+from fewact.core.bounded import size_text
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.store import Job, Store, embed
 from fewact.features.store.embedding import BLOCK
 from fewact.features.store.shard import Shape
-from fewact.io.bounded import size_text
 from fewact.video import Segments
 
 DATA = {"Something-Something V2": 220_847, "a million clips": 1_000_000}

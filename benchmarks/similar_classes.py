@@ -17,7 +17,6 @@ from benchmarks.markdown import heading
 from benchmarks.training.ablation_page import wrapped
 from fewact import methods
 from fewact.data import FeatureDataset
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import (
     ArrayFeatures,
     Pair,
@@ -26,6 +25,7 @@ from fewact.evaluation import (
     evaluate_method,
     pair_accuracies,
 )
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.report import confusion_chart
 
 FILE, DATA = "mobilenet_v2_t8.npz", "utd27_depth"

@@ -16,12 +16,12 @@ from benchmarks.datasets import Part
 from benchmarks.development import clean, development, parse_options, print_paired
 from benchmarks.fusion_variants import fusion
 from fewact import backbones
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.features.request import ClipViews, SmallFrameRequest
 from fewact.features.small import SIDE, small_frames
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 
 
 @dataclass(frozen=True, order=True)

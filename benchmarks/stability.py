@@ -15,8 +15,8 @@ from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.paired import differences
 from fewact import methods
 from fewact.data import FeatureDataset
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, Result, encode_list, evaluate_method, stability
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.report import stability_chart
 
 FILE, DATA, EPISODES = "mobilenet_v2_t8.npz", "utd27_depth", 10_000

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
+from fewact.core.atomic import write_text
 from fewact.data import Frames, Video
-from fewact.io.atomic import write_text
 from fewact.video import EveryNth, probe, read_frames
 
 WAYS, SHOTS = 5, 3

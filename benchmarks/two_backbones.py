@@ -23,9 +23,9 @@ from benchmarks.pairs import Pairs, compare_within, encode_videos, episode_accur
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.data import VideoList
-from fewact.data.conditions import with_condition
 from fewact.methods.fusion import Fusion
 from fewact.methods.quality import QUALITIES
+from fewact.synthetic.condition_videos import with_condition
 
 OTHER = "mobilenet-v2"
 ALONE, SECOND, BOTH = "EfficientNet-Lite0", "MobileNet v2", "both"

@@ -36,17 +36,17 @@ from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
-from fewact.camera.conditions import parse_condition
-from fewact.camera.simulated import seed_of
 from fewact.classifier.recordings import stream
 from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.cli import main as fewact
+from fewact.core.atomic import write_bytes, write_text
 from fewact.data import BACKGROUND, Clip, Video, VideoList
-from fewact.data.conditions import ConditionVideo
 from fewact.data.video_source import VideoSource
-from fewact.io.atomic import write_bytes, write_text
 from fewact.report.events import counts
 from fewact.synthetic import motions
+from fewact.synthetic.condition_videos import ConditionVideo
+from fewact.synthetic.conditions import parse_condition
+from fewact.synthetic.simulated_cameras import seed_of
 from fewact.video import EveryNth, probe, write_video
 
 SHOTS, GROUPS = 3, 5

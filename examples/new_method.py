@@ -13,11 +13,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact import backbones, checkpoint, methods
+from fewact import backbones, methods
 from fewact.backbones import Card
 from fewact.data import VideoList
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import VideoFeatures, compare, evaluate_method
+from fewact.evaluation import VideoFeatures, checkpoint, compare, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.synthetic import motions

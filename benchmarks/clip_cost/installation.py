@@ -11,7 +11,7 @@ from benchmarks.clip_cost import worker
 from benchmarks.datasets import read_index
 from benchmarks.first_answer import environment
 from fewact.data import VideoList
-from fewact.data.simulated_camera import with_simulated_camera
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 from fewact.video import EveryNth, write_video
 
 SET, TRAINED, FPS = "utd5_rgb", 2, 15

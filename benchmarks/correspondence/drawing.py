@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.correspondence.compared import COMPARED
 from benchmarks.correspondence.measure import RATIOS, Recovered, mean_of, true_mass
 from benchmarks.correspondence.pairs import DISTORTIONS, M
-from fewact import svg
+from fewact.core import svg
 
 FAMILIES = {"ignores order": False, "uses order": True}
 

@@ -32,7 +32,7 @@ from benchmarks.open_set.reliability import (
 )
 from benchmarks.open_set.scores import CANDIDATES, LEAVE_ONE_OUT, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
-from fewact.io.atomic import write_text
+from fewact.core.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
 NONE_CLIPS = (5, 10, 20, 40)

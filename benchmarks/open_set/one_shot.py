@@ -19,7 +19,7 @@ from benchmarks.markdown import table
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.reliability import WAYS, calibration_error
 from benchmarks.open_set.tables import ClipSet, load_sets
-from fewact.io.atomic import write_text
+from fewact.core.atomic import write_text
 
 Array = NDArray[np.float64]
 SEED = 1

@@ -16,19 +16,20 @@ from benchmarks.training.ablation_variants import (
     moments_of,
 )
 from benchmarks.training.stored import stored
-from fewact import backbones, checkpoint
+from fewact import backbones
 from fewact.data import VideoList
 from fewact.data.videos import Split
-from fewact.encoding import NodeBank, encode_list
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import (
     FeatureSource,
     Result,
     RunOptions,
     VideoFeatures,
+    checkpoint,
     evaluate_method,
     load,
 )
+from fewact.evaluation.encoding import NodeBank, encode_list
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.stored import StoredFeatures
 from fewact.synthetic import motions

@@ -27,10 +27,10 @@ from benchmarks.training.clip_spm_ablation_work import in_memory
 from benchmarks.training.clips import Split, split_by_class
 from benchmarks.training.halved import SIDE, Halved
 from benchmarks.training.paired import differences, listed
-from fewact import backbones, checkpoint
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
+from fewact import backbones
+from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.training import TrainingData, read, train
 
 RECIPE = Path(__file__).with_name("batch_norms.toml")

@@ -35,11 +35,11 @@ from benchmarks.features import features_of
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import checkpoint, methods
+from fewact import methods
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS, GroupScope
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
+from fewact.evaluation import ArrayFeatures, Result, RunOptions, checkpoint, evaluate_method, load
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.texts import TextModel
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.reduction import orthogonal_projection

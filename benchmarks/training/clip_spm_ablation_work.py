@@ -12,15 +12,15 @@ import torch
 from torch.nn import functional
 
 from benchmarks.training.clip_spm import PRESET, Lists, lists_of_clips
-from fewact import backbones, checkpoint
+from fewact import backbones
 from fewact.backbones.backbone import Backbone
+from fewact.backbones.text import ClassTexts
 from fewact.data import Frames, VideoList
 from fewact.data.videos import SPLITS
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
+from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.texts import TextModel
 from fewact.synthetic import motions
-from fewact.text import ClassTexts
 from fewact.training import TrainingData, read, train
 from fewact.video.samplers import Segments
 

@@ -32,13 +32,12 @@ from benchmarks.training.clip_spm_ablation_work import (
     network_of,
     texts_of,
 )
-from fewact import checkpoint
 from fewact.data import VideoList
-from fewact.data.conditions import with_condition
-from fewact.encoding import Encodings
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
+from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
+from fewact.evaluation.encoding import Encodings
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
+from fewact.synthetic.condition_videos import with_condition
 
 SEVERITY = 2
 """A fine texture that does not move; 1 is smooth, 3 moves."""

@@ -25,11 +25,11 @@ from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import backbones, checkpoint, methods
+from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result
+from fewact.evaluation import Result, checkpoint
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import Request
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method

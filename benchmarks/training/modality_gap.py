@@ -20,10 +20,9 @@ from torch.nn import functional
 from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.clip_spm import Lists
 from benchmarks.training.clip_spm_ablation_work import Work, network_of, texts_of
-from fewact import checkpoint
-from fewact.episodes import EpisodeSet, Protocol, draw
-from fewact.errors import VideoError
-from fewact.evaluation import VideoFeatures
+from fewact.core.errors import VideoError
+from fewact.evaluation import VideoFeatures, checkpoint
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
 from fewact.methods.clip_spm import ClipSpm
 from fewact.methods.clip_spm_scoring import membership, refine

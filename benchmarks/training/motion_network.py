@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.figures import Role, figure_class, render
+from fewact.core.atomic import write_bytes
 from fewact.features.request import DifferenceImageRequest
 from fewact.features.small import difference_images, halved
-from fewact.io.atomic import write_bytes
 from fewact.methods.fusion.crop import separable_crop
 from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
 from fewact.methods.fusion.terms import LearnedMotion

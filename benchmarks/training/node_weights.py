@@ -22,8 +22,8 @@ from benchmarks.training import halved
 from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.ablation_variants import PLAIN, moments_of
 from benchmarks.training.ablation_work import Work
-from fewact import checkpoint
-from fewact.encoding import encode_list
+from fewact.evaluation import checkpoint
+from fewact.evaluation.encoding import encode_list
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.common.matching import Weights, problems
 from fewact.moments import windows

@@ -28,12 +28,11 @@ from benchmarks.training.ablation_variants import ALIGNMENTS, CLIP_MEAN, Pair
 from benchmarks.training.clips import split_by_class
 from benchmarks.training.paired import differences, listed
 from benchmarks.training.stored import stored
-from fewact import checkpoint
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, evaluate_method, load
+from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.stored import StoredFeatures
 from fewact.synthetic import motions

@@ -21,10 +21,9 @@ from benchmarks.methods_trained import CLIPS, STAGE, TO_WIDTH, WIDTH, Data, read
 from benchmarks.training.ablation_page import mean_of, wrapped
 from benchmarks.training.ablation_variants import ALIGNMENTS
 from benchmarks.training.paper_form import MOMENTS, table_of_claims
-from fewact import checkpoint
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, evaluate_method, load
+from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.training import train
 
 LABEL = "a2m2, as published"

@@ -27,10 +27,9 @@ from benchmarks.training.ablation_variants import (
 )
 from benchmarks.training.ablation_work import Work
 from benchmarks.training.paired import differences, listed
-from fewact import checkpoint
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import Result, RunOptions, evaluate_method, load, stability
+from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load, stability
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.report import stability_chart
 
 CHECKPOINT = moments_of("sqrt", "subtracted")

@@ -21,7 +21,7 @@ from benchmarks.conditions import few, orientations_of
 from benchmarks.datasets import parts, read_index
 from fewact import backbones
 from fewact.classifier.uprightness import centred
-from fewact.io.atomic import write_bytes
+from fewact.core.atomic import write_bytes
 
 SETS = ("utd27_depth", "ucf7")
 RIDGE = 3.0

@@ -1,38 +1,35 @@
 """Few-shot action recognition in video.
 
 ``FewShotClassifier`` learns actions from a few clips and recognises them in new ones. The
-subpackages ``video``, ``camera``, ``backbones``, ``features``, ``moments``, ``align`` and
-``methods`` are its parts; ``data``, ``synthetic``, ``episodes`` and ``evaluation`` measure methods
-on labelled videos, and ``training`` trains them. Importing this package loads no torch: a
+subpackages ``video``, ``backbones``, ``features``, ``moments``, ``align`` and ``methods`` are its
+parts; ``data``, ``synthetic`` and ``evaluation`` measure methods on labelled videos, and
+``training`` trains them. Importing this package loads no torch: a
 subpackage is imported on first use.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fewact.errors import FewactError, UserError
+from fewact.core.errors import FewactError, UserError
 
 if TYPE_CHECKING:
     from fewact import (
         align,
         backbones,
-        camera,
         classifier,
         data,
-        episodes,
         evaluation,
         features,
         methods,
         moments,
         synthetic,
-        text,
         training,
         video,
     )
     from fewact.classifier import FewShotClassifier
     from fewact.data import Frames
 
-from fewact.version import __version__
+from fewact.core.version import __version__
 
 __all__ = [
     "FewShotClassifier",
@@ -42,16 +39,13 @@ __all__ = [
     "__version__",
     "align",
     "backbones",
-    "camera",
     "classifier",
     "data",
-    "episodes",
     "evaluation",
     "features",
     "methods",
     "moments",
     "synthetic",
-    "text",
     "training",
     "video",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from fewact.align._emd.engine import VARIABLE, engine
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 ARM = platform.machine() in ("arm64", "aarch64")
 SOLVERS = ["torch", "neon"] if ARM else ["torch", "baseline", "avx2", "avx512"]

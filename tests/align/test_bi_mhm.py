@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.align import bi_mhm, cosine_cost
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs, shuffled
 

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck
 
 from fewact import align
 from fewact.align import optimum
-from fewact.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
+from fewact.core.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
 from tests.align.made_up import costs
 
 NAMES = align.names()

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from fewact.align import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from tests.align import reference
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fewact.align import diagonal
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from tests.align.made_up import costs
 
 

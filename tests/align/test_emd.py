@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fewact.align.emd import EmdAlignment, emd, emd_argmin
-from fewact.errors import AlignmentError, OptionError, ShapeError
+from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
 

@@ -12,7 +12,7 @@ from fewact.align._emd import native, problem, simplex
 from fewact.align._emd.engine import VARIABLE, engine
 from fewact.align._emd.problem import Problems, Status
 from fewact.align.emd import emd, emd_argmin
-from fewact.errors import AlignmentError, OptionError
+from fewact.core.errors import AlignmentError, OptionError
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import torch
 from fewact.align import block_products
 from fewact.align._emd.native import instruction_sets
 from fewact.align._products import native
-from fewact.errors import ShapeError
+from fewact.core.errors import ShapeError
 
 # Nodes, numbers of a node, videos: less than a tile and a vector, full tiles, several panels and
 # steps, each with a rest.

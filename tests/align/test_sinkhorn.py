@@ -4,7 +4,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fewact.align import emd, sinkhorn
-from fewact.errors import AlignmentError, OptionError, ShapeError
+from fewact.core.errors import AlignmentError, OptionError, ShapeError
 from tests.align import reference
 from tests.align.made_up import costs, weights
 

@@ -14,7 +14,7 @@ from fewact.backbones import Backbone
 from fewact.backbones.backbone import header_of
 from fewact.backbones.catalogue import DESCRIPTIONS
 from fewact.backbones.weights import tensors_of
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 
 VARIANTS = [
     ("efficientnet-lite0", {}),

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from fewact import backbones
 from fewact.backbones import openai
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 from tests.backbones import tiny
 
 pytest.importorskip("transformers", reason="the extra hf is not installed")

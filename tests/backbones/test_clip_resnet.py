@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from fewact import backbones
 from fewact.backbones.weights import tensors_of
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 from tests.backbones import tiny
 
 HEADS = 32

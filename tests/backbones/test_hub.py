@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 
 from fewact import backbones
 from fewact.backbones.weights import tensors_of
-from fewact.errors import WeightsError
-from fewact.io.hub import hub_client
+from fewact.core.errors import WeightsError
+from fewact.core.hub import hub_client
 from tests.hub import COMMIT, serving, settings, silent
 
 SCRIPT = """
 import json, sys
 from fewact import backbones
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 said = {}
 for weights in sys.argv[1:]:
     name = "clip-vit" if "clip" in weights else "mobilenet-v2"
@@ -106,8 +106,8 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
 
 def test_messages_of_the_client_about_each_attempt_are_not_shown() -> None:
     code = (
-        "from fewact.errors import WeightsError\n"
-        "from fewact.io.hub import hub_client\n"
+        "from fewact.core.errors import WeightsError\n"
+        "from fewact.core.hub import hub_client\n"
         "with hub_client(WeightsError, 'owner/net') as hub:\n"
         "    hub.hf_hub_download\n"
         "    from huggingface_hub.utils.logging import get_logger\n"

@@ -10,8 +10,8 @@ import torch
 
 from fewact import backbones
 from fewact.backbones import Backbone
+from fewact.backbones.text import embed_classes, words
 from fewact.backbones.weights import folder_of, read
-from fewact.text import embed_classes, words
 from fewact.video import Segments, read_frames
 
 WEIGHTS = os.environ.get("FEWACT_TEST_CLIP", "")

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from fewact import backbones
-from fewact.errors import OptionError, UnknownNameError
+from fewact.core.errors import OptionError, UnknownNameError
 
 
 def test_naming_and_describing_backbones_loads_no_torch():
@@ -32,7 +32,7 @@ def test_a_custom_network_is_a_backbone(monkeypatch):
     from torch import nn
 
     from fewact.backbones import Description, StagedNetwork
-    from fewact.registry import Registry
+    from fewact.core.registry import Registry
 
     monkeypatch.setattr(backbones, "_NETWORKS", Registry("backbone", {}))
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from fewact import backbones
 from fewact.backbones.resnet50 import ResNet50
 from fewact.backbones.weights import tensors_of
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 
 def create(weights, **options):

@@ -9,7 +9,7 @@ import torch
 from fewact import backbones
 from fewact.backbones.card import Card
 from fewact.backbones.catalogue import DESCRIPTIONS
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 LEVELS = ("shallow", "middle", "maps", "vectors")
 CONVOLUTIONAL = ("efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50")

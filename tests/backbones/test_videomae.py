@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from fewact import backbones
 from fewact.backbones.videomae import SSV2
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 from fewact.evaluation.facts import contains_benchmark
 from tests.backbones import tiny
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from fewact import backbones
 from fewact.backbones.weights import digest, tensors_of
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 NAME = "mobilenet-v2"
 KEY = "features.3.conv.1.0.weight"

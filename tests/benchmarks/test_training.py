@@ -31,7 +31,7 @@ from fewact import backbones, methods
 from fewact.evaluation import RunOptions, evaluate_method
 from fewact.synthetic import motions
 from fewact.training import TrainingData, read
-from tests.episodes.made_up import videos_of
+from tests.evaluation.episodes.made_up import videos_of
 from tests.evaluation.made_up import Constant, Nearest, problem
 
 

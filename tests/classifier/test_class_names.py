@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
+from fewact.backbones.text import TextFacts
 from fewact.classifier import class_names
 from fewact.classifier.calibration import (
     MIN_GAIN,
@@ -26,11 +27,10 @@ from fewact.classifier.calibration import (
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.estimator import learned
 from fewact.classifier.saved.config import with_hash
+from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.data.corrected import CorrectedVideo
-from fewact.errors import ModelError, OptionError, WeightsError
 from fewact.features.request import FeatureRequest, View
-from fewact.text import TextFacts
 from fewact.video import Segments
 from tests.backbones import tiny
 

@@ -17,8 +17,8 @@ from fewact.classifier import FewShotClassifier
 from fewact.classifier.saved import history
 from fewact.classifier.saved.change_model import change_model
 from fewact.classifier.saved.config import CONFIG, STATE, VERSION
+from fewact.core.errors import DataError, ModelError, OptionError, OutputError
 from fewact.data import FeatureClip, list_clips
-from fewact.errors import DataError, ModelError, OptionError, OutputError
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from fewact import FewShotClassifier, methods
 from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
+from fewact.core.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.data import Clip, list_clips
-from fewact.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.features.timing import Timing
 from fewact.video import Segments, read_frames, write_video
 from tests.classifier.conftest import render

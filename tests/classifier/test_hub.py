@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 from tests.hub import serving, settings, silent
 
 UPLOAD = """
@@ -21,7 +21,7 @@ print(classifier.push_to_hub("owner/moves"))
 DOWNLOAD = """
 import sys
 from fewact import FewShotClassifier
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 for name in ("owner/moves", "owner/none"):
     try:
         loaded = FewShotClassifier.from_pretrained(name)
@@ -32,7 +32,7 @@ for name in ("owner/moves", "owner/none"):
 REFUSED = """
 import sys
 from fewact import FewShotClassifier
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 try:
     FewShotClassifier.load(sys.argv[1]).push_to_hub("owner/moves")
 except ModelError as error:

@@ -19,9 +19,9 @@ import torch
 import fewact
 from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction, Skipped
+from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
 from fewact.data.arrays import as_array
-from fewact.errors import DataError, ModelError, OptionError, VideoError
 from fewact.video import EveryNth, read_frames
 
 

@@ -25,8 +25,8 @@ from fewact.classifier.known_scores import (
     mean_of_other_groups,
 )
 from fewact.classifier.open_set import ANY_CLASS, describe
+from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, FeatureClip, FeatureDataset
-from fewact.errors import DataError, OptionError
 from tests.classifier.conftest import render
 
 LABELS = [0, 0, 0, 1, 1, 2]

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.classifier import Skipped
+from fewact.core.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.data.clips import LARGEST_FEATURE
-from fewact.episodes import Protocol, draw
-from fewact.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import Nodes

@@ -11,8 +11,8 @@ import pytest
 
 from fewact import FewShotClassifier, Frames
 from fewact.classifier import Skipped
+from fewact.core.errors import DataError
 from fewact.data import FeatureClip
-from fewact.errors import DataError
 from fewact.video import Segments, read_frames
 from tests.classifier.test_precomputed import NEW, TRAINING
 

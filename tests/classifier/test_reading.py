@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.camera.conditions import Condition, picture
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.analysis.explain import explain
 from fewact.cli import main
+from fewact.core.errors import OptionError
 from fewact.data import Frames
-from fewact.errors import OptionError
+from fewact.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, VideoWarning, read_frames, write_video
 from tests.data.test_active import FPS, padded
 

@@ -16,8 +16,8 @@ from fewact.classifier.revision import Lesson, Revision, encodes_as, keys_of
 from fewact.classifier.saved.config import Config
 from fewact.classifier.saved.method import saved_method
 from fewact.classifier.saved.model_folder import SavedModel, load
+from fewact.core.errors import DataError
 from fewact.data import Clip
-from fewact.errors import DataError
 
 
 def test_clips_of_a_model_are_known_without_a_copy_of_their_nodes(

@@ -4,8 +4,8 @@ import pytest
 
 from fewact.classifier.naming import check_label, existing_class
 from fewact.classifier.sources import labelled, of_class
+from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, Clip
-from fewact.errors import DataError
 
 
 @pytest.fixture

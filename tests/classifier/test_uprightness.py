@@ -11,11 +11,11 @@ from fewact.classifier.estimator import learned
 from fewact.classifier.revision import Lesson, Revision
 from fewact.classifier.saved.info import model_info
 from fewact.classifier.uprightness import DEVIATION, common_turns, scores_of
+from fewact.core.errors import WeightsError
 from fewact.data import Clip, Video
-from fewact.errors import WeightsError
+from fewact.page.worker import ROTATED, Worker
 from fewact.synthetic import motions
 from fewact.video import write_video
-from fewact.web.worker import ROTATED, Worker
 from tests.classifier.test_orientation import LANDSCAPE, rotated, three_people
 
 

@@ -13,7 +13,7 @@ import torch
 from fewact import __version__, backbones
 from fewact.backbones import pinned
 from fewact.cli import doctor
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 Run = Callable[..., Any]
 

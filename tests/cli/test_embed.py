@@ -12,8 +12,8 @@ import pytest
 
 from fewact import methods
 from fewact.cli.embed import _absolute
+from fewact.core.bounded import size_text
 from fewact.features.store import Job, Store
-from fewact.io.bounded import size_text
 
 Run = Callable[..., Any]
 FRAMES = ("--option", "frames=2")

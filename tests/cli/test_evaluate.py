@@ -14,8 +14,8 @@ import pytest
 
 from fewact import backbones, methods
 from fewact.data import FeatureDataset, FolderDataset
-from fewact.episodes import Protocol, draw, load
 from fewact.evaluation import ArrayFeatures, VideoFeatures, confusion, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw, load
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from fewact import backbones, methods
-from fewact.options import flatten_options, option_names
+from fewact.core.options import flatten_options, option_names
 
 Run = Callable[..., Any]
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fewact.cli.option_groups import Command, OptionGroup, with_option_groups
 from fewact.cli.options import BackboneOptions, parse_options
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)

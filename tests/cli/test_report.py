@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fewact import FewShotClassifier, svg
+from fewact import FewShotClassifier
+from fewact.core import svg
 from fewact.evaluation import evaluate_method, save
 from tests.evaluation.made_up import Constant, Nearest, problem
 from tests.report.test_explanation import Reader

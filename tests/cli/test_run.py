@@ -17,7 +17,7 @@ import pytest
 import fewact.classifier
 from fewact import __version__
 from fewact.cli.commands import COMMANDS, LazyCommands
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 from fewact.video import VideoWarning
 
 Run = Callable[..., Any]

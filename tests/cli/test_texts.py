@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fewact import backbones, methods
+from fewact.backbones.text import embed_classes
 from fewact.data import FolderDataset
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import VideoFeatures, evaluate_method
-from fewact.text import embed_classes
+from fewact.evaluation.episodes import Protocol, draw
 from tests.backbones import tiny
 
 Run = Callable[..., Any]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import FewShotClassifier, checkpoint, methods
+from fewact import FewShotClassifier, methods
+from fewact.evaluation import checkpoint
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 from fewact.training import names, text_of

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import FewShotClassifier, svg
+from fewact import FewShotClassifier
 from fewact.classifier.recordings.stream import Stream
 from fewact.cli import main
 from fewact.cli.watch import _hint, _summarise
+from fewact.core import svg
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fewact.core.errors import DataError
 from fewact.data import benchmark, benchmark_lists, benchmark_names
 from fewact.data.benchmark_lists import find_list
-from fewact.errors import DataError
 from tests.data.small import (
     KINETICS,
     SSV2,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewact.core.errors import DataError, UnknownNameError
 from fewact.data import (
     Availability,
     availability,
@@ -19,7 +20,6 @@ from fewact.data import (
 from fewact.data.benchmark_lists import find_list
 from fewact.data.benchmarks import Benchmark
 from fewact.data.file_names import class_of_file
-from fewact.errors import DataError, UnknownNameError
 from fewact.video import write_video
 from tests.data.small import HMDB, SSV2, UCF, Lines, make_benchmark, write_table, write_videos
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fewact.core.errors import UnknownNameError
 from fewact.data import benchmark, benchmark_names, variants
 from fewact.data.benchmarks import SPLITS
-from fewact.errors import UnknownNameError
 
 
 @pytest.mark.parametrize("name", benchmark_names())

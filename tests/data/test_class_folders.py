@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from fewact.core.errors import DataError
 from fewact.data import expand_paths, list_background, list_clips
-from fewact.errors import DataError
 
 
 def create(root: Path, *files: str) -> Path:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, is_background, limit_per_class
-from fewact.errors import DataError, OptionError
 
 CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
 

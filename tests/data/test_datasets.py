@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fewact.core.errors import DataError, OptionError
 from fewact.data import FolderDataset, TableDataset, Video
 from fewact.data.groups_and_splits import resolve_groups
-from fewact.errors import DataError, OptionError
 
 HEADER = "path,label,split,group\n"
 

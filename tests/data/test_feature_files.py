@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewact.core.errors import DataError, ShapeError
 from fewact.data import (
     FeatureClip,
     FeatureDataset,
@@ -14,7 +15,6 @@ from fewact.data import (
     limit_per_class,
     read_features,
 )
-from fewact.errors import DataError, ShapeError
 
 ROWS = [("a", "wave", "s1", "x"), ("b", "wave", "s2", "x"), ("c", "clap", "s1", "x")]
 HEADER = "clip\tclass\tgroup\tdataset"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fewact.core.errors import DataError, UnknownNameError
 from fewact.data import (
     Clip,
     Video,
@@ -14,7 +15,6 @@ from fewact.data import (
     load_benchmark,
     refuse_leaks,
 )
-from fewact.errors import DataError, UnknownNameError
 
 
 def listing(name: str, *rows: tuple[str, str]) -> VideoList:

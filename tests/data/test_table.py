@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewact.core.errors import DataError
 from fewact.data import Clip, read_table
 from fewact.data.table import _seconds
-from fewact.errors import DataError
 
 
 @pytest.fixture

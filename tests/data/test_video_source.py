@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
+from fewact.core.errors import VideoError
 from fewact.data import Clip
-from fewact.errors import VideoError
 from fewact.synthetic import motions
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video
 

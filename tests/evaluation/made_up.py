@@ -10,11 +10,11 @@ from torch import Tensor
 
 from fewact.backbones import Card
 from fewact.data import VideoList
-from fewact.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation import ArrayFeatures
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes
-from tests.episodes.made_up import videos_of
+from tests.evaluation.episodes.made_up import videos_of
 
 
 @dataclass(frozen=True)

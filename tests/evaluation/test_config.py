@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from fewact import methods
 from fewact.cli.options import parse_options
+from fewact.core.errors import DataError, EpisodeError, OptionError
 from fewact.data import FeatureDataset
-from fewact.episodes import Protocol, draw, save
-from fewact.errors import DataError, EpisodeError, OptionError
 from fewact.evaluation import (
     ArrayFeatures,
     BackboneConfig,
@@ -32,6 +31,7 @@ from fewact.evaluation import (
     sweep,
 )
 from fewact.evaluation.command import command_of, option_text
+from fewact.evaluation.episodes import Protocol, draw, save
 
 SMALL = EpisodeConfig(ways=3, shots=2, queries=2, count=20)
 

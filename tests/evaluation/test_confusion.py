@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.errors import ResultError
+from fewact.core.errors import ResultError
 from fewact.evaluation import (
     Result,
     confusion,

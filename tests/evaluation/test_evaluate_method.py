@@ -16,10 +16,8 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.core.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
 from fewact.data import Video, VideoList, benchmark
-from fewact.encoding.facts import method_facts
-from fewact.episodes import Protocol, draw
-from fewact.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
 from fewact.evaluation import (
     ArrayFeatures,
     Encodings,
@@ -30,6 +28,8 @@ from fewact.evaluation import (
     scoring,
     to_text,
 )
+from fewact.evaluation.encoding.facts import method_facts
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.facts import contains_benchmark
 from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (

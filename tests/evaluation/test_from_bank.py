@@ -10,9 +10,9 @@ import torch
 
 from fewact import align, methods
 from fewact.data import FeatureDataset, Video, VideoList
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.predictions import hits
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan
 from fewact.methods.base import Method

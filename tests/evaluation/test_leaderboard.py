@@ -6,13 +6,13 @@ from importlib.resources import files
 
 import pytest
 
+from fewact.core.errors import ResultError, UnknownNameError
 from fewact.data import benchmark_names
-from fewact.episodes import Protocol, draw
-from fewact.errors import ResultError, UnknownNameError
 from fewact.evaluation import Result, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.leaderboard import leaderboard
 from fewact.evaluation.modalities import combined_facts
-from tests.episodes.made_up import videos_of
+from tests.evaluation.episodes.made_up import videos_of
 from tests.evaluation.made_up import Nearest, class_features
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from fewact import methods
+from fewact.core.errors import DataError, OptionError
 from fewact.data import FeatureDataset, Video, VideoList
-from fewact.episodes import Protocol, draw
-from fewact.errors import DataError, OptionError
 from fewact.evaluation import (
     ArrayFeatures,
     CameraConfig,
@@ -21,6 +20,7 @@ from fewact.evaluation import (
     evaluate_method,
     sweep,
 )
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.modalities import matched
 from fewact.methods.combined import Combined, combined_nodes
 

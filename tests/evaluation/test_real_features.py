@@ -6,8 +6,8 @@ import pytest
 
 from fewact import methods
 from fewact.data import FeatureDataset, GroupScope
-from fewact.episodes import Protocol, draw
 from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 
 MEAN: dict[str, object] = {"unit_frames": True}
 IN_ORDER: dict[str, object] = {**MEAN, "frame_matching": "concatenated"}

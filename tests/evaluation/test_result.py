@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fewact.errors import ResultError
+from fewact.core.errors import ResultError
 from fewact.evaluation import Result, evaluate_method, load, save, to_text
 from tests.evaluation.made_up import Nearest, problem
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.checkpoint import TextRecord
+from fewact.backbones.text import TEMPLATES, TextFacts, embed_classes, known_texts
+from fewact.core.errors import OptionError, ResultError, UnknownNameError
 from fewact.data import Video, VideoList, benchmark
-from fewact.errors import OptionError, ResultError, UnknownNameError
 from fewact.evaluation import RunOptions, evaluate_method
+from fewact.evaluation.checkpoint import TextRecord
 from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
 from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
-from fewact.text import TEMPLATES, TextFacts, embed_classes, known_texts
+from tests.backbones.text.made_up import Letters
 from tests.evaluation.made_up import Nearest, problem
 from tests.evaluation.test_evaluate_method import Text
-from tests.text.made_up import Letters
 
 
 def listed(name: str, *labels: str) -> VideoList:

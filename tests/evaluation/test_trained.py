@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact.checkpoint import BackboneRecord, Checkpoint, Header, Selection, TrainedOn
 from fewact.data import Video, VideoList
+from fewact.evaluation.checkpoint import BackboneRecord, Checkpoint, Header, Selection, TrainedOn
 from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
 

@@ -9,12 +9,12 @@ import pytest
 
 from fewact.backbones import Card
 from fewact.data import VideoList
-from fewact.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import ArrayFeatures
 from fewact.features.store import Job, Store
 from fewact.features.store.known_videos import KnownVideo
-from tests.episodes.made_up import videos_of
+from tests.evaluation.episodes.made_up import videos_of
 
 REQUEST = FeatureRequest("vectors", View(4))
 

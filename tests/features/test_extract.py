@@ -13,8 +13,8 @@ import torch
 from av import VideoFrame
 
 from fewact import backbones
+from fewact.core.errors import OptionError, VideoError
 from fewact.data.clips import Clip
-from fewact.errors import OptionError, VideoError
 from fewact.features import views
 from fewact.features.extract import extract
 from fewact.features.request import CameraRequest, FeatureRequest, View
@@ -225,7 +225,7 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
             submitted.append(call)
             return super().submit(*call)
 
-    monkeypatch.setattr(sys.modules["fewact.workers"], "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(sys.modules["fewact.core.workers"], "ThreadPoolExecutor", Pool)
     for done, _ in enumerate(
         extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch, at_once=1),
         start=1,
@@ -363,9 +363,9 @@ def test_real_clips_through_the_default_backbone(assets):
 
 
 def test_frames_are_stabilised_for_requests_with_stabilisation(tmp_path, tiny):
-    from fewact.camera.similarity import Similarity
-    from fewact.camera.stabilise import stabilise
-    from tests.camera.scenery import frames_of
+    from fewact.video.camera.similarity import Similarity
+    from fewact.video.camera.stabilise import stabilise
+    from tests.video.camera.scenery import frames_of
 
     shift = torch.linspace(-8, 8, 12).to(torch.complex128)
     frames = frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))
@@ -393,8 +393,8 @@ def test_frames_that_stabilisation_does_not_change_run_once(clips, tiny):
 @pytest.fixture
 def pan_and_still(tmp_path):
     """A clip whose camera moves, and one of the same place whose camera does not."""
-    from fewact.camera.similarity import Similarity
-    from tests.camera.scenery import frames_of
+    from fewact.video.camera.similarity import Similarity
+    from tests.video.camera.scenery import frames_of
 
     shift = torch.linspace(-8, 8, 12).to(torch.complex128)
     both = {"pan": frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))}
@@ -406,7 +406,7 @@ def pan_and_still(tmp_path):
 
 
 def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
-    from fewact.camera import stabilise
+    from fewact.video.camera import stabilise
 
     camera, pixels = CameraRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
     calls = []

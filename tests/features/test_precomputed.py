@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.data.clips import LARGEST_FEATURE, usable_features
-from fewact.errors import DataError, OptionError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import ArrayFeatures

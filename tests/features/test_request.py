@@ -2,7 +2,7 @@
 
 import pytest
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import (
     CameraRequest,
     DifferenceImageRequest,

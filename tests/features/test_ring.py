@@ -3,10 +3,10 @@
 import torch
 
 from fewact.backbones import Backbone
-from fewact.camera.similarity import Similarity
 from fewact.features.request import DifferenceRequest, FeatureRequest, SmallFrameRequest, View
 from fewact.features.ring import FeatureRing
-from tests.camera.scenery import frames_of
+from fewact.video.camera.similarity import Similarity
+from tests.video.camera.scenery import frames_of
 
 
 def test_small_images_that_windows_share_pass_the_network_once(

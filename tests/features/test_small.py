@@ -7,11 +7,8 @@ import torch
 
 from benchmarks.datasets import read_index
 from fewact import FewShotClassifier, backbones, methods
-from fewact.camera.conditions import compress
-from fewact.camera.flicker import same_light
-from fewact.camera.measured import grey_of
+from fewact.core.errors import OptionError
 from fewact.data import Clip
-from fewact.errors import OptionError
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
@@ -29,7 +26,10 @@ from fewact.features.small import (
 )
 from fewact.features.views import Views
 from fewact.methods.quality import quality_of
+from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
+from fewact.video.camera.measured import grey_of
+from fewact.video.cleaning.flicker import same_light
 from tests.methods.made_up import make_card
 
 

@@ -10,11 +10,11 @@ import torch
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone
+from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, Video, VideoList
-from fewact.encoding import encode_list
-from fewact.episodes import Protocol, draw
-from fewact.errors import DataError, VideoError
 from fewact.evaluation import VideoFeatures, evaluate_method
+from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features import sources
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View

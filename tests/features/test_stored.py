@@ -5,15 +5,15 @@ import dataclasses
 import pytest
 
 from fewact import methods
+from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.data import Clip, Video, VideoList
 from fewact.data.active import trimmed
-from fewact.episodes import draw
-from fewact.errors import DataError, OptionError, StoreError
 from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation.episodes import draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store
 from fewact.features.stored import StoredFeatures, choose_card
-from tests.episodes.made_up import videos_of
+from tests.evaluation.episodes.made_up import videos_of
 from tests.features.store_of_vectors import REQUEST, card, fill
 
 

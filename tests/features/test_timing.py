@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.timing import Timing
 
 

@@ -10,9 +10,6 @@ import pytest
 import torch
 
 from fewact.backbones import Backbone
-from fewact.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
-from fewact.camera.similarity import Similarity
-from fewact.camera.stabilise import stabilise
 from fewact.data import Frames
 from fewact.data.clips import Clip
 from fewact.data.video_source import ChangedSource
@@ -28,7 +25,10 @@ from fewact.features.small import difference_images, small_frames
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, Views
 from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline
-from tests.camera.scenery import frames_of
+from fewact.video.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
+from fewact.video.camera.similarity import Similarity
+from fewact.video.camera.stabilise import stabilise
+from tests.video.camera.scenery import frames_of
 
 ASPECT = 1.5
 

@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fewact import FewShotClassifier, backbones, checkpoint, evaluation
+from fewact import FewShotClassifier, backbones, evaluation
 from fewact.classifier.saved import model_folder
 from fewact.classifier.saved.history import CHANGE, HISTORY, editing
 from fewact.cli import main
-from fewact.errors import UserError, WeightsError
+from fewact.core.errors import UserError, WeightsError
+from fewact.core.folders import backup_of
+from fewact.core.registry import Registry
+from fewact.core.temporary import is_temporary
+from fewact.evaluation import checkpoint
 from fewact.features.store import Job, Store
-from fewact.io.folders import backup_of
-from fewact.io.temporary import is_temporary
-from fewact.registry import Registry
 from fewact.training import train
 from fewact.video import write_video
 from tests.fuzz.disk import Change, record

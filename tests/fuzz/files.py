@@ -133,10 +133,10 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     DemoFolder(root / "demo").write("a.txt", "a")
     from fewact.classifier.saved import model_folder
     from fewact.classifier.saved.archive import pack, unpack
-    from fewact.errors import ModelError
-    from fewact.web.clip import Clip
-    from fewact.web.document import Document
-    from fewact.web.store import Store as PageStore
+    from fewact.core.errors import ModelError
+    from fewact.page.clip import Clip
+    from fewact.page.document import Document
+    from fewact.page.store import Store as PageStore
 
     command("rename", root / "model", "class 0", "class 00")
     command("rename", root / "model", "class 1", "class 01")

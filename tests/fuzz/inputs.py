@@ -44,8 +44,8 @@ def reader(seed: int) -> Case:
     os.environ["NO_PROXY"] = "127.0.0.1"
     warnings.simplefilter("ignore")
     from fewact import FewShotClassifier
+    from fewact.core.errors import UserError
     from fewact.data import Frames
-    from fewact.errors import UserError
 
     draw = _frames_of(Random(0), 8, 32, 32)
     clips = {
@@ -144,7 +144,7 @@ def _bytes(random: Random, classifier: Any, videos: dict[str, bytes]) -> None:
 
 def _camera(random: Random, classifier: Any) -> None:
     """Push frames of odd sizes and times to a stream."""
-    from fewact.errors import UserError
+    from fewact.core.errors import UserError
 
     stream = classifier.stream(fps=random.choice((None, None, 8.0, *NUMBERS)))
     time = random.choice((0.0, 0.0, 1e5, *NUMBERS))

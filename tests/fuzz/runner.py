@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from fewact.errors import FewactError
+from fewact.core.errors import FewactError
 from tests.fuzz.disk import Change
 
 LONGEST = 600.0

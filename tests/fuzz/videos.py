@@ -36,7 +36,7 @@ def reader(seed: int) -> Case:
     """Return the function that reads case after case."""
     import av
 
-    from fewact.errors import VideoError
+    from fewact.core.errors import VideoError
     from fewact.video import EveryNth, Segments, VideoWarning, index, probe, read_frames
 
     av.logging.set_level(av.logging.PANIC)

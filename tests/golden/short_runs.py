@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from fewact import checkpoint
 from fewact.data import Split, Video, VideoList
-from fewact.episodes import Protocol, draw
-from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation import ArrayFeatures, checkpoint, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.predictions import hits
 from fewact.methods.base import Method
 from fewact.training import TrainingData, train

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.camera import _native
+from fewact.video.camera import _native
 from tests.golden import real_clips
 from tests.golden.cases import CASES
 from tests.golden.compare import TOLERANCE, Difference, difference

@@ -11,12 +11,12 @@ import torch
 from torch.nn import functional
 
 from fewact import align, methods
-from fewact.errors import OptionError, ShapeError, UnknownNameError
+from fewact.core.errors import OptionError, ShapeError, UnknownNameError
+from fewact.core.options import flatten_options, make_options
 from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
 from fewact.methods.base import TrainingBatch
 from fewact.methods.common.matching import problems
-from fewact.options import flatten_options, make_options
 from tests.methods.made_up import drawn, make_card
 
 AS_WRITTEN = {

@@ -15,8 +15,8 @@ import torch
 
 from fewact import methods
 from fewact.cli.app import main
-from fewact.encoding import method_facts
-from fewact.errors import ExtensionError, UnknownNameError
+from fewact.core.errors import ExtensionError, UnknownNameError
+from fewact.evaluation.encoding import method_facts
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TextMethod, one_hot_mean
 from fewact.methods.checks import PROMISES, check_method

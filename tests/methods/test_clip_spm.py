@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.clip_spm import forward
 from fewact import align, methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods import clip_spm_scoring
 from fewact.methods.base import TrainingBatch

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact import methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.methods.base import Method, Nodes
 from fewact.methods.checks import PROMISES, Subject
 from fewact.methods.checks.made_up import made_up_card

@@ -10,7 +10,7 @@ import torch
 from benchmarks.fusion_variants import both_views_count_half
 from fewact import methods
 from fewact.backbones import Card
-from fewact.errors import OptionError, UnknownNameError
+from fewact.core.errors import OptionError, UnknownNameError
 from fewact.methods.base import (
     Method,
     Nodes,

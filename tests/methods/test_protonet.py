@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import ShapeError
+from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
 
 RULES = {

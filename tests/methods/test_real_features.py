@@ -7,10 +7,10 @@ import torch
 
 from benchmarks.datasets import read_index
 from fewact import backbones, methods
+from fewact.core.errors import VideoError
 from fewact.data import FeatureDataset, VideoList
-from fewact.episodes import Protocol, draw
-from fewact.errors import VideoError
 from fewact.evaluation import ArrayFeatures, VideoFeatures, evaluate_method, scoring
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import Features
 from fewact.methods.base import Method, support_state
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fewact import methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import ShapeError
+from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.common import chunks, tuples

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from fewact import methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common import chunks
 from fewact.methods.trx import TRX

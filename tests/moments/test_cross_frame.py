@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from fewact.moments import cross_frame, windows
 
 

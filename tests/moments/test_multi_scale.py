@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from fewact.moments import (
     from_upper_triangle,
     multi_scale_moments,

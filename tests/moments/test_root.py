@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from fewact.moments import newton_schulz_sqrt
 from tests.moments.reference import newton_schulz
 

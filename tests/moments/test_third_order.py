@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 from fewact.moments import third_order, windows
 from fewact.moments.third_order import _signs
 

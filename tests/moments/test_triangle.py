@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fewact.errors import ShapeError
+from fewact.core.errors import ShapeError
 from fewact.moments import from_upper_triangle, upper_triangle
 
 

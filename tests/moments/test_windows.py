@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.moments import window_times, windows
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewact.core.errors import DataError
 from fewact.data import FolderDataset, TableDataset
-from fewact.errors import DataError
 from fewact.synthetic import MotionsBenchmark, motions, read_folder, write_folder
 from fewact.video import Segments, read_frames
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.errors import DataError, OptionError, ShapeError, UnknownNameError
-from fewact.random import NamedDraws
+from fewact.core.errors import DataError, OptionError, ShapeError, UnknownNameError
+from fewact.core.random import NamedDraws
 from fewact.synthetic import PRESETS, MotionsBenchmark, correspondence, motions, named
 from fewact.synthetic.classes import BACKWARDS, MotionClass, classes
 from fewact.synthetic.pair import SceneObject, draw_pair

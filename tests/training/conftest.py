@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from fewact import backbones
-from fewact.registry import Registry
+from fewact.core.registry import Registry
 from tests.training.made_up import Tiny
 
 

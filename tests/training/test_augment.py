@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewact.random import RandomStream
+from fewact.core.random import RandomStream
 from fewact.training.augment import apply, draw_crop, flips
 from fewact.training.recipe import Augment
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from fewact.core.errors import DataError, TrainingError
 from fewact.data import Video, VideoList
-from fewact.errors import DataError, TrainingError
 from fewact.training import TrainingData
 from tests.training.made_up import features_of, split_list
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fewact import backbones, checkpoint
+from fewact import backbones
+from fewact.core.errors import RecipeError, TrainingError
+from fewact.core.random import RandomStream
 from fewact.data import Video, VideoList
-from fewact.episodes import load as load_episodes
-from fewact.errors import RecipeError, TrainingError
-from fewact.evaluation import BackboneConfig, VideoFeatures, evaluate_method
+from fewact.evaluation import BackboneConfig, VideoFeatures, checkpoint, evaluate_method
+from fewact.evaluation.episodes import load as load_episodes
 from fewact.evaluation.trained import training_flags
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.common import matching
-from fewact.random import RandomStream
 from fewact.training import TrainingData, loop, train
 from fewact.training.batch import Batch
 from fewact.training.drawing import Drawn

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fewact import checkpoint, methods
-from fewact.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
-from fewact.evaluation import evaluate_method
-from fewact.io.temporary import _machine
+from fewact import methods
+from fewact.core.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
+from fewact.core.temporary import _machine
+from fewact.evaluation import checkpoint, evaluate_method
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.files import import_methods
@@ -336,7 +336,7 @@ def test_a_run_of_a_method_of_a_file_names_the_import(tmp_path: Path) -> None:
 def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:
     data = data_of()
     trained = train(recipe_of(*BOTH), data, tmp_path / "run", device="cpu")
-    from fewact.episodes import load
+    from fewact.evaluation.episodes import load
 
     assert data.val_source is not None
     episodes = load(tmp_path / "run" / "validation-episodes.json")

@@ -11,12 +11,13 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from fewact import backbones, checkpoint
+from fewact import backbones
 from fewact.backbones import clip_resnet
 from fewact.backbones.catalogue import CLIP_RN50
-from fewact.errors import OptionError, RecipeError, ShapeError
+from fewact.core.errors import OptionError, RecipeError, ShapeError
+from fewact.core.registry import Registry
+from fewact.evaluation import checkpoint
 from fewact.methods.a2m2 import A2M2
-from fewact.registry import Registry
 from fewact.training import names, read, train
 from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe

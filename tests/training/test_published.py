@@ -12,15 +12,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fewact import backbones, checkpoint
+from fewact import backbones
 from fewact.backbones.weights import tensors_of
 from fewact.cli import main
+from fewact.core.errors import DataError, OptionError, WeightsError
+from fewact.core.registry import Registry
 from fewact.data import Video, VideoList
-from fewact.errors import DataError, OptionError, WeightsError
+from fewact.evaluation import checkpoint
 from fewact.evaluation.trained import training_flags
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
-from fewact.registry import Registry
 from fewact.training import published
 from tests.conftest import read_cases, vectors_folder
 from tests.training.test_other_networks import SmallResNet50

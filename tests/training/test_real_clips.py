@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.datasets import read_index
-from fewact import backbones, checkpoint, methods
+from fewact import backbones, methods
 from fewact.data import VideoList
+from fewact.evaluation import checkpoint
 from fewact.methods.fusion import Fusion
 from fewact.training import TrainingData, loop, read, train
 

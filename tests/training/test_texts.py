@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import backbones, checkpoint
-from fewact.errors import OptionError, TrainingError
-from fewact.text import ClassTexts, TextFacts, embed_classes, known_texts
+from fewact import backbones
+from fewact.backbones.text import ClassTexts, TextFacts, embed_classes, known_texts
+from fewact.core.errors import OptionError, TrainingError
+from fewact.evaluation import checkpoint
 from fewact.training import Recipe, TrainingData, read, train
 from fewact.training.texts import with_texts
-from tests.text.made_up import Letters
+from tests.backbones.text.made_up import Letters
 from tests.training.made_up import EPISODES, FRAMES, WIDTH, data_of, recipe_of
 
 CLIP_FSAR = {

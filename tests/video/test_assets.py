@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.error import FFmpegError
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
 from fewact.video.open_recording import open_recording
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video import (
     Dense,
     EveryNth,

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video import EveryNth, Segments, index, probe, read_frames
 from fewact.video.declared import MAX_DECLARED, check_declared
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from fewact.errors import OptionError, VideoError
+from fewact.core.errors import OptionError, VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
 
 Numbers = Callable[[Any], list[int]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.video import (
     BlockCentres,
     Dense,

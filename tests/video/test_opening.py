@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video import EveryNth, Segments, probe, read_frames
 
 

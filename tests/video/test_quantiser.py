@@ -4,10 +4,10 @@ from pathlib import Path
 import av
 import pytest
 
-from fewact.camera.faults import COMPRESSED
 from fewact.data import Clip
 from fewact.data.corrected import CorrectedVideo
 from fewact.video import Segments
+from fewact.video.cleaning.faults import COMPRESSED
 from fewact.video.open_recording import open_recording
 from fewact.video.reading import read_frame_sets
 

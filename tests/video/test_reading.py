@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.data import Clip
-from fewact.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.video import (
     BlockCentres,
     Dense,

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from fewact.errors import DataError, VideoError
+from fewact.core.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.video import (
     BlockCentres,
     Dense,

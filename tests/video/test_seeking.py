@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
 from fewact.video import decoding as decoding_module
 from fewact.video import index as index_module

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.video import Timeline
 from fewact.video.index import FrameIndex
 from fewact.video.segment import find_segment

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from fewact.errors import OptionError, OutputError, ShapeError, VideoError
+from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
 from fewact.video import EveryNth, probe, read_frames, write_video
 from fewact.video.writing import timed_video
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fewact.errors import AlignmentError, OptionError
-from fewact.shapes import all_finite, check_tensor
+from fewact.core.errors import AlignmentError, OptionError
+from fewact.core.shapes import all_finite, check_tensor
 
 
 def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:

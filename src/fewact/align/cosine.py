@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError
-from fewact.shapes import check_tensor
+from fewact.core.errors import OptionError, ShapeError
+from fewact.core.shapes import check_tensor
 
 ZERO_LENGTH = 1e-12
 """Vectors up to this length have no direction."""

@@ -16,7 +16,7 @@ from fewact.align._emd.checks import as_tensors, fit, refuse
 from fewact.align._emd.engine import EngineInfo, engine, nearest, solve
 from fewact.align._emd.problem import Problems
 from fewact.align.result import Alignment
-from fewact.errors import AlignmentError, OptionError, ShapeError
+from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 __all__ = ["EmdAlignment", "EngineInfo", "emd", "emd_argmin", "engine"]
 

@@ -7,8 +7,8 @@ from fewact.align._emd import native as solver
 from fewact.align._emd.engine import engine
 from fewact.align._products import native
 from fewact.align.checks import needs_gradient
-from fewact.errors import ShapeError
-from fewact.shapes import check_tensor
+from fewact.core.errors import ShapeError
+from fewact.core.shapes import check_tensor
 
 COPIED_BYTES = 32 * 2**20
 """Approximate limit for the memory of copied nodes, where there is no compiled kernel."""

@@ -19,8 +19,8 @@ from fewact.align.otam import otam
 from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
 from fewact.align.soft_dtw import soft_dtw
-from fewact.options import check_options
-from fewact.registry import Registry
+from fewact.core.options import check_options
+from fewact.core.registry import Registry
 
 Aligner = Callable[..., Alignment]
 """Function of costs (… m m'), and of weights where its card says so; smaller values are nearer."""

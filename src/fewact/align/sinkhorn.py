@@ -5,7 +5,7 @@ from torch import Tensor
 
 from fewact.align.checks import finite_costs
 from fewact.align.result import Alignment
-from fewact.errors import AlignmentError, OptionError, ShapeError
+from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 
 def sinkhorn(

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from fewact.backbones.card import Card, Level, Resize
 from fewact.backbones.catalogue import DESCRIPTIONS, Description
-from fewact.backbones.text_registry import create_text, text_names
-from fewact.registry import Registry
+from fewact.backbones.text.registry import create_text, text_names
+from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
     from fewact.backbones.choice import BackboneChoice
     from fewact.backbones.devices import Device
     from fewact.backbones.network import Network, StagedNetwork
-    from fewact.backbones.text_encoder import TextEncoder
+    from fewact.backbones.text.encoder import TextEncoder
 
 __all__ = [
     "Backbone",
@@ -114,7 +114,7 @@ def create(
     (2048, 7, 7)
     """
     from fewact.backbones.backbone import build
-    from fewact.workers import on_one_core
+    from fewact.core.workers import on_one_core
 
     if name == "auto":
         name, size = AUTO, AUTO_SIZE if size == 0 else size

@@ -23,16 +23,16 @@ from fewact.backbones.engines.choosing import check_request, choose
 from fewact.backbones.engines.eager import TorchEngine
 from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
-from fewact.backbones.text_registry import create_text
+from fewact.backbones.text.registry import create_text
 from fewact.backbones.weights import Weights, digest, read, tensors_of
-from fewact.errors import OptionError, ShapeError, WeightsError
-from fewact.options import make_options
-from fewact.shapes import check_shape
+from fewact.core.errors import OptionError, ShapeError, WeightsError
+from fewact.core.options import make_options
+from fewact.core.shapes import check_shape
+from fewact.core.workers import on_one_core, side_by_side
 from fewact.video.named import SEGMENTS, sampler_of
-from fewact.workers import on_one_core, side_by_side
 
 if TYPE_CHECKING:
-    from fewact.backbones.text_encoder import TextEncoder
+    from fewact.backbones.text.encoder import TextEncoder
 
 RANDOM_SEED = 0
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 Level = Literal["vectors", "maps", "middle", "shallow", "pixels"]
 """Feature levels: pooled vectors, the last stage's maps, the maps at strides 16 and 8, resized

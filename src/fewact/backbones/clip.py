@@ -10,7 +10,7 @@ from fewact.backbones.card import Level
 from fewact.backbones.catalogue import CLIP_VIT, CLIP_VIT_B16, CLIP_VIT_B32
 from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
 from fewact.backbones.weights import Weights
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 # Beginning of the class names of transformers, by model_type.
 FAMILIES = {

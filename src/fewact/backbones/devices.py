@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from fewact.errors import OptionError, did_you_mean
+from fewact.core.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from fewact.backbones.card import Interpolation
 from fewact.backbones.catalogue import Description
 from fewact.backbones.network import Network
 from fewact.backbones.weights import CONFIG_ENTRY, Weights
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
 # Configurations name an interpolation by Pillow's number.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fewact.backbones.card import Level
 from fewact.backbones.catalogue import Description
 from fewact.backbones.weights import Weights, put
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 
 @dataclass(frozen=True)

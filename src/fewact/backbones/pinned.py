@@ -14,10 +14,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fewact.backbones.weights import Weights, digest, read, tensors_of
-from fewact.errors import OutputError, WeightsError
-from fewact.io.atomic import write_bytes
-from fewact.io.bounded import MIB, FileType
-from fewact.io.cache import cache_folder
+from fewact.core.atomic import write_bytes
+from fewact.core.bounded import MIB, FileType
+from fewact.core.cache import cache_folder
+from fewact.core.errors import OutputError, WeightsError
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import torch
 
 from fewact.backbones.devices import DEVICES, PRECISIONS, Device, check_device_name, check_name
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 Precision = Literal["float32", "bfloat16", "int8"]
 

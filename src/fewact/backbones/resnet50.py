@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from fewact.backbones.catalogue import RESNET50, Description
 from fewact.backbones.network import StagedNetwork
 from fewact.backbones.weights import Weights
-from fewact.errors import WeightsError
+from fewact.core.errors import WeightsError
 
 # Expected entries of transformers' configuration: they change the features, but neither names nor
 # shapes of tensors.

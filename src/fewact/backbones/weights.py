@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewact.errors import WeightsError
-from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.hub import download, hub_client
-from fewact.io.paths import user_path
-from fewact.io.tensors import read_tensors
-from fewact.shapes import all_finite
+from fewact.core.bounded import GIB, MIB, FileType
+from fewact.core.errors import WeightsError
+from fewact.core.hub import download, hub_client
+from fewact.core.paths import user_path
+from fewact.core.shapes import all_finite
+from fewact.core.tensors import read_tensors
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")

@@ -15,7 +15,7 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fit_checks import check_finite_scores
 from fewact.classifier.folds import FLOATS_AT_ONCE, MAX_HELD_OUT, folds_of, score_held_out
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.methods.base import Method
 
 MIN_HELD_OUT = 5

@@ -10,8 +10,8 @@ from fewact.classifier.labels import Label, label_text
 from fewact.classifier.naming import check_label
 from fewact.classifier.sources import Source, of_class
 from fewact.classifier.teaching import teach
+from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, is_background
-from fewact.errors import DataError
 
 LOG = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.errors import ModelError, OptionError, UserError, WeightsError
+from fewact.backbones.text import Encoder, TextFacts, embed_classes, words
+from fewact.core.cache import cache_folder
+from fewact.core.errors import ModelError, OptionError, UserError, WeightsError
+from fewact.core.warning import warn
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
-from fewact.io.cache import cache_folder
 from fewact.methods.common.text_logits import combined_logits, text_logits
-from fewact.text import Encoder, TextFacts, embed_classes, words
-from fewact.warning import warn
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""

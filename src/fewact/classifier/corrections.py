@@ -10,8 +10,8 @@ from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.labels import Label, label_text
 from fewact.classifier.naming import ClipId, find_clips, new_name
+from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, is_background
-from fewact.errors import DataError
 
 
 class Corrections(Estimator):

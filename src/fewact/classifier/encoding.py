@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone, Card
-from fewact.camera.faults import Fault
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fit_checks import check_finite_nodes
@@ -26,20 +25,21 @@ from fewact.classifier.orientation import (
 )
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
+from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.data.active import ActiveSource, Span, Trim
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.rotated import RotatedVideo
 from fewact.data.video_source import Transform, VideoSource, changes_of
-from fewact.encoding import Encoder, encode_each
-from fewact.encoding.threads import workers
-from fewact.errors import DataError, VideoError
+from fewact.evaluation.encoding import Encoder, encode_each
+from fewact.evaluation.encoding.threads import workers
 from fewact.features.extract import extract
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures
 from fewact.features.timing import Timing
 from fewact.video import FrameSets, Sampler, collect_warnings, warn_of_video
+from fewact.video.cleaning.faults import Fault
 
 C = TypeVar("C", bound=AnyClip)
 

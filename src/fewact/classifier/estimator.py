@@ -25,13 +25,13 @@ from fewact.classifier.labels import check_integers
 from fewact.classifier.open_set import OpenSet
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.prediction import Skipped
+from fewact.core.errors import NotFittedError
+from fewact.core.options import check_options
 from fewact.data import AnyClip, FeatureClip
 from fewact.data.active import Trim, check_trim
 from fewact.data.files import first_few
-from fewact.errors import NotFittedError
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
-from fewact.options import check_options
 
 
 @dataclass(frozen=True)

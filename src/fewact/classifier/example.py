@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from fewact.core.page_folder import PAGE_CLIP
 from fewact.data.active import Span
-from fewact.io.page_folder import PAGE_CLIP
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

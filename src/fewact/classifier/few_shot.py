@@ -15,10 +15,10 @@ from fewact.classifier.predicting import Predicting
 from fewact.classifier.saved.saving import Saving
 from fewact.classifier.sources import LabelledSource, Source, labelled
 from fewact.classifier.teaching import Progress, teach
+from fewact.core.errors import DataError
 from fewact.data import BACKGROUND
 from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few
-from fewact.errors import DataError
 from fewact.features.timing import Timing
 
 LOG = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from fewact.classifier.examples import Examples, Nodes
 from fewact.classifier.orientation import ORIENTATIONS
-from fewact.errors import DataError, ModelError, UserError
-from fewact.shapes import all_finite
+from fewact.core.errors import DataError, ModelError, UserError
+from fewact.core.shapes import all_finite
 
 HINT = "Teach again from the clips."
 

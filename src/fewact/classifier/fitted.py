@@ -27,12 +27,12 @@ from fewact.classifier.naming import existing_class
 from fewact.classifier.open_set import Decision, OpenSet
 from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
+from fewact.core.warning import warn
+from fewact.core.workers import on_one_core
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, rows, score_and_pairs
 from fewact.methods.explaining import PairParts
-from fewact.warning import warn
-from fewact.workers import on_one_core
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of

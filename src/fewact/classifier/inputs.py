@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
 from fewact.data import (
     AnyClip,
     Clip,
@@ -24,8 +26,6 @@ from fewact.data import (
 )
 from fewact.data.arrays import check_dense
 from fewact.data.in_memory import OF_FEATURES, is_frames, is_image
-from fewact.errors import DataError
-from fewact.io.paths import user_path
 
 ClipLike: TypeAlias = (
     str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import DataError
 from fewact.data import is_background
 from fewact.data.arrays import check_dense
-from fewact.errors import DataError
 
 Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""

@@ -9,8 +9,8 @@ import numpy as np
 from fewact.classifier.example import Example
 from fewact.classifier.labels import Label, as_integer, label_text
 from fewact.classifier.prediction import NONE
+from fewact.core.errors import DataError, did_you_mean
 from fewact.data import BACKGROUND, is_background
-from fewact.errors import DataError, did_you_mean
 
 ClipId = str | int
 """A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""

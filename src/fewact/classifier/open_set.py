@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from fewact.classifier.example import Example
 from fewact.classifier.false_alarm_bounds import needed_clips, promise_to_other_groups, rank_of
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 STEEPEST = 12.0
 """Largest change of the log-odds of the known probability from unknown to known clips: how far new

@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.backbones import Backbone, Level
-from fewact.camera.faults import Fault
 from fewact.classifier.examples import Examples, spread
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.uprightness import centred, scores_of
+from fewact.core.workers import on_one_core
 from fewact.data.rotated import rotate_frame
 from fewact.features.request import FeatureRequest, Features, View
-from fewact.workers import on_one_core
+from fewact.video.cleaning.faults import Fault
 
 ORIENTATIONS: Final = "orientations"
 """Name of the node of training clips: a vector (4 d) in each orientation."""

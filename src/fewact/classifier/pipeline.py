@@ -6,9 +6,9 @@ from pathlib import Path
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
+from fewact.core.errors import OptionError
 from fewact.data import AnyClip, FeatureClip
 from fewact.data.active import Trim, check_trim
-from fewact.errors import OptionError
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 

@@ -19,12 +19,12 @@ from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped,
 from fewact.classifier.recordings.searching import as_query
 from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.sources import LabelledSource, labelled
+from fewact.core.errors import DataError, VideoError
+from fewact.core.warning import warn
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.arrays import as_array
-from fewact.errors import DataError, VideoError
 from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
-from fewact.warning import warn
 
 LONG, LEAST_LONG = 4.0, 10.0
 """A clip is taken for a long recording if it is this many times as long as the longest training

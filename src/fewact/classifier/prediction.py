@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.labels import Label, label_array
+from fewact.core.errors import OptionError, VideoError
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.data.active import Span
-from fewact.errors import OptionError, VideoError
 
 if TYPE_CHECKING:
     import pandas

@@ -16,9 +16,9 @@ from fewact.classifier.saved.backbone import saved_backbone
 from fewact.classifier.saved.method import saved_method
 from fewact.classifier.saved.model_folder import SavedModel
 from fewact.classifier.teaching import teach, turns_of, warn_of_turns
+from fewact.core.errors import DataError
+from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND, Clip
-from fewact.errors import DataError
-from fewact.io.page_folder import page_file
 
 Key = tuple[str, float | None, float | None, int]
 """File of a clip of a page, or name of another clip; start and end of the segment; number among

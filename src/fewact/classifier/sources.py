@@ -9,6 +9,8 @@ from typing import TypeAlias
 from fewact.classifier.inputs import ClipLike, as_clip, as_list
 from fewact.classifier.naming import check_label
 from fewact.classifier.prediction import display_name
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
 from fewact.data import (
     BACKGROUND,
     AnyClip,
@@ -27,8 +29,6 @@ from fewact.data import (
 )
 from fewact.data.files import legible
 from fewact.data.paths import no_clips
-from fewact.errors import DataError
-from fewact.io.paths import user_path
 
 Source: TypeAlias = ClipLike | Iterable[ClipLike]
 """Clips of one class: a clip, a folder or a pattern, or several of them."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 
-from fewact.camera.faults import Fault
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
@@ -21,12 +20,13 @@ from fewact.classifier.recordings.common_parts import use_common_parts
 from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.saved.thumbnails import thumbnail
 from fewact.classifier.uprightness import common_turns, scores_of
+from fewact.core.errors import DataError, VideoError
+from fewact.core.warning import warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible
 from fewact.data.video_source import VideoSource
-from fewact.errors import DataError, VideoError
 from fewact.features.timing import Timing
-from fewact.warning import warn
+from fewact.video.cleaning.faults import Fault
 
 LOG = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fewact.packaged import packaged_tensors
-from fewact.workers import on_one_core
+from fewact.core.packaged import packaged_tensors
+from fewact.core.workers import on_one_core
 
 DIRECTIONS: Final = "uprightness.safetensors"
 DIRECTIONS_SHA256: Final = "2049155d92343ebf9b107a24c7ed3c9b5e9d7328f0f6722ab70c9dcec20f7978"

@@ -19,8 +19,8 @@ from typer.core import TyperGroup
 
 from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.cli.run import FAULT, USER_FAULT, flush_output, guarded, say
-from fewact.io.paths import home_expanded
-from fewact.version import __version__
+from fewact.core.paths import home_expanded
+from fewact.core.version import __version__
 
 
 class Commands(TyperGroup):

@@ -37,7 +37,7 @@ def clip_map(
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
     from fewact.classifier.analysis.clip_map import map_clips
-    from fewact.io.atomic import write_text
+    from fewact.core.atomic import write_text
     from fewact.report.clip_map import map_page
 
     found = map_clips(FewShotClassifier.load(model, **load.backbone), clips)

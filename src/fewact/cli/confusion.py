@@ -28,7 +28,7 @@ def confusion(
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
-    from fewact.io.atomic import write_text
+    from fewact.core.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
 
     loaded = [evaluation.load(path) for path in results]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, print_json
-from fewact.cores import usable_cores
+from fewact.core.cores import usable_cores
 
 PACKAGES = (
     "torch",
@@ -45,7 +45,7 @@ def doctor(
 def examine() -> dict[str, Any]:
     """Return the facts of the report, by topic."""
     from fewact.align.emd import engine
-    from fewact.camera._native import library
+    from fewact.video.camera._native import library
 
     solver = engine()
     found: dict[str, Any] = {
@@ -65,7 +65,7 @@ def _versions() -> dict[str, str | None]:
 
     import torch
 
-    from fewact.version import __version__
+    from fewact.core.version import __version__
 
     found: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -150,8 +150,8 @@ def _weights() -> dict[str, Any]:
 
 
 def _cache() -> dict[str, Any]:
-    from fewact.io.atomic import make_folder
-    from fewact.io.cache import cache_folder
+    from fewact.core.atomic import make_folder
+    from fewact.core.cache import cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import typer
 
-from fewact.errors import (
+from fewact.core.errors import (
     DataError,
     EpisodeError,
     ModelError,
@@ -20,7 +20,7 @@ from fewact.errors import (
     UserError,
     did_you_mean,
 )
-from fewact.io.paths import similar_name, user_path
+from fewact.core.paths import similar_name, user_path
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
@@ -177,7 +177,7 @@ def folder(path: Path | None) -> Path | None:
 
 def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
-    from fewact.io.folders import current
+    from fewact.core.folders import current
 
     found = user_path(path, ModelError)
     if is_model(current(found.absolute())):
@@ -213,8 +213,8 @@ def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
     from pydantic import BaseModel
 
     from fewact.classifier.example import Example
-    from fewact.io.bounded import MIB, FileType
-    from fewact.io.folders import current
+    from fewact.core.bounded import MIB, FileType
+    from fewact.core.folders import current
 
     class Listed(BaseModel):
         examples: tuple[Example, ...]

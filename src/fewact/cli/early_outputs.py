@@ -6,9 +6,9 @@ from pathlib import Path
 import typer
 
 from fewact.cli import early
-from fewact.errors import ModelError, OptionError, OutputError
-from fewact.io.outputs import REPLACE, check_output_file
-from fewact.io.paths import user_path
+from fewact.core.errors import ModelError, OptionError, OutputError
+from fewact.core.outputs import REPLACE, check_output_file
+from fewact.core.paths import user_path
 
 
 def file_of_option(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
@@ -94,7 +94,7 @@ def model_folder(path: Path, *, overwrite: bool) -> None:
     Raises:
         ModelError: The folder has a model.
     """
-    from fewact.io.folders import current
+    from fewact.core.folders import current
 
     if not overwrite and early.is_model(current(user_path(path, ModelError).absolute())):
         raise ModelError(

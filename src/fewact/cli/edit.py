@@ -12,7 +12,7 @@ from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import Imports, LoadOptions, Model, NewWeights
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, saying_warnings
-from fewact.errors import DataError, did_you_mean
+from fewact.core.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier

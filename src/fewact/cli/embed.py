@@ -24,10 +24,10 @@ from fewact.cli.options import (
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
-from fewact.errors import DataError, OptionError, StoreError
-from fewact.io.bounded import size_text
-from fewact.io.outputs import check_output_folder
-from fewact.text_table import printable
+from fewact.core.bounded import size_text
+from fewact.core.errors import DataError, OptionError, StoreError
+from fewact.core.outputs import check_output_folder
+from fewact.core.text_table import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,7 +300,7 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
 
 
 def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> None:
-    from fewact.encoding.stored import store_nodes
+    from fewact.evaluation.encoding.stored import store_nodes
     from fewact.features.stored import StoredFeatures
 
     source = StoredFeatures(job.store, job.videos, job.card)

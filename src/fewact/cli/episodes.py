@@ -107,8 +107,8 @@ def episodes(
     """
     inputs = [data, benchmark.splits, benchmark.availability]
     early_outputs.output_files(output, overwrite=overwrite, inputs=inputs)
-    from fewact.episodes import draw, save
     from fewact.evaluation import EpisodeConfig, open_videos
+    from fewact.evaluation.episodes import draw, save
 
     config = data_config(data, videos, benchmark)
     found, _ = open_videos(config)

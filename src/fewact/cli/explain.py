@@ -12,8 +12,8 @@ from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import LoadOptions, Model, Overwrite, Page
 from fewact.cli.output import print_line
 from fewact.cli.run import say
-from fewact.errors import DataError
-from fewact.io.page_folder import PAGE_FOLDER
+from fewact.core.errors import DataError
+from fewact.core.page_folder import PAGE_FOLDER
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
@@ -54,7 +54,7 @@ def explain(
     clip = _row(video) if is_features(video) else video
     from fewact import FewShotClassifier
     from fewact.classifier.analysis.explain import explain
-    from fewact.io.atomic import write_text
+    from fewact.core.atomic import write_text
     from fewact.report.explanation import explanation_page
 
     classifier = FewShotClassifier.load(model, **load.backbone)

@@ -10,9 +10,9 @@ import typer
 
 from fewact.cli import early, early_outputs
 from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
-from fewact.errors import OptionError
-from fewact.io.bounded import size_text
-from fewact.io.outputs import check_output_folder
+from fewact.core.bounded import size_text
+from fewact.core.errors import OptionError
+from fewact.core.outputs import check_output_folder
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
     early_outputs.output_files(archive, onnx, overwrite=overwrite)
     if archive is not None:
         from fewact.classifier.saved.archive import pack
-        from fewact.io.atomic import write_bytes
+        from fewact.core.atomic import write_bytes
 
         write_bytes(archive, pack(model))
         print(f"Saved to {archive} ({size_text(os.path.getsize(archive))})")
@@ -64,7 +64,7 @@ def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.backbones.engines.single_file import check_exported, export_encoder
     from fewact.classifier.saved.model_folder import read_config
-    from fewact.errors import ModelError
+    from fewact.core.errors import ModelError
     from fewact.features.precomputed import Precomputed
 
     check_exported(read_config(model).backbone.precision, str(model))

@@ -36,7 +36,7 @@ def info(
 
 
 def _facts(found: Any) -> dict[str, str]:
-    from fewact.io.bounded import size_text
+    from fewact.core.bounded import size_text
 
     low_high = ""
     if found.interval is not None:

@@ -10,7 +10,7 @@ import typer
 from fewact.cli import completion
 from fewact.cli.options import Imports
 from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
-from fewact.options import option_descriptions, option_groups
+from fewact.core.options import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
 CARD = {

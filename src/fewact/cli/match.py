@@ -31,7 +31,7 @@ def match(
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.analysis.matched import match_clips
-    from fewact.io.atomic import write_text
+    from fewact.core.atomic import write_text
     from fewact.report.matched import matched_page
 
     found = match_clips(

@@ -11,8 +11,8 @@ from fewact.cli.options import Dataset, FalseAlarms, LoadOptions, Model, Quiet
 from fewact.cli.output import print_json, print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
-from fewact.errors import OptionError
-from fewact.text_table import csv_line, printable
+from fewact.core.errors import OptionError
+from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier.analysis.tested import Tested

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.data import AnyClip

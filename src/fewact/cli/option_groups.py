@@ -26,7 +26,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 from typer.core import TyperCommand
 from typer.models import ParameterInfo
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ import typer
 
 from fewact.cli import completion, early, early_outputs
 from fewact.cli.option_groups import OptionGroup
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.backbones import BackboneChoice
-    from fewact.checkpoint import Checkpoint
     from fewact.evaluation import BackboneConfig
+    from fewact.evaluation.checkpoint import Checkpoint
 
 T = TypeVar("T")
 

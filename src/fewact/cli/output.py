@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.text_table import WIDTH, printable, text_table
+from fewact.core.text_table import WIDTH, printable, text_table
 
 if TYPE_CHECKING:
     from fewact.report import Table

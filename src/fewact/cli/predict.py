@@ -15,8 +15,8 @@ from fewact.cli.options import TRIM, AutoMode, Dataset, FalseAlarms, LoadOptions
 from fewact.cli.output import Columns, print_json
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, loading, say
-from fewact.errors import OptionError
-from fewact.text_table import csv_line, printable
+from fewact.core.errors import OptionError
+from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Label, Prediction

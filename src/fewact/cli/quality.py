@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from fewact.cli.options import BackboneOptions, parse_options
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 QualityChoice = Literal["fast", "normal", "best"]
 """How much time the default method spends for accuracy."""

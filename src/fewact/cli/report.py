@@ -41,7 +41,7 @@ def report(
     paired comparisons of results on the same episodes.
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=paths)
-    from fewact.io.atomic import write_bytes, write_text
+    from fewact.core.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])
     match output.suffix.lower():

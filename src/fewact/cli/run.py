@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import typer
 
-from fewact.errors import FewactError
-from fewact.text_table import printable
+from fewact.core.errors import FewactError
+from fewact.core.text_table import printable
 
 T = TypeVar("T")
 

@@ -52,7 +52,7 @@ def serve(
     folder.
     """
     early.extra("the page", "web", "starlette", "uvicorn")
-    from fewact.web.server import serve as run
+    from fewact.page.server import serve as run
 
     run(
         model,

@@ -20,7 +20,7 @@ def stability(
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
-    from fewact.io.atomic import write_text
+    from fewact.core.atomic import write_text
     from fewact.report import named, stability_chart, stability_table
 
     loaded = {path: evaluation.load(path) for path in results}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from fewact.cli.option_groups import OptionGroup
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 if TYPE_CHECKING:
     from fewact.evaluation import TextConfig

@@ -17,9 +17,9 @@ from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Overw
 from fewact.cli.output import Columns
 from fewact.cli.progress import progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
-from fewact.errors import VideoError
-from fewact.io.atomic import write_text
-from fewact.text_table import csv_line
+from fewact.core.atomic import write_text
+from fewact.core.errors import VideoError
+from fewact.core.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier

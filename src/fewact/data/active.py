@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import OptionError, did_you_mean
 from fewact.data.video_source import ChangedSource, Transform, VideoSource
 from fewact.data.videos import VideoList
-from fewact.errors import OptionError, did_you_mean
 from fewact.video import FrameSets, Sampler, Segments, Timeline
 from fewact.video.samplers import NotedSampler
 from fewact.video.timeline import Floats, Ints

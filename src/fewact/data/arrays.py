@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 
 
 def is_tensor(value: object) -> bool:

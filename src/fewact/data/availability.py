@@ -9,12 +9,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from fewact.cores import usable_cores
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.cores import usable_cores
+from fewact.core.errors import DataError, VideoError
+from fewact.core.paths import user_path
 from fewact.data.videos import SPLITS, Split, Video
-from fewact.errors import DataError, VideoError
-from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType
-from fewact.io.paths import user_path
 
 Progress = Callable[[int, int], None]
 

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
 from fewact.data.benchmarks import NAMES, Benchmark, benchmark
 from fewact.data.files import VIDEO_SUFFIXES, first_few
 from fewact.data.videos import SPLITS, Split, Video, VideoList
-from fewact.errors import DataError
-from fewact.io.bounded import MIB, FileType
-from fewact.io.paths import user_path
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
 COLUMNS = ("split", "class", "video")

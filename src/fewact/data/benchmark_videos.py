@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from fewact.core.errors import DataError
 from fewact.data.availability import Availability, ClassCount, Progress, find_unreadable
 from fewact.data.benchmark_lists import FOLDER_VARIABLE, find_list
 from fewact.data.benchmarks import Benchmark, benchmark
@@ -13,7 +14,6 @@ from fewact.data.file_names import list_from_file_names
 from fewact.data.files import first_few
 from fewact.data.video_index import VideoIndex
 from fewact.data.videos import SPLITS, Split, Video, VideoList
-from fewact.errors import DataError
 
 Counts = Counter[tuple[Split, str]]
 """Number of videos of each split and class."""

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fewact.core.errors import UnknownNameError, did_you_mean
 from fewact.data.videos import SPLITS, GroupScope, Split
-from fewact.errors import UnknownNameError, did_you_mean
 
 Family = Literal["hmdb51", "ucf101", "kinetics", "ssv2"]
 

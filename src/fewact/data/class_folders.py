@@ -3,6 +3,10 @@
 import unicodedata
 from pathlib import Path
 
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
+from fewact.core.text_table import printable
+from fewact.core.warning import warn
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import (
     entries,
@@ -13,10 +17,6 @@ from fewact.data.files import (
     legible,
 )
 from fewact.data.paths import clips_below, is_clip, warn_of_images
-from fewact.errors import DataError
-from fewact.io.paths import user_path
-from fewact.text_table import printable
-from fewact.warning import warn
 
 LAYOUT = """Arrange the clips like this:
     actions/

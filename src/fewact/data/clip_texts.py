@@ -1,6 +1,6 @@
 """Texts of a clip: its name, its class and its group."""
 
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 
 
 def check_texts(**texts: object) -> None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
+from fewact.core.paths import clip_path
+from fewact.core.shapes import check_shape
 from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clip_texts import check_texts
 from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
 from fewact.data.video_source import Transform
-from fewact.errors import DataError, OptionError, ShapeError, VideoError
-from fewact.io.paths import clip_path
-from fewact.shapes import check_shape
 
 if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler

@@ -1,4 +1,4 @@
-"""Videos that are corrected when they are read; see ``fewact.camera.correction``."""
+"""Videos that are corrected when they are read; see ``fewact.video.cleaning.correction``."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ from fewact.data.video_source import ChangedSource, Transform, VideoSource
 from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
-    from fewact.camera.faults import Fault
     from fewact.video import FrameSets, Sampler
+    from fewact.video.cleaning.faults import Fault
 
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
@@ -39,9 +39,9 @@ class CorrectedVideo(ChangedSource):
         self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
     ) -> "FrameSets":
         """Return corrected frames, see ``VideoSource.read``."""
-        from fewact.camera.correction import find_correction
-        from fewact.camera.faults import find_faults
         from fewact.video import FrameSets, Segments
+        from fewact.video.cleaning.correction import find_correction
+        from fewact.video.cleaning.faults import find_faults
 
         samplers = [*samplers, Segments(MEASURED)]
         *sets, measured = found = self.source.read(samplers, transform=transform)

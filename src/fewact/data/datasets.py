@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
 from fewact.data.class_folders import list_clips
 from fewact.data.files import entries
 from fewact.data.groups_and_splits import (
@@ -13,8 +15,6 @@ from fewact.data.groups_and_splits import (
 from fewact.data.paths import is_clip
 from fewact.data.table import COLUMNS, read_rows
 from fewact.data.videos import SPLITS, Split, Video, VideoList
-from fewact.errors import DataError
-from fewact.io.paths import user_path
 
 
 class FolderDataset:

@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.bounded import GIB, MIB, FileType
+from fewact.core.errors import DataError, did_you_mean
+from fewact.core.paths import user_path
+from fewact.core.tensors import read_array
+from fewact.core.warning import warn
 from fewact.data.clips import (
     UNUSABLE_FEATURES,
     USABLE_FEATURES,
@@ -24,11 +29,6 @@ from fewact.data.groups_and_splits import (
 )
 from fewact.data.table import check_header
 from fewact.data.videos import Video, VideoList
-from fewact.errors import DataError, did_you_mean
-from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.paths import user_path
-from fewact.io.tensors import read_array
-from fewact.warning import warn
 
 CLIP = ("clip",)
 REQUIRED = (*CLIP, "class")

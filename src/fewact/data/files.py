@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 
 VIDEO_SUFFIXES = frozenset(
     suffix

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
+from fewact.core.errors import DataError, OptionError
 from fewact.data.videos import SPLITS, GroupScope, Split, Video
-from fewact.errors import DataError, OptionError
 
 GroupScopeOption = GroupScope | Literal["auto"]
 """Scope of group names, or ``auto`` to choose it from the data."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import DataError, VideoError
 from fewact.data.arrays import as_array, is_tensor
 from fewact.data.clip_texts import check_texts
 from fewact.data.video_source import Transform
-from fewact.errors import DataError, VideoError
 
 if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler

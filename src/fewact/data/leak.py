@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fewact.core.errors import DataError
 from fewact.data.benchmarks import Benchmark, benchmark, normalise, read_facts, variants
 from fewact.data.videos import Video, VideoList
-from fewact.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from fewact.core.errors import DataError, VideoError
+from fewact.core.paths import similar_name, user_path
+from fewact.core.warning import warn
 from fewact.data.files import (
     VIDEO_SUFFIXES,
     entries,
@@ -14,9 +17,6 @@ from fewact.data.files import (
     is_saved_model,
     natural_key,
 )
-from fewact.errors import DataError, VideoError
-from fewact.io.paths import similar_name, user_path
-from fewact.warning import warn
 
 
 def expand_paths(

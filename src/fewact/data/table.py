@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError, did_you_mean
+from fewact.core.paths import user_path
 from fewact.data.clips import BACKGROUND, Clip, is_background
 from fewact.data.files import first_few
-from fewact.errors import DataError, did_you_mean
-from fewact.io.bounded import MIB, FileType
-from fewact.io.paths import user_path
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
 from fewact.data.benchmark_lists import video_stem
 from fewact.data.benchmarks import Benchmark, normalise
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
 from fewact.data.videos import Video
-from fewact.errors import DataError
-from fewact.io.paths import user_path
 
 
 class FoundVideo(NamedTuple):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from fewact.core.errors import DataError, did_you_mean
 from fewact.data.clips import Clip
 from fewact.data.video_source import VideoSource
-from fewact.errors import DataError, did_you_mean
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -1,6 +1,5 @@
 """Evaluation: accuracies of methods over episodes, confidence intervals, paired comparisons."""
 
-from fewact.encoding import Encodings, NodeBank, encode_list
 from fewact.evaluation.compare import Comparison, compare
 from fewact.evaluation.config import (
     BackboneConfig,
@@ -14,6 +13,7 @@ from fewact.evaluation.config import (
 )
 from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion, pair_accuracies
 from fewact.evaluation.data import open_features, open_videos
+from fewact.evaluation.encoding import Encodings, NodeBank, encode_list
 from fewact.evaluation.evaluate import evaluate, sweep
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.leaderboard import Row, leaderboard

@@ -8,7 +8,7 @@ from math import lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.errors import ResultError
+from fewact.core.errors import ResultError
 from fewact.evaluation.intervals import class_intervals, half_width
 from fewact.evaluation.result import Result
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
 from fewact.backbones import BackboneChoice
+from fewact.core.errors import OptionError, invalid_value
+from fewact.core.options import check_options
 from fewact.data.videos import GroupScope
-from fewact.episodes.protocol import LARGEST_SEED, Protocol
-from fewact.errors import OptionError, invalid_value
-from fewact.options import check_options
+from fewact.evaluation.episodes.protocol import LARGEST_SEED, Protocol
 
 if TYPE_CHECKING:
-    from fewact.checkpoint import Checkpoint
+    from fewact.evaluation.checkpoint import Checkpoint
 
 
 class Config(BaseModel):
@@ -168,7 +168,7 @@ class CameraConfig(Config):
     """Simulated camera that records the videos.
 
     Args:
-        name: Name of the camera, see ``fewact.camera.simulated.CAMERAS``.
+        name: Name of the camera, see ``fewact.synthetic.simulated_cameras.CAMERAS``.
         on: Videos to record: all videos, or only the queries.
     """
 
@@ -180,7 +180,7 @@ class ConditionConfig(Config):
     """Condition of the videos.
 
     Args:
-        name: Name and severity such as ``dark:2``, see ``fewact.camera.conditions.CONDITIONS``.
+        name: Name and severity such as ``dark:2``, see ``fewact.synthetic.conditions.CONDITIONS``.
         on: Videos in the condition: all videos, or only the queries.
     """
 
@@ -194,7 +194,7 @@ class ReadingConfig(Config):
     Args:
         trim: Long still ends: ``auto`` leaves them out, see ``fewact.data.active``.
         correct: Black bars, flicker, blur, grain, too much or too little light, and little
-            contrast: ``auto`` corrects them, see ``fewact.camera.correction``.
+            contrast: ``auto`` corrects them, see ``fewact.video.cleaning.correction``.
     """
 
     trim: Literal["auto", "off"] = "off"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.errors import ResultError
+from fewact.core.errors import ResultError
 from fewact.evaluation.compare import check_same_episodes
 from fewact.evaluation.intervals import half_width_of_ratio
 from fewact.evaluation.predictions import hits

@@ -5,21 +5,21 @@ from typing import Literal
 
 from fewact import synthetic
 from fewact.backbones import BackboneChoice
+from fewact.core.errors import DataError, OptionError
+from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
 from fewact.data.active import trimmed
 from fewact.data.benchmarks import benchmark_of_data
-from fewact.data.conditions import with_condition
 from fewact.data.corrected import corrected
 from fewact.data.feature_files import is_features
-from fewact.data.simulated_camera import with_simulated_camera
 from fewact.data.videos import Split, VideoList
-from fewact.errors import DataError, OptionError
 from fewact.evaluation.config import DataConfig, EvaluationConfig
 from fewact.evaluation.modalities import matched
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
-from fewact.io.paths import user_path
+from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 
 DefaultSplit = Literal["train", "val", "test", "all"]
 

@@ -10,15 +10,17 @@ from typing import Any, Literal
 
 from fewact import methods
 from fewact.backbones import BackboneChoice
-from fewact.checkpoint import Checkpoint
+from fewact.backbones.text import ClassTexts
+from fewact.core.errors import OptionError
+from fewact.core.outputs import check_output_file, check_output_folder
 from fewact.data.videos import VideoList
-from fewact.encoding import Encodings, encoding_facts
-from fewact.encoding.stored import StoredEncodings
-from fewact.episodes import EpisodeSet, draw, load
-from fewact.errors import OptionError
+from fewact.evaluation.checkpoint import Checkpoint
 from fewact.evaluation.command import command_of, option_text
 from fewact.evaluation.config import EvaluationConfig
 from fewact.evaluation.data import as_read, changed_videos, open_features, open_modalities
+from fewact.evaluation.encoding import Encodings, encoding_facts
+from fewact.evaluation.encoding.stored import StoredEncodings
+from fewact.evaluation.episodes import EpisodeSet, draw, load
 from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
 from fewact.evaluation.modalities import ModalityEncodings
 from fewact.evaluation.result import Result
@@ -26,11 +28,9 @@ from fewact.evaluation.texts import class_texts
 from fewact.evaluation.trained import find_checkpoint, training_flags
 from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
-from fewact.io.outputs import check_output_file, check_output_folder
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, CombinedOptions
 from fewact.methods.files import imported_file
-from fewact.text import ClassTexts
 
 Options = dict[str, Any]
 

@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
+from fewact.backbones.text import ClassTexts, known_texts
+from fewact.core.atomic import write_text
+from fewact.core.errors import OptionError, ResultError, ShapeError
+from fewact.core.outputs import REPLACE
+from fewact.core.paths import user_path
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.encoding import Encodings, NodeBank, evaluating, method_facts
-from fewact.encoding.threads import workers
-from fewact.episodes import EpisodeSet
-from fewact.errors import OptionError, ResultError, ShapeError
+from fewact.evaluation.encoding import Encodings, NodeBank, evaluating, method_facts
+from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.facts import evaluation_setup, flags_of
 from fewact.evaluation.intervals import NOTE, NOTE_ONE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.predictions import Predictions, hits
@@ -32,11 +36,7 @@ from fewact.evaluation.result import (
 )
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.features.sources import FeatureSource
-from fewact.io.atomic import write_text
-from fewact.io.outputs import REPLACE
-from fewact.io.paths import user_path
 from fewact.methods.base import Method, TextMethod
-from fewact.text import ClassTexts, known_texts
 
 Progress = Callable[[str, int, int], None]
 """Called with the current stage ("Encoding", "Scoring"), the number of steps done and of all."""

@@ -7,18 +7,18 @@ from collections import Counter
 import numpy as np
 import torch
 
+from fewact.backbones.text import ClassTexts
+from fewact.core.version import __version__
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
-from fewact.encoding import FeatureFacts, MethodFacts
-from fewact.episodes import EpisodeSet
+from fewact.evaluation.encoding import FeatureFacts, MethodFacts
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.result import (
     ClassTextFacts,
     EpisodeFacts,
     EvaluationSetup,
     VideoListFacts,
 )
-from fewact.text import ClassTexts
-from fewact.version import __version__
 
 ALIASES = {"somethingsomething": "ssv"}
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from fewact.core.errors import ResultError
 from fewact.data.benchmarks import benchmark, variants
-from fewact.errors import ResultError
 from fewact.evaluation.result import Result
 
 ANOTHER_SETTING = {

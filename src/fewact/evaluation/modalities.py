@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import DataError
 from fewact.data.benchmark_lists import video_stem
 from fewact.data.files import first_few
 from fewact.data.videos import Video, VideoList
-from fewact.encoding import Encodings, FeatureFacts, NodeBank, encoding_facts
-from fewact.encoding.bank import Progress
-from fewact.errors import DataError
+from fewact.evaluation.encoding import Encodings, FeatureFacts, NodeBank, encoding_facts
+from fewact.evaluation.encoding.bank import Progress
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, combined_nodes
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fewact.errors import ResultError
+from fewact.core.atomic import output_errors, write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import ResultError
+from fewact.core.temporary import remove_leftovers
 from fewact.evaluation.predictions import Predictions, pack, unpack
 from fewact.evaluation.result import EvaluationSetup
 from fewact.evaluation.scoring import Batches
-from fewact.io.atomic import output_errors, write_text
-from fewact.io.bounded import MIB, FileType
-from fewact.io.temporary import remove_leftovers
 
 HEAD = "fewact progress 2"
 PROGRESS = FileType("file of progress", ResultError, 256 * MIB)

@@ -17,16 +17,16 @@ from pydantic import (
     model_validator,
 )
 
+from fewact.backbones.text import TextFacts
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, UPGRADE, FileType
+from fewact.core.errors import ResultError
+from fewact.core.paths import user_path
+from fewact.core.version import __version__
 from fewact.data.videos import Split
-from fewact.encoding import FeatureFacts, MethodFacts
-from fewact.episodes import Protocol
-from fewact.errors import ResultError
+from fewact.evaluation.encoding import FeatureFacts, MethodFacts
+from fewact.evaluation.episodes import Protocol
 from fewact.evaluation.predictions import Predictions, hits, pack, unpack
-from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, UPGRADE, FileType
-from fewact.io.paths import user_path
-from fewact.text import TextFacts
-from fewact.version import __version__
 
 FORMAT: Final = "fewact result"
 VERSION: Final = 1

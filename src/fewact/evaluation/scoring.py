@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.encoding import NodeBank
-from fewact.episodes import EpisodeSet
-from fewact.errors import ResultError
+from fewact.core.errors import ResultError
+from fewact.core.random import permutations
+from fewact.evaluation.encoding import NodeBank
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.predictions import Predictions
 from fewact.methods.base import BankScorer, BankScores, Method, support_state
-from fewact.random import permutations
 
 MAX_BYTES = 32 * 2**20
 """Approximate limit for the memory of the nodes of one batch."""

@@ -6,17 +6,17 @@ from typing import Final, Self
 
 from fewact import backbones
 from fewact.backbones import BackboneChoice, Card
-from fewact.checkpoint import Checkpoint, TextRecord
+from fewact.backbones.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
+from fewact.core.bounded import MIB, FileType
+from fewact.core.cache import cache_folder
+from fewact.core.errors import OptionError
+from fewact.core.paths import user_path
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
-from fewact.errors import OptionError
+from fewact.evaluation.checkpoint import Checkpoint, TextRecord
 from fewact.evaluation.command import flag_of
 from fewact.evaluation.config import TextConfig
-from fewact.io.bounded import MIB, FileType
-from fewact.io.cache import cache_folder
-from fewact.io.paths import user_path
 from fewact.methods.base import Method, TextMethod
-from fewact.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 
 BACKBONE: Final = "backbone"
 """Name of the text encoder in the backbone's weights."""

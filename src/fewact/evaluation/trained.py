@@ -1,12 +1,12 @@
 """Trained methods: find their checkpoints, and add remarks to their results."""
 
-from fewact import checkpoint as checkpoints
 from fewact.backbones.card import Card
-from fewact.checkpoint import Checkpoint, TrainedOn
+from fewact.backbones.text import PRECOMPUTED, TextFacts
+from fewact.core.errors import OptionError
 from fewact.data.leak import is_published, refuse_leaks
 from fewact.data.videos import Video, VideoList
-from fewact.errors import OptionError
-from fewact.text import PRECOMPUTED, TextFacts
+from fewact.evaluation import checkpoint as checkpoints
+from fewact.evaluation.checkpoint import Checkpoint, TrainedOn
 
 
 def find_checkpoint(method: str) -> Checkpoint | None:

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
+from fewact.core.errors import OptionError, VideoError
+from fewact.core.warning import warn
+from fewact.core.workers import one_core_threads, started_threads
 from fewact.data.video_source import VideoSource
-from fewact.errors import OptionError, VideoError
 from fewact.features.network import Inputs, NetworkFeatures
 from fewact.features.request import Features, Request
 from fewact.features.timing import Timing
 from fewact.features.views import ClipReader, PreparedClip
 from fewact.video import Sampler, VideoWarning
 from fewact.video.named import sampler_of
-from fewact.warning import warn
-from fewact.workers import one_core_threads, started_threads
 
 S = TypeVar("S", bound=VideoSource)
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.backbones.card import FROM_SHALLOW
+from fewact.core.workers import on_one_core
 from fewact.features.request import FeatureRequest, Request
-from fewact.workers import on_one_core
 
 Inputs = Mapping[Request, Tensor]
 

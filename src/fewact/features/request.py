@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, get_args
 from pydantic import TypeAdapter
 
 from fewact.backbones.card import Card, Level
-from fewact.camera.modes import Stabilise as Stabilise  # methods do not import camera
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
+from fewact.video.camera.modes import Stabilise as Stabilise  # methods do not import camera
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class View:
     Args:
         frames: Number of frame slots t; the card says how many input frames a slot has.
         stabilise: Whether camera motion is removed from the frames first, see
-            ``fewact.camera.stabilise``.
+            ``fewact.video.camera.stabilise``.
     """
 
     frames: int = 8

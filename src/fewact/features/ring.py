@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone, Level
-from fewact.camera.faults import Fault, find_faults
+from fewact.core.workers import on_one_core
 from fewact.features.network import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.small import halved
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
-from fewact.workers import on_one_core
+from fewact.video.cleaning.faults import Fault, find_faults
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each

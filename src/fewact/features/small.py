@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.camera.flicker import same_light
-from fewact.camera.measured import grey_of
+from fewact.video.camera.measured import grey_of
+from fewact.video.cleaning.flicker import same_light
 
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
+from fewact.core.errors import DataError, ShapeError, VideoError
+from fewact.core.shapes import check_shape
 from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
 from fewact.data.files import first_few
 from fewact.data.video_source import changes_of
 from fewact.data.videos import VideoList
-from fewact.errors import DataError, ShapeError, VideoError
 from fewact.features.extract import extract
 from fewact.features.precomputed import check_vectors, precomputed_card
 from fewact.features.request import Features, Request
-from fewact.shapes import check_shape
 
 
 class FeatureSource(Protocol):

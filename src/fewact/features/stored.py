@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from fewact.backbones.card import READING, Card
+from fewact.core.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.features.request import (
     CAMERA_PIPELINE,
     PIPELINE,

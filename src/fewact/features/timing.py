@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 Stage = Literal["decode", "stabilise", "backbone", "moments", "alignment"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -10,17 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.camera.correction import Correction, find_correction
-from fewact.camera.measured import grey_of
-from fewact.camera.motion import (
-    LEAST_ASPECT,
-    MOST_ASPECT,
-    CameraMotion,
-    estimate_camera_motion,
-)
-from fewact.camera.stabilise import removed_motion, without_motion
+from fewact.core.errors import VideoError
 from fewact.data.video_source import VideoSource
-from fewact.errors import VideoError
 from fewact.features.request import Request, View
 from fewact.features.small import (
     difference_images,
@@ -31,13 +22,22 @@ from fewact.features.small import (
 )
 from fewact.features.timing import Timing
 from fewact.video import Sampler, collect_warnings
+from fewact.video.camera.measured import grey_of
+from fewact.video.camera.motion import (
+    LEAST_ASPECT,
+    MOST_ASPECT,
+    CameraMotion,
+    estimate_camera_motion,
+)
+from fewact.video.camera.stabilise import removed_motion, without_motion
+from fewact.video.cleaning.correction import Correction, find_correction
 from fewact.video.samplers import NotedSampler
 
 
 def corrected(
     decoded: Mapping[int, Tensor], aspect: float
 ) -> tuple[Mapping[int, Tensor], Correction]:
-    """Correct the frames of a clip, see ``fewact.camera.correction``.
+    """Correct the frames of a clip, see ``fewact.video.cleaning.correction``.
 
     Args:
         decoded: Resized frames (n 3 H W) uint8, by their number n.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from fewact.options import make_options
-from fewact.registry import Registry
+from fewact.core.options import make_options
+from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.card import Card

@@ -20,7 +20,7 @@ from pydantic_core import ArgsKwargs
 
 from fewact import align
 from fewact.backbones.card import Card, Level
-from fewact.errors import OptionError, UnknownNameError, did_you_mean
+from fewact.core.errors import OptionError, UnknownNameError, did_you_mean
 from fewact.features.request import Stabilise
 from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.matching import MEAN_NODES, Weights

@@ -8,7 +8,7 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.backbones.card import Level
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.a2m2_options import A2M2Options, MomentOptions
 from fewact.methods.base import TrainingBatch, cross_entropy, one_hot_mean, promoted

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewact import methods
-from fewact.errors import ExtensionError, OptionError
+from fewact.core.errors import ExtensionError, OptionError
 from fewact.methods.base import Method
 from fewact.methods.checks.made_up import made_up_card
 

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import Features, Request
 from fewact.methods.base import Method, Nodes, PairScores, score_and_pairs
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT, likeliest_leave_one_out

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from fewact import methods
-from fewact.errors import ExtensionError, did_you_mean
+from fewact.core.errors import ExtensionError, did_you_mean
 from fewact.methods.base import Method
 
 MODULE = "fewact_method_file_"

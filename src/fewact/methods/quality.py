@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fewact.errors import OptionError, did_you_mean
+from fewact.core.errors import OptionError, did_you_mean
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from fewact.core.shapes import check_tensor
 from fewact.moments.windows import windows
-from fewact.shapes import check_tensor
 
 
 def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:

@@ -6,11 +6,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
+from fewact.core.shapes import check_tensor
 from fewact.moments.root import check_steps, newton_schulz_sqrt
 from fewact.moments.triangle import upper_triangle
 from fewact.moments.windows import check_grid, node_weights
-from fewact.shapes import check_tensor
 
 Descriptor = Literal["sqrt", "covariance", "mean"]
 """Descriptor of a window: square root of its covariance, covariance, or first-order mean."""

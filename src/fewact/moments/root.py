@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError
-from fewact.shapes import check_tensor
+from fewact.core.errors import OptionError
+from fewact.core.shapes import check_tensor
 
 NO_VARIATION = 1e-12
 """Largest trace that counts as no variation; the root is then zero."""

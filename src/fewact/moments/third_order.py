@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
+from fewact.core.shapes import check_tensor
 from fewact.moments.windows import node_weights
-from fewact.shapes import check_tensor
 
 LARGEST = 8192
 ORDER = 3

@@ -5,8 +5,8 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from fewact.errors import ShapeError
-from fewact.shapes import check_tensor
+from fewact.core.errors import ShapeError
+from fewact.core.shapes import check_tensor
 
 
 def upper_triangle(matrix: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from fewact import svg
 from fewact.classifier.analysis.clip_map import ClipMap, Point
+from fewact.core import svg
 from fewact.report.pages import drawing, render_page
 
 SIDE, MARGIN, LINE, COLUMN = 640.0, 40.0, 20.0, 220.0

@@ -4,11 +4,11 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fewact import svg
+from fewact.core import svg
+from fewact.core.text_table import markdown_text
 from fewact.report.pages import drawing, render_page
 from fewact.report.pdf import as_pdf
 from fewact.report.table import Table, TableFormat, render
-from fewact.text_table import markdown_text
 
 BAR = (320.0, 16.0)
 

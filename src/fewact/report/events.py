@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier.recordings.events import Event
-from fewact.errors import OptionError
-from fewact.text_table import csv_line
+from fewact.core.errors import OptionError
+from fewact.core.text_table import csv_line
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 

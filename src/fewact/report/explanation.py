@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from fewact import svg
 from fewact.classifier.analysis.explain import Cells, Explanation, Neighbour
+from fewact.core import svg
 from fewact.methods.explaining import FrameMatch
 from fewact.report.pages import drawing, render_page
 

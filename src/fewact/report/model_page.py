@@ -5,9 +5,9 @@ from pathlib import Path
 
 from fewact.classifier.analysis.review import Review
 from fewact.classifier.saved.info import ModelInfo, clip_rows
+from fewact.core.version import __version__
 from fewact.report.document import Bar, Gallery, Page, Section
 from fewact.report.table import Table
-from fewact.version import __version__
 
 MOST_IMAGES = 24
 """Largest number of thumbnails of a class."""

@@ -13,11 +13,11 @@ from itertools import takewhile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fewact import svg
 from fewact.classifier.recordings.events import Event
+from fewact.core import svg
+from fewact.core.warning import warn
 from fewact.report.events import clock_time, title
 from fewact.video.timeline import RGBImage
-from fewact.warning import warn
 
 LEAST_SIDE = 360
 """Smaller frames are enlarged, by an integer factor, so that text is legible."""

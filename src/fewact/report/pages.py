@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fewact import svg
+from fewact.core import svg
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,7 +33,7 @@ def drawing(width: float, height: float, parts: Iterable[str], *, title: str) ->
     Args:
         width: Width in pixels.
         height: Height in pixels.
-        parts: Elements of ``fewact.svg``, which escapes their texts.
+        parts: Elements of ``fewact.core.svg``, which escapes their texts.
         title: Title for screen readers.
     """
     from markupsafe import Markup, escape

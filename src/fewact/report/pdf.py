@@ -2,7 +2,7 @@
 
 import logging
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 INSTALL = "Run: pip install 'fewact[pdf]'"
 

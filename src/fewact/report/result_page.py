@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from fewact.core.version import __version__
 from fewact.evaluation.compare import Comparison
 from fewact.evaluation.result import Result
 from fewact.report.confusion import confusion_tables
 from fewact.report.document import Bar, Page, Section
 from fewact.report.results import comparison_table, episodes, interval_notes, result_table
 from fewact.report.table import Table
-from fewact.version import __version__
 
 ABOUT_P = (
     "Difference first − second in percentage points, over the same episodes, with its 95 % "

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from fewact.episodes import Protocol
 from fewact.evaluation.compare import SMALLEST_P, Comparison
+from fewact.evaluation.episodes import Protocol
 from fewact.evaluation.result import Result
 from fewact.report.table import Table
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from fewact.text_table import (
+from fewact.core.text_table import (
     GAP,
     TIED,
     WIDTH,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.random import NamedDraws
+from fewact.core.random import NamedDraws
 
 Image = NDArray[np.float32]
 """Image (h w 3) or (h w), 0 … 255."""

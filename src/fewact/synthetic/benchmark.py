@@ -7,9 +7,9 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import DataError, OptionError, UnknownNameError, did_you_mean
+from fewact.core.random import NamedDraws
 from fewact.data.videos import Video, VideoList
-from fewact.errors import DataError, OptionError, UnknownNameError, did_you_mean
-from fewact.random import NamedDraws
 from fewact.synthetic import presets
 from fewact.synthetic.classes import MotionClass, classes
 from fewact.synthetic.rendered import RenderedVideo

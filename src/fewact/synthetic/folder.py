@@ -7,16 +7,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError, VideoError
+from fewact.core.outputs import check_output_folder
+from fewact.core.paths import user_path
+from fewact.core.temporary import is_empty
+from fewact.core.text_table import csv_line
 from fewact.data.clips import Clip
 from fewact.data.videos import Split, Video, VideoList
-from fewact.errors import DataError, VideoError
-from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType
-from fewact.io.outputs import check_output_folder
-from fewact.io.paths import user_path
-from fewact.io.temporary import is_empty
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
-from fewact.text_table import csv_line
 from fewact.video import probe, write_video
 
 INDEX, TABLE = "motions.json", "motions.csv"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.random import NamedDraws
+from fewact.core.random import NamedDraws
 from fewact.synthetic.classes import Motion
 
 Track = NDArray[np.float64]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewact.random import NamedDraws
+from fewact.core.random import NamedDraws
 from fewact.synthetic.classes import Motion, Step
 from fewact.synthetic.movement import (
     GAP,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fewact.errors import UnknownNameError, did_you_mean
+from fewact.core.errors import UnknownNameError, did_you_mean
 
 Range = tuple[float, float]
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import VideoError
 from fewact.data.video_source import Transform, transformed
-from fewact.errors import VideoError
 from fewact.video import FrameSets, Sampler, Timeline
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewact.random import NamedDraws
+from fewact.core.random import NamedDraws
 from fewact.synthetic.classes import Step
 from fewact.synthetic.movement import ALONE, Track, fraction_done, random_phase
 from fewact.synthetic.pair import MARGIN, SceneObject, draw_pair

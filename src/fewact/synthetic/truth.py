@@ -6,8 +6,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.errors import ShapeError
-from fewact.random import NamedDraws
+from fewact.core.errors import ShapeError
+from fewact.core.random import NamedDraws
 from fewact.synthetic.presets import Preset
 
 MIN_FRAMES = 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.random import NamedDraws
+from fewact.core.random import NamedDraws
 from fewact.synthetic.appearance import (
     Appearance,
     Color,

@@ -6,7 +6,7 @@ Training itself takes the extra ``train``; recipes can be read without it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fewact.errors import TrainingError
+from fewact.core.errors import TrainingError
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 from fewact.training.recipe_files import names, read, text_of

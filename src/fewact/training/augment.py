@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.core.random import RandomStream
 from fewact.data.benchmarks import benchmark, variants
-from fewact.random import RandomStream
 from fewact.training.recipe import Augment
 
 LUMA = (0.299, 0.587, 0.114)

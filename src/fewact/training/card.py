@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fewact import svg
-from fewact.chart import Line, Panel, line_chart
-from fewact.checkpoint import RECIPE
+from fewact.backbones.text import known_texts
+from fewact.core import svg
+from fewact.core.atomic import write_text
+from fewact.core.chart import Line, Panel, line_chart
+from fewact.core.version import __version__
 from fewact.data.videos import VideoList
-from fewact.io.atomic import write_text
-from fewact.text import known_texts
+from fewact.evaluation.checkpoint import RECIPE
 from fewact.training.augment import flips
 from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
 from fewact.training.run_folder import CURVE, README, RESERVED, RunFolder
 from fewact.training.state import Position
-from fewact.version import __version__
 
 POINTS = 200
 """Largest number of points of a curve; neighbours are averaged if there are more."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts
+from fewact.core.errors import TrainingError
 from fewact.data.leak import find_leaks
 from fewact.data.videos import Split, VideoList
-from fewact.errors import TrainingError
 from fewact.features.sources import FeatureSource
-from fewact.text import PRECOMPUTED, ClassTexts, known_texts
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from fewact.core.random import RandomStream
 from fewact.data.videos import GroupScope, VideoList
-from fewact.episodes import Protocol, drawer
-from fewact.episodes.protocol import LARGEST_SEED
-from fewact.random import RandomStream
+from fewact.evaluation.episodes import Protocol, drawer
+from fewact.evaluation.episodes.protocol import LARGEST_SEED
 from fewact.training.recipe import ClassifyStage, EpisodesStage
 
 

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from fewact.backbones.backbone import CROP_MARGIN, resized
 from fewact.backbones.card import Card
+from fewact.core.errors import VideoError
+from fewact.core.random import RandomStream
 from fewact.data.videos import VideoList
-from fewact.errors import VideoError
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
-from fewact.random import RandomStream
 from fewact.training.augment import draw_crop
 from fewact.training.batch import Batch
 from fewact.training.drawing import Drawn

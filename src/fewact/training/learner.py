@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones import Backbone, Card
-from fewact.encoding import evaluating
+from fewact.evaluation.encoding import evaluating
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy
 from fewact.training.augment import apply

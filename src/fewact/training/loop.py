@@ -11,13 +11,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from fewact.core.errors import OutputError, RecipeError, TrainingError, did_you_mean
+from fewact.core.outputs import check_output_folder
+from fewact.core.paths import user_path
+from fewact.core.random import RandomStream
+from fewact.core.warning import warn
 from fewact.data.videos import GroupScope, VideoList
-from fewact.episodes import Protocol
-from fewact.errors import OutputError, RecipeError, TrainingError, did_you_mean
 from fewact.evaluation import FeatureSource
-from fewact.io.outputs import check_output_folder
-from fewact.io.paths import user_path
-from fewact.random import RandomStream
+from fewact.evaluation.episodes import Protocol
 from fewact.training import state as states
 from fewact.training.augment import flips
 from fewact.training.batch import Batch
@@ -37,7 +38,6 @@ from fewact.training.state import Best, Position, State
 from fewact.training.texts import with_texts
 from fewact.training.validation import network_features, snapshot, validate
 from fewact.video import VideoWarning
-from fewact.warning import warn
 
 STOPPED = "stopped/state.safetensors"
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fewact.errors import RecipeError, did_you_mean
+from fewact.core.errors import RecipeError, did_you_mean
 from fewact.training.learner import Learner
 from fewact.training.norms import freeze_norms, thaw_norms
 from fewact.training.recipe import EpisodesStage, Stage

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.encoding import evaluating
-from fewact.errors import TrainingError
+from fewact.backbones.text import known_texts
+from fewact.core.errors import TrainingError
+from fewact.evaluation.encoding import evaluating
 from fewact.methods.base import Method, support_state
-from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner, zero_features
 from fewact.training.recipe import Recipe

@@ -16,7 +16,13 @@ from fewact import backbones, methods
 from fewact.backbones.card import Card
 from fewact.backbones.devices import check_name
 from fewact.backbones.weights import PICKLES, put
-from fewact.checkpoint import (
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import OutputError, WeightsError
+from fewact.core.folders import replace_folder
+from fewact.core.paths import user_path
+from fewact.core.tensors import read_tensors
+from fewact.data.benchmarks import benchmark
+from fewact.evaluation.checkpoint import (
     BACKBONE_FILE,
     FILE,
     BackboneRecord,
@@ -25,12 +31,6 @@ from fewact.checkpoint import (
     registered,
     to_bytes,
 )
-from fewact.data.benchmarks import benchmark
-from fewact.errors import OutputError, WeightsError
-from fewact.io.bounded import GIB, FileType
-from fewact.io.folders import replace_folder
-from fewact.io.paths import user_path
-from fewact.io.tensors import read_tensors
 from fewact.methods.base import Method
 from fewact.methods.clip_spm_options import PRESETS
 from fewact.training.recipe_files import read

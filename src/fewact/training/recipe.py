@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from fewact.data.videos import GroupScope
-from fewact.episodes.protocol import LARGEST_SEED
+from fewact.evaluation.episodes.protocol import LARGEST_SEED
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fewact.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
-from fewact.io.bounded import KIB, FileType
-from fewact.io.paths import user_path
+from fewact.core.bounded import KIB, FileType
+from fewact.core.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
+from fewact.core.paths import user_path
 from fewact.training.recipe import Recipe
 
 SHIPPED = "recipes"
@@ -150,5 +150,5 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _shipped() -> list[Traversable]:
-    folder = files("fewact") / SHIPPED
+    folder = files("fewact.training") / SHIPPED
     return [file for file in folder.iterdir() if file.name.endswith(".toml")]

@@ -10,17 +10,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from fewact import methods
-from fewact.checkpoint import BEST, FILE, RECIPE, STATE
+from fewact.backbones.text import known_texts
+from fewact.core.atomic import make_folder, output_errors, sync, write_text
+from fewact.core.bounded import KIB, MIB, FileType
+from fewact.core.errors import EpisodeError, TrainingError
+from fewact.core.folders import backup_of, recover, replace_folder
+from fewact.core.locks import exclusive
+from fewact.core.temporary import is_temporary, remove_leftovers
 from fewact.data.videos import VideoList
-from fewact.episodes import EpisodeSet, Protocol, draw, load, save
-from fewact.errors import EpisodeError, TrainingError
-from fewact.io.atomic import make_folder, output_errors, sync, write_text
-from fewact.io.bounded import KIB, MIB, FileType
-from fewact.io.folders import backup_of, recover, replace_folder
-from fewact.io.locks import exclusive
-from fewact.io.temporary import is_temporary, remove_leftovers
+from fewact.evaluation.checkpoint import BEST, FILE, RECIPE, STATE
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.methods.files import code_of
-from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 from fewact.training.state import Position

@@ -7,8 +7,10 @@ from dataclasses import replace
 from safetensors.torch import save as save_tensors
 
 from fewact.backbones.backbone import header_of
+from fewact.backbones.text import known_texts
 from fewact.backbones.weights import tensors_of
-from fewact.checkpoint import (
+from fewact.data.videos import VideoList
+from fewact.evaluation.checkpoint import (
     BACKBONE_FILE,
     FILE,
     BackboneRecord,
@@ -19,8 +21,6 @@ from fewact.checkpoint import (
     registered,
     to_bytes,
 )
-from fewact.data.videos import VideoList
-from fewact.text import known_texts
 from fewact.training.data import TrainingData
 from fewact.training.drawing import Drawn
 from fewact.training.learner import Learner

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from fewact.errors import TrainingError
-from fewact.io.atomic import write_bytes
-from fewact.io.bounded import GIB, FileType
-from fewact.io.tensors import read_tensors
+from fewact.core.atomic import write_bytes
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import TrainingError
+from fewact.core.tensors import read_tensors
 from fewact.training.optimising import Average
 
 FORMAT: Final = "fewact training state"

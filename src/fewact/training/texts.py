@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from fewact.backbones.text import templates
 from fewact.evaluation.texts import TextModel, read_prompts, text_model
 from fewact.methods.base import TextMethod
 from fewact.methods.cards import stand_in
-from fewact.text import templates
 from fewact.training.data import TrainingData
 from fewact.training.recipe import Recipe
 

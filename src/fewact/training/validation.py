@@ -6,8 +6,8 @@ from dataclasses import replace
 from fewact.backbones import Backbone, Card
 from fewact.backbones.weights import digest, tensors_of
 from fewact.data.videos import VideoList
-from fewact.episodes import EpisodeSet
 from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.optimising import Average

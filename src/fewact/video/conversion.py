@@ -7,7 +7,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video.damage import warn_of_video
 from fewact.video.side_data import side_data
 from fewact.video.timeline import Array, RGBImage

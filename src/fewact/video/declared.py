@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 
 MAX_FRAMES = 4_000_000
 """Largest number of frames of a video: 37 hours at 30 frames per second."""

@@ -10,7 +10,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video.declared import is_mp4
 from fewact.video.opening import (
     OpenVideo,

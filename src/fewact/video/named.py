@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.video.samplers import (
     BlockCentres,
     Dense,

@@ -18,8 +18,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from fewact.errors import DataError, VideoError
-from fewact.io.paths import user_path
+from fewact.core.errors import DataError, VideoError
+from fewact.core.paths import user_path
 from fewact.video.damage import Damage
 from fewact.video.index import untimed
 from fewact.video.opening import (

@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from fewact.errors import OptionError, VideoError
-from fewact.io.paths import similar_name
+from fewact.core.errors import OptionError, VideoError
+from fewact.core.paths import similar_name
 from fewact.video.declared import MAX_FRAMES, check_declared
 from fewact.video.quantiser import EXPORT
 

@@ -7,8 +7,8 @@ from statistics import median
 
 import numpy as np
 
-from fewact.errors import OptionError, ShapeError, VideoError
-from fewact.io.paths import clip_path
+from fewact.core.errors import OptionError, ShapeError, VideoError
+from fewact.core.paths import clip_path
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.frame_sets import FrameSets

@@ -19,7 +19,7 @@ from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video.conversion import FrameConverter
 from fewact.video.damage import Damage
 from fewact.video.index import RESTART

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.video.timeline import Floats, Ints, Sampler, Timeline
 
 

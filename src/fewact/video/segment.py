@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewact.errors import VideoError
+from fewact.core.errors import VideoError
 from fewact.video.index import FrameIndex
 from fewact.video.timeline import Floats, Timeline, undo_rounding
 

@@ -12,8 +12,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
-from fewact.errors import OptionError, VideoError
-from fewact.io.paths import clip_path
+from fewact.core.errors import OptionError, VideoError
+from fewact.core.paths import clip_path
 from fewact.video.damage import Damage
 from fewact.video.decoding import IndexedFrame, decode
 from fewact.video.index import FrameIndex, index_file

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -16,9 +16,9 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from fewact.errors import OptionError, OutputError, ShapeError, VideoError
-from fewact.io.atomic import replacing
-from fewact.io.paths import user_path
+from fewact.core.atomic import replacing
+from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
+from fewact.core.paths import user_path
 from fewact.video.timeline import RGBImage
 
 _FORMATS = {

@@ -16,7 +16,7 @@ from fewact.backbones.efficientnet_lite import EfficientNetLite0
 from fewact.backbones.engines import checking, choosing, export
 from fewact.backbones.mobilenet_v2 import MobileNetV2
 from fewact.backbones.resnet50 import ResNet50
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 
 @pytest.fixture

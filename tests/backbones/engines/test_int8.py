@@ -13,7 +13,7 @@ from fewact.backbones.engines import choosing, int8
 from fewact.backbones.engines.export import missing_packages
 from fewact.backbones.engines.int8 import LARGEST, rounded, saturates
 from fewact.backbones.engines.single_file import export_encoder
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 exact = pytest.mark.skipif(saturates(), reason="eight-bit products saturate on this processor")
 

@@ -11,8 +11,8 @@ import torch
 from fewact import FewShotClassifier, methods
 from fewact.classifier.analysis import clip_map
 from fewact.classifier.analysis.clip_map import ClipMap, Point, distances, map_clips
+from fewact.core.errors import OptionError
 from fewact.data import FeatureClip, Frames
-from fewact.errors import OptionError
 from fewact.report.clip_map import map_page
 from fewact.video import EveryNth, read_frames
 

@@ -8,11 +8,11 @@ import torch
 from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier.analysis.matched import AlignerMatch, MatchedClips, match_clips
+from fewact.core.errors import OptionError, UnknownNameError, VideoError
 from fewact.data import Clip, Video, VideoList
 from fewact.data.corrected import corrected
-from fewact.encoding import encode_list
-from fewact.errors import OptionError, UnknownNameError, VideoError
 from fewact.evaluation import VideoFeatures
+from fewact.evaluation.encoding import encode_list
 from fewact.methods.explaining import FrameMatch, equal_parts
 from fewact.report.matched import matched_page
 from tests.report.test_explanation import HOSTILE, Reader

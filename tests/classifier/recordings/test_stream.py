@@ -30,8 +30,8 @@ from fewact.classifier.recordings.events import (
     WindowScore,
 )
 from fewact.classifier.recordings.watchable import window_lengths
+from fewact.core.errors import DataError, ModelError, OptionError
 from fewact.data import Clip
-from fewact.errors import DataError, ModelError, OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.features.ring import FeatureRing
 from fewact.video import EveryNth, read_frames

@@ -17,8 +17,8 @@ from fewact import FewShotClassifier, methods
 from fewact.classifier.recordings.events import Event
 from fewact.classifier.recordings.stream import State
 from fewact.classifier.recordings.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
+from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import FeatureClip
-from fewact.errors import DataError, ModelError, OptionError, VideoError
 from fewact.video import VideoWarning, write_video
 from fewact.video.open_recording import open_recording
 from fewact.video.recording import Recording

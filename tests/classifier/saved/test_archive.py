@@ -14,8 +14,8 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier.saved import history
 from fewact.classifier.saved.archive import pack, unpack, unpacked_size
+from fewact.core.errors import ModelError, OutputError
 from fewact.data import FeatureClip
-from fewact.errors import ModelError, OutputError
 
 
 @pytest.fixture(scope="module")

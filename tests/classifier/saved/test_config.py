@@ -19,7 +19,7 @@ from fewact.classifier.saved.config import (
     with_hash,
 )
 from fewact.classifier.saved.errors import LostModelError
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 
 CONFIG = Config(
     backbone=SavedBackbone(

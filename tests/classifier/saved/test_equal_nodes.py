@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from fewact import FewShotClassifier
 from fewact.classifier.saved.config import from_text, to_text
 from fewact.classifier.saved.equal_nodes import find_equal, restore_equal
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 
 ONE, OTHER = torch.zeros(2, 3), torch.ones(2, 3)
 

@@ -25,10 +25,10 @@ from fewact.classifier.saved import files as saved_files
 from fewact.classifier.saved.backbone import saved_backbone
 from fewact.classifier.saved.config import with_hash
 from fewact.classifier.saved.files import MOST_PER_CLIP
+from fewact.core import folders as replace_folder
+from fewact.core.errors import ModelError, OptionError, OutputError
 from fewact.data import FeatureClip, list_clips
-from fewact.errors import ModelError, OptionError, OutputError
 from fewact.features.precomputed import Precomputed
-from fewact.io import folders as replace_folder
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
 

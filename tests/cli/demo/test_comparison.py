@@ -8,8 +8,8 @@ import torch
 from fewact import FewShotClassifier, backbones
 from fewact.backbones import Backbone
 from fewact.cli.demo.comparison import Outcome, compare, match
+from fewact.core.errors import DataError
 from fewact.data import Clip, list_clips
-from fewact.errors import DataError
 
 METHODS = ("protonet", "a2m2")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fewact.cli.demo.folder import RECORD, DemoFolder
-from fewact.errors import DataError, OutputError
+from fewact.core.errors import DataError, OutputError
 
 
 def test_files_of_the_demo_are_replaced(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_an_interrupted_write_leaves_the_old_file(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fewact.io.atomic.os.replace", fail)
+    monkeypatch.setattr("fewact.core.atomic.os.replace", fail)
     with pytest.raises(OutputError, match="no space"):
         folder.write("result.svg", "two")
     assert (tmp_path / "demo" / "result.svg").read_text() == "one"

@@ -14,15 +14,15 @@ import torch
 from safetensors.numpy import load_file
 
 from fewact.backbones import Backbone
+from fewact.core.errors import StoreError
+from fewact.core.locks import Claims
 from fewact.data.clips import Clip
 from fewact.data.videos import Video, VideoList
-from fewact.errors import StoreError
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
 from fewact.features.store.known_videos import stamp
-from fewact.io.locks import Claims
 from fewact.synthetic import motions
 
 REQUESTS = (
@@ -218,7 +218,7 @@ def test_parts_in_any_order_make_the_same_store(clips, tiny, tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from fewact.io.locks import Claims
+from fewact.core.locks import Claims
 claims = Claims(Path(sys.argv[1]))
 print(next(claims.free([0])), flush=True)
 time.sleep(600)
@@ -252,8 +252,8 @@ def test_a_disk_without_locks_can_be_written(clips, tiny, tmp_path, monkeypatch)
     def none(*_):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("fewact.io.locks._lock", none)
-    monkeypatch.setattr("fewact.io.locks._unlock", none)
+    monkeypatch.setattr("fewact.core.locks._lock", none)
+    monkeypatch.setattr("fewact.core.locks._unlock", none)
     assert len(run(job(tmp_path / "s", listed(clips), tiny), tiny)) == 5
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewact.core.errors import OutputError, StoreError
 from fewact.data.videos import Video
-from fewact.errors import OutputError, StoreError
 from fewact.features.store import Store
 from fewact.features.store.index import FILE, Index, read_index, write_index
 from fewact.features.store.known_videos import KnownVideo

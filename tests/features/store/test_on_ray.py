@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks import ray_kills
 from fewact.backbones import BackboneChoice
+from fewact.core.errors import OptionError, StoreError
 from fewact.data.videos import VideoList
-from fewact.errors import OptionError, StoreError
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import embed_on_ray

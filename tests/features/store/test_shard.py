@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fewact.errors import OutputError, StoreError
+from fewact.core.errors import OutputError, StoreError
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape, Shard, write_shard
 

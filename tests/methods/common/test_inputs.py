@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import OptionError, ShapeError, UnknownNameError
+from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.inputs import of_videos, seeded
 from tests.methods.made_up import make_card

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.reduction import ChannelReduction, orthogonal_projection
 

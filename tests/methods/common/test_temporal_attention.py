@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.common.temporal_attention import TemporalAttention, time_code
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.encoding import encoding_facts
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
+from fewact.evaluation.encoding import encoding_facts
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
-from fewact import packaged
-from fewact.errors import WeightsError
+from fewact.core import packaged
+from fewact.core.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.small import difference_images, halved
 from fewact.methods.fusion import motion_network as module

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact.align._emd.problem import TOTALS_TOLERANCE, Problems, Status
-from fewact.errors import AlignmentError, ShapeError
+from fewact.core.errors import AlignmentError, ShapeError
 
 
 def as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fewact.align._emd import native, screening, simplex
 from fewact.align._emd.problem import Problems, Solution
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 VARIABLE = "FEWACT_EMD_ISA"
 """Environment variable: name of the solver for the CPU, instead of the fastest one."""

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from fewact.backbones.card import Level
 from fewact.backbones.engines.parts import PartName
-from fewact.errors import WeightsError
-from fewact.io.atomic import write_bytes, write_text
-from fewact.io.bounded import GIB, MIB, FileType
+from fewact.core.atomic import write_bytes, write_text
+from fewact.core.bounded import GIB, MIB, FileType
+from fewact.core.errors import WeightsError
 
 FACTS = "graphs.json"
 FACTS_FILE = FileType("list of graphs", WeightsError, 16 * MIB)

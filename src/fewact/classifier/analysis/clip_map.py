@@ -25,8 +25,8 @@ from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Prediction, Skipped, display_name
 from fewact.classifier.recordings.searching import as_query
+from fewact.core.errors import ModelError, OptionError, VideoError
 from fewact.data import AnyClip
-from fewact.errors import ModelError, OptionError, VideoError
 
 Kind = Literal["clip", "prototype", "video"]
 

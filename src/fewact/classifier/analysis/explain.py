@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
-from fewact.camera.framing import resized
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import QuietVideo, encode, rotated
 from fewact.classifier.estimator import for_queries
@@ -33,11 +32,11 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.classifier.recordings.searching import as_query
 from fewact.classifier.saved.thumbnails import shrink
+from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
 from fewact.data.active import Span, SpanSource
 from fewact.data.corrected import CorrectedVideo
 from fewact.data.video_source import VideoSource
-from fewact.errors import VideoError
 from fewact.features.extract import extract
 from fewact.features.request import Features
 from fewact.methods.base import Method
@@ -50,6 +49,7 @@ from fewact.methods.explaining import (
     PairParts,
 )
 from fewact.video import Segments
+from fewact.video.camera.framing import resized
 from fewact.video.named import sampler_of
 from fewact.video.still import jpeg
 from fewact.video.timeline import RGBImage

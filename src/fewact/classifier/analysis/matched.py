@@ -13,8 +13,8 @@ from fewact.classifier.encoding import encode
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
+from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.data import FeatureClip
-from fewact.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.explaining import FrameMatch
 

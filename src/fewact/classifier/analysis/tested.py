@@ -12,8 +12,8 @@ from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.prediction import NONE, Prediction, Skipped
 from fewact.classifier.sources import LabelledSource, labelled
+from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, AnyClip
-from fewact.errors import DataError
 
 MISTAKE = "path", "true", "predicted", "best", "probability"
 """Columns of the wrong predictions."""

@@ -20,7 +20,7 @@ from fewact.classifier.recordings.searching import Window, encode_windows
 from fewact.data import BACKGROUND
 from fewact.data.active import Span
 from fewact.data.video_source import VideoSource
-from fewact.encoding import Encoder
+from fewact.evaluation.encoding import Encoder
 from fewact.features.timing import Timing
 from fewact.methods.base import Nodes, score_and_pairs
 from fewact.methods.fusion import Fusion

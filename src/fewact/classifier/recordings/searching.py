@@ -22,10 +22,10 @@ from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.recordings.watchable import window_lengths
+from fewact.core.errors import VideoError
 from fewact.data.active import Span, inside
 from fewact.data.video_source import VideoSource
-from fewact.encoding import Encoder
-from fewact.errors import VideoError
+from fewact.evaluation.encoding import Encoder
 from fewact.features.ring import FeatureRing
 from fewact.features.timing import Timing
 from fewact.video import Timeline

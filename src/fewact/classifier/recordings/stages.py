@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from fewact.workers import started_threads
+from fewact.core.workers import started_threads
 
 
 class Stages:

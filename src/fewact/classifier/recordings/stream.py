@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from fewact.camera.faults import STILL
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.labels import Label
@@ -25,13 +24,14 @@ from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
 from fewact.classifier.recordings.stages import Stages
 from fewact.classifier.recordings.watchable import check_arguments, check_watchable
+from fewact.core.errors import OptionError
+from fewact.core.warning import warn
+from fewact.core.workers import on_one_core
 from fewact.data.in_memory import as_image
-from fewact.errors import OptionError
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
-from fewact.warning import warn
-from fewact.workers import on_one_core
+from fewact.video.cleaning.faults import STILL
 
 LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewact.camera.faults import COMPRESSED, is_compressed
 from fewact.classifier.estimator import learned
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
@@ -19,6 +18,7 @@ from fewact.classifier.recordings.events import Event
 from fewact.classifier.recordings.pace import Pace
 from fewact.classifier.recordings.stream import State, Stream
 from fewact.classifier.recordings.watchable import check_watchable
+from fewact.video.cleaning.faults import COMPRESSED, is_compressed
 from fewact.video.open_recording import open_recording
 from fewact.video.recording import Recording
 from fewact.video.timeline import RGBImage

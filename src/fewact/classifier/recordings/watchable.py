@@ -9,7 +9,7 @@ import numpy as np
 from fewact.backbones import Backbone
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.pipeline import Pipeline
-from fewact.errors import ModelError, OptionError
+from fewact.core.errors import ModelError, OptionError
 
 LENGTH_RATIO = 1.25
 """Ratio of the durations of training clips from which there is one more window length."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from fewact.classifier.saved import model_folder
 from fewact.classifier.saved.config import README, owns
-from fewact.errors import ModelError, UserError
-from fewact.io.atomic import make_folder, output_errors
-from fewact.io.bounded import GIB, MIB, FileType, size_text
-from fewact.io.folders import current, read_replaced
-from fewact.io.paths import user_path
-from fewact.io.temporary import temporary
+from fewact.core.atomic import make_folder, output_errors
+from fewact.core.bounded import GIB, MIB, FileType, size_text
+from fewact.core.errors import ModelError, UserError
+from fewact.core.folders import current, read_replaced
+from fewact.core.paths import user_path
+from fewact.core.temporary import temporary
 
 ARCHIVE_FILE = FileType(
     "model in a .zip file", ModelError, 1 * GIB, hint="Run `fewact export MODEL --zip FILE` again."

@@ -13,9 +13,9 @@ from fewact.backbones.card import READING
 from fewact.backbones.devices import Device
 from fewact.classifier.saved.config import SavedBackbone
 from fewact.classifier.saved.errors import HINT, DamagedModelError
-from fewact.errors import ModelError, OptionError, UserError
+from fewact.core.errors import ModelError, OptionError, UserError
+from fewact.core.paths import user_path
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
-from fewact.io.paths import user_path
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,

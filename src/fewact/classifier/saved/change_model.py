@@ -9,8 +9,8 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.saved import model_folder
 from fewact.classifier.saved.deferred_backbone import deferred_backbone
 from fewact.classifier.saved.history import editing
-from fewact.errors import ModelError
-from fewact.io.paths import user_path
+from fewact.core.errors import ModelError
+from fewact.core.paths import user_path
 
 
 def change_model(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from fewact.backbones.text import TextFacts
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.example import Example
 from fewact.classifier.open_set import OpenSet, describe
@@ -18,13 +19,12 @@ from fewact.classifier.saved.errors import (
     LostModelError,
     NewerModelError,
 )
+from fewact.core.bounded import MIB, UPGRADE, FileType
+from fewact.core.errors import ModelError
+from fewact.core.version import __version__
 from fewact.data import BACKGROUND
 from fewact.data.active import Trim
 from fewact.data.files import legible
-from fewact.errors import ModelError
-from fewact.io.bounded import MIB, UPGRADE, FileType
-from fewact.text import TextFacts
-from fewact.version import __version__
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 23

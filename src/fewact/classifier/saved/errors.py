@@ -1,6 +1,6 @@
 """Errors of a saved model that cannot be read."""
 
-from fewact.errors import ModelError
+from fewact.core.errors import ModelError
 
 HINT = "Copy the folder again, or teach again."
 """Hint for a damaged model."""

@@ -9,8 +9,8 @@ from torch import Tensor
 from fewact.classifier.saved.config import STATE, Config
 from fewact.classifier.saved.errors import HINT, DamagedModelError
 from fewact.classifier.saved.method import parameter_bytes
-from fewact.io.bounded import GIB, MIB, FileType
-from fewact.io.tensors import check_tensors, read_hashed
+from fewact.core.bounded import GIB, MIB, FileType
+from fewact.core.tensors import check_tensors, read_hashed
 
 STATE_FILE = FileType("state of a saved classifier", DamagedModelError, 8 * GIB, hint=HINT)
 THUMBNAIL_FILE = FileType("thumbnail", DamagedModelError, 16 * MIB, hint=HINT)

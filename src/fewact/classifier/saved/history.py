@@ -23,13 +23,13 @@ from pydantic import BaseModel
 from fewact.classifier.saved.config import CONFIG, CONFIG_FILE, from_text, owns
 from fewact.classifier.saved.errors import NewerModelError
 from fewact.classifier.saved.files import content_of
+from fewact.core.atomic import make_folder, output_errors, sync
+from fewact.core.bounded import GIB, KIB, FileType
+from fewact.core.errors import ModelError, OutputError
+from fewact.core.folders import current, held, locked, opened, replace_folder
+from fewact.core.paths import user_path
+from fewact.core.temporary import discard, temporary
 from fewact.data.files import legible
-from fewact.errors import ModelError, OutputError
-from fewact.io.atomic import make_folder, output_errors, sync
-from fewact.io.bounded import GIB, KIB, FileType
-from fewact.io.folders import current, held, locked, opened, replace_folder
-from fewact.io.paths import user_path
-from fewact.io.temporary import discard, temporary
 
 HISTORY: Final = "history"
 CHANGE, UNDONE, NEW = "change.json", "undone", "version"

@@ -14,9 +14,9 @@ from fewact.classifier.prediction import NONE
 from fewact.classifier.saved import history, model_folder
 from fewact.classifier.saved.config import Config, owns
 from fewact.classifier.saved.files import check_complete
+from fewact.core.errors import ModelError
+from fewact.core.paths import user_path
 from fewact.data import BACKGROUND
-from fewact.errors import ModelError
-from fewact.io.paths import user_path
 
 
 @dataclass(frozen=True)

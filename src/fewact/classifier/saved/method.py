@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from fewact import methods
-from fewact.checkpoint import IMPORT, registered
 from fewact.classifier.saved.config import SavedMethod
-from fewact.encoding.facts import package_of
-from fewact.errors import ModelError, UnknownNameError, UserError
+from fewact.core.errors import ModelError, UnknownNameError, UserError
+from fewact.core.warning import warn
+from fewact.evaluation.checkpoint import IMPORT, registered
+from fewact.evaluation.encoding.facts import package_of
 from fewact.methods.base import Method
-from fewact.warning import warn
 
 
 def saved_method(method: Method) -> SavedMethod:

@@ -35,18 +35,18 @@ from fewact.classifier.saved.files import content_of, state_file_of
 from fewact.classifier.saved.method import create_method, saved_method
 from fewact.classifier.saved.readme import readme
 from fewact.classifier.saved.thumbnails import thumbnail
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import ModelError
+from fewact.core.folders import current, read_replaced, replace_folder
+from fewact.core.page_folder import PAGE_FOLDER, is_page
+from fewact.core.paths import user_path
+from fewact.core.shapes import all_finite
+from fewact.core.temporary import is_empty
+from fewact.core.tensors import parse_tensors
+from fewact.core.workers import on_one_core
 from fewact.data.active import Trim
-from fewact.errors import ModelError
 from fewact.features.precomputed import Precomputed
-from fewact.io.bounded import MIB, FileType
-from fewact.io.folders import current, read_replaced, replace_folder
-from fewact.io.page_folder import PAGE_FOLDER, is_page
-from fewact.io.paths import user_path
-from fewact.io.temporary import is_empty
-from fewact.io.tensors import parse_tensors
 from fewact.methods.base import Method, Nodes
-from fewact.shapes import all_finite
-from fewact.workers import on_one_core
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 

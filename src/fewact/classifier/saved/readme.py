@@ -5,9 +5,9 @@ from collections import Counter
 
 from fewact.backbones import Card
 from fewact.classifier.saved.config import Config
+from fewact.core.text_table import markdown_text
 from fewact.data import BACKGROUND
 from fewact.features.precomputed import PRECOMPUTED
-from fewact.text_table import markdown_text
 
 BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
 END = "<!-- fewact: end -->"

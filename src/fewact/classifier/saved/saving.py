@@ -17,11 +17,11 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved import model_folder
 from fewact.classifier.saved.backbone import check_backbone, create_backbone
 from fewact.classifier.saved.config import README
+from fewact.core.errors import ModelError, OptionError
+from fewact.core.hub import check_answers, download, hub_client, is_repository
+from fewact.core.paths import similar_name, user_path
 from fewact.data.active import check_trim
-from fewact.errors import ModelError, OptionError
 from fewact.features.precomputed import Precomputed
-from fewact.io.hub import check_answers, download, hub_client, is_repository
-from fewact.io.paths import similar_name, user_path
 
 LOG = logging.getLogger(__name__)
 

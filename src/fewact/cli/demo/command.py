@@ -14,7 +14,7 @@ from fewact.cli.options import Quiet
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 
 if TYPE_CHECKING:
     from fewact.cli.demo.figure import Strip

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fewact.errors import DataError
+from fewact.core.errors import DataError
 
 if TYPE_CHECKING:
     from fewact.backbones import Backbone

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from fewact import svg
 from fewact.cli.demo.comparison import Match
+from fewact.core import svg
 
 WIDTH, MARGIN = 960, 40
 EMPTY = "#eef1f4"

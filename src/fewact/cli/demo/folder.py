@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from fewact.errors import DataError
-from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType
-from fewact.io.outputs import check_output_folder
-from fewact.io.temporary import is_empty
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError
+from fewact.core.outputs import check_output_folder
+from fewact.core.temporary import is_empty
 
 RECORD = "demo.json"
 FORMAT: Final = "fewact demo"

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from fewact.backbones import Backbone, Card
+from fewact.core.errors import StoreError, VideoError
+from fewact.core.locks import Claims
 from fewact.data.video_source import Transform, VideoSource
 from fewact.data.videos import Video, VideoList
-from fewact.errors import StoreError, VideoError
 from fewact.features.extract import Extracted, extract
 from fewact.features.request import Request
 from fewact.features.store.entries import EntrySet
@@ -23,7 +24,6 @@ from fewact.features.store.feature_sets import (
 from fewact.features.store.known_videos import KnownList, KnownVideo, stamp
 from fewact.features.store.shard import Entry
 from fewact.features.store.store import Store
-from fewact.io.locks import Claims
 from fewact.video import FrameSets
 
 BLOCK = 32

@@ -11,13 +11,13 @@ from typing import Any, Final, Literal
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from fewact.errors import OutputError, StoreError
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import OutputError, StoreError
+from fewact.core.temporary import remove_leftovers
 from fewact.features.store.index import FILE as INDEX
 from fewact.features.store.index import KEY, NEW_FILES, names_in, read_index, write_index
 from fewact.features.store.shard import SUFFIX, Entry, Layout, Shape, Shard, write_shard
-from fewact.io.atomic import write_text
-from fewact.io.bounded import MIB, FileType
-from fewact.io.temporary import remove_leftovers
 
 FILE: Final = "set.json"
 SET = FileType(

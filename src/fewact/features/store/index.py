@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewact.io.atomic import replacing
+from fewact.core.atomic import replacing
 
 FILE: Final = ".index"
 

@@ -16,16 +16,16 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fewact.core.atomic import write_text
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import OutputError, StoreError
+from fewact.core.temporary import remove_leftovers
 from fewact.data.clips import Clip
 from fewact.data.files import legible
 from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
-from fewact.errors import OutputError, StoreError
 from fewact.features.store.index import FILE as INDEX
 from fewact.features.store.index import NEW_FILES, Index, names_in, read_index, write_index
-from fewact.io.atomic import write_text
-from fewact.io.bounded import GIB, FileType
-from fewact.io.temporary import remove_leftovers
 
 SUFFIX: Final = ".json"
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from fewact.backbones import Backbone, BackboneChoice
+from fewact.core.errors import FewactError, OptionError, StoreError
 from fewact.data.videos import VideoList
-from fewact.errors import FewactError, OptionError, StoreError
 from fewact.features.request import Request
 from fewact.features.store.embedding import Job, Outcome, Report, embed
 from fewact.features.store.store import Store

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fewact.errors import StoreError
-from fewact.io.atomic import write_bytes
-from fewact.io.bounded import GIB, FileType
-from fewact.io.tensors import check_tensors
+from fewact.core.atomic import write_bytes
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import StoreError
+from fewact.core.tensors import check_tensors
 
 SUFFIX = ".safetensors"
 HINT = "Move the file elsewhere; `fewact embed` writes it again."

@@ -6,13 +6,13 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewact.errors import StoreError
+from fewact.core.atomic import mode_of, write_text
+from fewact.core.bounded import KIB, FileType
+from fewact.core.errors import StoreError
+from fewact.core.paths import user_path
 from fewact.features.store.entries import FILE, EntrySet, Facts, digest
 from fewact.features.store.known_videos import KnownVideos
 from fewact.features.store.shard import Layout
-from fewact.io.atomic import mode_of, write_text
-from fewact.io.bounded import KIB, FileType
-from fewact.io.paths import user_path
 
 MARK: Final = "store.json"
 EXPECTED = "a folder that `fewact embed` has written"

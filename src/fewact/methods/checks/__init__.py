@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fewact.errors import OptionError, UserError
+from fewact.core.errors import OptionError, UserError
 from fewact.methods.base import Method
 from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.checks.promise import Promise, PromiseError

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fewact.errors import UserError
+from fewact.core.errors import UserError
 from fewact.methods.checks.subject import Subject
 
 TOLERANCE = 1e-4

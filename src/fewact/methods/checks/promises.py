@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
+from fewact.core.options import option_descriptions, option_groups, option_names
 from fewact.features.request import FeatureRequest
 from fewact.methods.base import BankScores, Nodes, TextMethod, join
 from fewact.methods.checks.attributes import attributes, changed
@@ -30,7 +31,6 @@ from fewact.methods.checks.subject import (
     take,
 )
 from fewact.methods.common.inputs import of_videos
-from fewact.options import option_descriptions, option_groups, option_names
 
 SEPARABLE_EPISODES, SEPARABLE = 8, 2 / 3
 """Number of episodes with classes that are easy to distinguish, and the fraction of their queries

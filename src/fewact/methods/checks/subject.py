@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.card import Card
-from fewact.errors import ExtensionError, OptionError
+from fewact.core.errors import ExtensionError, OptionError
+from fewact.core.options import flatten_options, make_options
 from fewact.methods import fitting_of
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 from fewact.methods.checks.made_up import made_up_features, made_up_text
-from fewact.options import flatten_options, make_options
 
 WAYS, SHOTS, QUERIES, EPISODES = 3, 2, 4, 2
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 NO_VALUE = object()
 """Default of ``Effect.off``: no value switches the option off."""

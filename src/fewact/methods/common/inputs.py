@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
+from fewact.core.shapes import check_shape
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import promoted
-from fewact.shapes import check_shape
 
 
 def frame_vectors(features: Features, frames: int, width: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.align import Alignment
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 Weights = Literal["cross", "self", "uniform"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fewact.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError
 
 Reduction = Literal["auto", "none", "orthogonal", "pca", "linear", "learned"]
 

@@ -10,7 +10,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 
 GIB = 1 << 30
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn import functional
 
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.methods.common.chunks import in_chunks
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal_attention import time_code

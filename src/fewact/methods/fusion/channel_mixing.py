@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fewact.errors import ShapeError
+from fewact.core.errors import ShapeError
 
 
 class ChannelMixing(nn.Module):

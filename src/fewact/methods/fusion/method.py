@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.card import Card
-from fewact.errors import OptionError
+from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewact.core.packaged import packaged_tensors
 from fewact.methods.fusion.crop import separable_crop
-from fewact.packaged import packaged_tensors
 
 FRAMES, SIDE = 24, 32
 """Number of images of a video, and their height and width, that the network reads."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from fewact.core.workers import side_by_side
 from fewact.features.request import Features, Request
 from fewact.methods.base import Nodes
 from fewact.methods.fusion.camera_weight import StaticCamera
@@ -20,7 +21,6 @@ from fewact.methods.fusion.terms import (
     Term,
     TermInputs,
 )
-from fewact.workers import side_by_side
 
 When = Literal["always", "default", "alternative"]
 """When a term counts: always, unless the alternative holds, or if it holds."""

@@ -1,0 +1,138 @@
+"""Embeddings of prompts, cached in files under a hash of their inputs, and their means."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fewact.core.atomic import write_bytes
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import DataError, OptionError, ShapeError
+from fewact.core.paths import user_path
+from fewact.core.shapes import check_shape
+from fewact.core.tensors import read_tensors
+
+FORMAT = "fewact text embeddings 1"
+TENSOR = "embeddings"
+HEADER = "fewact"
+CACHED = FileType("file of text embeddings", DataError, 4 * GIB)
+
+Ensemble = Literal["mean", "unit-mean"]
+
+
+class Encoder(Protocol):
+    """Text encoder, such as ``fewact.backbones.create_text()``."""
+
+    @property
+    def name(self) -> str:
+        """Name for display."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that changes the vectors."""
+
+    @property
+    def width(self) -> int:
+        """Length d of a vector."""
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        """Return vectors (n d) of n prompts, float32, on the CPU."""
+
+
+def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None = None) -> Tensor:
+    """Compute embeddings of prompts; each distinct prompt is encoded once.
+
+    Args:
+        encoder: Text encoder.
+        prompts: n texts.
+        folder: Cache folder. The file name is a hash of the encoder and the prompts; a missing or
+            damaged file is written again.
+
+    Returns:
+        (n d) float32, on the CPU.
+
+    Raises:
+        OptionError: There is no prompt.
+        ShapeError: The encoder returns vectors of another shape than it declares.
+        OutputError: The file cannot be written.
+    """
+    unique = sorted(set(prompts))
+    if not unique:
+        raise OptionError("no prompts", where="prompts")
+    path = None
+    if folder is not None:
+        path = user_path(folder, OptionError) / f"{_key(encoder, unique)}.safetensors"
+    found = None if path is None else _read(path, (len(unique), encoder.width))
+    if found is None:
+        found = encoder.encode(unique)
+        check_shape(found, f"{len(unique)} {encoder.width}", "the encoder's vectors")
+        if not found.isfinite().all():
+            raise ShapeError("not finite", where="the encoder's vectors")
+        if path is not None:
+            _write(path, found, encoder, unique)
+    rows = {prompt: row for row, prompt in enumerate(unique)}
+    return found[[rows[prompt] for prompt in prompts]]
+
+
+def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
+    """Combine the embeddings of several prompts into one.
+
+    Args:
+        embeddings: (… p d), embeddings of p prompts.
+        how: ``mean``, the plain mean (CLIP-SPM, CLIP-FSAR); ``unit-mean``, the normalised mean of
+            the normalised embeddings (CLIP's zero-shot classifier).
+
+    Returns:
+        (… d).
+
+    Raises:
+        OptionError: ``how`` is unknown.
+        ShapeError: The embeddings have another shape.
+    """
+    check_shape(embeddings, "… p d", "embeddings")
+    if how == "mean":
+        return embeddings.mean(-2)
+    if how == "unit-mean":
+        return F.normalize(F.normalize(embeddings, dim=-1).mean(-2), dim=-1)
+    raise OptionError(
+        "unknown ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
+    )
+
+
+def _key(encoder: Encoder, prompts: Sequence[str]) -> str:
+    content = json.dumps([FORMAT, encoder.digest, list(prompts)])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _sha256(vectors: Tensor) -> str:
+    return hashlib.sha256(vectors.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _write(path: Path, vectors: Tensor, encoder: Encoder, prompts: Sequence[str]) -> None:
+    from safetensors.torch import save
+
+    header = {
+        "format": FORMAT,
+        "encoder": encoder.digest,
+        "prompts": list(prompts),
+        "sha256": _sha256(vectors),
+    }
+    # The order of header entries is undefined: with one entry, the file is the same each time.
+    write_bytes(path, save({TENSOR: vectors.contiguous()}, {HEADER: json.dumps(header)}))
+
+
+def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
+    """Return the content of the file; None if it is missing or damaged."""
+    try:
+        tensors, metadata = read_tensors(CACHED, path)
+        vectors = tensors[TENSOR]
+        sha256 = CACHED.parse(metadata[HEADER], str(path))["sha256"]
+    except (DataError, KeyError, TypeError):
+        return None
+    complete = vectors.shape == shape and vectors.dtype == torch.float32
+    return vectors if complete and _sha256(vectors) == sha256 else None

@@ -1,0 +1,1 @@
+"""What everything else needs: errors, options, files, tables and charts."""

@@ -1,0 +1,217 @@
+"""Options of methods, backbones and aligners: their names, descriptions and values."""
+
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
+
+from fewact.core.errors import OptionError, UserError, did_you_mean, invalid_value
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+O = TypeVar("O")  # noqa: E741
+
+MAX_SIZE = 1 << 16
+"""Largest number of frames, channels or cells in an option."""
+
+
+def check_options(names: Iterable[str], known: Collection[str], *, of: str) -> None:
+    """Refuse options that do not exist.
+
+    Args:
+        names: Option names to check.
+        known: Option names that exist.
+        of: Owner of the options, for the error message.
+
+    Raises:
+        OptionError: A name is unknown; the message lists those that exist.
+    """
+    for name in names:
+        if name not in known:
+            dotted = next((one for one in known if one.endswith(f".{name}")), name)
+            raise OptionError(
+                f'{of} has no option "{name}"',
+                expected=", ".join(known) or "no options",
+                hint=did_you_mean(dotted, known),
+            )
+
+
+def option_groups(options: type) -> dict[str, type]:
+    """Return the groups among the options: fields that are pydantic models themselves.
+
+    An option of a group has a dotted name, such as ``moments.lengths``.
+    """
+    if not is_dataclass(options):
+        return {}
+    hints = get_type_hints(options)
+    types = {field.name: hints[field.name] for field in fields(options)}
+    return {name: type_ for name, type_ in types.items() if hasattr(type_, "model_fields")}
+
+
+def option_names(options: type) -> tuple[str, ...]:
+    """Return the names of all options; those of groups are dotted."""
+    groups: dict[str, Any] = option_groups(options)
+    names: list[str] = []
+    for field in fields(options):
+        group = groups.get(field.name)
+        names += [field.name] if group is None else _dotted(field.name, group.model_fields)
+    return tuple(names)
+
+
+def option_descriptions(options: type) -> dict[str, str]:
+    """Return the description of each option by name, from the docstrings' ``Args``.
+
+    Options that a dataclass inherits are described where they are defined.
+    """
+    found: dict[str, str] = {}
+    for one in reversed(options.__mro__):
+        section = inspect.cleandoc(one.__doc__ or "").partition("Args:\n")[2]
+        first = re.split(r"\n\s*\n", section, maxsplit=1)[0]
+        entries = re.split(r"^ {4}(?=\w+:)", first, flags=re.MULTILINE)[1:]
+        pairs = (entry.split(":", 1) for entry in entries)
+        found |= {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
+    return found
+
+
+def flatten_options(options: Any) -> dict[str, Any]:
+    """Return options as JSON values by name; those of groups have dotted names."""
+    from pydantic import TypeAdapter
+
+    values: dict[str, Any] = TypeAdapter(type(options)).dump_python(options, mode="json")
+    groups = option_groups(type(options))
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in groups:
+            flat |= dict(zip(_dotted(name, value), value.values(), strict=True))
+        else:
+            flat[name] = value
+    return flat
+
+
+def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
+    """Build an options dataclass from keyword arguments.
+
+    Options of a group are given by their dotted names, or together as a mapping or an object of the
+    group: ``{"moments.steps": 5}``, ``{"moments": {"steps": 5}}``.
+
+    Args:
+        options: Pydantic dataclass of the options.
+        values: Option names and values; of two values of an option, the last is used.
+        of: Owner of the options, for error messages.
+
+    Raises:
+        OptionError: A name is unknown or a value is invalid.
+    """
+    from pydantic import ValidationError
+
+    names, groups = option_names(cast(type, options)), option_groups(cast(type, options))
+    flat = _flatten(values, groups, of)
+    check_options(flat, names, of=of)
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        group, _, option = name.rpartition(".")
+        if group:
+            nested.setdefault(group, {})[option] = value
+        else:
+            nested[name] = value
+    _check_sizes(flat, of)
+    try:
+        return options(**nested)
+    except ValidationError as error:
+        raise _refusal(error, names, flat, of) from None
+
+
+def refusing(of: str) -> Callable[[type[O]], type[O]]:
+    """Make the constructor of a pydantic dataclass raise errors as ``make_options`` does.
+
+    Args:
+        of: Owner of the options, for error messages.
+    """
+
+    def decorate(options: type[O]) -> type[O]:
+        from pydantic import ValidationError
+
+        construct: Callable[..., None] = options.__init__
+
+        @wraps(construct)
+        def init(self: O, *args: Any, **values: Any) -> None:
+            names = option_names(options)
+            check_options(values, names, of=of)
+            try:
+                construct(self, *args, **values)
+            except ValidationError as error:
+                raise _refusal(error, names, values, of) from None
+
+        options.__init__ = init  # type: ignore[method-assign, assignment]
+        return options
+
+    return decorate
+
+
+def _refusal(
+    error: "ValidationError", names: Sequence[str], values: Mapping[str, Any], of: str
+) -> UserError:
+    """Return the error of the first option that pydantic refused."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UserError):  # raised by the options themselves
+        where = f"{of}, {cause.where}" if cause.where else of
+        return type(cause)(
+            cause.what, where=where, got=cause.got, expected=cause.expected, hint=cause.hint
+        )
+    path = ".".join(map(str, first["loc"])) + "."
+    option = next((name for name in names if path.startswith(f"{name}.")), "options")
+    fault, expected = invalid_value(first["msg"])
+    return OptionError(
+        fault,
+        where=f'{of}, option "{option}"',
+        got=repr(values.get(option, first.get("input"))),
+        expected=expected,
+    )
+
+
+def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
+    """Refuse numbers of frames, channels or cells that no memory can hold; seeds are not sizes.
+
+    Raises:
+        OptionError: An integer is above ``MAX_SIZE``.
+    """
+    for name, value in flat.items():
+        several = value if isinstance(value, list | tuple) else (value,)
+        sizes = [one for one in several if isinstance(one, int) and one > MAX_SIZE]
+        if sizes and not name.endswith("seed"):
+            gib = 4 * sizes[0] ** 2 >> 30
+            raise OptionError(
+                "too large",
+                where=f'{of}, option "{name}"',
+                got=str(sizes[0])[:40],
+                expected=f"at most {MAX_SIZE}",
+                hint=f"A matrix with so many rows and columns takes {str(gib)[:40]} GiB.",
+            )
+
+
+def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Return values by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in groups:
+            flat[name] = value
+            continue
+        if isinstance(value, groups[name]):
+            value = value.model_dump(exclude_unset=True)
+        if not isinstance(value, Mapping):
+            raise OptionError(
+                "a group of options, not one option",
+                where=f'{of}, option "{name}"',
+                got=repr(value),
+                expected=", ".join(_dotted(name, groups[name].model_fields)),
+            )
+        flat |= dict(zip(_dotted(name, value), value.values(), strict=True))
+    return flat
+
+
+def _dotted(group: str, names: Iterable[str]) -> list[str]:
+    return [f"{group}.{name}" for name in names]

@@ -1,0 +1,328 @@
+"""Checkpoints: one file with a trained method's options, weights and training record.
+
+The file is a safetensors file without pickle; its header has the metadata as JSON.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, JsonValue
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from fewact import methods
+from fewact.backbones.text import TextFacts
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import OptionError, UserError, WeightsError
+from fewact.core.folders import backup_of, read_replaced
+from fewact.core.options import flatten_options
+from fewact.core.paths import user_path
+from fewact.core.tensors import read_tensors
+from fewact.core.version import __version__
+from fewact.methods.base import Method
+from fewact.methods.common.inputs import seeded
+
+FORMAT: Final = "fewact method"
+HEADER = "fewact"
+FILE, BACKBONE_FILE = "method.safetensors", "backbone.safetensors"
+BEST = "best"
+RECIPE, STATE = "recipe.json", "state.safetensors"
+"""Files of a training run, beside the folder ``best`` of its selected checkpoint: the recipe from
+the start, and the state from the first one that is saved."""
+
+IMPORT = "Pass the file that has the method with --import; in Python, import it before."
+"""Hint for a saved method that is not registered: it was in a file of the user's."""
+
+EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
+CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainedOn(_Part):
+    """List of training videos, which must not be used for testing.
+
+    Args:
+        name: Name of the list.
+        sha256: Hash of the list.
+        videos: Ids of the videos by class.
+    """
+
+    name: str
+    sha256: str
+    videos: dict[str, tuple[str, ...]]
+
+
+class Selection(_Part):
+    """How the checkpoint was selected among all checkpoints of its run.
+
+    Args:
+        list: Name of the list of validation videos.
+        sha256: Hash of that list.
+        classes: Classes of that list.
+        episodes: SHA-256 of the validation episodes.
+        accuracy: Accuracy on these episodes, in per cent.
+        stage: Training stage, counted from 1.
+        step: Step of that stage.
+    """
+
+    list: str
+    sha256: str
+    classes: tuple[str, ...]
+    episodes: str
+    accuracy: float
+    stage: int
+    step: int
+
+    @property
+    def initial(self) -> bool:
+        """Whether no training step came before: the weights are the initial ones."""
+        return self.stage == 1 and self.step == 0
+
+
+class BackboneRecord(_Part):
+    """Backbone whose features the method was trained on.
+
+    Args:
+        name: Name of a registered backbone, or of stored features.
+        options: Options of the backbone.
+        weights: Source of its weights; ``backbone.safetensors`` for a file in the same folder.
+        precision: Precision of its computation.
+        sha256: Network digest of its card.
+    """
+
+    name: str
+    options: dict[str, JsonValue]
+    weights: str
+    precision: str
+    sha256: str
+
+
+class TextRecord(_Part):
+    """Class embeddings that the method was trained with.
+
+    Args:
+        facts: Description of the embeddings of the training classes.
+        weights: Source of the text encoder's weights, as for ``backbones.create_text``; empty if
+            unknown.
+    """
+
+    facts: TextFacts
+    weights: str
+
+
+class Header(_Part):
+    """Metadata in the header of the file.
+
+    Args:
+        format: Identifies the type of file.
+        version: Version of the layout.
+        fewact: Version of the package that wrote the file.
+        name: Name of the registered method.
+        options: All options of the method.
+        temperature: Probabilities are softmax(logits / temperature).
+        recipe: Name of the recipe.
+        backbone: Backbone whose features the method takes.
+        text: Class embeddings that the method takes; None for a method without text.
+        trained_on: Training videos.
+        selection: How the checkpoint was selected; None for a converted one.
+        origin: Publication and file of a converted checkpoint; empty for one of ``fewact train``.
+    """
+
+    format: Literal["fewact method"] = FORMAT
+    version: Literal[1] = 1
+    fewact: str = __version__
+    name: str
+    options: dict[str, JsonValue]
+    temperature: float
+    recipe: str
+    backbone: BackboneRecord
+    text: TextRecord | None = None
+    trained_on: TrainedOn
+    selection: Selection | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Content of a checkpoint file.
+
+    Args:
+        path: Path of the file.
+        header: Metadata.
+        tensors: Weights of the method.
+    """
+
+    path: Path
+    header: Header
+    tensors: dict[str, Tensor]
+
+    @property
+    def backbone_weights(self) -> str:
+        """Source of the backbone's weights, as for ``backbones.create``."""
+        weights = self.header.backbone.weights
+        return str(self.path.with_name(weights)) if weights == BACKBONE_FILE else weights
+
+    def method(self, **changes: Any) -> Method:
+        """Return the method with its options and weights, in evaluation mode.
+
+        Args:
+            **changes: Options to change, such as another alignment of the same nodes.
+
+        Raises:
+            WeightsError: There is no such method, or the weights don't fit it with these options.
+            OptionError: An option or its value is invalid, or it sets only initial weights, which
+                those of the checkpoint replace.
+        """
+        if self.header.name not in methods.names():
+            raise WeightsError(
+                "there is no method of the checkpoint's name",
+                where=str(self.path),
+                got=self.header.name,
+                expected=", ".join(methods.names()),
+                hint=IMPORT,
+            )
+        made = self._initial(changes)
+        try:
+            made.load_state_dict(self.tensors)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"the weights don't fit {self.header.name} with these options",
+                where=str(self.path),
+                got=" ".join(str(error).split()),
+            ) from error
+        self._check_effects(changes)
+        made.temperature = self.header.temperature
+        selection = self.header.selection
+        made.trained = made.trained or selection is None or not selection.initial
+        return made.eval()
+
+    def _initial(self, changes: Mapping[str, Any]) -> Method:
+        """Return the method with its initial weights, the same in each call."""
+        with seeded(0):
+            return methods.create(self.header.name, **{**self.header.options, **changes})
+
+    def _check_effects(self, changes: Mapping[str, Any]) -> None:
+        """Refuse options that change initial weights, since those of the checkpoint replace them.
+
+        Raises:
+            OptionError: With an option, weights of the same shapes have other initial values.
+        """
+        saved = self._initial({}).state_dict() if changes else {}
+        for name, value in changes.items():
+            try:
+                changed = self._initial({name: value}).state_dict()
+            except OptionError:  # It needs other changes, so it has an effect together with them.
+                continue
+            shapes = {weight: x.shape for weight, x in changed.items()}
+            if shapes != {weight: x.shape for weight, x in saved.items()}:
+                continue
+            replaced = [
+                weight for weight, x in saved.items() if not torch.equal(x, changed[weight])
+            ]
+            if replaced:
+                raise OptionError(
+                    "the option sets the initial value of a trained weight of this checkpoint",
+                    where=f'{self.path}, option "{name}"',
+                    got=f"{value}, for {', '.join(replaced[:3])}",
+                    expected="an option that changes more than initial weights",
+                    hint=f"Train another checkpoint with this value of {name}.",
+                )
+
+
+def to_bytes(method: Method, header: Header) -> bytes:
+    """Return the content of a checkpoint file."""
+    tensors = {name: value.cpu().contiguous() for name, value in method.state_dict().items()}
+    return save_tensors(tensors, {HEADER: header.model_dump_json()})
+
+
+def registered(
+    method: Method, refusal: type[UserError] = WeightsError
+) -> tuple[str, dict[str, JsonValue]]:
+    """Return the registry name and options of a method.
+
+    Args:
+        method: Method to look up.
+        refusal: Type of the error for a method that is not registered.
+
+    Raises:
+        UserError: The method is not registered, so a file could not be loaded again.
+    """
+    name = methods.name_of(method)
+    if name is None:
+        raise refusal(
+            "cannot save a method that is not registered",
+            got=type(method).__name__,
+            expected=", ".join(methods.names()),
+            hint="Register its class under a name: fewact.methods.register.",
+        )
+    return name, flatten_options(method.options)
+
+
+def is_checkpoint(text: str) -> bool:
+    """Return whether a text is a file or folder rather than the name of a method."""
+    return text not in ("auto", *methods.names()) and user_path(text, WeightsError).exists()
+
+
+def read(path: str | Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: Folder of a training run, for the checkpoint selected by validation; folder of a
+            checkpoint; or checkpoint file.
+
+    Raises:
+        WeightsError: There is no checkpoint, or it cannot be read.
+    """
+    given = user_path(path, WeightsError)
+    return read_replaced(lambda: _find(given), _read)
+
+
+def _find(path: Path) -> Path:
+    folders = (path, path / BEST)
+    # A backup is the valid checkpoint if a run was killed while it replaced it.
+    candidates = (path, *(one / FILE for folder in folders for one in (folder, backup_of(folder))))
+    # A folder that has none is returned, to be refused.
+    return next((one for one in candidates if one.is_file()), path)
+
+
+def _read(file: Path) -> Checkpoint:
+    if not file.is_file():
+        if (file / RECIPE).is_file():
+            raise _no_checkpoint(file)
+        raise WeightsError("no trained method found", where=str(file), expected=EXPECTED)
+    mapped, metadata = read_tensors(CHECKPOINT, file)
+    content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
+    header = CHECKPOINT.validate(content, Header, str(file))
+    # A copy: the file may be replaced while its memory is mapped.
+    return Checkpoint(file, header, {name: value.clone() for name, value in mapped.items()})
+
+
+def _no_checkpoint(run: Path) -> WeightsError:
+    """Return the error of a training run without its selected checkpoint."""
+    lost = (run / STATE).is_file()  # The first checkpoint is saved before the first state.
+    return WeightsError(
+        "the selected checkpoint of the training run is missing",
+        where=str(run / BEST / FILE),
+        expected="the checkpoint that `fewact train` saves after the first validation",
+        hint=f"Restore the folder {BEST}, or train into another folder."
+        if lost
+        else "Continue the training: run the same `fewact train` again.",
+    )
+
+
+def load(path: str | Path) -> Method:
+    """Return a trained method with its options and weights, in evaluation mode.
+
+    Args:
+        path: Folder that a training has written, or the file of a checkpoint.
+
+    Raises:
+        WeightsError: There is no checkpoint, or it cannot be read.
+    """
+    return read(path).method()

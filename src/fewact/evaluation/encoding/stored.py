@@ -1,0 +1,148 @@
+"""Read nodes from a store, and write nodes into it."""
+
+import hashlib
+from itertools import chain
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from fewact.core.locks import Claims
+from fewact.core.version import __version__
+from fewact.data.videos import VideoList
+from fewact.evaluation.encoding.bank import Encodings, NodeBank, Progress, encode_list
+from fewact.evaluation.encoding.facts import encoding_facts
+from fewact.features.store.embedding import BLOCK
+from fewact.features.store.entries import Facts, digest
+from fewact.features.store.feature_sets import feature_facts
+from fewact.features.store.shard import Shape
+from fewact.features.stored import StoredFeatures
+from fewact.methods.base import Method
+
+SET_TYPE: Final = "nodes"
+
+
+class StoredEncodings(Encodings):
+    """Encodings that read nodes from the store where it has all that are needed.
+
+    Stored nodes are equal to computed ones.
+
+    Args:
+        source: Stored features, which are encoded where nodes are missing.
+    """
+
+    def __init__(self, source: StoredFeatures) -> None:
+        super().__init__(source)
+        self._stored = source
+
+    def _encode(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        threads: int | None,
+        progress: Progress | None,
+    ) -> NodeBank:
+        self._stored.check_list(videos)
+        found = self._stored.store.find(node_facts(method, self._stored))
+        keys = [self._stored.keys[position] or "" for position in needed]
+        if found is None or not all(key in found for key in keys):
+            return super()._encode(method, videos, needed, threads, progress)
+        bank = NodeBank(needed, encoding_facts(method), self.features, videos.digest)
+        for row, key in enumerate(keys):
+            nodes = found.read(key)
+            bank.put(row, {name: torch.from_numpy(value) for name, value in nodes.items()})
+            if progress is not None:
+                progress(row + 1, len(keys))
+        return bank
+
+
+def node_facts(method: Method, source: StoredFeatures) -> Facts:
+    """Return all that decides the nodes of a video."""
+    facts = encoding_facts(method)
+    requests = method.requests(source.card)
+    identity: dict[str, JsonValue] = {
+        "name": facts.name,
+        "options": facts.options,
+        "weights": facts.weights_sha256,
+    }
+    if facts.package:
+        identity["package"] = facts.package
+    return {
+        "kind": SET_TYPE,
+        "method": identity,
+        "features": [dict(feature_facts(source.card, request)) for request in requests],
+        "fewact": __version__,
+    }
+
+
+def store_nodes(
+    method: Method,
+    source: StoredFeatures,
+    *,
+    progress: Progress | None = None,
+) -> int:
+    """Encode the videos whose features are stored, and store their nodes.
+
+    Several processes share the work, block by block; stored nodes are not encoded again.
+
+    Args:
+        method: Method that computes the nodes.
+        source: Stored features.
+        progress: Called with the number of videos that are done and the number of all.
+
+    Returns:
+        Number of videos whose nodes are in the store.
+
+    Raises:
+        OutputError: The store cannot be written.
+    """
+    missing = set(source.missing(method.requests(source.card)))
+    first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
+    there = np.array(sorted(first_of.values()), dtype=np.int32)
+    blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
+    writer = _NodeWriter(method, source)
+    name = f"{source.digest} {digest(writer.facts)}"
+    claims = Claims(source.store.folder / "claims" / hashlib.sha256(name.encode()).hexdigest()[:24])
+    done = 0
+    try:
+        for block in chain(claims.free(range(len(blocks))), claims.postponed()):
+            writer.write(blocks[block])
+            claims.release(block)
+            done += len(blocks[block])
+            if progress is not None:
+                progress(done, len(there))
+    finally:
+        claims.close()
+    return done
+
+
+class _NodeWriter:
+    """Encodes some videos at a time, and writes the nodes that are missing."""
+
+    def __init__(self, method: Method, source: StoredFeatures) -> None:
+        self.facts = node_facts(method, source)
+        self._method, self._source = method, source
+        self._set = source.store.find(self.facts)
+
+    def write(self, positions: NDArray[np.int32]) -> None:
+        source, there = self._source, self._set
+        if there is not None:
+            there.refresh()
+        keys = {int(i): source.keys[i] or "" for i in positions}
+        new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
+        if not len(new):
+            return
+        bank = encode_list(self._method, source, source.videos, new)
+        arrays = {name: value.numpy() for name, value in bank.tensors.items()}
+        if there is None:  # The nodes of the first videos show the shapes.
+            layout = {name: Shape(one.dtype.name, one.shape[1:]) for name, one in arrays.items()}
+            there = self._set = source.store.make(self.facts, layout)
+        there.write(
+            {
+                keys[int(i)]: {name: one[row] for name, one in arrays.items()}
+                for row, i in enumerate(new)
+            }
+        )

@@ -1,1 +1,0 @@
-"""Files and folders: written atomically, locked between processes."""

@@ -1,0 +1,67 @@
+"""The first opening of an upload, in a process of its own: is it a video, and how does it look?"""
+
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.core.errors import VideoError
+from fewact.page.clip import RECORDING_FROM
+from fewact.video import Segments, probe, read_frames
+from fewact.video.opening import EXPECTED
+from fewact.video.still import jpeg
+
+HEIGHT: Final = 144
+"""Height of a thumbnail, in pixels."""
+
+WIDEST: Final = 256
+FRAMES: Final = 8
+FRAMES_OF_RECORDING: Final = 32
+LONGEST: Final = 2 * 3600.0
+
+
+class Decoder:
+    """Reads uploads; runs in a child."""
+
+    def inspect(self, path: str) -> tuple[dict[str, Any], bytes]:
+        """Return facts about a video, and a JPEG file of frames side by side.
+
+        Args:
+            path: File.
+
+        Returns:
+            ``seconds``, the number of ``frames`` in the strip and their ``aspect``; the strip.
+
+        Raises:
+            VideoError: It is no video, or too long.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # A damaged clip is used as far as it decodes.
+            try:
+                info = probe(path)
+            except VideoError as error:
+                if error.expected == EXPECTED:  # an upload cannot be a folder of images
+                    error.expected = ""
+                raise
+            if info.duration > LONGEST:
+                raise VideoError(path, "is too long", expected=f"at most {LONGEST / 3600:g} hours")
+            count = FRAMES if info.duration < RECORDING_FROM else FRAMES_OF_RECORDING
+            frames = read_frames(Path(path), Segments(count), transform=_shrunk)
+        strip = jpeg(np.concatenate(list(frames), axis=1))
+        aspect = info.width / info.height
+        return {"seconds": info.duration, "frames": count, "aspect": aspect}, strip
+
+
+def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) as a thumbnail of even size."""
+    height, width = frame.shape[:2]
+    scale = min(HEIGHT / height, WIDEST / width)
+    new_width, new_height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+    frame = np.ascontiguousarray(frame)
+    small = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
+        new_width, new_height, "rgb24", interpolation="AREA"
+    )
+    return small.to_ndarray().astype(np.uint8, copy=False)

@@ -1,0 +1,180 @@
+"""What a request must have before anything else looks at it, and what every answer has.
+
+The server listens on this computer, but so do other users' programs, and web sites can make the
+browser send requests here. A request needs the token that only the terminal has shown, a host name
+of this computer (a site can point its own name here), and, if it says where it comes from, the
+page's own origin.
+"""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fewact.page.closing import LingeringClose
+from fewact.page.error_page import error_response
+
+CONTENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self' blob:; connect-src 'self'; frame-src 'self' blob:; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+}
+
+HTTP_PORT: Final = 80
+CLOSE: Final = {"connection": "close"}
+"""Header of answers to requests whose rest is not read."""
+
+SECONDS_FOR_HEADERS: Final = 10.0
+SECONDS_FOR_A_PART: Final = 15.0
+
+
+class Guard:
+    """Refuses requests that do not come from the page.
+
+    Args:
+        app: Application behind it.
+        token: Secret that the terminal shows.
+        hosts: Values of the header ``Host`` that are this server, in lower case.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str]) -> None:
+        self._app, self._token, self._hosts = app, token, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let it through."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        ends = LingeringClose(receive, _with_headers(send))
+        await self._respond_to(scope)(scope, ends.receive, ends.send)
+
+    def _respond_to(self, scope: Scope) -> ASGIApp:
+        """Return what answers a request: the application, or a refusal."""
+        headers = Headers(scope=scope)
+        hosts = [host.lower() for host in headers.getlist("host")]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return _refusal(scope, 421, "host")
+        if not self._is_own_origin(scope["method"], headers):
+            return _refusal(scope, 403, "origin")
+        if scope["path"] == "/" and self._is_token(_token_of(scope)):
+            cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+            found = {"location": "/", "set-cookie": cookie, **CLOSE}
+            return Response(status_code=303, headers=found)
+        if not self._is_token(_cookie_of(headers, self._cookie(headers))):
+            return _refusal(scope, 401, "token")
+        return self._app
+
+    def _is_own_origin(self, method: str, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return method in ("GET", "HEAD") and headers.get("sec-fetch-site", "none") in (
+                "none",
+                "same-origin",
+            )
+        return origin == f"http://{headers['host'].lower()}"
+
+    def _is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self._token.encode())
+
+    @staticmethod
+    def _cookie(headers: Headers) -> str:
+        # Cookies are shared by all ports of a host; browsers leave the port of HTTP out.
+        port = re.search(r":([0-9]+)$", headers["host"])
+        return f"fewact-{port[1] if port else HTTP_PORT}"
+
+
+def _refusal(scope: Scope, status: int, key: str) -> Response:
+    return error_response(Request(scope), {"key": key}, status, CLOSE)
+
+
+def _token_of(scope: Scope) -> str:
+    try:
+        query = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=10)
+    except ValueError:
+        return ""
+    return str(query.get("token", [""])[0])
+
+
+def _cookie_of(headers: Headers, name: str) -> str:
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return cookies[name].value if name in cookies else ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def more(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return more
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP with a time limit for the headers of a request."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the time for the first request."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the time when the headers are complete."""
+        if self._timer is None and self._idle:
+            self._start_timer()
+        super().data_received(data)
+        if not self._idle:
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the time."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(SECONDS_FOR_HEADERS, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n")
+        # Browsers open connections ahead, and would take a 408 for the answer to a request that
+        # they send at this moment; a request that meets a closed connection is sent again.
+        self.transport.close()

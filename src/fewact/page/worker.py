@@ -1,0 +1,379 @@
+"""What is done with the classifier, in a process of its own."""
+
+import sys
+import time
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fewact.classifier import Event, FewShotClassifier
+from fewact.classifier.analysis.explain import explain, page_origins
+from fewact.classifier.analysis.review import review
+from fewact.classifier.recordings.stream import Stream
+from fewact.classifier.recordings.watch import Moment, Watch, watching
+from fewact.classifier.revision import Key, Lesson, Revision, keys_of
+from fewact.classifier.saved import model_folder
+from fewact.classifier.saved.archive import pack, unpack, unpacked_size
+from fewact.classifier.saved.config import CONFIG, STATE
+from fewact.classifier.saved.errors import LostModelError
+from fewact.classifier.saved.history import editing, versions
+from fewact.classifier.saved.info import model_info, thumbnails
+from fewact.core.atomic import output_errors
+from fewact.core.errors import DataError, ModelError, VideoError
+from fewact.core.folders import current
+from fewact.core.page_folder import PAGE_FOLDER
+from fewact.data import Clip, is_background
+from fewact.methods.files import import_methods
+from fewact.report.events import counts
+from fewact.report.explanation import explanation_page
+from fewact.report.model_page import model_page
+
+SECONDS_OF_A_STEP: Final = 0.5
+"""Time after which a recording lets other work have its turn."""
+
+MOST_STREAMS: Final = 4
+MOST_ADVICE: Final = 3
+ROTATED: Final = "The videos seem to be rotated and are compared upright; better rotate them."
+
+
+@dataclass
+class _Recording:
+    """A recording that is searched in steps."""
+
+    watch: Watch
+    moments: Iterator[Moment]
+    open: ExitStack
+    events: list[Event] = field(default_factory=list)
+
+
+class Worker:
+    """Classifier of a model folder; runs in a child.
+
+    Args:
+        model: Folder of the model; it may have none yet.
+        options: Options for loading and for a new classifier: ``device`` and ``engine``.
+        imports: Python files that are executed first; the model may use their methods.
+
+    Raises:
+        ExtensionError: A file cannot be executed, or defines no method.
+    """
+
+    def __init__(self, model: str, options: dict[str, str], imports: Sequence[str] = ()) -> None:
+        for file in imports:
+            import_methods(file)
+        self._model, self._options = Path(model), options
+        self._revision = self._new()
+        self._loaded: tuple[int, ...] | None = None
+        self._lost: dict[str, str] | None = None
+        self._thumbnails = False
+        self._recordings: dict[str, _Recording] = {}
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._names: dict[str, str] = {}
+        self._warnings: set[str] = set()
+        warnings.showwarning = self._show_warning
+
+    def open(self) -> dict[str, Any]:
+        """Read the model if it is another one than before; return its training clips and facts.
+
+        Of a model that is damaged or of an older version there is only ``lost``, the parts of the
+        error.
+
+        Raises:
+            ModelError: A newer version of fewact wrote it, or it was taught from features.
+        """
+        found = self._identity()
+        if found is not None and found != self._loaded:
+            try:
+                self._revision, self._lost = self._read(self._model), None
+            except LostModelError as error:
+                self._revision, self._lost = self._new(), error.parts
+            self._loaded = found
+            self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
+        return self._facts()
+
+    def encode(self, clip: dict[str, Any]) -> None:
+        """Encode a clip for ``teach``."""
+        self.open()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._encode(clip)
+
+    def teach(
+        self, clips: list[dict[str, Any]], change: str, model: str | None
+    ) -> dict[str, Any] | None:
+        """Make the model have exactly these clips, and save it.
+
+        Args:
+            clips: All training clips with their labels.
+            change: The change, in a few words, for the list of former versions.
+            model: Id of the model that is replaced; None if there is none.
+
+        Returns:
+            Facts of the new model; None if a command has changed the model, which then stays.
+        """
+        with warnings.catch_warnings(), editing(self._model):
+            warnings.simplefilter("ignore")
+            found = self.open()["model"]
+            if (found and found["id"]) != model:
+                return None
+            for clip in clips:
+                if clip["source"]:  # after a restart nothing is encoded
+                    self._encode(clip)
+            lessons = [Lesson(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
+            for version in versions(self._model):  # clips without a file that come back
+                if self._revision.has(one.key for one in lessons):
+                    break
+                with suppress(LostModelError):  # an older version may have them
+                    self._revision.add(model_folder.load(version.folder))
+            self._revision.teach(lessons)
+            self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
+            self._loaded = self._identity()
+        return self._facts()
+
+    def predict(self, clip: dict[str, Any]) -> dict[str, Any]:
+        """Predict the class of a clip."""
+        self.open()
+        prediction = self._revision.classifier.predict(self._clip(clip))
+        nearest = next(
+            facts
+            for facts, one in zip(self._examples(), self._revision.examples, strict=True)
+            if one.title == prediction.nearest
+        )
+        return {
+            "label": str(prediction.label),
+            "probability": prediction.probability,
+            "probabilities": {str(name): p for name, p in prediction.probabilities.items()},
+            "doubtful": prediction.doubtful,
+            "faults": prediction.faults,
+            "nearest": nearest,
+        }
+
+    def watch(self, job: str, clip: dict[str, Any], begin: bool) -> dict[str, Any]:
+        """Search a recording for actions, for half a second.
+
+        Args:
+            job: Id of the search.
+            clip: Recording.
+            begin: Whether this is the first step.
+
+        Returns:
+            Events so far and how many of each action; time in seconds up to which it was searched;
+            whether it has ended.
+        """
+        if begin:
+            self.open()
+            path = self._clip(clip).path
+            with ExitStack() as opened:
+                watch = opened.enter_context(watching(self._revision.classifier, path))
+                self._recordings[job] = _Recording(watch, watch.moments(), opened.pop_all())
+        if job not in self._recordings:
+            raise ModelError("the search was interrupted", hint="Search again.")
+        recording, until = self._recordings[job], time.monotonic() + SECONDS_OF_A_STEP
+        ended = True
+        for moment in recording.moments:
+            recording.events += moment.events
+            if time.monotonic() > until:
+                ended = False
+                break
+        if ended:
+            recording.events += recording.watch.close()
+            self.forget(job)
+        return {
+            "events": [_event(event) for event in recording.events],
+            "counts": counts(recording.events),
+            "faults": recording.watch.faults,
+            "time": recording.watch.time,
+            "ended": ended,
+        }
+
+    def forget(self, job: str) -> None:
+        """Close a recording that is not searched any more."""
+        if recording := self._recordings.pop(job, None):
+            recording.open.close()
+
+    def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> Any:
+        """Look at a frame of the camera.
+
+        Args:
+            stream: Id of the stream; a new one begins a recording.
+            width: Width of the frame.
+            height: Height of the frame.
+            at: Time of the frame, in seconds.
+            blob: Pixels (h w 4), RGBA.
+
+        Returns:
+            What is visible now, events that are complete, and how many frames a second are used.
+        """
+        self.open()
+        if stream not in self._streams:
+            self._streams[stream] = self._revision.classifier.stream()
+        self._streams.move_to_end(stream)
+        while len(self._streams) > MOST_STREAMS:
+            self._streams.popitem(last=False)
+        found = self._streams[stream]
+        frame = np.frombuffer(blob, np.uint8).reshape(height, width, 4)[..., :3]
+        events = found.push(np.ascontiguousarray(frame), at)
+        label = found.state.label
+        return {
+            "state": found.state.to_dict() | {"label": None if label is None else str(label)},
+            "events": [_event(event) for event in events],
+            "rate": found.rate,
+        }
+
+    def review(self) -> list[str]:
+        """Return what would help, most useful first, as sentences."""
+        self.open()
+        advice = [one.text for one in review(self._revision.classifier).advice[:MOST_ADVICE]]
+        return [ROTATED, *advice] if self._revision.rotates else advice
+
+    def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
+        """Return why a clip is predicted as it is, as an HTML file."""
+        self.open()
+        origins = page_origins(self._revision.examples, self._model / PAGE_FOLDER)
+        found = explain(self._revision.classifier, self._clip(clip), origins)
+        page = explanation_page(found, absent="this page does not have the video")
+        return None, page.encode()
+
+    def report(self) -> tuple[None, bytes]:
+        """Return what the model was taught and how good it is, as an HTML file."""
+        self.open()
+        classifier = self._revision.classifier
+        page = model_page(model_info(self._model), review(classifier), thumbnails(classifier))
+        return None, page.html().encode()
+
+    def pack(self, file: str) -> None:
+        """Write the model as a .zip file."""
+        content = pack(self._model)
+        with output_errors(Path(file)):
+            Path(file).write_bytes(content)
+
+    def unpacked_size(self, file: str) -> int:
+        """Return the number of bytes that ``unpack`` writes."""
+        return unpacked_size(file)
+
+    def unpack(self, file: str) -> dict[str, Any]:
+        """Replace the model by that of a .zip file; the former one stays a former version."""
+        with editing(self._model):
+            unpack(file, self._model, self._read)
+        return self.open()
+
+    def _new(self) -> Revision:
+        options = self._options
+        return Revision(FewShotClassifier(device=options["device"], engine=options["engine"]))
+
+    def _read(self, model: Path) -> Revision:
+        """Return the classifier of a model folder.
+
+        Raises:
+            ModelError: It is damaged, was taught from features, or has labels that cannot be shown.
+        """
+        device, engine = self._options["device"], self._options["engine"]
+        revision = Revision(FewShotClassifier.load(model, device, engine=engine))
+        if revision.precomputed:
+            raise ModelError(
+                "the model was taught from features, not from clips", where=str(self._model)
+            )
+        return revision
+
+    def _encode(self, clip: dict[str, Any]) -> None:
+        """Encode a clip, if it is not encoded yet.
+
+        Raises:
+            DataError: It cannot be read; the message names the clip and its action.
+        """
+        try:
+            self._revision.encode(self._clip(clip))
+        except (DataError, VideoError) as error:
+            part = (
+                "" if clip["start"] is None else f" from {clip['start']:.1f} to {clip['end']:.1f} s"
+            )
+            action = (
+                "no action" if is_background(clip["label"]) else f'the action "{clip["label"]}"'
+            )
+            reason = (error.got or error.what).rpartition(clip["file"])[2].lstrip(": ")
+            raise DataError(
+                f'the clip "{clip["name"]}"{part} of {action} cannot be taught: {reason}',
+                hint="Remove the clip, or mark another part of it.",
+            ) from error
+
+    def _clip(self, clip: dict[str, Any]) -> Clip:
+        """Return a clip of the page.
+
+        Raises:
+            DataError: The page does not have its video.
+        """
+        if not clip["source"]:
+            raise DataError("the model has no video of this clip, only features")
+        path = self._model / PAGE_FOLDER / clip["file"]
+        self._names[str(path)] = clip["name"]
+        return Clip(path, start=clip["start"], end=clip["end"])
+
+    def _show_warning(self, message: Warning | str, *_: object, **__: object) -> None:
+        """Write a warning to the terminal: in one line, once, with the name that the user sees."""
+        text = " ".join(str(message).split())
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        if text not in self._warnings:
+            self._warnings.add(text)
+            print(f"Warning: {text}", file=sys.stderr, flush=True)
+
+    def _identity(self) -> tuple[int, ...] | None:
+        """Return what distinguishes one saved model from the next; None if there is none."""
+        folder = current(self._model)
+        if not (folder / CONFIG).is_file():
+            return None
+        found: list[int] = []
+        for name in (CONFIG, STATE):
+            with suppress(OSError):  # a file that is missing or restored is a change, too
+                facts = (folder / name).stat()
+                found += (facts.st_ino, facts.st_mtime_ns)
+        return tuple(found)
+
+    def _facts(self) -> dict[str, Any]:
+        classifier, examples = self._revision.classifier, self._revision.examples
+        if not examples:
+            return {"model": None, "examples": [], "lost": self._lost}
+        calibration = classifier.calibration_
+        return {
+            "model": {
+                "id": str(self._loaded),
+                "classes": [str(label) for label in classifier.classes_],
+                "clips": dict(Counter(clip.label for clip in examples)),
+                "right": calibration.right,
+                "held_out": calibration.held_out,
+                "interval": calibration.interval,
+                "none": len(classifier.none_clips_),
+            },
+            "examples": self._examples(),
+        }
+
+    def _examples(self) -> list[dict[str, Any]]:
+        """Return the training clips of the model, as ``document.SavedExample``."""
+        examples = self._revision.examples
+        return [
+            {
+                "name": one.name,
+                "page_file": one.page_file,
+                "label": one.label,
+                "start": start,
+                "end": end,
+                "number": number,
+                "faults": one.faults,
+            }
+            for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
+        ]
+
+
+def _event(event: Event) -> dict[str, Any]:
+    """Return an event with its class as a text: all labels of the page are texts."""
+    return event.to_dict() | {"label": str(event.label)}
+
+
+def _key(clip: dict[str, Any]) -> Key:
+    return clip["file"], clip["start"], clip["end"], clip["number"]

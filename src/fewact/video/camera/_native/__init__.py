@@ -1,0 +1,166 @@
+"""Compiled forms of keypoints, registration and warp, where the package was built with them.
+
+``registration.py`` and ``stabilise.py`` have the same in torch. The keypoints are equal, the other
+results up to rounding.
+"""
+
+import ctypes
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fewact.core.libraries import load_library
+from fewact.video.camera.similarity import Similarity
+
+if TYPE_CHECKING:
+    from fewact.video.camera.registration import Keypoints, Limits
+
+VERSION = 2
+"""Version of the library's interface."""
+
+
+class _Keypoints(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("p", "sets", "m")),
+        *((name, ctypes.c_void_p) for name in ("at", "value", "jacobian", "gradient", "valid")),
+    )
+
+
+class _Images(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("height", "width")),
+        ("pixel", ctypes.c_double),
+    )
+
+
+class _Limits(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_double) for name in ("zoom", "roll", "shift", "flat", "spread")
+    )
+
+
+class _Frames(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("t", "height", "width")),
+        ("data", ctypes.c_void_p),
+        ("pixel", ctypes.c_double),
+    )
+
+
+class _Blocks(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("rows", "columns"))
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled library; None where it is not built or cannot be loaded."""
+    try:
+        loaded = load_library("fewact_camera", __path__, version=VERSION)
+    except OSError:
+        return None
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    problem = [ctypes.POINTER(kind) for kind in (_Keypoints, _Images, _Limits)]
+    images, blocks = ctypes.POINTER(_Images), ctypes.POINTER(_Blocks)
+    loaded.fewact_camera_detect.argtypes = [images, size, blocks, problem[-1], *[pointer] * 5]
+    loaded.fewact_camera_register.argtypes = [*problem, size, pointer, pointer]
+    loaded.fewact_camera_residuals.argtypes = [*problem, pointer, pointer, pointer]
+    loaded.fewact_camera_warp.argtypes = [ctypes.POINTER(_Frames), *[pointer] * 3]
+    return loaded
+
+
+def computes(*tensors: Tensor) -> bool:
+    """Return whether the library is there and computes with these tensors."""
+    types = (torch.float32, torch.complex64, torch.uint8)
+    fits = all(one.device.type == "cpu" and one.dtype in types for one in tensors)
+    return fits and library() is not None
+
+
+def detect(
+    images: Tensor, pixel: float, blocks: tuple[int, int], limits: "Limits"
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the fields of ``Keypoints``, see ``registration.detect_keypoints``."""
+    images = images.contiguous()
+    p, height, width = images.shape
+    m = blocks[0] * blocks[1]
+    at, value = torch.empty(p, m, dtype=torch.complex64), torch.empty(p, m, dtype=torch.float32)
+    jacobian = torch.empty(p, m, 6, dtype=torch.float32)
+    gradient = torch.empty_like(value)
+    valid = torch.empty(p, m, dtype=torch.bool)
+    found = (at, value, jacobian, gradient, valid)
+    grey = _Images(images.data_ptr(), height, width, pixel)
+    pointers = (one.data_ptr() for one in found)
+    _run("detect", grey, p, _Blocks(*blocks), _Limits(*limits), *pointers)
+    return found
+
+
+def register(
+    reference: "Keypoints",
+    images: Tensor,
+    initial: Similarity,
+    pixel: float,
+    steps: int,
+    limits: "Limits",
+) -> Similarity:
+    """Estimate similarities (p), see ``fewact.video.camera.registration.register``."""
+    linear, shift = (
+        part.clone(memory_format=torch.contiguous_format)
+        for part in (initial.linear, initial.shift)
+    )
+    _call("register", reference, images, pixel, limits, steps, linear.data_ptr(), shift.data_ptr())
+    return Similarity(linear, shift)
+
+
+def residuals(
+    reference: "Keypoints", images: Tensor, found: Similarity, pixel: float, limits: "Limits"
+) -> Tensor:
+    """Return residuals (p m), see ``fewact.video.camera.registration.residuals``."""
+    linear, shift = found.linear.contiguous(), found.shift.contiguous()
+    off = torch.empty_like(reference.value, memory_format=torch.contiguous_format)
+    pointers = (linear.data_ptr(), shift.data_ptr(), off.data_ptr())
+    _call("residuals", reference, images, pixel, limits, *pointers)
+    return off
+
+
+def warp_frames(frames: Tensor, motion: Similarity, pixel: float) -> Tensor:
+    """Warp frames (t 3 h w) uint8, see ``fewact.video.camera.stabilise``."""
+    frames = frames.contiguous(memory_format=torch.channels_last)
+    warped = torch.empty_like(frames)
+    t, _, height, width = frames.shape
+    linear, shift = motion.linear.contiguous(), motion.shift.contiguous()
+    clip = _Frames(t, height, width, frames.data_ptr(), pixel)
+    _run("warp", clip, linear.data_ptr(), shift.data_ptr(), warped.data_ptr())
+    return warped
+
+
+def _call(
+    name: str,
+    reference: "Keypoints",
+    images: Tensor,
+    pixel: float,
+    limits: "Limits",
+    *more: int,
+) -> None:
+    images = images.contiguous()
+    p, m = reference.value.shape
+    sets = 1 if reference.value.stride(0) == 0 else p
+    parts = (reference.at, reference.value, reference.jacobian, reference.gradient, reference.valid)
+    kept = [part[:sets].contiguous() for part in parts]
+    height, width = images.shape[-2:]
+    keypoints = _Keypoints(p, sets, m, *(part.data_ptr() for part in kept))
+    _run(name, keypoints, _Images(images.data_ptr(), height, width, pixel), _Limits(*limits), *more)
+
+
+def _run(name: str, *arguments: "int | ctypes.Structure") -> None:
+    """Call a function of the library; the GIL is released meanwhile.
+
+    Raises:
+        MemoryError: There is not enough memory.
+    """
+    by_reference = (
+        ctypes.byref(one) if isinstance(one, ctypes.Structure) else one for one in arguments
+    )
+    if getattr(library(), f"fewact_camera_{name}")(*by_reference):
+        raise MemoryError("not enough memory to register frames")

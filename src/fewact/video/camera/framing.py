@@ -1,0 +1,184 @@
+"""Frame what is shown before a plain background, as a depth camera or a silhouette shows a person.
+
+There the picture's own frame says nothing: black bars of the same black as the background, and how
+far away the camera is, change only how large a person is shown. So a video that shows little in a
+large frame is cut out around it, in one part for all of its frames.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.video.camera.measured import Frames, some_frames
+
+BLOCK = 4
+"""Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
+
+DIFFERENT, NOISE = 16.0, 5.0
+"""Smallest difference of red, green or blue of a block that shows something from the background: in
+levels, and in standard deviations of all blocks, which are found from the median deviation."""
+
+MOST_SHOWN = 0.3
+"""Largest fraction of the blocks that differ before a plain background, noise included. The colours
+of the background are the medians of all blocks."""
+
+SOME, SURELY_NOT_PLAIN = 4, 0.5
+"""Every so many of the frames that grain is measured in, and the fraction of their blocks that
+differ from which on no others are looked at."""
+
+LEAST_NEIGHBOURS = 3
+"""Fewest of nine blocks that show something, of one that is no speck."""
+
+MARGIN = 0.2
+"""Margin above and below, as a fraction of the median height of what is shown. Arms that are lifted
+in some frames are inside it, and do not change the size."""
+
+MEDIAN_OF_NORMAL = 0.6745
+"""Median distance from the mean of a normal distribution, in standard deviations."""
+
+ASPECT = 4 / 3
+"""Width over height of a part as displayed, that of most depth cameras: people whose video is not
+cut out are shown as wide."""
+
+LARGE = 0.9
+"""Height and width of a part, as fractions of the picture's, from which on it stays as it is."""
+
+LEAST_HEIGHT, MOST_SIZE = 1 / 3, 4.0
+"""Smallest height of a part, as a fraction of the picture's: smaller ones show too little. Largest
+height or width: a part around a strip would be empty."""
+
+HEIGHT_STEP, START_STEP = 1.1, 1 / 28
+"""Factor between the heights of parts, and distance between their starts as a fraction of the
+picture: windows of a recording that overlap get the same part, and share its frames."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part of a picture, which may reach beyond it.
+
+    Args:
+        top: Its first row, as a fraction of the picture's height.
+        left: Its first column, as a fraction of the picture's width.
+        height: Its height, as a fraction of the picture's.
+        width: Its width, as a fraction of the picture's.
+        background: Red, green and blue of what is beyond the picture.
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+    background: tuple[int, int, int]
+
+
+def find_part(frames: Frames, aspect: float) -> Part | None:
+    """Return the part around what is shown; None if the picture should stay as it is.
+
+    It stays if its background is not plain, if what it shows is large enough, or if it is a strip.
+
+    Args:
+        frames: Some frames (t h w 3) of a video.
+        aspect: Width over height of the picture as displayed; ``frames`` may have another one.
+    """
+    if _shown(_away(some_frames(frames)[::SOME])[1]) > SURELY_NOT_PLAIN:
+        return None
+    background, away = _away(frames)
+    if _shown(away) > MOST_SHOWN:
+        return None
+    noise = away.median().item() / MEDIAN_OF_NORMAL
+    shown = _without_specks(away > max(DIFFERENT, NOISE * noise)).numpy()
+    rows = [found for one in shown if (found := _extent(one.any(1))) is not None]
+    columns = [found for one in shown if (found := _extent(one.any(0))) is not None]
+    if not rows:
+        return None
+    row_ends, column_ends = np.array(rows), np.array(columns)  # (t 2)
+    low, high = np.median(row_ends, axis=0)
+    wider = aspect / ASPECT
+    least = max(
+        (1 + 2 * MARGIN) * (high - low),
+        np.ptp(row_ends) + START_STEP,
+        wider * (np.ptp(column_ends) + START_STEP),
+    )
+    steps = max(0, math.ceil(math.log(least / LEAST_HEIGHT, HEIGHT_STEP)))
+    height = LEAST_HEIGHT * HEIGHT_STEP**steps
+    width = height / wider
+    if min(height, width) >= LARGE or max(height, width) > MOST_SIZE:
+        return None
+    top = _start((low + high) / 2, height, row_ends)
+    left = _start(np.median(column_ends.mean(1)), width, column_ends)
+    red, green, blue = (round(one) for one in background.tolist())
+    return Part(top, left, height, width, (red, green, blue))
+
+
+def cut_out(frames: Frames, part: Part) -> Frames:
+    """Return a part of frames (t h w 3), in their size."""
+    height, width = frames.shape[1:3]
+    top, bottom = round(part.top * height), round((part.top + part.height) * height)
+    left, right = round(part.left * width), round((part.left + part.width) * width)
+    rows, columns = max(1, bottom - top), max(1, right - left)
+    cut = np.empty((len(frames), rows, columns, 3), np.uint8)
+    cut[:] = part.background
+    inside = frames[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    y, x = max(-top, 0), max(-left, 0)
+    cut[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
+    return resized(cut, (height, width))
+
+
+def resized(frames: Frames, size: tuple[int, int]) -> Frames:
+    """Return frames (t h w 3) in another height and width."""
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    small = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
+    found: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
+    return found
+
+
+def _away(frames: Frames) -> tuple[Tensor, Tensor]:
+    """Return the background's colour (3), and how far from it blocks of frames are (t h w)."""
+    blocks = _blocks(frames)  # (t 3 h w)
+    background = blocks.movedim(1, 0).flatten(1).median(1).values
+    return background, (blocks - background[:, None, None]).abs().amax(1)
+
+
+def _shown(away: Tensor) -> float:
+    """Return the fraction of the blocks that differ from the background."""
+    return float((away > DIFFERENT).float().mean())
+
+
+def _blocks(frames: Frames) -> Tensor:
+    """Return the mean colours (t 3 h w) of blocks of frames."""
+    size = min(BLOCK, *frames.shape[1:3])
+    rows, columns = (length - length % size for length in frames.shape[1:3])
+    # Sums of slices need a quarter of the time of torch's pooling.
+    of_rows = np.zeros((len(frames), rows // size, *frames.shape[2:]), np.uint16)
+    for i in range(size):
+        of_rows += frames[:, i:rows:size]
+    sums = np.zeros((*of_rows.shape[:2], columns // size, 3), np.uint16)
+    for i in range(size):
+        sums += of_rows[:, :, i:columns:size]
+    return torch.from_numpy(sums.astype(np.float32) / size**2).permute(0, 3, 1, 2)
+
+
+def _without_specks(shown: Tensor) -> Tensor:
+    """Return blocks (t h w) that show something, as some of their neighbours do."""
+    neighbours = functional.avg_pool2d(shown.float()[:, None], 3, stride=1, padding=1)[:, 0]
+    found: Tensor = shown & (neighbours > (LEAST_NEIGHBOURS - 0.5) / 9)
+    return found
+
+
+def _extent(shown: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Return the first and the last row or column that shows something, as fractions of all."""
+    found = np.flatnonzero(shown)
+    return (found[0] / len(shown), (found[-1] + 1) / len(shown)) if len(found) else None
+
+
+def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:
+    """Return the start of a part with a middle, moved so that it contains all ends (t 2)."""
+    first = math.ceil((ends.max() - length) / START_STEP)
+    last = math.floor(ends.min() / START_STEP)
+    start = min(max(first, round((middle - length / 2) / START_STEP)), last)
+    return float(START_STEP * start)

@@ -1,0 +1,368 @@
+"""Camera motion of a clip: one similarity transform for each frame, and the log-odds of motion."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fewact.core.errors import OptionError, ShapeError
+from fewact.core.shapes import check_shape
+from fewact.video.camera.measured import grey_of
+from fewact.video.camera.pyramid import Level, Pyramid
+from fewact.video.camera.registration import (
+    Keypoints,
+    all_pixels,
+    detect_keypoints,
+    mean_difference,
+    register,
+    residuals,
+)
+from fewact.video.camera.similarity import Similarity
+
+STEPS = 6
+"""Gauss–Newton steps for keypoints on each pyramid level."""
+
+INLIER_DISTANCE = 1 / 224
+"""Largest residual of an inlier keypoint, in frame heights."""
+
+TEXTURED = 0.45
+"""Fraction of the middle frame's blocks with a keypoint above which there is a textured background:
+0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
+
+MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
+"""Smallest inlier ratio of an accepted motion; after a cut, for example, the ratio is lower. On a
+textureless background a person who squats has many inliers too, so that the limit is higher."""
+
+PERMISSIVE_INLIERS, PERMISSIVE_ZOOM, PERMISSIVE_FRAMES = 0.25, 5.0, 0.75
+"""On a textureless background the permissive estimate accepts a motion if, in this fraction of the
+frames, the inlier ratio exceeds PERMISSIVE_INLIERS + PERMISSIVE_ZOOM · |log zoom|: handheld
+cameras hardly zoom, and a person who squats looks like a zoom. Chosen on development clips."""
+
+PIXEL_STEPS = 10
+"""Gauss–Newton steps for all pixels on each pyramid level."""
+
+PIXEL_GAIN = 0.95
+"""Registration by all pixels is used where it reduces a frame's difference to this factor."""
+
+MOTION_GAIN = 1.05
+"""A frame counts as moved if it has this factor more inliers than under a static camera."""
+
+MOVED_RATIO, STATIC_RATE = 1.35, 4.5
+"""The camera moved if (motion_only + PRIOR) / (static_only + PRIOR) is larger than MOVED_RATIO ·
+exp(STATIC_RATE · static_fraction), see ``_log_odds``. Fitted on development clips; in some of
+them, people squat, sit down and jog."""
+
+LEAST_ASPECT, MOST_ASPECT = 0.05, 20.0
+"""Aspect ratios between which the frames of a clip can be registered."""
+
+PRIOR = 0.01
+"""Added to both inlier fractions, which may be zero."""
+
+LEAST_LOG_ODDS = -2.0
+"""Smallest log-odds that the camera moved. Where even a motion that all keypoints followed would
+have no larger ones, as of most tripods before a textured background, none is estimated."""
+
+STATIC_DISTANCE, STATIC_FRAMES = 1 / 448, 16
+"""A keypoint that moves less than this between neighbouring frames is static, in frame heights.
+Chosen for clips of 16 frames; more of them have less motion between two."""
+
+
+class Estimates(NamedTuple):
+    """Camera motion by two thresholds, see ``CameraMotion``."""
+
+    conservative: Similarity
+    permissive: Similarity
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMotion:
+    """Camera motion of a clip.
+
+    Args:
+        log_odds: Log-odds that the camera moved, at least ``LEAST_LOG_ODDS``; negative for a static
+            camera.
+        static_fraction: Fraction of the keypoints that do not move in each of the most static
+            fifth of the frame pairs.
+        estimate: Computes the estimates when they are first needed: the frames of a static camera
+            do not need them.
+    """
+
+    log_odds: float
+    static_fraction: float
+    estimate: Callable[[], Estimates]
+
+    @cached_property
+    def _estimates(self) -> Estimates:
+        return self.estimate()
+
+    @property
+    def conservative(self) -> Similarity:
+        """Similarities (t) from positions in the middle frame to positions in each frame.
+
+        The identity where no motion was found.
+        """
+        return self._estimates.conservative
+
+    @property
+    def permissive(self) -> Similarity:
+        """The same with a lower threshold where the background is textureless.
+
+        It finds the camera motion behind moving arms, and follows some full-body motion. With a
+        textured background it is ``conservative``.
+        """
+        return self._estimates.permissive
+
+    @property
+    def moved(self) -> bool:
+        """Whether the camera moved."""
+        return self.log_odds > 0
+
+
+def estimate_camera_motion(
+    frames: Tensor, *, aspect: float | None = None, grey: Tensor | None = None
+) -> CameraMotion:
+    """Estimate the camera motion of a clip.
+
+    Neighbouring frames are registered by keypoints on small images, all at once. The chained
+    transforms are the initial estimate for the registration of each frame to the middle one on
+    larger images; a static camera is a second initial estimate. On a textureless background, body
+    motion and camera motion are indistinguishable by keypoints: frames with too few inliers are
+    registered by all pixels, starting from a static camera, which rarely follows a body.
+
+    Args:
+        frames: Clip (t 3 h w), uint8, RGB.
+        aspect: Width over height of the frames before they were resized without keeping the aspect
+            ratio, such as 4/3; None if the ratio is unchanged.
+        grey: Luma (t h w) of the frames if it is known already.
+
+    Raises:
+        ShapeError: The frames have another shape or type.
+        OptionError: The aspect ratio is out of range.
+    """
+    check_clip(frames, aspect)
+    t, height = len(frames), frames.shape[-2]
+    if t == 1:
+        identity = Similarity.identity(t)
+        return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
+    grey = grey_of(frames) if grey is None else grey
+    pyramid = Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
+    registration = _Registration(pyramid)
+    static_fraction = _static_fraction(pyramid.fine, frames)
+    log_odds = registration.log_odds(static_fraction)
+    factor = height / pyramid.fine.rows
+    return CameraMotion(log_odds, static_fraction, lambda: registration.estimates(factor))
+
+
+def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
+    """Return the width of a pixel of images (… h w) over its height.
+
+    Args:
+        images: Resized frames.
+        frames: Frames (t 3 h w) that they were resized from.
+        aspect: Width over height of the frames as displayed; None if their pixels are square.
+    """
+    displayed = frames.shape[-1] / frames.shape[-2] if aspect is None else aspect
+    return displayed * images.shape[-2] / images.shape[-1]
+
+
+def check_clip(frames: Tensor, aspect: float | None) -> None:
+    """Refuse frames or an aspect ratio that cannot be registered.
+
+    Raises:
+        ShapeError: The frames are not (t 3 h w) uint8.
+        OptionError: The aspect ratio is out of range.
+    """
+    check_shape(frames, "t 3 h w", "frames")
+    if frames.dtype != torch.uint8:
+        raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+    if aspect is not None and not LEAST_ASPECT <= aspect <= MOST_ASPECT:
+        raise OptionError(
+            "aspect ratio out of range",
+            where="aspect",
+            got=repr(aspect),
+            expected=f"{LEAST_ASPECT:g} to {MOST_ASPECT:g}",
+        )
+
+
+class _Registration:
+    """Registration of each frame to the middle one, by keypoints of the finest level.
+
+    Args:
+        pyramid: Grey images of the clip.
+    """
+
+    def __init__(self, pyramid: Pyramid) -> None:
+        self._pyramid, self._fine = pyramid, pyramid.fine
+        self._t = len(self._fine.images)
+        self._static = Similarity.identity(self._t)
+        self._reference = self._fine.reference()
+        self._valid = self._reference.valid.sum(1)  # (t)
+        self._of_static = self._inliers(self._static)
+
+    def log_odds(self, static_fraction: float) -> float:
+        """Return the log-odds that the camera moved, see ``CameraMotion``."""
+        # A motion has all keypoints as inliers at most, and counts where it gains enough of them.
+        possible = self._others & (self._valid > MOTION_GAIN * self._of_static.sum(1))
+        most = (self._reference.valid & ~self._of_static)[possible]
+        if _log_odds(self._fraction(most), 0.0, static_fraction) <= LEAST_LOG_ODDS:
+            return LEAST_LOG_ODDS
+        motion_only = (self._of_motion & ~self._of_static)[self._moved]
+        static_only = (self._of_static & ~self._of_motion)[self._moved]
+        odds = _log_odds(self._fraction(motion_only), self._fraction(static_only), static_fraction)
+        return max(LEAST_LOG_ODDS, odds)
+
+    def estimates(self, factor: float) -> Estimates:
+        """Return the camera motion, in pixels of ``factor`` times the finest level's rows."""
+        found, static, valid = self._found, self._static, self._valid
+        if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
+            both = found.where(self._moved, static).scaled(factor)
+            return Estimates(both, both)
+        inliers, better = self._of_motion.sum(1), self._better
+        certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
+        by_pixels = _register_pixels(self._pyramid.levels, ~certain)
+        conservative = found.where(certain, by_pixels).scaled(factor)
+        zoom = found.linear.abs().log().abs()
+        plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
+        # The middle frame is always plausible.
+        if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (self._t - 1):
+            return Estimates(conservative, conservative)
+        seen = better & (inliers > PERMISSIVE_INLIERS * valid)
+        return Estimates(conservative, found.where(seen, static).scaled(factor))
+
+    @cached_property
+    def _found(self) -> Similarity:
+        """Camera motion by keypoints (t), in pixels of the finest level."""
+        return _register_keypoints(self._pyramid.levels)
+
+    @cached_property
+    def _of_motion(self) -> Tensor:
+        """Which keypoints are inliers of the motion found: (t m) bool."""
+        return self._inliers(self._found)
+
+    @cached_property
+    def _better(self) -> Tensor:
+        """In which frames the motion has more inliers than a static camera: (t) bool."""
+        more = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
+        return more & self._others
+
+    @cached_property
+    def _moved(self) -> Tensor:
+        """In which frames it counts before a textured background: (t) bool."""
+        return self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
+
+    @property
+    def _others(self) -> Tensor:
+        """Which frames are not the middle one: (t) bool."""
+        return torch.arange(self._t) != self._t // 2
+
+    def _inliers(self, motion: Similarity) -> Tensor:
+        return _inliers(self._reference, self._fine, motion, INLIER_DISTANCE)
+
+    def _fraction(self, which: Tensor) -> float:
+        """Return the number of some keypoints as a fraction of all of the other frames."""
+        return float(which.sum() / self._valid[self._others].sum().clamp_min(1))
+
+
+def _log_odds(motion_only: float, static_only: float, static_fraction: float) -> float:
+    """Return the log-odds that the camera moved.
+
+    Args:
+        motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
+        static_only: Fraction of the keypoints that are inliers of a static camera only.
+        static_fraction: See ``CameraMotion``.
+    """
+    ratio = (motion_only + PRIOR) / (static_only + PRIOR)
+    return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
+
+
+def _register_keypoints(levels: Sequence[Level]) -> Similarity:
+    """Register each frame to the middle one by keypoints, in pixels of the finest level."""
+    fine, *coarse = levels
+    t = len(fine.images)
+    identity = Similarity.identity(t)
+    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    for level in (*coarse[-2::-1], fine):
+        reference, factor = level.reference(), level.rows / fine.rows
+        initial = [found, identity] if level is coarse[-2] else [found]
+        reached = [
+            register(reference, level.images, one.scaled(factor), level.pixel, STEPS)
+            for one in initial
+        ]
+        inliers = [
+            _inliers(reference, level, one, INLIER_DISTANCE).sum(1)
+            for one in (reached[0], reached[-1])
+        ]
+        found = reached[0].where(inliers[0] >= inliers[1], reached[-1]).scaled(1 / factor)
+    return found
+
+
+def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
+    """Register some frames (t) bool by all pixels where that reduces the difference.
+
+    Returns:
+        Similarities (t) in pixels of the finest level; the identity for other frames.
+    """
+    rows, t = levels[0].rows, len(levels[0].images)
+    every = Similarity.identity(t)
+    some = [i for i in which.nonzero()[:, 0].tolist() if i != t // 2]
+    if not some:
+        return every
+    found = identity = Similarity.identity(len(some))
+    for level in levels[2:0:-1]:
+        reference = all_pixels(level.images[[t // 2]], level.pixel).repeated(len(some))
+        images, factor = level.images[some], level.rows / rows
+        reached = register(reference, images, found.scaled(factor), level.pixel, PIXEL_STEPS)
+        found = reached.scaled(1 / factor)
+    registered, static = (
+        mean_difference(reference, images, one, level.pixel) for one in (reached, identity)
+    )  # (n) each, of the larger of the two levels
+    better = found.where(registered < PIXEL_GAIN * static, identity)
+    every.linear[some], every.shift[some] = better.linear, better.shift
+    return every
+
+
+def _inliers(reference: Keypoints, level: Level, found: Similarity, distance: float) -> Tensor:
+    """Return which keypoints are inliers: (t m) bool."""
+    off = residuals(reference, level.images, found, level.pixel)
+    return off < distance * level.rows  # false for NaN
+
+
+def _static_fraction(fine: Level, frames: Tensor) -> float:
+    """Return the fraction of static keypoints in each of the most static fifth of frame pairs."""
+    step = max(1, len(frames) // STATIC_FRAMES)
+    images, frames = fine.images[::step], frames[::step]
+    distance = STATIC_DISTANCE * min(1.0, STATIC_FRAMES / len(frames))
+    # A repeated frame carries no information. Frames whose grey images differ need no comparison.
+    differ = (images[1:] != images[:-1]).flatten(1).any(1).tolist()
+    changed = torch.tensor(
+        [i for i, d in enumerate(differ) if d or not torch.equal(frames[i], frames[i + 1])],
+        dtype=torch.int64,
+    )
+    if not len(changed):
+        return 1.0
+    before, after = images[changed], images[changed + 1]
+    reference = detect_keypoints(before, fine.pixel)
+    identity = Similarity.identity(len(changed))
+    static = _inliers(reference, Level(after, fine.pixel), identity, distance).sum(1)
+    fractions = static / reference.valid.sum(1).clamp_min(1)
+    return float(fractions.sort(descending=True).values[max(1, len(changed) // 5) - 1])
+
+
+def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
+    """Chain the registrations of neighbouring frames, in pixels of the finer level: (t)."""
+    t = len(coarse.images)
+    near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
+    far = torch.tensor([*range(middle - 1, -1, -1), *range(middle + 1, t)])
+    step = Similarity.identity(t - 1)
+    for level in (coarse, finer):
+        step = step.scaled(level.rows / coarse.rows if level is finer else 1.0)
+        reference = detect_keypoints(level.images, level.pixel).of(near)
+        step = register(reference, level.images[far], step, level.pixel, STEPS)
+    found = [Similarity.identity(1)] * t
+    for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
+        found[b] = step[i : i + 1].after(found[a])
+    return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))

@@ -1,0 +1,210 @@
+"""Image registration by a similarity transform (shift, zoom and rotation).
+
+Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
+all pixels or on one keypoint of each small block. Geman–McClure weights suppress objects that move
+by themselves; brightness and contrast are fitted together with the four parameters of the
+similarity. ``fewact.video.camera._native`` has a compiled form of most of this, used where the
+package was built with it.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.video.camera import _native
+from fewact.video.camera.similarity import Similarity, pixel_positions, sample
+
+MOST_BLOCKS = 28
+"""Largest number of block rows and columns; blocks have at least 2 × 2 pixels."""
+
+FLAT = 0.02
+"""Smallest gradient of a keypoint, in standard deviations of the image per pixel."""
+
+SMALLEST_SPREAD = 0.02
+MAX_ZOOM, MAX_ROLL, MAX_SHIFT = 1.6, 0.35, 0.45
+"""Largest plausible camera motion: zoom in or out, roll in radians, shift in image heights."""
+
+
+class Limits(NamedTuple):
+    """Constants of the registration, for its compiled form."""
+
+    zoom: float = MAX_ZOOM
+    roll: float = MAX_ROLL
+    shift: float = MAX_SHIFT
+    flat: float = FLAT
+    spread: float = SMALLEST_SPREAD
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """Keypoints of images, the same number m in each of the p images.
+
+    Args:
+        at: Positions (p m), complex.
+        value: Image values (p m).
+        jacobian: Derivatives of the value (p m 6) by zoom, rotation, the two shifts, contrast and
+            brightness.
+        gradient: Lengths of the gradient (p m).
+        valid: Whether each is used (p m), bool.
+    """
+
+    at: Tensor
+    value: Tensor
+    jacobian: Tensor
+    gradient: Tensor
+    valid: Tensor
+
+    def of(self, which: Tensor) -> "Keypoints":
+        """Return the keypoints of some of the images."""
+        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
+        return Keypoints(*(values[which] for values in chosen))
+
+    def repeated(self, count: int) -> "Keypoints":
+        """Return the keypoints of one image as those of several; they share its memory."""
+        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
+        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in chosen))
+
+
+def all_pixels(images: Tensor, pixel: float) -> Keypoints:
+    """Return all pixels as keypoints, including flat background.
+
+    Args:
+        images: Grey images (p h w), floating.
+        pixel: Width of a pixel over its height.
+    """
+    height, width = images.shape[1:]
+    at = pixel_positions(height, width, pixel, images.dtype).expand(images.shape)
+    values = (values.flatten(1) for values in (at, images, *_gradient(images, pixel)))
+    return _keypoints(*values, flat=-1, height=height)
+
+
+def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
+    """Return the pixel with the largest gradient of each block, border pixels excluded.
+
+    Args:
+        images: Grey images (p h w), floating.
+        pixel: Width of a pixel over its height.
+    """
+    height, width = images.shape[1:]
+    blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
+    if _native.computes(images):
+        return Keypoints(*_native.detect(images, pixel, blocks, Limits()))
+    across, down = _gradient(images, pixel)
+    gradient = (across**2 + down**2).sqrt()
+    gradient[:, [0, -1]] = -1
+    gradient[:, :, [0, -1]] = -1
+    where = functional.adaptive_max_pool2d(gradient[:, None], blocks, return_indices=True)[1]
+    where = where.flatten(1)  # (p m)
+    at = pixel_positions(height, width, pixel, images.dtype).flatten()[where]
+    values = (values.flatten(1).gather(1, where) for values in (images, across, down))
+    return _keypoints(at, *values, flat=FLAT, height=height)
+
+
+def _gradient(images: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+    """Return the horizontal and vertical derivatives (p h w)."""
+    padded = functional.pad(images[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)
+    return across, (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+
+
+def _keypoints(
+    at: Tensor, value: Tensor, across: Tensor, down: Tensor, *, flat: float, height: int
+) -> Keypoints:
+    """Build keypoints from positions, values and derivatives (p m); flat ones are not valid."""
+    reach = height / 2  # gives the six columns similar magnitudes
+    zoom = (across * at.real + down * at.imag) / reach
+    roll = (down * at.real - across * at.imag) / reach
+    jacobian = torch.stack([zoom, roll, across, down, value, torch.ones_like(value)], -1)
+    gradient = (across**2 + down**2).sqrt()
+    return Keypoints(at, value, jacobian, gradient, gradient > flat)
+
+
+def register(
+    reference: Keypoints, images: Tensor, initial: Similarity, pixel: float, steps: int
+) -> Similarity:
+    """Estimate the similarities (p) from positions in reference images to positions in images.
+
+    Args:
+        reference: Keypoints of p reference images.
+        images: Images (p h w) of the same size.
+        initial: Initial estimates (p).
+        pixel: Width of a pixel over its height.
+        steps: Number of Gauss–Newton steps.
+    """
+    if _native.computes(reference.value, images, initial.linear):
+        return _native.register(reference, images, initial, pixel, steps, Limits())
+    reach = images.shape[-2] / 2
+    found = initial
+    light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
+    for step in range(steps):
+        apart, valid = _differences(reference, images, found, pixel)
+        rest = apart - (reference.jacobian[..., 4:] @ light[..., None])[..., 0]
+        # Wide at first, so that distant inliers are not rejected.
+        weight = _weights(rest, valid, 4.0 if step < 2 else 2.5)
+        solved = _least_squares(reference.jacobian, apart, weight)  # (p 6)
+        light = solved[:, 4:]
+        linear = 1 + torch.complex(solved[:, 0], solved[:, 1]) / reach
+        found = found.after(Similarity(linear, torch.complex(solved[:, 2], solved[:, 3])).inverse())
+        found = found.where(plausible(found, 2 * reach), initial)
+    return found
+
+
+def plausible(found: Similarity, height: float) -> Tensor:
+    """Return whether each transform is within the limits of camera motion: (p) bool."""
+    zoom, roll = found.linear.abs(), found.linear.angle().abs()
+    inside = (zoom < MAX_ZOOM) & (zoom > 1 / MAX_ZOOM) & (roll < MAX_ROLL)
+    return inside & (found.shift.abs() < MAX_SHIFT * height) & zoom.isfinite()
+
+
+def residuals(reference: Keypoints, images: Tensor, found: Similarity, pixel: float) -> Tensor:
+    """Return the residual of each keypoint (p m), in pixel heights along its gradient.
+
+    Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
+    """
+    if _native.computes(reference.value, images, found.linear):
+        return _native.residuals(reference, images, found, pixel, Limits())
+    apart, valid = _differences(reference, images, found, pixel)
+    light = reference.jacobian[..., 4:]  # (p m 2)
+    rest = apart
+    for _ in range(3):
+        solved = _least_squares(light, apart, _weights(rest, valid, 2.5))
+        rest = apart - (light @ solved[..., None])[..., 0]
+    off = rest.abs() / reference.gradient.clamp_min(FLAT)
+    return off.where(valid, torch.nan)
+
+
+def mean_difference(
+    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
+) -> Tensor:
+    """Return the mean absolute difference at the keypoints (p); infinite if none is inside."""
+    apart, valid = _differences(reference, images, found, pixel)
+    return apart.abs().where(valid, torch.nan).nanmean(1).nan_to_num(torch.inf)
+
+
+def _differences(
+    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
+) -> tuple[Tensor, Tensor]:
+    """Return image value minus reference value, and which keypoints are valid: (p m) each."""
+    at = found(reference.at[:, None])  # (p 1 m)
+    values, inside = sample(images[:, None], at, pixel)
+    return values[:, 0, 0] - reference.value, reference.valid & inside[:, 0]
+
+
+def _weights(rest: Tensor, valid: Tensor, width: float) -> Tensor:
+    """Return Geman–McClure weights (p m); the width is in robust standard deviations."""
+    middle = rest.abs().where(valid, torch.nan).nanmedian(-1, keepdim=True).values
+    spread = (1.4826 * middle).nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)  # (p 1)
+    return valid / (1 + (rest / (width * spread)) ** 2) ** 2
+
+
+def _least_squares(columns: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Solve (p m k), (p m), (p m) → (p k); zero where all weights are zero."""
+    weighted = columns * weight[..., None]
+    normal = weighted.mT @ columns  # (p k k)
+    ridge = 1e-6 * normal.diagonal(dim1=-2, dim2=-1).mean(-1) + 1e-12  # (p)
+    normal = normal + ridge[:, None, None] * torch.eye(columns.shape[-1], dtype=columns.dtype)
+    solved: Tensor = torch.linalg.solve(normal, weighted.mT @ target[..., None])[..., 0]
+    return solved

@@ -1,0 +1,1 @@
+"""Faults of recordings, found and corrected: light, blur, flicker, grain, bars."""

@@ -1,0 +1,246 @@
+"""The page in a real browser, as a person uses it: Chromium with a camera of real clips."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from fewact.video import EveryNth, read_frames, write_video
+from tests.page.browser import MARKS, Person, Serve, clips_of
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of 28 s: people wave, throw, and do something else."""
+    order = [
+        ("a03_wave", "s1_t1"),
+        ("a01_swipe_left", "s1_t1"),
+        ("a05_throw", "s2_t1"),
+        ("a01_swipe_left", "s4_t1"),
+        ("a03_wave", "s3_t1"),
+    ]
+    parts = [read_frames(clips_of(assets, *one)[0], EveryNth(1)) for one in order * 2]
+    path = tmp_path_factory.mktemp("recording") / "monday.mp4"
+    return write_video(path, np.concatenate(parts), 15)
+
+
+def test_the_first_ten_minutes(
+    serve: Serve, chromium: Any, assets: Path, recording: Path, tmp_path: Path
+) -> None:
+    person = Person(chromium, serve())
+    page = person.page
+    person.check()
+
+    # Two actions by files and one by the camera; something else.
+    person.add_action("wave", clips_of(assets, "a03_wave", "s1_t1", "s2_t1", "s3_t1"))
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1", "s3_t1"))
+    person.add_action("clap", [])
+    page.get_by_role("button", name="Record clips of clap").click()
+    for taken in (1, 2):
+        page.get_by_role("button", name="Start").click()
+        stop = page.get_by_role("button", name="Stop")
+        stop.wait_for()
+        page.wait_for_timeout(2500)
+        stop.click()
+        person.says("dialog .hint", f"{taken} clips? saved")
+    person.check()
+    page.keyboard.press("Escape")
+    person.clips("clap", 2)
+    others = clips_of(assets, "a01_swipe_left", "s1_t1", "s2_t1", "s3_t1", "s4_t1")
+    person.choose("Choose clips of Anything else", others)
+    person.clips("Anything else", 4)
+
+    # A reload in the middle of teaching loses nothing.
+    page.get_by_role("button", name="Teach", exact=True).click()
+    person.says("#teach-status", r"Teaching: \d+ of \d+")
+    page.reload()
+    person.taught()
+    person.says("#review", r"\d of 8 recognised")
+
+    # New clips, the reason of an answer, the other tab, a correction, and its undo.
+    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))
+    person.says(".answer .label", "wave, ")
+    reason = person.opens("Why?")
+    assert reason.locator("svg .ribbon").count() > 0
+    assert reason.locator("svg image").count() > 8
+    reason.close()
+    other = person.new_tab()
+    other.locator(".answer .label").filter(has_text="wave, ").wait_for()
+    page.locator(".answer select").select_option("throw")
+    page.locator(".answer").get_by_role("button", name="Teach it").click()
+    person.clips("throw", 4)
+    person.taught()
+    other.wait_for_function(
+        "() => document.querySelectorAll(\"[aria-label='Clips of throw'] .clip\").length === 4"
+    )
+    other.get_by_role("button", name=re.compile("^Undo")).click()
+    person.clips("throw", 3)
+    person.says("#teach-status", "1 change is not taught")
+    person.teach()
+    other.close()
+
+    # A long recording: events, and a correction from it.
+    person.choose("Choose clips to try", [recording])
+    person.says(".recording .label", "actions? found")
+    events = page.locator(".recording .events button")
+    assert events.count() == page.locator(".recording .spans li").count() > 0
+    person.check()
+    events.first.click()
+    page.get_by_label("This shows").select_option("none")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    person.clips("Anything else", 5)
+    person.taught()
+
+    # A moment that is marked by hand; teaching of many clips that is cancelled.
+    page.locator(".recording").get_by_role("button", name="Mark an action").click()
+    page.get_by_label("From (s)").fill("3")
+    page.get_by_label("To (s)").fill("5.5")
+    page.get_by_label("This shows").select_option("throw")
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    person.clips("throw", 4)
+    person.taught()
+    takes = [f"s{number}_t{take}" for number in range(1, 7) for take in (2, 3, 4)]
+    person.choose("Choose clips of throw", clips_of(assets, "a05_throw", *takes))
+    person.clips("throw", 22)
+    page.get_by_role("button", name="Teach", exact=False).first.click()
+    page.get_by_role("button", name="Cancel").click()
+    person.says(".toast", "Teaching was cancelled")
+    page.get_by_role("button", name="Undo").click()
+    person.clips("throw", 4)
+    person.taught()
+
+    # The camera sees what it was taught.
+    page.get_by_role("button", name="Live camera").click()
+    person.says("dialog .on-picture", "clap, ")
+    page.keyboard.press("Escape")
+    assert (person.foreign, person.faults) == ([], [])
+
+    # A report, and the model as a file.
+    report = person.opens("Report")
+    assert {"wave", "throw", "clap"} <= set(report.locator("table td").all_inner_texts())
+    report.close()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save the model as a file").click()
+    file = saved.value.path().rename(tmp_path / "model.zip")
+
+    # The command line and the page use the same folder.
+    from fewact import FewShotClassifier
+
+    classifier = FewShotClassifier.load(person.server.model)
+    assert tuple(classifier.classes_) == ("clap", "throw", "wave")
+    claps = [one.name for one in classifier.clips_ if one.label == "clap"]
+    name = r"clap/camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.webm"
+    assert len(claps) == 2
+    assert all(re.fullmatch(name, one) for one in claps)
+    (clip,) = clips_of(assets, "a05_throw", "s6_t1")
+    assert classifier.predict(clip).best == "throw"
+    classifier.rename_class("clap", "applaud").save(person.server.model)
+    page.reload()
+    page.get_by_role("button", name=re.compile("^Choose clips of Anything")).wait_for()
+    person.choose("Choose clips to try", clips_of(assets, "a04_clap", "s5_t1"))
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('input.name')].some((one) => one.value === 'applaud')"
+    )
+
+    # The file of the model brings its actions back; so does undoing that.
+    person.choose("Open a model file", [file])
+    person.says(".toast", "The model model.zip is open")
+    person.clips("clap", 2)
+    page.get_by_role("button", name="Undo: opened model.zip").click()
+    person.clips("applaud", 2)
+    person.teach()
+    assert "applaud" in FewShotClassifier.load(person.server.model).classes_
+    assert (person.foreign, person.faults) == ([], [])
+
+
+UNLIKE = """
+from fewact.page.state import Page
+facts = Page.facts
+
+def unlike(page):
+    found = facts(page)
+    model = {"id": "1", "interval": None, "none": 1}
+    result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
+    return {**found, "model": model, "results": dict.fromkeys(found["clips"], result)}
+
+Page.facts = unlike
+"""
+"""A model for which each clip is unlike all actions."""
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_scheme_and_direction(
+    serve: Serve, chromium: Any, clip: bytes, width: int, scheme: str
+) -> None:
+    server = serve(before=UNLIKE)
+    for name in (LONG[:60], "يلوّح بيده", "wave"):
+        assert server.post("/api/classes", name=name)[0] == 200
+    server.upload(clip, f"name={quote(LONG)}.mp4&label=wave")
+    server.upload(clip, f"name={quote(LONG)}.mp4")
+    size = {"width": width, "height": 800}
+    person = Person(chromium, server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    person.says(".answer .label", "unlike")
+    person.check()
+    person.page.get_by_role("button", name="Play Donau").first.click()
+    close = person.page.get_by_role("button", name="Close")
+    assert close.bounding_box()["width"] > close.bounding_box()["height"]
+    person.page.keyboard.press("Escape")
+    moving = "document.getAnimations().filter((one) => one.playState === 'running').length"
+    assert person.page.evaluate(moving) == 0
+    person.page.evaluate("document.documentElement.dir = 'rtl'")
+    person.check_width()
+    person.page.evaluate(
+        "for (const e of document.querySelectorAll('button span, h1, h2, h3, p, button'))"
+        " if (e.children.length === 0) e.textContent += ' und noch etwas länger'"
+    )
+    person.check_width()
+
+
+def test_keyboard_alone(serve: Serve, chromium: Any, clip: bytes) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    page = person.page
+
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || "
+                "document.activeElement.labels?.[0]?.textContent || "
+                "document.activeElement.textContent).trim()"
+            )
+            if focused == name:
+                return
+        raise AssertionError(f"no way to {name}")
+
+    tab_to("First action")
+    page.keyboard.type("wave")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove the action wave").wait_for()
+    (id,) = server.upload(clip, "name=me.mp4&label=wave")[1]["ids"]
+    person.clips("wave", 1)
+    page.evaluate("document.activeElement.blur()")
+    tab_to("Name of the action wave")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("hello")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove the action hello").wait_for()
+    tab_to("Play me.mp4")
+    page.keyboard.press("Enter")
+    page.locator("dialog video").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    tab_to("Remove the clip me.mp4")
+    page.keyboard.press("Enter")
+    person.clips("hello", 0)
+    page.keyboard.press("Control+z")
+    person.clips("hello", 1)
+    assert server.state()["clips"][id]["label"] == "hello"

@@ -1,0 +1,140 @@
+"""Clips to try in a real browser: before anything is taught, while a recording is searched."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewact.synthetic.conditions import Condition, picture
+from fewact.video import EveryNth, read_frames, write_video
+from tests.page.browser import MARKS, Person, Serve, clips_of
+from tests.page.test_same_model import begun, video
+
+__all__ = ["begun"]
+
+pytestmark = MARKS
+
+ENDLESS = """
+import asyncio
+from fewact.core.errors import DataError
+from fewact.page.state import Page
+work, fails = Page._work, ["is damaged"]
+
+async def other(page, method, *arguments, seconds):
+    if method == "watch":
+        await asyncio.sleep(0.1)
+        return {"events": [], "counts": {}, "time": 7.0, "ended": False}
+    if method == "predict" and fails:
+        raise DataError(fails.pop())
+    return await work(page, method, *arguments, seconds=seconds)
+
+Page._work = other
+"""
+"""A search that never ends, and a first prediction that fails."""
+
+
+def test_what_is_tried_before_anything_is_taught_waits(
+    serve: Serve, chromium: Any, assets: Path
+) -> None:
+    person = Person(chromium, serve())
+    person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))
+    person.says(".answer .label", "Waits until something is taught")
+    person.add_action("wave", clips_of(assets, "a03_wave", "s1_t1", "s2_t1"))
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1"))
+    person.teach()
+    person.says(".answer .label", "wave, ")
+    assert person.page.locator(".answer .again").is_hidden()
+    assert person.faults == []
+
+
+def test_a_search_lets_a_clip_be_tried_and_is_cancelled(
+    serve: Serve, chromium: Any, begun: Path, tmp_path: Path
+) -> None:
+    server = serve(begun, ENDLESS)
+    person = Person(chromium, server)
+    page = person.page
+    film = np.zeros((40, 48, 64, 3), np.uint8)
+    person.choose("Choose clips to try", [write_video(tmp_path / "long.mp4", film, 2)])
+    person.says(".recording .label", "Searching")
+    person.choose("Choose clips to try", [video(tmp_path / "short.mp4", 3)])
+    short = page.locator(".answer:not(.recording)")
+    person.says(".answer:not(.recording) .label", "is damaged")
+    person.check()
+    short.get_by_role("button", name="Try again").click()
+    person.says(".answer:not(.recording) .label", "%")
+    assert short.get_by_role("button", name="Try again").is_hidden()
+    assert short.locator("select").input_value() in ("x", "y", "none")
+    person.says(".recording .label", "Searching")
+    assert page.get_by_role("button", name="Search again").is_disabled()
+    page.get_by_role("button", name="Cancel the search").click()
+    person.says(".recording .label", "Cancelled: 0 actions found so far")
+    page.get_by_role("button", name="Search again").click()
+    person.says(".recording .label", "Searching")
+    page.get_by_role("button", name="Remove long.mp4").click()
+    state = server.wait(
+        lambda state: all(
+            job["kind"] != "watch" or job["state"] != "running" for job in state["jobs"]
+        )
+    )
+    assert [job["state"] for job in state["jobs"] if job["kind"] == "watch"] == [
+        "cancelled",
+        "done",
+    ]
+    assert person.faults == []
+
+
+def test_a_recording_that_was_searched_by_a_former_server_says_so(
+    serve: Serve, chromium: Any, begun: Path, tmp_path: Path
+) -> None:
+    server = serve(begun)
+    film = write_video(tmp_path / "long.mp4", np.zeros((40, 48, 64, 3), np.uint8), 2)
+    (id,) = server.upload(film.read_bytes())[1]["ids"]
+    assert server.post(f"/api/clips/{id}/predict")[0] == 202
+    server.wait(lambda state: state["results"].get(id, {}).get("ended"))
+    server.stop()
+    person = Person(chromium, serve(begun))
+    person.says(".recording .label", "^Results are kept only while fewact serve runs")
+    person.page.get_by_role("button", name="Search again").click()
+    person.says(".recording .label", "actions? found|No action found")
+    assert person.faults == []
+
+
+def test_an_answer_says_that_a_clip_seems_to_show_none(
+    serve: Serve, chromium: Any, assets: Path
+) -> None:
+    person = Person(chromium, serve())
+    for name, action in (("wave", "a03_wave"), ("clap", "a04_clap"), ("throw", "a05_throw")):
+        person.add_action(name, clips_of(assets, action, "s1_t1", "s1_t2", "s1_t3"))
+    person.teach()
+    person.choose("Choose clips to try", clips_of(assets, "a01_swipe_left", "s6_t4"))
+    person.says(".answer .label", r" %, or \(none\): unlike the actions that were taught")
+    assert person.faults == []
+
+
+def test_faults_of_training_clips_and_of_clips_to_try_are_named(
+    serve: Serve, chromium: Any, assets: Path, tmp_path: Path
+) -> None:
+    def dark(path: Path) -> Path:
+        frames = read_frames(path, EveryNth(1))
+        times = np.arange(len(frames)) / len(frames)
+        return write_video(
+            tmp_path / path.name, picture(frames, times, Condition("dark", 2), 0), 15
+        )
+
+    person = Person(chromium, serve())
+    (wave, another) = clips_of(assets, "a03_wave", "s1_t1", "s2_t1")
+    person.add_action("wave", [dark(wave), another])
+    person.add_action("throw", clips_of(assets, "a05_throw", "s1_t1", "s2_t1"))
+    assert person.page.locator(".faults:visible").count() == 0
+    person.teach()
+    advice = "very dark; record with more light"
+    person.says(".card .faults", f"{wave.name}: {advice}")
+    assert person.page.locator(".card .faults li").count() == 1
+    (tried,) = clips_of(assets, "a05_throw", "s6_t1")
+    person.choose("Choose clips to try", [tried])
+    person.says(".answer .label", "throw, ")
+    assert person.page.locator(".answer .faults li").count() == 0
+    person.choose("Choose clips to try", [dark(tried)])
+    person.says(".answer .faults", advice)
+    person.check()
+    assert person.faults == []

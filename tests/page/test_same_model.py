@@ -1,0 +1,316 @@
+"""One model in several places: files of it, clips without videos, clips that were deleted."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.page.worker import Worker
+from fewact.video import write_video
+from tests.page.conftest import START, Server
+
+Serve = Callable[..., Server]
+pytestmark = pytest.mark.slow  # each starts a server
+
+
+def video(path: Path, seed: int, frames: int = 12) -> Path:
+    """Write a second of noise."""
+    draw = np.random.default_rng(seed)
+    return write_video(path, draw.integers(0, 255, (frames, 48, 64, 3), np.uint8), 12)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folder = tmp_path_factory.mktemp("videos")
+    return [video(folder / f"{i}.mp4", i).read_bytes() for i in range(7)]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    return begun_in(tmp_path)
+
+
+def begun_in(folder: Path) -> Path:
+    """Return a model of a method that needs no weights."""
+    clips = {name: [video(folder / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
+    return FewShotClassifier(method="pixels").fit(clips).save(folder / "begun")
+
+
+def test_a_page_has_texts_for_classes_that_are_integers(
+    begun: Path, videos: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the worker replaces it
+    clips = {i: [tmp_path / f"{name}.mp4"] for i, name in enumerate("xy")}
+    classifier = FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips)
+    model = classifier.save(tmp_path / "integers")
+    (model / "page").mkdir()
+    (model / "page" / "a.mp4").write_bytes(videos[0])
+    worker = Worker(str(model), {"device": "cpu", "engine": "torch"})
+    assert worker.open()["model"]["classes"] == ["0", "1"]
+    clip = {"source": True, "file": "a.mp4", "name": "a.mp4", "start": None, "end": None}
+    found = worker.predict(clip)
+    assert found["label"] in ("0", "1")
+    assert set(found["probabilities"]) == {"0", "1"}
+    searched = worker.watch("job", clip, begin=True)
+    assert [event["label"] for event in searched["events"]] in (["0"], ["1"])
+    noise = np.random.default_rng(5).integers(0, 255, (30, 48, 64, 4), np.uint8)
+    live = [worker.look("s", 64, 48, i / 10, blob=b.tobytes()) for i, b in enumerate(noise)]
+    assert live[-1]["state"]["label"] in ("0", "1")
+    after_a_gap = worker.look("s", 64, 48, 500.0, blob=noise[0].tobytes())
+    labels = {event["label"] for event in after_a_gap["events"]}
+    assert labels
+    assert labels <= {"0", "1"}
+
+
+def idle(server: Server) -> Any:
+    """Return the state when nothing is left to do."""
+    works = ("waiting", "running")
+    return server.wait(lambda state: all(job["state"] not in works for job in state["jobs"]))
+
+
+def taught(server: Server) -> Any:
+    """Teach; return the state at the end."""
+    assert server.post("/api/teach")[0] == 202
+    state = idle(server)
+    (*_, job) = (job for job in state["jobs"] if job["kind"] == "teach")
+    assert (job["state"], job["error"], state["changes"]) == ("done", None, 0)
+    return state
+
+
+def page_of(serve: Serve, begun: Path, videos: list[bytes]) -> tuple[Server, list[str]]:
+    """Return a page that was taught two clips of each of two actions, and their ids."""
+    server = serve(begun)
+    idle(server)
+    labels = ("wave", "wave", "throw", "throw")
+    sent = zip(labels, videos, strict=False)
+    ids = [
+        server.upload(one, f"name={label}.mp4&label={label}")[1]["ids"][0] for label, one in sent
+    ]
+    for name in "xy":
+        assert server.post("/api/classes/remove", name=name)[0] == 200
+    assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
+    return server, ids
+
+
+def counted(state: Any) -> tuple[int, int]:
+    """Return how many clips there are, and how many of them are removed."""
+    return len(state["clips"]), sum(one["binned"] for one in state["clips"].values())
+
+
+def tried(server: Server, content: bytes) -> str:
+    """Try a clip; return its id."""
+    (id,) = server.upload(content)[1]["ids"]
+    assert server.post(f"/api/clips/{id}/predict")[0] == 202
+    assert idle(server)["results"][id]["probabilities"]
+    return str(id)
+
+
+def test_a_model_of_a_page_is_taught_more_on_another_page(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    first, _ = page_of(serve, begun, videos)
+    file = first.request("GET", "/api/export")[2]
+    other = serve(tmp_path / 'the coach\'s & "other" model')
+    assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
+    assert counted(idle(other)) == (4, 0)
+    for i in (4, 5):
+        id = tried(other, videos[i])
+        assert counted(other.state()) == (i + 1, 0)
+    why = other.request("GET", f"/why/{id}")[2].decode()
+    assert "no frames: this page does not have the video" in why
+    assert "--clips" not in why
+    assert str(tmp_path) not in why
+    other.upload(videos[6], "label=wave")
+    state = taught(other)
+    assert state["model"]["clips"] == {"wave": 3, "throw": 2}
+    assert counted(state) == (7, 0)
+    other.stop()
+    again = serve(other.model)
+    assert counted(idle(again)) == (7, 0)
+    assert again.post("/api/classes/rename", name="wave", to="hello")[0] == 200
+    assert taught(again)["model"]["clips"] == {"hello": 3, "throw": 2}
+    assert counted(again.state()) == (7, 0)
+
+
+def test_opening_another_model_is_undone_and_taught(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    start = shutil.copytree(begun, tmp_path / "second")
+    first, _ = page_of(serve, begun, videos)
+    file = first.request("GET", "/api/export")[2]
+    second, _ = page_of(serve, start, videos)
+    assert second.request("POST", "/api/import?name=a.zip", file)[0] == 200
+    idle(second)
+    second.upload(videos[4], "label=jump")
+    for what in ("add", "import"):
+        assert second.state()["undo"]["what"] == what
+        assert second.post("/api/undo")[0] == 200
+    state = taught(second)
+    assert state["model"]["clips"] == {"wave": 2, "throw": 2}
+    playable = [one["playable"] for one in state["clips"].values() if one["taught"]]
+    assert playable == [True] * 4
+
+
+def test_a_clip_that_is_deleted_for_good_stays_away(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, ids = page_of(serve, begun, videos)
+    for again in range(2):
+        assert server.post("/api/clips/remove", ids=[ids[again]])[0] == 200
+        assert server.post("/api/clips/forget", ids=[ids[again]])[0] == 200
+        tried(server, videos[4 + again])  # the saved model still has the clip
+        state = server.state()
+        assert state["changes"] == 1
+        assert ids[again] not in state["clips"]
+        assert all(one["playable"] for one in state["clips"].values() if not one["binned"])
+        if again:
+            break
+        server.kill()
+        server = serve(server.model)
+        idle(server)
+        assert taught(server)["model"]["clips"] == {"wave": 1, "throw": 2}
+    server.upload(videos[6], "label=wave")
+    state = taught(server)
+    assert state["model"]["clips"] == {"wave": 1, "throw": 2}
+
+
+def test_answers_and_advice_come_back_with_the_server(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, _ = page_of(serve, begun, videos)
+    ids = [tried(server, videos[i]) for i in (4, 5)]
+    before = idle(server)
+    server.kill()
+    server = serve(server.model)
+    after = server.wait(lambda state: set(state["results"]) >= set(ids) and state["advice"])
+    assert after["results"] == before["results"]
+    assert after["advice"] == before["advice"]
+
+
+def test_a_clip_that_cannot_be_taught_is_named(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server, _ = page_of(serve, begun, videos)
+    (id,) = server.upload(videos[4], "name=broken.mp4&label=wave")[1]["ids"]
+    (server.model / "page" / f"{id}.mp4").write_bytes(b"no video")
+    server.post("/api/teach")
+    (*_, job) = idle(server)["jobs"]
+    assert (job["kind"], job["state"]) == ("teach", "failed")
+    assert job["error"]["what"].startswith('the clip "broken.mp4" of the action "wave" cannot be')
+    assert "none" not in job["error"]["what"]
+    assert str(server.model) not in job["error"]["what"]
+
+
+def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    server = serve(begun)
+    whole = video(tmp_path / "whole.mkv", 5, 48).read_bytes()
+    (id,) = server.upload(whole[:-5000], "name=me%20waving.mkv")[1]["ids"]
+    for _ in range(2):
+        assert server.post(f"/api/clips/{id}/predict")[0] == 202
+        assert idle(server)["results"][id]["probabilities"]
+        assert server.request("GET", f"/why/{id}")[0] == 200
+        server.upload(videos[4], "name=1.mp4&label=x")
+        taught(server)
+    lines = [one for one in server.stop().splitlines() if "Keep this window" not in one]
+    assert len(lines) == 1, lines
+    cut = r"Warning: me waving\.mkv: the file is cut short, \d .* at its end"
+    assert re.fullmatch(cut, lines[0]), lines
+
+
+METHOD = """
+from fewact import methods
+from fewact.methods.pixels import Pixels
+
+
+@methods.register("ours")
+class Ours(Pixels):
+    pass
+"""
+
+
+def test_a_page_teaches_a_model_of_the_users_method(
+    serve: Serve, tmp_path: Path, videos: list[bytes]
+) -> None:
+    file, model = tmp_path / "mine.py", tmp_path / "model"
+    file.write_text(METHOD)
+    clips, imports = tmp_path / "clips", ("--import", str(file))
+    for i, name in enumerate("xy"):
+        (clips / name).mkdir(parents=True)
+        video(clips / name / "1.mp4", 10 + i)
+    teach = ["teach", str(clips), "-o", str(model), "--method", "ours", *imports]
+    subprocess.run([sys.executable, "-c", START, *teach], check=True)
+    server = serve(model, options=imports)
+    idle(server)
+    server.upload(videos[0], "name=wave.mp4&label=x")
+    taught(server)
+    assert server.state()["model"]["clips"] == {"x": 2, "y": 1}
+    assert json.loads((model / "config.json").read_text())["method"]["name"] == "ours"
+
+
+def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
+    serve: Serve, begun: Path
+) -> None:
+    server = serve(begun)
+    assert idle(server)["classes"] == ["x", "y"]
+    classifier = FewShotClassifier.load(server.model)
+    classifier.rename_class("x", "z")
+    classifier.save(server.model)
+    assert server.request("GET", "/")[0] == 200
+    assert set(idle(server)["classes"]) == {"y", "z"}
+
+
+MEANWHILE = """
+from fewact.classifier.saved.change_model import correct_model
+from fewact.page.state import Page
+work, old = Page._work, ["x"]
+
+async def other(page, method, *arguments, seconds):
+    result = await work(page, method, *arguments, seconds=seconds)
+    if method == "encode" and old:
+        with correct_model(page.store.model, "rename") as classifier:
+            classifier.rename_class(old.pop(), "z")
+    return result
+
+Page._work = other
+"""
+"""A command changes the model while the first clip is encoded."""
+
+
+def test_a_change_that_a_command_makes_while_clips_are_encoded_stays(
+    serve: Serve, begun: Path, videos: list[bytes]
+) -> None:
+    server = serve(begun, MEANWHILE)
+    idle(server)
+    server.upload(videos[0], "name=new.mp4&label=y")
+    assert taught(server)["model"]["clips"] == {"y": 2, "z": 1}
+    assert set(server.state()["classes"]) == {"y", "z"}
+
+
+def test_a_folder_that_is_moved_away_is_not_begun_again(
+    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+) -> None:
+    server = serve(begun)
+    idle(server)
+    moved = server.model.rename(tmp_path / "moved")
+    for status, answer in (
+        server.post("/api/classes", name="wave"),
+        server.upload(videos[0], "name=wave.mp4&label=wave"),
+    ):
+        assert (status, answer["error"]["what"]) == (
+            507,
+            "the folder of the model is not there any more",
+        )
+        assert not server.model.exists()
+    moved.rename(server.model)
+    assert server.post("/api/classes", name="wave")[0] == 200

@@ -1,0 +1,36 @@
+"""Values that the code of the page and the server share."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from fewact.core.errors import DataError
+from fewact.page.error_page import error_page
+from fewact.page.names import class_name
+
+STATIC = files("fewact.page").joinpath("static")
+NOTHING = {"expected": "", "hint": ""}
+
+
+def test_what_was_lost_is_said_wherever_the_page_is_scrolled_to() -> None:
+    style = STATIC.joinpath("page.css").read_text(encoding="utf-8")
+    rule = re.search(r"#offline \{(.*?)\}", style)
+    assert rule
+    assert re.search(r"position: (sticky|fixed); inset-block-start: 0;", rule[1])
+
+
+def test_an_error_page_says_what_the_page_says() -> None:
+    error = {"key": "", "what": "<b>is damaged", "got": "x", "expected": "a clip", "hint": "Look."}
+    assert "<p>&lt;b&gt;is damaged (a clip). Look.</p>" in error_page(error)
+    assert "<p>is damaged</p>" in error_page(error | {"what": "is damaged", **NOTHING})
+    assert "<p>The upload was cut off.</p>" in error_page({"key": "cut_off"})
+
+
+def test_no_action_has_the_title_of_the_card_of_no_action() -> None:
+    title = json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))["else_title"]
+    for name in (title, title.upper(), f" {title} "):
+        with pytest.raises(DataError, match="reserved"):
+            class_name(name)
+    assert class_name(f"{title} else") == f"{title} else"

@@ -1,0 +1,129 @@
+"""Conditions of pictures and of time, at three severities."""
+
+import numpy as np
+import pytest
+
+from fewact.core.errors import OptionError
+from fewact.synthetic.conditions import (
+    CONDITIONS,
+    PICTURES,
+    Condition,
+    compress,
+    parse_condition,
+    picture,
+    timeline,
+)
+from fewact.video import Timeline
+
+TIMES = np.arange(6) / 6
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    """A soft square that moves over a textured picture."""
+    rng = np.random.default_rng(0)
+    found = np.repeat(rng.integers(60, 200, (1, 48, 64, 3)), 6, 0)
+    for t in range(6):
+        found[t, 10:30, 5 + 6 * t : 25 + 6 * t] = (220, 40, 90)
+    return found.astype(np.uint8)
+
+
+def change(frames: np.ndarray, text: str, seed: int = 0, times: np.ndarray = TIMES) -> np.ndarray:
+    return picture(frames, times, parse_condition(text), seed)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_frame_does_not_depend_on_the_others(name: str, frames: np.ndarray) -> None:
+    for severity in (1, 2, 3):
+        every = change(frames, f"{name}:{severity}", 7)
+        assert every.dtype == np.uint8
+        assert np.array_equal(every, change(frames, f"{name}:{severity}", 7))
+        some = change(frames[[1, 4]], f"{name}:{severity}", 7, TIMES[[1, 4]])
+        assert np.array_equal(some, every[[1, 4]])
+
+
+@pytest.mark.parametrize("name", ["dark", "low-contrast", "bright", "flicker", "blur", "grain"])
+def test_a_greater_severity_changes_more(name: str, frames: np.ndarray) -> None:
+    errors = [
+        np.abs(change(frames, f"{name}:{severity}").astype(float) - frames).mean()
+        for severity in (1, 2, 3)
+    ]
+    assert 0 < errors[0] < errors[1] < errors[2]
+
+
+def test_dark_pictures_are_dark_and_their_noise_differs_from_frame_to_frame() -> None:
+    grey = np.full((2, 32, 32, 3), 128, np.uint8)
+    found = change(grey, "dark:3", times=TIMES[:2]).astype(float)
+    assert found.mean() < 128 / 8
+    assert found[0].std() > 1
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_sizes(frames: np.ndarray) -> None:
+    tall = np.repeat(frames, 4, 1)[:, :192]
+    assert change(tall, "small:3").shape[1:3] == (64, round(64 * 64 / 192))
+    assert change(frames, "small:1").shape == frames.shape  # never enlarged
+    assert change(frames, "cropped:2").shape[1:3] == (34, 45)
+    bars = change(frames, "letterbox:2", 1)
+    assert bars.shape[1:3] in ((48 + 2 * 10, 64), (48, 64 + 2 * 13))
+    inner = bars[:, 10:-10] if bars.shape[1] > 48 else bars[:, :, 13:-13]
+    assert np.array_equal(inner, frames)
+
+
+def test_flips(frames: np.ndarray) -> None:
+    assert np.array_equal(change(frames, "flipped:1"), frames[:, :, ::-1])
+    assert np.array_equal(change(frames, "flipped:2"), np.rot90(frames, 1, (1, 2)))
+    assert np.array_equal(change(frames, "flipped:3"), frames[:, ::-1, ::-1])
+
+
+def test_grey_pictures_have_no_colour(frames: np.ndarray) -> None:
+    assert np.ptp(change(frames, "grey:2").astype(int), axis=-1).max() == 0
+    assert len(np.unique(change(frames, "grey:3"))) <= 8
+    assert np.ptp(change(frames, "grey:1").astype(int), axis=-1).mean() > 0
+
+
+def test_the_background_changes_only_where_nothing_is_shown(frames: np.ndarray) -> None:
+    frames[:, :, :4] = 0
+    for severity in (1, 2, 3):
+        found = change(frames, f"background:{severity}", 3)
+        assert np.array_equal(found[:, :, 4:], frames[:, :, 4:])
+        assert found[:, :, :4].mean() > 20
+        moves = np.abs(np.diff(found[:, :, :4].astype(float), axis=0)).mean()
+        assert (moves > 1) == (severity == 3)
+
+
+def test_low_rate_shows_few_pictures_for_longer() -> None:
+    shown = Timeline(np.arange(60) / 30, 2.0)
+    same, frames = timeline(Condition("low-rate", 3), 1, shown)
+    assert same is shown
+    assert 8 <= len(np.unique(frames)) <= 11
+    assert (np.diff(frames) >= 0).all()
+    assert (frames <= np.arange(60)).all()
+
+
+@pytest.mark.parametrize(("text", "count"), [("fast:3", 30), ("slow:3", 120), ("slow:1", 75)])
+def test_speed_keeps_the_rate_of_the_frames(text: str, count: int) -> None:
+    shown = Timeline(np.arange(60) / 30, 2.0)
+    changed, frames = timeline(parse_condition(text), 0, shown)
+    assert changed.n == len(frames) == count
+    assert changed.fps == pytest.approx(30)
+    assert frames[0] == 0
+    assert frames[-1] >= 57
+
+
+def test_compression_is_that_of_a_real_encoder(frames: np.ndarray) -> None:
+    errors = []
+    for strength in CONDITIONS["compressed"]:
+        found = compress(frames, 12, strength)
+        assert found.shape == frames.shape
+        errors.append(np.abs(found.astype(float) - frames).mean())
+    assert 2 < errors[0] < errors[-1] < 60
+    assert compress(frames[:, :47, :63], 12, 40).shape == (6, 46, 62, 3)
+    assert np.array_equal(compress(frames, 12, 40), compress(frames, 12, 40))
+
+
+@pytest.mark.parametrize("text", ["darq:2", "dark:4", "dark:", "dark:x", ""])
+def test_unknown_conditions_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"unknown condition|no such severity"):
+        parse_condition(text)
+    assert str(parse_condition("dark")) == "dark:2"

@@ -1,0 +1,74 @@
+"""A synthetic scene, viewed through known similarities."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from fewact.video.camera.similarity import Similarity, pixel_positions
+
+
+def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the colours (… 3), 0 … 255, of smooth waves at complex positions in pixel heights."""
+    rng = np.random.default_rng(seed)
+    found = np.zeros((*at.shape, 3))
+    for _ in range(30):
+        length, angle = rng.uniform(8, 60), rng.uniform(0, np.pi)
+        phase, colour = rng.uniform(0, 2 * np.pi), rng.uniform(-1, 1, 3)
+        along = (at * np.exp(-1j * angle)).real
+        found += np.sin(2 * np.pi * along / length + phase)[..., None] * colour
+    return 127.5 + 20 * found
+
+
+def frames_of(
+    motion: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
+) -> torch.Tensor:
+    """Render the scene as viewed through each similarity: (t 3 h w) uint8."""
+    return render(motion, size, lambda at, _: scene(at, seed), pixel)
+
+
+def render(
+    motion: Similarity,
+    size: tuple[int, int],
+    colours_at: Callable[[np.ndarray, int], np.ndarray],
+    pixel: float = 1.0,
+) -> torch.Tensor:
+    """Render an image that may change over time as viewed through each similarity.
+
+    Args:
+        motion: Similarities (t).
+        size: Rows and columns of a frame.
+        colours_at: Function of complex positions (h w) and frame number: colours (h w 3).
+        pixel: Width of a pixel over its height.
+
+    Returns:
+        Frames (t 3 h w), uint8.
+    """
+    at = motion(pixel_positions(*size, pixel, torch.float64)).numpy()  # (t h w)
+    colours = np.stack([colours_at(one, frame) for frame, one in enumerate(at)])
+    shown = colours.round().clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
+
+
+def random_motion(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Similarity:
+    """Return a smooth random motion; maxima of shift in pixels, relative zoom, roll in radians."""
+    rng = np.random.default_rng(seed)
+    time = np.linspace(0, 1, t)
+    waves = np.stack(
+        [np.sin(2 * np.pi * (rng.uniform(0.3, 1.2) * time + rng.uniform())) for _ in range(4)]
+    )
+    turn = (1 + zoom * waves[0]) * np.exp(1j * roll * waves[1])
+    return Similarity(torch.from_numpy(turn), torch.from_numpy(shift * (waves[2] + 1j * waves[3])))
+
+
+def from_middle(motion: Similarity) -> Similarity:
+    """Return the similarities from positions in the middle frame to those in each frame."""
+    middle = len(motion.linear) // 2
+    one = torch.full((len(motion.linear),), middle)
+    return motion.inverse().after(motion[one])
+
+
+def mean_distance(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):
+    """Return the mean distance (t) between the results of two similarities, in pixel heights."""
+    at = pixel_positions(*size, pixel, torch.float64)
+    return (first(at) - second(at)).abs().mean((-2, -1))

@@ -1,0 +1,76 @@
+"""Blur is found and removed; sharp frames are not changed."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from fewact.video.cleaning.blur import LEAST_BLUR, MARGIN, find_blur, remove_blur
+from fewact.video.cleaning.correction import find_correction
+from fewact.video.cleaning.faults import BLURRED, find_faults
+from tests.video.camera.scenery import scene
+
+SIZE = (120, 160)
+
+
+def frames() -> NDArray[np.uint8]:
+    """Frames (8 120 160 3) of a textured scene, and a bright square that moves before it."""
+    x, y = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
+    found = np.repeat(scene(x + 1j * y)[None], 8, 0)
+    for t, frame in enumerate(found):
+        frame[40:70, 10 * t : 10 * t + 30] = 230
+    return found.clip(0, 255).astype(np.uint8)
+
+
+def blurred(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    reach = int(3 * sigma + 1)
+    offsets = torch.arange(-reach, reach + 1.0)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    images = torch.from_numpy(clean).permute(0, 3, 1, 2).float().flatten(0, 1)[:, None]
+    images = functional.pad(images, (reach,) * 4, mode="replicate")
+    weights = (kernel[:, None] * kernel)[None, None]
+    found = functional.conv2d(images, weights).unflatten(0, (-1, 3))[:, :, 0]
+    return found.round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def error(found: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:
+    return float(np.sqrt(((found.astype(float) - clean) ** 2).mean()))
+
+
+@pytest.mark.parametrize("sigma", [3.0, 4.0, 6.0])
+def test_blur_is_measured_and_removed(sigma: float) -> None:
+    clean = frames()
+    soft = blurred(clean, sigma)
+    found = find_blur(soft)
+    assert 0.7 * sigma < found < 1.2 * sigma
+    assert error(remove_blur(soft, found), clean) < 0.8 * error(soft, clean)
+    correction = find_correction(soft)
+    assert find_faults(correction, (240, 320)) == (BLURRED,)
+    assert error(correction.frames(soft), clean) < 0.8 * error(soft, clean)
+
+
+def test_sharp_frames_are_left() -> None:
+    assert find_blur(frames()) == 0
+    assert find_blur(blurred(frames(), LEAST_BLUR / 3)) == 0
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_flat_and_tiny_frames_are_left(level: int) -> None:
+    assert find_blur(np.full((8, 48, 48, 3), level, np.uint8)) == 0
+    assert find_blur(np.full((8, MARGIN, MARGIN, 3), level, np.uint8)) == 0
+
+
+def test_areas_of_one_color_keep_it() -> None:
+    flat = np.full((2, 48, 64, 3), (20, 128, 240), np.uint8)
+    assert (remove_blur(flat, 3.0) == flat).all()
+
+
+def test_grainy_frames_are_not_sharpened() -> None:
+    soft = blurred(frames(), 4.0)
+    noise = np.random.default_rng(0).normal(0, 16, soft.shape)
+    grainy = (soft + noise).clip(0, 255).astype(np.uint8)
+    correction = find_correction(grainy)
+    assert correction.grain > 0
+    assert correction.blur == 0
