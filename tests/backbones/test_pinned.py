@@ -14,8 +14,8 @@ from fewact import backbones
 from fewact.backbones import pinned
 from fewact.backbones.efficientnet_lite import EfficientNetLite0, EfficientNetLite1
 from fewact.backbones.weights import digest, tensors_of
-from fewact.core.cache import cache_folder
 from fewact.core.errors import WeightsError
+from fewact.core.machine import cache_folder
 
 PAIR = "efficientnet-lite0-lite1"
 COPY = "efficientnet-lite0-57934424.safetensors"

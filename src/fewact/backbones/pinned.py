@@ -16,8 +16,8 @@ from torch import Tensor
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import MIB, FileType
-from fewact.core.cache import cache_folder
 from fewact.core.errors import OutputError, WeightsError
+from fewact.core.machine import cache_folder
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from fewact.backbones import Backbone
 from fewact.backbones.text import Encoder, TextFacts, embed_classes, words
-from fewact.core.cache import cache_folder
-from fewact.core.errors import ModelError, OptionError, UserError, WeightsError
-from fewact.core.warning import warn
+from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
+from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.text_logits import combined_logits, text_logits

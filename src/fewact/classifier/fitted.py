@@ -27,7 +27,7 @@ from fewact.classifier.naming import existing_class
 from fewact.classifier.open_set import Decision, OpenSet
 from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
-from fewact.core.warning import warn
+from fewact.core.errors import warn
 from fewact.core.workers import on_one_core
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing

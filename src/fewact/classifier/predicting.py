@@ -19,8 +19,7 @@ from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped,
 from fewact.classifier.recordings.searching import as_query
 from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.sources import LabelledSource, labelled
-from fewact.core.errors import DataError, VideoError
-from fewact.core.warning import warn
+from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.arrays import as_array
 from fewact.features.precomputed import Precomputed

@@ -20,8 +20,7 @@ from fewact.classifier.recordings.common_parts import use_common_parts
 from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.saved.thumbnails import thumbnail
 from fewact.classifier.uprightness import common_turns, scores_of
-from fewact.core.errors import DataError, VideoError
-from fewact.core.warning import warn
+from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible
 from fewact.data.video_source import VideoSource

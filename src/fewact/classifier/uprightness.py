@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fewact.core.packaged import packaged_tensors
+from fewact.core.tensors import packaged_tensors
 from fewact.core.workers import on_one_core
 
 DIRECTIONS: Final = "uprightness.safetensors"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.core.outputs import check_output_folder
+from fewact.core.atomic import check_output_folder
 
 
 def convert(

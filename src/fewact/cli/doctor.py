@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, print_json
-from fewact.core.cores import usable_cores
+from fewact.core.machine import usable_cores
 
 PACKAGES = (
     "torch",
@@ -151,7 +151,7 @@ def _weights() -> dict[str, Any]:
 
 def _cache() -> dict[str, Any]:
     from fewact.core.atomic import make_folder
-    from fewact.core.cache import cache_folder
+    from fewact.core.machine import cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 
 from fewact.cli import early
+from fewact.core.atomic import REPLACE, check_output_file
 from fewact.core.errors import ModelError, OptionError, OutputError
-from fewact.core.outputs import REPLACE, check_output_file
 from fewact.core.paths import user_path
 
 

@@ -24,9 +24,9 @@ from fewact.cli.options import (
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.run import exit_skipped, say
+from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import DataError, OptionError, StoreError
-from fewact.core.outputs import check_output_folder
 from fewact.core.text_table import printable
 
 if TYPE_CHECKING:

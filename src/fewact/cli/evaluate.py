@@ -28,8 +28,8 @@ from fewact.cli.progress import progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions
+from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
-from fewact.core.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact.evaluation import EvaluationConfig, Result

@@ -10,9 +10,9 @@ import typer
 
 from fewact.cli import early, early_outputs
 from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
+from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import OptionError
-from fewact.core.outputs import check_output_folder
 
 
 def export(

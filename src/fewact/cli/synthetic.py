@@ -8,7 +8,7 @@ import typer
 from fewact.cli.options import Quiet
 from fewact.cli.output import ListFormat, print_json, print_table
 from fewact.cli.progress import progress
-from fewact.core.outputs import check_output_folder
+from fewact.core.atomic import check_output_folder
 
 SplitName = Literal["train", "val", "test"]
 """Splits of a benchmark."""

@@ -27,8 +27,8 @@ from fewact.cli.output import print_line, print_table
 from fewact.cli.progress import progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
+from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError
-from fewact.core.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier

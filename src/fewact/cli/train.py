@@ -14,8 +14,8 @@ from fewact.cli.options import BenchmarkOptions, Dataset, Imports, Quiet, parse_
 from fewact.cli.output import print_table
 from fewact.cli.progress import progress
 from fewact.cli.texts import TextOptions
+from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
-from fewact.core.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from fewact.evaluation import DataConfig

@@ -1,10 +1,13 @@
-"""Errors that fewact raises on purpose.
+"""Errors that fewact raises on purpose, and warnings that name the caller's line.
 
 ``UserError`` reports bad input: its message says what is wrong, where, what was got, what was
 expected and how to fix it. Any other exception that escapes is a bug in fewact.
 """
 
 import difflib
+import os
+import sys
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -182,3 +185,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     folded = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), folded, n=1)
     return f'Did you mean "{folded[near[0]]}"?' if near else ""
+
+
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning at the line outside of fewact that led to it.
+
+    ``warnings.warn`` does so from Python 3.12 on, by ``skip_file_prefixes``.
+
+    Args:
+        text: Text of the warning.
+        category: Type of the warning.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)

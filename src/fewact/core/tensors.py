@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.bounded import KIB, MIB, FileType, reason_of, size_text
+from fewact.core.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -261,3 +263,29 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
     if header.get("fortran_order"):
         return array.reshape(shape[::-1]).transpose()
     return array.reshape(shape)
+
+
+def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[str, "Tensor"]:
+    """Return the tensors of a file that comes with the package.
+
+    Args:
+        package: Package that has the file.
+        file: Name of the file, in the format of safetensors.
+        sha256: Its SHA-256.
+        what: What it has, for the message.
+
+    Raises:
+        WeightsError: It is another file.
+    """
+    from safetensors.torch import load
+
+    content = files(package).joinpath(file).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise WeightsError(
+            f"{what} are not the expected file",
+            where=file,
+            got=f"SHA-256 {found}",
+            expected=sha256,
+            hint="Install fewact again.",
+        )
+    return load(content)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
-from fewact.core.cores import usable_cores
 from fewact.core.errors import DataError, VideoError
+from fewact.core.machine import usable_cores
 from fewact.core.paths import user_path
 from fewact.data.videos import SPLITS, Split, Video
 

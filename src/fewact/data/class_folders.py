@@ -3,10 +3,9 @@
 import unicodedata
 from pathlib import Path
 
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, warn
 from fewact.core.paths import user_path
 from fewact.core.text_table import printable
-from fewact.core.warning import warn
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import (
     entries,

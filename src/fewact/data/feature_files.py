@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import DataError, did_you_mean
+from fewact.core.errors import DataError, did_you_mean, warn
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_array
-from fewact.core.warning import warn
 from fewact.data.clips import (
     UNUSABLE_FEATURES,
     USABLE_FEATURES,

@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fewact.core.errors import DataError, VideoError
+from fewact.core.errors import DataError, VideoError, warn
 from fewact.core.paths import similar_name, user_path
-from fewact.core.warning import warn
 from fewact.data.files import (
     VIDEO_SUFFIXES,
     entries,

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from fewact import methods
 from fewact.backbones import BackboneChoice
 from fewact.backbones.text import ClassTexts
+from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import OptionError
-from fewact.core.outputs import check_output_file, check_output_folder
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import Checkpoint
 from fewact.evaluation.command import command_of, option_text

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from fewact.backbones.text import ClassTexts, known_texts
-from fewact.core.atomic import write_text
+from fewact.core.atomic import REPLACE, write_text
 from fewact.core.errors import OptionError, ResultError, ShapeError
-from fewact.core.outputs import REPLACE
 from fewact.core.paths import user_path
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList

@@ -8,8 +8,8 @@ from fewact import backbones
 from fewact.backbones import BackboneChoice, Card
 from fewact.backbones.text import PRECOMPUTED, ClassTexts, embed_classes, templates, words
 from fewact.core.bounded import MIB, FileType
-from fewact.core.cache import cache_folder
 from fewact.core.errors import OptionError
+from fewact.core.machine import cache_folder
 from fewact.core.paths import user_path
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList

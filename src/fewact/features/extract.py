@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.core.errors import OptionError, VideoError
-from fewact.core.warning import warn
+from fewact.core.errors import OptionError, VideoError, warn
 from fewact.core.workers import one_core_threads, started_threads
 from fewact.data.video_source import VideoSource
 from fewact.features.network import Inputs, NetworkFeatures

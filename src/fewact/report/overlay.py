@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fewact.classifier.recordings.events import Event
 from fewact.core import svg
-from fewact.core.warning import warn
+from fewact.core.errors import warn
 from fewact.report.events import clock_time, title
 from fewact.video.timeline import RGBImage
 

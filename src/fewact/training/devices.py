@@ -16,8 +16,8 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from fewact.backbones.precision import exact_convolutions, resolve_device
-from fewact.core.cores import usable_cores
 from fewact.core.errors import OptionError
+from fewact.core.machine import usable_cores
 
 TIMEOUT = timedelta(hours=12)
 """Longest time that other processes wait for the one that validates."""

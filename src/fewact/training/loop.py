@@ -11,11 +11,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from fewact.core.errors import OutputError, RecipeError, TrainingError, did_you_mean
-from fewact.core.outputs import check_output_folder
+from fewact.core.atomic import check_output_folder
+from fewact.core.errors import OutputError, RecipeError, TrainingError, did_you_mean, warn
 from fewact.core.paths import user_path
 from fewact.core.random import RandomStream
-from fewact.core.warning import warn
 from fewact.data.videos import GroupScope, VideoList
 from fewact.evaluation import FeatureSource
 from fewact.evaluation.episodes import Protocol

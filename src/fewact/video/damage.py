@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewact.core.warning import warn
+from fewact.core.errors import warn
 
 _collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
 

@@ -9,7 +9,6 @@ import torch
 
 from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
-from fewact.core import packaged
 from fewact.core.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.small import difference_images, halved
@@ -52,7 +51,7 @@ def test_the_weights_are_small_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_p
     content = files("fewact.methods.fusion").joinpath(module.WEIGHTS).read_bytes()
     assert len(content) < 3_000_000
     (tmp_path / module.WEIGHTS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    monkeypatch.setattr(packaged, "files", lambda _: tmp_path)
+    monkeypatch.setattr(tensors, "files", lambda _: tmp_path)
     with pytest.raises(WeightsError, match="SHA-256"):
         motion_network.__wrapped__(torch.device("cpu"))
 

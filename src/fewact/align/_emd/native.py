@@ -8,7 +8,7 @@ from torch import Tensor
 
 import fewact.align._emd as package
 from fewact.align._emd.problem import Problems, Solution, pivot_limit
-from fewact.core.libraries import load_library
+from fewact.core.machine import load_library
 
 VERSION = 1
 """Version of the library's interface."""

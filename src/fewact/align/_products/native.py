@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import fewact.align._products as package
-from fewact.core.libraries import load_library
+from fewact.core.machine import load_library
 
 VERSION = 1
 """Version of the library's interface."""

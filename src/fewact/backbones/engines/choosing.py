@@ -25,8 +25,8 @@ from fewact.backbones.engines.parts import tensors_for_graphs
 from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
 from fewact.backbones.network import Network
 from fewact.backbones.weights import digest, tensors_of
-from fewact.core.cache import cache_folder
 from fewact.core.errors import OptionError, OutputError
+from fewact.core.machine import cache_folder
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone

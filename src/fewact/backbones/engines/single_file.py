@@ -19,9 +19,8 @@ from fewact.backbones.engines.folding import folded
 from fewact.backbones.engines.interrupts import interrupts_kept
 from fewact.backbones.engines.runtime import PACKAGE
 from fewact.backbones.network import Network
-from fewact.core.atomic import write_bytes
+from fewact.core.atomic import check_output_file, write_bytes
 from fewact.core.errors import OptionError, OutputError
-from fewact.core.outputs import check_output_file
 from fewact.core.paths import user_path
 
 FRAMES = "frames"

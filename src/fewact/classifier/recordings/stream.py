@@ -24,8 +24,7 @@ from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
 from fewact.classifier.recordings.stages import Stages
 from fewact.classifier.recordings.watchable import check_arguments, check_watchable
-from fewact.core.errors import OptionError
-from fewact.core.warning import warn
+from fewact.core.errors import OptionError, warn
 from fewact.core.workers import on_one_core
 from fewact.data.in_memory import as_image
 from fewact.features.request import Features

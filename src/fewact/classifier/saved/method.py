@@ -7,8 +7,7 @@ from torch import Tensor
 
 from fewact import methods
 from fewact.classifier.saved.config import SavedMethod
-from fewact.core.errors import ModelError, UnknownNameError, UserError
-from fewact.core.warning import warn
+from fewact.core.errors import ModelError, UnknownNameError, UserError, warn
 from fewact.evaluation.checkpoint import IMPORT, registered
 from fewact.evaluation.encoding.facts import package_of
 from fewact.methods.base import Method

@@ -8,10 +8,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from fewact.core.atomic import write_text
+from fewact.core.atomic import check_output_folder, write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
-from fewact.core.outputs import check_output_folder
 from fewact.core.temporary import is_empty
 
 RECORD = "demo.json"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fewact.core.libraries import load_library
+from fewact.core.machine import load_library
 from fewact.video.camera.similarity import Similarity
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact.core.atomic import write_text
+from fewact.core.atomic import check_output_file, check_output_folder, write_text
 from fewact.core.errors import OutputError
-from fewact.core.outputs import check_output_file, check_output_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="paths of Linux")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.core.cache import cache_folder
+from fewact.core.machine import cache_folder
 
 
 @pytest.mark.parametrize(
