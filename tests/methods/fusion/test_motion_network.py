@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.training.figures import figure_class, render
 from benchmarks.training.motion_network import CELLS, images_of, judged, middle
+from fewact.core import tensors
 from fewact.core.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.small import difference_images, halved
