@@ -51,7 +51,7 @@ from fewact import backbones
 from fewact.features.small import difference_images
 from fewact.video import Segments, read_frame_sets
 from fewact.video.camera.motion import estimate_camera_motion
-from fewact.video.open_recording import open_recording
+from fewact.video.recording import open_recording
 
 COMMIT = "4304bc2"
 RECORDED_FOR = 10.0

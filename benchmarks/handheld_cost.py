@@ -34,7 +34,7 @@ from fewact.synthetic import motions
 from fewact.synthetic.simulated_camera_videos import with_simulated_camera
 from fewact.synthetic.simulated_cameras import CAMERAS, record
 from fewact.video.camera.stabilise import stabilise
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 VARIANTS: Mapping[str, Variant] = {"without camera steps": NO_STEPS, "all steps": Variant()}
 SUPPORT, TIMED, REPEATS = 25, 10, 3

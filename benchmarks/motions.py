@@ -16,7 +16,7 @@ import numpy as np
 
 from fewact.core import svg
 from fewact.synthetic import PRESETS, MotionsBenchmark, Truth, motions
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 FRAMES, SIDE, GAP, TITLE = 10, 72, 4, 46
 """Number of frames of a row; their side, the gap and the height of title and bar in pixels."""

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 Parts = Sequence[tuple[float, list[bytes]]]
 

@@ -10,7 +10,7 @@ import pytest
 from fewact.classifier.analysis.explain import Contribution, Explanation, Neighbour
 from fewact.methods.explaining import FrameMatch, equal_parts
 from fewact.report.explanation import explanation_page
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
 

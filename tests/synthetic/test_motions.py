@@ -11,9 +11,8 @@ from fewact.core.errors import DataError, OptionError, ShapeError, UnknownNameEr
 from fewact.core.random import NamedDraws
 from fewact.synthetic import PRESETS, MotionsBenchmark, correspondence, motions, named
 from fewact.synthetic.classes import BACKWARDS, MotionClass, classes
-from fewact.synthetic.pair import SceneObject, draw_pair
 from fewact.synthetic.presets import preset
-from fewact.synthetic.scene import draw_scene
+from fewact.synthetic.scene import SceneObject, draw_pair, draw_scene
 from fewact.synthetic.truth import MIN_FRAMES, Truth, draw_truth
 
 KINDS = classes()

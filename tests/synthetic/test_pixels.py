@@ -14,8 +14,15 @@ from torch.nn import functional
 
 from fewact import backbones
 from fewact.synthetic import MotionsBenchmark, motions
-from fewact.synthetic.appearance import OUTLINES, PATTERNS, Appearance
-from fewact.synthetic.raster import Camera, paint_background, paint_object, paint_occluder
+from fewact.synthetic.rendering import (
+    OUTLINES,
+    PATTERNS,
+    Appearance,
+    Camera,
+    paint_background,
+    paint_object,
+    paint_occluder,
+)
 
 CHANCE = 8
 PICKED = (0, 4, 8, 12, 13, 16, 20, 21)

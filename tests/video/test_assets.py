@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from fewact.core.errors import VideoError
 from fewact.video import Dense, EveryNth, Segments, VideoWarning, probe, read_frames
-from fewact.video.open_recording import open_recording
+from fewact.video.recording import open_recording
 
 # Name: frames, frames per second, width and height as shown, degrees, codec.
 INTACT: dict[str, tuple[int, float, int, int, int, str]] = {

@@ -21,7 +21,7 @@ from fewact.video import (
     read_frames,
     truncation,
 )
-from fewact.video.open_recording import open_recording
+from fewact.video.recording import open_recording
 from fewact.video.truncation import missing_bytes
 
 Numbers = Callable[[Any], list[int]]

@@ -9,7 +9,7 @@ import pytest
 
 from fewact.core.errors import VideoError
 from fewact.video import EveryNth, Segments, index, probe, read_frames
-from fewact.video.declared import MAX_DECLARED, check_declared
+from fewact.video.opening import MAX_DECLARED, check_declared
 
 
 def element(id: str, *parts: bytes) -> bytes:

@@ -7,9 +7,9 @@ import pytest
 from fewact.data import Clip
 from fewact.data.corrected import CorrectedVideo
 from fewact.video import Segments
-from fewact.video.cleaning.faults import COMPRESSED
-from fewact.video.open_recording import open_recording
+from fewact.video.cleaning.correction import COMPRESSED
 from fewact.video.reading import read_frame_sets
+from fewact.video.recording import open_recording
 
 Make = Callable[..., Path]
 

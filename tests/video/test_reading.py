@@ -33,7 +33,7 @@ from fewact.video import (
     read_frames,
     write_video,
 )
-from fewact.video.open_recording import open_recording
+from fewact.video.recording import open_recording
 
 VARIABLE = np.concatenate([[0], np.cumsum(np.random.default_rng(0).integers(12, 90, 59))]).tolist()
 

@@ -22,8 +22,8 @@ from fewact.core.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
-from fewact.video.open_recording import find_camera, open_recording
 from fewact.video.opening import packets
+from fewact.video.recording import find_camera, open_recording
 from tests.network_camera import jpeg_camera
 
 
@@ -196,7 +196,7 @@ def test_frames_without_times_have_those_of_the_index(
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
-    from fewact.video.still import jpeg
+    from fewact.video.writing import jpeg
 
     for i, frame in enumerate(counted(5)):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame))
@@ -408,7 +408,7 @@ def test_no_frames_are_missing_from_a_pipe(clip: Any, tmp_path: Path) -> None:
 
 
 def test_images_of_a_folder_that_do_not_decode_are_counted(tmp_path: Path) -> None:
-    from fewact.video.still import jpeg
+    from fewact.video.writing import jpeg
 
     for i, frame in enumerate(counted(5)):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame) if i != 3 else b"\xff\xd8\xff")

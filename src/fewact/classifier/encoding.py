@@ -39,7 +39,7 @@ from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures
 from fewact.features.timing import Timing
 from fewact.video import FrameSets, Sampler, collect_warnings, warn_of_video
-from fewact.video.cleaning.faults import Fault
+from fewact.video.cleaning.correction import Fault
 
 C = TypeVar("C", bound=AnyClip)
 

@@ -28,7 +28,7 @@ from fewact.classifier.uprightness import centred, scores_of
 from fewact.core.workers import on_one_core
 from fewact.data.rotated import rotate_frame
 from fewact.features.request import FeatureRequest, Features, View
-from fewact.video.cleaning.faults import Fault
+from fewact.video.cleaning.correction import Fault
 
 ORIENTATIONS: Final = "orientations"
 """Name of the node of training clips: a vector (4 d) in each orientation."""

@@ -25,7 +25,7 @@ from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible
 from fewact.data.video_source import VideoSource
 from fewact.features.timing import Timing
-from fewact.video.cleaning.faults import Fault
+from fewact.video.cleaning.correction import Fault
 
 LOG = logging.getLogger(__name__)
 

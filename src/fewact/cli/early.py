@@ -231,7 +231,7 @@ def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
 
 def recording(source: str) -> str:
     """Check that there is the file or the camera to watch."""
-    from fewact.video.open_recording import check_recording, find_camera
+    from fewact.video.recording import check_recording, find_camera
 
     if find_camera(source) is None:
         _not_several_clips(user_path(source, DataError))

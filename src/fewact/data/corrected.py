@@ -8,7 +8,7 @@ from fewact.data.videos import VideoList
 
 if TYPE_CHECKING:
     from fewact.video import FrameSets, Sampler
-    from fewact.video.cleaning.faults import Fault
+    from fewact.video.cleaning.correction import Fault
 
 MEASURED = 8
 """Frames that a correction is found in; most methods read the same ones."""
@@ -40,8 +40,7 @@ class CorrectedVideo(ChangedSource):
     ) -> "FrameSets":
         """Return corrected frames, see ``VideoSource.read``."""
         from fewact.video import FrameSets, Segments
-        from fewact.video.cleaning.correction import find_correction
-        from fewact.video.cleaning.faults import find_faults
+        from fewact.video.cleaning.correction import find_correction, find_faults
 
         samplers = [*samplers, Segments(MEASURED)]
         *sets, measured = found = self.source.read(samplers, transform=transform)

@@ -27,7 +27,7 @@ from fewact.features.request import FeatureRequest, Request
 from fewact.features.small import halved
 from fewact.features.timing import Timing
 from fewact.features.views import Views, corrected
-from fewact.video.cleaning.faults import Fault, find_faults
+from fewact.video.cleaning.correction import Fault, find_faults
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each

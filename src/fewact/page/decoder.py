@@ -12,7 +12,7 @@ from fewact.core.errors import VideoError
 from fewact.page.clip import RECORDING_FROM
 from fewact.video import Segments, probe, read_frames
 from fewact.video.opening import EXPECTED
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 HEIGHT: Final = 144
 """Height of a thumbnail, in pixels."""

@@ -19,8 +19,7 @@ from fewact.classifier.recordings.events import Event
 from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.recordings.watch import Moment
 from fewact.report.overlay import Overlay
-from fewact.video.open_recording import open_recording
-from fewact.video.recording import FALLBACK_FPS
+from fewact.video.recording import FALLBACK_FPS, open_recording
 from fewact.video.timeline import RGBImage
 from fewact.video.writing import TimedVideo, check_frame, timed_video
 

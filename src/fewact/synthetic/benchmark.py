@@ -1,21 +1,62 @@
 """The synthetic benchmark: labelled videos that are rendered on request."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.errors import DataError, OptionError, UnknownNameError, did_you_mean
+from fewact.core.errors import DataError, OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.core.random import NamedDraws
+from fewact.data.video_source import Transform, transformed
 from fewact.data.videos import Video, VideoList
 from fewact.synthetic import presets
 from fewact.synthetic.classes import MotionClass, classes
-from fewact.synthetic.rendered import RenderedVideo
+from fewact.synthetic.rendering import draw_view
 from fewact.synthetic.scene import Scene, draw_scene
 from fewact.synthetic.truth import Truth, correspondence, draw_truth
-from fewact.synthetic.view import draw_view
+from fewact.video import FrameSets, Sampler, Timeline
+
+
+@dataclass(frozen=True)
+class RenderedVideo:
+    """Video that a benchmark renders.
+
+    Args:
+        id: Id of the video; with the benchmark's version it determines every pixel.
+        frames: Number of frames.
+        fps: Frames per second.
+        render: Function that renders frames: positions (t) → (t h w 3).
+    """
+
+    id: str
+    frames: int
+    fps: float
+    render: Callable[[Sequence[int]], NDArray[np.uint8]] = field(repr=False, compare=False)
+
+    changes: ClassVar[str] = ""
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
+        """Render the frames that several samplers choose, see ``VideoSource.read``."""
+        timeline = Timeline(np.arange(self.frames) / self.fps, end=self.frames / self.fps)
+        chosen = [sampler(timeline) for sampler in samplers]
+        if not chosen:
+            return FrameSets([], self.render([0]).shape[1:3])
+        requested = np.unique(np.concatenate(chosen))
+        if requested[0] < 0 or requested[-1] >= self.frames:
+            raise VideoError(self.id, f"no such frame: the video has {self.frames} frames")
+        images = self.render(requested.tolist())  # (u h w 3)
+        kept = transformed(images, transform)
+        sets = (kept[np.searchsorted(requested, indices)] for indices in chosen)
+        return FrameSets(sets, images.shape[1:3])
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the id."""
+        return hashlib.sha256(self.id.encode()).hexdigest()
+
 
 VERSION = "motions-1"
 """Version of the benchmark; the pixels of a version never change."""

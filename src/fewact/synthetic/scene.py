@@ -1,4 +1,4 @@
-"""Scene of a video: the state of every object in each frame.
+"""Scene of a video: elementary motions, pairs of objects, and their state in each frame.
 
 A single frame must not identify the class. So the videos of all classes hold the same types of
 objects: two pairs and an occluder. An object that the class moves has its drawn state at a random
@@ -7,16 +7,255 @@ half occluded, half faded, or between two objects that never meet.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fewact.core.random import NamedDraws
-from fewact.synthetic.classes import Step
-from fewact.synthetic.movement import ALONE, Track, fraction_done, random_phase
-from fewact.synthetic.pair import MARGIN, SceneObject, draw_pair
+from fewact.synthetic.classes import Motion, Step
 from fewact.synthetic.presets import Preset
 from fewact.synthetic.truth import Truth, draw_truth
+
+Track = NDArray[np.float64]
+"""Value in each frame (t,)."""
+
+SLIDE = (0.18, 0.28)
+"""Range of the distance that an object slides, rises or falls, in frame sides."""
+
+GROWTH = (0.6, 0.9)
+"""Range of the change of size, in powers of two."""
+
+TURN = (0.35, 0.7)
+"""Range of the rotation, in turns."""
+
+GAP = (0.12, 0.22)
+"""Range of the distance between objects before and after a knock, in frame sides."""
+
+
+@dataclass
+class Offsets:
+    """Changes of an object's state in each frame.
+
+    Args:
+        x: Offset to the right (t,), in frame sides.
+        y: Offset downwards (t,), in frame sides.
+        size: Change of the radius (t,), in powers of two.
+        angle: Clockwise rotation (t,), in turns.
+        alpha: Factor of the opacity (t,).
+    """
+
+    x: Track
+    y: Track
+    size: Track
+    angle: Track
+    alpha: Track
+
+
+def motion_offsets(
+    draws: NamedDraws, motions: Iterable[tuple[int, Motion]], progress: Track
+) -> Offsets:
+    """Return the changes of an object's state by its motions.
+
+    Args:
+        draws: Draws of the object.
+        motions: Part and motion of each step of the object.
+        progress: Progress (t,) of the video.
+    """
+    x, y, size, angle = np.zeros((4, len(progress)))
+    made = Offsets(x, y, size, angle, alpha=np.ones(len(progress)))
+    for part, motion in motions:
+        if motion in _MOVES:
+            _MOVES[motion](made, fraction_done(progress, part), draws.of(f"part {part}"))
+    return made
+
+
+def fraction_done(progress: Track, part: int) -> Track:
+    """Return the fraction of a part that is done (t,)."""
+    return np.clip(progress - part, 0.0, 1.0)
+
+
+def random_phase(draws: NamedDraws, name: str) -> float:
+    """Return the phase of a motion at a random time of a video."""
+    at_rest = draws.choice(f"{name} rests", (None, None, None, 0.0, 0.0, 1.0, 1.0))
+    return draws.uniform(name) if at_rest is None else at_rest
+
+
+def frozen_offset(draws: NamedDraws, name: str, amount: tuple[float, float]) -> float:
+    """Return the offset between two random times of a motion that the class does not have."""
+    far = draws.uniform(f"{name} amount", *amount)
+    return far * (random_phase(draws, f"{name} here") - random_phase(draws, f"{name} there"))
+
+
+def _slide(made: Offsets, u: Track, draws: NamedDraws, across: int, down: int) -> None:
+    far = draws.uniform("far", *SLIDE)
+    made.x += across * far * u
+    made.y += down * far * u
+
+
+def _turn(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.angle += sign * draws.uniform("far", *TURN) * u
+
+
+def _resize(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.size += sign * draws.uniform("far", *GROWTH) * u
+
+
+def _sway(made: Offsets, u: Track, draws: NamedDraws) -> None:
+    """Move from side to side in arcs; a sine's last bit would differ between machines."""
+    arcs = 2 * draws.choice("times", (2, 3)) * u
+    side = 1 - 2 * (np.floor(arcs) % 2)
+    first = draws.choice("side", (-1, 1))
+    made.x += first * draws.uniform("far", 0.05, 0.08) * side * _arc(arcs)
+
+
+def _hop(made: Offsets, u: Track, draws: NamedDraws) -> None:
+    made.y -= draws.uniform("far", 0.1, 0.16) * _arc(draws.choice("times", (2, 3)) * u)
+
+
+def _arc(u: Track) -> Track:
+    """Return an arc from 0 to 1 and back in each unit interval."""
+    rest = u - np.floor(u)
+    return 4 * rest * (1 - rest)
+
+
+def _fade(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    made.alpha *= u if sign > 0 else 1 - u
+
+
+_MOVES: dict[Motion, Callable[[Offsets, Track, NamedDraws], None]] = {
+    "slides left": lambda made, u, draws: _slide(made, u, draws, -1, 0),
+    "slides right": lambda made, u, draws: _slide(made, u, draws, 1, 0),
+    "rises": lambda made, u, draws: _slide(made, u, draws, 0, -1),
+    "falls": lambda made, u, draws: _slide(made, u, draws, 0, 1),
+    "turns clockwise": lambda made, u, draws: _turn(made, u, draws, 1),
+    "turns anticlockwise": lambda made, u, draws: _turn(made, u, draws, -1),
+    "grows": lambda made, u, draws: _resize(made, u, draws, 1),
+    "shrinks": lambda made, u, draws: _resize(made, u, draws, -1),
+    "sways": _sway,
+    "hops": _hop,
+    "appears": lambda made, u, draws: _fade(made, u, draws, 1),
+    "vanishes": lambda made, u, draws: _fade(made, u, draws, -1),
+}
+"""Motions of a single object; those with a second object or an occluder are drawn elsewhere."""
+
+ALONE: tuple[Motion, ...] = tuple(name for name in _MOVES if name not in ("appears", "vanishes"))
+"""Motions of a single object that stays visible."""
+
+
+RADIUS = (0.065, 0.105)
+"""Range of an object's radius in the anchor frame, in frame sides."""
+
+MARGIN = 0.08
+"""Smallest distance between the path of an object's center and the frame's edge, in frame sides."""
+
+_MEETINGS: tuple[Motion, Motion] = ("knocks the other", "is knocked")
+
+
+@dataclass
+class SceneObject:
+    """State of an object in each frame.
+
+    Args:
+        name: Name of the object, the key of its appearance.
+        x: Center (t,), in frame sides from the left.
+        y: Center (t,), in frame sides from the top.
+        radius: Radius (t,), in frame sides.
+        angle: Clockwise rotation (t,), in turns.
+        alpha: Opacity (t,), 0 … 1.
+        acts: Whether the class moves the object.
+    """
+
+    name: str
+    x: Track
+    y: Track
+    radius: Track
+    angle: Track
+    alpha: Track
+    acts: bool
+
+
+def draw_pair(
+    draws: NamedDraws,
+    name: str,
+    steps: tuple[Step, ...],
+    progress: Track,
+    anchor: int,
+    at: tuple[float, float],
+) -> tuple[SceneObject, SceneObject]:
+    """Draw two objects and their motions.
+
+    Args:
+        draws: Draws of the video.
+        name: Name of the pair.
+        steps: Steps of the class.
+        progress: Progress (t,) of the video.
+        anchor: Frame in which the drawn states apply.
+        at: Approximate position in that frame, in frame sides from the left and the top.
+    """
+    draws = draws.of(name)
+    meeting = next((part for part, step in enumerate(steps) if step.motion in _MEETINGS), None)
+    pair = [
+        _draw_thing(draws, f"{name} {index}", bool(index), steps, progress, anchor)
+        for index in (0, 1)
+    ]
+    if meeting is None:
+        near = anchor
+        far = draws.uniform("gap", *GAP) * abs(1 - 2 * random_phase(draws, "met"))
+        ways = np.zeros_like(progress), far + np.zeros_like(progress)
+    else:
+        done = fraction_done(progress, meeting)
+        near = int(np.argmax(done > 0))  # within the part; sizes do not change there
+        done = done if steps[meeting].motion == "knocks the other" else 1 - done
+        ways = (
+            -draws.uniform("before", *GAP) * np.maximum(1 - 2 * done, 0),
+            draws.uniform("after", *GAP) * np.maximum(2 * done - 1, 0),
+        )
+    angle = math.tau * draws.uniform("direction")
+    ways = ways[0], ways[1] + pair[0].radius[near] + pair[1].radius[near]
+    for axis, middle, ratio in (("x", at[0], math.cos(angle)), ("y", at[1], math.sin(angle))):
+        tracks = [getattr(thing, axis) for thing in pair]
+        if not any(track.any() for track in tracks):
+            middle += frozen_offset(draws, axis, SLIDE)
+        for track, way in zip(tracks, ways, strict=True):
+            track += ratio * way - track[near]
+        middle -= (tracks[0][anchor] + tracks[1][anchor]) / 2
+        for track in tracks:
+            track += middle
+        _keep_inside(*tracks)
+    return pair[0], pair[1]
+
+
+def _draw_thing(
+    draws: NamedDraws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
+) -> SceneObject:
+    """Draw an object that starts at position 0."""
+    own = draws.of(name)
+    motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
+    made = motion_offsets(own, motions, progress)
+    size = made.size - made.size[anchor] if made.size.any() else frozen_offset(own, "size", GROWTH)
+    return SceneObject(
+        name=name,
+        x=made.x,
+        y=made.y,
+        radius=np.exp2(own.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
+        angle=own.uniform("angle") + made.angle,
+        alpha=made.alpha * own.choice("solid", (1.0, 1.0, 0.85, 0.7)),
+        acts=bool(motions),
+    )
+
+
+def _keep_inside(*tracks: Track) -> None:
+    """Shift paths by the smallest distance that keeps them off the frame's edges."""
+    low, high = float(np.min(tracks)), float(np.max(tracks))
+    if high - low > 1 - 2 * MARGIN:
+        shift = 0.5 - (low + high) / 2
+    else:
+        shift = max(MARGIN - low, 0.0) - max(high - 1 + MARGIN, 0.0)
+    for track in tracks:
+        track += shift
+
 
 MAX_STATIC = 2
 """Largest number of further static objects: an invisible object is not noticed among them."""

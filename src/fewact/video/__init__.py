@@ -5,8 +5,7 @@ video, and ``write_video`` writes one.
 """
 
 from fewact.video.damage import VideoWarning, collect_warnings, warn_of_video
-from fewact.video.frame_sets import FrameSets
-from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
+from fewact.video.reading import FrameSets, VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,
     Dense,

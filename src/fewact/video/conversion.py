@@ -1,16 +1,69 @@
 """Conversion of decoded frames to upright RGB images of one size."""
 
+import contextlib
 import math
+import struct
+from typing import cast
 
 import numpy as np
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from fewact.core.errors import VideoError
 from fewact.video.damage import warn_of_video
-from fewact.video.side_data import side_data
 from fewact.video.timeline import Array, RGBImage
+
+
+def side_data(frame: VideoFrame, name: str) -> bytes | None:
+    """Return the side data of a frame that have a name of FFmpeg's; None if it has none.
+
+    ``frame.side_data`` would refer back to the frame and keep it until cycles are collected: large
+    videos would fill the memory.
+    """
+    stored = cast(SideData | None, _SideData(frame).get(name))
+    return None if stored is None else bytes(stored)
+
+
+class _SideData(SideDataContainer):
+    """Side data of a frame, up to the first of a type that PyAV does not know, such as EXIF.
+
+    FFmpeg appends these: those of a JPEG image with EXIF data, or of a video with two views.
+    """
+
+    def __init__(self, frame: VideoFrame) -> None:
+        with contextlib.suppress(ValueError):
+            super().__init__(frame)  # type: ignore[call-arg]
+
+
+EXPORT = "venc_params"
+"""Value of the decoder's option ``export_side_data`` by which frames have their quantisers."""
+
+# FFmpeg's AVVideoEncParams: unsigned blocks; size_t offset, size; int type, qp, delta_qp[4][2].
+_HEAD = struct.Struct("@INNii")
+_H264 = 1
+_DELTA = 4  # of AVVideoBlockParams: int src_x, src_y, w, h, delta_qp
+
+
+def quantiser(frame: VideoFrame) -> float | None:
+    """Return the mean quantiser of a frame's blocks: 0 is lossless, 51 the worst of H.264.
+
+    Args:
+        frame: Decoded frame of a decoder with the option ``EXPORT``.
+
+    Returns:
+        None where the decoder does not say, as of all other codecs.
+    """
+    content = side_data(frame, "VIDEO_ENC_PARAMS")
+    if content is None:
+        return None
+    blocks, offset, size, kind, of_frame = _HEAD.unpack_from(content)
+    if kind != _H264 or not blocks:
+        return None
+    numbers = np.frombuffer(content, np.int32, blocks * size // 4, offset)
+    return float(of_frame + numbers[_DELTA :: size // 4].mean())
+
 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 

@@ -11,13 +11,13 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from fewact.core.errors import VideoError
-from fewact.video.declared import is_mp4
 from fewact.video.opening import (
     OpenVideo,
     VideoPacket,
     has_palette,
     is_avi,
     is_incomplete,
+    is_mp4,
     may_lack_times,
     open_video,
     packets,

@@ -1,6 +1,6 @@
 """Reading of the frames that samplers choose, and of the properties of a video."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -9,15 +9,37 @@ import numpy as np
 
 from fewact.core.errors import OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
-from fewact.video.conversion import FrameConverter
+from fewact.video.conversion import FrameConverter, quantiser
 from fewact.video.damage import Damage
-from fewact.video.frame_sets import FrameSets
 from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import Threads
-from fewact.video.quantiser import quantiser
 from fewact.video.segment import VideoSegment, check_times, find_segment
 from fewact.video.source import FrameSource, open_source
 from fewact.video.timeline import Array, Ints, RGBImage, Sampler, Timeline
+
+
+class FrameSets(list[Array]):
+    """Frames of one video: one array (t h w 3), or (t …) of transformed frames, for each sampler.
+
+    Args:
+        sets: Frames of each sampler.
+        size: Height and width of the video's frames as displayed, before they were transformed.
+        quantiser: How coarsely the file stores its frames, see ``fewact.video.conversion``: the
+            median of those that were read; None if it is not known.
+    """
+
+    def __init__(
+        self, sets: Iterable[Array], size: tuple[int, int], quantiser: float | None = None
+    ) -> None:
+        super().__init__(sets)
+        self.size, self.quantiser = size, quantiser
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the video's frames as displayed."""
+        height, width = self.size
+        return width / height
+
 
 Transform = Callable[[RGBImage], Array]
 

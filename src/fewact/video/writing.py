@@ -15,6 +15,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
 
 from fewact.core.atomic import replacing
 from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
@@ -338,3 +339,18 @@ def _pad_to_even(image: RGBImage) -> RGBImage:
     if height % 2 or width % 2:
         return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return np.ascontiguousarray(image)
+
+
+QUALITY = "4"
+"""Quality of mjpeg: 2 is best, 31 worst."""
+
+
+def jpeg(frame: NDArray[np.uint8]) -> bytes:
+    """Encode a frame (h w 3) as a JPEG file."""
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = frame.shape[:2]
+    encoder.pix_fmt = "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": QUALITY, "qmax": QUALITY}
+    image = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuvj420p")
+    return b"".join(bytes(packet) for packet in (*encoder.encode(image), *encoder.encode(None)))

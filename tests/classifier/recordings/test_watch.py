@@ -20,8 +20,7 @@ from fewact.classifier.recordings.watch import AHEAD, WINDOWS_AHEAD, Watch, watc
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.video import VideoWarning, write_video
-from fewact.video.open_recording import open_recording
-from fewact.video.recording import Recording
+from fewact.video.recording import Recording, open_recording
 from tests.network_camera import network_camera
 
 EVENT = Event("wave", 0.0, 1.0, 1.0, 1)

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from fewact.video.cleaning.blur import LEAST_BLUR, MARGIN, find_blur, remove_blur
-from fewact.video.cleaning.correction import find_correction
-from fewact.video.cleaning.faults import BLURRED, find_faults
+from fewact.video.cleaning.correction import BLURRED, find_correction, find_faults
 from tests.video.camera.scenery import scene
 
 SIZE = (120, 160)

@@ -6,13 +6,19 @@ import pytest
 from fewact.core.errors import ShapeError
 from fewact.synthetic.conditions import Condition, picture
 from fewact.video.cleaning.correction import (
+    DARK,
+    FLAT,
+    GRAINY,
     MOST_GAIN,
+    SMALL,
+    STILL,
+    WHITE_OUT,
     Bars,
     Correction,
     brightness,
     find_correction,
+    find_faults,
 )
-from fewact.video.cleaning.faults import DARK, FLAT, GRAINY, SMALL, STILL, WHITE_OUT, find_faults
 from tests.video.camera.scenery import scene
 
 TIMES = np.arange(8) / 8

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.video.cleaning.correction import find_correction
-from fewact.video.cleaning.faults import FLICKERS, find_faults
+from fewact.video.cleaning.correction import FLICKERS, find_correction, find_faults
 from fewact.video.cleaning.flicker import LEAST_CHANGE, find_light, remove_flicker
 from tests.video.camera.scenery import scene
 

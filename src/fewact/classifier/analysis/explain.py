@@ -51,8 +51,8 @@ from fewact.methods.explaining import (
 from fewact.video import Segments
 from fewact.video.camera.framing import resized
 from fewact.video.named import sampler_of
-from fewact.video.still import jpeg
 from fewact.video.timeline import RGBImage
+from fewact.video.writing import jpeg
 
 FRAMES = 8
 """Number of frames of a clip that are shown."""

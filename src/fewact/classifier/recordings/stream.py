@@ -30,7 +30,7 @@ from fewact.data.in_memory import as_image
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
-from fewact.video.cleaning.faults import STILL
+from fewact.video.cleaning.correction import STILL
 
 LOG = logging.getLogger(__name__)
 

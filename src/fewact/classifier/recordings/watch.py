@@ -18,9 +18,8 @@ from fewact.classifier.recordings.events import Event
 from fewact.classifier.recordings.pace import Pace
 from fewact.classifier.recordings.stream import State, Stream
 from fewact.classifier.recordings.watchable import check_watchable
-from fewact.video.cleaning.faults import COMPRESSED, is_compressed
-from fewact.video.open_recording import open_recording
-from fewact.video.recording import Recording
+from fewact.video.cleaning.correction import COMPRESSED, is_compressed
+from fewact.video.recording import Recording, open_recording
 from fewact.video.timeline import RGBImage
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ def watching(
 
     Args:
         classifier: Classifier whose actions are found.
-        source: Recording, see ``fewact.video.open_recording``.
+        source: Recording, see ``fewact.video.recording``.
         stop: Ends the recording when it is set.
         only: Classes whose events are found, see ``Stream``; None finds those of all.
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from fewact.data import VideoClip
 from fewact.video import Segments, collect_warnings
-from fewact.video.still import jpeg
+from fewact.video.writing import jpeg
 
 LONGER_SIDE = 160
 

@@ -171,7 +171,7 @@ def _strip(clip: "Clip", count: int, title: str) -> "Strip":
     from fewact.classifier.analysis.explain import small_frames
     from fewact.cli.demo.comparison import as_predicted
     from fewact.cli.demo.figure import Strip
-    from fewact.video.still import jpeg
+    from fewact.video.writing import jpeg
 
     frames = small_frames(as_predicted(clip), count)
     height, width = frames[0].shape[:2]

@@ -1,0 +1,403 @@
+"""Rendering of a scene: appearance of objects, background, camera path and noise."""
+
+import colorsys
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.core.random import NamedDraws
+from fewact.synthetic.presets import Preset
+from fewact.synthetic.scene import Scene, SceneObject
+
+Image = NDArray[np.float32]
+"""Image (h w 3) or (h w), 0 … 255."""
+
+OUTLINES = ("disc", "square", "triangle", "diamond", "cross", "hexagon")
+PATTERNS = ("half", "stripe", "dot")
+BACKGROUNDS = ("plain", "slope", "cloudy", "speckled", "striped", "chequered")
+
+Color = tuple[float, float, float]
+"""Red, green, blue, 0 … 255."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Appearance of an object.
+
+    Args:
+        outline: Outline, one of ``OUTLINES``.
+        pattern: Pattern, one of ``PATTERNS``; all of them show rotation.
+        colors: Colors of the object and of its pattern.
+    """
+
+    outline: str
+    pattern: str
+    colors: tuple[Color, Color]
+
+
+def draw_appearance(draws: NamedDraws) -> Appearance:
+    """Draw the appearance of an object."""
+    bright, dark = _color(draws, "bright", 1.0, 0.65, 1.0), _color(draws, "dark", 1.0, 0.1, 0.45)
+    colors = (bright, dark) if draws.chance("inside out", 0.5) else (dark, bright)
+    return Appearance(draws.choice("outline", OUTLINES), draws.choice("pattern", PATTERNS), colors)
+
+
+def draw_occluder_colors(draws: NamedDraws) -> tuple[Color, Color]:
+    """Draw the two colors of an occluder's stripes."""
+    return _color(draws, "wall", 0.5, 0.3, 0.6), _color(draws, "stripes", 0.5, 0.4, 0.7)
+
+
+def draw_background(draws: NamedDraws, side: int) -> Image:
+    """Draw a background.
+
+    Args:
+        draws: Draws of the background.
+        side: Side of the square image, in pixels.
+
+    Returns:
+        Image (side side 3): one of six textures between two colors of similar brightness.
+    """
+    level = draws.choice("level", (0.15, 0.4, 0.65))
+    first = np.asarray(_color(draws, "first", 0.4, level, level + 0.2), dtype=np.float32)
+    second = np.asarray(_color(draws, "second", 0.4, level, level + 0.2), dtype=np.float32)
+    mixing = _TEXTURES[draws.choice("kind", BACKGROUNDS)](draws, side)
+    mixed: Image = first + mixing[..., None] * (second - first)
+    return mixed
+
+
+def _color(
+    draws: NamedDraws, name: str, strength: float, darkest: float, brightest: float
+) -> Color:
+    hue, saturation = draws.uniform(f"{name} hue"), strength * draws.uniform(f"{name} pure", 0.4)
+    rgb = colorsys.hsv_to_rgb(hue, saturation, draws.uniform(f"{name} value", darkest, brightest))
+    red, green, blue = (round(255 * part) for part in rgb)
+    return float(red), float(green), float(blue)
+
+
+def _plain(draws: NamedDraws, side: int) -> Image:
+    return np.zeros((side, side), dtype=np.float32)
+
+
+def _slope(draws: NamedDraws, side: int) -> Image:
+    """Return a linear ramp in a random direction."""
+    ramp = np.arange(side, dtype=np.float32) / side
+    across, down = draws.uniform("across", -1, 1), draws.uniform("down", -1, 1)
+    slope = across * ramp[None] + down * ramp[:, None]
+    return np.asarray((slope - slope.min()) / (slope.max() - slope.min() + 1e-3))
+
+
+def _noise(draws: NamedDraws, side: int, cells: int) -> Image:
+    """Return random values on a grid of cells, bilinearly interpolated."""
+    octets = draws.octets("grid", (cells + 1) ** 2)
+    grid = octets.reshape(cells + 1, cells + 1).astype(np.float32) / 255
+    position = np.arange(side, dtype=np.float32) * cells / side
+    low = position.astype(np.int64)
+    rest = position - low.astype(np.float32)
+    rows = grid[low] + rest[:, None] * (grid[low + 1] - grid[low])
+    return np.asarray(rows[:, low] + rest * (rows[:, low + 1] - rows[:, low]))
+
+
+def _wave(draws: NamedDraws, side: int, name: str) -> Image:
+    """Return stripes with soft edges in a random direction."""
+    ramp = np.arange(side, dtype=np.float32) / side
+    times = draws.uniform(f"{name} times", 4, 10)
+    across = draws.uniform(f"{name} across", -1, 1)
+    position = times * (across * ramp[None] + (1 - abs(across)) * ramp[:, None])
+    saw = np.abs(position - np.floor(position) - np.float32(0.5)) * 4 - 1
+    return np.asarray(np.clip(saw * 3, -1, 1))
+
+
+_TEXTURES: dict[str, Callable[[NamedDraws, int], Image]] = {
+    "plain": _plain,
+    "slope": _slope,
+    "cloudy": lambda draws, side: _noise(draws, side, 4 + draws.below("cells", 4)),
+    "speckled": lambda draws, side: _noise(draws, side, 14 + draws.below("cells", 12)),
+    "striped": lambda draws, side: 0.5 + 0.5 * _wave(draws, side, "stripes"),
+    "chequered": lambda draws, side: (
+        0.5 + 0.5 * _wave(draws, side, "stripes") * _wave(draws, side, "others")
+    ),
+}
+
+
+GRID = 64
+"""Positions are rounded to 1/GRID pixel, so that the last bit of a sine changes no pixel."""
+
+REACH = 1.2
+"""Largest distance of an outline from its center, in radii."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Camera in one frame.
+
+    Args:
+        x: Center of the frame to the right of the scene's center, in frame sides.
+        y: Center of the frame below the scene's center, in frame sides.
+        zoom: Magnification.
+    """
+
+    x: float
+    y: float
+    zoom: float
+
+    def pixels(self, size: int, x: float, y: float) -> tuple[float, float]:
+        """Return the pixel position of a scene position, for frames with side ``size``."""
+        return (
+            _rounded(((x - 0.5 - self.x) * self.zoom + 0.5) * size),
+            _rounded(((y - 0.5 - self.y) * self.zoom + 0.5) * size),
+        )
+
+
+def _rounded(value: float) -> float:
+    return math.floor(value * GRID + 0.5) / GRID
+
+
+def paint_background(image: Image, background: Image, camera: Camera) -> None:
+    """Paint the visible part of a background.
+
+    Args:
+        image: Frame (h h 3), overwritten.
+        background: Background (s s 3), centered on the scene, in pixels of the frame.
+        camera: Camera of the frame.
+    """
+    size, side = len(image), len(background)
+    zoom = math.floor(camera.zoom * 4096 + 0.5) / 4096
+    steps = (np.arange(size, dtype=np.float32) + np.float32(0.5 - size / 2)) / np.float32(zoom)
+    (rows, down), (columns, across) = (
+        _between(steps + np.float32(side / 2 - 0.5 + _rounded(shift * size)), side)
+        for shift in (camera.y, camera.x)
+    )
+    if not (down.any() or across.any()):
+        image[:] = background[rows[:, None], columns]
+        return
+    strip = background[rows]
+    strip += down[:, None, None] * (background[rows + 1] - strip)  # (h s 3)
+    image[:] = strip[:, columns]
+    image += across[:, None] * (strip[:, columns + 1] - image)
+
+
+def _between(position: NDArray[np.float32], side: int) -> tuple[NDArray[np.int64], Image]:
+    """Return the pixel before each position, and the fraction of the way to the next."""
+    position = np.clip(position, 0, side - 1.001)
+    before = np.floor(position)
+    return before.astype(np.int64), position - before
+
+
+def paint_object(
+    image: Image,
+    appearance: Appearance,
+    at: tuple[float, float],
+    radius: float,
+    turns: float,
+    alpha: float,
+) -> None:
+    """Paint an object.
+
+    Args:
+        image: Frame (h h 3), painted on.
+        appearance: Appearance of the object.
+        at: Center, in pixels from the left and the top.
+        radius: Radius, in pixels.
+        turns: Clockwise rotation, in turns.
+        alpha: Opacity, 0 … 1.
+    """
+    x, y = at
+    radius = max(_rounded(radius), 1.0)
+    alpha = math.floor(alpha * 4096 + 0.5) / 4096
+    box = [max(math.floor(middle - REACH * radius - 1), 0) for middle in (y, x)]
+    end = [max(math.ceil(middle + REACH * radius + 1), 0) for middle in (y, x)]
+    part = image[box[0] : end[0], box[1] : end[1]]
+    if alpha == 0 or not part.size:
+        return
+    cos, sin = (
+        math.floor(ratio(math.tau * turns) * 4096 + 0.5) / 4096 / radius
+        for ratio in (math.cos, math.sin)
+    )
+    down = (np.arange(box[0], box[0] + part.shape[0], dtype=np.float32) + np.float32(0.5 - y))[
+        :, None
+    ]
+    over = np.arange(box[1], box[1] + part.shape[1], dtype=np.float32) + np.float32(0.5 - x)
+    along, across = over * cos + down * sin, down * cos - over * sin  # (h w), in radii
+    cover = _inside(_OUTLINES[appearance.outline](along, across), radius)
+    patterned = _inside(_PATTERNS[appearance.pattern](along, across), radius)[..., None]
+    first, second = (np.asarray(color, dtype=np.float32) for color in appearance.colors)
+    part += (cover * alpha)[..., None] * (first + patterned * (second - first) - part)
+
+
+def paint_occluder(
+    image: Image,
+    colors: tuple[Color, Color],
+    at: tuple[float, float],
+    half: tuple[float, float],
+) -> None:
+    """Paint an occluder with vertical stripes.
+
+    Args:
+        image: Frame (h h 3), painted on.
+        colors: Colors of the stripes.
+        at: Center, in pixels from the left and the top.
+        half: Half of the width and of the height, in pixels.
+    """
+    size = len(image)
+    (over, wide), (down, high) = (
+        (np.arange(size, dtype=np.float32) + np.float32(0.5 - middle), _rounded(length))
+        for middle, length in zip(at, half, strict=True)
+    )
+    cover = _inside(np.abs(over) - wide, 1.0) * _inside(np.abs(down) - high, 1.0)[:, None]
+    position = over * (2 / wide)
+    stripes = _inside(np.abs(position - np.floor(position) - 0.5) - 0.25, wide / 2)[:, None]
+    first, second = (np.asarray(color, dtype=np.float32) for color in colors)
+    image += cover[..., None] * (first + stripes * (second - first) - image)
+
+
+def add_noise(image: Image, octets: NDArray[np.uint8], strength: float) -> None:
+    """Add grey noise.
+
+    Args:
+        image: Frame (h h 3), changed in place.
+        octets: Random bytes (h²,).
+        strength: Amplitude.
+    """
+    noise = (octets & 15).astype(np.float32) + (octets >> 4) - np.float32(15)
+    image += (noise * np.float32(strength / 15)).reshape(*image.shape[:2], 1)
+
+
+def _inside(distance: Image, scale: float) -> Image:
+    """Return the coverage of each pixel from the signed distance of its center."""
+    coverage: Image = np.clip(np.float32(0.5) - distance * np.float32(scale), 0, 1)
+    return coverage
+
+
+def _cross(x: Image, y: Image) -> Image:
+    x, y = np.abs(x), np.abs(y)
+    bar = np.maximum(x - np.float32(1.1), y - np.float32(0.4))
+    post = np.maximum(y - np.float32(1.1), x - np.float32(0.4))
+    return np.asarray(np.minimum(bar, post))
+
+
+_OUTLINES: dict[str, Callable[[Image, Image], Image]] = {
+    "disc": lambda x, y: np.sqrt(x * x + y * y) - 1,
+    "square": lambda x, y: np.maximum(np.abs(x), np.abs(y)) - np.float32(0.84),
+    "triangle": lambda x, y: np.maximum(
+        y - np.float32(0.6),
+        np.float32(0.8660254) * np.abs(x) - np.float32(0.5) * y - np.float32(0.6),
+    ),
+    "diamond": lambda x, y: (np.abs(x) + np.abs(y) - np.float32(1.2)) * np.float32(0.7071068),
+    "cross": _cross,
+    "hexagon": lambda x, y: (
+        np.maximum(np.abs(x), np.float32(0.5) * np.abs(x) + np.float32(0.8660254) * np.abs(y))
+        - np.float32(0.95)
+    ),
+}
+"""Signed distance to an outline of radius about 1; negative inside."""
+
+_PATTERNS: dict[str, Callable[[Image, Image], Image]] = {
+    "half": lambda x, y: x,
+    "stripe": lambda x, y: np.maximum(np.abs(y) - np.float32(0.3), x - np.float32(0.5)),
+    "dot": lambda x, y: (
+        np.sqrt((x - np.float32(0.45)) * (x - np.float32(0.45)) + y * y) - np.float32(0.4)
+    ),
+}
+"""Signed distance to the pattern on an object; negative inside."""
+
+
+SCENERY = 1.5
+"""Side of the background, in frame sides."""
+
+NOISE = (2.0, 10.0)
+"""Range of the noise amplitude, of 255."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Parameters to paint any frame of a video.
+
+    Args:
+        draws: Draws of the video.
+        scene: State of all objects.
+        preset: Preset with the camera motion.
+        frames: Number of frames of the video.
+        size: Side of a frame, in pixels.
+        background: Background image (s s 3).
+        appearances: Appearance of each object, by the object's name.
+        occluder_colors: Colors of the occluder.
+    """
+
+    draws: NamedDraws
+    scene: Scene
+    preset: Preset
+    frames: int
+    size: int
+    background: Image
+    appearances: dict[str, Appearance]
+    occluder_colors: tuple[Color, Color]
+
+    def paint(self, positions: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+        """Paint frames (h h 3), RGB."""
+        image = np.empty((self.size, self.size, 3), dtype=np.float32)
+        noise = self.draws.uniform("noise", *NOISE)
+        for frame in positions:
+            camera = self._camera(frame)
+            paint_background(image, self.background, camera)
+            self._paint(image, self.scene.hidden, frame, camera)
+            occluder, scale = self.scene.occluder, camera.zoom * self.size
+            at = camera.pixels(self.size, occluder.x, occluder.y)
+            half = scale * occluder.width, scale * occluder.height
+            paint_occluder(image, self.occluder_colors, at, half)
+            for item in self.scene.objects:
+                self._paint(image, item, frame, camera)
+            add_noise(image, self.draws.octets(f"noise {frame}", self.size**2), noise)
+            yield (image.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
+
+    def _paint(self, image: Image, item: SceneObject, frame: int, camera: Camera) -> None:
+        paint_object(
+            image,
+            self.appearances[item.name],
+            at=camera.pixels(self.size, float(item.x[frame]), float(item.y[frame])),
+            radius=float(item.radius[frame]) * camera.zoom * self.size,
+            turns=float(item.angle[frame]),
+            alpha=float(item.alpha[frame]),
+        )
+
+    def _camera(self, frame: int) -> Camera:
+        """Return the camera at a frame; its path is centered on the middle of the video."""
+        draws = self.draws.of("camera")
+        progress = frame / (self.frames - 1) - 0.5
+        angle = math.tau * draws.uniform("direction")
+        pan = progress * draws.uniform("pan", *self.preset.pan)
+        shake = draws.uniform("shake", *self.preset.shake)
+        x, y = (
+            sum(draws.uniform(f"{axis} {near}", -shake, shake) for near in (frame, frame + 1)) / 2
+            for axis in ("x", "y")
+        )
+        doublings = progress * draws.uniform("zoom", *self.preset.zoom)
+        return Camera(x + pan * math.cos(angle), y + pan * math.sin(angle), 2.0**doublings)
+
+
+def draw_view(
+    draws: NamedDraws, common: NamedDraws, scene: Scene, preset: Preset, frames: int, size: int
+) -> View:
+    """Draw the view of a video.
+
+    Args:
+        draws: Draws of the video.
+        common: Draws shared by all videos of the class.
+        scene: State of all objects.
+        preset: Preset with the camera motion and the bias.
+        frames: Number of frames of the video.
+        size: Side of a frame, in pixels.
+    """
+    biased = draws.chance("biased", preset.bias)
+    objects = (scene.hidden, *scene.objects)
+    appearances = {
+        item.name: draw_appearance((common if biased and item.acts else draws).of(item.name))
+        for item in objects
+    }
+    side = math.ceil(SCENERY * size / 2) * 2
+    backdrop = draw_background((common if biased else draws).of("background"), side)
+    return View(
+        draws, scene, preset, frames, size, backdrop, appearances, draw_occluder_colors(draws)
+    )
