@@ -8,7 +8,6 @@ package was built with it.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,14 +27,8 @@ MAX_ZOOM, MAX_ROLL, MAX_SHIFT = 1.6, 0.35, 0.45
 """Largest plausible camera motion: zoom in or out, roll in radians, shift in image heights."""
 
 
-class Limits(NamedTuple):
-    """Constants of the registration, for its compiled form."""
-
-    zoom: float = MAX_ZOOM
-    roll: float = MAX_ROLL
-    shift: float = MAX_SHIFT
-    flat: float = FLAT
-    spread: float = SMALLEST_SPREAD
+LIMITS = (MAX_ZOOM, MAX_ROLL, MAX_SHIFT, FLAT, SMALLEST_SPREAD)
+"""Constants of the registration, for its compiled form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +50,18 @@ class Keypoints:
     gradient: Tensor
     valid: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """All fields."""
+        return self.at, self.value, self.jacobian, self.gradient, self.valid
+
     def of(self, which: Tensor) -> "Keypoints":
         """Return the keypoints of some of the images."""
-        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
-        return Keypoints(*(values[which] for values in chosen))
+        return Keypoints(*(values[which] for values in self.tensors))
 
     def repeated(self, count: int) -> "Keypoints":
         """Return the keypoints of one image as those of several; they share its memory."""
-        chosen = (self.at, self.value, self.jacobian, self.gradient, self.valid)
-        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in chosen))
+        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in self.tensors))
 
 
 def all_pixels(images: Tensor, pixel: float) -> Keypoints:
@@ -91,7 +87,7 @@ def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
     height, width = images.shape[1:]
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
     if _native.computes(images):
-        return Keypoints(*_native.detect(images, pixel, blocks, Limits()))
+        return Keypoints(*_native.detect(images, pixel, blocks, LIMITS))
     across, down = _gradient(images, pixel)
     gradient = (across**2 + down**2).sqrt()
     gradient[:, [0, -1]] = -1
@@ -135,69 +131,71 @@ def register(
         steps: Number of Gauss–Newton steps.
     """
     if _native.computes(reference.value, images, initial.linear):
-        return _native.register(reference, images, initial, pixel, steps, Limits())
+        return _native.register(reference.tensors, images, initial, pixel, steps, LIMITS)
     reach = images.shape[-2] / 2
-    found = initial
+    motion = initial
     light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
     for step in range(steps):
-        apart, valid = _differences(reference, images, found, pixel)
-        rest = apart - (reference.jacobian[..., 4:] @ light[..., None])[..., 0]
+        apart, valid = _differences(reference, images, motion, pixel)
+        residual = apart - (reference.jacobian[..., 4:] @ light[..., None])[..., 0]
         # Wide at first, so that distant inliers are not rejected.
-        weight = _weights(rest, valid, 4.0 if step < 2 else 2.5)
+        weight = _weights(residual, valid, 4.0 if step < 2 else 2.5)
         solved = _least_squares(reference.jacobian, apart, weight)  # (p 6)
         light = solved[:, 4:]
         linear = 1 + torch.complex(solved[:, 0], solved[:, 1]) / reach
-        found = found.after(Similarity(linear, torch.complex(solved[:, 2], solved[:, 3])).inverse())
-        found = found.where(plausible(found, 2 * reach), initial)
-    return found
+        motion = motion.after(
+            Similarity(linear, torch.complex(solved[:, 2], solved[:, 3])).inverse()
+        )
+        motion = motion.where(plausible(motion, 2 * reach), initial)
+    return motion
 
 
-def plausible(found: Similarity, height: float) -> Tensor:
+def plausible(motion: Similarity, height: float) -> Tensor:
     """Return whether each transform is within the limits of camera motion: (p) bool."""
-    zoom, roll = found.linear.abs(), found.linear.angle().abs()
+    zoom, roll = motion.linear.abs(), motion.linear.angle().abs()
     inside = (zoom < MAX_ZOOM) & (zoom > 1 / MAX_ZOOM) & (roll < MAX_ROLL)
-    return inside & (found.shift.abs() < MAX_SHIFT * height) & zoom.isfinite()
+    return inside & (motion.shift.abs() < MAX_SHIFT * height) & zoom.isfinite()
 
 
-def residuals(reference: Keypoints, images: Tensor, found: Similarity, pixel: float) -> Tensor:
+def residuals(reference: Keypoints, images: Tensor, motion: Similarity, pixel: float) -> Tensor:
     """Return the residual of each keypoint (p m), in pixel heights along its gradient.
 
     Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
     """
-    if _native.computes(reference.value, images, found.linear):
-        return _native.residuals(reference, images, found, pixel, Limits())
-    apart, valid = _differences(reference, images, found, pixel)
+    if _native.computes(reference.value, images, motion.linear):
+        return _native.residuals(reference.tensors, images, motion, pixel, LIMITS)
+    apart, valid = _differences(reference, images, motion, pixel)
     light = reference.jacobian[..., 4:]  # (p m 2)
-    rest = apart
+    residual = apart
     for _ in range(3):
-        solved = _least_squares(light, apart, _weights(rest, valid, 2.5))
-        rest = apart - (light @ solved[..., None])[..., 0]
-    off = rest.abs() / reference.gradient.clamp_min(FLAT)
+        solved = _least_squares(light, apart, _weights(residual, valid, 2.5))
+        residual = apart - (light @ solved[..., None])[..., 0]
+    off = residual.abs() / reference.gradient.clamp_min(FLAT)
     return off.where(valid, torch.nan)
 
 
 def mean_difference(
-    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
+    reference: Keypoints, images: Tensor, motion: Similarity, pixel: float
 ) -> Tensor:
     """Return the mean absolute difference at the keypoints (p); infinite if none is inside."""
-    apart, valid = _differences(reference, images, found, pixel)
+    apart, valid = _differences(reference, images, motion, pixel)
     return apart.abs().where(valid, torch.nan).nanmean(1).nan_to_num(torch.inf)
 
 
 def _differences(
-    reference: Keypoints, images: Tensor, found: Similarity, pixel: float
+    reference: Keypoints, images: Tensor, motion: Similarity, pixel: float
 ) -> tuple[Tensor, Tensor]:
     """Return image value minus reference value, and which keypoints are valid: (p m) each."""
-    at = found(reference.at[:, None])  # (p 1 m)
+    at = motion(reference.at[:, None])  # (p 1 m)
     values, inside = sample(images[:, None], at, pixel)
     return values[:, 0, 0] - reference.value, reference.valid & inside[:, 0]
 
 
-def _weights(rest: Tensor, valid: Tensor, width: float) -> Tensor:
+def _weights(residual: Tensor, valid: Tensor, width: float) -> Tensor:
     """Return Geman–McClure weights (p m); the width is in robust standard deviations."""
-    middle = rest.abs().where(valid, torch.nan).nanmedian(-1, keepdim=True).values
+    middle = residual.abs().where(valid, torch.nan).nanmedian(-1, keepdim=True).values
     spread = (1.4826 * middle).nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)  # (p 1)
-    return valid / (1 + (rest / (width * spread)) ** 2) ** 2
+    return valid / (1 + (residual / (width * spread)) ** 2) ** 2
 
 
 def _least_squares(columns: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -52,11 +52,11 @@ class Similarity:
         """Return the transform for images with ``factor`` times as many rows."""
         return Similarity(self.linear, self.shift * factor)
 
-    def where(self, chosen: Tensor, other: "Similarity") -> "Similarity":
-        """Return this where ``chosen`` (…) is true, else the other."""
+    def where(self, mask: Tensor, alternative: "Similarity") -> "Similarity":
+        """Return this where ``mask`` (…) is true, else the alternative."""
         return Similarity(
-            torch.where(chosen, self.linear, other.linear),
-            torch.where(chosen, self.shift, other.shift),
+            torch.where(mask, self.linear, alternative.linear),
+            torch.where(mask, self.shift, alternative.shift),
         )
 
 

@@ -6,7 +6,6 @@ results up to rounding.
 
 import ctypes
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,11 +13,14 @@ from torch import Tensor
 from fewact.core.machine import load_library
 from fewact.video.camera.similarity import Similarity
 
-if TYPE_CHECKING:
-    from fewact.video.camera.registration import Keypoints, Limits
-
 VERSION = 2
 """Version of the library's interface."""
+
+KeypointTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Positions, values (p m), jacobian (p m 6), gradient lengths, validity: see ``Keypoints``."""
+
+Limits = tuple[float, float, float, float, float]
+"""Largest zoom, roll and shift, smallest gradient and spread."""
 
 
 class _Keypoints(ctypes.Structure):
@@ -74,13 +76,13 @@ def library() -> ctypes.CDLL | None:
 def computes(*tensors: Tensor) -> bool:
     """Return whether the library is there and computes with these tensors."""
     types = (torch.float32, torch.complex64, torch.uint8)
-    fits = all(one.device.type == "cpu" and one.dtype in types for one in tensors)
+    fits = all(tensor.device.type == "cpu" and tensor.dtype in types for tensor in tensors)
     return fits and library() is not None
 
 
 def detect(
-    images: Tensor, pixel: float, blocks: tuple[int, int], limits: "Limits"
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    images: Tensor, pixel: float, blocks: tuple[int, int], limits: Limits
+) -> KeypointTensors:
     """Return the fields of ``Keypoints``, see ``registration.detect_keypoints``."""
     images = images.contiguous()
     p, height, width = images.shape
@@ -89,20 +91,20 @@ def detect(
     jacobian = torch.empty(p, m, 6, dtype=torch.float32)
     gradient = torch.empty_like(value)
     valid = torch.empty(p, m, dtype=torch.bool)
-    found = (at, value, jacobian, gradient, valid)
+    keypoints = (at, value, jacobian, gradient, valid)
     grey = _Images(images.data_ptr(), height, width, pixel)
-    pointers = (one.data_ptr() for one in found)
+    pointers = (tensor.data_ptr() for tensor in keypoints)
     _run("detect", grey, p, _Blocks(*blocks), _Limits(*limits), *pointers)
-    return found
+    return keypoints
 
 
 def register(
-    reference: "Keypoints",
+    reference: KeypointTensors,
     images: Tensor,
     initial: Similarity,
     pixel: float,
     steps: int,
-    limits: "Limits",
+    limits: Limits,
 ) -> Similarity:
     """Estimate similarities (p), see ``fewact.video.camera.registration.register``."""
     linear, shift = (
@@ -114,11 +116,11 @@ def register(
 
 
 def residuals(
-    reference: "Keypoints", images: Tensor, found: Similarity, pixel: float, limits: "Limits"
+    reference: KeypointTensors, images: Tensor, motion: Similarity, pixel: float, limits: Limits
 ) -> Tensor:
     """Return residuals (p m), see ``fewact.video.camera.registration.residuals``."""
-    linear, shift = found.linear.contiguous(), found.shift.contiguous()
-    off = torch.empty_like(reference.value, memory_format=torch.contiguous_format)
+    linear, shift = motion.linear.contiguous(), motion.shift.contiguous()
+    off = torch.empty_like(reference[1], memory_format=torch.contiguous_format)
     pointers = (linear.data_ptr(), shift.data_ptr(), off.data_ptr())
     _call("residuals", reference, images, pixel, limits, *pointers)
     return off
@@ -137,20 +139,25 @@ def warp_frames(frames: Tensor, motion: Similarity, pixel: float) -> Tensor:
 
 def _call(
     name: str,
-    reference: "Keypoints",
+    reference: KeypointTensors,
     images: Tensor,
     pixel: float,
-    limits: "Limits",
-    *more: int,
+    limits: Limits,
+    *arguments: int,
 ) -> None:
     images = images.contiguous()
-    p, m = reference.value.shape
-    sets = 1 if reference.value.stride(0) == 0 else p
-    parts = (reference.at, reference.value, reference.jacobian, reference.gradient, reference.valid)
-    kept = [part[:sets].contiguous() for part in parts]
+    p, m = reference[1].shape
+    sets = 1 if reference[1].stride(0) == 0 else p
+    parts = [part[:sets].contiguous() for part in reference]  # alive until the call returns
     height, width = images.shape[-2:]
-    keypoints = _Keypoints(p, sets, m, *(part.data_ptr() for part in kept))
-    _run(name, keypoints, _Images(images.data_ptr(), height, width, pixel), _Limits(*limits), *more)
+    keypoints = _Keypoints(p, sets, m, *(part.data_ptr() for part in parts))
+    _run(
+        name,
+        keypoints,
+        _Images(images.data_ptr(), height, width, pixel),
+        _Limits(*limits),
+        *arguments,
+    )
 
 
 def _run(name: str, *arguments: "int | ctypes.Structure") -> None:
@@ -160,7 +167,7 @@ def _run(name: str, *arguments: "int | ctypes.Structure") -> None:
         MemoryError: There is not enough memory.
     """
     by_reference = (
-        ctypes.byref(one) if isinstance(one, ctypes.Structure) else one for one in arguments
+        ctypes.byref(value) if isinstance(value, ctypes.Structure) else value for value in arguments
     )
     if getattr(library(), f"fewact_camera_{name}")(*by_reference):
         raise MemoryError("not enough memory to register frames")
