@@ -17,8 +17,8 @@ from fewact.synthetic import MotionsBenchmark, motions
 from fewact.synthetic.rendering import (
     OUTLINES,
     PATTERNS,
-    Appearance,
     Camera,
+    ObjectAppearance,
     paint_background,
     paint_object,
     paint_occluder,
@@ -108,7 +108,7 @@ def test_an_object_is_painted_as_many_small_samples_would_have_it(
     outline: str, pattern: str
 ) -> None:
     """Painted eight times as large and averaged, it looks the same."""
-    look = Appearance(outline, pattern, ((250.0, 10.0, 10.0), (10.0, 10.0, 250.0)))
+    look = ObjectAppearance(outline, pattern, ((250.0, 10.0, 10.0), (10.0, 10.0, 250.0)))
     small, large = (np.zeros((48 * k, 48 * k, 3), dtype=np.float32) for k in (1, 8))
     paint_object(small, look, (23.25, 22.5), 11.0, 0.13, 0.75)
     paint_object(large, look, (8 * 23.25, 8 * 22.5), 88.0, 0.13, 0.75)
@@ -119,7 +119,7 @@ def test_an_object_is_painted_as_many_small_samples_would_have_it(
 
 
 def test_objects_and_occluders_beyond_the_edge_are_cut_off() -> None:
-    look = Appearance("disc", "half", ((255.0, 0.0, 0.0), (255.0, 0.0, 0.0)))
+    look = ObjectAppearance("disc", "half", ((255.0, 0.0, 0.0), (255.0, 0.0, 0.0)))
     wide = np.zeros((96, 96, 3), dtype=np.float32)
     paint_object(wide, look, (32.0 + 60.0, 32.0 + 3.0), 9.0, 0.0, 1.0)
     paint_occluder(wide, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (32.0, 64.0), (8.0, 10.0))

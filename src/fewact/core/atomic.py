@@ -108,9 +108,9 @@ def check_file(path: Path) -> None:
         OutputError: It is not a regular file.
         OSError: Its name is invalid.
     """
-    found = mode_of(path)
-    if found is not None and not stat.S_ISREG(found):
-        what = "this is a folder" if stat.S_ISDIR(found) else "this is not a regular file"
+    mode = mode_of(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        what = "this is a folder" if stat.S_ISDIR(mode) else "this is not a regular file"
         raise OutputError(what, where=str(path), expected="a file, or a new name")
 
 
@@ -181,15 +181,15 @@ def check_output_folder(path: Path, *, replaced: bool = False) -> None:
         OutputError: It or a parent is not a folder, or the disk refuses.
     """
     with output_errors(path):
-        found = mode_of(path)
-        if found is not None and not stat.S_ISDIR(found):
+        mode = mode_of(path)
+        if mode is not None and not stat.S_ISDIR(mode):
             raise OutputError("this is not a folder", where=str(path), expected="a folder")
         if replaced and os.path.ismount(path):
             raise OutputError(
                 "a mount point cannot be replaced", where=str(path), expected="a folder below it"
             )
         path = path.resolve()
-        _try(path if replaced or found is None else path / path.name)
+        _try(path if replaced or mode is None else path / path.name)
 
 
 def _try(path: Path) -> None:

@@ -123,14 +123,18 @@ class FileType:
     def _refuse_newer(self, content: Any, model: type[BaseModel], where: str) -> None:
         """Refuse content whose version is newer than the one that the model describes."""
         field = model.model_fields.get("version")
-        known = [one for one in get_args(field.annotation) if type(one) is int] if field else []
+        versions = (
+            [literal for literal in get_args(field.annotation) if type(literal) is int]
+            if field
+            else []
+        )
         version = content.get("version") if isinstance(content, dict) else None
-        if known and type(version) is int and version > max(known):
+        if versions and type(version) is int and version > max(versions):
             raise self.refusal(
                 f"the {self.name} was written by a newer version of fewact",
                 where=where,
                 got=f"version {version} of the format",
-                expected=f"version {max(known)}",
+                expected=f"version {max(versions)}",
                 hint=UPGRADE,
             ) from None
 
@@ -213,12 +217,12 @@ class FileType:
             what, where=str(where), got=got, expected=self.expected, hint=self.hint
         ) from None
 
-    def _check_file(self, path: Path, found: os.stat_result) -> None:
-        if stat.S_ISDIR(found.st_mode):
+    def _check_file(self, path: Path, status: os.stat_result) -> None:
+        if stat.S_ISDIR(status.st_mode):
             self.refuse(path, f"the {self.name} cannot be read", "a folder")
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             self.refuse(path, f"the {self.name} cannot be read", "not a regular file")
-        self.check_size(found.st_size, str(path))
+        self.check_size(status.st_size, str(path))
 
     def _too_large(self, where: str, got: str) -> NoReturn:
         raise self.refusal(
@@ -274,9 +278,9 @@ def _check_depth(content: Any) -> None:
     for _ in range(MAX_DEPTH):
         level = [
             child
-            for one in level
-            if isinstance(one, dict | list)
-            for child in (one.values() if isinstance(one, dict) else one)
+            for container in level
+            if isinstance(container, dict | list)
+            for child in (container.values() if isinstance(container, dict) else container)
             if isinstance(child, dict | list)
         ]
         if not level:

@@ -167,12 +167,12 @@ def invalid_value(message: str) -> tuple[str, str]:
     return message[:1].lower() + message[1:], ""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Suggest the known name that was probably meant.
 
     Args:
         name: Name that is unknown.
-        known: Names that exist.
+        names: Names that exist.
 
     Returns:
         "Did you mean …?", or an empty string if no known name is similar.
@@ -182,7 +182,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("throw", ["THROW", "wave"])
     'Did you mean "THROW"?'
     """
-    folded = {one.lower(): one for one in known}
+    folded = {candidate.lower(): candidate for candidate in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1)
     return f'Did you mean "{folded[near[0]]}"?' if near else ""
 

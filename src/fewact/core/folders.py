@@ -51,11 +51,11 @@ def read_replaced(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
         OSError: The same.
     """
     while True:
-        found = _find(find)
+        location = _find(find)
         try:
-            return read(found[0])
+            return read(location[0])
         except (UserError, OSError):
-            if _find(find) == found:
+            if _find(find) == location:
                 raise
 
 
@@ -113,10 +113,10 @@ def _find(find: Callable[[], Path]) -> tuple[Path, tuple[int, ...] | None]:
 def _identity(path: Path) -> tuple[int, ...] | None:
     """Return what no two files or folders have in common; a new one may get an old one's number."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 @contextmanager

@@ -94,10 +94,10 @@ class Claims:
     def __init__(self, path: Path) -> None:
         with output_errors(path):
             make_folder(path.parent)
-            for other in path.parent.iterdir():  # what killed processes left
+            for leftover in path.parent.iterdir():  # what killed processes left
                 # Processes that have just started have this one open, and no block locked yet.
-                if other != path:
-                    _remove_unused(other)
+                if leftover != path:
+                    _remove_unused(leftover)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._path = path
         self._postponed: list[int] = []

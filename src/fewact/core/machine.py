@@ -20,8 +20,8 @@ def cache_folder() -> Path | None:
     of the platform. ``~`` is expanded: only a shell does so, no service or container file.
     """
     try:
-        if chosen := os.environ.get("FEWACT_CACHE"):
-            return Path(chosen).expanduser()
+        if folder := os.environ.get("FEWACT_CACHE"):
+            return Path(folder).expanduser()
         if sys.platform == "win32":
             local = os.environ.get("LOCALAPPDATA")
             return (Path(local) if local else Path.home() / "AppData" / "Local") / "fewact"

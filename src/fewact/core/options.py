@@ -18,24 +18,24 @@ MAX_SIZE = 1 << 16
 """Largest number of frames, channels or cells in an option."""
 
 
-def check_options(names: Iterable[str], known: Collection[str], *, of: str) -> None:
+def check_options(names: Iterable[str], valid: Collection[str], *, of: str) -> None:
     """Refuse options that do not exist.
 
     Args:
         names: Option names to check.
-        known: Option names that exist.
+        valid: Option names that exist.
         of: Owner of the options, for the error message.
 
     Raises:
         OptionError: A name is unknown; the message lists those that exist.
     """
     for name in names:
-        if name not in known:
-            dotted = next((one for one in known if one.endswith(f".{name}")), name)
+        if name not in valid:
+            dotted = next((option for option in valid if option.endswith(f".{name}")), name)
             raise OptionError(
                 f'{of} has no option "{name}"',
-                expected=", ".join(known) or "no options",
-                hint=did_you_mean(dotted, known),
+                expected=", ".join(valid) or "no options",
+                hint=did_you_mean(dotted, valid),
             )
 
 
@@ -66,14 +66,14 @@ def option_descriptions(options: type) -> dict[str, str]:
 
     Options that a dataclass inherits are described where they are defined.
     """
-    found: dict[str, str] = {}
-    for one in reversed(options.__mro__):
-        section = inspect.cleandoc(one.__doc__ or "").partition("Args:\n")[2]
+    descriptions: dict[str, str] = {}
+    for base in reversed(options.__mro__):
+        section = inspect.cleandoc(base.__doc__ or "").partition("Args:\n")[2]
         first = re.split(r"\n\s*\n", section, maxsplit=1)[0]
         entries = re.split(r"^ {4}(?=\w+:)", first, flags=re.MULTILINE)[1:]
         pairs = (entry.split(":", 1) for entry in entries)
-        found |= {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
-    return found
+        descriptions |= {name: " ".join(text.replace("``", '"').split()) for name, text in pairs}
+    return descriptions
 
 
 def flatten_options(options: Any) -> dict[str, Any]:
@@ -180,8 +180,8 @@ def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
         OptionError: An integer is above ``MAX_SIZE``.
     """
     for name, value in flat.items():
-        several = value if isinstance(value, list | tuple) else (value,)
-        sizes = [one for one in several if isinstance(one, int) and one > MAX_SIZE]
+        values = value if isinstance(value, list | tuple) else (value,)
+        sizes = [size for size in values if isinstance(size, int) and size > MAX_SIZE]
         if sizes and not name.endswith("seed"):
             gib = 4 * sizes[0] ** 2 >> 30
             raise OptionError(

@@ -44,19 +44,19 @@ def user_path(
         expected = "a path of characters that names of files can have"
         raise refusal("not a path", got=repr(path), expected=expected) from None
     try:
-        found = Path(path).expanduser()
-        os.lstat(found)
+        expanded = Path(path).expanduser()
+        os.lstat(expanded)
     except (OSError, ValueError) as error:  # most say that there is no such file
         if getattr(error, "errno", None) == errno.ENAMETOOLONG:
             raise refusal("the name is too long", where=f"{path[:60]}…") from None
-        return found
+        return expanded
     except RuntimeError:
         if os.path.lexists(path):  # a file whose name begins with ~, such as one of an office suite
             return Path(path)
         raise refusal(
             "there is no home folder", where=path, hint="Write the path without ~."
         ) from None
-    return found
+    return expanded
 
 
 def clip_path(path: str | os.PathLike[str]) -> Path:
@@ -88,6 +88,6 @@ def similar_name(path: Path) -> str:
     """Return a hint at a similar name in the folder of a path; empty if there is none."""
     try:
         entries = itertools.islice(path.absolute().parent.iterdir(), MOST)
-        return did_you_mean(path.name, sorted({one.name for one in entries} - {path.name}))
+        return did_you_mean(path.name, sorted({entry.name for entry in entries} - {path.name}))
     except OSError:
         return ""

@@ -56,12 +56,12 @@ class RandomStream:
             count: Number of items to choose, at most their total.
         """
         swapped: dict[int, int] = {}  # sparse permutation: only the positions that were swapped
-        chosen = []
+        sample = []
         for position in range(count):
-            other = position + self.below(len(items) - position)
-            chosen.append(items[swapped.get(other, other)])
-            swapped[other] = swapped.get(position, position)
-        return chosen
+            swap = position + self.below(len(items) - position)
+            sample.append(items[swapped.get(swap, swap)])
+            swapped[swap] = swapped.get(position, position)
+        return sample
 
 
 def permutations(key: str, indices: Sequence[int], count: int) -> NDArray[np.int64]:
@@ -86,12 +86,12 @@ def permutations(key: str, indices: Sequence[int], count: int) -> NDArray[np.int
     shape = (len(indices), blocks * WORDS_PER_BLOCK)
     words = np.frombuffer(b"".join(digests), "<u8").reshape(shape)[:, :count]
     bounds = np.arange(count, 0, -1, dtype=np.uint64)
-    others = (words % bounds).astype(np.int64) + np.arange(count)
+    swaps = (words % bounds).astype(np.int64) + np.arange(count)
     rows, order = np.arange(len(indices)), np.tile(np.arange(count), (len(indices), 1))
-    for position, other in enumerate(others.T):
-        chosen = order[rows, other]
-        order[rows, other] = order[:, position]
-        order[:, position] = chosen
+    for position, swap in enumerate(swaps.T):
+        items = order[rows, swap]
+        order[rows, swap] = order[:, position]
+        order[:, position] = items
     # Rejected words, hardly ever: the stream itself draws the next ones.
     largest = np.array([WORD - WORD % bound - 1 for bound in range(count, 0, -1)], np.uint64)
     for row in np.flatnonzero((words > largest).any(1)).tolist():

@@ -41,8 +41,8 @@ class Registry(Generic[T]):
         """Entry points of other packages by name; a registered name is never replaced."""
         from importlib.metadata import entry_points
 
-        found = entry_points(group=self._group) if self._group else ()
-        return {point.name: point for point in found if point.name not in self._entries}
+        entries = entry_points(group=self._group) if self._group else ()
+        return {point.name: point for point in entries if point.name not in self._entries}
 
     def package_of(self, name: str) -> str:
         """Return the package that added a name by an entry point, and its version, or ""."""

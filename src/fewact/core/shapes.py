@@ -83,4 +83,4 @@ def all_finite(tensor: "Tensor") -> bool:
     The least and the greatest number decide: they are NaN if any is. In half precision this is
     many times as fast as ``isfinite``.
     """
-    return tensor.numel() == 0 or all(math.isfinite(float(one)) for one in tensor.aminmax())
+    return tensor.numel() == 0 or all(math.isfinite(float(bound)) for bound in tensor.aminmax())

@@ -167,7 +167,9 @@ def _problem(facts: Any, available: int) -> str:
 
 
 def _are_sizes(numbers: Any) -> bool:
-    return isinstance(numbers, list) and all(type(one) is int and one >= 0 for one in numbers)
+    return isinstance(numbers, list) and all(
+        type(number) is int and number >= 0 for number in numbers
+    )
 
 
 def read_array(type: FileType, path: Path, name: str) -> tuple[NDArray[Any] | None, list[str]]:
@@ -188,7 +190,7 @@ def read_array(type: FileType, path: Path, name: str) -> tuple[NDArray[Any] | No
         UserError: The file cannot be read, is no .npz file, or its array is damaged.
     """
     with type.open(path) as file, _as_refusals(type, path), zipfile.ZipFile(file) as archive:
-        names = [one.removesuffix(".npy") for one in archive.namelist()]
+        names = [member.removesuffix(".npy") for member in archive.namelist()]
         if name not in names:
             return None, names
         info = archive.getinfo(f"{name}.npy")
@@ -249,16 +251,16 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
         raise ValueError("pickled data, which could run code")
     if dtype.kind not in "fiub" or not isinstance(shape, tuple) or not _are_sizes(list(shape)):
         raise ValueError(f"an array of {dtype} {str(shape)[:80]}")
-    rest = size - 8 - width - length
-    if math.prod(shape) * dtype.itemsize != rest:
-        raise ValueError(f"the shape {str(shape)[:80]} of {dtype} in {rest} bytes")
-    content = bytearray(rest)
+    size_of_numbers = size - 8 - width - length
+    if math.prod(shape) * dtype.itemsize != size_of_numbers:
+        raise ValueError(f"the shape {str(shape)[:80]} of {dtype} in {size_of_numbers} bytes")
+    content = bytearray(size_of_numbers)
     with memoryview(content) as view:
         filled = 0
-        while filled < rest and (count := member.readinto(view[filled:])):
+        while filled < size_of_numbers and (count := member.readinto(view[filled:])):
             filled += count
-    if filled < rest or member.read(1):
-        raise ValueError(f"{filled} of {rest} bytes")
+    if filled < size_of_numbers or member.read(1):
+        raise ValueError(f"{filled} of {size_of_numbers} bytes")
     array: NDArray[Any] = np.frombuffer(content, dtype)
     if header.get("fortran_order"):
         return array.reshape(shape[::-1]).transpose()
@@ -280,11 +282,11 @@ def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[st
     from safetensors.torch import load
 
     content = files(package).joinpath(file).read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise WeightsError(
             f"{what} are not the expected file",
             where=file,
-            got=f"SHA-256 {found}",
+            got=f"SHA-256 {digest}",
             expected=sha256,
             hint="Install fewact again.",
         )

@@ -51,29 +51,29 @@ def _helped(
     work: Callable[[Piece], Result],
     pieces: Sequence[Piece],
     pool: ThreadPoolExecutor,
-    most: int,
+    helpers_limit: int,
 ) -> list[Result]:
     """Run ``work`` on every piece in this thread, and in at most so many of the pool."""
-    rest = deque(enumerate(pieces))
-    found: dict[int, Result] = {}
+    queue = deque(enumerate(pieces))
+    results: dict[int, Result] = {}
 
     def run() -> None:
-        while rest:
+        while queue:
             try:
-                i, piece = rest.popleft()
+                i, piece = queue.popleft()
             except IndexError:  # another thread took the last one
                 return
-            found[i] = work(piece)
+            results[i] = work(piece)
 
-    helpers = [pool.submit(run) for _ in range(min(most, len(pieces) - 1))]
+    helpers = [pool.submit(run) for _ in range(min(helpers_limit, len(pieces) - 1))]
     try:
         run()
     finally:
-        rest.clear()  # after an error nothing else is begun
-        begun = [one for one in helpers if not one.cancel()]
-    for one in begun:
-        one.result()
-    return [found[i] for i in range(len(pieces))]
+        queue.clear()  # after an error nothing else is begun
+        begun = [helper for helper in helpers if not helper.cancel()]
+    for helper in begun:
+        helper.result()
+    return [results[i] for i in range(len(pieces))]
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:

@@ -42,15 +42,15 @@ class RenderedVideo:
     def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
         """Render the frames that several samplers choose, see ``VideoSource.read``."""
         timeline = Timeline(np.arange(self.frames) / self.fps, end=self.frames / self.fps)
-        chosen = [sampler(timeline) for sampler in samplers]
-        if not chosen:
+        chosen_indices = [sampler(timeline) for sampler in samplers]
+        if not chosen_indices:
             return FrameSets([], self.render([0]).shape[1:3])
-        requested = np.unique(np.concatenate(chosen))
+        requested = np.unique(np.concatenate(chosen_indices))
         if requested[0] < 0 or requested[-1] >= self.frames:
             raise VideoError(self.id, f"no such frame: the video has {self.frames} frames")
         images = self.render(requested.tolist())  # (u h w 3)
-        kept = transformed(images, transform)
-        sets = (kept[np.searchsorted(requested, indices)] for indices in chosen)
+        result = transformed(images, transform)
+        sets = (result[np.searchsorted(requested, indices)] for indices in chosen_indices)
         return FrameSets(sets, images.shape[1:3])
 
     def fingerprint(self) -> str:
@@ -219,8 +219,8 @@ class MotionsBenchmark:
         )
 
     def _length(self, draws: NamedDraws) -> int:
-        fewest, most = self.frames
-        return fewest + draws.below("frames", most - fewest + 1)
+        fewest, largest = self.frames
+        return fewest + draws.below("frames", largest - fewest + 1)
 
     def _truth(self, motion: MotionClass, index: int) -> Truth:
         draws = self._draws(motion, index).of("time")
@@ -259,17 +259,17 @@ def motions(
     (2, 112, 112, 3)
     """
     default = presets.preset(preset).frames
-    fewest, most = (frames, frames) if isinstance(frames, int) else frames or default
-    for name, got, least in (
+    fewest, largest = (frames, frames) if isinstance(frames, int) else frames or default
+    for name, got, minimum in (
         ("seed", seed, 0),
         ("videos", videos, 1),
         ("size", size, LEAST_SIZE),
         ("frames", fewest, LEAST_FRAMES),
-        ("frames", most, fewest),
+        ("frames", largest, fewest),
     ):
-        if not isinstance(got, int) or got < least:
+        if not isinstance(got, int) or got < minimum:
             raise OptionError(
-                "out of range", where=name, got=repr(got), expected=f"an integer ≥ {least}"
+                "out of range", where=name, got=repr(got), expected=f"an integer ≥ {minimum}"
             )
     if size > MOST_SIZE:
         raise OptionError(
@@ -278,7 +278,7 @@ def motions(
             got=str(size)[:40],
             expected=f"{LEAST_SIZE} to {MOST_SIZE}",
         )
-    return MotionsBenchmark(preset, seed, videos, size, (fewest, most))
+    return MotionsBenchmark(preset, seed, videos, size, (fewest, largest))
 
 
 def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -> MotionsBenchmark:

@@ -46,7 +46,7 @@ BACKWARDS |= {after: before for before, after in BACKWARDS.items()}
 
 
 @dataclass(frozen=True)
-class Step:
+class MotionStep:
     """One part of a class.
 
     Args:
@@ -70,7 +70,7 @@ class MotionClass:
         split: Split of the class.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[MotionStep, ...]
     split: Split
 
     @property
@@ -87,22 +87,22 @@ class MotionClass:
     @property
     def backwards(self) -> "MotionClass":
         """Class of this class's videos played backwards."""
-        undone = tuple(Step(BACKWARDS[step.motion], step.other) for step in self.steps[::-1])
+        undone = tuple(MotionStep(BACKWARDS[step.motion], step.other) for step in self.steps[::-1])
         return MotionClass(_in_order(undone), self.split)
 
 
-def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def _in_order(steps: tuple[MotionStep, ...]) -> tuple[MotionStep, ...]:
     """Swap the objects if the second one moves in the first part."""
     if not steps[0].other:
         return steps
-    return tuple(Step(step.motion, not step.other) for step in steps)
+    return tuple(MotionStep(step.motion, not step.other) for step in steps)
 
 
-def _other(motion: Motion) -> Step:
-    return Step(motion, other=True)
+def _other(motion: Motion) -> MotionStep:
+    return MotionStep(motion, other=True)
 
 
-_FAMILIES: dict[Split, tuple[tuple[Motion | Step, ...], ...]] = {
+_FAMILIES: dict[Split, tuple[tuple[Motion | MotionStep, ...], ...]] = {
     "train": (
         ("slides left", "rises"),
         ("slides left", "falls"),
@@ -145,11 +145,13 @@ def classes() -> tuple[MotionClass, ...]:
     >>> classes()[0].label, len(classes())
     ('slides left, then rises', 100)
     """
-    found: dict[MotionClass, None] = {}
+    classes: dict[MotionClass, None] = {}
     for split, families in _FAMILIES.items():
         for family in families:
-            steps = tuple(part if isinstance(part, Step) else Step(part) for part in family)
+            steps = tuple(
+                part if isinstance(part, MotionStep) else MotionStep(part) for part in family
+            )
             first = MotionClass(steps, split)
             back = first.backwards
-            found |= dict.fromkeys((first, first.swapped, back, back.swapped))
-    return tuple(found)
+            classes |= dict.fromkeys((first, first.swapped, back, back.swapped))
+    return tuple(classes)

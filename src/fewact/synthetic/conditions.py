@@ -181,8 +181,8 @@ def _flicker(images: Tensor, times: Floats, strength: float, seed: int) -> Tenso
     rng = np.random.default_rng(seed)
     cycles, phase = rng.uniform(3, 12), rng.uniform(0, 2 * np.pi)
     gain = 1 + strength * np.sin(2 * np.pi * cycles * times + phase)  # (t,)
-    each = [one.uniform(-1, 1) for one in _generators(times, seed)]
-    gain = gain * (1 + strength / 3 * np.array(each))
+    offsets = [generator.uniform(-1, 1) for generator in _generators(times, seed)]
+    gain = gain * (1 + strength / 3 * np.array(offsets))
     return images * torch.from_numpy(gain).to(images)[:, None, None, None]
 
 
@@ -222,8 +222,8 @@ def _cropped(images: Tensor, times: Floats, strength: float, seed: int) -> Tenso
     rng = np.random.default_rng(seed)
     height, width = images.shape[-2:]
     rows, columns = max(1, round(strength * height)), max(1, round(strength * width))
-    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
-    return images[..., top : top + rows, left : left + columns]
+    top, first_column = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    return images[..., top : top + rows, first_column : first_column + columns]
 
 
 def _flipped(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
@@ -258,9 +258,9 @@ def _low_rate(shown: Timeline, strength: float, rng: np.random.Generator) -> tup
     """A picture only some times a second, at uneven distances: each is shown until the next."""
     count = max(1, round(strength * shown.end))
     at = (np.arange(count) + rng.uniform(-0.3, 0.3, count)) / strength
-    kept = np.unique(np.append(shown.at(at), 0))
-    every = np.arange(shown.n)
-    return shown, kept[np.searchsorted(kept, every, side="right") - 1]
+    positions = np.unique(np.append(shown.at(at), 0))
+    indices = np.arange(shown.n)
+    return shown, positions[np.searchsorted(positions, indices, side="right") - 1]
 
 
 def _speed(shown: Timeline, strength: float, rng: np.random.Generator) -> tuple[Timeline, Ints]:
@@ -277,8 +277,11 @@ def _generators(times: Floats, seed: int) -> list[np.random.Generator]:
 
 def _noise(images: Tensor, times: Floats, seed: int) -> Tensor:
     """Return normal noise of the shape of the images."""
-    each = [one.standard_normal(images.shape[1:], np.float32) for one in _generators(times, seed)]
-    return torch.from_numpy(np.stack(each)).to(images)
+    noise = [
+        generator.standard_normal(images.shape[1:], np.float32)
+        for generator in _generators(times, seed)
+    ]
+    return torch.from_numpy(np.stack(noise)).to(images)
 
 
 PICTURES: Mapping[str, tuple[Picture, Strengths]] = {

@@ -24,7 +24,7 @@ INDEX_FILE = FileType("index of this version", DataError, 64 * MIB, hint=HINT)
 
 
 class Entry(BaseModel):
-    """Index entry of a video, with the ground truth of each frame as in ``Truth``."""
+    """FolderIndex entry of a video, with the ground truth of each frame as in ``Truth``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,8 +37,8 @@ class Entry(BaseModel):
     pause: tuple[bool, ...]
 
 
-class Index(BaseModel):
-    """Index of a folder: the benchmark and its videos, written or about to be written."""
+class FolderIndex(BaseModel):
+    """FolderIndex of a folder: the benchmark and its videos, written or about to be written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -88,9 +88,9 @@ def write_folder(
     root = user_path(folder, DataError)
     chosen = benchmark.videos if split is None else benchmark.videos.of(split)
     entries = {video.id: _entry(benchmark, video) for video in chosen.videos}
-    found = _read_own(root, benchmark)
+    index = _read_own(root, benchmark)
     check_output_folder(root)
-    index = _merge(root, found, benchmark, entries)
+    index = _merge(root, index, benchmark, entries)
     write_text(root / INDEX, _as_text(index))
     for done, (id, entry) in enumerate(entries.items(), start=1):
         path = root / entry.path
@@ -143,49 +143,49 @@ def _entry(benchmark: MotionsBenchmark, video: Video) -> Entry:
     )
 
 
-def _read(root: Path) -> Index | None:
-    return INDEX_FILE.model(root / INDEX, Index) if (root / INDEX).exists() else None
+def _read(root: Path) -> FolderIndex | None:
+    return INDEX_FILE.model(root / INDEX, FolderIndex) if (root / INDEX).exists() else None
 
 
-def _read_own(root: Path, benchmark: MotionsBenchmark) -> Index | None:
+def _read_own(root: Path, benchmark: MotionsBenchmark) -> FolderIndex | None:
     """Return the index of an earlier call; None if the folder is new or empty."""
     if not root.exists():
         return None
     if not root.is_dir():
         raise DataError("not a folder", where=str(root), expected="a folder", hint=HINT)
-    found = _read(root)
-    if found is None and not is_empty(root):
+    index = _read(root)
+    if index is None and not is_empty(root):
         raise DataError("the folder holds something else", where=str(root), hint=HINT)
-    if found is not None and found.benchmark.name != benchmark.name:
+    if index is not None and index.benchmark.name != benchmark.name:
         raise DataError(
             "the folder holds another benchmark",
             where=str(root),
-            got=found.benchmark.name,
+            got=index.benchmark.name,
             expected=benchmark.name,
             hint=HINT,
         )
-    return found
+    return index
 
 
 def _merge(
-    root: Path, found: Index | None, benchmark: MotionsBenchmark, entries: dict[str, Entry]
-) -> Index:
+    root: Path, index: FolderIndex | None, benchmark: MotionsBenchmark, entries: dict[str, Entry]
+) -> FolderIndex:
     """Add videos to an index, unless foreign files are in their place."""
-    known = found.videos if found else {}
+    indexed = index.videos if index else {}
     for id, entry in entries.items():
-        if id not in known and (root / entry.path).exists():
+        if id not in indexed and (root / entry.path).exists():
             raise DataError("not a file of the benchmark", where=str(root / entry.path), hint=HINT)
-    return Index(
+    return FolderIndex(
         preset=benchmark.preset,
         seed=benchmark.seed,
-        count=max(benchmark.count, found.count if found else 0),
+        count=max(benchmark.count, index.count if index else 0),
         size=benchmark.size,
         frames=benchmark.frames,
-        videos=dict(sorted((known | entries).items())),
+        videos=dict(sorted((indexed | entries).items())),
     )
 
 
-def _as_text(index: Index) -> str:
+def _as_text(index: FolderIndex) -> str:
     """Return JSON with one line for each video."""
     head = index.model_dump_json(exclude={"videos"})[:-1]
     lines = ",\n".join(f'"{id}": {entry.model_dump_json()}' for id, entry in index.videos.items())
@@ -197,16 +197,16 @@ def _check(path: Path, entry: Entry, size: int) -> None:
     side = size + size % 2  # video files have even sides
     try:
         facts = probe(path)
-        same = (facts.frames, facts.width, facts.height) == (len(entry.part), side, side)
+        equal = (facts.frames, facts.width, facts.height) == (len(entry.part), side, side)
     except VideoError:
-        same = False
-    if not same:
+        equal = False
+    if not equal:
         raise DataError(
             "the video was changed", where=str(path), hint="Move it away and repeat the command."
         )
 
 
-def _there(root: Path, index: Index) -> tuple[Video, ...]:
+def _there(root: Path, index: FolderIndex) -> tuple[Video, ...]:
     return tuple(
         Video(id, entry.label, entry.split, source=Clip(root / entry.path, entry.label))
         for id, entry in index.videos.items()

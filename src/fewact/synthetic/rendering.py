@@ -24,8 +24,8 @@ Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Appearance:
-    """Appearance of an object.
+class ObjectAppearance:
+    """ObjectAppearance of an object.
 
     Args:
         outline: Outline, one of ``OUTLINES``.
@@ -38,11 +38,13 @@ class Appearance:
     colors: tuple[Color, Color]
 
 
-def draw_appearance(draws: NamedDraws) -> Appearance:
+def draw_appearance(draws: NamedDraws) -> ObjectAppearance:
     """Draw the appearance of an object."""
     bright, dark = _color(draws, "bright", 1.0, 0.65, 1.0), _color(draws, "dark", 1.0, 0.1, 0.45)
     colors = (bright, dark) if draws.chance("inside out", 0.5) else (dark, bright)
-    return Appearance(draws.choice("outline", OUTLINES), draws.choice("pattern", PATTERNS), colors)
+    return ObjectAppearance(
+        draws.choice("outline", OUTLINES), draws.choice("pattern", PATTERNS), colors
+    )
 
 
 def draw_occluder_colors(draws: NamedDraws) -> tuple[Color, Color]:
@@ -95,9 +97,9 @@ def _noise(draws: NamedDraws, side: int, cells: int) -> Image:
     grid = octets.reshape(cells + 1, cells + 1).astype(np.float32) / 255
     position = np.arange(side, dtype=np.float32) * cells / side
     low = position.astype(np.int64)
-    rest = position - low.astype(np.float32)
-    rows = grid[low] + rest[:, None] * (grid[low + 1] - grid[low])
-    return np.asarray(rows[:, low] + rest * (rows[:, low + 1] - rows[:, low]))
+    fraction = position - low.astype(np.float32)
+    rows = grid[low] + fraction[:, None] * (grid[low + 1] - grid[low])
+    return np.asarray(rows[:, low] + fraction * (rows[:, low + 1] - rows[:, low]))
 
 
 def _wave(draws: NamedDraws, side: int, name: str) -> Image:
@@ -188,7 +190,7 @@ def _between(position: NDArray[np.float32], side: int) -> tuple[NDArray[np.int64
 
 def paint_object(
     image: Image,
-    appearance: Appearance,
+    appearance: ObjectAppearance,
     at: tuple[float, float],
     radius: float,
     turns: float,
@@ -198,7 +200,7 @@ def paint_object(
 
     Args:
         image: Frame (h h 3), painted on.
-        appearance: Appearance of the object.
+        appearance: ObjectAppearance of the object.
         at: Center, in pixels from the left and the top.
         radius: Radius, in pixels.
         turns: Clockwise rotation, in turns.
@@ -312,7 +314,7 @@ NOISE = (2.0, 10.0)
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """Parameters to paint any frame of a video.
 
     Args:
@@ -322,7 +324,7 @@ class View:
         frames: Number of frames of the video.
         size: Side of a frame, in pixels.
         background: Background image (s s 3).
-        appearances: Appearance of each object, by the object's name.
+        appearances: ObjectAppearance of each object, by the object's name.
         occluder_colors: Colors of the occluder.
     """
 
@@ -332,7 +334,7 @@ class View:
     frames: int
     size: int
     background: Image
-    appearances: dict[str, Appearance]
+    appearances: dict[str, ObjectAppearance]
     occluder_colors: tuple[Color, Color]
 
     def paint(self, positions: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
@@ -379,7 +381,7 @@ class View:
 
 def draw_view(
     draws: NamedDraws, common: NamedDraws, scene: Scene, preset: Preset, frames: int, size: int
-) -> View:
+) -> SceneView:
     """Draw the view of a video.
 
     Args:
@@ -398,6 +400,6 @@ def draw_view(
     }
     side = math.ceil(SCENERY * size / 2) * 2
     backdrop = draw_background((common if biased else draws).of("background"), side)
-    return View(
+    return SceneView(
         draws, scene, preset, frames, size, backdrop, appearances, draw_occluder_colors(draws)
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.random import NamedDraws
-from fewact.synthetic.classes import Motion, Step
+from fewact.synthetic.classes import Motion, MotionStep
 from fewact.synthetic.presets import Preset
 from fewact.synthetic.truth import Truth, draw_truth
 
@@ -35,7 +35,7 @@ GAP = (0.12, 0.22)
 
 
 @dataclass
-class Offsets:
+class StateOffsets:
     """Changes of an object's state in each frame.
 
     Args:
@@ -55,7 +55,7 @@ class Offsets:
 
 def motion_offsets(
     draws: NamedDraws, motions: Iterable[tuple[int, Motion]], progress: Track
-) -> Offsets:
+) -> StateOffsets:
     """Return the changes of an object's state by its motions.
 
     Args:
@@ -64,11 +64,11 @@ def motion_offsets(
         progress: Progress (t,) of the video.
     """
     x, y, size, angle = np.zeros((4, len(progress)))
-    made = Offsets(x, y, size, angle, alpha=np.ones(len(progress)))
+    offsets = StateOffsets(x, y, size, angle, alpha=np.ones(len(progress)))
     for part, motion in motions:
         if motion in _MOVES:
-            _MOVES[motion](made, fraction_done(progress, part), draws.of(f"part {part}"))
-    return made
+            _MOVES[motion](offsets, fraction_done(progress, part), draws.of(f"part {part}"))
+    return offsets
 
 
 def fraction_done(progress: Track, part: int) -> Track:
@@ -88,55 +88,55 @@ def frozen_offset(draws: NamedDraws, name: str, amount: tuple[float, float]) -> 
     return far * (random_phase(draws, f"{name} here") - random_phase(draws, f"{name} there"))
 
 
-def _slide(made: Offsets, u: Track, draws: NamedDraws, across: int, down: int) -> None:
+def _slide(offsets: StateOffsets, u: Track, draws: NamedDraws, across: int, down: int) -> None:
     far = draws.uniform("far", *SLIDE)
-    made.x += across * far * u
-    made.y += down * far * u
+    offsets.x += across * far * u
+    offsets.y += down * far * u
 
 
-def _turn(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
-    made.angle += sign * draws.uniform("far", *TURN) * u
+def _turn(offsets: StateOffsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    offsets.angle += sign * draws.uniform("far", *TURN) * u
 
 
-def _resize(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
-    made.size += sign * draws.uniform("far", *GROWTH) * u
+def _resize(offsets: StateOffsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    offsets.size += sign * draws.uniform("far", *GROWTH) * u
 
 
-def _sway(made: Offsets, u: Track, draws: NamedDraws) -> None:
+def _sway(offsets: StateOffsets, u: Track, draws: NamedDraws) -> None:
     """Move from side to side in arcs; a sine's last bit would differ between machines."""
     arcs = 2 * draws.choice("times", (2, 3)) * u
     side = 1 - 2 * (np.floor(arcs) % 2)
     first = draws.choice("side", (-1, 1))
-    made.x += first * draws.uniform("far", 0.05, 0.08) * side * _arc(arcs)
+    offsets.x += first * draws.uniform("far", 0.05, 0.08) * side * _arc(arcs)
 
 
-def _hop(made: Offsets, u: Track, draws: NamedDraws) -> None:
-    made.y -= draws.uniform("far", 0.1, 0.16) * _arc(draws.choice("times", (2, 3)) * u)
+def _hop(offsets: StateOffsets, u: Track, draws: NamedDraws) -> None:
+    offsets.y -= draws.uniform("far", 0.1, 0.16) * _arc(draws.choice("times", (2, 3)) * u)
 
 
 def _arc(u: Track) -> Track:
     """Return an arc from 0 to 1 and back in each unit interval."""
-    rest = u - np.floor(u)
-    return 4 * rest * (1 - rest)
+    phase = u - np.floor(u)
+    return 4 * phase * (1 - phase)
 
 
-def _fade(made: Offsets, u: Track, draws: NamedDraws, sign: int) -> None:
-    made.alpha *= u if sign > 0 else 1 - u
+def _fade(offsets: StateOffsets, u: Track, draws: NamedDraws, sign: int) -> None:
+    offsets.alpha *= u if sign > 0 else 1 - u
 
 
-_MOVES: dict[Motion, Callable[[Offsets, Track, NamedDraws], None]] = {
-    "slides left": lambda made, u, draws: _slide(made, u, draws, -1, 0),
-    "slides right": lambda made, u, draws: _slide(made, u, draws, 1, 0),
-    "rises": lambda made, u, draws: _slide(made, u, draws, 0, -1),
-    "falls": lambda made, u, draws: _slide(made, u, draws, 0, 1),
-    "turns clockwise": lambda made, u, draws: _turn(made, u, draws, 1),
-    "turns anticlockwise": lambda made, u, draws: _turn(made, u, draws, -1),
-    "grows": lambda made, u, draws: _resize(made, u, draws, 1),
-    "shrinks": lambda made, u, draws: _resize(made, u, draws, -1),
+_MOVES: dict[Motion, Callable[[StateOffsets, Track, NamedDraws], None]] = {
+    "slides left": lambda offsets, u, draws: _slide(offsets, u, draws, -1, 0),
+    "slides right": lambda offsets, u, draws: _slide(offsets, u, draws, 1, 0),
+    "rises": lambda offsets, u, draws: _slide(offsets, u, draws, 0, -1),
+    "falls": lambda offsets, u, draws: _slide(offsets, u, draws, 0, 1),
+    "turns clockwise": lambda offsets, u, draws: _turn(offsets, u, draws, 1),
+    "turns anticlockwise": lambda offsets, u, draws: _turn(offsets, u, draws, -1),
+    "grows": lambda offsets, u, draws: _resize(offsets, u, draws, 1),
+    "shrinks": lambda offsets, u, draws: _resize(offsets, u, draws, -1),
     "sways": _sway,
     "hops": _hop,
-    "appears": lambda made, u, draws: _fade(made, u, draws, 1),
-    "vanishes": lambda made, u, draws: _fade(made, u, draws, -1),
+    "appears": lambda offsets, u, draws: _fade(offsets, u, draws, 1),
+    "vanishes": lambda offsets, u, draws: _fade(offsets, u, draws, -1),
 }
 """Motions of a single object; those with a second object or an occluder are drawn elsewhere."""
 
@@ -179,7 +179,7 @@ class SceneObject:
 def draw_pair(
     draws: NamedDraws,
     name: str,
-    steps: tuple[Step, ...],
+    steps: tuple[MotionStep, ...],
     progress: Track,
     anchor: int,
     at: tuple[float, float],
@@ -228,20 +228,29 @@ def draw_pair(
 
 
 def _draw_thing(
-    draws: NamedDraws, name: str, other: bool, steps: tuple[Step, ...], progress: Track, anchor: int
+    draws: NamedDraws,
+    name: str,
+    other: bool,
+    steps: tuple[MotionStep, ...],
+    progress: Track,
+    anchor: int,
 ) -> SceneObject:
     """Draw an object that starts at position 0."""
-    own = draws.of(name)
+    own_draws = draws.of(name)
     motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
-    made = motion_offsets(own, motions, progress)
-    size = made.size - made.size[anchor] if made.size.any() else frozen_offset(own, "size", GROWTH)
+    offsets = motion_offsets(own_draws, motions, progress)
+    size = (
+        offsets.size - offsets.size[anchor]
+        if offsets.size.any()
+        else frozen_offset(own_draws, "size", GROWTH)
+    )
     return SceneObject(
         name=name,
-        x=made.x,
-        y=made.y,
-        radius=np.exp2(own.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
-        angle=own.uniform("angle") + made.angle,
-        alpha=made.alpha * own.choice("solid", (1.0, 1.0, 0.85, 0.7)),
+        x=offsets.x,
+        y=offsets.y,
+        radius=np.exp2(own_draws.uniform("size", *map(math.log2, RADIUS)) + size + 0 * progress),
+        angle=own_draws.uniform("angle") + offsets.angle,
+        alpha=offsets.alpha * own_draws.choice("solid", (1.0, 1.0, 0.85, 0.7)),
         acts=bool(motions),
     )
 
@@ -293,7 +302,9 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
 
-def draw_scene(draws: NamedDraws, steps: tuple[Step, ...], truth: Truth, preset: Preset) -> Scene:
+def draw_scene(
+    draws: NamedDraws, steps: tuple[MotionStep, ...], truth: Truth, preset: Preset
+) -> Scene:
     """Draw the scene of a video.
 
     Args:
@@ -306,10 +317,10 @@ def draw_scene(draws: NamedDraws, steps: tuple[Step, ...], truth: Truth, preset:
     anchor = draws.below("anchor", frames)
     angle, apart = math.tau * draws.uniform("places"), draws.uniform("apart", 0.12, 0.24)
     across, down = apart * math.cos(angle), apart * math.sin(angle)
-    own = draw_pair(draws, "own", steps, progress, anchor, (0.5 + across, 0.5 + down))
+    pair = draw_pair(draws, "own", steps, progress, anchor, (0.5 + across, 0.5 + down))
     idle = draw_pair(draws, "idle", (), progress, anchor, (0.5 - across, 0.5 - down))
-    fewest, most = preset.distractors
-    count = fewest + draws.below("strays", most - fewest + 1)
+    fewest, largest = preset.distractors
+    count = fewest + draws.below("strays", largest - fewest + 1)
     strays = [_draw_stray(draws, f"stray {index}", frames) for index in range(count)]
     still = [
         _draw_one(draws, f"still {index}", (), progress)
@@ -320,28 +331,30 @@ def draw_scene(draws: NamedDraws, steps: tuple[Step, ...], truth: Truth, preset:
     guest, hidden = idle[0], np.full(frames, random_phase(draws, "hidden"))
     for part, step in enumerate(steps):
         if step.motion in ("hides", "emerges"):
-            guest, done = own[step.other], fraction_done(progress, part)
+            guest, done = pair[step.other], fraction_done(progress, part)
             hidden = done if step.motion == "hides" else 1 - done
     occluder = _occlude(draws.of("occluder"), guest, hidden, anchor)
-    others = (thing for thing in (*still, *idle, *strays, own[1], own[0]) if thing is not guest)
-    return Scene(guest, occluder, tuple(others))
+    objects = (thing for thing in (*still, *idle, *strays, pair[1], pair[0]) if thing is not guest)
+    return Scene(guest, occluder, tuple(objects))
 
 
 def _draw_stray(draws: NamedDraws, name: str, frames: int) -> SceneObject:
     """Draw an object with two motions and another timing than the class."""
-    own = draws.of(name)
-    steps = tuple(Step(own.choice(f"motion {part}", ALONE)) for part in (0, 1))
-    progress = draw_truth(own, ("", ""), frames, Preset("")).progress
+    own_draws = draws.of(name)
+    steps = tuple(MotionStep(own_draws.choice(f"motion {part}", ALONE)) for part in (0, 1))
+    progress = draw_truth(own_draws, ("", ""), frames, Preset("")).progress
     return _draw_one(draws, name, steps, progress)
 
 
 def _draw_one(
-    draws: NamedDraws, name: str, steps: tuple[Step, ...], progress: Track
+    draws: NamedDraws, name: str, steps: tuple[MotionStep, ...], progress: Track
 ) -> SceneObject:
     """Draw an object at a random position."""
-    own = draws.of(name)
-    middle = own.uniform("x", 0.15, 0.85), own.uniform("y", 0.15, 0.85)
-    return draw_pair(draws, name, steps, progress, own.below("anchor", len(progress)), middle)[0]
+    own_draws = draws.of(name)
+    middle = own_draws.uniform("x", 0.15, 0.85), own_draws.uniform("y", 0.15, 0.85)
+    return draw_pair(
+        draws, name, steps, progress, own_draws.below("anchor", len(progress)), middle
+    )[0]
 
 
 def _occlude(draws: NamedDraws, guest: SceneObject, hidden: Track, anchor: int) -> Occluder:

@@ -160,15 +160,17 @@ def camera_path(
     """
     times = np.asarray(times, np.float64)
     # The entire path is checked, so that it does not depend on the requested times.
-    every = np.concatenate([np.linspace(0, 1, CHECKED_TIMES), times])  # (n,)
+    checked_times = np.concatenate([np.linspace(0, 1, CHECKED_TIMES), times])  # (n,)
     rng = np.random.default_rng(seed)
     offset = rng.uniform(-1, 1, 2) * camera.offset  # (x, y)
     scale = 1 + rng.uniform(-1, 1) * camera.scale
     pan = rng.uniform(-1, 1, 2) * camera.pan  # (x, y)
     drift = rng.uniform(-1, 1) * camera.drift
-    progress = every if camera.pan_speed == "even" else every**2 * (3 - 2 * every)
+    progress = (
+        checked_times if camera.pan_speed == "even" else checked_times**2 * (3 - 2 * checked_times)
+    )
     travelled = progress - 0.5  # −½ … ½
-    shakes = [_waves(rng, every) for _ in range(3)]  # (n,) each
+    shakes = [_waves(rng, checked_times) for _ in range(3)]  # (n,) each
     roll = np.deg2rad(camera.roll) * shakes[2]
     sides = np.array(crop_size(camera, height, width)[::-1], np.float64)  # width, height
     size = scale * (1 + drift * travelled)
@@ -202,12 +204,12 @@ def _fit(offset: float, path: Floats, margin: Floats) -> Floats:
     """Return positions (n,), at most the margin (n,) away from the frame center."""
     checked, limit = path[:CHECKED_TIMES], margin[:CHECKED_TIMES]
     distance = np.abs(checked[:, None] - checked)
-    both = limit[:, None] + limit
+    pair_limit = limit[:, None] + limit
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where(distance > both, both / distance, 1.0).min()
-    least, most = (-limit - factor * checked).max(), (limit - factor * checked).min()
-    middle = (least + most) / 2
-    offset = middle if least > most else float(np.clip(offset, least, most))
+        factor = np.where(distance > pair_limit, pair_limit / distance, 1.0).min()
+    low, high = (-limit - factor * checked).max(), (limit - factor * checked).min()
+    middle = (low + high) / 2
+    offset = middle if low > high else float(np.clip(offset, low, high))
     # Between the checked times the path may exceed the margin slightly.
     positions: Floats = np.clip(offset + factor * path, -margin, margin)
     return positions

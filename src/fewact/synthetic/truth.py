@@ -87,10 +87,10 @@ def draw_truth(draws: NamedDraws, parts: tuple[str, ...], frames: int, preset: P
     lengths = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     part, phase, pause = [0] * lengths[0], [0.0] * lengths[0], [True] * lengths[0]
     for index in range(count):
-        moving, rest = lengths[2 * index + 1] + MIN_FRAMES, lengths[2 * index + 2]
+        moving, still_frames = lengths[2 * index + 1] + MIN_FRAMES, lengths[2 * index + 2]
         haste = draws.uniform(f"haste {index}", -0.4, 0.4)
         done = [(frame + 0.5) / moving for frame in range(moving)]
-        phase += [u + haste * u * (1 - u) for u in done] + [1.0] * rest
-        part += [index] * (moving + rest)
-        pause += [False] * moving + [True] * rest
+        phase += [u + haste * u * (1 - u) for u in done] + [1.0] * still_frames
+        part += [index] * (moving + still_frames)
+        pause += [False] * moving + [True] * still_frames
     return Truth(parts, np.array(part, dtype=np.int64), np.array(phase), np.array(pause))

@@ -83,11 +83,11 @@ def _decode_exact(
                 run, at_start = packets(video), False
             else:
                 begun = index.keyframe_before(int(positions[done]))
-                found = seek(video, int(index.pts[begun]))
-                if found is None:
+                sought = seek(video, int(index.pts[begun]))
+                if sought is None:
                     break
-                first = next(found)
-                run = chain([first], found)
+                first = next(sought)
+                run = chain([first], sought)
                 if needed is not None and first.pts is not None:
                     needed.add(first.pts)
             for position, frame in _find_positions(index, _decode(video, run, damage, needed)):

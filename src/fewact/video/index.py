@@ -82,15 +82,15 @@ class FrameIndex:
 
     def keyframe_before(self, position: int) -> int:
         """Return the position of the last key frame at or before a position; 0 if none."""
-        found = int(np.searchsorted(self.keyframes, position, side="right"))
-        return int(self.keyframes[found - 1]) if found else 0
+        count = int(np.searchsorted(self.keyframes, position, side="right"))
+        return int(self.keyframes[count - 1]) if count else 0
 
     def find(self, pts: int | None) -> int:
         """Return the first position of a time stamp; far below 0 if the index does not have it."""
         if pts is None:
             return _NOT_FOUND
-        found = int(np.searchsorted(self.pts, pts))
-        return found if found < len(self.pts) and self.pts[found] == pts else _NOT_FOUND
+        position = int(np.searchsorted(self.pts, pts))
+        return position if position < len(self.pts) and self.pts[position] == pts else _NOT_FOUND
 
 
 def index_file(path: Path, start: float | None = None, end: float | None = None) -> FrameIndex:
@@ -104,18 +104,18 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
     Raises:
         VideoError: The file cannot be opened or contains no frame.
     """
-    found = None
+    index = None
     all_frames = start is None and end is None
     if path.stat().st_size > _LARGE and (is_mp4(path) or not all_frames):
         with open_video(path) as video:
             if all_frames:
-                found = _index_from_table(path, video)
+                index = _index_from_table(path, video)
             else:
-                found = _index_segment(path, video, start or 0.0, end)
-    if found is None:
+                index = _index_segment(path, video, start or 0.0, end)
+    if index is None:
         with open_video(path) as video:
-            found = _index_from_packets(path, video)
-    return found
+            index = _index_from_packets(path, video)
+    return index
 
 
 def untimed(path: Path) -> tuple[float, int] | None:
@@ -220,8 +220,8 @@ def _index_segment(
     facts, ended = _read(video, run, until)
     if not facts.pts or None in facts.pts or (ended and missing_bytes(path)):
         return None
-    found = _index(video, facts, first_pts=first_pts)
-    return None if found.counted else found
+    index = _index(video, facts, first_pts=first_pts)
+    return None if index.counted else index
 
 
 def _index_from_table(path: Path, video: OpenVideo) -> FrameIndex | None:
@@ -306,22 +306,22 @@ def _index(
     )
 
 
-def _find_restarts(pts: Ints, keys: NDArray[np.bool_], least: float) -> list[int]:
+def _find_restarts(pts: Ints, keys: NDArray[np.bool_], shortest: float) -> list[int]:
     """Return the positions of key frames at which the times begin again.
 
     Args:
         pts: Time stamps (n,) in decoding order.
         keys: Whether each is that of a key frame (n,).
-        least: Smallest number of time stamp steps by which they are earlier than those before.
+        shortest: Smallest number of time stamp steps by which they are earlier than those before.
     """
-    found = []
+    restarts = []
     latest = int(pts[0])
     for position, (time, key) in enumerate(zip(pts.tolist(), keys.tolist(), strict=True)):
-        if key and time < latest - least:
-            found.append(position)
+        if key and time < latest - shortest:
+            restarts.append(position)
             latest = time
         latest = max(latest, time)
-    return found
+    return restarts
 
 
 def _can_continue(pts: Ints, duration: int) -> bool:
@@ -378,9 +378,9 @@ def _can_seek(video: OpenVideo) -> bool:
 
 def _typical_duration(video: OpenVideo, durations: Ints) -> int:
     """Return the median duration of a frame, in time stamp steps."""
-    known = durations[durations > 0]
-    if known.size:
-        return int(np.median(known))
+    positive = durations[durations > 0]
+    if positive.size:
+        return int(np.median(positive))
     return max(round(1 / ((video.stream.average_rate or _FALLBACK_FPS) * _time_base(video))), 1)
 
 

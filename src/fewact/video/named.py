@@ -83,8 +83,8 @@ def _parse(name: str) -> tuple[Rule, dict[str, int]]:
             where="sampler",
             got=repr(name)[:80],
             expected=", ".join(
-                f"{known}[:{one.number.upper()}]" if one.number else known
-                for known, one in RULES.items()
+                f"{name}[:{rule.number.upper()}]" if rule.number else name
+                for name, rule in RULES.items()
             ),
         )
     return rule, {rule.number: int(number)} if colon else {}

@@ -243,8 +243,8 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
     Raises:
         VideoError: There are more packets than the file can hold.
     """
-    most = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_FRAMES)
-    found = 0
+    limit = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_FRAMES)
+    count = 0
     progress = True
     while progress:
         progress = False
@@ -252,11 +252,11 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
             for packet in video.container.demux(video.stream):
                 if packet.size:
                     progress = True
-                    found += 1
-                    if found > most:
+                    count += 1
+                    if count > limit:
                         raise VideoError(
                             video.path,
-                            f"has more than {most} frames in {video.container.size} bytes",
+                            f"has more than {limit} frames in {video.container.size} bytes",
                             expected=f"at most {MAX_FRAMES} frames, each of {_LEAST_BYTES} bytes "
                             "or more",
                             hint="Cut or convert it, for example with FFmpeg.",
@@ -276,7 +276,7 @@ def check_readable(path: Path) -> None:
         VideoError: The path is missing, unreadable, empty or not a regular file.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
             missing = f"is a link to {path.readlink()}, which is missing"
@@ -288,11 +288,11 @@ def check_readable(path: Path) -> None:
         raise open_error(path, error) from error
     except ValueError:
         raise VideoError(path, "no file can have this name", expected=EXPECTED) from None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         return
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise VideoError(path, "is not a regular file", expected=EXPECTED)
-    if not found.st_size:
+    if not status.st_size:
         raise VideoError(
             path, "the file is empty", expected=EXPECTED, hint="Copy or record it again."
         )
@@ -323,10 +323,10 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
             hint="Convert it to H.264, for example with FFmpeg.",
         )
     # Covers and still images are not always flagged as such. 0 frames: their number is not known.
-    chosen = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height))
+    stream = max(readable, key=lambda stream: (stream.frames != 1, stream.width * stream.height))
     # Without it a crop at the left or the top is rounded, and frames are larger than the video.
-    chosen.codec_context.flags |= Flags.unaligned
-    return chosen
+    stream.codec_context.flags |= Flags.unaligned
+    return stream
 
 
 def open_error(path: Path, error: Exception) -> VideoError:

@@ -185,17 +185,17 @@ def _read(
         got, expected = repr(transform), "a function of a frame (h w 3)"
         raise OptionError("not a function", where="transform", got=got, expected=expected)
     segment = _segment(source, start, end)
-    chosen = [_choose(sampler, segment.timeline) for sampler in samplers]
+    positions_of = [_choose(sampler, segment.timeline) for sampler in samplers]
     width, height = source.index.size
-    if not chosen:
+    if not positions_of:
         return FrameSets([], (height, width))
-    needed = np.array(sorted(set(np.concatenate(chosen).tolist())))  # (u,)
+    needed = np.array(sorted(set(np.concatenate(positions_of).tolist())))  # (u,)
     damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     frames: Array | None = None  # (u …)
     quantisers = []
     for position, decoded in source.decode(needed + segment.first, threads, damage):
-        quantisers += [] if (found := quantiser(decoded)) is None else [found]
+        quantisers += [] if (estimate := quantiser(decoded)) is None else [estimate]
         frame: Array = converter.convert(decoded)
         height, width = frame.shape[:2]
         if transform is not None:
@@ -217,10 +217,12 @@ def _read(
         raise _undecodable(source)
     damage.warn(source.path)
     # The first set of all frames is not copied.
-    whole = next((i for i, indices in enumerate(chosen) if np.array_equal(indices, needed)), None)
+    whole = next(
+        (i for i, indices in enumerate(positions_of) if np.array_equal(indices, needed)), None
+    )
     sets = [
         frames if i == whole else frames[np.searchsorted(needed, indices)]
-        for i, indices in enumerate(chosen)
+        for i, indices in enumerate(positions_of)
     ]
     return FrameSets(sets, (height, width), median(quantisers) if quantisers else None)
 
@@ -248,9 +250,9 @@ def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
 
 def _segment(source: FrameSource, start: float | None, end: float | None) -> VideoSegment:
     try:
-        found = find_segment(source.index, start, end)
-        if found is not None:
-            return found
+        segment = find_segment(source.index, start, end)
+        if segment is not None:
+            return segment
         index = source.index if source.index.complete else index_file(source.path)
         video = find_segment(index, None, None)
     except OptionError:

@@ -164,20 +164,20 @@ class Recording:
 
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame (h w 3) uint8, RGB, upright and of the size of the first one."""
-        if (found := quantiser(frame)) is not None:
-            self._quantisers[round(found)] += 1
+        if (estimate := quantiser(frame)) is not None:
+            self._quantisers[round(estimate)] += 1
         return self._converter.convert(frame)
 
 
 def recording_of(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
     """Return the recording of an open video; ``cut_short`` if it is a truncated file."""
     container, stream, _ = video
-    known = container.duration is not None and container.duration > 0
+    announced = container.duration is not None and container.duration > 0
     damage = Damage()
     return Recording(
         name,
         _decoded(video, damage, cut_short=cut_short),
-        duration=container.duration / av.time_base if known and container.duration else None,
+        duration=container.duration / av.time_base if announced and container.duration else None,
         fps=float(stream.average_rate) if stream.average_rate else None,
         damage=damage,
         delay=_delay(video),
@@ -365,8 +365,8 @@ def open_recording(
         images = ImageSequence(path, FOLDER_FPS)
         positions = np.arange(len(images.index.pts))
         damage = Damage()
-        found = images.decode(positions, 1, damage)
-        times = ((position / FOLDER_FPS, frame) for position, frame in found)
+        frames = images.decode(positions, 1, damage)
+        times = ((position / FOLDER_FPS, frame) for position, frame in frames)
         duration = len(positions) / FOLDER_FPS
         yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
@@ -394,8 +394,8 @@ def check_recording(source: str) -> None:
     if camera is not None:
         device, format = camera
         if format == "v4l2" and not os.path.exists(device):
-            found = ", ".join(sorted(glob.glob("/dev/video*")))
-            raise VideoError(source, f"there is no camera {device}", expected=found)
+            devices = ", ".join(sorted(glob.glob("/dev/video*")))
+            raise VideoError(source, f"there is no camera {device}", expected=devices)
     elif not (
         _SCHEME.match(source) or source == "-" or _is_pipe(path := user_path(source, DataError))
     ):
@@ -430,9 +430,9 @@ def _windows_camera(number: str) -> str:
 
     with contextlib.suppress(FFmpegError, ValueError):
         cameras = [
-            one.name
-            for one in enumerate_input_devices("dshow")
-            if "video" in (one.media_types or ["video"])
+            device.name
+            for device in enumerate_input_devices("dshow")
+            if "video" in (device.media_types or ["video"])
         ]
         if int(number) < len(cameras):
             return f"video={cameras[int(number)]}"

@@ -302,14 +302,14 @@ def _draw(seed: int, low: int, high: int) -> int:
     return int(np.random.default_rng(seed).integers(low, high, endpoint=True))
 
 
-def _check(sampler: object, least: int = 1, **options: int | None) -> None:
+def _check(sampler: object, smallest: int = 1, **options: int | None) -> None:
     for name, value in options.items():
-        if not isinstance(value, int | np.integer) or value < least:
+        if not isinstance(value, int | np.integer) or value < smallest:
             raise OptionError(
                 "invalid value",
                 where=f'{type(sampler).__name__}, option "{name}"',
                 got=repr(value),
-                expected=f"an integer from {least} up",
+                expected=f"an integer from {smallest} up",
             )
 
 

@@ -94,8 +94,8 @@ def _matroska_size(file: BinaryIO) -> int:
         if not first:
             return 0
         width = 9 - first.bit_length()  # leading zero bits encode the length of the number
-        rest = file.read(width - 1)
-        size = int.from_bytes(bytes([first & (0xFF >> width)]) + rest)
+        digits = file.read(width - 1)
+        size = int.from_bytes(bytes([first & (0xFF >> width)]) + digits)
         if size == (1 << 7 * width) - 1:  # all ones: a live recording, size not known
             return 0
         if element is _EBML:

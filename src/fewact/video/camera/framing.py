@@ -58,8 +58,8 @@ picture: windows of a recording that overlap get the same part, and share its fr
 
 
 @dataclass(frozen=True)
-class Part:
-    """Part of a picture, which may reach beyond it.
+class CroppedPart:
+    """CroppedPart of a picture, which may reach beyond it.
 
     Args:
         top: Its first row, as a fraction of the picture's height.
@@ -76,7 +76,7 @@ class Part:
     background: tuple[int, int, int]
 
 
-def find_part(frames: Frames, aspect: float) -> Part | None:
+def find_part(frames: Frames, aspect: float) -> CroppedPart | None:
     """Return the part around what is shown; None if the picture should stay as it is.
 
     It stays if its background is not plain, if what it shows is large enough, or if it is a strip.
@@ -92,39 +92,39 @@ def find_part(frames: Frames, aspect: float) -> Part | None:
         return None
     noise = away.median().item() / MEDIAN_OF_NORMAL
     shown = _without_specks(away > max(DIFFERENT, NOISE * noise)).numpy()
-    rows = [found for one in shown if (found := _extent(one.any(1))) is not None]
-    columns = [found for one in shown if (found := _extent(one.any(0))) is not None]
+    rows = [extent for mask in shown if (extent := _extent(mask.any(1))) is not None]
+    columns = [extent for mask in shown if (extent := _extent(mask.any(0))) is not None]
     if not rows:
         return None
     row_ends, column_ends = np.array(rows), np.array(columns)  # (t 2)
     low, high = np.median(row_ends, axis=0)
     wider = aspect / ASPECT
-    least = max(
+    least_height = max(
         (1 + 2 * MARGIN) * (high - low),
         np.ptp(row_ends) + START_STEP,
         wider * (np.ptp(column_ends) + START_STEP),
     )
-    steps = max(0, math.ceil(math.log(least / LEAST_HEIGHT, HEIGHT_STEP)))
+    steps = max(0, math.ceil(math.log(least_height / LEAST_HEIGHT, HEIGHT_STEP)))
     height = LEAST_HEIGHT * HEIGHT_STEP**steps
     width = height / wider
     if min(height, width) >= LARGE or max(height, width) > MOST_SIZE:
         return None
     top = _start((low + high) / 2, height, row_ends)
-    left = _start(np.median(column_ends.mean(1)), width, column_ends)
-    red, green, blue = (round(one) for one in background.tolist())
-    return Part(top, left, height, width, (red, green, blue))
+    first_column = _start(np.median(column_ends.mean(1)), width, column_ends)
+    red, green, blue = (round(level) for level in background.tolist())
+    return CroppedPart(top, first_column, height, width, (red, green, blue))
 
 
-def cut_out(frames: Frames, part: Part) -> Frames:
+def cut_out(frames: Frames, part: CroppedPart) -> Frames:
     """Return a part of frames (t h w 3), in their size."""
     height, width = frames.shape[1:3]
     top, bottom = round(part.top * height), round((part.top + part.height) * height)
-    left, right = round(part.left * width), round((part.left + part.width) * width)
-    rows, columns = max(1, bottom - top), max(1, right - left)
+    first_column, right = round(part.left * width), round((part.left + part.width) * width)
+    rows, columns = max(1, bottom - top), max(1, right - first_column)
     cut = np.empty((len(frames), rows, columns, 3), np.uint8)
     cut[:] = part.background
-    inside = frames[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    y, x = max(-top, 0), max(-left, 0)
+    inside = frames[:, max(top, 0) : max(bottom, 0), max(first_column, 0) : max(right, 0)]
+    y, x = max(-top, 0), max(-first_column, 0)
     cut[:, y : y + inside.shape[1], x : x + inside.shape[2]] = inside
     return resized(cut, (height, width))
 
@@ -133,8 +133,8 @@ def resized(frames: Frames, size: tuple[int, int]) -> Frames:
     """Return frames (t h w 3) in another height and width."""
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     small = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
-    found: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
-    return found
+    resized_frames: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
+    return resized_frames
 
 
 def _away(frames: Frames) -> tuple[Tensor, Tensor]:
@@ -166,14 +166,14 @@ def _blocks(frames: Frames) -> Tensor:
 def _without_specks(shown: Tensor) -> Tensor:
     """Return blocks (t h w) that show something, as some of their neighbours do."""
     neighbours = functional.avg_pool2d(shown.float()[:, None], 3, stride=1, padding=1)[:, 0]
-    found: Tensor = shown & (neighbours > (LEAST_NEIGHBOURS - 0.5) / 9)
-    return found
+    dense: Tensor = shown & (neighbours > (LEAST_NEIGHBOURS - 0.5) / 9)
+    return dense
 
 
 def _extent(shown: NDArray[np.bool_]) -> tuple[float, float] | None:
     """Return the first and the last row or column that shows something, as fractions of all."""
-    found = np.flatnonzero(shown)
-    return (found[0] / len(shown), (found[-1] + 1) / len(shown)) if len(found) else None
+    indices = np.flatnonzero(shown)
+    return (indices[0] / len(shown), (indices[-1] + 1) / len(shown)) if len(indices) else None
 
 
 def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:

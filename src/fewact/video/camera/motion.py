@@ -62,11 +62,11 @@ class Pyramid:
     @cached_property
     def levels(self) -> list[Level]:
         """Levels, fine to coarse; most static cameras need the first one alone."""
-        found, grey = [self.fine], self._grey
+        levels, grey = [self.fine], self._grey
         for _ in range(LEVELS - 1):
             grey = _pooled(grey, (_half(grey.shape[1]), _half(grey.shape[2])))
-            found.append(self._level(grey))
-        return found
+            levels.append(self._level(grey))
+        return levels
 
     def _level(self, grey: Tensor) -> Level:
         centred = grey - grey.mean((1, 2), keepdim=True)
@@ -276,8 +276,8 @@ class _Registration:
         """Return the log-odds that the camera moved, see ``CameraMotion``."""
         # A motion has all keypoints as inliers at most, and counts where it gains enough of them.
         possible = self._others & (self._valid > MOTION_GAIN * self._of_static.sum(1))
-        most = (self._reference.valid & ~self._of_static)[possible]
-        if _log_odds(self._fraction(most), 0.0, static_fraction) <= LEAST_LOG_ODDS:
+        static_missed = (self._reference.valid & ~self._of_static)[possible]
+        if _log_odds(self._fraction(static_missed), 0.0, static_fraction) <= LEAST_LOG_ODDS:
             return LEAST_LOG_ODDS
         motion_only = (self._of_motion & ~self._of_static)[self._moved]
         static_only = (self._of_static & ~self._of_motion)[self._moved]
@@ -286,21 +286,21 @@ class _Registration:
 
     def estimates(self, factor: float) -> Estimates:
         """Return the camera motion, in pixels of ``factor`` times the finest level's rows."""
-        found, static, valid = self._found, self._static, self._valid
+        motion, static, valid = self._found, self._static, self._valid
         if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
-            both = found.where(self._moved, static).scaled(factor)
-            return Estimates(both, both)
+            estimate = motion.where(self._moved, static).scaled(factor)
+            return Estimates(estimate, estimate)
         inliers, better = self._of_motion.sum(1), self._better
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
         by_pixels = _register_pixels(self._pyramid.levels, ~certain)
-        conservative = found.where(certain, by_pixels).scaled(factor)
-        zoom = found.linear.abs().log().abs()
+        conservative = motion.where(certain, by_pixels).scaled(factor)
+        zoom = motion.linear.abs().log().abs()
         plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
         # The middle frame is always plausible.
         if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (self._t - 1):
             return Estimates(conservative, conservative)
-        seen = better & (inliers > PERMISSIVE_INLIERS * valid)
-        return Estimates(conservative, found.where(seen, static).scaled(factor))
+        visible = better & (inliers > PERMISSIVE_INLIERS * valid)
+        return Estimates(conservative, motion.where(visible, static).scaled(factor))
 
     @cached_property
     def _found(self) -> Similarity:
@@ -315,8 +315,8 @@ class _Registration:
     @cached_property
     def _better(self) -> Tensor:
         """In which frames the motion has more inliers than a static camera: (t) bool."""
-        more = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
-        return more & self._others
+        gains = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
+        return gains & self._others
 
     @cached_property
     def _moved(self) -> Tensor:
@@ -353,20 +353,20 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
     fine, *coarse = levels
     t = len(fine.images)
     identity = Similarity.identity(t)
-    found = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    motion = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
     for level in (*coarse[-2::-1], fine):
         reference, factor = level.reference(), level.rows / fine.rows
-        initial = [found, identity] if level is coarse[-2] else [found]
+        initial = [motion, identity] if level is coarse[-2] else [motion]
         reached = [
-            register(reference, level.images, one.scaled(factor), level.pixel, STEPS)
-            for one in initial
+            register(reference, level.images, start.scaled(factor), level.pixel, STEPS)
+            for start in initial
         ]
         inliers = [
-            _inliers(reference, level, one, INLIER_DISTANCE).sum(1)
-            for one in (reached[0], reached[-1])
+            _inliers(reference, level, candidate, INLIER_DISTANCE).sum(1)
+            for candidate in (reached[0], reached[-1])
         ]
-        found = reached[0].where(inliers[0] >= inliers[1], reached[-1]).scaled(1 / factor)
-    return found
+        motion = reached[0].where(inliers[0] >= inliers[1], reached[-1]).scaled(1 / factor)
+    return motion
 
 
 def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
@@ -376,27 +376,27 @@ def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
         Similarities (t) in pixels of the finest level; the identity for other frames.
     """
     rows, t = levels[0].rows, len(levels[0].images)
-    every = Similarity.identity(t)
-    some = [i for i in which.nonzero()[:, 0].tolist() if i != t // 2]
-    if not some:
-        return every
-    found = identity = Similarity.identity(len(some))
+    result = Similarity.identity(t)
+    indices = [i for i in which.nonzero()[:, 0].tolist() if i != t // 2]
+    if not indices:
+        return result
+    motion = identity = Similarity.identity(len(indices))
     for level in levels[2:0:-1]:
-        reference = all_pixels(level.images[[t // 2]], level.pixel).repeated(len(some))
-        images, factor = level.images[some], level.rows / rows
-        reached = register(reference, images, found.scaled(factor), level.pixel, PIXEL_STEPS)
-        found = reached.scaled(1 / factor)
+        reference = all_pixels(level.images[[t // 2]], level.pixel).repeated(len(indices))
+        images, factor = level.images[indices], level.rows / rows
+        reached = register(reference, images, motion.scaled(factor), level.pixel, PIXEL_STEPS)
+        motion = reached.scaled(1 / factor)
     registered, static = (
-        mean_difference(reference, images, one, level.pixel) for one in (reached, identity)
+        mean_difference(reference, images, motion, level.pixel) for motion in (reached, identity)
     )  # (n) each, of the larger of the two levels
-    better = found.where(registered < PIXEL_GAIN * static, identity)
-    every.linear[some], every.shift[some] = better.linear, better.shift
-    return every
+    better = motion.where(registered < PIXEL_GAIN * static, identity)
+    result.linear[indices], result.shift[indices] = better.linear, better.shift
+    return result
 
 
-def _inliers(reference: Keypoints, level: Level, found: Similarity, distance: float) -> Tensor:
+def _inliers(reference: Keypoints, level: Level, motion: Similarity, distance: float) -> Tensor:
     """Return which keypoints are inliers: (t m) bool."""
-    off = residuals(reference, level.images, found, level.pixel)
+    off = residuals(reference, level.images, motion, level.pixel)
     return off < distance * level.rows  # false for NaN
 
 
@@ -431,7 +431,7 @@ def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
         step = step.scaled(level.rows / coarse.rows if level is finer else 1.0)
         reference = detect_keypoints(level.images, level.pixel).of(near)
         step = register(reference, level.images[far], step, level.pixel, STEPS)
-    found = [Similarity.identity(1)] * t
+    motions = [Similarity.identity(1)] * t
     for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
-        found[b] = step[i : i + 1].after(found[a])
-    return Similarity(torch.cat([f.linear for f in found]), torch.cat([f.shift for f in found]))
+        motions[b] = step[i : i + 1].after(motions[a])
+    return Similarity(torch.cat([f.linear for f in motions]), torch.cat([f.shift for f in motions]))

@@ -61,10 +61,10 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
         )
     if mode == "off":
         return None
-    found = motion()
-    if mode != "on" and not found.moved:
+    estimates = motion()
+    if mode != "on" and not estimates.moved:
         return None
-    return found.permissive if mode == "permissive" else found.conservative
+    return estimates.permissive if mode == "permissive" else estimates.conservative
 
 
 def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import ShapeError
 from fewact.core.shapes import check_shape
-from fewact.video.camera.framing import ASPECT, Part, cut_out, find_part, resized
+from fewact.video.camera.framing import ASPECT, CroppedPart, cut_out, find_part, resized
 from fewact.video.camera.measured import STEP, Floats, Frames, luma_of
 from fewact.video.cleaning.blur import find_blur, remove_blur
 from fewact.video.cleaning.flicker import find_light, remove_flicker
@@ -134,12 +134,12 @@ class Correction:
     grain: float
     before: Brightness
     aspect: float
-    part: Part | None = None
+    part: CroppedPart | None = None
     still: bool = False
 
     def __bool__(self) -> bool:
         changes = (self.light, self.levels, self.part)
-        changed = any(one is not None for one in changes)
+        changed = any(change is not None for change in changes)
         return changed or self.bars != Bars() or self.blur > 0 or self.grain > 0
 
     def frames(self, frames: Frames) -> Frames:
@@ -148,8 +148,8 @@ class Correction:
         Args:
             frames: Frames in the order of time, of the size of those that it was found in.
         """
-        found = self._uncut(frames)
-        return found if self.part is None else cut_out(found, self.part)
+        corrected = self._uncut(frames)
+        return corrected if self.part is None else cut_out(corrected, self.part)
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the height and width of what corrected frames show, in pixels of the video.
@@ -195,22 +195,24 @@ def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     light = find_light(picture)
     if light is not None:
         picture = remove_flicker(picture, light)
-    found = brightness(picture)
-    levels = _new_levels(picture, found)
+    measured = brightness(picture)
+    levels = _new_levels(picture, measured)
     grain = find_grain(picture if levels is None else levels[picture])
     # Noise and steps between few levels would be amplified.
     blur = 0.0 if grain or levels is not None else find_blur(picture)
     height, width = frames.shape[1:3]
     displayed = (aspect or width / height) * (1 - sum(bars.columns)) / (1 - sum(bars.rows))
-    uncut = Correction(bars, light, blur, levels, grain, found, displayed, still=_is_still(frames))
+    uncut = Correction(
+        bars, light, blur, levels, grain, measured, displayed, still=_is_still(frames)
+    )
     part = find_part(uncut.frames(frames), displayed)
     return uncut if part is None else replace(uncut, part=part, aspect=ASPECT)
 
 
 def _is_still(frames: Frames) -> bool:
     """Return whether there are several frames (t h w 3), but at most two that differ."""
-    some = frames[:, ::STEP, ::STEP]
-    changes = (some[1:] != some[:-1]).any((1, 2, 3))
+    sampled = frames[:, ::STEP, ::STEP]
+    changes = (sampled[1:] != sampled[:-1]).any((1, 2, 3))
     return len(frames) > 2 and int(changes.sum()) <= 1
 
 
@@ -231,20 +233,20 @@ def _brightest_color(frames: Frames) -> NDArray[np.uint8]:
     return np.maximum(np.maximum(frames[..., 0], frames[..., 1]), frames[..., 2])
 
 
-def _new_levels(frames: Frames, found: Brightness) -> NDArray[np.uint8] | None:
+def _new_levels(frames: Frames, measured: Brightness) -> NDArray[np.uint8] | None:
     """Return new levels: darker ones if it is bright; if dark or flat, more contrast."""
-    if found.bright:
-        levels = ((np.arange(256.0) - found.low) / max(255 - found.low, 1)).clip(0, 1)
+    if measured.bright:
+        levels = ((np.arange(256.0) - measured.low) / max(255 - measured.low, 1)).clip(0, 1)
         return np.asarray(NEW_WHITE * levels**BRIGHT_GAMMA).round().astype(np.uint8)
-    if not (found.dark or found.flat):
+    if not (measured.dark or measured.flat):
         return None
-    span = found.high - found.low
+    span = measured.high - measured.low
     gain = min(MOST_GAIN, 255 / max(span, 1))
     # What the limit of the gain leaves free is free at both ends, unless that made it lighter.
-    base = min(found.low, (255 - gain * span) / 2)
+    base = min(measured.low, (255 - gain * span) / 2)
 
     def stretched(levels: Floats) -> Floats:
-        return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
+        return ((base + gain * (levels - measured.low)) / 255).clip(0, 1)
 
     new = stretched(np.arange(256.0))
     # A gamma stretches dark levels further: where the gain is at its limit, that would exceed it.
@@ -264,8 +266,8 @@ def _find_bars(frames: Frames) -> Bars:
     brightest = _brightest_color(frames.max(0))  # (h w)
     top, bottom = _ends(brightest)
     height, width = brightest.shape
-    left, right = _ends(brightest[top : height - bottom].T)
-    return Bars((top / height, bottom / height), (left / width, right / width))
+    first_column, right = _ends(brightest[top : height - bottom].T)
+    return Bars((top / height, bottom / height), (first_column / width, right / width))
 
 
 def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
@@ -289,9 +291,9 @@ def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
 def _inside(frames: Frames, bars: Bars) -> Frames:
     """Return frames without their bars."""
     height, width = frames.shape[1:3]
-    (top, bottom), (left, right) = bars
+    (top, bottom), (first_column, right) = bars
     rows = slice(round(top * height), height - round(bottom * height))
-    return frames[:, rows, round(left * width) : width - round(right * width)]
+    return frames[:, rows, round(first_column * width) : width - round(right * width)]
 
 
 MOST_WHITE = 0.5
@@ -343,7 +345,7 @@ def find_faults(
         quantiser: How coarsely its file stores them; None if that is not known.
     """
     levels, compressed = correction.before, is_compressed(quantiser)
-    found = (
+    faults = (
         (STILL, correction.still),
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
@@ -354,7 +356,7 @@ def find_faults(
         (WHITE_OUT, levels.white > MOST_WHITE or levels.bright),
         (SMALL, min(size) < LEAST_HEIGHT),
     )
-    return tuple(fault for fault, holds in found if holds)
+    return tuple(fault for fault, holds in faults if holds)
 
 
 def is_compressed(quantiser: float | None) -> bool:

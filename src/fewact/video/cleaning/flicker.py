@@ -40,7 +40,7 @@ def find_light(frames: Frames) -> Floats | None:
         return None
     luma = luma_of(some_frames(frames))
     reference = np.asarray(np.median(luma, axis=0))
-    logs = [_ratios(one, reference) for one in luma]
+    logs = [_ratios(image, reference) for image in luma]
     change = _change(logs)
     flickers = change >= LEAST_CHANGE and change >= LEAST_UNIFORM * _spread(logs)
     return reference if flickers else None
@@ -55,15 +55,15 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
         frames: Frames of the video, of the size that the reference was measured in.
         reference: See ``find_light``.
     """
-    factors = [np.exp(_median(_ratios(one, reference))) for one in luma_of(frames)]
+    factors = [np.exp(_median(_ratios(image, reference))) for image in luma_of(frames)]
     levels = np.arange(256.0)
-    tables = [(levels / one).round().clip(0, 255).astype(np.uint8) for one in factors]
+    tables = [(levels / factor).round().clip(0, 255).astype(np.uint8) for factor in factors]
     corrected = np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
     cut = frames >= WHITE
-    some = cut.any(0)  # (h w 3)
-    found = corrected[:, some]  # (t n)
-    median = np.median(found, axis=0).astype(np.uint8)
-    corrected[:, some] = np.where(cut[:, some], np.maximum(found, median), found)
+    columns = cut.any(0)  # (h w 3)
+    values = corrected[:, columns]  # (t n)
+    median = np.median(values, axis=0).astype(np.uint8)
+    corrected[:, columns] = np.where(cut[:, columns], np.maximum(values, median), values)
     return corrected
 
 
@@ -76,14 +76,14 @@ def same_light(grey: Tensor) -> Tensor:
     Args:
         grey: Luma from 0 to 255. The same object is returned if its light hardly changes.
     """
-    some = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
-    reference = torch.from_numpy(lower_median(some.numpy()))
+    sampled = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
+    reference = torch.from_numpy(lower_median(sampled.numpy()))
     low, high = GREY
-    is_grey = (some > low) & (some < high) & (reference > low) & (reference < high)
-    ratios = (some / reference).log().numpy()
-    found = [one[which] for one, which in zip(ratios, is_grey.numpy(), strict=True)]
+    is_grey = (sampled > low) & (sampled < high) & (reference > low) & (reference < high)
+    ratios = (sampled / reference).log().numpy()
+    grey_ratios = [ratio[which] for ratio, which in zip(ratios, is_grey.numpy(), strict=True)]
     light = torch.tensor(
-        [float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in found]
+        [float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in grey_ratios]
     ).to(grey)
     darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
     if (brightest - darkest) / 2 < LEAST_CHANGE:
@@ -93,13 +93,13 @@ def same_light(grey: Tensor) -> Tensor:
 
 def _change(ratios: list[Floats]) -> float:
     """Return how much the light of the frames changes, from the ratios of each."""
-    light = np.array([_median(one) for one in ratios])
+    light = np.array([_median(ratio) for ratio in ratios])
     return float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2
 
 
 def _spread(ratios: list[Floats]) -> float:
     """Return how much the ratios of a frame differ from its median; ∞ if there are none."""
-    uneven = [np.median(abs(one - np.median(one))) for one in ratios if len(one)]
+    uneven = [np.median(abs(ratio - np.median(ratio))) for ratio in ratios if len(ratio)]
     return float(np.median(uneven) if uneven else np.inf)
 
 

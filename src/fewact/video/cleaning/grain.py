@@ -33,7 +33,7 @@ LEAST_GREY = 0.02
 
 STEPS = (-2, 0, 2)
 """Rows and columns between a pixel and those that its mean is of."""
-NEIGHBOURS = [one for one in product((0, 1), STEPS, STEPS) if one > (0, 0, 0)]
+NEIGHBOURS = [offset for offset in product((0, 1), STEPS, STEPS) if offset > (0, 0, 0)]
 """Frames, rows and columns between two pixels that count for each other, one of each pair."""
 PATCH = 5
 """Rows and columns of a patch."""
@@ -50,10 +50,10 @@ def find_grain(frames: Frames) -> float:
     """
     if len(frames) < 2 or min(frames.shape[1:3]) < 2 * BLOCK:
         return 0.0
-    some = some_frames(frames)
-    if _is_fine(some[::2]):
+    sampled = some_frames(frames)
+    if _is_fine(sampled[::2]):
         return 0.0
-    images = _planes(some)  # (t 3 h w)
+    images = _planes(sampled)  # (t 3 h w)
     before, after = images[:-1], images[1:]
     difference = (after - before).flatten(0, 1)[:, None]
     variance = _pool(difference.square()) - _pool(difference).square()
@@ -76,13 +76,13 @@ def remove_grain(frames: Frames, grain: float) -> Frames:
     total, weights = images.clone(), torch.ones_like(images[:, :1])
     for later, row, column in NEIGHBOURS:
         for t in range(len(images) - later):
-            one, other = (t, *_inside(-row, -column)), (t + later, *_inside(row, column))
-            weight = _similarity(images[one], images[other], grain)
-            for here, there in ((one, other), (other, one)):
-                total[here] += weight * images[there]
-                weights[here] += weight
-    found = (total / weights).round().byte().permute(0, 2, 3, 1)
-    return np.asarray(found.contiguous().numpy())
+            first, second = (t, *_inside(-row, -column)), (t + later, *_inside(row, column))
+            weight = _similarity(images[first], images[second], grain)
+            for target, origin in ((first, second), (second, first)):
+                total[target] += weight * images[origin]
+                weights[target] += weight
+    average = (total / weights).round().byte().permute(0, 2, 3, 1)
+    return np.asarray(average.contiguous().numpy())
 
 
 def _similarity(first: Tensor, second: Tensor, grain: float) -> Tensor:
@@ -111,13 +111,13 @@ def _is_fine(frames: Frames) -> bool:
 
     As soon as enough blocks of the first frames have, the others are not measured.
     """
-    found: list[NDArray[np.float32]] = []
+    details: list[NDArray[np.float32]] = []
     for frame in frames:
-        found.append(_details(frame[None]))
-        blocks = len(frames) * found[0].size
-        if sum(int((one < LEAST_DETAIL).sum()) for one in found) > QUIET * blocks + 1:
+        details.append(_details(frame[None]))
+        blocks = len(frames) * details[0].size
+        if sum(int((detail < LEAST_DETAIL).sum()) for detail in details) > QUIET * blocks + 1:
             return True
-    return float(np.quantile(np.concatenate(found), QUIET)) < LEAST_DETAIL
+    return float(np.quantile(np.concatenate(details), QUIET)) < LEAST_DETAIL
 
 
 def _details(frames: Frames) -> NDArray[np.float32]:
