@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.arrays import save_arrays
@@ -34,22 +33,10 @@ from benchmarks.pairs import (
 )
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier.orientation import (
-    PIXELS,
-    TURNS,
-    VECTORS,
-    best_turns,
-    orientation_vectors,
-    similarity,
-)
-from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.data import VideoList
 from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
 from fewact.data.corrected import corrected
-from fewact.data.rotated import RotatedVideo
-from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.intervals import half_width
-from fewact.features.extract import extract
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
@@ -90,7 +77,6 @@ class Measurement:
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self._part, self._backbone, self._options = part, backbone, options
         self._clean: dict[str, Found] = {}
-        self._upright: dict[str, torch.Tensor] = {}
         self._drawn = episode_sets(part.videos, options.queries, options.episodes)
 
     def measure(self, condition: str, variants: Sequence[str]) -> None:
@@ -118,73 +104,16 @@ class Measurement:
     def _compared(
         self, condition: str, variant: str, own: Found, clean: Found
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies from similarities of pairs, which each episode looks up.
-
-        Corrected videos are rotated as by ``fewact teach`` and ``fewact predict``.
-        """
-        method, corrects = self._method(variant), variant == CORRECTED
-        turned = {(condition, 0): own, (CLEAN, 0): clean}
-
-        def found(name: str, turns: int) -> Found:
-            key = name, turns % 4
-            if key not in turned:
-                turned[key] = self._encoded(rotated(self._videos(name), key[1]), [variant])[variant]
-            return turned[key]
-
-        @cache
-        def across(on: str, turns: int) -> torch.Tensor:
-            if on == "all" or condition == CLEAN:
-                return found(condition, turns).pairs().exact
-            several = TURNS if corrects and self._is_rotated(condition) else (0,)
-            queries = [found(condition, turns + more).nodes for more in several]
-            support = found(CLEAN, turns).nodes
-            return torch.cat([compare_all(method, one, support) for one in queries], 1)
-
+        """Return the accuracies from similarities of pairs, which each episode looks up."""
+        method, compared = self._method(variant), own.pairs()
         right = {}
-        for on, of_support in (("all", condition), ("query", CLEAN)):
-            for shots, one in zip(SHOTS, self._drawn, strict=True):
-                chosen = self._turns(of_support, one) if corrects else np.zeros(len(one.support))
-                values = np.empty(len(chosen))
-                for turns in map(int, np.unique(chosen)):
-                    rows = None
-                    if on == "query" and corrects and self._is_rotated(condition):
-                        rows = self._rows(condition, turns, one)
-                    support = found(of_support, turns).pairs()
-                    tables = across(on, turns)
-                    every = episode_accuracies(method, tables, support, one, rows)
-                    values[chosen == turns] = every[chosen == turns]
-                right[f"{on} {shots}"] = values
+        for shots, drawn in zip(SHOTS, self._drawn, strict=True):
+            right[f"all {shots}"] = episode_accuracies(method, compared.exact, compared, drawn)
+            across = compared.exact
+            if condition != CLEAN:
+                across = compare_all(method, own.nodes, clean.nodes)
+            right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), drawn)
         return right
-
-    def _rows(self, condition: str, turns: int, episodes: EpisodeSet) -> torch.Tensor:
-        """Return the row (e q) of each query, among all of them after each of ``TURNS``.
-
-        Args:
-            condition: Condition of the queries.
-            turns: Number of quarter turns of all videos before.
-            episodes: The episodes.
-        """
-        queries, clean = (self._orientations(one).roll(-turns, -2) for one in (condition, CLEAN))
-        upright, known = similarity(queries, clean), self._scores(condition).roll(-turns, -1)
-        support, query = (
-            torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query)
-        )
-        shown = support[:, None, None].expand(-1, query.shape[1], len(TURNS), -1)  # (e q 3 s)
-        best = best_turns(upright[query].gather(3, shown), known[query])
-        return query + len(upright) * torch.searchsorted(torch.tensor(TURNS), best)
-
-    def _scores(self, condition: str) -> torch.Tensor:
-        """Return how upright videos in a condition are after 0 to 3 quarter turns (v 4)."""
-        scores = scores_of(self._orientations(condition), self._backbone.card.weights_sha256)
-        assert scores is not None
-        return scores
-
-    def _turns(self, condition: str, episodes: EpisodeSet) -> NDArray[np.int64]:
-        """Return the quarter turns (e) by which videos are rotated that the support decides."""
-        scores = self._scores(condition)
-        names = [video.id for video in self._part.videos.videos]
-        support = episodes.support.reshape(len(episodes.support), -1)
-        return np.array([common_turns(scores[one], [names[i] for i in one]) for one in support])
 
     def _scored(
         self, _: str, variant: str, own: Found, clean: Found
@@ -198,11 +127,7 @@ class Measurement:
         }
 
     def corrects(self, condition: str) -> bool:
-        """Return whether any video in a condition is corrected, or rotated back."""
-        if self._is_rotated(condition) or any(
-            self._turns(condition, one).any() for one in self._drawn
-        ):
-            return True
+        """Return whether any video in a condition is corrected."""
         sources = [video.source for video in self._videos(condition).videos]
         return any(
             find_correction(found[0], found.aspect)
@@ -210,17 +135,6 @@ class Measurement:
             if source is not None
             for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
         )
-
-    def _orientations(self, condition: str) -> torch.Tensor:
-        """Return the vectors (v 4 d) of videos in a condition in four orientations."""
-        if condition not in self._upright:
-            videos = self._videos(condition)
-            self._upright[condition] = orientations_of(videos, self._backbone)
-        return self._upright[condition]
-
-    def _is_rotated(self, condition: str) -> bool:
-        """Return whether videos in a condition are rotated by 90°."""
-        return (condition, self._options.severity) == ("flipped", 2)
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
@@ -247,19 +161,6 @@ class Measurement:
             variant: Found(own, cache(partial(compare_within, method, own)))
             for variant, method, own in zip(variants, made, nodes, strict=True)
         }
-
-
-def rotated(videos: VideoList, turns: int) -> VideoList:
-    """Return the same videos after quarter turns, counter-clockwise."""
-    return videos.with_sources(lambda _, one: RotatedVideo(one, turns), f"rotated {turns}")
-
-
-def orientations_of(videos: VideoList, backbone: Backbone) -> torch.Tensor:
-    """Return the vectors (v 4 d) of corrected videos in four orientations."""
-    clips = [one.source for one in corrected(videos).videos if one.source]
-    with torch.inference_mode():
-        found = extract(clips, backbone, [VECTORS, PIXELS])
-        return torch.stack([orientation_vectors(backbone, one.features or {}) for one in found])
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
@@ -358,9 +259,7 @@ of each person or recording.
 `fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
 `fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
 light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
-who is shown small before a plain background is cut out. If all clips are rotated, or queries by
-90°, they are rotated back ([decision](../decisions/orientation.md)), as by `fewact teach` and
-`fewact predict`, which know the training clips; `--correct auto` does not. The other methods read
+who is shown small before a plain background is cut out. The other methods read
 the videos as they are, and none is trained; their options are the defaults. Clean clips are hardly
 touched: a few of `utd27_depth` that show a small person, and some of `ucf7` with black bars or a
 plain background.

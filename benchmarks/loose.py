@@ -4,8 +4,8 @@
         [--page FILE]
 
 Before and after the action the same person or recording shows other classes, which no episode has.
-Training clips are cut to the action, or too long as well. They are read in full, or searched for
-the action as ``fewact teach`` and ``fewact predict`` do. Of each person or recording one clip of a
+Training clips are cut to the action, or too long as well. New clips are read in full, or searched
+for the action as ``fewact predict`` does. Of each person or recording one clip of a
 class is taken. Accuracies are kept in the folder: an interrupted command continues where it
 stopped. ``--development`` takes the clips that may choose options.
 """
@@ -35,10 +35,8 @@ from benchmarks.pairs import (
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.fitted import EachAClass
 from fewact.classifier.known_scores import known_scores
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.recordings.common_parts import are_clear, common_windows, short_windows
 from fewact.classifier.recordings.searching import (
     Window,
     clearest_window,
@@ -61,7 +59,6 @@ COLUMNS = {
     "full": "new clips in full",
     "found": "action found in new clips",
     "all": "all clips loose, in full",
-    "common": "all clips loose, action found in all",
 }
 FRACTIONS = {1: "a half", 2: "a third", 3: "a fifth"}
 
@@ -103,74 +100,7 @@ class Measurement:
                 right[f"{name} {shots}"] = episode_accuracies(self._method, across, support, drawn)
             cut = torch.from_numpy(drawn.support).long().flatten(1)
             right[f"found {shots}"] = self._accuracies(drawn, cut, own, found, windows)
-            right[f"common {shots}"] = right[f"all {shots}"]
-        numbers, parts = self._parts(loose, full)
-        pairs, across = (
-            compare_within(self._method, parts),
-            compare_all(self._method, joined, parts),
-        )
-        of_clean = compare_within(self._method, self._parts(self.kept, clean)[1])
-        for shots, drawn in zip(SHOTS, self._drawn, strict=True):
-            if shots == 1:
-                continue
-            changed = [self._common(one, numbers, of_clean) for one in drawn.support]
-            right[f"changed {shots}"] = np.array([100.0 * (one is not None) for one in changed])
-            chosen = [self._common(one, numbers, pairs) for one in drawn.support]
-            used = [
-                torch.from_numpy(one).long().flatten() if part is None else part
-                for one, part in zip(drawn.support, chosen, strict=True)
-            ]
-            searched = self._accuracies(drawn, torch.stack(used), pairs, across, windows)
-            shorter = [one is not None for one in chosen]
-            right[f"common {shots}"] = np.where(shorter, searched, right[f"all {shots}"])
         return right
-
-    def _parts(self, videos: VideoList, full: Nodes) -> tuple[Tensor, Nodes]:
-        """Return the numbers (v w) of the windows of training clips, and nodes (1 v+v·w …).
-
-        Args:
-            videos: The clips.
-            full: Nodes (1 v …) of the full clips, which come first.
-        """
-        encoder = self._encoder()
-        windows = [
-            short_windows(
-                source_of(video.source),
-                encoder,
-                self._backbone,
-                Span(0.0, duration_of(video.source)),
-            )
-            for video in videos.videos
-        ]
-        count, most = len(windows), len(windows[0])
-        nodes = {
-            name: torch.cat([value, *(one.nodes[name][None] for own in windows for one in own)], 1)
-            for name, value in full.items()
-        }
-        return count + torch.arange(count * most).view(count, most), nodes
-
-    def _common(self, support: Ints, numbers: Tensor, pairs: Pairs) -> Tensor | None:
-        """Return the windows that are used as support; None if the full clips are.
-
-        Args:
-            support: Numbers of the support clips of an episode, class by class.
-            numbers: Numbers (v w) of the windows of all clips.
-            pairs: Similarities of clips and windows.
-        """
-        clips = torch.from_numpy(support).long().flatten()
-        labels = torch.arange(self.ways).repeat_interleave(len(clips) // self.ways)
-        looked_up = LookedUp(self._method, pairs)
-
-        def similar(windows: Tensor) -> Tensor:
-            nodes = {"number": windows.flatten()}
-            every = EachAClass(looked_up, nodes).score({"number": nodes["number"][None]})
-            return every.view(*windows.shape, *windows.shape)
-
-        windows = numbers[clips]
-        if are_clear(similar(clips[:, None]), labels):
-            return None
-        chosen = common_windows(similar(windows), labels)
-        return None if chosen is None else windows.gather(1, chosen[:, None])[:, 0]
 
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
@@ -283,18 +213,6 @@ def table(
     return "\n".join(lines)
 
 
-def changed_in(measurements: dict[str, dict[int, dict[str, NDArray[np.float64]]]]) -> str:
-    """Return in how many episodes of several shots clips that are cut well are searched."""
-    shares = [
-        right[f"changed {shots}"]
-        for by_severity in measurements.values()
-        for right in by_severity.values()
-        for shots in SHOTS
-        if f"changed {shots}" in right
-    ]
-    return f"{np.concatenate(shares).mean():.2f} %"
-
-
 PAGE = """# Clips that are too long
 
     {command}
@@ -306,10 +224,8 @@ brackets the difference from clips cut to the action in the same episodes, with 
 One clip of each person or recording and class, of people or recordings that chose nothing.
 
 In the first three columns the training clips are cut to the action. New clips are read in full, or
-searched as `fewact predict` does it ([decision](../decisions/loose-clips.md)). In the last two
-columns the training clips are too long, too, and all clips are read in full, or `fewact teach`
-searches the training clips and `fewact predict` the new ones. One clip of a class is not searched.
-Training clips that are cut to the action are searched in {changed} of the episodes.
+searched as `fewact predict` does it ([decision](../decisions/loose-clips.md)). In the last
+column the training clips are too long, too, and all clips are read in full.
 
 {table}
 """
@@ -359,7 +275,6 @@ def main() -> None:
             queries=options.queries,
             episodes=f"{options.episodes:,}",
             table=made,
-            changed=changed_in(found),
         ),
         encoding="utf-8",
     )

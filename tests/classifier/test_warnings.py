@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.data import list_clips
+from fewact.data import Frames, list_clips
 from fewact.video import EveryNth, read_frames
 from tests.classifier.test_precomputed import NEW, TRAINING
 from tests.classifier.test_reading import cut_short
@@ -74,3 +74,36 @@ def test_damaged_and_ignored_files_name_the_caller(
         path.touch()
     with warns_at("list_clips(", "ignored, in no class folder"):
         list_clips(stray.parent)
+
+
+def moving(height: int, width: int, seconds: float, start: int) -> Frames:
+    """Return a clip of a bright block that moves."""
+    frames = np.zeros((16, height, width, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        frame[8:24, start + t : start + t + 16] = 200
+    return Frames(frames, fps=16 / seconds, name=f"{height} x {width}, {start}")
+
+
+def test_a_clip_in_another_format_is_named(
+    quick: FewShotClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = [moving(36, 64, 2, 0), moving(36, 64, 2, 9), moving(64, 36, 2, 0), moving(36, 64, 2, 5)]
+    quick.fit(clips, ["a", "a", "b", "b"])
+    text = "1 of 4 training clips: in portrait format, unlike the others"
+    assert text in caplog.text
+    assert "64 x 36, 0" in caplog.text
+    caplog.clear()
+    quick.add_clips("a", moving(36, 64, 2, 3))
+    assert "format" not in caplog.text
+    quick.add_clips("a", moving(64, 36, 2, 3))
+    assert "1 of 1 training clips: in portrait format" in caplog.text
+
+
+def test_training_clips_that_are_all_long_are_named(
+    quick: FewShotClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick.fit([moving(36, 64, 20, 0), moving(36, 64, 20, 9)], ["a", "b"])
+    assert "the training clips last 20 s" in caplog.text
+    caplog.clear()
+    quick.fit([moving(36, 64, 2, 0), moving(36, 64, 20, 9), moving(36, 64, 2, 5)], ["a", "b", "b"])
+    assert "the training clips last" not in caplog.text

@@ -69,7 +69,7 @@ class ClassEdits(Corrections):
     def _add(self, label: str, clips: Source) -> Self:
         learned = self._learned
         pipeline, fitted = learned.pipeline, learned.fitted
-        more, skipped, _ = teach(
+        more, skipped = teach(
             *of_class(clips, label),
             self._trimming(pipeline),
             image_embedding=fitted.class_names is not None,

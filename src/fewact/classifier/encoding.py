@@ -14,22 +14,12 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fit_checks import check_finite_nodes
 from fewact.classifier.fitted import stage
-from fewact.classifier.orientation import (
-    ORIENTATIONS,
-    PIXELS,
-    ROTATED,
-    VECTORS,
-    Upright,
-    orientation_vectors,
-    rotating_backbone,
-)
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.data.active import ActiveSource, Span, Trim
 from fewact.data.corrected import CorrectedVideo
-from fewact.data.rotated import RotatedVideo
 from fewact.data.video_source import Transform, VideoSource, changes_of
 from fewact.evaluation.encoding import Encoder, encode_each
 from fewact.evaluation.encoding.threads import workers
@@ -56,7 +46,6 @@ class EncodedClip(NamedTuple):
         faults: Faults of the recording; none for features.
         aspect: Width over height of the clip as displayed; None for features, and if it cannot be
             read.
-        turns: Number of quarter turns, counter-clockwise, after which it was encoded.
         warnings: Warnings of reading what the nodes show, for ``warn``.
     """
 
@@ -66,7 +55,6 @@ class EncodedClip(NamedTuple):
     active: Span | None = None
     faults: tuple[Fault, ...] = ()
     aspect: float | None = None
-    turns: int = 0
     warnings: tuple[str, ...] = ()
 
     def warn(self) -> None:
@@ -76,8 +64,8 @@ class EncodedClip(NamedTuple):
 
     @property
     def source(self) -> VideoSource | None:
-        """The clip as it was encoded, rotated; None for features."""
-        return None if isinstance(self.clip, FeatureClip) else rotated(self.clip, self.turns)
+        """The clip as a video; None for features."""
+        return None if isinstance(self.clip, FeatureClip) else self.clip
 
 
 class QuietVideo:
@@ -109,19 +97,12 @@ class QuietVideo:
         return self._source.fingerprint()
 
 
-def rotated(clip: VideoClip, turns: int) -> VideoSource:
-    """Return a clip after some quarter turns, counter-clockwise; the clip itself for none."""
-    return RotatedVideo(clip, turns) if turns else clip
-
-
 def encode(
     clips: Iterable[AnyClip],
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-    orientations: bool = False,
-    turns: int = 0,
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
@@ -135,18 +116,13 @@ def encode(
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        orientations: Whether to keep vectors of a clip in four orientations, see ``orientation``.
-        turns: Number of quarter turns, counter-clockwise, by which clips are rotated besides those
-            of the pipeline.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
             features of another size; raised before the first clip is read, but of an iterator
             after the clips before. The encoding of a clip is not finite.
     """
-    encoder = ClipEncoder(
-        pipeline, timing, image_embedding=image_embedding, orientations=orientations
-    )
+    encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     backbone = pipeline.backbone
     if isinstance(backbone, Precomputed):
         return _encode_checked(
@@ -163,47 +139,8 @@ def encode(
             backbone=backbone,
             trim=pipeline.trim,
             timing=timing,
-            turns=(pipeline.turns + turns) % 4,
         ),
     )
-
-
-def rotate_upright(
-    encoded: EncodedClip,
-    pipeline: Pipeline,
-    upright: Upright | None,
-    timing: Timing | None,
-) -> EncodedClip:
-    """Return a new clip that is rotated by 90° encoded again upright; others unchanged.
-
-    Args:
-        encoded: The clip.
-        pipeline: Backbone and method that encoded it.
-        upright: Orientation of the training clips; None if it is not known.
-        timing: Adds up the time of each stage.
-    """
-    source, backbone = encoded.source, rotating_backbone(pipeline)
-    if (
-        source is None
-        or backbone is None
-        or upright is None
-        or not upright.may_be_rotated(encoded.aspect)
-    ):
-        return encoded
-    read = CorrectedVideo(ActiveSource(QuietVideo(source), pipeline.trim))
-    (found,) = extract([read], backbone, [VECTORS, PIXELS], timing=timing)
-    if found.features is None or isinstance(encoded.nodes, VideoError):
-        return encoded
-    with stage(timing, "backbone"):
-        vectors = orientation_vectors(backbone, found.features)
-        turns = upright.turns(vectors, backbone.card.weights_sha256)
-    if not turns:
-        return encoded
-    named = IMAGE_EMBEDDING in encoded.nodes
-    (again,) = encode([encoded.clip], pipeline, timing, image_embedding=named, turns=turns)
-    if not again.turns:  # It is upright, unlike the training clips.
-        return again
-    return again._replace(faults=(ROTATED, *again.faults))
 
 
 def _encode_checked(
@@ -265,10 +202,9 @@ def _of_videos(
     backbone: Backbone,
     trim: Trim,
     timing: Timing | None,
-    turns: int,
 ) -> Iterator[EncodedClip]:
     def opened(clip: VideoClip) -> _Opened:
-        quiet = QuietVideo(rotated(clip, turns))
+        quiet = QuietVideo(clip)
         active = ActiveSource(quiet, trim)
         return _Opened(clip, quiet, active, CorrectedVideo(active))
 
@@ -288,7 +224,6 @@ def _of_videos(
             active.active,
             video.faults,
             video.aspect,
-            turns,
             tuple(quiet.warnings),
         )
 
@@ -313,26 +248,16 @@ class ClipEncoder:
         pipeline: Backbone and method that encode the clip.
         timing: Adds up the time of the stage ``moments``.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        orientations: Whether to keep vectors of the clip in four orientations, if there are any.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        timing: Timing | None,
-        *,
-        image_embedding: bool,
-        orientations: bool = False,
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device
         self._requests = self._method.requests(pipeline.backbone.card)
         self._timing, self._image_embedding = timing, image_embedding
-        self._turning = rotating_backbone(pipeline) if orientations else None
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""
         more: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
-        more += [] if self._turning is None else [VECTORS, PIXELS]
         return tuple(dict.fromkeys((*self._method.requests(card), *more)))
 
     def encode(self, features: Features) -> dict[str, Tensor]:
@@ -343,9 +268,6 @@ class ClipEncoder:
             nodes = {name: value.float() for name, value in self._method.encode(own).items()}
             if self._image_embedding:
                 nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
-        if self._turning is not None:
-            with stage(self._timing, "backbone"):
-                nodes[ORIENTATIONS] = orientation_vectors(self._turning, features)[None]  # (1 4 d)
         return nodes
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from dataclasses import replace
 from typing import Self
 
 from fewact.classifier.calibration import check_set_rate
@@ -51,9 +50,7 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
             clip gets a class.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
             are long, ``off`` never. It holds for training clips and for predicted ones. It can be
-            changed at any time, for later clips. ``auto`` also uses only what the training clips of
-            a class have in common if they are all too long, see
-            ``fewact.classifier.recordings.common_parts``.
+            changed at any time, for later clips.
         sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
             ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
 
@@ -110,17 +107,16 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
                 hint=f"{ONE_ACTION}.",
             )
         started = time.perf_counter()
-        pipeline = replace(self._build(found[0]), turns=0)
+        pipeline = self._build(found[0])
         # Before clips are read, which takes longer.
         named = find_class_names(pipeline.backbone, self.text, tuple(sorted(map(str, classes))))
-        examples, skipped, pipeline = teach(
+        examples, skipped = teach(
             found,
             names,
             pipeline,
             progress,
             timing,
             image_embedding=named is not None,
-            first=True,
         )
         class_names = named and named.changed(examples.classes, pipeline.backbone)
         self._refit(pipeline, examples, skipped, class_names, integers=integers)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from fewact.classifier.examples import Examples, Nodes
-from fewact.classifier.orientation import ORIENTATIONS
 from fewact.core.errors import DataError, ModelError, UserError
 from fewact.core.shapes import all_finite
 
@@ -39,7 +38,6 @@ def check_shapes(examples: Examples, nodes: Nodes) -> None:
         ModelError: It has others.
     """
     found, stored = _shapes(nodes), _shapes(examples.nodes)
-    stored.pop(ORIENTATIONS, None)
     if found != stored:
         raise ModelError(
             "the training clips in the model do not fit its method and backbone",

@@ -25,7 +25,6 @@ from fewact.classifier.known_scores import (
 from fewact.classifier.labels import Label, as_given, label_array
 from fewact.classifier.naming import existing_class
 from fewact.classifier.open_set import Decision, OpenSet
-from fewact.classifier.orientation import ORIENTATIONS, Upright, find_upright
 from fewact.classifier.prediction import NONE, Prediction, display_name
 from fewact.core.errors import warn
 from fewact.core.workers import on_one_core
@@ -129,11 +128,6 @@ class Fitted:
     def sorted_labels(self) -> NDArray[Any]:
         """Classes as they were given, in the order of NumPy, which is that of scikit-learn."""
         return np.unique(label_array(self.labels))
-
-    @cached_property
-    def upright(self) -> Upright | None:
-        """Orientation of all clips; None if it is not known."""
-        return find_upright(self.everything)
 
 
 @dataclass(frozen=True)
@@ -385,9 +379,7 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:
     """Return the nodes that the method compares, and the image embedding, on a device."""
-    return {
-        name: value.to(device) for name, value in examples.nodes.items() if name != ORIENTATIONS
-    }
+    return {name: value.to(device) for name, value in examples.nodes.items()}
 
 
 def _batch(nodes: Nodes) -> Nodes:

@@ -22,15 +22,12 @@ class Pipeline:
         method: Method in evaluation mode.
         trim: Whether still ends of videos are left out.
         choice: What a user chose, if it was built from that.
-        turns: Number of quarter turns, counter-clockwise, after which videos are encoded: training
-            clips that are all rotated decide, see ``uprightness``.
     """
 
     backbone: Backbone | Precomputed
     method: Method
     trim: Trim = "auto"
     choice: "Choice | None" = None
-    turns: int = 0
 
     @property
     def precomputed(self) -> bool:

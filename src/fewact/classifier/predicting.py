@@ -16,7 +16,7 @@ from fewact.classifier.labels import Label, Labels, as_integer, text_source
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped, display_name
-from fewact.classifier.recordings.searching import as_query
+from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.core.errors import DataError, VideoError, warn
@@ -234,7 +234,7 @@ def _answer(
             f"{max(known):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
         )
-    part = as_query(encoded, pipeline, fitted, timing)
+    part = find_action(encoded, pipeline, fitted, timing)
     if isinstance(part.nodes, VideoError):
         return Skipped(clip, part.nodes)
     part.warn()

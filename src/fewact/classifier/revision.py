@@ -15,7 +15,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved.backbone import saved_backbone
 from fewact.classifier.saved.method import saved_method
 from fewact.classifier.saved.model_folder import SavedModel
-from fewact.classifier.teaching import teach, turns_of, warn_of_turns
+from fewact.classifier.teaching import teach
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND, Clip
@@ -62,7 +62,6 @@ class Revision:
         self.classifier = classifier
         self._pipeline = learned(classifier)[0] if is_fitted(classifier) else None
         self._encoded: dict[Key, Examples] = {}
-        self._clips: dict[Key, Clip] = {}
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -75,11 +74,6 @@ class Revision:
         """Whether the classifier was taught from precomputed features."""
         return self._pipeline is not None and self._pipeline.precomputed
 
-    @property
-    def rotates(self) -> bool:
-        """Whether videos are rotated before they are compared."""
-        return self._pipeline is not None and self._pipeline.turns != 0
-
     def encode(self, clip: Clip) -> None:
         """Encode a clip, if it is not encoded yet; its label does not matter.
 
@@ -90,11 +84,11 @@ class Revision:
         if self.has([key]):
             return
         pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
-        self._encoded[key], self._clips[key] = self._row(clip, pipeline), clip
+        self._encoded[key] = self._row(clip, pipeline)
 
     def _row(self, clip: Clip, pipeline: Pipeline) -> Examples:
         unlabelled = replace(clip, label=BACKGROUND)
-        rows, skipped, _ = teach(
+        rows, skipped = teach(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
         )
         if skipped:
@@ -122,11 +116,8 @@ class Revision:
     def teach(self, lessons: Sequence[Lesson]) -> None:
         """Fit the classifier to these clips; what it learned before is replaced.
 
-        If it has learned nothing yet, and all clips are rotated, they are encoded again upright.
-
         Raises:
             DataError: There are fewer than two classes, or a clip is not encoded.
-            VideoError: A clip that is rotated cannot be read again.
         """
         names = {check_label(one.label) for one in lessons if one.label != BACKGROUND}
         if len(names) < 2:
@@ -135,8 +126,6 @@ class Revision:
                 got=", ".join(sorted(names)) or "none",
                 expected="at least two, each with a clip",
             )
-        if self._fitted is None:
-            self._rotate(lessons)
         known, pipeline, fitted = self._known(), self._pipeline, self._fitted
         missing = [one.name for one in lessons if one.key not in known]
         if missing or pipeline is None:  # without a pipeline, no clip is known
@@ -151,18 +140,6 @@ class Revision:
         if fitted is None and (encoder := text_encoder(pipeline.backbone, self.classifier.text)):
             class_names = embed_class_names(encoder, examples.classes, self.classifier.text)
         refit(self.classifier, pipeline, examples, class_names)
-
-    def _rotate(self, lessons: Sequence[Lesson]) -> None:
-        """Encode all clips again upright if they are all rotated."""
-        keys = list(dict.fromkeys(one.key for one in lessons))
-        if self._pipeline is None or not self._clips.keys() >= set(keys):
-            return
-        turns = turns_of([self._encoded[key] for key in keys], self._pipeline)
-        if turns:
-            pipeline = replace(self._pipeline, turns=(self._pipeline.turns + turns) % 4)
-            self._encoded = {key: self._row(self._clips[key], pipeline) for key in keys}
-            self._pipeline = pipeline
-            warn_of_turns(turns)
 
     @property
     def _fitted(self) -> Fitted | None:
@@ -182,7 +159,7 @@ class Revision:
 def encodes_as(model: SavedModel, pipeline: Pipeline) -> bool:
     """Return whether a saved model turns videos into the same nodes as a pipeline."""
     config, method = model.config, pipeline.method
-    if (config.turns, config.method) != (pipeline.turns, saved_method(method)):
+    if config.method != saved_method(method):
         return False
     if config.backbone.card != saved_backbone(pipeline.backbone, "").card:
         return False

@@ -2,34 +2,35 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
-
-import torch
 
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.orientation import ORIENTATIONS, find_rotated
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.recordings.common_parts import use_common_parts
 from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.saved.thumbnails import thumbnail
-from fewact.classifier.uprightness import common_turns, scores_of
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible
-from fewact.data.video_source import VideoSource
 from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import Fault
 
 LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+LONG = 15.0
+"""Median duration of the training clips, in seconds, from which they may show more than the action:
+most actions of few-shot benchmarks last 2 to 10 s."""
+
+NOT_SQUARE = 1.1
+"""Least ratio of the longer side of a frame in landscape or portrait format to the shorter one."""
 
 LONG_NONE = 2
 """A clip of no class is long if it lasts this many times as long as the clips of the classes."""
@@ -62,9 +63,8 @@ def teach(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
-    first: bool = False,
     fitted: Fitted | None = None,
-) -> tuple[Examples, list[Skipped], Pipeline]:
+) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips.
 
     Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
@@ -77,80 +77,40 @@ def teach(
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
-        first: Whether these are all training clips. Then, clips that are all rotated are encoded
-            again upright, and clips that are all too long are searched for what a class has in
-            common.
         fitted: What the classifier has learned: of clips of its classes that last longer than all
             that it knows, the part is used that is most like the class.
 
     Returns:
-        The examples; the clips that cannot be read; and the pipeline that encoded them, which
-        rotates them if all are rotated.
+        The examples, and the clips that cannot be read.
 
     Raises:
         DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
-
-    def read_clips(chosen: Pipeline) -> tuple[list[EncodedClip], list[_ReadClip]]:
-        every: list[EncodedClip] = []
-        read: list[_ReadClip] = []
-        encoded = encode(clips, chosen, timing, image_embedding=image_embedding, orientations=True)
-        for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
-            used = full
-            if fitted is not None and full.clip.label in fitted.classes:
-                used = find_action(full, chosen, fitted, timing, full.clip.label)
-            if not isinstance(used.nodes, VideoError):
-                part, searched = _example(name, used, used.nodes), used is not full
-                used = used._replace(nodes={})
-                read.append(_ReadClip(used, part, searched))
-            every.append(used)
-            if progress is not None:
-                progress(done, len(clips))
-        return every, read
-
-    every, read = read_clips(pipeline)
-    if first and (turns := turns_of([one.part for one in read], pipeline)):
-        pipeline = replace(pipeline, turns=turns)
-        every, read = read_clips(pipeline)
+    read: list[_ReadClip] = []
     skipped: list[Skipped] = []
-    for one in every:
-        one.warn()
-        if isinstance(one.nodes, VideoError):
-            warn(f"skipped: {one.nodes}")
-            skipped.append(Skipped(one.clip, one.nodes))
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
+    for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
+        used = full
+        if fitted is not None and full.clip.label in fitted.classes:
+            used = find_action(full, pipeline, fitted, timing, full.clip.label)
+        used.warn()
+        if isinstance(used.nodes, VideoError):
+            warn(f"skipped: {used.nodes}")
+            skipped.append(Skipped(used.clip, used.nodes))
+        else:
+            part, searched = _example(name, used, used.nodes), used is not full
+            read.append(_ReadClip(used._replace(nodes={}), part, searched))
+        if progress is not None:
+            progress(done, len(clips))
     _check_classes(clips, read, skipped)
-    if first:
-        warn_of_turns(pipeline.turns)
     _warn_of_faults(read)
     _warn_of_searched(read)
-    parts = [one.part for one in read]
-    if first:
-        sources = [one.encoded.source for one in read]
-        parts = _common_parts(parts, sources, pipeline, timing, image_embedding=image_embedding)
-    examples = join(parts)
+    examples = join([clip.part for clip in read])
+    _warn_of_long(examples, fitted)
     _warn_of_long_none(examples, fitted)
     _warn_of_equal(examples)
-    _warn_of_rotated(examples, pipeline, fitted)
-    return examples, skipped, pipeline
-
-
-def turns_of(parts: Sequence[Examples], pipeline: Pipeline) -> int:
-    """Return the number of quarter turns after which clips that are all rotated are upright.
-
-    Args:
-        parts: All training clips of a classifier, each alone; clips of the same name are of one
-            recording.
-        pipeline: Backbone and method that encoded them.
-
-    Returns:
-        0 to 3; 0 if they are upright, or that is not known.
-    """
-    vectors = [one.nodes[ORIENTATIONS] for one in parts if ORIENTATIONS in one.nodes]
-    if not vectors:
-        return 0
-    scores = scores_of(torch.cat(vectors), pipeline.backbone.card.weights_sha256)
-    names = [one.clips[0].name for one in parts]
-    return 0 if scores is None else common_turns(scores, names)
+    _warn_of_formats(examples, fitted)
+    return examples, skipped
 
 
 def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
@@ -190,37 +150,6 @@ def _check_classes(
             )
 
 
-def _common_parts(
-    parts: Sequence[Examples],
-    clips: Sequence[VideoSource | None],
-    pipeline: Pipeline,
-    timing: Timing | None,
-    *,
-    image_embedding: bool,
-) -> list[Examples]:
-    """Return what the clips of each class have in common if they are too long; say so."""
-    found = use_common_parts(parts, clips, pipeline, timing, image_embedding=image_embedding)
-    changed = sum(one is not part for one, part in zip(found, parts, strict=True))
-    if changed:
-        LOG.warning(
-            "%d of %d training clips: used is only the part that the clips of a class have in "
-            "common, so that the held-out accuracy is too high; cut clips to the action",
-            changed,
-            len(parts),
-        )
-    return found
-
-
-def warn_of_turns(turns: int) -> None:
-    """Say that all training clips are rotated back, if they are."""
-    if turns:
-        LOG.warning(
-            "all training clips seem to be rotated by %d°: they are rotated back, and new clips "
-            "are rotated like them; better rotate the videos",
-            180 if turns == 2 else 90,
-        )
-
-
 def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
     faulty: dict[Fault, list[str]] = {}
     for one in read:
@@ -239,6 +168,17 @@ def _warn_of_searched(read: Sequence[_ReadClip]) -> None:
             len(searched),
             len(read),
             first_few(searched),
+        )
+
+
+def _warn_of_long(examples: Examples, fitted: Fitted | None) -> None:
+    """Warn that training clips seem to show more than the action, if all of them may."""
+    durations = [c.duration for c in examples.clips if c.label != BACKGROUND and c.duration]
+    if fitted is None and durations and (typical := median(durations)) >= LONG:
+        LOG.warning(
+            "the training clips last %.0f s: a few frames of each are compared; if the action is "
+            "shorter, cut clips to the action",
+            typical,
         )
 
 
@@ -269,15 +209,29 @@ def _warn_of_equal(examples: Examples) -> None:
         )
 
 
-def _warn_of_rotated(examples: Examples, pipeline: Pipeline, fitted: Fitted | None) -> None:
-    weights = pipeline.backbone.card.weights_sha256
-    if rotated := find_rotated(examples, weights, None if fitted is None else fitted.upright):
+def _warn_of_formats(examples: Examples, fitted: Fitted | None) -> None:
+    """Warn of clips in portrait format among others in landscape, or the reverse."""
+    known = examples.clips + (() if fitted is None else fitted.everything.clips)
+    formats = {clip: _format(clip.aspect) for clip in known}
+    count = Counter(formats.values())
+    fewer = min("portrait", "landscape", key=lambda name: count[name])
+    unusual = [clip.title for clip in examples.clips if formats[clip] == fewer]
+    if unusual and count["portrait"] and count["landscape"]:
         LOG.warning(
-            "%d of %d training clips: rotated by 90°, unlike the others; rotate the video: %s",
-            len(rotated),
+            "%d of %d training clips: in %s format, unlike the others; rotate videos that are "
+            "shown rotated: %s",
+            len(unusual),
             len(examples.clips),
-            first_few(rotated),
+            fewer,
+            first_few(unusual),
         )
+
+
+def _format(aspect: float | None) -> str:
+    """Return the format of frames, by their width over their height."""
+    if aspect is None or 1 / NOT_SQUARE < aspect < NOT_SQUARE:
+        return ""
+    return "landscape" if aspect > 1 else "portrait"
 
 
 def _origin(clip: AnyClip) -> Clip | bytes | None:

@@ -42,7 +42,6 @@ def _facts(found: Any) -> dict[str, str]:
     if found.interval is not None:
         low, high = found.interval
         low_high = f"; with other clips {low} to {high} %"
-    rotated = f"rotated back, by {90 * found.turns}° counter-clockwise"
     return {
         "Held-out accuracy": f"{found.right} of {found.held_out}{low_high}"
         if found.held_out
@@ -51,7 +50,6 @@ def _facts(found: Any) -> dict[str, str]:
         "Backbone": f"{found.backbone}, {found.precision}"
         + (f", frames of {found.size} pixels" if found.size else "")
         + f", weights {found.weights}",
-        **({"Videos": rotated} if found.turns else {}),
         "Thumbnails": "yes" if found.thumbnails else "no",
         "Size": size_text(found.bytes),
         "Former versions": f"{found.versions} (fewact undo)",

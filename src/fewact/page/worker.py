@@ -39,7 +39,6 @@ SECONDS_OF_A_STEP: Final = 0.5
 
 MOST_STREAMS: Final = 4
 MOST_ADVICE: Final = 3
-ROTATED: Final = "The videos seem to be rotated and are compared upright; better rotate them."
 
 
 @dataclass
@@ -229,8 +228,7 @@ class Worker:
     def review(self) -> list[str]:
         """Return what would help, most useful first, as sentences."""
         self.open()
-        advice = [one.text for one in review(self._revision.classifier).advice[:MOST_ADVICE]]
-        return [ROTATED, *advice] if self._revision.rotates else advice
+        return [one.text for one in review(self._revision.classifier).advice[:MOST_ADVICE]]
 
     def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
         """Return why a clip is predicted as it is, as an HTML file."""

@@ -24,7 +24,7 @@ from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.open_set import Decision
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Prediction, Skipped, display_name
-from fewact.classifier.recordings.searching import as_query
+from fewact.classifier.recordings.searching import find_action
 from fewact.core.errors import ModelError, OptionError, VideoError
 from fewact.data import AnyClip
 
@@ -128,7 +128,7 @@ def _predicted(
     """Yield the nodes and the prediction of each clip, or why it was skipped."""
     named = fitted.class_names is not None
     for encoded in encode(clips, pipeline, image_embedding=named):
-        part = as_query(encoded, pipeline, fitted)
+        part = find_action(encoded, pipeline, fitted)
         part.warn()
         if isinstance(part.nodes, VideoError):
             yield Skipped(part.clip, part.nodes)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import QuietVideo, encode, rotated
+from fewact.classifier.encoding import QuietVideo, encode
 from fewact.classifier.estimator import for_queries
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Nodes
@@ -30,7 +30,7 @@ from fewact.classifier.fitted import Fitted, classify, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
-from fewact.classifier.recordings.searching import as_query
+from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.saved.thumbnails import shrink
 from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
@@ -194,7 +194,7 @@ def explain(
     method = pipeline.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=named)
-    encoded = as_query(encoded, pipeline, fitted)
+    encoded = find_action(encoded, pipeline, fitted)
     encoded.warn()
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
@@ -206,7 +206,6 @@ def explain(
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(method, fitted, nodes, pair)
     known = _known_origins(fitted) | dict(origins or {})
-    shown = {title: rotated(one, pipeline.turns) for title, one in known.items()}
     features = explaining_features(pipeline, source, active)
     return Explanation(
         display_name(query),
@@ -218,7 +217,7 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(one.log_odds for one in contributions),
-        _neighbours(pipeline, fitted, nodes, rival, shown, features),
+        _neighbours(pipeline, fitted, nodes, rival, known, features),
         () if source is None else strip(source, active),
         _attention(method, features),
     )

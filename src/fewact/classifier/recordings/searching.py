@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo, rotate_upright
+from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
@@ -49,26 +49,11 @@ record before an action, and stop after it. Chosen on development clips, see
 docs/decisions/loose-clips.md."""
 
 
-def as_query(
-    encoded: EncodedClip, pipeline: Pipeline, fitted: Fitted, timing: Timing | None = None
-) -> EncodedClip:
-    """Return what is compared of a new clip: upright, and of a long clip the part with an action.
-
-    Args:
-        encoded: The clip, see ``encode``.
-        pipeline: Backbone and method that encoded it.
-        fitted: What the classifier has learned.
-        timing: Adds up the time of each stage.
-    """
-    upright = rotate_upright(encoded, pipeline, fitted.upright, timing)
-    return find_action(upright, pipeline, fitted, timing)
-
-
 def find_action(
     encoded: EncodedClip,
     pipeline: Pipeline,
     fitted: Fitted,
-    timing: Timing | None,
+    timing: Timing | None = None,
     label: str | None = None,
 ) -> EncodedClip:
     """Return the part of a clip that is most like a class: the clip itself if no other part is.

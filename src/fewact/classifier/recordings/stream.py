@@ -1,6 +1,5 @@
 """Recognise actions in a recording while its frames come in."""
 
-import logging
 import math
 import threading
 import time as clock
@@ -18,7 +17,6 @@ from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
-from fewact.classifier.orientation import FrameRotation
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
@@ -31,8 +29,6 @@ from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import STILL
-
-LOG = logging.getLogger(__name__)
 
 HOP = 1 / 6
 """Distance between the starts of windows, as a fraction of their length. Chosen on development
@@ -139,7 +135,6 @@ class Stream:
         self.timing = Timing()
         """Time of each stage."""
         self._ring = FeatureRing(backbone, requests, self.timing)
-        self._rotation = FrameRotation(pipeline, fitted.upright, self.lengths[0])
         self._adapts, threshold = false_alarms is None, THRESHOLD
         if false_alarms is not None:
             scores = fitted.open_set
@@ -246,11 +241,8 @@ class Stream:
             if not self.needs(time):
                 self._last = time
                 return []
-            if self._rotation.begins(time, frame):
-                LOG.warning("from %.1f s on %s", time, self._rotation.message)
-                self._first = None  # What came before was compared in the wrong orientation.
             events = self._restart(time) if self._is_gap(time) else []
-            self._ring.add(time, self._rotation.rotated(frame))
+            self._ring.add(time, frame)
             self._last = time
             self._pace.take(time)
             self._running.append((self._begin(time), time))

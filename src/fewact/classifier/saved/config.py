@@ -27,7 +27,7 @@ from fewact.data.active import Trim
 from fewact.data.files import legible
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 23
+VERSION: Final = 24
 """A model of another version is refused: the method may compare clips otherwise now."""
 
 CONFIG, STATE, README = "config.json", "state.safetensors", "README.md"
@@ -100,7 +100,6 @@ class Config(_Part):
         open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
         trim: Whether still ends of videos are left out.
-        turns: Number of quarter turns, counter-clockwise, after which videos are compared.
         sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
@@ -111,7 +110,7 @@ class Config(_Part):
     """
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[23] = VERSION
+    version: Literal[24] = VERSION
     fewact: str = __version__
     backbone: SavedBackbone
     method: SavedMethod
@@ -120,7 +119,6 @@ class Config(_Part):
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
     trim: Trim = "off"
-    turns: Annotated[int, Field(ge=0, le=3)] = 0
     sets: Annotated[float, Field(gt=0, lt=1)] | None = None
     integers: bool = False
     examples: tuple[Example, ...]

@@ -45,7 +45,6 @@ class ModelInfo:
         bytes: Size of the model without its former versions.
         fewact: Version of fewact that saved it.
         size: Requested height and width of frames; 0 means the network's own.
-        turns: Number of quarter turns, counter-clockwise, after which videos are compared.
     """
 
     folder: str
@@ -69,7 +68,6 @@ class ModelInfo:
     bytes: int
     fewact: str
     size: int = 0
-    turns: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -108,7 +106,6 @@ def model_info(folder: str | Path) -> ModelInfo:
         weights=config.backbone.weights,
         precision=config.backbone.precision,
         size=int(str(config.backbone.card.get("size", 0))),
-        turns=config.turns,
         thumbnails=len(config.files) > 1,
         versions=len(history.versions(path)),
         bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),

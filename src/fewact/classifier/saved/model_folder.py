@@ -83,7 +83,6 @@ def save(
     false_alarms: float | None = None,
     change: str = "saved",
     trim: Trim = "auto",
-    turns: int = 0,
     sets: float | None = None,
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""
@@ -107,7 +106,6 @@ def save(
         open_set=fitted.open_set,
         false_alarms=false_alarms,
         trim=trim,
-        turns=turns,
         sets=sets,
         integers=fitted.integers,
         examples=examples.clips,

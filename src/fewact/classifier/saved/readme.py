@@ -102,10 +102,7 @@ def _origin(config: Config) -> str:
     pixels = saved.card.get("size")
     size = f", frames of {pixels} pixels" if pixels else ""
     weights = markdown_text(saved.weights)
-    turns = (
-        f"; videos are rotated by {90 * config.turns}° counter-clockwise" if config.turns else ""
-    )
-    return f"Backbone: {saved.name}, {saved.precision}{size}, weights {weights}{turns}"
+    return f"Backbone: {saved.name}, {saved.precision}{size}, weights {weights}"
 
 
 def _probabilities(config: Config) -> str:

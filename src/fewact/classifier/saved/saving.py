@@ -82,7 +82,6 @@ class Saving(Estimator):
             false_alarms=self.false_alarms,
             change=change,
             trim=self.trim,
-            turns=pipeline.turns,
             sets=self.sets,
         )
 
@@ -148,7 +147,7 @@ class Saving(Estimator):
                 integers=model.config.integers,
             )
         config, choice = model.config, classifier._chosen()
-        pipeline = Pipeline(built, method, config.trim, choice, config.turns)
+        pipeline = Pipeline(built, method, config.trim, choice)
         classifier._state = Learned(pipeline, fitted)
         return classifier
 
