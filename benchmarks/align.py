@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewact.align._emd import native, simplex
-from fewact.align._emd.problem import Problems
-from fewact.align.emd import emd, emd_argmin, engine
+from fewact.align._emd import Problems, native, simplex
+from fewact.align.transport import emd, emd_argmin, engine
 
 Solve = Callable[[Problems], object]
 

@@ -24,7 +24,7 @@ from fewact.features.request import ClipViews, DifferenceRequest, Features, Requ
 from fewact.features.small import SIDE, difference_images
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.options import SMALL_GRID
+from fewact.methods.fusion.method import SMALL_GRID
 from fewact.methods.fusion.terms import Motion
 
 SIDES = (SIDE, 96, 128, 160, 224)

@@ -35,7 +35,7 @@ from fewact.backbones.catalogue import DESCRIPTIONS
 from fewact.core.errors import UserError
 from fewact.features.request import Request
 from fewact.methods.base import support_state
-from fewact.methods.checks.made_up import made_up_features, made_up_text
+from fewact.methods.promises.subject import made_up_features, made_up_text
 
 WAYS, SHOTS = 5, 1
 FRAMES = 8

@@ -21,7 +21,7 @@ from fewact.backbones import Card
 from fewact.backbones.card import Level
 from fewact.backbones.precision import exact_convolutions
 from fewact.methods.base import Method, TrainingBatch, support_state
-from fewact.methods.checks.made_up import made_up_features, made_up_text
+from fewact.methods.promises.subject import made_up_features, made_up_text
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 

@@ -16,9 +16,8 @@ from torch import Tensor
 from benchmarks.align import problems
 from benchmarks.training.step_time import seconds
 from fewact import backbones
-from fewact.align._emd import simplex
-from fewact.align._emd.engine import engine, solve
-from fewact.align._emd.problem import Problems, Solution
+from fewact.align._emd import Problems, Solution, simplex
+from fewact.align.transport import engine, solve
 from fewact.backbones import Card
 from fewact.backbones.card import Level
 from fewact.backbones.precision import multiplies_bfloat16

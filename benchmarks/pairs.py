@@ -28,7 +28,7 @@ from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.mismatch import intra_class_factor, mean_appearance
+from fewact.methods.fusion.method import intra_class_factor, mean_appearance
 from fewact.methods.fusion.terms import LearnedMotion
 from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
 

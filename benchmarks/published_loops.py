@@ -28,8 +28,7 @@ from fewact.methods.hyrsm import HyRSM
 from fewact.methods.otam import OTAM
 from fewact.methods.semantic_prompt import SemanticPrompt
 from fewact.methods.strm import STRM
-from fewact.methods.ta2n import TA2N
-from fewact.methods.ta2n_parts import box_masks, max_pool
+from fewact.methods.ta2n import TA2N, box_masks, max_pool
 from fewact.methods.trx import TRX
 
 Loop = Callable[[Method, Features, Features, Tensor, Tensor], Tensor]

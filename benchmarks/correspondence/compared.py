@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fewact import align
 from fewact.align import Alignment
-from fewact.methods.common.matching import Problems, Weights, problems
+from fewact.methods.a2m2_matching import WeightedCosts, Weights, problems
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Compared:
     options: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     weights: Weights | None = None
 
-    def __call__(self, posed: Mapping[Weights, Problems]) -> Alignment:
+    def __call__(self, posed: Mapping[Weights, WeightedCosts]) -> Alignment:
         """Return value (p) and plan (p m m') of problems from ``pose``."""
         align_costs = align.create(self.name, **self.options)
         if self.weights is None:
@@ -53,7 +53,7 @@ COMPARED = (
 )
 
 
-def pose(first: Tensor, second: Tensor) -> dict[Weights, Problems]:
+def pose(first: Tensor, second: Tensor) -> dict[Weights, WeightedCosts]:
     """Return costs and weights of pairs, as in A²M²-Net, by the rule for the weights.
 
     Args:
@@ -61,12 +61,12 @@ def pose(first: Tensor, second: Tensor) -> dict[Weights, Problems]:
         second: (p m' D).
 
     Returns:
-        Problems of cost (p m m') and weights (p m), (p m').
+        WeightedCosts of cost (p m m') and weights (p m), (p m').
     """
     present = torch.ones(second[:, None].shape[:-1], dtype=second.dtype)  # (p 1 m')
-    posed: dict[Weights, Problems] = {}
+    posed: dict[Weights, WeightedCosts] = {}
     rules: tuple[Weights, ...] = ("uniform", "cross")
     for rule in rules:
         made = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
-        posed[rule] = Problems(*(x.flatten(0, 2) for x in (made.cost, made.a, made.b)))
+        posed[rule] = WeightedCosts(*(x.flatten(0, 2) for x in (made.cost, made.a, made.b)))
     return posed

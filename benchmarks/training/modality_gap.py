@@ -24,8 +24,7 @@ from fewact.core.errors import VideoError
 from fewact.evaluation import VideoFeatures, checkpoint
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.intervals import half_width
-from fewact.methods.clip_spm import ClipSpm
-from fewact.methods.clip_spm_scoring import membership, refine
+from fewact.methods.clip_spm import ClipSpm, membership, refine
 
 DATA, WAYS = "clips", 5
 CHECKPOINTS = ("+ SPM", "+ PADM", "+ L_text, L_cons")

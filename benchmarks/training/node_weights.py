@@ -25,7 +25,7 @@ from benchmarks.training.ablation_work import Work
 from fewact.evaluation import checkpoint
 from fewact.evaluation.encoding import encode_list
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.common.matching import Weights, problems
+from fewact.methods.a2m2_matching import Weights, problems
 from fewact.moments import windows
 from fewact.synthetic import MotionsBenchmark, motions
 from fewact.video import Segments, Timeline

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fewact.align._emd.engine import VARIABLE, engine
+from fewact.align.transport import VARIABLE, engine
 from fewact.core.errors import OptionError
 
 ARM = platform.machine() in ("arm64", "aarch64")

@@ -10,7 +10,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fewact import align
-from fewact.align import optimum
+from fewact.align import alignment
 from fewact.core.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
 from tests.align.made_up import costs
 
@@ -161,7 +161,7 @@ def test_refuses_shapes(name, shape):
 def test_chunks_of_a_batch_give_the_values_of_the_whole_batch(name, size, monkeypatch):
     cost = 2 * costs(7, *size)
     whole = align.create(name)(cost)
-    monkeypatch.setattr(optimum, "CELLS_PER_CHUNK", 2 * size[0] * size[1])
+    monkeypatch.setattr(alignment, "CELLS_PER_CHUNK", 2 * size[0] * size[1])
     pieces = align.create(name)(cost)
     torch.testing.assert_close(pieces.value, whole.value)
     torch.testing.assert_close(pieces.plan, whole.plan)

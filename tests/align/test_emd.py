@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fewact.align.emd import EmdAlignment, emd, emd_argmin
+from fewact.align.transport import EmdAlignment, emd, emd_argmin
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}

@@ -8,10 +8,8 @@ import pytest
 import torch
 
 import fewact.align._emd as package
-from fewact.align._emd import native, problem, simplex
-from fewact.align._emd.engine import VARIABLE, engine
-from fewact.align._emd.problem import Problems, Status
-from fewact.align.emd import emd, emd_argmin
+from fewact.align._emd import Problems, Status, check, native, simplex
+from fewact.align.transport import VARIABLE, emd, emd_argmin, engine
 from fewact.core.errors import AlignmentError, OptionError
 
 
@@ -149,7 +147,7 @@ def test_status_numbers_are_the_library_s(solver: str) -> None:
     a[2, 0] = -1
     a[3], b[3] = 0, 0
     b[4] *= 2
-    expected = problem.check(Problems(cost, a, b))
+    expected = check(Problems(cost, a, b))
     assert expected.tolist() == [0, 1, 2, 3, 4, 0]
     if solver != "torch":
         isa = native.instruction_sets()[solver]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from fewact.align.emd import emd
+from fewact.align.transport import emd
 
 
 class Known(NamedTuple):

@@ -5,8 +5,8 @@ import contextlib
 import pytest
 import torch
 
-from fewact.align._emd import engine
-from fewact.align.emd import emd, emd_argmin
+from fewact.align import transport
+from fewact.align.transport import emd, emd_argmin
 from tests.align.test_emd_engine import problems
 from tests.pretend_device import DEVICE, NAME, without
 
@@ -20,7 +20,7 @@ def test_problems_of_another_device(
     groups = [part.unflatten(0, (2, 3)) for part in given]
     expected, nearest = emd(*given), emd_argmin(*groups)
     if has_float64:
-        monkeypatch.setattr(engine, "FLOAT64", ("cpu", NAME))
+        monkeypatch.setattr(transport, "FLOAT64", ("cpu", NAME))
     with contextlib.nullcontext() if has_float64 else without(torch.float64):
         found = emd(*(part.to(DEVICE) for part in given))
         index = emd_argmin(*(part.to(DEVICE) for part in groups))

@@ -11,7 +11,7 @@ import torch
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
-from fewact.methods.checks import check_method
+from fewact.methods.promises import check_method
 from fewact.video import EveryNth, read_frames
 
 

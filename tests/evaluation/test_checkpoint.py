@@ -10,8 +10,7 @@ from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import flatten_options, option_names
 from fewact.evaluation.checkpoint import BackboneRecord, Checkpoint, Header, TrainedOn
-from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.subject import make, other_option
+from fewact.methods.promises.subject import made_up_card, make, other_option
 
 INITIAL = {
     "a2m2": {"temperature", "seed"},  # of the options below

@@ -2,9 +2,9 @@
 
 import torch
 
-from fewact.methods.checks.made_up import made_up_card as make_card
-from fewact.methods.checks.made_up import made_up_features as make_features
-from fewact.methods.checks.made_up import made_up_text as make_text
+from fewact.methods.promises.subject import made_up_card as make_card
+from fewact.methods.promises.subject import made_up_features as make_features
+from fewact.methods.promises.subject import made_up_text as make_text
 
 __all__ = ["drawn", "make_card", "make_features", "make_text"]
 

@@ -15,8 +15,8 @@ from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.core.options import flatten_options, make_options
 from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions
+from fewact.methods.a2m2_matching import problems
 from fewact.methods.base import TrainingBatch
-from fewact.methods.common.matching import problems
 from tests.methods.made_up import drawn, make_card
 
 AS_WRITTEN = {

@@ -19,9 +19,9 @@ from fewact.core.errors import ExtensionError, UnknownNameError
 from fewact.evaluation.encoding import method_facts
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TextMethod, one_hot_mean
-from fewact.methods.checks import PROMISES, check_method
 from fewact.methods.common.inputs import class_text, of_videos
 from fewact.methods.files import code_of, imported_file, method_of, place_in_file
+from fewact.methods.promises import PROMISES, check_method
 
 
 @dataclass(frozen=True)

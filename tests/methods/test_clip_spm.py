@@ -10,11 +10,9 @@ from benchmarks.clip_spm import forward
 from fewact import align, methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
-from fewact.methods import clip_spm_scoring
+from fewact.methods import clip_spm
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import ClipSpm
-from fewact.methods.clip_spm_options import PRESETS
-from fewact.methods.clip_spm_scoring import distance, refine
+from fewact.methods.clip_spm import PRESETS, ClipSpm, distance, refine
 from tests.methods.made_up import drawn
 from tests.methods.text_episodes import REQUEST, D, T, score
 
@@ -86,7 +84,7 @@ def test_how_many_episodes_at_once_changes_nothing(monkeypatch: pytest.MonkeyPat
     for protocol in PROTOCOLS:
         method = small(protocol=protocol)
         expected = score(method, *episode)
-        monkeypatch.setattr(clip_spm_scoring, "TOKENS_PER_CHUNK", 1)
+        monkeypatch.setattr(clip_spm, "TOKENS_PER_CHUNK", 1)
         torch.testing.assert_close(score(method, *episode), expected)
         monkeypatch.undo()
 

@@ -11,8 +11,7 @@ import torch
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
-from fewact.methods.clip_spm import REGULARISATION, ClipSpm
-from fewact.methods.clip_spm_scoring import distance
+from fewact.methods.clip_spm import REGULARISATION, ClipSpm, distance
 from fewact.methods.common.inputs import of_videos
 from tests.conftest import read_cases, vectors_folder
 from tests.methods.weights import load, tensors, transformer, under

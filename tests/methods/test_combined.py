@@ -9,8 +9,6 @@ from torch import Tensor
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.methods.base import Method, Nodes
-from fewact.methods.checks import PROMISES, Subject
-from fewact.methods.checks.made_up import made_up_card
 from fewact.methods.combined import (
     STEPS,
     TEMPERATURES,
@@ -22,6 +20,8 @@ from fewact.methods.combined import (
     weights_of_support,
 )
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT
+from fewact.methods.promises import PROMISES, Subject
+from fewact.methods.promises.subject import made_up_card
 
 PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion", {}))
 

@@ -17,9 +17,9 @@ from fewact.methods.base import (
     score_and_pairs,
     support_state,
 )
-from fewact.methods.checks import PROMISES, Subject
-from fewact.methods.checks.made_up import made_up_card, made_up_features, made_up_text
 from fewact.methods.fusion import Fusion
+from fewact.methods.promises import PROMISES, Subject
+from fewact.methods.promises.subject import made_up_card, made_up_features, made_up_text
 from tests.methods.made_up import make_card, make_features, make_text
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]

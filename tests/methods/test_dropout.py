@@ -7,9 +7,8 @@ import pytest
 from torch.nn import functional
 
 from fewact import methods
-from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.subject import Subject, make
 from fewact.methods.hyrsm import HyRSM
+from fewact.methods.promises.subject import Subject, made_up_card, make
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.methods.base import Method
-from fewact.methods.common.temporal_attention import TemporalAttention
+from fewact.methods.base import FrameAttention, FrameMatches, Method
+from fewact.methods.common.temporal import TemporalAttention
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.common.tuples import matched_frames
-from fewact.methods.explaining import FrameAttention, FrameMatches
-from fewact.methods.hyrsm_parts import Attention
+from fewact.methods.hyrsm import Attention
 from tests.methods.made_up import make_card, make_features
 
 ATTENDING: dict[str, dict[str, Any]] = {

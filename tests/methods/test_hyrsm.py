@@ -9,7 +9,7 @@ import torch
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TrainingBatch
-from fewact.methods.common.scaled_positions import position_table
+from fewact.methods.common.temporal import position_table
 from tests.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

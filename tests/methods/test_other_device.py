@@ -8,8 +8,7 @@ import torch
 
 from benchmarks.gpu_correctness import logits_of, losses_of, on
 from fewact import methods
-from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.subject import Subject, make
+from fewact.methods.promises.subject import Subject, made_up_card, make
 from tests.pretend_device import DEVICE, without
 
 

@@ -11,7 +11,7 @@ from fewact import methods
 from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Nodes, TrainingBatch
-from fewact.methods.common import chunks, tuples
+from fewact.methods.common import shots, tuples
 from fewact.methods.strm import STRM
 from tests.methods.made_up import drawn
 from tests.methods.test_trx import attention
@@ -95,7 +95,7 @@ LABELS = torch.tensor([[1, 0, 1, 1], [0, 1, 0, 0]])  # three shots, and one
 def test_the_similarity_is_the_distance_to_the_nearest_tuple(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "MAX_ELEMENTS", limit)
+    monkeypatch.setattr(shots, "MAX_ELEMENTS", limit)
     method = create()
     nodes, asked = encoded(method, 2, 4), encoded(method, 2, 3, seed=1)
     got = method.similarity(method.support(nodes, LABELS, 2), asked)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import TrainingBatch
-from fewact.methods.common import chunks
+from fewact.methods.common import shots
 from fewact.methods.ta2n import TA2N
 from tests.methods.made_up import drawn
 
@@ -165,7 +165,7 @@ def test_chunks_change_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     state = method.support(nodes, labels, 2)
     expected = method.score(state, asked)
     for limit in (1, 2 * 3 * 128 * 8 * 9):
-        monkeypatch.setattr(chunks, "MAX_ELEMENTS", limit)
+        monkeypatch.setattr(shots, "MAX_ELEMENTS", limit)
         torch.testing.assert_close(method.score(state, asked), expected)
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.common import chunks
+from fewact.methods.common import shots
 from fewact.methods.trx import TRX
 from tests.methods.made_up import drawn
 from tests.methods.weights import load, tensors, under
@@ -149,7 +149,7 @@ def test_chunks_change_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     state = method.support(nodes, labels, 2)
     expected = method.score(state, asked)
     for limit in (1, 2 * 10 * 2 * 20, 10**6):
-        monkeypatch.setattr(chunks, "MAX_ELEMENTS", limit)
+        monkeypatch.setattr(shots, "MAX_ELEMENTS", limit)
         torch.testing.assert_close(method.score(state, asked), expected)
 
 

@@ -21,8 +21,7 @@ import numpy as np
 import torch
 
 import fewact.align._emd as package
-from fewact.align._emd import native
-from fewact.align._emd.problem import Problems
+from fewact.align._emd import Problems, native
 
 SOURCES = Path(__file__).parents[2] / "src/fewact/align/_emd/cpp"
 FLAGS = {

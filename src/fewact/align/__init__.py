@@ -3,18 +3,16 @@
 Each is a function ``aligner(cost, …) -> Alignment(value, plan)`` of costs (… m m').
 """
 
+from fewact.align.alignment import Alignment
 from fewact.align.bi_mhm import bi_mhm
 from fewact.align.cosine import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
 from fewact.align.diagonal import diagonal
-from fewact.align.dtw import dtw
-from fewact.align.emd import EmdAlignment, emd, emd_argmin
-from fewact.align.hungarian import hungarian
+from fewact.align.dtw import dtw, soft_dtw
 from fewact.align.otam import otam
 from fewact.align.products import block_products
 from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
-from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
-from fewact.align.soft_dtw import soft_dtw
+from fewact.align.transport import EmdAlignment, emd, emd_argmin, hungarian
 
 __all__ = [
     "Aligner",

@@ -5,8 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewact.align.checks import check_reduction, finite_costs
-from fewact.align.result import Alignment
+from fewact.align.alignment import Alignment, check_reduction, finite_costs
 
 
 def bi_mhm(

@@ -19,9 +19,7 @@ import math
 import torch
 from torch import Tensor
 
-from fewact.align.checks import check_smoothing, finite_costs
-from fewact.align.optimum import solve_optimum
-from fewact.align.result import Alignment
+from fewact.align.alignment import Alignment, check_smoothing, finite_costs, solve_optimum
 
 
 def otam(

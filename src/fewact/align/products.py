@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from fewact.align._emd import native as solver
-from fewact.align._emd.engine import engine
 from fewact.align._products import native
-from fewact.align.checks import needs_gradient
+from fewact.align.alignment import needs_gradient
+from fewact.align.transport import engine
 from fewact.core.errors import ShapeError
 from fewact.core.shapes import check_tensor
 

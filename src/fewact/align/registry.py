@@ -9,16 +9,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from fewact.align.alignment import Alignment, needs_gradient
 from fewact.align.bi_mhm import bi_mhm
-from fewact.align.checks import needs_gradient
 from fewact.align.diagonal import diagonal
-from fewact.align.dtw import dtw
-from fewact.align.emd import emd
-from fewact.align.hungarian import hungarian
+from fewact.align.dtw import dtw, soft_dtw
 from fewact.align.otam import otam
-from fewact.align.result import Alignment
 from fewact.align.sinkhorn import sinkhorn
-from fewact.align.soft_dtw import soft_dtw
+from fewact.align.transport import emd, hungarian
 from fewact.core.options import check_options
 from fewact.core.registry import Registry
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from fewact.align.checks import finite_costs
-from fewact.align.result import Alignment
+from fewact.align.alignment import Alignment, finite_costs
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 

@@ -12,7 +12,7 @@ from fewact.core.errors import ModelError, OptionError, UserError, WeightsError,
 from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.common.text_logits import combined_logits, text_logits
+from fewact.methods.common.text import combined_logits, text_logits
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""

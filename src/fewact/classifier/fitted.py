@@ -30,8 +30,7 @@ from fewact.core.errors import warn
 from fewact.core.workers import on_one_core
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method, rows, score_and_pairs
-from fewact.methods.explaining import PairParts
+from fewact.methods.base import Method, PairParts, rows, score_and_pairs
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of

@@ -28,8 +28,8 @@ def check_method(
     """
     from fewact import methods
     from fewact.cli.options import parse_options
-    from fewact.methods.checks import check_method as check
     from fewact.methods.files import method_of
+    from fewact.methods.promises import check_method as check
 
     if name is None and file in methods.names():
         found, method = file, methods.REGISTRY.get(file)

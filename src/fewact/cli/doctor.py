@@ -44,7 +44,7 @@ def doctor(
 
 def examine() -> dict[str, Any]:
     """Return the facts of the report, by topic."""
-    from fewact.align.emd import engine
+    from fewact.align.transport import engine
     from fewact.video.camera._native import library
 
     solver = engine()

@@ -122,7 +122,7 @@ def create(name: str = "auto", **options: Any) -> "Method":
     """
     name = AUTO if name == "auto" else name
     method = REGISTRY.get(name)
-    from fewact.methods.common.size import limited_parameters
+    from fewact.methods.common.options import limited_parameters
 
     of = f'method "{name}"'
     with limited_parameters(of):

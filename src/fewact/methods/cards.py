@@ -8,7 +8,7 @@ from typing import Any
 from fewact import methods
 from fewact.core.errors import ExtensionError, OptionError
 from fewact.methods.base import Method
-from fewact.methods.checks.made_up import made_up_card
+from fewact.methods.promises.subject import made_up_card
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,24 @@ Wang et al., "CLIP-guided Prototype Modulating for Few-shot Action Recognition",
 2303.02982, as implemented by its public code.
 """
 
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy, one_hot_mean
-from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
-from fewact.methods.common.text_logits import combined_logits, named_classes, text_logits
+from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.text import combined_logits, named_classes, text_logits
 from fewact.methods.common.transformer import Transformer
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class ClipFsarOptions:
     """Options of ``clip_fsar``; its transformer must be trained.
 
@@ -54,8 +53,8 @@ class ClipFsarOptions:
     text_width: PositiveInt | None = None
     mode: Literal["visual", "combined", "text"] = "visual"
     merge: Literal["after", "before"] = "after"
-    text_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
-    text_temperature: PositiveFloat | None = 0.01
+    text_weight: Annotated[float, Field(ge=0, le=1), Only("mode", "combined")] = 0.9
+    text_temperature: Annotated[PositiveFloat | None, Only("mode", "combined", "text")] = 0.01
     contrast_weight: NonNegativeFloat = 1.5
     contrast_temperature: PositiveFloat = 1.0
     smoothing: NonNegativeFloat = 0.5
@@ -64,16 +63,8 @@ class ClipFsarOptions:
     hidden: PositiveInt = 2048
     seed: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
-        text, mode = self.mode != "visual", f"mode={self.mode}"
-        effects = (
-            Effect("text_weight", self.mode == "combined", mode, "mode combined"),
-            Effect("text_temperature", text, mode, "mode combined or text"),
-        )
-        refuse_without_effect(self, effects)
 
-
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class ClipFsarState:
     """Prototypes (b n t d) and embeddings of the class names (b n d)."""
 

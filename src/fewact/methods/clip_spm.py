@@ -6,19 +6,293 @@ generated prompt (SPM). Then prototypes and queries are refined around anchors (
 compares them.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, get_args
 
 import torch
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from torch import Tensor, nn
+from torch.nn import functional
 
+from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import BankScorer, Nodes, TextMethod, TrainingBatch, cross_entropy
-from fewact.methods.clip_spm_options import ClipSpmOptions
-from fewact.methods.clip_spm_parts import HSMR, PADM, SPM
-from fewact.methods.clip_spm_projected import is_projected, projected, scorer_of_projected
-from fewact.methods.clip_spm_scoring import logits_of_fused, membership
+from fewact.methods.clip_spm_modules import (
+    HSMR,
+    PADM,
+    SPM,
+    Motion,
+    Projections,
+    Projector,
+    Prompt,
+    Refined,
+)
 from fewact.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.transformer import TOKENS_PER_CHUNK
+
+Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]
+Protocol = Literal["inductive", "joint", "support_anchors", "support_anchors_inductive"]
+Part = Literal["hsmr", "spm", "padm"]
+
+NEEDS_MOTION = Only(
+    "without", when=lambda parts: "hsmr" not in parts, needs="another value of without"
+)
+NEEDS_TEXT = Only(
+    "without", when=lambda parts: "spm" not in parts, needs="another value of without"
+)
+NEEDS_LOSSES = Only("losses", "paper")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Hyper-parameters that the public run script sets for each dataset.
+
+    Args:
+        guide_weight: α, weight of a text or motion that is added to the frames.
+        consistency_weight: w_c, weight of the queries in the consistency loss.
+        text_loss_weight: w_t, weight of the queries in the text loss, of 0.5 in total.
+        text_gate: r_t, hidden width of the gate of texts, relative to the vectors' length.
+        frame_gate: r_v, hidden width of the gate of frames, relative to the vectors' length.
+        slope: δ, negative slope of the gates' leaky ReLU.
+    """
+
+    guide_weight: float
+    consistency_weight: float
+    text_loss_weight: float
+    text_gate: float
+    frame_gate: float
+    slope: float
+
+
+PRESETS: dict[Preset, Tuned] = {
+    "hmdb51": Tuned(0.2, 0.54, 0.07, 1.5, 0.5, 0.0025),
+    "ucf101": Tuned(0.228, 0.221, 0.0295, 2, 2, 0.054),
+    "kinetics100": Tuned(0.86, 0.62, 0.041, 1.5, 0.5, 0.042),
+    "ssv2-small": Tuned(0.2, 0.54, 0.07, 1.5, 0.5, 0.0025),
+    "ssv2-full": Tuned(0.353, 0.579, 0.49, 0.75, 0.5, 0.052),
+}
+
+
+def _parts(value: Any) -> Any:
+    """Return parts once each, in the order of their definition; a text is one part, or none."""
+    names = ((value,) if value else ()) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not set(names) <= set(get_args(Part)):
+        return names
+    return tuple(part for part in get_args(Part) if part in names)
+
+
+@options_dataclass
+class ClipSpmOptions:
+    """Options of ``clip_spm``; it must be trained.
+
+    Args:
+        frames: Frames of a video.
+        vector_width: Length of the backbone's vectors.
+        text_width: Length of the text embeddings, if a learned projection must map them to the
+            vectors' space.
+        preset: Dataset whose published values are the defaults of the next six options.
+        guide_weight: Weight α of a text or motion that is added to the frames.
+        consistency_weight: Weight of the queries in the consistency loss.
+        text_loss_weight: Weight of the queries in the text loss, of 0.5 in total.
+        text_gate: Hidden width of the gate of texts, relative to the vectors' length.
+        frame_gate: Hidden width of the gate of frames, relative to the vectors' length.
+        slope: Negative slope of the gates' leaky ReLU.
+        protocol: Use of the other queries: ``inductive`` scores each query as the only one of its
+            episode; ``joint`` includes all queries in the anchors and lets them attend to each
+            other, as published, which is transductive; ``support_anchors`` computes anchors from
+            the support alone, but queries attend to each other; ``support_anchors_inductive``:
+            they don't.
+        losses: ``released``, the motion loss alone, as the public code runs; ``paper`` adds the
+            text and consistency losses, which are commented out there.
+        motion: Extraction of motion: ``linear``, as published, hardly depends on motion;
+            ``nonlinear`` has a GELU between the convolutions; ``ordered`` subtracts backward from
+            forward differences, which leaves the change between the two ends of the video.
+        prompt: Input of a generated prompt: ``scalar``, the mean of all features of the video, as
+            published; ``vector``, the mean frame.
+        mean_text: Texts whose mean generates the prompts: ``support``; or ``all``, which adds the
+            true texts of the queries in training, as the public code does. Scoring has no true
+            texts of queries.
+        motion_weight: Weight μ of the motion loss among the regularisers.
+        without: Parts that are left out, for ablations: ``hsmr``, the motion loss; ``spm``, the
+            fusion with texts, so that none are needed; ``padm``, the refinement. Without all
+            three, what remains is the ordered alignment of plain frames, with nothing to train but
+            the backbone.
+        learn_motion_weight: Train μ, as in the public code, where it can only shrink.
+        smoothing: λ of the ordered alignment.
+        eps: ε added to the product of the norms in the cosine of two frames.
+        heads: Heads of each transformer.
+        head_width: Width of each head, for any length of the vectors.
+        hidden: Hidden width of the transformers' feed-forward layers and of the prompt generator.
+        seed: Seed of the initial weights.
+    """
+
+    frames: PositiveInt = 8
+    vector_width: PositiveInt = 512
+    text_width: PositiveInt | None = None
+    preset: Preset = "ssv2-small"
+    guide_weight: NonNegativeFloat | None = None
+    consistency_weight: Annotated[
+        Annotated[float, Field(ge=0, le=1)] | None, NEEDS_TEXT, NEEDS_LOSSES
+    ] = None
+    text_loss_weight: Annotated[
+        Annotated[float, Field(ge=0, le=0.5)] | None, NEEDS_TEXT, NEEDS_LOSSES
+    ] = None
+    text_gate: PositiveFloat | None = None
+    frame_gate: PositiveFloat | None = None
+    slope: NonNegativeFloat | None = None
+    protocol: Protocol = "inductive"
+    losses: Annotated[Literal["released", "paper"], NEEDS_TEXT] = "released"
+    motion: Annotated[Motion, NEEDS_MOTION] = "linear"
+    prompt: Annotated[Prompt, NEEDS_TEXT] = "scalar"
+    mean_text: Annotated[Literal["support", "all"], NEEDS_TEXT] = "support"
+    motion_weight: Annotated[NonNegativeFloat, NEEDS_MOTION] = 1.0
+    without: Annotated[tuple[Part, ...], BeforeValidator(_parts)] = ()
+    learn_motion_weight: Annotated[bool, NEEDS_MOTION] = False
+    smoothing: NonNegativeFloat = 0.5
+    eps: NonNegativeFloat = 0.01
+    heads: PositiveInt = 8
+    head_width: PositiveInt = 256
+    hidden: PositiveInt = 2048
+    seed: NonNegativeInt = 0
+
+    @property
+    def tuned(self) -> Tuned:
+        """Values of the preset, replaced by options that were set."""
+        preset = asdict(PRESETS[self.preset])
+        own = {name: getattr(self, name) for name in preset}
+        return Tuned(**{**preset, **{k: v for k, v in own.items() if v is not None}})
+
+
+def logits_of_fused(
+    padm: PADM | None, options: ClipSpmOptions, support: Tensor, member: Tensor, query: Tensor
+) -> Tensor:
+    """Return logits (b q n), a few episodes at a time.
+
+    Args:
+        padm: Refinement; None leaves it out.
+        options: Options of the method.
+        support: Fused support videos (b s t d).
+        member: (b n s), 1 where a video belongs to a class.
+        query: Fused queries (b q t d).
+    """
+    q, t = query.shape[1:3]
+    n, s = member.shape[1:]
+    size = episodes_at_once(options, n, s, q, t)
+    chunks = zip(support.split(size), member.split(size), query.split(size), strict=True)
+    return torch.cat([_chunk_logits(padm, options, *chunk) for chunk in chunks])
+
+
+def episodes_at_once(options: ClipSpmOptions, n: int, s: int, q: int, t: int) -> int:
+    """Return the number of episodes in a chunk: n classes, s videos, q queries of t frames."""
+    tokens = t * (q * (n + s + 2) if options.protocol == "inductive" else n + s + q + 1)
+    return max(1, TOKENS_PER_CHUNK // tokens)
+
+
+def _chunk_logits(
+    padm: PADM | None, options: ClipSpmOptions, support: Tensor, member: Tensor, query: Tensor
+) -> Tensor:
+    refined = None if padm is None else refine(padm, options, support, member, query)
+    return logits_of_refined(options, support, member, query, refined)
+
+
+def logits_of_refined(
+    options: ClipSpmOptions,
+    support: Tensor,
+    member: Tensor,
+    query: Tensor,
+    refined: Refined | None,
+) -> Tensor:
+    """Return −(½·d₁ + d₂ + d₃): (b s t d), (b n s), (b q t d) → (b q n)."""
+    mean = member / member.sum(-1, keepdim=True)
+    first = distance(query, torch.einsum("bns,bstd->bntd", mean, support), options)
+    if refined is None:
+        return -first / 2
+    second = distance(refined.query, refined.prototypes, options)  # (e q n)
+    third = distance(refined.global_anchor, refined.anchors, options)  # (e 1 n) or (e q n)
+    return -(first / 2 + (second + third).reshape(first.shape))
+
+
+def refine(
+    padm: PADM, options: ClipSpmOptions, support: Tensor, member: Tensor, query: Tensor
+) -> Refined:
+    """Refine fused videos by the option ``protocol``: (b s t d), (b n s), (b q t d)."""
+    protocol = options.protocol
+    if protocol == "inductive":
+        return padm.each_alone(support, member, query)
+    anchors = padm.anchors(support, member, query if protocol == "joint" else None)
+    attend = protocol != "support_anchors_inductive"
+    return padm.together(support, member, query, anchors, attend=attend)
+
+
+def membership(labels: Tensor, n: int, like: Tensor) -> Tensor:
+    """Return (b n s) of labels (b s): 1 where a video belongs to a class."""
+    return functional.one_hot(labels, n).to(like).mT
+
+
+def distance(query: Tensor, support: Tensor, options: ClipSpmOptions) -> Tensor:
+    """Return the bidirectional alignment cost: (e q t d), (e n t d) → (e q n)."""
+    cost = align.pairwise_cosine_cost(query, support, options.eps)
+    return align.otam(cost, options.smoothing, plan=False).value
+
+
+NAMES = ("named", "query", "key", "value")
+"""Nodes of a support video for PADM, in the order of ``Projections``."""
+
+
+def projected(padm: PADM, named: Tensor, own_text: Tensor) -> Nodes:
+    """Return the nodes of support videos (v t d), fused with their texts (v d)."""
+    made = Projector(padm.transformer, fold=True).project(named)
+    values = (made.vectors, made.query, made.key, made.value)
+    return {"own_text": own_text, **dict(zip(NAMES, values, strict=True))}
+
+
+def is_projected(support: Nodes) -> bool:
+    """Return whether nodes are those of ``projected``."""
+    return "value" in support
+
+
+def scorer_of_projected(
+    spm: SPM, padm: PADM, options: ClipSpmOptions, support: Nodes, query: Nodes
+) -> BankScorer:
+    """Return a scorer of inductive queries.
+
+    Args:
+        spm: Fusion with prompts.
+        padm: Refinement.
+        options: Options of the method.
+        support: Nodes of ``projected``.
+        query: Encoded queries: gated frames (w t d) and inputs of prompts (w …).
+    """
+    projector = Projector(padm.transformer, fold=True, many=True)
+    parts = torch.stack([spm.transformer.linear_part(frames) for frames in query["gated"]])
+
+    def chunk(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+        own_text = support["own_text"][rows]  # (b s d)
+        prompts = spm.prompts(own_text.mean(1), query["summary"][queries])
+        fused = spm.fuse_projected(query["gated"][queries], parts[queries], prompts)
+        member, frames = membership(labels, n, own_text), support["named"][rows]
+        times = torch.arange(frames.shape[2], device=rows.device)[:, None]
+        shared = Projections(*(support[name][rows[:, None], times] for name in NAMES))
+        refined = padm.each_projected(projector, shared, member, fused)
+        return logits_of_refined(options, frames, member, fused, refined)
+
+    def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+        t = query["gated"].shape[1]
+        size = episodes_at_once(options, n, rows.shape[1], queries.shape[1], t)
+        parts = zip(rows.split(size), labels.split(size), queries.split(size), strict=True)
+        return torch.cat([chunk(own, of, n, new) for own, of, new in parts])
+
+    return score
+
 
 REGULARISATION = 0.016
 """Weight of the regularisers relative to the summed cross-entropy of an episode's queries.

@@ -10,8 +10,6 @@ from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import torch
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
@@ -19,6 +17,7 @@ from fewact.core.errors import OptionError
 from fewact.features.request import Features, Request
 from fewact.methods.base import Method, Nodes, PairScores, score_and_pairs
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT, likeliest_leave_one_out
+from fewact.methods.common.options import options_dataclass
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Temperatures of the leave-one-out classification, in mean squared distances between support
@@ -28,7 +27,7 @@ STEPS = 4
 """The weights that are compared are multiples of 1 / STEPS."""
 
 
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class CombinedOptions:
     """Options of a combination.
 

@@ -5,11 +5,10 @@ arXiv 2207.05515. Only its abstract was read, and no public code is known: the t
 they are matched are the paper's; encoder, decoder, regularisers and all values are ours.
 """
 
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
 
 import torch
-from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,11 +18,12 @@ from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method, Nodes, TrainingBatch
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.kernel import mean_over_shots
+from fewact.methods.common.options import options_dataclass
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.common.tuples import Positions
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class CPMOptions:
     """Options of ``cpm``; it must be trained.
 
@@ -56,7 +56,7 @@ class CPMOptions:
     seed: NonNegativeInt = 0
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class CPMState:
     """Prototypes (b s m d) of the support videos, by group, and the videos' classes (b s).
 

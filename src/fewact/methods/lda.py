@@ -7,17 +7,17 @@ Fisher's discriminant with the shrinkage of Friedman, "Regularized Discriminant 
 from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 from torch import Tensor
 
 from fewact.methods.common.linear_head import LinearOptions, SolvedHead
+from fewact.methods.common.options import options_dataclass
 
 SMALLEST_VARIANCE = 1e-6
 """Smallest variance that the identity is scaled with: equal videos leave no other."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class LdaOptions(LinearOptions):
     """Options of ``lda``.
 

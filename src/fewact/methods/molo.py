@@ -4,31 +4,110 @@ Wang et al., "MoLo: Motion-augmented Long-short Contrastive Learning for Few-sho
 Recognition", CVPR 2023, arXiv 2304.00946, as implemented by its public code.
 """
 
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
-from torch import Tensor
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, join, one_hot_mean
+from fewact.methods.base import (
+    FrameMatch,
+    Method,
+    Nodes,
+    TrainingBatch,
+    attention_of,
+    cross_entropy,
+    join,
+    one_hot_mean,
+)
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
-from fewact.methods.common.scaled_positions import ScaledPositions
+from fewact.methods.common.options import options_dataclass
+from fewact.methods.common.temporal import ScaledPositions
 from fewact.methods.common.transformer import Transformer
-from fewact.methods.explaining import FrameMatch, attention_of
-from fewact.methods.molo_parts import Motion, Tokens, decoder
+
+
+class Tokens(nn.Module):
+    """Global token and frames after a transformer.
+
+    Args:
+        width: Length d of a frame.
+        positions: Positions that are added first.
+        transformer: Transformer among the tokens.
+    """
+
+    def __init__(self, width: int, positions: ScaledPositions, transformer: Transformer) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(width))
+        self.positions, self.transformer = positions, transformer
+        self.contrast_scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return tokens (… 1+t d) of frames (… t d)."""
+        return functional.relu(self.transformer(self._tokens(frames)))
+
+    def attention(self, frames: Tensor) -> Tensor:
+        """Return the attention weights (… t t) among frames (… t d), without the global token's."""
+        return self.transformer.attention(self._tokens(frames))[..., 1:, 1:]
+
+    def _tokens(self, frames: Tensor) -> Tensor:
+        token = self.token.expand_as(frames[..., :1, :])
+        tokens: Tensor = self.positions(torch.cat([token, frames], -2))
+        return tokens
+
+
+class Motion(nn.Module):
+    """Difference of each frame's map, reduced and convolved, to its predecessor's.
+
+    Args:
+        channels: Channels c of a map.
+        width: Reduced number of channels.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv3d(channels, width, 3, padding=1)
+        self.convolve = nn.Conv2d(width, width, 3, padding=1)
+        self.restore = nn.Conv2d(width, channels, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the motion (v t−1 c' h w) between maps (v t c h w)."""
+        reduced = self.reduce(maps.transpose(1, 2)).transpose(1, 2)  # (v t c' h w)
+        convolved = self.convolve(reduced.flatten(0, 1)).unflatten(0, reduced.shape[:2])
+        motion: Tensor = convolved[:, 1:] - reduced[:, :-1]
+        return motion
+
+    def vectors(self, motion: Tensor) -> Tensor:
+        """Return motion (v t−1 c' h w) as vectors (v t−1 c)."""
+        restored = functional.relu(self.restore(motion.flatten(0, 1))).mean((-2, -1))
+        vectors: Tensor = restored.unflatten(0, motion.shape[:2])
+        return vectors
+
+
+def decoder(width: int) -> nn.Sequential:
+    """Return the network from motion (m c' h w) to pixel differences (m 3 32h 32w)."""
+    layers: list[nn.Module] = []
+    for factor, channels in ((2, 128), (4, 32), (4, 16)):
+        layers += [
+            nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=True),
+            nn.Conv2d(width, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        ]
+        width = channels
+    return nn.Sequential(*layers, nn.Conv2d(width, 3, 1))
+
 
 BRANCHES = ("appearance", "motion")
 PIXEL_STD = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours, 0 to 1, by which pixel differences are divided."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class MoLoOptions:
     """Options of ``molo``; it must be trained.
 
@@ -60,7 +139,7 @@ class MoLoOptions:
     seed: NonNegativeInt = 0
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class MoLoState:
     """Class means of the tokens of both branches (b n 1+t d) and (b n t d), global token first."""
 

@@ -3,19 +3,18 @@
 Cao et al., Few-Shot Video Classification via Temporal Alignment, CVPR 2020, arXiv 1906.11415.
 """
 
-from pydantic import ConfigDict, NonNegativeFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes, promoted
-from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
-from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
+from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of, promoted
+from fewact.methods.common.options import options_dataclass
+from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class OTAMOptions:
     """Options of ``otam``.
 

@@ -6,8 +6,7 @@ A control: a claim about temporal matching on videos from fixed cameras has to b
 from typing import Annotated
 
 import torch
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,15 +14,15 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import Nodes
-from fewact.methods.common.detrend import unit_changes
 from fewact.methods.common.kernel import KernelMethod
-from fewact.methods.common.size import check_nodes
+from fewact.methods.common.options import check_nodes, options_dataclass
+from fewact.methods.common.temporal import unit_changes
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class PixelsOptions:
     """Options of ``pixels``.
 

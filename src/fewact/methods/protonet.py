@@ -4,11 +4,10 @@ Snell et al., Prototypical Networks, NeurIPS 2017, applied to video: the baselin
 comparison.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional
@@ -17,12 +16,12 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
 from fewact.methods.base import BankScorer, Method, Nodes, promoted
-from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.kernel import mean_over_shots
-from fewact.methods.common.prototypes import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class ProtoNetOptions:
     """Options of ``protonet``.
 
@@ -44,26 +43,14 @@ class ProtoNetOptions:
     frames: PositiveInt = 8
     stabilise: Stabilise = "off"
     frame_matching: Literal["pooled", "concatenated", "diagonal", "all_pairs"] = "pooled"
-    distance: Literal["cosine", "squared_euclidean", "euclidean"] = "cosine"
+    distance: Annotated[
+        Literal["cosine", "squared_euclidean", "euclidean"],
+        Only("frame_matching", "pooled", "concatenated"),
+    ] = "cosine"
     shot_aggregation: ShotAggregation = "prototype"
     unit_frames: bool = False
-    eps: NonNegativeFloat = 0.01
+    eps: Annotated[NonNegativeFloat, Only("distance", "cosine")] = 0.01
     temperature: PositiveFloat = 1.0
-
-    def __post_init__(self) -> None:
-        cosine = self.frame_matching in ("diagonal", "all_pairs")
-        effects = (
-            Effect(
-                "distance",
-                not cosine,
-                f"frame_matching={self.frame_matching}",
-                "frame_matching pooled or concatenated",
-            ),
-            Effect(
-                "eps", self.distance == "cosine", f"distance={self.distance}", "distance cosine"
-            ),
-        )
-        refuse_without_effect(self, effects)
 
 
 class ProtoNet(Method[ProtoNetOptions, SupportFrames]):

@@ -7,15 +7,15 @@ Bertinetto, Henriques, Torr, Vedaldi, "Meta-learning with differentiable closed-
 import math
 
 import torch
-from pydantic import ConfigDict, PositiveFloat
-from pydantic.dataclasses import dataclass
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact.methods.common.linear_head import LinearOptions, SolvedHead
+from fewact.methods.common.options import options_dataclass
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class RidgeOptions(LinearOptions):
     """Options of ``ridge``.
 

@@ -5,12 +5,11 @@ paper, the text is a token among the patches of an image inside the backbone; he
 patches, so that the backbone is unchanged. No version for video is published.
 """
 
-from dataclasses import dataclass as plain_dataclass
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
@@ -18,12 +17,12 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Nodes, TextMethod, one_hot_mean
-from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
+from fewact.methods.common.options import Only, options_dataclass
 from fewact.methods.common.transformer import Transformer
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class SemanticPromptOptions:
     """Options of ``semantic_prompt``; it must be trained.
 
@@ -47,26 +46,17 @@ class SemanticPromptOptions:
     vector_width: PositiveInt = 512
     text_width: PositiveInt | None = None
     alignment: Literal["cosine", "otam", "bi_mhm"] = "cosine"
-    pool: Literal["with_prompt", "frames"] = "with_prompt"
+    pool: Annotated[Literal["with_prompt", "frames"], Only("alignment", "cosine")] = "with_prompt"
     text_norm: Literal["frames", "unscaled"] = "frames"
-    temperature: PositiveFloat = 0.2
+    temperature: Annotated[PositiveFloat, Only("alignment", "cosine")] = 0.2
     eps: NonNegativeFloat = 0.0
-    smoothing: NonNegativeFloat = 0.5
+    smoothing: Annotated[NonNegativeFloat, Only("alignment", "otam")] = 0.5
     heads: PositiveInt = 8
     hidden: PositiveInt = 2048
     seed: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
-        cosine, name = self.alignment == "cosine", f"alignment={self.alignment}"
-        effects = (
-            Effect("pool", cosine, name, "alignment cosine"),
-            Effect("temperature", cosine, name, "alignment cosine"),
-            Effect("smoothing", self.alignment == "otam", name, "alignment otam"),
-        )
-        refuse_without_effect(self, effects)
 
-
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class SemanticPromptState:
     """Prototypes: mean tokens (b n 1 d), or frames (b n t d)."""
 

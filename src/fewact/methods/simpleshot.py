@@ -6,19 +6,19 @@ Few-Shot Learning", 2019, arXiv 1911.04623; here on one vector of each video.
 
 from typing import Literal
 
-from pydantic import ConfigDict, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from fewact.features.request import Features
 from fewact.methods.base import Nodes
 from fewact.methods.common.linear_head import FrameOrder, LinearHead, LinearOptions
+from fewact.methods.common.options import options_dataclass
 
 MOMENTUM = 0.01
 """Weight of a batch in the running mean of the training videos."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class SimpleShotOptions(LinearOptions):
     """Options of ``simpleshot``: logits = −distance² / temperature.
 

@@ -4,19 +4,27 @@ Thatipelli et al., Spatio-temporal Relation Modeling for Few-shot Action Recogni
 arXiv 2112.05132.
 """
 
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact.backbones.card import Card
 from fewact.features.request import Features, Request
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy
+from fewact.methods.base import (
+    FrameMatch,
+    Method,
+    Nodes,
+    TrainingBatch,
+    cross_entropy,
+    equal_parts,
+    plan_of,
+)
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
+from fewact.methods.common.options import options_dataclass
 from fewact.methods.common.tuples import (
     ClassTuples,
     Positions,
@@ -28,10 +36,9 @@ from fewact.methods.common.tuples import (
     nearest_tuple_scores,
     tuple_scores,
 )
-from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class STRMOptions:
     """Options of ``strm``; it must be trained.
 
@@ -64,7 +71,7 @@ class STRMOptions:
         check_cardinalities((self.cardinality,), self.frames, "cardinality")
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class STRMState:
     """Tuples of the support by class: of the frames, and of the nearest-tuple classifier."""
 

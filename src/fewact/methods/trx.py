@@ -5,26 +5,24 @@ arXiv 2101.06184.
 """
 
 import math
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
 )
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of
 from fewact.methods.common.inputs import frame_vectors, seeded
-from fewact.methods.common.size import check_nodes
+from fewact.methods.common.options import check_nodes, options_dataclass
 from fewact.methods.common.tuples import (
     ClassTuples,
     Positions,
@@ -34,7 +32,6 @@ from fewact.methods.common.tuples import (
     matched_frames,
     tuple_scores,
 )
-from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
 
 
 def several(sizes: Any) -> Any:
@@ -42,7 +39,7 @@ def several(sizes: Any) -> Any:
     return (sizes,) if isinstance(sizes, int) else sizes
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class TRXOptions:
     """Options of ``trx``; it must be trained.
 
@@ -73,7 +70,7 @@ class TRXOptions:
         check_nodes("frames, cardinalities, key_width", 8 * tuples * self.key_width)
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class TRXState:
     """Tuples of the support, for each cardinality."""
 

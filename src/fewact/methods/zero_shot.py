@@ -3,10 +3,10 @@
 CLIP's rule, applied to video by the mean frame: the baseline of methods that use text and examples.
 """
 
-from dataclasses import dataclass as plain_dataclass
+from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic.dataclasses import dataclass
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,11 +14,11 @@ from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import BankScorer, Nodes, TextMethod
-from fewact.methods.common.effects import Effect, refuse_without_effect
 from fewact.methods.common.inputs import ClassText, frame_vectors, seeded
+from fewact.methods.common.options import Only, options_dataclass
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@options_dataclass
 class ZeroShotOptions:
     """Options of ``zero_shot``.
 
@@ -35,15 +35,13 @@ class ZeroShotOptions:
     vector_width: PositiveInt = 512
     text_width: PositiveInt | None = None
     temperature: PositiveFloat = 0.01
-    seed: NonNegativeInt = 0
-
-    def __post_init__(self) -> None:
-        projected = self.text_width is not None
-        effects = (Effect("seed", projected, "text_width=None", "text_width, for a projection"),)
-        refuse_without_effect(self, effects)
+    seed: Annotated[
+        NonNegativeInt,
+        Only("text_width", when=bool, needs="text_width, for a projection"),
+    ] = 0
 
 
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class ZeroShotState:
     """Embeddings of the class names (b n d), of length 1."""
 

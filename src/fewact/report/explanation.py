@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fewact.classifier.analysis.explain import Cells, Explanation, Neighbour
 from fewact.core import svg
-from fewact.methods.explaining import FrameMatch
+from fewact.methods.base import FrameMatch
 from fewact.report.pages import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS = 880.0, 82.0, 60.0

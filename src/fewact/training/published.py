@@ -32,7 +32,7 @@ from fewact.evaluation.checkpoint import (
     to_bytes,
 )
 from fewact.methods.base import Method
-from fewact.methods.clip_spm_options import PRESETS
+from fewact.methods.clip_spm import PRESETS
 from fewact.training.recipe_files import read
 from fewact.training.saving import ordered
 

@@ -18,7 +18,7 @@ from fewact.classifier.analysis.explain import explain
 from fewact.classifier.estimator import learned
 from fewact.classifier.fitted import score_and_pairs
 from fewact.data import Frames
-from fewact.methods.explaining import PairParts
+from fewact.methods.base import PairParts
 from tests.data.test_active import FPS, padded
 
 

@@ -13,7 +13,7 @@ from fewact.data import Clip, Video, VideoList
 from fewact.data.corrected import corrected
 from fewact.evaluation import VideoFeatures
 from fewact.evaluation.encoding import encode_list
-from fewact.methods.explaining import FrameMatch, equal_parts
+from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.matched import matched_page
 from tests.report.test_explanation import HOSTILE, Reader
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from fewact.methods.common.detrend import linear_detrend
+from fewact.methods.common.temporal import linear_detrend
 
 
 @pytest.mark.parametrize("dim", [0, 1, -2])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.methods.common.products import BankProducts, of_vectors
+from fewact.methods.common.linear_head import BankProducts, of_vectors
 
 ROWS = torch.tensor([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])
 QUERIES = torch.tensor([[0, 1, 2], [3, 4, 5]])

@@ -9,7 +9,7 @@ import torch
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.common.temporal_attention import TemporalAttention, time_code
+from fewact.methods.common.temporal import TemporalAttention, time_code
 
 
 def trained(width: int) -> TemporalAttention:

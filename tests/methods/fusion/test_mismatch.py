@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Request
-from fewact.methods.fusion.mismatch import ALIKE, POWER, intra_class_factor, mean_appearance
+from fewact.methods.fusion.method import ALIKE, POWER, intra_class_factor, mean_appearance
 from tests.methods.fusion.made_up import create, features
 
 LABELS = torch.tensor([[0, 0, 1, 1]])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import fewact.align._emd as package
-from fewact.align._emd.problem import Problems, Solution, pivot_limit
+from fewact.align._emd import Problems, Solution, pivot_limit
 from fewact.core.machine import load_library
 
 VERSION = 1

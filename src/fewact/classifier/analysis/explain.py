@@ -39,15 +39,15 @@ from fewact.data.corrected import CorrectedVideo
 from fewact.data.video_source import VideoSource
 from fewact.features.extract import extract
 from fewact.features.request import Features
-from fewact.methods.base import Method
-from fewact.methods.common.text_logits import combined_logits
-from fewact.methods.explaining import (
+from fewact.methods.base import (
     CellMatches,
     FrameAttention,
     FrameMatch,
     FrameMatches,
+    Method,
     PairParts,
 )
+from fewact.methods.common.text import combined_logits
 from fewact.video import Segments
 from fewact.video.camera.framing import resized
 from fewact.video.named import sampler_of

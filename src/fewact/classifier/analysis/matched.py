@@ -16,7 +16,7 @@ from fewact.classifier.prediction import display_name
 from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.data import FeatureClip
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.explaining import FrameMatch
+from fewact.methods.base import FrameMatch
 
 NAME = "alignment.name"
 

@@ -15,9 +15,8 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.core.errors import OptionError
-from fewact.methods.common.chunks import in_chunks
-from fewact.methods.common.shots import by_class
-from fewact.methods.common.temporal_attention import time_code
+from fewact.methods.common.shots import by_class, in_chunks
+from fewact.methods.common.temporal import time_code
 
 
 def tuples_of(t: int, size: int) -> Tensor:

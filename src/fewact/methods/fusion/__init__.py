@@ -7,7 +7,6 @@ adds them up, as ``options`` chooses them; ``vectors`` does so for a backbone wi
 feature maps. ``method`` is the method.
 """
 
-from fewact.methods.fusion.method import Fusion, FusionState
-from fewact.methods.fusion.options import FusionOptions, TermWeights
+from fewact.methods.fusion.method import Fusion, FusionOptions, FusionState, TermWeights
 
 __all__ = ["Fusion", "FusionOptions", "FusionState", "TermWeights"]

@@ -20,9 +20,9 @@ from fewact.features.request import (
     FeatureRequest,
     SmallFrameRequest,
 )
-from fewact.methods.common.detrend import linear_detrend, unit_changes
+from fewact.methods.base import FrameMatch, equal_parts, plan_of
 from fewact.methods.common.reduction import ChannelReduction
-from fewact.methods.explaining import FrameMatch, equal_parts, plan_of
+from fewact.methods.common.temporal import linear_detrend, unit_changes
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared
 from fewact.moments import multi_scale_moments

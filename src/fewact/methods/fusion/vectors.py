@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Features
-from fewact.methods.base import Nodes
+from fewact.methods.base import FrameMatch, Nodes
 from fewact.methods.common.kernel import (
     LIKELIHOOD_WEIGHT,
     KernelState,
@@ -21,7 +21,6 @@ from fewact.methods.common.kernel import (
     leave_one_out_logits,
     likeliest_leave_one_out,
 )
-from fewact.methods.explaining import FrameMatch
 from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, unit_frames
 
 VECTORS = "vectors"

@@ -7,10 +7,8 @@ from typing import Any
 
 from fewact.core.errors import OptionError, UserError
 from fewact.methods.base import Method
-from fewact.methods.checks.made_up import made_up_card
-from fewact.methods.checks.promise import Promise, PromiseError
-from fewact.methods.checks.promises import PROMISES
-from fewact.methods.checks.subject import Subject, accepts, make
+from fewact.methods.promises.contract import PROMISES, Promise, PromiseError
+from fewact.methods.promises.subject import Subject, accepts, made_up_card, make
 
 __all__ = ["PROMISES", "Outcome", "Promise", "PromiseError", "Subject", "check_method"]
 

@@ -1,24 +1,31 @@
-"""Earth mover's distance: the exact optimum of the transport problem, with its duals.
+"""Earth mover's distance and assignment: exact optima of the transport problem.
 
 Minimise Σ_ij c_ij F_ij over F ≥ 0 with Σ_j F_ij = a_i and Σ_i F_ij = b_j. The dual problem is to
 maximise Σ_i a_i u_i + Σ_j b_j v_j over u_i + v_j ≤ c_ij; equality holds where F_ij > 0.
 """
 
+import math
+import os
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fewact.align._emd.checks import as_tensors, fit, refuse
-from fewact.align._emd.engine import EngineInfo, engine, nearest, solve
-from fewact.align._emd.problem import Problems
-from fewact.align.result import Alignment
+from fewact.align._emd import (
+    Problems,
+    Solution,
+    as_tensors,
+    fit,
+    native,
+    refuse,
+    simplex,
+)
+from fewact.align.alignment import Alignment, finite_costs, needs_gradient
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
-
-__all__ = ["EmdAlignment", "EngineInfo", "emd", "emd_argmin", "engine"]
 
 Array = TypeVar("Array", Tensor, np.ndarray[Any, Any])
 
@@ -160,3 +167,123 @@ def _threads(requested: int | None) -> int:
             "threads is not positive", where="emd", got=str(requested), expected="≥ 1"
         )
     return requested
+
+
+def hungarian(cost: Tensor, *, plan: bool = True) -> Alignment:
+    """Find the best one-to-one matching; its cost is the mean over the matched pairs.
+
+    For m = m' this is min over permutations π of (1/m) Σ_i C(i, π(i)). For m ≠ m' each row has the
+    weight 1/m and each column 1/m', and parts are matched fractionally. Both are the Earth Mover's
+    Distance with uniform weights of total 1, and are solved exactly as such.
+
+    Args:
+        cost: (… m m').
+        plan: Whether to return the matches.
+
+    Returns:
+        ``value`` (…); ``plan`` (… m m'), ∂value/∂cost, with rows summing to 1/m and columns to
+        1/m'; for m = m' a permutation divided by m. A tie goes to one of the optima.
+
+    Raises:
+        ShapeError: The costs have fewer than two axes, or one is empty.
+        AlignmentError: A cost is NaN or infinite.
+
+    >>> hungarian(torch.tensor([[1.0, 2.0], [1.0, 4.0]])).value
+    tensor(1.5000)
+    """
+    cost = finite_costs(cost)
+    rows, columns = cost.shape[-2:]
+    # Integer weights avoid rounding; for m = m' they are all 1.
+    total = math.lcm(rows, columns)
+    best = emd(
+        cost,
+        cost.new_full((rows,), total // rows),
+        cost.new_full((columns,), total // columns),
+        plan=plan or needs_gradient(cost),
+    )
+    matches = best.plan / total if plan and best.plan is not None else None
+    return Alignment(best.value / total, matches)
+
+
+VARIABLE = "FEWACT_EMD_ISA"
+"""Environment variable: name of the solver for the CPU, instead of the fastest one."""
+
+FLOAT64 = ("cpu", "cuda")
+"""Devices with float64."""
+
+
+class EngineInfo(NamedTuple):
+    """Solver for tensors on the CPU.
+
+    Args:
+        name: "avx512", "avx2", "baseline", "neon" or "torch".
+        why: Reason for the choice.
+    """
+
+    name: str
+    why: str
+
+
+@cache
+def engine() -> EngineInfo:
+    """Return the solver for tensors on the CPU, and the reason for the choice.
+
+    Raises:
+        OptionError: FEWACT_EMD_ISA names a solver that does not run here.
+    """
+    try:
+        names = ["torch", *native.instruction_sets()]
+        why = "the fastest that this machine can run"
+    except OSError as error:
+        names, why = ["torch"], str(error)
+    requested = os.environ.get(VARIABLE)
+    if not requested:
+        return EngineInfo(names[-1], why)
+    if requested not in names:
+        raise OptionError(
+            "unknown solver", where=VARIABLE, got=requested, expected=", ".join(names)
+        )
+    return EngineInfo(requested, f"{VARIABLE} names it")
+
+
+def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
+    """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
+    device, isa = problems.cost.device, _instruction_set()
+    if isa is None:
+        there = problems if device.type in FLOAT64 else _on_cpu(problems)
+        value, flow, u, v, status = simplex.solve(there, plan=plan)
+    else:
+        value, flow, u, v, status = native.solve(
+            _on_cpu(problems), isa=isa, threads=threads, plan=plan
+        )
+    return Solution(
+        (value if device.type in FLOAT64 else value.to(u.dtype)).to(device),
+        None if flow is None else flow.to(device),
+        u.to(device),
+        v.to(device),
+        status,
+    )
+
+
+def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
+    """Return the nearest class (…) of problems (… k), and the status (… k) of each problem.
+
+    A GPU computes the bounds, and problems that they leave open are solved as by ``solve``.
+    """
+    device, isa = problems.cost.device, _instruction_set()
+    there = problems if device.type in FLOAT64 else _on_cpu(problems)
+    if isa is not None and there.cost.device.type == "cpu":
+        index, status = native.nearest(there, isa=isa, threads=threads)
+    else:
+        index, status = simplex.nearest(there, partial(solve, threads=threads, plan=False))
+    return index.to(device), status
+
+
+def _instruction_set() -> int | None:
+    """Return the instruction set of the compiled solver, or None for the torch solver."""
+    name = engine().name
+    return None if name == "torch" else native.instruction_sets()[name]
+
+
+def _on_cpu(problems: Problems) -> Problems:
+    return Problems(*(part.cpu() for part in problems))

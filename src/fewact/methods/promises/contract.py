@@ -1,36 +1,143 @@
-"""The promises: each a function that raises ``Broken`` if a method breaks it."""
+"""A promise of the contract, and how its check says that a method breaks it."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.core.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError, UserError
 from fewact.core.options import option_descriptions, option_groups, option_names
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import BankScores, Nodes, TextMethod, join
-from fewact.methods.checks.attributes import attributes, changed
-from fewact.methods.checks.made_up import made_up_features, separable_features
-from fewact.methods.checks.promise import (
-    Broken,
-    Check,
-    Promise,
-    check_equal,
-    check_finite,
-    difference,
-)
-from fewact.methods.checks.subject import (
+from fewact.methods.base import BankScores, Method, Nodes, TextMethod, join
+from fewact.methods.common.inputs import of_videos
+from fewact.methods.promises.subject import (
     EPISODES,
     QUERIES,
     SHOTS,
     WAYS,
     Subject,
     accepts,
+    made_up_features,
     other_option,
     scores,
+    separable_features,
     take,
 )
-from fewact.methods.common.inputs import of_videos
+
+TOLERANCE = 1e-4
+"""Largest difference of logits that should be equal, relative to the largest of them."""
+
+Check = Callable[[Subject], None]
+
+
+class PromiseError(UserError):
+    """A method breaks a promise of the contract."""
+
+
+class Broken(Exception):
+    """What a check found; the promise adds its text and its hint."""
+
+    def __init__(self, *, where: str = "", got: str = "", expected: str = "") -> None:
+        self.where, self.got, self.expected = where, got, expected
+
+
+class Promise:
+    """One promise of the contract.
+
+    Args:
+        text: The promise as a sentence.
+        look: Where to look if it is broken.
+        check: Raises ``Broken`` if a method breaks it.
+    """
+
+    def __init__(self, text: str, look: str, check: Check) -> None:
+        self.text, self.look, self._check = text, look, check
+
+    def check(self, subject: Subject) -> None:
+        """Check a method.
+
+        Raises:
+            PromiseError: The method breaks the promise.
+        """
+        try:
+            self._check(subject)
+        except Broken as found:
+            raise PromiseError(
+                self.text,
+                where=found.where,
+                got=found.got,
+                expected=found.expected,
+                hint=self.look,
+            ) from None
+
+
+def check_finite(value: Tensor, where: str = "") -> None:
+    """Refuse NaN and infinity."""
+    if not value.isfinite().all():
+        raise Broken(where=where, got="NaN or infinity", expected="finite numbers")
+
+
+def check_equal(got: Tensor, expected: Tensor, where: str = "") -> None:
+    """Refuse tensors that differ by more than ``TOLERANCE``."""
+    size = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
+    if got.shape != expected.shape:
+        raise Broken(where=where, got=str(tuple(got.shape)), expected=str(tuple(expected.shape)))
+    if not torch.allclose(got, expected, rtol=0, atol=TOLERANCE * size):
+        raise Broken(where=where, got=difference(got, expected), expected="equal values")
+
+
+def difference(first: Tensor, second: Tensor) -> str:
+    """Return the largest difference in words."""
+    return f"a difference of {float((first - second).abs().max()):.3g}"
+
+
+def attributes(method: Method) -> dict[str, Any]:
+    """Return the values of all attributes, those in containers too, by name; arrays are copied."""
+    found: dict[str, Any] = {}
+    for prefix, module in method.named_modules():
+        for name, value in vars(module).items():
+            _add(found, f"{prefix}.{name}" if prefix else name, value)
+    return found
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the names of attributes that are new, missing or have another value."""
+    return sorted(
+        name
+        for name in before.keys() | after.keys()
+        if name not in before or name not in after or not _equal(before[name], after[name])
+    )
+
+
+def _add(found: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, Tensor):
+        found[name] = value.detach().clone()
+    elif isinstance(value, np.ndarray):
+        found[name] = value.copy()
+    elif isinstance(value, set):
+        found[name] = frozenset(value)
+    elif isinstance(value, Mapping | list | tuple | deque):
+        found[name] = len(value)
+        items: Iterable[tuple[Any, Any]] = (
+            value.items() if isinstance(value, Mapping) else enumerate(value)
+        )
+        for key, one in items:
+            _add(found, f"{name}[{key!r}]", one)
+    else:
+        found[name] = value
+
+
+def _equal(old: Any, new: Any) -> bool:
+    if isinstance(old, Tensor) and isinstance(new, Tensor):
+        return torch.equal(old, new)
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
+    plain = (bool, int, float, str, frozenset)
+    return old is new or (isinstance(old, plain) and isinstance(new, plain) and old == new)
+
 
 SEPARABLE_EPISODES, SEPARABLE = 8, 2 / 3
 """Number of episodes with classes that are easy to distinguish, and the fraction of their queries
