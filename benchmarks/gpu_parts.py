@@ -25,7 +25,7 @@ from fewact.cli.doctor import examine
 from fewact.data import VideoList
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
-from fewact.training.drawing import Drawn
+from fewact.training.batch import Drawn
 from fewact.training.inputs import FrameBatches, Reading, load
 from fewact.training.recipe import Augment
 

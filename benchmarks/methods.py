@@ -33,8 +33,7 @@ from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.evaluation.encoding import NodeBank, encode_list
 from fewact.evaluation.encoding.threads import workers
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation.evaluate_method import RunOptions
-from fewact.evaluation.scoring import bank_scorer
+from fewact.evaluation.scoring import RunOptions, bank_scorer
 from fewact.features.request import Features
 from fewact.methods.base import Method, TextMethod, support_state
 from fewact.synthetic import motions

@@ -44,7 +44,7 @@ from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method
 from fewact.synthetic import motions
 from fewact.training import TrainingData, train
-from fewact.training.recipe_files import parse
+from fewact.training.recipe import parse
 
 VECTORS, MAPS = (FeatureRequest(level, View(8)) for level in ("vectors", "maps"))
 WIDTH, GRID, VIDEOS = 64, 4, 16

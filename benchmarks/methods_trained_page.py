@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.markdown import heading
-from fewact.evaluation.compare import holm, sign_flip_p
+from fewact.evaluation.comparison import holm, sign_flip_p
 
 BASELINE = "otam"
 CLAIMS = (

@@ -28,8 +28,8 @@ from benchmarks.vectors import path, read_clips
 from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.evaluation import ArrayFeatures, Encodings, FeatureSource, Result, evaluate_method
+from fewact.evaluation.data import ModalityEncodings
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation.modalities import ModalityEncodings
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, CombinedOptions
 

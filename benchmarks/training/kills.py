@@ -21,7 +21,7 @@ from fewact.data import Video, VideoList
 from fewact.data.videos import Split
 from fewact.evaluation import ArrayFeatures
 from fewact.training import TrainingData, train
-from fewact.training.recipe_files import parse
+from fewact.training.recipe import parse
 
 FRAMES, WIDTH = 8, 32
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from fewact import backbones
 from fewact.backbones.videomae import SSV2
 from fewact.core.errors import WeightsError
-from fewact.evaluation.facts import contains_benchmark
+from fewact.evaluation.result import contains_benchmark
 from tests.backbones import tiny
 
 transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fewact import methods
 from fewact.core.errors import ResultError
 from fewact.evaluation import compare, evaluate_method
-from fewact.evaluation.compare import SMALLEST_P, holm, sign_flip_p
+from fewact.evaluation.comparison import SMALLEST_P, holm, sign_flip_p
 from fewact.evaluation.intervals import class_intervals
 from tests.evaluation.made_up import Constant, Nearest, problem
 

@@ -19,10 +19,9 @@ from fewact.evaluation import (
     pair_accuracies,
     save,
 )
-from fewact.evaluation.confusion import Pair
+from fewact.evaluation.comparison import Pair
 from fewact.evaluation.intervals import half_width
-from fewact.evaluation.predictions import hits, pack, unpack
-from fewact.evaluation.result import packed
+from fewact.evaluation.result import hits, pack, packed, unpack
 from tests.evaluation.made_up import Constant, Nearest, problem, slow_accuracies
 
 

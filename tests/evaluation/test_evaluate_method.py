@@ -30,7 +30,7 @@ from fewact.evaluation import (
 )
 from fewact.evaluation.encoding.facts import method_facts
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.facts import contains_benchmark
+from fewact.evaluation.result import contains_benchmark
 from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (
     ByPosition,

@@ -13,11 +13,11 @@ from fewact.data import FeatureDataset, Video, VideoList
 from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.evaluation.encoding import encode_list
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.predictions import hits
+from fewact.evaluation.result import hits
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan
 from fewact.methods.base import Method
 
-evaluate_module = import_module("fewact.evaluation.evaluate_method")
+evaluate_module = import_module("fewact.evaluation.scoring")
 
 VECTORS = {
     "moments.level": "vectors",

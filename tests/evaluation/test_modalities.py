@@ -20,8 +20,8 @@ from fewact.evaluation import (
     evaluate_method,
     sweep,
 )
+from fewact.evaluation.data import matched
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.modalities import matched
 from fewact.methods.combined import Combined, combined_nodes
 
 SMALL = EpisodeConfig(ways=3, shots=2, queries=2, count=30)

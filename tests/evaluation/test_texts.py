@@ -12,9 +12,8 @@ from fewact.backbones.text import TEMPLATES, TextFacts, embed_classes, known_tex
 from fewact.core.errors import OptionError, ResultError, UnknownNameError
 from fewact.data import Video, VideoList, benchmark
 from fewact.evaluation import RunOptions, evaluate_method
-from fewact.evaluation.checkpoint import TextRecord
+from fewact.evaluation.checkpoint import TextRecord, training_flags
 from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
-from fewact.evaluation.trained import training_flags
 from fewact.features.precomputed import precomputed_card
 from tests.backbones.text.made_up import Letters
 from tests.evaluation.made_up import Nearest, problem

@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from fewact.data import Video, VideoList
-from fewact.evaluation.checkpoint import BackboneRecord, Checkpoint, Header, Selection, TrainedOn
-from fewact.evaluation.trained import training_flags
+from fewact.evaluation.checkpoint import (
+    BackboneRecord,
+    Checkpoint,
+    Header,
+    Selection,
+    TrainedOn,
+    training_flags,
+)
 from fewact.features.precomputed import precomputed_card
 
 REMARK = "checkpoint selected on these classes"

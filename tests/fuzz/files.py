@@ -91,7 +91,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     from fewact.features.store import Store
     from fewact.features.store.shard import Shape
     from fewact.synthetic import folder as motions
-    from fewact.training import recipe_files
+    from fewact.training import recipe
 
     random = np.random.default_rng(0)
     rows = [(c, i) for c in range(9) for i in range(5)]
@@ -206,12 +206,12 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
             lambda: command("leaderboard", root / "a.json"),
         ],
         "r.toml": [
-            lambda: recipe_files.read(root / "r.toml"),
+            lambda: recipe.read(root / "r.toml"),
             lambda: command(*train[:3], out, *train[4:]),
         ],
         "run/recipe.json": [
             lambda: command(*train),
-            lambda: recipe_files.read(root / "run/recipe.json"),
+            lambda: recipe.read(root / "run/recipe.json"),
         ],
         "run/lists.json": [lambda: command(*train)],
         "run/metrics.jsonl": [lambda: command(*train)],

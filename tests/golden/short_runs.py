@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from fewact.data import Split, Video, VideoList
 from fewact.evaluation import ArrayFeatures, checkpoint, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.predictions import hits
+from fewact.evaluation.result import hits
 from fewact.methods.base import Method
 from fewact.training import TrainingData, train
-from fewact.training.recipe_files import parse
+from fewact.training.recipe import parse
 from fewact.training.run_folder import read_metrics
 from tests.golden import made_up
 from tests.golden.cases import Case

@@ -9,7 +9,7 @@ import torch
 from fewact import methods
 from fewact.evaluation import ArrayFeatures
 from fewact.features.request import FeatureRequest, View
-from fewact.training.norms import StepStatistics
+from fewact.training.optimising import StepStatistics
 
 LABELS = [2, 0, 0, 1, 2, 0]
 """Uneven shots: three of class 0, one of class 1, two of class 2."""

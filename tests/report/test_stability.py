@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from fewact.evaluation.stability import Point
+from fewact.evaluation.comparison import Point
 from fewact.report import stability_chart, stability_table
 
 SVG = "{http://www.w3.org/2000/svg}"

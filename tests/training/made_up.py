@@ -11,7 +11,7 @@ from fewact.data import Video, VideoList
 from fewact.evaluation import ArrayFeatures
 from fewact.synthetic import motions
 from fewact.training import Recipe, TrainingData
-from fewact.training.recipe_files import parse
+from fewact.training.recipe import parse
 
 FRAMES, WIDTH = 4, 6
 

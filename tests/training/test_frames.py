@@ -12,17 +12,15 @@ from fewact.core.errors import RecipeError, TrainingError
 from fewact.core.random import RandomStream
 from fewact.data import Video, VideoList
 from fewact.evaluation import BackboneConfig, VideoFeatures, checkpoint, evaluate_method
+from fewact.evaluation.checkpoint import training_flags
 from fewact.evaluation.episodes import load as load_episodes
-from fewact.evaluation.trained import training_flags
 from fewact.methods import a2m2_matching
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
-from fewact.training.batch import Batch
-from fewact.training.drawing import Drawn
+from fewact.training.batch import Batch, Drawn
 from fewact.training.inputs import FrameBatches, Reading
-from fewact.training.norms import freeze_norms
-from fewact.training.optimising import freeze
-from fewact.training.prepare import make_learner
+from fewact.training.learner import make_learner
+from fewact.training.optimising import freeze, freeze_norms
 from fewact.training.recipe import EpisodesStage
 from fewact.training.run_folder import read_metrics
 from fewact.video import PerrettTrain

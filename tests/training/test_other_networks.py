@@ -19,9 +19,9 @@ from fewact.core.registry import Registry
 from fewact.evaluation import checkpoint
 from fewact.methods.a2m2 import A2M2
 from fewact.training import names, read, train
-from fewact.training.prepare import make_learner
+from fewact.training.data import with_texts
+from fewact.training.learner import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe
-from fewact.training.texts import with_texts
 from tests.backbones import tiny
 from tests.training.made_up import motions_data
 from tests.training.test_recipes import OTHER_NETWORKS, shortened

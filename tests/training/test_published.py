@@ -19,7 +19,7 @@ from fewact.core.errors import DataError, OptionError, WeightsError
 from fewact.core.registry import Registry
 from fewact.data import Video, VideoList
 from fewact.evaluation import checkpoint
-from fewact.evaluation.trained import training_flags
+from fewact.evaluation.checkpoint import training_flags
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
 from fewact.training import published

@@ -15,9 +15,9 @@ from fewact.core.errors import EpisodeError, OptionError, RecipeError, ShapeErro
 from fewact.data.benchmarks import variants
 from fewact.methods.cards import stand_in
 from fewact.training import names, read, text_of, train
+from fewact.training.learner import make_learner
 from fewact.training.loop import weighted
 from fewact.training.optimising import make_optimiser
-from fewact.training.prepare import make_learner
 from fewact.training.recipe import EpisodesStage, Recipe
 from tests.backbones.text.made_up import Letters
 from tests.training.made_up import CLASSIFY, EPISODES, data_of, motions_data, recipe_of

@@ -13,7 +13,7 @@ from fewact.backbones.text import ClassTexts, TextFacts, embed_classes, known_te
 from fewact.core.errors import OptionError, TrainingError
 from fewact.evaluation import checkpoint
 from fewact.training import Recipe, TrainingData, read, train
-from fewact.training.texts import with_texts
+from fewact.training.data import with_texts
 from tests.backbones.text.made_up import Letters
 from tests.training.made_up import EPISODES, FRAMES, WIDTH, data_of, recipe_of
 

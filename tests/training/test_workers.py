@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 from fewact import backbones
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
-from fewact.training.drawing import Drawn
+from fewact.training.batch import Drawn
 from fewact.training.inputs import FrameBatches, Reading, load
 from fewact.training.recipe import Augment
 

@@ -1,25 +1,40 @@
-"""Evaluation: accuracies of methods over episodes, confidence intervals, paired comparisons."""
+"""Evaluation: accuracies of methods over episodes, confidence intervals, paired comparisons.
 
-from fewact.evaluation.compare import Comparison, compare
-from fewact.evaluation.config import (
-    BackboneConfig,
-    CameraConfig,
-    ConditionConfig,
-    DataConfig,
-    EpisodeConfig,
-    EvaluationConfig,
-    ReadingConfig,
-    TextConfig,
-)
-from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion, pair_accuracies
-from fewact.evaluation.data import open_features, open_videos
-from fewact.evaluation.encoding import Encodings, NodeBank, encode_list
-from fewact.evaluation.evaluate import evaluate, sweep
-from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
-from fewact.evaluation.leaderboard import Row, leaderboard
-from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
-from fewact.evaluation.stability import Point, stability
-from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
+Importing this module loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fewact.evaluation.comparison import (
+        Comparison,
+        Confusion,
+        Pair,
+        PairAccuracy,
+        Point,
+        compare,
+        confusion,
+        pair_accuracies,
+        stability,
+    )
+    from fewact.evaluation.config import (
+        BackboneConfig,
+        CameraConfig,
+        ConditionConfig,
+        DataConfig,
+        EpisodeConfig,
+        EvaluationConfig,
+        ReadingConfig,
+        TextConfig,
+    )
+    from fewact.evaluation.data import open_features, open_videos
+    from fewact.evaluation.encoding import Encodings, NodeBank, encode_list
+    from fewact.evaluation.published import Row, leaderboard
+    from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
+    from fewact.evaluation.run import evaluate, sweep
+    from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
+    from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
 __all__ = [
     "ArrayFeatures",
@@ -60,3 +75,49 @@ __all__ = [
     "sweep",
     "to_text",
 ]
+
+_HOMES = {
+    "ArrayFeatures": "features.sources",
+    "BackboneConfig": "evaluation.config",
+    "CameraConfig": "evaluation.config",
+    "Comparison": "evaluation.comparison",
+    "ConditionConfig": "evaluation.config",
+    "Confusion": "evaluation.comparison",
+    "DataConfig": "evaluation.config",
+    "Encodings": "evaluation.encoding",
+    "EpisodeConfig": "evaluation.config",
+    "EvaluationConfig": "evaluation.config",
+    "EvaluationSetup": "evaluation.result",
+    "FeatureSource": "features.sources",
+    "NodeBank": "evaluation.encoding",
+    "Pair": "evaluation.comparison",
+    "PairAccuracy": "evaluation.comparison",
+    "Point": "evaluation.comparison",
+    "Progress": "evaluation.scoring",
+    "ReadingConfig": "evaluation.config",
+    "Result": "evaluation.result",
+    "Row": "evaluation.published",
+    "RunOptions": "evaluation.scoring",
+    "TextConfig": "evaluation.config",
+    "VideoFeatures": "features.sources",
+    "compare": "evaluation.comparison",
+    "confusion": "evaluation.comparison",
+    "encode_list": "evaluation.encoding",
+    "evaluate": "evaluation.run",
+    "evaluate_method": "evaluation.scoring",
+    "leaderboard": "evaluation.published",
+    "load": "evaluation.result",
+    "open_features": "evaluation.data",
+    "open_videos": "evaluation.data",
+    "pair_accuracies": "evaluation.comparison",
+    "save": "evaluation.result",
+    "stability": "evaluation.comparison",
+    "sweep": "evaluation.run",
+    "to_text": "evaluation.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"fewact.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

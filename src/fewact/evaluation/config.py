@@ -9,7 +9,7 @@ from fewact.backbones import BackboneChoice
 from fewact.core.errors import OptionError, invalid_value
 from fewact.core.options import check_options
 from fewact.data.videos import GroupScope
-from fewact.evaluation.episodes.protocol import LARGEST_SEED, Protocol
+from fewact.evaluation.episodes import LARGEST_SEED, Protocol
 
 if TYPE_CHECKING:
     from fewact.evaluation.checkpoint import Checkpoint

@@ -1,12 +1,18 @@
-"""Results of evaluations and their files."""
+"""Results of evaluations: what they record, and their files."""
 
 import base64
 import hashlib
 import json
+import platform
+import re
+from collections import Counter
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -17,16 +23,70 @@ from pydantic import (
     model_validator,
 )
 
-from fewact.backbones.text import TextFacts
+from fewact.backbones.text import ClassTexts, TextFacts
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, UPGRADE, FileType
 from fewact.core.errors import ResultError
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
-from fewact.data.videos import Split
+from fewact.data.benchmarks import benchmark, variants
+from fewact.data.videos import Split, VideoList
 from fewact.evaluation.encoding import FeatureFacts, MethodFacts
-from fewact.evaluation.episodes import Protocol
-from fewact.evaluation.predictions import Predictions, hits, pack, unpack
+from fewact.evaluation.episodes import EpisodeSet, Protocol
+
+Predictions = NDArray[np.uint16]
+"""Predicted class of each query of each episode, as its position in the episode: (b ways·queries).
+
+The queries are in the order of their classes: those of the episode's first class first."""
+
+
+def pack(predictions: Predictions, ways: int) -> bytes:
+    """Return predictions as bytes: as many bits each as the number of ways needs.
+
+    Args:
+        predictions: (b q).
+        ways: Number of classes of an episode.
+
+    >>> pack(np.array([[0, 1, 2, 4]], dtype=np.uint16), 5).hex()
+    '0540'
+    """
+    shifts = np.arange(_bits(ways) - 1, -1, -1, dtype=np.uint16)
+    return np.packbits(predictions[..., None] >> shifts & 1).tobytes()
+
+
+def unpack(packed: bytes, ways: int, shape: tuple[int, int]) -> Predictions:
+    """Return the predictions of ``pack``.
+
+    Args:
+        packed: Bytes of ``pack``.
+        ways: Number of classes of an episode.
+        shape: Number of episodes, and of queries of an episode.
+
+    Raises:
+        ValueError: There are too few or too many bytes, or a prediction is none of the ways.
+    """
+    bits = _bits(ways)
+    count = prod(shape) * bits
+    if len(packed) != -(-count // 8):
+        raise ValueError("the predictions have another length than the episodes")
+    each = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).reshape(-1, bits)
+    values = each.astype(np.uint16) @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint16)
+    if values.size and values.max() >= ways:
+        raise ValueError("a prediction is none of the ways")
+    return values.reshape(shape)
+
+
+def hits(predictions: Predictions, ways: int) -> NDArray[np.bool_]:
+    """Return whether each query is classified correctly: (b q)."""
+    right: NDArray[np.bool_] = predictions == np.repeat(
+        np.arange(ways), predictions.shape[1] // ways
+    )
+    return right
+
+
+def _bits(ways: int) -> int:
+    return (ways - 1).bit_length()
+
 
 FORMAT: Final = "fewact result"
 VERSION: Final = 1
@@ -242,3 +302,81 @@ def load(path: str | Path) -> Result:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+ALIASES = {"somethingsomething": "ssv"}
+
+
+def evaluation_setup(
+    method: MethodFacts,
+    features: FeatureFacts,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    text: ClassTexts | None,
+    query_features: FeatureFacts | None,
+) -> EvaluationSetup:
+    """Return everything that decides a result; text is left out if the method does not use it."""
+    splits = {video.split for video in videos.videos}
+    return EvaluationSetup(
+        method=method,
+        episodes=EpisodeFacts(protocol=episodes.protocol, sha256=episodes.digest),
+        videos=VideoListFacts(
+            name=videos.name,
+            sha256=videos.digest,
+            split=splits.pop() if len(splits) == 1 else None,
+            classes=len(videos.classes),
+            videos=len(videos.videos),
+            missing=_missing(videos),
+            availability=videos.availability,
+        ),
+        features=features,
+        query_features=query_features,
+        text=ClassTextFacts(**text.facts.model_dump(), names=text.names)
+        if text is not None and method.uses_text
+        else None,
+        versions={
+            "fewact": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    )
+
+
+def flags_of(setup: EvaluationSetup, videos: VideoList) -> tuple[str, ...]:
+    """Return the remarks that every table must show beside the accuracy."""
+    remarks = (
+        (setup.method.transductive, "transductive"),
+        (setup.method.uses_text, "uses text"),
+        (not setup.method.trained, "not trained: random weights"),
+        *(
+            (contains_benchmark(data, videos.name), f"backbone trained on {data}")
+            for data in setup.features.trained_on
+        ),
+    )
+    return (*(text for applies, text in remarks if applies), *videos.flags)
+
+
+def contains_benchmark(data: str, name: str) -> bool:
+    """Return whether a data set for training contains videos of a benchmark.
+
+    >>> contains_benchmark("Kinetics-400", "kinetics100_alibaba")
+    True
+    >>> contains_benchmark("ImageNet-1k", "ucf101_arn")
+    False
+    """
+    family = re.sub(r"[\W\d_]", "", data.casefold())
+    family = next((short for long, short in ALIASES.items() if long in family), family)
+    return bool(family) and re.sub(r"[\W\d_]", "", name.casefold()).startswith(family)
+
+
+def _missing(videos: VideoList) -> dict[str, int]:
+    """Return the number of missing videos by class, for the splits of a published list."""
+    if variants(videos.name) != (videos.name,):
+        return {}
+    counts = benchmark(videos.name).counts
+    present = Counter(video.label for video in videos.videos)
+    splits = dict.fromkeys(video.split for video in videos.videos if video.split)
+    listed = {label: number for split in splits for label, number in counts[split].items()}
+    missing = {label: number - present[label] for label, number in listed.items()}
+    return {label: number for label, number in missing.items() if number > 0}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fewact.core import svg
-from fewact.evaluation.confusion import Confusion, Pair, PairAccuracy, confusion
+from fewact.evaluation.comparison import Confusion, Pair, PairAccuracy, confusion
 from fewact.evaluation.result import Result
 from fewact.report.results import with_half_width
 from fewact.report.table import Table

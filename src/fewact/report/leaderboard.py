@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fewact.evaluation.leaderboard import Row
+from fewact.evaluation.published import Row
 from fewact.report.results import with_half_width
 from fewact.report.table import Table
 

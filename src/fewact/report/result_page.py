@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fewact.core.version import __version__
-from fewact.evaluation.compare import Comparison
+from fewact.evaluation.comparison import Comparison
 from fewact.evaluation.result import Result
 from fewact.report.confusion import confusion_tables
 from fewact.report.document import Bar, Page, Section

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fewact.evaluation.compare import SMALLEST_P, Comparison
+from fewact.evaluation.comparison import SMALLEST_P, Comparison
 from fewact.evaluation.episodes import Protocol
 from fewact.evaluation.result import Result
 from fewact.report.table import Table

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fewact.core.chart import Line, Panel, line_chart
-from fewact.evaluation.stability import Point
+from fewact.evaluation.comparison import Point
 from fewact.report.results import with_half_width
 from fewact.report.table import Table
 

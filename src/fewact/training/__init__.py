@@ -1,31 +1,32 @@
-"""Learning: from a recipe, and the training and validation classes, to a checkpoint.
+"""Training: from a recipe, and the training and validation classes, to a checkpoint.
 
-Training itself takes the extra ``train``; recipes can be read without it.
+Training itself takes the extra ``train``; recipes can be read without it, and without torch.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 from fewact.core.errors import TrainingError
-from fewact.training.data import TrainingData
-from fewact.training.recipe import Recipe
-from fewact.training.recipe_files import names, read, text_of
+from fewact.training.recipe import Recipe, names, read, text_of
 
 if TYPE_CHECKING:
+    from fewact.training.data import TrainingData
     from fewact.training.loop import Trained, train
 
 __all__ = ["Recipe", "Trained", "TrainingData", "names", "read", "text_of", "train"]
 
+_HOMES = {"TrainingData": "data", "Trained": "loop", "train": "loop"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("Trained", "train"):
-        try:
-            return getattr(importlib.import_module("fewact.training.loop"), name)
-        except ModuleNotFoundError as error:
-            if error.name != "lightning_fabric":
-                raise
-            raise TrainingError(
-                "training needs the package lightning-fabric",
-                hint="Run: pip install 'fewact[train]'",
-            ) from None
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f"fewact.training.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "lightning_fabric":
+            raise
+        raise TrainingError(
+            "training needs the package lightning-fabric",
+            hint="Run: pip install 'fewact[train]'",
+        ) from None

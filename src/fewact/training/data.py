@@ -1,14 +1,18 @@
 """Training data: training and validation classes, and no others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts
+from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts, templates
 from fewact.core.errors import TrainingError
 from fewact.data.leak import find_leaks
 from fewact.data.videos import Split, VideoList
+from fewact.evaluation.texts import TextModel, read_prompts, text_model
 from fewact.features.sources import FeatureSource
+from fewact.methods.base import TextMethod
+from fewact.methods.cards import stand_in
+from fewact.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,33 @@ def _check_split(videos: VideoList, split: Split) -> None:
             got=f"{others[0].id} of split {others[0].split}" if others else "no videos",
             hint=f'Pass videos.of("{split}").',
         )
+
+
+def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingData:
+    """Add embeddings of the class names if the method uses text; existing ones are kept.
+
+    Args:
+        recipe: Recipe of the run.
+        data: Training data.
+        device: Device of the text encoder.
+
+    Raises:
+        UserError: The text encoder cannot be built, or the templates are unknown.
+    """
+    method = stand_in(recipe.method.name, recipe.method.options)
+    if not (isinstance(method, TextMethod) and method.uses_text) or data.train_text is not None:
+        return data
+    model = _model(recipe, method.prompts)
+    return replace(
+        data,
+        train_text=model.texts(data.train, device=device),
+        val_text=model.texts(data.val, device=device),
+        text_weights=model.weights,
+    )
+
+
+def _model(recipe: Recipe, default: str) -> TextModel:
+    part, network = recipe.text, recipe.backbone
+    chosen = part.prompts or default
+    prompts = read_prompts(chosen) if isinstance(chosen, str) else templates(chosen)
+    return text_model(part.encoder, part.weights, prompts, network.name, network.weights)

@@ -22,8 +22,7 @@ from fewact.data.videos import VideoList
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 from fewact.training.augment import draw_crop
-from fewact.training.batch import Batch
-from fewact.training.drawing import Drawn
+from fewact.training.batch import Batch, Drawn
 from fewact.training.recipe import Augment
 from fewact.video import collect_warnings
 from fewact.video.named import training_sampler

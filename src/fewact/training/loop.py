@@ -20,22 +20,16 @@ from fewact.evaluation import FeatureSource
 from fewact.evaluation.episodes import Protocol
 from fewact.training import state as states
 from fewact.training.augment import flips
-from fewact.training.batch import Batch
-from fewact.training.card import write_card
-from fewact.training.data import TrainingData
+from fewact.training.batch import Batch, Drawing, drawing
+from fewact.training.data import TrainingData, with_texts
 from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
-from fewact.training.drawing import Drawing, drawing
 from fewact.training.inputs import FeatureBatches, FrameBatches, Reading, load
-from fewact.training.learner import Learner, losses_of_zeros
-from fewact.training.norms import StepStatistics
-from fewact.training.optimising import Average, freeze, make_optimiser, set_rates
-from fewact.training.prepare import make_learner
+from fewact.training.learner import Learner, losses_of_zeros, make_learner
+from fewact.training.optimising import Average, StepStatistics, freeze, make_optimiser, set_rates
 from fewact.training.recipe import EpisodesStage, Recipe, Stage
-from fewact.training.run_folder import METRICS, RESERVED, RunFolder
-from fewact.training.saving import save_best, save_stopped
+from fewact.training.run_folder import METRICS, RESERVED, RunFolder, write_card
 from fewact.training.state import Best, Position, State
-from fewact.training.texts import with_texts
-from fewact.training.validation import network_features, snapshot, validate
+from fewact.training.validation import network_features, save_best, save_stopped, snapshot, validate
 from fewact.video import VideoWarning
 
 STOPPED = "stopped/state.safetensors"

@@ -33,8 +33,8 @@ from fewact.evaluation.checkpoint import (
 )
 from fewact.methods.base import Method
 from fewact.methods.clip_spm import PRESETS
-from fewact.training.recipe_files import read
-from fewact.training.saving import ordered
+from fewact.training.recipe import read
+from fewact.training.validation import ordered
 
 STATE: Final = "model_state_dict"
 """Name of the weights in a file of the public code."""

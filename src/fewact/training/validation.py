@@ -1,16 +1,37 @@
 """Validation: accuracy on fixed episodes of the validation classes chooses the checkpoint."""
 
 import copy
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 
+from safetensors.torch import save as save_tensors
+
 from fewact.backbones import Backbone, Card
+from fewact.backbones.backbone import header_of
+from fewact.backbones.text import known_texts
 from fewact.backbones.weights import digest, tensors_of
 from fewact.data.videos import VideoList
 from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
+from fewact.evaluation.checkpoint import (
+    BACKBONE_FILE,
+    FILE,
+    BackboneRecord,
+    Header,
+    Selection,
+    TextRecord,
+    TrainedOn,
+    registered,
+    to_bytes,
+)
 from fewact.evaluation.episodes import EpisodeSet
+from fewact.training.batch import Drawn
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.optimising import Average
+from fewact.training.recipe import EpisodesStage, Recipe
+from fewact.training.run_folder import RunFolder
+from fewact.training.state import Best
 
 
 def snapshot(learner: Learner, average: Average | None) -> Learner:
@@ -54,3 +75,123 @@ def validate(
     """
     features = network_features(learner, data.val) if source is None else source
     return evaluate_method(learner.method.cpu(), features, data.val, episodes, text=data.val_text)
+
+
+def save_best(
+    folder: RunFolder,
+    learner: Learner,
+    recipe: Recipe,
+    data: TrainingData,
+    best: Best,
+    episodes: str,
+) -> None:
+    """Write the checkpoint: the method, and the network if it was trained.
+
+    Args:
+        folder: Folder of the run.
+        learner: Copy made by ``snapshot``.
+        recipe: Recipe of the run.
+        data: Training data of the run.
+        best: Validation that chose the checkpoint.
+        episodes: SHA-256 of the validation episodes.
+    """
+    started = best.stage > 0 or best.step > 0
+    network_trained = started and any(
+        one.inputs == "frames" for one in recipe.stages[: best.stage + 1]
+    )
+    card, part = card_now(learner), recipe.backbone
+    files: dict[str, bytes] = {}
+    if network_trained and learner.backbone is not None:
+        # Features are stored under the card that this file will have.
+        card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
+        header = header_of(learner.backbone, card)
+        content = save_tensors(tensors_of(learner.backbone), header)
+        files[BACKBONE_FILE] = ordered(content)
+    stored = learner.backbone is None
+    needs = BackboneRecord(
+        name=card.name if stored else part.name,
+        options=dict(card.reading) if stored else part.options,
+        # A store does not say where its weights came from: the digest shows whether they are these.
+        weights=BACKBONE_FILE if network_trained else part.weights if card.weights else "",
+        precision=card.precision,
+        sha256=card.network_digest,
+    )
+    method = learner.method
+    name, options = registered(method)
+    # Cross-entropy has fitted the scale of the scores.
+    calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
+    facts = Header(
+        name=name,
+        options=options,
+        temperature=method.loss_temperature if calibrated else method.temperature,
+        recipe=recipe.name,
+        backbone=needs,
+        text=_texts(data) if method.uses_text else None,
+        trained_on=_trained_on(data.train),
+        selection=Selection(
+            list=data.val.name,
+            sha256=data.val.digest,
+            classes=data.val.classes,
+            episodes=episodes,
+            accuracy=best.accuracy,
+            stage=best.stage + 1,
+            step=best.step,
+        ),
+    )
+    folder.put_best({**files, FILE: to_bytes(method, facts)})
+
+
+def _trained_on(train: VideoList) -> TrainedOn:
+    videos: dict[str, list[str]] = {label: [] for label in train.classes}
+    for video in train.videos:
+        videos[video.label].append(video.id)
+    each = {label: tuple(ids) for label, ids in videos.items()}
+    return TrainedOn(name=train.name, sha256=train.digest, videos=each)
+
+
+def _texts(data: TrainingData) -> TextRecord | None:
+    if data.train_text is None:
+        return None
+    return TextRecord(facts=known_texts(data.train_text).facts, weights=data.text_weights)
+
+
+def ordered(content: bytes) -> bytes:
+    """Sort the metadata in a safetensors file's header: the library's order varies."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    facts = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": facts, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def save_stopped(
+    folder: RunFolder,
+    data: TrainingData,
+    drawn: Sequence[Drawn],
+    losses: Sequence[float],
+    *,
+    stage: int,
+    step: int,
+    reason: str,
+) -> str:
+    """Write the videos of a failed step, batch by batch.
+
+    Returns:
+        Path of the file.
+    """
+    batches = []
+    for one, loss in zip(drawn, losses, strict=True):
+        videos = [data.train.videos[position] for position in one.positions]
+        batches.append(
+            {
+                "number": one.number,
+                "loss": loss if abs(loss) < float("inf") else str(loss),
+                "ways": one.ways,
+                "shots": one.shots,
+                "queries": one.queries,
+                "videos": [[video.label, video.id] for video in videos],
+            }
+        )
+    content = {"reason": reason, "stage": stage + 1, "step": step + 1, "batches": batches}
+    return str(folder.put_json(f"stopped/stage{stage + 1}-step{step + 1}.json", content))

@@ -14,18 +14,22 @@ from fewact.backbones.text import ClassTexts
 from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import OptionError
 from fewact.data.videos import VideoList
-from fewact.evaluation.checkpoint import Checkpoint
+from fewact.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
 from fewact.evaluation.command import command_of, option_text
 from fewact.evaluation.config import EvaluationConfig
-from fewact.evaluation.data import as_read, changed_videos, open_features, open_modalities
+from fewact.evaluation.data import (
+    ModalityEncodings,
+    as_read,
+    changed_videos,
+    open_features,
+    open_modalities,
+)
 from fewact.evaluation.encoding import Encodings, encoding_facts
 from fewact.evaluation.encoding.stored import StoredEncodings
 from fewact.evaluation.episodes import EpisodeSet, draw, load
-from fewact.evaluation.evaluate_method import Progress, RunOptions, evaluate_method
-from fewact.evaluation.modalities import ModalityEncodings
 from fewact.evaluation.result import Result
+from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
 from fewact.evaluation.texts import class_texts
-from fewact.evaluation.trained import find_checkpoint, training_flags
 from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method

@@ -1,0 +1,383 @@
+"""Episodes: their protocol, draw, positions in a list of videos, and files."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import EpisodeError
+from fewact.core.options import refusing
+from fewact.core.paths import user_path
+from fewact.core.random import RandomStream
+from fewact.data.videos import GroupScope, VideoList
+
+LARGEST_SEED = 2**63 - 1
+
+
+@refusing("Protocol")
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Protocol:
+    """Size and number of episodes. The defaults are the most common ones in papers.
+
+    Args:
+        ways: Number of classes of an episode.
+        shots: Number of support videos of each class.
+        queries: Number of query videos of each class.
+        count: Number of episodes.
+        seed: Seed of the draw.
+        groups: Separation of support and query by recording or person. ``within-class``: each shot
+            of a class is from another of its groups, and the queries are from the remaining groups.
+            ``shared``: the same groups for all classes, so that a person in the support of one
+            class is in the query of none. ``none``: no separation.
+
+    Raises:
+        OptionError: A value is invalid.
+    """
+
+    ways: Annotated[int, Field(ge=2)] = 5
+    shots: PositiveInt = 1
+    queries: PositiveInt = 1
+    count: PositiveInt = 10_000
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    groups: GroupScope = "none"
+
+
+Positions = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class EpisodeSet:
+    """Episodes as positions in a list of videos.
+
+    Videos are in the order of the episode's classes: support video i belongs to class i // shots,
+    query video i to class i // queries.
+
+    Args:
+        protocol: Size and number of the episodes, seed and groups.
+        list_name: Name of the list that they were drawn from.
+        list_digest: SHA-256 of that list.
+        support: (count, ways·shots) int32 positions of the support videos.
+        query: (count, ways·queries) int32 positions of the query videos.
+    """
+
+    protocol: Protocol
+    list_name: str
+    list_digest: str
+    support: Positions
+    query: Positions
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the protocol, the list's digest and all positions as little-endian int32."""
+        facts = {**asdict(self.protocol), "list": self.list_digest}
+        sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for positions in (self.support, self.query):
+            sha.update(positions.astype("<i4").tobytes())
+        return sha.hexdigest()
+
+    @cached_property
+    def needed(self) -> Positions:
+        """Positions of all videos of the episodes, ascending."""
+        return np.union1d(self.support, self.query).astype(np.int32)
+
+    @property
+    def parts(self) -> tuple[tuple[str, Positions, tuple[int, int]], ...]:
+        """Name and positions of the support and the query, and the shape that they must have."""
+        count, ways = self.protocol.count, self.protocol.ways
+        return (
+            ("support", self.support, (count, ways * self.protocol.shots)),
+            ("query", self.query, (count, ways * self.protocol.queries)),
+        )
+
+    def check_list(self, videos: VideoList) -> None:
+        """Check that the episodes were drawn from this list, and are episodes.
+
+        Raises:
+            EpisodeError: They were drawn from another list; positions are missing or not in it; or
+                an episode has a video twice, a class twice, or videos of other classes than the
+                order requires.
+        """
+        if videos.digest != self.list_digest:
+            raise EpisodeError(
+                f'the episodes were drawn from another list, "{self.list_name}"',
+                where=videos.name,
+                got=f"a list with SHA-256 {videos.digest[:12]}…",
+                expected=f"{self.list_digest[:12]}…",
+                hint="Draw episodes from this list, or use the list they were drawn from.",
+            )
+        self._check_shapes(len(videos.videos))
+        together = np.sort(np.concatenate([self.support, self.query], 1), 1)
+        self._refuse((np.diff(together, axis=1) == 0).any(1), "a video is in it twice")
+        _, labels = np.unique([video.label for video in videos.videos], return_inverse=True)
+        ways = self.protocol.ways
+        support, query = (
+            labels[one].reshape(len(one), ways, -1) for one in (self.support, self.query)
+        )
+        classes = support[:, :, :1]  # (count n 1)
+        wrong = (support != classes).any((1, 2)) | (query != classes).any((1, 2))
+        self._refuse(wrong, "videos are not in the order of its classes")
+        twice = (np.diff(np.sort(classes[..., 0], 1), axis=1) == 0).any(1)
+        self._refuse(twice, "a class is in it twice")
+
+    def _check_shapes(self, videos: int) -> None:
+        for name, positions, shape in self.parts:
+            if positions.shape != shape:
+                raise EpisodeError(
+                    "positions of another shape",
+                    where=name,
+                    got=str(positions.shape),
+                    expected=f"{shape}, as the protocol says",
+                )
+            if positions.min() < 0 or positions.max() >= videos:
+                raise EpisodeError(
+                    "positions that are not in the list",
+                    where=name,
+                    got=f"{positions.min()} to {positions.max()}",
+                    expected=f"0 to {videos - 1}",
+                )
+
+    def _refuse(self, wrong: NDArray[np.bool_], what: str) -> None:
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise EpisodeError(
+                what,
+                where=f"episode {i}",
+                got=f"support {self.support[i].tolist()}, query {self.query[i].tolist()}",
+                expected="videos of different classes, each once, in the order of the classes",
+            )
+
+
+ByGroup = dict[str, list[int]]
+"""Positions of the videos of a class by group, in the order of the list."""
+
+Episode = tuple[list[int], list[int]]
+"""Positions of the support videos and of the query videos."""
+
+
+def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
+    """Draw episodes.
+
+    Classes, and videos of a class, are drawn without replacement. Episode i depends on the list,
+    the size of an episode, the seed and i alone. It does not depend on the number of episodes or on
+    the machine.
+
+    Args:
+        videos: List to draw from, usually of one split.
+        protocol: Size and number of the episodes, seed and groups.
+
+    Raises:
+        EpisodeError: There are too few classes, or a class has too few videos or groups.
+    """
+    draw_episode = drawer(videos, protocol)
+    drawn = [draw_episode(index) for index in range(protocol.count)]
+    support, query = (np.array(part, dtype=np.int32) for part in zip(*drawn, strict=True))
+    return EpisodeSet(protocol, videos.name, videos.digest, support, query)
+
+
+def drawer(videos: VideoList, protocol: Protocol) -> Callable[[int], Episode]:
+    """Return a function that draws the episode of an index, for training.
+
+    Args:
+        videos: List to draw from.
+        protocol: Size of the episodes, seed and groups; ``count`` is ignored.
+
+    Returns:
+        Function from an index to the positions of the support videos and of the query videos, in
+        the order of an ``EpisodeSet``.
+
+    Raises:
+        EpisodeError: There are too few classes, or a class has too few videos or groups.
+    """
+    classes = _classes(videos, protocol)
+    if protocol.ways > len(classes):
+        raise EpisodeError(
+            "too few classes",
+            where=videos.name,
+            got=f"{len(classes)} classes for {protocol.ways} ways",
+            expected=f"at most {len(classes)} ways",
+        )
+    draw_one = {"none": _ungrouped, "within-class": _within_class, "shared": _shared}[
+        protocol.groups
+    ]
+    # All classes are checked, so that success does not depend on the seed.
+    for label, groups in classes.items():
+        _check_class(label, groups, protocol, videos.name)
+    return lambda index: draw_one(
+        classes, protocol, RandomStream("episodes", protocol.seed, index), videos.name
+    )
+
+
+def _classes(videos: VideoList, protocol: Protocol) -> dict[str, ByGroup]:
+    """Return the videos of each class by group; without groups, all are in one group."""
+    classes: dict[str, ByGroup] = {label: {} for label in videos.classes}
+    for position, video in enumerate(videos.videos):
+        if protocol.groups == "none":
+            group = ""
+        elif video.group is None:
+            raise EpisodeError(
+                "the video has no group",
+                where=f"{videos.name}, {video.id}",
+                expected=f'a group for every video, with groups "{protocol.groups}"',
+                hint='Use groups "none" if groups are unknown.',
+            )
+        else:
+            group = video.group
+        classes[video.label].setdefault(group, []).append(position)
+    return classes
+
+
+def _check_class(label: str, groups: ByGroup, protocol: Protocol, name: str) -> None:
+    """Refuse a class that has too few videos or groups for some draw."""
+    shots, queries = protocol.shots, protocol.queries
+    sizes = sorted(map(len, groups.values()))
+    if protocol.groups == "none":
+        few, needed = sizes[0] < shots + queries, f"{shots + queries} videos"
+        got = f"{sizes[0]} videos"
+    else:
+        few = len(sizes) <= shots or sum(sizes[: len(sizes) - shots]) < queries
+        needed = f"{shots + 1} groups, and {queries} videos outside of any {shots} of them"
+        got = f"{len(sizes)} groups of {', '.join(map(str, sizes))} videos"
+    if few:
+        raise EpisodeError(
+            f'class "{label}" has too few {"videos" if protocol.groups == "none" else "groups"}',
+            where=name,
+            got=got,
+            expected=f"at least {needed} for {shots} shots and {queries} queries",
+            hint="Choose fewer shots or queries, or remove this class.",
+        )
+
+
+def _ungrouped(
+    classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
+) -> Episode:
+    support, query = [], []
+    for label in stream.choose(list(classes), protocol.ways):
+        chosen = stream.choose(classes[label][""], protocol.shots + protocol.queries)
+        support += chosen[: protocol.shots]
+        query += chosen[protocol.shots :]
+    return support, query
+
+
+def _within_class(
+    classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
+) -> Episode:
+    support, query = [], []
+    for label in stream.choose(list(classes), protocol.ways):
+        groups = classes[label]
+        chosen = stream.choose(list(groups), protocol.shots)
+        support += [_one(groups[group], stream) for group in chosen]
+        query += stream.choose(_outside(groups, chosen), protocol.queries)
+    return support, query
+
+
+def _shared(
+    classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
+) -> Episode:
+    labels = stream.choose(list(classes), protocol.ways)
+    first, *others = (classes[label] for label in labels)
+    common = [group for group in first if all(group in groups for groups in others)]
+    if len(common) < protocol.shots:
+        fewest = min(labels, key=lambda label: len(classes[label]))
+        raise EpisodeError(
+            f'class "{fewest}" shares too few groups with the other classes of an episode',
+            where=name,
+            got=f"{len(common)} groups in all of {', '.join(labels)}",
+            expected=f"at least {protocol.shots} for {protocol.shots} shots",
+            hint="Choose fewer shots or ways, or remove this class.",
+        )
+    chosen = stream.choose(common, protocol.shots)
+    support, query = [], []
+    for label in labels:
+        support += [_one(classes[label][group], stream) for group in chosen]
+        query += stream.choose(_outside(classes[label], chosen), protocol.queries)
+    return support, query
+
+
+def _one(videos: Sequence[int], stream: RandomStream) -> int:
+    return videos[stream.below(len(videos))]
+
+
+def _outside(groups: ByGroup, excluded: Sequence[str]) -> list[int]:
+    """Return the videos outside these groups."""
+    return [video for group, videos in groups.items() if group not in excluded for video in videos]
+
+
+HINT = "Draw the episodes again, with the same protocol, or restore the file."
+EPISODES = FileType("file of episodes", EpisodeError, 64 * MIB, hint=HINT)
+
+Rows = list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["fewact episodes"]
+    version: Literal[1]
+    protocol: dict[str, Any]
+    list: str
+    list_sha256: str
+    sha256: str
+    support: Rows
+    query: Rows
+
+
+def save(episodes: EpisodeSet, path: str | Path) -> Path:
+    """Write a file of episodes.
+
+    Args:
+        episodes: Episodes to write.
+        path: File; an existing file is replaced atomically.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    head = {
+        "format": "fewact episodes",
+        "version": 1,
+        "protocol": asdict(episodes.protocol),
+        "list": episodes.list_name,
+        "list_sha256": episodes.list_digest,
+        "sha256": episodes.digest,
+    }
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for name, positions in (("support", episodes.support), ("query", episodes.query)):
+        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in positions.tolist())
+        lines.append(f'"{name}": [\n{rows}\n]')
+    return write_text(user_path(path, EpisodeError), "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def load(path: str | Path) -> EpisodeSet:
+    """Read a file of episodes and check its SHA-256.
+
+    Raises:
+        EpisodeError: The file is missing, is not a file of episodes, or was edited.
+    """
+    where = str(path)
+    found = EPISODES.model(user_path(path, EpisodeError), _File)
+    try:
+        episodes = EpisodeSet(
+            Protocol(**found.protocol),
+            found.list,
+            found.list_sha256,
+            np.array(found.support, dtype=np.int32),
+            np.array(found.query, dtype=np.int32),
+        )
+    except (TypeError, ValueError) as error:
+        EPISODES.refuse(where, "not a file of episodes", str(error))
+    consistent = all(positions.shape == shape for _, positions, shape in episodes.parts)
+    if not consistent or episodes.digest != found.sha256:
+        raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
+    return episodes
