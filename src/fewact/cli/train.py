@@ -39,6 +39,14 @@ class TrainingOptions(OptionGroup):
             "can be repeated.",
         ),
     ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Backbone that the recipe is adapted to, one that `fewact recipes` lists for it "
+            "(default: the recipe's own).",
+        ),
+    ] = None
     weights: Annotated[
         str | None,
         typer.Option(
@@ -74,8 +82,8 @@ class TrainingDataOptions(OptionGroup):
         str | None,
         typer.Option(
             metavar="DATA",
-            help=f"{DATA.removesuffix('.')} (default: the benchmark of the recipe).",
-            callback=early.data,
+            help=f"{DATA.removesuffix('.')} (default: the first benchmark of the recipe). The "
+            "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
         ),
     ] = None
     dataset: Dataset = None
@@ -112,12 +120,15 @@ def train(
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
     early.extra("training", "train", "lightning_fabric")
+    from fewact import training as subpackage
+
+    requested = {"data": videos.data or "", "backbone": training.backbone or ""}
+    data = _data(videos.data, subpackage.read(recipe, {}, **requested).data)
     check_output_folder(output)
     changes = parse_options(training.set or (), flag="--set")
     if training.weights is not None:
         changes["backbone.weights"] = training.weights
     from fewact import methods
-    from fewact import training as subpackage
     from fewact.evaluation import DataConfig, EvaluationConfig
     from fewact.evaluation.command import command_of
     from fewact.evaluation.texts import read_prompts
@@ -128,12 +139,9 @@ def train(
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
     if text.prompts is not None:
         changes["text.prompts"] = read_prompts(text.prompts)
-    chosen = subpackage.read(recipe, changes)
+    chosen = subpackage.read(recipe, changes, **requested)
     if not stand_in(chosen.method.name, chosen.method.options).uses_text:
         text.refuse()
-    data = videos.data or chosen.data
-    if data == CUSTOM_DATA:
-        raise OptionError("the recipe is for your clips", where="--data", got="none")
     config = DataConfig(
         source=data,
         dataset=videos.dataset,
@@ -166,19 +174,39 @@ def train(
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
 
 
+def _data(requested: str | None, of_recipe: str) -> str:
+    """Return the data to train on; a benchmark without its list has the list of the recipe."""
+    if requested is None and of_recipe == CUSTOM_DATA:
+        raise OptionError("the recipe is for your clips", where="--data", got="none")
+    if requested is None or of_recipe.startswith(f"{requested}_"):
+        return of_recipe
+    early.data(requested)
+    return requested
+
+
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Name of a recipe to print.")] = None,
 ) -> None:
-    """List the recipes that come with fewact, or print one."""
+    """List the recipes that come with fewact, or print one.
+
+    A recipe has a setting for each of its benchmarks and backbones.
+    """
     from fewact import training
 
     if name is not None:
         print(training.text_of(name), end="")
         return
-    print_table(
-        ("recipe", "description"),
-        [(one, training.read(one).summary) for one in training.names()],
-    )
+    rows = []
+    for file in training.names():
+        made = training.adaptations(file)
+        benchmarks = dict.fromkeys(recipe.data for recipe in made)
+        backbones = dict.fromkeys(recipe.backbone for recipe in made)
+        recipe = training.read(file)
+        data = ", ".join(filter(None, benchmarks)) or recipe.data
+        networks = ", ".join(filter(None, backbones)) or recipe.backbone.name
+        rows.append((file, data, networks, recipe.summary))
+    print_table(("recipe", "data", "backbones", "description"), rows)
+    print("\nThe first data and the first backbone are the default of a recipe.")
 
 
 def _open(config: "DataConfig", recipe: "Recipe") -> "TrainingData":

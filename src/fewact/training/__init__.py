@@ -7,13 +7,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fewact.core.errors import TrainingError
-from fewact.training.recipe import Recipe, names, read, text_of
+from fewact.training.recipe import Recipe, adaptations, names, read, text_of
 
 if TYPE_CHECKING:
     from fewact.training.data import TrainingData
     from fewact.training.loop import Trained, train
 
-__all__ = ["Recipe", "Trained", "TrainingData", "names", "read", "text_of", "train"]
+__all__ = ["Recipe", "Trained", "TrainingData", "adaptations", "names", "read", "text_of", "train"]
 
 _HOMES = {"TrainingData": "data", "Trained": "loop", "train": "loop"}
 

@@ -1,10 +1,12 @@
 """Training recipes, and their files."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -290,50 +292,84 @@ class Recipe(_Part):
     largest_loss: PositiveFloat = 1000.0
 
 
-SHIPPED = "recipes"
+RECIPES = "recipes"
 # A parser of TOML needs time that grows with the square of the depth of a name.
 RECIPE = FileType("recipe", RecipeError, 64 * KIB)
 
+ON, WITH, LIKE = "on", "with", "like"
+"""Tables of a recipe file with its changes for a benchmark, ``[on.hmdb51]``, for a backbone,
+``[with.videomae]``, and for both, ``[with.videomae.on.hmdb51]``. A backbone that is ``like``
+another one has the changes of that one first."""
+
+
+@dataclass(frozen=True)
+class RecipeName:
+    """Name of a recipe of the package, such as ``trx-hmdb51-resnet50``, ``trx-hmdb51`` or ``trx``.
+
+    Args:
+        file: Name of the recipe's file.
+        data: Benchmark that the recipe is adapted to; empty for none.
+        backbone: Backbone that the recipe is adapted to; empty for none.
+    """
+
+    file: str
+    data: str = ""
+    backbone: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.file, self.data, self.backbone)))
+
 
 def names() -> tuple[str, ...]:
-    """Return the names of the package's recipes."""
-    return tuple(sorted(file.name.removesuffix(".toml") for file in _shipped()))
+    """Return the names of the package's recipe files."""
+    folder = files("fewact.training") / RECIPES
+    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir()))
+
+
+def adaptations(name: str) -> tuple[RecipeName, ...]:
+    """Return the recipes that a file of the package makes, for its benchmarks and backbones."""
+    content = _shipped(name)
+    backbones = (content["backbone"]["name"], *content.get(WITH, {})) if ON in content else ("",)
+    benchmarks = content.get(ON, {"": {}})
+    return tuple(RecipeName(name, data, backbone) for data in benchmarks for backbone in backbones)
 
 
 def text_of(name: str) -> str:
-    """Return the text of one of the package's recipes, with its comments.
+    """Return the text of one of the package's recipe files, with its comments.
 
     Raises:
         UnknownNameError: The name is unknown.
     """
-    for file in _shipped():
-        if file.name == f"{name}.toml":
-            return file.read_text(encoding="utf-8")
-    near = [one for one in names() if one.startswith(name.partition("-")[0] + "-")]
-    listed = f"one of: {', '.join(near)}" if near else "a name that `fewact recipes` lists"
-    raise UnknownNameError(
-        "unknown recipe",
-        got=repr(name),
-        expected=listed if name.endswith(".toml") else f"a .toml file, or {listed}",
-        hint=did_you_mean(name, names()),
-    )
+    return _text(_parsed(name).file)
 
 
-def read(recipe: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+def read(
+    recipe: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    data: str = "",
+    backbone: str = "",
+) -> Recipe:
     """Read a recipe.
 
     A recipe with ``extends = "NAME"`` contains only its differences from that recipe: tables are
     merged, lists and values are replaced; options of another method or backbone are not inherited.
 
     Args:
-        recipe: Recipe: a name of ``names()``, a .toml file, or the recipe.json of a run.
+        recipe: Recipe: a name of ``names()``, or one of ``adaptations`` such as
+            ``trx-hmdb51-resnet50``; a .toml file; or the recipe.json of a run.
         changes: Changed values by dotted name, such as ``stages.1.lr`` for the second stage.
+        data: Benchmark or other data that the recipe is adapted to (default: that of the name, or
+            the recipe's first). Data that the recipe does not know change nothing else.
+        backbone: Backbone that the recipe is adapted to (default: that of the name, or the
+            recipe's own).
 
     Raises:
         UnknownNameError: The name is unknown.
-        RecipeError: The file is not a valid recipe; the message names the invalid value.
+        RecipeError: The file is not a valid recipe, or it does not know the backbone; the message
+            names the invalid value.
     """
-    content = _load(str(recipe), ())
+    content = _adapted(*_load(str(recipe), ()), data, backbone, str(recipe))
     for key, value in (changes or {}).items():
         _change(content, key, value)
     return parse(content, str(recipe))
@@ -375,21 +411,92 @@ def _names() -> set[str]:
     return {name for part in parts for name in part.get("properties", ())}
 
 
-def _load(recipe: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """Return the content of a file merged into the content of the recipe that it extends."""
+def _load(recipe: str, above: tuple[str, ...]) -> tuple[dict[str, Any], RecipeName]:
+    """Return the content of a recipe merged into that of the one that it extends, and its name."""
     if recipe in above:
         raise RecipeError("circular extends", where=" → ".join(above))
     path = user_path(recipe, RecipeError)
     if path.suffix == ".json":
-        return _table(RECIPE.json(path), recipe)
-    own = path.suffix == ".toml"
-    content = RECIPE.toml(path) if own else tomllib.loads(text_of(recipe))
+        return _table(RECIPE.json(path), recipe), RecipeName(recipe)
+    name = RecipeName(recipe) if path.suffix == ".toml" else _parsed(recipe)
+    content = RECIPE.toml(path) if path.suffix == ".toml" else tomllib.loads(_text(name.file))
     base = content.pop("extends", None)
     if base is None:
-        return content
-    if own and str(base).endswith(".toml"):
+        return content, name
+    if path.suffix == ".toml" and str(base).endswith(".toml"):
         base = path.parent / str(base)
-    return _merge(_load(str(base), (*above, recipe)), content)
+    extended, base_name = _load(str(base), (*above, recipe))
+    if base_name.data or base_name.backbone:
+        extended = _adapted(extended, base_name, "", "", str(base))
+    return _merge(extended, content), name
+
+
+def _adapted(
+    content: dict[str, Any], name: RecipeName, data: str, backbone: str, where: str
+) -> dict[str, Any]:
+    """Return a recipe for a benchmark and a backbone, without its tables of changes."""
+    on, with_ = content.pop(ON, {}), content.pop(WITH, {})
+    own = content.get("backbone", {}).get("name", "")
+    backbone = backbone or name.backbone or own
+    if backbone not in (own, *with_):
+        raise RecipeError(
+            "the recipe has no settings for this backbone",
+            where=where,
+            got=backbone,
+            expected=", ".join((own, *with_)),
+            hint=did_you_mean(backbone, with_),
+        )
+    benchmark = _benchmark(on, data) or name.data or next(iter(on), "")
+    networks = [] if backbone == own else [with_[backbone]]
+    while networks and LIKE in networks[0]:
+        networks.insert(0, with_[networks[0][LIKE]])
+    changes = [
+        *networks,
+        on.get(benchmark, {}),
+        *(n.get(ON, {}).get(benchmark, {}) for n in networks),
+    ]
+    for change in changes:
+        content = _merge(content, {k: v for k, v in change.items() if k not in (ON, LIKE)})
+    if on:
+        content["name"] = str(RecipeName(content["name"], benchmark, backbone))
+    return content
+
+
+def _benchmark(on: Mapping[str, Any], data: str) -> str:
+    """Return the benchmark among a recipe's that data are of; empty if they are of none."""
+    return next((key for key in on if re.match(rf"{re.escape(key)}([_:]|$)", data)), "")
+
+
+def _parsed(name: str) -> RecipeName:
+    """Return the parts of the name of a shipped recipe.
+
+    Raises:
+        UnknownNameError: The name is unknown.
+    """
+    if name in names():
+        return RecipeName(name)
+    adapted = {str(one): one for file in names() for one in adaptations(file)}
+    adapted |= {f"{one.file}-{one.data}": replace(one, backbone="") for one in adapted.values()}
+    if name in adapted:
+        return adapted[name]
+    near = [one for one in adapted if one.startswith(name.partition("-")[0] + "-")]
+    listed = f"one of: {', '.join(near)}" if near else "a name that `fewact recipes` lists"
+    raise UnknownNameError(
+        "unknown recipe",
+        got=repr(name),
+        expected=listed if name.endswith(".toml") else f"a .toml file, or {listed}",
+        hint=did_you_mean(name, (*names(), *adapted)),
+    )
+
+
+def _text(file: str) -> str:
+    return (files("fewact.training") / RECIPES / f"{file}.toml").read_text(encoding="utf-8")
+
+
+@cache
+def _shipped(file: str) -> dict[str, Any]:
+    """Return the content of a file of the package, with its tables of changes."""
+    return _load(file, ())[0]
 
 
 def _table(content: Any, where: str) -> dict[str, Any]:
@@ -398,15 +505,27 @@ def _table(content: Any, where: str) -> dict[str, Any]:
     return content
 
 
-def _merge(base: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a table with changes, or a list with changes of its items by number."""
+    if isinstance(base, list):
+        return [_merge(item, changes.get(str(i), {})) for i, item in enumerate(base)]
     merged = dict(base)
-    for key, value in own.items():
-        old = merged.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            same = value.get("name", old.get("name")) == old.get("name")
-            value = _merge(old, value) if same else value
+    # Changes for backbones belong to the method; those for benchmarks do not.
+    if _other(base.get("method"), changes.get("method")):
+        merged.pop(WITH, None)
+    for key, value in changes.items():
+        current = merged.get(key)
+        if isinstance(value, dict) and isinstance(current, dict | list):
+            value = value if _other(current, value) else _merge(current, value)
         merged[key] = value
     return merged
+
+
+def _other(base: Any, changes: Any) -> bool:
+    """Return whether changes name another method or backbone."""
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return False
+    return bool(changes.get("name", base.get("name")) != base.get("name"))
 
 
 def _change(content: dict[str, Any], key: str, value: Any) -> None:
@@ -422,8 +541,3 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
             at[last] = value
     except (ValueError, IndexError, TypeError, AttributeError):
         raise RecipeError("the recipe has no such value", got=key) from None
-
-
-def _shipped() -> list[Traversable]:
-    folder = files("fewact.training") / SHIPPED
-    return [file for file in folder.iterdir() if file.name.endswith(".toml")]
