@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import onnx
 import torch
+from fewact.data.video_source import VideoSource
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 from torch import Tensor
@@ -24,7 +25,6 @@ from fewact.backbones.engines.graphs import PACKAGED, Graph, write_graphs
 from fewact.backbones.engines.int8 import PROBE, rounded
 from fewact.backbones.engines.parts import IMAGES, tensors_for_graphs
 from fewact.backbones.network import Network
-from fewact.data.video_source import VideoSource
 from fewact.synthetic import motions
 from fewact.video import Segments
 

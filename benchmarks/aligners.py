@@ -28,8 +28,8 @@ from benchmarks.pairs import evaluate_sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.evaluation import Comparison, Result, compare, load, save
-from fewact.evaluation.encoding import method_facts
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.identity import method_facts
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.features.store import Job, Outcome, Store, embed

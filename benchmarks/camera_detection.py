@@ -39,7 +39,7 @@ def main() -> None:
     for video in people:
         if video.source is None:
             raise SystemExit(f"{video.id} is missing")
-        frames = video.source.read([Segments(FRAMES)])[0]
+        frames = video.source.read([Segments(FRAMES)]).frames[0]
         for motion in MOTIONS:
             for camera in SHOWN:
                 seed = seed_of(0, video.id)

@@ -34,16 +34,16 @@ from benchmarks.pairs import (
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import VideoList
-from fewact.data.corrected import MEASURED as CORRECTED_FRAMES
-from fewact.data.corrected import corrected
 from fewact.evaluation.intervals import half_width
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.synthetic.condition_videos import with_condition
 from fewact.synthetic.conditions import CONDITIONS
+from fewact.synthetic.processing import with_condition
 from fewact.video import Segments
 from fewact.video.cleaning.correction import find_correction
+from fewact.video.steps import MEASURED as CLEANED_FRAMES
+from fewact.video.steps import Clean
 
 GOAL = 5.0
 """Largest difference from clean clips that is aimed at, in points."""
@@ -133,7 +133,7 @@ class Measurement:
             find_correction(found[0], found.aspect)
             for source in sources
             if source is not None
-            for found in [source.read([Segments(CORRECTED_FRAMES)], transform=self._resized)]
+            for found in [source.read([Segments(CLEANED_FRAMES)], transform=self._resized)]
         )
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -155,12 +155,17 @@ class Measurement:
 
     def _encoded(self, videos: VideoList, variants: Sequence[str]) -> dict[str, Found]:
         made = [self._method(one) for one in variants]
-        read = corrected(videos) if CORRECTED in variants else videos
+        read = cleaned(videos) if CORRECTED in variants else videos
         nodes = encode_videos(made, self._backbone, read)
         return {
             variant: Found(own, cache(partial(compare_within, method, own)))
             for variant, method, own in zip(variants, made, nodes, strict=True)
         }
+
+
+def cleaned(videos: VideoList) -> VideoList:
+    """Return the same videos, cleaned."""
+    return videos.processed(lambda _: Clean(), "cleaned")
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ from benchmarks.training.ablation_page import judged, wrapped
 from benchmarks.training.paired import differences, listed
 from fewact import backbones, methods
 from fewact.evaluation import Result, RunOptions, VideoFeatures, evaluate_method, load
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.synthetic import motions
 

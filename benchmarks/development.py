@@ -12,8 +12,7 @@ from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
 from fewact.backbones import Backbone
 from fewact.methods.fusion import Fusion
-from fewact.synthetic.condition_videos import with_condition
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_condition, with_simulated_camera
 
 
 def parse_options(doc: str | None) -> argparse.Namespace:

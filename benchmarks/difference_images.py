@@ -43,6 +43,11 @@ class ImageRequest(DifferenceRequest):
 
     side: int = SIDE
 
+    @property
+    def images(self) -> object:
+        """Images of one size are shared."""
+        return type(self), self.side
+
     def prepare(self, clip: ClipViews) -> Tensor:
         """Return the images (n 3 h w) uint8."""
         return difference_images(clip.frames(self.view), self.side)

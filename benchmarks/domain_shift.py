@@ -30,7 +30,7 @@ from fewact.data import VideoList
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, View
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_simulated_camera
 
 SHOTS, QUERIES = (1, 5), 2
 Vectors = NDArray[np.float32]

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -31,12 +32,11 @@ from benchmarks.datasets import read_rows
 from fewact import backbones
 from fewact.core.workers import side_by_side
 from fewact.data import Clip, Video, VideoList
-from fewact.features.extract import extract
+from fewact.features.extract import ClipReader, extract
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store, embed
 from fewact.features.store.shard import Shape
 from fewact.features.timing import Timing
-from fewact.features.views import ClipReader
 from fewact.video import Segments, write_video
 
 VIDEOS, FRAMES, WIDTH = 2857, 8, 2048
@@ -75,7 +75,7 @@ def throughput(arguments: argparse.Namespace) -> None:
             for name in list(wall)[:: 1 if turn % 2 else -1]:
                 begin, busy = time.perf_counter(), time.process_time()
                 if name == "decode":
-                    side_by_side(reader.read, [clips[i] for i in mine])
+                    side_by_side(lambda clip: reader.read(clip, Future()), [clips[i] for i in mine])
                 elif name == "network":
                     for i in mine:
                         backbone.features(frames[i], (request.level,))

@@ -20,7 +20,7 @@ import torch
 from benchmarks.clip_cost.worker import CHANNELS, EMD, MAP_FRAMES, SIDE, random_nodes, random_videos
 from fewact import methods
 from fewact.evaluation import NodeBank, evaluate_method
-from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.encode import workers
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from benchmarks.edited import Edited
 from fewact.data import VideoList
-from fewact.data.video_source import VideoSource
 from fewact.synthetic.simulated_cameras import seed_of
+from fewact.video.source import ProcessedVideo, VideoSource
 
 COMPRESSION = 0.4
 """Fraction of the body's height by which squatting lowers it."""
@@ -95,7 +95,7 @@ def with_motion(frames: NDArray[np.uint8], motion: str, extent: float = 1.0) -> 
 def edited(source: VideoSource, motion: str, extent: float = 1.0) -> VideoSource:
     """Return a video source in which the person moves as a whole, see ``with_motion``."""
     edit = partial(with_motion, motion=motion, extent=extent)
-    return Edited(source, edit, f"{motion} {extent}")
+    return ProcessedVideo(source).then(Edited(edit, f"{motion} {extent}"))
 
 
 def full_body(videos: VideoList) -> VideoList:

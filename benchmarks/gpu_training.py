@@ -16,8 +16,7 @@ from benchmarks.gpu_parts import FRAMES, Report, Task
 from benchmarks.training.step_time import make_batch, network_step, seconds
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
-from fewact.evaluation.encoding import NodeBank
-from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.encode import NodeBank, workers
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.synthetic import motions

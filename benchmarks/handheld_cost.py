@@ -31,7 +31,7 @@ from fewact.data import VideoList
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic import motions
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_simulated_camera
 from fewact.synthetic.simulated_cameras import CAMERAS, record
 from fewact.video.camera.stabilise import stabilise
 from fewact.video.writing import jpeg

@@ -45,11 +45,7 @@ def flip(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def flipped(videos: VideoList) -> VideoList:
     """Return all videos flipped horizontally."""
-    sources = (
-        replace(video, source=Edited(video.source, flip, "flipped")) if video.source else video
-        for video in videos.videos
-    )
-    return replace(videos, videos=tuple(sources))
+    return videos.processed(lambda _: Edited(flip, "flipped"), "flipped")
 
 
 def main() -> None:

@@ -45,12 +45,11 @@ from fewact.classifier.recordings.searching import (
 )
 from fewact.classifier.recordings.watchable import window_lengths
 from fewact.data import VideoList
-from fewact.data.active import Span
-from fewact.data.video_source import VideoSource
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes
-from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.processing import with_condition
 from fewact.video import Timeline
+from fewact.video.source import Span, VideoSource
 from fewact.video.timeline import Ints
 
 MOST_WAYS = 5

@@ -25,7 +25,7 @@ from fewact.classifier.fitted import Fitted, fit_examples, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.teaching import teach
 from fewact.data import Frames, Video, VideoList
-from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.processing import with_condition
 from fewact.video import EveryNth
 
 ADDED = ("nothing", "cut to the action", "loose, in full", "loose, the part like the class")

@@ -30,8 +30,7 @@ from benchmarks.published_loops import LOOPS, Loop
 from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.evaluation import VideoFeatures, evaluate_method
-from fewact.evaluation.encoding import NodeBank, encode_list
-from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.encode import NodeBank, encode_list, workers
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.scoring import RunOptions, bank_scorer
 from fewact.features.request import Features

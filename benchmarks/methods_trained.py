@@ -36,7 +36,7 @@ from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
 from fewact.evaluation import RunOptions, checkpoint, evaluate_method
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import check_same_list

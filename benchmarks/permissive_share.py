@@ -29,7 +29,7 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.camera_weight import LOG_ODDS
 from fewact.methods.fusion.weighted_terms import WeightedTerm
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_simulated_camera
 
 SHOTS = (1, 2, 5)
 

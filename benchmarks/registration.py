@@ -152,11 +152,13 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
     people = [v for v in index["utd27_depth"].videos if is_development("utd27_depth", v)]
     if first.source is None:
         raise SystemExit("the clip of the background is missing")
-    background = torch.from_numpy(first.source.read([Segments(1)])[0][0]).permute(2, 0, 1)[None]
+    background = torch.from_numpy(first.source.read([Segments(1)]).frames[0][0]).permute(2, 0, 1)[
+        None
+    ]
     for video in people[:: len(people) // CLIPS][:CLIPS]:
         if video.source is None:
             continue
-        black = video.source.read([Segments(FRAMES)])[0]
+        black = video.source.read([Segments(FRAMES)]).frames[0]
         yield video.id, black, in_front(black, background)
 
 

@@ -21,7 +21,7 @@ from benchmarks.loose_added import frames_of
 from benchmarks.markdown import heading
 from fewact import FewShotClassifier
 from fewact.data import Frames, Video, VideoList
-from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.processing import with_condition
 
 
 def split(videos: VideoList, taught: int) -> tuple[VideoList, VideoList]:

@@ -21,7 +21,7 @@ from fewact.features.small import SIDE, small_frames
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import Motion
 from fewact.methods.fusion.weighted_terms import WeightedTerm
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_simulated_camera
 
 
 @dataclass(frozen=True, order=True)

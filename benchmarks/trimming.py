@@ -161,7 +161,7 @@ Number of episodes: {count}, of {WAYS} classes with {SHOTS} training clips and {
 each, of other people or recordings. Padding of 0 s is the clip as it was cut. An episode has
 {WAYS * QUERIES} new clips: a difference of one clip says nothing.
 
-Development clips, on which the limits of `fewact.data.active` were chosen:
+Development clips, on which the limits of `fewact.video.steps` were chosen:
 
 {tables[True]}
 {others}

@@ -25,7 +25,7 @@ from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.methods.fusion import Fusion
 from fewact.methods.quality import QUALITIES
-from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.processing import with_condition
 
 OTHER = "mobilenet-v2"
 ALONE, SECOND, BOTH = "EfficientNet-Lite0", "MobileNet v2", "both"

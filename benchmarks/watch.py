@@ -41,13 +41,13 @@ from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_bytes, write_text
 from fewact.data import BACKGROUND, Clip, Video, VideoList
-from fewact.data.video_source import VideoSource
 from fewact.report.events import counts
 from fewact.synthetic import motions
-from fewact.synthetic.condition_videos import ConditionVideo
 from fewact.synthetic.conditions import parse_condition
+from fewact.synthetic.processing import InCondition
 from fewact.synthetic.simulated_cameras import seed_of
 from fewact.video import EveryNth, probe, write_video
+from fewact.video.source import ProcessedVideo, VideoSource
 
 SHOTS, GROUPS = 3, 5
 """Training clips of a class, and groups of which no clip is in the recording."""
@@ -164,16 +164,16 @@ def in_rooms(videos: VideoList) -> VideoList:
     """Return depth videos before backgrounds, one for each person."""
     condition = parse_condition("background:1")
 
-    def before(video: Video, source: VideoSource) -> VideoSource:
-        return ConditionVideo(source, condition, seed_of(0, group_of(video)))
+    def before(video: Video) -> InCondition:
+        return InCondition(condition, seed_of(0, group_of(video)))
 
-    return videos.with_sources(before, "in rooms")
+    return videos.processed(before, "in rooms")
 
 
 def frames_of(video: Video) -> tuple[NDArray[np.uint8], float]:
     """Return the frames of a clip in the size of the recording, and their rate."""
     assert video.source is not None
-    frames, fps = video.source.read([EveryNth(1)])[0], rate_of(video.source)
+    frames, fps = video.source.read([EveryNth(1)]).frames[0], rate_of(video.source)
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     sized = functional.interpolate(images, (HEIGHT, WIDTH), mode="bilinear", antialias=True)
     shown = (np.arange(round(len(frames) / fps * FPS)) * fps / FPS).astype(int)
@@ -182,7 +182,7 @@ def frames_of(video: Video) -> tuple[NDArray[np.uint8], float]:
 
 def rate_of(source: VideoSource) -> float:
     """Return the frames per second of a clip, in a condition or not, or of a rendered video."""
-    if isinstance(source, ConditionVideo):
+    if isinstance(source, ProcessedVideo):
         return rate_of(source.source)
     return probe(source.path).fps if isinstance(source, Clip) else RENDERED_FPS
 

@@ -11,7 +11,7 @@ from benchmarks.clip_cost import worker
 from benchmarks.datasets import read_index
 from benchmarks.first_answer import environment
 from fewact.data import VideoList
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_simulated_camera
 from fewact.video import EveryNth, write_video
 
 SET, TRAINED, FPS = "utd5_rgb", 2, 15
@@ -90,6 +90,6 @@ def write_clips(videos: VideoList, camera: str, folder: Path) -> list[str]:
     for number, video in enumerate(with_simulated_camera(videos, camera).videos):
         if video.source is None:
             raise SystemExit(f"{video.id} is missing")
-        frames = video.source.read([EveryNth(2)])[0]
+        frames = video.source.read([EveryNth(2)]).frames[0]
         found.append(str(write_video(folder / f"{camera}{number}.mp4", frames, FPS)))
     return found

@@ -22,8 +22,8 @@ import fewact
 from fewact import FewShotClassifier, backbones, methods
 from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import NodeBank, evaluate_method
-from fewact.evaluation.encoding import FeatureFacts, encoding_facts
 from fewact.evaluation.episodes import Protocol, draw
+from fewact.evaluation.identity import FeatureFacts, encoding_facts
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store, embed
 from fewact.features.timing import Stage, Timing

@@ -28,7 +28,7 @@ from fewact.evaluation import (
     evaluate_method,
     load,
 )
-from fewact.evaluation.encoding import NodeBank, encode_list
+from fewact.evaluation.encode import NodeBank, encode_list
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.stored import StoredFeatures

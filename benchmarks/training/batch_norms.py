@@ -29,7 +29,7 @@ from benchmarks.training.halved import SIDE, Halved
 from benchmarks.training.paired import differences, listed
 from fewact import backbones
 from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.training import TrainingData, read, train
 

@@ -34,10 +34,10 @@ from benchmarks.training.clip_spm_ablation_work import (
 )
 from fewact.data import VideoList
 from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
-from fewact.evaluation.encoding import Encodings
+from fewact.evaluation.encode import Encodings
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.intervals import half_width
-from fewact.synthetic.condition_videos import with_condition
+from fewact.synthetic.processing import with_condition
 
 SEVERITY = 2
 """A fine texture that does not move; 1 is smooth, 3 moves."""

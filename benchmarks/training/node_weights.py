@@ -23,7 +23,7 @@ from benchmarks.training.ablation_page import wrapped
 from benchmarks.training.ablation_variants import PLAIN, moments_of
 from benchmarks.training.ablation_work import Work
 from fewact.evaluation import checkpoint
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.a2m2_matching import Weights, problems
 from fewact.moments import windows

@@ -31,7 +31,7 @@ from benchmarks.training.stored import stored
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
 from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.stored import StoredFeatures

@@ -22,7 +22,7 @@ from benchmarks.training.ablation_page import mean_of, wrapped
 from benchmarks.training.ablation_variants import ALIGNMENTS
 from benchmarks.training.paper_form import MOMENTS, table_of_claims
 from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.training import train
 

@@ -28,7 +28,7 @@ from benchmarks.training.ablation_variants import (
 from benchmarks.training.ablation_work import Work
 from benchmarks.training.paired import differences, listed
 from fewact.evaluation import Result, RunOptions, checkpoint, evaluate_method, load, stability
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.report import stability_chart
 

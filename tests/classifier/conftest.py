@@ -33,7 +33,7 @@ def render(path: Path, motion: str, seed: int) -> Path:
 
 def joined(*videos: Video) -> Frames:
     """Return all frames of some clips, one clip after the other."""
-    parts = [v.source.read([Segments(22)])[0] for v in videos if v.source is not None]
+    parts = [v.source.read([Segments(22)]).frames[0] for v in videos if v.source is not None]
     return Frames(np.concatenate(parts), fps=10, name=videos[len(videos) // 2].id)
 
 

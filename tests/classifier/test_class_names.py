@@ -29,9 +29,10 @@ from fewact.classifier.estimator import learned
 from fewact.classifier.saved.config import with_hash
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
-from fewact.data.corrected import CorrectedVideo
 from fewact.features.request import FeatureRequest, View
 from fewact.video import Segments
+from fewact.video.source import ProcessedVideo
+from fewact.video.steps import Clean
 from tests.backbones import tiny
 
 METHOD = methods.create("protonet")
@@ -234,7 +235,7 @@ def frames_of(path: Path, backbone: Backbone) -> torch.Tensor:
     def prepare(frame: np.ndarray) -> np.ndarray:
         return backbone.prepare(frame).permute(1, 2, 0).numpy()
 
-    (frames,) = CorrectedVideo(Clip(path)).read([Segments(8)], transform=prepare)
+    (frames,) = ProcessedVideo(Clip(path)).then(Clean()).read([Segments(8)], transform=prepare)
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 

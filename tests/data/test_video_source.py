@@ -27,7 +27,7 @@ def test_a_clip_reads_the_chosen_frames_of_its_segment(clip):
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
     small = clip.read(SAMPLERS, transform=lambda frame: frame[:2, :3])
     assert [len(frames) for frames in small] == [4, 3, 40]
-    assert np.array_equal(small[0], expected[0][:, :2, :3])
+    assert np.array_equal(small.frames[0], expected.frames[0][:, :2, :3])
 
 
 def test_the_fingerprint_depends_on_content_and_times_but_not_on_the_path(clip, tmp_path):
@@ -75,10 +75,10 @@ def test_a_synthetic_video_is_rendered_when_it_is_read():
     first, second = benchmark.videos.videos[:2]
     all_frames = benchmark.render(first.id)
     sets = first.source.read([Segments(4), EveryNth(1)])
-    assert np.array_equal(sets[1], all_frames)
+    assert np.array_equal(sets.frames[1], all_frames)
     middles = [int((k + 0.5) * len(all_frames) / 4) for k in range(4)]
-    assert np.array_equal(sets[0], all_frames[middles])
-    assert first.source.read([Segments(4)], transform=lambda f: f.mean())[0].shape == (4,)
+    assert np.array_equal(sets.frames[0], all_frames[middles])
+    assert first.source.read([Segments(4)], transform=lambda f: f.mean()).frames[0].shape == (4,)
     assert first.source.fingerprint() == motions(size=32).videos.videos[0].source.fingerprint()
     assert first.source.fingerprint() != second.source.fingerprint()
     assert first.source.fingerprint() != motions(videos=2).videos.videos[0].source.fingerprint()

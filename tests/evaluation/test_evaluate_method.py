@@ -28,8 +28,8 @@ from fewact.evaluation import (
     scoring,
     to_text,
 )
-from fewact.evaluation.encoding.facts import method_facts
 from fewact.evaluation.episodes import Protocol, draw
+from fewact.evaluation.identity import method_facts
 from fewact.evaluation.result import contains_benchmark
 from fewact.methods.base import TextMethod
 from tests.evaluation.made_up import (

@@ -11,7 +11,7 @@ import torch
 from fewact import align, methods
 from fewact.data import FeatureDataset, Video, VideoList
 from fewact.evaluation import ArrayFeatures, evaluate_method
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.result import hits
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.features.network import NetworkFeatures
-from fewact.features.request import CameraRequest, FeatureRequest, View
+from fewact.features.extract import NetworkFeatures
+from fewact.features.request import CameraRequest, FeatureRequest, Request, View
+from fewact.features.views import FrameBatch, NetworkInputs
 from fewact.video import Segments, Timeline
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
@@ -23,6 +24,11 @@ def frames(tiny: Backbone) -> Tensor:
     return torch.randint(256, size, dtype=torch.uint8, generator=generator)
 
 
+def of(*batches: tuple[Tensor, *tuple[Request, ...]]) -> NetworkInputs:
+    """Return inputs of frames, each with its requests."""
+    return NetworkInputs([FrameBatch(frames, tuple(requests)) for frames, *requests in batches])
+
+
 def third(frames: Tensor) -> Tensor:
     """Return the frames that a sampler of eight chooses among those of one of 24."""
     return frames[1::3].clone()
@@ -36,11 +42,12 @@ def test_eight_frames_are_among_24(length, rate):
 
 
 def test_equal_frames_run_once(tiny, frames, runs):
-    found = NetworkFeatures(tiny).of({MORE: frames, VECTORS: third(frames), CAMERA: torch.zeros(1)})
+    inputs = of((frames, MORE), (third(frames), VECTORS))._replace(values={CAMERA: torch.zeros(1)})
+    found = NetworkFeatures(tiny).of(inputs)
     assert runs == [(8, 1), (24, 1)]  # vectors alone are no middle maps
     runs.clear()
     few = third(frames)
-    shared = NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
+    shared = NetworkFeatures(tiny).of(of((frames, MORE), (few, VECTORS, MAPS)))
     assert runs == [(8, 2), (16, 1)]
     expected = tiny.features(frames, ("middle",))["middle"]
     assert torch.equal(shared[MORE], expected)
@@ -51,23 +58,23 @@ def test_equal_frames_run_once(tiny, frames, runs):
 
 def test_later_frames_find_those_of_before(tiny, frames, runs):
     few, network = third(frames), NetworkFeatures(tiny)
-    network.of({VECTORS: few, MAPS: few})
-    network.of({MORE: frames})
+    network.of(of((few, VECTORS, MAPS)))
+    network.of(of((frames, MORE)))
     assert runs == [(8, 2), (16, 1)]
 
 
 def test_levels_that_later_requests_need_are_computed_on_the_way(tiny, frames, runs):
     few, outlines = third(frames), FeatureRequest("shallow", View(24))
     network = NetworkFeatures(tiny, [VECTORS, MAPS, MORE, outlines])
-    network.of({VECTORS: few, MAPS: few})
-    found = network.of({MORE: frames, outlines: frames})
+    network.of(of((few, VECTORS, MAPS)))
+    found = network.of(of((frames, MORE, outlines)))
     assert runs == [(8, 3), (16, 2)]
     assert torch.equal(found[outlines], tiny.features(frames, ("shallow",))["shallow"])
 
 
 def test_a_still_picture_runs_once(tiny, frames, runs):
     still = frames[:1].expand(24, -1, -1, -1)
-    found = NetworkFeatures(tiny).of({MORE: still})
+    found = NetworkFeatures(tiny).of(of((still, MORE)))
     assert runs == [(1, 1)]
     assert torch.equal(
         found[MORE], tiny.features(frames[:1], ("middle",))["middle"].expand_as(found[MORE])
@@ -77,12 +84,12 @@ def test_a_still_picture_runs_once(tiny, frames, runs):
 def test_one_changed_pixel_is_another_frame(tiny, frames, runs):
     few = third(frames)
     few[0, 0, 0, 0] += 1
-    NetworkFeatures(tiny).of({MORE: frames, VECTORS: few, MAPS: few})
+    NetworkFeatures(tiny).of(of((frames, MORE), (few, VECTORS, MAPS)))
     assert runs == [(8, 2), (17, 1)]
 
 
 def test_what_was_needed_last_is_kept(tiny, frames, runs):
-    first, second = {MAPS: frames[:8]}, {MAPS: frames[8:16]}
+    first, second = of((frames[:8], MAPS)), of((frames[8:16], MAPS))
     network = NetworkFeatures(tiny)
     for each in (first, second, first):
         network.of(each)

@@ -13,7 +13,7 @@ from fewact.backbones import Backbone
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import VideoFeatures, evaluate_method
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.features import sources
 from fewact.features.extract import extract

@@ -7,12 +7,12 @@ import pytest
 from fewact import methods
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.data import Clip, Video, VideoList
-from fewact.data.active import trimmed
 from fewact.evaluation import ArrayFeatures, evaluate_method
 from fewact.evaluation.episodes import draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store
 from fewact.features.stored import StoredFeatures, choose_card
+from fewact.video.steps import Trim
 from tests.evaluation.episodes.made_up import videos_of
 from tests.features.store_of_vectors import REQUEST, card, fill
 
@@ -82,7 +82,9 @@ def test_trimmed_videos_get_no_features_of_untrimmed_ones(store, tmp_path, value
     own = Job(store, videos, card(), [REQUEST]).sets[REQUEST]
     own.write({clip.fingerprint(): {"features": values[0]}})
     assert not StoredFeatures(store, videos, card()).missing([REQUEST])
-    assert StoredFeatures(store, trimmed(videos), card()).missing([REQUEST]) == [0]
+    assert StoredFeatures(store, videos.processed(lambda _: Trim(), "trimmed"), card()).missing(
+        [REQUEST]
+    ) == [0]
 
 
 def test_a_damaged_shard_is_named(store, videos) -> None:

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import torch
 from fewact.backbones import Backbone
 from fewact.data import Frames
 from fewact.data.clips import Clip
-from fewact.data.video_source import ChangedSource
+from fewact.features.extract import ClipReader
 from fewact.features.request import (
     CameraRequest,
     DifferenceRequest,
@@ -23,11 +23,12 @@ from fewact.features.request import (
 from fewact.features.ring import FeatureRing
 from fewact.features.small import difference_images, small_frames
 from fewact.features.timing import Timing
-from fewact.features.views import ClipReader, Views
-from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline
+from fewact.features.views import NetworkInputs, Views
+from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
 from fewact.video.camera.motion import LEAST_ASPECT, Estimates, estimate_camera_motion
 from fewact.video.camera.similarity import Similarity
 from fewact.video.camera.stabilise import stabilise
+from fewact.video.source import ProcessedVideo, Transform, VideoSource
 from tests.video.camera.scenery import frames_of
 
 ASPECT = 1.5
@@ -64,11 +65,15 @@ def test_frames_are_stabilised_by_the_motion_of_their_halves(mode):
     assert (found.float() - expected.float()).abs().mean((1, 2, 3)).max() < 1
 
 
-def test_equal_frames_share_a_tensor(pan, static):
+def test_requests_whose_views_show_the_same_share_frames(pan, static):
     moving, still = Views({8: pan}, ASPECT), Views({8: static}, ASPECT)
-    assert moving.frames(View(8, "auto")) is moving.frames(View(8, "on"))
-    assert moving.frames(View(8, "auto")) is not moving.frames(View(8))
-    assert still.frames(View(8, "auto")) is still.frames(View(8)) is static
+    auto, on, off = (FeatureRequest("maps", View(8, mode)) for mode in ("auto", "on", "off"))
+    shared = [batch.requests for batch in moving.inputs((auto, on, off)).batches]
+    assert shared == [(auto, on), (off,)]
+    assert moving.shown(auto.view) == moving.shown(on.view) != moving.shown(off.view)
+    (batch,) = still.inputs((auto, on, off)).batches
+    assert batch.requests == (auto, on, off)
+    assert batch.frames is static
 
 
 def test_the_motion_of_a_static_camera_is_not_estimated_further(pan, static):
@@ -99,9 +104,10 @@ def test_the_motion_of_a_static_camera_is_not_estimated_further(pan, static):
 def test_small_images_of_equal_frames_share_a_tensor(pan, static, of, made):
     for frames in (pan, static):  # The background is textured: both estimates are equal.
         views = Views({8: frames}, ASPECT)
-        auto, permissive = (of(View(8, mode)).prepare(views) for mode in ("auto", "permissive"))
-        assert permissive is auto
-        assert torch.equal(auto, made(views.frames(View(8, "auto"))))
+        requests = tuple(of(View(8, mode)) for mode in ("auto", "permissive"))
+        (batch,) = views.inputs(requests).batches
+        assert batch.requests == requests
+        assert torch.equal(batch.frames, made(views.frames(View(8, "auto"))))
 
 
 def test_where_the_estimates_differ_so_do_the_frames_and_the_images(pan, monkeypatch):
@@ -139,9 +145,10 @@ def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
 def test_reading_reports_the_size_before_frames_are_transformed(clips):
     for clip in (clips[0], Clip(clips[0].path, start=0.25)):
         sets = clip.read([Segments(2), EveryNth(3)], transform=lambda frame: frame[:1, :1])
-        assert isinstance(sets, FrameSets)
         assert [frames.shape[1:] for frames in sets] == [(1, 1, 3)] * 2
         assert (sets.size, sets.aspect) == ((48, 64), 64 / 48)
+        positions = [Segments(2)(sets.timeline), EveryNth(3)(sets.timeline)]
+        assert all(map(np.array_equal, sets.chosen, positions))
 
 
 def test_the_motion_of_a_narrow_strip_is_that_of_the_narrowest(pan):
@@ -184,18 +191,26 @@ def test_what_is_chosen_again_moves_evenly_whatever_a_correction_makes_of_it(
     assert torch.equal(views.frames(view), pan[chosen])
 
 
-class Grainy(ChangedSource):
-    """A source whose equal frames become unequal, as a correction by neighbours makes them."""
+class Grain:
+    """A step by which equal frames become unequal, as a correction by neighbours makes them."""
 
     change = "grainy"
+    others = ()
 
-    def __init__(self, source: Frames) -> None:
-        self.source = source
-
-    def read(self, samplers: Sequence[Sampler], *, transform: Any = None) -> FrameSets:
-        (frames,) = found = self.source.read(samplers, transform=transform)
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        reading = source.read(samplers, transform=transform)
+        (frames,) = reading
         noise = np.random.default_rng(0).integers(0, 2, frames.shape, np.uint8)
-        return FrameSets([frames // 2 * 2 + noise], found.size)
+        return replace(reading, frames=[frames // 2 * 2 + noise])
+
+
+def prepared_images(reader: ClipReader, clip: VideoSource) -> torch.Tensor:
+    early: Future[NetworkInputs] = Future()
+    reader.read(clip, early)
+    (batch,) = early.result().batches
+    return batch.frames
 
 
 def test_a_reader_and_a_window_know_what_they_choose_again(
@@ -205,7 +220,7 @@ def test_a_reader_and_a_window_know_what_they_choose_again(
     array = pan.permute(0, 2, 3, 1).contiguous().numpy()
     clip = Frames(array, fps=8)
     reader = ClipReader(tiny, [request], Segments, Timing())
-    small = reader.read(clip).inputs[request]
+    small = prepared_images(reader, clip)
     chosen = Segments(10)(Timeline(np.arange(8) / 8, 1.0))
     again = np.diff(chosen, prepend=-1) == 0
     assert 0 < again.sum() < 3
@@ -214,7 +229,7 @@ def test_a_reader_and_a_window_know_what_they_choose_again(
     expected = Views(decoded, ASPECT, again=repeated).small_frames(request.view)
     assert torch.equal(small, expected)
     assert not torch.equal(small, Views(decoded, ASPECT).small_frames(request.view))
-    grainy = reader.read(Grainy(clip)).inputs[request]
+    grainy = prepared_images(reader, ProcessedVideo(clip, (Grain(),)))
     torch.testing.assert_close(grainy, small, atol=2, rtol=0)
     ring = FeatureRing(tiny, [request])
     for number, frame in enumerate(array):

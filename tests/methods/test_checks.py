@@ -16,7 +16,7 @@ import torch
 from fewact import methods
 from fewact.cli.app import main
 from fewact.core.errors import ExtensionError, UnknownNameError
-from fewact.evaluation.encoding import method_facts
+from fewact.evaluation.identity import method_facts
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, TextMethod, one_hot_mean
 from fewact.methods.common.inputs import class_text, of_videos

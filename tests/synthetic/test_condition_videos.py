@@ -1,15 +1,16 @@
 """Videos in a condition: read like others, and determined by condition and seed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fewact.data import Clip, Video, VideoList
-from fewact.synthetic.condition_videos import ConditionVideo, with_condition
 from fewact.synthetic.conditions import CONDITIONS, Condition, compress, picture
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import InCondition, with_condition, with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frames, write_video
+from fewact.video.source import ProcessedVideo
 
 
 @pytest.fixture
@@ -24,6 +25,10 @@ def videos(tmp_path: Path) -> VideoList:
         clip = Clip(tmp_path / f"{number}.mkv")
         found.append(Video(str(number), label, group=group, source=clip))
     return VideoList("few", tuple(found), "shared")
+
+
+def in_condition(clip: Clip, *values: Any) -> ProcessedVideo:
+    return ProcessedVideo(clip).then(InCondition(*values))
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -43,10 +48,10 @@ def test_pictures_are_changed_at_the_times_when_they_are_shown(videos: VideoList
     clip = videos.videos[0].source
     assert isinstance(clip, Clip)
     condition = Condition("grain", 3)
-    found = ConditionVideo(clip, condition, 5).read([EveryNth(1)])[0]
+    found = in_condition(clip, condition, 5).read([EveryNth(1)]).frames[0]
     plain = read_frames(clip.path, EveryNth(1))
     assert np.array_equal(found, picture(plain, np.arange(12) / 12, condition, 5))
-    found = ConditionVideo(clip, Condition("compressed", 1)).read([EveryNth(1)])[0]
+    found = in_condition(clip, Condition("compressed", 1)).read([EveryNth(1)]).frames[0]
     assert np.array_equal(found, compress(plain, 12, 40))
 
 
@@ -56,7 +61,7 @@ def test_a_loose_clip_shows_other_classes_of_the_same_group_around_the_action(
 ) -> None:
     for seed in range(4):
         source = with_condition(videos, f"loose:{severity}", seed).videos[0].source
-        assert isinstance(source, ConditionVideo)
+        assert source is not None
         (frames,) = source.read([EveryNth(1)])
         assert frames.shape == (length, 24, 32, 3)
         number = np.round(frames[:, 0, 0, 0] / 40 - 0.3).astype(int)  # of the video
@@ -71,13 +76,14 @@ def test_a_loose_clip_shows_other_classes_of_the_same_group_around_the_action(
 def test_the_fingerprint_depends_on_videos_condition_and_seed(videos: VideoList) -> None:
     clip, other = videos.videos[0].source, videos.videos[1].source
     assert clip is not None
+    assert other is not None
     found = {
-        ConditionVideo(clip, Condition(name, severity), seed).fingerprint()
+        in_condition(clip, Condition(name, severity), seed).fingerprint()
         for name in ("dark", "loose")
         for severity in (1, 2)
         for seed in (0, 1)
     }
-    found |= {ConditionVideo(clip, Condition("loose", 1), 0, other).fingerprint()}
+    found |= {in_condition(clip, Condition("loose", 1), 0, (other, other)).fingerprint()}
     assert len(found | {clip.fingerprint()}) == 10
 
 
@@ -86,7 +92,9 @@ def test_a_condition_comes_after_the_camera(videos: VideoList) -> None:
     assert changed.digest == videos.digest
     assert changed.flags == ("camera: hand", "condition: dark:1")
     source = changed.videos[0].source
-    assert isinstance(source, ConditionVideo)
+    assert isinstance(source, ProcessedVideo)
+    step = source.steps[-1]
+    assert isinstance(step, InCondition)
     assert "shake" in source.changes
-    assert source.changes.endswith(f"dark:1 {source.seed}")
-    assert source.read([Segments(2)])[0].shape == (2, 18, 24, 3)
+    assert source.changes.endswith(f"dark:1 {step.seed}")
+    assert source.read([Segments(2)]).frames[0].shape == (2, 18, 24, 3)

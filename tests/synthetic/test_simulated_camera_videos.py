@@ -5,9 +5,10 @@ import pytest
 
 from fewact.core.errors import OptionError
 from fewact.data import Clip, Video, VideoList
-from fewact.synthetic.simulated_camera_videos import SimulatedCameraVideo, with_simulated_camera
+from fewact.synthetic.processing import Recorded, with_simulated_camera
 from fewact.synthetic.simulated_cameras import CAMERAS, record
 from fewact.video import EveryNth, Segments, read_frames, write_video
+from fewact.video.source import ProcessedVideo
 
 
 @pytest.fixture
@@ -17,16 +18,20 @@ def clip(tmp_path):
     return Clip(tmp_path / "a.mp4")
 
 
+def recorded(clip, camera, seed):
+    return ProcessedVideo(clip).then(Recorded(camera, seed))
+
+
 def test_frames_are_recorded_at_the_times_when_they_are_shown(clip):
-    found = SimulatedCameraVideo(clip, CAMERAS["hand"], 3).read([Segments(4), EveryNth(1)])
+    few, full = recorded(clip, CAMERAS["hand"], 3).read([Segments(4), EveryNth(1)])
     plain = read_frames(clip.path, EveryNth(1))
     expected = record(plain, np.arange(12) / 12, CAMERAS["hand"], 3)
-    assert np.array_equal(found[1], expected)
-    assert np.array_equal(found[0], expected[[1, 4, 7, 10]])
+    assert np.array_equal(full, expected)
+    assert np.array_equal(few, expected[[1, 4, 7, 10]])
 
 
 def test_the_transform_gets_recorded_frames(clip):
-    source = SimulatedCameraVideo(clip, CAMERAS["pan"], 3)
+    source = recorded(clip, CAMERAS["pan"], 3)
     (full,), (small,) = (
         source.read([Segments(3)], transform=t) for t in (None, lambda frame: frame[:2, :1, 0])
     )
@@ -36,25 +41,27 @@ def test_the_transform_gets_recorded_frames(clip):
 
 def test_the_fingerprint_depends_on_video_camera_and_seed(clip):
     fingerprints = {
-        SimulatedCameraVideo(clip, CAMERAS[name], seed).fingerprint()
+        recorded(clip, CAMERAS[name], seed).fingerprint()
         for name in ("hand", "pan")
         for seed in (0, 1)
     }
     assert len(fingerprints | {clip.fingerprint()}) == 5
-    assert SimulatedCameraVideo(clip, CAMERAS["pan"], 0).fingerprint() in fingerprints
+    assert recorded(clip, CAMERAS["pan"], 0).fingerprint() in fingerprints
 
 
 def test_each_video_of_a_list_has_a_different_camera_path(clip):
     videos = VideoList(
         "few", (Video("a", "x", source=clip), Video("b", "y", source=clip), Video("c", "y"))
     )
-    recorded = with_simulated_camera(videos, "hand", 1)
-    assert recorded.digest == videos.digest
-    assert recorded.flags == ("camera: hand",)
-    first, second, missing = (video.source for video in recorded.videos)
+    shaken = with_simulated_camera(videos, "hand", 1)
+    assert shaken.digest == videos.digest
+    assert shaken.flags == ("camera: hand",)
+    first, second, missing = (video.source for video in shaken.videos)
     assert missing is None
-    assert not np.array_equal(first.read([Segments(2)])[0], second.read([Segments(2)])[0])
-    assert first.seed != with_simulated_camera(videos, "hand", 2).videos[0].source.seed
+    assert not np.array_equal(
+        first.read([Segments(2)]).frames[0], second.read([Segments(2)]).frames[0]
+    )
+    assert first.steps != with_simulated_camera(videos, "hand", 2).videos[0].source.steps
 
 
 def test_unknown_cameras_are_refused():

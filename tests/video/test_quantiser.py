@@ -5,11 +5,12 @@ import av
 import pytest
 
 from fewact.data import Clip
-from fewact.data.corrected import CorrectedVideo
 from fewact.video import Segments
 from fewact.video.cleaning.correction import COMPRESSED
 from fewact.video.reading import read_frame_sets
 from fewact.video.recording import open_recording
+from fewact.video.source import ProcessedVideo
+from fewact.video.steps import Clean
 
 Make = Callable[..., Path]
 
@@ -41,9 +42,8 @@ def test_other_codecs_do_not_say(clip: Make, name: str, codec: str) -> None:
 
 @pytest.mark.parametrize(("quantiser", "is_fault"), [(30, False), (40, False), (45, True)])
 def test_a_coarse_quantiser_is_a_fault(clip: Make, quantiser: int, is_fault: bool) -> None:
-    source = CorrectedVideo(Clip(encoded(clip, quantiser)))
-    source.read([Segments(4)])
-    assert (COMPRESSED in source.faults) is is_fault
+    source = ProcessedVideo(Clip(encoded(clip, quantiser))).then(Clean())
+    assert (COMPRESSED in source.read([Segments(4)]).faults) is is_fault
 
 
 def test_a_real_clip_is_named_once_it_is_compressed(assets: Path, tmp_path: Path) -> None:
@@ -58,6 +58,5 @@ def test_a_real_clip_is_named_once_it_is_compressed(assets: Path, tmp_path: Path
             target.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         target.mux(stream.encode(None))
     for file, faults in ((original, ()), (path, (COMPRESSED,))):
-        clip = CorrectedVideo(Clip(file))
-        clip.read([Segments(8)])
-        assert clip.faults == faults
+        clip = ProcessedVideo(Clip(file)).then(Clean())
+        assert clip.read([Segments(8)]).faults == faults

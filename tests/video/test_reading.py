@@ -400,14 +400,14 @@ def test_sets_decode_each_frame_once_and_do_not_share(clip: Any, monkeypatch: An
             decoded.append(position)
             yield position, frame
 
-    monkeypatch.setattr("fewact.video.source.decode", counting)
+    monkeypatch.setattr("fewact.video.frame_source.decode", counting)
     path = clip("h264.mp4")
     one, _, three = read_frame_sets(path, [Segments(8), Dense(16), Segments(8)])
     assert len(decoded) == len(set(decoded)) < 24
     np.testing.assert_array_equal(one, three)
     one[:] = 0
     assert three.any()
-    assert read_frame_sets(path, []) == []
+    assert read_frame_sets(path, []).frames == []
 
 
 def test_the_transform_gets_each_chosen_frame_once(clip: Any) -> None:
@@ -479,7 +479,7 @@ def test_home_is_expanded_where_a_video_is_named(
     assert written == tmp_path / "a b.mkv"
     for path in ("~/a b.mkv", Path("~/a b.mkv")):
         assert probe(path).frames == 2
-        assert len(Clip(path).read([Segments(2)])[0]) == 2  # type: ignore[arg-type]
+        assert len(Clip(path).read([Segments(2)]).frames[0]) == 2  # type: ignore[arg-type]
         with open_recording(path) as recording:
             assert len(list(recording.frames())) == 2
 

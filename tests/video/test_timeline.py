@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fewact.core.errors import OptionError
 from fewact.video import Timeline
+from fewact.video.frame_source import find_segment
 from fewact.video.index import FrameIndex
-from fewact.video.segment import find_segment
 from fewact.video.timeline import undo_rounding
 
 

@@ -1,8 +1,8 @@
 """Encode clips, or precomputed features of clips, into nodes of the method."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
-from itertools import tee
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,20 +18,19 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, FeatureClip, VideoClip
-from fewact.data.active import ActiveSource, Span, Trim
-from fewact.data.corrected import CorrectedVideo
-from fewact.data.video_source import Transform, VideoSource, changes_of
-from fewact.evaluation.encoding import Encoder, encode_each
-from fewact.evaluation.encoding.threads import workers
-from fewact.features.extract import extract
+from fewact.evaluation.encode import Encoder, encode_each, workers
+from fewact.features.extract import Extracted, extract
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures
 from fewact.features.timing import Timing
-from fewact.video import FrameSets, Sampler, collect_warnings, warn_of_video
+from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
+from fewact.video.source import Span
+from fewact.video.steps import TrimMode, as_predicted
 
 C = TypeVar("C", bound=AnyClip)
+D = TypeVar("D")
 
 
 class EncodedClip(NamedTuple):
@@ -57,44 +56,15 @@ class EncodedClip(NamedTuple):
     aspect: float | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def source(self) -> VideoClip | None:
+        """The clip as a video; None for features."""
+        return None if isinstance(self.clip, FeatureClip) else self.clip
+
     def warn(self) -> None:
         """Warn that the clip is damaged. A clip may be read several times, but warns once."""
         for text in self.warnings:
             warn_of_video(text)
-
-    @property
-    def source(self) -> VideoSource | None:
-        """The clip as a video; None for features."""
-        return None if isinstance(self.clip, FeatureClip) else self.clip
-
-
-class QuietVideo:
-    """A video source whose warnings are kept.
-
-    Args:
-        source: Source that is read.
-
-    Attributes:
-        warnings: Warnings of the last time that it was read.
-    """
-
-    def __init__(self, source: VideoSource) -> None:
-        self._source = source
-        self.warnings: list[str] = []
-
-    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
-        """Return frames of the source, see ``VideoSource.read``."""
-        with collect_warnings() as self.warnings:
-            return self._source.read(samplers, transform=transform)
-
-    @property
-    def changes(self) -> str:
-        """What was changed before."""
-        return changes_of(self._source)
-
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the source."""
-        return self._source.fingerprint()
 
 
 def encode(
@@ -133,13 +103,7 @@ def encode(
     return _encode_checked(
         clips,
         _video,
-        partial(
-            _of_videos,
-            encoder=encoder,
-            backbone=backbone,
-            trim=pipeline.trim,
-            timing=timing,
-        ),
+        partial(_of_videos, encoder=encoder, backbone=backbone, trim=pipeline.trim, timing=timing),
     )
 
 
@@ -176,63 +140,56 @@ def _of_features(
 ) -> Iterator[EncodedClip]:
     requests = encoder.requests(size.card)
 
-    def vectors(clip: FeatureClip) -> Features | VideoError:
+    def with_features(clip: FeatureClip) -> tuple[FeatureClip, Features | VideoError]:
         with np.errstate(over="ignore"):  # The source reports what overflows.
             array = clip.vectors.astype(np.float32)[None]  # (1 t d)
-        (found,) = ArrayFeatures(array, ids=[clip.name], skip_invalid=True).features([0], requests)
-        return found
+        source = ArrayFeatures(array, ids=[clip.name], skip_invalid=True)
+        return clip, next(source.features([0], requests))
 
-    encoded, read = tee(clips)
-    for clip, nodes in zip(encoded, _nodes(encoder, map(vectors, read)), strict=True):
+    for clip, nodes in _nodes(encoder, map(with_features, clips)):
         yield EncodedClip(clip, _finite(nodes, clip))
-
-
-class _Opened(NamedTuple):
-    """A video to read: the file, the part of it that is used, and its frames after corrections."""
-
-    clip: VideoClip
-    quiet: QuietVideo
-    active: ActiveSource
-    video: CorrectedVideo
 
 
 def _of_videos(
     clips: Iterable[VideoClip],
     encoder: "ClipEncoder",
     backbone: Backbone,
-    trim: Trim,
+    trim: TrimMode,
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
-    def opened(clip: VideoClip) -> _Opened:
-        quiet = QuietVideo(clip)
-        active = ActiveSource(quiet, trim)
-        return _Opened(clip, quiet, active, CorrectedVideo(active))
-
-    encoded, read = tee(map(opened, clips))
     extracted = extract(
-        (one.video for one in read),
+        clips,
         backbone,
         encoder.requests(backbone.card),
+        source=partial(as_predicted, trim=trim),
         timing=timing,
     )
-    results = (one.result for one in extracted)
-    for (clip, quiet, active, video), nodes in zip(encoded, _nodes(encoder, results), strict=True):
-        yield EncodedClip(
-            clip,
-            _finite(nodes, clip),
-            active.duration,
-            active.active,
-            video.faults,
-            video.aspect,
-            tuple(quiet.warnings),
-        )
+    # The features are not kept for clips whose nodes wait for those of others.
+    read = ((replace(clip, features=None), clip.result) for clip in extracted)
+    for clip, nodes in _nodes(encoder, read):
+        yield _encoded(clip, _finite(nodes, clip.clip))
+
+
+def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError) -> EncodedClip:
+    reading, warnings = read.reading, tuple(read.warnings)
+    if reading is None:
+        return EncodedClip(read.clip, nodes, warnings=warnings)
+    return EncodedClip(
+        read.clip,
+        nodes,
+        reading.duration,
+        reading.active,
+        reading.faults,
+        reading.uncut_aspect,
+        warnings,
+    )
 
 
 def _nodes(
-    encoder: Encoder, found: Iterator[Features | VideoError]
-) -> Iterator[Nodes | VideoError]:
+    encoder: Encoder, clips: Iterator[tuple[D, Features | VideoError]]
+) -> Iterator[tuple[D, Nodes | VideoError]]:
     with workers(1, helped_by=torch.get_num_threads() - 1) as pool:
-        yield from encode_each(encoder, found, pool=pool)
+        yield from encode_each(encoder, clips, pool=pool)
 
 
 def _finite(nodes: Nodes | VideoError, clip: AnyClip) -> Nodes | VideoError:
@@ -263,11 +220,11 @@ class ClipEncoder:
     def encode(self, features: Features) -> dict[str, Tensor]:
         """Return the nodes of one clip: (t …) → (1 …)."""
         with stage(self._timing, "moments"):
-            one = {request: value[None].to(self._device) for request, value in features.items()}
-            own = {request: one[request] for request in self._requests}
-            nodes = {name: value.float() for name, value in self._method.encode(own).items()}
+            batch = {request: value[None].to(self._device) for request, value in features.items()}
+            requested = {request: batch[request] for request in self._requests}
+            nodes = {name: value.float() for name, value in self._method.encode(requested).items()}
             if self._image_embedding:
-                nodes[IMAGE_EMBEDDING] = one[IMAGE_REQUEST].float().mean(-2)  # (1 d)
+                nodes[IMAGE_EMBEDDING] = batch[IMAGE_REQUEST].float().mean(-2)  # (1 d)
         return nodes
 
 

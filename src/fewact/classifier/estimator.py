@@ -28,10 +28,10 @@ from fewact.classifier.prediction import Skipped
 from fewact.core.errors import NotFittedError
 from fewact.core.options import check_options
 from fewact.data import AnyClip, FeatureClip
-from fewact.data.active import Trim, check_trim
 from fewact.data.files import first_few
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
+from fewact.video.steps import TrimMode, check_trim
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Estimator:
         engine: str = "auto",
         text: TextMode = "auto",
         false_alarms: float | None = None,
-        trim: Trim = "auto",
+        trim: TrimMode = "auto",
         sets: float | None = None,
     ) -> None:
         self.backbone, self.method, self.device = backbone, method, device

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fewact.core.page_folder import PAGE_CLIP
-from fewact.data.active import Span
+from fewact.video.source import Span
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

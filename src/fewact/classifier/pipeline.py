@@ -8,9 +8,9 @@ from fewact.backbones import Backbone
 from fewact.backbones.devices import Device
 from fewact.core.errors import OptionError
 from fewact.data import AnyClip, FeatureClip
-from fewact.data.active import Trim, check_trim
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
+from fewact.video.steps import TrimMode, check_trim
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pipeline:
 
     backbone: Backbone | Precomputed
     method: Method
-    trim: Trim = "auto"
+    trim: TrimMode = "auto"
     choice: "Choice | None" = None
 
     @property
@@ -55,7 +55,7 @@ class Choice:
     weights: str | Path
     precision: str
     engine: str
-    trim: Trim = "auto"
+    trim: TrimMode = "auto"
 
     def build(self, clip: AnyClip) -> Pipeline:
         """Build a pipeline for clips like this one.

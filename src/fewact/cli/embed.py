@@ -300,7 +300,7 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
 
 
 def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> None:
-    from fewact.evaluation.encoding.stored import store_nodes
+    from fewact.evaluation.stored_nodes import store_nodes
     from fewact.features.stored import StoredFeatures
 
     source = StoredFeatures(job.store, job.videos, job.card)

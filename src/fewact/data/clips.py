@@ -17,10 +17,10 @@ from fewact.data.clip_texts import check_texts
 from fewact.data.files import is_image_file, natural_key
 from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import check_one_clip
-from fewact.data.video_source import Transform
 
 if TYPE_CHECKING:
-    from fewact.video import FrameSets, Sampler
+    from fewact.video import Reading, Sampler
+    from fewact.video.source import Transform
 
 BACKGROUND = "none"
 """Label, in any case, of clips that belong to no class."""
@@ -54,15 +54,13 @@ class Clip:
     end: float | None = None
     group: str | None = None
 
-    changes: ClassVar[str] = ""
-
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
         object.__setattr__(self, "path", clip_path(self.path))
 
     def read(
-        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> "FrameSets":
+        self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None
+    ) -> "Reading":
         """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import read_frame_sets
 

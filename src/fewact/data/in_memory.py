@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError, VideoError
 from fewact.data.arrays import as_array, is_tensor
 from fewact.data.clip_texts import check_texts
-from fewact.data.video_source import Transform
 
 if TYPE_CHECKING:
-    from fewact.video import FrameSets, Sampler
+    from fewact.video import Reading, Sampler
+    from fewact.video.source import Transform
 
 DEFAULT_FPS = 25.0
 """Frames per second of frames that are passed without a rate."""
@@ -42,7 +42,6 @@ class _InMemory(ABC):
 
     kind: ClassVar[str]
     """What the clip is, for the name of one without a name."""
-    changes: ClassVar[str] = ""
 
     name: str
     label: str | None
@@ -115,20 +114,21 @@ class Frames(_InMemory):
         object.__setattr__(self, "array", _frames(self.array, where))
 
     def read(
-        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> "FrameSets":
+        self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None
+    ) -> "Reading":
         """Return the frames that several samplers choose, see ``VideoSource.read``."""
-        from fewact.video import FrameSets, Timeline
+        from fewact.video import Reading, Timeline
 
         count, size = len(self.array), self.array.shape[1:3]
         timeline = Timeline(np.arange(count) / self.fps, end=count / self.fps)
         chosen = [sampler(timeline) for sampler in samplers]
         if not chosen:
-            return FrameSets([], size)
+            return Reading([], [], timeline, size)
         needed = np.unique(np.concatenate(chosen))  # (u)
         frames = (np.ascontiguousarray(self.array[i]) for i in needed)
         kept = np.stack([frame if transform is None else transform(frame) for frame in frames])
-        return FrameSets((kept[np.searchsorted(needed, indices)] for indices in chosen), size)
+        sets = [kept[np.searchsorted(needed, indices)] for indices in chosen]
+        return Reading(sets, chosen, timeline, size)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the frames, their shape and their rate."""
@@ -181,8 +181,8 @@ class VideoBytes(_InMemory):
             )
 
     def read(
-        self, samplers: Sequence["Sampler"], *, transform: Transform | None = None
-    ) -> "FrameSets":
+        self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None
+    ) -> "Reading":
         """Return the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import collect_warnings, read_frame_sets, warn_of_video
 

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fewact.core.errors import DataError, did_you_mean
 from fewact.data.clips import Clip
-from fewact.data.video_source import VideoSource
+
+if TYPE_CHECKING:
+    from fewact.video.source import Step, VideoSource
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -41,7 +43,7 @@ class Video:
     label: str
     split: Split | None = None
     group: str | None = None
-    source: VideoSource | None = None
+    source: "VideoSource | None" = None
 
     def __post_init__(self) -> None:
         for name, text in (("class", self.label), ("group", self.group)):
@@ -109,17 +111,19 @@ class VideoList:
         """Return the same list with additional flags."""
         return replace(self, flags=(*self.flags, *flags))
 
-    def with_sources(
-        self, change: Callable[[Video, VideoSource], VideoSource], flag: str
-    ) -> "VideoList":
-        """Return the same list with changed sources; missing videos stay missing.
+    def processed(self, step: "Callable[[Video], Step]", flag: str) -> "VideoList":
+        """Return the same list whose videos are read with one more step; its digest stays.
 
         Args:
-            change: Function of a video and its source that returns the new source.
-            flag: Flag that says how they were changed.
+            step: Returns the step of a video.
+            flag: Flag that says what is done.
         """
-        found = tuple(
-            video if video.source is None else replace(video, source=change(video, video.source))
+        from fewact.video.source import ProcessedVideo
+
+        videos = tuple(
+            video
+            if video.source is None
+            else replace(video, source=ProcessedVideo(video.source).then(step(video)))
             for video in self.videos
         )
-        return replace(self.with_flags([flag]), videos=found)
+        return replace(self.with_flags([flag]), videos=videos)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TextConfig,
     )
     from fewact.evaluation.data import open_features, open_videos
-    from fewact.evaluation.encoding import Encodings, NodeBank, encode_list
+    from fewact.evaluation.encode import Encodings, NodeBank, encode_list
     from fewact.evaluation.published import Row, leaderboard
     from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
     from fewact.evaluation.run import evaluate, sweep
@@ -84,12 +84,12 @@ _HOMES = {
     "ConditionConfig": "evaluation.config",
     "Confusion": "evaluation.comparison",
     "DataConfig": "evaluation.config",
-    "Encodings": "evaluation.encoding",
+    "Encodings": "evaluation.encode",
     "EpisodeConfig": "evaluation.config",
     "EvaluationConfig": "evaluation.config",
     "EvaluationSetup": "evaluation.result",
     "FeatureSource": "features.sources",
-    "NodeBank": "evaluation.encoding",
+    "NodeBank": "evaluation.encode",
     "Pair": "evaluation.comparison",
     "PairAccuracy": "evaluation.comparison",
     "Point": "evaluation.comparison",
@@ -102,7 +102,7 @@ _HOMES = {
     "VideoFeatures": "features.sources",
     "compare": "evaluation.comparison",
     "confusion": "evaluation.comparison",
-    "encode_list": "evaluation.encoding",
+    "encode_list": "evaluation.encode",
     "evaluate": "evaluation.run",
     "evaluate_method": "evaluation.scoring",
     "leaderboard": "evaluation.published",

@@ -13,23 +13,21 @@ from fewact.backbones import BackboneChoice
 from fewact.core.errors import DataError, OptionError
 from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
-from fewact.data.active import trimmed
 from fewact.data.benchmark_lists import video_stem
 from fewact.data.benchmarks import benchmark_of_data
-from fewact.data.corrected import corrected
 from fewact.data.feature_files import is_features
 from fewact.data.files import first_few
 from fewact.data.videos import Split, Video, VideoList
 from fewact.evaluation.config import DataConfig, EvaluationConfig
-from fewact.evaluation.encoding import Encodings, FeatureFacts, NodeBank, encoding_facts
-from fewact.evaluation.encoding.bank import Progress
+from fewact.evaluation.encode import Encodings, NodeBank, Progress
+from fewact.evaluation.identity import FeatureFacts, encoding_facts
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, combined_nodes
-from fewact.synthetic.condition_videos import with_condition
-from fewact.synthetic.simulated_camera_videos import with_simulated_camera
+from fewact.synthetic.processing import with_condition, with_simulated_camera
+from fewact.video.steps import Clean, Trim
 
 
 class ModalityEncodings(Encodings):
@@ -322,15 +320,15 @@ def as_read(
     Raises:
         OptionError: There are features instead of videos.
     """
-    for option, change, mode in (
-        ("--trim", trimmed, config.reading.trim),
-        ("--correct", corrected, config.reading.correct),
+    for option, step, flag, mode in (
+        ("--trim", lambda _: Trim(), "trimmed", config.reading.trim),
+        ("--correct", lambda _: Clean(), "corrected", config.reading.correct),
     ):
         if mode == "off":
             continue
         if not isinstance(source, VideoFeatures):
             raise OptionError("needs videos, not features", where=option, got=mode)
-        videos = change(videos)
+        videos = videos.processed(step, flag)
         source = source.of(videos)
     return videos, source
 

@@ -31,8 +31,8 @@ from fewact.core.paths import user_path
 from fewact.core.version import __version__
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import Split, VideoList
-from fewact.evaluation.encoding import FeatureFacts, MethodFacts
 from fewact.evaluation.episodes import EpisodeSet, Protocol
+from fewact.evaluation.identity import FeatureFacts, MethodFacts
 
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).

@@ -24,11 +24,12 @@ from fewact.evaluation.data import (
     open_features,
     open_modalities,
 )
-from fewact.evaluation.encoding import Encodings, encoding_facts
-from fewact.evaluation.encoding.stored import StoredEncodings
+from fewact.evaluation.encode import Encodings
 from fewact.evaluation.episodes import EpisodeSet, draw, load
+from fewact.evaluation.identity import encoding_facts
 from fewact.evaluation.result import Result
 from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
+from fewact.evaluation.stored_nodes import StoredEncodings
 from fewact.evaluation.texts import class_texts
 from fewact.features.sources import ArrayFeatures, FeatureSource
 from fewact.features.stored import StoredFeatures

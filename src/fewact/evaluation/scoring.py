@@ -25,9 +25,9 @@ from fewact.core.random import permutations
 from fewact.core.temporary import remove_leftovers
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.evaluation.encoding import Encodings, NodeBank, evaluating, method_facts
-from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.encode import Encodings, NodeBank, evaluating, workers
 from fewact.evaluation.episodes import EpisodeSet
+from fewact.evaluation.identity import method_facts
 from fewact.evaluation.intervals import NOTE, NOTE_ONE, NOTE_WITHOUT, class_intervals, half_width
 from fewact.evaluation.result import (
     ClassAccuracy,

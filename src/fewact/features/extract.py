@@ -5,28 +5,204 @@ Decoding, stabilising and the network of different clips run in threads that use
 thread waits for another's core, and no result depends on the number of threads.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones import Backbone
-from fewact.core.errors import OptionError, VideoError, warn
-from fewact.core.workers import one_core_threads, started_threads
-from fewact.data.video_source import VideoSource
-from fewact.features.network import Inputs, NetworkFeatures
-from fewact.features.request import Features, Request
+from fewact.backbones import Backbone, Level
+from fewact.backbones.card import FROM_SHALLOW
+from fewact.core.errors import OptionError, VideoError
+from fewact.core.workers import on_one_core, one_core_threads, started_threads
+from fewact.features.request import FeatureRequest, Features, Request
 from fewact.features.timing import Timing
-from fewact.features.views import ClipReader, PreparedClip
-from fewact.video import Sampler, VideoWarning
+from fewact.features.views import NetworkInputs, Views
+from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
 from fewact.video.named import sampler_of
+from fewact.video.source import VideoSource
 
-S = TypeVar("S", bound=VideoSource)
+S = TypeVar("S")
+
+
+class NetworkFeatures:
+    """Computes the features of one clip, or of clips that follow each other.
+
+    Requests share the features of the frames that they share. A network that reads several frames
+    together has no features of one frame, and runs once for each set of frames.
+
+    Args:
+        backbone: Backbone that computes the features.
+        requests: All requests of a clip. Levels that some of them need of frames are computed
+            whenever the network passes them, as later requests may share the frames.
+    """
+
+    def __init__(self, backbone: Backbone, requests: Iterable[Request] = ()) -> None:
+        self._backbone = backbone
+        self._requested = {
+            request.level for request in requests if isinstance(request, FeatureRequest)
+        }
+        self._computed: OrderedDict[bytes, dict[Level, Tensor]] = OrderedDict()
+
+    def of(self, inputs: NetworkInputs) -> dict[Request, Tensor]:
+        """Return features of prepared requests; the network runs no deeper than it must."""
+        features = {
+            request: value.to(self._backbone.device) for request, value in inputs.values.items()
+        }
+        # Frames with deeper levels first, so that others find theirs.
+        for batch in sorted(inputs.batches, key=lambda batch: _depth(batch.levels), reverse=True):
+            compute = self._each if self._backbone.reads_single_frames else self._backbone.features
+            levels = compute(batch.frames, batch.levels)
+            features |= {
+                request: levels[request.level]
+                for request in batch.requests
+                if request.level is not None
+            }
+        return features
+
+    def forget(self, most: int) -> None:
+        """Forget features, but for this number of frames, those that were needed last."""
+        while len(self._computed) > most:
+            self._computed.popitem(last=False)
+
+    def _each(self, frames: Tensor, levels: tuple[Level, ...]) -> dict[Level, Tensor]:
+        """Return features of frames; those that were computed before are not computed again."""
+        pixels = frames.permute(0, 2, 3, 1).numpy()
+        keys = [frame.tobytes() for frame in pixels]
+        computed = {key for key in keys if self._computed.get(key, {}).keys() >= set(levels)}
+        for key in computed:
+            self._computed.move_to_end(key)
+        new = list({key: i for i, key in enumerate(keys) if key not in computed}.values())
+        passed = self.passed(levels)
+        if len(new) == len(keys):
+            features = self._backbone.features(frames, passed)
+            self._store(keys, features)
+            return {level: features[level] for level in levels}
+        if new:
+            self._store([keys[i] for i in new], self._backbone.features(frames[new], passed))
+        return on_one_core(
+            lambda: {
+                level: torch.stack([self._computed[key][level] for key in keys]) for level in levels
+            }
+        )
+
+    def passed(self, levels: Collection[Level]) -> tuple[Level, ...]:
+        """Return levels, and the requested ones that the network passes on the way to them."""
+        shallower = FROM_SHALLOW[: _depth(levels)]
+        passed = (level for level in shallower if level in self._requested)
+        return tuple(dict.fromkeys((*levels, *passed)))
+
+    def _store(self, keys: Iterable[bytes], features: Mapping[Level, Tensor]) -> None:
+        for i, key in enumerate(keys):
+            self._computed.setdefault(key, {}).update(
+                {level: values[i] for level, values in features.items()}
+            )
+
+
+def _depth(levels: Iterable[Level]) -> int:
+    """Return the place of the deepest of some levels."""
+    return max((FROM_SHALLOW.index(level) for level in levels if level in FROM_SHALLOW), default=0)
+
+
+class PreparedClip(NamedTuple):
+    """What is prepared of a clip before the network runs.
+
+    Args:
+        inputs: Inputs of the requests that were not passed to the network before.
+        reading: What was found when the clip was read, without its frames; None where it cannot be
+            read.
+        warnings: Warnings of the decoder.
+        error: Why the clip cannot be read.
+    """
+
+    inputs: NetworkInputs
+    reading: Reading | None
+    warnings: Sequence[str] = ()
+    error: VideoError | None = None
+
+
+class _Stopped(Exception):
+    """The prepared clip is not needed any more."""
+
+
+class ClipReader:
+    """Decodes clips and prepares the views that are requested, until it is stopped.
+
+    Args:
+        backbone: Backbone whose input size the frames are resized to.
+        requests: Requests whose views are prepared.
+        sampler: Makes the sampler that chooses a number of frames.
+        timing: Adds up the stages ``decode`` and ``stabilise``.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        requests: Sequence[Request],
+        sampler: Callable[[int], Sampler],
+        timing: Timing,
+    ) -> None:
+        self._backbone, self._timing = backbone, timing
+        slot = backbone.card.frames_per_slot
+        counts = dict.fromkeys(request.view.frames * slot for request in requests)
+        self._samplers = {count: sampler(count) for count in counts}
+        stabilised = {request.view.frames for request in requests if request.uses_camera_motion}
+        # Frames of equal numbers may be the same ones, which run through the network once.
+        self._early = [request for request in requests if request.view.frames not in stabilised]
+        self._later = [request for request in requests if request.view.frames in stabilised]
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Begin no other clip, and give up the current one at its next frame."""
+        self._stopped.set()
+
+    def read(self, clip: VideoSource, early: Future[NetworkInputs]) -> PreparedClip:
+        """Decode a clip once for all requests; only resized frames are held.
+
+        Args:
+            clip: Clip to decode.
+            early: Gets the inputs of requests that need no camera motion, before it is estimated;
+                stays without a result if the clip cannot be read.
+        """
+        self._check_stopped()
+        with self._timing.stage("decode"), collect_warnings() as texts:
+            try:
+                reading = clip.read(list(self._samplers.values()), transform=self._resize)
+            except VideoError as error:
+                return PreparedClip(NetworkInputs(), None, texts, error)
+        views = self._views(reading)
+        early.set_result(views.inputs(self._early))
+        with self._timing.stage("stabilise"):
+            later = views.inputs(self._later)
+        return PreparedClip(later, replace(reading, frames=()), texts)
+
+    def _views(self, reading: Reading) -> Views:
+        decoded, again = {}, {}
+        for count, frames, chosen in zip(
+            self._samplers, reading.frames, reading.chosen, strict=True
+        ):
+            decoded[count] = torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
+            again[count] = torch.from_numpy(np.diff(chosen, prepend=-1) == 0)
+        card = self._backbone.card
+        aspect = card.prepared_aspect(reading.aspect)
+        return Views(decoded, aspect, card.frames_per_slot, again=again)
+
+    def _resize(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a frame (h w 3) at the backbone's input size (H W 3)."""
+        self._check_stopped()
+        resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
+        return resized
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
 
 
 @dataclass(frozen=True)
@@ -37,11 +213,15 @@ class Extracted(Generic[S]):
         clip: Clip that was read.
         features: Features by request, on the backbone's device: float32, but ``pixels`` uint8.
             None where the clip cannot be read.
+        reading: What was found when the clip was read, without its frames; None where it cannot be.
+        warnings: Warnings of reading it, for ``warn``.
         error: Why the clip cannot be read.
     """
 
     clip: S
     features: dict[Request, Tensor] | None
+    reading: Reading | None = None
+    warnings: Sequence[str] = ()
     error: VideoError | None = None
 
     @property
@@ -51,12 +231,18 @@ class Extracted(Generic[S]):
             return self.error or VideoError("clip", "there are no features")
         return {request: value.cpu() for request, value in self.features.items()}
 
+    def warn(self) -> None:
+        """Warn that the clip is damaged."""
+        for text in self.warnings:
+            warn_of_video(text)
+
 
 def extract(
     clips: Iterable[S],
     backbone: Backbone,
     requests: Sequence[Request],
     *,
+    source: Callable[[S], VideoSource] | None = None,
     sampler: Callable[[int], Sampler] | None = None,
     timing: Timing | None = None,
     prefetch: int = 2,
@@ -72,6 +258,7 @@ def extract(
         clips: Clips to extract features of.
         backbone: Backbone that computes the features.
         requests: Requested features; those of equal views share their frames.
+        source: Returns the video source that a clip is read from; None if the clips are sources.
         sampler: Makes the sampler that chooses a number of frames; None for the card's.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.
         prefetch: Number of clips that are prepared ahead of those in the network, on up to half of
@@ -96,31 +283,36 @@ def extract(
             )
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
-    chosen = sampler or sampler_of(backbone.card.sampler)
-    reader = ClipReader(backbone, requests, chosen, timing)
+    reader = ClipReader(backbone, requests, sampler or sampler_of(backbone.card.sampler), timing)
 
-    def run(early: Future[Inputs], preparing: Future[PreparedClip]) -> dict[Request, Tensor] | None:
-        both: tuple[Future[Any], ...] = (early, preparing)
-        wait(both, return_when=FIRST_COMPLETED)
-        first = early.result() if early.done() else {}
+    def run(
+        early: Future[NetworkInputs], preparing: Future[PreparedClip]
+    ) -> dict[Request, Tensor] | None:
+        either: tuple[Future[Any], ...] = (early, preparing)
+        wait(either, return_when=FIRST_COMPLETED)
         network = NetworkFeatures(backbone, requests)
         with timing.stage("backbone"):
-            found = network.of(first)
+            features = network.of(early.result()) if early.done() else {}
         clip = preparing.result()
         if clip.error is not None:
             return None
-        rest = {request: one for request, one in clip.inputs.items() if request not in first}
         with timing.stage("backbone"):
-            found |= network.of(rest)
-        return {request: found[request] for request in requests}
+            features |= network.of(clip.inputs)
+        return {request: features[request] for request in requests}
 
-    return _extract(clips, reader, run, prefetch, at_once)
+    def begin(clip: S, decoding: Executor, network: Executor) -> _Begun[S]:
+        early: Future[NetworkInputs] = Future()
+        video = cast("VideoSource", clip) if source is None else source(clip)
+        preparing = decoding.submit(reader.read, video, early)
+        return _Begun(clip, preparing, network.submit(run, early, preparing))
+
+    return _extract(clips, begin, reader, prefetch, at_once)
 
 
 def _extract(
     clips: Iterable[S],
+    begin: "Callable[[S, Executor, Executor], _Begun[S]]",
     reader: ClipReader,
-    run: Callable[[Future[Inputs], Future[PreparedClip]], dict[Request, Tensor] | None],
     prefetch: int,
     at_once: int,
 ) -> Iterator[Extracted[S]]:
@@ -130,25 +322,24 @@ def _extract(
         one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
         started_threads(at_once, "fewact-network", cores=cores) as network,
     ):
-
-        def begin(clip: S) -> _Begun[S]:
-            early: Future[Inputs] = Future()
-            preparing = decoding.submit(reader.read, clip, early.set_result)
-            return _Begun(clip, preparing, network.submit(run, early, preparing))
-
-        begun = deque(begin(clip) for clip in islice(rest, prefetch + at_once - 1))
+        ahead = islice(rest, prefetch + at_once - 1)
+        begun = deque(begin(clip, decoding, network) for clip in ahead)
         try:
             while begun:
-                one = begun.popleft()
-                begun.extend(begin(clip) for clip in islice(rest, 1))
-                prepared = one.preparing.result()
-                for text in prepared.warnings:
-                    warn(text, VideoWarning)
-                yield Extracted(one.clip, one.features.result(), prepared.error)
+                first = begun.popleft()
+                begun.extend(begin(clip, decoding, network) for clip in islice(rest, 1))
+                prepared = first.preparing.result()
+                yield Extracted(
+                    first.clip,
+                    first.features.result(),
+                    prepared.reading,
+                    prepared.warnings,
+                    prepared.error,
+                )
         finally:
             reader.stop()
-            for one in begun:
-                one.features.cancel()
+            for waiting in begun:
+                waiting.features.cancel()
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,11 @@ class _ViewRequest:
         return self.view.frames
 
     @property
+    def images(self) -> object:
+        """Type of the prepared images; requests of one type share those of equal frames."""
+        return type(self)
+
+    @property
     def uses_camera_motion(self) -> bool:
         """Whether camera motion is estimated to compute the features."""
         return self.view.stabilise != "off"

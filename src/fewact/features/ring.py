@@ -22,12 +22,12 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.core.workers import on_one_core
-from fewact.features.network import NetworkFeatures
+from fewact.features.extract import NetworkFeatures
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.small import halved
 from fewact.features.timing import Timing
-from fewact.features.views import Views, corrected
-from fewact.video.cleaning.correction import Fault, find_faults
+from fewact.features.views import NetworkInputs, Views
+from fewact.video.cleaning.correction import Fault, find_correction, find_faults
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each
@@ -36,8 +36,9 @@ length."""
 
 @dataclass(frozen=True)
 class _Sample:
-    """A kept frame (3 H W) uint8, its half, and its features by level once computed."""
+    """A kept frame (3 H W) uint8, its number, its half, and its features by level once computed."""
 
+    number: int
     time: float
     frame: Tensor
     half: Tensor
@@ -56,7 +57,7 @@ class PreparedWindow(NamedTuple):
     """What the network reads of a window: kept frames, and images of this window alone."""
 
     shared: Mapping[FeatureRequest, Sequence[_Sample]]
-    own: Mapping[Request, Tensor]
+    images: NetworkInputs
     faults: Sequence[Fault]
 
 
@@ -82,6 +83,7 @@ class FeatureRing:
         self._backbone, self._requests = backbone, tuple(requests)
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
+        self._added = 0
         self._network = NetworkFeatures(backbone, self._requests)
         self._aspect, self._size = 1.0, (1, 1)
         self.windows = 0
@@ -105,6 +107,7 @@ class FeatureRing:
             ShapeError: The frame has another shape or type.
         """
         self._samples.append(on_one_core(lambda: self._sample(time, frame)))
+        self._added += 1
         self._size = height, width = frame.shape[:2]
         self._aspect = width / height if aspect is None else aspect
 
@@ -125,7 +128,7 @@ class FeatureRing:
     def window(self, start: float, end: float) -> Window:
         """Return the frames of the window between two times, for ``prepare``."""
         samples = list(self._samples)
-        times = [one.time for one in samples]
+        times = [sample.time for sample in samples]
         chosen = {
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
@@ -134,79 +137,82 @@ class FeatureRing:
 
     def prepare(self, window: Window) -> PreparedWindow:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
-        inputs, unchanged, faults = on_one_core(lambda: self._prepare(window))
-        shared = {
-            request: window.frames[self._numbers[request]]
-            for request in unchanged
-            if self._backbone.reads_single_frames
-        }
-        own = {request: value for request, value in inputs.items() if request not in shared}
-        return PreparedWindow(shared, own, faults)
+        return on_one_core(lambda: self._prepare(window))
 
     def compute(self, prepared: PreparedWindow) -> dict[Request, Tensor]:
         """Return the features of a prepared window, in one thread at a time."""
-        shared, own, faults = prepared
         self.windows += 1
-        self.faults.update(faults)
+        self.faults.update(prepared.faults)
         with self._timing.stage("backbone"):
-            self._compute(shared)
-            found = self._network.of(own)
+            self._compute(prepared.shared)
+            features = self._network.of(prepared.images)
             self._network.forget(KEPT_IMAGES)
-        found |= on_one_core(
+        features |= on_one_core(
             lambda: {
-                request: torch.stack([one.features[request.level] for one in some])
-                for request, some in shared.items()
+                request: torch.stack([sample.features[request.level] for sample in samples])
+                for request, samples in prepared.shared.items()
             }
         )
-        return {one: found[one] for one in self._requests}
+        return {request: features[request] for request in self._requests}
 
     def _sample(self, time: float, frame: NDArray[np.uint8]) -> _Sample:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             resized = self._backbone.prepare(frame).clone()
-            return _Sample(time, resized, halved(resized[None])[0])
+            return _Sample(self._added, time, resized, halved(resized[None])[0])
 
-    def _prepare(
-        self, window: Window
-    ) -> tuple[dict[Request, Tensor], list[FeatureRequest], Sequence[Fault]]:
-        """Return the inputs of the requests, those whose frames are as they were, and faults."""
+    def _prepare(self, window: Window) -> PreparedWindow:
         with self._timing.stage("stabilise"):
-            chosen = window.frames
-            kept = {n: _stacked([one.frame for one in some]) for n, some in chosen.items()}
             card = self._backbone.card
-            decoded, correction = corrected(kept, window.aspect)
-            known = {}
-            if decoded is kept:
-                known = {n: _stacked([one.half for one in some]) for n, some in chosen.items()}
+            frames = {
+                n: _stacked([sample.frame for sample in samples])
+                for n, samples in window.frames.items()
+            }
+            last_axis = {n: images.permute(0, 2, 3, 1).numpy() for n, images in frames.items()}
+            correction = find_correction(last_axis[max(last_axis)], window.aspect)
+            halves = {}
+            if correction:
+                frames = {
+                    n: torch.from_numpy(correction.frames(images)).permute(0, 3, 1, 2)
+                    for n, images in last_axis.items()
+                }
+            else:
+                halves = {
+                    n: _stacked([sample.half for sample in samples])
+                    for n, samples in window.frames.items()
+                }
             aspect = card.prepared_aspect(correction.aspect)
-            again = {n: _chosen_again(some) for n, some in chosen.items()}
-            views = Views(decoded, aspect, card.frames_per_slot, halves=known, again=again)
-            inputs = {request: request.prepare(views) for request in self._requests}
-            unchanged = [
-                request
+            again = {n: _chosen_again(samples) for n, samples in window.frames.items()}
+            views = Views(frames, aspect, card.frames_per_slot, halves=halves, again=again)
+            shared = {
+                request: window.frames[self._numbers[request]]
                 for request in self._requests
                 if isinstance(request, FeatureRequest)
-                and views.frames(request.view) is kept[self._numbers[request]]
-            ]
-            return inputs, unchanged, find_faults(correction, window.size)
+                and self._backbone.reads_single_frames
+                and not correction
+                and views.shown(request.view).motion is None
+            }
+            images = views.inputs([one for one in self._requests if one not in shared])
+            return PreparedWindow(shared, images, find_faults(correction, window.size))
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
-        """Run the network on frames that it has not seen as deep as they are requested."""
+        """Run the network on frames that it has not read as deep as they are requested."""
         samples: dict[int, _Sample] = {}
         needed: dict[int, set[Level]] = {}
-        for request, some in shared.items():
-            for one in some:
-                samples[id(one)] = one
-                needed.setdefault(id(one), set()).add(request.level)
+        for request, chosen in shared.items():
+            for sample in chosen:
+                samples[sample.number] = sample
+                needed.setdefault(sample.number, set()).add(request.level)
         batches: dict[tuple[Level, ...], list[_Sample]] = {}
-        for key, levels in needed.items():
-            if not levels <= samples[key].features.keys():
-                batches.setdefault(self._network.passed(sorted(levels)), []).append(samples[key])
-        for passed, some in batches.items():
-            found = self._backbone.features(torch.stack([one.frame for one in some]), passed)
-            for level, values in found.items():
-                for one, value in zip(some, values, strict=True):
-                    one.features[level] = value
+        for number, levels in needed.items():
+            sample = samples[number]
+            if not levels <= sample.features.keys():
+                batches.setdefault(self._network.passed(sorted(levels)), []).append(sample)
+        for passed, batch in batches.items():
+            frames = torch.stack([sample.frame for sample in batch])
+            for level, values in self._backbone.features(frames, passed).items():
+                for sample, value in zip(batch, values, strict=True):
+                    sample.features[level] = value
 
 
 def _stacked(frames: Sequence[Tensor]) -> Tensor:
@@ -216,15 +222,16 @@ def _stacked(frames: Sequence[Tensor]) -> Tensor:
 
 def _chosen_again(samples: Sequence[_Sample]) -> Tensor:
     """Return which of the frames of a window are the one before: (n) bool."""
-    return torch.tensor([False, *(one is other for one, other in pairwise(samples))])
+    numbers = [sample.number for sample in samples]
+    return torch.tensor([False, *(number == before for before, number in pairwise(numbers))])
 
 
 def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:
     """Return the positions of the times nearest to the middles of equal segments of a window."""
-    found = []
+    nearest = []
     for k in range(number):
         centre = start + (k + 0.5) * (end - start) / number
         after = min(bisect_left(times, centre), len(times) - 1)
         before = max(after - 1, 0)
-        found.append(before if centre - times[before] <= times[after] - centre else after)
-    return found
+        nearest.append(before if centre - times[before] <= times[after] - centre else after)
+    return nearest

@@ -21,11 +21,11 @@ from fewact.core.shapes import check_shape
 from fewact.data.arrays import check_vectors_are_numpy
 from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
 from fewact.data.files import first_few
-from fewact.data.video_source import changes_of
 from fewact.data.videos import VideoList
 from fewact.features.extract import extract
 from fewact.features.precomputed import check_vectors, precomputed_card
 from fewact.features.request import Features, Request
+from fewact.video.source import VideoSource, changes_of
 
 
 class FeatureSource(Protocol):
@@ -170,13 +170,13 @@ class VideoFeatures:
         self.card = backbone.card
         self.name = backbone.card.summary
         self._videos, self._backbone, self._keep = videos, backbone, keep
-        self._kept: dict[tuple[int, Request], Tensor] = {}
+        self._computed: dict[tuple[int, Request], Tensor] = {}
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the list, the backbone's card, and the simulated cameras and conditions."""
         changes = "".join(
-            f" {video.id}{changes}"
+            f" {video.id} {changes}"
             for video in self._videos.videos
             if (changes := changes_of(video.source))
         )
@@ -212,17 +212,25 @@ class VideoFeatures:
                 got=first_few(missing),
                 hint="Add their files or remove them from the list, then draw episodes again.",
             )
-        known = [
-            all((position, request) in self._kept for request in requests) for position in positions
-        ]
-        new = [video.source for video, kept in zip(videos, known, strict=True) if not kept]
-        read = [source for source in new if source is not None]
-        extracted = extract(read, self._backbone, requests)
-        for position, kept in zip(positions, known, strict=True):
-            if kept:
-                yield {request: self._kept[position, request] for request in requests}
+        stored = {position for position in positions if self._has(position, requests)}
+        new = [position for position in positions if position not in stored]
+        extracted = extract(new, self._backbone, requests, source=self._source_of)
+        for position in positions:
+            if position in stored:
+                yield {request: self._computed[position, request] for request in requests}
                 continue
-            found = next(extracted).result
-            if self._keep and not isinstance(found, VideoError):
-                self._kept |= {(position, request): value for request, value in found.items()}
-            yield found
+            clip = next(extracted)
+            clip.warn()
+            features = clip.result
+            if self._keep and not isinstance(features, VideoError):
+                self._computed |= {(position, one): value for one, value in features.items()}
+            yield features
+
+    def _has(self, position: int, requests: Sequence[Request]) -> bool:
+        return all((position, request) in self._computed for request in requests)
+
+    def _source_of(self, position: int) -> VideoSource:
+        video = self._videos.videos[position]
+        if video.source is None:
+            raise DataError("there is no file", where=video.id)
+        return video.source

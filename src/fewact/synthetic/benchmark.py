@@ -4,21 +4,20 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import DataError, OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.core.random import NamedDraws
-from fewact.data.video_source import Transform, transformed
 from fewact.data.videos import Video, VideoList
 from fewact.synthetic import presets
 from fewact.synthetic.classes import MotionClass, classes
 from fewact.synthetic.rendering import draw_view
 from fewact.synthetic.scene import Scene, draw_scene
 from fewact.synthetic.truth import Truth, correspondence, draw_truth
-from fewact.video import FrameSets, Sampler, Timeline
+from fewact.video import Reading, Sampler, Timeline
+from fewact.video.source import Transform, transformed
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,19 @@ class RenderedVideo:
     fps: float
     render: Callable[[Sequence[int]], NDArray[np.uint8]] = field(repr=False, compare=False)
 
-    changes: ClassVar[str] = ""
-
-    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> FrameSets:
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> Reading:
         """Render the frames that several samplers choose, see ``VideoSource.read``."""
         timeline = Timeline(np.arange(self.frames) / self.fps, end=self.frames / self.fps)
         chosen_indices = [sampler(timeline) for sampler in samplers]
         if not chosen_indices:
-            return FrameSets([], self.render([0]).shape[1:3])
+            return Reading([], [], timeline, self.render([0]).shape[1:3])
         requested = np.unique(np.concatenate(chosen_indices))
         if requested[0] < 0 or requested[-1] >= self.frames:
             raise VideoError(self.id, f"no such frame: the video has {self.frames} frames")
         images = self.render(requested.tolist())  # (u h w 3)
         result = transformed(images, transform)
-        sets = (result[np.searchsorted(requested, indices)] for indices in chosen_indices)
-        return FrameSets(sets, images.shape[1:3])
+        sets = [result[np.searchsorted(requested, indices)] for indices in chosen_indices]
+        return Reading(sets, chosen_indices, timeline, images.shape[1:3])
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the id."""

@@ -2,7 +2,7 @@
 
 Each has three degrees of severity. A condition changes the pictures of a video (``PICTURES``), or
 which of its frames are shown when (``TIMELINES``), or needs the whole video: ``compressed`` encodes
-it, and ``loose`` (see ``fewact.synthetic.condition_videos``) puts other videos before and after it.
+it, and ``loose`` (see ``fewact.synthetic.processing``) puts other videos before and after it.
 
 What is drawn at random depends on a seed and on the time of a frame alone: all frames of a video,
 whichever a sampler chooses, are in the same condition.

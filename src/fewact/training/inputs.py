@@ -113,7 +113,7 @@ class FrameBatches(Dataset[Batch]):
         samplers = [
             training_sampler(name, count, draws.below(2**63)) for count in self._reading.counts
         ]
-        return video.source.read(samplers, transform=self._shrink)
+        return list(video.source.read(samplers, transform=self._shrink))
 
     def _shrink(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))

@@ -11,7 +11,7 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
 from fewact.backbones.text import known_texts
 from fewact.core.errors import TrainingError
-from fewact.evaluation.encoding import evaluating
+from fewact.evaluation.encode import evaluating
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy, support_state
 from fewact.training.augment import apply

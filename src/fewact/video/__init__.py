@@ -5,7 +5,7 @@ video, and ``write_video`` writes one.
 """
 
 from fewact.video.damage import VideoWarning, collect_warnings, warn_of_video
-from fewact.video.reading import FrameSets, VideoInfo, probe, read_frame_sets, read_frames
+from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,
     Dense,
@@ -19,6 +19,7 @@ from fewact.video.samplers import (
     perrett_train,
     window,
 )
+from fewact.video.source import Reading
 from fewact.video.timeline import Sampler, Timeline
 from fewact.video.writing import write_video
 
@@ -26,9 +27,9 @@ __all__ = [
     "BlockCentres",
     "Dense",
     "EveryNth",
-    "FrameSets",
     "PerrettTest",
     "PerrettTrain",
+    "Reading",
     "Sampler",
     "Segments",
     "Timeline",

@@ -1,6 +1,6 @@
 """Reading of the frames that samplers choose, and of the properties of a video."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,37 +11,17 @@ from fewact.core.errors import OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
 from fewact.video.conversion import FrameConverter, quantiser
 from fewact.video.damage import Damage
+from fewact.video.frame_source import (
+    FrameSource,
+    VideoSegment,
+    check_times,
+    find_segment,
+    open_source,
+)
 from fewact.video.index import FrameIndex, index_file
 from fewact.video.opening import Threads
-from fewact.video.segment import VideoSegment, check_times, find_segment
-from fewact.video.source import FrameSource, open_source
-from fewact.video.timeline import Array, Ints, RGBImage, Sampler, Timeline
-
-
-class FrameSets(list[Array]):
-    """Frames of one video: one array (t h w 3), or (t …) of transformed frames, for each sampler.
-
-    Args:
-        sets: Frames of each sampler.
-        size: Height and width of the video's frames as displayed, before they were transformed.
-        quantiser: How coarsely the file stores its frames, see ``fewact.video.conversion``: the
-            median of those that were read; None if it is not known.
-    """
-
-    def __init__(
-        self, sets: Iterable[Array], size: tuple[int, int], quantiser: float | None = None
-    ) -> None:
-        super().__init__(sets)
-        self.size, self.quantiser = size, quantiser
-
-    @property
-    def aspect(self) -> float:
-        """Width over height of the video's frames as displayed."""
-        height, width = self.size
-        return width / height
-
-
-Transform = Callable[[RGBImage], Array]
+from fewact.video.source import Reading, Transform
+from fewact.video.timeline import Array, Ints, Sampler, Timeline
 
 FOLDER_FPS = 25.0
 
@@ -143,7 +123,7 @@ def read_frames(
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
             all frames have the same time; a frame rate is assumed.
     """
-    return _read(path, [sampler], start, end, transform, threads, folder_fps)[0]
+    return _read(path, [sampler], start, end, transform, threads, folder_fps).frames[0]
 
 
 def read_frame_sets(
@@ -153,7 +133,7 @@ def read_frame_sets(
     start: float | None = None,
     end: float | None = None,
     transform: Transform | None = None,
-) -> FrameSets:
+) -> Reading:
     """Read the frames that several samplers choose; each frame is decoded once.
 
     Args:
@@ -177,7 +157,7 @@ def _read(
     transform: Transform | None,
     threads: Threads,
     folder_fps: float,
-) -> FrameSets:
+) -> Reading:
     path = clip_path(path)
     check_times(path, start, end)
     source = open_source(path, folder_fps, start, end)
@@ -188,7 +168,7 @@ def _read(
     positions_of = [_choose(sampler, segment.timeline) for sampler in samplers]
     width, height = source.index.size
     if not positions_of:
-        return FrameSets([], (height, width))
+        return Reading([], [], segment.timeline, (height, width))
     needed = np.array(sorted(set(np.concatenate(positions_of).tolist())))  # (u,)
     damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
@@ -224,7 +204,9 @@ def _read(
         frames if i == whole else frames[np.searchsorted(needed, indices)]
         for i, indices in enumerate(positions_of)
     ]
-    return FrameSets(sets, (height, width), median(quantisers) if quantisers else None)
+    size = (height, width)
+    coarseness = median(quantisers) if quantisers else None
+    return Reading(sets, positions_of, segment.timeline, size, coarseness)
 
 
 def _known_damage(index: FrameIndex) -> Damage:

@@ -36,6 +36,7 @@ from fewact.core.errors import DataError, VideoError
 from fewact.core.paths import user_path
 from fewact.video.conversion import EXPORT, FrameConverter, quantiser
 from fewact.video.damage import Damage
+from fewact.video.frame_source import ImageSequence
 from fewact.video.index import RESTART, untimed
 from fewact.video.opening import (
     LENIENT,
@@ -50,7 +51,6 @@ from fewact.video.opening import (
     open_video,
 )
 from fewact.video.reading import FOLDER_FPS
-from fewact.video.source import ImageSequence
 from fewact.video.timeline import RGBImage
 from fewact.video.truncation import missing_bytes, missing_frames
 

@@ -1,9 +1,8 @@
 """Samplers: rules that choose frames of a video.
 
-Called with a ``Timeline``, a sampler returns int64 indices. Each is a frozen dataclass, but for
-``NotedSampler``, which keeps what another one chose. A sampler with a seed chooses at random: the
-same seed and timeline give the same frames. If a video has fewer frames than requested, some are
-repeated.
+Called with a ``Timeline``, a sampler returns int64 indices. Each is a frozen dataclass. A sampler
+with a seed chooses at random: the same seed and timeline give the same frames. If a video has fewer
+frames than requested, some are repeated.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewact.core.errors import OptionError
-from fewact.video.timeline import Floats, Ints, Sampler, Timeline
+from fewact.video.timeline import Ints, Timeline
 
 
 @dataclass(frozen=True)
@@ -40,37 +39,6 @@ class Segments:
         """Return the indices (count,), sorted."""
         inside = 0.5 if self.seed is None else np.random.default_rng(self.seed).random(self.count)
         return timeline.at((np.arange(self.count) + inside) * timeline.end / self.count)
-
-
-class NotedSampler:
-    """A sampler that keeps what it chose last, and of which timeline.
-
-    Args:
-        sampler: Sampler that chooses.
-
-    Attributes:
-        chosen: Last indices; empty before.
-        timeline: Last timeline; not set before.
-    """
-
-    timeline: Timeline
-
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
-        self.chosen: Ints = np.zeros(0, np.int64)
-
-    def __call__(self, timeline: Timeline) -> Ints:
-        """Return what the sampler chooses."""
-        self.timeline, self.chosen = timeline, np.asarray(self.sampler(timeline))
-        return self.chosen
-
-    @property
-    def times(self) -> Floats:
-        """Times (t,) of these frames, as fractions of the clip."""
-        return (self.timeline.times / self.timeline.end)[self.chosen]
-
-    def __repr__(self) -> str:
-        return repr(self.sampler)
 
 
 @dataclass(frozen=True)

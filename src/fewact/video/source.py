@@ -1,165 +1,175 @@
-"""Sources of frames: a video file, or a folder of numbered images."""
+"""A clip and what is done to its frames when they are read.
 
-import math
-import re
-from collections.abc import Iterator
-from fractions import Fraction
-from numbers import Real
-from pathlib import Path
-from typing import Protocol
+A ``VideoSource`` is read as it was recorded. ``ProcessedVideo`` adds steps, each a frozen value: a
+part of the clip, without still ends, cleaned (see ``fewact.video.steps``), or by a simulated camera
+and in a condition (see ``fewact.synthetic``). Each read returns all that was found on the way.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from av.error import FFmpegError
-from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
-from fewact.core.errors import OptionError, VideoError
-from fewact.core.paths import clip_path
-from fewact.video.damage import Damage
-from fewact.video.decoding import IndexedFrame, decode
-from fewact.video.index import FrameIndex, index_file
-from fewact.video.opening import (
-    EXPECTED,
-    Threads,
-    check_readable,
-    open_video,
-    packets,
-)
-from fewact.video.timeline import Ints
+from fewact.video.timeline import Array, Floats, Ints, Sampler, Timeline
 
-_IMAGE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
+if TYPE_CHECKING:
+    from fewact.video.cleaning.correction import Fault
 
-# FFmpeg's demuxers of single images, and the first bytes of their files. FFmpeg would choose by the
-# name where it is not sure: many JPEG files would be a sequence.
-_IMAGE_FORMATS = {
-    "jpeg_pipe": re.compile(rb"\xff\xd8\xff"),
-    "png_pipe": re.compile(rb"\x89PNG"),
-    "bmp_pipe": re.compile(rb"BM"),
-    "webp_pipe": re.compile(rb"RIFF....WEBP", re.DOTALL),
-}
+Transform = Callable[[NDArray[np.uint8]], NDArray[Any]]
+"""Function applied to each frame (h w 3) when it is read; only its result is kept in memory."""
 
 
-class FrameSource(Protocol):
-    """Frames with an index."""
+class Span(NamedTuple):
+    """Part of a clip, in seconds from its start."""
 
-    @property
-    def path(self) -> Path:
-        """Video file or folder of images."""
-
-    @property
-    def index(self) -> FrameIndex:
-        """Index of the frames."""
-
-    def decode(self, positions: Ints, threads: Threads, damage: Damage) -> Iterator[IndexedFrame]:
-        """Yield each of the sorted positions with its frame, or with the nearest that decodes."""
+    start: float
+    end: float
 
 
-def open_source(
-    path: str | Path, fps: float, start: float | None = None, end: float | None = None
-) -> FrameSource:
-    """Index a file or a folder.
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Frames that samplers chose from a video, and what was found in it; iterates over the frames.
 
     Args:
-        path: Video file or folder of images.
-        fps: Frames per second of a folder.
-        start: Start of the segment that is needed, in seconds; more may be indexed.
-        end: End of the segment, in seconds.
-
-    Raises:
-        VideoError: The file or folder cannot be read.
-        DataError: ``path`` is no path.
-        OptionError: ``fps`` is not a frame rate.
+        frames: For each sampler its frames (t h w 3), or (t …) of transformed frames.
+        chosen: For each sampler the positions (t) of its frames in the timeline.
+        timeline: Times of the frames that samplers could choose.
+        size: Height and width of the frames as displayed, before they were transformed.
+        quantiser: How coarsely the file stores its frames, see ``fewact.video.conversion``: the
+            median of those that were read; None if it is not known.
+        uncut: Height and width before bars were cut off; None if they were not searched.
+        active: Part of the clip that samplers could choose from; None for the full clip.
+        faults: Faults of the recording, cleaned or not; empty if they were not searched.
     """
-    path = clip_path(path)
-    check_readable(path)
-    return ImageSequence(path, fps) if path.is_dir() else VideoFile(path, start, end)
+
+    frames: Sequence[Array]
+    chosen: Sequence[Ints]
+    timeline: Timeline
+    size: tuple[int, int]
+    quantiser: float | None = None
+    uncut: tuple[int, int] | None = None
+    active: Span | None = None
+    faults: "tuple[Fault, ...]" = ()
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter(self.frames)
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the frames as displayed."""
+        height, width = self.size
+        return width / height
+
+    @property
+    def uncut_aspect(self) -> float:
+        """Width over height of the clip as displayed, before bars were cut off."""
+        height, width = self.uncut or self.size
+        return width / height
+
+    @property
+    def duration(self) -> float:
+        """Duration of what samplers could choose from, in seconds."""
+        return self.timeline.end
+
+    def times(self, number: int) -> Floats:
+        """Return the times (t) of a sampler's frames, as fractions of the clip."""
+        return (self.timeline.times / self.timeline.end)[self.chosen[number]]
 
 
-class VideoFile:
-    """Video file."""
+class VideoSource(Protocol):
+    """Source of frames: a clip in a file or in memory, or a video that is rendered when read."""
 
-    def __init__(self, path: Path, start: float | None = None, end: float | None = None) -> None:
-        self.path = path
-        self.index = index_file(path, start, end)
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> Reading:
+        """Read the frames that several samplers choose; each frame is read once.
 
-    def decode(self, positions: Ints, threads: Threads, damage: Damage) -> Iterator[IndexedFrame]:
-        """Decode frames, see ``FrameSource``."""
-        return decode(self.path, self.index, positions, threads, damage)
+        Args:
+            samplers: Functions that each choose a set of frames by the video's timeline.
+            transform: Function applied to each frame.
 
+        Raises:
+            VideoError: The video cannot be read.
+        """
 
-class ImageSequence:
-    """Folder of numbered images, shown in the order of their numbers at a constant rate."""
+    def fingerprint(self) -> str:
+        """Return a SHA-256 that determines the frames; of a file only its content counts.
 
-    def __init__(self, path: Path, fps: float) -> None:
-        if not (isinstance(fps, float | Real) and math.isfinite(fps) and fps > 0):
-            raise OptionError(
-                "invalid frame rate",
-                where="folder_fps",
-                got=repr(fps),
-                expected="frames per second, > 0",
-            )
-        self.path = path
-        self._files = _numbered_images(path)
-        first = next(filter(None, map(_decode_image, self._files)), None)
-        self.index = FrameIndex(
-            pts=np.arange(len(self._files)),
-            keyframes=np.arange(len(self._files)),
-            time_base=1 / Fraction(fps).limit_denominator(1_000_000),
-            last_duration=1,
-            first_pts=0,
-            rate=fps,
-            size=(first.width, first.height) if first else (0, 0),
-            codec=self._files[0].suffix[1:].lower(),
-        )
-
-    def decode(self, positions: Ints, threads: Threads, damage: Damage) -> Iterator[IndexedFrame]:
-        """Decode frames, see ``FrameSource``."""
-        for position in positions.tolist():
-            frame = _decode_image(self._files[position])
-            if frame is None:
-                damage.replaced += 1
-                near = sorted(range(len(self._files)), key=lambda k: abs(k - position))
-                frame = next(filter(None, (_decode_image(self._files[k]) for k in near)), None)
-            if frame is not None:
-                yield position, frame
+        Raises:
+            VideoError: The video cannot be read.
+        """
 
 
-def _numbered_images(path: Path) -> list[Path]:
-    """Return the images of a folder whose names contain a number, 2 before 10."""
-    try:
-        names = [entry.name for entry in path.iterdir()]
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VideoError(path, f"the folder cannot be listed: {reason}") from error
-    images = [name for name in names if _IMAGE.fullmatch(name) and _split_numbers(name)[1:]]
-    if not images:
-        raise VideoError(path, "the folder holds no numbered images", expected=EXPECTED)
-    return [path / name for name in sorted(images, key=lambda name: (_split_numbers(name), name))]
+class Step(Protocol):
+    """What is done to the frames of a video source when they are read."""
+
+    @property
+    def change(self) -> str:
+        """What is changed, with all values that the frames depend on."""
+
+    @property
+    def others(self) -> Sequence[VideoSource]:
+        """Other videos whose frames are shown."""
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read changed frames of a source, see ``VideoSource.read``."""
 
 
-def _split_numbers(name: str) -> list[str | int]:
-    """Split a file name without its extension into texts and numbers: ["frame", 2, ""]."""
-    parts = re.split(r"(\d+)", name.rpartition(".")[0])
-    return [int(part) if k % 2 else part for k, part in enumerate(parts)]
+@dataclass(frozen=True)
+class ProcessedVideo:
+    """A video source, and the steps that are applied to its frames when they are read.
+
+    Args:
+        source: Source of the frames.
+        steps: Steps, the first one first.
+
+    >>> from fewact.video.steps import Clean, Trim
+    >>> from fewact.data import Clip
+    >>> ProcessedVideo(Clip("clip.mp4")).then(Trim()).then(Clean()).changes
+    'trim auto 2 corrected 8'
+    """
+
+    source: VideoSource
+    steps: tuple[Step, ...] = ()
+
+    def then(self, step: Step) -> "ProcessedVideo":
+        """Return the same video with one more step."""
+        return ProcessedVideo(self.source, (*self.steps, step))
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> Reading:
+        """Read the frames that several samplers choose, see ``VideoSource.read``."""
+        if not self.steps:
+            return self.source.read(samplers, transform=transform)
+        return self.steps[-1].read(self._before_last, samplers, transform)
+
+    @property
+    def changes(self) -> str:
+        """What the steps change."""
+        changes = (changes_of(self.source), *(step.change for step in self.steps))
+        return " ".join(filter(None, changes))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the sources' fingerprints and what each step changes."""
+        if not self.steps:
+            return self.source.fingerprint()
+        step = self.steps[-1]
+        videos = (self._before_last, *step.others)
+        fingerprints = " ".join(video.fingerprint() for video in videos)
+        return hashlib.sha256(f"{fingerprints} {step.change}".encode()).hexdigest()
+
+    @property
+    def _before_last(self) -> "ProcessedVideo":
+        return ProcessedVideo(self.source, self.steps[:-1])
 
 
-def _image_format(path: Path) -> str | None:
-    """Return FFmpeg's name of an image's format by the first bytes; None if it is another one."""
-    with path.open("rb") as file:
-        begin = file.read(12)
-    return next((name for name, bytes in _IMAGE_FORMATS.items() if bytes.match(begin)), None)
+def changes_of(source: VideoSource | None) -> str:
+    """Return what steps change in a source; empty if there are none."""
+    return source.changes if isinstance(source, ProcessedVideo) else ""
 
 
-def _decode_image(path: Path) -> VideoFrame | None:
-    """Return an image, or None if it is damaged."""
-    try:
-        check_readable(path)  # Opening a pipe would wait for its writer.
-        format = _image_format(path)
-        if format is None:
-            return None
-        with open_video(path, format=format) as image:
-            for packet in packets(image):
-                for frame in packet.decode():
-                    return frame
-            return next(iter(image.stream.codec_context.decode(None)), None)
-    except (VideoError, FFmpegError, OSError):
-        return None
+def transformed(frames: NDArray[np.uint8], transform: Transform | None) -> NDArray[Any]:
+    """Return frames (t h w 3) as ``VideoSource.read`` returns them."""
+    return frames if transform is None else np.stack([transform(frame) for frame in frames])

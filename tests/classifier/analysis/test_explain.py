@@ -19,7 +19,7 @@ from fewact.classifier.estimator import learned
 from fewact.classifier.fitted import score_and_pairs
 from fewact.data import Frames
 from fewact.methods.base import PairParts
-from tests.data.test_active import FPS, padded
+from tests.video.test_steps import FPS, padded
 
 
 def test_contributions_add_up_to_the_log_odds_of_the_prediction(

@@ -10,11 +10,11 @@ from fewact.backbones import Backbone
 from fewact.classifier.analysis.matched import AlignerMatch, MatchedClips, match_clips
 from fewact.core.errors import OptionError, UnknownNameError, VideoError
 from fewact.data import Clip, Video, VideoList
-from fewact.data.corrected import corrected
 from fewact.evaluation import VideoFeatures
-from fewact.evaluation.encoding import encode_list
+from fewact.evaluation.encode import encode_list
 from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.matched import matched_page
+from fewact.video.steps import Clean
 from tests.report.test_explanation import HOSTILE, Reader
 
 
@@ -24,7 +24,7 @@ def test_plans_are_those_of_the_method(queries: dict[str, Path], backbone: Backb
     assert [one.aligner for one in found.found] == ["emd", "diagonal"]
     assert len(found.first_frames) == len(found.second_frames) == 8
     listed = VideoList("two", tuple(Video(p.stem, "", source=Clip(p)) for p in paths))
-    listed = corrected(listed)
+    listed = listed.processed(lambda _: Clean(), "corrected")
     for one in found.found:
         own = {"alignment.name": one.aligner, "alignment.time_weight": 0.0}
         method = methods.create("a2m2", **own).eval()

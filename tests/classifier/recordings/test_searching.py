@@ -19,9 +19,9 @@ from fewact.classifier.recordings.searching import (
     encode_windows,
 )
 from fewact.data import Frames
-from fewact.data.active import Span
 from fewact.features.request import DifferenceImageRequest, Features, Request, View
 from fewact.video import EveryNth, read_frames
+from fewact.video.source import Span
 from tests.classifier.conftest import joined
 
 SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])

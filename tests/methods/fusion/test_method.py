@@ -9,7 +9,7 @@ import torch
 
 from fewact import methods
 from fewact.core.errors import OptionError, ShapeError
-from fewact.evaluation.encoding import encoding_facts
+from fewact.evaluation.identity import encoding_facts
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,

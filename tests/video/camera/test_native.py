@@ -164,7 +164,7 @@ def test_no_decision_on_real_clips_differs_from_torch(assets: Path, name: str) -
     videos = read_index(assets)[name].videos
     times = (np.arange(16) + 0.5) / 16
     for video in videos[:: len(videos) // 12]:
-        frames = video.source.read([Segments(16)])[0]
+        frames = video.source.read([Segments(16)]).frames[0]
         for camera in ("fixed", "hand"):
             recorded = record(frames, times, CAMERAS[camera], seed_of(0, video.id))
             clip = torch.from_numpy(recorded).permute(0, 3, 1, 2)

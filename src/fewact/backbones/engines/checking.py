@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones.card import Level
-from fewact.data.video_source import VideoSource
+from fewact.video.source import VideoSource
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
@@ -64,7 +64,7 @@ def _frames(backbone: "Backbone") -> Tensor:
     together = backbone.network.frames_together
     count = -(-FRAMES // together) * together
     source = cast(VideoSource, motions("moving-camera").videos.videos[0].source)
-    return backbone.prepare(source.read([Segments(count)])[0])
+    return backbone.prepare(source.read([Segments(count)]).frames[0])
 
 
 def _differences(got: Tensor, expected: Tensor, tolerance: Tolerance) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import QuietVideo, encode
+from fewact.classifier.encoding import encode
 from fewact.classifier.estimator import for_queries
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Nodes
@@ -34,9 +34,6 @@ from fewact.classifier.recordings.searching import find_action
 from fewact.classifier.saved.thumbnails import shrink
 from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
-from fewact.data.active import Span, SpanSource
-from fewact.data.corrected import CorrectedVideo
-from fewact.data.video_source import VideoSource
 from fewact.features.extract import extract
 from fewact.features.request import Features
 from fewact.methods.base import (
@@ -48,9 +45,11 @@ from fewact.methods.base import (
     PairParts,
 )
 from fewact.methods.common.text import combined_logits
-from fewact.video import Segments
+from fewact.video import Segments, collect_warnings
 from fewact.video.camera.framing import resized
 from fewact.video.named import sampler_of
+from fewact.video.source import ProcessedVideo, Span, VideoSource
+from fewact.video.steps import Clean, Part
 from fewact.video.timeline import RGBImage
 from fewact.video.writing import jpeg
 
@@ -259,27 +258,27 @@ def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
     Raises:
         VideoError: The clip cannot be read.
     """
-    return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
+    with collect_warnings():  # The prediction has warned of a damaged clip.
+        return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
 
 
 def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
     """Return small images (h w 3) of a source, evenly spread over time.
 
     Args:
-        source: Source; a ``CorrectedVideo`` is shown with the corrections that ``predict`` finds.
+        source: Source of the images.
         count: Number of images.
 
     Raises:
         VideoError: The source cannot be read.
     """
-    sets = source.read([Segments(count)], transform=_as_square)
-    return [shrink(frame, sets.size) for frame in sets[0]]
+    reading = source.read([Segments(count)], transform=_as_square)
+    return [shrink(frame, reading.size) for frame in reading.frames[0]]
 
 
-def _as_predicted(clip: VideoSource, active: Span | None) -> CorrectedVideo:
-    """Return the used part of a clip, with the corrections that ``predict`` finds in it."""
-    quiet = QuietVideo(clip)
-    return CorrectedVideo(quiet if active is None else SpanSource(quiet, active))
+def _as_predicted(clip: VideoSource, active: Span | None) -> ProcessedVideo:
+    """Return the used part of a clip, cleaned as ``predict`` does."""
+    return ProcessedVideo(clip, (Clean(),) if active is None else (Part(active), Clean()))
 
 
 def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

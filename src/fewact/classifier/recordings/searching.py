@@ -9,6 +9,7 @@ is used.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,19 +17,19 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.classifier.encoding import ClipEncoder, EncodedClip, QuietVideo
+from fewact.classifier.encoding import ClipEncoder, EncodedClip
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.recordings.watchable import window_lengths
 from fewact.core.errors import VideoError
-from fewact.data.active import Span, inside
-from fewact.data.video_source import VideoSource
-from fewact.evaluation.encoding import Encoder
+from fewact.evaluation.encode import Encoder
 from fewact.features.ring import FeatureRing
 from fewact.features.timing import Timing
-from fewact.video import Timeline
+from fewact.video import Timeline, collect_warnings
+from fewact.video.source import ProcessedVideo, Span, VideoSource
+from fewact.video.steps import Part
 from fewact.video.timeline import Floats, Ints
 
 LONGER = 1.4
@@ -84,15 +85,15 @@ def find_action(
     named = fitted.class_names is not None
     encoder = ClipEncoder(pipeline, timing, image_embedding=named)
     used = encoded.active or Span(0.0, duration)
-    read = QuietVideo(source)
-    windows = encode_windows(
-        read,
-        encoder,
-        backbone,
-        window_lengths(durations),
-        used,
-        timing,
-    )
+    with collect_warnings() as warnings:
+        windows = encode_windows(
+            source,
+            encoder,
+            backbone,
+            window_lengths(durations),
+            used,
+            timing,
+        )
     if not windows:
         return encoded
     parts = [Window(used, encoded.nodes), *windows]
@@ -112,7 +113,7 @@ def find_action(
         nodes=encoded.nodes | best.nodes,
         duration=best.span.end - best.span.start,
         active=best.span,
-        warnings=tuple(read.warnings),
+        warnings=tuple(warnings),
     )
 
 
@@ -157,13 +158,14 @@ def encode_windows(
     sampler = _AtRate(min(FASTEST, OVERSAMPLING * frames / lengths[0]))
     if duration * sampler.rate > MOST_SAMPLES or lengths[0] * sampler.rate < FEWEST_FRAMES:
         return []
-    (images,) = found = clip.read(
-        [inside(sampler, used)],
-        transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy(),
+    reading = (
+        ProcessedVideo(clip)
+        .then(Part(used))
+        .read([sampler], transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy())
     )
     ring = FeatureRing(backbone, requests, timing)
-    for time, image in zip(sampler.times, images, strict=True):
-        ring.add(used.start + time, image, found.aspect)
+    for time, image in zip(sampler.times(reading.timeline), reading.frames[0], strict=True):
+        ring.add(used.start + time, image, reading.aspect)
     spans = [
         Span(start, start + length)
         for length in lengths
@@ -222,24 +224,22 @@ def clearest_window(clear: Tensor, spans: Tensor, used: Tensor) -> Tensor:
     return (clear - AT_THE_ENDS * from_middle.square()).argmax(-1)
 
 
+@dataclass(frozen=True)
 class _AtRate:
-    """Chooses frames at a rate, each one once, and knows their times afterwards.
+    """Chooses frames at a rate, each one once.
 
     Args:
         rate: Frames per second.
-
-    Attributes:
-        times: Times of the chosen frames, in seconds; empty before.
     """
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-        self.times: list[float] = []
+    rate: float
 
     def __call__(self, timeline: Timeline) -> Ints:
+        return timeline.at(self.times(timeline))
+
+    def times(self, timeline: Timeline) -> Floats:
+        """Return the times at which the chosen frames are shown, in seconds."""
         count = max(1, math.floor(self.rate * timeline.end))
-        times = (np.arange(count) + 0.5) / self.rate
-        found = timeline.at(times)
-        first = np.diff(found, prepend=-1) > 0  # A clip may have fewer frames than this rate.
-        self.times = times[first].tolist()
-        return found[first]
+        times: Floats = (np.arange(count, dtype=np.float64) + 0.5) / self.rate
+        # A clip may have fewer frames than this rate.
+        return times[np.diff(timeline.at(times), prepend=-1) > 0]

@@ -23,8 +23,8 @@ from fewact.core.bounded import MIB, UPGRADE, FileType
 from fewact.core.errors import ModelError
 from fewact.core.version import __version__
 from fewact.data import BACKGROUND
-from fewact.data.active import Trim
 from fewact.data.files import legible
+from fewact.video.steps import TrimMode
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 24
@@ -118,7 +118,7 @@ class Config(_Part):
     class_names: SavedClassNames | None = None
     open_set: OpenSet
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
-    trim: Trim = "off"
+    trim: TrimMode = "off"
     sets: Annotated[float, Field(gt=0, lt=1)] | None = None
     integers: bool = False
     examples: tuple[Example, ...]

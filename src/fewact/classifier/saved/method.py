@@ -9,7 +9,7 @@ from fewact import methods
 from fewact.classifier.saved.config import SavedMethod
 from fewact.core.errors import ModelError, UnknownNameError, UserError, warn
 from fewact.evaluation.checkpoint import IMPORT, registered
-from fewact.evaluation.encoding.facts import package_of
+from fewact.evaluation.identity import package_of
 from fewact.methods.base import Method
 
 

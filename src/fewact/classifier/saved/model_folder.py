@@ -44,9 +44,9 @@ from fewact.core.shapes import all_finite
 from fewact.core.temporary import is_empty
 from fewact.core.tensors import parse_tensors
 from fewact.core.workers import on_one_core
-from fewact.data.active import Trim
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method, Nodes
+from fewact.video.steps import TrimMode
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 
@@ -82,7 +82,7 @@ def save(
     thumbnails: bool,
     false_alarms: float | None = None,
     change: str = "saved",
-    trim: Trim = "auto",
+    trim: TrimMode = "auto",
     sets: float | None = None,
 ) -> Path:
     """Save a classifier, see ``FewShotClassifier.save``."""

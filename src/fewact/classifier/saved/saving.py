@@ -20,8 +20,8 @@ from fewact.classifier.saved.config import README
 from fewact.core.errors import ModelError, OptionError
 from fewact.core.hub import check_answers, download, hub_client, is_repository
 from fewact.core.paths import similar_name, user_path
-from fewact.data.active import check_trim
 from fewact.features.precomputed import Precomputed
+from fewact.video.steps import check_trim
 
 LOG = logging.getLogger(__name__)
 

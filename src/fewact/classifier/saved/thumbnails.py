@@ -19,7 +19,7 @@ def thumbnail(clip: VideoClip) -> bytes:
         VideoError: The clip cannot be read.
     """
     with collect_warnings():
-        frame = clip.read([Segments(1)])[0][0]
+        frame = clip.read([Segments(1)]).frames[0][0]
     return jpeg(shrink(frame))
 
 

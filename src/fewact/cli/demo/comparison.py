@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from fewact.classifier.examples import Nodes
     from fewact.classifier.fitted import Fitted
     from fewact.data import Clip
-    from fewact.data.corrected import CorrectedVideo
     from fewact.methods.base import Method
 
 
@@ -100,6 +99,7 @@ def compare(
     from fewact import methods
     from fewact.classifier import Skipped
     from fewact.features.extract import extract
+    from fewact.video.steps import as_predicted
 
     made = [methods.create(name).to(backbone.device).eval() for name in names]
     needed = [method.requests(backbone.card) for method in made]
@@ -107,8 +107,10 @@ def compare(
     clips = [*examples, *new]
     encoded: dict[Clip, list[Nodes]] = {}
     skipped: list[Skipped] = []
-    read = zip(clips, extract(map(as_predicted, clips), backbone, requests), strict=True)
-    for done, (clip, extracted) in enumerate(read, start=1):
+    read = extract(clips, backbone, requests, source=as_predicted)
+    for done, extracted in enumerate(read, start=1):
+        extracted.warn()
+        clip = extracted.clip
         if extracted.error is not None:
             skipped.append(Skipped(clip, extracted.error))
         elif extracted.features is not None:
@@ -135,14 +137,6 @@ def compare(
         for i, (name, method) in enumerate(zip(names, made, strict=True))
     ]
     return outcomes, skipped
-
-
-def as_predicted(clip: "Clip") -> "CorrectedVideo":
-    """Return a clip as a classifier reads it: without still ends, corrected."""
-    from fewact.data.active import ActiveSource
-    from fewact.data.corrected import CorrectedVideo
-
-    return CorrectedVideo(ActiveSource(clip))
 
 
 def _outcome(

@@ -4,12 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from fewact.backbones import Backbone, Card
 from fewact.core.errors import StoreError, VideoError
 from fewact.core.locks import Claims
-from fewact.data.video_source import Transform, VideoSource
 from fewact.data.videos import Video, VideoList
 from fewact.features.extract import Extracted, extract
 from fewact.features.request import Request
@@ -24,7 +22,7 @@ from fewact.features.store.feature_sets import (
 from fewact.features.store.known_videos import KnownList, KnownVideo, stamp
 from fewact.features.store.shard import Entry
 from fewact.features.store.store import Store
-from fewact.video import FrameSets
+from fewact.video.source import VideoSource
 
 BLOCK = 32
 """Videos of a block, which is locked and written as one: a killed process loses at most one block.
@@ -189,16 +187,6 @@ class _Task:
     key: str
     block: _Block
 
-    def read(self, samplers: Sequence[Any], *, transform: Transform | None = None) -> FrameSets:
-        return self.source.read(samplers, transform=transform)
-
-    @property
-    def changes(self) -> str:
-        return self.source.changes
-
-    def fingerprint(self) -> str:
-        return self.key
-
 
 class _Run:
     """Streams the videos of one block after the other through the network."""
@@ -218,7 +206,10 @@ class _Run:
     def embed(self, blocks: Iterable[int]) -> None:
         """Compute what is missing of these blocks, each locked before it is yielded."""
         tasks = self._tasks(blocks)
-        for extracted in extract(tasks, self._backbone, self._requests):
+        for extracted in extract(
+            tasks, self._backbone, self._requests, source=lambda task: task.source
+        ):
+            extracted.warn()
             self._store(extracted)
 
     def _tasks(self, blocks: Iterable[int]) -> Iterator[_Task]:

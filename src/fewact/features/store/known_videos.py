@@ -22,10 +22,10 @@ from fewact.core.errors import OutputError, StoreError
 from fewact.core.temporary import remove_leftovers
 from fewact.data.clips import Clip
 from fewact.data.files import legible
-from fewact.data.video_source import VideoSource
 from fewact.data.videos import Video
 from fewact.features.store.index import FILE as INDEX
 from fewact.features.store.index import NEW_FILES, Index, names_in, read_index, write_index
+from fewact.video.source import VideoSource
 
 SUFFIX: Final = ".json"
 

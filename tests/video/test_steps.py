@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fewact.data import Clip, Frames
-from fewact.data.active import ActiveSource, Span, SpanSource, active_part
-from fewact.data.video_source import VideoSource
-from fewact.video import EveryNth, FrameSets, Sampler, Segments, Timeline, read_frames
+from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline, read_frames
+from fewact.video.source import ProcessedVideo, Span, VideoSource, changes_of
+from fewact.video.steps import Part, Trim, active_part, as_predicted
 from tests.classifier.conftest import render
 
 FPS = 12
@@ -25,6 +25,10 @@ def padded(path: Path, before: float, after: float, noise: float = 2.0) -> np.nd
     return whole.clip(0, 255).astype(np.uint8)
 
 
+def trimmed(source: VideoSource) -> ProcessedVideo:
+    return ProcessedVideo(source).then(Trim())
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(tmp_path_factory.mktemp("active") / "left.mp4", "left", 5)
@@ -32,13 +36,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("before", "after"), [(2.0, 0.0), (0.0, 2.0), (2.0, 2.0), (4.0, 4.0)])
 def test_long_still_ends_are_left_out(clip: Path, before: float, after: float) -> None:
-    source = ActiveSource(Frames(padded(clip, before, after), fps=FPS))
-    (frames,) = source.read([EveryNth(1)])
-    assert source.active is not None
-    assert source.active.start == pytest.approx(before, abs=0.5)
-    assert source.active.end == pytest.approx(before + 1.0, abs=0.5)
-    assert source.duration == pytest.approx(source.active.end - source.active.start)
-    first = int(source.active.start * FPS + 1e-6)
+    reading = trimmed(Frames(padded(clip, before, after), fps=FPS)).read([EveryNth(1)])
+    (frames,), active = reading, reading.active
+    assert active is not None
+    assert active.start == pytest.approx(before, abs=0.5)
+    assert active.end == pytest.approx(before + 1.0, abs=0.5)
+    assert reading.duration == pytest.approx(active.end - active.start)
+    assert reading.chosen[0].tolist() == list(range(reading.timeline.n))
+    first = int(active.start * FPS + 1e-6)
     assert np.array_equal(frames, padded(clip, before, after)[first : first + len(frames)])
 
 
@@ -59,12 +64,12 @@ def test_frames_that_are_read_anyway_are_compared(samplers: list[Sampler], own: 
     frames[:30, :, :20] = 255
 
     class Source(Frames):
-        def read(self, samplers: Sequence[Sampler], **options: Any) -> FrameSets:
+        def read(self, samplers: Sequence[Sampler], **options: Any) -> Reading:
             read.append(list(samplers))
             return super().read(samplers, **options)
 
-    sets = ActiveSource(Source(frames, fps=24)).read(samplers)
-    assert len(sets) == len(samplers)
+    reading = trimmed(Source(frames, fps=24)).read(samplers)
+    assert len(reading.frames) == len(reading.chosen) == len(samplers)
     timeline = Timeline(np.arange(60) / 24, end=2.5)
     *given, compared = (set(sampler(timeline).tolist()) for sampler in read[0])
     assert len(compared - set().union(*given)) > 0 if own else compared <= set().union(*given)
@@ -91,47 +96,45 @@ def test_other_clips_stay_what_they_are(
     made: Callable[[np.random.Generator], np.ndarray],
 ) -> None:
     clip = made(np.random.default_rng(0))
-    source = ActiveSource(Frames(clip, fps=FPS))
-    (frames,) = source.read([Segments(8)])
-    (expected,) = Frames(clip, fps=FPS).read([Segments(8)])
-    assert source.active is None
-    assert np.array_equal(frames, expected)
+    reading = trimmed(Frames(clip, fps=FPS)).read([Segments(8)])
+    expected = Frames(clip, fps=FPS).read([Segments(8)])
+    assert reading.active is None
+    assert np.array_equal(reading.frames, expected.frames)
 
 
 def test_clips_without_padding_and_short_ends_stay(clip: Path) -> None:
     for before in (0.0, 0.5):
-        source = ActiveSource(Frames(padded(clip, before, 0.0), fps=FPS))
-        source.read([Segments(8)])
-        assert source.active is None
+        source = trimmed(Frames(padded(clip, before, 0.0), fps=FPS))
+        assert source.read([Segments(8)]).active is None
 
 
 def test_off_reads_the_full_clip(clip: Path) -> None:
-    source = ActiveSource(Frames(padded(clip, 4, 4), fps=FPS), "off")
-    (frames,) = source.read([EveryNth(1)])
-    assert source.active is None
-    assert len(frames) == source.duration * FPS
+    source = as_predicted(Frames(padded(clip, 4, 4), fps=FPS), "off")
+    reading = source.read([EveryNth(1)])
+    assert reading.active is None
+    assert len(reading.frames[0]) == reading.duration * FPS
 
 
 def test_parts_of_files_keep_their_times(clip: Path) -> None:
-    source = ActiveSource(Clip(clip, start=0.25, end=0.75))
-    source.read([Segments(4)])
-    assert source.duration == pytest.approx(0.5)
+    reading = trimmed(Clip(clip, start=0.25, end=0.75)).read([Segments(4)])
+    assert reading.duration == pytest.approx(0.5)
 
 
 def test_a_part_of_a_source_is_another_source(clip: Path) -> None:
     source = Clip(clip)
     parts: list[VideoSource] = [
         source,
-        ActiveSource(source),
-        ActiveSource(ActiveSource(source)),
-        SpanSource(source, Span(0.25, 0.75)),
-        SpanSource(source, Span(0.25, 0.5)),
-        SpanSource(ActiveSource(source), Span(0.25, 0.5)),
+        trimmed(source),
+        trimmed(trimmed(source)),
+        ProcessedVideo(source).then(Part(Span(0.25, 0.75))),
+        ProcessedVideo(source).then(Part(Span(0.25, 0.5))),
+        trimmed(source).then(Part(Span(0.25, 0.5))),
     ]
-    for facts in ({one.fingerprint() for one in parts}, {one.changes for one in parts}):
+    for facts in ({one.fingerprint() for one in parts}, {changes_of(one) for one in parts}):
         assert len(facts) == len(parts)
-    again = SpanSource(Clip(clip), Span(0.25, 0.5))
-    assert (again.changes, again.fingerprint()) == (parts[4].changes, parts[4].fingerprint())
+    again = ProcessedVideo(Clip(clip)).then(Part(Span(0.25, 0.5)))
+    assert again == parts[4]
+    assert again.fingerprint() == parts[4].fingerprint()
 
 
 def test_one_cut_between_still_images_is_no_action() -> None:

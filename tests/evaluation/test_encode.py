@@ -1,16 +1,15 @@
 """Encoding: one video after the other, in order, with errors in their place."""
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 import torch
 
-from fewact.core.errors import DataError, VideoError
+from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import Video, VideoList
-from fewact.evaluation.encoding import encode, encode_list
-from fewact.evaluation.encoding.encode import AHEAD
-from fewact.evaluation.encoding.threads import workers
+from fewact.evaluation.encode import AHEAD, encode, encode_list, workers
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import ArrayFeatures
 from tests.evaluation.made_up import Nearest
@@ -80,3 +79,27 @@ def test_all_unreadable_videos_of_a_list_are_named() -> None:
     bank = encode_list(Nearest(), source(), listed, np.array([0, 5, 99], dtype=np.int32))
     assert bank.tensors["nodes"].shape == (3, 2, 5)
     assert bank.rows(np.array([99, 0], dtype=np.int32)).tolist() == [2, 0]
+
+
+def test_each_thread_uses_one_core_and_the_setting_is_restored() -> None:
+    before = torch.get_num_threads()
+    meet = threading.Barrier(3, timeout=30)
+
+    def work(_: int) -> tuple[str, int]:
+        meet.wait()  # all three threads are there at once
+        return threading.current_thread().name, torch.get_num_threads()
+
+    with workers(3) as pool:
+        found = list(pool.map(work, range(3)))
+    assert len({name for name, _ in found}) == 3
+    assert {number for _, number in found} == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_an_error_restores_the_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), workers(2) as pool:
+        pool.submit(lambda: 1 / 0).result()
+    assert torch.get_num_threads() == before
+    with pytest.raises(OptionError, match="threads"), workers(0):
+        pass

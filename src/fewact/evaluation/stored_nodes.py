@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from fewact.core.locks import Claims
 from fewact.core.version import __version__
 from fewact.data.videos import VideoList
-from fewact.evaluation.encoding.bank import Encodings, NodeBank, Progress, encode_list
-from fewact.evaluation.encoding.facts import encoding_facts
+from fewact.evaluation.encode import Encodings, NodeBank, Progress, encode_list
+from fewact.evaluation.identity import encoding_facts
 from fewact.features.store.embedding import BLOCK
 from fewact.features.store.entries import Facts, digest
 from fewact.features.store.feature_sets import feature_facts

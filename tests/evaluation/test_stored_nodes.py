@@ -5,8 +5,8 @@ from typing import Any
 
 from fewact import methods
 from fewact.evaluation import evaluate_method, to_text
-from fewact.evaluation.encoding import Encodings
-from fewact.evaluation.encoding.stored import StoredEncodings, node_facts, store_nodes
+from fewact.evaluation.encode import Encodings
+from fewact.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
 from fewact.features.store import EntrySet
 from fewact.features.stored import StoredFeatures, choose_card
 from fewact.methods.files import method_of

@@ -1,1 +1,0 @@
-"""Tests of encoding: each video once, whatever its features come from."""
