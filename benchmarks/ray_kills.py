@@ -22,14 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import content
-from fewact.backbones import BackboneChoice
+from fewact.backbones import BackboneSpec
 from fewact.data import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
 
-OPTIONS = BackboneChoice("efficientnet-lite0", "random", "cpu", "float32", "torch")
+OPTIONS = BackboneSpec(
+    name="efficientnet-lite0",
+    weights="random",
+    device="cpu",
+    precision="float32",
+    engine="torch",
+)
 BLOCK = 4
 
 

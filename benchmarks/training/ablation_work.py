@@ -140,7 +140,7 @@ class Work:
         best, videos = checkpoint.read(run), self.videos[split]
         source: FeatureSource | None = self.stored.get(split)
         if source is None:
-            network = backbones.create(best.header.backbone.name, weights=best.backbone_weights)
+            network = backbones.create(best.backbone.name, weights=best.backbone.weights)
             source = VideoFeatures(videos, network)
         method = best.method(**PLAIN | dict(changes))
         return encode_list(method, source, videos, self.episodes[split].needed)

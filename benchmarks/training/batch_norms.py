@@ -117,7 +117,7 @@ def results_of(
         seconds = time.process_time() - begin
         print(f"division {number}, {norms}: {seconds:.0f} s, {best}", flush=True)
         trained = checkpoint.read(run)
-        network = backbones.create(Tenth.defaults.name, weights=trained.backbone_weights)
+        network = backbones.create(Tenth.defaults.name, weights=trained.backbone.weights)
         method, source = trained.method(), VideoFeatures(test, network)
         bank = encode_list(method, source, test)
         for shots, file in files.items():

@@ -40,7 +40,7 @@ from fewact.data import VideoList
 from fewact.data.videos import SPLITS, GroupScope
 from fewact.evaluation import ArrayFeatures, Result, RunOptions, checkpoint, evaluate_method, load
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.texts import TextModel
+from fewact.evaluation.texts import embedded
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.reduction import orthogonal_projection
 from fewact.synthetic import motions
@@ -169,8 +169,8 @@ class Work:
                 name, options = SCORED[row]
                 run = checkpoint.read(self.trained(data, seed, lists, name))
                 method = run.method(**options)
-                model = None if run.header.text is None else TextModel.of_training(run.header.text)
-                text = None if model is None else model.texts(lists.test, device="cpu")
+                spec = run.text
+                text = None if spec is None else embedded(spec, lists.test, device="cpu")
             begin = time.process_time()
             result = evaluate_method(
                 method, source, lists.test, episodes, text=text, run=RunOptions(output=output)

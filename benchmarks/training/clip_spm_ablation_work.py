@@ -19,7 +19,7 @@ from fewact.data import Frames, VideoList
 from fewact.data.videos import SPLITS
 from fewact.evaluation import Result, RunOptions, VideoFeatures, checkpoint, evaluate_method, load
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.texts import TextModel
+from fewact.evaluation.texts import embedded
 from fewact.synthetic import motions
 from fewact.training import TrainingData, read, train
 from fewact.video.samplers import Segments
@@ -153,7 +153,7 @@ class Work:
                 "clip_norm": 10.0,
             }
             run = self._run(data, seed, lists, "run encoder", ROWS[BASELINE], start, stage)
-            trained = Path(checkpoint.read(run).backbone_weights)
+            trained = Path(checkpoint.read(run).backbone.weights)
             # Validation may have chosen the random encoder.
             chosen = trained if trained.is_file() else start / "model.safetensors"
             after.mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def network_of(run: checkpoint.Checkpoint) -> Backbone:
     """Return the image encoder that was trained with a row."""
     return backbones.create(
         "clip-vit",
-        weights=run.backbone_weights,
+        weights=run.backbone.weights,
         device="cpu",
         precision="float32",
         engine="torch",
@@ -235,5 +235,4 @@ def network_of(run: checkpoint.Checkpoint) -> Backbone:
 
 def texts_of(run: checkpoint.Checkpoint, videos: VideoList) -> ClassTexts | None:
     """Return the embeddings of a list's class names; None for a row that uses none."""
-    model = None if run.header.text is None else TextModel.of_training(run.header.text)
-    return None if model is None else model.texts(videos, device="cpu")
+    return None if run.text is None else embedded(run.text, videos, device="cpu")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones import Card
+from fewact.backbones import Card, catalogue
 from fewact.backbones.backbone import make_card
 from fewact.backbones.weights import Weights
 from fewact.features.request import FeatureRequest, View
@@ -92,7 +92,7 @@ def test_requests_are_equal_by_value_and_can_be_sorted():
 @pytest.mark.parametrize("name", backbones.names())
 def test_a_description_agrees_with_the_built_network(name):
     pytest.importorskip("transformers", reason="the extra hf is not installed")
-    kind, no_weights = backbones._NETWORKS.get(name), Weights({}, "random")
+    kind, no_weights = catalogue.NETWORKS.get(name), Weights({}, "random")
     with torch.device("meta"):  # Shapes without weights.
         network = kind(kind.resolve(kind.Options(), no_weights))
     card, described = make_card(network, no_weights, "float32"), backbones.describe(name)

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from fewact import backbones
+from fewact.backbones import catalogue
 from fewact.core.errors import OptionError, UnknownNameError
 
 
@@ -34,7 +35,7 @@ def test_a_custom_network_is_a_backbone(monkeypatch):
     from fewact.backbones import Description, StagedNetwork
     from fewact.core.registry import Registry
 
-    monkeypatch.setattr(backbones, "_NETWORKS", Registry("backbone", {}))
+    monkeypatch.setattr(catalogue, "NETWORKS", Registry("backbone", {}))
 
     @backbones.register("tiny")
     class Tiny(StagedNetwork):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from fewact import methods
-from fewact.cli.embed import _absolute
 from fewact.core.bounded import size_text
 from fewact.features.store import Job, Store
 
@@ -238,15 +237,3 @@ def test_a_missing_ray_is_named(run: Run, table: Path, tmp_path: Path) -> None:
     )
     assert ended.code == 2
     assert "fewact[ray]" in ended.err
-
-
-def test_other_processes_get_absolute_paths_of_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("default", "random", "mine"):
-        (tmp_path / name).mkdir()
-    for weights in ("default", "random", "hf-hub:owner/name", "local-dir:missing", "missing"):
-        assert _absolute(weights) == weights
-    assert _absolute("mine") == str(tmp_path / "mine")
-    assert _absolute("local-dir:mine") == f"local-dir:{tmp_path / 'mine'}"

@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -100,48 +99,10 @@ def test_a_field_without_an_option_is_refused() -> None:
         with_option_groups(command)
 
 
-def test_a_backbone_without_any_option_is_the_default() -> None:
-    chosen = BackboneOptions().resolve()
-    assert (chosen.name, chosen.weights, chosen.precision, chosen.device, chosen.options) == (
-        *("auto", "default", "auto", "auto"),
-        {},
-    )
-
-
-def trained(**changes: Any) -> Any:
-    """A checkpoint, as far as it says which backbone its method was trained with."""
-    needs = {"name": "resnet50", "weights": "w", "precision": "bfloat16", "options": {"size": 64}}
-    header = SimpleNamespace(backbone=SimpleNamespace(**{**needs, **changes}))
-    return SimpleNamespace(header=header, backbone_weights="local-dir:there")
-
-
-def test_the_backbone_of_a_trained_method_is_the_default() -> None:
-    chosen = BackboneOptions(device="cpu").resolve(trained())
-    assert (chosen.name, chosen.weights, chosen.precision) == (
-        *("resnet50", "local-dir:there"),
-        "bfloat16",
-    )
-    assert chosen.device == "cpu"
-    assert chosen.options == {"size": 64}
-
-
-def test_requested_weights_replace_those_of_a_trained_method() -> None:
-    chosen = BackboneOptions(weights="mine.safetensors", precision="float32").resolve(trained())
-    assert (chosen.name, chosen.weights, chosen.precision) == (
-        *("resnet50", "mine.safetensors"),
-        "float32",
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "checkpoint"),
-    [(BackboneOptions(backbone="clip-vit"), trained()), (BackboneOptions(), trained(weights=""))],
-)
-def test_a_backbone_that_differs_takes_nothing_of_the_trained_one(
-    options: BackboneOptions, checkpoint: Any
-) -> None:
-    chosen = options.resolve(checkpoint)
-    assert (chosen.weights, chosen.precision, chosen.options) == ("default", "auto", {})
+def test_only_what_is_requested_of_a_backbone_is_set() -> None:
+    assert BackboneOptions().spec.requested == {}
+    spec = BackboneOptions(backbone="resnet50", precision="auto", device="cpu").spec
+    assert spec.requested == {"name": "resnet50", "precision": "auto", "device": "cpu"}
 
 
 def test_options_are_read_as_json_or_text() -> None:

@@ -208,7 +208,6 @@ frames = 2
 
 [backbone]
 name = "efficientnet-lite0"
-[backbone.options]
 size = 64
 
 [[stages]]

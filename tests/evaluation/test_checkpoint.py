@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.backbones import BackboneSpec
 from fewact.core.errors import OptionError
 from fewact.core.options import flatten_options, option_names
-from fewact.evaluation.checkpoint import BackboneRecord, Checkpoint, Header, TrainedOn
+from fewact.evaluation.checkpoint import Checkpoint, Header, TrainedOn
 from fewact.methods.promises.subject import made_up_card, make, other_option
 
 INITIAL = {
@@ -34,7 +35,8 @@ def checkpoint_of(method: Any, name: str) -> Checkpoint:
         options=flatten_options(method.options),
         temperature=1.0,
         recipe="",
-        backbone=BackboneRecord(name="", options={}, weights="", precision="", sha256=""),
+        backbone=BackboneSpec(weights=""),
+        network_digest="",
         trained_on=TrainedOn(name="", sha256="", videos={}),
     )
     tensors = {key: value + 1 for key, value in method.state_dict().items()}

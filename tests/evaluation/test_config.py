@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact import methods
+from fewact.backbones import BackboneSpec, TextSpec
 from fewact.cli.options import parse_options
 from fewact.core.errors import DataError, EpisodeError, OptionError
 from fewact.data import FeatureDataset
 from fewact.evaluation import (
     ArrayFeatures,
-    BackboneConfig,
     CameraConfig,
     ConditionConfig,
     DataConfig,
@@ -24,7 +24,6 @@ from fewact.evaluation import (
     EvaluationConfig,
     ReadingConfig,
     Result,
-    TextConfig,
     evaluate,
     evaluate_method,
     load,
@@ -177,7 +176,7 @@ def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> No
     with pytest.raises(OptionError, match="--store: needs videos"):
         evaluate(config(file, data=stored))
     with pytest.raises(OptionError, match="--text-encoder: the method does not use class names"):
-        evaluate(config(file, text=TextConfig(encoder="minilm")))
+        evaluate(config(file, text=TextSpec(encoder="minilm")))
 
 
 def test_a_command_names_what_differs_from_the_defaults() -> None:
@@ -193,10 +192,10 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
             store=Path("store"),
         ),
         episodes=EpisodeConfig(shots=5, count=100),
-        backbone=BackboneConfig(
+        backbone=BackboneSpec(
             name="clip-vit", weights="local-dir:w", device="cpu", sampler="blocks"
         ),
-        text=TextConfig(encoder="clip", prompts="a {}"),
+        text=TextSpec(encoder="clip", prompts="a {}"),
         camera=CameraConfig(name="hand", on="query"),
         condition=ConditionConfig(name="dark:3", on="query"),
         reading=ReadingConfig(trim="auto", correct="auto"),
@@ -215,7 +214,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
     )
     small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
     assert command_of(small) == "fewact evaluate otam --data x"
-    unusual = small.model_copy(update={"backbone": BackboneConfig(options={"size": 64})})
+    unusual = small.model_copy(update={"backbone": BackboneSpec(options={"last_stride": 1})})
     assert command_of(unusual) == ""
 
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from fewact import backbones
+from fewact.backbones import TextSpec
 from fewact.backbones.text import TEMPLATES, TextFacts, embed_classes, known_texts
 from fewact.core.errors import OptionError, ResultError, UnknownNameError
 from fewact.data import Video, VideoList, benchmark
 from fewact.evaluation import RunOptions, evaluate_method
-from fewact.evaluation.checkpoint import TextRecord, training_flags
-from fewact.evaluation.texts import TextModel, class_names, read_prompts, text_model
+from fewact.evaluation.checkpoint import training_flags
+from fewact.evaluation.texts import class_names, embedded, read_prompts
 from fewact.features.precomputed import precomputed_card
 from tests.backbones.text.made_up import Letters
 from tests.evaluation.made_up import Nearest, problem
@@ -66,15 +67,16 @@ def test_prompts_by_name_by_template_and_from_a_file(tmp_path: Path) -> None:
 def test_choice_of_the_encoder(
     requested: tuple[str | None, str | None], found: tuple[str, str]
 ) -> None:
-    got = text_model(*requested, ("{}",), "clip-vit-b16", "local-dir:net")
-    assert got == TextModel(*found, ("{}",))
+    names = ("encoder", "weights")
+    spec = TextSpec(**{n: x for n, x in zip(names, requested, strict=True) if x is not None})
+    got = spec.of_backbone("clip-vit-b16", "local-dir:net")
+    assert (got.encoder, got.weights) == found
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "poses"])
 def test_a_backbone_without_text_encoder_needs_one(name: str) -> None:
-    for requested in (None, "backbone"):
-        with pytest.raises(OptionError, match=f"{name}: the backbone has no text enc"):
-            text_model(requested, None, ("{}",), name, "default")
+    with pytest.raises(OptionError, match=f"{name}: the backbone has no text enc"):
+        TextSpec().of_backbone(name, "default")
 
 
 def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +88,9 @@ def test_embeddings_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.M
         return made[-1]
 
     monkeypatch.setattr(backbones, "create_text", create)
-    videos, model = listed("mine", "brush_hair", "run"), TextModel("clip", "x", ("a {}",))
-    first, again = (model.texts(videos, device="cpu") for _ in range(2))
+    videos = listed("mine", "brush_hair", "run")
+    spec = TextSpec(encoder="clip", weights="x", prompts="a {}")
+    first, again = (embedded(spec, videos, device="cpu") for _ in range(2))
     assert torch.equal(
         first.embeddings, embed_classes(Letters("clip x"), ["brush hair", "run"], "a {}").embeddings
     )
@@ -150,10 +153,11 @@ def checkpoint(text: TextFacts) -> Any:
     """Return the part of a checkpoint that ``training_flags`` reads."""
     videos = {"class a": ("a/1",)}
     facts = SimpleNamespace(
-        text=TextRecord(facts=text, weights="default"),
+        text=text,
         trained_on=SimpleNamespace(name="mine", videos=videos),
         selection=SimpleNamespace(accuracy=50.0, list="mine", classes=(), initial=False),
-        backbone=SimpleNamespace(weights="", sha256="", name=""),
+        backbone=SimpleNamespace(weights="", name=""),
+        network_digest="",
     )
     return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))
 
@@ -185,7 +189,3 @@ def test_precomputed_embeddings_are_not_compared() -> None:
     flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)
     assert training_flags(checkpoint(TRAINING), videos, card, precomputed) == flags
     assert training_flags(checkpoint(precomputed), videos, card, TRAINING) == flags
-    assert TextModel.of_training(TextRecord(facts=precomputed, weights="")) is None
-    assert TextModel.of_training(TextRecord(facts=TRAINING, weights="w")) == TextModel(
-        "minilm", "w", ("{}",)
-    )

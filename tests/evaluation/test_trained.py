@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fewact.backbones import BackboneSpec
 from fewact.data import Video, VideoList
 from fewact.evaluation.checkpoint import (
-    BackboneRecord,
     Checkpoint,
     Header,
     Selection,
@@ -32,7 +32,8 @@ def flags_of(selection: Selection | None, tested: str, *labels: str) -> tuple[st
         options={},
         temperature=1.0,
         recipe="",
-        backbone=BackboneRecord(name="", options={}, weights="", precision="", sha256=""),
+        backbone=BackboneSpec(weights=""),
+        network_digest="",
         trained_on=TrainedOn(name="training list", sha256="", videos={"run": ("run/1",)}),
         selection=selection,
         origin="" if selection else "public code",

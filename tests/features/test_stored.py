@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from fewact import methods
+from fewact.backbones import BackboneSpec
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import ArrayFeatures, evaluate_method
@@ -98,18 +99,18 @@ def test_a_damaged_shard_is_named(store, videos) -> None:
 def test_the_backbone_of_the_store_is_found(store, videos, values, tmp_path) -> None:
     assert choose_card(store).digest == card().digest
     with pytest.raises(StoreError, match="no features of this backbone"):
-        choose_card(store, "resnet50")
+        choose_card(store, BackboneSpec(name="resnet50"))
     with pytest.raises(StoreError, match=r"\(got sampler perrett\); expected: made up, float32"):
-        choose_card(store, options={"sampler": "perrett"})
+        choose_card(store, BackboneSpec(sampler="perrett"))
     with pytest.raises(StoreError, match="the store is empty"):
         choose_card(Store.create(tmp_path / "empty"))
     fill(store, videos, card(precision="bfloat16"), values)
     fill(store, videos, card(name="other"), values)
-    assert choose_card(store, "other").name == "other"
-    assert choose_card(store, precision="bfloat16").precision == "bfloat16"
+    assert choose_card(store, BackboneSpec(name="other")).name == "other"
+    assert choose_card(store, BackboneSpec(precision="bfloat16")).precision == "bfloat16"
     assert choose_card(store, network_digest=card().network_digest).digest == card().digest
     with pytest.raises(StoreError, match="several backbones") as raised:
-        choose_card(store, "made up")
+        choose_card(store, BackboneSpec(name="made up"))
     assert "made up, float32" in str(raised.value)
     assert "made up, bfloat16" in str(raised.value)
     assert "other, float32" in str(raised.value)
@@ -120,14 +121,17 @@ def test_the_frames_of_the_stored_features_are_chosen(store, videos, values) -> 
     with pytest.raises(
         StoreError, match=r"got backbone made up, resize centre-crop\).*[0-9a-f]{8}\)$"
     ):
-        choose_card(store, "made up", options={"resize": "centre-crop", "last_stride": 1})
+        choose_card(
+            store,
+            BackboneSpec(name="made up", resize="centre-crop", options={"last_stride": 1}),
+        )
     fill(store, videos, cropped, values)
     for options, expected in (
         ({"resize": "centre-crop"}, cropped),
         ({"sampler": "dense:2"}, cropped),
         ({"resize": "squash"}, card()),
     ):
-        assert choose_card(store, options=options).digest == expected.digest
+        assert choose_card(store, BackboneSpec(**options)).digest == expected.digest
     with pytest.raises(StoreError, match=r"centre-crop, dense:2.*--resize, --sampler or --size"):
         choose_card(store)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from fewact import FewShotClassifier, backbones, evaluation
+from fewact.backbones import catalogue
 from fewact.classifier.saved import model_folder
 from fewact.classifier.saved.history import CHANGE, HISTORY, editing
 from fewact.cli import main
@@ -32,7 +33,7 @@ from tests.fuzz.disk import Change, record
 from tests.training.made_up import CLASSIFY, EPISODES, FRAMES_RECIPE, Tiny, motions_data, recipe_of
 
 torch.set_num_threads(1)
-backbones._NETWORKS = Registry("backbone", {**backbones._NETWORKS._entries, "tiny": Tiny})
+catalogue.NETWORKS = Registry("backbone", {**catalogue.NETWORKS._entries, "tiny": Tiny})
 Job.__init__.__kwdefaults__["block"] = 1  # type: ignore[index]
 
 NETWORK = ("--backbone", "tiny", "--weights", "random", "--device", "cpu", "--quiet")
@@ -202,8 +203,8 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
             raise
         return []
     if found.header.backbone.weights == checkpoint.BACKBONE_FILE:
-        network = backbones.create("tiny", weights=found.backbone_weights, precision="float32")
-        if network.card.network_digest != found.header.backbone.sha256:
+        network = backbones.create("tiny", weights=found.backbone.weights, precision="float32")
+        if network.card.network_digest != found.header.network_digest:
             return ["the checkpoint's network is not that of its method"]
     return []
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fewact import backbones
+from fewact.backbones import catalogue
 from fewact.core.registry import Registry
 from tests.training.made_up import Tiny
 
@@ -13,6 +13,6 @@ from tests.training.made_up import Tiny
 def tiny() -> Iterator[None]:
     """While a test runs, ``tiny`` is a backbone like any other."""
     with pytest.MonkeyPatch.context() as patch:
-        entries = {**backbones._NETWORKS._entries, "tiny": Tiny}
-        patch.setattr(backbones, "_NETWORKS", Registry("backbone", entries))
+        entries = {**catalogue.NETWORKS._entries, "tiny": Tiny}
+        patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
         yield

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from fewact import backbones
+from fewact.backbones import BackboneSpec
 from fewact.core.errors import RecipeError, TrainingError
 from fewact.core.random import RandomStream
 from fewact.data import Video, VideoList
-from fewact.evaluation import BackboneConfig, VideoFeatures, checkpoint, evaluate_method
+from fewact.evaluation import VideoFeatures, checkpoint, evaluate_method
 from fewact.evaluation.checkpoint import training_flags
 from fewact.evaluation.episodes import load as load_episodes
 from fewact.methods import a2m2_matching
@@ -62,7 +63,7 @@ def test_network_and_method_learn_and_are_kept(
     assert "learner/backbone.norm.running_mean" in changed
     chosen = checkpoint.read(tmp_path / "run")
     backbone = backbones.create(
-        "tiny", weights=chosen.backbone_weights, device="cpu", precision="float32", engine="torch"
+        "tiny", weights=chosen.backbone.weights, device="cpu", precision="float32", engine="torch"
     )
     assert data.train.name in backbone.card.trained_on
     flags = training_flags(chosen, data.val, backbone.card)
@@ -218,15 +219,14 @@ def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_test_reads_frames_as_the_recipe_says(tmp_path: Path) -> None:
     reading = {"resize": "centre-crop", "sampler": "perrett"}
-    backbone = {"name": "tiny", "weights": "random", "options": reading}
+    backbone = {"name": "tiny", "weights": "random", **reading}
     recipe = recipe_of(EPISODES | FROM_FRAMES, **FRAMES_RECIPE, backbone=backbone)
     data = motions_data()
     train(recipe, data, tmp_path / "run", device="cpu")
-    header = checkpoint.read(tmp_path / "run").header.backbone
-    assert header.options == reading
-    resolved = BackboneConfig().resolve(checkpoint.read(tmp_path / "run"))
-    assert resolved.create().card.network_digest == header.sha256
-    assert BackboneConfig(sampler="blocks").resolve(None).options == {"sampler": "blocks"}
+    trained = checkpoint.read(tmp_path / "run")
+    resolved = BackboneSpec().over(trained.backbone)
+    assert {name: getattr(resolved, name) for name in reading} == reading
+    assert resolved.create().card.network_digest == trained.header.network_digest
     times: list[Any] = []
     source = data.train.videos[0].source
     assert source is not None

@@ -11,8 +11,7 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from fewact import backbones
-from fewact.backbones import clip_resnet
+from fewact.backbones import catalogue, clip_resnet
 from fewact.backbones.catalogue import CLIP_RN50
 from fewact.core.errors import OptionError, RecipeError, ShapeError
 from fewact.core.registry import Registry
@@ -85,8 +84,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(autouse=True)
 def small_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        entries = {**backbones._NETWORKS._entries, "small-rn50": SmallResNet50}
-        patch.setattr(backbones, "_NETWORKS", Registry("backbone", entries))
+        entries = {**catalogue.NETWORKS._entries, "small-rn50": SmallResNet50}
+        patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
         yield
 
 

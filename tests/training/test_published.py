@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fewact import backbones
+from fewact.backbones import catalogue
 from fewact.backbones.weights import tensors_of
 from fewact.cli import main
 from fewact.core.errors import DataError, OptionError, WeightsError
@@ -67,8 +68,8 @@ def case(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def small_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        entries = {**backbones._NETWORKS._entries, "resnet": Resnet}
-        patch.setattr(backbones, "_NETWORKS", Registry("backbone", entries))
+        entries = {**catalogue.NETWORKS._entries, "resnet": Resnet}
+        patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
         patch.setattr(published, "NETWORKS", {"backbone.attnpool.c_proj.weight": "resnet"})
         yield
 
@@ -121,15 +122,9 @@ def test_logits_and_features_are_those_of_the_public_code(
     expected = torch.tensor(case["expected"]["logits"])
     torch.testing.assert_close(logits_of(found, case), expected, atol=2e-4, rtol=0)
 
-    backbone = backbones.create(
-        found.header.backbone.name,
-        weights=found.backbone_weights,
-        device="cpu",
-        precision="float32",
-        engine="torch",
-        **found.header.backbone.options,
-    )
-    assert backbone.card.network_digest == found.header.backbone.sha256
+    on_cpu = {"device": "cpu", "engine": "torch"}
+    backbone = found.backbone.model_copy(update=on_cpu).create()
+    assert backbone.card.network_digest == found.header.network_digest
     assert (backbone.card.resize, backbone.card.sampler) == ("centre-crop", "perrett")
     frames = torch.randint(256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     theirs = Resnet(None).eval()
@@ -217,7 +212,7 @@ def test_results_name_the_origin_and_refuse_training_classes(
 ) -> None:
     save_file(public, tmp_path / "checkpoint.safetensors")
     found = converted(tmp_path / "checkpoint.safetensors", tmp_path / "run")
-    card = backbones.create("resnet", weights=found.backbone_weights, device="cpu").card
+    card = backbones.create("resnet", weights=found.backbone.weights, device="cpu").card
 
     def of(label: str) -> VideoList:
         return VideoList("hmdb51_arn", (Video("a.avi", label, "test"),))

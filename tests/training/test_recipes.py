@@ -123,18 +123,18 @@ PERRETT, ALIBABA = ("clip_spm", "strm", "ta2n", "trx"), ("clip_fsar", "cpm", "hy
 def test_one_family_of_code_reads_frames_by_the_same_rules(method: str) -> None:
     for name in ADAPTED:
         if name.startswith(f"{method}-") and not name.endswith("lite0"):
-            options = read(name).backbone.options
+            backbone = read(name).backbone
             expected = ("centre-crop", "perrett")
             if method in ALIBABA:
                 expected = ("squash-crop", "window:35" if "kinetics100" in name else "blocks")
-            assert (options["resize"], options["sampler"]) == expected, name
+            assert (backbone.resize, backbone.sampler) == expected, name
 
 
 def test_a_test_sees_as_much_of_a_frame_as_training() -> None:
     for recipe in map(read, FROZEN):
         low, high = recipe.augment.area
         if low == high < 1:  # a crop of one size at a random place
-            assert recipe.backbone.options["resize"] in ("centre-crop", "squash-crop")
+            assert recipe.backbone.resize in ("centre-crop", "squash-crop")
 
 
 LISTS = {

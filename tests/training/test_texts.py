@@ -46,8 +46,8 @@ def test_a_checkpoint_remembers_its_texts(asked: list[Any], tmp_path: Path) -> N
     found = checkpoint.read(tmp_path / "run")
     text = found.header.text
     assert text is not None
-    assert text.weights == "default"
-    assert text.facts == TextFacts(
+    assert found.header.text_weights == "default"
+    assert text == TextFacts(
         encoder="letters", sha256="minilm default", templates=("a photo of {}",)
     )
     assert found.header.options["text_width"] == Letters.width
@@ -116,7 +116,7 @@ def test_embeddings_that_are_handed_in_are_taken(asked: list[Any], tmp_path: Pat
     train(recipe(), given, tmp_path / "run", device="cpu")
     facts = checkpoint.read(tmp_path / "run").header
     assert facts.text is not None
-    assert (facts.text.facts, facts.text.weights) == (known_texts(text[0]).facts, "")
+    assert (facts.text, facts.text_weights) == (known_texts(text[0]).facts, "")
     assert facts.options["text_width"] == 7
     assert asked == []
 

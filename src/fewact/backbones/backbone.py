@@ -1,12 +1,10 @@
 """Backbone: a network with its weights, its transform and its card."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain
-from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
@@ -15,21 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.backbones.card import Card, Interpolation, Level, Resize
-from fewact.backbones.catalogue import Description
-from fewact.backbones.devices import Device, check_name
+from fewact import backbones
+from fewact.backbones import catalogue
+from fewact.backbones.card import Card, Interpolation, Level
 from fewact.backbones.engines import Engine
-from fewact.backbones.engines.choosing import check_request, choose
+from fewact.backbones.engines.choosing import choose
 from fewact.backbones.engines.eager import TorchEngine
 from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
-from fewact.backbones.text.registry import create_text
+from fewact.backbones.spec import BackboneSpec, check_engine
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.core.errors import OptionError, ShapeError, WeightsError
 from fewact.core.options import make_options
 from fewact.core.shapes import check_shape
 from fewact.core.workers import on_one_core, side_by_side
-from fewact.video.named import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:
     from fewact.backbones.text.encoder import TextEncoder
@@ -38,9 +35,6 @@ RANDOM_SEED = 0
 
 MIDDLE_STRIDE = 16
 """Stride of the level ``middle``; a graph pads frames of other sizes differently from torch."""
-
-STRIDE, MAX_SIZE = 32, 1024
-"""Stride of the deepest maps, and the largest height and width of frames, in pixels."""
 
 NORMALISED_AT_ONCE = 2**17
 """Most values of images that are normalised together before some of them run."""
@@ -95,7 +89,9 @@ class Backbone:
         """
         if self.network.text is None:
             raise OptionError("this backbone has no text encoder", where=self.card.name)
-        return create_text(self.network.text, weights=self.card.weights, device=str(self.device))
+        return backbones.create_text(
+            self.network.text, weights=self.card.weights, device=str(self.device)
+        )
 
     def prepare(self, frames: NDArray[np.uint8]) -> Tensor:
         """Resize frames to the network's input size, as the card says.
@@ -263,75 +259,48 @@ def resized(
     return whole[..., top : top + size[0], left : left + size[1]].contiguous()
 
 
-def build(
-    network_class: type[Network],
-    options: Mapping[str, Any],
-    *,
-    weights: str | Path,
-    device: Device,
-    precision: str,
-    engine: str,
-    resize: Resize = "squash",
-    sampler: str = SEGMENTS,
-    size: int = 0,
-) -> Backbone:
+def build(spec: BackboneSpec) -> Backbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
     Raises:
+        UnknownNameError: There is no backbone of this name.
         WeightsError: The weights cannot be read or are of another network.
         OptionError: An option, the device, the precision or the engine is unknown, or the engine
             cannot be used.
     """
-    chosen: Any = make_options(network_class.Options, options, of=network_class.defaults.name)
-    where = resolve_device(device)
-    check_name("resize", resize, get_args(Resize))
-    sampler_of(sampler)
-    check_size(size, network_class.defaults)
-    check_request(engine, precision, where)
-    by_onnx = engine == "onnx" or (engine == "auto" and not network_class.gains_from_bfloat16)
+    spec.check()
+    spec = spec.resolved
+    network_class = catalogue.NETWORKS.get(spec.name)
+    options: Any = make_options(network_class.Options, spec.options, of=network_class.defaults.name)
+    device = resolve_device(spec.device)
+    check_engine(spec.engine, spec.precision, device.type)
+    precision: str = spec.precision
+    by_onnx = spec.engine == "onnx" or (
+        spec.engine == "auto" and not network_class.gains_from_bfloat16
+    )
     if precision == "auto" and by_onnx:
         precision = "float32"
-    computed = resolve_precision(precision, where)
-    named = str(weights) in ("default", "random")
-    found = Weights({}, str(weights)) if named else read(weights)
+    named = spec.weights in ("default", "random")
+    weights = Weights({}, spec.weights) if named else read(spec.weights)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
         torch.default_generator.manual_seed(RANDOM_SEED)
-        network = network_class(network_class.resolve(chosen, found)).float()
-    if found.source == "default":
-        found = network.load_default()
-    elif found.source == "random":
+        network = network_class(network_class.resolve(options, weights)).float()
+    if weights.source == "default":
+        weights = network.load_default()
+    elif weights.source == "random":
         randomise(network, RANDOM_SEED)
     else:
-        network.load(found)
-    card = replace(make_card(network, found, computed), resize=resize, sampler=sampler)
-    if size and (size, size) != card.input_size:
-        card = card.of_size(size)
-    network.eval().to(where, memory_format=network.memory_format)  # type: ignore[call-overload]
+        network.load(weights)
+    card = replace(
+        make_card(network, weights, resolve_precision(precision, device)),
+        resize=spec.resize,
+        sampler=spec.sampler,
+    )
+    if spec.size and (spec.size, spec.size) != card.input_size:
+        card = card.of_size(spec.size)
+    network.eval().to(device, memory_format=network.memory_format)  # type: ignore[call-overload]
     backbone = Backbone(network, card)
-    return backbone.with_engine(*choose(backbone, engine))
-
-
-def check_size(size: int, network: Description) -> None:
-    """Refuse a size of frames that a network cannot read; 0 is its own.
-
-    Raises:
-        OptionError: The size is no multiple of the last maps' stride, or too large; or the network
-            reads its own size only.
-    """
-    if size and not network.any_size:
-        raise OptionError(
-            "this network reads frames of one size only",
-            where="size",
-            got=f"{size}, backbone {network.name}",
-            expected=f"0, which means {network.input_size[0]}",
-        )
-    if not isinstance(size, Integral) or size % STRIDE or not 0 <= size <= MAX_SIZE:
-        raise OptionError(
-            "invalid size of frames",
-            where="size",
-            got=str(size)[:40],
-            expected=f"a multiple of {STRIDE} up to {MAX_SIZE}, or 0 for {network.input_size[0]}",
-        )
+    return backbone.with_engine(*choose(backbone, spec.engine))
 
 
 def make_card(network: Network, weights: Weights, precision: Precision) -> Card:

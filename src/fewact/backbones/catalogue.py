@@ -1,8 +1,42 @@
-"""Facts of the built-in backbones, without building one and without torch."""
+"""Names and facts of backbones and text encoders, without building one and without torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from fewact.backbones.card import Interpolation
+from fewact.core.registry import Registry
+
+if TYPE_CHECKING:
+    from fewact.backbones.network import Network
+    from fewact.backbones.text.networks import TextNetwork
+
+AUTO, AUTO_SIZE = "efficientnet-lite0", 192
+"""Network that ``auto`` is, and the size of its frames: see docs/results/quality.md."""
+
+NETWORKS: "Final[Registry[type[Network]]]" = Registry(
+    "backbone",
+    {
+        "efficientnet-lite0": "fewact.backbones.efficientnet_lite:EfficientNetLite0",
+        "efficientnet-lite0-lite1": "fewact.backbones.efficientnet_lite:EfficientNetLite0And1",
+        "mobilenet-v2": "fewact.backbones.mobilenet_v2:MobileNetV2",
+        "resnet50": "fewact.backbones.resnet50:ResNet50",
+        "clip-rn50": "fewact.backbones.clip_resnet:ClipResNet50",
+        "clip-vit-b32": "fewact.backbones.clip:ClipViTB32",
+        "clip-vit-b16": "fewact.backbones.clip:ClipViTB16",
+        "clip-vit": "fewact.backbones.clip:ClipViT",
+        "siglip": "fewact.backbones.siglip:Siglip",
+        "videomae": "fewact.backbones.videomae:VideoMAE",
+    },
+)
+TEXT_NETWORKS: "Final[Registry[type[TextNetwork]]]" = Registry(
+    "text encoder",
+    {
+        "minilm": "fewact.backbones.text.networks:SentenceText",
+        "clip": "fewact.backbones.text.networks:ClipText",
+        "siglip": "fewact.backbones.text.networks:SiglipText",
+    },
+)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -204,8 +238,8 @@ VIDEOMAE = Description(
 )
 
 DESCRIPTIONS = {
-    one.name: one
-    for one in (
+    description.name: description
+    for description in (
         EFFICIENTNET_LITE0,
         EFFICIENTNET_LITE0_LITE1,
         MOBILENET_V2,
@@ -218,3 +252,55 @@ DESCRIPTIONS = {
         VIDEOMAE,
     )
 }
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all backbones.
+
+    >>> "resnet50" in names()
+    True
+    """
+    return NETWORKS.names()
+
+
+def describe(name: str = "auto") -> Description:
+    """Return the facts of a backbone with default weights and options, without reading weights.
+
+    Raises:
+        UnknownNameError: There is no backbone of this name.
+
+    >>> describe("auto").middle
+    (112, 14, 14)
+    """
+    name = AUTO if name == "auto" else name
+    return DESCRIPTIONS[name] if name in DESCRIPTIONS else NETWORKS.get(name).defaults
+
+
+def register(name: str) -> "Callable[[type[Network]], type[Network]]":
+    """Return a decorator that registers a custom ``Network`` under a name.
+
+    Raises:
+        UnknownNameError: The name is taken.
+    """
+    return NETWORKS.register(name)
+
+
+def text_names() -> tuple[str, ...]:
+    """Return the names of all text encoders.
+
+    >>> text_names()
+    ('minilm', 'clip', 'siglip')
+    """
+    return TEXT_NETWORKS.names()
+
+
+def text_of(name: str) -> str | None:
+    """Return the name of the text encoder in a backbone's weights; None if there is none.
+
+    Args:
+        name: Name on the backbone's card; it need not be registered.
+
+    >>> text_of("clip-vit-b16"), text_of("resnet50")
+    ('clip', None)
+    """
+    return NETWORKS.get(name).text if name in NETWORKS.names() else None

@@ -4,7 +4,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -32,7 +32,7 @@ from fewact.core.text_table import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fewact.backbones import BackboneChoice, Card
+    from fewact.backbones import BackboneSpec, Card
     from fewact.data import VideoList
     from fewact.evaluation import DataConfig
     from fewact.features.request import Request
@@ -128,7 +128,7 @@ def embed(
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job
 
-    choice = backbone.resolve()
+    choice = backbone.spec
     network = choice.create()
     methods = _methods(features)
     if features.nodes and not methods:
@@ -251,7 +251,7 @@ def _requests(
 
 def _embed_on_ray(
     job: "Job",
-    backbone: "BackboneChoice",
+    backbone: "BackboneSpec",
     blocks: Sequence[int],
     report: _Report,
     *,
@@ -259,22 +259,9 @@ def _embed_on_ray(
 ) -> None:
     from fewact.features.store.on_ray import embed_on_ray
 
-    same = replace(
-        backbone,
-        weights=_absolute(backbone.weights),
-        precision=job.card.precision,
-        engine=job.card.engine,
-    )
+    chosen = {"precision": job.card.precision, "engine": job.card.engine}
+    same = backbone.with_absolute_weights.model_copy(update=chosen)
     embed_on_ray(job, same, blocks, report, address=address)
-
-
-def _absolute(weights: str) -> str:
-    """Return weights with an absolute path, so that other processes find them."""
-    if weights in ("default", "random") or weights.startswith("hf-hub:"):
-        return weights
-    scheme, colon, folder = weights.partition("local-dir:")
-    path = Path(folder if colon else scheme)
-    return f"{colon}{path.resolve()}" if path.exists() else weights
 
 
 def _announce(job: "Job", blocks: Sequence[int]) -> None:

@@ -250,8 +250,8 @@ def evaluate(
             **episodes.requested,
             **({} if episodes.episodes is None else {"file": episodes.episodes}),
         ),
-        backbone=backbone_options(backbone, options.quality, method).config(),
-        text=text.config(),
+        backbone=backbone_options(backbone, options.quality, method).spec,
+        text=text.spec,
         camera=None
         if camera.camera is None
         else evaluation.CameraConfig(name=camera.camera, on=camera.camera_on),

@@ -37,7 +37,7 @@ def match(
     found = match_clips(
         first,
         second,
-        backbone.resolve().create(),
+        backbone.spec.create(),
         aligner or ("emd", "diagonal", "otam"),
         parse_options(option or ()),
     )

@@ -13,9 +13,7 @@ from fewact.cli.option_groups import OptionGroup
 from fewact.core.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.backbones import BackboneChoice
-    from fewact.evaluation import BackboneConfig
-    from fewact.evaluation.checkpoint import Checkpoint
+    from fewact.backbones import BackboneSpec
 
 T = TypeVar("T")
 
@@ -195,24 +193,15 @@ class BackboneOptions(OptionGroup):
     engine: Engine = "auto"
     device: Device = "auto"
 
-    def config(self) -> "BackboneConfig":
-        """Return the configuration of the requested backbone."""
-        from fewact.evaluation import BackboneConfig
+    @property
+    def spec(self) -> "BackboneSpec":
+        """The requested backbone."""
+        from fewact.backbones import BackboneSpec
 
-        return BackboneConfig(
-            name=self.backbone,
-            weights=self.weights,
-            precision=self.precision,
-            engine=self.engine,
-            device=self.device,
-            resize=self.resize,
-            sampler=self.sampler,
-            size=self.size,
-        )
-
-    def resolve(self, trained: "Checkpoint | None" = None) -> "BackboneChoice":
-        """Return the requested backbone; see ``BackboneConfig.resolve``."""
-        return self.config().resolve(trained)
+        values = {**vars(self), "name": self.backbone}
+        del values["backbone"]
+        defaults = {"engine": "auto", "device": "auto"}
+        return BackboneSpec(**{n: x for n, x in values.items() if x != defaults.get(n)})
 
 
 @dataclass(frozen=True, kw_only=True)

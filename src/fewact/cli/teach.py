@@ -156,10 +156,10 @@ def teach(
     trained = find_checkpoint(method.method)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
-    chosen = backbone_options(backbone, method.quality, method.method).resolve(trained)
+    requested = backbone_options(backbone, method.quality, method.method).spec
+    chosen = requested.over(None if trained is None else trained.backbone)
     classifier = FewShotClassifier(
-        # A name alone says nothing of the backbone's options.
-        chosen.create() if chosen.options and not features else chosen.name,
+        chosen.name if features else chosen.create(),
         methods.create(method.method, **options) if trained is None else trained.method(**options),
         chosen.device,
         weights=chosen.weights,

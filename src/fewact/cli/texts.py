@@ -9,7 +9,7 @@ from fewact.cli.option_groups import OptionGroup
 from fewact.core.errors import OptionError
 
 if TYPE_CHECKING:
-    from fewact.evaluation import TextConfig
+    from fewact.backbones import TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class TextOptions(OptionGroup):
 
     @property
     def requested(self) -> dict[str, str]:
-        """Options that were requested, by the names of ``TextConfig``."""
+        """Options that were requested, by the names of ``TextSpec``."""
         values = {
             "encoder": self.text_encoder,
             "weights": self.text_weights,
@@ -52,11 +52,12 @@ class TextOptions(OptionGroup):
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def config(self) -> "TextConfig":
-        """Return the configuration."""
-        from fewact.evaluation import TextConfig
+    @property
+    def spec(self) -> "TextSpec":
+        """The requested text encoder and prompts."""
+        from fewact.backbones import TextSpec
 
-        return TextConfig(**self.requested)
+        return TextSpec(**self.requested)
 
     def refuse(self) -> None:
         """Refuse the requested options, for a method that does not use class names.

@@ -224,7 +224,7 @@ def _open(config: "DataConfig", recipe: "Recipe") -> "TrainingData":
         if config.store is None:
             return videos, None
         store = Store(config.store)
-        card = choose_card(store, recipe.backbone.name, options=recipe.backbone.options)
+        card = choose_card(store, recipe.backbone)
         return videos, StoredFeatures(store, videos, card, data=config.source)
 
     (train, train_source), (val, val_source) = opened("train"), opened("val")

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
         stability,
     )
     from fewact.evaluation.config import (
-        BackboneConfig,
         CameraConfig,
         ConditionConfig,
         DataConfig,
         EpisodeConfig,
         EvaluationConfig,
         ReadingConfig,
-        TextConfig,
     )
     from fewact.evaluation.data import open_features, open_videos
     from fewact.evaluation.encode import Encodings, NodeBank, encode_list
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayFeatures",
-    "BackboneConfig",
     "CameraConfig",
     "Comparison",
     "ConditionConfig",
@@ -58,7 +55,6 @@ __all__ = [
     "Result",
     "Row",
     "RunOptions",
-    "TextConfig",
     "VideoFeatures",
     "compare",
     "confusion",
@@ -78,7 +74,6 @@ __all__ = [
 
 _HOMES = {
     "ArrayFeatures": "features.sources",
-    "BackboneConfig": "evaluation.config",
     "CameraConfig": "evaluation.config",
     "Comparison": "evaluation.comparison",
     "ConditionConfig": "evaluation.config",
@@ -98,7 +93,6 @@ _HOMES = {
     "Result": "evaluation.result",
     "Row": "evaluation.published",
     "RunOptions": "evaluation.scoring",
-    "TextConfig": "evaluation.config",
     "VideoFeatures": "features.sources",
     "compare": "evaluation.comparison",
     "confusion": "evaluation.comparison",

@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import methods
-from fewact.backbones.card import Card
+from fewact.backbones import BackboneSpec, Card, TextSpec
 from fewact.backbones.text import PRECOMPUTED, TextFacts
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OptionError, UserError, WeightsError
@@ -88,37 +88,6 @@ class Selection(_Part):
         return self.stage == 1 and self.step == 0
 
 
-class BackboneRecord(_Part):
-    """Backbone whose features the method was trained on.
-
-    Args:
-        name: Name of a registered backbone, or of stored features.
-        options: Options of the backbone.
-        weights: Source of its weights; ``backbone.safetensors`` for a file in the same folder.
-        precision: Precision of its computation.
-        sha256: Network digest of its card.
-    """
-
-    name: str
-    options: dict[str, JsonValue]
-    weights: str
-    precision: str
-    sha256: str
-
-
-class TextRecord(_Part):
-    """Class embeddings that the method was trained with.
-
-    Args:
-        facts: Description of the embeddings of the training classes.
-        weights: Source of the text encoder's weights, as for ``backbones.create_text``; empty if
-            unknown.
-    """
-
-    facts: TextFacts
-    weights: str
-
-
 class Header(_Part):
     """Metadata in the header of the file.
 
@@ -130,22 +99,28 @@ class Header(_Part):
         options: All options of the method.
         temperature: Probabilities are softmax(logits / temperature).
         recipe: Name of the recipe.
-        backbone: Backbone whose features the method takes.
-        text: Class embeddings that the method takes; None for a method without text.
+        backbone: Backbone whose features the method takes. Weights in the same folder are
+            ``backbone.safetensors``; they are empty for stored features of unknown weights.
+        network_digest: Network digest of the backbone's card.
+        text: Description of the embeddings of the training classes; None for a method without text.
+        text_weights: Source of the text encoder's weights, as for ``backbones.create_text``; empty
+            if unknown.
         trained_on: Training videos.
         selection: How the checkpoint was selected; None for a converted one.
         origin: Publication and file of a converted checkpoint; empty for one of ``fewact train``.
     """
 
     format: Literal["fewact method"] = FORMAT
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     fewact: str = __version__
     name: str
     options: dict[str, JsonValue]
     temperature: float
     recipe: str
-    backbone: BackboneRecord
-    text: TextRecord | None = None
+    backbone: BackboneSpec
+    network_digest: str
+    text: TextFacts | None = None
+    text_weights: str = ""
     trained_on: TrainedOn
     selection: Selection | None = None
     origin: str = ""
@@ -166,10 +141,21 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
     @property
-    def backbone_weights(self) -> str:
-        """Source of the backbone's weights, as for ``backbones.create``."""
-        weights = self.header.backbone.weights
-        return str(self.path.with_name(weights)) if weights == BACKBONE_FILE else weights
+    def backbone(self) -> BackboneSpec:
+        """Backbone with which the method was trained, with the path of its weights."""
+        backbone = self.header.backbone
+        if backbone.weights != BACKBONE_FILE:
+            return backbone
+        return backbone.model_copy(update={"weights": str(self.path.with_name(BACKBONE_FILE))})
+
+    @property
+    def text(self) -> TextSpec | None:
+        """Text encoder and prompts of the training; None for precomputed embeddings."""
+        facts = self.header.text
+        if facts is None or facts.encoder == PRECOMPUTED:
+            return None
+        weights = self.header.text_weights or "default"
+        return TextSpec(encoder=facts.encoder, weights=weights, prompts=facts.templates)
 
     def method(self, **changes: Any) -> Method:
         """Return the method with its options and weights, in evaluation mode.
@@ -393,10 +379,10 @@ def training_flags(
     ):
         remarks.append("checkpoint selected on these classes")
     # Precomputed features have the digest of their own rows, which says nothing about the network.
-    if facts.backbone.weights and facts.backbone.sha256 != card.network_digest:
+    if facts.backbone.weights and facts.network_digest != card.network_digest:
         remarks.append(f"features of another backbone than in training ({facts.backbone.name})")
     if facts.text is not None and text is not None:
-        remarks += _text_flags(checkpoint, facts.text.facts, text)
+        remarks += _text_flags(checkpoint, facts.text, text)
     return tuple(remarks)
 
 

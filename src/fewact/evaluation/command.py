@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fewact.evaluation.config import Config, EvaluationConfig
+from fewact.core.spec import Spec
+from fewact.evaluation.config import EvaluationConfig
 
 FLAGS: dict[str, dict[str, str]] = {
     "data": {"source": "data"},
@@ -26,7 +27,7 @@ def command_of(config: EvaluationConfig, imported: Path | None = None) -> str:
     Options that do not change the result (output, threads) and defaults are left out.
 
     Args:
-        config: Configuration.
+        config: Specuration.
         imported: Python file that defines the method; None for a registered method.
 
     >>> from fewact.evaluation.config import DataConfig
@@ -34,7 +35,7 @@ def command_of(config: EvaluationConfig, imported: Path | None = None) -> str:
     >>> command_of(EvaluationConfig(method="a2m2", data=data, options={"lengths": [1, 2]}))
     'fewact evaluate a2m2 --data clips --groups none --option lengths=1,2'
     """
-    if config.backbone.options:
+    if config.backbone.options or isinstance(config.text.prompts, tuple):
         return ""
     words = ["fewact", "evaluate", config.method]
     words += [] if imported is None else ["--import", _from_here(imported)]
@@ -101,13 +102,19 @@ def _is_json(text: str) -> bool:
     return False
 
 
-def _flags(group: str, config: Config, names: tuple[str, ...]) -> list[str]:
+def _flags(group: str, config: Spec, names: tuple[str, ...]) -> list[str]:
     return [word for name in names for word in _flag(group, config, name)]
 
 
-def _flag(group: str, config: Config, name: str) -> Iterator[str]:
+def _default(config: Spec, name: str) -> Any:
+    return type(config).model_fields[name].default
+
+
+def _flag(group: str, config: Spec, name: str) -> Iterator[str]:
     value = getattr(config, name)
-    if value == type(config).model_fields[name].default:
+    # In place of what is not set of a backbone or a text, that of a trained method is used.
+    as_trained = group in ("backbone", "text") and name not in config.requested
+    if as_trained or (group not in ("backbone", "text") and value == _default(config, name)):
         return
     yield flag_of(group, name)
     if value is not True:

@@ -1,40 +1,17 @@
 """Configuration of an evaluation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
+from pydantic import Field, JsonValue, PositiveInt
 
-from fewact.backbones import BackboneChoice
-from fewact.core.errors import OptionError, invalid_value
-from fewact.core.options import check_options
+from fewact.backbones import BackboneSpec, TextSpec
+from fewact.core.spec import Spec
 from fewact.data.videos import GroupScope
 from fewact.evaluation.episodes import LARGEST_SEED, Protocol
 
-if TYPE_CHECKING:
-    from fewact.evaluation.checkpoint import Checkpoint
 
-
-class Config(BaseModel):
-    """Base of all parts of a configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __init__(self, **values: Any) -> None:
-        check_options(values, type(self).model_fields, of=type(self).__name__)
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            fault, expected = invalid_value(first["msg"])
-            name = ".".join(map(str, first["loc"]))
-            where = f"{type(self).__name__}, {name}" if name else type(self).__name__
-            raise OptionError(
-                fault, where=where, got=repr(first["input"]), expected=expected
-            ) from None
-
-
-class DataConfig(Config):
+class DataConfig(Spec):
     """Labelled videos or precomputed features.
 
     Args:
@@ -66,7 +43,7 @@ class DataConfig(Config):
     store: Path | None = None
 
 
-class EpisodeConfig(Config):
+class EpisodeConfig(Spec):
     """Episodes to draw, or a file of episodes.
 
     Args:
@@ -90,81 +67,7 @@ class EpisodeConfig(Config):
         return Protocol(self.ways, self.shots, self.queries, self.count, self.seed, groups)
 
 
-class BackboneConfig(Config):
-    """Backbone that computes the features. None means the backbone of a trained method.
-
-    Args:
-        name: Name of a backbone (default: that of a trained method, otherwise ``auto``).
-        weights: Weights, as ``fewact.backbones.create`` reads them (default: those of a trained
-            method, otherwise ``default``).
-        precision: ``float32``, ``bfloat16``, ``int8`` or ``auto`` (default: that of a trained
-            method, otherwise ``auto``).
-        engine: Inference engine: ``auto``, ``torch`` or ``onnx``.
-        device: Device to run on.
-        resize: How frames are brought to the input size, ``squash``, ``centre-crop`` or
-            ``squash-crop`` (default: that of a trained method, otherwise ``squash``).
-        sampler: Rule that chooses the frames of a video, as in ``fewact.backbones.create``
-            (default: that of a trained method, otherwise ``segments``).
-        size: Height and width that frames are resized to, as in ``fewact.backbones.create``
-            (default: that of a trained method, otherwise the network's own).
-        options: Further options of the backbone.
-    """
-
-    name: str | None = None
-    weights: str | None = None
-    precision: str | None = None
-    engine: str = "auto"
-    device: str = "auto"
-    resize: str | None = None
-    sampler: str | None = None
-    size: int | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    def resolve(self, trained: "Checkpoint | None") -> BackboneChoice:
-        """Return the backbone with all defaults filled in.
-
-        Args:
-            trained: Checkpoint of a trained method, whose backbone is the default unless another
-                name is requested; None for a method without checkpoint.
-        """
-        name, weights, precision = "auto", "default", "auto"
-        options: dict[str, Any] = {}
-        if trained is not None:
-            needs = trained.header.backbone
-            # A method that was trained on precomputed features has a backbone without weights.
-            if needs.weights and self.name in (None, needs.name):
-                name, weights, precision = needs.name, trained.backbone_weights, needs.precision
-                options = dict(needs.options)
-        reading = {"resize": self.resize, "sampler": self.sampler, "size": self.size}
-        options |= {name: value for name, value in reading.items() if value is not None}
-        return BackboneChoice(
-            name=self.name or name,
-            weights=self.weights or weights,
-            precision=self.precision or precision,
-            engine=self.engine,
-            device=self.device,
-            options=options | self.options,
-        )
-
-
-class TextConfig(Config):
-    """Text encoder and prompts, for methods that use class names.
-
-    Args:
-        encoder: Name of a text encoder; ``backbone`` is the one in the backbone's weights
-            (default: that of a trained method, otherwise ``backbone``).
-        weights: Weights of the text encoder (default: those of a trained method or of the
-            backbone).
-        prompts: Name of a set of templates, one template with {}, or .txt file with one template on
-            each line (default: those of the method).
-    """
-
-    encoder: str | None = None
-    weights: str | None = None
-    prompts: str | None = None
-
-
-class CameraConfig(Config):
+class CameraConfig(Spec):
     """Simulated camera that records the videos.
 
     Args:
@@ -176,7 +79,7 @@ class CameraConfig(Config):
     on: Literal["all", "query"] = "all"
 
 
-class ConditionConfig(Config):
+class ConditionConfig(Spec):
     """Condition of the videos.
 
     Args:
@@ -188,7 +91,7 @@ class ConditionConfig(Config):
     on: Literal["all", "query"] = "all"
 
 
-class ReadingConfig(Config):
+class ReadingConfig(Spec):
     """Reading of the videos. The defaults read them as they are; ``teach`` and ``predict`` do both.
 
     Args:
@@ -201,7 +104,7 @@ class ReadingConfig(Config):
     correct: Literal["auto", "off"] = "off"
 
 
-class EvaluationConfig(Config):
+class EvaluationConfig(Spec):
     """Configuration of an evaluation.
 
     Args:
@@ -214,8 +117,10 @@ class EvaluationConfig(Config):
         modality_weights: Weights of the similarities: ``support``, decided by the support of each
             episode, or ``equal``.
         episodes: Episodes to draw, or a file of episodes.
-        backbone: Backbone that computes the features.
-        text: Text encoder and prompts, for methods that use class names.
+        backbone: Backbone that computes the features; what it does not set is that of a trained
+            method.
+        text: Text encoder and prompts, for methods that use class names; what it does not set is
+            that of a trained method.
         camera: Simulated camera; None for the videos as they are.
         condition: Condition of the videos, after the camera; None for the videos as they are.
         reading: Reading of the videos.
@@ -232,8 +137,8 @@ class EvaluationConfig(Config):
     modalities: tuple[str, ...] = ()
     modality_weights: Literal["support", "equal"] = "support"
     episodes: EpisodeConfig = EpisodeConfig()
-    backbone: BackboneConfig = BackboneConfig()
-    text: TextConfig = TextConfig()
+    backbone: BackboneSpec = BackboneSpec()
+    text: TextSpec = TextSpec()
     camera: CameraConfig | None = None
     condition: ConditionConfig | None = None
     reading: ReadingConfig = ReadingConfig()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact import synthetic
-from fewact.backbones import BackboneChoice
+from fewact.backbones import BackboneSpec
 from fewact.core.errors import DataError, OptionError
 from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
@@ -195,7 +195,7 @@ def open_videos(
 
 def open_features(
     config: DataConfig,
-    backbone: BackboneChoice,
+    backbone: BackboneSpec,
     default_split: DefaultSplit = "test",
     *,
     keep: bool = False,
@@ -213,7 +213,7 @@ def open_features(
 
 
 def open_modalities(
-    config: EvaluationConfig, videos: VideoList, backbone: BackboneChoice, *, keep: bool = False
+    config: EvaluationConfig, videos: VideoList, backbone: BackboneSpec, *, keep: bool = False
 ) -> list[tuple[VideoList, FeatureSource]]:
     """Return the videos of each further modality, in the order of a list, and their features.
 
@@ -250,7 +250,7 @@ def open_modalities(
 
 def _source(
     config: DataConfig,
-    backbone: BackboneChoice,
+    backbone: BackboneSpec,
     videos: VideoList,
     dataset: FeatureDataset | None,
     *,
@@ -267,15 +267,9 @@ def _source(
     # Only the tensors of weights that are named can show whether they are the stored ones.
     digest = None
     if backbone.weights != "default":
-        digest = replace(backbone, engine="torch").create().card.network_digest
-    card = choose_card(
-        store,
-        backbone.name,
-        precision=backbone.precision,
-        engine=backbone.engine,
-        network_digest=digest,
-        options=backbone.options,
-    )
+        by_torch = backbone.model_copy(update={"engine": "torch"})
+        digest = by_torch.create().card.network_digest
+    card = choose_card(store, backbone, network_digest=digest)
     return StoredFeatures(store, videos, card, data=config.source)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fewact import methods
-from fewact.backbones import BackboneChoice
+from fewact.backbones import BackboneSpec
 from fewact.backbones.text import ClassTexts
 from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import OptionError
@@ -169,7 +169,7 @@ def _open(
             got=f"also {', '.join(sorted(more))}",
         )
     trained = find_checkpoint(config.method)
-    backbone = config.backbone.resolve(trained)
+    backbone = config.backbone.over(None if trained is None else trained.backbone)
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
     if config.modalities:
         return _open_modalities(config, options, backbone, (videos, source), default_split)
@@ -207,7 +207,7 @@ def _open(
 def _open_modalities(
     config: EvaluationConfig,
     options: Sequence[Options],
-    backbone: BackboneChoice,
+    backbone: BackboneSpec,
     first: tuple[VideoList, FeatureSource],
     default_split: Literal["val", "test"],
 ) -> _Opened:

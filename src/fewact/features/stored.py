@@ -3,12 +3,12 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
-from fewact.backbones.card import READING, Card
+from fewact.backbones import BackboneSpec, Card
+from fewact.backbones.card import READING
 from fewact.core.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
@@ -180,37 +180,35 @@ class StoredFeatures:
         return f"{video.id} ({error})" if error else video.id
 
 
+ANY = BackboneSpec()
+
+
 def choose_card(
     store: Store,
-    name: str = "auto",
+    backbone: BackboneSpec = ANY,
     *,
-    precision: str = "auto",
-    engine: str = "auto",
     network_digest: str | None = None,
-    options: Mapping[str, Any] | None = None,
 ) -> Card:
     """Return the card of the backbone whose features a store contains.
 
     Args:
         store: Store of features.
-        name: Name of the backbone; ``auto`` if there is only one.
-        precision: Precision of its arithmetic; ``auto`` if there is only one.
-        engine: Inference engine that computed them; ``auto`` if there is only one.
+        backbone: Backbone; ``auto`` and what it does not set match every card.
         network_digest: Network digest of its card, if its weights are named.
-        options: Options of the backbone; ``resize``, ``sampler`` and ``size`` must be those of
-            the card.
 
     Raises:
         StoreError: The store has no such backbone, or several.
     """
     known = {card.digest: card for card, _, _ in cards(store)}
-    reading = {fact: value for fact, value in (options or {}).items() if fact in READING}
+    reading = {
+        fact: getattr(backbone.resolved, fact) for fact in READING if fact in backbone.requested
+    }
     found = [
         card
         for card in known.values()
-        if name in ("auto", card.name)
-        and precision in ("auto", card.precision)
-        and engine in ("auto", card.engine)
+        if backbone.name in ("auto", card.name)
+        and backbone.precision in ("auto", card.precision)
+        and backbone.engine in ("auto", card.engine)
         and network_digest in (None, card.network_digest)
         and card.is_read(reading)
     ]
@@ -218,7 +216,12 @@ def choose_card(
         return found[0]
     listed = "; ".join(map(_short, known.values()))
     names = {card.name for card in known.values()}
-    chosen = {"backbone": name, "precision": precision, "engine": engine, **reading}
+    chosen = {
+        "backbone": backbone.name,
+        "precision": backbone.precision,
+        "engine": backbone.engine,
+        **reading,
+    }
     if network_digest and not found:
         chosen["weights"] = "of another SHA-256"
     raise StoreError(
@@ -231,7 +234,7 @@ def choose_card(
         hint="Choose with --backbone, --precision, --engine, --weights, --resize, --sampler or "
         "--size."
         if found
-        else did_you_mean(name, names if name not in names else ()),
+        else did_you_mean(backbone.name, names if backbone.name not in names else ()),
     )
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts, templates
+from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts
 from fewact.core.errors import TrainingError
 from fewact.data.leak import find_leaks
 from fewact.data.videos import Split, VideoList
-from fewact.evaluation.texts import TextModel, read_prompts, text_model
+from fewact.evaluation.texts import embedded
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import TextMethod
 from fewact.methods.cards import stand_in
@@ -116,17 +116,12 @@ def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingDa
     method = stand_in(recipe.method.name, recipe.method.options)
     if not (isinstance(method, TextMethod) and method.uses_text) or data.train_text is not None:
         return data
-    model = _model(recipe, method.prompts)
+    spec = recipe.text.of_backbone(recipe.backbone.name, recipe.backbone.weights)
+    if not spec.prompts:
+        spec = spec.model_copy(update={"prompts": method.prompts})
     return replace(
         data,
-        train_text=model.texts(data.train, device=device),
-        val_text=model.texts(data.val, device=device),
-        text_weights=model.weights,
+        train_text=embedded(spec, data.train, device=device),
+        val_text=embedded(spec, data.val, device=device),
+        text_weights=spec.weights,
     )
-
-
-def _model(recipe: Recipe, default: str) -> TextModel:
-    part, network = recipe.text, recipe.backbone
-    chosen = part.prompts or default
-    prompts = read_prompts(chosen) if isinstance(chosen, str) else templates(chosen)
-    return text_model(part.encoder, part.weights, prompts, network.name, network.weights)

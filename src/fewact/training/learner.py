@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -217,16 +216,8 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
 
 
 def _make_backbone(recipe: Recipe, device: torch.device) -> backbones.Backbone:
-    part = recipe.backbone
-    options: dict[str, Any] = dict(part.options)
-    return backbones.create(
-        part.name,
-        weights=part.weights,
-        device=str(device),
-        precision=recipe.precision,
-        engine="torch",
-        **options,
-    )
+    decided = {"device": str(device), "precision": recipe.precision, "engine": "torch"}
+    return recipe.backbone.model_copy(update=decided).create()
 
 
 def _make_method(recipe: Recipe, card: backbones.Card, text: Tensor | None) -> Method:

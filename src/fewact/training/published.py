@@ -25,7 +25,6 @@ from fewact.data.benchmarks import benchmark
 from fewact.evaluation.checkpoint import (
     BACKBONE_FILE,
     FILE,
-    BackboneRecord,
     Header,
     TrainedOn,
     registered,
@@ -238,7 +237,9 @@ def convert(
     recipe = read(f"clip_spm-{trained_on}-clip-vit-b16")
     method = _method(head, recipe.method.options, published.source)
     bench = benchmark(recipe.data)
-    reading = {key: str(recipe.backbone.options[key]) for key in ("resize", "sampler")}
+    backbone = recipe.backbone.model_copy(
+        update={"name": name, "weights": BACKBONE_FILE, "precision": "float32"}
+    )
     facts = {
         # The public code scales pixels to [0, 1], and subtracts nothing.
         **{"mean": "0, 0, 0", "std": "1, 1, 1"},
@@ -252,13 +253,8 @@ def convert(
             options=options,
             temperature=1.0,
             recipe="",
-            backbone=BackboneRecord(
-                name=name,
-                options=dict(reading),
-                weights=BACKBONE_FILE,
-                precision=card.precision,
-                sha256=card.network_digest,
-            ),
+            backbone=backbone,
+            network_digest=card.network_digest,
             trained_on=TrainedOn(
                 name=bench.id,
                 sha256=bench.sha256["train"],
@@ -272,8 +268,8 @@ def convert(
     def fill(new: Path) -> None:
         weights = new / BACKBONE_FILE
         weights.write_bytes(ordered(save_tensors(published.encoder(), facts)))
-        chosen: dict[str, Any] = {"precision": "float32", "engine": "torch", **reading}
-        card = backbones.create(name, weights=weights, device="cpu", **chosen).card
+        on_cpu = {"weights": str(weights), "engine": "torch", "device": "cpu"}
+        card = backbone.model_copy(update=on_cpu).create().card
         if card.vectors != method.options.vector_width:
             raise WeightsError(
                 "image encoder and method have vectors of different lengths",

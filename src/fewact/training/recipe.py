@@ -21,9 +21,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from fewact.backbones import BackboneSpec, TextSpec
 from fewact.core.bounded import KIB, FileType
 from fewact.core.errors import RecipeError, UnknownNameError, did_you_mean, invalid_value
 from fewact.core.paths import user_path
@@ -62,36 +64,6 @@ class MethodPart(_Part):
 
     name: str
     options: Options = Field(default_factory=dict)
-
-
-class BackbonePart(_Part):
-    """Backbone that computes the features.
-
-    Args:
-        name: Registry name of the backbone.
-        weights: Initial weights, as in ``backbones.create``.
-        options: Options of the backbone.
-    """
-
-    name: str
-    weights: str = "default"
-    options: Options = Field(default_factory=dict)
-
-
-class TextPart(_Part):
-    """Text encoder for class names, for methods that use text.
-
-    Args:
-        encoder: Name of the text encoder: ``backbone`` for the one in the backbone's weights, or
-            one of ``backbones.text_names()``.
-        weights: Weights of the text encoder, as in ``backbones.create_text``; None for those of the
-            backbone or the encoder's default.
-        prompts: Prompt templates by name, or custom templates; None for the method's own.
-    """
-
-    encoder: str = "backbone"
-    weights: str | None = None
-    prompts: str | tuple[str, ...] | None = None
 
 
 class Augment(_Part):
@@ -262,7 +234,8 @@ class Recipe(_Part):
         summary: One-line description.
         data: Benchmark that the recipe was written for.
         method: Method to train.
-        backbone: Backbone that computes the features.
+        backbone: Backbone that computes the features, with its initial weights; the run decides
+            its precision, engine and device.
         text: Text encoder for class names, for methods that use text.
         stages: Stages in order; each continues from the end of the previous one.
         validation: Validation that chooses the checkpoint.
@@ -278,18 +251,28 @@ class Recipe(_Part):
     summary: str
     data: str
     method: MethodPart
-    backbone: BackbonePart
+    backbone: BackboneSpec
     stages: tuple[Annotated[ClassifyStage | EpisodesStage, Field(discriminator="kind")], ...] = (
         Field(min_length=1)
     )
     validation: Validation
-    text: TextPart = TextPart()
+    text: TextSpec = TextSpec()
     augment: Augment = Augment()
     seed: Seed = 0
     groups: GroupScope | Literal["auto"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
     keep_every: PositiveInt = 500
     largest_loss: PositiveFloat = 1000.0
+
+    @field_validator("backbone")
+    @classmethod
+    def _check_backbone(cls, backbone: BackboneSpec) -> BackboneSpec:
+        decided = {"precision": backbone.precision, "engine": backbone.engine}
+        for name, value in (decided | {"device": backbone.device}).items():
+            if value != "auto":
+                raise ValueError(f"the run decides the {name} of the backbone")
+        _check_finite(backbone.options)
+        return backbone
 
 
 RECIPES = "recipes"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from safetensors.torch import save as save_tensors
 
-from fewact.backbones import Backbone, Card
+from fewact.backbones import Backbone, BackboneSpec, Card
 from fewact.backbones.backbone import header_of
 from fewact.backbones.text import known_texts
 from fewact.backbones.weights import digest, tensors_of
@@ -16,10 +16,8 @@ from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate_met
 from fewact.evaluation.checkpoint import (
     BACKBONE_FILE,
     FILE,
-    BackboneRecord,
     Header,
     Selection,
-    TextRecord,
     TrainedOn,
     registered,
     to_bytes,
@@ -99,7 +97,7 @@ def save_best(
     network_trained = started and any(
         one.inputs == "frames" for one in recipe.stages[: best.stage + 1]
     )
-    card, part = card_now(learner), recipe.backbone
+    card, part = card_now(learner), recipe.backbone.resolved
     files: dict[str, bytes] = {}
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
@@ -108,15 +106,13 @@ def save_best(
         content = save_tensors(tensors_of(learner.backbone), header)
         files[BACKBONE_FILE] = ordered(content)
     stored = learner.backbone is None
-    needs = BackboneRecord(
-        name=card.name if stored else part.name,
-        options=dict(card.reading) if stored else part.options,
-        # A store does not say where its weights came from: the digest shows whether they are these.
-        weights=BACKBONE_FILE if network_trained else part.weights if card.weights else "",
-        precision=card.precision,
-        sha256=card.network_digest,
-    )
+    if stored:
+        part = BackboneSpec(name=card.name, weights=part.weights, **card.reading)
+    # A store does not say where its weights came from: the digest shows whether they are these.
+    weights = BACKBONE_FILE if network_trained else part.weights if card.weights else ""
+    backbone = part.model_copy(update={"weights": weights, "precision": card.precision})
     method = learner.method
+    text = data.train_text if method.uses_text else None
     name, options = registered(method)
     # Cross-entropy has fitted the scale of the scores.
     calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
@@ -125,8 +121,10 @@ def save_best(
         options=options,
         temperature=method.loss_temperature if calibrated else method.temperature,
         recipe=recipe.name,
-        backbone=needs,
-        text=_texts(data) if method.uses_text else None,
+        backbone=backbone,
+        network_digest=card.network_digest,
+        text=None if text is None else known_texts(text).facts,
+        text_weights="" if text is None else data.text_weights,
         trained_on=_trained_on(data.train),
         selection=Selection(
             list=data.val.name,
@@ -147,12 +145,6 @@ def _trained_on(train: VideoList) -> TrainedOn:
         videos[video.label].append(video.id)
     each = {label: tuple(ids) for label, ids in videos.items()}
     return TrainedOn(name=train.name, sha256=train.digest, videos=each)
-
-
-def _texts(data: TrainingData) -> TextRecord | None:
-    if data.train_text is None:
-        return None
-    return TextRecord(facts=known_texts(data.train_text).facts, weights=data.text_weights)
 
 
 def ordered(content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import ray_kills
-from fewact.backbones import BackboneChoice
+from fewact.backbones import BackboneSpec
 from fewact.core.errors import OptionError, StoreError
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
@@ -25,7 +25,13 @@ from fewact.synthetic import motions
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
 
 BLOCKS, EACH = 16, 2
-OPTIONS = BackboneChoice("efficientnet-lite0", "random", "cpu", "float32", "torch")
+OPTIONS = BackboneSpec(
+    name="efficientnet-lite0",
+    weights="random",
+    device="cpu",
+    precision="float32",
+    engine="torch",
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

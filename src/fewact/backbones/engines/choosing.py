@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fewact.backbones.devices import ENGINES, check_name
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.checking import disagreement
 from fewact.backbones.engines.export import export, missing_packages, reason_of
@@ -50,30 +49,6 @@ class _Unusable(Exception):
     def __init__(self, why: str, hint: str = "") -> None:
         self.hint = hint
         super().__init__(why)
-
-
-def check_request(engine: str, precision: str, device: torch.device) -> None:
-    """Refuse an unknown engine, and ``onnx`` and int8 where they do not run.
-
-    Raises:
-        OptionError: There is no such engine, or it has no such precision or device.
-    """
-    check_name("engine", engine, ENGINES)
-    got = f"engine {engine}, device {device.type}, precision {precision}"
-    if engine == "onnx" and (device.type != "cpu" or precision == "bfloat16"):
-        raise OptionError(
-            "the engine onnx runs on a CPU only, in float32 or int8",
-            where="engine",
-            got=got,
-            hint='Use engine "auto" or "torch".',
-        )
-    if precision == "int8" and (device.type != "cpu" or engine == "torch"):
-        raise OptionError(
-            "int8 is computed by the engine onnx on a CPU only",
-            where="precision",
-            got=got,
-            hint='Use precision "auto".',
-        )
 
 
 def choose(backbone: "Backbone", engine: str) -> tuple[Engine, str]:

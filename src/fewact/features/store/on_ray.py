@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fewact.backbones import Backbone, BackboneChoice
+from fewact.backbones import Backbone, BackboneSpec
 from fewact.core.errors import FewactError, OptionError, StoreError
 from fewact.data.videos import VideoList
 from fewact.features.request import Request
@@ -35,7 +35,7 @@ class _Task:
     videos: VideoList
     requests: tuple[Request, ...]
     block: int
-    backbone: BackboneChoice
+    backbone: BackboneSpec
 
 
 class _Worker:
@@ -69,7 +69,7 @@ class _Worker:
 
 
 def embed_on_ray(
-    job: Job, backbone: BackboneChoice, blocks: Sequence[int], report: Report, *, address: str
+    job: Job, backbone: BackboneSpec, blocks: Sequence[int], report: Report, *, address: str
 ) -> None:
     """Compute blocks on a Ray cluster, with one actor for each GPU, or each CPU without GPUs.
 

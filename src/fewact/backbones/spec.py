@@ -1,0 +1,250 @@
+"""Specs of a backbone and of a text encoder. Importing this module loads no torch."""
+
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
+
+from fewact.backbones.card import Resize
+from fewact.backbones.catalogue import (
+    AUTO,
+    AUTO_SIZE,
+    Description,
+    describe,
+    text_names,
+    text_of,
+)
+from fewact.backbones.devices import ENGINES, PRECISIONS, check_device_name, check_name
+from fewact.core.errors import OptionError
+from fewact.core.spec import Spec
+from fewact.video.named import SEGMENTS, sampler_of
+
+if TYPE_CHECKING:
+    from fewact.backbones.backbone import Backbone
+
+BACKBONE: Final = "backbone"
+"""Name of the text encoder in the backbone's weights."""
+
+STRIDE, MAX_SIZE = 32, 1024
+"""Stride of the deepest maps, and the largest height and width of frames, in pixels."""
+
+CHOICES: Final = {"precision": PRECISIONS, "engine": ENGINES, "resize": get_args(Resize)}
+
+
+class BackboneSpec(Spec):
+    """Backbone with its weights, as the command line, recipes, checkpoints and models write it.
+
+    Args:
+        name: One of ``backbones.names()``; ``auto`` is EfficientNet-Lite0, whose weights come with
+            fewact, with frames of 192 × 192 pixels.
+        weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
+            ``local-dir:folder``; or a .safetensors file.
+        precision: ``float32``; ``bfloat16``; ``int8``, which is the default network with ONNX
+            Runtime; or ``auto``, which is one of the first two by the device, the engine and the
+            network.
+        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8; or
+            ``auto``, which is ``onnx`` where it can be used and has the precision.
+        device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
+        resize: ``squash``; ``centre-crop``, which keeps the aspect ratio and cuts off the edges; or
+            ``squash-crop``, which does not keep it and cuts them off, as CLIP-FSAR's code.
+        sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
+            segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
+            ``dense:STRIDE``, see ``fewact.video.samplers``.
+        size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means 192
+            for ``auto``, and the network's own for a network that is named. Others only where
+            ``describe(name).any_size``.
+        options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
+    """
+
+    name: str = "auto"
+    weights: str = "default"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    device: str = "auto"
+    resize: Resize = "squash"
+    sampler: str = SEGMENTS
+    size: int = 0
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("precision", "engine", "resize", mode="before")
+    @classmethod
+    def _check_choice(cls, value: Any, info: ValidationInfo) -> str:
+        field = str(info.field_name)
+        return check_name(field, value, CHOICES[field])
+
+    @field_validator("device")
+    @classmethod
+    def _check_device(cls, device: str) -> str:
+        return device if device == "auto" else check_device_name(device)
+
+    @field_validator("sampler")
+    @classmethod
+    def _check_sampler(cls, sampler: str) -> str:
+        sampler_of(sampler)
+        return sampler
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _check_size(cls, size: Any) -> int:
+        number = int(size) if isinstance(size, Integral) else -1
+        if number % STRIDE or not 0 <= number <= MAX_SIZE:
+            raise OptionError(
+                "invalid size of frames",
+                where="size",
+                got=str(size)[:40],
+                expected=f"a multiple of {STRIDE} up to {MAX_SIZE}, or 0 for the network's own",
+            )
+        return number
+
+    def over(self, default: Self | None) -> Self:
+        """Return this spec, with what it does not set taken from another one.
+
+        Args:
+            default: Spec of a trained method. None, one of another network, and one of features
+                whose weights are unknown change nothing.
+        """
+        if default is None or not default.weights:
+            return self
+        if self.requested.get("name", default.name) != default.name:
+            return self
+        options = {**default.options, **self.options}
+        return default.model_copy(update=self.requested | {"options": options})
+
+    def check(self) -> None:
+        """Refuse a backbone that cannot be created, as far as that is known without torch.
+
+        Raises:
+            UnknownNameError: There is no backbone of this name.
+            OptionError: The network cannot read frames of this size, or no engine has this
+                precision.
+        """
+        check_size(self.size, describe(self.name))
+        check_engine(self.engine, self.precision, self.device.partition(":")[0])
+
+    def create(self) -> "Backbone":
+        """Build the network and load its weights.
+
+        Raises:
+            UnknownNameError: There is no backbone of this name.
+            WeightsError: The weights cannot be read or are of another network.
+            OptionError: An option or the device is unknown, or the engine cannot be used.
+        """
+        from fewact.backbones.backbone import build
+        from fewact.core.workers import on_one_core
+
+        return on_one_core(lambda: build(self))
+
+    @property
+    def resolved(self) -> Self:
+        """The same backbone with the network that ``auto`` is."""
+        if self.name != "auto":
+            return self
+        return self.model_copy(update={"name": AUTO, "size": self.size or AUTO_SIZE})
+
+    @property
+    def with_absolute_weights(self) -> Self:
+        """The same backbone with the absolute path of its weights, for other processes."""
+        if self.weights in ("default", "random") or self.weights.startswith("hf-hub:"):
+            return self
+        scheme, colon, folder = self.weights.partition("local-dir:")
+        path = Path(folder if colon else scheme)
+        if not path.exists():
+            return self
+        return self.model_copy(update={"weights": f"{colon}{path.resolve()}"})
+
+
+class TextSpec(Spec):
+    """Text encoder and prompts, for methods that use class names.
+
+    Args:
+        encoder: One of ``backbones.text_names()``, or ``backbone`` for the encoder in the
+            backbone's weights.
+        weights: Weights of the text encoder, as ``backbones.create_text`` reads them; ``default``
+            means those of the backbone, or the encoder's own.
+        prompts: Name of a set of templates, one template with {}, .txt file with one template on
+            each line, or templates; empty for those of the method.
+    """
+
+    encoder: str = BACKBONE
+    weights: str = "default"
+    prompts: str | tuple[str, ...] = ""
+
+    def over(self, default: Self | None) -> Self:
+        """Return this spec, with what it does not set taken from another one.
+
+        Args:
+            default: Spec of a trained method; of another encoder only the prompts are taken.
+        """
+        if default is None:
+            return self
+        if "encoder" in self.model_fields_set:
+            return self.model_copy(update={"prompts": self.prompts or default.prompts})
+        return default.model_copy(update=self.requested)
+
+    def of_backbone(self, backbone: str, weights: str) -> Self:
+        """Return the same text encoder by its name and weights, those of a backbone resolved.
+
+        Args:
+            backbone: Name of the backbone.
+            weights: Weights of the backbone.
+
+        Raises:
+            OptionError: The backbone has no text encoder.
+        """
+        if self.encoder != BACKBONE:
+            return self
+        encoder = text_of(backbone)
+        if encoder is None:
+            raise OptionError(
+                "the backbone has no text encoder, and the method uses class names",
+                where=backbone,
+                expected=", ".join(text_names()),
+                hint="Choose a text encoder: --text-encoder minilm.",
+            )
+        own = weights if self.weights == "default" else self.weights
+        return self.model_copy(update={"encoder": encoder, "weights": own})
+
+
+def check_size(size: int, network: Description) -> None:
+    """Refuse another size than the network's own where the network reads no other.
+
+    Raises:
+        OptionError: It does.
+    """
+    if size and not network.any_size:
+        raise OptionError(
+            "this network reads frames of one size only",
+            where="size",
+            got=f"{size}, backbone {network.name}",
+            expected=f"0, which means {network.input_size[0]}",
+        )
+
+
+def check_engine(engine: str, precision: str, device: str) -> None:
+    """Refuse ``onnx`` and int8 where they do not run.
+
+    Args:
+        engine: Requested engine.
+        precision: Requested precision.
+        device: Type of the device; ``auto`` where it is not resolved.
+
+    Raises:
+        OptionError: The engine has no such precision or device.
+    """
+    got = f"engine {engine}, device {device}, precision {precision}"
+    elsewhere = device not in ("auto", "cpu")
+    if engine == "onnx" and (elsewhere or precision == "bfloat16"):
+        raise OptionError(
+            "the engine onnx runs on a CPU only, in float32 or int8",
+            where="engine",
+            got=got,
+            hint='Use engine "auto" or "torch".',
+        )
+    if precision == "int8" and (elsewhere or engine == "torch"):
+        raise OptionError(
+            "int8 is computed by the engine onnx on a CPU only",
+            where="precision",
+            got=got,
+            hint='Use precision "auto".',
+        )
