@@ -79,7 +79,7 @@ def test_logits(weights: str) -> None:
 
 
 def bank_scorer_of(method: Method, support: torch.Tensor, query: torch.Tensor) -> Any:
-    found = method.bank_scorer({"nodes": support}, {"nodes": query})  # type: ignore[operator]
+    found = method.bank_scorer({"nodes": support}, {"nodes": query})
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ def bank_scorer_of(method: Method, support: torch.Tensor, query: torch.Tensor) -
 def test_options_that_need_the_nodes_themselves(options: dict[str, Any]) -> None:
     method = create(**options)
     nodes = {"nodes": torch.rand(4, 14, 136)}
-    assert method.bank_scorer(nodes, nodes) is None  # type: ignore[operator]
+    assert method.bank_scorer(nodes, nodes) is None
 
 
 @pytest.mark.assets
@@ -157,7 +157,7 @@ def test_what_centring_removes_is_not_rounding(name: str) -> None:
     with torch.inference_mode():
         state = method.support({"vector": vectors[rows]}, labels, 2)
         expected = method.score(state, {"vector": vectors[queries]})
-        score = method.bank_scorer({"vector": vectors}, {"vector": vectors})  # type: ignore[operator]
+        score = method.bank_scorer({"vector": vectors}, {"vector": vectors})
         torch.testing.assert_close(score(rows, labels, 2, queries), expected)
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from fewact.methods.base import TrainingBatch, score_and_pairs, support_state
+from fewact.methods.base import TrainingBatch, support_state
 from tests.golden import made_up, real_clips, short_runs
 from tests.golden.cases import CASES
 from tests.golden.made_up import EPISODES, QUERIES, SHOTS, WAYS
@@ -42,7 +42,7 @@ def of_case(label: str) -> Values:
         key = f"{label} | made-up | {name}"
         with torch.no_grad():
             state = support_state(method, method.encode(support), labels, WAYS, text)
-            logits, pairs = score_and_pairs(method, state, method.encode(query))
+            logits, pairs = method.score_and_pairs(state, method.encode(query))
             found[key] = logits.numpy()
             if name != "3 shots":
                 continue

@@ -73,7 +73,7 @@ def test_the_kernel_is_the_weighted_sum_by_hand() -> None:
     for i in range(2):
         own, theirs = ({"frames": side[f"{i}.frames"]} for side in (support, query))
         inside = one.support(own, labels(), 4)
-        pairs = one.score_and_pairs(inside, own)[1]  # type: ignore[attr-defined]
+        pairs = one.score_and_pairs(inside, own)[1]
         s = pairs.shape[-1]
         apart = [
             (pairs[:, j, j] + pairs[:, k, k]) / 2 - pairs[:, j, k]
@@ -179,7 +179,6 @@ def test_methods_that_cannot_be_combined(names: list[str], fault: str) -> None:
 
 
 def test_options_without_pair_similarities() -> None:
-    support, _ = episode(0.5, 0.5)
     both = [methods.create("otam", shot_aggregation="prototype") for _ in range(2)]
     with pytest.raises(OptionError, match="shot_aggregation=mean"):
-        Combined(both).support(support, labels(), 4)
+        Combined(both)

@@ -14,7 +14,6 @@ from fewact.core.errors import OptionError, UnknownNameError
 from fewact.methods.base import (
     Method,
     Nodes,
-    score_and_pairs,
     support_state,
 )
 from fewact.methods.fusion import Fusion
@@ -132,7 +131,7 @@ def test_pairs_are_what_each_video_scores_as_a_class(
     with torch.no_grad():
         text = make_text(card, 2, 3) if method.uses_text else None
         state = support_state(method, support, labels, 3, text)
-        logits, pairs = score_and_pairs(method, state, query)
+        logits, pairs = method.score_and_pairs(state, query)
     torch.testing.assert_close(logits, scores(method, support, labels, query, 3))
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)

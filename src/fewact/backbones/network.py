@@ -5,18 +5,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.card import Level
 from fewact.backbones.catalogue import Description
 from fewact.backbones.weights import Weights, put
 from fewact.core.errors import WeightsError
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Options of a network without options."""
+from fewact.core.options import NoOptions
 
 
 class Network(nn.Module, ABC):

@@ -30,7 +30,7 @@ from fewact.core.errors import warn
 from fewact.core.workers import on_one_core
 from fewact.data import AnyClip
 from fewact.features.timing import Stage, Timing
-from fewact.methods.base import Method, PairParts, rows, score_and_pairs
+from fewact.methods.base import Method, rows
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of
@@ -251,7 +251,7 @@ def score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
 @torch.inference_mode()
 def _score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
     query, calibration = _batch(nodes), fitted.calibration  # (1 q …)
-    scored, pairs = score_and_pairs(method, fitted.by_class, query)
+    scored, pairs = method.score_and_pairs(fitted.by_class, query)
     logits = _rows(scored) / calibration.temperature
     if fitted.class_names is not None and calibration.text_weight:
         text = _rows(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
@@ -344,7 +344,7 @@ def similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor
     found = []
     for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
         some = _batch(rows(nodes, slice(begin, begin + CLIPS_AT_ONCE)))
-        pairs = None if by_class is None else score_and_pairs(each.method, by_class, some)[1]
+        pairs = None if by_class is None else each.method.score_and_pairs(by_class, some)[1]
         found.append(each.score(some) if pairs is None else _rows(pairs))
     return torch.cat(found)
 
@@ -366,13 +366,13 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         labels = fitted.examples.labels[list(positions)]
         labels = labels.to(next(iter(each.nodes.values())).device)
         by_class = each.method.support(_batch(each.nodes), labels[None], len(fitted.classes))
-    if not isinstance(each.method, PairParts):
-        return {"similarity": similarities(each, each.nodes, by_class)}
     found: dict[str, list[Tensor]] = {}
     for begin in range(0, len(positions), CLIPS_AT_ONCE):
         some = _batch(rows(each.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
         for name, part in each.method.pair_parts(by_class, some).items():
             found.setdefault(name, []).append(_rows(part))
+    if not found:
+        return {"similarity": similarities(each, each.nodes, by_class)}
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
@@ -16,6 +16,11 @@ O = TypeVar("O")  # noqa: E741
 
 MAX_SIZE = 1 << 16
 """Largest number of frames, channels or cells in an option."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Options of a method or a network that has none."""
 
 
 def check_options(names: Iterable[str], valid: Collection[str], *, of: str) -> None:

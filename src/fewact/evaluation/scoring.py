@@ -44,7 +44,7 @@ from fewact.evaluation.result import (
     unpack,
 )
 from fewact.features.sources import FeatureSource
-from fewact.methods.base import BankScorer, BankScores, Method, TextMethod, support_state
+from fewact.methods.base import BankScorer, Method, TextMethod, support_state
 
 MAX_BYTES = 32 * 2**20
 """Approximate limit for the memory of the nodes of one batch."""
@@ -84,8 +84,6 @@ MAX_PRODUCTS = 2**17
 
 def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScorer | None:
     """Return the method's scorer without copies of nodes, or None."""
-    if not isinstance(method, BankScores):
-        return None
     with torch.inference_mode():
         return method.bank_scorer(support.tensors, query.tensors)
 

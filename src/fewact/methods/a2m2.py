@@ -401,6 +401,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         super().__init__(options)
         moments = options.moments
         self.uses_text = options.text_weight > 0
+        self.averages_pairs = options.shot_aggregation == "mean" and not self.uses_text
         self.trained = moments.reduction != "learned"
         with seeded(options.seed):
             self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
@@ -426,6 +427,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         level = self.options.moments.level_of(card)
         needed = dict.fromkeys((level, "vectors") if self.uses_text else (level,))
         return tuple(request_of(level, self.options) for level in needed)
+
+    def explaining_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of scoring."""
+        return self.requests(card)
 
     def fit_reduction(self, features: Features) -> None:
         """Fit the reduction ``pca``.
@@ -490,7 +495,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         if state.text is not None:
             named = text_logits(nodes["mean"], state.text, self.options.text_temperature)
             return combined_logits(named, logits, self.options.text_weight), None
-        return logits, scores if self.options.shot_aggregation == "mean" else None
+        return logits, scores if self.averages_pairs else None
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from fewact.backbones.card import Card
+from fewact.core.options import NoOptions
 from fewact.features.request import Features, Request
 
 Nodes = Mapping[str, Tensor]
@@ -46,13 +47,28 @@ class TrainingBatch:
 
 
 @dataclass(frozen=True)
-class NoOptions:
-    """Options of a method that has none."""
+class FrameMatch:
+    """How the parts of two videos along time were matched.
+
+    Args:
+        compares: What was compared.
+        query: Begin and end of each of the query's m parts, as fractions of its duration.
+        support: Begin and end of each of the support video's m' parts.
+        plan: Weight of each pair (m m'), of total 1.
+    """
+
+    compares: str
+    query: tuple[tuple[float, float], ...]
+    support: tuple[tuple[float, float], ...]
+    plan: tuple[tuple[float, ...], ...]
+
+
+BankScorer = Callable[[Tensor, Tensor, int, Tensor], Tensor]
+"""Support rows (b s), labels (b s), number of classes n, query rows (b q) → logits (b q n)."""
 
 
 OptionsT = TypeVar("OptionsT", default=Any)
 StateT = TypeVar("StateT", default=Any)
-PairStateT = TypeVar("PairStateT", contravariant=True)
 
 
 class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
@@ -73,6 +89,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     """Whether the names of the classes are used; see ``TextMethod``."""
     transductive: bool = False
     """Whether the logits of a query depend on the other queries of its episode."""
+    averages_pairs: bool = False
+    """Whether class scores are means of similarities of pairs, see ``score_and_pairs``."""
     trained: bool = True
     """False while learnable parts have random initial weights: scores mean nothing until then."""
     temperature: float = 1.0
@@ -103,8 +121,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         return self.requests(card)
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the features of a video that explanations read; default: ``requests``."""
-        return self.requests(card)
+        """Return the features of a video that ``match_cells`` and ``attend_frames`` read."""
+        return ()
 
     @abstractmethod
     def encode(self, features: Features) -> Nodes:
@@ -161,6 +179,80 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     @abstractmethod
     def score(self, state: StateT, nodes: Nodes) -> Tensor:
         """Return logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
+
+    def score_and_pairs(self, state: StateT, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+        """Return the logits, and the pair similarities that they average if ``averages_pairs``.
+
+        Returns:
+            Logits (b q n) as ``score`` returns them, and similarities (b q s) of each query with
+            each support video, or None.
+        """
+        return self.score(state, nodes), None
+
+    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+        """Return a function that scores episodes by the rows of their videos, without copies.
+
+        Its logits are those of ``support`` and ``score``, but for the rounding of sums.
+
+        Args:
+            support: Nodes (v …) of all support videos.
+            query: Nodes (w …) of all queries.
+
+        Returns:
+            The function; None where the method needs the nodes of an episode themselves.
+        """
+        return None
+
+    def pair_parts(self, state: StateT, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the pair similarities by name; empty where they are no sums.
+
+        Parts that compare what is visible are called ``appearance``; the others compare what moves.
+
+        Returns:
+            (b q s) each; their sum is the second result of ``score_and_pairs``.
+        """
+        return {}
+
+    def score_parts(self, state: StateT, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the parts of the logits (b q n) by name, as ``pair_parts``."""
+        return {}
+
+    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
+        """Return how parts of two videos along time match, each video as nodes without b and v.
+
+        Returns:
+            The match; None where nothing is matched.
+        """
+        return None
+
+    def match_cells(
+        self, query: Nodes, support: Nodes, features: Features, state: StateT
+    ) -> dict[str, Tensor]:
+        """Return what each cell of the query's frames adds to the similarity of two videos.
+
+        Args:
+            query: Nodes of the query, without leading axes.
+            support: Nodes of the support video.
+            features: What ``explaining_requests`` requests (t …) of the query.
+            state: State of the support, of one episode.
+
+        Returns:
+            By what is compared, (t g g) each: t frames, evenly spread over the clip, of g × g
+            cells; above 0 where the videos agree. Empty where no cells are compared.
+        """
+        return {}
+
+    def attend_frames(self, features: Features) -> FrameMatch | None:
+        """Return the attention weights of a video's frames, as a match of the video with itself.
+
+        Args:
+            features: What ``explaining_requests`` requests (t …) of the video.
+
+        Returns:
+            The match: a row is the frame that attends, a column the frame that it attends to; the
+            mean over the heads. None without attention.
+        """
+        return None
 
     def findings(self, state: StateT) -> tuple[str, ...]:
         """Return sentences on what distinguishes the classes of one episode; by default none."""
@@ -241,41 +333,6 @@ class TextMethod(Method[OptionsT, StateT]):
         """
 
 
-@runtime_checkable
-class PairScores(Protocol[PairStateT]):
-    """A method whose class scores are built from similarities of pairs of videos."""
-
-    def score_and_pairs(self, state: PairStateT, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
-        """Return the logits and the pair similarities that they average.
-
-        Returns:
-            Logits (b q n) as ``score`` returns them, and similarities (b q s) of each query with
-            each support video; None instead where the options average no pairs.
-        """
-
-
-BankScorer = Callable[[Tensor, Tensor, int, Tensor], Tensor]
-"""Support rows (b s), labels (b s), number of classes n, query rows (b q) → logits (b q n)."""
-
-
-@runtime_checkable
-class BankScores(Protocol):
-    """A method that can score videos of a bank without copies of their nodes."""
-
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
-        """Return a function that scores episodes by the rows of their videos.
-
-        Its logits are those of ``support`` and ``score``, but for the rounding of sums.
-
-        Args:
-            support: Nodes (v …) of all support videos.
-            query: Nodes (w …) of all queries.
-
-        Returns:
-            The function; None where the options need the nodes of an episode themselves.
-        """
-
-
 def support_state(
     method: Method[OptionsT, StateT], nodes: Nodes, labels: Tensor, n: int, text: Tensor | None
 ) -> StateT:
@@ -286,28 +343,14 @@ def support_state(
     return method.support(nodes, labels, n)
 
 
-def score_and_pairs(
-    method: Method[OptionsT, StateT], state: StateT, nodes: Nodes
-) -> tuple[Tensor, Tensor | None]:
-    """Return logits (b q n), and pair similarities (b q s) of methods that have them."""
-    if isinstance(method, PairScores):
-        logits, pairs = method.score_and_pairs(state, nodes)
-        return logits, pairs
-    return method.score(state, nodes), None
-
-
 def rows(nodes: Nodes, index: Any) -> dict[str, Tensor]:
     """Return the nodes of some videos: each tensor indexed alike.
-
-    Names of one tensor share the result too, such as those of two equal views in ``fusion``.
 
     Args:
         nodes: Nodes of videos.
         index: Index of the leading axes.
     """
-    own = dict(nodes)
-    found = {key: value[index] for key, value in {id(x): x for x in own.values()}.items()}
-    return {name: found[id(value)] for name, value in own.items()}
+    return {name: value[index] for name, value in nodes.items()}
 
 
 def join(first: Features, second: Features) -> Features:
@@ -343,89 +386,6 @@ def one_hot_mean(labels: Tensor, n: int, dtype: torch.dtype) -> Tensor:
     hot = torch.zeros(b, s, n, dtype=dtype, device=labels.device).scatter_(2, labels[..., None], 1)
     hot = hot.transpose(-1, -2)  # (b n s)
     return hot / hot.sum(-1, keepdim=True)
-
-
-@runtime_checkable
-class PairParts(Protocol[PairStateT]):
-    """A method whose pair similarities are sums, so that a score can be explained."""
-
-    def pair_parts(self, state: PairStateT, nodes: Nodes) -> dict[str, Tensor]:
-        """Return the parts of the pair similarities by name.
-
-        Parts that compare what is visible are called ``appearance``; the others compare what moves.
-
-        Returns:
-            (b q s) each; their sum is the second result of ``score_and_pairs``.
-        """
-
-    def score_parts(self, state: PairStateT, nodes: Nodes) -> dict[str, Tensor]:
-        """Return the parts of the logits by name: (b q n) each; their sum is the logits."""
-
-
-@dataclass(frozen=True)
-class FrameMatch:
-    """How the parts of two videos along time were matched.
-
-    Args:
-        compares: What was compared.
-        query: Begin and end of each of the query's m parts, as fractions of its duration.
-        support: Begin and end of each of the support video's m' parts.
-        plan: Weight of each pair (m m'), of total 1.
-    """
-
-    compares: str
-    query: tuple[tuple[float, float], ...]
-    support: tuple[tuple[float, float], ...]
-    plan: tuple[tuple[float, ...], ...]
-
-
-@runtime_checkable
-class FrameMatches(Protocol):
-    """A method that matches parts of two videos along time."""
-
-    def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
-        """Return the match of two videos, each as nodes without leading axes.
-
-        Returns:
-            The match; None where the options match nothing.
-        """
-
-
-@runtime_checkable
-class CellMatches(Protocol):
-    """A method that knows where in the frame two videos agree."""
-
-    def match_cells(
-        self, query: Nodes, support: Nodes, features: Features, state: Any
-    ) -> dict[str, Tensor]:
-        """Return what each cell of the query's frames adds to the similarity of two videos.
-
-        Args:
-            query: Nodes of the query, without leading axes.
-            support: Nodes of the support video.
-            features: What ``explaining_requests`` requests (t …) of the query.
-            state: State of the support, of one episode.
-
-        Returns:
-            By what is compared, (t g g) each: t frames, evenly spread over the clip, of g × g
-            cells; above 0 where the videos agree. Empty where no cells are compared.
-        """
-
-
-@runtime_checkable
-class FrameAttention(Protocol):
-    """A method whose frames attend to the other frames of their video."""
-
-    def attend_frames(self, features: Features) -> FrameMatch | None:
-        """Return the attention weights of a video's frames, as a match of the video with itself.
-
-        Args:
-            features: What ``explaining_requests`` requests (t …) of the video.
-
-        Returns:
-            The match: a row is the frame that attends, a column the frame that it attends to; the
-            mean over the heads. None where the options have no attention.
-        """
 
 
 def equal_parts(count: int) -> tuple[tuple[float, float], ...]:

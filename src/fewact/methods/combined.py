@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fewact.backbones.card import Card
 from fewact.core.errors import OptionError
 from fewact.features.request import Features, Request
-from fewact.methods.base import Method, Nodes, PairScores, score_and_pairs
+from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT, likeliest_leave_one_out
 from fewact.methods.common.options import options_dataclass
 
@@ -82,12 +82,15 @@ class Combined(Method[CombinedOptions, CombinedState]):
                 "too few methods to combine", got=str(len(parts)), expected="at least 2"
             )
         for one in parts:
-            if one.uses_text or not isinstance(one, PairScores):
+            if one.uses_text or not one.averages_pairs:
                 raise OptionError(
                     "cannot be combined",
                     where=type(one).__name__,
-                    got="uses class names" if one.uses_text else "has no similarities of pairs",
+                    got="uses class names"
+                    if one.uses_text
+                    else "averages no similarities of pairs",
                     expected="a method that averages similarities of pairs, such as fusion",
+                    hint="Where the method has the option, choose shot_aggregation=mean.",
                 )
         self.parts = nn.ModuleList(parts)
         self.transductive = any(one.transductive for one in parts)
@@ -108,21 +111,13 @@ class Combined(Method[CombinedOptions, CombinedState]):
         return combined_nodes([one.encode(features) for one in self.methods])
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> CombinedState:
-        """Return the states of the parts, and their weights.
-
-        Raises:
-            OptionError: The options of a part average no pair similarities.
-        """
+        """Return the states of the parts, and their weights."""
         states, kernels = [], []
         for one, own in zip(self.methods, self._nodes(nodes), strict=True):
             state = one.support(own, labels, n)
-            pairs = score_and_pairs(one, state, own)[1]
+            pairs = one.score_and_pairs(state, own)[1]
             if pairs is None:
-                raise OptionError(
-                    "the options average no similarities of pairs",
-                    where=type(one).__name__,
-                    hint="Choose shot_aggregation=mean.",
-                )
+                raise TypeError(f"{type(one).__name__}.score_and_pairs returned no similarities")
             states.append(state)
             kernels.append(pairs)
         kernel = torch.stack(kernels, 1)  # (b m s s)

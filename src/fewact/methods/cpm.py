@@ -108,6 +108,7 @@ class CPM(Method[CPMOptions, CPMState]):
     Options = CPMOptions
     paper = "after CPM, ECCV 2022"
     trained = False
+    averages_pairs = True
     scoring = frozenset({"focused_weight", "temperature", "diversity_weight", "focus_weight"})
 
     def __init__(self, options: CPMOptions) -> None:

@@ -231,6 +231,10 @@ class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
         """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
+    def explaining_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of scoring, which the attention reads."""
+        return self.requests(card)
+
     def encode(self, features: Features) -> Nodes:
         """Return frames (… t d), and what the relations need of each video."""
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)

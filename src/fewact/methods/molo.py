@@ -193,6 +193,10 @@ class MoLo(Method[MoLoOptions, MoLoState]):
     def _pixels(self) -> Request:
         return FeatureRequest("pixels", View(self.options.frames))
 
+    def explaining_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the requests of scoring, which the attention reads."""
+        return self.requests(card)
+
     def encode(self, features: Features) -> Nodes:
         """Return the tokens of both branches: (… 1+t d) and (… t d), global token first."""
         maps = frame_maps(features, self.options.frames, self.options.map_channels)

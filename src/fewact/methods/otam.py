@@ -43,6 +43,10 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
     paper = "OTAM, CVPR 2020"
     scoring = frozenset({"smoothing", "eps", "bidirectional", "shot_aggregation"})
 
+    def __init__(self, options: OTAMOptions) -> None:
+        super().__init__(options)
+        self.averages_pairs = options.shot_aggregation == "mean"
+
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Request one vector per frame."""
         return (self._request,)
@@ -71,7 +75,7 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         found = align.otam(cost, options.smoothing, bidirectional=options.bidirectional, plan=False)
         pairs = -found.value  # (b q p)
         logits = state.average(pairs)
-        return logits, pairs if options.shot_aggregation == "mean" else None
+        return logits, pairs if self.averages_pairs else None
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the frames, from the query to the support video."""

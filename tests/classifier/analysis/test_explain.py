@@ -16,9 +16,7 @@ from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.analysis.explain import explain
 from fewact.classifier.estimator import learned
-from fewact.classifier.fitted import score_and_pairs
 from fewact.data import Frames
-from fewact.methods.base import PairParts
 from tests.video.test_steps import FPS, padded
 
 
@@ -88,10 +86,9 @@ def test_frames_are_shown_as_they_were_compared(examples: FewShotClassifier) -> 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
     pipeline, fitted = learned(examples)
-    assert isinstance(pipeline.method, PairParts)
     nodes = {name: value[None] for name, value in fitted.by_clip.nodes.items()}
     with torch.inference_mode():
-        logits = score_and_pairs(pipeline.method, fitted.by_class, nodes)[0]
+        logits = pipeline.method.score_and_pairs(fitted.by_class, nodes)[0]
         parts = pipeline.method.score_parts(fitted.by_class, nodes)
     torch.testing.assert_close(sum(parts.values()), logits, atol=2e-6, rtol=0)
 

@@ -23,7 +23,6 @@ from fewact.classifier.example import Example
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.saved.info import clip_rows
 from fewact.data import FeatureClip, list_clips
-from fewact.methods.base import score_and_pairs
 
 
 def kernel(s: int, seed: int = 0) -> torch.Tensor:
@@ -96,7 +95,7 @@ def test_parts_add_up_to_the_similarities_of_the_method(examples: FewShotClassif
     parts = similarities_by_part(fitted, range(count))
     assert set(parts) == {"appearance", "motion", "moments"}
     nodes = {name: value[None] for name, value in fitted.examples.nodes.items()}
-    pairs = score_and_pairs(pipeline.method, fitted.by_class, nodes)[1]
+    pairs = pipeline.method.score_and_pairs(fitted.by_class, nodes)[1]
     assert pairs is not None
     total = torch.stack(list(parts.values())).sum(0)
     torch.testing.assert_close(total, pairs[0].double(), atol=2e-6, rtol=0)

@@ -37,12 +37,8 @@ from fewact.data import Clip, VideoClip
 from fewact.features.extract import extract
 from fewact.features.request import Features
 from fewact.methods.base import (
-    CellMatches,
-    FrameAttention,
     FrameMatch,
-    FrameMatches,
     Method,
-    PairParts,
 )
 from fewact.methods.common.text import combined_logits
 from fewact.video import Segments, collect_warnings
@@ -236,8 +232,6 @@ def explaining_features(
         The features; empty if the method reads none, and for features.
     """
     backbone, method = pipeline.backbone, pipeline.method
-    if not isinstance(method, CellMatches | FrameAttention):
-        return {}
     if clip is None or not isinstance(backbone, Backbone):
         return {}
     chosen = sampler_of(backbone.card.sampler)
@@ -294,10 +288,8 @@ def _contributions(
     """Return what each part adds to the log-odds of a pair of classes."""
     calibration = fitted.calibration
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
-    if isinstance(method, PairParts):
-        parts = method.score_parts(fitted.by_class, query)
-    else:
-        parts = {WHOLE: method.score(fitted.by_class, query)}
+    parts = method.score_parts(fitted.by_class, query)
+    parts = parts or {WHOLE: method.score(fitted.by_class, query)}
     weight = 0.0 if fitted.class_names is None else calibration.text_weight
     scale = (1 - weight) / calibration.temperature
     best, rival = pair
@@ -324,9 +316,7 @@ def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
 @torch.inference_mode()
 def _attention(method: Method, features: Features) -> FrameMatch | None:
     """Return how the frames of a clip attend to each other."""
-    if not (features and isinstance(method, FrameAttention)):
-        return None
-    return method.attend_frames(features)
+    return method.attend_frames(features) if features else None
 
 
 @torch.inference_mode()
@@ -349,18 +339,16 @@ def _neighbours(
         chosen.append(next(i for i in order if examples.clips[i].label == rival))
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     query = {name: value[None] for name, value in nodes.items()}
-    parts = {WHOLE: similarity}
-    if isinstance(method, PairParts):
-        found = method.pair_parts(fitted.by_class, query)
-        parts = {name: value[0, 0].cpu().double() for name, value in found.items()}
+    of_pairs = method.pair_parts(fitted.by_class, query)
+    parts = {name: value[0, 0].cpu().double() for name, value in of_pairs.items()}
+    parts = parts or {WHOLE: similarity}
     of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
     for i in chosen:
-        example, match, cells = examples.clips[i], None, {}
+        example, cells = examples.clips[i], {}
         of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
-        if isinstance(method, FrameMatches):
-            match = method.match_frames(of_query, of_clip)
-        if isinstance(method, CellMatches) and whole:
+        match = method.match_frames(of_query, of_clip)
+        if whole:
             cells = method.match_cells(of_query, of_clip, features, fitted.by_class)
         neighbours.append(
             Neighbour(

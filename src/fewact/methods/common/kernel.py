@@ -165,6 +165,8 @@ KernelOptionsT = TypeVar("KernelOptionsT", bound=KernelOptions)
 class KernelMethod(Method[KernelOptionsT, KernelState]):
     """A method whose class score is the mean pair similarity minus the intra-class similarity."""
 
+    averages_pairs = True
+
     @abstractmethod
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""

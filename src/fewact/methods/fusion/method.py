@@ -202,6 +202,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
     Options = FusionOptions
     paper = "ours"
+    averages_pairs = True
     scoring = frozenset({"intra_class_weight"})
     temperature = loss_temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from fewact.core.errors import OptionError, ShapeError, UserError
 from fewact.core.options import option_descriptions, option_groups, option_names
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import BankScores, Method, Nodes, TextMethod, join
+from fewact.methods.base import Method, Nodes, TextMethod, join
 from fewact.methods.common.inputs import of_videos
 from fewact.methods.promises.subject import (
     EPISODES,
@@ -441,7 +441,7 @@ def once_a_video(subject: Subject) -> None:
             got = scores(subject, method, nodes, labels, query)
             check_equal(got, expected, where="with_text")
             flat = named
-        score = method.bank_scorer(flat, other) if isinstance(method, BankScores) else None
+        score = method.bank_scorer(flat, other)
         if score is not None:
             rows = torch.arange(labels.numel()).view(labels.shape)
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
