@@ -147,98 +147,6 @@ def table(sizes: list[tuple[int, int]], rounds: int) -> None:
         print(f"| {name} |" + "".join(cells))
 
 
-def median_of(work: Callable[[int], object], rounds: int) -> float:
-    """Return the median processor time in µs."""
-    times = []
-    for turn in range(rounds):
-        start = time.thread_time()
-        work(turn)
-        times.append(time.thread_time() - start)
-    return 1e6 * statistics.median(times)
-
-
-def autograd(rounds: int) -> None:
-    """Print the time of 25 problems of 14 × 14 in float32, forward and backward."""
-    batches = []
-    for turn in range(rounds):
-        posed = (part.float().requires_grad_() for part in problems(25, 14, 14, seed=turn))
-        batches.append(Problems(*posed))
-
-    def both(turn: int) -> None:
-        emd(*batches[turn]).value.sum().backward()
-
-    def forward(turn: int) -> None:
-        with torch.no_grad():
-            emd(*batches[turn])
-
-    print(f"\n25 problems of 14×14, float32: forward {median_of(forward, rounds):.0f} µs,")
-    print(f"forward and backward through autograd {median_of(both, rounds):.0f} µs")
-
-
-def episode(rounds: int) -> None:
-    """Print the time of the steps of an episode: 25 queries, 5 classes, 14 nodes of 8,256."""
-    draw = torch.Generator().manual_seed(0)
-    episodes = []
-    for _ in range(rounds):
-        shared = torch.randn(8256, generator=draw)
-        classes = torch.randn(5, 1, 8256, generator=draw) * 0.3 + shared
-        support = (classes + torch.randn(5, 14, 8256, generator=draw)).relu()
-        labels = torch.randint(5, (25,), generator=draw)
-        query = (classes[labels] + torch.randn(25, 14, 8256, generator=draw)).relu()
-        episodes.append((query, support))
-    unit = [[nn.functional.normalize(x, dim=-1) for x in nodes] for nodes in episodes]
-    posed = [transport(query[:, None], support[None]) for query, support in episodes]
-    single = [Problems(*(part.float() for part in one)) for one in posed]
-
-    def cost(product: Tensor) -> Tensor:
-        cosine: Tensor = product.unflatten(0, (25, 14)).unflatten(2, (5, 14)).transpose(1, 2)
-        return 1 - cosine
-
-    def gemm(turn: int) -> Tensor:
-        query, support = unit[turn]
-        product = query.flatten(0, 1) @ support.flatten(0, 1).T  # (q·m n·m')
-        return cost(product)
-
-    def halved(turn: int) -> Tensor:
-        query, support = (x.bfloat16() for x in unit[turn])
-        return cost((query.flatten(0, 1) @ support.flatten(0, 1).T).float())
-
-    def pairs(turn: int) -> Tensor:
-        query, support = unit[turn]
-        return 1 - query[:, None] @ support[None].mT
-
-    def weights(turn: int) -> Tensor:
-        query, support = episodes[turn]
-        a = torch.einsum("qmd,nd->qnm", query, support.mean(1)).relu() + 1e-3
-        b = torch.einsum("nmd,qd->qnm", support, query.mean(1)).relu() + 1e-3
-        return 14 * (a / a.sum(-1, keepdim=True) + b / b.sum(-1, keepdim=True))
-
-    def norms(turn: int) -> list[Tensor]:
-        return [nn.functional.normalize(x, dim=-1) for x in episodes[turn]]
-
-    def solver(turn: int) -> object:
-        return emd(*single[turn], threads=1, plan=False)
-
-    def screened(turn: int) -> object:
-        return emd_argmin(*single[turn], threads=1)
-
-    steps = {"norms": norms, "weights": weights, "cost, one GEMM": gemm, "solver": solver}
-    times = {name: median_of(work, rounds) for name, work in steps.items()}
-    total = sum(times.values())
-    print("\nAn episode of 25 queries and 5 classes, D = 8,256, float32, one core\n")
-    print("| step | µs | fraction |\n|---|---|---|")
-    for name, spent in times.items():
-        print(f"| {name} | {spent:.0f} | {spent / total:.0%} |")
-    print(f"| cost, pair by pair (instead) | {median_of(pairs, rounds):.0f} | |")
-    print(f"| cost, one GEMM in bfloat16 (instead) | {median_of(halved, rounds):.0f} | |")
-    print(f"| nearest class only (instead) | {median_of(screened, rounds):.0f} | |")
-    other = sum(
-        int((emd_argmin(gemm(turn), *one[1:]) != emd_argmin(halved(turn), *one[1:])).sum())
-        for turn, one in enumerate(single)
-    )
-    print(f"\nCosts in bfloat16 change {other} of {25 * rounds} decisions.")
-
-
 def screening(count: int) -> None:
     """Print how often ``emd_argmin`` differs from solving every class; one query per episode."""
     different = 0
@@ -269,8 +177,6 @@ def main() -> None:
     print(f"solver: {engine().name} ({engine().why})")
     if options.sizes:
         table([size(text) for text in options.sizes.split(",")], options.rounds)
-    autograd(10 * options.rounds)
-    episode(options.rounds)
     screening(options.screened)
 
 

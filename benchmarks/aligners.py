@@ -1,4 +1,4 @@
-"""Accuracy of every aligner on the same M² nodes: docs/results/aligners.md.
+"""Accuracy of every aligner on the same M² nodes: docs/results/methods.md.
 
     python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER [--episodes 10000]
 
@@ -10,6 +10,7 @@ A²M²-Net.
 
 import argparse
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,13 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from benchmarks.correspondence.compared import COMPARED, pose
-from benchmarks.correspondence.measure import Estimate, mean_of, true_mass
 from benchmarks.datasets import Part, parts, read_index
-from benchmarks.markdown import heading
+from benchmarks.markdown import table
 from benchmarks.pairs import evaluate_sets
-from fewact import backbones, methods
+from fewact import align, backbones, methods
 from fewact.backbones import Backbone
 from fewact.evaluation import Comparison, Result, compare, load, save
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
@@ -34,6 +34,7 @@ from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.stored import StoredFeatures
+from fewact.methods.a2m2_matching import WeightedCosts, Weights, problems
 from fewact.methods.base import Method
 from fewact.synthetic import MotionsBenchmark, motions
 from fewact.video import Segments, Timeline
@@ -60,6 +61,21 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "`otam` on frames": ("otam", {}),
     "`pixels`": ("pixels", {}),
 }
+
+
+PLANS: dict[str, tuple[str, dict[str, float], Weights | None]] = {
+    "EMD": ("emd", {}, "uniform"),
+    "cross-reference EMD": ("emd", {}, "cross"),
+    "Hungarian": ("hungarian", {}, None),
+    "Sinkhorn": ("sinkhorn", {"regularisation": 0.05}, None),
+    "Bi-MHM": ("bi_mhm", {}, None),
+    "OTAM λ 0.5": ("otam", {"smoothing": 0.5}, None),
+    "OTAM λ 0.1": ("otam", {"smoothing": 0.1}, None),
+    "DTW": ("dtw", {}, None),
+    "soft-DTW": ("soft_dtw", {"smoothing": 0.1}, None),
+    "diagonal": ("diagonal", {}, None),
+}
+"""Aligner, options and rule for the weights of the nodes, by the name in the last table."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +105,6 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=10, help="videos per synthetic class")
     parser.add_argument("--pairs", type=int, default=300, help="pairs with known correspondence")
     parser.add_argument("--store", type=Path, required=True, help="folder of the features")
-    parser.add_argument(
-        "--docs",
-        type=Path,
-        default=Path(__file__).parents[1] / "docs",
-        help="folder of the documentation",
-    )
     options = parser.parse_args()
     store = Store.create(options.store)
     made = {preset: motions(preset, videos=options.videos) for preset in PRESETS}
@@ -109,12 +119,16 @@ def main() -> None:
         for part in sets:
             rows += measured(network, part, options.episodes, store)
             print(f"{network.card.name}, {part.name}", flush=True)
-    found = {
-        name: list(recovered(networks[0], benchmark, options.pairs))
-        for name, benchmark in made.items()
-    }
-    text = page(rows, found, options.episodes, options.videos, options.pairs)
-    (options.docs / "aligners.md").write_text(text)
+    for shots in SHOTS:
+        print(f"\n{shots} shot{'s' * (shots > 1)}\n")
+        chosen = [row for row in rows if row.shots == shots]
+        print(table(["network", "videos", *COLUMNS], [cells(row) for row in chosen]))
+    print(f"\nAgainst {REFERENCE}\n")
+    print(table(["", "better", "worse", "neither", "points"], [*against_reference(rows)]))
+    print(f"\nMass of the plan on corresponding frames, {options.pairs} pairs\n")
+    masses = [list(recovered(networks[0], one, options.pairs)) for one in made.values()]
+    labels = [*PLANS, "uniform plan (chance)"]
+    print(table(["", *made], [[label, *row] for label, *row in zip(labels, *masses, strict=True)]))
 
 
 def stop_at_error(outcome: Outcome) -> None:
@@ -163,8 +177,8 @@ def column(name: str) -> Method:
     return methods.create(kind, **options).eval()
 
 
-def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Iterator[Estimate]:
-    """Yield the fraction of each aligner's plan that is on corresponding frames.
+def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Iterator[str]:
+    """Yield the fraction of each aligner's plan that is on corresponding frames, in per cent.
 
     Pairs of videos of one class, 8 frames each, one node per frame. The last value is that of a
     uniform plan.
@@ -184,12 +198,32 @@ def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Ite
     truth = torch.stack([torch.from_numpy(known(benchmark, *pair, request)) for pair in pairs])
     first, second = (torch.stack([nodes[pair[i]] for pair in pairs]) for i in (0, 1))
     posed = pose(first, second)
-    for aligner in COMPARED:
-        plan = aligner(posed).plan
+    for name, options, rule in PLANS.values():
+        costs = posed[rule or "uniform"]
+        weights = () if rule is None else (costs.a, costs.b)
+        plan = align.create(name, **options)(costs.cost, *weights).plan
         if plan is None:
-            raise SystemExit(f"{aligner.label} has no plan")
-        yield mean_of(true_mass(plan, truth))
-    yield mean_of(true_mass(torch.ones(truth.shape), truth))
+            raise SystemExit(f"{name} has no plan")
+        yield true_mass(plan, truth)
+    yield true_mass(torch.ones(truth.shape), truth)
+
+
+def pose(first: Tensor, second: Tensor) -> dict[Weights, WeightedCosts]:
+    """Return costs (p m m') and weights of pairs (p m D), as in A²M²-Net, by rule."""
+    present = torch.ones(second[:, None].shape[:-1], dtype=second.dtype)  # (p 1 m')
+    posed: dict[Weights, WeightedCosts] = {}
+    rules: tuple[Weights, ...] = ("uniform", "cross")
+    for rule in rules:
+        both = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
+        posed[rule] = WeightedCosts(*(x.flatten(0, 2) for x in (both.cost, both.a, both.b)))
+    return posed
+
+
+def true_mass(plan: Tensor, truth: Tensor) -> str:
+    """Return the mean fraction of plans (p m m') on true correspondences, with its interval."""
+    fractions = (plan * truth).sum((-2, -1)) / plan.sum((-2, -1))
+    half = 1.96 * fractions.std().item() / math.sqrt(len(fractions))
+    return f"{100 * fractions.mean().item():.1f} ± {100 * half:.1f}"
 
 
 def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]:
@@ -213,86 +247,23 @@ def known(
     return every[chosen[0]][:, chosen[1]]
 
 
-def page(
-    rows: Sequence[Row],
-    found: dict[str, list[Estimate]],
-    episodes: int,
-    videos: int,
-    pairs: int,
-) -> str:
-    """Return the page as Markdown."""
-    protocol = rows[0].results[0].setup.episodes.protocol
-    lines = [
-        "# Aligners on moments",
-        "",
-        "    python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER",
-        "",
-        "Every aligner on the same M² nodes: stride-16 maps, windows of 1, 2 and 4 frames, clip"
-        f" mean subtracted, no training. {protocol.ways}-way, {protocol.queries} query per class,"
-        f" {episodes} episodes, the same for all columns; support and query share no group."
-        f" `motions`: {videos} videos of each of 24 test classes.",
-        "",
-        f"↑ and ↓: significantly better and worse than “{REFERENCE}” (exact sign-flip test over"
-        f" episodes, p < {CERTAIN} after Holm's correction over all pairs of the row). ± is half of"
-        " the 95 % interval over episodes; it is valid for these classes.",
-        "",
-    ]
-    for shots in SHOTS:
-        lines += [f"## {shots} shot{'s' * (shots > 1)}", ""]
-        lines.append(heading("network", "videos", *COLUMNS))
-        lines += [
-            f"| {row.network} | {row.videos} | " + " | ".join(cells(row)) + " |"
-            for row in rows
-            if row.shots == shots
-        ]
-        lines.append("")
-    lines += [
-        f"## Against “{REFERENCE}”",
-        "",
-        "Number of rows in which a column is significantly better or worse, and the mean"
-        " difference.",
-        "",
-        "| | better | worse | neither | points |",
-        "|---|---|---|---|---|",
-    ]
+def against_reference(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Yield how often each column is significantly better or worse, and by how many points."""
     for number, name in enumerate(list(COLUMNS)[1:]):
-        pairs_of = [row.against[number] for row in rows]
-        marks = [mark(one).strip() for one in pairs_of]
-        points = -sum(one.difference for one in pairs_of) / len(rows)
-        counts = " | ".join(str(marks.count(sign)) for sign in ("↑", "↓", ""))
-        lines.append(f"| {name} | {counts} | {points:+.1f} |")
-    lines += [
-        "",
-        "## The true correspondence",
-        "",
-        f"On `motions` the frames that correspond in two videos of a class are known. {pairs}"
-        " pairs, 8 frames each, one node per frame: fraction of the plan's mass on corresponding"
-        " frames, in per cent.",
-        "",
-        heading("", *found),
-    ]
-    labels = [*(aligner.label for aligner in COMPARED), "uniform plan (chance)"]
-    for number, label in enumerate(labels):
-        lines.append(
-            f"| {label} | "
-            + " | ".join(
-                f"{each[number].mean:.1f} ± {(each[number].high - each[number].low) / 2:.1f}"
-                for each in found.values()
-            )
-            + " |"
-        )
-    return "\n".join((*lines, ""))
+        compared = [row.against[number] for row in rows]
+        marks = [mark(one).strip() for one in compared]
+        points = -sum(one.difference for one in compared) / len(rows)
+        yield [name, *(str(marks.count(sign)) for sign in ("↑", "↓", "")), f"{points:+.1f}"]
 
 
 def cells(row: Row) -> list[str]:
-    """Return accuracy ± half-width of each column, and a mark for its difference to the first."""
+    """Return network, videos, and accuracy ± half-width with a mark for each column."""
     marks = [""] + [mark(one) for one in row.against]
-    best = max(result.accuracy for result in row.results)
-    return [
-        (f"**{text}**" if result.accuracy == best else text) + sign
+    accuracies = [
+        f"{result.accuracy:.1f} ± {result.ci95:.1f}{sign}"
         for result, sign in zip(row.results, marks, strict=True)
-        for text in [f"{result.accuracy:.1f} ± {result.ci95:.1f}"]
     ]
+    return [row.network, row.videos, *accuracies]
 
 
 def mark(against: Comparison) -> str:

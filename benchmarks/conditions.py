@@ -1,7 +1,7 @@
 """Accuracy in the conditions of people's clips: the tables of docs/results/conditions.md.
 
     python -m benchmarks.conditions ASSETS --work FOLDER [--severity 2] [--classes 7]
-        [--conditions dark grain] [--sets utd5_rgb] [--variants fusion pixels] [--page FILE]
+        [--conditions dark grain] [--sets utd5_rgb] [--variants fusion pixels]
 
 In one table of a set all clips are in the condition, in the next only the queries. A cell has the
 accuracy and its difference from clean clips in the same episodes, with the 95 % interval of the
@@ -40,13 +40,7 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic.conditions import CONDITIONS
 from fewact.synthetic.processing import with_condition
-from fewact.video import Segments
-from fewact.video.cleaning.correction import find_correction
-from fewact.video.steps import MEASURED as CLEANED_FRAMES
 from fewact.video.steps import Clean
-
-GOAL = 5.0
-"""Largest difference from clean clips that is aimed at, in points."""
 
 CORRECTED = "fusion, corrected"
 VARIANTS = ("fusion", CORRECTED, "protonet", "otam", "a2m2", "pixels")
@@ -102,18 +96,17 @@ class Measurement:
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
 
     def _compared(
-        self, condition: str, variant: str, own: Found, clean: Found
+        self, _: str, variant: str, own: Found, clean: Found
     ) -> dict[str, NDArray[np.float64]]:
         """Return the accuracies from similarities of pairs, which each episode looks up."""
-        method, compared = self._method(variant), own.pairs()
-        right = {}
-        for shots, drawn in zip(SHOTS, self._drawn, strict=True):
-            right[f"all {shots}"] = episode_accuracies(method, compared.exact, compared, drawn)
-            across = compared.exact
-            if condition != CLEAN:
-                across = compare_all(method, own.nodes, clean.nodes)
-            right[f"query {shots}"] = episode_accuracies(method, across, clean.pairs(), drawn)
-        return right
+        method = self._method(variant)
+        across = {"all": own.pairs().exact, "query": compare_all(method, own.nodes, clean.nodes)}
+        support = {"all": own.pairs(), "query": clean.pairs()}
+        return {
+            f"{on} {shots}": episode_accuracies(method, across[on], support[on], episodes)
+            for shots, episodes in zip(SHOTS, self._drawn, strict=True)
+            for on in across
+        }
 
     def _scored(
         self, _: str, variant: str, own: Found, clean: Found
@@ -125,20 +118,6 @@ class Measurement:
             for shots, one in zip(SHOTS, self._drawn, strict=True)
             for on, support in (("all", own.nodes), ("query", clean.nodes))
         }
-
-    def corrects(self, condition: str) -> bool:
-        """Return whether any video in a condition is corrected."""
-        sources = [video.source for video in self._videos(condition).videos]
-        return any(
-            find_correction(found[0], found.aspect)
-            for source in sources
-            if source is not None
-            for found in [source.read([Segments(CLEANED_FRAMES)], transform=self._resized)]
-        )
-
-    def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
-        return resized
 
     def _videos(self, condition: str) -> VideoList:
         if condition == CLEAN:
@@ -155,7 +134,7 @@ class Measurement:
 
     def _encoded(self, videos: VideoList, variants: Sequence[str]) -> dict[str, Found]:
         made = [self._method(one) for one in variants]
-        read = cleaned(videos) if CORRECTED in variants else videos
+        read = videos.processed(lambda _: Clean(), "cleaned") if CORRECTED in variants else videos
         nodes = encode_videos(made, self._backbone, read)
         return {
             variant: Found(own, cache(partial(compare_within, method, own)))
@@ -163,23 +142,13 @@ class Measurement:
         }
 
 
-def cleaned(videos: VideoList) -> VideoList:
-    """Return the same videos, cleaned."""
-    return videos.processed(lambda _: Clean(), "cleaned")
-
-
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
     """Measure what the folder does not have yet."""
     measurement = Measurement(part, backbone, options)
     for condition in conditions(part, options):
         measurement.measure(condition, [one for one in options.variants if one != CORRECTED])
-        file = file_of(part, condition, CORRECTED, options)
-        if CORRECTED not in options.variants or file.exists():
-            continue
-        if measurement.corrects(condition):
+        if CORRECTED in options.variants:
             measurement.measure(condition, [CORRECTED])
-        else:  # the same frames, and so the same accuracies
-            file.write_bytes(file_of(part, condition, "fusion", options).read_bytes())
 
 
 def conditions(part: Part, options: argparse.Namespace) -> list[str]:
@@ -214,21 +183,6 @@ def table(part: Part, on: str, options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def beyond(part: Part, options: argparse.Namespace) -> str:
-    """Return the conditions in which corrected videos miss the goal, and by how much."""
-    found = []
-    clean = dict(np.load(file_of(part, CLEAN, CORRECTED, options)))
-    for condition in conditions(part, options)[1:]:
-        right = dict(np.load(file_of(part, condition, CORRECTED, options)))
-        worst = min(right, key=lambda key: (right[key] - clean[key]).mean())
-        drop = (clean[worst] - right[worst]).mean()
-        if drop > GOAL:
-            on, shots = worst.split()
-            which = "all clips" if on == "all" else "queries"
-            found.append(f"`{condition}` (-{drop:.1f}, {which}, {shots}-shot)")
-    return f"{part.name}: {', '.join(found) or 'none'}."
-
-
 def cell(right: NDArray[np.float64], clean: NDArray[np.float64], condition: str) -> str:
     """Return an accuracy, and its difference from clean clips with the interval of it."""
     if condition == CLEAN:
@@ -249,42 +203,6 @@ def few(videos: VideoList, classes: int) -> VideoList:
     return replace(videos, videos=tuple(sorted(kept.values(), key=lambda video: video.id)))
 
 
-PAGE = """# Conditions of recordings
-
-    {command}
-
-People's clips are dark, grainy, small or cut badly. `fewact evaluate … --condition dark:2`
-puts the videos of any list in such a condition, `--condition-on query` the queries alone.
-Accuracy in per cent at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes}
-episodes, severity {severity} of 3, chance 20; in brackets the difference from clean clips
-in the same episodes, with the 95 % interval of the difference over episodes. Clips of other
-people or recordings than those that chose any option: of up to {classes} classes, one clip
-of each person or recording.
-
-`fusion` reads the videos as they are. `fusion`, corrected, reads them as `fewact teach` and
-`fewact predict` do (`fewact evaluate … --correct auto`): where black bars, little or much
-light, little contrast, flicker, blur or grain are found, they are corrected first, and a person
-who is shown small before a plain background is cut out. The other methods read
-the videos as they are, and none is trained; their options are the defaults. Clean clips are hardly
-touched: a few of `utd27_depth` that show a small person, and some of `ucf7` with black bars or a
-plain background.
-`pixels` needs no network.
-
-{tables}
-
-Conditions in which corrected videos are more than {goal:g} points below clean ones, and the largest
-difference: {beyond}
-
-The strengths of the severities are in `fewact.synthetic.conditions`. Clips that are too long have
-[a page of their own](loose-clips.md). `background` needs the mask of a depth video. `flipped` is a
-quarter turn at severity 2. `fast` and `slow` change how often a frame is shown, not how long an
-action takes next to the clip: frames are chosen at fractions of the clip. All clips are read in
-full. `fewact predict` searches clips that last 1.4 times as long as the longest training clip; an
-action that is performed that slowly is compared in full there, too
-([decision](../decisions/loose-clips.md#slow-actions)).
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path)
@@ -297,7 +215,6 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--development", action="store_true")
-    parser.add_argument("--page", type=Path, help="page to write")
     options = parser.parse_args()
     backbone = backbones.create()
     chosen = [
@@ -307,29 +224,9 @@ def main() -> None:
     ]
     for part in chosen:
         measure(part, backbone, options)
-    tables = "\n\n".join(table(part, on, options) for part in chosen for on in ("all", "query"))
-    if options.page is None or CORRECTED not in options.variants:
-        print(tables)
-        return
-    words = ["python -m benchmarks.conditions ASSETS --work FOLDER"]
-    for name in ("severity", "classes", "sets", "conditions"):
-        value = getattr(options, name)
-        if value != parser.get_default(name):
-            listed = " ".join(value) if isinstance(value, list) else value
-            words.append(f"--{name} {listed}")
-    options.page.write_text(
-        PAGE.format(
-            command=" ".join([*words, "--page FILE"]),
-            episodes=f"{options.episodes:,}",
-            queries=options.queries,
-            severity=options.severity,
-            classes=options.classes,
-            tables=tables,
-            goal=GOAL,
-            beyond=" ".join(beyond(part, options) for part in chosen),
-        ),
-        encoding="utf-8",
-    )
+    for part in chosen:
+        for on in ("all", "query"):
+            print(table(part, on, options), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,18 @@ import time
 import numpy as np
 import torch
 
-from benchmarks.clip_cost.worker import CHANNELS, EMD, MAP_FRAMES, SIDE, random_nodes, random_videos
 from fewact import methods
+from fewact.data import Video, VideoList
 from fewact.evaluation import NodeBank, evaluate_method
 from fewact.evaluation.encode import workers
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.identity import FeatureFacts, encoding_facts
 from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
+CHANNELS, MAP_FRAMES, SIDE, CLASSES = 128, 8, 7, 24
+EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}
 COLUMNS = {
     "A²M², EMD": EMD,
     "A²M², OTAM": (
@@ -36,6 +39,34 @@ COLUMNS = {
     "ProtoNet": ("protonet", {}),
     "frames in order": ("protonet", {"frame_matching": "diagonal"}),
 }
+
+
+def random_nodes(method: Method, videos: VideoList) -> NodeBank:
+    """Return random nodes in the shapes and the scale of the method's nodes of one video."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(MAP_FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
+    vectors = torch.rand(MAP_FRAMES, 2048, generator=generator)
+    with torch.inference_mode():
+        one = method.encode(
+            {
+                FeatureRequest("maps", View(MAP_FRAMES)): maps,
+                FeatureRequest("vectors", View(MAP_FRAMES)): vectors,
+            }
+        )
+    features = FeatureFacts(name="random", sha256="", backbone_sha256="", trained_on=())
+    positions = np.arange(len(videos.videos), dtype=np.int32)
+    bank = NodeBank(positions, encoding_facts(method), features, videos.digest)
+    bank.tensors = {
+        name: torch.rand((len(positions), *value.shape), generator=generator).mul_(value)
+        for name, value in one.items()
+    }
+    return bank
+
+
+def random_videos(count: int) -> VideoList:
+    """Return videos without files, of 24 classes."""
+    every = (Video(str(i), f"class {i % CLASSES}") for i in range(count))
+    return VideoList("random", tuple(every))
 
 
 def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | None:

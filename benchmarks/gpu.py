@@ -1,207 +1,435 @@
-"""What a GPU does: correctness against the CPU, speed, training, resumption. Writes one page.
+"""What a GPU does: correctness against the CPU, and speed. Prints tables.
 
-    python -m benchmarks.gpu -o docs/results/gpu.md
-    python -m benchmarks.gpu -o page.md --device cpu --quick   # a dry run in small sizes
+    python -m benchmarks.gpu [--only correctness]
+    python -m benchmarks.gpu --device cpu --quick   # a dry run in small sizes
 
-Unattended, in under nine minutes. Each part runs in a process of its own with a time budget: if it
-fails, runs out of memory or out of time, the page says so, keeps its finished rows, and the other
-parts follow. Nothing is downloaded: weights are random.
+Unattended, in some minutes. A row that fails says why, and what follows still runs. Nothing is
+downloaded: weights are random.
 """
 
 import argparse
-import json
-import multiprocessing
-import signal
+import hashlib
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks import gpu_correctness, gpu_parts, gpu_run, gpu_training
-from benchmarks.gpu_parts import Report, Task
+from benchmarks import evaluation
+from benchmarks.align import problems
+from benchmarks.markdown import table
+from fewact import FewShotClassifier, align, backbones, methods
+from fewact.align._emd import Problems, simplex
+from fewact.align.transport import solve
+from fewact.backbones import Card
+from fewact.backbones.card import Level
+from fewact.backbones.precision import exact_convolutions
+from fewact.evaluation.encode import NodeBank, workers
+from fewact.evaluation.episodes import Protocol, draw
+from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
+from fewact.methods.base import Method, TrainingBatch, support_state
+from fewact.methods.promises.subject import made_up_features, made_up_text
+from fewact.synthetic import motions
+from fewact.synthetic.folder import write_folder
+from fewact.training import Recipe, TrainingData, read, train
 
 Row = dict[str, str]
-
-
-CONTEXT = multiprocessing.get_context("forkserver")
-"""Parts start from a server that has loaded torch, which takes ten seconds on some machines."""
-CONTEXT.set_forkserver_preload(["benchmarks.gpu_correctness", "benchmarks.gpu_training"])
+LEVELS: tuple[Level, ...] = ("vectors", "maps", "middle", "shallow")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the benchmark.
+class Task:
+    """What is measured.
 
     Args:
-        run: Measures, and reports rows.
-        budget: Seconds after which it is stopped, with the start of its process.
-        summary: What its tables show.
+        device: Device, such as ``cuda``.
+        quick: Small sizes, for a dry run.
     """
 
-    run: Callable[[Task, Report], None]
-    budget: float
-    summary: str
+    device: torch.device
+    quick: bool
+
+    def synchronise(self) -> None:
+        """Wait until the device has finished."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def seconds(self, work: Callable[[], object], repeats: int = 3) -> float:
+        """Return the median time of some work, after a warm-up."""
+        spent = []
+        for _ in range(repeats + 1):
+            self.synchronise()
+            begin = time.perf_counter()
+            work()
+            self.synchronise()
+            spent.append(time.perf_counter() - begin)
+        return median(spent[1:])
 
 
-PARTS = {
-    "environment": Part(gpu_parts.environment, 20, "The machine and the versions."),
-    "correctness": Part(
-        gpu_correctness.correctness,
-        120,
-        "The device against the CPU, in float32 (losses in bfloat16, too): the largest difference,"
-        " relative to the largest value.",
-    ),
-    "episodes": Part(
-        gpu_training.episodes,
-        20,
-        "The same episodes from nodes in the memory of the CPU and of the device.",
-    ),
-    "transport": Part(
-        gpu_parts.transport,
-        10,
-        "Problems that are on the device: solved there by the simplex in PyTorch, or copied to the"
-        " CPU's solver and back. A ratio above 1 means that the copy is faster.",
-    ),
-    "training": Part(
-        gpu_training.training,
-        180,
-        "A²M²-Net with ResNet-50 on videos of `motions`, decoded from files: the second stage of"
-        " the recipe `a2m2-motions-resnet50`, from random weights.",
-    ),
-    "resumption": Part(
-        gpu_training.resumption, 60, "A run that is interrupted and continued, file by file."
-    ),
-    "embedding": Part(
-        gpu_parts.embedding,
-        125,
-        "Random weights. Videos of 240 × 240 pixels are decoded and resized in other processes.",
-    ),
-}
-"""Parts by name, in their order; their budgets add up to less than nine minutes."""
-
-INTERRUPTED = "interrupted"
-
-DRY_RUN = 600.0
-"""Seconds of a part in small sizes, on however slow a machine."""
-
-
-@dataclass
-class Finished:
-    """A part that ended.
-
-    Args:
-        name: Name of the part.
-        seconds: Wall time.
-        fault: Why it ended early; empty if it did not.
-        tables: Its rows by the title of their table.
-    """
-
-    name: str
-    seconds: float
-    fault: str
-    tables: dict[str, list[Row]] = field(default_factory=dict)
-
-    @property
-    def failures(self) -> int:
-        """Number of rows that say what failed."""
-        return sum("failed" in row for rows in self.tables.values() for row in rows)
-
-
-def run(name: str, task: Task, budget: float, folder: Path) -> Finished:
-    """Run a part in a process of its own, for as long as its budget allows."""
-    rows, log = folder / f"{name}.jsonl", folder / f"{name}.log"
-    rows.touch()
-    log.touch()
-    begin = time.perf_counter()
-    process = CONTEXT.Process(target=gpu_run.work, args=(PARTS[name].run, task, rows, log))
-    process.start()
+@contextmanager
+def attempt(rows: list[Row], **cells: str) -> Iterator[Row]:
+    """Add a row, with what failed in it, so that what follows still runs."""
+    row: Row = dict(cells)
     try:
-        process.join(budget)
-        fault = f"stopped after its budget of {budget:.0f} s" if process.is_alive() else ""
+        yield row
+    except Exception as error:  # what fails on a new device is what the table is for
+        traceback.print_exc()
+        row["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    rows.append(row)
+
+
+def difference(got: Tensor, expected: Tensor) -> str:
+    """Return the largest difference, relative to the largest value."""
+    apart = (got.detach().cpu().double() - expected.detach().double()).abs().max()
+    return f"{float(apart / expected.detach().abs().max().clamp_min(1e-12)):.1e}"
+
+
+def compare_methods(task: Task) -> list[Row]:
+    """Compare logits, losses and gradients of every method with the CPU, in float32."""
+    network = backbones.create("efficientnet-lite0", weights="random", device="cpu")
+    card = replace(
+        network.card,
+        vectors=96,
+        maps=(64, 7, 7),
+        middle=(48, 14, 14),
+        shallow=(24, 28, 28),
+        input_size=(32, 32),
+    )
+    created = {
+        name: methods.create(name, **methods.fitting(name, card)) for name in methods.names()
+    }
+    created["a2m2, preset paper"] = methods.create(
+        "a2m2", preset="paper", moments={"in_channels": 64}
+    )
+    rows: list[Row] = []
+    for name, method in created.items():
+        with attempt(rows, method=name) as row:
+            episode = made_up_episodes(task, method.eval(), card)
+            with torch.no_grad():
+                expected = logits_of(method, episode)
+            loss, gradients = losses_of(method, episode)
+            with exact_convolutions(task.device):  # as encoding and training do
+                moved, other = method.to(task.device), on_device(task.device, episode)
+                with torch.no_grad():
+                    got = logits_of(moved, other).cpu()
+                other_loss, other_gradients = losses_of(moved, other)
+            changed = int((got.argmax(-1) != expected.argmax(-1)).sum())
+            row["logits"] = difference(got, expected)
+            row["decisions changed"] = f"{changed} of {expected[..., 0].numel()}"
+            row["loss"] = difference(other_loss, loss)
+            row["gradients"] = difference(other_gradients, gradients)
+    return rows
+
+
+def made_up_episodes(task: Task, method: Method, card: Card) -> TrainingBatch:
+    """Return 2 episodes with as many queries as support videos, with random features."""
+    classes, shots = (2, 1) if task.quick else (3, 2)
+    support, query = (
+        made_up_features(method, card, 2, classes * shots, seed=seed) for seed in (1, 2)
+    )
+    labels = torch.arange(classes).repeat_interleave(shots).expand(2, -1)
+    text = made_up_text(card, 2, classes) if method.uses_text else None
+    return TrainingBatch(support, labels, query, labels, classes, text)
+
+
+def on_device(device: torch.device, episode: TrainingBatch) -> TrainingBatch:
+    """Return episodes on a device."""
+    support, query = (
+        {request: value.detach().to(device) for request, value in features.items()}
+        for features in (episode.support, episode.query)
+    )
+    labels = [values.to(device) for values in (episode.support_labels, episode.query_labels)]
+    text = None if episode.text is None else episode.text.to(device)
+    return TrainingBatch(support, labels[0], query, labels[1], episode.n, text)
+
+
+def logits_of(method: Method, episode: TrainingBatch) -> Tensor:
+    """Return the logits of episodes, computed where the method and the features are."""
+    support, query = method.encode(episode.support), method.encode(episode.query)
+    state = support_state(method, support, episode.support_labels, episode.n, episode.text)
+    return method.score(state, query)
+
+
+def losses_of(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
+    """Return the sum of the losses, and the gradients of weights and features as one vector."""
+    leaves: list[Tensor] = [*method.parameters()]
+    for features in (episode.support, episode.query):
+        leaves += [
+            value.requires_grad_() for value in features.values() if value.dtype.is_floating_point
+        ]
+    for leaf in leaves:
+        leaf.grad = None
+    total = torch.stack([loss.reshape(()) for loss in method.losses(episode).values()]).sum()
+    if not total.requires_grad:  # features that are whole numbers, and no weights
+        return total, total
+    total.backward()
+    gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+    return total.detach(), torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def compare_aligners(task: Task) -> list[Row]:
+    """Compare values and gradients of every aligner with the CPU."""
+    generator = torch.Generator().manual_seed(0)
+    cost = torch.rand(64, 14, 14, generator=generator)
+    weights = [torch.rand(64, 14, generator=generator) for _ in range(2)]
+    a, b = (14 * values / values.sum(-1, keepdim=True) for values in weights)
+    rows: list[Row] = []
+    for name in align.names():
+        with attempt(rows, aligner=name) as row:
+            found = []
+            for device in (torch.device("cpu"), task.device):
+                leaf = cost.to(device, copy=True).requires_grad_()
+                value = align.align(name, leaf, a.to(device), b.to(device)).value
+                value.sum().backward()
+                assert leaf.grad is not None
+                found.append((value, leaf.grad))
+            row["value"], row["gradient"] = (
+                difference(got, expected) for expected, got in zip(*found, strict=True)
+            )
+    return rows
+
+
+def compare_levels(task: Task) -> list[Row]:
+    """Compare the features of every backbone with the CPU."""
+    rows: list[Row] = []
+    for name in ("efficientnet-lite0",) if task.quick else backbones.names():
+        with attempt(rows, backbone=name) as row:
+            pair = [
+                backbones.create(
+                    name, weights="random", device=str(device), precision="float32", engine="torch"
+                )
+                for device in ("cpu", task.device)
+            ]
+            card, count = pair[0].card, max(2, pair[0].network.frames_together)
+            generator = torch.Generator().manual_seed(0)
+            shape = (count, 3, *card.input_size)
+            frames = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+            levels = [level for level in LEVELS if card.has(level)]
+            expected, got = (network.features(frames, levels) for network in pair)
+            row |= {level: difference(got[level], expected[level]) for level in levels}
+    return rows
+
+
+def compare_classifiers(task: Task) -> list[Row]:
+    """Teach clips and predict others, on the CPU and on the device."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        rendered = motions(videos=4, size=64 if task.quick else 112, frames=24)
+        clips: dict[str, list[str]] = {}
+        for video in write_folder(rendered, folder, split="val").videos:
+            if video.clip is not None:
+                clips.setdefault(video.label, []).append(str(video.clip.path))
+        support = {label: paths[:2] for label, paths in list(clips.items())[:3]}
+        queries = [path for label in support for path in clips[label][2:]]
+        for name in ("fusion",) if task.quick else ("fusion", "a2m2"):
+            with attempt(rows, method=name) as row:
+                expected, got = (
+                    FewShotClassifier(
+                        method=name,
+                        device=str(device),
+                        weights="random",
+                        precision="float32",
+                        engine="torch",
+                    )
+                    .fit(support)
+                    .predict_proba(queries)
+                    for device in ("cpu", task.device)
+                )
+                row["largest difference of a probability"] = f"{np.abs(got - expected).max():.1e}"
+                changed = int((got.argmax(-1) != expected.argmax(-1)).sum())
+                row["answers changed"] = f"{changed} of {len(expected)}"
+    return rows
+
+
+def episodes(task: Task) -> list[Row]:
+    """Score 10,000 episodes of A²M² on the device and on all threads of the CPU."""
+    count, ways = (24, 3) if task.quick else (10_000, 5)
+    videos = evaluation.random_videos(48 if task.quick else 2400)
+    drawn = draw(videos, Protocol(ways=ways, shots=1, queries=1, count=count))
+    rows: list[Row] = []
+    for name in ("A²M², EMD", "A²M², OTAM"):
+        with attempt(rows, method=name) as row:
+            kind, options = evaluation.COLUMNS[name]
+            method = methods.create(kind, **options).eval()
+            bank = evaluation.random_nodes(method, videos)
+            hits, spent = {}, {}
+            for place, nodes in (("CPU", bank), ("device", moved_bank(bank, task.device))):
+                from_bank = bank_scorer(method, nodes, nodes)
+                batches = plan(drawn, nodes, nodes, copies=from_bank is None)
+                if place == "device":
+                    batches = Batches(count, 256)  # fewer, larger steps
+                scorer = Scorer(method, drawn, nodes, nodes, batches, bank=from_bank)
+                with workers(None if place == "CPU" else 1) as pool:
+                    dict(score(scorer, [0], pool))
+                    task.synchronise()
+                    begin = time.perf_counter()
+                    right = dict(score(scorer, range(len(batches)), pool))
+                    task.synchronise()
+                    spent[place] = time.perf_counter() - begin
+                hits[place] = np.concatenate([right[i] for i in sorted(right)])
+            changed = int((hits["CPU"] != hits["device"]).sum())
+            row |= {place: f"{seconds:.2f} s" for place, seconds in spent.items()}
+            row["decisions that differ"] = f"{changed} of {hits['CPU'].size}"
+    return rows
+
+
+def moved_bank(bank: NodeBank, device: torch.device) -> NodeBank:
+    """Return nodes on a device."""
+    moved = NodeBank(bank.positions, bank.method, bank.features, bank.list_digest)
+    moved.tensors = {name: value.to(device, copy=True) for name, value in bank.tensors.items()}
+    return moved
+
+
+def transport(task: Task) -> list[Row]:
+    """Compare the solver on the device with the copy to the CPU and the compiled solver there."""
+    sizes = ((64, 14, 14),) if task.quick else ((6400, 14, 14), (1600, 14, 70), (400, 64, 64))
+    rows: list[Row] = []
+    for count, n, m in sizes:
+        with attempt(rows, size=f"{n} × {m}", problems=str(count)) as row:
+            on_cpu = Problems(*(part.float() for part in problems(count, n, m, seed=0)))
+            there = Problems(*(part.to(task.device) for part in on_cpu))
+
+            def copied(there: Problems = there) -> Tensor:
+                back = Problems(*(part.cpu() for part in there))
+                found = solve(back, threads=torch.get_num_threads(), plan=True)
+                return found.value.to(task.device)
+
+            def solved(there: Problems = there) -> Tensor:
+                return simplex.solve(there, plan=True).value
+
+            seconds = {
+                "µs on the device": task.seconds(solved),
+                "µs copied to the CPU and back": task.seconds(copied),
+            }
+            row |= {name: f"{1e6 * value / count:.2f}" for name, value in seconds.items()}
+            row["difference"] = difference(solved(), copied().cpu())
+    return rows
+
+
+def training(task: Task) -> list[Row]:
+    """Meta-train A²M²-Net with ResNet-50 from random weights; interrupt a run and continue it."""
+    steps, first = (3, 1) if task.quick else (40, 12)
+    every = 1 if task.quick else max(2, len(os.sched_getaffinity(0)))
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        size, frames = (16, 12) if task.quick else (112, 24)
+        rendered = motions(videos=2, size=size, frames=frames)
+        videos = folder / "videos"
+        data = TrainingData(
+            write_folder(rendered, videos, split="train"),
+            write_folder(rendered, videos, split="val"),
+        )
+        runs = [("float32", 1)] if task.quick else [("bfloat16", every), ("float32", every)]
+        for number, (precision, processes) in enumerate(runs):
+            with attempt(rows, precision=precision, processes=str(processes)) as row:
+                ends: list[float] = []
+
+                def note(done: int, total: int, ends: list[float] = ends) -> None:
+                    task.synchronise()
+                    ends.append(time.perf_counter())
+
+                train(
+                    small_recipe(task, steps, precision=precision),
+                    data,
+                    folder / f"run {number}",
+                    device=str(task.device),
+                    workers=processes,
+                    progress=note,
+                )
+                step = (ends[-2] - ends[first - 1]) / (len(ends) - 1 - first)
+                row["steps a second"] = f"{1 / step:.3g}"
+        with attempt(rows, precision="float32", processes="continued run") as row:
+            row["files with other bytes"] = str(continued_run(task, data, folder))
+    return rows
+
+
+def continued_run(task: Task, data: TrainingData, folder: Path) -> int:
+    """Interrupt a run and continue it; return how many files differ from those of another run."""
+    recipe = small_recipe(task, 3, precision="float32", keep_every=1)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    train(recipe, data, folder / "whole", device=str(task.device))
+    try:
+        train(recipe, data, folder / "halted", device=str(task.device), progress=interrupt)
     except KeyboardInterrupt:
-        fault = INTERRUPTED
-    if fault:
-        process.kill()
-    process.join()
-    if process.exitcode and not fault:
-        fault = f"exit code {process.exitcode}"
-    text = log.read_text(encoding="utf-8", errors="replace").strip()
-    print(text, flush=True)
-    if fault.startswith("exit") and text:
-        fault += f": {text.splitlines()[-1].strip()}"
-    finished = Finished(name, time.perf_counter() - begin, fault)
-    for line in rows.read_text(encoding="utf-8").splitlines():
-        table, cells = json.loads(line)
-        finished.tables.setdefault(table, []).append(cells)
-    return finished
+        train(recipe, data, folder / "halted", device=str(task.device))
+    whole, halted = (digests(folder / name) for name in ("whole", "halted"))
+    return sum(whole.get(name) != halted.get(name) for name in whole | halted)
 
 
-def as_markdown(rows: list[Row]) -> list[str]:
-    """Return a table whose columns are those of all rows, in the order of their first use."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    return [
-        *lines,
-        *(
-            "| " + " | ".join(row.get(one, "").replace("|", "/") for one in columns) + " |"
-            for row in rows
-        ),
-    ]
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file but those that are named by the time."""
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file() and not file.name.startswith("events.out.tfevents.")
+    }
 
 
-def page(task: Task, finished: list[Finished]) -> str:
-    """Return the page."""
-    seconds = sum(part.seconds for part in finished)
-    title = task.device_name
-    command = "python -m benchmarks.gpu -o PAGE"
-    command += f" --device {task.device}" * (task.device != "cuda") + " --quick" * task.quick
-    lines = [f"# {title}", "", f"Command: `{command}`, {seconds:.0f} s in all."]
+def small_recipe(task: Task, steps: int, **changes: Any) -> Recipe:
+    """Return the meta-training of a recipe, from random weights."""
+    base = read("a2m2-motions-resnet50")
+    stage = base.stages[1].model_copy(update={"steps": steps}).model_dump(mode="json")
+    parts: dict[str, Any] = {
+        "stages": [stage],
+        "backbone": {"name": "resnet50", "weights": "random"},
+        "validation": {"every": 10_000, "ways": 5, "shots": 1, "queries": 1, "count": 20},
+        **changes,
+    }
     if task.quick:
-        lines += ["", "A dry run in small sizes: its figures say nothing about speed."]
-    for part in finished:
-        lines += ["", f"## {part.name.capitalize()}", "", PARTS[part.name].summary]
-        if part.fault:
-            lines += ["", f"**Not finished: {part.fault}.**"]
-        for table, rows in part.tables.items():
-            lines += ["", f"### {table}", "", *as_markdown(rows)]
-    return "\n".join(lines) + "\n"
+        parts["backbone"]["name"] = "efficientnet-lite0"
+        stage |= {"ways": 2, "accumulate": 1}
+        parts["validation"] |= {"ways": 2, "count": 2}
+        options = {"moments.in_channels": 1280, "frames": 2, "moments.lengths": [1, 2]}
+        parts |= {f"method.options.{name}": value for name, value in options.items()}
+    return read("a2m2-motions-resnet50", parts)
+
+
+PARTS: dict[str, Callable[[Task], list[Row]]] = {
+    "classifiers": compare_classifiers,
+    "methods": compare_methods,
+    "aligners": compare_aligners,
+    "levels": compare_levels,
+    "episodes": episodes,
+    "transport": transport,
+    "training": training,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file for the page")
     parser.add_argument("--device", default="cuda", help="device; cpu for a dry run")
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--only", nargs="+", choices=tuple(PARTS), help="some parts only")
     options = parser.parse_args()
-    task = Task(options.device, options.quick)
-    if task.device.startswith("cuda") and not torch.cuda.is_available():
+    task = Task(torch.device(options.device), options.quick)
+    if task.device.type == "cuda" and not torch.cuda.is_available():
         sys.exit(
             f"There is no GPU here that this torch ({torch.__version__}) can use. For a dry run on"
             " the CPU: --device cpu --quick"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rows of the part are kept, too
-    finished = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, part in PARTS.items():
-            if options.only and name not in options.only:
-                continue
-            budget = DRY_RUN if task.quick else part.budget
-            print(f"{name}: at most {budget:.0f} s", flush=True)
-            finished.append(run(name, task, budget, Path(folder)))
-            last = finished[-1]
-            print(
-                f"  {last.fault or 'done'}, {last.failures} failed rows, {last.seconds:.0f} s",
-                flush=True,
-            )
-            options.output.write_text(page(task, finished), encoding="utf-8")
-            if last.fault == INTERRUPTED:
-                break
-    sys.exit(1 if any(part.fault or part.failures for part in finished) else 0)
+    failed = False
+    for name in options.only or PARTS:
+        rows = PARTS[name](task)
+        heads = list(dict.fromkeys(head for row in rows for head in row))
+        print(f"\n{name.capitalize()}\n")
+        print(table(heads, [[row.get(head, "") for head in heads] for row in rows]), flush=True)
+        failed |= any("failed" in row for row in rows)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

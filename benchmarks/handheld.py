@@ -1,4 +1,4 @@
-"""Accuracy under simulated cameras: the tables of docs/results/hand-held-cameras.md.
+"""Accuracy under simulated cameras: the tables of docs/results/cameras.md.
 
     python -m benchmarks.handheld ASSETS [--backbone mobilenet-v2 --weights FILE]
         [--cameras fixed hand] [--sets utd5_rgb] [--fraction 0.5 --queries 3] [--episodes 1000]

@@ -1,7 +1,6 @@
-"""Accuracy on clips in which the action fills a part: the tables of docs/results/loose-clips.md.
+"""Accuracy on clips in which the action fills a part: the tables of docs/results/recordings.md.
 
     python -m benchmarks.loose ASSETS --work FOLDER [--severities 1 2 3] [--sets utd5_rgb]
-        [--page FILE]
 
 Before and after the action the same person or recording shows other classes, which no episode has.
 Training clips are cut to the action, or too long as well. New clips are read in full, or searched
@@ -212,24 +211,6 @@ def table(
     return "\n".join(lines)
 
 
-PAGE = """# Clips that are too long
-
-    {command}
-
-People's clips begin before the action and end after it. Here the action fills a part of the clip;
-before and after it, the same person or recording shows other actions, of classes that no episode
-has. Accuracy in per cent at 1 / 5 shots, {queries} queries per class, {episodes} episodes; in
-brackets the difference from clips cut to the action in the same episodes, with its 95 % interval.
-One clip of each person or recording and class, of people or recordings that chose nothing.
-
-In the first three columns the training clips are cut to the action. New clips are read in full, or
-searched as `fewact predict` does it ([decision](../decisions/loose-clips.md)). In the last
-column the training clips are too long, too, and all clips are read in full.
-
-{table}
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path)
@@ -239,7 +220,6 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--development", action="store_true")
-    parser.add_argument("--page", type=Path, help="page to write")
     options = parser.parse_args()
     backbone = backbones.create()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -259,24 +239,7 @@ def main() -> None:
                     save_arrays(file, measurement.measure(severity))
                 print(f"{name}: {severity}", flush=True)
             found.setdefault(name, {})[severity] = dict(np.load(file))
-    made = table(found, ways)
-    if options.page is None:
-        print(made)
-        return
-    words = ["python -m benchmarks.loose ASSETS --work FOLDER"]
-    for name in ("severities", "sets"):
-        value = getattr(options, name)
-        if value != parser.get_default(name):
-            words.append(f"--{name} {' '.join(map(str, value))}")
-    options.page.write_text(
-        PAGE.format(
-            command=" ".join([*words, "--page FILE"]),
-            queries=options.queries,
-            episodes=f"{options.episodes:,}",
-            table=made,
-        ),
-        encoding="utf-8",
-    )
+    print(table(found, ways))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""All methods by the same recipe and budget, from stored features: ``docs/results/methods.md``.
+"""All methods by the same recipe and budget, from stored features: docs/results/methods.md.
 
     python -m benchmarks.methods_trained --work FOLDER [--assets ASSETS] [--data plain …]
-        [--methods trx …] [--seeds 3] [--page docs/results/methods.md]
+        [--methods trx …] [--seeds 3]
 
 Maps of the default network are stored once, and reduced by principal directions that are fitted on
 the training videos. Every trained method gets the same episodes, steps, rates and schedule;
 validation classes choose its checkpoint. Methods without training are evaluated on the same
 features. What FOLDER contains is not computed again: a run that was interrupted continues, and
-``--seeds 0`` only writes the page. The last section of the page is written by hand, and kept.
+``--seeds 0`` prints what it has.
 """
 
 import argparse
 import hashlib
-import json
-import time
+import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +27,31 @@ from torch.nn import functional
 from benchmarks.arrays import save_arrays
 from benchmarks.datasets import read_index
 from benchmarks.features import features_of
-from benchmarks.methods_trained_page import Cell, page
-from benchmarks.training.clips import split_by_class
+from benchmarks.markdown import table
 from benchmarks.training.stored import stored
 from fewact import backbones, methods
 from fewact.backbones import Card
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.evaluation import RunOptions, checkpoint, evaluate_method
+from fewact.evaluation import RunOptions, checkpoint, evaluate_method, load
 from fewact.evaluation.encode import encode_list
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.intervals import half_width
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import check_same_list
 from fewact.features.stored import StoredFeatures
-from fewact.methods.base import Method
 from fewact.synthetic import motions
 from fewact.training import TrainingData, train
 from fewact.training.recipe import parse
 
 VECTORS, MAPS = (FeatureRequest(level, View(8)) for level in ("vectors", "maps"))
 WIDTH, GRID, VIDEOS = 64, 4, 16
-EPISODES, LOOPED = 10_000, 200
+EPISODES = 10_000
+BASELINE = "otam"
 PRESETS = ("plain", "misaligned", "appearance-biased")
 CLIPS = "utd27_depth"
+SIZES = (15, 5, 7)
+"""Numbers of its training, validation and test classes."""
 
 FREE: dict[str, tuple[str, dict[str, Any]]] = {
     "protonet, mean frame": ("protonet", {}),
@@ -95,10 +96,6 @@ STAGE: dict[str, Any] = {
     "warmup": 20,
     "clip_norm": 10.0,
 }
-
-
-CONCLUSIONS = "## Which orderings survive"
-"""Heading of the last section of the page, which is kept: it is written by hand."""
 
 
 class Reduced:
@@ -154,8 +151,7 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
     if name == CLIPS:
         if assets is None:
             raise SystemExit(f"{CLIPS} needs --assets")
-        split = split_by_class(read_index(assets)[CLIPS], number)
-        videos: dict[str, VideoList] = {one: getattr(split, one) for one in SPLITS}
+        videos = split_by_class(read_index(assets)[CLIPS], number)
         kept = work / f"{name}-{number}.npz"
         folder = dict.fromkeys(videos, work / "clips" / name)
     else:
@@ -176,6 +172,20 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
     groups = videos["test"].groups
     protocol = Protocol(5, 1, 1, EPISODES, 1, groups)
     return Data(videos, sources, draw(videos["test"], protocol))
+
+
+def split_by_class(videos: VideoList, number: int) -> dict[str, VideoList]:
+    """Return 15 / 5 / 7 classes in the random order of a split's number."""
+    order = sorted(videos.classes)
+    random.Random(number).shuffle(order)
+    lists: dict[str, VideoList] = {}
+    first = 0
+    for name, size in zip(SPLITS, SIZES, strict=True):
+        labels = set(order[first : first + size])
+        own = [replace(v, split=name) for v in videos.videos if v.label in labels]
+        lists[name] = replace(videos, videos=tuple(own))
+        first += size
+    return lists
 
 
 def maps_of(source: StoredFeatures) -> Iterator[Tensor]:
@@ -250,73 +260,61 @@ def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None
 
 
 def compute(data: Data, folder: Path, label: str, seed: int) -> None:
-    """Train and evaluate a cell, unless its file exists, and write it."""
-    output = folder / f"{label.replace(' ', '_')}-{seed}.json"
+    """Train and evaluate a method, unless its file exists, and write its result."""
+    output = result_file(folder, label, seed)
     if output.exists():
         return
     card, test = data.sources["test"].card, data.videos["test"]
-    seconds, options = 0.0, FREE.get(label)
-    if options is None:
-        begin, run = time.process_time(), folder / "runs" / f"{label}-{seed}"
-        trained = train(recipe(label, seed, test.groups), data.training(), run, device="cpu")
-        seconds = time.process_time() - begin
-        method = checkpoint.load(trained.folder)
-        validation = trained.best.accuracy
+    if label in FREE:
+        name, options = FREE[label]
+        method = methods.create(name, **methods.fitting(name, card), **options)
     else:
-        method = methods.create(options[0], **methods.fitting(options[0], card), **options[1])
-        validation = None
+        run = folder / "runs" / f"{label}-{seed}"
+        trained = train(recipe(label, seed, test.groups), data.training(), run, device="cpu")
+        method = checkpoint.load(trained.folder)
     method = method.eval()
     bank = encode_list(method, data.sources["test"], test)
-    begin = time.process_time()
-    result = evaluate_method(
-        method, bank, test, data.episodes, run=RunOptions(output=output.with_suffix(".result"))
-    )
-    scoring = (time.process_time() - begin) / EPISODES
-    looped, difference = plain_loop(method, data)
-    count = STAGE["steps"] * STAGE["accumulate"]
-    cell = Cell(
-        label=label,
-        seed=seed,
-        per_episode=result.per_episode,
-        validation=validation,
-        training_ms=1000 * seconds / count,
-        scoring_ms=1000 * scoring,
-        loop_ms=looped,
-        difference=difference,
-        parameters=sum(p.numel() for p in method.parameters()),
-    )
-    output.write_text(json.dumps(asdict(cell)), encoding="utf-8")
+    result = evaluate_method(method, bank, test, data.episodes, run=RunOptions(output=output))
     print(folder.name, label, seed, f"{result.accuracy:.2f} ± {result.ci95:.2f}", flush=True)
 
 
-def plain_loop(method: Method, data: Data) -> tuple[float, float]:
-    """Score episodes one by one, each encoded from its features.
+def result_file(folder: Path, label: str, seed: int) -> Path:
+    """Return the file of the result of a method with a seed."""
+    return folder / f"{label.replace(' ', '_')}-{seed}.json"
 
-    Returns:
-        Milliseconds of processor time per episode, and the largest difference of a logit from the
-        same episodes in one batch.
+
+def accuracies(folder: Path, label: str) -> dict[int, NDArray[np.float64]]:
+    """Return the accuracies of the episodes (N) for each seed that was run."""
+    found: dict[int, NDArray[np.float64]] = {}
+    for file in folder.glob(result_file(folder, label, 0).name.replace("-0.json", "-*.json")):
+        found[int(file.stem.rpartition("-")[2])] = np.asarray(load(file).per_episode)
+    return found
+
+
+def mean_cell(by_seed: Mapping[int, NDArray[np.float64]]) -> str:
+    """Return the accuracy of the mean over seeds, the number of seeds, and their range."""
+    if not by_seed:
+        return "–"
+    mean = np.mean(list(by_seed.values()), 0)
+    each = [float(values.mean()) for values in by_seed.values()]
+    spread = f" ({len(each)}: {min(each):.1f} … {max(each):.1f})" if len(each) > 1 else ""
+    return f"{mean.mean():.2f} ± {half_width(mean):.2f}{spread}"
+
+
+def paired_cell(
+    first: Mapping[int, NDArray[np.float64]], second: Mapping[int, NDArray[np.float64]]
+) -> str:
+    """Return the difference of two methods on the same episodes, mean over the seeds of both.
+
+    A method without training has one result on ``motions``, which counts for all seeds.
     """
-    source, episodes = data.sources["test"], data.episodes
-    requests = method.requests(source.card)
-    ways = episodes.protocol.ways
-    labels = torch.arange(ways)[None]
-
-    def nodes(positions: Any) -> Any:
-        found = list(source.features(positions.tolist(), requests))
-        return method.encode({r: torch.stack([one[r] for one in found])[None] for r in requests})
-
-    support, query = (x[:LOOPED].reshape(LOOPED, -1) for x in (episodes.support, episodes.query))
-    begin, alone = time.process_time(), []
-    with torch.inference_mode():
-        for own, asked in zip(support, query, strict=True):
-            state = method.support(nodes(own), labels, ways)
-            alone.append(method.score(state, nodes(asked)))
-        spent = time.process_time() - begin
-        both = [nodes(some.reshape(-1)) for some in (support, query)]
-        joined = [{n: v[0].unflatten(0, (LOOPED, -1)) for n, v in one.items()} for one in both]
-        state = method.support(joined[0], labels.expand(LOOPED, -1), ways)
-        together = method.score(state, joined[1])
-    return 1000 * spent / LOOPED, float((together - torch.cat(alone)).abs().max())
+    pairs = [
+        values - second.get(seed, second.get(0, values)) for seed, values in sorted(first.items())
+    ]
+    if not pairs or not second:
+        return "–"
+    mean = np.mean(pairs, 0)
+    return f"{mean.mean():+.2f} ± {half_width(mean):.2f}"
 
 
 def main() -> None:
@@ -326,35 +324,33 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=[*PRESETS, CLIPS])
     parser.add_argument("--methods", nargs="+", default=[*FREE, *TRAINED])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--page", type=Path)
     options = parser.parse_args()
+    folders = {name: options.work / "results" / name for name in options.data}
     for seed in range(options.seeds):
-        for name in options.data:
-            real = name == CLIPS
-            data = None
-            for label in options.methods:
-                if label in FREE and seed and not real:
-                    continue  # the same for each seed
-                folder = options.work / "cells" / name
-                folder.mkdir(parents=True, exist_ok=True)
-                if (folder / f"{label.replace(' ', '_')}-{seed}.json").exists():
-                    continue
-                data = data or read_data(options.work, name, options.assets, seed if real else 0)
-                compute(data, folder, label, seed)
+        for name, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            missing = [
+                label
+                for label in options.methods
+                if not result_file(folder, label, seed).exists()
+                and (label not in FREE or not seed or name == CLIPS)  # else the same for each seed
+            ]
+            if missing:
+                data = read_data(options.work, name, options.assets, seed if name == CLIPS else 0)
+                for label in missing:
+                    compute(data, folder, label, seed)
     found = {
-        name: [
-            Cell(**json.loads(path.read_text(encoding="utf-8")))
-            for path in sorted((options.work / "cells" / name).glob("*.json"))
-        ]
-        for name in options.data
+        label: [accuracies(folder, label) for folder in folders.values()]
+        for label in (*FREE, *TRAINED)
     }
-    text = page(found, [*FREE, *TRAINED], STAGE, WIDTH, EPISODES)
-    if options.page is None:
-        print(text)
-        return
-    before = options.page.read_text(encoding="utf-8") if options.page.exists() else ""
-    conclusions = "".join(before.partition(CONCLUSIONS)[1:])
-    options.page.write_text(f"{text}\n{conclusions}", encoding="utf-8")
+    print(table(["", *folders], [[name, *map(mean_cell, row)] for name, row in found.items()]))
+    print(f"\nPaired differences from {BASELINE}\n")
+    rows = [
+        [name, *map(paired_cell, row, found[BASELINE])]
+        for name, row in found.items()
+        if name != BASELINE
+    ]
+    print(table(["", *folders], rows))
 
 
 if __name__ == "__main__":

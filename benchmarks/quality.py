@@ -1,4 +1,4 @@
-"""Accuracy and time of ``--quality``: the table of docs/results/quality.md.
+"""Accuracy and time of ``--quality``: the table of docs/results/accuracy.md.
 
     python -m benchmarks.quality ASSETS --work FOLDER [--development] [--page FILE]
 
@@ -98,25 +98,6 @@ def table(measured: Sequence[Part], heights: Mapping[str, int], options: argpars
     return "\n".join(lines)
 
 
-PAGE = """# Time and accuracy
-
-    {command}
-
-`--quality` of `fewact teach` and `fewact evaluate` spends more or less time. Accuracy in per cent
-at 1 / 5 shots, 5 ways, {queries} queries per class, {episodes} episodes; in brackets the difference
-from `normal` in the same episodes, with its 95 % interval. Time: processor time of a new clip,
-features and nodes, relative to `normal`; the median over clips. {which}
-
-{table}
-
-`best` needs the extra `best`; why its second network and its frames of motion,
-and what else was tried, is in a [decision](../decisions/two-backbones.md).
-
-`--precision int8` halves the time of the network besides, on processors that have VNNI
-([decision](../decisions/engine.md)).
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path)
@@ -126,7 +107,6 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--development", action="store_true")
-    parser.add_argument("--page", type=Path, help="page to write")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -141,22 +121,7 @@ def main() -> None:
             with torch.inference_mode():
                 measure(part, of_quality, options)
     heights = {name: one.card.input_size[0] for name, one in of_quality.items()}
-    made = table(chosen, heights, options)
-    if options.page is None:
-        print(made)
-        return
-    development = " --development" if options.development else ""
-    which = "Development clips, by which the options were chosen."
-    options.page.write_text(
-        PAGE.format(
-            command=f"python -m benchmarks.quality ASSETS --work FOLDER{development} --page FILE",
-            queries=options.queries,
-            episodes=f"{options.episodes:,}",
-            which=which if development else "Clips that chose nothing.",
-            table=made,
-        ),
-        encoding="utf-8",
-    )
+    print(table(chosen, heights, options))
 
 
 if __name__ == "__main__":

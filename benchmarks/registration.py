@@ -1,6 +1,6 @@
-"""Error and time of the estimated camera motion, compared with OpenCV and scikit-image.
+"""Error and time of the estimated camera motion, compared with OpenCV.
 
-    pip install opencv-python-headless scikit-image
+    pip install opencv-python-headless
     python -m benchmarks.registration ASSETS
 
 People of ``utd27_depth``, classes 1-13, on a textureless background or pasted in front of a frame
@@ -13,13 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.registration import phase_cross_correlation
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,9 +33,6 @@ SHOWN = ("fixed", "shake", "pan", "hand")
 OURS = "ours"
 Matrices = list[NDArray[np.float64]]
 """Affine map (2 3) of each frame, from pixels of the middle frame to its own."""
-
-Keypoints = tuple[Sequence[cv2.KeyPoint], Any]
-"""Positions, and their descriptors; None if there are none."""
 
 Estimator = Callable[[Sequence[NDArray[np.uint8]]], Matrices]
 
@@ -68,25 +63,6 @@ def ecc(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
     return found
 
 
-def orb(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """Estimate from ORB matches by ``estimateAffinePartial2D``."""
-    detector, matcher = cv2.ORB.create(500, fastThreshold=7), cv2.BFMatcher(cv2.NORM_HAMMING, True)
-    keypoints = [detector.detectAndCompute(one, None) for one in grey]
-    return [_partial(*_matched(matcher, keypoints[MIDDLE], other)) for other in keypoints]
-
-
-def _matched(
-    matcher: cv2.BFMatcher, first: Keypoints, second: Keypoints
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    if first[1] is None or second[1] is None:
-        return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
-    pairs = matcher.match(first[1], second[1])
-    return (
-        np.array([first[0][one.queryIdx].pt for one in pairs], np.float32).reshape(-1, 2),
-        np.array([second[0][one.trainIdx].pt for one in pairs], np.float32).reshape(-1, 2),
-    )
-
-
 def _partial(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
     warp = None
     if len(before) >= 3:
@@ -112,25 +88,8 @@ def tracks(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
     return found
 
 
-def phase(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """Estimate a translation by ``phaseCorrelate``."""
-    window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_32F)
-    middle = grey[MIDDLE].astype(np.float32)
-    return [shifted(*cv2.phaseCorrelate(middle, one.astype(np.float32), window)[0]) for one in grey]
-
-
-def skimage_phase(grey: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """Estimate a translation by ``phase_cross_correlation`` of scikit-image."""
-    middle = grey[MIDDLE].astype(float)
-    both = [phase_cross_correlation(middle, one.astype(float), upsample_factor=20) for one in grey]
-    return [shifted(-x, -y) for (y, x), *_ in both]
-
-
 ESTIMATORS: dict[str, tuple[Estimator, int]] = {
-    "OpenCV, phase correlation": (phase, 112),
-    "scikit-image, phase correlation": (skimage_phase, 112),
     "OpenCV, ECC, affine": (ecc, 112),
-    "OpenCV, ORB and RANSAC": (orb, 224),
     "OpenCV, tracked corners and RANSAC": (tracks, 224),
 }
 

@@ -1,6 +1,6 @@
 """Is a wrong label named first, and is the advice better than random clips?
 
-    python -m benchmarks.review ASSETS --cache FOLDER [--draws 300] -o docs/results/review.md
+    python -m benchmarks.review ASSETS --cache FOLDER [--draws 300]
 
 Similarities of all clips are computed once and kept in FOLDER, as by ``benchmarks.open_set``. The
 constants of ``review.py`` and ``suspects.py`` were chosen on the development clips alone.
@@ -21,47 +21,6 @@ from fewact.classifier.analysis.review import NEED_TEMPERATURE, need_of_classes
 from fewact.classifier.analysis.suspects import suspected, suspicion, to_check
 
 WAYS, MOST_WAYS, MOST_SHOTS, SEED = 5, 10, 5, 1
-
-PAGE = """\
-# Review of a model
-
-    python -m benchmarks.review ASSETS --cache FOLDER --draws {draws} -o docs/results/review.md
-
-What `fewact review` says, measured on real clips, {draws} draws each. All clips of a draw come from
-different groups. The constants were chosen on the development clips (`utd27_depth` classes 1-13 and
-`ucf7` groups 1-12); the other sets chose nothing. The rule for what to record next is the best of
-eight on `utd27_depth` classes 1-13.
-
-## Wrong labels
-
-Five classes; the label of one random clip is changed to another class. "Named first": per cent of
-the draws in which this clip is the first suspect. "False": per cent of the draws without a wrong
-label in which any clip is named. A suspect is a question, not a verdict: hard sets have clips that
-resemble another class more than their own. A clear suspect is separated from all other clips by a
-gap in what another label would gain; where there is none, `review` names the clip of the most
-doubtful label, which would gain at least 1, and says that it may be right. "Clear" leaves it out,
-in the same draws. The gap was chosen on other draws of the development clips, so that it costs one
-point of "named first" there; the other sets had been seen once with a larger gap. Other rules were
-no better on the development clips: the margin of a clip, in deviations or not, gains at other
-temperatures, nearest clips, Gaussian processes, sums of some of the method's terms that explain the
-labels best, gains averaged over random parts of the clips, gains less those that remain after a
-change, likelihoods that allow for outliers, other weights of the clip's own likelihood, and a
-learned sum of thirteen such figures. Where a wrong label is not named first, another clip usually
-gains more: a clip that resembles a wrong class by itself.
-
-{labels}
-
-## What to record next
-
-As many classes as the set has, at most ten. As many clips are added as there are classes, one by
-one: to the class that the advice names first, to a random class, or to the class with the fewest
-clips. Accuracies on clips of other groups are compared within each draw; ± is half of a 95 %
-interval over draws. From one clip per class nothing can be held out: the advice then is to record
-one more of each. From two clips on, the advice is no better than adding to the class with the
-fewest clips; both beat random clips in every row.
-
-{advice}
-"""
 
 
 def pairs_of(clips: ClipSet, training: Numbers, labels: torch.Tensor, n: int) -> torch.Tensor:
@@ -165,7 +124,6 @@ def main() -> None:
     parser.add_argument("assets", type=Path, help="folder of the clips")
     parser.add_argument("--cache", type=Path, required=True, help="folder for the similarities")
     parser.add_argument("--draws", type=int, default=300)
-    parser.add_argument("--output", "-o", type=Path, help="Markdown page (default: stdout)")
     options = parser.parse_args()
     sets = [
         clips
@@ -180,11 +138,7 @@ def main() -> None:
     pair = [x for rule in RULES for x in (f"{rule} first", f"{rule}, false")]
     head = ["set", *(f"{shots} shots, {one}" for shots in (3, 5) for one in pair)]
     more = ["set", "classes", "shots", "before", "random", "fewest − random", "advice − random"]
-    page = PAGE.format(draws=options.draws, labels=table(head, labels), advice=table(more, rows))
-    if options.output is None:
-        print(page)
-    else:
-        options.output.write_text(page, encoding="utf-8")
+    print(table(head, labels), table(more, rows), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """`fewact watch` on recordings with known events, made from real and rendered clips.
 
     python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60 [--seed 0 1 2] [--classes 3]
-    python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
+    python -m benchmarks.watch tables FOLDER
     python -m benchmarks.watch pieces FOLDER
 
 A recording is a file: clips of other people than those who taught, one after the other. Clips of
 untaught classes are between them. The command runs in a process of its own, as a user would run it.
-The scores of all windows are kept: the page has the events that the rule of today finds in them,
+The scores of all windows are kept: the tables have the events that the current rule finds in them,
 and ``pieces`` prints what the rule finds in short pieces of the recordings.
 """
 
@@ -39,7 +39,7 @@ from fewact import FewShotClassifier
 from fewact.classifier.recordings import stream
 from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.cli import main as fewact
-from fewact.core.atomic import write_bytes, write_text
+from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video, VideoList
 from fewact.report.events import counts
 from fewact.synthetic import motions
@@ -445,73 +445,16 @@ def kept(folder: Path) -> list[Outcome]:
     return [OUTCOME.validate_json(path.read_bytes()) for path in sorted(folder.glob("*-*-*.json"))]
 
 
-def page(folder: Path) -> str:
-    """Return the page of all saved outcomes."""
+def tables(folder: Path) -> str:
+    """Return the tables of all saved outcomes: development recordings, and those of other clips."""
     outcomes = kept(folder)
-    tables = {
-        which: [row(some) for some in alike(outcomes) if some[0].development == which]
-        for which in (True, False)
-    }
-    titles = {
-        True: "Development recordings, of sets on which thresholds, overlaps and the scale of the\n"
-        "confidence were chosen:",
-        False: "Recordings that chose nothing:",
-    }
-    certain = "\n\n".join(
-        f"{titles[which]}\n\n{confidence_table([o for o in outcomes if o.development == which])}"
-        for which, rows in tables.items()
-        if rows
-    )
-    shown = "\n\n".join(
-        f"{titles[which]}\n\n" + "\n".join([HEAD, *rows]) for which, rows in tables.items() if rows
-    )
-    return f"""# Long recordings
-
-    python -m benchmarks.watch run SET ASSETS FOLDER --minutes MINUTES
-    python -m benchmarks.watch page FOLDER -o docs/results/recordings.md
-
-Each recording is one H.264 file, {WIDTH} × {HEIGHT}, {FPS} frames a second. It shows clips of
-{SHOTS} to 5 taught classes, one to three in a row, and clips of other classes between them, all of
-other people or web videos than the {SHOTS} training clips of each class. `fewact watch` runs as a
-user would run it, with ONNX Runtime.
-
-An event counts as found if its class is right and it overlaps with the true one by an IoU of 0.5 or
-more. Performances in a row are one event. The count error is the sum over the classes of the
-difference between the counted and the true repetitions, relative to all true repetitions. Of the
-errors, an event of the wrong time is false; true events without one are missed.
-
-Of several recordings of a set, F1 and the count error are means of the recordings, whose classes
-and training clips differ; ± is half of a 95 % interval. Minutes and numbers of events are sums.
-Time and memory are those of the first recording; other programs used the two cores, too.
-
-{shown}
-
-Most errors are false and missed events: whether a window shows any of the classes is harder to
-say than which one, as in [None of these](open-set.md). Runs in which one performance was missed
-count as one error of boundaries.
-Smoothing the scores over neighbouring windows, and scores that are normalised by those of the
-recording, were tried on development recordings and brought nothing. [What
-did](../decisions/events.md): how distinct the class of a window is, windows of one class that may
-not overlap, performances that are one event if all windows between them have their class, and no
-event that is improbable.
-
-## Confidence
-
-An event has a confidence: the estimated probability that it is right, from how well its best window
-is known, and from how far that is above the others of the recording. It was
-[fitted](../decisions/events.md#how-sure-is-an-event) to 553 events of recordings of the development
-sets, of which 62 per cent were right. Events below 0.35 [are not
-reported](../decisions/events.md#which-events-are-not-reported). Events by their confidence, and how
-many of them are right:
-
-{certain}
-
-## Limits
-
-Clips follow each other with a cut and without a pause, so that a window that does not meet a clip
-shows parts of two. In rendered recordings of `motions:long`, whose actions last 3 to 21 seconds and
-differ by the order of two movements alone, little is found.
-"""
+    shown = []
+    for development in (True, False):
+        some = [outcome for outcome in outcomes if outcome.development == development]
+        if some:
+            shown += ["\n".join([HEAD, *(row(each) for each in alike(some))])]
+            shown += [confidence_table(some)]
+    return "\n\n".join(shown)
 
 
 def confidence_table(outcomes: Sequence[Outcome]) -> str:
@@ -584,16 +527,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_noted = commands.add_parser("noted", help="run a command of fewact and keep the scores")
     run_noted.add_argument("scores", type=Path)
     run_noted.add_argument("words", nargs="+")
-    pages = commands.add_parser("page", help="write the page")
-    pages.add_argument("folder", type=Path)
-    pages.add_argument("-o", "--output", type=Path, required=True)
+    all_tables = commands.add_parser("tables", help="print the tables of all recordings")
+    all_tables.add_argument("folder", type=Path)
     in_pieces = commands.add_parser("pieces", help="print what is found in pieces of recordings")
     in_pieces.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     if options.command == "pieces":
         print(pieces_table(kept(options.folder)))
-    elif options.command == "page":
-        write_text(options.output, page(options.folder))
+    elif options.command == "tables":
+        print(tables(options.folder))
     elif options.command == "noted":
         sys.exit(noted(options.scores, options.words))
     else:

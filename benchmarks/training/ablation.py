@@ -1,140 +1,229 @@
 """Ablation of A²M²-Net on ``motions``: moments against alignment, with and without order.
 
-    python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 40]
-        [--seeds 3] [--episodes 10000] [--only "sqrt;mean"] [--set stages.0.steps=100] [--through]
-        [--page docs/results/ablation.md] [--network] [--small]
+    python -m benchmarks.training.ablation --work FOLDER [--preset misaligned] [--videos 16]
+        [--seeds 3] [--episodes 2000] [--only "sqrt;mean"] [--small]
 
 For each type of moments, with the clip's mean kept and with it subtracted, and each seed, one
 reduction is trained on stored maps by the recipe ``a2m2-motions-lite0``; validation classes choose
 its checkpoint. All alignments are compared on this checkpoint, on the same episodes of the test
-classes. ``--through`` trains the best pairs of moments and alignment, by validation, again with
-that alignment, and those that the paper's pair is compared with. What FOLDER contains is not
-computed again; ``--page`` writes the results. ``--small`` stores maps of frames of half the height
-and width, for a quarter of the time. With ``--network`` the default network is trained, too, from
-such frames (``halved.py``), and single scales are compared on the checkpoint of all three.
+classes. What FOLDER contains is not computed again. ``--small`` stores maps of frames of half the
+height and width, for a quarter of the time.
 """
 
 import argparse
-import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.ablation_page import mean_of, page
-from benchmarks.training.ablation_variants import (
-    ALIGNMENTS,
-    ALWAYS,
-    CLIP_MEAN,
-    FORMS,
-    MOMENTS,
-    Pair,
-    moments_of,
-    options_of,
+from benchmarks.markdown import heading, table
+from benchmarks.training.stored import stored
+from fewact import backbones
+from fewact.backbones.efficientnet_lite import EfficientNetLite0
+from fewact.data import VideoList
+from fewact.data.videos import SPLITS
+from fewact.evaluation import (
+    Comparison,
+    Result,
+    RunOptions,
+    checkpoint,
+    compare,
+    evaluate_method,
+    load,
 )
-from benchmarks.training.ablation_work import Work, result_file
-from fewact.evaluation import Result
-from fewact.training import read
+from fewact.evaluation.encode import encode_list
+from fewact.evaluation.episodes import Protocol, draw
+from fewact.features.request import FeatureRequest, View
+from fewact.features.stored import StoredFeatures
+from fewact.synthetic import motions
+from fewact.training import TrainingData, read, train
+
+RECIPE, SIDE = "a2m2-motions-lite0", 112
+
+PLAIN = {"alignment.time_weight": 0.0, "intra_class_weight": 0.0, "shot_aggregation": "prototype"}
+"""Options of all runs: without a time term, only moments and aligners use the order."""
+
+CLIP_MEAN = {"kept": False, "subtracted": True}
+"""The clip's mean map: kept, as in the paper, or subtracted from each frame before the moments."""
+
+MOMENTS: dict[str, dict[str, Any]] = {
+    "mean": {"moments.descriptor": "mean"},
+    "covariance": {"moments.descriptor": "covariance"},
+    "sqrt": {},
+    "sqrt, lengths 1": {"moments.lengths": [1]},
+    "sqrt, lengths 2": {"moments.lengths": [2]},
+    "sqrt, lengths 4": {"moments.lengths": [4]},
+    "sqrt, attention": {"moments.attention": True},
+    "sqrt, cross-frame": {"moments.cross_frame": 1.0},
+    "third": {"moments.descriptor": "third", "moments.sketch": 512},
+}
+
+EMD = {"alignment.name": "emd", "alignment.weights": "cross"}
+ALIGNMENTS: dict[str, dict[str, Any]] = {
+    "cosine": {"alignment.name": "cosine"},
+    "diagonal": {"alignment.name": "diagonal"},
+    "hungarian": {"alignment.name": "hungarian"},
+    "emd, uniform": {**EMD, "alignment.weights": "uniform"},
+    "emd, cross": EMD,
+    "emd, cross, time": {**EMD, "alignment.time_weight": 0.5},
+    "otam": {"alignment.name": "otam"},
+    "bi_mhm": {"alignment.name": "bi_mhm"},
+}
+
+Pair = tuple[str, str]
+"""Moments and alignment."""
+
+PROPOSED: Pair = ("sqrt", "emd, cross")
+"""What the paper proposes."""
+
+CLAIMS: dict[str, tuple[Pair, Pair]] = {
+    "covariances beat means": (("covariance", "emd, cross"), ("mean", "emd, cross")),
+    "inferred: square roots beat covariances": (PROPOSED, ("covariance", "emd, cross")),
+    "EMD beats the cosine of the means": (PROPOSED, ("sqrt", "cosine")),
+    "EMD beats the diagonal": (PROPOSED, ("sqrt", "diagonal")),
+    "EMD beats OTAM": (PROPOSED, ("sqrt", "otam")),
+    "inferred: cross-reference beats uniform weights": (PROPOSED, ("sqrt", "emd, uniform")),
+    "W124 beats windows of 1": (PROPOSED, ("sqrt, lengths 1", "emd, cross")),
+    "W124 beats windows of 2": (PROPOSED, ("sqrt, lengths 2", "emd, cross")),
+    "W124 beats windows of 4": (PROPOSED, ("sqrt, lengths 4", "emd, cross")),
+    "ours: attention before the moments gains": (("sqrt, attention", "emd, cross"), PROPOSED),
+    "ours: cross-frame covariance gains": (("sqrt, cross-frame", "emd, cross"), PROPOSED),
+    "ours: the third order beats the second": (("third", "emd, cross"), PROPOSED),
+    "ours: a time term gains": (("sqrt", "emd, cross, time"), PROPOSED),
+}
+"""The first pair is better than the second; the paper does not state those that are inferred."""
 
 
-def ablate(
-    work: Work,
-    names: Sequence[str],
-    seeds: int,
-    changes: Mapping[str, Any],
-    splits: Sequence[str],
-) -> None:
-    """Train one checkpoint for each type of moments and seed, and evaluate all alignments on it."""
-    for seed in range(seeds):
-        for name in names:
-            own = work.trained_moments(name)
-            run = work.run(own, seed, {**options_of(MOMENTS[own]), **changes})
-            every = [{**work.moments(name), **how} for how in ALIGNMENTS.values()]
-            for split in splits if work.may_be_trained(name) else ("test",):
-                if all(result_file(run, split, one).exists() for one in every):
-                    continue
-                bank = work.bank(run, split, work.moments(name))
-                for one in every:
-                    work.score(run, split, one, bank)
-    for name in names:
-        show(work, name, seeds)
+class Halved(EfficientNetLite0):
+    """EfficientNet-Lite0 with half the height and width of frames and maps."""
+
+    defaults = replace(
+        EfficientNetLite0.defaults,
+        name="efficientnet-lite0-112",
+        input_size=(SIDE, SIDE),
+        maps=(1280, 4, 4),
+        middle=(112, 7, 7),
+        shallow=(40, 14, 14),
+    )
 
 
-def show(work: Work, name: str, seeds: int) -> None:
-    """Print the mean accuracy over the seeds, and their range, for each alignment."""
-    for title in ALIGNMENTS:
-        results = work.results(name, title, "test", seeds)
-        print(f"{name:40} {title:18} {mean_of(results)} ± {results[0].ci95:.2f}", flush=True)
+def options_of(moments: str, clip_mean: str) -> dict[str, Any]:
+    """Return the changes of the recipe for a type of moments."""
+    options = {
+        **PLAIN,
+        **MOMENTS[moments],
+        "moments.subtract_clip_mean": CLIP_MEAN[clip_mean],
+    }
+    return {f"method.options.{key}": value for key, value in options.items()}
 
 
-def train_through(
-    work: Work, names: Sequence[str], seeds: int, changes: Mapping[str, Any]
-) -> dict[Pair, list[Result]]:
-    """Train the best pairs, by validation, and those in ALWAYS with their own alignment."""
+class Work:
+    """Folder, data and episodes of the ablation.
 
-    def untrained(pair: Pair) -> float:
-        return statistics.mean(one.accuracy for one in work.results(*pair, "val", seeds))
+    Args:
+        options: Options of the command line.
+    """
 
-    every = [(name, how) for name in names if work.may_be_trained(name) for how in ALIGNMENTS]
-    best = sorted(every, key=untrained, reverse=True)[: 2 if work.network else 3]
-    fair = [
-        (moments_of(form, clip_mean), how)
-        for form, how in (ALWAYS[:1] if work.network else ALWAYS)
-        for clip_mean in CLIP_MEAN
-    ]
-    found: dict[Pair, list[Result]] = {}
-    for name, how in dict.fromkeys((*best, *(pair for pair in fair if pair in every))):
-        before = untrained((name, how))
-        print(f"through: {name}, {how}: {before:.1f} % on validation before", flush=True)
-        for seed in range(seeds):
-            more = options_of({**MOMENTS[name], **ALIGNMENTS[how]})
-            run = work.run(f"through {name} {how}", seed, {**more, **changes})
-            result = work.score(run, "test", ALIGNMENTS[how], work.bank(run, "test", {}))
-            print(f"  seed {seed}: {result.accuracy:.1f} ± {result.ci95:.2f}", flush=True)
-            found.setdefault((name, how), []).append(result)
-    return found
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._folder: Path = options.work
+        size = {"size": SIDE} if options.small else {}
+        if options.small:
+            backbones.register(Halved.defaults.name)(Halved)
+        rendered = motions(options.preset, videos=options.videos, **size).videos
+        self._videos: dict[str, VideoList] = {split: rendered.of(split) for split in SPLITS}
+        self._stored: dict[str, StoredFeatures] = {
+            split: stored(
+                videos,
+                self._folder / "store",
+                (FeatureRequest("middle", View(8)),),
+                Halved.defaults.name if options.small else None,
+            )
+            for split, videos in self._videos.items()
+        }
+        self._episodes = draw(self._videos["test"], Protocol(5, 1, 1, options.episodes, 1))
+
+    def measure(self, moments: str, clip_mean: str, seed: int) -> dict[str, Result]:
+        """Return the result of each alignment on the checkpoint of a type of moments."""
+        run = self._folder / "runs" / f"{moments} {clip_mean} {seed}".replace(" ", "_")
+        files = {how: run / "test" / f"{how.replace(' ', '_')}.json" for how in ALIGNMENTS}
+        if not all(file.exists() for file in files.values()):
+            changes: dict[str, Any] = {**options_of(moments, clip_mean), "seed": seed}
+            if moments == "sqrt, attention":  # the other weights begin fixed
+                changes["method.options.seed"] = seed
+            data = TrainingData(
+                self._videos["train"],
+                self._videos["val"],
+                self._stored["train"],
+                self._stored["val"],
+            )
+            train(read(RECIPE, changes), data, run, device="cpu")
+            trained, test = checkpoint.read(run), self._videos["test"]
+            bank = encode_list(trained.method(**PLAIN), self._stored["test"], test)
+            for how, file in files.items():
+                method = trained.method(**PLAIN | ALIGNMENTS[how])
+                output = RunOptions(output=file)
+                evaluate_method(method, bank, test, self._episodes, run=output)
+        return {how: load(file) for how, file in files.items()}
+
+
+def cell(results: Sequence[Result]) -> str:
+    """Return the mean accuracy over the seeds and, for several, the lowest and highest."""
+    accuracies = [result.accuracy for result in results]
+    spread = f" ({min(accuracies):.1f} to {max(accuracies):.1f})" if len(accuracies) > 1 else ""
+    return f"{statistics.mean(accuracies):.1f}{spread}"
+
+
+def judged(pairs: Sequence[Comparison]) -> str:
+    """Return whether a claim holds by the differences of all seeds."""
+    over = [pair.class_interval or (-inf, inf) for pair in pairs]
+    if all(pair.difference > (pair.ci95 or 0) for pair in pairs):
+        return "holds" + " for these classes" * (not all(low > 0 for low, _ in over))
+    if all(pair.difference < -(pair.ci95 or 0) for pair in pairs):
+        also = all(high < 0 for _, high in over)
+        return "**the opposite holds**" + " for these classes" * (not also)
+    return "**not confirmed**"
+
+
+def claims(found: Mapping[str, Mapping[str, Sequence[Result]]]) -> Iterator[list[str]]:
+    """Yield each claim with its mean difference, those of the seeds, and whether it holds."""
+    for claim, pairs in CLAIMS.items():
+        if any(moments not in found for moments, _ in pairs):
+            continue
+        better, worse = (found[moments][how] for moments, how in pairs)
+        seeds = [compare(both)[0] for both in zip(better, worse, strict=True)]
+        mean = statistics.mean(seed.difference for seed in seeds)
+        each = ", ".join(f"{seed.difference:+.2f} ± {seed.ci95:.2f}" for seed in seeds)
+        over = (seed.class_interval for seed in seeds)
+        classes = ", ".join(
+            "–" if one is None else f"{one[0]:+.1f} … {one[1]:+.1f}" for one in over
+        )
+        yield [claim, f"{mean:+.2f}", each, classes, judged(seeds)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and results")
     parser.add_argument("--preset", default="misaligned")
-    parser.add_argument("--videos", type=int, default=40, help="videos per class")
+    parser.add_argument("--videos", type=int, default=16, help="videos per class")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--only", default=";".join(FORMS), help="forms of moments, separated by ;")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change the recipe"
-    )
-    parser.add_argument("--through", action="store_true", help="train with each alignment")
-    parser.add_argument("--network", action="store_true", help="train the network, too")
-    parser.add_argument("--small", action="store_true", help="Store maps of smaller frames")
-    parser.add_argument("--page", type=Path, help="File for the page")
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--only", default=";".join(MOMENTS), help="moments, separated by ;")
+    parser.add_argument("--small", action="store_true", help="store maps of smaller frames")
     options = parser.parse_args()
-    changes = {n: json.loads(v) for n, _, v in (text.partition("=") for text in options.set)}
-    forms = options.only.split(";")
-    names = [moments_of(form, clip_mean) for form in forms for clip_mean in CLIP_MEAN]
-    splits = ("val", "test") if options.through else ("test",)
-    work = Work(
-        options.work,
-        options.preset,
-        options.videos,
-        options.episodes,
-        network=options.network,
-        small=options.small,
-    )
-    ablate(work, names, options.seeds, changes, splits)
-    through = train_through(work, names, options.seeds, changes) if options.through else {}
-    if options.page is not None:
-        more = f" --videos {options.videos} --seeds {options.seeds}"
-        more += f" --episodes {options.episodes}" + " --network" * options.network
-        more += " --small" * options.small
-        more += " --through" * options.through
-        more += f' --only "{options.only}"' if forms != list(FORMS) else ""
-        more += "".join(f" --set {one}" for one in options.set)
-        command = f"python -m benchmarks.training.ablation --work FOLDER{more}"
-        text = page(work, forms, options.seeds, through, read(work.recipe, changes), command)
-        options.page.write_text(text, encoding="utf-8")
+    work = Work(options)
+    for clip_mean in CLIP_MEAN:
+        found: dict[str, dict[str, list[Result]]] = {}
+        print(f"\nClip mean {clip_mean}\n")
+        print(heading("moments", *ALIGNMENTS))
+        for moments in options.only.split(";"):
+            seeds = [work.measure(moments, clip_mean, seed) for seed in range(options.seeds)]
+            found[moments] = {how: [results[how] for results in seeds] for how in ALIGNMENTS}
+            cells = [cell(results) for results in found[moments].values()]
+            print(f"| {moments} | " + " | ".join(cells) + " |", flush=True)
+        print()
+        print(table(["claim", "mean", "each seed", "over other classes", ""], [*claims(found)]))
 
 
 if __name__ == "__main__":

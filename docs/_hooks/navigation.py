@@ -1,36 +1,23 @@
-"""Pages of methods in the order of the registry, of decisions in that of their index."""
+"""Pages of methods in the order of the registry."""
 
-import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 
-FILLED = ("Methods", "Decisions")
-"""Sections of the navigation; their pages are in the folder of the same name."""
-
-LINK = re.compile(r"\]\(([\w-]+\.md)\)")
-
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Fill the sections ``Methods`` and ``Decisions`` of the navigation."""
+    """Fill the section ``Methods`` of the navigation."""
     assert config.nav is not None
     for section in config.nav:
-        for title in FILLED if isinstance(section, dict) else ():
-            if title in section:
-                section[title] = _pages(Path(config.docs_dir) / title.lower())
+        if isinstance(section, dict) and "Methods" in section:
+            section["Methods"] = _pages(Path(config.docs_dir) / "methods")
     return config
 
 
 def _pages(folder: Path) -> list[str]:
-    """Return the pages of a folder, the index first."""
-    named = LINK.findall((folder / "index.md").read_text(encoding="utf-8"))
-    if folder.name == "methods":
-        named = [f"{name}.md" for name in _methods()]
-    others = sorted(path.name for path in folder.glob("*.md"))
-    return [f"{folder.name}/{name}" for name in dict.fromkeys(["index.md", *named, *others])]
-
-
-def _methods() -> tuple[str, ...]:
+    """Return the pages of the folder: the index, the methods, and what is no method."""
     from fewact import methods
 
-    return tuple(name for name in methods.names() if not methods.REGISTRY.package_of(name))
+    registered = [f"{name}.md" for name in methods.names() if not methods.REGISTRY.package_of(name)]
+    rest = sorted(path.name for path in folder.glob("*.md"))
+    return [f"methods/{name}" for name in dict.fromkeys(["index.md", *registered, *rest])]

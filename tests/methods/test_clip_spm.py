@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from benchmarks.clip_spm import forward
+
 from fewact import align, methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 import torch
-
 from benchmarks.gpu_correctness import logits_of, losses_of, on
+
 from fewact import methods
 from fewact.methods.promises.subject import Subject, made_up_card, make
 from tests.pretend_device import DEVICE, without

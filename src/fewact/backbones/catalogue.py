@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fewact.backbones.text.networks import TextNetwork
 
 AUTO, AUTO_SIZE = "efficientnet-lite0", 192
-"""Network that ``auto`` is, and the size of its frames: see docs/results/quality.md."""
+"""Network that ``auto`` is, and the size of its frames: see docs/results/accuracy.md."""
 
 NETWORKS: "Final[Registry[type[Network]]]" = Registry(
     "backbone",

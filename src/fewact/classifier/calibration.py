@@ -137,7 +137,7 @@ def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
     The lower end is Wilson's for held_out / 1.5 clips: held-out clips are scored by each other, so
     they are less than independent. The upper end is Wilson's for half of the mistakes and for
     held_out / 3 clips: new clips are scored by more clips than held-out ones. Both divisors were
-    chosen on development clips (docs/results/open-set.md).
+    chosen on development clips (docs/results/unknown-actions.md).
 
     Args:
         right: Number of held-out clips that were predicted correctly.

@@ -163,7 +163,7 @@ def rounded(nodes: Nodes) -> Nodes:
     """Return nodes with the precision of float16, as a model stores them, in float32.
 
     A node that float16 cannot hold, for its size or because most of its values are too small, is
-    returned unchanged. No answer changed on development clips: docs/decisions/model-size.md. This
+    returned unchanged. No answer changed on development clips: docs/decisions/engineering.md. This
     holds for features of fewact's backbones. Precomputed features may have a large common offset,
     beside which rounding would remove all differences between clips: they are not rounded.
 

@@ -9,12 +9,12 @@ where s are the training clips of class c, inside(c) is their intra-class simila
 ``methods.common.kernel``), and u are the clips of no class, if there are any. K is the similarity
 of two clips; any method has it, as its score for a class of one clip. A threshold on the score
 separates known from unknown. The weights and the form of g were chosen on development clips
-(docs/results/open-set.md).
+(docs/results/unknown-actions.md).
 
 Without clips of no class, training clips say how high the scores of unknown clips are: q of class c
 is scored as if c were no class, but another one were that is as similar to q as c is to clips of
 other classes. So g(c) is replaced by that of each of these clips, and the mean of the scores counts
-(docs/decisions/unknown-from-training-clips.md).
+(docs/decisions/unknown-actions.md).
 """
 
 import math

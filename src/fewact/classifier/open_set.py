@@ -22,7 +22,7 @@ from fewact.core.errors import OptionError
 STEEPEST = 12.0
 """Largest change of the log-odds of the known probability from unknown to known clips: how far new
 clips are from both differs from training clips to training clips. Chosen on development clips, as
-the next ones (docs/results/open-set.md)."""
+the next ones (docs/results/unknown-actions.md)."""
 
 OTHER_PEOPLE = 0.0, 0.6
 """Scores with even odds, on the scale of ``OpenSet.relative``, where the training clips are all of

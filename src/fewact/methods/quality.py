@@ -28,7 +28,7 @@ QUALITIES: Mapping[str, Quality] = {
     "normal": Quality(),
     "best": Quality(size=192, backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
 }
-"""Times and accuracies are in docs/results/quality.md."""
+"""Times and accuracies are in docs/results/accuracy.md."""
 
 METHODS = ("auto", "fusion")
 """Methods that have qualities."""

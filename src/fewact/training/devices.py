@@ -72,7 +72,7 @@ def decoding_processes(device: str) -> int:
     """Return how many processes should decode videos for one device.
 
     A GPU is fed by a process per core, at most 8: with one it waits for most of the time
-    (docs/results/gpu.md). On a CPU the network needs the cores.
+    (docs/results/scale.md). On a CPU the network needs the cores.
 
     Args:
         device: Device, as in ``make_fabric``.

@@ -4,7 +4,7 @@ Everything comes from the features that the model stores; no video is needed. Cl
 predicted as in ``calibration``, so that the accuracy is that of ``teach``; wrong labels and needs
 come from scores of each clip by all others, see ``held_out``.
 
-The constants were chosen on development clips (docs/results/review.md).
+The constants were chosen on development clips (docs/results/unknown-actions.md).
 """
 
 from collections.abc import Mapping, Sequence

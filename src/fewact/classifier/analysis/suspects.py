@@ -2,7 +2,7 @@
 
 A clip is suspected by how much better all clips explain each other if it had another label: the
 gain in the log-likelihood of all labels under leave-one-out classification. The constants were
-chosen on development clips (docs/results/review.md).
+chosen on development clips (docs/results/unknown-actions.md).
 """
 
 import torch

@@ -62,8 +62,8 @@ BETWEEN = 0.3
 CONFIDENCE = (1.2, 1.2, -1.75)
 """Log-odds that an event is right: weight of the probability that its best window is known, weight
 of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
-to 553 events of development recordings, see docs/decisions/events.md. The first says what the model
-knows; the second holds if people or a room are new to it, too."""
+to 553 events of development recordings, see docs/decisions/recordings.md. The first says what the
+model knows; the second holds if people or a room are new to it, too."""
 
 LEAST_CONFIDENCE = 0.35
 """Confidence below which an event is not reported if the recording counts. F1 is largest if the

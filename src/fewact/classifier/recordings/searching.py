@@ -47,7 +47,7 @@ FEWEST_FRAMES = 2
 AT_THE_ENDS = 1.7
 """Logit that windows at the ends of a clip lose against the one in its middle: people begin to
 record before an action, and stop after it. Chosen on development clips, see
-docs/decisions/loose-clips.md."""
+docs/decisions/recordings.md."""
 
 
 def find_action(

@@ -32,7 +32,7 @@ from fewact.video.cleaning.correction import STILL
 
 HOP = 1 / 6
 """Distance between the starts of windows, as a fraction of their length. Chosen on development
-recordings, see docs/decisions/events.md."""
+recordings, see docs/decisions/recordings.md."""
 
 THRESHOLD = 0.75
 """Lowest score of a performance unless a rate is requested: the known score on the scale of

@@ -19,7 +19,7 @@ VIDEOS_AT_ONCE = 64
 
 LIKELIHOOD_WEIGHT = 0.25
 """Weight of ``likeliest_leave_one_out`` in a decision: the videos of a class are not independent.
-Chosen for ``fusion`` on the vectors of development clips; see docs/decisions/vectors.md."""
+Chosen for ``fusion`` on the vectors of development clips; see docs/decisions/fusion.md."""
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:

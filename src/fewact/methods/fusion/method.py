@@ -47,7 +47,7 @@ from fewact.methods.fusion.weighted_terms import (
 ALIKE = 0.95
 """Fraction of the support's own appearance similarity from which on a query is like the support.
 Chosen on development clips under simulated conditions, like POWER, so that clean clips keep their
-scores; see docs/decisions/other-conditions.md."""
+scores; see docs/decisions/fusion.md."""
 
 POWER = 4
 """Motion suffers more than appearance: ``a`` is this power of the ratio of similarities."""

@@ -3,7 +3,7 @@
 It reads images of differences, so that neither clothes nor background matter, and gives a vector
 for each frame; performances of one motion by other figures, of another size, speed and extent, are
 near to each other. It was trained on thousands of motions that a grammar draws
-(docs/decisions/learn-from-rendered-videos.md); no real video was used. It also says how sure it is
+(docs/decisions/fusion.md); no real video was used. It also says how sure it is
 that the images show one moving figure, for where it has nothing to say.
 """
 

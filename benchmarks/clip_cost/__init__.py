@@ -1,1 +1,0 @@
-"""Cost of predictions by parts, of two installations in turns."""
