@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.clip_spm import forward
 
 from fewact import align, methods
 from fewact.core.errors import OptionError
@@ -13,6 +12,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.methods import clip_spm
 from fewact.methods.base import TrainingBatch
 from fewact.methods.clip_spm import PRESETS, ClipSpm, distance, refine
+from tests.methods.clip_spm_reference import forward
 from tests.methods.made_up import drawn
 from tests.methods.text_episodes import REQUEST, D, T, score
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 import torch
-from benchmarks.gpu_correctness import logits_of, losses_of, on
 
+from benchmarks.gpu import logits_of, losses_of, on_device
 from fewact import methods
 from fewact.methods.promises.subject import Subject, made_up_card, make
 from tests.pretend_device import DEVICE, without
@@ -27,7 +27,7 @@ def test_logits_and_gradients(name: str) -> None:
         method = subject.make()
         episode = subject.batch(method)
         expected = compute(method, episode)
-        found = compute(*on(DEVICE, method, episode))
+        found = compute(method.to(DEVICE), on_device(DEVICE, episode))
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, check_device=False)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ray_kills
 from fewact.backbones import BackboneSpec
 from fewact.core.errors import OptionError, StoreError
 from fewact.data.videos import VideoList
@@ -21,6 +20,7 @@ from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
+from tests.features.store import ray_kills
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
 
@@ -87,7 +87,7 @@ def test_workers_are_killed_at_random(tmp_path: Path) -> None:
 LISTENING = """
 import json, sys
 from pathlib import Path
-from benchmarks import ray_kills
+from tests.features.store import ray_kills
 from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
 
