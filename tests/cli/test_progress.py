@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from fewact.cli.progress import progress
+from fewact.cli.output import progress
 
 CODE = (
-    "from fewact.cli.progress import progress\n"
+    "from fewact.cli.output import progress\n"
     "with progress('Teaching') as show:\n"
     "    for done in range(1, 4):\n"
     "        show(done, 3)\n"

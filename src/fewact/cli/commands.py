@@ -40,31 +40,31 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Know and correct a model": {
         "info": Lazy(
-            "info:info", "Show the classes of a model, its accuracy, and how it was made."
+            "model:info", "Show the classes of a model, its accuracy, and how it was made."
         ),
         "test": Lazy(
-            "measure:measure_clips",
+            "model:measure_clips",
             "Measure a model on labelled clips: accuracy with interval, confusions, each class.",
         ),
         "review": Lazy(
-            "review:review",
+            "model:review",
             "Find confused classes, wrong labels and duplicates in a model, and say what to record "
             "next.",
         ),
         "explain": Lazy(
-            "explain:explain",
+            "model:explain",
             "Explain a prediction: what speaks for the class, and which frames were matched.",
         ),
         "match": Lazy(
-            "match:match",
+            "model:match",
             "Show how aligners match two clips: windows, their weights, and the plan.",
         ),
         "map": Lazy(
-            "clip_map:clip_map",
+            "model:clip_map",
             "Draw the clips of a model, the prototypes of its classes, and new videos as points.",
         ),
         "report": Lazy(
-            "report:report",
+            "results:report",
             "Write a report of a model, or of results, as one file that needs nothing else.",
         ),
         "add": Lazy(
@@ -83,38 +83,38 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Methods and networks": {
         "methods": Lazy(
-            "listing:methods", "List the few-shot methods, or show one with its options."
+            "methods:methods", "List the few-shot methods, or show one with its options."
         ),
-        "backbones": Lazy("listing:backbones", "List the networks that compute features."),
+        "backbones": Lazy("methods:backbones", "List the networks that compute features."),
         "check-method": Lazy(
-            "check_method:check_method", "Check that a method keeps what all methods promise."
+            "methods:check_method", "Check that a method keeps what all methods promise."
         ),
     },
     "Data": {
         "data": Lazy("data:app", "List, check and render benchmarks."),
         "embed": Lazy("embed:embed", "Compute features of labelled videos and store them on disk."),
-        "episodes": Lazy("episodes:episodes", "Draw episodes and save them."),
+        "episodes": Lazy("data:episodes", "Draw episodes and save them."),
     },
     "Train and evaluate": {
         "train": Lazy("train:train", "Train a method on the training classes of a benchmark."),
         "convert": Lazy(
-            "convert:convert", "Convert a published checkpoint of CLIP-SPM to one of fewact."
+            "train:convert", "Convert a published checkpoint of CLIP-SPM to one of fewact."
         ),
         "recipes": Lazy("train:recipes", "List the recipes that come with fewact, or print one."),
         "evaluate": Lazy(
             "evaluate:evaluate", "Compute the accuracy of a method over many episodes."
         ),
-        "compare": Lazy("compare:compare", "Compare each pair of results on the same episodes."),
+        "compare": Lazy("results:compare", "Compare each pair of results on the same episodes."),
         "confusion": Lazy(
-            "confusion:confusion",
+            "results:confusion",
             "Show the accuracy of each class and the pairs of classes confused most often.",
         ),
         "stability": Lazy(
-            "stability:stability",
+            "results:stability",
             "Show the accuracy as a function of the number of episodes.",
         ),
         "leaderboard": Lazy(
-            "leaderboard:leaderboard", "List published accuracies together with your results."
+            "results:leaderboard", "List published accuracies together with your results."
         ),
     },
     "This machine": {

@@ -1,20 +1,127 @@
-"""``fewact data``: published benchmarks, and which of their videos are available."""
+"""``fewact data`` and ``fewact episodes``: benchmarks, rendered videos, and episodes of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from fewact.cli import early_outputs
-from fewact.cli.option_groups import Command
-from fewact.cli.options import Overwrite, Quiet, Splits
-from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table
-from fewact.cli.progress import progress
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import Command, OptionGroup, with_option_groups
+from fewact.cli.options import BenchmarkOptions, Dataset, Overwrite, Quiet, Splits
+from fewact.cli.output import (
+    ListFormat,
+    ListOutputFormat,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+)
 from fewact.cli.run import exit_skipped, say
-from fewact.cli.synthetic import is_synthetic, presets, render, show_synthetic, synthetic_facts
+from fewact.core.atomic import check_output_folder
 
 if TYPE_CHECKING:
     from fewact.data import Availability, Benchmark
+    from fewact.evaluation import DataConfig
+
+
+SplitName = Literal["train", "val", "test"]
+"""Splits of a benchmark."""
+
+
+def render(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="Synthetic benchmark: motions, or motions:PRESET such as motions:misaligned."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder for the videos: new, empty, or of an earlier run.",
+        ),
+    ],
+    videos: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of videos per class.")
+    ] = 40,
+    size: Annotated[
+        int, typer.Option(min=16, max=4096, metavar="N", help="Side of a frame, in pixels.")
+    ] = 112,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed; each seed gives other videos.")
+    ] = 0,
+    split: Annotated[
+        SplitName | None,
+        typer.Option(help="Split to render (default: all; 64, 12 and 24 classes)."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Render the synthetic benchmark as mp4 files.
+
+    A JSON file has the ground truth of each video, and a CSV table lists the clips. An
+    interrupted command continues when it is run again; no file is overwritten.
+    """
+    check_output_folder(output)
+    from fewact.synthetic import named, write_folder
+
+    made = named(benchmark, videos=videos, size=size, seed=seed)
+    with progress("Rendering", quiet=quiet) as show:
+        written = write_folder(made, output, split=split, progress=show)
+    print(f"Saved {len(written.videos)} videos of {len(written.classes)} classes to {output}")
+    print(f"Ground truth of each frame: {output / 'motions.json'}")
+
+
+def presets() -> list[str]:
+    """Return the names of the presets, as on the command line."""
+    from fewact.synthetic import PRESETS
+
+    return [f"motions:{preset}" for preset in PRESETS]
+
+
+def is_synthetic(name: str) -> bool:
+    """Return whether a name is of the synthetic benchmark; the preset may be unknown."""
+    return name.partition(":")[0] == "motions"
+
+
+def synthetic_facts(name: str) -> dict[str, Any]:
+    """Return facts of the synthetic benchmark of this name."""
+    from fewact.synthetic import PRESETS, named
+
+    made = named(name)
+    splits = {of: made.videos.of(of) for of in ("train", "val", "test")}
+    return {
+        "name": f"motions:{made.preset}",
+        "title": f"synthetic; {PRESETS[made.preset].summary}",
+        "version": made.name,
+        "classes": {of: len(videos.classes) for of, videos in splits.items()},
+        "videos": {of: len(videos.videos) for of, videos in splits.items()},
+        "all_classes": {of: list(videos.classes) for of, videos in splits.items()},
+    }
+
+
+def show_synthetic(name: str, *, classes: bool, format: ListFormat) -> None:
+    """Print a preset: splits, version, and all classes if requested."""
+    one = synthetic_facts(name)
+    if format == "json":
+        print_json(one)
+        return
+    print(f"{one['name']}: {one['title']}\n")
+    print_table(
+        ("split", "classes", "videos"),
+        [(of, str(number), str(one["videos"][of])) for of, number in one["classes"].items()],
+    )
+    print(f"\nVersion: {one['version']}; the pixels of a version never change")
+    print("Videos are rendered when they are read; `fewact data render` writes files.")
+    print(f"Presets: {', '.join(presets())}")
+    if classes:
+        print()
+        rows = [(of, label) for of, labels in one["all_classes"].items() for label in labels]
+        print_table(("split", "class"), rows)
+
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -194,3 +301,123 @@ def _classes(one: "Benchmark") -> list[dict[str, Any]]:
 
 
 app.command(cls=Command)(render)
+
+
+Groups = Literal["auto", "none", "within-class", "shared"]
+"""Separation of support and query; ``auto`` is the separation that the data define."""
+
+Split = Literal["train", "val", "test", "all"]
+"""Split of the data; ``all`` for all classes."""
+
+SOURCES = (
+    "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
+)
+TABLE = "CSV table with the columns path,label[,split][,group]"
+VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
+DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(OptionGroup):
+    """Options that choose videos."""
+
+    heading: ClassVar[str] = "Data"
+
+    split: Annotated[
+        Split | None,
+        typer.Option(help="Split whose classes are used (default: test, if the data have splits)."),
+    ] = None
+    groups: Annotated[
+        Groups,
+        typer.Option(
+            help="Groups (recordings or persons) that support and query must not share.",
+        ),
+    ] = "auto"
+    dataset: Dataset = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeOptions(OptionGroup):
+    """Options that describe episodes; None means that nothing was requested."""
+
+    heading: ClassVar[str] = "Episodes"
+
+    ways: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Number of classes of an episode (default: 5)."),
+    ] = None
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Number of support videos of each class (default: 1)."
+        ),
+    ] = None
+    queries: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of query videos of each class (default: 1)."),
+    ] = None
+    count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of episodes (default: 10000).")
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Seed of the draw (default: 0).")
+    ] = None
+
+    @property
+    def requested(self) -> dict[str, int]:
+        """Options that were requested, by name."""
+        names = ("ways", "shots", "queries", "count", "seed")
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@with_option_groups
+def episodes(
+    data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the episodes.",
+            callback=early_outputs.file_of_option,
+        ),
+    ],
+    videos: DataOptions,
+    size: EpisodeOptions,
+    benchmark: BenchmarkOptions,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw episodes and save them.
+
+    The same options give the same episodes on every machine.
+    """
+    inputs = [data, benchmark.splits, benchmark.availability]
+    early_outputs.output_files(output, overwrite=overwrite, inputs=inputs)
+    from fewact.evaluation import EpisodeConfig, open_videos
+    from fewact.evaluation.episodes import draw, save
+
+    config = data_config(data, videos, benchmark)
+    found, _ = open_videos(config)
+    groups = found.groups if config.groups == "auto" else config.groups
+    drawn = draw(found, EpisodeConfig(**size.requested).protocol(groups))
+    save(drawn, output)
+    say(f"Drawn from {len(found.videos)} videos of {len(found.classes)} classes of {found.name}")
+    print(f"{drawn.digest}  {output}")
+
+
+def data_config(
+    data: str, videos: DataOptions, benchmark: BenchmarkOptions, *, store: Path | None = None
+) -> "DataConfig":
+    """Return the configuration of the data that the command line requests."""
+    from fewact.evaluation import DataConfig
+
+    return DataConfig(
+        source=data,
+        split=videos.split,
+        groups=videos.groups,
+        dataset=videos.dataset,
+        store=store,
+        **vars(benchmark),
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from fewact.cli import early
-from fewact.cli.episodes import VIDEOS, Split
+from fewact.cli.data import VIDEOS, Split
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     BackboneOptions,
@@ -21,8 +21,7 @@ from fewact.cli.options import (
     Quiet,
     parse_options,
 )
-from fewact.cli.output import print_table
-from fewact.cli.progress import progress
+from fewact.cli.output import print_table, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from fewact.cli import completion, early, early_outputs
-from fewact.cli.episodes import DATA, DataOptions, EpisodeOptions, data_config
+from fewact.cli.data import DATA, DataOptions, EpisodeOptions, data_config
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     METHOD,
@@ -23,8 +23,7 @@ from fewact.cli.options import (
     Quiet,
     parse_options,
 )
-from fewact.cli.output import OutputFormat, print_result_tables
-from fewact.cli.progress import progress
+from fewact.cli.output import OutputFormat, print_result_tables, progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import say
 from fewact.cli.texts import TextOptions

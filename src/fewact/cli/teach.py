@@ -23,8 +23,7 @@ from fewact.cli.options import (
     OverwriteModel,
     Quiet,
 )
-from fewact.cli.output import print_line, print_table
-from fewact.cli.progress import progress
+from fewact.cli.output import print_line, print_table, progress
 from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.core.atomic import check_output_folder

@@ -1,6 +1,7 @@
-"""``fewact train`` and ``fewact recipes``: training on base classes."""
+"""``fewact train``, ``recipes`` and ``convert``: trained methods."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -8,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from fewact.cli import early
-from fewact.cli.episodes import DATA
+from fewact.cli.data import DATA
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import BenchmarkOptions, Dataset, Imports, Quiet, parse_options
-from fewact.cli.output import print_table
-from fewact.cli.progress import progress
+from fewact.cli.output import print_table, progress
 from fewact.cli.texts import TextOptions
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
@@ -20,6 +20,7 @@ from fewact.core.errors import OptionError
 if TYPE_CHECKING:
     from fewact.evaluation import DataConfig
     from fewact.training import Recipe, TrainingData
+
 
 CUSTOM_DATA = "CLIPS"
 """Data of a recipe that is not for a benchmark."""
@@ -229,3 +230,44 @@ def _open(config: "DataConfig", recipe: "Recipe") -> "TrainingData":
 
     (train, train_source), (val, val_source) = opened("train"), opened("val")
     return TrainingData(train, val, train_source, val_source)
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint of CLIP-SPM's public code: .safetensors, or .pt with --sha256."
+        ),
+    ],
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Benchmark that it was trained on: hmdb51, ucf101, kinetics100, ssv2-small or "
+            "ssv2-full.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the checkpoint."),
+    ],
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HASH", help="SHA-256 of the file, which a .pt file needs."),
+    ] = None,
+) -> None:
+    """Convert a published checkpoint of CLIP-SPM to one of fewact.
+
+    The image encoder and the method are converted; frames are then prepared as in the public code.
+    CLIP's text encoder is not in the file: `fewact evaluate` gets it by --text-weights. A .pt file
+    is read without running what is in it, and only if its hash is the one you pass.
+    """
+    check_output_folder(output)
+    from fewact.training.published import convert
+
+    found = convert(file, output, benchmark, sha256=sha256)
+    print(f"{found.backbone.name}, {found.trained_on.name}")
+    print(
+        f"Saved to {output}. Next: fewact evaluate {shlex.quote(str(output))} "
+        f"--data {found.trained_on.name} --text-encoder clip --text-weights WEIGHTS"
+    )

@@ -14,8 +14,7 @@ import typer
 from fewact.cli import early, early_outputs
 from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Overwrite, Quiet
-from fewact.cli.output import Columns
-from fewact.cli.progress import progress
+from fewact.cli.output import Columns, progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.core.atomic import write_text
 from fewact.core.errors import VideoError

@@ -11,8 +11,7 @@ import typer
 from fewact.cli.demo import rendered
 from fewact.cli.demo.comparison import Match, Outcome, compare, match
 from fewact.cli.options import Quiet
-from fewact.cli.output import print_table
-from fewact.cli.progress import progress
+from fewact.cli.output import print_table, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import DataError
 

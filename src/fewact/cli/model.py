@@ -1,0 +1,410 @@
+"""Commands on a model: ``info``, ``test``, ``review``, ``explain``, ``map``; and ``match``."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import with_option_groups
+from fewact.cli.options import (
+    BackboneOptions,
+    Dataset,
+    FalseAlarms,
+    Imports,
+    LoadOptions,
+    MethodOption,
+    Model,
+    Overwrite,
+    Page,
+    Quiet,
+    parse_options,
+)
+from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table, progress
+from fewact.cli.predict import named_clips
+from fewact.cli.run import exit_skipped, say
+from fewact.core.errors import DataError, OptionError
+from fewact.core.page_folder import PAGE_FOLDER
+from fewact.core.text_table import csv_line, printable
+
+if TYPE_CHECKING:
+    from fewact.classifier import Example
+    from fewact.classifier.analysis.review import Review
+    from fewact.classifier.analysis.tested import Tested
+    from fewact.data import FeatureClip, VideoClip
+
+
+def info(
+    model: Model,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="List the clips too, with their numbers.")
+    ] = False,
+    format: ListOutputFormat = "table",
+) -> None:
+    """Show the classes of a model, its accuracy, and how it was made.
+
+    No backbone is loaded. In JSON, clips are always listed.
+    """
+    from fewact.classifier.saved.info import clip_rows, model_info
+
+    found = model_info(model)
+    if format == "json":
+        print_json(found.to_dict())
+        return
+    print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])
+    if clips:
+        print()
+        header, *rows = clip_rows(found.clips)
+        print_table(header, rows)
+    print()
+    for name, value in _lines_of(found).items():
+        print(f"{name}: {value}")
+
+
+def _lines_of(found: Any) -> dict[str, str]:
+    from fewact.core.bounded import size_text
+
+    low_high = ""
+    if found.interval is not None:
+        low, high = found.interval
+        low_high = f"; with other clips {low} to {high} %"
+    return {
+        "Held-out accuracy": f"{found.right} of {found.held_out}{low_high}"
+        if found.held_out
+        else "unknown (needs two clips per class)",
+        "Method": found.method,
+        "Backbone": f"{found.backbone}, {found.precision}"
+        + (f", frames of {found.size} pixels" if found.size else "")
+        + f", weights {found.weights}",
+        "Thumbnails": "yes" if found.thumbnails else "no",
+        "Size": size_text(found.bytes),
+        "Former versions": f"{found.versions} (fewact undo)",
+        "Saved with": f"fewact {found.fewact}",
+    }
+
+
+MeasuredFormat = Literal["table", "json", "csv"]
+"""MeasuredFormat of the result."""
+
+
+@with_option_groups
+def measure_clips(
+    model: Model,
+    clips: Annotated[
+        Path,
+        typer.Argument(
+            callback=early.training_clips,
+            help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
+            "CSV table, or an .npz file of features. Clips in the subfolder none show no class.",
+        ),
+    ],
+    load: LoadOptions,
+    dataset: Dataset = None,
+    false_alarms: FalseAlarms = None,
+    format: Annotated[
+        MeasuredFormat,
+        typer.Option("--format", help="Format of the result; CSV has the confusions."),
+    ] = "table",
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled clips: accuracy with interval, confusions, each class.
+
+    Clips that cannot be read are listed and skipped; the exit code is then 3.
+    """
+    labelled = clips if dataset is None else _rows(clips, dataset)
+    from fewact import FewShotClassifier
+    from fewact.classifier.analysis.tested import measure
+    from fewact.classifier.open_set import check_rate
+
+    check_rate(false_alarms)
+    classifier = FewShotClassifier.load(model, **load.backbone)
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+    with progress("Testing", quiet=quiet) as show:
+        found = measure(classifier, labelled, progress=show)
+    for path, reason in found.skipped:
+        say(printable(f"Skipped: {path}: {reason}"))
+    if found.training_clips:
+        say(
+            "Warning: clips with the name of a training clip of the model: "
+            f"{len(found.training_clips)}, such as {found.training_clips[0]}. Their answers say "
+            "nothing about new clips."
+        )
+    if format == "json":
+        print_json(found.to_dict())
+    elif format == "csv":
+        print(csv_line(("true", *found.labels)), end="")
+        for label, row in zip(found.labels, found.confusion, strict=True):
+            print(csv_line((label, *row)), end="")
+    else:
+        _print_measured(found)
+    exit_skipped(len(found.skipped))
+
+
+def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
+    """Return the labelled rows of a data set, and those of no class."""
+    from fewact.data import is_features, labelled_features
+
+    if not is_features(file):
+        raise OptionError("needs a file of features", where="--dataset", got=dataset)
+    return [
+        *labelled_features(file, dataset=dataset),
+        *labelled_features(file, dataset=dataset, background=True),
+    ]
+
+
+def _print_measured(found: "Tested") -> None:
+    from fewact.classifier.analysis.tested import MISTAKE
+
+    low, high = found.interval
+    chance = 100 / len(found.classes)
+    print(
+        f"Accuracy: {found.accuracy:.1f} % ({found.right} of {found.clips}); with other clips "
+        f"{low} to {high} % (chance: {chance:.0f} %)"
+    )
+    if low <= chance:
+        print("  This cannot be distinguished from guessing: more clips would show more")
+    if found.answered_none:
+        print(f"Answered (none) although of a class: {found.answered_none} of {found.clips}")
+    print()
+    print_table(
+        ("class", "clips", "right", "recall", "precision"),
+        [
+            (one.label, str(one.clips), str(one.right), _cent(one.recall), _cent(one.precision))
+            for one in found.each_class
+        ],
+    )
+    print("\nRows: true class, columns: predicted class")
+    print_table(
+        ("", *(str(i) for i in range(1, len(found.labels) + 1))),
+        [
+            (f"{i} {label}", *(str(count or "·") for count in row))
+            for i, (label, row) in enumerate(
+                zip(found.labels, found.confusion, strict=True), start=1
+            )
+        ],
+    )
+    if found.mistakes:
+        print("\nMistakes")
+        print_table(
+            MISTAKE,
+            [(*names, f"{probability:.2f}") for *names, probability in found.mistakes],
+        )
+
+
+def _cent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"
+
+
+def review(
+    model: Model,
+    format: ListOutputFormat = "table",
+    imports: Imports = None,
+) -> None:
+    """Find confused classes, wrong labels and duplicates in a model, and say what to record next.
+
+    Only stored features are compared; no video is read.
+    """
+    from fewact.classifier.analysis.review import review
+    from fewact.classifier.saved.change_model import load_stored
+
+    found = review(load_stored(model))
+    if format == "json":
+        print_json(found.to_dict())
+    else:
+        _print_review(found)
+
+
+def _print_review(found: "Review") -> None:
+    print(found.accuracy_line)
+    if found.reviewed < found.clips:
+        print(f"Compared: {found.reviewed} of {found.clips} clips, spread over the classes.")
+    if found.confusions:
+        print()
+        print_table(
+            ("class", "mistaken for", "clips", "cause"),
+            [
+                (one.label, one.mistaken_for, f"{len(one.clips)} of {one.of}", one.cause)
+                for one in found.confusions
+            ],
+        )
+    if found.suspects:
+        print(f"\n{found.suspects_title}:")
+        print_table(
+            ("#", "clip", "label", "looks like"),
+            [(str(one.number), one.clip, one.label, one.likely) for one in found.suspects],
+        )
+    print("\nNext:")
+    for number, one in enumerate(found.advice, start=1):
+        print_line(f"{number}. {one.text}")
+
+
+@with_option_groups
+def explain(
+    model: Model,
+    video: Annotated[
+        Path,
+        typer.Argument(
+            help="Video file, or an .npz file of the features of one clip.",
+            callback=early.one_clip,
+        ),
+    ],
+    output: Page,
+    load: LoadOptions,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            callback=early.folder,
+            metavar="FOLDER",
+            help="Folder of the training clips, to show their frames (default: the clips of the "
+            "page of `fewact serve`, and the thumbnails of the model).",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Explain a prediction: what speaks for the class, and which frames were matched.
+
+    The page shows the most similar training clips, joined to the video by the alignment of the
+    method that answered, and what each part of the score contributes.
+    """
+    early_outputs.output_files(output, overwrite=overwrite, inputs=[video])
+    from fewact.data import is_features
+
+    clip = _row(video) if is_features(video) else video
+    from fewact import FewShotClassifier
+    from fewact.classifier.analysis.explain import explain
+    from fewact.core.atomic import write_text
+    from fewact.report.explanation import explanation_page
+
+    classifier = FewShotClassifier.load(model, **load.backbone)
+    origins = _origins(classifier.clips_, model, clips)
+    found = explain(classifier, clip, origins)
+    write_text(output, explanation_page(found))
+    print_line(f"{found.clip}: {found.label}")
+    for one in found.contributions:
+        print(f"  {one.name}: {one.log_odds:+.2f} for {found.best} against {found.rival}")
+    print(f"Saved to {output}")
+
+
+def _row(file: Path) -> "FeatureClip":
+    """Return the only clip of a file of features.
+
+    Raises:
+        DataError: The file has several clips, or cannot be read.
+    """
+    from fewact.data import read_features
+
+    rows = read_features(file)
+    if len(rows) > 1:
+        raise DataError(
+            "one clip is explained at a time",
+            where=str(file),
+            got=f"{len(rows)} clips",
+            expected="features of one clip",
+            hint="Save those of one clip: np.savez(FILE, features=features[:1]).",
+        )
+    return rows[0]
+
+
+def _origins(
+    examples: "Sequence[Example]", model: Path, folder: Path | None
+) -> "dict[str, VideoClip]":
+    """Return the training clips that are in a folder or in that of the page, by title."""
+    from fewact.classifier.analysis.explain import page_origins
+    from fewact.data import Clip
+
+    of_page = page_origins(examples, model / PAGE_FOLDER)
+    if folder is None:
+        return of_page
+    named = {
+        one.title: Clip(folder / one.name, start=one.start, end=one.end)
+        for one in examples
+        if not Path(one.name).is_absolute()
+        and ".." not in Path(one.name).parts
+        and (folder / one.name).exists()
+    }
+    there = page_origins(examples, folder) | named
+    if not there:
+        say(
+            f"Warning: {folder} has none of the training clips, "
+            f"which `fewact info {shlex.quote(str(model))} --clips` lists"
+        )
+    return of_page | there
+
+
+@with_option_groups
+def clip_map(
+    model: Model,
+    output: Page,
+    load: LoadOptions,
+    videos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Video files, folders, or patterns such as 'day*/*.mp4', to draw with the "
+            "training clips; or one .npz file of features.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw the clips of a model, the prototypes of its classes, and new videos as points.
+
+    Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
+    cannot be read are listed and skipped; the exit code is then 3.
+    """
+    early.extra("a map", "map", "sklearn")
+    early_outputs.output_files(output, overwrite=overwrite, inputs=videos or ())
+    clips = named_clips(videos) if videos else ()
+    from fewact import FewShotClassifier
+    from fewact.classifier.analysis.clip_map import map_clips
+    from fewact.core.atomic import write_text
+    from fewact.report.clip_map import map_page
+
+    found = map_clips(FewShotClassifier.load(model, **load.backbone), clips)
+    write_text(output, map_page(found))
+    for one in found.points:
+        if one.kind == "video":
+            print_line(f"{one.name}: {one.label}")
+    print(f"Saved to {output}")
+    for video in found.skipped:
+        say(f"Skipped: {video.error}")
+    exit_skipped(len(found.skipped))
+
+
+@with_option_groups
+def match(
+    first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
+    second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
+    output: Page,
+    backbone: BackboneOptions,
+    aligner: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Aligner; can be repeated (default: emd, diagonal, otam)."
+        ),
+    ] = None,
+    option: MethodOption = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show how aligners match two clips: windows, their weights, and the plan.
+
+    The windows are those of the method a2m2, whose options --option sets.
+    """
+    early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
+    from fewact.classifier.analysis.matched import match_clips
+    from fewact.core.atomic import write_text
+    from fewact.report.matched import matched_page
+
+    found = match_clips(
+        first,
+        second,
+        backbone.spec.create(),
+        aligner or ("emd", "diagonal", "otam"),
+        parse_options(option or ()),
+    )
+    write_text(output, matched_page(found))
+    for one in found.found:
+        print(f"{one.aligner}: similarity {one.similarity:.3f}")
+    print(f"Saved to {output}")

@@ -1,0 +1,258 @@
+"""Commands on results: ``compare``, ``confusion``, ``stability``, ``leaderboard``, ``report``."""
+
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli import completion, early, early_outputs
+from fewact.cli.options import Chart, Imports, Overwrite, Results
+from fewact.cli.output import (
+    OutputFormat,
+    print_json,
+    print_result_tables,
+    text_width,
+)
+from fewact.cli.run import say
+
+if TYPE_CHECKING:
+    from fewact.report.document import Page
+
+
+def compare(
+    results: Results,
+    format: OutputFormat = "table",
+) -> None:
+    """Compare each pair of results on the same episodes.
+
+    The table has the mean difference with its 95 % interval, and the p-value of the exact sign-flip
+    test over episodes, also corrected for the number of pairs (Holm). Results on different episodes
+    are refused.
+    """
+    from fewact import evaluation
+    from fewact.report import comparison_table, named
+
+    loaded = [evaluation.load(path) for path in results]
+    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
+    found = evaluation.compare(loaded, names)
+    if format == "json":
+        print_json(
+            [
+                {**asdict(one), "first": names[one.first], "second": names[one.second]}
+                for one in found
+            ]
+        )
+        return
+    print_result_tables([comparison_table(found, names)], format)
+
+
+def confusion(
+    results: Results,
+    output: Chart = None,
+    overwrite: Overwrite = False,
+    pairs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Largest number of confused pairs.")
+    ] = 10,
+    format: OutputFormat = "table",
+) -> None:
+    """Show the accuracy of each class and the pairs of classes confused most often.
+
+    Tables and chart are of the first result. Several results, on the same episodes, are compared on
+    the pairs that the first one confuses most: the pairs are chosen on the first half of the
+    episodes, and the accuracies are those of the second half.
+    """
+    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
+    from fewact import evaluation
+    from fewact.core.atomic import write_text
+    from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
+
+    loaded = [evaluation.load(path) for path in results]
+    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
+    first = evaluation.confusion(loaded[0])
+    half = len(loaded[0].per_episode) // 2
+    chosen = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
+    on_pairs = []
+    if len(loaded) > 1 and not chosen:
+        say(
+            f"{names[0]} confuses no classes in the first half of the episodes: no pairs to compare"
+        )
+    elif len(loaded) > 1:
+        on_pairs = evaluation.pair_accuracies(loaded, chosen, slice(half, None), names)
+    if output is not None:
+        write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))
+        say(f"Chart written to {output}")
+    if format == "json":
+        print_json(
+            {
+                "classes": first.classes,
+                "predicted": first.predicted.tolist(),
+                "offered": first.offered.tolist(),
+                "pairs": [asdict(one) for one in first.most_confused(pairs)],
+                "on_pairs": dict(zip(names, map(asdict, on_pairs), strict=False)),
+            }
+        )
+        return
+    tables = confusion_tables(loaded[0], pairs)
+    if on_pairs:
+        tables += [pair_accuracy_table(names, on_pairs)]
+    print_result_tables(tables, format)
+
+
+def stability(
+    results: Results,
+    output: Chart = None,
+    overwrite: Overwrite = False,
+    format: OutputFormat = "table",
+) -> None:
+    """Show the accuracy as a function of the number of episodes.
+
+    The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
+    """
+    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
+    from fewact import evaluation
+    from fewact.core.atomic import write_text
+    from fewact.report import named, stability_chart, stability_table
+
+    loaded = {path: evaluation.load(path) for path in results}
+    found = {named(str(path), one): evaluation.stability(one) for path, one in loaded.items()}
+    if output is not None:
+        write_text(output, stability_chart(found))
+        say(f"Chart written to {output}")
+    if format == "json":
+        print_json({name: [asdict(point) for point in points] for name, points in found.items()})
+        return
+    print_result_tables([stability_table(found)], format)
+
+
+def leaderboard(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a benchmark, in any spelling; see `fewact data list`.",
+            autocompletion=completion.benchmarks,
+        ),
+    ],
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RESULT...",
+            help="Result files written by `fewact evaluate` on the test classes.",
+            callback=early.results,
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of shots of the listed rows (default: any)."),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also list published rows of other settings, which tables as text and in LaTeX "
+            "leave out.",
+        ),
+    ] = False,
+    format: OutputFormat = "table",
+) -> None:
+    """List published accuracies together with your results.
+
+    Every row has its source. Rows with another experimental setting are in a separate table, each
+    with the reason. Your results are always listed. A table as text or in LaTeX has one line for
+    each method, and numbered notes.
+    """
+    from fewact import evaluation
+    from fewact.report import latex_notes, leaderboard_tables, short_tables
+
+    paths = results or []
+    rows = evaluation.leaderboard(
+        benchmark,
+        [evaluation.load(path) for path in paths],
+        [str(path) for path in paths],
+        shots=shots,
+    )
+    if format == "json":
+        print_json([asdict(row) for row in rows])
+        return
+    if format not in ("table", "latex"):
+        print_result_tables(leaderboard_tables(rows), format)
+        return
+    tables, notes = short_tables(rows, every=every)
+    print_result_tables(tables, format)
+    print()
+    if format == "latex":
+        print(latex_notes(notes), end="")
+        return
+    for note in notes:
+        print(textwrap.fill(note, text_width(), subsequent_indent="    ", break_on_hyphens=False))
+
+
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL|RESULT...",
+            help="Folder of a model, or result files written by `fewact evaluate`.",
+            callback=early.model_or_results,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write: .html, .pdf, or .md without images.",
+            callback=early_outputs.report_file,
+        ),
+    ],
+    overwrite: Overwrite = False,
+    imports: Imports = None,
+) -> None:
+    """Write a report of a model, or of results, as one file that needs nothing else.
+
+    The report of a model has its classes, held-out accuracy, confusions, advice, how it was made,
+    and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
+    paired comparisons of results on the same episodes.
+    """
+    early_outputs.output_files(output, overwrite=overwrite, inputs=paths)
+    from fewact.core.atomic import write_bytes, write_text
+
+    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])
+    match output.suffix.lower():
+        case ".pdf":
+            write_bytes(output, page.pdf())
+        case ".html":
+            write_text(output, page.html())
+        case _:
+            write_text(output, page.markdown())
+    print(f"Saved to {output}")
+
+
+def _of_model(folder: Path) -> "Page":
+    from fewact.classifier.analysis.review import review
+    from fewact.classifier.saved.change_model import load_stored
+    from fewact.classifier.saved.info import model_info, thumbnails
+    from fewact.report.model_page import model_page
+
+    found = model_info(folder)
+    classifier = load_stored(folder)
+    return model_page(found, review(classifier), thumbnails(classifier))
+
+
+def _of_results(paths: list[Path]) -> "Page":
+    from fewact import evaluation
+    from fewact.report.result_page import result_page
+
+    names = [str(path) for path in paths]
+    results = [evaluation.load(path) for path in paths]
+    same: dict[str, list[int]] = {}
+    for i, one in enumerate(results):
+        same.setdefault(one.setup.episodes.sha256, []).append(i)
+    comparisons = []
+    for group in same.values():
+        if len(group) > 1:
+            of = [names[i] for i in group]
+            comparisons.append((of, evaluation.compare([results[i] for i in group], of)))
+    return result_page(results, names, comparisons)
