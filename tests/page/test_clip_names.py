@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.classifier.analysis.explain import FRAMES
-from fewact.classifier.saved.info import model_info
+from fewact.classifier.info import model_info
 from fewact.data import BACKGROUND
 from fewact.data.files import numbered
 from fewact.page.clip import Clip, SavedExample

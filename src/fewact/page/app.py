@@ -327,7 +327,7 @@ async def _export(page: Page, request: Request) -> Response:
     with ExitStack() as opened:
         path = opened.enter_context(page.store.incoming())
         await page.export(path)
-        return FileSentOnce(path, f"{page.store.model.name}.zip", opened.pop_all())
+        return FileSentOnce(path, f"{page.store.model.name}.safetensors", opened.pop_all())
 
 
 async def _import(page: Page, request: Request) -> Response:

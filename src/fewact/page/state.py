@@ -242,11 +242,11 @@ class Page:
         return self._with_names(content.decode(), escape)
 
     async def export(self, file: Path) -> None:
-        """Write the model as a .zip file."""
+        """Write the model as a file."""
         await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
 
     async def replace_model(self, file: Path, name: str) -> None:
-        """Replace the model by that of a .zip file, which can be undone.
+        """Replace the model by that of a file, which can be undone.
 
         Raises:
             UserError: It is no such file, or the disk would be nearly full.
