@@ -144,15 +144,15 @@ def embed(root: Path) -> None:
 
 
 def store_faults(root: Path, whole: Tree) -> list[str]:
-    """All shards are readable and those of a whole run; no list of known videos is damaged."""
+    """All shards are readable and those of a whole run."""
     folder = root / "out/store"
-    if not (folder / "store.json").exists():
+    if not (folder / "store.sqlite").exists():
         return []
     faults = [why for one in Store(folder).sets() for why in one.damaged.values()]
     for path in folder.rglob("*.*"):
         name = str(path.relative_to(root / "out"))
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.read_bytes() != whole.get(name):
+        if path.suffix == ".safetensors" and not hidden and path.read_bytes() != whole.get(name):
             faults.append(f"{name} is not as in a whole run")
     return faults
 

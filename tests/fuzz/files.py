@@ -125,7 +125,6 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         {"0" * 64: {"a": np.ones(3, np.float32)}}
     )
     shard = next((root / "store").glob("sets/*/*.safetensors")).relative_to(root)
-    facts = shard.with_name("set.json")
     network = torch.nn.Linear(3, 2)
     weights = root / "weights"
     weights.mkdir()
@@ -228,8 +227,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
             lambda: command("predict", root / "model", root / "t.csv"),
         ],
         str(shard): [read_store],
-        str(facts): [read_store],
-        "store/store.json": [read_store],
+        "store/store.sqlite": [read_store],
         "weights/model.safetensors": [load_weights],
         "weights/config.json": [load_weights],
         "demo/demo.json": [lambda: DemoFolder(root / "demo").write("b.txt", "b")],
