@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.backbones.engines.export import missing_packages
+from fewact.backbones.export import missing_packages
 from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.video import EveryNth, read_frames, write_video
 

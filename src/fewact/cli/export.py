@@ -61,7 +61,7 @@ def export(
 
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
-    from fewact.backbones.engines.single_file import check_exported, export_encoder
+    from fewact.backbones.export import check_exported, export_encoder
     from fewact.classifier.file import read_header
     from fewact.core.errors import ModelError
     from fewact.features.precomputed import Precomputed

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fewact.backbones.backbone import CROP_MARGIN, resized
 from fewact.backbones.card import Card
+from fewact.backbones.transform import CROP_MARGIN, resized
 from fewact.core.errors import VideoError
 from fewact.core.random import RandomStream
 from fewact.data.videos import VideoList
