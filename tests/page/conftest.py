@@ -156,6 +156,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def files_of(model: Path) -> set[str]:
-    """Names of the files below a model folder, without lock and document."""
+    """Names of the files below a model folder, without lock and journal."""
     names = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
-    return names - {"page/lock/serve", "page/page.json"}
+    return names - {"page/lock/serve", "page/journal.jsonl"}

@@ -126,7 +126,7 @@ def test_the_first_ten_minutes(
     report.close()
     with page.expect_download() as saved:
         page.get_by_role("link", name="Save the model as a file").click()
-    file = saved.value.path().rename(tmp_path / "model.safetensors")
+    file = saved.value.path().rename(tmp_path / "model.zip")
 
     # The command line and the page use the same folder.
     from fewact import FewShotClassifier
@@ -149,9 +149,9 @@ def test_the_first_ten_minutes(
 
     # The file of the model brings its actions back; so does undoing that.
     person.choose("Open a model file", [file])
-    person.says(".toast", "The model model.safetensors is open")
+    person.says(".toast", "The model model.zip is open")
     person.clips("clap", 2)
-    page.get_by_role("button", name="Undo: opened model.safetensors").click()
+    page.get_by_role("button", name="Undo: opened model.zip").click()
     person.clips("applaud", 2)
     person.teach()
     assert "applaud" in FewShotClassifier.load(person.server.model).classes_
@@ -159,8 +159,8 @@ def test_the_first_ten_minutes(
 
 
 UNLIKE = """
-from fewact.page.state import Page
-facts = Page.facts
+from fewact.page.session import PageSession
+facts = PageSession.facts
 
 def unlike(page):
     found = facts(page)
@@ -168,7 +168,7 @@ def unlike(page):
     result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
     return {**found, "model": model, "results": dict.fromkeys(found["clips"], result)}
 
-Page.facts = unlike
+PageSession.facts = unlike
 """
 """A model for which each clip is unlike all actions."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier import history
+from fewact.classifier.saved import history
 from fewact.video import write_video
 from tests.page.browser import HOST, MARKS, Person, Serve
 from tests.page.test_same_model import begun
@@ -52,10 +52,10 @@ def test_at_an_address_that_browsers_do_not_trust(serve: Serve, chromium: Any) -
 def test_each_sentence_of_advice_is_shown_once(serve: Serve, chromium: Any) -> None:
     server = serve(
         before="""
-from fewact.page.state import Page
-facts = Page.facts
+from fewact.page.session import PageSession
+facts = PageSession.facts
 more = {"model": {"interval": None}, "advice": ["Same.", "Other.", "Same."]}
-Page.facts = lambda page: {**facts(page), **more}
+PageSession.facts = lambda page: {**facts(page), **more}
 """
     )
     person = Person(chromium, server)
@@ -361,12 +361,12 @@ def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
     for name in ("wave", "throw"):
         person.add_action(name, [tmp_path / "1.mp4"])
     person.says("#teach-status", "2 changes")
-    (server.model / "model.safetensors").write_text("{}")
+    (server.model / "config.json").write_text("{}")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
     person.page.get_by_role("button", name="Teach", exact=True).click()
     person.taught()
-    kept = server.model / "history" / "000001.safetensors"
+    kept = server.model / "history" / "000001" / "config.json"
     assert kept.read_text(encoding="utf-8") == "{}"
 
 
@@ -374,7 +374,7 @@ def test_a_damaged_model_is_restored_as_the_page_says(
     serve: Serve, chromium: Any, begun: Path
 ) -> None:
     FewShotClassifier.load(begun).rename_class("x", "z").save(begun)
-    (begun / "model.safetensors").write_bytes(b"no tensors")
+    (begun / "state.safetensors").write_bytes(b"no tensors")
     person = Person(chromium, serve(begun))
     person.says("#teach-status", f"cannot be opened: .* fewact undo {begun}$")
     history.undo(begun)
@@ -693,10 +693,10 @@ def test_a_model_that_cannot_be_saved_as_a_file_says_why(
         begun,
         before="""
 from fewact.core.errors import OutputError
-from fewact.page.state import Page
+from fewact.page.session import PageSession
 async def export(page, file):
     raise OutputError("cannot be written: no space left on device")
-Page.export = export
+PageSession.export = export
 """,
     )
     person = Person(chromium, server)

@@ -17,8 +17,8 @@ pytestmark = MARKS
 ENDLESS = """
 import asyncio
 from fewact.core.errors import DataError
-from fewact.page.state import Page
-work, fails = Page._work, ["is damaged"]
+from fewact.page.session import PageSession
+work, fails = PageSession._work, ["is damaged"]
 
 async def other(page, method, *arguments, seconds):
     if method == "watch":
@@ -28,7 +28,7 @@ async def other(page, method, *arguments, seconds):
         raise DataError(fails.pop())
     return await work(page, method, *arguments, seconds=seconds)
 
-Page._work = other
+PageSession._work = other
 """
 """A search that never ends, and a first prediction that fails."""
 

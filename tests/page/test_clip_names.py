@@ -6,26 +6,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.classifier.analysis.explain import FRAMES
-from fewact.classifier.info import model_info
-from fewact.data import BACKGROUND
+from fewact.classifier.saved.info import model_info
 from fewact.data.files import numbered
-from fewact.page.clip import Clip, SavedExample
-from fewact.page.clip_names import LONGEST_FILE_NAME, file_name
-from fewact.page.distinct import with_distinct_names
-from fewact.page.document import Document
+from fewact.page.names import LONGEST_FILE_NAME, file_name
 from tests.page.conftest import START, Server
 from tests.page.test_same_model import begun, idle, page_of, taught, videos
 
 __all__ = ["begun", "videos"]
 Serve = Callable[..., Server]
-A, B, C, D, E = (letter * 16 for letter in "abcde")
 
 
 @pytest.mark.parametrize(
@@ -68,131 +62,6 @@ def test_any_file_name_is_one_visible_part_of_a_path(text: str, number: int) -> 
     assert not re.search(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]", name)
     assert file_name(name) == name
     assert numbered(name, number) != numbered(name, 1) == name
-
-
-def clip(id: str, label: str | None = "wave", name: str = "me.mp4", **more: Any) -> Clip:
-    return Clip(file=f"{id}.mp4", name=name, label=label, seconds=9.0, **more)
-
-
-def added(document: Document, **clips: Clip) -> Document:
-    return with_distinct_names(document.changed("add", clips=clips), document)
-
-
-def moved(document: Document, id: str, **values: Any) -> Document:
-    return added(document, **{id: document.clips[id].model_copy(update=values)})
-
-
-def names(document: Document) -> dict[str, str]:
-    return {id: one.saved_as for id, one in document.clips.items()}
-
-
-def test_a_name_that_a_file_of_the_class_has_gets_a_number() -> None:
-    document = added(Document(), **{A: clip(A)})
-    document = added(document, **{B: clip(B), C: clip(C, "throw"), D: clip(D, None)})
-    assert names(document) == {
-        A: "wave/me.mp4",
-        B: "wave/me (2).mp4",
-        C: "throw/me.mp4",
-        D: "me.mp4",
-    }
-    document = moved(document, D, label="wave")
-    document = added(document, **{E: clip(E, name="me (2).mp4")})
-    assert names(document)[D] == "wave/me (3).mp4"
-    assert names(document)[E] == "wave/me (2) (2).mp4"
-
-
-def test_the_clip_that_moves_gives_way_and_undo_gives_names_back() -> None:
-    start = added(Document(), **{A: clip(A), B: clip(B, "throw")})
-    document = moved(start, A, label="throw")
-    assert names(document) == {A: "throw/me (2).mp4", B: "throw/me.mp4"}
-    assert document.clips[A].name == "me.mp4"
-    assert with_distinct_names(document.undone(), document) == start
-    renamed = with_distinct_names(document.relabelled("rename", "throw", "hello"), document)
-    assert names(renamed) == {A: "hello/me (2).mp4", B: "hello/me.mp4"}
-
-
-def test_a_removed_clip_keeps_its_name_until_it_is_deleted_for_good() -> None:
-    document = moved(added(Document(), **{A: clip(A)}), A, binned=True)
-    document = added(document, **{B: clip(B)})
-    back = moved(document, A, binned=False)
-    assert names(back) == {A: "wave/me.mp4", B: "wave/me (2).mp4"}
-    gone = document.forgotten([A])
-    assert names(added(gone, **{C: clip(C)})) == {B: "wave/me (2).mp4", C: "wave/me.mp4"}
-
-
-def test_segments_of_a_file_share_its_name() -> None:
-    document = added(Document(), **{A: clip(A), B: clip(B, None), C: clip(C, None)})
-    document = added(document, **{D: document.segment(B, 1.0, 2.0, "wave")})
-    document = added(document, **{E: document.segment(B, 3.0, 4.0, "wave")})
-    document = added(document, **{"f" * 16: document.segment(C, 3.0, 4.0, "wave")})
-    found = names(document)
-    assert found[D] == found[E] == "wave/me (2).mp4"
-    assert found["f" * 16] == "wave/me (3).mp4"
-
-
-def test_clips_of_a_command_keep_their_names_and_those_of_the_page_give_way() -> None:
-    document = added(Document(), **{A: clip(A)})
-    both = [
-        SavedExample(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
-        SavedExample(name="wave/me.mp4", label="wave"),
-    ]
-    merged = with_distinct_names(document.merge(both, lambda: B), document)
-    assert names(merged) == {A: "wave/me (2).mp4", B: "wave/me.mp4"}
-    assert [merged.id_of(one.key) for one in both] == [A, B]
-    elsewhere = moved(merged, B, label="throw")
-    assert names(elsewhere)[B] == "wave/me.mp4"  # as `fewact move` does
-
-
-def test_a_model_of_another_page_with_the_same_names_is_not_taken_for_this_one() -> None:
-    document = added(Document(), **{A: clip(A)})
-    example = SavedExample(name="wave/me.mp4", label="wave", page_file=f"{B}.mp4")
-    opened = with_distinct_names(document.merge([example], lambda: C), document)
-    assert (opened.clips[A].file, opened.clips[C].file) == (f"{A}.mp4", None)
-    assert opened.id_of(example.key) == C
-    assert names(opened) == {A: "wave/me.mp4", C: "wave/me (2).mp4"}
-    assert names(moved(opened, C, label="throw"))[C] == "throw/me (2).mp4"
-
-
-def test_a_clip_of_a_command_whose_file_is_named_like_an_id_is_no_clip_of_the_page() -> None:
-    document = added(Document(), **{A: clip(A)})
-    both = [
-        SavedExample(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
-        SavedExample(name=f"wave/{A}.mp4", label="wave"),
-    ]
-    merged = with_distinct_names(document.merge(both, lambda: B), document)
-    assert names(merged) == {A: "wave/me.mp4", B: f"wave/{A}.mp4"}
-    assert merged.clips[B].title == f"wave/{A}.mp4"
-    assert [merged.id_of(one.key) for one in both] == [A, B]
-
-
-changes = st.tuples(
-    st.sampled_from("abcdef"),
-    st.sampled_from(["wave", "throw", BACKGROUND, None]),
-    st.sampled_from(["me.mp4", "me (2).mp4", "you.mp4"]),
-    st.booleans(),
-)
-
-
-@given(st.lists(st.one_of(changes, st.just("undo")), max_size=30))
-def test_names_are_unique_and_only_those_of_changed_clips_change(steps: list[Any]) -> None:
-    document = Document()
-    for step in steps:
-        before = document
-        if step == "undo":
-            document = before.undone() if before.steps else before
-        else:
-            letter, label, name, binned = step
-            id = letter * 16
-            old = before.clips.get(id) or clip(id, name=name)
-            new = old.model_copy(update={"label": label, "binned": binned})
-            document = before.changed("label", clips={id: new})
-        changed = {id for id, one in document.clips.items() if before.clips.get(id) != one}
-        document = with_distinct_names(document, before)
-        saved = [one.saved_as for one in document.clips.values() if one.label]
-        assert len(saved) == len(set(saved))
-        assert {i: n for i, n in names(before).items() if i not in changed} == {
-            i: n for i, n in names(document).items() if i not in changed
-        }
 
 
 def command(*arguments: str) -> str:
@@ -279,7 +148,7 @@ def test_commands_name_real_clips_as_their_owner_does(
     ]
     state = server.state()
     assert state["clips"][third]["name"] == "me in the garden (2).mp4"
-    assert all(one["playable"] for one in state["clips"].values())
+    assert all(one["source"] for one in state["clips"].values())
 
 
 @pytest.mark.slow
@@ -292,7 +161,7 @@ def test_another_page_keeps_the_names_of_a_model_file(
     other.upload(videos[5], "name=wave.mp4&label=wave")
     assert other.request("POST", "/api/import?name=a.zip", file)[0] == 200
     state = idle(other)
-    assert sorted(one["playable"] for one in state["clips"].values()) == [False] * 4 + [True]
+    assert sorted(bool(one["source"]) for one in state["clips"].values()) == [False] * 4 + [True]
     other.upload(videos[4], "name=wave.mp4&label=wave")
     taught(other)
     found = saved(other.model)
@@ -319,7 +188,7 @@ def test_clips_and_names_of_commands_stay_beside_those_of_the_page(
         ("throw.mp4", "cast"),
         ("throw (2).mp4", "cast"),
     ]
-    assert all(state["clips"][id]["playable"] for id in ids)
+    assert all(state["clips"][id]["source"] for id in ids)
     assert saved(server.model) == [
         *("cast/new.mp4", "cast/throw (2).mp4", "cast/throw.mp4", "cast/wave (2).mp4"),
         *("wave/wave (3).mp4", "wave/wave.mp4"),

@@ -13,7 +13,7 @@ from tests.page.conftest import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 PAGE = 4096
-NO_RESERVE = "import fewact.page.store as s; s.RESERVED = 0; "
+NO_RESERVE = "import fewact.page.folder as f; f.RESERVED = 0; "
 """The disks here are smaller than what uploads leave free."""
 
 

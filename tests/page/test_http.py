@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import re
 import socket
 import subprocess
@@ -190,7 +189,7 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     server = serve(server.model)
     state = server.wait(lambda state: state["clips"])
     assert state["clips"]["0123456789abcdef"]["label"] is None
-    assert state["clips"]["0123456789abcdef"]["playable"]
+    assert state["clips"]["0123456789abcdef"]["source"]
     assert state["clips"]["0123456789abcdef"]["name"] == "interrupted upload.mp4"
 
 
@@ -208,31 +207,13 @@ def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", ["notes.txt", "page/notes.txt"])
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, entry: str) -> None:
     from fewact.core.errors import ModelError
-    from fewact.page.store import Store
+    from fewact.page.folder import PageFolder
 
     (tmp_path / "model" / entry).mkdir(parents=True)
     with pytest.raises(ModelError, match="other files"):
-        Store(tmp_path / "model")
+        PageFolder(tmp_path / "model")
     assert list(tmp_path.rglob("notes.txt"))
     assert not list(tmp_path.rglob("lock"))
-
-
-def test_a_document_that_is_a_pipe_or_damaged_is_refused(tmp_path: Path) -> None:
-    from fewact.core.errors import ModelError
-    from fewact.page.store import Store
-
-    model = tmp_path / "model"
-    store = Store(model)
-    document = model / "page" / "page.json"
-    document.unlink()
-    os.mkfifo(document)
-    with pytest.raises(ModelError):
-        store.read()
-    document.unlink()
-    document.write_text(json.dumps({"format": "fewact page", "version": 9}))
-    with pytest.raises(ModelError):
-        store.read()
-    store.close()
 
 
 def test_headers_that_do_not_come_are_not_awaited(serve: Serve) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fewact.core.errors import OptionError, VideoError
 from fewact.page.children import ChildError
-from fewact.page.jobs import Job, Queue, Steps
+from fewact.page.jobs import JobQueue, PageJob, Steps
 
 
 async def noted(done: list[str], name: str, count: int) -> Steps:
@@ -23,11 +23,11 @@ def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
     steps = partial(noted, done)
 
     async def go() -> None:
-        queue = Queue(lambda: None)
-        long = queue.add(Job("long", "one", steps("a", 20)))
-        later = queue.add(Job("later", "one", steps("b", 1)))
-        short = queue.add(Job("short", "two", steps("c", 2)))
-        assert queue.add(Job("short", "two", steps("c", 2))) is short
+        queue = JobQueue(lambda: None)
+        long = queue.add(PageJob("long", "one", steps("a", 20)))
+        later = queue.add(PageJob("later", "one", steps("b", 1)))
+        short = queue.add(PageJob("short", "two", steps("c", 2)))
+        assert queue.add(PageJob("short", "two", steps("c", 2))) is short
         running = asyncio.create_task(queue.run())
         while not short.ended:
             await asyncio.sleep(0)
@@ -47,17 +47,17 @@ def test_other_jobs_go_between_the_steps_of_a_patient_one() -> None:
     steps = partial(noted, done)
 
     async def go() -> None:
-        queue = Queue(lambda: None)
+        queue = JobQueue(lambda: None)
         jobs = [
-            queue.add(Job("watch", "one", steps(name, 4), name, patient=True))
+            queue.add(PageJob("watch", "one", steps(name, 4), name, patient=True))
             for name in ("a", "b")
         ]
-        jobs.append(queue.add(Job("watch", "two", steps("c", 4), "c", patient=True)))
+        jobs.append(queue.add(PageJob("watch", "two", steps("c", 4), "c", patient=True)))
         running = asyncio.create_task(queue.run())
         while len(done) < 2:
             await asyncio.sleep(0)
-        short = queue.add(Job("predict", "one", steps("short", 1)))
-        taught = queue.add(Job("teach", "two", steps("teach", 3)))
+        short = queue.add(PageJob("predict", "one", steps("short", 1)))
+        taught = queue.add(PageJob("teach", "two", steps("teach", 3)))
         while not all(job.ended for job in queue.jobs):
             await asyncio.sleep(0)
         begun = min(done.index("short"), done.index("teach"))
@@ -87,13 +87,13 @@ def test_a_job_that_is_not_at_work_is_cancelled_at_once() -> None:
                 closed.append(name)
 
         changes: list[list[str]] = []
-        queue = Queue(lambda: changes.append([job.state for job in queue.jobs]))
-        search = queue.add(Job("watch", "one", steps("search", False), patient=True))
+        queue = JobQueue(lambda: changes.append([job.state for job in queue.jobs]))
+        search = queue.add(PageJob("watch", "one", steps("search", False), patient=True))
         running = asyncio.create_task(queue.run())
         while not search.done:
             await asyncio.sleep(0)
-        teach = queue.add(Job("teach", "one", steps("teach", True)))
-        waiting = queue.add(Job("predict", "one", steps("predict", False)))
+        teach = queue.add(PageJob("teach", "one", steps("teach", True)))
+        waiting = queue.add(PageJob("predict", "one", steps("predict", False)))
         await asyncio.sleep(0.01)
         for job in (search, teach, waiting):
             queue.cancel(job.id)
@@ -118,18 +118,18 @@ def test_waiting_jobs_are_limited_while_a_step_runs(monkeypatch: pytest.MonkeyPa
             await goes_on.wait()
             yield 1, 1
 
-        queue = Queue(lambda: None)
-        jobs = [queue.add(Job("predict", "one", steps(), str(i))) for i in range(3)]
+        queue = JobQueue(lambda: None)
+        jobs = [queue.add(PageJob("predict", "one", steps(), str(i))) for i in range(3)]
         running = asyncio.create_task(queue.run())
         while jobs[0].state != "running":
             await asyncio.sleep(0)
         for tab in ("one", "two"):
             with pytest.raises(OptionError, match="too much work is waiting"):
-                queue.add(Job("predict", tab, steps(), "more"))
+                queue.add(PageJob("predict", tab, steps(), "more"))
         goes_on.set()
         while not jobs[0].ended:
             await asyncio.sleep(0)
-        queue.add(Job("predict", "one", steps(), "more"))
+        queue.add(PageJob("predict", "one", steps(), "more"))
         running.cancel()
 
     asyncio.run(go())
@@ -144,8 +144,8 @@ def test_a_job_that_is_cancelled_after_its_last_step_is_done() -> None:
             saving.set()
             await saved.wait()
 
-        queue = Queue(lambda: None)
-        teach = queue.add(Job("teach", "one", steps()))
+        queue = JobQueue(lambda: None)
+        teach = queue.add(PageJob("teach", "one", steps()))
         running = asyncio.create_task(queue.run())
         await saving.wait()
         queue.cancel(teach.id)
@@ -163,11 +163,11 @@ def test_a_request_after_a_cancelled_one_is_done() -> None:
         yield 1, 1
 
     async def go() -> None:
-        queue = Queue(lambda: None)
-        cancelled = queue.add(Job("predict", "one", once(), "a"))
+        queue = JobQueue(lambda: None)
+        cancelled = queue.add(PageJob("predict", "one", once(), "a"))
         queue.cancel(cancelled.id)
-        again = queue.add(Job("predict", "one", once(), "a"))
-        assert queue.add(Job("predict", "one", once(), "a")) is again
+        again = queue.add(PageJob("predict", "one", once(), "a"))
+        assert queue.add(PageJob("predict", "one", once(), "a")) is again
         running = asyncio.create_task(queue.run())
         while not (cancelled.ended and again.ended):
             await asyncio.sleep(0)
@@ -190,9 +190,9 @@ def test_a_step_that_fails_ends_its_job_only() -> None:
         yield 1, 1
 
     async def go() -> None:
-        queue = Queue(lambda: None)
+        queue = JobQueue(lambda: None)
         jobs = [
-            queue.add(Job(name, "", one))
+            queue.add(PageJob(name, "", one))
             for name, one in (("bad", bad()), ("lost", lost()), ("good", good()))
         ]
         running = asyncio.create_task(queue.run())
@@ -221,13 +221,13 @@ def test_a_cancelled_job_whose_end_fails_ends_that_job_only(fault: Exception) ->
         yield 1, 1
 
     async def go() -> None:
-        queue = Queue(lambda: None)
-        jobs = [queue.add(Job("bad", "", bad()))]
+        queue = JobQueue(lambda: None)
+        jobs = [queue.add(PageJob("bad", "", bad()))]
         running = asyncio.create_task(queue.run())
         while not jobs[0].done:
             await asyncio.sleep(0)
         queue.cancel(jobs[0].id)
-        jobs.append(queue.add(Job("good", "", good())))
+        jobs.append(queue.add(PageJob("good", "", good())))
         for _ in range(50):
             await asyncio.sleep(0)
         assert [job.state for job in jobs] == ["cancelled", "done"]
@@ -241,18 +241,18 @@ def test_a_job_that_is_cancelled_in_its_last_step_is_done_and_forgotten() -> Non
         yield 1, 1
 
     async def go() -> None:
-        queue = Queue(lambda: None)
+        queue = JobQueue(lambda: None)
 
         async def last() -> Steps:
             queue.cancel(job.id)
             return
             yield
 
-        job = queue.add(Job("last", "", last()))
+        job = queue.add(PageJob("last", "", last()))
         running = asyncio.create_task(queue.run())
         while not job.ended:
             await asyncio.sleep(0)
-        again = queue.add(Job("again", "", once(), id=job.id))
+        again = queue.add(PageJob("again", "", once(), id=job.id))
         while not again.ended:
             await asyncio.sleep(0)
         assert (job.state, again.state) == ("done", "done")

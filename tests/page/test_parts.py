@@ -19,7 +19,7 @@ import pytest
 
 from fewact.core.bounded import GIB
 from fewact.core.errors import OutputError, VideoError
-from fewact.page.children import Child, ChildError, Limits, RemoteError
+from fewact.page.children import ChildError, ChildProcess, ProcessLimits, RemoteError
 
 STATIC = files("fewact.page").joinpath("static")
 
@@ -67,9 +67,11 @@ class Odd:
         Path(path).write_bytes(b"x")
 
 
-def run(work: Callable[[Child], Awaitable[None]], limits: Limits | None = None) -> None:
+def run(
+    work: Callable[[ChildProcess], Awaitable[None]], limits: ProcessLimits | None = None
+) -> None:
     async def go() -> None:
-        child = Child("tests.page.test_parts:Odd", limits=limits)
+        child = ChildProcess("tests.page.test_parts:Odd", limits=limits)
         try:
             await work(child)
         finally:
@@ -80,7 +82,7 @@ def run(work: Callable[[Child], Awaitable[None]], limits: Limits | None = None) 
 
 @pytest.mark.slow
 def test_a_child_answers_refuses_and_is_replaced() -> None:
-    async def work(child: Child) -> None:
+    async def work(child: ChildProcess) -> None:
         assert await child.call("double", 4, seconds=30) == (8, b"")
         assert await child.call("reverse", seconds=30, blob=b"abc") == (None, b"cba")
         assert await child.call("offline", seconds=30) == ("1", b"")
@@ -110,14 +112,14 @@ def test_a_child_answers_refuses_and_is_replaced() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
 def test_a_child_gets_no_more_memory_and_writes_nothing(tmp_path: Path) -> None:
-    async def work(child: Child) -> None:
+    async def work(child: ChildProcess) -> None:
         with pytest.raises(ChildError, match="died"):
             await child.call("fill", seconds=60)
         with pytest.raises(ChildError, match="died"):
             await child.call("write", str(tmp_path / "file"), seconds=30)
         assert await child.call("double", 1, seconds=30) == (2, b"")
 
-    run(work, Limits(memory=4 * GIB, file_size=0))
+    run(work, ProcessLimits(memory=4 * GIB, file_size=0))
     assert not (tmp_path / "file").exists() or not (tmp_path / "file").read_bytes()
 
 
@@ -133,7 +135,7 @@ def test_a_call_that_is_cancelled_while_its_process_starts_ends(
         start_now.wait()
         start(process)
 
-    async def work(child: Child) -> None:
+    async def work(child: ChildProcess) -> None:
         monkeypatch.setattr(SpawnProcess, "start", slow_start)
         call = asyncio.create_task(child.call("write", str(tmp_path / "file"), seconds=30))
         await asyncio.to_thread(starting.wait)
@@ -153,7 +155,7 @@ def test_a_process_that_cannot_be_started_is_one_that_died(monkeypatch: pytest.M
     def start(process: SpawnProcess) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    async def work(child: Child) -> None:
+    async def work(child: ChildProcess) -> None:
         with pytest.raises(ChildError, match="died"):
             await child.call("double", 4, seconds=30)
         assert child.pid is None

@@ -156,7 +156,7 @@ def test_opening_another_model_is_undone_and_taught(
         assert second.post("/api/undo")[0] == 200
     state = taught(second)
     assert state["model"]["clips"] == {"wave": 2, "throw": 2}
-    playable = [one["playable"] for one in state["clips"].values() if one["taught"]]
+    playable = [bool(one["source"]) for one in state["clips"].values() if one["taught"]]
     assert playable == [True] * 4
 
 
@@ -171,7 +171,7 @@ def test_a_clip_that_is_deleted_for_good_stays_away(
         state = server.state()
         assert state["changes"] == 1
         assert ids[again] not in state["clips"]
-        assert all(one["playable"] for one in state["clips"].values() if not one["binned"])
+        assert all(one["source"] for one in state["clips"].values() if not one["binned"])
         if again:
             break
         server.kill()
@@ -271,18 +271,18 @@ def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
 
 
 MEANWHILE = """
-from fewact.classifier.revision import correct_model
-from fewact.page.state import Page
-work, old = Page._work, ["x"]
+from fewact.classifier.saved.change_model import correct_model
+from fewact.page.session import PageSession
+work, old = PageSession._work, ["x"]
 
 async def other(page, method, *arguments, seconds):
     result = await work(page, method, *arguments, seconds=seconds)
     if method == "encode" and old:
-        with correct_model(page.store.model, "rename") as classifier:
+        with correct_model(page.folder.model, "rename") as classifier:
             classifier.rename_class(old.pop(), "z")
     return result
 
-Page._work = other
+PageSession._work = other
 """
 """A command changes the model while the first clip is encoded."""
 

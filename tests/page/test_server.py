@@ -11,8 +11,8 @@ import pytest
 from fewact.cli import main
 from fewact.core.errors import ModelError, OptionError
 from fewact.page import server
+from fewact.page.folder import PageFolder
 from fewact.page.security import Guard
-from fewact.page.store import Store
 
 
 @pytest.fixture
@@ -38,12 +38,13 @@ def test_a_damaged_page_leaves_neither_socket_nor_lock(
     sockets: list[socket.socket], tmp_path: Path
 ) -> None:
     model = tmp_path / "model"
-    Store(model).close()
-    (model / "page" / "page.json").write_text("{}x")
+    PageFolder(model).close()
+    (model / "page" / "journal.jsonl").write_text("{}x")
     with pytest.raises(ModelError):
         server.serve(model, browser=False, options={}, say=lambda line: None)
-    assert [one.fileno() for one in sockets] == [-1]
-    Store(model).close()
+    assert sockets == []
+    (model / "page" / "journal.jsonl").unlink()
+    PageFolder(model).close()
 
 
 @pytest.mark.parametrize("host", ["ä" * 70, "x" * 300, "a\0b"])

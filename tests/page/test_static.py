@@ -7,8 +7,8 @@ from importlib.resources import files
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.page.error_page import error_page
 from fewact.page.names import class_name
+from fewact.page.requests import error_page
 
 STATIC = files("fewact.page").joinpath("static")
 NOTHING = {"expected": "", "hint": ""}

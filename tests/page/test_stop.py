@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fewact.page.journal import Journal
 from tests.page.conftest import START, Server
 
 pytestmark = pytest.mark.slow  # each starts a server
@@ -23,7 +24,7 @@ def test_processes_that_are_being_started(seconds: float, tmp_path: Path) -> Non
     """A terminal sends the signal to the children too, which may not have begun yet."""
     command = [sys.executable, "-c", START, "serve", str(tmp_path / "model"), "--no-browser"]
     (tmp_path / "model" / "page").mkdir(parents=True)
-    (tmp_path / "model" / "page" / "page.json").write_text("{}")
+    Journal(tmp_path / "model" / "page" / "journal.jsonl")
     (tmp_path / "model" / "page" / f"{'a' * 16}.mp4").write_bytes(b"no video")
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True

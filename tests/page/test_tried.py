@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from fewact.core.errors import ModelError, VideoError
-from fewact.page.store import Store
-from tests.page.test_state import (
+from fewact.page.folder import PageFolder
+from tests.page.test_session import (
     ANSWER,
     EMPTY,
     LONG,
@@ -18,16 +18,17 @@ from tests.page.test_state import (
     C,
     add,
     clip,
+    drop,
     ended,
+    folder,
     post,
     run,
-    store,
 )
 
-__all__ = ["store"]
+__all__ = ["folder"]
 
 
-def test_a_clip_that_is_tried_before_anything_is_taught_waits(store: Store) -> None:
+def test_a_clip_that_is_tried_before_anything_is_taught_waits(folder: PageFolder) -> None:
     async def work(page: Any) -> None:
         await add(page, **{A: clip(A), B: clip(B, None), LONG: clip(LONG, None, 20.0)})
         jobs = [page.predict(B, ""), page.predict(LONG, "")]
@@ -37,10 +38,10 @@ def test_a_clip_that_is_tried_before_anything_is_taught_waits(store: Store) -> N
         assert page.results[B] == {**ANSWER, "model": "2"}
         assert page.results[LONG]["ended"]
 
-    run(store, work, worker={**WORKER, "open": EMPTY, "watch": {**SEARCHED, "ended": True}})
+    run(folder, work, worker={**WORKER, "open": EMPTY, "watch": {**SEARCHED, "ended": True}})
 
 
-def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(store: Store) -> None:
+def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(folder: PageFolder) -> None:
     ids = [f"{i:016x}" for i in range(20)]
     asked: list[str] = []
 
@@ -54,24 +55,24 @@ def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(store: S
         assert page.results == {id: {**ANSWER, "model": "1"} for id in ids}
         assert page.advice == ["Add me.mp4 again."]
 
-    run(store, work, worker={**WORKER, "review": [f"Add wave/{A}.mp4 again."]})
+    run(folder, work, worker={**WORKER, "review": [f"Add wave/{A}.mp4 again."]})
 
 
-def test_all_answers_are_those_of_the_new_model_after_teaching(store: Store) -> None:
+def test_all_answers_are_those_of_the_new_model_after_teaching(folder: PageFolder) -> None:
     ids = [f"{i:016x}" for i in range(20)]
 
     async def work(page: Any) -> None:
-        await add(page, **{id: clip(id, None) for id in ids})
+        await add(page, **{id: clip(id, None) for id in ids}, **{B: clip(B)})
         page.open()
         await ended(page)
         assert {one["model"] for one in page.results.values()} == {"1"}
         assert await ended(page, page.teach("")) == ["done"]
         assert {one["model"] for one in page.results.values()} == {"2"}
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)
 
 
-def test_an_error_of_a_clip_is_its_result_until_it_is_tried_again(store: Store) -> None:
+def test_an_error_of_a_clip_is_its_result_until_it_is_tried_again(folder: PageFolder) -> None:
     async def work(page: Any) -> None:
         await add(page, **{A: clip(A), B: clip(B, None), C: clip(C, None)})
 
@@ -90,10 +91,10 @@ def test_an_error_of_a_clip_is_its_result_until_it_is_tried_again(store: Store) 
         assert await ended(page, page.predict(C, "")) == ["done"]
         assert page.results[C] == {**ANSWER, "model": "1"}
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)
 
 
-def test_answers_are_not_looked_for_without_end_in_a_damaged_model(store: Store) -> None:
+def test_answers_are_not_looked_for_without_end_in_a_damaged_model(folder: PageFolder) -> None:
     async def work(page: Any) -> None:
         await add(page, **{B: clip(B, None), C: clip(C, None)})
 
@@ -108,12 +109,12 @@ def test_answers_are_not_looked_for_without_end_in_a_damaged_model(store: Store)
             ("refresh", "failed"),
         ]
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)
 
 
-def test_a_search_is_of_the_model_with_which_it_began(store: Store) -> None:
+def test_a_search_is_of_the_model_with_which_it_began(folder: PageFolder) -> None:
     async def work(page: Any) -> None:
-        await add(page, **{LONG: clip(LONG, None, 20.0)})
+        await add(page, **{B: clip(B), LONG: clip(LONG, None, 20.0)})
         job = page.predict(LONG, "one")
         states = asyncio.ensure_future(ended(page, job))
         while LONG not in page.results:
@@ -126,10 +127,10 @@ def test_a_search_is_of_the_model_with_which_it_began(store: Store) -> None:
         assert await states == ["done"]
         assert page.results[LONG] == {**SEARCHED, "ended": True, "model": "1"}
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)
 
 
-def test_the_search_of_a_removed_recording_stops(store: Store) -> None:
+def test_the_search_of_a_removed_recording_stops(folder: PageFolder) -> None:
     async def work(page: Any) -> None:
         await add(page, **{LONG: clip(LONG, None, 20.0)})
         states = asyncio.ensure_future(ended(page, page.predict(LONG, "")))
@@ -140,18 +141,17 @@ def test_the_search_of_a_removed_recording_stops(store: Store) -> None:
         assert "forget" in page.worker.called
         assert not page.results[LONG]["ended"]
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)
 
 
-def test_a_clip_that_is_removed_for_good_while_it_is_taught_is_left_out(store: Store) -> None:
+def test_a_clip_that_is_removed_for_good_while_it_is_taught_is_left_out(folder: PageFolder) -> None:
     taught: list[Any] = []
 
     async def work(page: Any) -> None:
         await add(page, **{A: clip(A), B: clip(B), LONG: clip(LONG)})
 
         def encode(facts: Any) -> None:
-            gone = {id: one for id, one in page.document.clips.items() if id != LONG}
-            page.document = page.document.model_copy(update={"clips": gone})
+            drop(page, LONG)
 
         page.worker.answers["encode"] = encode
         page.worker.answers["teach"] = lambda clips, *_: taught.extend(clips) or TAUGHT_AGAIN
@@ -159,4 +159,4 @@ def test_a_clip_that_is_removed_for_good_while_it_is_taught_is_left_out(store: S
         assert page.worker.called.count("encode") == 1
         assert [one["file"] for one in taught] == [f"{A}.mp4", f"{B}.mp4"]
 
-    run(store, work, worker=WORKER)
+    run(folder, work, worker=WORKER)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Final
 
 PAGE_FOLDER: Final = "page"
-PAGE_DOCUMENT: Final = "page.json"
+PAGE_JOURNAL: Final = "journal.jsonl"
 PAGE_CLIP: Final = re.compile(r"^[0-9a-f]{16}\.[a-z0-9]+$", re.ASCII)
 """Names of clips in this folder: an id and a suffix."""
 
 
 def is_page(folder: Path) -> bool:
     """Return whether a folder is the page's: saving a model keeps it."""
-    return (folder / PAGE_DOCUMENT).is_file()
+    return (folder / PAGE_JOURNAL).is_file()
 
 
 def page_file(name: str) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final, Literal
 
 from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
@@ -18,18 +18,32 @@ from starlette.routing import Route
 from fewact.core.errors import OutputError, UserError
 from fewact.core.version import __version__
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
-from fewact.page.bodies import Body, FileSentOnce, declared_size, json_body, parts
 from fewact.page.children import ChildError
-from fewact.page.clip import Clip
-from fewact.page.clip_names import file_name
-from fewact.page.document import Document
-from fewact.page.error_page import error_response
+from fewact.page.folder import MOST_BYTES, suffix_of
 from fewact.page.jobs import facts_of
-from fewact.page.names import class_name
+from fewact.page.names import class_name, file_name
 from fewact.page.refused import GoneError, RefusedError
-from fewact.page.security import CLOSE, Guard
-from fewact.page.state import Page, step_facts
-from fewact.page.store import MOST_BYTES, new_id, suffix_of
+from fewact.page.requests import (
+    CLOSE,
+    FileSentOnce,
+    RequestBody,
+    declared_size,
+    error_response,
+    json_body,
+    parts,
+)
+from fewact.page.security import Guard
+from fewact.page.session import PageSession, step_facts
+from fewact.page.state import (
+    ActionChanged,
+    AnyEntry,
+    ClipsAdded,
+    ClipsMoved,
+    PageClip,
+    PageState,
+    StepUndone,
+    new_id,
+)
 
 TYPES: Final = {
     ".css": "text/css",
@@ -48,25 +62,25 @@ REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src d
 
 SECONDS_TO_WAIT: Final = 20.0
 
-Handler = Callable[[Page, Request], Awaitable[Response]]
+Handler = Callable[[PageSession, Request], Awaitable[Response]]
 
 
-class _Name(Body):
+class _Name(RequestBody):
     name: str
 
 
-class _Rename(Body):
+class _Rename(RequestBody):
     name: str
     to: str
 
 
-class _Segment(Body):
+class _Segment(RequestBody):
     start: float
     end: float
     label: str
 
 
-class _Clips(Body):
+class _Clips(RequestBody):
     ids: list[str]
 
 
@@ -74,7 +88,7 @@ class _Relabel(_Clips):
     label: str | None
 
 
-def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
+def create_app(page: PageSession, *, token: str, hosts: Iterable[str]) -> Starlette:
     """Return the application of a page.
 
     Args:
@@ -90,8 +104,7 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
         await page.stop()
 
     def route(path: str, handler: Handler, method: str = "POST") -> Route:
-        once = _once(handler) if method == "POST" else handler
-        return Route(path, _answering(page, once), methods=[method])
+        return Route(path, _answering(page, handler), methods=[method])
 
     return Starlette(
         routes=[
@@ -124,10 +137,13 @@ def create_app(page: Page, *, token: str, hosts: Iterable[str]) -> Starlette:
     )
 
 
-def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _answering(page: PageSession, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Turn errors of a handler into answers: JSON, or a page where a browser opens one."""
 
     async def answer(request: Request) -> Response:
+        request.state.id = _id(request)
+        if entry := page.folder.journal.entry(request.state.id):
+            return _recorded(entry, CLOSE)  # the body of a request that arrives again is not read
         try:
             return await handler(page, request)
         except RefusedError as error:
@@ -142,14 +158,20 @@ def _answering(page: Page, handler: Handler) -> Callable[[Request], Awaitable[Re
     return answer
 
 
-def _once(handler: Handler) -> Handler:
-    """Make a change once, though its request arrives again."""
+def _id(request: Request) -> str:
+    """Return the id of the entry that a request makes: a browser may send it again."""
+    id = request.headers.get("x-request", "")
+    return id if re.fullmatch("[0-9a-z]{1,32}", id) else new_id()
 
-    async def answer(page: Page, request: Request) -> Response:
-        id = request.headers.get("x-request", "")[:32]
-        return await page.repeats.answer(id, lambda: handler(page, request))
 
-    return answer
+def _recorded(entry: AnyEntry, headers: dict[str, str] | None = None) -> Response:
+    """Return the answer to a request that made an entry."""
+    match entry:
+        case ClipsAdded():
+            return JSONResponse({"ids": list(entry.clips)}, 201, headers)
+        case StepUndone():
+            return JSONResponse({"undone": step_facts(entry.step)}, 200, headers)
+    return JSONResponse({}, 200, headers)
 
 
 def _load(name: str) -> bytes:
@@ -168,7 +190,7 @@ def _static_files() -> dict[str, bytes]:
 _STATIC: Final = _static_files()
 
 
-async def _index(page: Page, request: Request) -> Response:
+async def _index(page: PageSession, request: Request) -> Response:
     page.open()
     texts = json.loads(_load("texts.json"))
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
@@ -177,13 +199,13 @@ async def _index(page: Page, request: Request) -> Response:
     content = template.render(
         texts=texts,
         videos=" ".join(sorted(VIDEO_SUFFIXES)),
-        name=page.store.model.name,
+        name=page.folder.model.name,
         version=__version__,
     )
     return Response(content, media_type="text/html; charset=utf-8")
 
 
-async def _static(page: Page, request: Request) -> Response:
+async def _static(page: PageSession, request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _STATIC:
         raise GoneError
@@ -194,14 +216,14 @@ async def _static(page: Page, request: Request) -> Response:
     )
 
 
-async def _media(page: Page, request: Request) -> Response:
+async def _media(page: PageSession, request: Request) -> Response:
     file = _file_of(page, request)
     type = TYPES.get(PurePosixPath(file).suffix, "application/octet-stream")
-    return _sent(page.store.path(file), type)
+    return _sent(page.folder.file(file), type)
 
 
-async def _strip(page: Page, request: Request) -> Response:
-    return _sent(page.store.strip(_file_of(page, request)), "image/jpeg")
+async def _strip(page: PageSession, request: Request) -> Response:
+    return _sent(page.folder.strip(_file_of(page, request)), "image/jpeg")
 
 
 def _sent(path: Path, type: str) -> Response:
@@ -212,33 +234,33 @@ def _sent(path: Path, type: str) -> Response:
     )
 
 
-def _file_of(page: Page, request: Request) -> str:
-    """Return the file of a clip; the client's text only selects one of the document's."""
+def _file_of(page: PageSession, request: Request) -> str:
+    """Return the file of a clip; the client's text only selects one of the state's."""
     source = request.path_params["source"]
-    for clip in page.document.clips.values():
+    for clip in page.state.clips.values():
         if clip.file is not None and PurePosixPath(clip.file).stem == source:
             return clip.file
     raise GoneError
 
 
-async def _state(page: Page, request: Request) -> Response:
+async def _state(page: PageSession, request: Request) -> Response:
     after = request.query_params.get("after", "")
     if after.isdecimal() and len(after) < 16:
         await page.newer_than(int(after), SECONDS_TO_WAIT)
     return JSONResponse(page.facts())
 
 
-async def _upload(page: Page, request: Request) -> Response:
+async def _upload(page: PageSession, request: Request) -> Response:
     clip, pieces = _described(page, request)
     async with _received(page, request, clips=pieces) as path:
         batch = request.query_params.get("batch", "")[:32]
-        ids = await page.add(path, suffix_of(clip.name), clip, pieces, batch)
-    return JSONResponse({"ids": ids}, 201)
+        suffix = suffix_of(clip.name)
+        return _recorded(await page.add(request.state.id, path, suffix, clip, pieces, batch))
 
 
 @asynccontextmanager
-async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIterator[Path]:
-    """Yield the body as a file; it is removed at the end unless ``Store.keep`` has moved it.
+async def _received(page: PageSession, request: Request, *, clips: int = 0) -> AsyncIterator[Path]:
+    """Yield the body as a file; it is removed at the end unless ``PageFolder.keep`` has moved it.
 
     Args:
         page: State of the page.
@@ -250,151 +272,154 @@ async def _received(page: Page, request: Request, *, clips: int = 0) -> AsyncIte
         OutputError: The disk refuses, or would be nearly full.
     """
     size = declared_size(request, MOST_BYTES)
-    with page.room.reserved(size=size, clips=clips):
+    with page.folder.reserved(size=size, clips=clips):
         async with page.uploads:
-            with page.store.incoming() as path:
+            with page.folder.incoming() as path:
                 with path.open("wb") as file:
                     async for part in parts(request, size):
                         file.write(part)
                 yield path
 
 
-def _described(page: Page, request: Request) -> tuple[Clip, int]:
+def _described(page: PageSession, request: Request) -> tuple[PageClip, int]:
     """Return the clip that the query of an upload describes, and the number of its pieces."""
     query = request.query_params
     name = file_name(query.get("name", ""))
     label, pieces = query.get("label"), query.get("pieces", "1")
-    checked = None if label is None else page.label(label)
+    checked = None if label is None else page.state.label(label)
     if not re.fullmatch("[0-9]{1,4}", pieces) or not 1 <= int(pieces) <= MOST_PIECES:
         raise RefusedError(422, "bad_request")
-    return Clip(file=None, name=name or "clip", label=checked), int(pieces)
+    return PageClip(file=None, name=name or "clip", label=checked), int(pieces)
 
 
-async def _relabel(page: Page, request: Request) -> Response:
+async def _relabel(page: PageSession, request: Request) -> Response:
     body = await json_body(request, _Relabel)
-    label = None if body.label is None else page.label(body.label)
-    return await _change_clips(page, body, "label", {"label": label, "binned": False})
+    return await _move(page, request, "label", body, body.label)
 
 
-async def _remove(page: Page, request: Request) -> Response:
-    return await _change_clips(page, await json_body(request, _Clips), "remove", {"binned": True})
+async def _remove(page: PageSession, request: Request) -> Response:
+    return await _move(page, request, "remove", await json_body(request, _Clips))
 
 
-async def _restore(page: Page, request: Request) -> Response:
-    return await _change_clips(page, await json_body(request, _Clips), "restore", {"binned": False})
+async def _restore(page: PageSession, request: Request) -> Response:
+    return await _move(page, request, "restore", await json_body(request, _Clips))
 
 
-async def _change_clips(page: Page, body: _Clips, what: str, values: dict[str, Any]) -> Response:
-    def change(document: Document) -> Document:
-        clips = {id: document.clip(id).model_copy(update=values) for id in body.ids}
-        names = {clip.title for clip in clips.values()}
-        return document.changed(what, names.pop() if len(names) == 1 else "", clips=clips)
+async def _move(
+    page: PageSession,
+    request: Request,
+    what: Literal["label", "remove", "restore"],
+    body: _Clips,
+    label: str | None = None,
+) -> Response:
+    def moved(state: PageState) -> AnyEntry:
+        for id in body.ids:
+            state.clip(id)
+        name = None if label is None else state.label(label)
+        return ClipsMoved(id=request.state.id, what=what, clips=tuple(body.ids), label=name)
 
-    return await _done(page, change)
+    return _recorded(await page.record(request.state.id, moved))
 
 
-async def _forget(page: Page, request: Request) -> Response:
+async def _forget(page: PageSession, request: Request) -> Response:
     body = await json_body(request, _Clips)
-    await page.forget(body.ids)
+    await page.forget(request.state.id, body.ids)
     return JSONResponse({})
 
 
-async def _add_class(page: Page, request: Request) -> Response:
+async def _add_class(page: PageSession, request: Request) -> Response:
     name = class_name((await json_body(request, _Name)).name)
 
-    def change(document: Document) -> Document:
-        if name in document.classes:
+    def added(state: PageState) -> AnyEntry:
+        if name in state.classes:
             raise RefusedError(409, "name_taken")
-        return document.changed("add_class", name, classes=[*document.classes, name])
+        return ActionChanged(id=request.state.id, what="add_class", name=name)
 
-    return await _done(page, change)
+    return _recorded(await page.record(request.state.id, added))
 
 
-async def _rename_class(page: Page, request: Request) -> Response:
+async def _rename_class(page: PageSession, request: Request) -> Response:
     body = await json_body(request, _Rename)
     to = class_name(body.to)
     if to == body.name:
         return JSONResponse({})
-    return await _done(page, lambda document: document.relabelled("rename", body.name, to))
+
+    def renamed(state: PageState) -> AnyEntry:
+        state.check_action(body.name)
+        if to in state.classes:
+            raise RefusedError(409, "name_taken")
+        return ActionChanged(id=request.state.id, what="rename", name=body.name, to=to)
+
+    return _recorded(await page.record(request.state.id, renamed))
 
 
-async def _remove_class(page: Page, request: Request) -> Response:
+async def _remove_class(page: PageSession, request: Request) -> Response:
     body = await json_body(request, _Name)
-    return await _done(page, lambda doc: doc.relabelled("remove_class", body.name, None))
+
+    def removed(state: PageState) -> AnyEntry:
+        state.check_action(body.name)
+        return ActionChanged(id=request.state.id, what="remove_class", name=body.name)
+
+    return _recorded(await page.record(request.state.id, removed))
 
 
-async def _export(page: Page, request: Request) -> Response:
-    with ExitStack() as opened:
-        path = opened.enter_context(page.store.incoming())
+async def _export(page: PageSession, request: Request) -> Response:
+    with ExitStack() as until_sent:
+        path = until_sent.enter_context(page.folder.incoming())
         await page.export(path)
-        return FileSentOnce(path, f"{page.store.model.name}.safetensors", opened.pop_all())
+        return FileSentOnce(path, f"{page.folder.model.name}.zip", until_sent.pop_all())
 
 
-async def _import(page: Page, request: Request) -> Response:
+async def _import(page: PageSession, request: Request) -> Response:
+    name = file_name(request.query_params.get("name", "")) or "model"
     async with _received(page, request) as path:
-        await page.replace_model(path, file_name(request.query_params.get("name", "")) or "model")
-    return JSONResponse({})
+        return _recorded(await page.replace_model(request.state.id, path, name))
 
 
-async def _undo(page: Page, request: Request) -> Response:
-    step = None
-
-    def change(document: Document) -> Document:
-        nonlocal step
-        step = document.last_step
-        return document.undone()
-
-    await page.change(change)
-    return JSONResponse({"undone": step_facts(step)})
+async def _undo(page: PageSession, request: Request) -> Response:
+    id = request.state.id
+    return _recorded(await page.record(id, lambda state: StepUndone(id=id, step=state.last_step)))
 
 
-async def _done(page: Page, change: Callable[[Document], Document]) -> Response:
-    await page.change(change)
-    return JSONResponse({})
-
-
-async def _teach(page: Page, request: Request) -> Response:
-    labels = {clip.label for clip in page.document.training_clips.values()}
+async def _teach(page: PageSession, request: Request) -> Response:
+    labels = {clip.label for clip in page.state.training_clips.values()}
     if len(labels - {BACKGROUND}) < 2:
         raise RefusedError(409, "needs_two")
     return JSONResponse({"job": page.teach(_tab(request)).id}, 202)
 
 
-async def _predict(page: Page, request: Request) -> Response:
+async def _predict(page: PageSession, request: Request) -> Response:
     job = page.predict(request.path_params["id"], _tab(request))
     return JSONResponse({"job": job.id}, 202)
 
 
-async def _why(page: Page, request: Request) -> Response:
+async def _why(page: PageSession, request: Request) -> Response:
     content = await page.explain(request.path_params["id"])
     return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
 
 
-async def _report(page: Page, request: Request) -> Response:
+async def _report(page: PageSession, request: Request) -> Response:
     headers = {"content-security-policy": REPORT_POLICY}
     return HTMLResponse(await page.report(), headers=headers)
 
 
-async def _segment(page: Page, request: Request) -> Response:
+async def _segment(page: PageSession, request: Request) -> Response:
     body = await json_body(request, _Segment)
-    id, label = new_id(), page.label(body.label)
     with ExitStack() as reserved:
 
-        def change(document: Document) -> Document:
-            nonlocal id
-            clip = document.segment(request.path_params["id"], body.start, body.end, label)
-            if same := document.id_of(clip.key):
-                id, number = same, document.clips[same].name_number
+        def added(state: PageState) -> AnyEntry:
+            clip = state.segment(request.path_params["id"], body.start, body.end, body.label)
+            if id := state.id_of(clip.key):
+                number = state.clips[id].name_number
                 clip = clip.model_copy(update={"name_number": number})
             else:
-                reserved.enter_context(page.room.reserved(clips=1))
-            return document.changed("add", clip.name, clips={id: clip})
+                reserved.enter_context(page.folder.reserved(clips=1))
+            return ClipsAdded(id=request.state.id, clips={id or new_id(): clip})
 
-        await page.change(change)
-    return JSONResponse({"ids": [id]}, 201)
+        return _recorded(await page.record(request.state.id, added))
 
 
-async def _live(page: Page, request: Request) -> Response:
+async def _live(page: PageSession, request: Request) -> Response:
     query = request.query_params
     numbers = [query.get(name, "") for name in ("width", "height", "time")]
     if not all(re.fullmatch(r"[0-9]{1,8}", text) for text in numbers):
@@ -408,7 +433,7 @@ async def _live(page: Page, request: Request) -> Response:
     return JSONResponse(await page.look(stream, (width, height), time / 1000, pixels))
 
 
-async def _cancel(page: Page, request: Request) -> Response:
+async def _cancel(page: PageSession, request: Request) -> Response:
     page.queue.cancel(request.path_params["id"])
     return JSONResponse({})
 

@@ -43,7 +43,7 @@ class RemoteError(UserError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What a child may use.
 
     Args:
@@ -55,10 +55,10 @@ class Limits:
     file_size: int | None = None
 
 
-DECODER_LIMITS = Limits(memory=4 * GIB, file_size=0)
+DECODER_LIMITS = ProcessLimits(memory=4 * GIB, file_size=0)
 
 
-class Child:
+class ChildProcess:
     """A process with one object, whose methods are called from here.
 
     Args:
@@ -67,9 +67,9 @@ class Child:
         limits: What the process may use.
     """
 
-    def __init__(self, target: str, *arguments: Any, limits: Limits | None = None) -> None:
+    def __init__(self, target: str, *arguments: Any, limits: ProcessLimits | None = None) -> None:
         self._target, self._arguments = target, arguments
-        self._limits = limits or Limits()
+        self._limits = limits or ProcessLimits()
         self._process: Any = None
         self._connection: Connection | None = None
         self._one_call = asyncio.Lock()
@@ -164,23 +164,23 @@ class Child:
             self.close()
         if self._process is None or self._connection is None:
             context = multiprocessing.get_context("spawn")
-            connection, other = context.Pipe()
+            connection, remote = context.Pipe()
             process = context.Process(
                 target=_serve,
-                args=(other, self._target, self._arguments, self._limits),
+                args=(remote, self._target, self._arguments, self._limits),
                 daemon=True,
             )
             with _interrupts_blocked():
                 process.start()
-            other.close()
+            remote.close()
             self._process, self._connection = process, connection
         return self._connection
 
 
 async def call_twice(
-    child: Child, method: str, *arguments: Any, seconds: float
+    child: ChildProcess, method: str, *arguments: Any, seconds: float
 ) -> tuple[Any, bytes]:
-    """Call a method of a child, and once more if the child was killed; see ``Child.call``."""
+    """Call a method of a child process, and once more if it was killed."""
     try:
         return await child.call(method, *arguments, seconds=seconds)
     except ChildError as error:
@@ -219,14 +219,16 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limits: Limits) -> None:
+def _serve(
+    connection: Connection, target: str, arguments: tuple[Any, ...], limits: ProcessLimits
+) -> None:
     """Answer calls until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows, where it was not blocked
     os.environ["HF_HUB_OFFLINE"] = "1"  # a model may name a repository; the page uses no network
     _limit(limits)
     module, _, name = target.partition(":")
-    made: Any = None
+    served: Any = None
     while True:
         try:
             method, values = json.loads(connection.recv_bytes())
@@ -235,9 +237,9 @@ def _serve(connection: Connection, target: str, arguments: tuple[Any, ...], limi
             return
         data = b""
         try:
-            if made is None:
-                made = getattr(importlib.import_module(module), name)(*arguments)
-            result = getattr(made, method)(*values, **({"blob": blob} if blob else {}))
+            if served is None:
+                served = getattr(importlib.import_module(module), name)(*arguments)
+            result = getattr(served, method)(*values, **({"blob": blob} if blob else {}))
             if isinstance(result, tuple):
                 result, data = result
             answer = {"result": result}
@@ -259,7 +261,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: ProcessLimits) -> None:
     """Limit this process, where the platform can."""
     try:
         import resource

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import VideoError
-from fewact.page.clip import RECORDING_FROM
+from fewact.page.state import RECORDING_FROM
 from fewact.video import Segments, probe, read_frames
 from fewact.video.opening import EXPECTED
 from fewact.video.writing import jpeg

@@ -14,16 +14,16 @@ from fewact.page.children import ChildError
 MOST_WAITING: Final = 500
 """Number of jobs that wait or run."""
 
-KEPT: Final = 50
+MOST_ENDED: Final = 50
 """Number of finished jobs that tabs can still ask about."""
 
-State = Literal["waiting", "running", "done", "failed", "cancelled"]
+JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Steps = AsyncGenerator[tuple[int, int], None]
 """Steps of a job: each yields the number of finished steps and of all."""
 
 
 @dataclass
-class Job:
+class PageJob:
     """Work for a tab.
 
     Args:
@@ -40,7 +40,7 @@ class Job:
     subject: str = ""
     patient: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    state: State = "waiting"
+    state: JobState = "waiting"
     done: int = 0
     total: int = 0
     cancelled: bool = False
@@ -57,7 +57,7 @@ class Job:
         return {name: getattr(self, name) for name in names}
 
 
-class Queue:
+class JobQueue:
     """Runs one step of one job at a time.
 
     Args:
@@ -66,32 +66,32 @@ class Queue:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._jobs: dict[str, Job] = {}
-        self._running: Job | None = None
+        self._waiting: OrderedDict[str, deque[PageJob]] = OrderedDict()
+        self._jobs: dict[str, PageJob] = {}
+        self._running: PageJob | None = None
         self._wake = asyncio.Event()
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[PageJob]:
         """Jobs that wait, run or ended lately, the oldest first."""
         return list(self._jobs.values())
 
-    def add(self, job: Job) -> Job:
+    def add(self, job: PageJob) -> PageJob:
         """Add a job; if the same one waits already, return that one.
 
         Raises:
             OptionError: Too many jobs wait.
         """
-        for other in self._jobs.values():
-            same = (other.kind, other.subject) == (job.kind, job.subject)
-            if other.state == "waiting" and same:
-                return other
-        if sum(not other.ended for other in self._jobs.values()) >= MOST_WAITING:
+        for listed in self._jobs.values():
+            same = (listed.kind, listed.subject) == (job.kind, job.subject)
+            if listed.state == "waiting" and same:
+                return listed
+        if sum(not listed.ended for listed in self._jobs.values()) >= MOST_WAITING:
             raise OptionError("too much work is waiting", expected=f"at most {MOST_WAITING} jobs")
         self._jobs[job.id] = job
         self._waiting.setdefault(job.tab, deque()).append(job)
-        ended = [one.id for one in self._jobs.values() if one.ended]
-        for id in ended[:-KEPT]:
+        ended = [listed.id for listed in self._jobs.values() if listed.ended]
+        for id in ended[:-MOST_ENDED]:
             del self._jobs[id]
         self._wake.set()
         self._changed()
@@ -125,12 +125,12 @@ class Queue:
                 del self._waiting[tab]
             self._changed()
 
-    def _next(self) -> tuple[str, Job]:
+    def _next(self) -> tuple[str, PageJob]:
         """Return the job whose turn it is, and its tab; a cancelled one has only to be closed."""
         jobs = [(tab, job) for tab, waiting in self._waiting.items() for job in waiting]
-        return min(jobs, key=lambda one: (not one[1].cancelled, one[1].patient))
+        return min(jobs, key=lambda pair: (not pair[1].cancelled, pair[1].patient))
 
-    async def _step(self, job: Job) -> None:
+    async def _step(self, job: PageJob) -> None:
         try:
             if not job.cancelled:
                 job.state = "running"
@@ -148,7 +148,7 @@ class Queue:
             self._fail(job, {"key": "worker_died"})
 
     @staticmethod
-    def _fail(job: Job, error: dict[str, str]) -> None:
+    def _fail(job: PageJob, error: dict[str, str]) -> None:
         if job.state != "cancelled":
             job.state, job.error = "failed", error
 

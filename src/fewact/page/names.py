@@ -1,4 +1,4 @@
-"""Names of actions."""
+"""Names of actions and of clips: the user's own, made fit to be shown and stored."""
 
 import re
 import unicodedata
@@ -8,8 +8,10 @@ from pydantic import AfterValidator
 
 from fewact.core.errors import DataError
 from fewact.data import is_background
+from fewact.data.files import stem_and_suffix
 
 LONGEST_NAME: Final = 60
+LONGEST_FILE_NAME: Final = 120
 TITLE_OF_NONE: Final = "anything else"
 """Title of the card with the clips of no action, casefolded; see ``static/texts.json``."""
 
@@ -33,6 +35,25 @@ def class_name(text: str) -> str:
     if is_background(name.strip("()")) or name.casefold() == TITLE_OF_NONE:
         raise DataError(f'"{name}" is reserved for clips of no action', got=repr(name))
     return name
+
+
+def file_name(text: str) -> str:
+    r"""Return the last part of a client's file name for display; it is never used as a path.
+
+    Characters that are not visible are left out, and a long name loses the end of its stem. The
+    result is empty if nothing is left.
+
+    >>> file_name("C:\\clips\\me waving.MOV"), file_name("../.."), file_name("a\u202eb.mp4")
+    ('me waving.MOV', '', 'ab.mp4')
+    """
+    last = text.replace("\\", "/").rpartition("/")[2]
+    last = unicodedata.normalize("NFC", last)
+    if not is_printable(last):
+        spaced = (" " if character.isspace() else character for character in last)
+        last = "".join(character for character in spaced if character.isprintable())
+    stem, suffix = stem_and_suffix(last.strip())
+    name = (stem[: LONGEST_FILE_NAME - len(suffix)] + suffix).strip()
+    return "" if set(name) <= {"."} else name
 
 
 def is_printable(text: str) -> bool:

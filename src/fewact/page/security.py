@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -20,8 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fewact.page.closing import LingeringClose
-from fewact.page.error_page import error_response
+from fewact.page.requests import CLOSE, error_response
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -40,11 +40,11 @@ HEADERS: Final = {
 }
 
 HTTP_PORT: Final = 80
-CLOSE: Final = {"connection": "close"}
-"""Header of answers to requests whose rest is not read."""
-
 SECONDS_FOR_HEADERS: Final = 10.0
-SECONDS_FOR_A_PART: Final = 15.0
+SECONDS_TO_DROP: Final = 30.0
+"""Longest time for which the rest of a refused request is read."""
+
+SECONDS_FOR_A_DROPPED_PART: Final = 5.0
 
 
 class Guard:
@@ -79,8 +79,9 @@ class Guard:
             return _refusal(scope, 403, "origin")
         if scope["path"] == "/" and self._is_token(_token_of(scope)):
             cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-            found = {"location": "/", "set-cookie": cookie, **CLOSE}
-            return Response(status_code=303, headers=found)
+            return Response(
+                status_code=303, headers={"location": "/", "set-cookie": cookie, **CLOSE}
+            )
         if not self._is_token(_cookie_of(headers, self._cookie(headers))):
             return _refusal(scope, 401, "token")
         return self._app
@@ -133,6 +134,41 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return more
+
+
+class LingeringClose:
+    """The two directions of a request whose answer may close the connection.
+
+    A system that closes a connection with unread bytes resets it, and the client then may lose an
+    answer that it has not read yet. So the rest of the request is read and dropped first, as web
+    servers do it.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._closes = self._is_read = False
+
+    async def receive(self) -> Message:
+        """Return the next part of the request."""
+        message = await self._receive()
+        self._is_read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; read the rest of the request before the connection closes."""
+        if message["type"] == "http.response.start":
+            self._closes = Headers(raw=message["headers"]).get("connection") == "close"
+        elif self._closes and not self._is_read and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._drop()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _drop(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS_TO_DROP):
+                while not self._is_read:
+                    await asyncio.wait_for(self.receive(), SECONDS_FOR_A_DROPPED_PART)
 
 
 class TimedProtocol(H11Protocol):

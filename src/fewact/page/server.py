@@ -16,9 +16,9 @@ import uvicorn
 
 from fewact.core.errors import OptionError
 from fewact.page.app import create_app
+from fewact.page.folder import PageFolder
 from fewact.page.security import HTTP_PORT, TimedProtocol
-from fewact.page.state import Page
-from fewact.page.store import Store
+from fewact.page.session import PageSession
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 MOST_CONNECTIONS: Final = 200
@@ -49,7 +49,7 @@ def serve(
         ModelError: The folder has other files, or another server has it open.
         OptionError: The address is not one of this computer, or is taken.
     """
-    with closing(Store(model)) as store, _listen(host, port) as listener:
+    with closing(PageFolder(model)) as folder, _listen(host, port) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
         address = f"http://{_bracketed(host)}:{port}/?token={token}"
@@ -58,11 +58,11 @@ def serve(
                 f"Warning: {host} is open to other computers. Who has the address below can see "
                 "the clips. Browsers allow the camera only on this computer."
             )
-        say(f"Page of {store.model}: {address}")
+        say(f"Page of {folder.model}: {address}")
         say("Keep this window open. Ctrl+C stops.")
-        page = Page(store, options, imports)
+        session = PageSession(folder, options, imports)
         config = uvicorn.Config(
-            create_app(page, token=token, hosts=_hosts(host, listener)),
+            create_app(session, token=token, hosts=_hosts(host, listener)),
             http=TimedProtocol,
             ws="none",
             lifespan="on",
@@ -73,20 +73,20 @@ def serve(
             timeout_graceful_shutdown=2,
         )
         logging.getLogger("uvicorn.error").addFilter(_is_fault)
-        asyncio.run(_run(_Server(config, page), listener, address if browser else None))
+        asyncio.run(_run(_Server(config, session), listener, address if browser else None))
 
 
 class _Server(uvicorn.Server):
     """Server that lets waiting tabs go when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, page: Page) -> None:
+    def __init__(self, config: uvicorn.Config, session: PageSession) -> None:
         super().__init__(config)
-        self._page = page
+        self._session = session
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop."""
         super().handle_exit(sig, frame)
-        self._page.release()
+        self._session.release()
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
@@ -96,12 +96,12 @@ def _is_fault(record: logging.LogRecord) -> bool:
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket, address: str | None) -> None:
-    opened = None
+    browser = None
     if address is not None:
-        opened = asyncio.create_task(asyncio.to_thread(webbrowser.open, address))
+        browser = asyncio.create_task(asyncio.to_thread(webbrowser.open, address))
     await server.serve(sockets=[listener])
-    if opened is not None:
-        opened.cancel()
+    if browser is not None:
+        browser.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,477 +1,641 @@
-"""What all tabs share: the document, the jobs and their results."""
+"""What a user of the page has: the entries of the journal, and the state that they add up to.
 
-import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from typing import Any, Final
+Entries and state are values. ``fold`` is the only way from one to the other, so that nothing has to
+be kept in step with anything else: an entry that is undone is left out.
+"""
 
-from markupsafe import escape
-from pydantic import ValidationError
+import hashlib
+import json
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, count
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal
 
-from fewact.core.errors import OptionError, OutputError, UserError
-from fewact.page.children import DECODER_LIMITS, Child, ChildError, RemoteError, call_twice
-from fewact.page.clip import Clip, SavedExample
-from fewact.page.distinct import with_distinct_names
-from fewact.page.document import Document, Step
-from fewact.page.jobs import Job, Queue, Steps, facts_of
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from fewact.core.errors import DataError
+from fewact.core.page_folder import PAGE_CLIP
+from fewact.data import BACKGROUND, VIDEO_SUFFIXES
+from fewact.data.files import numbered
+from fewact.page.names import Label, class_name
 from fewact.page.refused import GoneError, RefusedError
-from fewact.page.renamed import Renamed
-from fewact.page.repeats import Repeats
-from fewact.page.store import Room, Store, new_id
 
-SECONDS_TO_OPEN: Final = 180.0
-SECONDS_TO_INSPECT: Final = 90.0
-SECONDS_A_CLIP: Final = 120.0
-SECONDS_TO_TEACH: Final = 600.0
-UPLOADS_AT_ONCE: Final = 4
+RECORDING_FROM: Final = 15.0
+"""Seconds from which a clip is shown as a recording, in which actions are searched."""
+
+MOST_CLASSES: Final = 100
+MOST_UNDO: Final = 200
+SHORTEST_SEGMENT: Final = 0.1
+"""Seconds that a segment lasts at least."""
+
+ClipKey = tuple[str, float | None, float | None, int]
+"""What identifies a clip in the model: file of a page, or name of another clip; start and end of
+the segment; number among the clips that have all of these in common."""
 
 
-class Page:
-    """State of the page of one model.
+class PageValue(BaseModel):
+    """Base of what the journal has: a value without other fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _video_file(name: str) -> str:
+    """Refuse a path: a journal from elsewhere must not name files outside of its folder."""
+    if not PAGE_CLIP.fullmatch(name) or PurePosixPath(name).suffix not in VIDEO_SUFFIXES:
+        raise ValueError("not the name of a video file in the folder")
+    return name
+
+
+ClipId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+PageFile = Annotated[str, Field(pattern=PAGE_CLIP.pattern)]
+
+
+class PageClip(PageValue):
+    """A clip, or a segment of one.
 
     Args:
-        store: Folder of the clips.
-        options: Options of the classifier, see ``worker.Worker``.
-        imports: Python files with methods that the model may use.
+        file: Name in the folder of clips; None if the model has features only.
+        name: Name that the user sees.
+        label: Action, or ``none``; None if it is no training clip.
+        seconds: Duration of the file.
+        frames: Number of frames side by side in its thumbnail.
+        aspect: Width of a frame relative to its height.
+        start: Start of the segment, in seconds; None for the start of the file.
+        end: End of the segment, in seconds; None for the end of the file.
+        binned: Whether the user removed it; it can be restored.
+        number: Number among the model's clips of this name and segment.
+        page_file: File in the folder of another page; None if this page has the video, or no page.
+        name_number: Number among the files of this name and class.
     """
 
-    def __init__(self, store: Store, options: dict[str, str], imports: Sequence[Path] = ()) -> None:
-        files = [str(file.absolute()) for file in imports]
-        self.store = store
-        self.document = store.read()
-        self.worker = Child("fewact.page.worker:Worker", str(store.model), options, files)
-        self.decoder = Child("fewact.page.decoder:Decoder", limits=DECODER_LIMITS)
-        self.queue = Queue(self.notify)
-        self.model: dict[str, Any] | None = None
-        self.advice: list[str] = []
-        self.results: dict[str, dict[str, Any]] = {}
-        self._faults: dict[str, tuple[str, ...]] = {}
-        self._unsearched: dict[str, str] = {}
-        self._added: tuple[str, Step | None] = "", None
-        self._renamed = Renamed()
-        self.repeats = Repeats()
-        self._version, self._stopping = 0, False
-        self._changed_by_command = 0
-        self._changed = asyncio.Condition()
-        self._one_change = asyncio.Lock()
-        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self.room = Room(store, lambda: len(self.document.clips))
-        self._tasks: set[asyncio.Task[Any]] = set()
+    file: Annotated[str, AfterValidator(_video_file)] | None
+    name: str
+    label: Label | None = None
+    seconds: float = 0.0
+    frames: int = 1
+    aspect: float = 1.0
+    start: float | None = None
+    end: float | None = None
+    binned: bool = False
+    number: int = 0
+    page_file: PageFile | None = None
+    name_number: int = 1
 
-    async def start(self) -> None:
-        """Start the queue, and take over what is in the folder."""
-        self._keep(self.queue.run())
-        with suppress(OutputError):  # then they are listed again
-            self.store.forget_deleted(self.document)
-        unknown = self.store.unknown(self.document)  # from now on there are uploads of this server
-        if self.store.has_model() or self.document.taught or unknown:
-            self.queue.add(Job("open", "", self._start(unknown)))
+    @property
+    def source(self) -> str | None:
+        """File in the folder of a page, which identifies it; None if a command added the clip."""
+        return self.file or self.page_file
 
-    def open(self) -> None:
-        """Load the model, or the libraries for one, so that no request waits for them.
+    @property
+    def key(self) -> ClipKey:
+        """What identifies it in the model."""
+        return self.source or self.name, self.start, self.end, self.number
 
-        A model that a command changed meanwhile is loaded again.
-        """
-        with suppress(OptionError):  # too many jobs wait, and each of them loads it
-            self.queue.add(Job("open", "", self._open()))
+    @property
+    def title(self) -> str:
+        """Name that the user sees."""
+        if self.source is None:
+            return self.name
+        return _title(self.name, self.name_number)
 
-    def release(self) -> None:
-        """Answer the tabs that wait for a change: the server is about to stop."""
-        self._stopping = True
-        self.notify()
+    @property
+    def saved_as(self) -> str:
+        """Name in the model."""
+        if self.source is None or self.label is None:
+            return self.title
+        return _saved_as(self.label, self.name, self.name_number)
 
-    async def stop(self) -> None:
-        """Stop all work."""
-        self._stopping = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self.worker.close)
-        await asyncio.to_thread(self.decoder.close)
+    @property
+    def is_recording(self) -> bool:
+        """Whether actions are searched in it."""
+        return self.start is None and self.seconds >= RECORDING_FROM
 
-    def notify(self) -> None:
-        """Tell the tabs that something changed."""
-        self._version += 1
-        self._keep(self._wake())
+    @property
+    def taught_as(self) -> str | None:
+        """Label that the clip should have in the model; None if it should not be there."""
+        return None if self.binned else self.label
 
-    async def newer_than(self, version: int, seconds: float) -> None:
-        """Return when the state is newer than this version, or after so many seconds."""
-        async with self._changed:
-            with suppress(TimeoutError):
-                newer = self._changed.wait_for(lambda: self._version != version or self._stopping)
-                await asyncio.wait_for(newer, seconds)
 
-    def facts(self) -> dict[str, Any]:
-        """Return all that the page shows."""
-        document = self.document
-        return {
-            "version": self._version,
-            "name": self.store.model.name,
-            "classes": document.classes,
-            "clips": {id: self._clip_facts(id, clip) for id, clip in document.clips.items()},
-            "changes": document.changes,
-            "undo": step_facts(document.last_step),
-            "model": self.model,
-            "changed_by_command": self._changed_by_command,
-            "advice": self.advice,
-            "jobs": [job.facts() for job in self.queue.jobs],
-            "results": self.results,
-        }
+class SavedExample(PageValue):
+    """A training clip of the model.
 
-    async def change(self, function: Callable[[Document], Document]) -> None:
-        """Change the document; it is on the disk when this returns.
+    Args:
+        name: Name in the model.
+        label: Class, or ``none``.
+        start: Start of the segment, in seconds.
+        end: End of the segment, in seconds.
+        number: Number among the clips of this name and segment.
+        page_file: File in the folder of its page; None if it came by no page.
+        faults: Faults of the recording, each with what to do.
+    """
+
+    name: str
+    label: Label
+    start: float | None = None
+    end: float | None = None
+    number: int = 0
+    page_file: PageFile | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ClipKey:
+        """What identifies it in the state."""
+        return self.page_file or self.name, self.start, self.end, self.number
+
+
+class UndoableStep(PageValue):
+    """One or more entries that are undone together.
+
+    Args:
+        entries: Ids of the entries.
+        what: Key of its text, such as ``rename``.
+        subject: Name for the text; empty if there are several.
+        batch: Id of the files that were chosen together; empty for anything else.
+        clips: Ids of the clips that it changed.
+        changes_actions: Whether it added, renamed or removed an action.
+    """
+
+    entries: tuple[str, ...]
+    what: str
+    subject: str
+    batch: str = ""
+    clips: tuple[str, ...]
+    changes_actions: bool
+
+
+class PageState(PageValue):
+    """Actions and clips, what the model has of them, and what can be undone.
+
+    Args:
+        classes: Names of the actions in the order of their cards; also of actions without clips.
+        clips: Clips by id, in the order in which they came.
+        model: Identity of the model as it was last seen; None if there is none.
+        taught: Label of each clip that this model has.
+        deleted: Key of each clip that was deleted for good, as long as the model may have it.
+        former_names: What an action of each former name is called now; None if it was removed.
+        steps: Changes that can be undone, the last one last.
+    """
+
+    classes: tuple[Label, ...] = ()
+    clips: dict[ClipId, PageClip] = Field({})
+    model: str | None = None
+    taught: dict[str, str] = Field({})
+    deleted: dict[str, ClipKey] = Field({})
+    former_names: dict[str, str | None] = Field({})
+    steps: tuple[UndoableStep, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        """Number of clips that the model does not have as the page has them."""
+        return sum(clip.taught_as != self.taught.get(id) for id, clip in self.clips.items()) + len(
+            self.taught.keys() - self.clips.keys()
+        )
+
+    @property
+    def last_step(self) -> UndoableStep:
+        """Step that is undone next.
 
         Raises:
-            UserError: The change is refused, or cannot be written.
-            RefusedError: The change is refused.
+            DataError: There is nothing to undo.
         """
-        async with self._one_change:
-            await self._write(function(self.document))
+        if not self.steps:
+            raise DataError("there is nothing to undo")
+        return self.steps[-1]
 
-    async def _write(self, document: Document) -> None:
-        before = self.document
-        document = with_distinct_names(document, before)
-        if document != before:
-            self.document = await asyncio.to_thread(self.store.write, document)
-            self._renamed.note(before, self.document)
-            self.notify()
+    @property
+    def training_clips(self) -> dict[str, PageClip]:
+        """Clips that the model should have."""
+        return {id: clip for id, clip in self.clips.items() if clip.taught_as is not None}
 
     def label(self, text: str) -> str:
-        """Return the label that a request names, see ``Document.label``.
+        """Return the label that a request names, which may have begun under a former name.
 
         Raises:
             DataError: It cannot be the name of an action.
             RefusedError: The action was removed.
         """
-        return self.document.label(self._renamed.label(text))
+        while text in self.former_names:
+            name = self.former_names[text]
+            if name is None:
+                raise RefusedError(409, "action_removed")
+            text = name
+        return text if text in (BACKGROUND, *self.classes) else class_name(text)
 
-    async def add(
-        self, path: Path, suffix: str, clip: Clip, pieces: int, batch: str = ""
-    ) -> list[str]:
-        """Take over an upload: check it, keep it, and list it.
-
-        Args:
-            path: The upload, in the store's folder.
-            suffix: Suffix for its file.
-            clip: The clip without its file and duration.
-            pieces: Number of equal segments that become a clip each.
-            batch: Id of the files that were chosen together: they are added in one step.
-
-        Returns:
-            Ids of the clips.
+    def clip(self, id: str) -> PageClip:
+        """Return a clip.
 
         Raises:
-            UserError: It is no video, or cannot be kept; its file is removed.
-            RefusedError: Its action was removed; so is its file.
-            ChildError: Reading it took too long or too much memory.
+            GoneError: There is none with this id.
         """
-        facts, strip = await self.inspect(path)
-        id, file = await asyncio.to_thread(self.store.keep, path, suffix, strip)
-        whole = clip.model_copy(update={"file": file, **facts})
-        clips = {id: whole}
-        if pieces > 1:
-            step = facts["seconds"] / pieces
-            clips = {
-                new_id(): whole.model_copy(update={"start": i * step, "end": (i + 1) * step})
-                for i in range(pieces)
-            }
+        if id not in self.clips:
+            raise GoneError
+        return self.clips[id]
 
-        def added(document: Document) -> Document:
-            label = clip.label and self._renamed.label(clip.label)  # changed meanwhile?
-            new = document.changed(
-                "add",
-                clip.name,
-                clips={id: one.model_copy(update={"label": label}) for id, one in clips.items()},
-            )
-            last = document.last_step
-            return new.joined() if batch and last and self._added == (batch, last) else new
-
-        try:
-            await self.change(added)
-            self._added = batch, self.document.last_step
-        except (UserError, RefusedError):
-            # Else the next start would recover the upload that is refused here.
-            with suppress(OutputError):
-                await asyncio.to_thread(self.store.forget, file)
-            raise
-        return list(clips)
-
-    async def inspect(self, path: Path) -> tuple[dict[str, Any], bytes]:
-        """Open a video in the decoder, see ``decoder.Decoder.inspect``."""
-        facts, strip = await call_twice(
-            self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT
-        )
-        try:
-            Clip(file=None, name="", **facts)  # a video may have taken over the decoder
-        except (TypeError, ValidationError) as error:
-            raise ChildError("died") from error
-        return facts, strip
-
-    async def forget(self, ids: Sequence[str]) -> None:
-        """Remove clips of the bin for good, and files that no other clip needs."""
-        async with self._one_change:  # the document says which files are removed until they are
-            before = {self.document.clip(id).file for id in ids}
-            await self._write(self.document.forgotten(ids))
-            left = {clip.file for clip in self.document.clips.values()}
-            for file in before - left - {None}:
-                await asyncio.to_thread(self.store.forget, file or "")
-        self.results = {id: one for id, one in self.results.items() if id in self.document.clips}
-
-    def teach(self, tab: str) -> Job:
-        """Let the model follow the document."""
-        return self.queue.add(Job("teach", tab, self._teach()))
-
-    def predict(self, id: str, tab: str) -> Job:
-        """Predict the class of a clip, or search a recording for actions."""
-        clip = self.document.clip(id)
-        if clip.is_recording:
-            steps = self._watch(new_id(), tab, id, clip)
-            return self.queue.add(Job("watch", tab, steps, id, patient=True))
-        return self.queue.add(Job("predict", tab, self._predict(id), id))
-
-    async def explain(self, id: str) -> str:
-        """Return why a clip is predicted as it is, as an HTML file."""
-        facts = _facts_of(self.document.clip(id))
-        _, content = await call_twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
-        return self._with_names(content.decode(), escape)
-
-    async def report(self) -> str:
-        """Return what the model was taught and how good it is, as an HTML file."""
-        _, content = await call_twice(self.worker, "report", seconds=SECONDS_A_CLIP)
-        return self._with_names(content.decode(), escape)
-
-    async def export(self, file: Path) -> None:
-        """Write the model as a file."""
-        await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
-
-    async def replace_model(self, file: Path, name: str) -> None:
-        """Replace the model by that of a file, which can be undone.
+    def check_action(self, name: str) -> None:
+        """Refuse the name of an action that does not exist.
 
         Raises:
-            UserError: It is no such file, or the disk would be nearly full.
-            ChildError: Reading it took too long or too much memory.
+            DataError: There is no such action.
         """
-        size = await self._work("unpacked_size", str(file), seconds=SECONDS_TO_OPEN)
-        with self.room.reserved(size=size):
-            opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
-        await self._sync(opened, step=("import", name))
+        if name not in self.classes:
+            raise DataError("there is no such action", got=repr(name))
 
-    async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
-        """Look at a frame of the camera, see ``worker.Worker.look``."""
-        answer, _ = await self.worker.call(
-            "look", stream, *size, at, seconds=SECONDS_A_CLIP, blob=pixels
-        )
-        return answer
+    def id_of(self, key: ClipKey) -> str | None:
+        """Return the id of the clip with this key; None if there is none."""
+        return next((id for id, clip in self.clips.items() if clip.key == key), None)
 
-    async def _watch(self, job: str, tab: str, id: str, clip: Clip) -> Steps:
-        await self._reopen()
-        if self.model is None:
-            self._unsearched[id] = tab
-            return
-        model, begin, ended = self.model["id"], True, False
-        total = max(1, round(clip.seconds))
-        try:
-            while not ended and id in self.document.clips and not self.document.clips[id].binned:
-                found = await self._work(
-                    "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
-                )
-                begin, ended = False, found["ended"]
-                self._show(id, {**found, "model": model})
-                yield min(total, round(found["time"])), total
-        finally:
-            if not (ended or self._stopping):  # else the worker ends, too
-                with suppress(ChildError):
-                    await self._work("forget", job, seconds=SECONDS_A_CLIP)
-
-    async def _open(self) -> Steps:
-        lost = await self._reopen()
-        yield 1, 1
-        _say_if_lost(lost)
-
-    async def _start(self, unknown: Sequence[str]) -> Steps:
-        lost = await self._reopen()
-        yield 1, 1
-        for file in unknown:
-            try:
-                facts, strip = await self.inspect(self.store.path(file))
-            except (UserError, ChildError):
-                continue
-            self.store.restore_strip(file, strip)
-            clip = Clip(file=file, name=f"interrupted upload{PurePosixPath(file).suffix}", **facts)
-            await self.change(_recovered(PurePosixPath(file).stem, clip))
-        _say_if_lost(lost)
-
-    async def _teach(self) -> Steps:
-        taught = None
-        while taught is None:  # again, if a command changed the model while clips were encoded
-            await self._reopen()
-            model, clips = self.model and self.model["id"], self.document.training_clips
-            new = [id for id in clips if id not in self.document.taught and clips[id].file]
-            total = len(new) + 2
-            yield 1, total
-            for done, id in enumerate(new, start=2):
-                if id in self.document.clips:  # not deleted for good meanwhile
-                    await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
-                yield done, total
-            clips = {id: clip for id, clip in clips.items() if id in self.document.clips}
-            listed = [_facts_of(clip) for clip in clips.values()]
-            step = self.document.last_step
-            change = f"{step.what} {step.subject}".strip() if step else "taught"
-            taught = await self._work("teach", listed, change, model, seconds=SECONDS_TO_TEACH)
-        # No step follows: it is done, also if it was cancelled while the model was saved.
-        await self._sync(taught, {id: clip.taught_as or "" for id, clip in clips.items()})
-
-    async def _predict(self, id: str) -> Steps:
-        await self._reopen()
-        await self._answer(id)
-        yield 1, 1
-
-    async def _refresh(self) -> Steps:
-        """Make advice and answers those of the model: the newest clip first, then recordings."""
-        with suppress(UserError, ChildError):
-            sentences = await self._work("review", seconds=SECONDS_A_CLIP)
-            self.advice = [self._with_names(one, str) for one in sentences]
-        done = 0
-        while outdated := self._outdated():
-            yield done, done + len(outdated)
-            await self._reopen()
-            with suppress(UserError, ChildError):  # the result has it
-                await self._answer(outdated[0])
-            done += 1
-        while self._unsearched:
-            with suppress(OptionError, GoneError):
-                self.predict(*self._unsearched.popitem())
-
-    def _outdated(self) -> list[str]:
-        """Return the short clips to try that have no answer of the model, the newest first."""
-        return [
-            id
-            for id, clip in reversed(self.document.clips.items())
-            if clip.label is None and not (clip.binned or clip.is_recording)
-            if self.model and self.results.get(id, {}).get("model") != self.model["id"]
-        ]
-
-    async def _answer(self, id: str) -> None:
-        """Predict the class of a clip, if there are both; an error is a result, too."""
-        clip = self.document.clips.get(id)
-        if clip is None or self.model is None:
-            return
-        model = self.model["id"]
-        try:
-            result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
-        except (UserError, ChildError) as error:
-            self._show(id, {"error": facts_of(error), "model": model})
-            raise
-        self._show(id, {**result, "nearest": self._id_of(result["nearest"]), "model": model})
-
-    def _show(self, id: str, result: dict[str, Any]) -> None:
-        """Make this the last result, unless the clip was removed for good meanwhile."""
-        self.results.pop(id, None)
-        if id in self.document.clips:
-            self.results[id] = result
-
-    async def _reopen(self) -> dict[str, str] | None:
-        """Take over the model in the folder, if something else changed it.
-
-        Returns:
-            Parts of the error if it is damaged or of an older version; otherwise None.
-        """
-        opened = await self._work("open", seconds=SECONDS_TO_OPEN)
-        await self._sync(opened)
-        lost: dict[str, str] | None = opened.get("lost")
-        return lost
-
-    async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
-        result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
-        return result
-
-    async def _sync(
-        self,
-        opened: dict[str, Any],
-        base: dict[str, str] | None = None,
-        *,
-        step: tuple[str, str] | None = None,
-    ) -> None:
-        """Take over what the model has, see ``Document.merge``.
+    def segment(self, id: str, start: float, end: float, label: str) -> PageClip:
+        """Return a segment of a clip, as a clip.
 
         Args:
-            opened: What the worker says of the model.
-            base: Label of each clip when they were equal.
-            step: What was done with what, to undo it as one step; None if it cannot be undone.
+            id: Id of the clip.
+            start: Start of the segment, in seconds.
+            end: End of the segment, in seconds.
+            label: Its label.
+
+        Raises:
+            GoneError: There is no such clip.
+            DataError: The label cannot be the name of an action.
+            RefusedError: The segment is too short or not within the clip, the clip has no video, or
+                the action was removed.
         """
-        before, self.model = self.model, opened["model"]
-        is_other = self.model and (before is None or before["id"] != self.model["id"])
-        if before and is_other and base is None and step is None:
-            self._changed_by_command += 1
-        examples = [SavedExample.model_validate(one) for one in opened["examples"]]
+        whole, label = self.clip(id), self.label(label)
+        if whole.file is None or not 0 <= start < end <= whole.seconds + 1:
+            raise RefusedError(422, "bad_segment")
+        end = min(end, whole.seconds)  # the user may have rounded it
+        if round(end - start, 3) < SHORTEST_SEGMENT:
+            raise RefusedError(422, "bad_segment")
+        values = {"label": label, "start": start, "end": end, "binned": False}
+        return whole.model_copy(update=values)
 
-        def merged(document: Document) -> Document:
-            if self.model is None:
-                return document.without_model()
-            if step is None:
-                return document.merge(examples, new_id, base)
-            return document.opened(*step, examples, new_id)
 
-        await self.change(merged)
-        faulty = (one for one in examples if one.faults)
-        self._faults = {id: one.faults for one in faulty if (id := self.document.id_of(one.key))}
-        if is_other:
-            self.advice = []
-            with suppress(OptionError):  # too many jobs wait
-                self.queue.add(Job("refresh", "", self._refresh(), patient=True))
+class JournalEntry(PageValue):
+    """Something that happened; an entry that arrives again, with the same id, changes nothing."""
 
-    def _with_names(self, text: str, form: Callable[[str], str]) -> str:
-        """Return a text with the names of clips in place of those of their files."""
-        text = text.replace(form(f"{self.store.folder}/"), "")
-        for clip in self.document.clips.values():
-            if clip.file is not None and clip.file in text:
-                for file in (f"{clip.label}/{clip.file}", clip.file):
-                    text = text.replace(form(file), form(clip.title))
-        return text
+    id: str = Field(pattern="^[0-9A-Za-z_-]{1,32}$")
 
-    def _id_of(self, example: dict[str, Any]) -> str | None:
-        """Return the id of a clip that the model names."""
-        return self.document.id_of(SavedExample.model_validate(example).key)
 
-    def _clip_facts(self, id: str, clip: Clip) -> dict[str, Any]:
-        return {
-            **clip.model_dump(exclude={"file", "page_file", "name_number"}),
-            "name": clip.title,
-            "playable": clip.file is not None,
-            "source": None if clip.file is None else PurePosixPath(clip.file).stem,
-            "taught": self.document.taught.get(id),
-            "recording": clip.is_recording,
-            "faults": self._faults.get(id, ()),
+class ClipsAdded(JournalEntry):
+    """The user added clips; a segment that exists already gets another label."""
+
+    what: Literal["add", "recover"] = "add"
+    clips: dict[ClipId, PageClip]
+    batch: str = ""
+
+
+class ClipsMoved(JournalEntry):
+    """The user labelled clips, removed them, or brought them back."""
+
+    what: Literal["label", "remove", "restore"]
+    clips: tuple[str, ...]
+    label: Label | None = None
+
+
+class ActionChanged(JournalEntry):
+    """The user added, renamed or removed an action; ``to`` is its new name."""
+
+    what: Literal["add_class", "rename", "remove_class"]
+    name: Label
+    to: Label | None = None
+
+
+class ClipsDeleted(JournalEntry):
+    """The user deleted clips for good: exactly these, which were in the bin."""
+
+    what: Literal["forget"] = "forget"
+    clips: tuple[str, ...]
+
+
+class ModelFound(JournalEntry):
+    """The user opened a model file, or something else changed the model, or it is lost.
+
+    Args:
+        what: Which of these.
+        subject: Name of the model file.
+        model: Identity of the model; None if there is none that can be read.
+        examples: Its training clips.
+    """
+
+    what: Literal["import", "elsewhere"]
+    subject: str = ""
+    model: str | None
+    examples: tuple[SavedExample, ...]
+
+
+class ModelTaught(JournalEntry):
+    """The page taught the model: the identity of the new one, and the label of each clip."""
+
+    what: Literal["teach"] = "teach"
+    model: str
+    clips: dict[str, str]
+
+
+class StepUndone(JournalEntry):
+    """The user undid a step."""
+
+    what: Literal["undo"] = "undo"
+    step: UndoableStep
+
+
+class StateSnapshot(JournalEntry):
+    """The state at the beginning of a journal: what all entries before it added up to."""
+
+    what: Literal["snapshot"] = "snapshot"
+    format: Literal["fewact page"] = "fewact page"
+    version: Literal[3] = 3
+    state: PageState
+
+
+Edit = ClipsAdded | ClipsMoved | ActionChanged
+AnyEntry = Edit | ClipsDeleted | ModelFound | ModelTaught | StepUndone | StateSnapshot
+ENTRY: Final = TypeAdapter[AnyEntry](Annotated[AnyEntry, Field(discriminator="what")])
+
+
+def new_id() -> str:
+    """Return an id for a clip or an entry."""
+    return secrets.token_hex(8)
+
+
+def fold(entries: Iterable[AnyEntry], undone: Collection[str] | None = None) -> PageState:
+    """Return the state that entries add up to.
+
+    Args:
+        entries: All entries, the oldest first.
+        undone: Ids of the entries that are undone; None takes those that ``entries`` undo.
+    """
+    entries = list(entries)
+    if undone is None:
+        undone = undone_by(entries)
+    state = PageState()
+    for entry in entries:
+        state = after(state, entry, undone=entry.id in undone)
+    return state
+
+
+def check_actions(before: PageState, entry: AnyEntry, state: PageState) -> None:
+    """Refuse an edit of the user that makes too many actions; a model may have more.
+
+    Raises:
+        DataError: There would be too many.
+    """
+    if isinstance(entry, Edit) and len(state.classes) > max(MOST_CLASSES, len(before.classes)):
+        raise DataError("too many actions", expected=f"at most {MOST_CLASSES}")
+
+
+def undone_by(entries: Iterable[AnyEntry]) -> set[str]:
+    """Return the ids of the entries that are undone by others."""
+    return {id for entry in entries if isinstance(entry, StepUndone) for id in entry.step.entries}
+
+
+def after(state: PageState, entry: AnyEntry, *, undone: bool = False) -> PageState:
+    """Return the state after an entry.
+
+    Args:
+        state: State before it; it is returned if the entry changes nothing.
+        entry: The entry. One that undoes others changes nothing by itself, see ``fold``.
+        undone: Whether the entry is undone. The clips that it added are in the bin, and what it
+            says of the model stays.
+    """
+    match entry:
+        case StateSnapshot():
+            return entry.state
+        case StepUndone():
+            return state
+        case ClipsDeleted():
+            return _without(state, entry.clips)
+        case ModelTaught():
+            return _with_model(state, entry.model, entry.clips)
+        case ModelFound():
+            new, clips, classes = _merged(state, entry)
+        case ClipsAdded() | ClipsMoved() | ActionChanged():
+            new, (clips, classes) = state, _edited(state, entry)
+    clips = {id: clip for id, clip in clips.items() if state.clips.get(id) != clip}
+    if not clips and classes == state.classes and entry.what != "import":
+        return new
+    names_before, names_after = state.classes, classes
+    if undone:
+        clips = {id: _binned(clip) for id, clip in clips.items() if id not in state.clips}
+        names_before, names_after = classes, state.classes
+    all_clips = {**state.clips, **clips}
+    _number_names(all_clips, clips, state.taught)
+    new = new.model_copy(
+        update={
+            "clips": all_clips,
+            "classes": names_after,
+            "former_names": _former_names(state, entry, names_before, names_after),
         }
-
-    async def _wake(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _keep(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    )
+    if undone or entry.what == "elsewhere":
+        return new
+    return _with_step(new, entry, clips, changes_actions=classes != state.classes)
 
 
-def step_facts(step: Step | None) -> dict[str, str] | None:
-    """Return what the page shows of a step that can be undone, or was undone."""
-    return None if step is None else {"what": step.what, "subject": step.subject}
+def _edited(state: PageState, edit: Edit) -> tuple[dict[str, PageClip], tuple[str, ...]]:
+    """Return the clips that an edit of the user changes, and the names of all actions after it."""
+    classes = state.classes
+    change: dict[str, Any] = {}
+    match edit:
+        case ClipsAdded():
+            clips = dict(edit.clips)
+        case ClipsMoved():
+            change = {"binned": edit.what == "remove"}
+            if edit.what == "label":
+                change["label"] = edit.label
+            present = {id: state.clips[id] for id in edit.clips if id in state.clips}
+            clips = {id: clip.model_copy(update=change) for id, clip in present.items()}
+        case ActionChanged(what="add_class"):
+            return {}, (*classes, edit.name)
+        case ActionChanged():
+            # Removed clips are renamed, too: restoring one must not bring the old name back.
+            change = {"label": edit.to} if edit.what == "rename" else {"binned": True}
+            clips = {
+                id: clip.model_copy(update=change)
+                for id, clip in state.clips.items()
+                if clip.label == edit.name
+            }
+            names = (edit.to if name == edit.name else name for name in classes)
+            classes = tuple(name for name in names if name is not None)
+    return clips, _with_actions_of(clips.values(), classes)
 
 
-def _say_if_lost(lost: dict[str, str] | None) -> None:
-    """Fail the job if the model cannot be read any more; teaching again replaces it."""
-    if lost:
-        raise RemoteError(**lost)
+def _merged(
+    state: PageState, found: ModelFound
+) -> tuple[PageState, dict[str, PageClip], tuple[str, ...]]:
+    """Return the state with another model, the clips that change with it, and the actions.
+
+    Where only one of page and model changed a label since they were equal, its label is taken;
+    where both did, the page's, unless the user opened the model. Clips that were deleted for good
+    since stay deleted.
+    """
+    if found.model is None:
+        lost = {id: _binned(clip) for id, clip in state.training_clips.items() if clip.file is None}
+        return _with_model(state, None, {}), lost, state.classes
+    base: dict[str, str | None] = {**state.taught}
+    if found.what == "import":
+        keys = {example.key for example in found.examples}
+        base |= {id: clip.taught_as for id, clip in state.clips.items() if clip.key in keys}
+    deleted = {id: key for id, key in state.deleted.items() if id in base}
+    id_of_key = {key: id for id, key in deleted.items()}
+    id_of_key |= {clip.key: id for id, clip in state.clips.items()}
+    clips, taught = dict[str, PageClip](), dict[str, str]()
+    for example in found.examples:
+        id = id_of_key.get(example.key) or _id_from(example.key)
+        taught[id] = example.label
+        clip = state.clips.get(id)
+        if clip is None and id not in deleted:
+            facts = example.model_dump(exclude={"faults"})
+            clips[id] = PageClip(file=None, **facts)
+        elif clip is not None and clip.taught_as == base.get(id):
+            clips[id] = clip.model_copy(update={"label": example.label, "binned": False})
+    for id in state.taught.keys() & state.clips.keys() - taught.keys():
+        if state.clips[id].taught_as == base[id]:
+            clips[id] = _binned(state.clips[id])
+    all_clips = {**state.clips, **clips}
+    had = {clip.taught_as for clip in state.clips.values()}
+    has = {clip.taught_as for clip in all_clips.values()}
+    names = [name for name in state.classes if name in has or name not in had]
+    classes = _with_actions_of(all_clips.values(), names)
+    state = state.model_copy(update={"deleted": deleted})
+    return _with_model(state, found.model, taught), clips, classes
 
 
-def _recovered(id: str, clip: Clip) -> Callable[[Document], Document]:
-    return lambda document: document.changed("recover", clip.name, clips={id: clip})
+def _with_model(state: PageState, model: str | None, taught: Mapping[str, str]) -> PageState:
+    deleted = {id: key for id, key in state.deleted.items() if id in taught}
+    return state.model_copy(update={"model": model, "taught": dict(taught), "deleted": deleted})
 
 
-def _facts_of(clip: Clip) -> dict[str, Any]:
-    """Return what the worker needs of a clip."""
-    key = dict(zip(("file", "start", "end", "number"), clip.key, strict=True))
-    names = {"name": clip.title, "saved_as": clip.saved_as, "label": clip.label}
-    return {**key, **names, "source": clip.file is not None}
+def _without(state: PageState, ids: Iterable[str]) -> PageState:
+    gone = {id for id in ids if id in state.clips}
+    steps = (
+        step.model_copy(update={"clips": tuple(id for id in step.clips if id not in gone)})
+        for step in state.steps
+    )
+    return state.model_copy(
+        update={
+            "clips": {id: clip for id, clip in state.clips.items() if id not in gone},
+            "deleted": state.deleted | {id: state.clips[id].key for id in gone},
+            "steps": tuple(step for step in steps if step.clips or step.changes_actions),
+        }
+    )
+
+
+def _with_step(
+    state: PageState,
+    entry: Edit | ModelFound,
+    clips: Mapping[str, PageClip],
+    *,
+    changes_actions: bool,
+) -> PageState:
+    """Return the state in which an entry can be undone."""
+    match entry:
+        case ClipsAdded():
+            subjects = {clip.name for clip in entry.clips.values()}
+        case ClipsMoved():
+            subjects = {state.clips[id].title for id in entry.clips if id in state.clips}
+        case ActionChanged():
+            subjects = {entry.name}
+        case ModelFound():
+            subjects = {entry.subject}
+    batch = entry.batch if isinstance(entry, ClipsAdded) else ""
+    step = UndoableStep(
+        entries=(entry.id,),
+        what=entry.what,
+        subject=subjects.pop() if len(subjects) == 1 else "",
+        batch=batch,
+        clips=tuple(clips),
+        changes_actions=changes_actions or entry.what == "import",
+    )
+    former = state.steps
+    if batch and former and former[-1].batch == batch:
+        last, former = former[-1], former[:-1]
+        step = step.model_copy(
+            update={
+                "entries": (*last.entries, entry.id),
+                "subject": "",
+                "clips": (*last.clips, *clips),
+                "changes_actions": last.changes_actions or changes_actions,
+            }
+        )
+    return state.model_copy(update={"steps": (*former, step)[-MOST_UNDO:]})
+
+
+def _former_names(
+    state: PageState, entry: AnyEntry, before: Sequence[str], names: Sequence[str]
+) -> dict[str, str | None]:
+    """Return what actions are called now, for requests that were begun under a former name."""
+    former = dict(state.former_names)
+    pair = set[str | None]()
+    if isinstance(entry, ActionChanged) and entry.what == "rename":
+        pair = {entry.name, entry.to}
+    for name in before:
+        if name not in names:
+            (new,) = pair - {name} if name in pair else {None}
+            former[name] = new
+    for name in names:
+        former.pop(name, None)
+    return former
+
+
+def _number_names(
+    clips: dict[str, PageClip], changed: Collection[str], taught: Collection[str]
+) -> None:
+    """Number the files of the same name in a class, so that no two have one name in the model.
+
+    Clips that a command added, and whose names are no ids, keep these names, which identify them.
+    Of the others, those that did not change come first, then those that the model has. Segments of
+    a file share its name. A clip that moves keeps its number if it can. A removed clip keeps its
+    name: the model and its former versions may have the clip.
+
+    Args:
+        clips: All clips; the numbers of names are changed in place.
+        changed: Ids of the clips that changed.
+        taught: Ids of the clips that the model has.
+    """
+    if not changed:
+        return
+    labels = {clips[id].label for id in changed}
+    is_of_command = any(clips[id].source is None for id in changed)
+    taken = {clip.name for clip in clips.values() if clip.source is None}
+    numbers: dict[tuple[str, str, str], int] = {}
+    free: dict[tuple[str, str], Iterator[int]] = {}
+    concerned = [id for id, clip in clips.items() if is_of_command or clip.label in labels]
+    for id in sorted(concerned, key=lambda id: (id in changed, id not in taught)):
+        clip = clips[id]
+        if clip.source is None or clip.label is None:
+            continue
+        file = clip.label, clip.name, clip.source
+        if file not in numbers:
+            candidates = chain([clip.name_number], free.setdefault(file[:2], count(1)))
+            names = ((number, _saved_as(clip.label, clip.name, number)) for number in candidates)
+            numbers[file], name = next(pair for pair in names if pair[1] not in taken)
+            taken.add(name)
+        if clip.name_number != numbers[file]:
+            clips[id] = clip.model_copy(update={"name_number": numbers[file]})
+
+
+@lru_cache(maxsize=8192)
+def _title(name: str, number: int) -> str:
+    return numbered(name.rpartition("/")[2], number)
+
+
+def _saved_as(label: str, name: str, number: int) -> str:
+    return f"{label}/{_title(name, number)}"
+
+
+def _binned(clip: PageClip) -> PageClip:
+    return clip.model_copy(update={"binned": True})
+
+
+def _id_from(key: ClipKey) -> str:
+    """Return the id of a clip that comes with a model: the same one each time it is folded."""
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+
+
+def _with_actions_of(clips: Iterable[PageClip], names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of actions, and after them those of clips that are not among them."""
+    labels = (clip.taught_as for clip in clips)
+    return tuple(
+        dict.fromkeys(chain(names, (name for name in labels if name not in (None, BACKGROUND))))
+    )

@@ -1,0 +1,1 @@
+"""A saved model: its folder and files, its former versions, and changes of it."""

