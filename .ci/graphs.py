@@ -4,29 +4,40 @@ They have no weights: every tensor of the network is named, and no value of it i
 int8 contain the scales of activations, from the least and largest values on rendered videos.
 """
 
+import hashlib
+import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import onnx
 import torch
-from fewact.data.video_source import VideoSource
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewact import backbones
-from fewact.backbones import Backbone
-from fewact.backbones.engines.export import anonymise, export, take_out
-from fewact.backbones.engines.folding import folded
-from fewact.backbones.engines.graphs import PACKAGED, Graph, write_graphs
-from fewact.backbones.engines.int8 import PROBE, rounded
-from fewact.backbones.engines.parts import IMAGES, tensors_for_graphs
-from fewact.backbones.network import Network
+from fewact.backbones import Backbone, Card, Level
+from fewact.backbones.engines.onnx_engine import (
+    FACTS,
+    IMAGES,
+    PACKAGED,
+    PROBE,
+    Graph,
+    graph_tensors,
+    rounded,
+)
+from fewact.backbones.engines.torch_engine import folded
+from fewact.backbones.export import quiet
+from fewact.backbones.network import Network, PairedNetwork, StagedNetwork
+from fewact.core.atomic import write_bytes, write_text
 from fewact.synthetic import motions
 from fewact.video import Segments
+from fewact.video.source import VideoSource
 
 NETWORKS: tuple[dict[str, str], ...] = (
     {"name": backbones.AUTO},
@@ -48,7 +59,7 @@ def main() -> None:
         if made.card.weights == "random":
             make_different(network)
         graphs = export(network, made.card)
-        tensors = tensors_for_graphs(network)
+        tensors = graph_tensors(network)
         named = {weight for graph in graphs for weight in graph.weights}
         if missing := tensors.keys() - named:
             sys.exit(f"{network.graph_name}: not named: {', '.join(sorted(missing))}")
@@ -64,6 +75,172 @@ def main() -> None:
     (folder / PROBE.name).write_bytes(probe())
 
 
+@dataclass(frozen=True)
+class Part:
+    """Part of a network.
+
+    Args:
+        name: Name of the part.
+        module: Module that computes the outputs, in this order; its ``network`` has the tensors.
+        inputs: Shape of each input by its name: ``images``, or a level of a part before.
+        outputs: Levels that the part computes.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: tuple[Level, ...]
+
+
+def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
+    """Return the parts of a network in the order of computation.
+
+    A staged network is cut where ``shallow`` and ``middle`` are, so that each alone costs no more
+    than it must: ONNX Runtime computes all outputs of a graph, requested or not. The number of
+    images of a run is fixed: the fewest that the network takes.
+    """
+    count = network.frames_together
+    images = (count, 3, *card.input_size)
+    if isinstance(network, StagedNetwork) and card.middle is not None and card.shallow is not None:
+        shallow, middle = (count, *card.shallow), (count, *card.middle)
+        late = Part("late", _Late(network), {"middle": middle}, ("maps", "vectors"))
+        if isinstance(network, PairedNetwork):
+            late = replace(
+                late, module=_PairedLate(network), inputs={"middle": middle, IMAGES: images}
+            )
+        return (
+            Part("shallow", _Shallow(network), {IMAGES: images}, ("shallow",)),
+            Part("middle", _Middle(network), {"shallow": shallow}, ("middle",)),
+            late,
+        )
+    both: tuple[Level, ...] = ("maps", "vectors")
+    levels = tuple(level for level in both if card.has(level))
+    return (Part("network", _Levels(network, levels), {IMAGES: images}, levels),)
+
+
+class _Stage(nn.Module):
+    def __init__(self, network: StagedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+
+class _Shallow(_Stage):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.to_shallow(images)
+
+
+class _Middle(_Stage):
+    def forward(self, shallow: Tensor) -> Tensor:
+        return self.network.to_middle(shallow)
+
+
+class _Late(_Stage):
+    def forward(self, middle: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.network.to_maps(middle)
+        return maps, self.network.pool(maps)
+
+
+class _PairedLate(_Stage):
+    def forward(self, middle: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.network.last_maps(middle, images)
+        return maps, self.network.pool(maps)
+
+
+class _Levels(nn.Module):
+    def __init__(self, network: Network, levels: tuple[Level, ...]) -> None:
+        super().__init__()
+        self.network, self._levels = network, levels
+
+    def forward(self, images: Tensor) -> Any:
+        features = self.network(images, self._levels)
+        return tuple(features[level] for level in self._levels)
+
+
+def export(network: Network, card: Card) -> tuple[Graph, ...]:
+    """Export each part of a network.
+
+    Args:
+        network: Folded network on the CPU, in evaluation mode.
+        card: Card of the network.
+
+    Raises:
+        Exception: The exporter of torch cannot express the network; it raises errors of any type.
+    """
+    tensors = graph_tensors(network)
+    free = {"shallow", "middle"} | ({"late"} if network.defaults.any_size else set())
+    return tuple(
+        _export(part, tensors, any_size=part.name in free) for part in parts_of(network, card)
+    )
+
+
+def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
+    examples = tuple(torch.zeros(shape, dtype=torch.float32) for shape in part.inputs.values())
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            part.module.eval(),
+            examples,
+            dynamo=True,
+            input_names=list(part.inputs),
+            output_names=list(part.outputs),
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("the exporter returned nothing")
+    model = program.model_proto
+    weights = [value.name for value in model.graph.initializer if take_out(value, tensors)]
+    anonymise(model)
+    if any_size:
+        free_size(model)
+    content = model.SerializeToString()
+    return Graph(part.name, tuple(part.inputs), part.outputs, tuple(weights), content)
+
+
+def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
+    """Remove the values of an initializer that is a tensor of the network; return whether it is."""
+    tensor = tensors.get(initializer.name)
+    values = numpy_helper.to_array(initializer)
+    if tensor is None or not np.array_equal(values, tensor.numpy()):
+        return False
+    for field in ("raw_data", "float_data", "int64_data", "int32_data", "double_data"):
+        initializer.ClearField(field)
+    initializer.data_location = onnx.TensorProto.EXTERNAL
+    initializer.external_data.add(key="location", value="weights")
+    return True
+
+
+def free_size(model: Any) -> None:
+    """Let images of any height and width into a graph; its operations depend on neither."""
+    for port in (*model.graph.input, *model.graph.output):
+        for name, size in zip(("height", "width"), port.type.tensor_type.shape.dim[2:]):  # noqa: B905
+            size.dim_param = f"{name} of {port.name}"
+
+
+def anonymise(model: Any) -> None:
+    """Remove what the exporter notes of the program that it traced, such as file names."""
+    graph = model.graph
+    elements = (*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output)
+    for element in (model, graph, *elements):
+        element.ClearField("doc_string")
+        element.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+
+
+def write_graphs(folder: Path, graphs: Sequence[Graph]) -> None:
+    """Write graphs into a folder, which is created, and their facts."""
+    entries = []
+    for graph in graphs:
+        write_bytes(folder / f"{graph.name}.onnx", graph.content)
+        facts = {field.name: getattr(graph, field.name) for field in fields(graph)}
+        sha256 = hashlib.sha256(facts.pop("content")).hexdigest()
+        entries.append(
+            {key: value for key, value in facts.items() if value or key != "scales"}
+            | {"sha256": sha256}
+        )
+    write_text(folder / FACTS, json.dumps({"graphs": entries}, indent=1) + "\n")
+
+
 @torch.no_grad()
 def make_different(network: Network) -> None:
     """Draw all tensors of a network: the export would join equal ones, such as biases of zero."""
@@ -76,7 +253,7 @@ def calibration(backbone: Backbone) -> Tensor:
     """Return prepared frames (n 3 H W) of rendered videos."""
     videos = [video for name in RENDERED for video in motions(name).videos.videos[:VIDEOS]]
     sources = [cast(VideoSource, video.source) for video in videos]
-    return torch.cat([backbone.prepare(one.read([Segments(FRAMES)])[0]) for one in sources])
+    return torch.cat([backbone.prepare(x.read([Segments(FRAMES)]).frames[0]) for x in sources])
 
 
 class Inputs(quantization.CalibrationDataReader):  # type: ignore[misc]

@@ -5,8 +5,8 @@
 
 One store grows from size to size, in blocks as `fewact embed` writes them. At each size a new
 process opens it and measures: opening, looking up, reading with the checksum (which verifies the
-video), adding a block, finding the blocks of other processes, and the list of known videos. Times
-are those of the processor, but those of writing: they depend on the disk, which syncs every file.
+video), adding a block, and the list of known videos. Times are those of the processor, but those of
+writing: they depend on the disk, which syncs every file.
 """
 
 import argparse
@@ -26,9 +26,8 @@ import numpy as np
 from fewact.data import Video
 from fewact.features.store import Store
 from fewact.features.store.embedding import BLOCK
-from fewact.features.store.entries import EntrySet
-from fewact.features.store.known_videos import KnownVideo
 from fewact.features.store.shard import Shape
+from fewact.features.store.store import EntrySet, KnownVideo
 
 FACTS = {"made": "up"}
 LAYOUT = {"features": Shape("float16", (8, 16))}
@@ -49,7 +48,7 @@ def entry(number: int) -> dict[str, np.ndarray]:
 def write(store: Store, made: EntrySet, block: Sequence[int]) -> None:
     """Write a block: its features, and what is known of its videos."""
     made.write({key(i): entry(i) for i in block})
-    store.known.write(LIST, {str(i): KnownVideo(fingerprint=key(i)) for i in block})
+    store.known(LIST).write({str(i): KnownVideo(fingerprint=key(i)) for i in block})
 
 
 def grow(folder: Path, size: int) -> float:
@@ -60,7 +59,6 @@ def grow(folder: Path, size: int) -> float:
     begin = time.perf_counter()
     for start in range(first, size, BLOCK):
         block = range(start, min(start + BLOCK, size))
-        made.refresh()  # as before each block of `fewact embed`
         write(store, made, block)
     return (time.perf_counter() - begin) / max(1, (size - first) / BLOCK)
 
@@ -112,14 +110,10 @@ def measure(folder: Path, size: int) -> dict[str, float]:
     if other is None:
         raise RuntimeError("there is no set")
     add(other)
-    seconds["finding another process's block, ms"] = 1e3 * timed(made.refresh)
     if key(size + 2 * BLOCK - 1) not in made:
         raise RuntimeError("a block of another process was not found")
     before = megabytes()
-    seconds["known videos, first reading, s"] = timed(lambda: store.known.read(LIST))
-    begin = time.process_time()
-    known = store.known.read(LIST)
-    seconds["known videos, ms"] = 1e3 * (time.process_time() - begin)
+    known = store.known(LIST)
     videos = [Video(str(draw.randrange(size)), "x") for _ in range(READS)]
     if not all(known.fingerprint(video, None) == key(int(video.id)) for video in videos):
         raise RuntimeError("the store does not know what was written")

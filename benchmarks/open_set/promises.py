@@ -12,7 +12,9 @@ from benchmarks.open_set.tables import ClipSet
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples, score
+from fewact.classifier.pipeline import Pipeline
 from fewact.data import BACKGROUND
+from fewact.features.precomputed import Precomputed
 
 CPU = torch.device("cpu")
 
@@ -61,7 +63,7 @@ def fit_draw(clips: ClipSet, drawn: Draw, *, grouped: bool = True) -> Fitted:
         {"number": torch.tensor(numbers)},
         (None,) * len(numbers),
     )
-    return fit_examples(clips.method, examples, CPU)
+    return fit_examples(Pipeline(Precomputed(1, 1, "cpu"), clips.method), examples)
 
 
 def outcome(
@@ -69,7 +71,7 @@ def outcome(
 ) -> Outcome:
     """Return what the classifier does with new clips at a limit of false alarms."""
     decision = fitted.open_set.decision(rate)
-    scored = score(clips.method, fitted, {"number": torch.from_numpy(new)})
+    scored = score(fitted, {"number": torch.from_numpy(new)})
     accepted = np.asarray(scored.known >= decision.threshold)
     known = truth >= 0
     correct = np.asarray(scored.logits.argmax(1)) == truth

@@ -44,7 +44,7 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
     for one, drawn in fitted:
         known = drawn.truth >= 0
         nodes = {"number": torch.from_numpy(drawn.new[known])}
-        logits = score(clips.method, one, nodes).logits
+        logits = score(one, nodes).logits
         own = logits * (one.calibration.temperature / clips.method.temperature)
         for name, each in (("method", own), ("calibrated", logits)):
             found[name].append(np.asarray(each.softmax(-1).amax(-1)))
@@ -79,7 +79,7 @@ def known_reliability(
         for _ in range(draws):
             drawn = draw(clips.videos, ways, shots, rng, one_group=kind["one_group"])
             fitted = fit_draw(clips, drawn, grouped=kind["grouped"])
-            scored = score(clips.method, fitted, {"number": torch.from_numpy(drawn.new)})
+            scored = score(fitted, {"number": torch.from_numpy(drawn.new)})
             right = np.asarray(scored.logits.argmax(-1)) == drawn.truth
             found.append(np.stack([drawn.truth >= 0, right]))
             probability.append(
@@ -110,7 +110,7 @@ def set_coverage(
         for one, drawn in fitted:
             known, lowest = drawn.truth >= 0, one.calibration.set_threshold(rate)
             nodes = {"number": torch.from_numpy(drawn.new[known])}
-            likely = np.asarray(score(clips.method, one, nodes).logits.softmax(-1))  # (q n)
+            likely = np.asarray(score(one, nodes).logits.softmax(-1))  # (q n)
             truth = drawn.truth[known]
             chosen = likely >= lowest
             chosen[np.arange(len(truth)), likely.argmax(-1)] = True
@@ -135,7 +135,7 @@ def coverage(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -> l
         if interval is None or known.sum() < LEAST_NEW:
             return None
         nodes = {"number": torch.from_numpy(drawn.new[known])}
-        predicted = np.asarray(score(clips.method, one, nodes).logits.argmax(-1))
+        predicted = np.asarray(score(one, nodes).logits.argmax(-1))
         accuracy = 100 * (predicted == drawn.truth[known]).mean()
         inside.append(interval[0] <= accuracy <= interval[1])
         widths.append(interval[1] - interval[0])

@@ -1,7 +1,6 @@
 """Class names are used if they improve held-out predictions, or on request."""
 
 import hashlib
-import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
@@ -25,8 +24,8 @@ from fewact.classifier.calibration import (
     hold_out,
 )
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
-from fewact.classifier.estimator import learned
-from fewact.classifier.saved.config import with_hash
+from fewact.classifier.few_shot import fitted_of
+from fewact.classifier.file import read_header
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
@@ -34,6 +33,7 @@ from fewact.video import Segments
 from fewact.video.source import ProcessedVideo
 from fewact.video.steps import Clean
 from tests.backbones import tiny
+from tests.classifier.models import edit
 
 METHOD = methods.create("protonet")
 FACTS = TextFacts(encoder="made up", sha256="0" * 64, templates=("a photo of {}",))
@@ -183,7 +183,7 @@ def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 def informative_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
     """A direction for each class that is similar to its clips and to no others."""
-    examples = learned(FewShotClassifier(clip, "protonet", text="on").fit(actions))[1].examples
+    examples = fitted_of(FewShotClassifier(clip, "protonet", text="on").fit(actions)).examples
     seen = examples.nodes[IMAGE_EMBEDDING].double()  # (s d)
     hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
@@ -256,8 +256,7 @@ def test_a_loaded_model_with_names_predicts_the_same_to_the_last_bit(
         assert loaded.predict(queries.values()) == classifier.predict(queries.values())
         again = loaded.save(tmp_path / "again")
         loaded.remove_class("down")
-    for name in ("config.json", "state.safetensors"):
-        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    assert read_header(again).is_of_same_model(read_header(folder))
     scratch = FewShotClassifier(clip, "protonet", text="on")
     scratch.fit([one for one in list_clips(actions) if one.label != "down"])
     assert loaded.predict(queries.values()) == scratch.predict(queries.values())
@@ -269,10 +268,7 @@ def test_a_model_without_names_stays_without_names(
     clip: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text="off").fit(actions)
-    assert (
-        json.loads((classifier.save(tmp_path / "m") / "config.json").read_text())["class_names"]
-        is None
-    )
+    assert read_header(classifier.save(tmp_path / "m")).class_names is None
     loaded = FewShotClassifier.load(tmp_path / "m", engine="torch")
     assert loaded.text == "off"
     loaded.remove_class("down").add_class("down", actions / "down")
@@ -285,9 +281,9 @@ def test_a_backbone_without_text_ignores_names(
     saved = []
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
-        saved.append((classifier.save(tmp_path / mode) / "config.json").read_bytes())
-        assert IMAGE_EMBEDDING not in learned(classifier)[1].examples.nodes
-    assert saved[0] == saved[1]
+        saved.append(read_header(classifier.save(tmp_path / mode)))
+        assert IMAGE_EMBEDDING not in fitted_of(classifier).examples.nodes
+    assert saved[0].is_of_same_model(saved[1])
     with pytest.raises(OptionError, match="the backbone has no text encoder"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
     with pytest.raises(OptionError, match="expected: auto, off, on"):
@@ -306,10 +302,10 @@ def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
         return made.fit(actions)
 
     with pytest.warns(UserWarning, match="class names are not used: .*no tokenizer"):
-        assert learned(teach("auto"))[1].class_names is None
+        assert fitted_of(teach("auto")).class_names is None
     with pytest.raises(WeightsError, match="no tokenizer"):
         teach("on")
-    assert learned(teach("off"))[1].class_names is None
+    assert fitted_of(teach("off")).class_names is None
 
 
 def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
@@ -320,8 +316,8 @@ def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
     first.rename(folder / ("x" * 50))
     with pytest.warns(UserWarning, match="class names are not used: .*too long"):
         made = FewShotClassifier(clip, "protonet").fit(folder)
-    assert learned(made)[1].class_names is None
-    assert IMAGE_EMBEDDING not in learned(made)[1].examples.nodes
+    assert fitted_of(made).class_names is None
+    assert IMAGE_EMBEDDING not in fitted_of(made).examples.nodes
     with pytest.raises(OptionError, match="too long for this text encoder"):
         FewShotClassifier(clip, "protonet", text="on").fit(folder)
 
@@ -330,14 +326,13 @@ def test_inconsistent_class_names_are_refused(
     clip: Backbone, actions: Path, tmp_path: Path
 ) -> None:
     folder = FewShotClassifier(clip, "protonet", text="on").fit(actions).save(tmp_path / "model")
-    path = folder / "config.json"
-    content = json.loads(path.read_text())
-    content.pop("sha256")
+    names = read_header(folder).class_names
+    assert names is not None
     for change, said in (
-        ({"class_names": None}, "a weight of class names without class names"),
-        ({"class_names": {**content["class_names"], "mode": "off"}}, "class_names.mode"),
+        (None, "a weight of class names without class names"),
+        (names.model_dump(mode="json") | {"mode": "off"}, "class_names.mode"),
     ):
-        path.write_text(with_hash({**content, **change}), encoding="utf-8")
+        edit(folder, lambda content, change=change: content.update(class_names=change))
         with pytest.raises(ModelError, match=said):
             FewShotClassifier.load(folder)
 

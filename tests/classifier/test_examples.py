@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
-from fewact.classifier.saved.equal_nodes import find_equal
 
 
 def one(name: str, label: str, value: float = 0.0, start: float | None = None) -> Examples:
@@ -119,25 +118,6 @@ def test_equal_clips_are_found_once_each() -> None:
 )
 def test_titles_show_the_time_span(clip: Example, title: str) -> None:
     assert clip.title == title
-
-
-def test_nodes_that_are_equal_in_all_clips_are_in_memory_once() -> None:
-    def part(name: str, *values: float) -> Examples:
-        nodes = dict(zip("abc", (torch.tensor([[x]]) for x in values), strict=True))
-        return Examples((Example(name, "class"),), nodes, (None,))
-
-    joined = join([part("2", 1, 1, 1), part("1", 2, 2, 3)])
-    nodes = joined.nodes
-    assert {name: value.flatten().tolist() for name, value in nodes.items()} == {
-        **{"a": [2, 1], "b": [2, 1]},
-        "c": [3, 1],
-    }
-    assert nodes["a"] is nodes["b"]
-    for some in (joined.select([1]), join([joined, part("3", 4, 4, 5)]), joined.split_none()[0]):
-        assert some.nodes["a"] is some.nodes["b"]
-        assert some.nodes["c"] is not some.nodes["b"]
-    assert len({id(one) for one in join([joined, part("3", 4, 5, 5)]).nodes.values()}) == 3
-    assert find_equal(nodes) == {"b": "a"}
 
 
 def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:

@@ -10,6 +10,7 @@ import pytest
 from fewact import FewShotClassifier, methods
 from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
+from fewact.classifier.few_shot import fitted_of, replace_fitted
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.timing import Timing
@@ -174,7 +175,7 @@ def test_failed_calls_change_nothing(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
-    before = quick._learned
+    before = quick._fitted
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     left = actions / "left" / "clip 0.mp4"
@@ -200,12 +201,12 @@ def test_failed_calls_change_nothing(
             pytest.raises(DataError, match="can be read"),
         ):
             call()
-    assert quick._learned is before
+    assert quick._fitted is before
     quick.remove_class("down")
-    before_last = quick._learned
+    before_last = quick._fitted
     with pytest.raises(DataError, match="only one class would be left"):
         quick.remove_class("left")
-    assert quick._learned is before_last
+    assert quick._fitted is before_last
 
 
 def test_bad_clips_are_skipped(
@@ -281,8 +282,7 @@ def test_the_temperature_divides_the_logits(
 ) -> None:
     once = np.log(probabilities(quick.fit(actions), queries))
     warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
-    fitted = replace(quick._learned.fitted, calibration=warmer)
-    quick._state = replace(quick._learned, fitted=fitted)
+    replace_fitted(quick, replace(fitted_of(quick), calibration=warmer))
     half = np.log(probabilities(quick, queries))
     np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 

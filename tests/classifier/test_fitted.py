@@ -7,7 +7,7 @@ import torch
 
 from fewact import FewShotClassifier
 from fewact.classifier import fitted
-from fewact.classifier.estimator import learned
+from fewact.classifier.few_shot import fitted_of
 from fewact.data import list_clips
 
 
@@ -36,7 +36,7 @@ def test_pair_similarities_need_no_state_of_each_clip(
     examples: FewShotClassifier, actions: Path
 ) -> None:
     examples.predict(list_clips(actions)[0])
-    by_clip = learned(examples)[1].by_clip
+    by_clip = fitted_of(examples).by_clip
     assert "state" not in vars(by_clip)
     own = by_clip.score({name: value[None] for name, value in by_clip.nodes.items()})
     assert own.argmax(-1).tolist() == list(range(len(own)))

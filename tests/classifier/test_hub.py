@@ -60,7 +60,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(
         urls = run(UPLOAD, folder, settings(endpoint, tmp_path / "uploading"))
         assert all("/owner/moves/commit/" in url for url in urls)
         names = sorted(path.name for path in repository.iterdir())
-        assert names == ["README.md", "config.json", "state.safetensors"]  # no old thumbnail
+        assert names == ["README.md", "config.json", "model.safetensors"]
         assert (repository / "README.md").read_text().startswith("---\nlibrary_name: fewact\n")
         found = run(DOWNLOAD, queries["left"], settings(endpoint, tmp_path / "downloading"))
         assert found[0] == expected

@@ -354,8 +354,8 @@ def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
     quick.fit(classes)
     np.testing.assert_allclose(quick.predict_proba(queries.values()), expected, rtol=1e-5)
     quick.save(tmp_path / "model", thumbnails=True)
-    assert len(list((tmp_path / "model").glob("thumbnail-*.jpg"))) == 9
     loaded = FewShotClassifier.load(tmp_path / "model")
+    assert loaded.has_thumbnails
     assert loaded.clips_ == quick.clips_
     assert loaded.clips_[0].name.startswith(("video-", "frames-"))
     with pytest.raises(DataError, match="training clip already"):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.classifier import Skipped
@@ -20,7 +19,7 @@ from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import Nodes
 from fewact.methods.protonet import ProtoNet, ProtoNetOptions
-from tests.classifier.saved.test_model_folder import edit
+from tests.classifier.models import content_of, edit
 
 T, D = 5, 12
 CLASSES = ("clap", "jump", "wave")
@@ -417,7 +416,7 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
 
 def test_a_model_has_the_vectors_as_they_were_given(tmp_path: Path) -> None:
     folder = FewShotClassifier(method="fusion").fit(TRAINING).save(tmp_path / "model")
-    stored = load_file(folder / "state.safetensors")["nodes.vectors"].numpy()
+    stored = content_of(folder / "model.safetensors")[1]["nodes.vectors"].numpy()
     given = {clip.vectors.astype(np.float32).tobytes() for clip in TRAINING}
     assert {row.tobytes() for row in stored} == given
 

@@ -10,12 +10,11 @@ import torch
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier.class_names import ClassNames
-from fewact.classifier.estimator import learned
 from fewact.classifier.examples import Examples
+from fewact.classifier.few_shot import fitted_of
+from fewact.classifier.file import ModelHeader, SavedModel, load
+from fewact.classifier.pipeline import SavedMethod
 from fewact.classifier.revision import Lesson, Revision, encodes_as, keys_of
-from fewact.classifier.saved.config import Config
-from fewact.classifier.saved.method import saved_method
-from fewact.classifier.saved.model_folder import SavedModel, load
 from fewact.core.errors import DataError
 from fewact.data import Clip
 
@@ -30,15 +29,15 @@ def test_clips_of_a_model_are_known_without_a_copy_of_their_nodes(
     assert not revision.has([*keys, ("new.mp4", None, None, 0)])
 
 
-def other_card(config: Config) -> Config:
-    backbone = config.backbone
+def other_card(header: ModelHeader) -> ModelHeader:
+    backbone = header.backbone
     card = {**backbone.card, "mean": [0.0, 0.0, 0.0]}
-    return config.model_copy(update={"backbone": backbone.model_copy(update={"card": card})})
+    return header.model_copy(update={"backbone": backbone.model_copy(update={"card": card})})
 
 
-def other_method(config: Config) -> Config:
-    method = config.method.model_copy(update={"options": {}})
-    return config.model_copy(update={"method": method})
+def other_method(header: ModelHeader) -> ModelHeader:
+    method = header.method.model_copy(update={"options": {}})
+    return header.model_copy(update={"method": method})
 
 
 def with_class_names(model: SavedModel) -> SavedModel:
@@ -70,9 +69,9 @@ def test_clips_of_a_former_version_are_added(
 
 @pytest.mark.parametrize("change", [other_card, other_method])
 def test_clips_that_were_encoded_otherwise_are_not_added(
-    examples: FewShotClassifier, former: SavedModel, change: Callable[[Config], Config]
+    examples: FewShotClassifier, former: SavedModel, change: Callable[[ModelHeader], ModelHeader]
 ) -> None:
-    assert not has_removed(Revision(examples), replace(former, config=change(former.config)))
+    assert not has_removed(Revision(examples), replace(former, header=change(former.header)))
 
 
 def test_clips_with_other_embeddings_are_not_added(
@@ -85,12 +84,12 @@ def test_weights_are_part_of_how_clips_are_encoded(
     examples: FewShotClassifier, former: SavedModel
 ) -> None:
     method = methods.create("a2m2", preset="paper", moments={"in_channels": 64})
-    pipeline = replace(learned(examples)[0], method=method)
-    config = former.config.model_copy(update={"method": saved_method(method)})
-    assert encodes_as(replace(former, config=config, method=method), pipeline)
+    pipeline = replace(fitted_of(examples).pipeline, method=method)
+    header = former.header.model_copy(update={"method": SavedMethod.of(method)})
+    assert encodes_as(replace(former, header=header, method=method), pipeline)
     other = deepcopy(method)
     other.reduction.network[0].weight.data += 1
-    assert not encodes_as(replace(former, config=config, method=other), pipeline)
+    assert not encodes_as(replace(former, header=header, method=other), pipeline)
 
 
 def test_without_an_encoded_clip_nothing_is_added(

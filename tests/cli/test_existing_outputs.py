@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.backbones.engines.export import missing_packages
+from fewact.backbones.export import missing_packages
 from fewact.cli.commands import COMMANDS, LazyCommands
 from fewact.video import EveryNth, read_frames, write_video
 
@@ -25,7 +25,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "map": ("map", "{model}", "-o", "{new}.html"),
     "watch": ("watch", "{model}", "{clip}", "-o", "{new}.csv"),
     "watch with a video": ("watch", "{model}", "{clip}", "--video", "{new}.mp4"),
-    "export of a model": ("export", "{model}", "--zip", "{new}.zip"),
+    "export of a model": ("export", "{model}", "--file", "{new}.safetensors"),
     "export of a network": ("export", "{model}", "--onnx", "{new}.onnx"),
     "episodes": ("episodes", "{features}", *SMALL, "-o", "{new}.json"),
     "confusion": ("confusion", "{result}", "-o", "{new}.svg"),
@@ -110,7 +110,7 @@ def test_every_command_that_writes_a_file_has_the_option() -> None:
     found = set()
     for name, command in commands:
         options = {opt: one for one in command.params for opt in one.opts}
-        outputs = [options[o] for o in ("--output", "--video", "--zip", "--onnx") if o in options]
+        outputs = [options[o] for o in ("--output", "--video", "--file", "--onnx") if o in options]
         if any(one.metavar in ("FILE", "PATH") for one in outputs):
             found.add(name)
             assert options["--overwrite"].help == "Replace an existing file."
@@ -148,7 +148,7 @@ def test_an_input_is_not_replaced_whatever_was_requested(
 
 
 def test_two_outputs_are_two_files(run: Run, model: Path, tmp_path: Path) -> None:
-    ended = run("export", model, "--zip", tmp_path / "a", "--onnx", tmp_path / "b" / ".." / "a")
+    ended = run("export", model, "--file", tmp_path / "a", "--onnx", tmp_path / "b" / ".." / "a")
     assert ended.code == 2
     assert "another output has this name, too" in ended.err
     assert list(tmp_path.iterdir()) == []

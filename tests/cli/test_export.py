@@ -1,4 +1,4 @@
-"""``fewact export --zip`` and ``fewact import``."""
+"""``fewact export --file`` and ``fewact import``."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier
-from fewact.backbones.engines.export import missing_packages
-from tests.classifier.saved.test_model_folder import edit
+from fewact.backbones.export import missing_packages
+from tests.classifier.models import edit
 
 Run = Callable[..., Any]
 
@@ -25,13 +25,15 @@ def test_a_model_goes_through_a_file_and_replaces_another(
     (mine / "page").mkdir()
     (mine / "page" / "clip.mp4").write_bytes(b"private")
     assert run("rename", mine, "growing", "waxing").code == 0
-    ended = run("export", mine, "--zip", tmp_path / "a.zip")
+    ended = run("export", mine, "--file", tmp_path / "a.safetensors")
     assert (ended.code, ended.err) == (0, "")
-    assert b"private" not in (tmp_path / "a.zip").read_bytes()
-    ended = run("import", tmp_path / "a.zip", tmp_path / "new")
+    assert b"private" not in (tmp_path / "a.safetensors").read_bytes()
+    ended = run("info", tmp_path / "a.safetensors")
+    assert (ended.code, "waxing" in ended.out) == (0, True)
+    ended = run("import", tmp_path / "a.safetensors", tmp_path / "new")
     assert (ended.code, ended.err) == (0, "")
     assert sorted(one.name for one in (tmp_path / "new").iterdir()) == [
-        *("README.md", "config.json", "state.safetensors"),
+        *("README.md", "config.json", "model.safetensors"),
     ]
     assert tuple(FewShotClassifier.load(tmp_path / "new").classes_) == (
         "moving left",
@@ -39,12 +41,12 @@ def test_a_model_goes_through_a_file_and_replaces_another(
         "waxing",
     )
     other = shutil.copytree(model, tmp_path / "other")
-    before = (other / "config.json").read_bytes()
-    ended = run("import", tmp_path / "a.zip", other)
+    before = (other / "model.safetensors").read_bytes()
+    ended = run("import", tmp_path / "a.safetensors", other)
     hint = "Replace it with --overwrite, or choose another folder."
     assert ended.err == f"Error: {other}: the folder already has a model. {hint}\n"
-    assert (ended.code, ended.out, (other / "config.json").read_bytes()) == (2, "", before)
-    assert run("import", tmp_path / "a.zip", other, "--overwrite").code == 0
+    assert (ended.code, ended.out, (other / "model.safetensors").read_bytes()) == (2, "", before)
+    assert run("import", tmp_path / "a.safetensors", other, "--overwrite").code == 0
     assert "waxing" in FewShotClassifier.load(other).classes_
     assert run("undo", other).code == 0
     assert "growing" in FewShotClassifier.load(other).classes_
@@ -73,7 +75,7 @@ def test_ctrl_c_during_the_export_of_the_network(
 @pytest.mark.skipif(bool(missing_packages()), reason="the extra onnx is not installed")
 def test_a_network_in_int8_is_not_exported(run: Run, model: Path, tmp_path: Path) -> None:
     def in_int8(content: dict[str, Any]) -> None:
-        content["backbone"]["precision"] = content["backbone"]["card"]["precision"] = "int8"
+        content["backbone"]["spec"]["precision"] = content["backbone"]["card"]["precision"] = "int8"
 
     folder = shutil.copytree(model, tmp_path / "model")
     edit(folder, in_int8)
@@ -86,19 +88,19 @@ def test_a_network_in_int8_is_not_exported(run: Run, model: Path, tmp_path: Path
 def test_what_cannot_be_exported_or_imported_is_one_message(
     run: Run, model: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.zip").write_bytes(b"no archive")
+    (tmp_path / "a.safetensors").write_bytes(b"no model")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    assert run("export", model, "--zip", tmp_path / "b.zip").code == 0
+    assert run("export", model, "--file", tmp_path / "b.safetensors").code == 0
     for arguments, message in [
         (("export", model), "nothing to export"),
-        (("export", model, "--zip", tmp_path), "this is a folder"),
+        (("export", model, "--file", tmp_path), "this is a folder"),
         (("export", model, "--onnx", "-o", tmp_path / "a.onnx"), "expected: --onnx FILE"),
-        (("export", model, "--zip", "--onnx", tmp_path / "a.onnx"), "expected: --zip FILE"),
-        (("import", tmp_path / "nowhere.zip", tmp_path / "new"), "there is no such file"),
-        (("import", tmp_path / "a.zip", tmp_path / "new"), "export MODEL --zip FILE` makes one"),
-        (("import", tmp_path / "b.zip", tmp_path / "full"), "the folder has other files"),
-        (("import", tmp_path / "b.zip", tmp_path / "a.zip"), "not a folder"),
+        (("export", model, "--file", "--onnx", tmp_path / "a.onnx"), "expected: --file FILE"),
+        (("import", tmp_path / "nowhere.safetensors", tmp_path / "new"), "there is no such file"),
+        (("import", tmp_path / "a.safetensors", tmp_path / "new"), "not a saved classifier"),
+        (("import", tmp_path / "b.safetensors", tmp_path / "full"), "the folder has other files"),
+        (("import", tmp_path / "b.safetensors", tmp_path / "a.safetensors"), "not a folder"),
     ]:
         ended = run(*arguments)
         assert (ended.code, ended.out) == (2, ""), arguments

@@ -41,8 +41,8 @@ def kill_when(enough: Callable[[], bool], *arguments: object) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Content of all files, without temporary files of a killed process."""
-    files = (f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
+    """Content of all shards, without temporary files of a killed process."""
+    files = (f for f in folder.rglob("*.safetensors") if not f.name.startswith("."))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

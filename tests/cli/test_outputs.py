@@ -102,7 +102,7 @@ def test_a_clip_is_not_replaced_by_the_page_about_it(
     run: Run, command: str, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")  # not read: the output comes first
+    (tmp_path / "model" / "model.safetensors").write_text("{}")  # not read: the output comes first
     (clip := tmp_path / "a.html").write_bytes(b"of the user")
     other = tmp_path / "model" if command == "explain" else clip
     done = run(command, str(other), str(clip), "-o", str(clip))

@@ -1,7 +1,6 @@
 """``fewact predict``: output formats, skipped videos, timing, refused arguments."""
 
 import csv
-import hashlib
 import io
 import json
 import shutil
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier
+from tests.classifier.models import edit
 
 Run = Callable[..., Any]
 
@@ -263,18 +263,6 @@ def test_a_pattern_selects_clips(
     assert found == [path for path in expected if path.endswith("1.mp4")]
 
 
-def edited(model: Path, folder: Path, **changes: Any) -> Path:
-    """Copy the model with other fields in config.json, and with the correct hash."""
-    shutil.copytree(model, folder)
-    content = json.loads((folder / "config.json").read_text())
-    del content["sha256"]
-    content |= changes
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    (folder / "config.json").write_text(json.dumps(content))
-    return folder
-
-
 def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
     def reason(folder: Path) -> str:
         ended = run("predict", folder, clips)
@@ -287,17 +275,16 @@ def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path
     assert "no such folder" in reason(tmp_path / "nowhere")
     assert "not a saved classifier" in reason(clips)
     assert "The model comes first: fewact predict MODEL VIDEO..." in reason(clips)
-    assert "newer version" in reason(edited(model, tmp_path / "newer", version=99))
-    changed = tmp_path / "changed"
-    shutil.copytree(model, changed)
-    config = changed / "config.json"
-    config.write_text(config.read_text().replace("turning", "burning"))
-    assert "edited" in reason(changed)
-    damaged = tmp_path / "damaged"
-    shutil.copytree(model, damaged)
-    state = damaged / "state.safetensors"
-    state.write_bytes(state.read_bytes()[:-1] + b"!")
-    assert "damaged" in reason(damaged)
+    newer = shutil.copytree(model, tmp_path / "newer")
+    edit(newer, lambda content: content.update(version=99))
+    assert "newer version" in reason(newer)
+    for name, old, new in (("changed", b"turning", b"burning"), ("damaged", b"\0\0", b"!!")):
+        folder = shutil.copytree(model, tmp_path / name)
+        file = folder / "model.safetensors"
+        content = file.read_bytes()
+        at = content.rindex(old)
+        file.write_bytes(content[:at] + new + content[at + len(old) :])
+        assert "damaged or edited" in reason(folder)
 
 
 @pytest.mark.slow

@@ -381,11 +381,14 @@ def test_arguments_are_checked_before_torch_is_imported(
     (tmp_path / "clips" / "wave").mkdir(parents=True)
     for folder in ("model", "taught"):
         (tmp_path / folder).mkdir()
-    for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/config.json"):
+    for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/model.safetensors"):
         (tmp_path / name).write_text("{}")
     clips = (("clap", "clap/a.mp4"), ("none", "none/c.mp4"), ("wave", "wave/a.mp4"))
     examples = [{"name": name, "label": label} for label, name in clips]
-    (tmp_path / "taught" / "config.json").write_text(json.dumps({"examples": examples}))
+    header = json.dumps({"examples": examples})
+    content = json.dumps({"__metadata__": {"fewact": header}}).encode()
+    content = len(content).to_bytes(8, "little") + content
+    (tmp_path / "taught" / "model.safetensors").write_bytes(content)
     monkeypatch.chdir(tmp_path)
     code = (
         "import sys\n"

@@ -55,7 +55,7 @@ def test_the_quality_sets_options_that_others_replace(
         assert config["backbone"]["card"]["input_size"] == [size, size]
     assert run(*few, "--quality", "best").code == 0
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["backbone"]["name"] == "efficientnet-lite0-lite1"
+    assert config["backbone"]["spec"]["name"] == "efficientnet-lite0-lite1"
     for option in ('weights={"moments": 1}', "weights.moments=1"):
         ended = run(*few, "--quality", "fast", "--option", option)
         options = json.loads((tmp_path / "model" / "config.json").read_text())["method"]["options"]
@@ -217,9 +217,9 @@ def test_existing_models_and_files_are_kept(
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
-    before = (folder / "config.json").read_bytes()
+    before = (folder / "model.safetensors").read_bytes()
     refused(run("teach", clips, "-o", folder, *QUICK), "--overwrite", str(folder))
-    assert (folder / "config.json").read_bytes() == before
+    assert (folder / "model.safetensors").read_bytes() == before
     replaced = run("teach", clips, "-o", folder, "--overwrite", *QUICK, "--max-per-class", 1)
     assert replaced.code == 0
     assert len(FewShotClassifier.load(folder).clips_) == 3
@@ -266,8 +266,8 @@ def test_methods_of_a_file_are_taught_and_predict(
         shown = run_anew("predict", model, clips, *words)
         assert shown.code == 0, shown.err
         assert "set" in json.loads(shown.out.splitlines()[0])
-    archive = tmp_path / "model.zip"
-    packed = (("export", model, "--zip", archive), ("import", archive, tmp_path / "imported"))
+    archive = tmp_path / "exported.safetensors"
+    packed = (("export", model, "--file", archive), ("import", archive, tmp_path / "imported"))
     for words in (("review", model), ("test", model, clips), *packed):
         shown = run_anew(*words, "--import", file)
         assert shown.code == 0, shown.err

@@ -1,4 +1,3 @@
-import hashlib
 import io
 import json
 import zipfile
@@ -12,7 +11,15 @@ from safetensors.torch import load, save
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
-from fewact.core.tensors import TYPES, parse_tensors, read_array, read_hashed, read_tensors
+from fewact.core.tensors import (
+    TYPES,
+    copy_tensors,
+    parse_tensors,
+    read_array,
+    read_metadata,
+    read_tensors,
+    sha256_of,
+)
 
 FILE = FileType("file of numbers", DataError, 256 * MIB)
 
@@ -31,12 +38,27 @@ def test_tensors_and_metadata_are_read(tmp_path: Path) -> None:
     content = save(tensors, {"note": "x"})
     (tmp_path / "f").write_bytes(content)
     found, metadata = read_tensors(FILE, tmp_path / "f")
+    copies, again = copy_tensors(FILE, tmp_path / "f")
+    parsed, parsed_metadata = parse_tensors(FILE, content, "f")
+    assert metadata == again == parsed_metadata == read_metadata(FILE, tmp_path / "f")
     assert metadata == {"note": "x"}
-    hashed, digest = read_hashed(FILE, tmp_path / "f")
-    assert digest == hashlib.sha256(content).hexdigest()
-    for got in (found, parse_tensors(FILE, content, "f"), hashed):
+    for got in (found, parsed, copies):
         assert got.keys() == tensors.keys()
         assert all(torch.equal(got[name], tensors[name]) for name in tensors)
+
+
+def test_the_digest_of_tensors_is_of_names_types_shapes_and_numbers() -> None:
+    tensors = {"a": torch.arange(6.0).view(2, 3), "b": torch.zeros(0, 3), "c": torch.tensor(True)}
+    digest = sha256_of(tensors)
+    assert digest == sha256_of(dict(reversed(tensors.items())))
+    for other in (
+        {"d": tensors["c"]},
+        {"c": tensors["c"].byte()},
+        {"a": tensors["a"].view(3, 2)},
+        {"a": tensors["a"] + 1},
+        {"b": torch.zeros(0, 4)},
+    ):
+        assert sha256_of(tensors | other) != digest
 
 
 @pytest.mark.parametrize(
@@ -74,7 +96,7 @@ def test_tensors_that_are_not_in_the_file_are_refused(tmp_path: Path, content: b
     with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
         parse_tensors(FILE, content, "f")
     with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
-        read_hashed(FILE, path)
+        copy_tensors(FILE, path)
 
 
 def test_all_types_of_numbers_are_read_as_safetensors_reads_them() -> None:
@@ -82,7 +104,7 @@ def test_all_types_of_numbers_are_read_as_safetensors_reads_them() -> None:
     for name, (size, _) in TYPES.items():
         data = bytes(map(bool, content)) if name == "BOOL" else content
         header = entry(name, (64 // size,), (0, 64))
-        found = parse_tensors(FILE, safetensors(header, data), "f")["a"]
+        found = parse_tensors(FILE, safetensors(header, data), "f")[0]["a"]
         expected = load(safetensors(header, data))["a"]
         assert found.dtype == expected.dtype
         assert found.view(torch.uint8).equal(expected.view(torch.uint8))

@@ -83,8 +83,7 @@ def test_videos_outside_the_class_folders_are_ignored_with_a_warning(tmp_path: P
 def test_saved_models_are_no_class_and_no_clip(tmp_path: Path) -> None:
     create(tmp_path, "a/x.mp4", "b/y.mp4", "none/z.mp4")
     for place in ("m", "a/m", "none/m"):
-        files = ("config.json", "state.safetensors", "thumbnail-0001.jpg")
-        create(tmp_path / place, *files, *(f"history/000001/{file}" for file in files))
+        create(tmp_path / place, "config.json", "model.safetensors", "history/000001.safetensors")
         create(tmp_path / place, "page/0123456789abcdef.mp4")
     with pytest.warns(UserWarning, match="ignored") as warnings:
         found = relative(tmp_path, list_clips(tmp_path))

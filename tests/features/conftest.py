@@ -9,7 +9,9 @@ import pytest
 from torch import Tensor, nn
 
 from fewact.backbones import Backbone, Description, Level, StagedNetwork
-from fewact.backbones.backbone import build
+from fewact.backbones.backbone import make_card
+from fewact.backbones.network import randomise
+from fewact.backbones.weights import Weights
 from fewact.data.clips import Clip
 from fewact.video import write_video
 from tests.features.store_of_vectors import episodes, store, values, videos  # noqa: F401
@@ -56,7 +58,10 @@ class Tiny(StagedNetwork):
 
 @pytest.fixture
 def tiny() -> Backbone:
-    return build(Tiny, {}, weights="random", device="cpu", precision="float32", engine="torch")
+    network = Tiny(None)
+    randomise(network, 0)
+    card = make_card(network, Weights({}, "random"), "float32")
+    return Backbone(network.eval().to(memory_format=network.memory_format), card)
 
 
 @pytest.fixture

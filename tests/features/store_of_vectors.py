@@ -13,7 +13,7 @@ from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import ArrayFeatures
 from fewact.features.store import Job, Store
-from fewact.features.store.known_videos import KnownVideo
+from fewact.features.store.store import KnownVideo
 from tests.evaluation.episodes.made_up import videos_of
 
 REQUEST = FeatureRequest("vectors", View(4))
@@ -28,9 +28,8 @@ def fill(store: Store, videos: VideoList, card: Card, values: np.ndarray) -> Non
     """Store vectors as ``fewact embed`` would, for videos that lie in no file here."""
     job = Job(store, videos, card, [REQUEST])
     keys = [f"key of {video.id}" for video in videos.videos]
-    store.known.write(
-        videos.name,
-        {v.id: KnownVideo(fingerprint=k) for v, k in zip(videos.videos, keys, strict=True)},
+    store.known(videos.name).write(
+        {v.id: KnownVideo(fingerprint=k) for v, k in zip(videos.videos, keys, strict=True)}
     )
     rows = {k: {"features": row} for k, row in zip(keys, values, strict=True)}
     job.sets[REQUEST].write(rows)

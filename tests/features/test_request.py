@@ -38,17 +38,10 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
     assert request_facts(FeatureRequest("middle", View(16, "auto"))) == {
         "request": "FeatureRequest",
         "level": "middle",
-        "view": {"frames": 16, "stabilise": "auto", "of": 0},
+        "view": {"frames": 16, "stabilise": "auto"},
         "pipeline": [1, 7],
     }
     assert request_facts(FeatureRequest("maps"))["pipeline"] == 1
-
-
-def test_facts_of_views_that_are_no_more_are_refused():
-    facts = request_facts(FeatureRequest("middle", View(8, "auto")))
-    earlier = {**facts, "view": {**facts["view"], "of": 24}}
-    with pytest.raises(KeyError):
-        request_from_facts(earlier)
 
 
 @pytest.mark.parametrize("text", ["middle:8:auto:24", "middle:8::24", "middle:0", "middle:x"])

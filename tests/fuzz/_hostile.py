@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import stat
 import struct
 import tempfile
 import zipfile
@@ -39,13 +38,6 @@ TEXTS = (
 )
 
 
-MEMBERS = (
-    *("../config.json", "../../x", "/tmp/fewact-x", "..\\x", "C:\\x", "page/page.json", "page/"),
-    *("history/000001/config.json", ".", "..", "./config.json", "CONFIG.JSON", "a\nb", ""),
-    *("\u202e", "config.json/x", "thumbnail-0001.jpg/../../x", "thumbnail-99999.jpg", "x" * 60_000),
-)
-"""Names in archives that are none of a model."""
-
 Way = Callable[[Path, bytes, Random], None]
 
 
@@ -77,8 +69,6 @@ def _ways(path: Path, content: bytes) -> list[Way]:
         return [_bytes] * 2 + [_tensors] * 8
     if path.suffix == ".npz":
         return [_bytes] * 2 + [_archive] * 8
-    if path.suffix == ".zip":
-        return [_bytes] * 2 + [_model] * 8
     return [_bytes] * 2 + [_words] * 6
 
 
@@ -255,36 +245,4 @@ def _archive(path: Path, content: bytes, random: Random) -> None:
     elif what == 4:
         at = random.randrange(40, len(packed))
         packed[at : at + 4] = random.randbytes(4)
-    path.write_bytes(packed)
-
-
-def _model(path: Path, content: bytes, random: Random) -> None:
-    """Change the members of a saved model's archive: their content, their names, or their facts."""
-    with zipfile.ZipFile(io.BytesIO(content)) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    name = random.choice(sorted(members))
-    what = random.randrange(7)
-    if what < 3:
-        members[name] = damaged(Path(name), members[name], random)
-        if name == "state.safetensors" and random.random() < 0.8:
-            config = json.loads(members["config.json"])
-            config["files"][name] = hashlib.sha256(members[name]).hexdigest()
-            members["config.json"] = json.dumps(signed(config)).encode()
-    elif what == 3:
-        members[random.choice(MEMBERS)] = members.pop(name)
-    elif what == 4:
-        members[random.choice((*MEMBERS, "thumbnail-0001.jpg"))] = bytes(1 << random.randrange(26))
-    file = io.BytesIO()
-    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)
-    with zipfile.ZipFile(file, "w") as made:
-        for one, data in members.items():
-            info = zipfile.ZipInfo(one)
-            if what == 5:
-                kinds = (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK, stat.S_IFDIR, stat.S_IFREG)
-                info.external_attr = (random.choice(kinds) | 0o777) << 16
-            made.writestr(info, data, random.choice(methods))
-    packed = bytearray(file.getvalue())
-    if what == 6:  # flags, sizes, offsets and names of the list of members
-        at = packed.rindex(b"PK\1\2") + random.randrange(4, 50)
-        packed[at : at + 2] = random.choice((b"\xff\xff", b"\0\0", random.randbytes(2)))
     path.write_bytes(packed)

@@ -18,13 +18,11 @@ import torch
 
 from fewact import FewShotClassifier, backbones, evaluation
 from fewact.backbones import catalogue
-from fewact.classifier.saved import model_folder
-from fewact.classifier.saved.history import CHANGE, HISTORY, editing
+from fewact.classifier.file import MODEL, read_header
+from fewact.classifier.history import HISTORY, editing
 from fewact.cli import main
 from fewact.core.errors import UserError, WeightsError
-from fewact.core.folders import backup_of
 from fewact.core.registry import Registry
-from fewact.core.temporary import is_temporary
 from fewact.evaluation import checkpoint
 from fewact.features.store import Job, Store
 from fewact.training import train
@@ -63,7 +61,7 @@ def prepare(root: Path) -> None:
     old = ("--max-per-class", "1", "--text", "off")
     call("teach", root / "clips", "-o", root / "old/model", *old, *TEACH)
     call("teach", root / "clips", "-o", root / "other", "--text", "off", *TEACH)
-    call("export", root / "other", "--zip", root / "model.zip")
+    call("export", root / "other", "--file", root / "exported.safetensors")
 
 
 def call(*arguments: object) -> None:
@@ -99,7 +97,7 @@ def tree(folder: Path) -> Tree:
         for path in sorted(folder.rglob("*"))
         if not path.name.endswith(".times")
         and not (path.is_dir() and any(path.iterdir()))
-        and not (path.parent.name.isdecimal() and path.parent.parent.name == HISTORY)
+        and path.parent.name != HISTORY
     }
 
 
@@ -109,43 +107,35 @@ def teach(root: Path) -> None:
 
 def model_faults(root: Path, whole: Tree) -> list[str]:
     """The model is the old or the new one, byte for byte; without an old one it may be missing."""
-    folder, old = root / "out/model", tree(root / "old")
-    found = folder if folder.exists() else backup_of(folder)
-    if not found.exists():
-        return []
-    content = {
-        f"model/{name}": value
-        for name, value in tree(found).items()
-        if not name.startswith(HISTORY) and not is_temporary(Path(name).name)
-    }
-    new = {name: value for name, value in whole.items() if name in content}
-    if content not in (old, new) or len(content) < 3:
-        return ["the model is neither the old nor the new one"]
-    FewShotClassifier.load(folder)
-    return [
-        f"the version {version.name} is not whole"
-        for version in found.joinpath(HISTORY).glob("[0-9]*")
-        if _version(version) not in (old, new)
+    folder, names = root / "out/model", (MODEL, "config.json", "README.md")
+    before = tree(root / "old")
+    known = [
+        {files[f"model/{name}"] for files in (before, whole) if f"model/{name}" in files}
+        for name in names
     ]
+    faults = [
+        f"{name} is neither the old nor the new one"
+        for name, contents in zip(names, known, strict=True)
+        if (folder / name).exists() and (folder / name).read_bytes() not in contents
+    ]
+    faults += [
+        f"the version {version.name} is not whole"
+        for version in folder.joinpath(HISTORY).glob("[0-9]*")
+        if version.read_bytes() not in known[0]
+    ]
+    if (folder / MODEL).exists():
+        FewShotClassifier.load(folder)
+    return faults
 
 
 def change_faults(root: Path, whole: Tree) -> list[str]:
     """As ``model_faults``; a new model has kept the old one as a version."""
-    folder, old = root / "out/model", tree(root / "old")
+    folder, old = root / "out/model", tree(root / "old")[f"model/{MODEL}"]
+    files = [folder / MODEL, *folder.joinpath(HISTORY).glob("[0-9]*")]
     faults = model_faults(root, whole)
-    if faults or not folder.exists() or tree(root / "out").items() >= old.items():
-        return faults
-    places = (folder / HISTORY, backup_of(folder) / HISTORY)
-    versions = [version for place in places for version in place.glob("[0-9]*")]
-    if all(_version(version) != old for version in versions):
+    if not faults and all(file.read_bytes() != old for file in files if file.exists()):
         return ["the former version is lost"]
-    return []
-
-
-def _version(folder: Path) -> Tree:
-    """Content of a version of a model, without the time of its change."""
-    files = (path for path in folder.iterdir() if path.name != CHANGE)
-    return {f"model/{path.name}": path.read_bytes() for path in files}
+    return faults
 
 
 def embed(root: Path) -> None:
@@ -154,15 +144,15 @@ def embed(root: Path) -> None:
 
 
 def store_faults(root: Path, whole: Tree) -> list[str]:
-    """All shards are readable and those of a whole run; no list of known videos is damaged."""
+    """All shards are readable and those of a whole run."""
     folder = root / "out/store"
-    if not (folder / "store.json").exists():
+    if not (folder / "store.sqlite").exists():
         return []
     faults = [why for one in Store(folder).sets() for why in one.damaged.values()]
     for path in folder.rglob("*.*"):
         name = str(path.relative_to(root / "out"))
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.read_bytes() != whole.get(name):
+        if path.suffix == ".safetensors" and not hidden and path.read_bytes() != whole.get(name):
             faults.append(f"{name} is not as in a whole run")
     return faults
 
@@ -224,7 +214,7 @@ def event_faults(root: Path, whole: Tree) -> list[str]:
 
 
 def add(root: Path) -> None:
-    clip, known = root / "clips/class 1/4.mp4", model_folder.load(root / "out/model").examples.clips
+    clip, known = root / "clips/class 1/4.mp4", read_header(root / "out/model").examples
     if "class 1/4.mp4" in {one.name for one in known}:  # a run before this one has added it
         with editing(root / "out/model"):  # as any other change does first
             return
@@ -232,11 +222,13 @@ def add(root: Path) -> None:
 
 
 def import_model(root: Path) -> None:
-    call("import", root / "model.zip", root / "out/model", "--overwrite")
+    call("import", root / "exported.safetensors", root / "out/model", "--overwrite")
 
 
 def export(root: Path) -> None:
-    call("export", root / "old/model", "--zip", root / "out/files/model.zip", "--overwrite")
+    call(
+        "export", root / "old/model", "--file", root / "out/files/model.safetensors", "--overwrite"
+    )
 
 
 def report(root: Path) -> None:

@@ -253,7 +253,7 @@ class LyingHub:
                 FewShotClassifier.from_pretrained(name)
             else:
                 (folder / "model.safetensors").write_bytes(
-                    damaged(Path("x.safetensors"), self.files["state.safetensors"], random)
+                    damaged(Path("x.safetensors"), self.files["model.safetensors"], random)
                 )
                 weights.read(f"hf-hub:{name}")
         finally:

@@ -126,7 +126,7 @@ def test_the_first_ten_minutes(
     report.close()
     with page.expect_download() as saved:
         page.get_by_role("link", name="Save the model as a file").click()
-    file = saved.value.path().rename(tmp_path / "model.zip")
+    file = saved.value.path().rename(tmp_path / "model.safetensors")
 
     # The command line and the page use the same folder.
     from fewact import FewShotClassifier
@@ -149,9 +149,9 @@ def test_the_first_ten_minutes(
 
     # The file of the model brings its actions back; so does undoing that.
     person.choose("Open a model file", [file])
-    person.says(".toast", "The model model.zip is open")
+    person.says(".toast", "The model model.safetensors is open")
     person.clips("clap", 2)
-    page.get_by_role("button", name="Undo: opened model.zip").click()
+    page.get_by_role("button", name="Undo: opened model.safetensors").click()
     person.clips("applaud", 2)
     person.teach()
     assert "applaud" in FewShotClassifier.load(person.server.model).classes_

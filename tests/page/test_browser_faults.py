@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.saved import history
+from fewact.classifier import history
 from fewact.video import write_video
 from tests.page.browser import HOST, MARKS, Person, Serve
 from tests.page.test_same_model import begun
@@ -361,12 +361,12 @@ def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
     for name in ("wave", "throw"):
         person.add_action(name, [tmp_path / "1.mp4"])
     person.says("#teach-status", "2 changes")
-    (server.model / "config.json").write_text("{}")
+    (server.model / "model.safetensors").write_text("{}")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
     person.page.get_by_role("button", name="Teach", exact=True).click()
     person.taught()
-    kept = server.model / "history" / "000001" / "config.json"
+    kept = server.model / "history" / "000001.safetensors"
     assert kept.read_text(encoding="utf-8") == "{}"
 
 
@@ -374,7 +374,7 @@ def test_a_damaged_model_is_restored_as_the_page_says(
     serve: Serve, chromium: Any, begun: Path
 ) -> None:
     FewShotClassifier.load(begun).rename_class("x", "z").save(begun)
-    (begun / "state.safetensors").write_bytes(b"no tensors")
+    (begun / "model.safetensors").write_bytes(b"no tensors")
     person = Person(chromium, serve(begun))
     person.says("#teach-status", f"cannot be opened: .* fewact undo {begun}$")
     history.undo(begun)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fewact.classifier.saved.config import CONFIG, STATE, VERSION
-from tests.classifier.saved.test_model_folder import edit
+from fewact.classifier.file import MODEL, VERSION
+from tests.classifier.models import edit
 from tests.page.conftest import Server
 from tests.page.test_clip_names import command
 from tests.page.test_same_model import Serve, begun_in, idle, page_of, taught, videos
@@ -44,30 +44,26 @@ def make_older(model: Path) -> None:
     edit(model, lambda content: content.update(version=VERSION - 1))
 
 
-def damage_state(model: Path) -> None:
-    content = bytearray((model / STATE).read_bytes())
+def damage_tensors(model: Path) -> None:
+    content = bytearray((model / MODEL).read_bytes())
     content[-1] ^= 1
-    (model / STATE).write_bytes(content)
+    (model / MODEL).write_bytes(content)
 
 
-def cut_config(model: Path) -> None:
-    (model / CONFIG).write_bytes((model / CONFIG).read_bytes()[:100])
+def cut_header(model: Path) -> None:
+    (model / MODEL).write_bytes((model / MODEL).read_bytes()[:100])
 
 
 def contents(model: Path) -> list[bytes]:
-    """Return the contents of the files that a model is read from, as far as they exist."""
-    return [(model / name).read_bytes() for name in (CONFIG, STATE) if (model / name).exists()]
+    """Return the content of the file that a model is read from, if it exists."""
+    return [(model / MODEL).read_bytes()] if (model / MODEL).exists() else []
 
 
 LOST = {
     "older": (make_older, "the model was written by an older version of fewact"),
-    "state": (damage_state, "the file was damaged or edited after it was saved"),
-    "config": (cut_config, "not a saved classifier"),
-    "no state": (
-        lambda model: (model / STATE).unlink(),
-        "the state of a saved classifier cannot be read",
-    ),
-    "no config": (lambda model: (model / CONFIG).unlink(), None),
+    "tensors": (damage_tensors, "the file was damaged or edited after it was saved"),
+    "header": (cut_header, "not a saved classifier"),
+    "no file": (lambda model: (model / MODEL).unlink(), None),
 }
 
 
@@ -100,7 +96,7 @@ def test_clips_of_the_page_are_taught_again(
         assert state["jobs"][0]["error"]["hint"] == "Teach again from the clips."
     assert contents(model) == before
     assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
-    kept = {one.read_bytes() for one in model.rglob("history/*/*") if one.is_file()}
+    kept = {one.read_bytes() for one in model.rglob("history/*") if one.is_file()}
     assert kept.issuperset(before)
 
 
@@ -108,7 +104,7 @@ def test_a_clip_that_another_method_encoded_cannot_come_back(
     serve: Serve, page: tuple[Path, list[str]]
 ) -> None:
     """A former version has the clip, but of another method than the new model's."""
-    damage_state(page[0])
+    damage_tensors(page[0])
     server = serve(page[0])
     idle(server)
     state = taught(server)
@@ -126,11 +122,11 @@ def test_a_model_that_is_restored_has_its_clips_again(
     serve: Serve, page: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
     model, ids = page
-    whole = shutil.copy2(model / STATE, tmp_path)
-    damage_state(model)
+    whole = shutil.copy2(model / MODEL, tmp_path)
+    damage_tensors(model)
     server = serve(model)
     check_lost(idle(server), ids)
-    shutil.copy2(whole, model / STATE)
+    shutil.copy2(whole, model / MODEL)
     assert server.post(f"/api/clips/{ids[0]}/predict")[0] == 202
     state = idle(server)
     assert state["model"]["clips"] == TAUGHT
@@ -143,7 +139,7 @@ def test_the_version_before_is_restored_by_a_command(
     serve: Serve, page: tuple[Path, list[str]]
 ) -> None:
     model, ids = page
-    damage_state(model)
+    damage_tensors(model)
     server = serve(model)
     state = idle(server)
     (hint,) = (job["error"]["hint"] for job in state["jobs"])

@@ -271,7 +271,7 @@ def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
 
 
 MEANWHILE = """
-from fewact.classifier.saved.change_model import correct_model
+from fewact.classifier.revision import correct_model
 from fewact.page.session import PageSession
 work, old = PageSession._work, ["x"]
 

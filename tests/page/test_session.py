@@ -737,6 +737,6 @@ def test_an_export_is_removed_though_the_client_has_left(
                 await response({**scope, "asgi": {"spec_version": version}}, left, leave)
             assert not list(folder.path.glob(".*.new"))
             assert response.headers["content-length"] == "3"
-            assert 'filename="model.zip"' in response.headers["content-disposition"]
+            assert 'filename="model.safetensors"' in response.headers["content-disposition"]
 
     run(folder, work)

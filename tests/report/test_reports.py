@@ -10,7 +10,7 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier.analysis.review import Advice, Confusion, Duplicate, Review, Suspect, review
 from fewact.classifier.example import Example
-from fewact.classifier.saved.info import ModelInfo, model_info
+from fewact.classifier.info import ModelInfo, model_info
 from fewact.data import FeatureClip
 from fewact.evaluation import compare, evaluate_method
 from fewact.report.document import Page

@@ -19,7 +19,7 @@ from fewact.methods import a2m2_matching
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
 from fewact.training.batch import Batch, Drawn
-from fewact.training.inputs import FrameBatches, Reading
+from fewact.training.inputs import FrameBatches, FrameOptions
 from fewact.training.learner import make_learner
 from fewact.training.optimising import freeze, freeze_norms
 from fewact.training.recipe import EpisodesStage
@@ -232,7 +232,7 @@ def test_the_test_reads_frames_as_the_recipe_says(tmp_path: Path) -> None:
     assert source is not None
     batches = FrameBatches(
         data.train,
-        Reading(resolved.create().card, (4,), recipe.augment, flip=False, seed=0, stage=0),
+        FrameOptions(resolved.create().card, (4,), recipe.augment, flip=False, seed=0, stage=0),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(source), "read", lambda self, samplers, **_: times.append(samplers))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from fewact import backbones
-from fewact.backbones import catalogue
 from fewact.backbones.card import Card, Interpolation, Level
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.choosing import choose
-from fewact.backbones.engines.eager import TorchEngine
+from fewact.backbones.engines.torch_engine import TorchEngine
 from fewact.backbones.network import Network, randomise
 from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.spec import BackboneSpec, check_engine
+from fewact.backbones.transform import normalised, prepared
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.core.errors import OptionError, ShapeError, WeightsError
 from fewact.core.options import make_options
@@ -38,9 +37,6 @@ MIDDLE_STRIDE = 16
 
 NORMALISED_AT_ONCE = 2**17
 """Most values of images that are normalised together before some of them run."""
-
-CROP_MARGIN = 8 / 7
-"""Size to which frames are resized before the middle is cut out: 256 for 224."""
 
 
 class Backbone:
@@ -67,12 +63,7 @@ class Backbone:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        name, self.engine = state["engine"], TorchEngine(self.network, self.card.precision)
-        self.engine, _ = choose(self, name)
-
-    def with_engine(self, engine: Engine, why: str) -> "Backbone":
-        """Return a backbone with the same network and another engine."""
-        return Backbone(self.network, self.card, engine, why)
+        self.engine, _ = choose(self.network, self.card, state["engine"])
 
     @property
     def device(self) -> torch.device:
@@ -105,23 +96,11 @@ class Backbone:
         Raises:
             ShapeError: The frames have another shape or type.
         """
-        if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
-            got = getattr(frames, "dtype", type(frames).__name__)
-            raise ShapeError("not an array of uint8", where="frames", got=str(got))
-        check_shape(frames, "… h w 3", "frames")
-        leading, image = frames.shape[:-3], frames.shape[-3:]
-        # torch takes neither negative strides nor read-only memory.
-        owned = np.require(frames, requirements=["C", "W"]).reshape(-1, *image)
-        images = torch.from_numpy(owned).permute(0, 3, 1, 2)  # (n 3 h w), channels last
-        small = resized(images, self.card, self.card.input_size)
-        return small.reshape(*leading, 3, *self.card.input_size)
+        return prepared(frames, self.card)
 
     def normalise(self, frames: Tensor) -> Tensor:
         """Normalise prepared frames (n 3 H W) uint8 to float32, on the network's device."""
-        device = self.device
-        images = frames.to(device, memory_format=self.engine.memory_format).float()
-        mean, std = _mean_and_std(self.card.mean, self.card.std, device)
-        return images.sub_(mean).div_(std)
+        return normalised(frames, self.card, self.device, self.engine.memory_format)
 
     def features(self, frames: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
         """Return features of prepared frames; the network runs no deeper than it must.
@@ -216,61 +195,14 @@ class Backbone:
         return list(chain.from_iterable(found))
 
 
-@lru_cache
-def _mean_and_std(
-    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation (3 1 1) of levels from 0 to 255."""
-    with torch.inference_mode(False):  # They serve training, too.
-        first, second = (
-            255 * torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
-            for values in (mean, std)
-        )
-    return first, second
-
-
-def resized(
-    images: Tensor, card: Card, size: tuple[int, int], margin: float = CROP_MARGIN
-) -> Tensor:
-    """Resize images by the card's rule.
-
-    Args:
-        images: (n 3 h w) uint8.
-        card: Card of the backbone.
-        size: Height and width (H, W) of the result.
-        margin: Size that a crop's rule resizes to, before it cuts out the middle, as a multiple of
-            the result's.
-
-    Returns:
-        (n 3 H W) uint8.
-    """
-    if card.resize == "squash":
-        return F.interpolate(images, size, mode=card.interpolation, antialias=True)
-    h, w = images.shape[-2:]
-    factors = [target / side * margin for target, side in zip(size, (h, w), strict=True)]
-    if card.resize == "centre-crop":
-        factors = [max(factors)] * 2
-    covering = [
-        max(target, round(factor * side))
-        for target, factor, side in zip(size, factors, (h, w), strict=True)
-    ]
-    whole = F.interpolate(images, covering, mode=card.interpolation, antialias=True)
-    top, left = ((side - target) // 2 for side, target in zip(covering, size, strict=True))
-    return whole[..., top : top + size[0], left : left + size[1]].contiguous()
-
-
-def build(spec: BackboneSpec) -> Backbone:
+def build(spec: BackboneSpec, network_class: type[Network]) -> Backbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
     Raises:
-        UnknownNameError: There is no backbone of this name.
         WeightsError: The weights cannot be read or are of another network.
         OptionError: An option, the device, the precision or the engine is unknown, or the engine
             cannot be used.
     """
-    spec.check()
-    spec = spec.resolved
-    network_class = catalogue.NETWORKS.get(spec.name)
     options: Any = make_options(network_class.Options, spec.options, of=network_class.defaults.name)
     device = resolve_device(spec.device)
     check_engine(spec.engine, spec.precision, device.type)
@@ -299,8 +231,7 @@ def build(spec: BackboneSpec) -> Backbone:
     if spec.size and (spec.size, spec.size) != card.input_size:
         card = card.of_size(spec.size)
     network.eval().to(device, memory_format=network.memory_format)  # type: ignore[call-overload]
-    backbone = Backbone(network, card)
-    return backbone.with_engine(*choose(backbone, spec.engine))
+    return Backbone(network, card, *choose(network, card, spec.engine))
 
 
 def make_card(network: Network, weights: Weights, precision: Precision) -> Card:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
+from fewact.backbones import catalogue
 from fewact.backbones.card import Resize
 from fewact.backbones.catalogue import (
     AUTO,
@@ -43,8 +44,9 @@ class BackboneSpec(Spec):
         precision: ``float32``; ``bfloat16``; ``int8``, which is the default network with ONNX
             Runtime; or ``auto``, which is one of the first two by the device, the engine and the
             network.
-        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8; or
-            ``auto``, which is ``onnx`` where it can be used and has the precision.
+        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8, for networks
+            whose graphs come with fewact; or ``auto``, which is ``onnx`` where it can be used and
+            has the precision.
         device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
         resize: ``squash``; ``centre-crop``, which keeps the aspect ratio and cuts off the edges; or
             ``squash-crop``, which does not keep it and cuts them off, as CLIP-FSAR's code.
@@ -133,7 +135,9 @@ class BackboneSpec(Spec):
         from fewact.backbones.backbone import build
         from fewact.core.workers import on_one_core
 
-        return on_one_core(lambda: build(self))
+        self.check()
+        network = catalogue.NETWORKS.get(self.resolved.name)
+        return on_one_core(lambda: build(self.resolved, network))
 
     @property
     def resolved(self) -> Self:

@@ -12,8 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
-from fewact.classifier.examples import Nodes
-from fewact.classifier.fit_checks import check_finite_scores
+from fewact.classifier.examples import Nodes, check_finite_scores
 from fewact.classifier.folds import FLOATS_AT_ONCE, MAX_HELD_OUT, folds_of, score_held_out
 from fewact.core.errors import OptionError
 from fewact.methods.base import Method

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Card
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
-from fewact.classifier.examples import Nodes
-from fewact.classifier.fit_checks import check_finite_nodes
-from fewact.classifier.fitted import stage
+from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
@@ -23,7 +21,7 @@ from fewact.features.extract import Extracted, extract
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures
-from fewact.features.timing import Timing
+from fewact.features.timing import Timing, stage
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
 from fewact.video.source import Span

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from fewact.classifier.example import Example
 from fewact.classifier.labels import INTEGER
-from fewact.classifier.saved.equal_nodes import find_equal, restore_equal
+from fewact.core.errors import DamagedModelError, DataError, ModelError
+from fewact.core.shapes import all_finite
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
 from fewact.methods.base import rows
 
 Nodes = dict[str, Tensor]
+
+TEACH_AGAIN = "Teach again from the clips."
 
 ROUNDING = 2**-11
 """Largest relative error of rounding to float16, where values are not too small for it."""
@@ -209,18 +212,11 @@ def join(parts: Iterable[Examples]) -> Examples:
     Sums over the clips of a class are then computed in the same order. Predictions are equal to the
     last bit, whether clips are learned together or one by one, and from any folder.
     """
-    found = list(parts)
-    first, *others = (find_equal(part.nodes) for part in found)
-    equal = {name: same for name, same in first.items() if all(o.get(name) == same for o in others)}
-    nodes = {
-        name: torch.cat([part.nodes[name] for part in found])
-        for name in found[0].nodes
-        if name not in equal
-    }
+    all_parts = list(parts)
     together = Examples(
-        tuple(clip for part in found for clip in part.clips),
-        nodes | {name: nodes[same] for name, same in equal.items()},
-        tuple(origin for part in found for origin in part.origins),
+        tuple(clip for part in all_parts for clip in part.clips),
+        {name: torch.cat([part.nodes[name] for part in all_parts]) for name in all_parts[0].nodes},
+        tuple(origin for part in all_parts for origin in part.origins),
     )
     keys = [_key(clip, clip.name) for clip in together.clips]
     count = Counter(keys)
@@ -245,3 +241,104 @@ def _key(clip: Example, name: str) -> tuple[Any, ...]:
     end = math.inf if clip.end is None else clip.end
     file = PurePosixPath(name).name
     return natural_key(clip.label), natural_key(file), clip.start or 0.0, end
+
+
+def are_equal(first: Tensor, second: Tensor) -> bool:
+    """Return whether two nodes are equal; of one tensor no number is read."""
+    return first.is_set_to(second) or torch.equal(first, second)
+
+
+def find_equal(nodes: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return for each node that equals a former one the name of that one."""
+    found: dict[str, str] = {}
+    kept: list[str] = []
+    for name, value in nodes.items():
+        same = next((one for one in kept if are_equal(nodes[one], value)), None)
+        if same is None:
+            kept.append(name)
+        else:
+            found[name] = same
+    return found
+
+
+def restore_equal(
+    nodes: Mapping[str, Tensor], equal: Mapping[str, str], where: str
+) -> dict[str, Tensor]:
+    """Return nodes with those that are equal to others.
+
+    Raises:
+        DamagedModelError: A node is missing, or stored although it equals another one.
+    """
+    for name, same in equal.items():
+        if same not in nodes or name in nodes:
+            raise DamagedModelError(
+                "the nodes do not match those of the header",
+                where=where,
+                got=f"{name}, {same}",
+                hint="Copy the file again, or teach again.",
+            )
+    return {**nodes, **{name: nodes[same] for name, same in equal.items()}}
+
+
+def check_shapes(examples: Examples, nodes: Nodes) -> None:
+    """Check that a clip has nodes of the shapes of the training clips.
+
+    Raises:
+        ModelError: It has others.
+    """
+    found, stored = shapes_of(nodes), shapes_of(examples.nodes)
+    if found != stored:
+        raise ModelError(
+            "the training clips in the model do not fit its method and backbone",
+            got=f"nodes of shapes {stored}"[:300],
+            expected=str(found)[:300],
+            hint=TEACH_AGAIN,
+        )
+
+
+def check_finite_nodes(nodes: Nodes, title: str) -> None:
+    """Refuse a clip whose encoding is not finite.
+
+    Args:
+        nodes: Nodes of the clip.
+        title: Title of the clip.
+
+    Raises:
+        DataError: A node is not finite.
+    """
+    for name, value in nodes.items():
+        if not all_finite(value):
+            raise DataError(
+                f'the clip is encoded to numbers that are not finite, in node "{name}"',
+                where=title,
+                expected="finite numbers",
+                hint="Check its features and the method; `fewact check-method` says more.",
+            )
+
+
+def check_finite_scores(scores: Tensor, titles: Sequence[str]) -> None:
+    """Refuse clips whose scores are not finite.
+
+    Args:
+        scores: Scores (h …) of h clips.
+        titles: Title of each clip.
+
+    Raises:
+        DataError: A score is not finite; the message names the first such clip.
+    """
+    finite = scores.isfinite().flatten(1).all(1).tolist()
+    if not all(finite):
+        first = finite.index(False)
+        found = scores[first].flatten()
+        raise DataError(
+            "the scores of the clip are not finite numbers",
+            where=titles[first],
+            got=f"{found[~found.isfinite()][0].item()}",
+            expected="finite numbers",
+            hint="Check its features and the method; `fewact check-method` says more.",
+        )
+
+
+def shapes_of(nodes: Nodes) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each node of a clip."""
+    return {name: tuple(value.shape[1:]) for name, value in nodes.items()}

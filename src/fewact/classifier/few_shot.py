@@ -1,29 +1,99 @@
 """The classifier that learns classes from a few clips of each."""
 
+import inspect
 import logging
+import pickle
+import tempfile
+import threading
 import time
-from typing import Self
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial, wraps
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from fewact.classifier.calibration import check_set_rate
-from fewact.classifier.change_lock import one_at_a_time
-from fewact.classifier.class_edits import ClassEdits
-from fewact.classifier.class_names import find_class_names
-from fewact.classifier.labels import Labels, text_source
-from fewact.classifier.open_set import check_rate
-from fewact.classifier.predicting import Predicting
-from fewact.classifier.saved.saving import Saving
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.backbones import Backbone
+from fewact.backbones.devices import Device
+from fewact.classifier import edit, file, history
+from fewact.classifier.calibration import Calibration, check_set_rate
+from fewact.classifier.class_names import TextMode
+from fewact.classifier.example import Example
+from fewact.classifier.fit import Progress, fit
+from fewact.classifier.fitted import Fitted, FittedBefore, checked_fit, fit_examples
+from fewact.classifier.inputs import ClipLike, each_query, query_clips
+from fewact.classifier.labels import Label, Labels, as_integer, text_source
+from fewact.classifier.naming import ClipId
+from fewact.classifier.open_set import OpenSet, check_rate
+from fewact.classifier.pipeline import Choice, Pipeline
+from fewact.classifier.predict import predict
+from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
+from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.sources import LabelledSource, Source, labelled
-from fewact.classifier.teaching import Progress, teach
-from fewact.core.errors import DataError
-from fewact.data import BACKGROUND
-from fewact.data.class_folders import ONE_ACTION
+from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
+from fewact.core.hub import check_answers, download, hub_client, is_repository
+from fewact.core.options import check_options
+from fewact.core.paths import similar_name, user_path
+from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
+from fewact.data.arrays import as_array
 from fewact.data.files import first_few
+from fewact.features.precomputed import Precomputed
 from fewact.features.timing import Timing
+from fewact.methods.base import Method
+from fewact.video.steps import TrimMode, check_trim
 
 LOG = logging.getLogger(__name__)
 
+HUB_METADATA = """\
+---
+library_name: fewact
+pipeline_tag: video-classification
+tags: [few-shot, action-recognition]
+---
+"""
+"""Beginning of README.md on the hub, which sorts models by it."""
 
-class FewShotClassifier(ClassEdits, Predicting, Saving):
+IN_REPOSITORY = "owner/name[@revision] of a repository with a model that `push_to_hub` wrote"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ChangeLock:
+    """Lock that its thread may take again; a copy, also by pickle, is another lock, and free."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type["ChangeLock"], tuple[()]]:
+        return ChangeLock, ()
+
+
+def one_at_a_time(
+    change: Callable[Concatenate["FewShotClassifier", P], R],
+) -> Callable[Concatenate["FewShotClassifier", P], R]:
+    """Let a method that changes a classifier wait for the changes by other threads.
+
+    A change adds to what was learned when it began: without this, one of two changes would be lost.
+    """
+
+    @wraps(change)
+    def waiting(self: "FewShotClassifier", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._changing:
+            return change(self, *args, **kwargs)
+
+    return waiting
+
+
+class FewShotClassifier:
     """Recognises actions from one to five training clips of each, and that a clip shows none.
 
     Properties with a trailing underscore, such as ``classes_``, say what was learned; they are
@@ -45,9 +115,9 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
         text: Use of class names as text prompts, for a backbone trained on image–text pairs:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
         false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
-            ``open_set.OpenSet.decision``. 1 answers every clip with a class. It can be changed at
-            any time. None limits it to 0.1 if there are clips of no class; if there are none, every
-            clip gets a class.
+            ``OpenSet.decision``. 1 answers every clip with a class. It can be changed at any time.
+            None limits it to 0.1 if there are clips of no class; if there are none, every clip gets
+            a class.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
             are long, ``off`` never. It holds for training clips and for predicted ones. It can be
             changed at any time, for later clips.
@@ -58,6 +128,31 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
     'wave'
     """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "auto",
+        method: str | Method = "auto",
+        device: Device = "auto",
+        *,
+        weights: str | Path = "default",
+        precision: str = "auto",
+        engine: str = "auto",
+        text: TextMode = "auto",
+        false_alarms: float | None = None,
+        trim: TrimMode = "auto",
+        sets: float | None = None,
+    ) -> None:
+        self.backbone, self.method, self.device = backbone, method, device
+        self.weights, self.precision, self.engine = weights, precision, engine
+        self.text, self.false_alarms = text, false_alarms
+        self.trim, self.sets = trim, sets
+        self._changing = ChangeLock()
+        self._state: Fitted | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        ForkingPickler.register(cls, _for_process)
 
     @one_at_a_time
     def fit(
@@ -97,35 +192,708 @@ class FewShotClassifier(ClassEdits, Predicting, Saving):
         check_rate(self.false_alarms)
         check_set_rate(self.sets)
         source, texts, integers = text_source(clips, labels)
-        found, names = labelled(source, texts, none)
-        classes = {clip.label for clip in found} - {BACKGROUND}
-        if len(classes) < 2:
-            raise DataError(
-                "fewer than two classes",
-                got=", ".join(map(str, classes)) or "none",
-                expected="at least two, each with a clip",
-                hint=f"{ONE_ACTION}.",
-            )
+        training_clips, names = labelled(source, texts, none)
         started = time.perf_counter()
-        pipeline = self._build(found[0])
-        # Before clips are read, which takes longer.
-        named = find_class_names(pipeline.backbone, self.text, tuple(sorted(map(str, classes))))
-        examples, skipped = teach(
-            found,
+        self._state = fitted = fit(
+            training_clips,
             names,
-            pipeline,
-            progress,
-            timing,
-            image_embedding=named is not None,
+            self._pipeline_for,
+            text=self.text,
+            integers=integers,
+            progress=progress,
+            timing=timing,
         )
-        class_names = named and named.changed(examples.classes, pipeline.backbone)
-        self._refit(pipeline, examples, skipped, class_names, integers=integers)
         LOG.info(
             "learned %d classes from %d clips in %.1f s, %d skipped: %s",
-            len(self.classes_),
-            len(examples.clips),
+            len(fitted.classes),
+            len(fitted.examples.clips),
             time.perf_counter() - started,
-            len(skipped),
-            first_few(map(str, self.classes_)),
+            len(fitted.skipped),
+            first_few(map(str, fitted.sorted_labels)),
         )
         return self
+
+    # A str is also an iterable of str; it is taken as one path.
+    @overload
+    def predict(self, clips: ClipLike) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, clips: Iterable[ClipLike]) -> Predictions: ...
+    def predict(self, clips: ClipLike | Iterable[ClipLike]) -> Prediction | Predictions:
+        """Predict the class of clips.
+
+        Several clips at once take less time than one after the other: while one is in the network,
+        the next ones are decoded.
+
+        Args:
+            clips: Clip, or several. A clip is a path, a ``Clip``, ``Frames``, ``VideoBytes`` or
+                ``FeatureClip``; the bytes of a video file, or an open one; or frames, as an array
+                or tensor (t h w 3) or as a list of images. A folder of clips, a pattern such as
+                ``day*/*.mp4`` and an .npz file of features stand for all their clips.
+
+        Returns:
+            Prediction of one clip; a list of predictions if several clips, a folder, a pattern or a
+            file of features were passed. A type checker takes a path for one clip, and a list of
+            images for several: if types are checked, pass a folder or a pattern in a list, and
+            images as ``Frames(images)``.
+
+        Raises:
+            DataError: A value is no clip, a folder or pattern has no clips, videos for a classifier
+                of features, features for a classifier of videos, or features of another size.
+            VideoError: A clip cannot be read; ``predict_each`` continues with the others.
+        """
+        queries, single = query_clips(clips)
+        predictions = self._predict_all(self._fitted, queries)
+        return predictions[0] if single else predictions
+
+    def predict_each(
+        self, clips: ClipLike | Iterable[ClipLike], *, timing: Timing | None = None
+    ) -> Iterator[Prediction | Skipped]:
+        """Predict the class of each clip, one by one; clips that cannot be read are reported.
+
+        A prediction does not depend on the other clips.
+
+        Args:
+            clips: Clips, as for ``predict``. A generator is read only a few clips ahead of the
+                answers, may be endless, and may reuse its arrays for the next clip.
+            timing: Adds up the time of each stage.
+
+        Returns:
+            For each clip, in order: its prediction, or the reason why it was skipped.
+
+        Raises:
+            DataError: As for ``predict``; raised before the first prediction, but for a clip of a
+                generator after the predictions of the clips before.
+            OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
+        """
+        return self._predict_each(self._fitted, each_query(clips), timing)
+
+    def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
+        """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
+
+        Args:
+            clips: Clips, as for ``predict``, q of them; one clip is q = 1.
+
+        Raises:
+            VideoError: A clip cannot be read.
+        """
+        fitted, queries = self._fitted, query_clips(clips)[0]
+        labels = fitted.sorted_labels
+        rows = [
+            [prediction.probabilities[label] for label in labels]
+            for prediction in self._predict_all(fitted, queries)
+        ]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(labels))
+
+    def score(
+        self,
+        clips: LabelledSource,
+        labels: Labels | None = None,
+        sample_weight: Sequence[float] | NDArray[Any] | None = None,
+    ) -> float:
+        """Return the fraction of clips that are predicted correctly, from 0 to 1.
+
+        Clips of no class are correct if they are predicted as ``(none)``.
+
+        Args:
+            clips: Labelled clips, as for ``fit``.
+            labels: Class of each clip of a list; None if the clips have labels.
+            sample_weight: Weight of each clip (q), from 0 up; None for equal weights.
+
+        Raises:
+            DataError: Clips are not found, a label is missing, or the weights are invalid.
+            VideoError: A clip cannot be read.
+        """
+        source, texts, _ = text_source(clips, labels)
+        queries, _ = labelled(source, texts)
+        if not queries:
+            raise DataError("no clips to score", expected="at least one labelled clip")
+        weights = None if sample_weight is None else _checked_weights(sample_weight, len(queries))
+        fitted = self._fitted
+        right = [
+            str(prediction.label) == _correct_answer(clip.label or "", integers=fitted.integers)
+            for prediction, clip in zip(self._predict_all(fitted, queries), queries, strict=True)
+        ]
+        return float(np.average(np.array(right, float), weights=weights))
+
+    def warm_up(self) -> Self:
+        """Predict a made-up clip, so that the first prediction takes no longer than later ones.
+
+        Returns:
+            The classifier.
+        """
+        fitted = self._fitted
+        backbone = fitted.pipeline.backbone
+        clip: AnyClip
+        if isinstance(backbone, Precomputed):
+            shape = (backbone.frames, backbone.card.vectors or 1)
+            clip = FeatureClip("warm-up", np.ones(shape, np.float32))
+        else:
+            noise = np.random.default_rng(0).integers(0, 256, (16, 240, 320, 3), np.uint8)
+            clip = Frames(noise, name="warm-up")
+        self._predict_all(fitted, [clip])
+        return self
+
+    def stream(
+        self,
+        *,
+        fps: float | None = None,
+        ahead: int = 0,
+        only: Label | Collection[Label] | None = None,
+    ) -> Stream:
+        """Begin to watch a recording whose frames are pushed one by one.
+
+        Args:
+            fps: Frames per second of frames that are pushed without a time; None takes the time at
+                which they are pushed.
+            ahead: Number of windows that may still be computed when ``push`` returns: some keep all
+                cores busy where frames come faster than they are shown, but events come later.
+            only: Class or classes whose events are returned, see ``Stream``; None returns all.
+
+        Returns:
+            Stream. What the classifier learns later does not change it.
+
+        Raises:
+            ModelError: The classifier is one of precomputed features, or does not know the
+                durations of its training clips.
+            DataError: ``only`` names a class that does not exist.
+            OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
+                windows.
+
+        >>> with classifier.stream(fps=25) as stream:  # doctest: +SKIP
+        ...     events = [event for frame in frames for event in stream.push(frame)]
+        ...     events += stream.close()
+        """
+        return Stream(self._fitted, self.false_alarms, fps=fps, ahead=ahead, only=only)
+
+    @one_at_a_time
+    def add_class(self, name: Label, clips: Source) -> Self:
+        """Learn one more class.
+
+        Args:
+            name: Name of the class.
+            clips: Clip, path, folder or pattern, or several of them; or an .npz file of features
+                that all belong to the class.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class exists already, or no clip can be read.
+        """
+        return self._become(edit.add_class(self._trimmed, name, clips))
+
+    @one_at_a_time
+    def add_clips(self, name: Label, clips: Source) -> Self:
+        """Learn more clips of a class.
+
+        Of a clip that lasts longer than all training clips, only the part is used that is most like
+        the class, unless ``trim`` is off.
+
+        Args:
+            name: Name of the class.
+            clips: Clips, as for ``add_class``.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class does not exist, no clip can be read, or a clip is known already.
+        """
+        return self._become(edit.add_clips(self._trimmed, name, clips))
+
+    @one_at_a_time
+    def add_none(self, clips: Source) -> Self:
+        """Learn more clips that show none of the classes; see ``add_clips``."""
+        return self._become(edit.add_none(self._trimmed, clips))
+
+    @one_at_a_time
+    def remove_class(self, name: Label) -> Self:
+        """Forget a class; no video is read.
+
+        Args:
+            name: Name of the class.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class does not exist, or only one class would be left.
+        """
+        return self._become(edit.remove_class(self._fitted, name))
+
+    @one_at_a_time
+    def rename_class(self, name: Label, new: Label) -> Self:
+        """Give a class another name; no video is read.
+
+        Args:
+            name: Name of the class.
+            new: New name.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The class does not exist, or the new name is taken or invalid.
+        """
+        return self._become(edit.rename_class(self._fitted, name, new))
+
+    @one_at_a_time
+    def remove_clips(self, clips: Sequence[ClipId] | ClipId) -> Self:
+        """Forget some training clips, or clips of no class; no video is read.
+
+        Args:
+            clips: Clips to forget, each as a ``ClipId``; or a single one.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: A clip is not found or not the only one of its name, or a class would have no
+                clips left.
+        """
+        return self._become(edit.remove_clips(self._fitted, clips))
+
+    @one_at_a_time
+    def move_clip(self, clip: ClipId, label: Label) -> Self:
+        """Correct the label of a training clip; no video is read.
+
+        Args:
+            clip: Clip to move.
+            label: Class that the clip shows, or ``none``.
+
+        Returns:
+            The classifier; unchanged if an error is raised.
+
+        Raises:
+            DataError: The clip is not found or not the only one of its name, the class does not
+                exist, the clip has this label already, or its class would have no clips left.
+        """
+        return self._become(edit.move_clip(self._fitted, clip, label))
+
+    def save(self, folder: str | Path, *, thumbnails: bool = False, change: str = "saved") -> Path:
+        """Save the classifier in a folder, as the file ``model.safetensors`` that ``load`` reads.
+
+        The file has names and features of the training clips, not the clips. An existing model is
+        replaced completely or not at all; other files in the folder are kept. The model that is
+        replaced is kept too, see ``classifier.history``. README.md and config.json beside the file
+        say what is in it; they are not read.
+
+        Args:
+            folder: Folder of the model; parent folders are created.
+            thumbnails: Whether to store a small image of each training clip too.
+            change: What was changed, in a few words, for the list of former versions.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ModelError: The folder has other files or cannot be written; or thumbnails are requested
+                for precomputed features.
+            OptionError: ``change`` is not a text; or ``false_alarms``, ``sets`` or ``trim`` is
+                invalid.
+            VideoError: A clip cannot be read for its thumbnail.
+        """
+        fitted = self._fitted
+        if not isinstance(change, str):
+            raise OptionError("not a text", where="change", got=repr(change)[:80], expected="text")
+        check_rate(self.false_alarms)
+        check_set_rate(self.sets)
+        target = user_path(folder, ModelError).resolve()
+        history.check_target(target)
+        header, content = file.encode(
+            fitted,
+            thumbnails=thumbnails,
+            change=change,
+            false_alarms=self.false_alarms,
+            sets=self.sets,
+            trim=check_trim(self.trim),
+        )
+        history.save(target, header, content)
+        return target
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        device: Device = "auto",
+        weights: str | Path | None = None,
+        *,
+        engine: str = "auto",
+        backbone: Backbone | None = None,
+    ) -> Self:
+        """Load a classifier that ``save`` saved; the training clips are not needed.
+
+        Args:
+            folder: Folder of the model, or its file alone.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
+            weights: New location of the backbone's weights; None if they have not moved.
+            engine: ``auto``, ``torch`` or ``onnx``; it need not be the one of the training.
+            backbone: Backbone, if it is already built.
+
+        Raises:
+            ModelError: The folder has no model; the model is damaged or has another version; or
+                the backbone is another one than in training.
+            OptionError: There is no such device or engine, or ``backbone`` is not a backbone.
+        """
+        if not (backbone is None or isinstance(backbone, Backbone)):
+            raise OptionError(
+                "not a backbone",
+                where="backbone",
+                got=repr(backbone)[:80],
+                expected="an object, such as fewact.backbones.create()",
+                hint="The model knows the name of its backbone: leave the argument out.",
+            )
+        model = history.load(folder)
+        header, spec = model.header, model.header.backbone.spec
+        location = str(weights) if weights is not None else spec.weights
+        built = backbone or header.backbone.create(location, device, engine, str(folder))
+        header.backbone.check(built, str(folder))
+        precomputed = isinstance(built, Precomputed)
+        classifier = cls(
+            "auto" if precomputed else backbone or spec.name,
+            model.method,
+            device,
+            weights="default" if precomputed else location,
+            precision="auto" if precomputed else spec.precision,
+            engine="auto" if precomputed else engine,
+            text="off" if model.class_names is None else model.class_names.mode,
+            false_alarms=header.false_alarms,
+            trim=header.trim,
+            sets=header.sets,
+        )
+        method = model.method.to(built.device).eval()
+        with checked_fit(model.examples):
+            classifier._state = fit_examples(
+                Pipeline(built, method, header.trim, classifier._choice),
+                model.examples,
+                class_names=model.class_names,
+                before=FittedBefore(header.calibration, header.open_set, model.support),
+                integers=header.integers,
+            )
+        return classifier
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = False, thumbnails: bool = False, token: str = ""
+    ) -> str:
+        """Save the classifier to the Hugging Face hub; ``from_pretrained`` loads it there.
+
+        What ``save`` writes is uploaded: names and features of the training clips, not the clips.
+        Needs the extra ``hf``.
+
+        Args:
+            repository: Repository ``owner/name``; created if it does not exist.
+            private: Whether a new repository is private.
+            thumbnails: Whether to upload a small image of each training clip too.
+            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+
+        Returns:
+            Address of the upload.
+
+        Raises:
+            ModelError: It is not the name of a repository, the client is not installed, or the hub
+                refuses or cannot be reached.
+        """
+        if not isinstance(repository, str) or "@" in repository or not is_repository(repository):
+            raise ModelError(
+                "not the name of a repository",
+                got=repr(repository)[:120],
+                expected="owner/name: letters, digits, -, _ and .",
+            )
+        with (
+            tempfile.TemporaryDirectory(prefix="fewact-") as temporary,
+            hub_client(ModelError, repository) as hub,
+        ):
+            check_answers(hub)
+            folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
+            card = folder / history.README
+            card.write_text(HUB_METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
+            api = hub.HfApi(token=token or None, library_name="fewact")
+            api.create_repo(repository, private=private, exist_ok=True)
+            uploaded = api.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message="Upload a classifier"
+            )
+        LOG.info("uploaded to %s", uploaded.commit_url)
+        return str(uploaded.commit_url)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, *, token: str = "", **options: Any) -> Self:
+        """Load a classifier from a folder, or from the Hugging Face hub.
+
+        If the hub does not answer, what was downloaded before is read. A name that is nearly that
+        of a folder here is a typing error, unless it has a revision, such as ``@main``.
+
+        Args:
+            model: Folder of a model, or repository ``owner/name[@revision]`` of the hub.
+            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+            **options: Further arguments of ``load``.
+
+        Raises:
+            ModelError: As for ``load``; or there is no such folder, and it is not the name of a
+                repository; or the client is not installed, the hub has no such repository, or
+                cannot be reached.
+        """
+        if isinstance(model, Path) or (folder := user_path(model, ModelError)).exists():
+            return cls.load(model, **options)
+        hint = similar_name(folder)
+        if not is_repository(model) or (hint and "@" not in model):
+            raise ModelError(
+                "no such folder",
+                where=model,
+                expected="a folder of a model, or owner/name[@revision] on the hub",
+                hint=hint,
+            )
+        name, _, revision = model.partition("@")
+        with hub_client(ModelError, model, IN_REPOSITORY) as hub:
+            fetch = partial(
+                hub.snapshot_download,
+                name,
+                revision=revision or None,
+                allow_patterns=[file.MODEL, history.README],
+                token=token or None,
+                library_name="fewact",
+            )
+            folder = download(hub, lambda local: fetch(local_files_only=local))
+        return cls.load(folder, **options)
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Sorted classes, texts or integers, as an array like those of scikit-learn."""
+        return self._fitted.sorted_labels
+
+    @property
+    def clips_(self) -> tuple[Example, ...]:
+        """Training clips; their labels are texts, also those of integers."""
+        return self._fitted.examples.clips
+
+    @property
+    def none_clips_(self) -> tuple[Example, ...]:
+        """Clips of no class."""
+        none = self._fitted.none
+        return () if none is None else none.clips
+
+    @property
+    def all_clips_(self) -> tuple[Example, ...]:
+        """Training clips and clips of no class, in the order in which a model stores them."""
+        return self._fitted.everything.clips
+
+    @property
+    def skipped_(self) -> list[Skipped]:
+        """Clips that could not be read."""
+        return list(self._fitted.skipped)
+
+    @property
+    def calibration_(self) -> Calibration:
+        """How scores become probabilities."""
+        return self._fitted.calibration
+
+    @property
+    def open_set_(self) -> OpenSet:
+        """How known and unknown actions are distinguished."""
+        return self._fitted.open_set
+
+    @property
+    def backbone_(self) -> Backbone | Precomputed:
+        """Network of the training clips' features, or the size of precomputed features."""
+        return self._fitted.pipeline.backbone
+
+    @property
+    def findings_(self) -> tuple[str, ...]:
+        """Sentences on what distinguishes the classes, where the method says it."""
+        fitted = self._fitted
+        return fitted.method.findings(fitted.by_class)
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether the model that was loaded has a small image of each clip."""
+        origins = self._fitted.everything.origins
+        return any(isinstance(origin, bytes) for origin in origins)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn's estimators do.
+
+        Args:
+            deep: Without effect: no parameter is an estimator.
+        """
+        return {name: getattr(self, name) for name in self._parameters()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters.
+
+        ``false_alarms``, ``sets`` and ``trim`` hold for all later predictions, ``trim`` also for
+        clips that are learned later. The others take effect in the next ``fit``.
+
+        Args:
+            **parameters: New values by name.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            OptionError: There is no such parameter; none is set then.
+        """
+        check_options(parameters, tuple(self._parameters()), of=type(self).__name__)
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Return the parameters that are not the default, and what is learned."""
+        parameters = self._parameters()
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if not _equal(value, parameters[name].default)
+        ]
+        short = ", ".join(text if len(text) < 80 else f"{text[:76]} ..." for text in changed)
+        made = f"{type(self).__name__}({short})"
+        fitted = self._state
+        if fitted is None:
+            return made
+        return f"<{made}: {first_few(fitted.classes)}; {len(fitted.examples.clips)} clips>"
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a classifier of equal parameters that has learned nothing."""
+        return type(self)(**self.get_params())
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn needs to know; only scikit-learn calls this."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=False, string=True),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether classes are learned."""
+        return self._state is not None
+
+    @classmethod
+    def _parameters(cls) -> dict[str, inspect.Parameter]:
+        parameters = dict(inspect.signature(cls.__init__).parameters)
+        del parameters["self"]
+        return parameters
+
+    @property
+    def _choice(self) -> Choice:
+        network = (self.weights, self.precision, self.engine)
+        return Choice(self.backbone, self.method, self.device, *network, trim=self.trim)
+
+    @property
+    def _fitted(self) -> Fitted:
+        if self._state is None:
+            raise NotFittedError(
+                "the classifier has no classes yet", hint="Call fit, or load a saved model."
+            )
+        return self._state
+
+    @property
+    def _trimmed(self) -> Fitted:
+        """What was learned, with new clips read as ``trim`` says now, not as it said before."""
+        return self._fitted.trimmed(self.trim)
+
+    def _pipeline_for(self, clip: AnyClip) -> Pipeline:
+        """Return the existing pipeline for videos, or build one for clips like this one."""
+        fitted, choice = self._state, self._choice
+        if (
+            fitted is not None
+            and not fitted.pipeline.precomputed
+            and not isinstance(clip, FeatureClip)
+            and fitted.pipeline.choice == choice
+        ):
+            return fitted.pipeline
+        return choice.build(clip)
+
+    def _become(self, fitted: Fitted) -> Self:
+        self._state = fitted
+        return self
+
+    def _predict_all(self, fitted: Fitted, clips: Sequence[AnyClip]) -> Predictions:
+        """Return the predictions of clips.
+
+        Raises:
+            VideoError: A clip cannot be read.
+        """
+        predictions = Predictions()
+        for prediction in self._predict_each(fitted, clips):
+            if isinstance(prediction, Skipped):
+                raise prediction.error
+            predictions.append(prediction)
+        return predictions
+
+    def _predict_each(
+        self, fitted: Fitted, clips: Iterable[AnyClip], timing: Timing | None = None
+    ) -> Iterator[Prediction | Skipped]:
+        return predict(
+            fitted.trimmed(self.trim),
+            clips,
+            timing,
+            false_alarms=self.false_alarms,
+            sets=self.sets,
+        )
+
+
+def _for_process(classifier: FewShotClassifier) -> tuple[Any, ...]:
+    """Return what another process gets instead of a classifier: its pickle as bytes.
+
+    Otherwise torch would pass each tensor as an open file. There are too many of them for some
+    start methods, and the files of temporary tensors are closed before they are passed.
+    """
+    return pickle.loads, (pickle.dumps(classifier),)
+
+
+ForkingPickler.register(FewShotClassifier, _for_process)
+
+
+def fitted_of(classifier: FewShotClassifier) -> Fitted:
+    """Return what a classifier has learned, with new clips read as its ``trim`` says.
+
+    Raises:
+        NotFittedError: The classifier has learned nothing yet.
+        OptionError: ``trim`` is unknown.
+    """
+    return classifier._trimmed
+
+
+def pipeline_for(classifier: FewShotClassifier, clip: AnyClip) -> Pipeline:
+    """Return the pipeline of a classifier, or a new one if it has none for clips like this one.
+
+    Raises:
+        OptionError: As for ``Choice.build``.
+    """
+    return classifier._pipeline_for(clip)
+
+
+def replace_fitted(classifier: FewShotClassifier, fitted: Fitted) -> None:
+    """Replace what a classifier has learned."""
+    classifier._become(fitted)
+
+
+def _equal(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+def _correct_answer(label: str, *, integers: bool) -> str:
+    """Return the text of the prediction that is correct for a clip with this label."""
+    if label == BACKGROUND:
+        return NONE
+    return as_integer(label) if integers else label
+
+
+def _checked_weights(weights: Any, count: int) -> NDArray[np.float64]:
+    """Return the weight of each of some clips (q).
+
+    Raises:
+        DataError: These are no weights, or of another number of clips.
+    """
+    where, expected = "sample_weight", f"{count} numbers from 0 up, not all 0"
+    array = as_array(weights, where, expected)
+    if array.dtype.kind not in "biuf" or array.shape != (count,):
+        got = f"{array.dtype} {array.shape}"
+        raise DataError("not one weight for each clip", where=where, got=got, expected=expected)
+    numbers = array.astype(np.float64)
+    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
+        raise DataError("invalid weights", where=where, got=str(numbers)[:80], expected=expected)
+    return numbers

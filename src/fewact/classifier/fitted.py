@@ -1,10 +1,10 @@
-"""Fit a method to the training clips, and predict the class of one query clip."""
+"""What a classifier has learned: a frozen value, fitted to examples, that scores new clips."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,24 +13,31 @@ from torch import Tensor
 
 from fewact.classifier.calibration import Calibration, hold_out
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
-from fewact.classifier.examples import Examples, Nodes, spread, spread_over_classes
+from fewact.classifier.examples import (
+    TEACH_AGAIN,
+    Examples,
+    Nodes,
+    check_finite_scores,
+    shapes_of,
+    spread,
+    spread_over_classes,
+)
 from fewact.classifier.false_alarm_bounds import FEWEST_NONE
-from fewact.classifier.fit_checks import check_finite_scores, check_shapes
 from fewact.classifier.known_scores import (
     NoneScores,
     fit_open_set,
     known_scores,
     mean_of_other_groups,
 )
-from fewact.classifier.labels import Label, as_given, label_array
+from fewact.classifier.labels import Label, as_given, check_integers, label_array
 from fewact.classifier.naming import existing_class
-from fewact.classifier.open_set import Decision, OpenSet
-from fewact.classifier.prediction import NONE, Prediction, display_name
-from fewact.core.errors import warn
+from fewact.classifier.open_set import OpenSet
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import Skipped
+from fewact.core.errors import ModelError, UserError, warn
 from fewact.core.workers import on_one_core
-from fewact.data import AnyClip
-from fewact.features.timing import Stage, Timing
 from fewact.methods.base import Method, rows
+from fewact.video.steps import TrimMode, check_trim
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of
@@ -61,8 +68,8 @@ class EachAClass:
     def state(self) -> Any:
         """State of the method, computed on first use: pair similarities often replace it."""
         first = next(iter(self.nodes.values()))
-        every = torch.arange(len(first), device=first.device)
-        return self.method.support(_batch(self.nodes), every[None], len(first))
+        numbers = torch.arange(len(first), device=first.device)
+        return self.method.support(batch_of(self.nodes), numbers[None], len(first))
 
     def select(self, positions: Sequence[int]) -> "EachAClass":
         """Return the clips at these positions, which ascend; for all of them no copy."""
@@ -72,14 +79,15 @@ class EachAClass:
 
     def score(self, query: Nodes) -> Tensor:
         """Return similarities (q s) of clips (1 q …)."""
-        return _rows(self.method.score(self.state, query))
+        return rows_of(self.method.score(self.state, query))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything that a prediction needs. It is replaced completely: a failed call changes nothing.
+    """What a classifier has learned. It is replaced completely: a failed call changes nothing.
 
     Args:
+        pipeline: Backbone and method that encoded the clips.
         everything: All clips.
         examples: Training clips.
         none: Clips of no class; None if there are too few of them.
@@ -91,8 +99,10 @@ class Fitted:
         by_none: The same for the clips of no class; None if there are none.
         open_set: Scores that decide between known and unknown.
         integers: Whether the classes were given as integers.
+        skipped: Clips that could not be read.
     """
 
+    pipeline: Pipeline
     everything: Examples
     examples: Examples
     none: Examples | None
@@ -104,15 +114,32 @@ class Fitted:
     by_none: EachAClass | None
     open_set: OpenSet
     integers: bool = False
+    skipped: tuple[Skipped, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what a saved model has: a copy makes the states again."""
-        method, nodes = self.by_clip.method, self.by_clip.nodes
-        before = FittedBefore(self.calibration, self.open_set, method.summary(self.by_class))
+        summary = self.method.summary(self.by_class)
         again = partial(
-            fit_examples, class_names=self.class_names, before=before, integers=self.integers
+            fit_examples,
+            class_names=self.class_names,
+            before=FittedBefore(self.calibration, self.open_set, summary),
+            integers=self.integers,
+            skipped=self.skipped,
         )
-        return again, (method, self.everything, next(iter(nodes.values())).device)
+        return again, (self.pipeline, self.everything)
+
+    @property
+    def method(self) -> Method:
+        """Method that scores the clips."""
+        return self.pipeline.method
+
+    def trimmed(self, trim: TrimMode) -> "Fitted":
+        """Return the same, with new clips read as ``trim`` says.
+
+        Raises:
+            OptionError: It is unknown.
+        """
+        return replace(self, pipeline=replace(self.pipeline, trim=check_trim(trim)))
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -145,48 +172,57 @@ class FittedBefore:
 
 
 def fit_examples(
-    method: Method,
+    pipeline: Pipeline,
     everything: Examples,
-    device: torch.device,
     *,
     class_names: ClassNames | None = None,
     before: FittedBefore | None = None,
     integers: bool = False,
+    skipped: Sequence[Skipped] = (),
 ) -> Fitted:
     """Compute the method's state of the clips; fit what ``before`` does not have.
 
     Args:
-        method: Method that scores the clips.
+        pipeline: Backbone and method that encoded the clips.
         everything: Training clips, and clips of no class with the label ``none``.
-        device: Device to compute on.
         class_names: Embedded class names; None if they are not used.
         before: Calibration and scores of a saved model.
         integers: Whether the classes were given as integers.
+        skipped: Clips that could not be read.
 
     Raises:
-        DataError: The method's scores of a clip are not finite.
+        DataError: The method's scores of a clip are not finite; or a class is a text although the
+            classes are integers.
     """
+    check_integers(everything.classes, integers=integers)
     examples, none = everything.split_none()
     if none is not None and len(none.clips) < FEWEST_NONE:
         none = None
         if before is None:
             warn(f"only one clip of no class: it is not used, {FEWEST_NONE} are needed")
+    kept = _Kept(everything, examples, none, integers, tuple(skipped))
+    return on_few_cores(lambda: _fit(pipeline, kept, class_names, before), everything)
 
-    clips = everything, examples, none
-    fitted = _on_few_cores(lambda: _fit(method, clips, device, class_names, before), everything)
-    return replace(fitted, integers=integers)
+
+class _Kept(NamedTuple):
+    """Clips, and what is kept of them as it is."""
+
+    everything: Examples
+    examples: Examples
+    none: Examples | None
+    integers: bool
+    skipped: tuple[Skipped, ...]
 
 
 @torch.inference_mode()
 def _fit(
-    method: Method,
-    clips: tuple[Examples, Examples, Examples | None],
-    device: torch.device,
+    pipeline: Pipeline,
+    kept: _Kept,
     class_names: ClassNames | None,
     before: FittedBefore | None,
 ) -> Fitted:
-    """Fit all clips, the training clips, and the clips of no class; see ``fit_examples``."""
-    everything, examples, none = clips
+    examples, none = kept.examples, kept.none
+    method, device = pipeline.method, pipeline.backbone.device
     labels, classes = examples.labels.to(device), examples.classes
     nodes = _on(examples, device)
     if before is None:
@@ -196,9 +232,9 @@ def _fit(
         calibration = held.calibration
     else:
         calibration = before.calibration
-    support = _batch(nodes), labels[None], len(classes)
-    kept = {} if before is None else before.support
-    by_class = method.restored_support(*support, kept) if kept else method.support(*support)
+    support = batch_of(nodes), labels[None], len(classes)
+    summary = {} if before is None else before.support
+    by_class = method.restored_support(*support, summary) if summary else method.support(*support)
     by_clip, by_none = EachAClass(method, nodes), None
     if none is not None:
         references = none.select(spread(len(none.clips), MAX_REFERENCES))
@@ -208,7 +244,8 @@ def _fit(
     else:
         open_set = before.open_set
     return Fitted(
-        everything,
+        pipeline,
+        kept.everything,
         examples,
         none,
         classes,
@@ -218,10 +255,31 @@ def _fit(
         by_clip,
         by_none,
         open_set,
+        kept.integers,
+        kept.skipped,
     )
 
 
-def _on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
+@contextmanager
+def checked_fit(examples: Examples) -> Iterator[None]:
+    """Turn what a method raises on nodes of other methods into one error.
+
+    Raises:
+        ModelError: The method cannot use the nodes.
+    """
+    try:
+        yield
+    except (RuntimeError, IndexError, KeyError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise ModelError(
+            "the training clips in the model do not fit its method",
+            got=f"nodes of shapes {shapes_of(examples.nodes)}"[:300],
+            hint=TEACH_AGAIN,
+        ) from error
+
+
+def on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
     """Return the result of some work, which one core does if there are few clips."""
     if len(examples.clips) > FEW_CLIPS:
         return work()
@@ -243,61 +301,24 @@ class Scored:
     known: Tensor
 
 
-def score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
+def score(fitted: Fitted, nodes: Nodes) -> Scored:
     """Score clips, given their nodes (q …)."""
-    return _on_few_cores(lambda: _score(method, fitted, nodes), fitted.everything)
+    return on_few_cores(lambda: _score(fitted, nodes), fitted.everything)
 
 
 @torch.inference_mode()
-def _score(method: Method, fitted: Fitted, nodes: Nodes) -> Scored:
-    query, calibration = _batch(nodes), fitted.calibration  # (1 q …)
-    scored, pairs = method.score_and_pairs(fitted.by_class, query)
-    logits = _rows(scored) / calibration.temperature
+def _score(fitted: Fitted, nodes: Nodes) -> Scored:
+    query, calibration = batch_of(nodes), fitted.calibration  # (1 q …)
+    scored, pairs = fitted.method.score_and_pairs(fitted.by_class, query)
+    logits = rows_of(scored) / calibration.temperature
     if fitted.class_names is not None and calibration.text_weight:
-        text = _rows(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
+        text = rows_of(fitted.class_names.logits(query[IMAGE_EMBEDDING]))
         logits = combine(text, logits, calibration.text_weight)
-    similarity = fitted.by_clip.score(query) if pairs is None else _rows(pairs)
+    similarity = fitted.by_clip.score(query) if pairs is None else rows_of(pairs)
     none = None if fitted.by_none is None else fitted.by_none.score(query).mean(-1)
     inside = torch.tensor(fitted.open_set.inside, dtype=torch.float64)
     known = known_scores(similarity, fitted.examples.labels, inside, none)
     return Scored(logits, similarity, known)
-
-
-def classify(
-    method: Method,
-    fitted: Fitted,
-    decision: Decision,
-    clip: AnyClip,
-    nodes: Nodes,
-    timing: Timing | None = None,
-    *,
-    set_threshold: float | None = None,
-) -> Prediction:
-    """Predict the class of one clip, or that it has none; find the most similar training clip.
-
-    Raises:
-        ModelError: The clip has nodes of other shapes than the training clips.
-        DataError: Its scores are not finite.
-    """
-    check_shapes(fitted.examples, nodes)
-    with stage(timing, "alignment"):
-        scored = score(method, fitted, nodes)
-    check_finite_scores(scored.logits, [display_name(clip)])
-    logits, classes, known = scored.logits[0], fitted.labels, scored.known.item()
-    probabilities = logits.softmax(-1).tolist()
-    best = int(logits.argmax())
-    chosen = [] if set_threshold is None else logits.argsort(descending=True).tolist()
-    inside = [c for c in chosen if c == best or probabilities[c] >= (set_threshold or 0.0)]
-    return Prediction(
-        clip,
-        classes[best] if known >= decision.threshold else NONE,
-        probabilities[best],
-        dict(zip(classes, probabilities, strict=True)),
-        fitted.examples.clips[int(scored.similarity[0].argmax())].title,
-        best=classes[best],
-        known=fitted.open_set.known_probability(known),
-        set=tuple(classes[c] for c in inside),
-    )
 
 
 def _open_set(
@@ -333,20 +354,20 @@ def _open_set(
     return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
 
 
-def similarities(each: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
+def similarities(support: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
     """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip.
 
     Args:
-        each: The clips that they are similar to.
+        support: The clips that they are similar to.
         nodes: Nodes of the clips (q …).
-        by_class: State of the method for the classes of ``each``; None if they have no classes.
+        by_class: State of the method for the classes of ``support``; None if they have no classes.
     """
-    found = []
+    similarity = []
     for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
-        some = _batch(rows(nodes, slice(begin, begin + CLIPS_AT_ONCE)))
-        pairs = None if by_class is None else each.method.score_and_pairs(by_class, some)[1]
-        found.append(each.score(some) if pairs is None else _rows(pairs))
-    return torch.cat(found)
+        query = batch_of(rows(nodes, slice(begin, begin + CLIPS_AT_ONCE)))
+        pairs = None if by_class is None else support.method.score_and_pairs(by_class, query)[1]
+        similarity.append(support.score(query) if pairs is None else rows_of(pairs))
+    return torch.cat(similarity)
 
 
 @torch.inference_mode()
@@ -365,15 +386,15 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
     if each is not fitted.by_clip:
         labels = fitted.examples.labels[list(positions)]
         labels = labels.to(next(iter(each.nodes.values())).device)
-        by_class = each.method.support(_batch(each.nodes), labels[None], len(fitted.classes))
-    found: dict[str, list[Tensor]] = {}
+        by_class = each.method.support(batch_of(each.nodes), labels[None], len(fitted.classes))
+    by_part: dict[str, list[Tensor]] = {}
     for begin in range(0, len(positions), CLIPS_AT_ONCE):
-        some = _batch(rows(each.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
-        for name, part in each.method.pair_parts(by_class, some).items():
-            found.setdefault(name, []).append(_rows(part))
-    if not found:
+        query = batch_of(rows(each.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
+        for name, part in each.method.pair_parts(by_class, query).items():
+            by_part.setdefault(name, []).append(rows_of(part))
+    if not by_part:
         return {"similarity": similarities(each, each.nodes, by_class)}
-    return {name: torch.cat(parts) for name, parts in found.items()}
+    return {name: torch.cat(parts) for name, parts in by_part.items()}
 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:
@@ -381,14 +402,11 @@ def _on(examples: Examples, device: torch.device) -> Nodes:
     return {name: value.to(device) for name, value in examples.nodes.items()}
 
 
-def _batch(nodes: Nodes) -> Nodes:
+def batch_of(nodes: Nodes) -> Nodes:
+    """Return nodes (q …) as those of one episode (1 q …)."""
     return rows(nodes, None)
 
 
-def _rows(logits: Tensor) -> Tensor:
+def rows_of(logits: Tensor) -> Tensor:
+    """Return logits (1 q …) of one episode, (q …) float64 on the CPU."""
     return logits[0].cpu().double()
-
-
-def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
-    """Measure the time of a stage, if a timing is given."""
-    return nullcontext() if timing is None else timing.stage(name)

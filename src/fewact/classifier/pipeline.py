@@ -1,16 +1,39 @@
-"""Build the backbone and the method of a classifier."""
+"""The backbone and the method of a classifier: chosen by a user, or those of a saved model."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, JsonValue
+from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Card
 from fewact.backbones.devices import Device
-from fewact.core.errors import OptionError
+from fewact.backbones.precision import resolve_device
+from fewact.backbones.spec import BackboneSpec
+from fewact.core.errors import (
+    DamagedModelError,
+    ModelError,
+    OptionError,
+    UnknownNameError,
+    UserError,
+    warn,
+)
+from fewact.core.paths import user_path
 from fewact.data import AnyClip, FeatureClip
-from fewact.features.precomputed import Precomputed
+from fewact.evaluation.checkpoint import IMPORT, registered
+from fewact.evaluation.identity import package_of
+from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.video.steps import TrimMode, check_trim
+
+NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
+"""Fields of the card that a model does not depend on: features of two engines differ by rounding,
+so it can be used with either."""
 
 
 @dataclass(frozen=True)
@@ -139,3 +162,273 @@ def _check_type(argument: str, value: object, expected: type) -> None:
             got=repr(value)[:80],
             expected=f"a name, or an object of {expected.__module__}.{expected.__name__}",
         )
+
+
+class SavedBackbone(BaseModel):
+    """The backbone of a saved model.
+
+    Args:
+        spec: How it is created; ``~`` in its weights is the home folder, and its name is
+            ``precomputed`` if the examples are precomputed features.
+        card: Fields of its card that the features depend on; for precomputed features also their
+            number of ``frames``.
+        licence: Licence of its weights.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: BackboneSpec
+    card: dict[str, JsonValue]
+    licence: str = ""
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> "SavedBackbone":
+        """Return what a model remembers of the backbone of a pipeline."""
+        backbone, choice = pipeline.backbone, pipeline.choice
+        card = backbone.card
+        by_name = choice is not None and isinstance(choice.backbone, str)
+        weights = str(choice.weights) if choice is not None and by_name else card.weights
+        values: dict[str, Any] = {"precision": card.precision, **card.reading}
+        spec = BackboneSpec(name=card.name, weights=portable(weights), **values)
+        return cls(spec=spec, card=_facts(backbone), licence=card.licence)
+
+    @property
+    def precomputed(self) -> bool:
+        """Whether the examples are precomputed features."""
+        return self.spec.name == PRECOMPUTED
+
+    def create(self, weights: str, device: Device, engine: str, where: str) -> "AnyBackbone":
+        """Build the backbone, or the size of precomputed features.
+
+        It normalises frames as the model's backbone did: other versions may do it otherwise.
+
+        Args:
+            weights: Location of the weights.
+            device: Device of the network.
+            engine: Inference engine.
+            where: Model, for errors.
+
+        Raises:
+            ModelError: The weights of the backbone have moved; or weights are given although the
+                model uses precomputed features.
+            OptionError: There is no such device or engine.
+        """
+        if self.precomputed:
+            return self._size(weights, device, where)
+        values = self.spec.requested | {"weights": weights, "device": str(device), "engine": engine}
+        try:
+            built = BackboneSpec(**values).create()
+        except UserError as error:
+            if isinstance(error, OptionError) and error.where in ("device", "engine"):
+                raise  # an argument of the caller: not the model's fault
+            raise ModelError(
+                f"the backbone {self.spec.name} cannot be built: {error}",
+                where=where,
+                hint="If the weights have moved, pass their new location: weights=… in Python, "
+                "--weights on the command line. In Python, backbone=… takes the backbone itself.",
+            ) from error
+        if self.spec.precision == "int8":
+            return built  # Its arithmetic is that of one normalisation.
+        numbers: dict[str, Any] = {
+            name: tuple(channels)
+            for name in ("mean", "std")
+            if isinstance(channels := self.card.get(name), list)
+        }
+        card = replace(built.card, **numbers)
+        if card == built.card:
+            return built
+        return Backbone(built.network, card, built.engine, built.why)
+
+    def check(self, backbone: "AnyBackbone", where: str) -> None:
+        """Refuse a backbone other than the one of the model.
+
+        Raises:
+            ModelError: The cards differ; the message names the fields.
+        """
+        facts = _facts(backbone)
+        differ = [name for name, value in self.card.items() if facts.get(name) != value]
+        if differ:
+            raise ModelError(
+                f"the model needs another backbone: it differs in {', '.join(differ)}",
+                where=where,
+                got="; ".join(f"{name} {facts.get(name)}" for name in differ),
+                expected="; ".join(f"{name} {self.card[name]}" for name in differ),
+                hint="Load the model with its original weights: weights=…, or teach again.",
+            )
+
+    def deferred(self, where: str) -> "DeferredBackbone | None":
+        """Return the backbone, which is built when its network is first needed.
+
+        Args:
+            where: Folder of the model, for the error when it cannot be built.
+
+        Returns:
+            The backbone; None for precomputed features, and if the model does not have its entire
+            card.
+        """
+        facts: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.card.items()
+        }
+        try:
+            card = Card(**facts, weights=self.spec.weights, licence=self.licence, trained_on=())
+        except TypeError:  # another version of fewact saved other facts
+            return None
+
+        def build() -> Backbone:
+            # Its frames are not computed: graphs for another engine would be made for nothing.
+            engine = "auto" if self.spec.precision == "int8" else "torch"
+            built = self.create(self.spec.weights, "auto", engine, where)
+            self.check(built, where)
+            if isinstance(built, Precomputed):
+                raise TypeError("precomputed features have no network")
+            return built
+
+        return None if self.precomputed else DeferredBackbone(card, build)
+
+    def _size(self, weights: str, device: Device, where: str) -> Precomputed:
+        if weights != self.spec.weights:
+            raise ModelError(
+                "the model uses precomputed features, which need no weights",
+                where=where,
+                got=weights,
+            )
+        frames, width = self.card.get("frames"), self.card.get("vectors")
+        if not isinstance(frames, int) or not isinstance(width, int) or min(frames, width) < 1:
+            raise DamagedModelError(
+                "the number and length of the feature vectors are missing",
+                where=where,
+                got=f"{frames} vectors of length {width}",
+            )
+        return Precomputed(frames, width, device)
+
+
+AnyBackbone = Backbone | Precomputed
+
+
+class DeferredBackbone(Backbone):
+    """Backbone that is built when its network is first needed.
+
+    Corrections of a model compute with the features that it stores. They need the card of the
+    backbone, and its network only where a new class name is embedded.
+
+    Args:
+        card: Card of the backbone.
+        build: Function that builds it.
+    """
+
+    def __init__(self, card: Card, build: Callable[[], Backbone]) -> None:
+        self.card = card
+        self._build = build
+
+    @property
+    def device(self) -> torch.device:
+        """Device on which the network is, or will be."""
+        return resolve_device("auto")
+
+    def __getattr__(self, name: str) -> Any:
+        """Build the backbone if its network is needed; only called for missing attributes."""
+        if name not in ("network", "engine", "why"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        built = self._build()
+        self.network, self.engine = built.network, built.engine
+        self.card, self.why = built.card, built.why
+        return getattr(self, name)
+
+
+def _facts(backbone: AnyBackbone) -> dict[str, JsonValue]:
+    """Return the fields of the card that the features depend on, with lists for tuples."""
+    fields = {k: v for k, v in asdict(backbone.card).items() if k not in NOT_IN_FEATURES}
+    if isinstance(backbone, Precomputed):
+        fields["frames"] = backbone.frames
+    facts: dict[str, JsonValue] = json.loads(json.dumps(fields))
+    return facts
+
+
+def portable(weights: str) -> str:
+    """Return the location of weights as an absolute path, with ``~`` for the home folder."""
+    scheme, local, location = weights.rpartition("local-dir:")
+    if not local and not location.endswith(".safetensors"):
+        remembered = weights == "random" or weights.startswith("hf-hub:")
+        return weights if remembered else "default"
+    path = user_path(location, ModelError).absolute()
+    home = Path.home()
+    short = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
+    return scheme + local + short
+
+
+class SavedMethod(BaseModel):
+    """The method of a saved model; its parameters are tensors of the file.
+
+    Args:
+        name: Registry name.
+        package: Package of a method that is not fewact's own, and the SHA-256 of its file.
+        options: All options.
+        trained: False if learnable parts have random initial weights.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    package: str = ""
+    options: dict[str, JsonValue]
+    trained: bool = True
+
+    @classmethod
+    def of(cls, method: Method) -> "SavedMethod":
+        """Return what a model remembers of a method.
+
+        Raises:
+            ModelError: It is not a registered method.
+        """
+        name, options = registered(method, ModelError)
+        package = package_of(method)
+        return cls(name=name, package=package, options=options, trained=method.trained)
+
+    def create(self, parameters: Mapping[str, Tensor], where: str) -> Method:
+        """Return the method with its parameters; warn if its code is not that of the model.
+
+        Raises:
+            ModelError: There is no such method, or it has other options or parameters.
+        """
+        method = self._build(where)
+        try:
+            method.load_state_dict(dict(parameters))
+        except RuntimeError as error:
+            raise self._refusal(error, where) from error
+        method.trained = self.trained
+        package = package_of(method)
+        if self.package and self.package != package:
+            warn(
+                f"{where}: the code of the method {self.name} is not that with which the model was "
+                f"taught (got {package or 'no file'}; expected: {self.package}). Its answers may "
+                "be wrong: teach again.",
+            )
+        return method
+
+    def parameter_bytes(self, where: str) -> int:
+        """Return the size of the parameters; no memory is allocated for them.
+
+        Raises:
+            ModelError: There is no such method, or it has other options.
+        """
+        with torch.device("meta"):
+            parameters = self._build(where).state_dict()
+        return sum(value.nbytes for value in parameters.values())
+
+    def _build(self, where: str) -> Method:
+        try:
+            return methods.create(self.name, **self.options)
+        except (UserError, RuntimeError) as error:
+            raise self._refusal(error, where) from error
+
+    def _refusal(self, error: Exception, where: str) -> ModelError:
+        what = f"the method {self.name} cannot be built"
+        if isinstance(error, UnknownNameError):
+            return ModelError(
+                f"{what}: {error.what}",
+                where=where,
+                expected=error.expected,
+                hint=f"{error.hint} {IMPORT}".lstrip(),
+            )
+        return ModelError(f"{what}: {' '.join(str(error).split())}", where=where)

@@ -1,24 +1,109 @@
-"""Make a classifier have exactly the training clips of a list; only new ones are encoded."""
+"""Change a saved model in place, or make a classifier have exactly the clips of a list."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
-from fewact.classifier.class_names import embed_class_names, text_encoder
-from fewact.classifier.estimator import is_fitted, learned, pipeline_for, refit
+from fewact.classifier.class_names import find_class_names, text_encoder
+from fewact.classifier.edit import with_examples
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
-from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import Fitted
+from fewact.classifier.few_shot import (
+    FewShotClassifier,
+    fitted_of,
+    pipeline_for,
+    replace_fitted,
+)
+from fewact.classifier.file import SavedModel, read_header
+from fewact.classifier.fit import encode_examples
+from fewact.classifier.fitted import Fitted, fit_examples
+from fewact.classifier.history import editing
 from fewact.classifier.naming import check_label
-from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.saved.backbone import saved_backbone
-from fewact.classifier.saved.method import saved_method
-from fewact.classifier.saved.model_folder import SavedModel
-from fewact.classifier.teaching import teach
+from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND, Clip
+
+
+def change_model(
+    folder: str | Path,
+    change: str,
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    weights: str | Path | None = None,
+) -> AbstractContextManager[FewShotClassifier]:
+    """Load a model, and save it when the block ends without an error.
+
+    Other editors of the same model wait meanwhile, so that no change is lost. ``history.undo``
+    takes the change back.
+
+    Args:
+        folder: Folder of the model.
+        change: The change, in a few words, for the list of former versions.
+        device: As for ``FewShotClassifier.load``.
+        engine: As for ``FewShotClassifier.load``.
+        weights: As for ``FewShotClassifier.load``.
+
+    Returns:
+        Context with the classifier to change.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded or saved.
+    """
+    load = partial(FewShotClassifier.load, folder, device, weights, engine=engine)
+    return _saved_at_the_end(folder, change, load)
+
+
+@contextmanager
+def _saved_at_the_end(
+    folder: str | Path, change: str, load: Callable[[], FewShotClassifier]
+) -> Iterator[FewShotClassifier]:
+    with editing(folder):
+        classifier = load()
+        yield classifier
+        classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
+
+
+def load_stored(folder: str | Path) -> FewShotClassifier:
+    """Load a model for work with the features that it stores; its network is not built.
+
+    Args:
+        folder: Folder of the model.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded.
+    """
+    deferred = read_header(folder).backbone.deferred(str(folder))
+    return FewShotClassifier.load(folder, backbone=deferred)
+
+
+def correct_model(
+    folder: str | Path, change: str, *, weights: str | Path | None = None
+) -> AbstractContextManager[FewShotClassifier]:
+    """Load a model for corrections that read no video, and save it; see ``change_model``.
+
+    The network is built only where a new class name is embedded, or if its weights have moved: so
+    corrections take little time, and need neither the weights nor the device of the network.
+
+    Args:
+        folder: Folder of the model.
+        change: The change, in a few words, for the list of former versions.
+        weights: New location of the backbone's weights; None if they have not moved.
+
+    Returns:
+        Context with the classifier to correct.
+
+    Raises:
+        ModelError: There is no model, or it cannot be loaded or saved.
+    """
+    if weights is not None:
+        return change_model(folder, change, weights=weights)
+    return _saved_at_the_end(folder, change, partial(load_stored, folder))
+
 
 Key = tuple[str, float | None, float | None, int]
 """File of a clip of a page, or name of another clip; start and end of the segment; number among
@@ -44,8 +129,8 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
     """Return what identifies each of the examples of a model."""
     counts: Counter[tuple[str, float | None, float | None]] = Counter()
     keys = []
-    for one in examples:
-        same = one.page_file or one.name, one.start, one.end
+    for example in examples:
+        same = example.page_file or example.name, example.start, example.end
         keys.append((*same, counts[same]))
         counts[same] += 1
     return keys
@@ -60,7 +145,8 @@ class Revision:
 
     def __init__(self, classifier: FewShotClassifier) -> None:
         self.classifier = classifier
-        self._pipeline = learned(classifier)[0] if is_fitted(classifier) else None
+        fitted = self._fitted
+        self._pipeline = None if fitted is None else fitted.pipeline
         self._encoded: dict[Key, Examples] = {}
 
     @property
@@ -88,7 +174,7 @@ class Revision:
 
     def _row(self, clip: Clip, pipeline: Pipeline) -> Examples:
         unlabelled = replace(clip, label=BACKGROUND)
-        rows, skipped = teach(
+        rows, skipped = encode_examples(
             [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
         )
         if skipped:
@@ -119,7 +205,7 @@ class Revision:
         Raises:
             DataError: There are fewer than two classes, or a clip is not encoded.
         """
-        names = {check_label(one.label) for one in lessons if one.label != BACKGROUND}
+        names = {check_label(lesson.label) for lesson in lessons if lesson.label != BACKGROUND}
         if len(names) < 2:
             raise DataError(
                 "fewer than two classes",
@@ -127,23 +213,26 @@ class Revision:
                 expected="at least two, each with a clip",
             )
         known, pipeline, fitted = self._known(), self._pipeline, self._fitted
-        missing = [one.name for one in lessons if one.key not in known]
+        missing = [lesson.name for lesson in lessons if lesson.key not in known]
         if missing or pipeline is None:  # without a pipeline, no clip is known
             raise DataError(
                 f'the clip "{missing[0]}" cannot be taught: it has no video, and no version of the'
                 " model that can be used has its features",
                 hint="Add the clip again, or remove it.",
             )
-        examples = join([_renamed(known[one.key], one) for one in lessons])
+        rows = [_renamed(known[lesson.key], lesson) for lesson in lessons]
         self._encoded |= known  # what is removed now may come back
-        class_names = None if fitted is None else fitted.class_names
-        if fitted is None and (encoder := text_encoder(pipeline.backbone, self.classifier.text)):
-            class_names = embed_class_names(encoder, examples.classes, self.classifier.text)
-        refit(self.classifier, pipeline, examples, class_names)
+        if fitted is not None:
+            replace_fitted(self.classifier, with_examples(fitted, rows))
+            return
+        examples = join(rows)
+        class_names = find_class_names(pipeline.backbone, self.classifier.text, examples.classes)
+        first = fit_examples(pipeline, examples, class_names=class_names)
+        replace_fitted(self.classifier, first)
 
     @property
     def _fitted(self) -> Fitted | None:
-        return learned(self.classifier)[1] if is_fitted(self.classifier) else None
+        return fitted_of(self.classifier) if self.classifier.__sklearn_is_fitted__() else None
 
     def _known(self) -> dict[Key, Examples]:
         """Return the encoded clips, each alone."""
@@ -158,10 +247,10 @@ class Revision:
 
 def encodes_as(model: SavedModel, pipeline: Pipeline) -> bool:
     """Return whether a saved model turns videos into the same nodes as a pipeline."""
-    config, method = model.config, pipeline.method
-    if config.method != saved_method(method):
+    header, method = model.header, pipeline.method
+    if header.method != SavedMethod.of(method):
         return False
-    if config.backbone.card != saved_backbone(pipeline.backbone, "").card:
+    if header.backbone.card != SavedBackbone.of(pipeline).card:
         return False
     state = method.state_dict()
     return all(value.equal(state[name].cpu()) for name, value in model.method.state_dict().items())

@@ -33,9 +33,9 @@ COMMANDS: Final[dict[str, dict[str, Lazy]]] = {
         ),
         "export": Lazy(
             "export:export",
-            "Export a model as one .zip file, or its network as an ONNX file.",
+            "Export a model as one file, or its network as an ONNX file.",
         ),
-        "import": Lazy("export:import_model", "Make a model folder of a .zip file."),
+        "import": Lazy("export:import_model", "Make a model folder of the file of a model."),
         "demo": Lazy("demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
     "Know and correct a model": {

@@ -25,7 +25,7 @@ from fewact.core.paths import similar_name, user_path
 if TYPE_CHECKING:
     from fewact.classifier import Example
 
-MODEL_FILE, FORMER_VERSIONS = "config.json", "history/*/change.json"
+MODEL_FILE, FORMER_VERSIONS = "model.safetensors", "history/*.safetensors"
 PREDICT = "fewact predict MODEL VIDEO..."
 
 
@@ -177,16 +177,14 @@ def folder(path: Path | None) -> Path | None:
 
 def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
-    from fewact.core.folders import current
-
     found = user_path(path, ModelError)
-    if is_model(current(found.absolute())):
+    if is_model(found) or (found.is_file() and found.suffix == ".safetensors"):
         return path
-    if next(found.glob(FORMER_VERSIONS), None):  # of a model whose config.json is gone
+    if next(found.glob(FORMER_VERSIONS), None):  # of a model whose file is gone
         if context.info_name == "undo":
             return path
         raise ModelError(
-            "the model has no config.json",
+            f"the model has no {MODEL_FILE}",
             where=str(path),
             hint="`fewact undo MODEL` brings its former version back.",
         )
@@ -206,24 +204,27 @@ def model(context: typer.Context, path: Path) -> Path:
 
 
 def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
-    """Return the training clips of a saved model's config.json, and whether classes are integers.
+    """Return the training clips of a saved model, and whether its classes are integers.
 
     No clips if the file is damaged or of another version: loading the model says so.
     """
     from pydantic import BaseModel
 
     from fewact.classifier.example import Example
-    from fewact.core.bounded import MIB, FileType
-    from fewact.core.folders import current
+    from fewact.core.bounded import GIB, MIB, FileType
+    from fewact.core.tensors import read_metadata
 
     class Listed(BaseModel):
         examples: tuple[Example, ...]
         integers: bool = False
 
-    file = FileType("saved classifier", ModelError, 64 * MIB)
-    folder = current(user_path(model, ModelError).absolute())
+    path = user_path(model, ModelError)
+    file = path / MODEL_FILE if path.is_dir() else path
     try:
-        found = file.model(folder / MODEL_FILE, Listed)
+        metadata = read_metadata(FileType("saved classifier", ModelError, 8 * GIB), file)
+        text = FileType("saved classifier", ModelError, 64 * MIB)
+        content = text.parse(metadata.get("fewact", ""), str(file))
+        found = text.validate(content, Listed, str(file))
     except ModelError:
         return (), False
     return found.examples, found.integers
@@ -284,10 +285,10 @@ def model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
     return results(paths)
 
 
-def archive(path: Path) -> Path:
+def exported_model(path: Path) -> Path:
     """Check that there is the file of a model."""
     if not path.is_file():
-        raise _missing(path, ModelError, "fewact export MODEL --zip FILE")
+        raise _missing(path, ModelError, "fewact export MODEL --file FILE")
     return path
 
 

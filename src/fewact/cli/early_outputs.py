@@ -94,9 +94,7 @@ def model_folder(path: Path, *, overwrite: bool) -> None:
     Raises:
         ModelError: The folder has a model.
     """
-    from fewact.core.folders import current
-
-    if not overwrite and early.is_model(current(user_path(path, ModelError).absolute())):
+    if not overwrite and early.is_model(user_path(path, ModelError)):
         raise ModelError(
             "the folder already has a model",
             where=str(path),

@@ -59,7 +59,7 @@ def add(
 
     _, integers = early.training_clips_of(model)
     label = BACKGROUND if none else check_label(label, integers=integers)
-    from fewact.classifier.saved.change_model import change_model
+    from fewact.classifier.revision import change_model
 
     with saying_warnings(), change_model(model, f"add to {label}", **load.backbone) as classifier:
         before = len(classifier.all_clips_)
@@ -95,7 +95,7 @@ def rename(
     if classes:
         existing_class(label, classes, integers=integers)
     new = new_name(new, classes, integers=integers)
-    from fewact.classifier.saved.change_model import correct_model
+    from fewact.classifier.revision import correct_model
 
     with correct_model(model, f"rename {label} to {new}", weights=weights) as classifier:
         classifier.rename_class(label, new)
@@ -120,7 +120,7 @@ def move(
         find_clips(clips, [_clip(clip)])
         if not is_background(label):
             existing_class(label, _classes(clips), integers=integers)
-    from fewact.classifier.saved.change_model import correct_model
+    from fewact.classifier.revision import correct_model
 
     with correct_model(model, f"move {clip} to {label}") as classifier:
         classifier.move_clip(_clip(clip), label)
@@ -148,7 +148,7 @@ def remove(
     known, integers = early.training_clips_of(model)
     if known:
         _classes_and_clips(what, known, integers=integers)
-    from fewact.classifier.saved.change_model import correct_model
+    from fewact.classifier.revision import correct_model
     from fewact.data.files import first_few
 
     with correct_model(model, f"remove {first_few(what)}") as classifier:
@@ -171,17 +171,15 @@ def undo(
     ] = False,
 ) -> None:
     """Undo the latest change of a model: teach, import, add, rename, move or remove."""
-    from fewact.classifier.saved import history
+    from fewact.classifier import history
     from fewact.cli.output import print_table
 
     if list_:
         found = history.versions(model)
-        print_table(
-            ("time (UTC)", "change"), [(one.change.time, one.change.change) for one in found]
-        )
+        print_table(("time (UTC)", "change"), [(version.time, version.change) for version in found])
         return
     version = history.redo(model) if redo else history.undo(model)
-    print_line(f"{'Redone' if redo else 'Undone'}: {version.change.change} ({version.change.time})")
+    print_line(f"{'Redone' if redo else 'Undone'}: {version.change} ({version.time})")
 
 
 def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:

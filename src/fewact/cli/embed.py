@@ -61,7 +61,7 @@ class FeatureOptions(OptionGroup):
     features: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LEVEL[:FRAMES[:STABILISE[:OF]]]",
+            metavar="LEVEL[:FRAMES[:STABILISE]]",
             help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16; can be "
             "repeated.",
         ),
@@ -296,8 +296,6 @@ def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> Non
 
 
 def _summarise(job: "Job", report: _Report) -> None:
-    for one in job.sets.values():
-        one.refresh()  # other processes may have added videos
     print_table(
         ("features", "videos", "size"),
         [

@@ -1,8 +1,7 @@
-"""``fewact export`` and ``import``: a model as one file, its network as another."""
+"""``fewact export`` and ``import``: the file of a model, its network as another."""
 
 import os
 import shlex
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +16,12 @@ from fewact.core.errors import OptionError
 
 def export(
     model: Model,
-    archive: Annotated[
+    file: Annotated[
         Path | None,
         typer.Option(
-            "--zip",
+            "--file",
             metavar="FILE",
-            help="File to write: the model, as a .zip file.",
+            help="File to write: the model, as a .safetensors file.",
             callback=early_outputs.file_of_option,
         ),
     ] = None,
@@ -38,36 +37,36 @@ def export(
     overwrite: Overwrite = False,
     imports: Imports = None,
 ) -> None:
-    """Export a model as one .zip file, or its network as an ONNX file.
+    """Export a model as one file, or its network as an ONNX file.
 
-    The .zip file is for `fewact import` and the page of `fewact serve`. It has what teaching saved,
-    thumbnails included, but neither former versions nor the clips of the page.
+    The file is a copy of model.safetensors in the folder of the model. It can be used like the
+    folder, and it is for `fewact import` and the page of `fewact serve`. It has what teaching
+    saved, thumbnails included, but neither former versions nor the clips of the page.
 
     The ONNX file is for programs without fewact. It takes RGB frames and returns their features;
     its metadata say how frames are prepared. The comparison of clips is not exported.
     examples/onnx_encoder.py shows how to use the file.
     """
-    if archive is None and onnx is None:
-        raise OptionError("nothing to export", expected="--zip FILE or --onnx FILE")
-    early_outputs.output_files(archive, onnx, overwrite=overwrite)
-    if archive is not None:
-        from fewact.classifier.saved.archive import pack
-        from fewact.core.atomic import write_bytes
+    if file is None and onnx is None:
+        raise OptionError("nothing to export", expected="--file FILE or --onnx FILE")
+    early_outputs.output_files(file, onnx, overwrite=overwrite)
+    if file is not None:
+        from fewact.classifier.file import copy_model
 
-        write_bytes(archive, pack(model))
-        print(f"Saved to {archive} ({size_text(os.path.getsize(archive))})")
+        copy_model(model, file)
+        print(f"Saved to {file} ({size_text(os.path.getsize(file))})")
     if onnx is not None:
         _export_network(model, onnx)
 
 
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
-    from fewact.backbones.engines.single_file import check_exported, export_encoder
-    from fewact.classifier.saved.model_folder import read_config
+    from fewact.backbones.export import check_exported, export_encoder
+    from fewact.classifier.file import read_header
     from fewact.core.errors import ModelError
     from fewact.features.precomputed import Precomputed
 
-    check_exported(read_config(model).backbone.precision, str(model))
+    check_exported(read_header(model).backbone.spec.precision, str(model))
     backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_
     if isinstance(backbone, Precomputed):
         raise ModelError("the model uses precomputed features: it has no network", where=str(model))
@@ -82,24 +81,22 @@ def import_model(
     file: Annotated[
         Path,
         typer.Argument(
-            help="File written by `fewact export --zip`, or saved on the page of `fewact serve`.",
-            callback=early.archive,
+            help="File written by `fewact export --file`, or saved on the page of `fewact serve`.",
+            callback=early.exported_model,
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
     overwrite: OverwriteModel = False,
     imports: Imports = None,
 ) -> None:
-    """Make a model folder of a .zip file.
+    """Make a model folder of the file of a model.
 
     The file is checked completely first. A model that is replaced is kept as a former version;
     `fewact undo` brings it back.
     """
     check_output_folder(model)
     early_outputs.model_folder(model, overwrite=overwrite)
-    from fewact.classifier.saved.archive import unpack
-    from fewact.classifier.saved.history import editing
+    from fewact.classifier.history import install
 
-    with editing(model) if early.is_model(model) else nullcontext():
-        unpack(file, model)
+    install(file, model)
     print(f"Saved to {model}. Next: fewact info {shlex.quote(str(model))}")

@@ -47,7 +47,7 @@ def info(
 
     No backbone is loaded. In JSON, clips are always listed.
     """
-    from fewact.classifier.saved.info import clip_rows, model_info
+    from fewact.classifier.info import clip_rows, model_info
 
     found = model_info(model)
     if format == "json":
@@ -208,7 +208,7 @@ def review(
     Only stored features are compared; no video is read.
     """
     from fewact.classifier.analysis.review import review
-    from fewact.classifier.saved.change_model import load_stored
+    from fewact.classifier.revision import load_stored
 
     found = review(load_stored(model))
     if format == "json":

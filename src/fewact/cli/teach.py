@@ -148,7 +148,7 @@ def teach(
         )
     source = _source(clips, examples, features=features)
     from fewact import FewShotClassifier, methods
-    from fewact.classifier.saved.model_folder import check_target
+    from fewact.classifier.history import check_target
     from fewact.evaluation.checkpoint import find_checkpoint
 
     check_target(output)

@@ -133,6 +133,18 @@ class ModelError(UserError):
     """A saved classifier that cannot be read or written."""
 
 
+class NewerModelError(ModelError):
+    """A newer version of fewact wrote the model: it may be in order, but cannot be read here."""
+
+
+class LostModelError(ModelError):
+    """The model is damaged, or an older version of fewact wrote it: teach again from the clips."""
+
+
+class DamagedModelError(LostModelError):
+    """The file of a model is missing, or was damaged or edited."""
+
+
 class NotFittedError(ModelError, AttributeError):
     """A classifier that has no classes yet; as in scikit-learn, it has no such attribute either."""
 

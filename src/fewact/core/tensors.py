@@ -64,8 +64,10 @@ def read_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[
         type.refuse(path, type.other, reason_of(error))
 
 
-def parse_tensors(type: FileType, content: bytes, where: str) -> dict[str, "Tensor"]:
-    """Return copies of the tensors in the content of a safetensors file.
+def parse_tensors(
+    type: FileType, content: bytes, where: str
+) -> tuple[dict[str, "Tensor"], dict[str, str]]:
+    """Return copies of the tensors in the content of a safetensors file, and its metadata.
 
     Raises:
         UserError: The content is too large or damaged.
@@ -73,11 +75,11 @@ def parse_tensors(type: FileType, content: bytes, where: str) -> dict[str, "Tens
     from io import BytesIO
 
     type.check_size(len(content), where)
-    return _copied(type, BytesIO(content), len(content), where)[0]
+    return _copied(type, BytesIO(content), len(content), where)
 
 
-def read_hashed(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], str]:
-    """Return the tensors of a safetensors file, and the SHA-256 of the file, which is read once.
+def copy_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
+    """Return copies of the tensors of a safetensors file, and its metadata.
 
     Raises:
         UserError: The file cannot be read, or is damaged.
@@ -86,15 +88,16 @@ def read_hashed(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], str]:
         return _copied(type, file, os.fstat(file.fileno()).st_size, str(path))
 
 
-def _copied(type: FileType, file: Any, size: int, where: str) -> tuple[dict[str, "Tensor"], str]:
-    """Return the tensors in a safetensors file of a size, each in its own memory, and its SHA-256.
+def _copied(
+    type: FileType, file: Any, size: int, where: str
+) -> tuple[dict[str, "Tensor"], dict[str, str]]:
+    """Return the tensors in a safetensors file of a size, each in its own memory, and its metadata.
 
     They are aligned like all tensors, so that sums of them have equal rounding.
     """
     import torch
 
-    begins, header = _check_header(type, file, size, where)
-    digest = hashlib.sha256(begins)
+    metadata, header = _check_header(type, file, size, where)
     tensors: dict[str, Tensor] = {}
     position = 0
     for name, facts in sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]):
@@ -103,9 +106,30 @@ def _copied(type: FileType, file: Any, size: int, where: str) -> tuple[dict[str,
         numbers = value.flatten().view(torch.uint8).numpy().data
         if begin != position or file.readinto(numbers) != len(numbers):
             type.refuse(f"{where}, {name[:80]}", type.other, f"numbers from {begin} to {end}")
-        digest.update(numbers)
         tensors[name], position = value, end
-    return tensors, digest.hexdigest()
+    return tensors, metadata
+
+
+def sha256_of(tensors: Mapping[str, "Tensor"]) -> str:
+    """Return the SHA-256 of tensors: of their names, types, shapes and numbers."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(repr((name, str(value.dtype), tuple(value.shape))).encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_metadata(type: FileType, path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file; its tensors are not read.
+
+    Raises:
+        UserError: The file cannot be read, its header is damaged, or its tensors are cut off.
+    """
+    with type.open(path) as file:
+        return _check_header(type, file, os.fstat(file.fileno()).st_size, str(path))[0]
 
 
 def check_tensors(type: FileType, path: Path) -> None:
@@ -120,15 +144,14 @@ def check_tensors(type: FileType, path: Path) -> None:
 
 def _check_header(
     type: FileType, file: BinaryIO, size: int, where: str
-) -> tuple[bytes, dict[str, Any]]:
-    """Return how a safetensors file of a size begins, and the checked facts of each tensor."""
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the metadata of a safetensors file of a size, and the checked facts of each tensor."""
     fault = type.other
     head = file.read(8)
     length = int.from_bytes(head, "little")
     if len(head) < 8 or length > min(size - 8, _MAX_HEADER):
         type.refuse(where, fault, f"{size} bytes, and a header of {length} bytes")
-    text = file.read(length)
-    header = type.parse(type.decode(text, where), where)
+    header = type.parse(type.decode(file.read(length), where), where)
     if not isinstance(header, dict):
         type.refuse(where, fault, "a header without names")
     metadata = header.pop("__metadata__", {})
@@ -142,7 +165,7 @@ def _check_header(
     end = max((facts["data_offsets"][1] for facts in header.values()), default=0)
     if end != available:
         type.refuse(where, fault, f"{available} bytes of numbers, of which the header knows {end}")
-    return head + text, header
+    return metadata, header
 
 
 def _problem(facts: Any, available: int) -> str:

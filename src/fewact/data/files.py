@@ -17,7 +17,6 @@ VIDEO_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
-_MODEL_FILES = ("config.json", "state.safetensors")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 
@@ -84,8 +83,8 @@ def is_numbered_image(path: Path) -> bool:
 
 
 def is_saved_model(folder: Path) -> bool:
-    """Return whether a folder is a saved classifier: its thumbnails are no clip."""
-    return all((folder / name).is_file() for name in _MODEL_FILES)
+    """Return whether a folder is a saved classifier: what is below it is not its class."""
+    return (folder / "model.safetensors").is_file()
 
 
 def numbered(name: str, number: int) -> str:

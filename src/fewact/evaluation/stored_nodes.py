@@ -1,6 +1,5 @@
 """Read nodes from a store, and write nodes into it."""
 
-import hashlib
 from itertools import chain
 from typing import Final
 
@@ -15,9 +14,8 @@ from fewact.data.videos import VideoList
 from fewact.evaluation.encode import Encodings, NodeBank, Progress, encode_list
 from fewact.evaluation.identity import encoding_facts
 from fewact.features.store.embedding import BLOCK
-from fewact.features.store.entries import Facts, digest
 from fewact.features.store.feature_sets import feature_facts
-from fewact.features.store.shard import Shape
+from fewact.features.store.shard import Facts, Shape, digest
 from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method
 
@@ -104,8 +102,7 @@ def store_nodes(
     there = np.array(sorted(first_of.values()), dtype=np.int32)
     blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
     writer = _NodeWriter(method, source)
-    name = f"{source.digest} {digest(writer.facts)}"
-    claims = Claims(source.store.folder / "claims" / hashlib.sha256(name.encode()).hexdigest()[:24])
+    claims = Claims(source.store.claims(f"{source.digest} {digest(writer.facts)}"))
     done = 0
     try:
         for block in chain(claims.free(range(len(blocks))), claims.postponed()):
@@ -129,8 +126,6 @@ class _NodeWriter:
 
     def write(self, positions: NDArray[np.int32]) -> None:
         source, there = self._source, self._set
-        if there is not None:
-            there.refresh()
         keys = {int(i): source.keys[i] or "" for i in positions}
         new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
         if not len(new):

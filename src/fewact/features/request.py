@@ -274,10 +274,6 @@ Features = Mapping[Request, "Tensor"]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
 
 
-OF_ALL_FRAMES: Mapping[str, int] = {"of": 0}
-"""Fact of each view that earlier versions stored with another number, too."""
-
-
 def request_facts(request: Request) -> dict[str, Any]:
     """Return what identifies a request in a store's key."""
     versions = [PIPELINE]
@@ -285,11 +281,9 @@ def request_facts(request: Request) -> dict[str, Any]:
         versions.append(CAMERA_PIPELINE)
     if isinstance(request, SmallFrameRequest | DifferenceRequest | DifferenceImageRequest):
         versions.append(SMALL_PIPELINE)
-    fields = asdict(request)
     return {
         "request": type(request).__name__,
-        **fields,
-        "view": fields["view"] | OF_ALL_FRAMES,
+        **asdict(request),
         "pipeline": versions if len(versions) > 1 else PIPELINE,
     }
 
@@ -298,14 +292,11 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
     """Return the request that ``request_facts`` was made from.
 
     Raises:
-        KeyError: There is no such type of request, or no such view any more.
+        KeyError: There is no such type of request.
         ValidationError: The facts do not describe a request.
     """
     types: dict[str, type[Request]] = {one.__name__: one for one in get_args(Request)}
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
-    if not fields["view"].items() >= OF_ALL_FRAMES.items():
-        raise KeyError("of")
-    fields["view"] = {k: v for k, v in fields["view"].items() if k not in OF_ALL_FRAMES}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)
 
 

@@ -27,7 +27,7 @@ from fewact.features.store.feature_sets import (
     feature_facts,
     widen,
 )
-from fewact.features.store.known_videos import KnownVideo, stamp
+from fewact.features.store.store import KnownVideo, stamp
 from fewact.video.named import sampler_of
 
 
@@ -59,7 +59,7 @@ class StoredFeatures:
         self.name = f"{card.summary}, stored"
         self._data = data
         self._sets: dict[Request, EntrySet | None] = {}
-        self._known = store.known.read(videos.name)
+        self._known = store.known(videos.name)
         self.keys = self._fingerprints()
         chosen = repr(sampler_of(card.sampler)(1))
         versions = [PIPELINE, CAMERA_PIPELINE, SMALL_PIPELINE]
@@ -80,7 +80,7 @@ class StoredFeatures:
             found.append(key)
         if read:
             with suppress(OutputError):  # The store may be read-only.
-                self.store.known.write(self.videos.name, read)
+                self._known.write(read)
         return tuple(found)
 
     def check_list(self, videos: VideoList) -> None:

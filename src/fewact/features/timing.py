@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, get_args
 
 from fewact.core.errors import OptionError
@@ -51,3 +51,8 @@ class Timing:
             passed = time.perf_counter() - begin
             with self._lock:
                 self._seconds[name] += passed
+
+
+def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
+    """Measure the time of a stage, if a timing is passed."""
+    return nullcontext() if timing is None else timing.stage(name)

@@ -367,7 +367,7 @@ async def _export(page: PageSession, request: Request) -> Response:
     with ExitStack() as until_sent:
         path = until_sent.enter_context(page.folder.incoming())
         await page.export(path)
-        return FileSentOnce(path, f"{page.folder.model.name}.zip", until_sent.pop_all())
+        return FileSentOnce(path, f"{page.folder.model.name}.safetensors", until_sent.pop_all())
 
 
 async def _import(page: PageSession, request: Request) -> Response:

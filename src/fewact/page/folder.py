@@ -238,7 +238,7 @@ def suffix_of(name: str) -> str:
 
 def is_of_model(name: str) -> bool:
     """Return whether an entry of a model folder is replaced when the model is saved."""
-    from fewact.classifier.saved.config import owns  # loads torch
+    from fewact.classifier.history import owns  # loads torch
 
     return owns(name)
 

@@ -43,7 +43,7 @@ class RequestBody(BaseModel):
 
 
 class FileSentOnce(FileResponse):
-    """Answer with a temporary .zip file, which is removed even if the client has left.
+    """Answer with a temporary file, which is removed even if the client has left.
 
     Args:
         path: File.
@@ -54,7 +54,9 @@ class FileSentOnce(FileResponse):
     def __init__(self, path: Path, name: str, opened: ExitStack) -> None:
         # Each request makes a new file, so that parts of two do not fit together.
         headers = {"accept-ranges": "none"}
-        super().__init__(path, headers=headers, media_type="application/zip", filename=name)
+        super().__init__(
+            path, headers=headers, media_type="application/octet-stream", filename=name
+        )
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

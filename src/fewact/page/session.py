@@ -258,11 +258,11 @@ class PageSession:
         return self._with_names(content.decode(), escape)
 
     async def export(self, file: Path) -> None:
-        """Write the model as a .zip file."""
+        """Write the model as a file."""
         await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
 
     async def replace_model(self, id: str, file: Path, name: str) -> AnyEntry:
-        """Replace the model by that of a .zip file, which can be undone.
+        """Replace the model by that of a file, which can be undone.
 
         Raises:
             UserError: It is no such file, or the disk would be nearly full.

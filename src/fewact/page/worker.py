@@ -13,20 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier
+from fewact.classifier import file as model_files
 from fewact.classifier.analysis.explain import explain, page_origins
 from fewact.classifier.analysis.review import review
+from fewact.classifier.history import editing, install, versions
+from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.recordings.stream import Stream
 from fewact.classifier.recordings.watch import Moment, Watch, watching
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of
-from fewact.classifier.saved import model_folder
-from fewact.classifier.saved.archive import pack, unpack, unpacked_size
-from fewact.classifier.saved.config import CONFIG, STATE
-from fewact.classifier.saved.errors import LostModelError
-from fewact.classifier.saved.history import editing, versions
-from fewact.classifier.saved.info import model_info, thumbnails
-from fewact.core.atomic import output_errors
-from fewact.core.errors import DataError, ModelError, VideoError
-from fewact.core.folders import current
+from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import Clip, is_background
 from fewact.methods.files import import_methods
@@ -93,7 +88,9 @@ class Worker:
             except LostModelError as error:
                 self._revision, self._lost = self._new(), error.parts
             self._loaded = found
-            self._thumbnails = (self._model / "thumbnail-0001.jpg").is_file()
+            self._thumbnails = bool(self._revision.examples) and (
+                self._revision.classifier.has_thumbnails
+            )
         return self._facts()
 
     def encode(self, clip: dict[str, Any]) -> None:
@@ -129,7 +126,7 @@ class Worker:
                 if self._revision.has(one.key for one in lessons):
                     break
                 with suppress(LostModelError):  # an older version may have them
-                    self._revision.add(model_folder.load(version.folder))
+                    self._revision.add(model_files.load(version.file))
             self._revision.teach(lessons)
             self._revision.classifier.save(self._model, thumbnails=self._thumbnails, change=change)
             self._loaded = self._identity()
@@ -246,19 +243,16 @@ class Worker:
         return None, page.html().encode()
 
     def pack(self, file: str) -> None:
-        """Write the model as a .zip file."""
-        content = pack(self._model)
-        with output_errors(Path(file)):
-            Path(file).write_bytes(content)
+        """Write a copy of the model's file."""
+        model_files.copy_model(self._model, Path(file))
 
     def unpacked_size(self, file: str) -> int:
         """Return the number of bytes that ``unpack`` writes."""
-        return unpacked_size(file)
+        return Path(file).stat().st_size
 
     def unpack(self, file: str) -> dict[str, Any]:
-        """Replace the model by that of a .zip file; the former one stays a former version."""
-        with editing(self._model):
-            unpack(file, self._model, self._read)
+        """Replace the model by that of a file; the former one stays a former version."""
+        install(file, self._model, self._read)
         return self.open()
 
     def _new(self) -> Revision:
@@ -323,15 +317,11 @@ class Worker:
 
     def _identity(self) -> tuple[int, ...] | None:
         """Return what distinguishes one saved model from the next; None if there is none."""
-        folder = current(self._model)
-        if not (folder / CONFIG).is_file():
+        try:
+            facts = (self._model / model_files.MODEL).stat()
+        except OSError:
             return None
-        found: list[int] = []
-        for name in (CONFIG, STATE):
-            with suppress(OSError):  # a file that is missing or restored is a change, too
-                facts = (folder / name).stat()
-                found += (facts.st_ino, facts.st_mtime_ns)
-        return tuple(found)
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     def _facts(self) -> dict[str, Any]:
         classifier, examples = self._revision.classifier, self._revision.examples

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fewact.classifier.analysis.review import Review
-from fewact.classifier.saved.info import ModelInfo, clip_rows
+from fewact.classifier.info import ModelInfo, clip_rows
 from fewact.core.version import __version__
 from fewact.report.document import Bar, Gallery, Page, Section
 from fewact.report.table import Table

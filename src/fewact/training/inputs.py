@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fewact.backbones.backbone import CROP_MARGIN, resized
 from fewact.backbones.card import Card
+from fewact.backbones.transform import CROP_MARGIN, resized
 from fewact.core.errors import VideoError
 from fewact.core.random import RandomStream
 from fewact.data.videos import VideoList
@@ -24,12 +23,12 @@ from fewact.features.sources import FeatureSource
 from fewact.training.augment import draw_crop
 from fewact.training.batch import Batch, Drawn
 from fewact.training.recipe import Augment
-from fewact.video import collect_warnings
+from fewact.video import Reading, collect_warnings
 from fewact.video.named import training_sampler
 
 
 @dataclass(frozen=True)
-class Reading:
+class FrameOptions:
     """Parameters of reading frames.
 
     Args:
@@ -70,14 +69,14 @@ class FrameBatches(Dataset[Batch]):
         reading: Parameters of reading frames.
     """
 
-    def __init__(self, videos: VideoList, reading: Reading) -> None:
+    def __init__(self, videos: VideoList, reading: FrameOptions) -> None:
         self._videos, self._reading = videos, reading
         self._number = {label: i for i, label in enumerate(videos.classes)}
 
     def __getitem__(self, drawn: Drawn) -> Batch:
         """Return a batch on the CPU; it names videos that cannot be read."""
         reading = self._reading
-        rows: list[list[NDArray[np.uint8]]] = []
+        rows: list[Reading] = []
         crops: list[Tensor] = []
         unreadable: list[str] = []
         with collect_warnings() as warned:
@@ -104,7 +103,7 @@ class FrameBatches(Dataset[Batch]):
             warned=tuple(warned),
         )
 
-    def _read(self, position: int, draws: RandomStream) -> list[NDArray[Any]]:
+    def _read(self, position: int, draws: RandomStream) -> Reading:
         """Read frames (t H W 3) of one video for each number of frames."""
         video = self._videos.videos[position]
         if video.source is None:
@@ -113,7 +112,7 @@ class FrameBatches(Dataset[Batch]):
         samplers = [
             training_sampler(name, count, draws.below(2**63)) for count in self._reading.counts
         ]
-        return list(video.source.read(samplers, transform=self._shrink))
+        return video.source.read(samplers, transform=self._shrink)
 
     def _shrink(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))

@@ -23,7 +23,7 @@ from fewact.training.augment import flips
 from fewact.training.batch import Batch, Drawing, drawing
 from fewact.training.data import TrainingData, with_texts
 from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
-from fewact.training.inputs import FeatureBatches, FrameBatches, Reading, load
+from fewact.training.inputs import FeatureBatches, FrameBatches, FrameOptions, load
 from fewact.training.learner import Learner, losses_of_zeros, make_learner
 from fewact.training.optimising import Average, StepStatistics, freeze, make_optimiser, set_rates
 from fewact.training.recipe import EpisodesStage, Recipe, Stage
@@ -242,7 +242,7 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
     """
     recipe, data, learner, stage = run.recipe, run.data, run.learner, run.recipe.stages[number]
     if stage.inputs == "frames":
-        reading = Reading(
+        reading = FrameOptions(
             learner.card,
             learner.counts,
             recipe.augment,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError, did_you_mean
 from fewact.video.cleaning.correction import find_correction, find_faults
+from fewact.video.damage import collect_warnings, warn_of_video
 from fewact.video.samplers import Segments
 from fewact.video.source import ProcessedVideo, Reading, Span, Transform, VideoSource
 from fewact.video.timeline import Floats, Ints, Sampler, Timeline
@@ -139,10 +140,13 @@ class Trim(_Step):
     ) -> Reading:
         """Read frames of the active part, see ``VideoSource.read``."""
         compared = _Compared(tuple(samplers))
-        reading = source.read([*samplers, compared], transform=transform)
+        with collect_warnings() as warnings:
+            reading = source.read([*samplers, compared], transform=transform)
         times = reading.timeline.times[reading.chosen[-1]]
         active = active_part(times, reading.frames[-1], reading.duration)
         if active is None:
+            for text in warnings:  # Otherwise the second reading warns.
+                warn_of_video(text)
             return replace(reading, frames=reading.frames[:-1], chosen=reading.chosen[:-1])
         return Part(active).read(source, samplers, transform)
 

@@ -1,9 +1,6 @@
-"""Which engine is used, and the graphs in the cache folder."""
+"""Which engine is used, and the check of graphs that come with fewact."""
 
-import errno
-import importlib
-import json
-import sys
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +10,16 @@ import torch
 from fewact import backbones
 from fewact.backbones import Backbone, precision
 from fewact.backbones.efficientnet_lite import EfficientNetLite0
-from fewact.backbones.engines import checking, choosing, export
+from fewact.backbones.engines import choosing
 from fewact.backbones.mobilenet_v2 import MobileNetV2
 from fewact.backbones.resnet50 import ResNet50
-from fewact.core.errors import OptionError
+from fewact.core.errors import OptionError, WeightsError
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "graphs"
+    return tmp_path / "cache" / "engines"
 
 
 @pytest.fixture
@@ -40,11 +37,6 @@ def no_check(monkeypatch):
 
 def create(engine: str = "auto", **options: str) -> Backbone:
     return backbones.create(device="cpu", engine=engine, **{"precision": "float32"} | options)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    (made,) = folder.iterdir()
-    return {path.name: path.read_bytes() for path in made.iterdir()}
 
 
 def test_auto_is_onnx_in_float32(folder):
@@ -79,128 +71,23 @@ def test_the_default_network_gains_nothing_from_bfloat16():
 
 
 @pytest.mark.parametrize("style", ["torchvision", "tensorflow"])
-def test_graphs_of_both_styles_come_with_fewact(folder, monkeypatch, style):
-    monkeypatch.setattr(choosing, "missing_packages", lambda: ["onnx"])
+def test_graphs_of_both_styles_come_with_fewact(folder, style):
     made = backbones.create("mobilenet-v2", weights="random", device="cpu", style=style)
     assert (made.card.precision, made.card.engine) == ("float32", "onnx")
 
 
-def test_an_unknown_engine_is_refused():
-    with pytest.raises(OptionError, match=r'"auto", "torch", "onnx"'):
-        create("tensorrt")
-    with pytest.raises(OptionError, match=r'Did you mean "onnx"\?'):
-        create("onx")
-
-
-def test_onnx_is_refused_where_it_does_not_run():
-    with pytest.raises(OptionError, match=r"a CPU only, in float32 or int8.*precision bfloat16"):
-        create("onnx", precision="bfloat16")
-    with pytest.raises(OptionError, match=r"a CPU only, in float32 or int8.*device cuda"):
-        choosing.check_request("onnx", "auto", torch.device("cuda"))
-
-
-def test_checked_graphs_are_kept(folder, no_check):
+def test_a_passed_check_is_remembered(folder, no_check):
     create()
-    before = files(folder)
-    assert before.keys() == {"graphs.json", "shallow.onnx", "middle.onnx", "late.onnx"}
+    (passed,) = folder.iterdir()
+    assert passed.read_bytes() == b""
     no_check()
     assert create().card.engine == "onnx"
-    assert files(folder) == before
-
-
-def damage_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def cut_short(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def lead_out(path: Path) -> None:
-    path.write_text(path.read_text().replace('"middle"', '"../middle"'))
-
-
-@pytest.mark.parametrize(
-    ("name", "harm"),
-    [
-        ("late.onnx", damage_bit),
-        ("middle.onnx", cut_short),
-        ("middle.onnx", Path.unlink),
-        ("graphs.json", cut_short),
-        ("graphs.json", lead_out),
-    ],
-)
-def test_damaged_graphs_are_made_again(folder, name, harm):
-    create()
-    before = files(folder)
-    (made,) = folder.iterdir()
-    harm(made / name)
-    assert files(folder) != before
-    assert create().card.engine == "onnx"
-    assert files(folder) == before
-
-
-def test_kept_graphs_that_cannot_be_read_are_made_again(folder, monkeypatch, caplog):
-    create()
-    run, failures = choosing.OnnxEngine, [RuntimeError("unknown opset\nin layer 3")]
-
-    def engine(*arguments):
-        if failures:
-            raise failures.pop()
-        return run(*arguments)
-
-    monkeypatch.setattr(choosing, "OnnxEngine", engine)
-    with caplog.at_level("DEBUG", "fewact"):
-        assert create().card.engine == "onnx"
-    (made,) = folder.iterdir()
-    assert caplog.messages == [f"graphs in {made} cannot be used: unknown opset"]
 
 
 def test_other_weights_are_checked_for_themselves(folder):
     create()
     create(weights="random")
     assert len(list(folder.iterdir())) == 2
-
-
-LAYER = """
-from torch import nn
-from torch.nn import functional as F
-
-class Layer(nn.Conv2d):
-    def forward(self, images):
-        return F.{}(super().forward(images))
-"""
-
-
-def test_graphs_of_an_edited_network_are_made_again(folder, monkeypatch, tmp_path):
-    """Neither names nor values of its tensors show what the code computes from them."""
-    monkeypatch.syspath_prepend(tmp_path)
-    keys = []
-    for activation in ("relu", "gelu", "relu"):
-        (tmp_path / "edited_layer.py").write_text(LAYER.format(activation))
-        monkeypatch.delitem(sys.modules, "edited_layer", raising=False)
-        importlib.invalidate_caches()
-        layer = importlib.import_module("edited_layer").Layer(3, 8, 1)
-        keys.append(choosing.code_of(torch.nn.Sequential(layer)))
-    assert keys[0] == keys[2] != keys[1]
-    create()
-    monkeypatch.setattr(choosing, "code_of", lambda network: keys[1])
-    create()
-    assert len(list(folder.iterdir())) == 2
-
-
-def test_graphs_of_a_network_of_a_notebook_are_not_kept(folder, monkeypatch):
-    class Layer(torch.nn.Identity):
-        pass
-
-    monkeypatch.setattr(Layer, "__module__", "__main__")
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
-    assert choosing.code_of(Layer()) is None
-    monkeypatch.setattr(choosing, "code_of", lambda network: None)
-    assert create().card.engine == "onnx"
-    assert not folder.exists()
 
 
 def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monkeypatch):
@@ -212,60 +99,27 @@ def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monk
     assert len(list(folder.iterdir())) == 3
 
 
-def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch, no_check):
-    strict = checking.Tolerance(difference=1e-9, cosine=0.9999)
-    monkeypatch.setitem(checking.TOLERANCES, "float32", strict)
+def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch):
+    monkeypatch.setitem(choosing.TOLERANCES, "float32", (1e-9, 0.9999))
     made = create()
     assert made.card.engine == "torch"
     assert "differ from those of torch (shallow: largest relative difference" in made.why
-    no_check()
     with pytest.raises(OptionError, match="differ from those of torch"):
         create("onnx")
+    assert not folder.exists()
 
 
-def wrapped(cause: BaseException) -> RuntimeError:
-    """What torch's exporter raises for an error of another package."""
-    error = RuntimeError("Error calling serialize_model_into")
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "passes"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("Exception during initialization: std::bad_alloc"), True),
-        (wrapped(MemoryError()), True),
-        (wrapped(TypeError("an operation that ONNX does not have")), False),
-    ],
-)
-def test_a_fault_that_may_pass_is_not_remembered(folder, monkeypatch, error, passes):
+def test_a_fault_is_not_remembered(folder, monkeypatch):
     with monkeypatch.context() as patched:
 
         def fail(*_):
-            raise error
+            raise RuntimeError("Exception during initialization: std::bad_alloc")
 
         patched.setattr(choosing, "disagreement", fail)
         made = create()
         assert made.card.engine == "torch"
-        reason = str(error.__cause__ or error)
-        assert (reason or "MemoryError") in made.why
-    assert create().card.engine == ("onnx" if passes else "torch")
-
-
-def test_a_failed_export_says_how_to_try_it_again(folder, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("Failed to serialize proto")
-
-    monkeypatch.setattr(choosing, "missing_packages", lambda: [])
-    monkeypatch.setattr(choosing, "export", fail)
-    resnet = {"weights": "random", "device": "cpu", "precision": "float32"}
-    assert "Failed to serialize" in backbones.create("resnet50", **resnet).why
-    with pytest.raises(OptionError, match="Failed to serialize") as refused:
-        backbones.create("resnet50", engine="onnx", **resnet)
-    (made,) = folder.iterdir()
-    assert f"to try again, delete {made}" in str(refused.value)
+        assert "its graph cannot be run (Exception during initialization" in made.why
+    assert create().card.engine == "onnx"
 
 
 def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypatch):
@@ -275,14 +129,30 @@ def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypat
     assert create().card.engine == "onnx"
 
 
-def test_a_file_that_is_no_graph_is_not_used(folder, monkeypatch, tmp_path):
-    wrong = tmp_path / "packaged"
-    graphs = choosing.read_graphs(choosing.PACKAGED / "efficientnet-lite0").graphs
-    choosing.write_graphs(wrong / "efficientnet-lite0", (replace(graphs[0], content=b"no graph"),))
-    monkeypatch.setattr(choosing, "PACKAGED", wrong)
-    assert "cannot be exported or run" in create().why
-    (made,) = folder.iterdir()
-    assert "cannot be" in json.loads((made / "graphs.json").read_text())["failure"]
+@pytest.mark.parametrize("content", [b"no graph", None])
+def test_a_graph_that_cannot_be_read_is_not_used(folder, monkeypatch, content):
+    graphs = choosing.read_graphs(choosing.PACKAGED / "efficientnet-lite0")
+
+    def read(_):
+        if content is None:
+            raise WeightsError("this graph is damaged", where="late.onnx")
+        return (replace(graphs[0], content=content),)
+
+    monkeypatch.setattr(choosing, "read_graphs", read)
+    expected = "late.onnx: this graph is damaged" if content is None else "its graph cannot be run"
+    assert expected in create().why
+    assert not folder.exists()
+
+
+def test_a_damaged_graph_is_noticed(tmp_path):
+    folder = tmp_path / "graphs"
+    shutil.copytree(choosing.PACKAGED / "efficientnet-lite0", folder)
+    path = folder / "late.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"late\.onnx: this graph is damaged"):
+        choosing.read_graphs(folder)
 
 
 def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
@@ -316,11 +186,15 @@ def test_an_onnx_runtime_that_cannot_be_loaded_is_not_remembered(
     assert not folder.exists()
 
 
-def test_without_the_exporter_other_networks_use_torch(folder, monkeypatch):
-    monkeypatch.setattr(export, "PACKAGES", ("no_such_exporter",))
-    assert create().card.engine == "onnx"
-    made = backbones.create("resnet50", weights="random", device="cpu", precision="float32")
-    assert made.card.engine == "torch"
-    assert "not installed (no_such_exporter)" in made.why
-    with pytest.raises(OptionError, match=r"no_such_exporter.*pip install 'fewact\[onnx\]'"):
+def test_other_networks_are_computed_by_torch(folder):
+    class Edited(EfficientNetLite0):
+        """It has the tensors of the default network, and may compute something else."""
+
+    resnet = backbones.create("resnet50", weights="random", device="cpu", precision="float32")
+    default = create()
+    edited = Edited(default.network.options).eval()
+    engine, why = choosing.choose(edited, default.card, "auto")
+    for name, reason in ((resnet.card.engine, resnet.why), (engine.name, why)):
+        assert (name, reason) == ("torch", "no graph of this network comes with fewact")
+    with pytest.raises(OptionError, match=r'no graph of this network .*Use engine "auto"'):
         backbones.create("resnet50", weights="random", device="cpu", engine="onnx")

@@ -15,7 +15,7 @@ from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.analysis.explain import explain
-from fewact.classifier.estimator import learned
+from fewact.classifier.few_shot import fitted_of
 from fewact.data import Frames
 from tests.video.test_steps import FPS, padded
 
@@ -85,11 +85,11 @@ def test_frames_are_shown_as_they_were_compared(examples: FewShotClassifier) -> 
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
-    pipeline, fitted = learned(examples)
+    fitted = fitted_of(examples)
     nodes = {name: value[None] for name, value in fitted.by_clip.nodes.items()}
     with torch.inference_mode():
-        logits = pipeline.method.score_and_pairs(fitted.by_class, nodes)[0]
-        parts = pipeline.method.score_parts(fitted.by_class, nodes)
+        logits = fitted.method.score_and_pairs(fitted.by_class, nodes)[0]
+        parts = fitted.method.score_parts(fitted.by_class, nodes)
     torch.testing.assert_close(sum(parts.values()), logits, atol=2e-6, rtol=0)
 
 

@@ -18,10 +18,10 @@ from fewact.classifier.analysis.suspects import (
     suspicion,
     to_check,
 )
-from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
+from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.fitted import similarities_by_part
-from fewact.classifier.saved.info import clip_rows
+from fewact.classifier.info import clip_rows
 from fewact.data import FeatureClip, list_clips
 
 
@@ -90,12 +90,12 @@ def test_causes() -> None:
 
 
 def test_parts_add_up_to_the_similarities_of_the_method(examples: FewShotClassifier) -> None:
-    pipeline, fitted = learned(examples)
+    fitted = fitted_of(examples)
     count = len(fitted.examples.clips)
     parts = similarities_by_part(fitted, range(count))
     assert set(parts) == {"appearance", "motion", "moments"}
     nodes = {name: value[None] for name, value in fitted.examples.nodes.items()}
-    pairs = pipeline.method.score_and_pairs(fitted.by_class, nodes)[1]
+    pairs = fitted.method.score_and_pairs(fitted.by_class, nodes)[1]
     assert pairs is not None
     total = torch.stack(list(parts.values())).sum(0)
     torch.testing.assert_close(total, pairs[0].double(), atol=2e-6, rtol=0)

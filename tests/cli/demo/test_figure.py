@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.classifier.saved.thumbnails import jpeg
 from fewact.cli.demo.comparison import Match
 from fewact.cli.demo.figure import Caption, Grid, Strip, draw
 from fewact.data import Clip
+from fewact.video.writing import jpeg
 
 SVG = "{http://www.w3.org/2000/svg}"
 CLASSES = ("wave <hello>", "clap & bow")

@@ -22,7 +22,8 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
-from fewact.features.store.known_videos import stamp
+from fewact.features.store.index import FILE
+from fewact.features.store.store import stamp
 from fewact.synthetic import motions
 
 REQUESTS = (
@@ -47,8 +48,16 @@ def run(job: Job, backbone: Backbone, blocks: Any = None) -> list[Outcome]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    """Bytes of all shards, and what the index says, wherever it says it."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
+    index = Store(folder).index
+    tables = {
+        "entries": "SELECT digest, video, name, place FROM entries JOIN sets ON sets.number = "
+        "entries.set_number JOIN shards ON shards.number = shard_number ORDER BY 1, 2",
+        "videos": "SELECT * FROM videos ORDER BY 1, 2, 3",
+    }
+    content = {name: repr(index.rows(query)).encode() for name, query in tables.items()}
+    return content | {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_a_store_holds_what_extraction_gives(clips, tiny, tmp_path):
@@ -121,7 +130,7 @@ def test_a_bad_video_is_skipped_and_reported(clips, tiny, tmp_path, broken):
     assert [id for id, error in errors.items() if error is None] == ["v0", "v3"]
     assert "no such file" in errors["v2"]
     assert errors["no file"] == "there is no file"
-    known = Store(tmp_path / "s").known.read("mine")
+    known = Store(tmp_path / "s").known("mine")
     assert {v.id: known.error(v) for v in videos.videos} == errors
     shutil.copy(clips[2].path, broken.path)
     mended = {one.video.id: one for one in run(job(tmp_path / "s", videos, tiny), tiny)}
@@ -176,7 +185,7 @@ def test_copies_far_apart_in_a_block_are_reported(clips, tiny, tmp_path, broken)
     errors = {one.video.id: one.error for one in run(whole, tiny)}
     assert sorted(errors) == [f"v{i}" for i in range(8)]
     assert [id for id, error in sorted(errors.items()) if error] == ["v1", "v7"]
-    assert Store(tmp_path / "s").known.read("mine").error(videos.videos[7]) == errors["v7"]
+    assert Store(tmp_path / "s").known("mine").error(videos.videos[7]) == errors["v7"]
 
 
 def test_rendered_videos_are_identified_by_their_id(tiny, tmp_path):
@@ -229,7 +238,7 @@ time.sleep(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
 def test_the_block_of_a_killed_process_is_computed_by_another(clips, tiny, tmp_path):
     whole = job(tmp_path / "s", listed(clips), tiny)
-    claims = whole.store.folder / "claims" / whole.digest[:24]
+    claims = whole.store.claims(whole.digest)
     holder = subprocess.Popen([sys.executable, "-c", HOLD, claims], stdout=subprocess.PIPE)
     outcomes = []
 
@@ -266,8 +275,6 @@ def test_a_block_that_two_processes_compute_has_the_same_bytes(clips, tiny, tmp_
         outcomes.append(one)
         if len(outcomes) == 1:  # the other process has written the block of this video
             run(job(tmp_path / "s", listed(clips), tiny), tiny, [0])
-            for one in first.sets.values():
-                one.refresh()
 
     embed(first, tiny, range(3), report)
     assert tree(tmp_path / "s") == tree(tmp_path / "whole")
@@ -295,7 +302,7 @@ def test_a_process_that_starts_keeps_the_locks_of_others(tmp_path):
 
 def test_the_stamp_of_a_known_file_is_updated(clips, tiny, tmp_path):
     run(job(tmp_path / "s", listed(clips), tiny), tiny)
-    known = Store(tmp_path / "s").known.read("mine")
+    known = Store(tmp_path / "s").known("mine")
     video = Video("v0", "x", source=clips[0])
     assert known.fingerprint(video, stamp(clips[0])) == clips[0].fingerprint()
 

@@ -8,7 +8,8 @@ import pytest
 
 from fewact.data.clips import Clip
 from fewact.data.videos import Video
-from fewact.features.store.known_videos import KnownVideo, KnownVideos, stamp
+from fewact.features.store import Store
+from fewact.features.store.store import KnownVideo, stamp
 
 
 @pytest.fixture
@@ -19,17 +20,17 @@ def clip(tmp_path: Path) -> Clip:
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> KnownVideos:
-    return KnownVideos(tmp_path / "lists")
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "store")
 
 
-def test_a_file_is_known_until_it_changes(clip: Clip, known: KnownVideos) -> None:
+def test_a_file_is_known_until_it_changes(clip: Clip, store: Store) -> None:
     video = Video("a", "x", source=clip)
-    assert known.read("mine").fingerprint(video, stamp(clip)) is None
-    known.write("mine", {"a": KnownVideo(fingerprint="f", stamp=stamp(clip))})
-    mine = known.read("mine")
+    assert store.known("mine").fingerprint(video, stamp(clip)) is None
+    store.known("mine").write({"a": KnownVideo(fingerprint="f", stamp=stamp(clip))})
+    mine = store.known("mine")
     assert mine.fingerprint(video, stamp(clip)) == "f"
-    assert known.read("another").fingerprint(video, stamp(clip)) is None
+    assert store.known("another").fingerprint(video, stamp(clip)) is None
     then = clip.path.stat().st_mtime_ns
     os.utime(clip.path, ns=(then, then + 1))
     assert mine.fingerprint(video, stamp(clip)) is None
@@ -76,34 +77,25 @@ def test_the_stamp_of_a_folder_of_images(tmp_path: Path) -> None:
     assert stamp(Clip(folder)) not in (None, first)
 
 
-def test_without_files_the_id_decides(known: KnownVideos) -> None:
+def test_without_files_the_id_decides(store: Store) -> None:
     video = Video("a", "x")
-    known.write("mine", {"a": KnownVideo(fingerprint="f", stamp="s")})
-    known.write(
-        "mine", {"a": KnownVideo(fingerprint="f", stamp="t"), "b": KnownVideo(error="broken")}
+    store.known("mine").write({"a": KnownVideo(fingerprint="f", stamp="s")})
+    store.known("mine").write(
+        {"a": KnownVideo(fingerprint="f", stamp="t"), "b": KnownVideo(error="broken")}
     )
-    mine = known.read("mine")
+    mine = store.known("mine")
     assert mine.fingerprint(video, None) == "f"
     assert mine.fingerprint(Video("a", "x", source=Clip(Path("gone.mp4"))), None) == "f"
     assert mine.fingerprint(Video("b", "x"), None) is None
     assert mine.error(Video("b", "x")) == "broken"
     assert mine.error(video) is None
-    known.write("mine", {"a": KnownVideo(fingerprint="g"), "c": KnownVideo(fingerprint="h")})
-    assert known.read("mine").fingerprint(video, None) is None, "two videos were called so"
+    store.known("mine").write({"a": KnownVideo(fingerprint="g"), "c": KnownVideo(fingerprint="h")})
+    assert store.known("mine").fingerprint(video, None) is None, "two videos were called so"
 
 
-def test_a_damaged_file_of_known_videos_is_ignored(known: KnownVideos, tmp_path: Path) -> None:
-    known.write("mine", {"a": KnownVideo(fingerprint="f")})
-    (page,) = tmp_path.glob("lists/*/*.json")
-    page.write_text(page.read_text()[:-5])
-    assert known.read("mine").fingerprint(Video("a", "x"), None) is None
-    known.write("mine", {"a": KnownVideo(fingerprint="f")})
-    assert known.read("mine").fingerprint(Video("a", "x"), None) == "f"
-
-
-def test_names_that_are_not_unicode(known: KnownVideos) -> None:
+def test_names_that_are_not_unicode(store: Store) -> None:
     odd = os.fsdecode(b"clip\xff")
-    known.write(odd, {odd: KnownVideo(fingerprint="f")})
-    assert known.read(odd).fingerprint(Video(odd, "x"), None) == "f"
-    known.write("../up", {"a": KnownVideo(fingerprint="g")})
-    assert known.read("../up").fingerprint(Video("a", "x"), None) == "g"
+    store.known(odd).write({odd: KnownVideo(fingerprint="f")})
+    assert store.known(odd).fingerprint(Video(odd, "x"), None) == "f"
+    store.known("../up").write({"a": KnownVideo(fingerprint="g")})
+    assert store.known("../up").fingerprint(Video("a", "x"), None) == "g"

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from fewact.core.errors import OutputError, StoreError
 from fewact.features.store import Store
-from fewact.features.store.shard import Shape, Shard, write_shard
+from fewact.features.store.shard import Shape, Shard, digest, write_shard
 
 LAYOUT = {"a": Shape("float16", (2, 3)), "b": Shape("int64", ())}
 FACTS = {"kind": "made up", "sizes": [2, 3], "rate": 0.5}
@@ -72,8 +72,8 @@ def test_any_arrays_come_back_bit_by_bit(
     sizes = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, max_side=4))
     arrays = data.draw(st.lists(hnp.arrays(dtype, sizes), min_size=1, max_size=4))
     folder = tmp_path_factory.mktemp("shard")
-    path = write_shard(folder, "set", {str(i): {"x": one} for i, one in enumerate(arrays)})
-    shard = Shard(path, "set", {"x": Shape(dtype.name, sizes)})
+    path = write_shard(folder, FACTS, {str(i): {"x": one} for i, one in enumerate(arrays)})
+    shard = Shard(path, digest(FACTS), {"x": Shape(dtype.name, sizes)})
     for row, array in enumerate(arrays):
         assert shard.read(row)["x"].tobytes() == array.tobytes()
         assert shard.read(row)["x"].dtype == dtype
@@ -81,11 +81,11 @@ def test_any_arrays_come_back_bit_by_bit(
 
 def test_the_same_videos_are_the_same_file(tmp_path: Path) -> None:
     entries = {f"v{i}": entry(i) for i in range(3)}
-    one, other = (write_shard(tmp_path / name, "set", entries) for name in ("one", "other"))
+    one, other = (write_shard(tmp_path / name, FACTS, entries) for name in ("one", "other"))
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
-    less = write_shard(tmp_path / "one", "set", {"v0": entry(0)})
-    assert write_shard(tmp_path / "one", "another set", {"v0": entry(0)}).name != less.name
+    less = write_shard(tmp_path / "one", FACTS, {"v0": entry(0)})
+    assert write_shard(tmp_path / "one", {"another": "set"}, {"v0": entry(0)}).name != less.name
     assert len(list((tmp_path / "one").glob("*.safetensors"))) == 3
 
 
@@ -98,7 +98,7 @@ def test_a_write_that_fails_leaves_nothing(store: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="no space"):
         made.write({"v": entry(0)})
-    assert [path.name for path in made.folder.iterdir()] == ["set.json"]
+    assert not list(made.folder.glob("*"))
     assert "v" not in made
 
 
@@ -145,21 +145,22 @@ def test_a_number_that_has_changed_is_noticed_when_it_is_read(store: Store) -> N
         again.read("v1")
 
 
-def test_a_shard_of_another_set_is_ignored(store: Store) -> None:
+def test_a_shard_of_another_set_is_damaged(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     other = store.make({**FACTS, "rate": 1.0}, LAYOUT)
     other.write({"v": entry(0)})
-    shutil.copy(next(other.folder.glob("*.safetensors")), made.folder)
-    made.refresh()
-    assert "v" not in made
-    assert len(made.damaged) == 1
+    made.write({"v": entry(0)})
+    (path,) = made.folder.glob("*.safetensors")
+    shutil.copy(next(other.folder.glob("*.safetensors")), path)
+    again = store.find(FACTS)
+    assert again is not None
+    assert "v" not in again
+    assert "another set" in again.damaged[path]
 
 
-def test_a_refresh_finds_shards_of_other_processes(store: Store) -> None:
-    made, other = store.make(FACTS, LAYOUT), store.make(FACTS, LAYOUT)
+def test_shards_of_other_processes_are_found(store: Store) -> None:
+    made, other = store.make(FACTS, LAYOUT), Store(store.folder).make(FACTS, LAYOUT)
     other.write({"v": entry(0)})
-    assert "v" not in made
-    made.refresh()
     assert same(made.read("v"), entry(0))
 
 
@@ -184,27 +185,7 @@ def test_a_folder_with_other_files_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match="contains other files"):
         Store.create(tmp_path)
-    with pytest.raises(StoreError, match=r"not a feature store.*store\.json"):
+    with pytest.raises(StoreError, match=r"not a feature store.*store\.sqlite"):
         Store(tmp_path)
     with pytest.raises(StoreError, match="is a file"):
         Store.create(tmp_path / "notes.txt")
-    (tmp_path / "store.json").write_text('{"format": "fewact store", "version": 2}')
-    with pytest.raises(StoreError, match="another version"):
-        Store(tmp_path)
-
-
-def test_a_set_without_readable_facts_is_refused(store: Store) -> None:
-    made = store.make(FACTS, LAYOUT)
-    made.write({"v": entry(0)})
-    (made.folder / "set.json").write_text("{")
-    with pytest.raises(StoreError, match=r"set\.json"):
-        store.find(FACTS)
-    (made.folder / "set.json").unlink()
-    assert "v" in store.make(FACTS, LAYOUT)
-
-
-def test_sets_that_cannot_be_listed_are_not_none(store: Store) -> None:
-    assert list(store.sets()) == []
-    (store.folder / "sets").write_text("no folder")
-    with pytest.raises(NotADirectoryError, match="sets"):
-        list(store.sets())

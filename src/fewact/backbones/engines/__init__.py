@@ -1,8 +1,8 @@
 """Inference engines: what computes a backbone's features on prepared images.
 
 ``torch`` runs on every device, in float32 and bfloat16. ``onnx`` runs ONNX Runtime on a CPU in
-float32, where it is faster, and in int8. Batch norm is folded into convolutions in both, but in
-bfloat16.
+float32, where it is faster, and in int8, for networks whose graphs come with fewact. Batch norm is
+folded into convolutions in both, but in bfloat16.
 """
 
 from collections.abc import Collection

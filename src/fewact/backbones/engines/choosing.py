@@ -1,41 +1,49 @@
-"""Choice of the engine, and the way to a checked engine ``onnx``."""
+"""Choice of the engine, and the check of ``onnx`` against ``torch``."""
 
 import hashlib
+import importlib
 import importlib.util
 import json
-import logging
+import math
 import platform
-import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 import torch
+from torch import Tensor
 
+from fewact.backbones.card import Card, Level
 from fewact.backbones.engines import Engine
-from fewact.backbones.engines.checking import disagreement
-from fewact.backbones.engines.export import export, missing_packages, reason_of
-from fewact.backbones.engines.folding import folded
-from fewact.backbones.engines.graphs import PACKAGED, Graph, read_graphs, write_graphs
-from fewact.backbones.engines.int8 import rounded, saturates
-from fewact.backbones.engines.interrupts import interrupts_kept
-from fewact.backbones.engines.parts import tensors_for_graphs
-from fewact.backbones.engines.runtime import PACKAGE, OnnxEngine
+from fewact.backbones.engines.onnx_engine import (
+    PACKAGE,
+    PACKAGED,
+    Graph,
+    OnnxEngine,
+    graph_tensors,
+    read_graphs,
+    rounded,
+    saturates,
+)
+from fewact.backbones.engines.torch_engine import TorchEngine
 from fewact.backbones.network import Network
+from fewact.backbones.transform import normalised, prepared
 from fewact.backbones.weights import digest, tensors_of
-from fewact.core.errors import OptionError, OutputError
+from fewact.core.atomic import write_text
+from fewact.core.errors import OptionError, OutputError, WeightsError
 from fewact.core.machine import cache_folder
+from fewact.video.source import VideoSource
 
-if TYPE_CHECKING:
-    from fewact.backbones.backbone import Backbone
-
-LOG = logging.getLogger(__name__)
-
-VERSION = 6
-"""Version of the export; another one makes all graphs again."""
+VERSION = 7
+"""Version of the check; another one checks all graphs again."""
 INSTALL = "Run: pip install onnxruntime"
-INSTALL_EXPORT = "Run: pip install 'fewact[onnx]'"
+
+TOLERANCES = {"float32": (1e-3, 0.9999), "int8": (math.inf, 0.9)}
+"""By precision: largest difference from ``torch``, relative to the largest value of a level, and
+smallest cosine of the features of a slot; in int8 only directions count."""
+FRAMES = 4
 
 
 class _Unusable(Exception):
@@ -51,151 +59,157 @@ class _Unusable(Exception):
         super().__init__(why)
 
 
-def choose(backbone: "Backbone", engine: str) -> tuple[Engine, str]:
-    """Return the requested engine of a backbone, and why it is this one.
+def choose(network: Network, card: Card, engine: str) -> tuple[Engine, str]:
+    """Return the requested engine of a network, and why it is this one.
 
     Args:
-        backbone: Backbone with the engine ``torch``.
+        network: Network in evaluation mode, on its device.
+        card: Card of the network.
         engine: ``torch``; ``onnx``; or ``auto``, which is ``onnx`` in int8, and in float32 on a
             CPU if it can be used, otherwise ``torch``.
 
     Raises:
         OptionError: The engine is ``onnx`` or the precision int8, and it cannot be used.
     """
-    int8 = backbone.card.precision == "int8"
+    by_torch = TorchEngine(network, card.precision)
+    int8 = card.precision == "int8"
     if engine == "torch":
-        return backbone.engine, "requested"
-    if engine == "auto" and backbone.device.type != "cpu":
-        return backbone.engine, "onnx runs on a CPU only"
-    if engine == "auto" and backbone.card.precision == "bfloat16":
-        return backbone.engine, f"onnx has no {backbone.card.precision} on a CPU"
+        return by_torch, "requested"
+    if engine == "auto" and next(network.parameters()).device.type != "cpu":
+        return by_torch, "onnx runs on a CPU only"
+    if engine == "auto" and card.precision == "bfloat16":
+        return by_torch, f"onnx has no {card.precision} on a CPU"
     try:
-        if int8:
-            return _onnx(backbone), "the only one in int8"
-        return _onnx(backbone), "requested" if engine == "onnx" else "the fastest in float32"
+        by_onnx = _onnx(network, card)
     except _Unusable as unusable:
         if int8 or engine == "onnx":
             raise OptionError(
                 f"{'int8' if int8 else 'the engine onnx'} cannot be used: {unusable}",
-                where=backbone.card.name,
+                where=card.name,
                 hint=unusable.hint
                 or ('Use precision "auto".' if int8 else 'Use engine "auto" or "torch".'),
             ) from None
-        return backbone.engine, f"{unusable}. {unusable.hint}".removesuffix(". ")
+        return by_torch, f"{unusable}. {unusable.hint}".removesuffix(". ")
+    if int8:
+        return by_onnx, "the only one in int8"
+    return by_onnx, "requested" if engine == "onnx" else "the fastest in float32"
 
 
-def _onnx(backbone: "Backbone") -> Engine:
-    """Return the engine from graphs in the cache folder, or from new ones that pass the check."""
+def _onnx(network: Network, card: Card) -> Engine:
+    """Return the engine of the graphs that come with fewact, once they have passed the check."""
     if importlib.util.find_spec(PACKAGE) is None:
         raise _Unusable("onnxruntime is not installed", INSTALL)
     try:
         version = importlib.import_module(PACKAGE).__version__
     except (ImportError, OSError) as error:  # Such as a library of the system that is missing.
-        raise _Unusable(f"onnxruntime cannot be loaded ({reason_of(error)})") from error
-    network = backbone.network
-    int8 = backbone.card.precision == "int8"
-    packaged = read_graphs(PACKAGED / f"{network.graph_name}{'-int8' if int8 else ''}")
-    if int8 and packaged is None:
-        raise _Unusable("this network has no graph in int8")
+        raise _Unusable(f"onnxruntime cannot be loaded ({_reason(error)})") from error
+    int8 = card.precision == "int8"
+    # A custom network that inherits a name may compute something else with the same tensors.
+    packaged = type(network).__module__.startswith("fewact.")
+    name = f"{network.graph_name}{'-int8' if int8 else ''}"
+    try:
+        graphs = read_graphs(PACKAGED / name) if packaged else ()
+    except WeightsError as error:
+        raise _Unusable(str(error)) from error
+    if not graphs:
+        raise _Unusable(f"no graph of this network{' in int8' if int8 else ''} comes with fewact")
     if int8 and saturates():
         raise _Unusable(
             "sums of eight-bit products saturate on this processor, which has no VNNI",
             'Use precision "auto"; a model that was taught in int8 must be taught again.',
         )
-    folder = _folder(backbone, packaged.graphs if packaged else (), version)
-    known = read_graphs(folder) if folder else None
-    if known is not None:
-        if known.failure:
-            raise _Unusable(known.failure, f"It failed before; to try again, delete {folder}")
-        try:
-            return _engine(known.graphs, network)
-        except Exception as error:  # Of many types: a graph that another version cannot read.
-            LOG.debug("graphs in %s cannot be used: %s", folder, reason_of(error))
-    if packaged is None and (missing := missing_packages()):
-        why = f"its graph is made by packages that are not installed ({', '.join(missing)})"
-        raise _Unusable(why, INSTALL_EXPORT)
-    graphs: tuple[Graph, ...] = ()
-    failure = ""
+    tensors = graph_tensors(network)
+    for graph in graphs:
+        tensors |= rounded(tensors, graph.scales)
+    passed = _passed(network, card, graphs, version)
     try:
-        with interrupts_kept():  # An interrupt must not be remembered as a failure.
-            graphs = packaged.graphs if packaged else export(folded(network), backbone.card)
-            engine = _engine(graphs, network)
-            if found := disagreement(backbone.with_engine(engine, ""), backbone):
-                failure = f"its features differ from those of torch ({found})"
+        engine = OnnxEngine(graphs, tensors, network.frames_together)
+        if passed is not None and passed.exists():
+            return engine
+        difference = disagreement(engine, network, card)
     except MemoryError:
         raise
-    except Exception as error:  # Of many types: what torch cannot export, or ONNX Runtime not run.
-        if _may_pass(error):  # So that nothing is remembered.
-            raise _Unusable(f"its graphs could not be made ({reason_of(error)})") from error
-        failure = f"the network cannot be exported or run ({reason_of(error)})"
-    if folder is not None:
+    except Exception as error:  # Of many types: a graph that ONNX Runtime cannot read or run.
+        raise _Unusable(f"its graph cannot be run ({_reason(error)})") from error
+    if difference:
+        raise _Unusable(f"its features differ from those of torch ({difference})")
+    if passed is not None:
         with suppress(OutputError):  # The cache only saves time.
-            write_graphs(folder, graphs, failure)
-    if failure:
-        raise _Unusable(failure)
+            write_text(passed, "")
     return engine
 
 
-def _engine(graphs: tuple[Graph, ...], network: Network) -> OnnxEngine:
-    tensors = tensors_for_graphs(network)
-    for graph in graphs:
-        tensors |= rounded(tensors, graph.scales)
-    return OnnxEngine(graphs, tensors, network.frames_together)
-
-
-def _folder(backbone: "Backbone", packaged: tuple[Graph, ...], version: str) -> Path | None:
-    """Return the cache folder of checked graphs, by all that decides them and their values.
+def _passed(network: Network, card: Card, graphs: Sequence[Graph], version: str) -> Path | None:
+    """Return the empty file that says that graphs have passed the check, named by what decides it.
 
     ``version`` is that of ONNX Runtime. A cache folder may be shared by machines, whose processors
     compute by other code.
     """
-    cache, code = cache_folder(), code_of(backbone.network)
-    if cache is None or code is None:
+    cache = cache_folder()
+    if cache is None:
         return None
-    card = backbone.card
     facts = {
         "version": VERSION,
-        "code": code,
         "card": replace(card, engine="onnx").digest,
-        "weights": card.weights_sha256 or digest(tensors_of(backbone.network)),
-        "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in packaged],
+        "weights": card.weights_sha256 or digest(tensors_of(network)),
+        "graphs": [hashlib.sha256(graph.content).hexdigest() for graph in graphs],
         "torch": torch.__version__,
         "onnxruntime": version,
         "processor": [platform.machine(), torch.backends.cpu.get_cpu_capability()],
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return cache / "graphs" / key
+    return cache / "engines" / key
 
 
-def code_of(network: Network) -> str | None:
-    """Return the SHA-256 of the files that define a network and its layers, other than torch's.
+def disagreement(engine: Engine, network: Network, card: Card) -> str:
+    """Return how the features of an engine differ from those of torch; empty if they agree.
 
-    A custom network may be edited: graphs of what it was before are not those of what it is.
+    The frames are of a video of the benchmark ``motions``, so that every machine checks the same.
 
-    Returns:
-        None if a class is in no file, such as one of a notebook.
+    Args:
+        engine: Engine to check, in float32 or int8.
+        network: Network on a CPU.
+        card: Card of the network, with the precision of the engine.
     """
-    classes = {one for module in network.modules() for one in type(module).__mro__}
-    modules = {one.__module__ for one in classes if issubclass(one, torch.nn.Module)}
-    own = sorted(name for name in modules if not name.startswith("torch."))
-    found = hashlib.sha256()
-    try:
-        for name in own:
-            found.update(
-                hashlib.sha256(Path(sys.modules[name].__file__ or "").read_bytes()).digest()
-            )
-    except (KeyError, AttributeError, OSError):
-        return None
-    return found.hexdigest()
+    from fewact.synthetic import motions
+    from fewact.video import Segments
+
+    source = cast(VideoSource, motions("moving-camera").videos.videos[0].source)
+    frames = prepared(source.read([Segments(FRAMES)]).frames[0], card)
+    levels = card.network_levels
+    cases: list[tuple[Tensor, Sequence[Level]]] = [(frames, levels)]
+    if "middle" in levels:  # The two levels of frames of any size.
+        small = frames[..., ::2, ::2].contiguous()
+        cases += [(small, ["shallow"]), (small, ["shallow", "middle"])]
+    reference = TorchEngine(network, "float32")
+    for images, requested in cases:
+        got, expected = (_features(x, images, card, requested) for x in (engine, reference))
+        for level in requested:
+            difference = _difference(got[level], expected[level], *TOLERANCES[card.precision])
+            if difference:
+                return f"{level}: {difference}"
+    return ""
 
 
-def _may_pass(error: BaseException | None) -> bool:
-    """Return whether an error is of the machine at this moment: a full disk, too little memory.
+def _features(
+    engine: Engine, frames: Tensor, card: Card, levels: Sequence[Level]
+) -> dict[Level, Tensor]:
+    images = normalised(frames, card, torch.device("cpu"), engine.memory_format)
+    runs = [engine.run(group, levels) for group in torch.split(images, engine.images_at_once)]
+    return {level: torch.cat([run[level] for run in runs]) for level in levels}
 
-    torch and ONNX Runtime have no types for missing memory, and wrap the errors of others.
-    """
-    while error is not None:
-        if isinstance(error, OSError | MemoryError | ImportError) or "alloc" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+
+def _difference(got: Tensor, expected: Tensor, largest: float, smallest_cosine: float) -> str:
+    """Return how features (t …) differ by more than a tolerance."""
+    if not got.isfinite().all():
+        return "not finite"
+    got, expected = got.flatten(1), expected.flatten(1)
+    difference = float((got - expected).abs().max() / expected.abs().max())
+    cosine = float(torch.cosine_similarity(got.double(), expected.double()).min())
+    if difference <= largest and cosine >= smallest_cosine:
+        return ""
+    return f"largest relative difference {difference:.1e}, smallest cosine {cosine:.5f}"
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__

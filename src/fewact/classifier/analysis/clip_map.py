@@ -16,13 +16,12 @@ from torch import Tensor
 
 from fewact.classifier.analysis.review import MAX_REVIEWED
 from fewact.classifier.encoding import encode
-from fewact.classifier.estimator import for_queries
 from fewact.classifier.examples import Nodes, spread_over_classes
-from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import EachAClass, Fitted, classify, similarities
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.fitted import EachAClass, Fitted, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.open_set import Decision
-from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.predict import classify
 from fewact.classifier.prediction import Prediction, Skipped, display_name
 from fewact.classifier.recordings.searching import find_action
 from fewact.core.errors import ModelError, OptionError, VideoError
@@ -90,15 +89,15 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
         OptionError: scikit-learn is not installed.
         VideoError: No video can be read.
     """
-    pipeline, fitted = for_queries(classifier)
-    method, decision = pipeline.method, fitted.open_set.decision(classifier.false_alarms)
+    fitted = fitted_of(classifier)
+    method, decision = fitted.method, fitted.open_set.decision(classifier.false_alarms)
     chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     labels = fitted.examples.labels[chosen]
     clips = [fitted.examples.clips[i] for i in chosen]
     nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
-    for found in _predicted(pipeline, fitted, decision, [as_clip(video) for video in videos]):
+    for found in _predicted(fitted, decision, [as_clip(video) for video in videos]):
         if isinstance(found, Skipped):
             skipped.append(found)
             continue
@@ -123,17 +122,17 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
 
 
 def _predicted(
-    pipeline: Pipeline, fitted: Fitted, decision: Decision, clips: Sequence[AnyClip]
+    fitted: Fitted, decision: Decision, clips: Sequence[AnyClip]
 ) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
     """Yield the nodes and the prediction of each clip, or why it was skipped."""
     named = fitted.class_names is not None
-    for encoded in encode(clips, pipeline, image_embedding=named):
-        part = find_action(encoded, pipeline, fitted)
+    for encoded in encode(clips, fitted.pipeline, image_embedding=named):
+        part = find_action(encoded, fitted)
         part.warn()
         if isinstance(part.nodes, VideoError):
             yield Skipped(part.clip, part.nodes)
         else:
-            yield part.nodes, classify(pipeline.method, fitted, decision, part.clip, part.nodes)
+            yield part.nodes, classify(fitted, decision, part.clip, part.nodes)
 
 
 def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:

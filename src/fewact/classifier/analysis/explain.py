@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.encoding import encode
-from fewact.classifier.estimator import for_queries
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Nodes
-from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import Fitted, classify, score
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.file import shrink
+from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.predict import classify
 from fewact.classifier.prediction import display_name
 from fewact.classifier.recordings.searching import find_action
-from fewact.classifier.saved.thumbnails import shrink
 from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
 from fewact.features.extract import extract
@@ -185,21 +185,21 @@ def explain(
         VideoError: The clip cannot be read.
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline, fitted = for_queries(classifier)
-    method = pipeline.method
+    fitted = fitted_of(classifier)
+    pipeline, method = fitted.pipeline, fitted.method
     named = fitted.class_names is not None
     (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=named)
-    encoded = find_action(encoded, pipeline, fitted)
+    encoded = find_action(encoded, fitted)
     encoded.warn()
     query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
         raise nodes
     decision = fitted.open_set.decision(classifier.false_alarms)
-    prediction = classify(method, fitted, decision, query, nodes)
+    prediction = classify(fitted, decision, query, nodes)
     probabilities = {str(name): value for name, value in prediction.probabilities.items()}
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     pair = fitted.classes.index(best), fitted.classes.index(rival)
-    contributions = _contributions(method, fitted, nodes, pair)
+    contributions = _contributions(fitted, nodes, pair)
     known = _known_origins(fitted) | dict(origins or {})
     features = explaining_features(pipeline, source, active)
     return Explanation(
@@ -212,7 +212,7 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(one.log_odds for one in contributions),
-        _neighbours(pipeline, fitted, nodes, rival, known, features),
+        _neighbours(fitted, nodes, rival, known, features),
         () if source is None else strip(source, active),
         _attention(method, features),
     )
@@ -282,11 +282,9 @@ def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @torch.inference_mode()
-def _contributions(
-    method: Method, fitted: Fitted, nodes: Nodes, pair: tuple[int, int]
-) -> tuple[Contribution, ...]:
+def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> tuple[Contribution, ...]:
     """Return what each part adds to the log-odds of a pair of classes."""
-    calibration = fitted.calibration
+    method, calibration = fitted.method, fitted.calibration
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     parts = method.score_parts(fitted.by_class, query)
     parts = parts or {WHOLE: method.score(fitted.by_class, query)}
@@ -321,7 +319,6 @@ def _attention(method: Method, features: Features) -> FrameMatch | None:
 
 @torch.inference_mode()
 def _neighbours(
-    pipeline: Pipeline,
     fitted: Fitted,
     nodes: Nodes,
     rival: str,
@@ -329,10 +326,10 @@ def _neighbours(
     features: Features,
 ) -> tuple[Neighbour, ...]:
     """Return the most similar training clips, and the most similar one of the rival."""
-    method, examples = pipeline.method, fitted.examples
+    pipeline, method, examples = fitted.pipeline, fitted.method, fitted.examples
     # Cells of a cropped frame are not those of the frames that are shown.
     whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
-    similarity = score(method, fitted, nodes).similarity[0]
+    similarity = score(fitted, nodes).similarity[0]
     order = similarity.argsort(descending=True).tolist()
     chosen = order[:NEIGHBOURS]
     if not any(examples.clips[i].label == rival for i in chosen):

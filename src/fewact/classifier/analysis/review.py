@@ -17,10 +17,9 @@ from torch import Tensor
 from fewact.classifier.analysis.held_out import held_out_scores
 from fewact.classifier.analysis.suspects import best_other, suspicion, to_check
 from fewact.classifier.calibration import hold_out
-from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
-from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.data.files import first_few
 from fewact.methods.base import Method
@@ -179,12 +178,12 @@ def review(classifier: FewShotClassifier) -> Review:
     Raises:
         ModelError: The classifier has learned nothing yet.
     """
-    pipeline, fitted = learned(classifier)
-    return review_fitted(pipeline.method, fitted)
+    return review_fitted(fitted_of(classifier))
 
 
-def review_fitted(method: Method, fitted: Fitted) -> Review:
-    """Review the training clips of a fitted method, see ``review``."""
+def review_fitted(fitted: Fitted) -> Review:
+    """Review training clips, see ``review``."""
+    method = fitted.method
     chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     examples, classes = fitted.examples.select(chosen), fitted.classes
     labels, n = examples.labels, len(classes)

@@ -7,9 +7,8 @@ from pathlib import PurePath
 from typing import Any
 
 from fewact.classifier.calibration import wilson_interval
-from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
-from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.prediction import NONE, Prediction, Skipped
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.core.errors import DataError
@@ -125,7 +124,7 @@ def measure(
         DataError: The clips have a class that was not taught, or no clip of a class can be read.
     """
     found, files = labelled(clips, labels)
-    classes = learned(classifier)[1].classes
+    classes = fitted_of(classifier).classes
     names = [_name(clip.label) for clip in found]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
         raise DataError(

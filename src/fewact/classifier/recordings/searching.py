@@ -20,7 +20,6 @@ from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder, EncodedClip
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING
 from fewact.classifier.recordings.watchable import window_lengths
 from fewact.core.errors import VideoError
@@ -52,7 +51,6 @@ docs/decisions/recordings.md."""
 
 def find_action(
     encoded: EncodedClip,
-    pipeline: Pipeline,
     fitted: Fitted,
     timing: Timing | None = None,
     label: str | None = None,
@@ -65,11 +63,11 @@ def find_action(
 
     Args:
         encoded: The clip.
-        pipeline: Backbone and method that encoded it.
         fitted: What the classifier has learned.
         timing: Adds up the time of each stage.
         label: Class that the clip shows, one of those learned; None if it is not known.
     """
+    pipeline = fitted.pipeline
     source, backbone, duration = encoded.source, pipeline.backbone, encoded.duration
     durations = fitted.examples.durations
     if (
@@ -100,7 +98,7 @@ def find_action(
     nodes: Nodes = {
         name: torch.cat([one.nodes[name] for one in parts]) for name in windows[0].nodes
     }
-    scored = score(pipeline.method, fitted, nodes)
+    scored = score(fitted, nodes)
     if label is None:
         clear = clearness(scored.logits, scored.known / fitted.calibration.temperature)
     else:

@@ -17,7 +17,6 @@ from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
-from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
 from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
 from fewact.classifier.recordings.stages import Stages
@@ -85,7 +84,6 @@ class Stream:
     too. It warns if neither ``close`` nor ``stop`` was called, because the last events are lost.
 
     Args:
-        pipeline: Backbone and method of the classifier.
         fitted: What the classifier has learned; later changes of the classifier do not count.
         false_alarms: Requested limit of false alarms, 1 for no threshold; the promise is about
             clips, not about windows. By default the recording counts, too: between actions it shows
@@ -108,7 +106,6 @@ class Stream:
 
     def __init__(
         self,
-        pipeline: Pipeline,
         fitted: Fitted,
         false_alarms: float | None = None,
         *,
@@ -120,10 +117,10 @@ class Stream:
         self._only = None
         if only is not None:
             self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
-        backbone, lengths = check_watchable(pipeline, fitted)
-        self._method, self._fitted = pipeline.method, fitted
+        backbone, lengths = check_watchable(fitted)
+        self._fitted = fitted
         named = fitted.class_names is not None
-        self._encoder = ClipEncoder(pipeline, None, image_embedding=named)
+        self._encoder = ClipEncoder(fitted.pipeline, None, image_embedding=named)
         requests = self._encoder.requests(backbone.card)
         self.lengths = lengths
         """Durations of the windows, in seconds, ascending."""
@@ -378,7 +375,7 @@ class Stream:
         start, end, features = window
         nodes = on_one_core(lambda: self._encode(features))
         with self.timing.stage("alignment"):
-            scored = score(self._method, self._fitted, nodes)
+            scored = score(self._fitted, nodes)
         first, second = scored.logits[0].topk(2).values.tolist()
         distinct = min((first - second) / DISTINCT, 1.0)
         scores, known = self._fitted.open_set, scored.known.item()

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fewact.classifier.estimator import learned
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.labels import Label
 from fewact.classifier.naming import existing_classes
 from fewact.classifier.open_set import check_rate
@@ -21,9 +20,6 @@ from fewact.classifier.recordings.watchable import check_watchable
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.timeline import RGBImage
-
-if TYPE_CHECKING:
-    from fewact.classifier import FewShotClassifier
 
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
@@ -177,7 +173,7 @@ class Watch:
 
 @contextmanager
 def watching(
-    classifier: "FewShotClassifier",
+    classifier: FewShotClassifier,
     source: str | Path,
     *,
     stop: threading.Event | None = None,
@@ -197,8 +193,8 @@ def watching(
         ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
         OptionError: Its ``false_alarms`` is not a rate.
     """
-    pipeline, fitted = learned(classifier)
-    check_watchable(pipeline, fitted)  # before anything is opened
+    fitted = fitted_of(classifier)
+    check_watchable(fitted)  # before anything is opened
     check_rate(classifier.false_alarms)
     if only is not None:
         existing_classes(only, fitted.classes, integers=fitted.integers)
@@ -213,7 +209,7 @@ def watching(
 
 
 def watch(
-    classifier: "FewShotClassifier",
+    classifier: FewShotClassifier,
     source: str | Path,
     *,
     only: Label | Collection[Label] | None = None,

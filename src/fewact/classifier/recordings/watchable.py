@@ -8,7 +8,6 @@ import numpy as np
 
 from fewact.backbones import Backbone
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import ModelError, OptionError
 
 LENGTH_RATIO = 1.25
@@ -17,14 +16,14 @@ LENGTH_RATIO = 1.25
 MOST_LENGTHS = 3
 
 
-def check_watchable(pipeline: Pipeline, fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
+def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
     """Return the backbone of a classifier that can watch recordings, and its ``window_lengths``.
 
     Raises:
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
     """
-    backbone = pipeline.backbone
+    backbone = fitted.pipeline.backbone
     if not isinstance(backbone, Backbone):
         raise ModelError(
             "a classifier of precomputed features cannot watch a recording",

@@ -45,7 +45,7 @@ def demo(
 
     listed = None if clips is None else _hold_out(clips)
     folder = DemoFolder(output)
-    for name in (f"{MODEL}/config.json", FIGURE):
+    for name in (f"{MODEL}/model.safetensors", FIGURE):
         folder.check(name)
     if listed is None:
         with progress("Rendering", quiet=quiet) as show:
@@ -53,7 +53,7 @@ def demo(
     examples, new = listed
 
     from fewact import backbones
-    from fewact.classifier.saved import model_folder
+    from fewact.classifier import file, history
 
     backbone = backbones.create()
     with progress("Encoding", quiet=quiet) as show:
@@ -63,10 +63,9 @@ def demo(
     matched = match(outcomes[-1])
     note = rendered.NOTE if clips is None else ""
     best = outcomes[0]
-    with folder.writing(f"{MODEL}/config.json") as config:
-        model_folder.save(
-            config.parent, best.fitted, backbone, "default", best.method, thumbnails=False
-        )
+    header, content = file.encode(best.fitted, thumbnails=False, change="taught by the demo")
+    with folder.writing(f"{MODEL}/{file.MODEL}") as model:
+        history.save(model.parent.resolve(), header, content)
     folder.write(FIGURE, _figure(outcomes, matched, note))
     _print(outcomes, matched, note)
     _print_next(output, new[0], own=clips is not None)

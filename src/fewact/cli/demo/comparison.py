@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fewact.classifier import Label, Prediction, Skipped
     from fewact.classifier.examples import Nodes
     from fewact.classifier.fitted import Fitted
+    from fewact.classifier.pipeline import Pipeline
     from fewact.data import Clip
     from fewact.methods.base import Method
 
@@ -98,6 +99,7 @@ def compare(
 
     from fewact import methods
     from fewact.classifier import Skipped
+    from fewact.classifier.pipeline import Pipeline
     from fewact.features.extract import extract
     from fewact.video.steps import as_predicted
 
@@ -130,7 +132,7 @@ def compare(
     outcomes = [
         _outcome(
             f"{name} ({methods.AUTO})" if name == "auto" else name,
-            method,
+            Pipeline(backbone, method),
             {clip: encoded[clip][i] for clip in examples if clip in encoded},
             {clip: encoded[clip][i] for clip in new if clip in encoded},
         )
@@ -140,14 +142,14 @@ def compare(
 
 
 def _outcome(
-    name: str, method: "Method", examples: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
+    name: str, pipeline: "Pipeline", examples: "dict[Clip, Nodes]", new: "dict[Clip, Nodes]"
 ) -> Outcome:
     from fewact.classifier import Example
     from fewact.classifier.examples import Examples, join, rounded
-    from fewact.classifier.fitted import classify, fit_examples
+    from fewact.classifier.fitted import fit_examples
     from fewact.classifier.open_set import ANY_CLASS
+    from fewact.classifier.predict import classify
 
-    device = next(iter(next(iter(examples.values())).values())).device
     parts = [
         Examples(
             (Example(f"{clip.label}/{clip.path.name}", clip.label or ""),),
@@ -156,9 +158,9 @@ def _outcome(
         )
         for clip, nodes in examples.items()
     ]
-    fitted = fit_examples(method, join(parts), device)
-    predictions = [classify(method, fitted, ANY_CLASS, clip, nodes) for clip, nodes in new.items()]
-    return Outcome(name, method, fitted, tuple(new.values()), tuple(predictions))
+    fitted = fit_examples(pipeline, join(parts))
+    predictions = [classify(fitted, ANY_CLASS, clip, nodes) for clip, nodes in new.items()]
+    return Outcome(name, pipeline.method, fitted, tuple(new.values()), tuple(predictions))
 
 
 def match(outcome: Outcome) -> Match | None:

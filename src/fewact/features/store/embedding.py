@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fewact.backbones import Backbone, Card
@@ -11,7 +11,6 @@ from fewact.core.locks import Claims
 from fewact.data.videos import Video, VideoList
 from fewact.features.extract import Extracted, extract
 from fewact.features.request import Request
-from fewact.features.store.entries import EntrySet
 from fewact.features.store.feature_sets import (
     NAME,
     Unfit,
@@ -19,9 +18,8 @@ from fewact.features.store.feature_sets import (
     feature_layout,
     narrow,
 )
-from fewact.features.store.known_videos import KnownList, KnownVideo, stamp
 from fewact.features.store.shard import Entry
-from fewact.features.store.store import Store
+from fewact.features.store.store import EntrySet, KnownVideo, KnownVideos, Store, stamp
 from fewact.video.source import VideoSource
 
 BLOCK = 32
@@ -82,7 +80,7 @@ class Job:
             request: store.make(feature_facts(card, request), feature_layout(card, request))
             for request in dict.fromkeys(requests)
         }
-        self.known: KnownList = store.known.read(videos.name)
+        self.known: KnownVideos = store.known(videos.name)
         self._blocks = [
             videos.videos[first : first + block] for first in range(0, len(videos.videos), block)
         ]
@@ -143,7 +141,7 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -
     requests = [request for request, missing in job.missing(numbers).items() if missing] or list(
         job.sets
     )
-    claims = Claims(job.store.folder / "claims" / job.digest[:24])
+    claims = Claims(job.store.claims(job.digest))
     run = _Run(job, backbone, requests, claims, report)
     try:
         run.embed(claims.free(numbers))
@@ -214,8 +212,6 @@ class _Run:
 
     def _tasks(self, blocks: Iterable[int]) -> Iterator[_Task]:
         for number in blocks:
-            for one in self._job.sets.values():
-                one.refresh()
             block = _Block(number)
             self._open.append(block)
             for video in self._job.block(number):
@@ -273,7 +269,7 @@ class _Run:
         if error is None:
             self._report(Outcome(video, new=True))
         else:
-            self._skip(video, block, block.known[video.id].model_copy(update={"error": error}))
+            self._skip(video, block, replace(block.known[video.id], error=error))
 
     def _skip(self, video: Video, block: _Block, known: KnownVideo) -> None:
         block.known[video.id] = known
@@ -288,5 +284,5 @@ class _Run:
             for later in self._open:  # with copies of these files
                 for key in entries.keys() & later.needed.keys():
                     later.needed[key].discard(request)
-        self._job.store.known.write(self._job.videos.name, block.known)
+        self._job.known.write(block.known)
         self._claims.release(block.number)

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from fewact.backbones.card import Card
 from fewact.features.request import Request, request_facts, request_from_facts
-from fewact.features.store.entries import EntrySet, Facts
-from fewact.features.store.shard import Layout, Shape
-from fewact.features.store.store import Store
+from fewact.features.store.shard import Facts, Layout, Shape
+from fewact.features.store.store import EntrySet, Store
 from fewact.video.named import sampler_of
 
 SET_TYPE: Final = "features"

@@ -1,150 +1,143 @@
-"""Index: which of many files has the entry of a key, in one file that is searched on disk.
+"""Index of a store: one SQLite file that says which shard has a video, and what is known of lists.
 
-An index holds nothing that the files themselves do not. It may be missing or behind: the files that
-it does not list are read one by one. Opening it and searching it cost the same time and memory for
-a thousand entries and for a million, but for the names of the files.
+The features themselves are in the shards, and the index of lost shards can be made again from them.
+A writer that is killed leaves the index as it was before its transaction.
 """
 
-import json
-import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fewact.core.bounded import GIB, FileType
+from fewact.core.errors import OutputError, StoreError
 
-from fewact.core.atomic import replacing
+FILE: Final = "store.sqlite"
+HINT = "Remove this file: `fewact embed` makes it again from the shards."
+STORE = FileType("feature store", StoreError, 64 * GIB, "a folder that `fewact embed` has written")
 
-FILE: Final = ".index"
+FORMAT, VERSION = int.from_bytes(b"fewa", "big"), 1
 
-NEW_FILES: Final = 256
-"""Number of files that are read one by one; the index is written again when there are more."""
+SCHEMA: Final = (
+    "CREATE TABLE sets (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, "
+    "facts TEXT NOT NULL, layout TEXT NOT NULL)",
+    "CREATE TABLE shards (number INTEGER PRIMARY KEY, set_number INTEGER NOT NULL, "
+    "name TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, "
+    "UNIQUE (set_number, name))",
+    "CREATE TABLE entries (set_number INTEGER NOT NULL, video TEXT NOT NULL, "
+    "shard_number INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (set_number, video)) "
+    "WITHOUT ROWID",
+    "CREATE TABLE videos (list TEXT NOT NULL, id TEXT NOT NULL, page TEXT NOT NULL, "
+    "fingerprint TEXT, stamp TEXT, error TEXT, PRIMARY KEY (list, id, page)) WITHOUT ROWID",
+    "CREATE INDEX pages ON videos (list, page)",
+)
 
-KEY = np.dtype("S32")
-PLACE = np.dtype([("file", "<u4"), ("row", "<u4")])
-ALIGNED = 64
-LONGEST = 2**28
-"""Largest size of the head in bytes."""
+WAIT = 60.0
+"""Seconds that a writer waits for another one; a transaction takes milliseconds."""
 
-
-class _Head(BaseModel):
-    """First line of the file.
-
-    Args:
-        of: What the files belong to.
-        entries: Number of keys.
-        files: Names of the files.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["fewact index"] = "fewact index"
-    version: Literal[1] = 1
-    of: str
-    entries: int
-    files: tuple[str, ...]
+NO_LOCKS = frozenset((15, 2058, 2314, 3850))
+"""SQLite's codes of a disk that has no locks."""
 
 
-@dataclass(frozen=True)
-class Index:
-    """Sorted keys and their places.
+class StoreIndex:
+    """Tables of a store, which any number of processes read and write.
 
-    Args:
-        files: Names of the files.
-        keys: (n) of 32 bytes, ascending; a key may occur several times.
-        places: (n) number of the file, and row in it.
-    """
-
-    files: tuple[str, ...] = ()
-    keys: NDArray[Any] = field(default_factory=lambda: np.empty(0, KEY))
-    places: NDArray[Any] = field(default_factory=lambda: np.empty(0, PLACE))
-
-    def find(self, key: bytes) -> list[tuple[str, int]]:
-        """Return the file and row of each entry of a key of 32 bytes."""
-        at, found = int(np.searchsorted(self.keys, np.array(key, KEY))), []
-        shown = key.rstrip(b"\0")  # as NumPy returns it
-        while at < len(self.keys) and self.keys[at] == shown:
-            number, row = self.places[at].item()
-            if number < len(self.files):  # The file of the index may be damaged.
-                found.append((self.files[number], row))
-            at += 1
-        return found
-
-    def with_files(self, entries: Mapping[str, Sequence[bytes]]) -> "Index":
-        """Return an index of these files too.
-
-        Args:
-            entries: Keys of each new file, row by row.
-        """
-        number = [len(keys) for keys in entries.values()]
-        places = np.empty(sum(number), PLACE)
-        places["file"] = np.repeat(np.arange(len(number)) + len(self.files), number)
-        places["row"] = np.concatenate([np.arange(n) for n in number]) if number else 0
-        keys = np.array([key for keys in entries.values() for key in keys], KEY)
-        keys, places = np.concatenate([self.keys, keys]), np.concatenate([self.places, places])
-        order = np.argsort(keys, kind="stable")
-        return Index((*self.files, *entries), keys[order], places[order])
-
-    def unique(self) -> "Index":
-        """Return an index with the first entry of each key."""
-        first = np.ones(len(self.keys), np.bool_)
-        first[1:] = self.keys[1:] != self.keys[:-1]
-        return self if first.all() else Index(self.files, self.keys[first], self.places[first])
-
-
-def read_index(path: Path, of: str, present: Collection[str]) -> Index:
-    """Map an index from its file.
+    The journal is rolled back, not written ahead: that needs memory which machines do not share.
 
     Args:
         path: File of the index.
-        of: What the files must belong to.
-        present: Names of the files that there are.
-
-    Returns:
-        The index; an empty one if there is none that fits, or if it lists files that are gone.
-    """
-    try:
-        with path.open("rb") as file:
-            line = file.readline(LONGEST)
-        head = _Head.model_validate_json(line)
-        size = len(line) + head.entries * (KEY.itemsize + PLACE.itemsize)
-        fits = head.of == of and head.entries > 0 and path.stat().st_size == size
-        if not fits or not set(head.files) <= set(present):
-            return Index()
-        after = len(line) + head.entries * KEY.itemsize
-        keys = np.memmap(path, KEY, "r", len(line), (head.entries,))
-        places = np.memmap(path, PLACE, "r", after, (head.entries,))
-        return Index(head.files, keys.view(np.ndarray), places.view(np.ndarray))
-    except (OSError, ValueError, ValidationError):
-        return Index()
-
-
-def write_index(path: Path, of: str, index: Index) -> None:
-    """Write an index.
+        create: Create the tables if the file is missing or empty.
 
     Raises:
-        OutputError: The file cannot be written.
+        StoreError: The file is not an index, or one of another version.
+        OutputError: The file cannot be created.
     """
-    head = _Head(of=of, entries=len(index.keys), files=index.files)
-    text = json.dumps(head.model_dump(mode="json")).encode()
-    line = text + b" " * (-(len(text) + 1) % ALIGNED) + b"\n"
-    with replacing(path) as new, new.open("wb") as file:
-        file.write(line)
-        index.keys.tofile(file)
-        index.places.tofile(file)
 
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection = self._connect("rwc" if create else "rw")
+        self._connection.execute("PRAGMA trusted_schema = OFF")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        if create:
+            self._create_tables()
+        self._check()
 
-def names_in(folder: Path, suffix: str) -> set[str]:
-    """Return the names of the visible files of a folder with a suffix; none without a folder."""
-    try:
-        with os.scandir(folder) as found:
-            return {
-                one.name
-                for one in found
-                if one.name.endswith(suffix) and not one.name.startswith(".")
-            }
-    except FileNotFoundError:
-        return set()
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write what the block writes, all of it or nothing.
+
+        Raises:
+            OutputError: The file cannot be written.
+            StoreError: The file is damaged.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                raise OutputError(f"cannot be written: {error}", where=str(self.path)) from None
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(str(error)) from None
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        for locking in ("", "&nolock=1"):
+            address = f"{self.path.absolute().as_uri()}?mode={mode}{locking}"
+            try:
+                connection = sqlite3.connect(
+                    address, timeout=WAIT, isolation_level=None, check_same_thread=False, uri=True
+                )
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode in NO_LOCKS and not locking:
+                    continue
+                reason = f"cannot be opened: {error}"
+                raise OutputError(reason, where=str(self.path)) from None
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(str(error)) from None
+            return connection
+        raise OutputError("cannot be opened", where=str(self.path))
+
+    def _create_tables(self) -> None:
+        with self.transaction() as tables:
+            if not tables.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                tables.execute(f"PRAGMA application_id = {FORMAT}")
+                tables.execute(f"PRAGMA user_version = {VERSION}")
+                for statement in SCHEMA:
+                    tables.execute(statement)
+
+    def _check(self) -> None:
+        ((application,),) = self.rows("PRAGMA application_id")
+        ((version,),) = self.rows("PRAGMA user_version")
+        if application == FORMAT and version != VERSION:
+            raise StoreError(
+                "is a store of another version",
+                where=str(self.path),
+                got=f"version {version}",
+                expected=f"version {VERSION}",
+            )
+        statements = self.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+        if application != FORMAT or [sql for (sql,) in statements] != list(SCHEMA):
+            raise self._damaged("other tables")
+
+    def _damaged(self, got: str) -> StoreError:
+        return StoreError(
+            "is damaged, or not the index of a store", where=str(self.path), got=got, hint=HINT
+        )

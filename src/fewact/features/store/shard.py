@@ -5,6 +5,7 @@ Reading runs no code, and reads single rows from mapped memory.
 """
 
 import hashlib
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -65,18 +66,27 @@ Layout = Mapping[str, Shape]
 """Shapes of all arrays of a video, by name."""
 
 
+Facts = Mapping[str, JsonValue]
+"""All facts that decide the arrays of a video, as JSON."""
+
+
+def digest(facts: Facts) -> str:
+    """Return the SHA-256 of facts; their order does not count."""
+    return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()
+
+
 class _Header(BaseModel):
     """Header of a shard.
 
     Args:
-        set: Digest of the set that the shard belongs to.
+        facts: Facts of the set that the shard belongs to.
         videos: Fingerprints of the videos, one for each row.
         checks: CRC-32 of each video's arrays, in the order of their names.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    set: str
+    facts: dict[str, JsonValue]
     videos: list[str]
     checks: list[int]
 
@@ -109,8 +119,9 @@ class Shard:
         self._slices = slices
         rows = len(self.videos)
         expected = {name: (one.dtype, (rows, *one.sizes)) for name, one in layout.items()}
-        if self._header.set != of or found != expected or len(self._header.checks) != rows:
-            raise self._damaged(f"holds {found} of set {self._header.set[:12]}")
+        is_of_set = digest(self._header.facts) == of
+        if not is_of_set or found != expected or len(self._header.checks) != rows:
+            raise self._damaged(f"holds {found}" if is_of_set else "holds videos of another set")
 
     @property
     def videos(self) -> Sequence[str]:
@@ -137,22 +148,24 @@ class Shard:
         )
 
 
-def write_shard(folder: Path, of: str, entries: Mapping[str, Entry]) -> Path:
+def write_shard(folder: Path, facts: Facts, entries: Mapping[str, Entry]) -> Path:
     """Write a shard; its set and its videos decide the name, so that equal names are equal files.
 
     Args:
         folder: Folder of the set.
-        of: Digest of the set.
+        facts: Facts of the set.
         entries: Arrays by fingerprint, all with the same names, types and shapes.
 
     Raises:
         OutputError: The shard cannot be written.
     """
     videos = list(entries)
-    header = _Header(set=of, videos=videos, checks=[check(entries[one]) for one in videos])
+    checks = [check(entries[video]) for video in videos]
+    header = _Header(facts=json.loads(json.dumps(dict(facts))), videos=videos, checks=checks)
     names = sorted(entries[videos[0]])
-    arrays = {name: np.stack([entries[one][name] for one in videos]) for name in names}
-    path = folder / f"{hashlib.sha256(' '.join((of, *videos)).encode()).hexdigest()[:24]}{SUFFIX}"
+    arrays = {name: np.stack([entries[video][name] for video in videos]) for name in names}
+    name = hashlib.sha256(" ".join((digest(facts), *videos)).encode()).hexdigest()[:24]
+    path = folder / f"{name}{SUFFIX}"
     return write_bytes(path, save(arrays, metadata={KEY: header.model_dump_json()}))
 
 
@@ -162,3 +175,23 @@ def check(entry: Entry) -> int:
     for name in sorted(entry):
         found = zlib.crc32(np.ascontiguousarray(entry[name]).data, found)
     return found
+
+
+def facts_and_layout(path: Path) -> tuple[Facts, Layout]:
+    """Return the facts of the set that a shard says it belongs to, and its layout.
+
+    Raises:
+        StoreError: The shard is damaged.
+    """
+    check_tensors(SHARD, path)
+    try:
+        file: Any = safe_open(path, framework="numpy")
+        header = _Header.model_validate_json((file.metadata() or {}).get(KEY, ""))
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValidationError, OSError) as error:
+        SHARD.refuse(path, "is damaged, or not a shard of a store", str(error).splitlines()[0])
+    layout = {
+        name: Shape(DTYPES.get(array.get_dtype(), ""), tuple(array.get_shape()[1:]))
+        for name, array in slices.items()
+    }
+    return header.facts, layout

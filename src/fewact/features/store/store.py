@@ -1,29 +1,275 @@
-"""Store: a folder with sets of features, and the known videos of each list."""
+"""Store: a folder with shards of features and an index."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from numpy.typing import NDArray
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from fewact.core.atomic import mode_of, write_text
-from fewact.core.bounded import KIB, FileType
+from fewact.core.atomic import make_folder
 from fewact.core.errors import StoreError
 from fewact.core.paths import user_path
-from fewact.features.store.entries import FILE, EntrySet, Facts, digest
-from fewact.features.store.known_videos import KnownVideos
-from fewact.features.store.shard import Layout
+from fewact.core.temporary import remove_leftovers
+from fewact.data.clips import Clip
+from fewact.data.files import legible
+from fewact.data.videos import Video
+from fewact.features.store.index import FILE, STORE, StoreIndex
+from fewact.features.store.shard import (
+    HINT,
+    SUFFIX,
+    Entry,
+    Facts,
+    Layout,
+    Shape,
+    Shard,
+    digest,
+    facts_and_layout,
+    write_shard,
+)
+from fewact.video.source import VideoSource
 
-MARK: Final = "store.json"
-EXPECTED = "a folder that `fewact embed` has written"
-MARK_FILE = FileType("feature store", StoreError, 64 * KIB, EXPECTED)
+OPEN: Final = 512
+"""Largest number of shards that are mapped at the same time."""
+
+FOLDERS: Final = 1024
+"""Largest number of folders whose absolute paths are kept in memory."""
+
+CLAIMS: Final = "claims"
+SETS: Final = "sets"
+
+_NAME = re.compile(rf"[0-9a-f]{{24}}{re.escape(SUFFIX)}")
+_FACTS = TypeAdapter(dict[str, JsonValue])
+_LAYOUT = TypeAdapter(dict[str, Shape])
 
 
-class _Mark(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class EntrySet:
+    """Arrays of videos that were computed alike; other processes may add videos at the same time.
 
-    format: Literal["fewact store"] = "fewact store"
-    version: Literal[1] = 1
+    Args:
+        index: Index of the store.
+        number: Number of the set in the index.
+        folder: Folder of its shards.
+        facts: All facts that decide the arrays of a video.
+        layout: Names, types and shapes of a video's arrays.
+
+    Attributes:
+        damaged: Shards that are missing or cannot be read, and why; their videos count as missing.
+            A shard that has not changed since it was written is read when one of its videos is.
+    """
+
+    def __init__(
+        self, index: StoreIndex, number: int, folder: Path, facts: Facts, layout: Layout
+    ) -> None:
+        self.folder, self.facts, self.layout = folder, facts, layout
+        self.digest = digest(facts)
+        self._index, self._number = index, number
+        self._shard = lru_cache(OPEN)(self._open)
+        self.damaged: dict[Path, str] = dict(self._find_damaged())
+
+    def __contains__(self, fingerprint: object) -> bool:
+        return self._place(fingerprint) is not None
+
+    def __len__(self) -> int:
+        if self.damaged:
+            return sum(1 for _ in self)
+        query = "SELECT count(*) FROM entries WHERE set_number = ?"
+        ((count,),) = self._index.rows(query, self._number)
+        return int(count)
+
+    def __iter__(self) -> Iterator[str]:
+        query = (
+            "SELECT video, name FROM entries JOIN shards ON number = shard_number "
+            "WHERE entries.set_number = ? ORDER BY video"
+        )
+        for video, name in self._index.rows(query, self._number):
+            if self.folder / str(name) not in self.damaged:
+                yield str(video)
+
+    @property
+    def bytes_a_video(self) -> int:
+        """Size of a video's arrays in bytes."""
+        return sum(shape.nbytes for shape in self.layout.values())
+
+    def read(self, fingerprint: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of one video.
+
+        Raises:
+            KeyError: The set does not contain it.
+            StoreError: Its shard is damaged.
+        """
+        place = self._place(fingerprint)
+        if place is None:
+            raise KeyError(fingerprint)
+        name, row = place
+        shard = self._shard(name)
+        if shard.videos[row : row + 1] != [fingerprint]:
+            raise StoreError(
+                "does not fit the index", where=str(shard.path), got=f"row {row}", hint=HINT
+            )
+        return shard.read(row)
+
+    def write(self, entries: Mapping[str, Entry]) -> None:
+        """Add videos, all of them or none.
+
+        Args:
+            entries: Arrays by fingerprint.
+
+        Raises:
+            StoreError: An entry has another layout.
+            OutputError: The shard or the index cannot be written.
+        """
+        for fingerprint, entry in entries.items():
+            shapes = {name: Shape(array.dtype.name, array.shape) for name, array in entry.items()}
+            if shapes != self.layout:
+                raise StoreError(
+                    "the layout differs from the layout of the set",
+                    where=f"video {fingerprint[:12]}",
+                    got=f"{shapes}",
+                    expected=f"{dict(self.layout)}",
+                )
+        if not entries:
+            return
+        path = write_shard(self.folder, self.facts, entries)
+        self._shard.cache_clear()  # It may be another file under the name of a damaged one.
+        self.add(self._shard(path.name))
+        self.damaged.pop(path, None)
+
+    def add(self, shard: Shard) -> None:
+        """Put a shard into the index."""
+        status = shard.path.stat()
+        facts = (self._number, shard.path.name, status.st_size, status.st_mtime_ns)
+        with self._index.transaction() as tables:
+            tables.execute(
+                "INSERT INTO shards (set_number, name, size, modified) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET size = excluded.size, modified = excluded.modified",
+                facts,
+            )
+            tables.executemany(
+                "INSERT OR REPLACE INTO entries SELECT ?, ?, number, ? FROM shards "
+                "WHERE set_number = ? AND name = ?",
+                [
+                    (self._number, video, row, self._number, shard.path.name)
+                    for row, video in enumerate(shard.videos)
+                ],
+            )
+
+    def _open(self, name: str) -> Shard:
+        return Shard(self.folder / name, self.digest, self.layout)
+
+    def _find_damaged(self) -> Iterator[tuple[Path, str]]:
+        """Yield the shards that are gone, or that have changed and cannot be read."""
+        try:
+            with os.scandir(self.folder) as files:
+                present = {file.name: file.stat() for file in files if file.is_file()}
+        except FileNotFoundError:
+            present = {}
+        query = "SELECT name, size, modified FROM shards WHERE set_number = ? ORDER BY name"
+        for name, size, modified in self._index.rows(query, self._number):
+            path, status = self.folder / str(name), present.get(name)
+            if status is None or not _NAME.fullmatch(name):
+                yield path, f"{path}: the shard is missing"
+            elif (status.st_size, status.st_mtime_ns) != (size, modified):
+                try:
+                    self._shard(name)
+                except StoreError as error:
+                    yield path, str(error)
+
+    def _place(self, fingerprint: object) -> tuple[str, int] | None:
+        """Return shard and row of a video, or None."""
+        query = (
+            "SELECT name, place FROM entries JOIN shards ON number = shard_number "
+            "WHERE entries.set_number = ? AND video = ?"
+        )
+        if not isinstance(fingerprint, str):
+            return None
+        for name, row in self._index.rows(query, self._number, fingerprint):
+            if _NAME.fullmatch(str(name)) and self.folder / name not in self.damaged:
+                return name, int(row)
+        return None
+
+
+@dataclass(frozen=True)
+class KnownVideo:
+    """Known facts of a video.
+
+    Args:
+        fingerprint: Fingerprint of its video source; None if its bytes cannot be read.
+        stamp: Stamp of its files, see ``stamp``; None for a video source without files.
+        error: Why its features could not be computed.
+    """
+
+    fingerprint: str | None = None
+    stamp: str | None = None
+    error: str | None = None
+
+
+class KnownVideos:
+    """Known videos of one list: a file that did not change is not read again.
+
+    A store identifies a video by its bytes. Reading all bytes of a benchmark takes minutes. On
+    another machine without the videos, the ids of a list identify them.
+
+    Args:
+        index: Index of the store.
+        name: Name of the list.
+    """
+
+    def __init__(self, index: StoreIndex, name: str) -> None:
+        self._index, self._name = index, legible(name)
+
+    def fingerprint(self, video: Video, at: str | None) -> str | None:
+        """Return a video's fingerprint if it is known without reading a file, otherwise None.
+
+        Args:
+            video: The video. If there is no file, its id decides, unless several videos had it.
+            at: Stamp of its video source.
+        """
+        if video.source is not None and not isinstance(video.source, Clip):
+            return video.source.fingerprint()
+        facts = self._facts(video)
+        if at is not None:
+            return next((known.fingerprint for known in facts if known.stamp == at), None)
+        fingerprints = {known.fingerprint for known in facts if known.fingerprint}
+        return fingerprints.pop() if len(fingerprints) == 1 else None
+
+    def error(self, video: Video) -> str | None:
+        """Return why the features of a video could not be computed; None if that is not known."""
+        return next((known.error for known in self._facts(video) if known.error), None)
+
+    def write(self, known: Mapping[str, KnownVideo]) -> None:
+        """Write known videos by id; what was known of the same videos together is replaced.
+
+        Raises:
+            OutputError: The index cannot be written.
+        """
+        facts = {legible(id): video for id, video in known.items()}
+        page = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
+        query = "SELECT id, fingerprint, stamp, error FROM videos WHERE list = ? AND page = ?"
+        stored = {row[0]: KnownVideo(*row[1:]) for row in self._index.rows(query, self._name, page)}
+        if stored == facts:
+            return
+        with self._index.transaction() as tables:
+            tables.execute("DELETE FROM videos WHERE list = ? AND page = ?", (self._name, page))
+            tables.executemany(
+                "INSERT INTO videos (list, id, page, fingerprint, stamp, error) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (self._name, id, page, video.fingerprint, video.stamp, video.error)
+                    for id, video in facts.items()
+                ],
+            )
+
+    def _facts(self, video: Video) -> list[KnownVideo]:
+        query = "SELECT fingerprint, stamp, error FROM videos WHERE list = ? AND id = ?"
+        rows = self._index.rows(query, self._name, legible(video.id))
+        return [KnownVideo(*row) for row in rows]
 
 
 class Store:
@@ -42,23 +288,13 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = user_path(folder, StoreError)
-        mark = self.folder / MARK
-        if not mark.exists():
-            MARK_FILE.refuse(folder, MARK_FILE.other, f"no file {MARK}")
-        try:
-            _Mark.model_validate_json(MARK_FILE.content(mark))
-        except ValidationError as error:
-            raise StoreError(
-                "is a store of another version",
-                where=str(mark),
-                got=error.errors()[0]["msg"],
-                expected=EXPECTED,
-            ) from None
-        self.known = KnownVideos(self.folder / "lists")
+        if not (self.folder / FILE).is_file():
+            STORE.refuse(folder, STORE.other, f"no file {FILE}")
+        self.index = StoreIndex(self.folder / FILE)
 
     @classmethod
     def create(cls, folder: str | Path) -> "Store":
-        """Create a store, or open the existing one.
+        """Create a store, or open the existing one; a lost index is made again from the shards.
 
         Raises:
             StoreError: The folder contains other files.
@@ -67,34 +303,37 @@ class Store:
         path = user_path(folder, StoreError)
         if path.exists() and not path.is_dir():
             raise StoreError("this is a file", where=str(path), expected="a folder")
-        other = path.exists() and any(one.name[0] != "." for one in path.iterdir())
-        # Checked last: another process that creates the store now writes this file first.
-        if not (path / MARK).exists():
-            if other:
+        names = {file.name for file in path.iterdir()} if path.exists() else set()
+        if FILE not in names:
+            if {name for name in names if name[0] != "."} - {SETS, CLAIMS}:
                 raise StoreError(
                     "contains other files",
                     where=str(path),
                     expected="a new or empty folder, or a store",
                 )
-            write_text(path / MARK, _Mark().model_dump_json() + "\n")
-        return cls(path)
+            make_folder(path)
+        StoreIndex(path / FILE, create=True)
+        store = cls(path)
+        if FILE not in names and SETS in names:
+            store._index_shards()
+        return store
 
     def sets(self) -> Iterator[EntrySet]:
         """Return all sets.
 
         Raises:
             StoreError: The facts of a set cannot be read.
-            OSError: A folder cannot be read, which ``glob`` would take for an empty one.
         """
-        folder = self.folder / "sets"
-        for one in sorted(folder.iterdir()) if folder.exists() else ():
-            if mode_of(one / FILE) is not None:
-                yield EntrySet(one)
+        for row in self.index.rows(
+            "SELECT number, digest, facts, layout FROM sets ORDER BY digest"
+        ):
+            yield self._set(*row)
 
     def find(self, facts: Facts) -> EntrySet | None:
         """Return the set with these facts, or None."""
-        folder = self._folder(facts)
-        return EntrySet(folder) if (folder / FILE).exists() else None
+        query = "SELECT number, digest, facts, layout FROM sets WHERE digest = ?"
+        rows = self.index.rows(query, digest(facts))
+        return self._set(*rows[0]) if rows else None
 
     def make(self, facts: Facts, layout: Layout) -> EntrySet:
         """Return the set with these facts; it is created if there is none.
@@ -107,7 +346,90 @@ class Store:
             StoreError: The existing set has another layout.
             OutputError: The set cannot be written.
         """
-        return EntrySet.create(self._folder(facts), facts, layout)
+        found = self.find(facts)
+        if found is None:
+            shapes = _LAYOUT.dump_json(dict(layout)).decode()
+            values = (digest(facts), json.dumps(dict(facts), sort_keys=True), shapes)
+            with self.index.transaction() as tables:
+                tables.execute(
+                    "INSERT OR IGNORE INTO sets (digest, facts, layout) VALUES (?, ?, ?)", values
+                )
+            found = self.find(facts)
+        if found is None or found.layout != dict(layout):
+            raise StoreError(
+                "contains another set under this name",
+                where=str(self.folder),
+                got=f"{found and found.layout}",
+                expected=f"{dict(layout)}",
+            )
+        if found.folder.is_dir():
+            remove_leftovers(found.folder)
+        return found
 
-    def _folder(self, facts: Facts) -> Path:
-        return self.folder / "sets" / digest(facts)[:24]
+    def known(self, name: str) -> KnownVideos:
+        """Return the known videos of a list."""
+        return KnownVideos(self.index, name)
+
+    def claims(self, name: str) -> Path:
+        """Return the lock file of work that processes share."""
+        return self.folder / CLAIMS / hashlib.sha256(name.encode()).hexdigest()[:24]
+
+    def _set(self, number: int, name: str, facts: str, layout: str) -> EntrySet:
+        folder = self.folder / SETS / str(name)[:24]
+        try:
+            entries = EntrySet(
+                self.index,
+                number,
+                folder,
+                _FACTS.validate_json(facts),
+                _LAYOUT.validate_json(layout),
+            )
+        except ValidationError as error:
+            got = error.errors()[0]["msg"]
+            STORE.refuse(self.index.path, "the facts of a set cannot be read", got)
+        if entries.digest != name:
+            STORE.refuse(self.index.path, "the facts of a set cannot be read", "another digest")
+        return entries
+
+    def _index_shards(self) -> None:
+        """Put all readable shards into the index."""
+        for path in sorted((self.folder / SETS).glob(f"*/*{SUFFIX}")):
+            try:
+                facts, layout = facts_and_layout(path)
+                shard = Shard(path, digest(facts), layout)
+            except StoreError:
+                continue  # Its videos are missing, and are embedded again.
+            entries = self.make(facts, layout)
+            if entries.folder == path.parent:
+                entries.add(shard)
+
+
+def stamp(source: VideoSource | None) -> str | None:
+    """Return the SHA-256 of the paths, sizes and modification times of a clip's files.
+
+    Returns:
+        The stamp; None for a video source without files, or if the files cannot be read.
+    """
+    if not isinstance(source, Clip):
+        return None
+    path = source.path
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        facts = [(file.name, (at := file.stat()).st_size, at.st_mtime_ns) for file in files]
+        where = _resolved(path)
+    except OSError:
+        return None
+    content = repr((where, source.start, source.end, facts))
+    return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
+
+
+def _resolved(path: Path) -> str:
+    """Return the absolute path without symbolic links; folders are resolved once."""
+    if path.name in ("", "..") or path.is_symlink():
+        return str(path.resolve())
+    return os.path.join(_resolved_folder(os.path.join(os.getcwd(), path.parent)), path.name)
+
+
+@lru_cache(FOLDERS)
+def _resolved_folder(folder: str) -> str:
+    return os.path.realpath(folder)

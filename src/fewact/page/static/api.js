@@ -86,7 +86,7 @@ export async function upload(blob, facts, id = newId()) {
 export async function sendModel(file) {
   await check(file);
   return answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
-    method: "POST", headers: headersOf("application/zip"), body: file,
+    method: "POST", headers: headersOf("application/octet-stream"), body: file,
   }));
 }
 

@@ -102,7 +102,7 @@ $("try-record").addEventListener("click", () => record({ label: null, saved: try
 $("import").addEventListener("click", () => chooseFiles(([file]) => attempt(async () => {
   await sendModel(file);
   toast(text("imported", { name: file.name }));
-}), ".zip"));
+}), ".safetensors"));
 $("try-live").addEventListener("click", watchCamera);
 droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.

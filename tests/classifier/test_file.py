@@ -1,12 +1,13 @@
+"""The file of a model: what is in it, and what is refused."""
+
 import copy
 import errno
-import hashlib
+import io
 import json
 import math
 import os
 import pickle
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,37 +16,44 @@ import av
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 from fewact import FewShotClassifier, backbones, methods
 from fewact.backbones import Backbone
+from fewact.backbones.spec import BackboneSpec
 from fewact.classifier import Prediction
-from fewact.classifier.saved import files as saved_files
-from fewact.classifier.saved.backbone import saved_backbone
-from fewact.classifier.saved.config import with_hash
-from fewact.classifier.saved.files import MOST_PER_CLIP
-from fewact.core import folders as replace_folder
-from fewact.core.errors import ModelError, OptionError, OutputError
+from fewact.classifier import file as model_files
+from fewact.classifier.calibration import Calibration
+from fewact.classifier.example import Example
+from fewact.classifier.examples import find_equal, restore_equal
+from fewact.classifier.file import (
+    KEY,
+    MODEL,
+    MOST_PER_CLIP,
+    VERSION,
+    ModelHeader,
+    parse_header,
+    sealed,
+)
+from fewact.classifier.open_set import OpenSet
+from fewact.classifier.pipeline import SavedBackbone, SavedMethod, portable
+from fewact.core.errors import (
+    DamagedModelError,
+    LostModelError,
+    ModelError,
+    OptionError,
+    OutputError,
+)
 from fewact.data import FeatureClip, list_clips
-from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
+from tests.classifier.models import content_of, edit
 
 
 @pytest.fixture
 def model(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> Path:
     """A saved model with three classes."""
     return quick.fit(actions).save(tmp_path / "model")
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change config.json and update its hash."""
-    path = folder / "config.json"
-    content = json.loads(path.read_text())
-    content.pop("sha256")
-    change(content)
-    path.write_text(with_hash(content), encoding="utf-8")
 
 
 def test_a_loaded_model_predicts_the_same_to_the_last_bit(
@@ -76,16 +84,6 @@ def test_a_loaded_model_computes_no_similarities_of_its_clips(
     assert loaded.predict(queries.values()) == predicted
 
 
-def edit_state(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    """Change state.safetensors and update its hash."""
-    tensors = load_file(folder / "state.safetensors")
-    change(tensors)
-    content = save_tensors(tensors)
-    (folder / "state.safetensors").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    edit(folder, lambda config: config["files"].update({"state.safetensors": digest}))
-
-
 def test_a_model_that_has_no_summary_of_its_support_is_read(
     examples: FewShotClassifier,
     predicted: list[Prediction],
@@ -100,7 +98,7 @@ def test_a_model_that_has_no_summary_of_its_support_is_read(
         for name in found:
             del tensors[name]
 
-    edit_state(folder, remove)
+    edit(folder, change_tensors=remove)
     assert FewShotClassifier.load(folder).predict(queries.values()) == predicted
 
 
@@ -124,7 +122,7 @@ def test_a_summary_that_does_not_fit_is_refused(
             if value is not None:
                 tensors[name] = value
 
-    edit_state(folder, change)
+    edit(folder, change_tensors=change)
     with pytest.raises(ModelError, match=r"do not fit its method|not finite"):
         FewShotClassifier.load(folder)
 
@@ -135,7 +133,7 @@ def test_a_pickle_has_what_a_saved_model_has(
     queries: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    stored = (examples.save(tmp_path / "model") / "state.safetensors").stat().st_size
+    stored = (examples.save(tmp_path / "model") / MODEL).stat().st_size
     content = pickle.dumps(examples)
     assert len(content) - len(pickle.dumps(examples.backbone_)) < 1.02 * stored
     for again in (pickle.loads(content), copy.deepcopy(examples)):
@@ -188,11 +186,7 @@ def test_a_loaded_model_can_be_extended_without_its_clips(
 def test_a_model_folder_has_three_files_without_private_paths(
     model: Path, quick: FewShotClassifier, actions: Path
 ) -> None:
-    assert {entry.name for entry in model.iterdir()} == {
-        "config.json",
-        "state.safetensors",
-        "README.md",
-    }
+    assert {entry.name for entry in model.iterdir()} == {"config.json", MODEL, "README.md"}
     everything = b"".join(path.read_bytes() for path in model.iterdir())
     for private in (actions.parent, model.parent, Path.home(), Path.cwd()):
         assert str(private).encode() not in everything
@@ -201,6 +195,18 @@ def test_a_model_folder_has_three_files_without_private_paths(
         assert text in card
     assert f"{quick.calibration_.accuracy:.1f} %" in card
     assert "left/clip 0.mp4" in (model / "config.json").read_text()
+
+
+def test_the_file_alone_is_the_model(
+    model: Path, quick: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
+) -> None:
+    for name in ("config.json", "README.md"):
+        (model / name).write_text("not read")
+    alone = shutil.copy(model / MODEL, tmp_path / "waves.safetensors")
+    for path in (model, alone):
+        assert FewShotClassifier.load(path).predict(queries["left"]) == quick.predict(
+            queries["left"]
+        )
 
 
 @pytest.mark.parametrize(("name", "value"), [("false_alarms", 0), ("sets", 2), ("trim", "bad")])
@@ -247,7 +253,7 @@ def test_other_folders_are_not_replaced(
     other = tmp_path / "other"
     other.mkdir()
     quick.save(other)
-    for name, content in (("x.txt", "mine"), ("config.json", "{}"), ("config.json", "mine")):
+    for name, content in (("x.txt", "mine"), ("config.json", "{}"), (MODEL, "mine")):
         folder = tmp_path / f"{name} {content}"
         folder.mkdir()
         (folder / name).write_text(content)
@@ -255,49 +261,43 @@ def test_other_folders_are_not_replaced(
             quick.save(folder)
         assert (folder / name).read_text() == content
     with pytest.raises(ModelError, match="this is a file"):
-        quick.save(folder / "config.json")
+        quick.save(folder / MODEL)
 
 
-@pytest.mark.parametrize("name", ["config.json", "state.safetensors"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
-def test_damage_is_detected(model: Path, name: str, damage: str) -> None:
-    path = model / name
+@pytest.mark.parametrize("place", [4, 60, 0.5, 0.999])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_damage_is_detected(model: Path, place: float, damage: str) -> None:
+    path = model / MODEL
     content = bytearray(path.read_bytes())
-    if damage == "flip":
-        content[len(content) // 2] ^= 1
-    path.unlink()
-    if damage != "gone":
-        kept = {"flip": len(content), "cut": len(content) - 2, "empty": 0}[damage]
-        path.write_bytes(content[:kept])
-    with pytest.raises(ModelError) as caught:
+    position = int(place if place >= 1 else place * len(content))
+    content[position] ^= 1
+    size = {"flip": len(content), "cut": position, "empty": 0}[damage]
+    path.write_bytes(content[:size])
+    with pytest.raises(DamagedModelError) as caught:
         FewShotClassifier.load(model)
-    says = str(caught.value)
-    assert str(model) in says
-    assert any(
-        part in says
-        for part in (
-            *("damaged or edited", "not a saved classifier", "No such file"),
-            "not a state of a saved classifier",
-        )
-    )
+    assert str(path) in str(caught.value)
 
 
-def test_the_state_of_another_model_is_detected(
+def test_tensors_of_another_model_are_detected(
     model: Path, quick: FewShotClassifier, tmp_path: Path
 ) -> None:
     other = quick.remove_class("down").save(tmp_path / "other")
-    shutil.copy(other / "state.safetensors", model / "state.safetensors")
-    with pytest.raises(ModelError, match="damaged or edited"):
+    _, tensors = content_of(other / MODEL)
+    text, _ = content_of(model / MODEL)
+    (model / MODEL).write_bytes(save_tensors(tensors, {KEY: json.dumps(text)}))
+    with pytest.raises(DamagedModelError, match="damaged or edited"):
         FewShotClassifier.load(model)
 
 
-def test_a_state_larger_than_that_of_its_clips_is_not_read(model: Path) -> None:
-    clips = len(json.loads((model / "config.json").read_text())["examples"])
+def test_a_file_larger_than_its_clips_is_not_read(model: Path) -> None:
+    content, _ = content_of(model / MODEL)
+    clips = len(content["examples"])
     width = (5 << 30) // clips // 4
     size = clips * width * 4
     facts = {"dtype": "F32", "shape": [clips, width], "data_offsets": [0, size]}
-    text = json.dumps({"nodes.vector": facts}).encode()
-    with (model / "state.safetensors").open("wb") as file:
+    metadata = {KEY: json.dumps(content)}
+    text = json.dumps({"__metadata__": metadata, "nodes.vector": facts}).encode()
+    with (model / MODEL).open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + size)  # 5 GiB of zeros, which take no space on the disk
     most = f"expected: at most {clips * MOST_PER_CLIP / (1 << 30):.1f} GiB"
@@ -308,12 +308,12 @@ def test_a_state_larger_than_that_of_its_clips_is_not_read(model: Path) -> None:
 def test_a_model_that_could_not_be_read_is_not_saved(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (model / "config.json").read_bytes()
+    before = (model / MODEL).read_bytes()
     loaded = FewShotClassifier.load(model)
-    monkeypatch.setattr(saved_files, "MOST_PER_CLIP", 10)
-    with pytest.raises(ModelError, match="the state of a saved classifier is too large"):
+    monkeypatch.setattr(model_files, "MOST_PER_CLIP", 10)
+    with pytest.raises(ModelError, match="the saved classifier is too large"):
         loaded.save(model)
-    assert (model / "config.json").read_bytes() == before
+    assert (model / MODEL).read_bytes() == before
 
 
 def test_missing_examples_are_detected(model: Path) -> None:
@@ -338,7 +338,7 @@ def test_newer_models_are_refused(model: Path) -> None:
 
 
 def test_folders_without_a_model_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / "file").write_bytes(b"x" * 100)
     with pytest.raises(ModelError, match="no such folder"):
         FewShotClassifier.load(tmp_path / "missing")
     for place in (tmp_path, tmp_path / "file"):
@@ -363,16 +363,6 @@ def test_a_full_disk_keeps_the_old_model(
     assert [entry.name for entry in model.parent.iterdir()] == ["model"]
 
 
-def test_a_save_interrupted_between_its_renames_is_repaired(
-    model: Path, quick: FewShotClassifier
-) -> None:
-    os.rename(model, replace_folder.backup_of(model))
-    assert tuple(FewShotClassifier.load(model).classes_) == tuple(quick.classes_)
-    quick.remove_class("down").save(model)
-    assert tuple(FewShotClassifier.load(model).classes_) == ("left", "right")
-    assert [entry.name for entry in model.parent.iterdir()] == ["model"]
-
-
 def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     with pytest.raises(ModelError, match="differs in weights_sha256") as caught:
         FewShotClassifier.load(model, weights="random")
@@ -380,7 +370,7 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     other = {"float32": "bfloat16", "bfloat16": "float32"}[backbone.card.precision]
     with pytest.raises(ModelError, match="differs in precision"):
         FewShotClassifier.load(model, backbone=backbones.create(precision=other))
-    edit(model, lambda content: content["backbone"].update(name="efficientnet"))
+    edit(model, lambda content: content["backbone"]["spec"].update(name="efficientnet"))
     with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)
 
@@ -496,24 +486,38 @@ def test_thumbnails_are_stored_only_on_request(
 ) -> None:
     quick.fit([clip for clip in list_clips(actions) if clip.path.stem != "clip 2"])
     model = quick.save(tmp_path / "model", thumbnails=True)
-    names = [f"thumbnail-{i:04}.jpg" for i in range(1, 7)]
-    assert sorted(path.name for path in model.glob("*.jpg")) == names
+    images = thumbnails_of(model)
+    assert list(images) == [f"thumbnail.{i:04}" for i in range(1, 7)]
     assert "a thumbnail" in (model / "README.md").read_text()
-    with av.open(str(model / names[0])) as image:
+    with av.open(io.BytesIO(images["thumbnail.0001"])) as image:
         frame = next(image.decode(video=0))
     assert (frame.width, frame.height) == (64, 48)
     loaded = FewShotClassifier.load(model, backbone=backbone)
     loaded.add_clips("down", actions / "down" / "clip 2.mp4")
     again = loaded.save(tmp_path / "again", thumbnails=True)
-    assert len(list(again.glob("*.jpg"))) == 7
-    assert (again / names[0]).read_bytes() == (model / names[0]).read_bytes()
+    more = thumbnails_of(again)
+    assert len(more) == 7
+    assert more["thumbnail.0001"] == images["thumbnail.0001"]
     loaded.save(again)
-    assert not list(again.glob("*.jpg"))
+    assert not thumbnails_of(again)
     with pytest.raises(ModelError, match=r"loaded model has no thumbnails.*got down/clip 0\.mp4"):
         FewShotClassifier.load(again, backbone=backbone).save(again, thumbnails=True)
-    (model / names[3]).write_bytes(b"other")
-    with pytest.raises(ModelError, match=r"thumbnail-0004\.jpg.*damaged or edited"):
-        FewShotClassifier.load(model)
+    for change in (
+        lambda tensors: tensors.pop("thumbnail.0004"),
+        lambda tensors: tensors.update({"thumbnail.0007": tensors["thumbnail.0001"].clone()}),
+        lambda tensors: tensors.update({"thumbnail.0001": torch.zeros(9)}),
+    ):
+        broken = shutil.copytree(model, tmp_path / "broken", dirs_exist_ok=True)
+        edit(broken, change_tensors=change)
+        with pytest.raises(DamagedModelError, match="thumbnail"):
+            FewShotClassifier.load(broken)
+
+
+def thumbnails_of(model: Path) -> dict[str, bytes]:
+    """Return the thumbnails in the file of a model, in the order of their clips."""
+    _, tensors = content_of(model / MODEL)
+    names = sorted(name for name in tensors if name.startswith("thumbnail"))
+    return {name: tensors[name].numpy().tobytes() for name in names}
 
 
 @pytest.mark.parametrize(
@@ -531,5 +535,150 @@ def test_thumbnails_are_stored_only_on_request(
 )
 def test_the_location_of_weights_is_portable(given: str, stored: str) -> None:
     places = {"home": Path.home(), "root": Path.home().anchor}
-    saved = saved_backbone(Precomputed(8, 16, "cpu"), given.format(**places))
-    assert saved.weights == stored.format(**places)
+    assert portable(given.format(**places)) == stored.format(**places)
+
+
+HEADER = ModelHeader(
+    backbone=SavedBackbone(
+        spec=BackboneSpec(name="b", weights="~/höhe.safetensors"), card={"mean": [0.1, 0.2]}
+    ),
+    method=SavedMethod(name="fusion", options={"lengths": [1, 2], "weight": 0.1}),
+    calibration=Calibration(0.1 + 0.2, "held-out clips", 7, 100 / 7),
+    open_set=OpenSet((0.1,), (0.1 + 0.2, -1.5), (0.0, 1.0)),
+    examples=(Example("a.mp4", "跳"), Example("b.mp4", "höhe", 0.1, 2.5, "anna")),
+)
+
+
+def header_from(text: str) -> ModelHeader:
+    return parse_header({KEY: text}, "x")
+
+
+def edited(**changes: Any) -> str:
+    """Return the text of a header with changed content and the correct hash."""
+    content = HEADER.model_dump(mode="json") | changes
+    return sealed({name: value for name, value in content.items() if value is not ...})
+
+
+def test_a_header_survives_writing_and_reading() -> None:
+    assert header_from(edited()) == HEADER
+    assert "跳" in edited()
+
+
+def test_formatting_may_change_but_content_may_not() -> None:
+    text = edited()
+    assert header_from(json.dumps(json.loads(text), sort_keys=True)) == HEADER
+    for old, new in (("a.mp4", "c.mp4"), ("0.1", "0.2"), ('"method"', '"Method"'), ("anna", "bo")):
+        assert old in text
+        with pytest.raises(DamagedModelError, match="damaged or edited"):
+            header_from(text.replace(old, new))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "other"}', "[" * 10**5])
+def test_other_headers_are_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="x: not a saved classifier"):
+        header_from(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"surprise": 1}, "surprise: Extra inputs"),
+        ({"calibration": ...}, "calibration: Field required"),
+        ({"examples": [{"name": "a", "label": "b"}]}, "fewer than two classes"),
+        (
+            {"examples": [{"name": "a", "label": "b"}, {"name": "a", "label": "c\n"}]},
+            "no class name",
+        ),
+        ({"examples": [{"name": "a"}]}, "examples.0.label"),
+        (
+            {"examples": [{"name": "a", "label": "b", "page_file": f"../{'0' * 16}.mp4"}]},
+            "examples.0.page_file",
+        ),
+    ],
+)
+def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        header_from(edited(**changes))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("sha256", ["right", "0" * 64, None, {"of": "all files"}])
+def test_newer_versions_are_refused_whatever_their_hash(sha256: Any) -> None:
+    """A newer version may compute the hash in another way: the file is not damaged."""
+    text = edited(version=VERSION + 1, fewact="9.0", new_part={})
+    if sha256 != "right":
+        text = json.dumps({**json.loads(text), "sha256": sha256})
+    with pytest.raises(ModelError) as caught:
+        header_from(text)
+    said = str(caught.value)
+    assert said.startswith(
+        f"x: the model was written by a newer version of fewact (got version {VERSION + 1}"
+    )
+    assert "written by fewact 9.0" in said
+    assert "Upgrade fewact: pip install --upgrade fewact" in said
+
+
+def test_a_long_version_does_not_fill_the_message() -> None:
+    with pytest.raises(ModelError) as caught:
+        header_from(edited(version=VERSION + 1, fewact="9" * 10_000))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, 0, -1])
+def test_older_versions_are_refused(version: int) -> None:
+    expected = rf"older version.*got version {version} .*expected: version {VERSION}.*Teach again"
+    with pytest.raises(LostModelError, match=expected):
+        header_from(edited(version=version))
+
+
+@pytest.mark.parametrize("version", [str(VERSION), float(VERSION), True, None, [1], ...])
+def test_other_versions_are_refused(version: Any) -> None:
+    with pytest.raises(
+        ModelError, match=rf"unsupported version.*expected: version {VERSION}.*Teach again"
+    ):
+        header_from(edited(version=version))
+
+
+ONE, OTHER = torch.zeros(2, 3), torch.ones(2, 3)
+
+
+def test_equal_nodes_are_found_and_restored() -> None:
+    nodes = {"a": ONE, "b": OTHER, "c": ONE.clone(), "d": OTHER[:, :2], "e": ONE.clone()}
+    equal = find_equal(nodes)
+    assert equal == {"c": "a", "e": "a"}
+    kept = {name: value for name, value in nodes.items() if name not in equal}
+    restored = restore_equal(kept, equal, "here")
+    assert restored.keys() == nodes.keys()
+    assert all(torch.equal(restored[name], value) for name, value in nodes.items())
+
+
+@pytest.mark.parametrize("equal", [{"b": "a"}, {"c": "d"}])
+def test_names_that_do_not_fit_are_refused(equal: dict[str, str]) -> None:
+    with pytest.raises(ModelError, match="do not match those of the header"):
+        restore_equal({"a": ONE, "b": OTHER}, equal, "here")
+
+
+@pytest.mark.assets
+def test_clips_of_static_cameras_need_less_space_and_answer_as_before(
+    assets: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    every = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))
+    clips = {path.parent.name: path for path in every}
+    taught = FewShotClassifier(backbone).fit(list(clips.values()), list(clips))
+    folder = taught.save(tmp_path / "model", thumbnails=False)
+    content, stored = content_of(folder / MODEL)
+    assert content["equal_nodes"] == {
+        "permissive_motion": "motion",
+        "permissive_differences": "differences",
+        "permissive_learned_motion": "learned_motion",
+    }
+    assert not [name for name in stored if name.startswith("nodes.permissive")]
+    loaded = FewShotClassifier.load(folder, backbone=backbone)
+    assert (loaded.predict_proba(every[:2]) == taught.predict_proba(every[:2])).all()
+
+
+def test_a_name_of_no_node_is_refused(examples: FewShotClassifier, tmp_path: Path) -> None:
+    folder = examples.save(tmp_path / "model", thumbnails=False)
+    edit(folder, lambda content: content.update(equal_nodes={"permissive_motion": "nothing"}))
+    with pytest.raises(ModelError, match="permissive_motion, nothing"):
+        FewShotClassifier.load(folder, backbone=examples.backbone)

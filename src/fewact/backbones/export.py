@@ -1,10 +1,19 @@
 """A backbone as one ONNX file with its weights, for programs without fewact and torch."""
 
+import contextlib
+import importlib
 import importlib.util
+import io
 import json
+import logging
+import signal
 import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -13,20 +22,21 @@ from torch import Tensor, nn
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Level
-from fewact.backbones.engines.choosing import INSTALL_EXPORT
-from fewact.backbones.engines.export import missing_packages, quiet, reason_of
-from fewact.backbones.engines.folding import folded
-from fewact.backbones.engines.interrupts import interrupts_kept
-from fewact.backbones.engines.runtime import PACKAGE
+from fewact.backbones.engines.onnx_engine import PACKAGE
+from fewact.backbones.engines.torch_engine import folded
 from fewact.backbones.network import Network
 from fewact.core.atomic import check_output_file, write_bytes
 from fewact.core.errors import OptionError, OutputError
 from fewact.core.paths import user_path
 
+INSTALL = "Run: pip install 'fewact[onnx]'"
+PACKAGES = ("onnx", "onnxscript")
 FRAMES = "frames"
 METADATA = "fewact"
 TOLERANCE = 1e-3
 """Largest difference of a feature from torch's, relative to the largest feature of its level."""
+
+_SILENCE = threading.RLock()
 
 
 def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
@@ -50,7 +60,7 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
     """
     if missing := missing_packages():
         raise OptionError(
-            "packages for the export are missing", got=", ".join(missing), hint=INSTALL_EXPORT
+            "packages for the export are missing", got=", ".join(missing), hint=INSTALL
         )
     card = backbone.card
     check_exported(card.precision, card.name)
@@ -163,3 +173,73 @@ def _check(content: bytes, module: _Encoder, example: Tensor) -> None:
         error = (torch.from_numpy(got) - right).abs().max().item()
         if not error <= TOLERANCE * right.abs().max().item():
             raise OptionError(f"its {level} differ from those of torch", got=f"{error:.2g}")
+
+
+def missing_packages() -> list[str]:
+    """Return the packages that the export needs and that are not installed."""
+    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of the error that an error of the exporter was raised from.
+
+    Its own says how to report a fault of torch, in colors.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the messages of the exporter, in one thread at a time.
+
+    They are silenced in the entire process: of two threads, the last one to end would restore what
+    it found, the silence of the other.
+    """
+    logger = logging.getLogger("torch.onnx")
+    with _SILENCE:
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Raise KeyboardInterrupt after a block in which Ctrl-C raised it, whatever became of it there.
+
+    Raises:
+        KeyboardInterrupt: It was raised in the block, and the block ended otherwise.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    # Python handles signals in the main thread, and none that is ignored.
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    handle = before
+    interrupted = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        try:
+            handle(number, frame)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    except Exception as error:
+        if interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt

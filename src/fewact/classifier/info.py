@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier.calibration import accuracy_lines
-from fewact.classifier.estimator import learned
 from fewact.classifier.example import Example
-from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.file import ModelHeader, model_file, read_header
+from fewact.classifier.history import versions
 from fewact.classifier.prediction import NONE
-from fewact.classifier.saved import history, model_folder
-from fewact.classifier.saved.config import Config, owns
-from fewact.classifier.saved.files import check_complete
-from fewact.core.errors import ModelError
-from fewact.core.paths import user_path
 from fewact.data import BACKGROUND
 
 
@@ -24,7 +20,7 @@ class ModelInfo:
     """What is in a saved model.
 
     Args:
-        folder: Folder of the model.
+        folder: Folder or file of the model.
         classes: Number of training clips of each class; ``(none)`` for clips of no class.
         clips: All clips, in the order of their numbers.
         right: Number of held-out training clips that were predicted correctly.
@@ -42,7 +38,7 @@ class ModelInfo:
         precision: Precision of the backbone.
         thumbnails: Whether the model has a small image of each clip.
         versions: Number of changes that can be undone.
-        bytes: Size of the model without its former versions.
+        bytes: Size of the file of the model.
         fewact: Version of fewact that saved it.
         size: Requested height and width of frames; 0 means the network's own.
     """
@@ -82,34 +78,32 @@ def model_info(folder: str | Path) -> ModelInfo:
     Raises:
         ModelError: The model is missing, damaged, edited, or of another version.
     """
-    named = user_path(folder, ModelError)
-    path = named.resolve()
-    config = model_folder.read_config(named)
-    check_complete(path, config, named)
+    file = model_file(folder)
+    header = read_header(file)
     return ModelInfo(
         folder=str(folder),
-        classes=_classes(config),
-        clips=config.examples,
-        right=config.calibration.right,
-        held_out=config.calibration.held_out,
-        accuracy=config.calibration.accuracy,
-        interval=config.calibration.interval,
+        classes=_classes(header),
+        clips=header.examples,
+        right=header.calibration.right,
+        held_out=header.calibration.held_out,
+        accuracy=header.calibration.accuracy,
+        interval=header.calibration.interval,
         held_out_accuracy=tuple(
-            map(str.strip, accuracy_lines(config.calibration, len(config.open_set.inside)))
+            map(str.strip, accuracy_lines(header.calibration, len(header.open_set.inside)))
         ),
-        temperature=config.calibration.temperature,
-        calibrated=config.calibration.source == "held-out clips",
-        none_of_these=config.promises,
-        method=config.method.name,
-        options=dict(config.method.options),
-        backbone=config.backbone.name,
-        weights=config.backbone.weights,
-        precision=config.backbone.precision,
-        size=int(str(config.backbone.card.get("size", 0))),
-        thumbnails=len(config.files) > 1,
-        versions=len(history.versions(path)),
-        bytes=sum(one.stat().st_size for one in path.iterdir() if owns(one.name)),
-        fewact=config.fewact,
+        temperature=header.calibration.temperature,
+        calibrated=header.calibration.source == "held-out clips",
+        none_of_these=header.promises,
+        method=header.method.name,
+        options=dict(header.method.options),
+        backbone=header.backbone.spec.name,
+        weights=header.backbone.spec.weights,
+        precision=header.backbone.spec.precision,
+        size=header.backbone.spec.size,
+        thumbnails=header.thumbnails,
+        versions=len(versions(file.parent)),
+        bytes=file.stat().st_size,
+        fewact=header.fewact,
     )
 
 
@@ -128,16 +122,16 @@ def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes
     Raises:
         ModelError: The classifier has learned nothing yet.
     """
-    _, fitted = learned(classifier)
+    everything = fitted_of(classifier).everything
     found: dict[str, list[tuple[str, bytes]]] = {}
-    for clip, origin in zip(fitted.everything.clips, fitted.everything.origins, strict=True):
+    for clip, origin in zip(everything.clips, everything.origins, strict=True):
         if isinstance(origin, bytes):
             label = NONE if clip.label == BACKGROUND else clip.label
             found.setdefault(label, []).append((clip.title, origin))
     return found
 
 
-def _classes(config: Config) -> dict[str, int]:
-    counts = Counter(clip.label for clip in config.examples)
+def _classes(header: ModelHeader) -> dict[str, int]:
+    counts = Counter(clip.label for clip in header.examples)
     none = counts.pop(BACKGROUND, 0)
     return {**counts, **({NONE: none} if none else {})}

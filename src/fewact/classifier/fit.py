@@ -1,4 +1,4 @@
-"""Encode training clips into examples."""
+"""Fit a classifier to training clips: encode them into examples, and say what is odd about them."""
 
 import logging
 import math
@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from fewact.classifier.class_names import TextMode, find_class_names
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
-from fewact.classifier.fitted import Fitted
+from fewact.classifier.file import thumbnail
+from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.recordings.searching import find_action
-from fewact.classifier.saved.thumbnails import thumbnail
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
+from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few, legible
 from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import Fault
@@ -34,6 +36,54 @@ NOT_SQUARE = 1.1
 
 LONG_NONE = 2
 """A clip of no class is long if it lasts this many times as long as the clips of the classes."""
+
+
+def fit(
+    clips: Sequence[AnyClip],
+    names: Sequence[str],
+    pipeline_for: Callable[[AnyClip], Pipeline],
+    *,
+    text: TextMode = "auto",
+    integers: bool = False,
+    progress: Progress | None = None,
+    timing: Timing | None = None,
+) -> Fitted:
+    """Return what is learned of training clips.
+
+    Args:
+        clips: Clips with their labels; ``none`` for clips of no class.
+        names: Name of each clip.
+        pipeline_for: Function that returns the backbone and the method for clips like one.
+        text: Use of class names as text prompts.
+        integers: Whether the classes were given as integers.
+        progress: Called after each clip with the number of finished clips and of all clips.
+        timing: Adds up the time of each stage.
+
+    Raises:
+        DataError: There are fewer than two classes, or a class has no readable clip.
+        OptionError: ``text`` is ``on``, and the backbone has no text encoder; or as for
+            ``pipeline_for``.
+    """
+    classes = {clip.label for clip in clips} - {BACKGROUND}
+    if len(classes) < 2:
+        raise DataError(
+            "fewer than two classes",
+            got=", ".join(map(str, classes)) or "none",
+            expected="at least two, each with a clip",
+            hint=f"{ONE_ACTION}.",
+        )
+    pipeline = pipeline_for(clips[0])
+    # Before clips are read, which takes longer.
+    class_names = find_class_names(pipeline.backbone, text, tuple(sorted(map(str, classes))))
+    named = class_names is not None
+    examples, skipped = encode_examples(
+        clips, names, pipeline, progress, timing, image_embedding=named
+    )
+    if class_names is not None:
+        class_names = class_names.changed(examples.classes, pipeline.backbone)
+    return fit_examples(
+        pipeline, examples, class_names=class_names, integers=integers, skipped=skipped
+    )
 
 
 class _ReadClip(NamedTuple):
@@ -55,7 +105,7 @@ class _ReadClip(NamedTuple):
         return self.part.clips[0].title
 
 
-def teach(
+def encode_examples(
     clips: Sequence[AnyClip],
     names: Sequence[str],
     pipeline: Pipeline,
@@ -92,13 +142,13 @@ def teach(
     for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
         used = full
         if fitted is not None and full.clip.label in fitted.classes:
-            used = find_action(full, pipeline, fitted, timing, full.clip.label)
+            used = find_action(full, fitted, timing, full.clip.label)
         used.warn()
         if isinstance(used.nodes, VideoError):
             warn(f"skipped: {used.nodes}")
             skipped.append(Skipped(used.clip, used.nodes))
         else:
-            part, searched = _example(name, used, used.nodes), used is not full
+            part, searched = _example(name, used, used.nodes), used.active != full.active
             read.append(_ReadClip(used._replace(nodes={}), part, searched))
         if progress is not None:
             progress(done, len(clips))
@@ -127,10 +177,10 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         aspect=encoded.aspect,
         faults=tuple(map(str, encoded.faults)),
     )
-    kept = {name: value.cpu() for name, value in nodes.items()}
+    row = {name: value.cpu() for name, value in nodes.items()}
     if not isinstance(clip, FeatureClip):
-        kept = rounded(kept)
-    return Examples((example,), kept, (_origin(clip),))
+        row = rounded(row)
+    return Examples((example,), row, (_origin(clip),))
 
 
 def _check_classes(
@@ -141,10 +191,11 @@ def _check_classes(
     Raises:
         DataError: There is such a class; the message names the first one.
     """
-    readable = {one.part.clips[0].label for one in read}
+    readable = {clip.part.clips[0].label for clip in read}
     for label in dict.fromkeys(clip.label for clip in clips):
         if label not in readable:
-            reasons = [f"{one.name}: {one.reason}" for one in skipped if one.clip.label == label]
+            unread = [clip for clip in skipped if clip.clip.label == label]
+            reasons = [f"{clip.name}: {clip.reason}" for clip in unread]
             raise DataError(
                 f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
             )
@@ -152,16 +203,16 @@ def _check_classes(
 
 def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
     faulty: dict[Fault, list[str]] = {}
-    for one in read:
-        for fault in one.encoded.faults:
-            faulty.setdefault(fault, []).append(one.title)
+    for clip in read:
+        for fault in clip.encoded.faults:
+            faulty.setdefault(fault, []).append(clip.title)
     for fault, titles in faulty.items():
-        shown = first_few(titles)
-        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(read), fault, shown)
+        named = first_few(titles)
+        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(read), fault, named)
 
 
 def _warn_of_searched(read: Sequence[_ReadClip]) -> None:
-    if searched := [one.title for one in read if one.searched]:
+    if searched := [clip.title for clip in read if clip.searched]:
         LOG.warning(
             "%d of %d clips last longer than all training clips: used is only the part that is "
             "most like the class; cut clips to the action: %s",

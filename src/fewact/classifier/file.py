@@ -1,0 +1,513 @@
+"""A model as one file, ``model.safetensors``, with its configuration in the header.
+
+The metadata of the file have one text, JSON with the fields of ``ModelHeader``, the SHA-256 of all
+tensors, and that of the JSON itself. The tensors are the nodes of the clips, the parameters of the
+method, the summary of its state, the embedded class names, and the thumbnails as bytes of JPEG.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.backbones.text import TextFacts
+from fewact.classifier.calibration import Calibration
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
+from fewact.classifier.example import Example
+from fewact.classifier.examples import Examples, restore_equal, stored
+from fewact.classifier.fitted import Fitted
+from fewact.classifier.open_set import OpenSet, describe
+from fewact.classifier.pipeline import SavedBackbone, SavedMethod
+from fewact.core.atomic import write_bytes
+from fewact.core.bounded import GIB, MIB, UPGRADE, FileType
+from fewact.core.errors import (
+    DamagedModelError,
+    LostModelError,
+    ModelError,
+    NewerModelError,
+)
+from fewact.core.paths import user_path
+from fewact.core.shapes import all_finite
+from fewact.core.tensors import copy_tensors, parse_tensors, read_metadata, sha256_of
+from fewact.core.version import __version__
+from fewact.core.workers import on_one_core
+from fewact.data import BACKGROUND, VideoClip
+from fewact.data.files import legible
+from fewact.features.precomputed import Precomputed
+from fewact.methods.base import Method
+from fewact.video import Segments, collect_warnings
+from fewact.video.steps import TrimMode
+from fewact.video.writing import jpeg
+
+MODEL: Final = "model.safetensors"
+
+FORMAT: Final = "fewact classifier"
+VERSION: Final = 25
+"""A model of another version is refused: the method may compare clips otherwise now."""
+
+KEY: Final = "fewact"
+"""Name of the configuration in the metadata of the file."""
+
+HINT = "Copy the file again, or teach again."
+MODEL_FILE = FileType("saved classifier", DamagedModelError, 8 * GIB, hint=HINT)
+HEADER_TEXT = FileType("saved classifier", DamagedModelError, 64 * MIB, hint=HINT)
+
+MOST_PER_CLIP = 128 * MIB
+"""Largest size of what a model has of a clip. The largest nodes are those of TA2N: 16 MiB with 8
+frames of ResNet-50, 125 MiB with 64."""
+
+LONGEST_CHANGE: Final = 1000
+"""Number of characters to which the text of a change is shortened."""
+
+NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
+THUMBNAIL = re.compile(r"thumbnail\.([0-9]{1,9})", re.ASCII)
+LONGER_SIDE = 160
+"""Height or width of a thumbnail, in pixels, whichever is larger."""
+
+
+class SavedClassNames(BaseModel):
+    """Use of class names as text prompts; their embeddings are a tensor, in natural order.
+
+    Args:
+        mode: ``auto`` or ``on``.
+        facts: Text encoder and prompts of the embeddings.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["auto", "on"]
+    facts: TextFacts
+
+
+class ModelHeader(BaseModel):
+    """Configuration of a saved model.
+
+    Args:
+        format: Format of the file.
+        version: Version of the format.
+        fewact: Version of the package that wrote the file.
+        change: What made this model of the one before, in a few words.
+        backbone: Backbone that computes the features.
+        method: Method that computes the scores.
+        calibration: Conversion of scores into probabilities.
+        class_names: Use of class names; None if they are not used.
+        open_set: Scores that decide between known and unknown.
+        false_alarms: Limit of false alarms; None for the default.
+        trim: Whether still ends of videos are left out.
+        sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
+        integers: Whether the classes were given as integers.
+        examples: Training clips and, with the label ``none``, clips of no class, in the order of
+            the rows of their nodes.
+        equal_nodes: Names of nodes that are not stored because they equal another one, and its
+            name.
+        thumbnails: Whether the file has a small image of each clip.
+        tensors_sha256: SHA-256 of the tensors of the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["fewact classifier"] = FORMAT
+    version: Literal[25] = VERSION
+    fewact: str = __version__
+    change: str = ""
+    backbone: SavedBackbone
+    method: SavedMethod
+    calibration: Calibration
+    class_names: SavedClassNames | None = None
+    open_set: OpenSet
+    false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
+    trim: TrimMode = "off"
+    sets: Annotated[float, Field(gt=0, lt=1)] | None = None
+    integers: bool = False
+    examples: tuple[Example, ...]
+    equal_nodes: dict[str, str] = Field(default_factory=dict)
+    thumbnails: bool = False
+    tensors_sha256: str = ""
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """What is promised about clips of untaught actions, see ``describe``."""
+        none = [clip for clip in self.examples if clip.label == BACKGROUND]
+        return tuple(map(str.strip, describe(self.open_set, self.false_alarms, none)))
+
+    def changed(self, change: str) -> Self:
+        """Return the header of a model that a change makes."""
+        text = legible(change)
+        if len(text) > LONGEST_CHANGE:
+            text = f"{text[: LONGEST_CHANGE - 1]}…"
+        return self.model_copy(update={"change": text})
+
+    def is_of_same_model(self, other: Self) -> bool:
+        """Return whether two models are equal but for how they were made."""
+        return self == other.model_copy(update={"change": self.change})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        classes = {example.label for example in self.examples} - {BACKGROUND}
+        if len(classes) < 2:
+            raise ValueError("fewer than two classes")
+        if strange := [name for name in classes if not name.strip() or not name.isprintable()]:
+            raise ValueError(f"no class name: {strange[0][:60]!r}")
+        if strange := [clip.name for clip in self.examples if legible(clip.name) != clip.name]:
+            raise ValueError(f"no name of a clip: {strange[0][:60]!r}")
+        if len(self.open_set.inside) != len(classes):
+            raise ValueError("open_set: another number of classes")
+        if self.calibration.text_weight and self.class_names is None:
+            raise ValueError("a weight of class names without class names")
+        return self
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """Content of the file of a model.
+
+    Args:
+        header: Its configuration.
+        examples: Training clips and clips of no class with their nodes and thumbnails.
+        method: Method with its options and parameters, on the CPU.
+        class_names: Embedded class names; None if they are not used.
+        support: Summary of the method's state for the classes; empty if the model has none.
+    """
+
+    header: ModelHeader
+    examples: Examples
+    method: Method
+    class_names: ClassNames | None
+    support: dict[str, Tensor]
+
+
+def model_file(path: str | Path) -> Path:
+    """Return the file of a model, which may be named by its folder.
+
+    Raises:
+        ModelError: It is not a path, or there is no such file.
+    """
+    named = user_path(path, ModelError)
+    file = named / MODEL if named.is_dir() else named
+    if not file.is_file():
+        raise ModelError(
+            "not a saved classifier" if named.exists() else "no such folder",
+            where=str(path),
+            expected=f"a folder with {MODEL}, written by FewShotClassifier.save or `fewact teach`",
+        )
+    return file
+
+
+def read_header(path: str | Path) -> ModelHeader:
+    """Return the configuration of a model; its tensors are not read, but must not be cut off.
+
+    Args:
+        path: Folder or file of the model.
+
+    Raises:
+        DamagedModelError: The model was damaged or edited.
+        LostModelError: An older version of fewact wrote the model.
+        NewerModelError: A newer version of fewact wrote the model.
+        ModelError: There is no model.
+    """
+    file = model_file(path)
+    return parse_header(read_metadata(MODEL_FILE, file), str(file))
+
+
+def load(path: str | Path) -> SavedModel:
+    """Read and check a model.
+
+    Args:
+        path: Folder or file of the model.
+
+    Raises:
+        ModelError: As for ``read_header``.
+    """
+    file = model_file(path)
+
+    def read() -> SavedModel:
+        limited = _limited(parse_header(read_metadata(MODEL_FILE, file), str(file)), str(file))
+        return _model(*copy_tensors(limited, file), str(file))
+
+    return on_one_core(read)
+
+
+def copy_model(path: str | Path, target: Path) -> None:
+    """Write a copy of the file of a model, which is checked before.
+
+    Args:
+        path: Folder or file of the model.
+        target: File to write; one that exists is replaced.
+
+    Raises:
+        ModelError: As for ``load``.
+        OutputError: The copy cannot be written.
+    """
+    source = model_file(path)
+    content = MODEL_FILE.content(source)
+    parse(content, str(source))
+    write_bytes(target, content)
+
+
+def parse(content: bytes, where: str) -> SavedModel:
+    """Read and check the content of the file of a model, see ``load``."""
+    return on_one_core(lambda: _model(*parse_tensors(MODEL_FILE, content, where), where))
+
+
+def encode(
+    fitted: Fitted,
+    *,
+    thumbnails: bool,
+    change: str,
+    false_alarms: float | None = None,
+    sets: float | None = None,
+    trim: TrimMode = "auto",
+) -> tuple[ModelHeader, bytes]:
+    """Return the header and the content of the file of a classifier.
+
+    Args:
+        fitted: What was learned.
+        thumbnails: Whether to store a small image of each clip.
+        change: What made this model of the one before, in a few words.
+        false_alarms: Limit of false alarms.
+        sets: Fraction of clips whose true class must be in a set.
+        trim: Whether still ends of videos are left out.
+
+    Raises:
+        ModelError: Thumbnails are requested for features, or of clips that have none; the method is
+            not registered; or the model could not be loaded again.
+        VideoError: A clip cannot be read for its thumbnail.
+    """
+    if thumbnails and isinstance(fitted.pipeline.backbone, Precomputed):
+        raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
+    examples, method, class_names = fitted.everything, fitted.method, fitted.class_names
+    nodes, equal = stored(examples.nodes)
+    tensors = {NODES + name: value for name, value in nodes.items()}
+    tensors |= {METHOD + name: value for name, value in method.state_dict().items()}
+    tensors |= {SUPPORT + name: value for name, value in method.summary(fitted.by_class).items()}
+    if class_names is not None:
+        tensors[CLASS_NAMES] = class_names.text
+    if thumbnails:
+        tensors |= {
+            f"thumbnail.{number:04}": torch.frombuffer(bytearray(image), dtype=torch.uint8)
+            for number, image in enumerate(map(_thumbnail, examples.clips, examples.origins), 1)
+        }
+    header = ModelHeader(
+        backbone=SavedBackbone.of(fitted.pipeline),
+        method=SavedMethod.of(method),
+        calibration=fitted.calibration,
+        class_names=None
+        if class_names is None
+        else SavedClassNames(mode=class_names.mode, facts=class_names.facts),
+        open_set=fitted.open_set,
+        false_alarms=false_alarms,
+        trim=trim,
+        sets=sets,
+        integers=fitted.integers,
+        examples=examples.clips,
+        equal_nodes=equal,
+        thumbnails=thumbnails,
+    ).changed(change)
+    return with_tensors(header, tensors)
+
+
+def with_tensors(header: ModelHeader, tensors: Mapping[str, Tensor]) -> tuple[ModelHeader, bytes]:
+    """Return the header and the content of a file, which can be read again.
+
+    Raises:
+        ModelError: It cannot: a model that cannot be loaded must not replace a model that can.
+    """
+    own = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    header = header.model_copy(update={"tensors_sha256": sha256_of(own)})
+    content = tensors_to_bytes(own, {KEY: sealed(header.model_dump(mode="json"))})
+    limited = _limited(header, MODEL)
+    parameters = _below(parse_tensors(limited, content, MODEL)[0], METHOD)
+    header.method.create(parameters, MODEL)
+    return header, content
+
+
+def with_change(content: bytes, change: str, where: str) -> tuple[ModelHeader, bytes]:
+    """Return the header and the content of the same model as one that a change makes.
+
+    Args:
+        content: Content of the file of the model.
+        change: The change, in a few words.
+        where: File, for errors.
+
+    Raises:
+        ModelError: As for ``load``.
+    """
+    model = parse(content, where)
+    tensors, _ = parse_tensors(MODEL_FILE, content, where)
+    return with_tensors(model.header.changed(change), tensors)
+
+
+def sealed(content: Mapping[str, Any]) -> str:
+    """Return the text of a header with this content, and its hash."""
+    return json.dumps({**content, "sha256": _sha256(content)}, ensure_ascii=False)
+
+
+def parse_header(metadata: Mapping[str, str], where: str) -> ModelHeader:
+    """Read and check the configuration in the metadata of a file.
+
+    Raises:
+        ModelError: As for ``read_header``.
+    """
+    content = HEADER_TEXT.parse(metadata.get(KEY, "null"), where)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        HEADER_TEXT.refuse(where, "not a saved classifier")
+    # Before the hash: another version may compute it in another way.
+    _check_version(content, where)
+    if content.pop("sha256", None) != _sha256(content):
+        HEADER_TEXT.refuse(where, "the file was damaged or edited after it was saved")
+    return HEADER_TEXT.validate(content, ModelHeader, where)
+
+
+def is_model_file(file: Path) -> bool:
+    """Return whether a file says that it is a model, of any version."""
+    try:
+        content = HEADER_TEXT.parse(read_metadata(MODEL_FILE, file).get(KEY, "null"), str(file))
+    except ModelError:
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def _limited(header: ModelHeader, where: str) -> FileType:
+    """Return the type of a model's file: its method and its clips say how large it can be."""
+    most = header.method.parameter_bytes(where) + len(header.examples) * MOST_PER_CLIP
+    return replace(MODEL_FILE, ceiling=min(MODEL_FILE.ceiling, most))
+
+
+def _check_version(content: Mapping[str, Any], where: str) -> None:
+    version = content.get("version")
+    if type(version) is int and version == VERSION:
+        return
+    refusal, what, hint = ModelError, "has an unsupported version", "Teach again from the clips."
+    if type(version) is int and version < VERSION:
+        refusal, what = LostModelError, "was written by an older version of fewact"
+    if type(version) is int and version > VERSION:
+        refusal, hint = NewerModelError, UPGRADE
+        what = "was written by a newer version of fewact"
+    found, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
+    raise refusal(
+        f"the model {what}",
+        where=where,
+        got=f"version {found} of the format, written by fewact {package}",
+        expected=f"version {VERSION} of the format, which fewact {__version__} reads",
+        hint=hint,
+    )
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) -> SavedModel:
+    header = parse_header(metadata, where)
+    if sha256_of(tensors) != header.tensors_sha256:
+        MODEL_FILE.refuse(where, "the file was damaged or edited after it was saved")
+    images = _pop_thumbnails(tensors, header, where)
+    _check_numbers(tensors, where)
+    # Of each node only one of both types of numbers is in memory.
+    names = [name for name in tensors if name.startswith(NODES)]
+    nodes = {name.removeprefix(NODES): tensors.pop(name).float() for name in names}
+    if not nodes or any(value.shape[:1] != (len(header.examples),) for value in nodes.values()):
+        MODEL_FILE.refuse(where, "the rows do not match the examples of the header")
+    nodes = restore_equal(nodes, header.equal_nodes, where)
+    method = header.method.create(_below(tensors, METHOD), where)
+    examples = Examples(header.examples, nodes, images)
+    class_names = _class_names(header, examples, tensors, where)
+    return SavedModel(header, examples, method, class_names, _below(tensors, SUPPORT))
+
+
+def _pop_thumbnails(
+    tensors: dict[str, Tensor], header: ModelHeader, where: str
+) -> tuple[bytes | None, ...]:
+    """Remove the thumbnails from the tensors; return that of each clip."""
+    count = len(header.examples)
+    found = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
+    if sorted(found) != list(range(1, count + 1) if header.thumbnails else ()):
+        MODEL_FILE.refuse(where, "the thumbnails do not match the examples of the header")
+    images = {number: tensors.pop(name) for number, name in found.items()}
+    if any(image.dtype != torch.uint8 for image in images.values()):
+        MODEL_FILE.refuse(where, "a thumbnail that is no image")
+    return tuple(
+        images[number].numpy().tobytes() if images else None for number in range(1, count + 1)
+    )
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Check that what a file has beside the method's parameters is finite floating-point numbers.
+
+    Raises:
+        DamagedModelError: They are not.
+    """
+    for name, value in tensors.items():
+        if name.startswith(METHOD):
+            continue
+        if not value.is_floating_point() or not all_finite(value):
+            MODEL_FILE.refuse(
+                f"{where}, {name}", "not finite floating-point numbers", str(value.dtype)
+            )
+
+
+def _class_names(
+    header: ModelHeader, examples: Examples, tensors: Mapping[str, Tensor], where: str
+) -> ClassNames | None:
+    if header.class_names is None:
+        return None
+    text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
+    if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
+        MODEL_FILE.refuse(where, "the class names do not match those of the header")
+    return ClassNames(examples.classes, text, header.class_names.facts, header.class_names.mode)
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _thumbnail(example: Example, origin: VideoClip | bytes | None) -> bytes:
+    if origin is None:
+        raise ModelError(
+            "the loaded model has no thumbnails to save",
+            got=example.title,
+            hint="Save without thumbnails, or teach again from the clips.",
+        )
+    return origin if isinstance(origin, bytes) else thumbnail(origin)
+
+
+def thumbnail(clip: VideoClip) -> bytes:
+    """Return the middle frame of a clip as a small JPEG file, without warnings.
+
+    Raises:
+        VideoError: The clip cannot be read.
+    """
+    with collect_warnings():
+        frame = clip.read([Segments(1)]).frames[0][0]
+    return jpeg(shrink(frame))
+
+
+def shrink(frame: NDArray[np.uint8], displayed: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return a frame (h w 3) resized so that its longer side has at most 160 pixels.
+
+    Args:
+        frame: Frame to resize.
+        displayed: Height and width of what it shows; None for those of the frame.
+    """
+    height, width = displayed or frame.shape[:2]
+    scale = min(1.0, LONGER_SIDE / max(height, width))
+    size = [max(1, round(height * scale)), max(1, round(width * scale))]
+    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
+    small = functional.interpolate(image, size, mode="bilinear", antialias=True)
+    return small[0].permute(1, 2, 0).numpy()
