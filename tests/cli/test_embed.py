@@ -90,7 +90,7 @@ def test_the_next_command_finds_the_list_of_a_benchmark(
     where = ("--root", folder.parent, "--allow-missing")
     call = ("embed", "ucf101_arn", *where, "-o", tmp_path / "store")
     ended = run(*call, "--features", "vectors:2", *PLAIN)
-    words = ("--store", tmp_path / "store", *where)
+    words = (*where, "--store", tmp_path / "store")
     expected = f"METHOD --data ucf101_arn {' '.join(map(str, words))}"
     assert ended.out.endswith(f"Next: fewact evaluate {expected}\n")
 

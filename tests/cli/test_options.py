@@ -2,15 +2,18 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 import typer
+from pydantic import Field
 from typer.testing import CliRunner
 
-from fewact.cli.option_groups import Command, OptionGroup, with_option_groups
-from fewact.cli.options import BackboneOptions, parse_options
-from fewact.core.errors import OptionError
+from fewact.backbones import BackboneSpec
+from fewact.cli.option_groups import Command, OptionGroup, SpecOptions, with_option_groups
+from fewact.cli.options import parse_options
+from fewact.core.errors import OptionError, UserError
+from fewact.core.spec import Flag, Spec, words_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +102,63 @@ def test_a_field_without_an_option_is_refused() -> None:
         with_option_groups(command)
 
 
-def test_only_what_is_requested_of_a_backbone_is_set() -> None:
-    assert BackboneOptions().spec.requested == {}
-    spec = BackboneOptions(backbone="resnet50", precision="auto", device="cpu").spec
-    assert spec.requested == {"name": "resnet50", "precision": "auto", "device": "cpu"}
+class Brush(Spec):
+    """Brush.
+
+    Args:
+        colour: Colour of the brush, see ``fewact.colours``.
+        size: Width of a stroke.
+        soft: Soften the edges.
+        kind: Kind of the hairs.
+    """
+
+    colour: Annotated[str, Flag("brush", "NAME")]
+    size: Annotated[int, Field(ge=1), Flag(metavar="N")] = 3
+    soft: Annotated[bool, Flag()] = False
+    kind: Annotated[Literal["flat", "round"], Flag("brush-kind")] = "flat"
+
+
+@with_option_groups
+def draw(
+    brush: Annotated[Brush | None, SpecOptions("Brush")],
+    backbone: Annotated[BackboneSpec, SpecOptions("Backbone", without=("size",))],
+) -> None:
+    """Draw."""
+    print(repr((brush, backbone.requested)))
+
+
+@pytest.mark.parametrize(
+    ("words", "brush"),
+    [
+        ((), None),
+        (("--brush", "red"), Brush(colour="red")),
+        (
+            ("--brush", "red", "--size", "5", "--soft", "--brush-kind", "round"),
+            Brush(colour="red", size=5, soft=True, kind="round"),
+        ),
+    ],
+)
+def test_the_words_of_a_spec_make_the_same_spec(words: tuple[str, ...], brush: Any) -> None:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(cls=Command)(draw)
+    ended = CliRunner().invoke(app, [*words, "--backbone", "resnet50", "--precision", "auto"])
+    assert ended.stdout == f"{(brush, {'name': 'resnet50', 'precision': 'auto'})!r}\n"
+    assert brush is None or tuple(words_of(brush)) == words
+
+
+def test_options_of_a_spec_are_refused_by_the_spec_and_described_by_it() -> None:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(cls=Command)(draw)
+    page = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
+    assert "Brush: --brush NAME Colour of the brush. " in page
+    assert "--size N Width of a stroke (default: 3)." in page
+    for words, says in (
+        (("--size", "2"), "--size: needs --brush"),
+        (("--backbone", "nothing"), "unknown backbone"),
+        (("--engine", "onnx", "--device", "cuda"), "runs on a CPU only"),
+    ):
+        with pytest.raises(UserError, match=says):
+            CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 def test_options_are_read_as_json_or_text() -> None:

@@ -11,10 +11,10 @@ from fewact.core.errors import DataError, OptionError
 from fewact.data import FeatureDataset, Video, VideoList
 from fewact.evaluation import (
     ArrayFeatures,
-    CameraConfig,
-    DataConfig,
-    EpisodeConfig,
-    EvaluationConfig,
+    CameraSpec,
+    DataSpec,
+    EpisodeSpec,
+    EvaluationSpec,
     Result,
     evaluate,
     evaluate_method,
@@ -24,7 +24,7 @@ from fewact.evaluation.data import matched
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.methods.combined import Combined, combined_nodes
 
-SMALL = EpisodeConfig(ways=3, shots=2, queries=2, count=30)
+SMALL = EpisodeSpec(ways=3, shots=2, queries=2, count=30)
 
 
 def write(
@@ -52,10 +52,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return depth, write(folder / "colour.npz", 3, 1.0, seed=1, order=backwards, end=".mp4")
 
 
-def config(files: tuple[Path, ...], **changes: Any) -> EvaluationConfig:
+def config(files: tuple[Path, ...], **changes: Any) -> EvaluationSpec:
     first, *others = map(str, files)
-    settings = {"method": "otam", "data": DataConfig(source=first), "episodes": SMALL} | changes
-    return EvaluationConfig(modalities=tuple(others), **settings)
+    settings = {"method": "otam", "data": DataSpec(source=first), "episodes": SMALL} | changes
+    return EvaluationSpec(modalities=tuple(others), **settings)
 
 
 def test_the_same_result_as_one_by_one(files: tuple[Path, Path]) -> None:
@@ -84,7 +84,7 @@ def test_the_same_result_as_one_by_one(files: tuple[Path, Path]) -> None:
 
 
 def test_two_modalities_gain(files: tuple[Path, Path]) -> None:
-    many = EpisodeConfig(ways=3, shots=2, queries=2, count=200)
+    many = EpisodeSpec(ways=3, shots=2, queries=2, count=200)
     both = evaluate(config(files, episodes=many)).accuracy
     alone = [evaluate(config((file,), episodes=many)).accuracy for file in files]
     assert both > max(alone) + 3
@@ -142,7 +142,7 @@ def test_lists_that_do_not_match(other: VideoList, fault: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"camera": CameraConfig(name="hand")}, "--camera"),
+        ({"camera": CameraSpec(name="hand")}, "--camera"),
         ({"method": "ridge"}, "similarities of pairs"),
         ({"options": {"shot_aggregation": "prototype"}}, "shot_aggregation=mean"),
     ],

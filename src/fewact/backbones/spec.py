@@ -2,7 +2,7 @@
 
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
@@ -18,7 +18,7 @@ from fewact.backbones.catalogue import (
 )
 from fewact.backbones.devices import ENGINES, PRECISIONS, check_device_name, check_name
 from fewact.core.errors import OptionError
-from fewact.core.spec import Spec
+from fewact.core.spec import Flag, Spec
 from fewact.video.named import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:
@@ -37,36 +37,40 @@ class BackboneSpec(Spec):
     """Backbone with its weights, as the command line, recipes, checkpoints and models write it.
 
     Args:
-        name: One of ``backbones.names()``; ``auto`` is EfficientNet-Lite0, whose weights come with
-            fewact, with frames of 192 × 192 pixels.
-        weights: ``default``; ``random`` (seeded, for tests); ``hf-hub:owner/name``;
-            ``local-dir:folder``; or a .safetensors file.
-        precision: ``float32``; ``bfloat16``; ``int8``, which is the default network with ONNX
-            Runtime; or ``auto``, which is one of the first two by the device, the engine and the
-            network.
-        engine: ``torch``; ``onnx``, which is ONNX Runtime on a CPU in float32 or int8, for networks
-            whose graphs come with fewact; or ``auto``, which is ``onnx`` where it can be used and
-            has the precision.
-        device: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
-        resize: ``squash``; ``centre-crop``, which keeps the aspect ratio and cuts off the edges; or
-            ``squash-crop``, which does not keep it and cuts them off, as CLIP-FSAR's code.
+        name: Network that computes the features, see `fewact backbones`; ``auto`` is
+            EfficientNet-Lite0, whose weights come with fewact, with frames of 192 × 192 pixels.
+        weights: Weights of the backbone: ``default``; ``random`` (seeded, for tests);
+            ``hf-hub:owner/name``; ``local-dir:folder``; or a .safetensors file.
+        precision: Precision of the backbone: ``float32``; ``bfloat16``; ``int8``, which is the
+            default network with ONNX Runtime, faster on processors with VNNI; or ``auto``, which is
+            one of the first two by the device, the engine and the network.
+        engine: Inference engine of the backbone: ``torch``; ``onnx``, which is ONNX Runtime on a
+            CPU in float32 or int8, for networks whose graphs come with fewact; or ``auto``, which is
+            ``onnx`` where it can be used and has the precision.
+        device: Device to run on: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``,
+            ``cuda:1``, …
+        resize: How frames are brought to the network's size: ``squash``, which changes the aspect
+            ratio; ``centre-crop``, which keeps it and cuts off the edges; or ``squash-crop``, which
+            does both, as CLIP-FSAR's code.
         sampler: Rule that chooses the frames of a video: ``segments``, the middles of equal
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
             ``dense:STRIDE``, see ``fewact.video.samplers``.
         size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means 192
-            for ``auto``, and the network's own for a network that is named. Others only where
-            ``describe(name).any_size``.
+            for ``auto``, and the network's own, such as 224, for a network that is named. Only some
+            networks read others.
         options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
     """
 
-    name: str = "auto"
-    weights: str = "default"
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    engine: Literal["auto", "torch", "onnx"] = "auto"
-    device: str = "auto"
-    resize: Resize = "squash"
-    sampler: str = SEGMENTS
-    size: int = 0
+    name: Annotated[str, Flag("backbone", "NAME")] = "auto"
+    weights: Annotated[str, Flag(metavar="WEIGHTS")] = "default"
+    precision: Annotated[Literal["auto", "float32", "bfloat16", "int8"], Flag(metavar="NAME")] = (
+        "auto"
+    )
+    engine: Annotated[Literal["auto", "torch", "onnx"], Flag(metavar="NAME")] = "auto"
+    device: Annotated[str, Flag(metavar="NAME")] = "auto"
+    resize: Annotated[Resize, Flag(metavar="NAME")] = "squash"
+    sampler: Annotated[str, Flag(metavar="NAME")] = SEGMENTS
+    size: Annotated[int, Flag(metavar="PIXELS")] = 0
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("precision", "engine", "resize", mode="before")
@@ -162,17 +166,17 @@ class TextSpec(Spec):
     """Text encoder and prompts, for methods that use class names.
 
     Args:
-        encoder: One of ``backbones.text_names()``, or ``backbone`` for the encoder in the
-            backbone's weights.
-        weights: Weights of the text encoder, as ``backbones.create_text`` reads them; ``default``
-            means those of the backbone, or the encoder's own.
+        encoder: Text encoder: ``minilm``, ``clip`` or ``siglip``, or ``backbone`` for the encoder
+            in the backbone's weights.
+        weights: Weights of the text encoder; ``default`` means those of the backbone, or the
+            encoder's own.
         prompts: Name of a set of templates, one template with {}, .txt file with one template on
             each line, or templates; empty for those of the method.
     """
 
-    encoder: str = BACKBONE
-    weights: str = "default"
-    prompts: str | tuple[str, ...] = ""
+    encoder: Annotated[str, Flag("text-encoder", "NAME")] = BACKBONE
+    weights: Annotated[str, Flag("text-weights", "WEIGHTS")] = "default"
+    prompts: Annotated[str | tuple[str, ...], Flag(metavar="TEMPLATES")] = ""
 
     def over(self, default: Self | None) -> Self:
         """Return this spec, with what it does not set taken from another one.

@@ -1,14 +1,13 @@
 """``fewact data`` and ``fewact episodes``: benchmarks, rendered videos, and episodes of them."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fewact.cli import early, early_outputs
-from fewact.cli.option_groups import Command, OptionGroup, with_option_groups
-from fewact.cli.options import BenchmarkOptions, Dataset, Overwrite, Quiet, Splits
+from fewact.cli.option_groups import Command, SpecOptions, with_option_groups
+from fewact.cli.options import Overwrite, Quiet, Splits
 from fewact.cli.output import (
     ListFormat,
     ListOutputFormat,
@@ -19,10 +18,11 @@ from fewact.cli.output import (
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder
+from fewact.evaluation import DataSpec, EpisodeSpec
 
 if TYPE_CHECKING:
     from fewact.data import Availability, Benchmark
-    from fewact.evaluation import DataConfig
+    from fewact.evaluation import DataSpec
 
 
 SplitName = Literal["train", "val", "test"]
@@ -317,60 +317,6 @@ VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
 DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataOptions(OptionGroup):
-    """Options that choose videos."""
-
-    heading: ClassVar[str] = "Data"
-
-    split: Annotated[
-        Split | None,
-        typer.Option(help="Split whose classes are used (default: test, if the data have splits)."),
-    ] = None
-    groups: Annotated[
-        Groups,
-        typer.Option(
-            help="Groups (recordings or persons) that support and query must not share.",
-        ),
-    ] = "auto"
-    dataset: Dataset = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeOptions(OptionGroup):
-    """Options that describe episodes; None means that nothing was requested."""
-
-    heading: ClassVar[str] = "Episodes"
-
-    ways: Annotated[
-        int | None,
-        typer.Option(min=2, metavar="N", help="Number of classes of an episode (default: 5)."),
-    ] = None
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Number of support videos of each class (default: 1)."
-        ),
-    ] = None
-    queries: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Number of query videos of each class (default: 1)."),
-    ] = None
-    count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Number of episodes (default: 10000).")
-    ] = None
-    seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Seed of the draw (default: 0).")
-    ] = None
-
-    @property
-    def requested(self) -> dict[str, int]:
-        """Options that were requested, by name."""
-        names = ("ways", "shots", "queries", "count", "seed")
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
-
-
 @with_option_groups
 def episodes(
     data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
@@ -384,40 +330,23 @@ def episodes(
             callback=early_outputs.file_of_option,
         ),
     ],
-    videos: DataOptions,
-    size: EpisodeOptions,
-    benchmark: BenchmarkOptions,
+    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store"))],
+    size: Annotated[EpisodeSpec, SpecOptions("Episodes")],
     overwrite: Overwrite = False,
 ) -> None:
     """Draw episodes and save them.
 
     The same options give the same episodes on every machine.
     """
-    inputs = [data, benchmark.splits, benchmark.availability]
+    spec = DataSpec(source=data, **videos)
+    inputs = [data, spec.splits, spec.availability]
     early_outputs.output_files(output, overwrite=overwrite, inputs=inputs)
-    from fewact.evaluation import EpisodeConfig, open_videos
+    from fewact.evaluation import open_videos
     from fewact.evaluation.episodes import draw, save
 
-    config = data_config(data, videos, benchmark)
-    found, _ = open_videos(config)
-    groups = found.groups if config.groups == "auto" else config.groups
-    drawn = draw(found, EpisodeConfig(**size.requested).protocol(groups))
+    found, _ = open_videos(spec)
+    groups = found.groups if spec.groups == "auto" else spec.groups
+    drawn = draw(found, size.protocol(groups))
     save(drawn, output)
     say(f"Drawn from {len(found.videos)} videos of {len(found.classes)} classes of {found.name}")
     print(f"{drawn.digest}  {output}")
-
-
-def data_config(
-    data: str, videos: DataOptions, benchmark: BenchmarkOptions, *, store: Path | None = None
-) -> "DataConfig":
-    """Return the configuration of the data that the command line requests."""
-    from fewact.evaluation import DataConfig
-
-    return DataConfig(
-        source=data,
-        split=videos.split,
-        groups=videos.groups,
-        dataset=videos.dataset,
-        store=store,
-        **vars(benchmark),
-    )

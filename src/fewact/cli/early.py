@@ -6,13 +6,12 @@ Most are callbacks of Typer: one returns the value or raises the error that the 
 import importlib.util
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
 from fewact.core.errors import (
     DataError,
-    EpisodeError,
     ModelError,
     OptionError,
     ResultError,
@@ -66,39 +65,6 @@ def engine(name: str) -> str:
     from fewact.backbones.devices import ENGINES, check_name
 
     return check_name("engine", name, ENGINES)
-
-
-def resize(name: str | None) -> str | None:
-    """Check the name of a rule that resizes frames."""
-    from fewact.backbones.card import Resize
-    from fewact.backbones.devices import check_name
-
-    return name if name is None else check_name("resize", name, get_args(Resize))
-
-
-def sampler(name: str | None) -> str | None:
-    """Check the name of a rule that chooses frames."""
-    if name is not None:
-        from fewact.video.named import sampler_of
-
-        sampler_of(name)
-    return name
-
-
-def precision(name: str | None) -> str | None:
-    """Check the name of a precision."""
-    from fewact.backbones.devices import PRECISIONS, check_name
-
-    return name if name is None else check_name("precision", name, PRECISIONS)
-
-
-def backbone(name: str | None) -> str | None:
-    """Check the name of a backbone."""
-    from fewact import backbones
-
-    if name not in (None, "auto"):
-        _known("backbone", str(name), backbones.names())
-    return name
 
 
 def method(name: str) -> str:
@@ -246,21 +212,6 @@ def one_clip(path: Path) -> Path:
 
     _not_several_clips(path)
     check_readable(path)
-    return path
-
-
-def episodes(path: Path | None) -> Path | None:
-    """Check that there is the file of episodes; a number of episodes is another option."""
-    if path is not None and not path.is_file():
-        if str(path).isdecimal():
-            raise OptionError(
-                "this is a number",
-                where="--episodes",
-                got=str(path),
-                expected="a file written by `fewact episodes -o FILE`",
-                hint=f"For {path} episodes: --count {path}",
-            )
-        raise _missing(path, EpisodeError, "fewact episodes -o FILE")
     return path
 
 

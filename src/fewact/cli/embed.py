@@ -6,16 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from fewact.cli import early
 from fewact.cli.data import VIDEOS, Split
-from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import (
-    BackboneOptions,
-    BenchmarkOptions,
+    Backbone,
     Imports,
     MethodOption,
     Quiet,
@@ -27,13 +26,13 @@ from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.core.text_table import printable
+from fewact.evaluation import DataSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fewact.backbones import BackboneSpec, Card
     from fewact.data import VideoList
-    from fewact.evaluation import DataConfig
     from fewact.features.request import Request
     from fewact.features.store import Outcome
     from fewact.features.store.embedding import Job
@@ -106,8 +105,13 @@ def embed(
         ),
     ],
     features: FeatureOptions,
-    benchmark: BenchmarkOptions,
-    backbone: BackboneOptions,
+    benchmark: Annotated[
+        dict[str, Any],
+        SpecOptions(
+            "Benchmark", DataSpec, without=("source", "split", "groups", "dataset", "store")
+        ),
+    ],
+    backbone: Backbone,
     work: WorkOptions,
     split: Annotated[
         Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
@@ -122,13 +126,12 @@ def embed(
     """
     part, parts = _part(work.shard)
     check_output_folder(output)
-    config = _config(data, split, benchmark)
+    config = DataSpec(source=data, split=split, **benchmark)
     videos = _open(config)
     from fewact.features.store import Store, embed
     from fewact.features.store.embedding import Job
 
-    choice = backbone.spec
-    network = choice.create()
+    network = backbone.create()
     methods = _methods(features)
     if features.nodes and not methods:
         raise OptionError("needs a method", where="--nodes", expected="--method NAME too")
@@ -142,7 +145,7 @@ def embed(
         if work.ray is None:
             embed(job, network, blocks, report)
         else:
-            _embed_on_ray(job, choice, blocks, report, address=work.ray)
+            _embed_on_ray(job, backbone, blocks, report, address=work.ray)
     if features.nodes:
         _store_nodes(job, methods, quiet=quiet)
     _summarise(job, report)
@@ -150,13 +153,7 @@ def embed(
     exit_skipped(report.skipped)
 
 
-def _config(data: str, split: Split | None, benchmark: BenchmarkOptions) -> "DataConfig":
-    from fewact.evaluation import DataConfig
-
-    return DataConfig(source=data, split=split, **vars(benchmark))
-
-
-def _open(config: "DataConfig") -> "VideoList":
+def _open(config: DataSpec) -> "VideoList":
     from fewact.evaluation import open_videos
 
     # Groups matter for episodes, not for features.
@@ -168,15 +165,15 @@ def _open(config: "DataConfig") -> "VideoList":
     return videos
 
 
-def _next(config: "DataConfig", store: Path, methods: Sequence["Method"]) -> str:
+def _next(config: DataSpec, store: Path, methods: Sequence["Method"]) -> str:
     """Return the command that evaluates a method on the stored features."""
-    from fewact.evaluation import EvaluationConfig
-    from fewact.evaluation.command import command_of
+    from fewact.evaluation import EvaluationSpec
+    from fewact.evaluation.spec import command_of
     from fewact.methods.files import imported_file
 
     files = filter(None, (imported_file(type(method)) for method in methods))
     data = config.model_copy(update={"store": store})
-    return command_of(EvaluationConfig(method="METHOD", data=data), next(files, None))
+    return command_of(EvaluationSpec(method="METHOD", data=data), next(files, None))
 
 
 class _Report:

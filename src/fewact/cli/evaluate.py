@@ -9,40 +9,46 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from fewact.cli import completion, early, early_outputs
-from fewact.cli.data import DATA, DataOptions, EpisodeOptions, data_config
-from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.data import DATA
+from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import (
     METHOD,
-    TRIM,
-    AutoMode,
-    BackboneOptions,
-    BenchmarkOptions,
+    Backbone,
     Imports,
     MethodOption,
     Overwrite,
     Quiet,
+    Text,
     parse_options,
 )
 from fewact.cli.output import OutputFormat, print_result_tables, progress
-from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
+from fewact.cli.quality import Quality, backbone_of, check_quality, method_options
 from fewact.cli.run import say
-from fewact.cli.texts import TextOptions
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
+from fewact.evaluation import (
+    CameraSpec,
+    ConditionSpec,
+    DataSpec,
+    EpisodeFile,
+    EpisodeSpec,
+    EvaluationSpec,
+    ReadingSpec,
+)
 
 if TYPE_CHECKING:
-    from fewact.evaluation import EvaluationConfig, Result
+    from fewact.evaluation import Result
 
 
-ChangedVideos = Literal["all", "query"]
-"""Videos that a simulated camera or a condition changes."""
+CHANGES = "Camera, condition and reading"
+"""Heading of options that change the videos."""
 
 ModalityWeights = Literal["support", "equal"]
 """How several sources of the same clips are weighted."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodOptions(OptionGroup):
+class EvaluatedMethodOptions(OptionGroup):
     """Options of the method."""
 
     heading: ClassVar[str] = "Method"
@@ -69,8 +75,10 @@ class MethodOptions(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureOptions(DataOptions):
-    """Options that choose videos, or features that are stored."""
+class SourceOptions(OptionGroup):
+    """Further sources of the same clips."""
+
+    heading: ClassVar[str] = "Data"
 
     modalities: Annotated[
         list[str] | None,
@@ -92,74 +100,10 @@ class FeatureOptions(DataOptions):
             "support videos, or equal.",
         ),
     ] = "support"
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Feature store written by `fewact embed`; no video is read.",
-        ),
-    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedEpisodeOptions(EpisodeOptions):
-    """Options that describe episodes, or name a file of episodes."""
-
-    episodes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File of episodes written by `fewact episodes`; replaces the options above.",
-            callback=early.episodes,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CameraOptions(OptionGroup):
-    """Options of the simulated camera, of the condition of the videos and of their reading."""
-
-    heading: ClassVar[str] = "Camera, condition and reading"
-
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Simulated camera that records the videos: hand, pan, shake ... (default: none).",
-        ),
-    ] = None
-    camera_on: Annotated[
-        ChangedVideos,
-        typer.Option("--camera-on", help="Videos that the simulated camera records."),
-    ] = "all"
-    condition: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[:SEVERITY]",
-            help="Condition of the videos: dark, grain, small, loose ..., of severity 1 to 3 "
-            "(default: none).",
-        ),
-    ] = None
-    condition_on: Annotated[
-        ChangedVideos,
-        typer.Option("--condition-on", help="Videos in the condition."),
-    ] = "all"
-    trim: Annotated[
-        AutoMode,
-        typer.Option(metavar="MODE", help=f"{TRIM}, as `fewact teach` does."),
-    ] = "off"
-    correct: Annotated[
-        AutoMode,
-        typer.Option(
-            metavar="MODE",
-            help="Black bars, flicker, blur, grain, too much or too little light, and little "
-            "contrast: auto corrects them, as `fewact teach` does.",
-        ),
-    ] = "off"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions(OptionGroup):
+class ResultOptions(OptionGroup):
     """Options of the result and of the run."""
 
     heading: ClassVar[str] = "Output"
@@ -196,14 +140,17 @@ def evaluate(
         typer.Argument(help=METHOD, callback=early.method, autocompletion=completion.methods),
     ],
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=early.data)],
-    options: MethodOptions,
-    videos: FeatureOptions,
-    episodes: SavedEpisodeOptions,
-    camera: CameraOptions,
-    backbone: BackboneOptions,
-    text: TextOptions,
-    benchmark: BenchmarkOptions,
-    output: OutputOptions,
+    options: EvaluatedMethodOptions,
+    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))],
+    sources: SourceOptions,
+    episodes: Annotated[EpisodeSpec, SpecOptions("Episodes")],
+    saved: Annotated[EpisodeFile | None, SpecOptions("Episodes")],
+    camera: Annotated[CameraSpec | None, SpecOptions(CHANGES)],
+    condition: Annotated[ConditionSpec | None, SpecOptions(CHANGES)],
+    reading: Annotated[ReadingSpec, SpecOptions(CHANGES)],
+    backbone: Backbone,
+    text: Text,
+    output: ResultOptions,
 ) -> None:
     """Compute the accuracy of a method over many episodes.
 
@@ -215,14 +162,14 @@ def evaluate(
     grid = None if options.sweep is None else _grid(options.sweep)
     check_quality(options.quality, method, features=is_features(data))
     chosen = method_options(options.option, options.quality, method)
-    for option, name, on in (
-        ("--camera", camera.camera, camera.camera_on),
-        ("--condition", camera.condition, camera.condition_on),
-    ):
-        if on == "query" and name is None:
-            raise OptionError(f"needs {option}", where=f"{option}-on", got=on)
-    if videos.modality_weights == "equal" and not videos.modalities:
+    if sources.modality_weights == "equal" and not sources.modalities:
         raise OptionError("needs --with", where="--with-weights", got="equal")
+    if saved is not None and episodes.requested:
+        raise OptionError(
+            "a file of episodes fixes their number and size",
+            where="--episodes",
+            got=f"also {', '.join(episodes.requested)}",
+        )
     if output.confusion and output.format == "json":
         raise OptionError(
             "JSON has the predicted class of each query already",
@@ -231,54 +178,45 @@ def evaluate(
             expected="another format",
         )
     if grid is None:
-        read = [data, *(videos.modalities or ()), episodes.episodes]
-        read += [benchmark.splits, benchmark.availability]
+        read = [data, *(sources.modalities or ()), None if saved is None else saved.file]
+        read += [videos.get("splits"), videos.get("availability")]
         # A result of the same evaluation is shown again; another one is refused when it is read.
         early_outputs.output_files(output.output, overwrite=True, inputs=read)
     elif output.output is not None:
         check_output_folder(output.output)
-    from fewact import evaluation
-
-    config = evaluation.EvaluationConfig(
+    spec = EvaluationSpec(
         method=method,
         options=chosen,
-        data=data_config(data, videos, benchmark, store=videos.store),
-        modalities=tuple(videos.modalities or ()),
-        modality_weights=videos.modality_weights,
-        episodes=evaluation.EpisodeConfig(
-            **episodes.requested,
-            **({} if episodes.episodes is None else {"file": episodes.episodes}),
-        ),
-        backbone=backbone_options(backbone, options.quality, method).spec,
-        text=text.spec,
-        camera=None
-        if camera.camera is None
-        else evaluation.CameraConfig(name=camera.camera, on=camera.camera_on),
-        condition=None
-        if camera.condition is None
-        else evaluation.ConditionConfig(name=camera.condition, on=camera.condition_on),
-        reading=evaluation.ReadingConfig(trim=camera.trim, correct=camera.correct),
+        data=DataSpec(source=data, **videos),
+        modalities=tuple(sources.modalities or ()),
+        modality_weights=sources.modality_weights,
+        episodes=saved or episodes,
+        backbone=backbone_of(backbone, options.quality, method),
+        text=text,
+        camera=camera,
+        condition=condition,
+        reading=reading,
         allow_leak=options.allow_leak,
         threads=output.threads,
         output=output.output,
         overwrite=output.overwrite,
     )
-    _print(_evaluated(config, grid, quiet=output.quiet), output, grid)
+    _print(_evaluated(spec, grid, quiet=output.quiet), output, grid)
 
 
 def _evaluated(
-    config: "EvaluationConfig", grid: dict[str, list[Any]] | None, *, quiet: bool
+    spec: EvaluationSpec, grid: dict[str, list[Any]] | None, *, quiet: bool
 ) -> list["Result"]:
     from fewact import evaluation
 
-    with progress(config.method, quiet=quiet) as show:
+    with progress(spec.method, quiet=quiet) as show:
 
         def step(stage: str, done: int, total: int) -> None:
             show(done, total, stage)
 
         if grid is None:
-            return [evaluation.evaluate(config, progress=step)]
-        return evaluation.sweep(config, grid, progress=step)
+            return [evaluation.evaluate(spec, progress=step)]
+        return evaluation.sweep(spec, grid, progress=step)
 
 
 def _grid(text: str) -> dict[str, list[Any]]:
@@ -307,7 +245,7 @@ def _grid(text: str) -> dict[str, list[Any]]:
 
 
 def _print(
-    results: Sequence["Result"], output: OutputOptions, grid: dict[str, list[Any]] | None
+    results: Sequence["Result"], output: ResultOptions, grid: dict[str, list[Any]] | None
 ) -> None:
     from fewact.evaluation import to_text
     from fewact.report import confusion_tables, interval_notes, result_table

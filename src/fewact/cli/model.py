@@ -10,7 +10,7 @@ import typer
 from fewact.cli import early, early_outputs
 from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import (
-    BackboneOptions,
+    Backbone,
     Dataset,
     FalseAlarms,
     Imports,
@@ -378,7 +378,7 @@ def match(
     first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
     second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
     output: Page,
-    backbone: BackboneOptions,
+    backbone: Backbone,
     aligner: Annotated[
         list[str] | None,
         typer.Option(
@@ -400,7 +400,7 @@ def match(
     found = match_clips(
         first,
         second,
-        backbone.spec.create(),
+        backbone.create(),
         aligner or ("emd", "diagonal", "otam"),
         parse_options(option or ()),
     )

@@ -1,7 +1,18 @@
 """Groups of options of the command line.
 
-A command takes its options in groups instead of thirty parameters. A group is a frozen dataclass;
-each field has the annotation that Typer would want on the parameter:
+A command takes its options in groups instead of thirty parameters. Most groups are made from the
+fields of a spec: their names, types, defaults, and their descriptions in its docstring:
+
+    @with_option_groups
+    def match(backbone: Annotated[BackboneSpec, SpecOptions("Backbone")]) -> None: ...
+
+The command gets the spec. A parameter of type ``dict[str, Any]`` gets the values that were
+requested, by field, to make a spec together with other arguments:
+
+    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))]
+
+Options that no spec has are in a frozen dataclass; each field has the annotation that Typer would
+want on the parameter:
 
     @dataclass(frozen=True, kw_only=True)
     class BackboneOptions(OptionGroup):
@@ -17,18 +28,39 @@ below the heading of the group, see ``Command``.
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from types import NoneType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
+import typer
+from annotated_types import Ge
 from typer.core import TyperCommand
 from typer.models import ParameterInfo
 
+from fewact.cli import completion
 from fewact.core.errors import OptionError
+from fewact.core.options import option_descriptions
+from fewact.core.spec import Flag, Spec, flag_of, flags
 
 T = TypeVar("T")
+
+COMPLETIONS = {"backbone": completion.backbones}
+"""Functions that complete values in a shell, by option."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +72,110 @@ class OptionGroup:
     """
 
     heading: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class SpecOptions:
+    """Group of options that is made from the fields of a spec.
+
+    Args:
+        heading: Heading of the group on a help page.
+        spec: Type of the spec; None for the annotated type.
+        without: Fields that are no options of the command.
+    """
+
+    heading: str
+    spec: type[Spec] | None = None
+    without: tuple[str, ...] = ()
+
+    def parameters(self, spec: type[Spec]) -> list[inspect.Parameter]:
+        """Return a keyword parameter for each field; its value is None if nothing was requested."""
+        descriptions = option_descriptions(spec)
+        return [
+            _option(spec, name, flag, descriptions[name], self.heading)
+            for name, flag in flags(spec).items()
+            if name not in self.without
+        ]
+
+    def requested(self, spec: type[Spec], values: dict[str, Any]) -> dict[str, Any]:
+        """Take the requested values of a spec's fields out of those of all parameters."""
+        taken = {
+            name: values.pop(_parameter_name(flag))
+            for name, flag in flags(spec).items()
+            if name not in self.without
+        }
+        return {
+            name: value for name, value in taken.items() if value is not None and value is not False
+        }
+
+    def value(self, spec: type[Spec], values: dict[str, Any]) -> Spec | None:
+        """Return the requested spec; None if nothing was requested of one with a required field.
+
+        Raises:
+            OptionError: A value is invalid, or the required field was not requested.
+        """
+        requested = self.requested(spec, values)
+        missing = [
+            n for n, f in spec.model_fields.items() if f.is_required() and n not in requested
+        ]
+        if missing and requested:
+            name, value = next(iter(requested.items()))
+            raise OptionError(
+                f"needs {flag_of(spec, missing[0])}", where=flag_of(spec, name), got=str(value)
+            )
+        if missing:
+            return None
+        made = spec(**requested)
+        if isinstance(made, Checked):
+            made.check()
+        return made
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """Spec with checks of several fields together, which need no torch."""
+
+    def check(self) -> None:
+        """Refuse values that do not fit each other."""
+
+
+def _parameter_name(flag: Flag) -> str:
+    return flag.name.replace("-", "_")
+
+
+def _option(
+    spec: type[Spec], name: str, flag: Flag, description: str, heading: str
+) -> inspect.Parameter:
+    """Return the parameter of an option; the spec checks its value."""
+    field = spec.model_fields[name]
+    kinds = [
+        kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind != NoneType
+    ]
+    type_: Any = next((kind for kind in kinds if kind in (bool, int, Path)), str)
+    if get_origin(field.annotation) is None and isinstance(field.annotation, type):
+        type_ = field.annotation
+    choice = next((k for k in (field.annotation, *kinds) if get_origin(k) is Literal), None)
+    if choice is not None and flag.metavar != "NAME":
+        type_ = choice
+    # Python's names are not words of the command line.
+    text = re.sub(r",? see fewact\.[\w.]+", "", description.replace('"', ""))
+    if isinstance(field.default, str | int) and field.default not in ("", False):
+        text = f"{text.removesuffix('.')} (default: {field.default})."
+    least = next((mark.ge for mark in field.metadata if isinstance(mark, Ge)), None)
+    option = typer.Option(
+        f"--{flag.name}",
+        help=text,
+        metavar=flag.metavar or None,
+        min=least,  # type: ignore[arg-type]  # of integers
+        rich_help_panel=heading,
+        autocompletion=COMPLETIONS.get(flag.name),
+    )
+    return inspect.Parameter(
+        _parameter_name(flag),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if type_ is bool else None,
+        annotation=Annotated[type_ if type_ is bool else type_ | None, option],
+    )
 
 
 def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
@@ -60,10 +196,14 @@ def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
         for name, hint in hints.items()
         if isinstance(hint, type) and issubclass(hint, OptionGroup)
     }
+    specs = {name: made for name, hint in hints.items() if (made := _spec_options(hint))}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
             parameters += _parameters(groups[name])
+        elif name in specs:
+            options, spec, _ = specs[name]
+            parameters += options.parameters(spec)
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(annotation=hints[name], kind=kind))
@@ -73,15 +213,33 @@ def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
 
     @functools.wraps(command)
     def call(**values: Any) -> T:
-        made = {
+        made: dict[str, Any] = {
             name: group(**{one.name: values.pop(one.name) for one in fields(group)})
             for name, group in groups.items()
         }
+        for name, (options, spec, as_spec) in specs.items():
+            made[name] = (options.value if as_spec else options.requested)(spec, values)
         return command(**values, **made)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in parameters}
     return call
+
+
+def _spec_options(hint: Any) -> tuple[SpecOptions, type[Spec], bool] | None:
+    """Return the options of a parameter, their spec, and whether the parameter is the spec."""
+    options = next(
+        (x for x in getattr(hint, "__metadata__", ()) if isinstance(x, SpecOptions)), None
+    )
+    if options is None:
+        return None
+    if options.spec is not None:
+        return options, options.spec, False
+    annotated = hint.__origin__
+    spec = next(
+        t for t in (annotated, *get_args(annotated)) if isinstance(t, type) and t != NoneType
+    )
+    return options, spec, True
 
 
 def _parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:

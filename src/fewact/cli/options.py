@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import typer
 
-from fewact.cli import completion, early, early_outputs
-from fewact.cli.option_groups import OptionGroup
+from fewact.backbones import BackboneSpec, TextSpec
+from fewact.cli import early, early_outputs
+from fewact.cli.option_groups import OptionGroup, SpecOptions
 from fewact.core.errors import OptionError
-
-if TYPE_CHECKING:
-    from fewact.backbones import BackboneSpec
+from fewact.core.options import option_descriptions
+from fewact.evaluation import DataSpec
 
 T = TypeVar("T")
 
@@ -121,87 +121,16 @@ NewWeights = Annotated[
 ]
 Splits = Annotated[
     Path | None,
-    typer.Option(
-        metavar="PATH",
-        help="Published list of the benchmark, or folder with such lists (default: the path that "
-        "FEWACT_SPLITS names).",
-    ),
+    typer.Option(metavar="PATH", help=option_descriptions(DataSpec)["splits"].replace('"', "")),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackboneOptions(OptionGroup):
-    """Options that choose the network for the features; None means that nothing was requested."""
+Backbone = Annotated[BackboneSpec, SpecOptions("Backbone")]
+"""Network that computes the features, as options."""
 
-    heading: ClassVar[str] = "Backbone"
-
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Network that computes the features (default: auto); see `fewact backbones`.",
-            callback=early.backbone,
-            autocompletion=completion.backbones,
-        ),
-    ] = None
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WEIGHTS",
-            help="Weights of the backbone: default, a .safetensors file, local-dir:FOLDER or "
-            "hf-hub:OWNER/NAME (default: default).",
-        ),
-    ] = None
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Precision of the backbone: auto, float32, bfloat16, or int8, which is faster on "
-            "processors with VNNI (default: auto).",
-            callback=early.precision,
-        ),
-    ] = None
-    resize: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How frames are brought to the network's size: squash, which changes the aspect "
-            "ratio, centre-crop, which cuts off the edges, or squash-crop, which does both "
-            "(default: squash).",
-            callback=early.resize,
-        ),
-    ] = None
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Rule that chooses the frames of a video: segments, or one of published code: "
-            "perrett, blocks, window:RATE, dense:STRIDE (default: segments).",
-            callback=early.sampler,
-        ),
-    ] = None
-    size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="Height and width that frames are resized to, a multiple of 32, for networks that "
-            "read several sizes (default: 192 for the backbone auto, otherwise the network's own, "
-            "such as 224).",
-        ),
-    ] = None
-    engine: Engine = "auto"
-    device: Device = "auto"
-
-    @property
-    def spec(self) -> "BackboneSpec":
-        """The requested backbone."""
-        from fewact.backbones import BackboneSpec
-
-        values = {**vars(self), "name": self.backbone}
-        del values["backbone"]
-        defaults = {"engine": "auto", "device": "auto"}
-        return BackboneSpec(**{n: x for n, x in values.items() if x != defaults.get(n)})
+Text = Annotated[TextSpec, SpecOptions("Class names (for methods that use text)")]
+"""Text encoder and prompts, as options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,32 +148,6 @@ class LoadOptions(OptionGroup):
     def backbone(self) -> dict[str, Any]:
         """Engine, device and weights."""
         return {"engine": self.engine, "device": self.device, "weights": self.weights}
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchmarkOptions(OptionGroup):
-    """Options that say where the videos of a benchmark are; ``DataConfig`` has the same names."""
-
-    heading: ClassVar[str] = "Benchmark"
-
-    root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder with the benchmark's videos.")
-    ] = None
-    splits: Splits = None
-    availability: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File written by `fewact data check`; videos it reports as unreadable are left "
-            "out.",
-        ),
-    ] = None
-    allow_missing: Annotated[
-        bool,
-        typer.Option(
-            "--allow-missing", help="Continue although videos are missing; every result says so."
-        ),
-    ] = False
 
 
 def parse_options(texts: Sequence[str], *, flag: str = "--option") -> dict[str, Any]:

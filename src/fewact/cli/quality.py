@@ -1,11 +1,11 @@
 """``--quality``: the size of frames, the backbone and the options that it sets."""
 
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
 
-from fewact.cli.options import BackboneOptions, parse_options
+from fewact.backbones import BackboneSpec
+from fewact.cli.options import parse_options
 from fewact.core.errors import OptionError
 
 QualityChoice = Literal["fast", "normal", "best"]
@@ -63,15 +63,13 @@ def method_options(
     return {**quality_of(quality, method).options, **found}
 
 
-def backbone_options(
-    options: BackboneOptions, quality: QualityChoice, method: str
-) -> BackboneOptions:
-    """Return the options of a backbone with the network and the size of a quality.
+def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) -> BackboneSpec:
+    """Return a backbone with the network and the size of a quality.
 
     A size that was requested stays.
 
     Args:
-        options: Options of the command line.
+        requested: Backbone of the command line.
         quality: Quality.
         method: Name of the method.
 
@@ -80,14 +78,14 @@ def backbone_options(
             one.
     """
     if quality == "normal":
-        return options
+        return requested
     from fewact import backbones
     from fewact.methods.quality import quality_of
 
     chosen = quality_of(quality, method)
     if chosen.backbone != "auto":
-        named = chosen.backbone if options.backbone in (None, "auto") else options.backbone
-        own = (named, options.weights or "default")
+        named = chosen.backbone if requested.name == "auto" else requested.name
+        own = (named, requested.weights)
         if own != (chosen.backbone, "default"):
             raise OptionError(
                 "this quality has a backbone of its own",
@@ -97,7 +95,7 @@ def backbone_options(
                 hint="With another backbone, --option motion_frames=48 compares more frames of "
                 "motion.",
             )
-        options = replace(options, backbone=chosen.backbone)
-    size = chosen.size if options.size is None else 0
-    reads_it = backbones.describe(options.backbone or "auto").any_size
-    return replace(options, size=size) if size and reads_it else options
+        requested = requested.model_copy(update={"name": chosen.backbone})
+    size = 0 if "size" in requested.model_fields_set else chosen.size
+    reads_it = backbones.describe(requested.name).any_size
+    return requested.model_copy(update={"size": size}) if size and reads_it else requested

@@ -15,7 +15,7 @@ from fewact.cli.options import (
     METHOD,
     TRIM,
     AutoMode,
-    BackboneOptions,
+    Backbone,
     Dataset,
     FalseAlarmsOfTeaching,
     Imports,
@@ -24,7 +24,7 @@ from fewact.cli.options import (
     Quiet,
 )
 from fewact.cli.output import print_line, print_table, progress
-from fewact.cli.quality import Quality, backbone_options, check_quality, method_options
+from fewact.cli.quality import Quality, backbone_of, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError
@@ -115,7 +115,7 @@ def teach(
     ],
     examples: ExampleOptions,
     method: MethodOptions,
-    backbone: BackboneOptions,
+    backbone: Backbone,
     unknown: UnknownOptions,
     overwrite: OverwriteModel = False,
     thumbnails: Annotated[
@@ -155,7 +155,7 @@ def teach(
     trained = find_checkpoint(method.method)
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
-    requested = backbone_options(backbone, method.quality, method.method).spec
+    requested = backbone_of(backbone, method.quality, method.method)
     chosen = requested.over(None if trained is None else trained.backbone)
     classifier = FewShotClassifier(
         chosen.name if features else chosen.create(),

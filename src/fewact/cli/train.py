@@ -4,21 +4,21 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from fewact.cli import early
 from fewact.cli.data import DATA
-from fewact.cli.option_groups import OptionGroup, with_option_groups
-from fewact.cli.options import BenchmarkOptions, Dataset, Imports, Quiet, parse_options
+from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
+from fewact.cli.options import Imports, Quiet, Text, parse_options
 from fewact.cli.output import print_table, progress
-from fewact.cli.texts import TextOptions
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
+from fewact.evaluation import DataSpec
 
 if TYPE_CHECKING:
-    from fewact.evaluation import DataConfig
+    from fewact.evaluation import DataSpec
     from fewact.training import Recipe, TrainingData
 
 
@@ -87,14 +87,6 @@ class TrainingDataOptions(OptionGroup):
             "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
         ),
     ] = None
-    dataset: Dataset = None
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Feature store written by `fewact embed`, for stages that train on features.",
-        ),
-    ] = None
 
 
 @with_option_groups
@@ -110,8 +102,10 @@ def train(
     ],
     training: TrainingOptions,
     videos: TrainingDataOptions,
-    benchmark: BenchmarkOptions,
-    text: TextOptions,
+    source: Annotated[
+        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
+    ],
+    text: Text,
     quiet: Quiet = False,
 ) -> None:
     """Train a method on the training classes of a benchmark.
@@ -130,25 +124,20 @@ def train(
     if training.weights is not None:
         changes["backbone.weights"] = training.weights
     from fewact import methods
-    from fewact.evaluation import DataConfig, EvaluationConfig
-    from fewact.evaluation.command import command_of
-    from fewact.evaluation.texts import read_prompts
+    from fewact.evaluation import EvaluationSpec
+    from fewact.evaluation.spec import command_of
+    from fewact.evaluation.texts import read_prompts, refuse_texts
     from fewact.methods.cards import stand_in
     from fewact.methods.files import imported_file
     from fewact.training.devices import decoding_processes
 
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
-    if text.prompts is not None:
+    if text.prompts:
         changes["text.prompts"] = read_prompts(text.prompts)
     chosen = subpackage.read(recipe, changes, **requested)
     if not stand_in(chosen.method.name, chosen.method.options).uses_text:
-        text.refuse()
-    config = DataConfig(
-        source=data,
-        dataset=videos.dataset,
-        store=videos.store,
-        **vars(benchmark),
-    )
+        refuse_texts(text)
+    config = DataSpec(source=data, **source)
     opened = _open(config, chosen)
     workers = training.workers
     if workers is None:
@@ -170,7 +159,7 @@ def train(
         f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
         f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
-    next_config = EvaluationConfig(method=str(output), data=config)
+    next_config = EvaluationSpec(method=str(output), data=config)
     file = imported_file(methods.REGISTRY.get(chosen.method.name))
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
 
@@ -210,7 +199,7 @@ def recipes(
     print("\nThe first data and the first backbone are the default of a recipe.")
 
 
-def _open(config: "DataConfig", recipe: "Recipe") -> "TrainingData":
+def _open(config: DataSpec, recipe: "Recipe") -> "TrainingData":
     """Return the training and validation videos, with their features if these exist already."""
     from fewact.data import VideoList
     from fewact.evaluation import ArrayFeatures, FeatureSource, open_videos

@@ -18,40 +18,42 @@ if TYPE_CHECKING:
         pair_accuracies,
         stability,
     )
-    from fewact.evaluation.config import (
-        CameraConfig,
-        ConditionConfig,
-        DataConfig,
-        EpisodeConfig,
-        EvaluationConfig,
-        ReadingConfig,
-    )
     from fewact.evaluation.data import open_features, open_videos
     from fewact.evaluation.encode import Encodings, NodeBank, encode_list
     from fewact.evaluation.published import Row, leaderboard
     from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
     from fewact.evaluation.run import evaluate, sweep
     from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
+    from fewact.evaluation.spec import (
+        CameraSpec,
+        ConditionSpec,
+        DataSpec,
+        EpisodeFile,
+        EpisodeSpec,
+        EvaluationSpec,
+        ReadingSpec,
+    )
     from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
 __all__ = [
     "ArrayFeatures",
-    "CameraConfig",
+    "CameraSpec",
     "Comparison",
-    "ConditionConfig",
+    "ConditionSpec",
     "Confusion",
-    "DataConfig",
+    "DataSpec",
     "Encodings",
-    "EpisodeConfig",
-    "EvaluationConfig",
+    "EpisodeFile",
+    "EpisodeSpec",
     "EvaluationSetup",
+    "EvaluationSpec",
     "FeatureSource",
     "NodeBank",
     "Pair",
     "PairAccuracy",
     "Point",
     "Progress",
-    "ReadingConfig",
+    "ReadingSpec",
     "Result",
     "Row",
     "RunOptions",
@@ -74,14 +76,15 @@ __all__ = [
 
 _HOMES = {
     "ArrayFeatures": "features.sources",
-    "CameraConfig": "evaluation.config",
+    "CameraSpec": "evaluation.spec",
     "Comparison": "evaluation.comparison",
-    "ConditionConfig": "evaluation.config",
+    "ConditionSpec": "evaluation.spec",
     "Confusion": "evaluation.comparison",
-    "DataConfig": "evaluation.config",
+    "DataSpec": "evaluation.spec",
     "Encodings": "evaluation.encode",
-    "EpisodeConfig": "evaluation.config",
-    "EvaluationConfig": "evaluation.config",
+    "EpisodeFile": "evaluation.spec",
+    "EpisodeSpec": "evaluation.spec",
+    "EvaluationSpec": "evaluation.spec",
     "EvaluationSetup": "evaluation.result",
     "FeatureSource": "features.sources",
     "NodeBank": "evaluation.encode",
@@ -89,7 +92,7 @@ _HOMES = {
     "PairAccuracy": "evaluation.comparison",
     "Point": "evaluation.comparison",
     "Progress": "evaluation.scoring",
-    "ReadingConfig": "evaluation.config",
+    "ReadingSpec": "evaluation.spec",
     "Result": "evaluation.result",
     "Row": "evaluation.published",
     "RunOptions": "evaluation.scoring",

@@ -18,9 +18,9 @@ from fewact.data.benchmarks import benchmark_of_data
 from fewact.data.feature_files import is_features
 from fewact.data.files import first_few
 from fewact.data.videos import Split, Video, VideoList
-from fewact.evaluation.config import DataConfig, EvaluationConfig
 from fewact.evaluation.encode import Encodings, NodeBank, Progress
 from fewact.evaluation.identity import FeatureFacts, encoding_facts
+from fewact.evaluation.spec import DataSpec, EvaluationSpec
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
@@ -158,7 +158,7 @@ DefaultSplit = Literal["train", "val", "test", "all"]
 
 
 def open_videos(
-    config: DataConfig, default_split: DefaultSplit = "test"
+    config: DataSpec, default_split: DefaultSplit = "test"
 ) -> tuple[VideoList, FeatureDataset | None]:
     """Return the videos that a configuration names.
 
@@ -194,7 +194,7 @@ def open_videos(
 
 
 def open_features(
-    config: DataConfig,
+    config: DataSpec,
     backbone: BackboneSpec,
     default_split: DefaultSplit = "test",
     *,
@@ -213,7 +213,7 @@ def open_features(
 
 
 def open_modalities(
-    config: EvaluationConfig, videos: VideoList, backbone: BackboneSpec, *, keep: bool = False
+    config: EvaluationSpec, videos: VideoList, backbone: BackboneSpec, *, keep: bool = False
 ) -> list[tuple[VideoList, FeatureSource]]:
     """Return the videos of each further modality, in the order of a list, and their features.
 
@@ -239,7 +239,7 @@ def open_modalities(
     found = []
     for name in config.modalities:
         # Splits and groups are those of the first source.
-        own = DataConfig(source=name, split="all", groups="none")
+        own = DataSpec(source=name, split="all", groups="none")
         every, dataset = open_videos(own)
         if dataset is None:
             own = own.model_copy(update={"store": config.data.store})
@@ -249,7 +249,7 @@ def open_modalities(
 
 
 def _source(
-    config: DataConfig,
+    config: DataSpec,
     backbone: BackboneSpec,
     videos: VideoList,
     dataset: FeatureDataset | None,
@@ -274,7 +274,7 @@ def _source(
 
 
 def changed_videos(
-    config: EvaluationConfig, on: Literal["all", "query"], videos: VideoList, source: FeatureSource
+    config: EvaluationSpec, on: Literal["all", "query"], videos: VideoList, source: FeatureSource
 ) -> tuple[VideoList, FeatureSource]:
     """Return videos by the simulated camera and in the condition, and their features.
 
@@ -302,7 +302,7 @@ def changed_videos(
 
 
 def as_read(
-    config: EvaluationConfig, videos: VideoList, source: FeatureSource
+    config: EvaluationSpec, videos: VideoList, source: FeatureSource
 ) -> tuple[VideoList, FeatureSource]:
     """Return videos read without long still ends, or corrected, and their features.
 
@@ -327,7 +327,7 @@ def as_read(
     return videos, source
 
 
-def _benchmark(config: DataConfig, split: Split | None) -> VideoList:
+def _benchmark(config: DataSpec, split: Split | None) -> VideoList:
     """Return the videos of a benchmark; the source is neither a file nor a folder."""
     return load_benchmark(
         benchmark_of_data(config.source).id,

@@ -15,8 +15,6 @@ from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import OptionError
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
-from fewact.evaluation.command import command_of, option_text
-from fewact.evaluation.config import EvaluationConfig
 from fewact.evaluation.data import (
     ModalityEncodings,
     as_read,
@@ -29,6 +27,7 @@ from fewact.evaluation.episodes import EpisodeSet, draw, load
 from fewact.evaluation.identity import encoding_facts
 from fewact.evaluation.result import Result
 from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
+from fewact.evaluation.spec import EpisodeFile, EvaluationSpec, command_of, option_text
 from fewact.evaluation.stored_nodes import StoredEncodings
 from fewact.evaluation.texts import class_texts
 from fewact.features.sources import ArrayFeatures, FeatureSource
@@ -40,7 +39,7 @@ from fewact.methods.files import imported_file
 Options = dict[str, Any]
 
 
-def evaluate(config: EvaluationConfig, *, progress: Progress | None = None) -> Result:
+def evaluate(config: EvaluationSpec, *, progress: Progress | None = None) -> Result:
     """Evaluate a method on episodes of labelled videos or features.
 
     The same call continues an interrupted evaluation if the configuration has an output.
@@ -52,9 +51,9 @@ def evaluate(config: EvaluationConfig, *, progress: Progress | None = None) -> R
     Raises:
         UserError: The configuration is invalid, or data are missing.
 
-    >>> from fewact.evaluation import DataConfig, EpisodeConfig, EvaluationConfig, evaluate
-    >>> data = DataConfig(source="mine.npz")
-    >>> config = EvaluationConfig(method="protonet", data=data, episodes=EpisodeConfig(shots=5))
+    >>> from fewact.evaluation import DataSpec, EpisodeSpec, EvaluationSpec, evaluate
+    >>> data = DataSpec(source="mine.npz")
+    >>> config = EvaluationSpec(method="protonet", data=data, episodes=EpisodeSpec(shots=5))
     >>> evaluate(config).accuracy  # doctest: +SKIP
     83.4
     """
@@ -65,7 +64,7 @@ def evaluate(config: EvaluationConfig, *, progress: Progress | None = None) -> R
 
 
 def sweep(
-    config: EvaluationConfig,
+    config: EvaluationSpec,
     grid: Mapping[str, Sequence[Any]],
     *,
     progress: Progress | None = None,
@@ -133,7 +132,7 @@ class _Opened:
         facts = [encoding_facts(method) for method in self.methods]
         return sorted(range(len(facts)), key=lambda i: facts.index(facts[i]))
 
-    def evaluate(self, index: int, config: EvaluationConfig, progress: Progress | None) -> Result:
+    def evaluate(self, index: int, config: EvaluationSpec, progress: Progress | None) -> Result:
         """Evaluate one method."""
         if self.split is not None:
             data = config.data.model_copy(update={"split": self.split})
@@ -159,15 +158,9 @@ class _Opened:
 
 
 def _open(
-    config: EvaluationConfig, options: Sequence[Options], default_split: Literal["val", "test"]
+    config: EvaluationSpec, options: Sequence[Options], default_split: Literal["val", "test"]
 ) -> _Opened:
     """Open data, features and episodes, and create the methods."""
-    if config.episodes.file is not None and (more := config.episodes.model_fields_set - {"file"}):
-        raise OptionError(
-            "a file of episodes fixes their number and size",
-            where="--episodes",
-            got=f"also {', '.join(sorted(more))}",
-        )
     trained = find_checkpoint(config.method)
     backbone = config.backbone.over(None if trained is None else trained.backbone)
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
@@ -205,7 +198,7 @@ def _open(
 
 
 def _open_modalities(
-    config: EvaluationConfig,
+    config: EvaluationSpec,
     options: Sequence[Options],
     backbone: BackboneSpec,
     first: tuple[VideoList, FeatureSource],
@@ -271,15 +264,15 @@ def _encodings(source: FeatureSource) -> Encodings:
     return StoredEncodings(source) if isinstance(source, StoredFeatures) else Encodings(source)
 
 
-def _episodes(config: EvaluationConfig, videos: VideoList) -> EpisodeSet:
-    if config.episodes.file is not None:
+def _episodes(config: EvaluationSpec, videos: VideoList) -> EpisodeSet:
+    if isinstance(config.episodes, EpisodeFile):
         return load(config.episodes.file)
     groups = videos.groups if config.data.groups == "auto" else config.data.groups
     return draw(videos, config.episodes.protocol(groups))
 
 
 def _unnamed_split(
-    config: EvaluationConfig, videos: VideoList, default_split: str
+    config: EvaluationSpec, videos: VideoList, default_split: str
 ) -> Literal["val"] | None:
     """Return ``val`` if a sweep chose it, so that the command of a single result names it."""
     chosen = config.data.split is None and default_split == "val"

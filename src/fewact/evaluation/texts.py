@@ -9,10 +9,10 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError
 from fewact.core.machine import cache_folder
 from fewact.core.paths import user_path
+from fewact.core.spec import flag_of
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import Checkpoint
-from fewact.evaluation.command import flag_of
 from fewact.methods.base import Method, TextMethod
 
 FOLDER = "texts"
@@ -45,16 +45,25 @@ def class_texts(
         method for method in methods if isinstance(method, TextMethod) and method.uses_text
     ]
     if not using_text:
-        for name, value in spec.requested.items():
-            raise OptionError(
-                "the method does not use class names", where=flag_of("text", name), got=str(value)
-            )
+        refuse_texts(spec)
         return None
     spec = spec.over(None if trained is None else trained.text)
     if not spec.prompts:
         spec = spec.model_copy(update={"prompts": using_text[0].prompts})
     spec = spec.of_backbone(card.name, backbone.weights)
     return embedded(spec, videos, device=backbone.device)
+
+
+def refuse_texts(spec: TextSpec) -> None:
+    """Refuse all that is set of a text encoder, for a method that does not use class names.
+
+    Raises:
+        OptionError: An option is set.
+    """
+    for name, value in spec.requested.items():
+        raise OptionError(
+            "the method does not use class names", where=flag_of(TextSpec, name), got=str(value)
+        )
 
 
 def embedded(spec: TextSpec, videos: VideoList, *, device: str = "auto") -> ClassTexts:

@@ -17,22 +17,23 @@ from fewact.core.errors import DataError, EpisodeError, OptionError
 from fewact.data import FeatureDataset
 from fewact.evaluation import (
     ArrayFeatures,
-    CameraConfig,
-    ConditionConfig,
-    DataConfig,
-    EpisodeConfig,
-    EvaluationConfig,
-    ReadingConfig,
+    CameraSpec,
+    ConditionSpec,
+    DataSpec,
+    EpisodeFile,
+    EpisodeSpec,
+    EvaluationSpec,
+    ReadingSpec,
     Result,
     evaluate,
     evaluate_method,
     load,
     sweep,
 )
-from fewact.evaluation.command import command_of, option_text
 from fewact.evaluation.episodes import Protocol, draw, save
+from fewact.evaluation.spec import command_of, option_text
 
-SMALL = EpisodeConfig(ways=3, shots=2, queries=2, count=20)
+SMALL = EpisodeSpec(ways=3, shots=2, queries=2, count=20)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def config(file: Path, **changes: Any) -> EvaluationConfig:
-    data = DataConfig(source=str(file), groups="none")
-    return EvaluationConfig(**{"method": "protonet", "data": data, "episodes": SMALL} | changes)
+def config(file: Path, **changes: Any) -> EvaluationSpec:
+    data = DataSpec(source=str(file), groups="none")
+    return EvaluationSpec(**{"method": "protonet", "data": data, "episodes": SMALL} | changes)
 
 
 def on_objects(file: Path, split: str = "test", groups: str = "none", **options: Any) -> Result:
@@ -70,8 +71,8 @@ def test_the_same_result_as_on_objects(file: Path) -> None:
 
 
 def test_groups_and_split_of_the_data(file: Path) -> None:
-    shared = EpisodeConfig(ways=3, shots=2, queries=2, count=20)
-    data = DataConfig(source=str(file), split="val")
+    shared = EpisodeSpec(ways=3, shots=2, queries=2, count=20)
+    data = DataSpec(source=str(file), split="val")
     result = evaluate(config(file, data=data, episodes=shared))
     assert result.per_episode == on_objects(file, "val", "shared").per_episode
     assert (result.setup.videos.split, result.final) == ("val", False)
@@ -95,13 +96,13 @@ def test_output_and_progress(file: Path, tmp_path: Path) -> None:
 def test_a_file_of_episodes(file: Path, tmp_path: Path) -> None:
     videos = FeatureDataset(file, groups="none").videos.of("test")
     saved = save(draw(videos, Protocol(3, 2, 2, 20, 5)), tmp_path / "e.json")
-    result = evaluate(config(file, episodes=EpisodeConfig(file=saved)))
+    result = evaluate(config(file, episodes=EpisodeFile(file=saved)))
     assert result.setup.episodes.protocol.seed == 5
-    with pytest.raises(OptionError, match=r"fixes their number and size \(got also seed, ways\)"):
-        evaluate(config(file, episodes=EpisodeConfig(file=saved, ways=3, seed=1)))
-    other = DataConfig(source=str(file), groups="none", split="val")
+    with pytest.raises(EpisodeError, match="there is no such file"):
+        EpisodeFile(file=tmp_path / "other.json")
+    other = DataSpec(source=str(file), groups="none", split="val")
     with pytest.raises(EpisodeError, match="another list"):
-        evaluate(config(file, data=other, episodes=EpisodeConfig(file=saved)))
+        evaluate(config(file, data=other, episodes=EpisodeFile(file=saved)))
 
 
 def test_a_sweep_over_validation_classes(file: Path, tmp_path: Path) -> None:
@@ -160,19 +161,19 @@ def test_invalid_configurations(file: Path, changes: dict[str, Any]) -> None:
 
 
 def test_an_unknown_name_gets_those_that_exist() -> None:
-    says = r'EpisodeConfig has no option "way"; expected: ways, .*Did you mean "ways"'
+    says = r'EpisodeSpec has no option "way"; expected: ways, .*Did you mean "ways"'
     with pytest.raises(OptionError, match=says):
-        EpisodeConfig(way=3)  # type: ignore[call-arg]
+        EpisodeSpec(way=3)  # type: ignore[call-arg]
 
 
 def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--camera: needs videos, not features"):
-        evaluate(config(file, camera=CameraConfig(name="hand")))
+        evaluate(config(file, camera=CameraSpec(name="hand")))
     with pytest.raises(OptionError, match="--condition: needs videos, not features"):
-        evaluate(config(file, condition=ConditionConfig(name="dark")))
+        evaluate(config(file, condition=ConditionSpec(name="dark")))
     with pytest.raises(OptionError, match="--correct: needs videos, not features"):
-        evaluate(config(file, reading=ReadingConfig(correct="auto")))
-    stored = DataConfig(source=str(file), store=tmp_path)
+        evaluate(config(file, reading=ReadingSpec(correct="auto")))
+    stored = DataSpec(source=str(file), store=tmp_path)
     with pytest.raises(OptionError, match="--store: needs videos"):
         evaluate(config(file, data=stored))
     with pytest.raises(OptionError, match="--text-encoder: the method does not use class names"):
@@ -180,10 +181,10 @@ def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> No
 
 
 def test_a_command_names_what_differs_from_the_defaults() -> None:
-    full = EvaluationConfig(
+    full = EvaluationSpec(
         method="runs/a b",
         options={"moments.lengths": [1, 2], "alignment.name": "otam", "moments.attention": True},
-        data=DataConfig(
+        data=DataSpec(
             source="hmdb51",
             split="val",
             groups="none",
@@ -191,28 +192,28 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
             allow_missing=True,
             store=Path("store"),
         ),
-        episodes=EpisodeConfig(shots=5, count=100),
+        episodes=EpisodeSpec(shots=5, count=100),
         backbone=BackboneSpec(
             name="clip-vit", weights="local-dir:w", device="cpu", sampler="blocks"
         ),
         text=TextSpec(encoder="clip", prompts="a {}"),
-        camera=CameraConfig(name="hand", on="query"),
-        condition=ConditionConfig(name="dark:3", on="query"),
-        reading=ReadingConfig(trim="auto", correct="auto"),
+        camera=CameraSpec(name="hand", on="query"),
+        condition=ConditionSpec(name="dark:3", on="query"),
+        reading=ReadingSpec(trim="auto", correct="auto"),
         allow_leak=True,
         threads=3,
         output=Path("r.json"),
         overwrite=True,
     )
     assert command_of(full) == (
-        "fewact evaluate 'runs/a b' --data hmdb51 --shots 5 --count 100 --groups none --split val "
+        "fewact evaluate 'runs/a b' --data hmdb51 --split val --groups none --root videos "
+        "--allow-missing --store store --shots 5 --count 100 "
         "--option moments.lengths=1,2 --option alignment.name=otam "
-        "--option moments.attention=true --store store "
-        "--root videos --allow-missing --allow-leak --backbone clip-vit --weights local-dir:w "
+        "--option moments.attention=true --allow-leak --backbone clip-vit --weights local-dir:w "
         "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand "
         "--camera-on query --condition dark:3 --condition-on query --trim auto --correct auto"
     )
-    small = EvaluationConfig(method="otam", data=DataConfig(source="x"))
+    small = EvaluationSpec(method="otam", data=DataSpec(source="x"))
     assert command_of(small) == "fewact evaluate otam --data x"
     unusual = small.model_copy(update={"backbone": BackboneSpec(options={"last_stride": 1})})
     assert command_of(unusual) == ""
