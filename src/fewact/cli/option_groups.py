@@ -158,7 +158,7 @@ def _option(
     if choice is not None and flag.metavar != "NAME":
         type_ = choice
     # Python's names are not words of the command line.
-    text = re.sub(r",? see fewact\.[\w.]+", "", description.replace('"', ""))
+    text = re.sub(r",? see fewact(\.\w+)+", "", description.replace('"', ""))
     if isinstance(field.default, str | int) and field.default not in ("", False):
         text = f"{text.removesuffix('.')} (default: {field.default})."
     least = next((mark.ge for mark in field.metadata if isinstance(mark, Ge)), None)
