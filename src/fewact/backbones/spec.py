@@ -45,8 +45,8 @@ class BackboneSpec(Spec):
             default network with ONNX Runtime, faster on processors with VNNI; or ``auto``, which is
             one of the first two by the device, the engine and the network.
         engine: Inference engine of the backbone: ``torch``; ``onnx``, which is ONNX Runtime on a
-            CPU in float32 or int8, for networks whose graphs come with fewact; or ``auto``, which is
-            ``onnx`` where it can be used and has the precision.
+            CPU in float32 or int8, for networks whose graphs come with fewact; or ``auto``, which
+            is ``onnx`` where it can be used and has the precision.
         device: Device to run on: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``,
             ``cuda:1``, …
         resize: How frames are brought to the network's size: ``squash``, which changes the aspect
