@@ -18,8 +18,8 @@ from fewact.data import (
     load_benchmark,
 )
 from fewact.data.benchmark_lists import find_list
+from fewact.data.benchmark_videos import class_of_file
 from fewact.data.benchmarks import Benchmark
-from fewact.data.file_names import class_of_file
 from fewact.video import write_video
 from tests.data.small import HMDB, SSV2, UCF, Lines, make_benchmark, write_table, write_videos
 

@@ -6,7 +6,7 @@ import pytest
 
 from fewact.core.errors import DataError, OptionError
 from fewact.data import FolderDataset, TableDataset, Video
-from fewact.data.groups_and_splits import resolve_groups
+from fewact.data.videos import resolve_groups
 
 HEADER = "path,label,split,group\n"
 

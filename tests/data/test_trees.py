@@ -11,8 +11,8 @@ from fewact import FewShotClassifier
 from fewact.classifier.sources import labelled
 from fewact.core.atomic import write_text
 from fewact.data import FolderDataset, expand_paths
+from fewact.data.benchmark_videos import find_videos
 from fewact.data.files import legible
-from fewact.data.video_index import find_videos
 from fewact.video import write_video
 
 DEPTH = 1200

@@ -6,17 +6,18 @@ What belongs to published benchmarks is imported on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fewact.data.class_folders import clips_of_no_class, list_background, list_clips
+from fewact.data.class_folders import FolderDataset, clips_of_no_class, list_background, list_clips
 from fewact.data.clips import (
     BACKGROUND,
     AnyClip,
     Clip,
     FeatureClip,
+    Frames,
+    VideoBytes,
     VideoClip,
     is_background,
     limit_per_class,
 )
-from fewact.data.datasets import FolderDataset, TableDataset
 from fewact.data.feature_files import (
     FeatureDataset,
     is_features,
@@ -24,9 +25,8 @@ from fewact.data.feature_files import (
     read_features,
 )
 from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
-from fewact.data.in_memory import Frames, VideoBytes
 from fewact.data.paths import expand_paths, is_clip
-from fewact.data.table import is_table, read_table
+from fewact.data.table import TableDataset, is_table, read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Clips in class folders."""
+"""Clips in class folders, and in folders called train, val and test."""
 
 import unicodedata
 from pathlib import Path
@@ -16,6 +16,12 @@ from fewact.data.files import (
     legible,
 )
 from fewact.data.paths import clips_below, is_clip, warn_of_images
+from fewact.data.videos import (
+    SPLITS,
+    Split,
+    Video,
+    VideoList,
+)
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -171,3 +177,49 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
         expected="video files or folders of numbered images",
         hint=hint,
     )
+
+
+class FolderDataset:
+    """Folder of class folders, or folder with such folders called train, val and test.
+
+    Ids are paths relative to the folder. There are no groups.
+
+    Args:
+        root: Folder.
+
+    Attributes:
+        videos: List of the clips.
+
+    Raises:
+        DataError: As for ``list_clips``.
+    """
+
+    videos: VideoList
+
+    def __init__(self, root: str | Path) -> None:
+        folder = user_path(root, DataError)
+        below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
+        parts = {entry.name.casefold(): entry for entry in below}
+        # Classes may have these names too: then their folders contain clips, not folders.
+        if not parts or set(parts) - set(SPLITS) or not all(map(_has_class_folders, below)):
+            videos = _list(folder, folder, None)
+        else:
+            videos = [
+                video
+                for split in SPLITS
+                if split in parts
+                for video in _list(folder, parts[split], split)
+            ]
+        self.videos = VideoList(folder.resolve().name, tuple(videos))
+
+
+def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:
+    return [
+        Video(clip.path.relative_to(root).as_posix(), clip.label or "", split, None, clip)
+        for clip in list_clips(folder)
+    ]
+
+
+def _has_class_folders(folder: Path) -> bool:
+    """Return whether a folder contains folders of clips, not clips."""
+    return any(entry.is_dir() and not is_clip(entry) for entry in entries(folder))

@@ -20,14 +20,15 @@ from fewact.data.clips import (
     usable_features,
 )
 from fewact.data.files import first_few
-from fewact.data.groups_and_splits import (
+from fewact.data.table import check_header
+from fewact.data.videos import (
     GroupScopeOption,
+    Video,
+    VideoList,
     check_splits,
     read_split,
     resolve_groups,
 )
-from fewact.data.table import check_header
-from fewact.data.videos import Video, VideoList
 
 CLIP = ("clip",)
 REQUIRED = (*CLIP, "class")

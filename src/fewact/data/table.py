@@ -12,6 +12,14 @@ from fewact.core.errors import DataError, did_you_mean
 from fewact.core.paths import user_path
 from fewact.data.clips import BACKGROUND, Clip, is_background
 from fewact.data.files import first_few
+from fewact.data.videos import (
+    GroupScopeOption,
+    Video,
+    VideoList,
+    check_splits,
+    read_split,
+    resolve_groups,
+)
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")
@@ -229,3 +237,36 @@ def _seconds(where: str, text: str) -> float | None:
     raise DataError(
         "not a time", where=where, got=text, expected="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
     )
+
+
+class TableDataset:
+    """Table with the columns path and label; optional: split, group, start and end.
+
+    Ids are the paths as written in the table, with the start and end of a segment.
+
+    Args:
+        table: Table, see ``read_table``.
+        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
+
+    Attributes:
+        videos: List of the clips.
+
+    Raises:
+        DataError: As for ``read_table``; a split is unknown; only some clips have a split or a
+            group.
+    """
+
+    videos: VideoList
+
+    def __init__(self, table: str | Path, *, groups: GroupScopeOption = "auto") -> None:
+        file = user_path(table, DataError)
+        videos = []
+        for clip, row in read_rows(file, (*COLUMNS, "split")):
+            id = row["path"]
+            if clip.start is not None or clip.end is not None:
+                id += f"#{row['start']}-{row['end']}"
+            split = read_split(row["split"], where=f"{file}, {id}")
+            videos.append(Video(id, clip.label or "", split, clip.group, clip))
+        check_splits(videos, where=str(file))
+        scope = resolve_groups(videos, groups, where=str(file))
+        self.videos = VideoList(file.stem, tuple(videos), scope)

@@ -23,7 +23,7 @@ from fewact.classifier.recordings.stages import Stages
 from fewact.classifier.recordings.watchable import check_arguments, check_watchable
 from fewact.core.errors import OptionError, warn
 from fewact.core.workers import on_one_core
-from fewact.data.in_memory import as_image
+from fewact.data.clips import as_image
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
