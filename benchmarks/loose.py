@@ -34,15 +34,15 @@ from benchmarks.pairs import (
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.known_scores import known_scores
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.recordings.searching import (
+from fewact.classifier.search import (
     Window,
     clearest_window,
     clearness,
     encode_windows,
 )
-from fewact.classifier.recordings.watchable import window_lengths
+from fewact.classifier.stream import window_lengths
+from fewact.classifier.unknown import known_scores
 from fewact.data import VideoList
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes

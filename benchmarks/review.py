@@ -16,9 +16,14 @@ import torch
 from benchmarks.markdown import table
 from benchmarks.open_set.draws import Draw, Numbers, draw
 from benchmarks.open_set.tables import ClipSet, load_sets
-from fewact.classifier.analysis.held_out import held_out_scores
-from fewact.classifier.analysis.review import NEED_TEMPERATURE, need_of_classes
-from fewact.classifier.analysis.suspects import suspected, suspicion, to_check
+from fewact.classifier.review import (
+    NEED_TEMPERATURE,
+    held_out_scores,
+    need_of_classes,
+    suspected,
+    suspicion,
+    to_check,
+)
 
 WAYS, MOST_WAYS, MOST_SHOTS, SEED = 5, 10, 5, 1
 

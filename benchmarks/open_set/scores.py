@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw
 from benchmarks.pairs import LookedUp, LookedUpState
-from fewact.classifier.known_scores import intra_class, known_scores
+from fewact.classifier.unknown import intra_class, known_scores
 
 Array = NDArray[np.float64]
 

@@ -7,16 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact import methods
-from fewact.classifier import folds as module
+from fewact.classifier import calibration as module
 from fewact.classifier.calibration import (
+    MAX_HELD_OUT,
     PRIOR_STD,
     Calibration,
     accuracy_interval,
     expected_temperature,
     fit_temperature,
+    folds_of,
     hold_out,
 )
-from fewact.classifier.folds import MAX_HELD_OUT, folds_of
 
 METHOD = methods.create("protonet", distance="squared_euclidean")
 

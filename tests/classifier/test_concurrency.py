@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.open_set import Decision, OpenSet
+from fewact.classifier.unknown import OpenSet, OpenSetDecision
 from tests.classifier.test_precomputed import NEW, TRAINING
 from tests.fuzz.runner import Runner
 
@@ -120,7 +120,7 @@ def test_a_prediction_during_a_fit_uses_what_was_learned_before(
     expected = call(classifier)
     original = OpenSet.decision
 
-    def fit_by_another_thread(scores: OpenSet, limit: float | None) -> Decision:
+    def fit_by_another_thread(scores: OpenSet, limit: float | None) -> OpenSetDecision:
         monkeypatch.undo()
         assert not changed_by_threads([partial(classifier.fit, HALVES)])
         return original(scores, limit)

@@ -35,8 +35,8 @@ from fewact.classifier.file import (
     parse_header,
     sealed,
 )
-from fewact.classifier.open_set import OpenSet
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod, portable
+from fewact.classifier.unknown import OpenSet
 from fewact.core.errors import (
     DamagedModelError,
     LostModelError,

@@ -15,16 +15,18 @@ from fewact import FewShotClassifier
 from fewact.backbones import Backbone
 from fewact.classifier import NONE, OpenSet
 from fewact.classifier.example import Example
-from fewact.classifier.false_alarm_bounds import needed_clips, promise_to_other_groups
-from fewact.classifier.known_scores import (
+from fewact.classifier.unknown import (
+    ANY_CLASS,
     NONE_WEIGHT,
     OTHERS_WEIGHT,
+    describe,
     fit_open_set,
     intra_class,
     known_scores,
     mean_of_other_groups,
+    needed_clips,
+    promise_to_other_groups,
 )
-from fewact.classifier.open_set import ANY_CLASS, describe
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, FeatureClip, FeatureDataset
 from tests.classifier.conftest import render

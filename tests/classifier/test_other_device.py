@@ -10,8 +10,8 @@ import torch
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
-from fewact.classifier.analysis.explain import explain
-from fewact.classifier.analysis.review import review
+from fewact.classifier.explain import explain
+from fewact.classifier.review import review
 from fewact.data import Frames
 from fewact.video import EveryNth, read_frames
 from tests.backbones import tiny

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fewact.classifier import FewShotClassifier, Prediction
-from fewact.classifier.analysis.explain import explain
+from fewact.classifier.explain import explain
 from fewact.cli import main
 from fewact.core.errors import OptionError
 from fewact.data import Frames

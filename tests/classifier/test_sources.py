@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.classifier.naming import check_label, existing_class
+from fewact.classifier.labels import check_label, existing_class
 from fewact.classifier.sources import labelled, of_class
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, Clip

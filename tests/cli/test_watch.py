@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.recordings.stream import Stream
+from fewact.classifier.stream import Stream
 from fewact.cli import main
 from fewact.cli.watch import _hint, _summarise
 from fewact.core import svg

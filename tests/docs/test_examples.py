@@ -23,7 +23,7 @@ import typer.main
 
 import fewact
 from fewact import methods
-from fewact.classifier.recordings.pace import FASTEST
+from fewact.classifier.stream import FASTEST
 from fewact.cli.app import app, main
 from fewact.cli.commands import LazyCommands
 from fewact.training import read as read_recipe

@@ -171,7 +171,7 @@ def _camera(random: Random, classifier: Any) -> None:
 
 def _events(random: Random) -> None:
     """Write events with hostile names; read them back."""
-    from fewact.classifier.recordings.events import Event
+    from fewact.classifier.events import Event
     from fewact.report.events import counts, events_text
 
     events = [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.analysis.explain import FRAMES
+from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
 from fewact.data.files import numbered
 from fewact.page.names import LONGEST_FILE_NAME, file_name

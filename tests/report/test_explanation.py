@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from fewact.classifier.analysis.explain import Contribution, Explanation, Neighbour
+from fewact.classifier.explain import Contribution, Explanation, Neighbour
 from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.explanation import explanation_page
 from fewact.video.writing import jpeg

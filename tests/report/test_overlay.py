@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact.classifier.recordings.events import Event
+from fewact.classifier.events import Event
 from fewact.core import svg
 from fewact.report.overlay import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
 from fewact.video.writing import check_frame

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.analysis.review import Advice, Confusion, Duplicate, Review, Suspect, review
 from fewact.classifier.example import Example
 from fewact.classifier.info import ModelInfo, model_info
+from fewact.classifier.review import Advice, ConfusedClasses, Duplicate, Review, Suspect, review
 from fewact.data import FeatureClip
 from fewact.evaluation import compare, evaluate_method
 from fewact.report.document import Page
@@ -48,7 +48,7 @@ def of_model(name: str) -> Page:
     review = Review(
         (name, "other"),
         *(1, 2, 2, 2, 2),
-        (Confusion(name, "other", (name,), 2, "motion", {}),),
+        (ConfusedClasses(name, "other", (name,), 2, "motion", {}),),
         (Suspect(name, 1, name, name, 1.0, True),),
         (Duplicate((name, name), (name, name)),),
         {},

@@ -9,44 +9,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewact.classifier.calibration import Calibration
+    from fewact.classifier.events import Event
     from fewact.classifier.example import Example
     from fewact.classifier.few_shot import FewShotClassifier
-    from fewact.classifier.labels import Label
-    from fewact.classifier.open_set import Decision, OpenSet
-    from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
-    from fewact.classifier.recordings.events import Event
-    from fewact.classifier.recordings.stream import State, Stream
+    from fewact.classifier.labels import NONE, Label
+    from fewact.classifier.prediction import Prediction, Predictions, Skipped
+    from fewact.classifier.stream import Stream, StreamState
+    from fewact.classifier.unknown import OpenSet, OpenSetDecision
 
 __all__ = [
     "NONE",
     "Calibration",
-    "Decision",
     "Event",
     "Example",
     "FewShotClassifier",
     "Label",
     "OpenSet",
+    "OpenSetDecision",
     "Prediction",
     "Predictions",
     "Skipped",
-    "State",
     "Stream",
+    "StreamState",
 ]
 
 _MODULES = {
-    "NONE": "prediction",
+    "NONE": "labels",
     "Calibration": "calibration",
-    "Decision": "open_set",
-    "Event": "recordings.events",
+    "OpenSetDecision": "unknown",
+    "Event": "events",
     "Example": "example",
     "FewShotClassifier": "few_shot",
     "Label": "labels",
-    "OpenSet": "open_set",
+    "OpenSet": "unknown",
     "Prediction": "prediction",
     "Predictions": "prediction",
     "Skipped": "prediction",
-    "State": "recordings.stream",
-    "Stream": "recordings.stream",
+    "StreamState": "stream",
+    "Stream": "stream",
 }
 
 # The application decides what becomes of messages; without a handler of its own it sees none.

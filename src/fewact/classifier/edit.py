@@ -7,11 +7,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fewact.classifier.example import ClipId, find_clips
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
-from fewact.classifier.labels import Label, label_text
-from fewact.classifier.naming import ClipId, check_label, find_clips, new_name
+from fewact.classifier.labels import Label, check_label, label_text, new_name
 from fewact.classifier.sources import Source, of_class
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, is_background

@@ -20,18 +20,17 @@ from fewact.backbones.devices import Device
 from fewact.classifier import edit, file, history
 from fewact.classifier.calibration import Calibration, check_set_rate
 from fewact.classifier.class_names import TextMode
-from fewact.classifier.example import Example
+from fewact.classifier.example import ClipId, Example
 from fewact.classifier.fit import Progress, fit
 from fewact.classifier.fitted import Fitted, FittedBefore, checked_fit, fit_examples
 from fewact.classifier.inputs import ClipLike, each_query, query_clips
-from fewact.classifier.labels import Label, Labels, as_integer, text_source
-from fewact.classifier.naming import ClipId
-from fewact.classifier.open_set import OpenSet, check_rate
+from fewact.classifier.labels import NONE, Label, Labels, as_integer, text_source
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.predict import predict
-from fewact.classifier.prediction import NONE, Prediction, Predictions, Skipped
-from fewact.classifier.recordings.stream import Stream
+from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.sources import LabelledSource, Source, labelled
+from fewact.classifier.stream import Stream
+from fewact.classifier.unknown import OpenSet, check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.hub import check_answers, download, hub_client, is_repository
 from fewact.core.options import check_options

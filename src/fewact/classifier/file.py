@@ -27,8 +27,8 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, restore_equal, stored
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.open_set import OpenSet, describe
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod
+from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, UPGRADE, FileType
 from fewact.core.errors import (

@@ -15,7 +15,7 @@ from fewact.classifier.file import thumbnail
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.search import find_action
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION

@@ -22,18 +22,17 @@ from fewact.classifier.examples import (
     spread,
     spread_over_classes,
 )
-from fewact.classifier.false_alarm_bounds import FEWEST_NONE
-from fewact.classifier.known_scores import (
+from fewact.classifier.labels import Label, as_given, check_integers, existing_class, label_array
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.prediction import Skipped
+from fewact.classifier.unknown import (
+    FEWEST_NONE,
     NoneScores,
+    OpenSet,
     fit_open_set,
     known_scores,
     mean_of_other_groups,
 )
-from fewact.classifier.labels import Label, as_given, check_integers, label_array
-from fewact.classifier.naming import existing_class
-from fewact.classifier.open_set import OpenSet
-from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.prediction import Skipped
 from fewact.core.errors import ModelError, UserError, warn
 from fewact.core.workers import on_one_core
 from fewact.methods.base import Method, rows

@@ -11,7 +11,7 @@ from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
-from fewact.classifier.prediction import NONE
+from fewact.classifier.labels import NONE
 from fewact.data import BACKGROUND
 
 

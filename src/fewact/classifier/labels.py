@@ -1,14 +1,15 @@
-"""Class labels as users give them: texts or integers; inside they are texts."""
+"""Labels and names of classes as users give them: texts or integers. Needs no torch."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.errors import DataError
-from fewact.data import is_background
+from fewact.core.errors import DataError, did_you_mean
+from fewact.data import BACKGROUND, is_background
 from fewact.data.arrays import check_dense
 
 Label: TypeAlias = str | int
@@ -21,6 +22,9 @@ INTEGER = re.compile("-?[0-9]{1,1000}")
 
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
+NONE: Final = "(none)"
+"""Label of a clip that shows none of the taught classes; no class can have this name."""
+
 
 def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:
     """Return labels as texts, and whether they are integers; ``none`` may be beside integers.
@@ -31,9 +35,9 @@ def label_texts(labels: Iterable[Any]) -> tuple[list[str], bool]:
     >>> label_texts([0, 1, "none"])
     (['0', '1', 'none'], True)
     """
-    given = _listed(labels)
-    texts = [label_text(label) for label in given]
-    classes = [label for label, text in zip(given, texts, strict=True) if not is_background(text)]
+    listed = _listed(labels)
+    texts = [label_text(label) for label in listed]
+    classes = [label for label, text in zip(listed, texts, strict=True) if not is_background(text)]
     kinds = {isinstance(label, str) for label in classes}
     if len(kinds) > 1:
         raise DataError("texts and integers are mixed", where="labels", expected="one of them")
@@ -95,9 +99,9 @@ def label_array(labels: Sequence[Label]) -> NDArray[Any]:
     >>> label_array([1, 2**63]).tolist()
     [1, 9223372036854775808]
     """
-    found = np.array(labels)
-    rounded = len(labels) and found.dtype.kind == "f"
-    return np.array(labels, dtype=object) if rounded else found
+    array = np.array(labels)
+    rounded = len(labels) and array.dtype.kind == "f"
+    return np.array(labels, dtype=object) if rounded else array
 
 
 def check_integers(classes: Iterable[str], *, integers: bool) -> None:
@@ -129,3 +133,96 @@ def label_text(label: Any) -> str:
     if isinstance(label, int | np.integer) and not isinstance(label, bool):
         return str(int(label))
     raise DataError("not a label", where="labels", got=repr(label), expected=EXPECTED)
+
+
+def normalised(label: Label, *, integers: bool = False) -> str:
+    """Return the name of a class in Unicode normal form C, without spaces around it.
+
+    Args:
+        label: Name of the class; of an integer its text is returned.
+        integers: Whether the classes are integers: then "01" is "1".
+    """
+    name = nfc(label_text(label)).strip()
+    return as_integer(name) if integers else name
+
+
+def check_label(label: Label, *, where: str = "", integers: bool = False) -> str:
+    """Return the name of a class, see ``normalised``.
+
+    Args:
+        label: Name of the class.
+        where: Clip that has the label, for errors.
+        integers: Whether the classes are integers.
+
+    Raises:
+        DataError: The name is blank, has a line break, or is reserved for clips of no class.
+    """
+    name = normalised(label, integers=integers)
+    if not name or not name.isprintable():
+        raise DataError(
+            "not a class name",
+            where=where,
+            got=repr(label),
+            expected="printable text in UTF-8",
+            hint="Give the class another name, such as that of its folder or in the table.",
+        )
+    if is_background(name) or name == NONE:
+        raise DataError(
+            f'"{name}" is reserved for clips of no class',
+            where=where,
+            got=repr(label),
+            hint="" if is_background(name) else f'Use "{BACKGROUND}" for clips of no class.',
+        )
+    return name
+
+
+def existing_class(name: Label, classes: Sequence[str], *, integers: bool = False) -> str:
+    """Return the name of an existing class, see ``check_label``.
+
+    Raises:
+        DataError: There is no such class.
+    """
+    text = label_text(name)
+    label = text if text in classes else check_label(text, integers=integers)
+    if label not in classes:
+        raise DataError(
+            "unknown class",
+            got=repr(name),
+            expected=", ".join(classes),
+            hint=did_you_mean(label, classes),
+        )
+    return label
+
+
+def existing_classes(
+    names: Label | Collection[Label], classes: Sequence[str], *, integers: bool = False
+) -> set[str]:
+    """Return the names of existing classes; a single name is one class.
+
+    Raises:
+        DataError: There is no such class.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        names = [names]
+    return {existing_class(name, classes, integers=integers) for name in names}
+
+
+def new_name(name: Label, classes: Sequence[str], *, integers: bool = False) -> str:
+    """Return the new name of a class, see ``check_label``.
+
+    Raises:
+        DataError: The name is invalid, or another class has it.
+    """
+    new = check_label(name, integers=integers)
+    if new in classes:
+        raise DataError(
+            "the name is taken",
+            got=repr(new),
+            hint="To join two classes, move the clips of one to the other.",
+        )
+    return new
+
+
+def nfc(text: str) -> str:
+    """Return a text in Unicode normal form C."""
+    return unicodedata.normalize("NFC", text)

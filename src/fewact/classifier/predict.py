@@ -7,9 +7,10 @@ from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.examples import Nodes, check_finite_scores, check_shapes
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.open_set import Decision
-from fewact.classifier.prediction import NONE, Prediction, Skipped, display_name
-from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.labels import NONE
+from fewact.classifier.prediction import Prediction, Skipped, display_name
+from fewact.classifier.search import find_action
+from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import VideoError, warn
 from fewact.data import AnyClip
 from fewact.features.timing import Timing, stage
@@ -50,7 +51,7 @@ def predict(
 
 def _answer(
     fitted: Fitted,
-    decision: Decision,
+    decision: OpenSetDecision,
     encoded: EncodedClip,
     timing: Timing | None,
     set_threshold: float | None,
@@ -76,7 +77,7 @@ def _answer(
 
 def classify(
     fitted: Fitted,
-    decision: Decision,
+    decision: OpenSetDecision,
     clip: AnyClip,
     nodes: Nodes,
     timing: Timing | None = None,

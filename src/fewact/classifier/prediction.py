@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.labels import Label, label_array
+from fewact.classifier.labels import NONE, Label, label_array
 from fewact.core.errors import OptionError, VideoError
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.video.source import Span
 
 if TYPE_CHECKING:
     import pandas
-
-NONE: Final = "(none)"
-"""Label of a clip that shows none of the taught classes; no class can have this name."""
 
 DOUBTFUL: Final = 0.2
 """Known probability below which a clip more likely shows none of the classes, even if four of five
@@ -75,7 +72,7 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as values of JSON, the most probable class first."""
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
-        found = {
+        facts = {
             "path": self.name,
             "label": self.label,
             "best": self.best,
@@ -86,7 +83,7 @@ class Prediction:
             **({} if self.active is None else {"active": list(self.active)}),
             **({"faults": list(self.faults)} if self.faults else {}),
         }
-        return found | {"set": list(self.set)} if self.set else found
+        return facts | {"set": list(self.set)} if self.set else facts
 
 
 class Predictions(list[Prediction]):
@@ -102,15 +99,15 @@ class Predictions(list[Prediction]):
     @property
     def labels(self) -> list[Label]:
         """Label of each clip."""
-        return [one.label for one in self]
+        return [prediction.label for prediction in self]
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Prediction: ...
     @overload
     def __getitem__(self, index: slice) -> "Predictions": ...
     def __getitem__(self, index: SupportsIndex | slice) -> "Prediction | Predictions":
-        found = super().__getitem__(index)
-        return Predictions(found) if isinstance(found, list) else found
+        part = super().__getitem__(index)
+        return Predictions(part) if isinstance(part, list) else part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(label_array(self.labels), dtype)
@@ -128,10 +125,10 @@ class Predictions(list[Prediction]):
                 "pandas is not installed", where="to_frame", hint="Run: pip install pandas"
             ) from None
         rows = []
-        for one in self:
-            facts = one.to_dict()
+        for prediction in self:
+            facts = prediction.to_dict()
             del facts["probabilities"]
-            rows.append(facts | {f"p({name})": p for name, p in one.probabilities.items()})
+            rows.append(facts | {f"p({name})": p for name, p in prediction.probabilities.items()})
         return pandas.DataFrame(rows)
 
 

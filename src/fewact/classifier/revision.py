@@ -21,7 +21,7 @@ from fewact.classifier.file import SavedModel, read_header
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
-from fewact.classifier.naming import check_label
+from fewact.classifier.labels import check_label
 from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file

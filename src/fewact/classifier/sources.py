@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fewact.classifier.inputs import ClipLike, as_clip, as_list
-from fewact.classifier.naming import check_label
+from fewact.classifier.labels import check_label
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path

@@ -55,7 +55,7 @@ def add(
     sources: list[str] | list[Path] = clips
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
-    from fewact.classifier.naming import check_label
+    from fewact.classifier.labels import check_label
 
     _, integers = early.training_clips_of(model)
     label = BACKGROUND if none else check_label(label, integers=integers)
@@ -88,7 +88,7 @@ def rename(
 
     The weights of the backbone are read only if the model uses class names as text prompts.
     """
-    from fewact.classifier.naming import existing_class, new_name
+    from fewact.classifier.labels import existing_class, new_name
 
     clips, integers = early.training_clips_of(model)
     classes = _classes(clips)
@@ -112,7 +112,8 @@ def move(
     imports: Imports = None,
 ) -> None:
     """Correct the label of a training clip."""
-    from fewact.classifier.naming import existing_class, find_clips
+    from fewact.classifier.example import find_clips
+    from fewact.classifier.labels import existing_class
     from fewact.data import is_background
 
     clips, integers = early.training_clips_of(model)
@@ -197,7 +198,8 @@ def _classes_and_clips(
     Raises:
         DataError: A name is of neither, or of several clips.
     """
-    from fewact.classifier.naming import find_clips, normalised
+    from fewact.classifier.example import find_clips
+    from fewact.classifier.labels import normalised
 
     known = _classes(clips)
     classes: list[str] = []
@@ -219,7 +221,7 @@ def _clip(text: str) -> str | int:
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
     """Print the held-out accuracy and what is promised about false alarms after a change."""
     from fewact.classifier.calibration import accuracy_lines
-    from fewact.classifier.open_set import describe
+    from fewact.classifier.unknown import describe
 
     for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
         print(line)

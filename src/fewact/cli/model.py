@@ -31,8 +31,8 @@ from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
-    from fewact.classifier.analysis.review import Review
-    from fewact.classifier.analysis.tested import Tested
+    from fewact.classifier.measure import Tested
+    from fewact.classifier.review import Review
     from fewact.data import FeatureClip, VideoClip
 
 
@@ -115,8 +115,8 @@ def measure_clips(
     """
     labelled = clips if dataset is None else _rows(clips, dataset)
     from fewact import FewShotClassifier
-    from fewact.classifier.analysis.tested import measure
-    from fewact.classifier.open_set import check_rate
+    from fewact.classifier.measure import measure
+    from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load.backbone)
@@ -156,7 +156,7 @@ def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
 
 
 def _print_measured(found: "Tested") -> None:
-    from fewact.classifier.analysis.tested import MISTAKE
+    from fewact.classifier.measure import MISTAKE
 
     low, high = found.interval
     chance = 100 / len(found.classes)
@@ -207,7 +207,7 @@ def review(
 
     Only stored features are compared; no video is read.
     """
-    from fewact.classifier.analysis.review import review
+    from fewact.classifier.review import review
     from fewact.classifier.revision import load_stored
 
     found = review(load_stored(model))
@@ -274,7 +274,7 @@ def explain(
 
     clip = _row(video) if is_features(video) else video
     from fewact import FewShotClassifier
-    from fewact.classifier.analysis.explain import explain
+    from fewact.classifier.explain import explain
     from fewact.core.atomic import write_text
     from fewact.report.explanation import explanation_page
 
@@ -312,7 +312,7 @@ def _origins(
     examples: "Sequence[Example]", model: Path, folder: Path | None
 ) -> "dict[str, VideoClip]":
     """Return the training clips that are in a folder or in that of the page, by title."""
-    from fewact.classifier.analysis.explain import page_origins
+    from fewact.classifier.explain import page_origins
     from fewact.data import Clip
 
     of_page = page_origins(examples, model / PAGE_FOLDER)
@@ -358,7 +358,7 @@ def clip_map(
     early_outputs.output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
-    from fewact.classifier.analysis.clip_map import map_clips
+    from fewact.classifier.clip_map import map_clips
     from fewact.core.atomic import write_text
     from fewact.report.clip_map import map_page
 
@@ -393,7 +393,7 @@ def match(
     The windows are those of the method a2m2, whose options --option sets.
     """
     early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
-    from fewact.classifier.analysis.matched import match_clips
+    from fewact.classifier.match import match_clips
     from fewact.core.atomic import write_text
     from fewact.report.matched import matched_page
 

@@ -123,8 +123,8 @@ def predict(
     with loading():
         from fewact import FewShotClassifier
         from fewact.classifier import Skipped
-        from fewact.classifier.open_set import check_rate
         from fewact.classifier.prediction import display_name
+        from fewact.classifier.unknown import check_rate
         from fewact.data import FeatureClip
         from fewact.features.timing import Timing
 
@@ -176,7 +176,7 @@ def predict(
 
 def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
     """Set what the options change of a classifier, and say what follows from it."""
-    from fewact.classifier.open_set import describe
+    from fewact.classifier.unknown import describe
 
     if answers.false_alarms is not None:
         classifier.false_alarms = answers.false_alarms

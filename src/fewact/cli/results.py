@@ -231,8 +231,8 @@ def report(
 
 
 def _of_model(folder: Path) -> "Page":
-    from fewact.classifier.analysis.review import review
     from fewact.classifier.info import model_info, thumbnails
+    from fewact.classifier.review import review
     from fewact.classifier.revision import load_stored
     from fewact.report.model_page import model_page
 

@@ -214,7 +214,7 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
     """Print the number of clips per class, the held-out accuracy and what is promised."""
     from fewact.classifier import NONE
     from fewact.classifier.calibration import accuracy_lines
-    from fewact.classifier.open_set import describe
+    from fewact.classifier.unknown import describe
 
     clips = Counter(clip.label for clip in classifier.clips_)
     rows = [(label, str(count)) for label, count in clips.items()]

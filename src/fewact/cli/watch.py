@@ -22,7 +22,7 @@ from fewact.core.text_table import csv_line
 
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
-    from fewact.classifier.recordings.watch import Watch
+    from fewact.classifier.watch import Watch
     from fewact.report.annotated import DelayedVideo
 
 
@@ -87,7 +87,7 @@ def watch(
     """
     early_outputs.output_files(output, video, overwrite=overwrite, inputs=[source])
     from fewact import FewShotClassifier
-    from fewact.classifier.open_set import check_rate
+    from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load.backbone)
@@ -130,7 +130,7 @@ def _open(
     only: Sequence[str] | None = None,
 ) -> Iterator["Watch"]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
-    from fewact.classifier.recordings.watch import watching
+    from fewact.classifier.watch import watching
 
     with ExitStack() as stack:
         try:
@@ -271,7 +271,7 @@ def _saver(
 
 def _hint(opened: "Watch", false_alarms: float | None, *, stopped: bool) -> str:
     """Return what helps if no event was found; ``stopped`` by Ctrl-C, not at the end."""
-    from fewact.classifier.recordings.stream import SHORTEST
+    from fewact.classifier.stream import SHORTEST
 
     if opened.time < SHORTEST * opened.stream.lengths[0]:
         short = (

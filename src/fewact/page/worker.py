@@ -14,13 +14,13 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier
 from fewact.classifier import file as model_files
-from fewact.classifier.analysis.explain import explain, page_origins
-from fewact.classifier.analysis.review import review
+from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, install, versions
 from fewact.classifier.info import model_info, thumbnails
-from fewact.classifier.recordings.stream import Stream
-from fewact.classifier.recordings.watch import Moment, Watch, watching
+from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of
+from fewact.classifier.stream import Stream
+from fewact.classifier.watch import Moment, Watch, watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import Clip, is_background

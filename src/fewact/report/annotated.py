@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fewact.classifier.recordings.events import Event
-from fewact.classifier.recordings.stream import Stream
-from fewact.classifier.recordings.watch import Moment
+from fewact.classifier.events import Event
+from fewact.classifier.stream import Stream
+from fewact.classifier.watch import Moment
 from fewact.report.overlay import Overlay
 from fewact.video.recording import FALLBACK_FPS, open_recording
 from fewact.video.timeline import RGBImage

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from fewact.classifier.analysis.clip_map import ClipMap, Point
+from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.core import svg
 from fewact.report.pages import drawing, render_page
 
@@ -47,7 +47,7 @@ def _mark(number: int) -> tuple[str, str]:
     return colours[number % len(colours)], SHAPES[number // len(colours) % len(SHAPES)]
 
 
-def _drawn(point: Point, colour: str, shape: str) -> Iterator[str]:
+def _drawn(point: MapPoint, colour: str, shape: str) -> Iterator[str]:
     """Yield a point; its name is shown when the pointer is over it."""
     if point.kind == "clip":
         yield _shape(*_at(point), 5, shape, colour, escape(f"{point.label}: {point.name}"))
@@ -56,7 +56,7 @@ def _drawn(point: Point, colour: str, shape: str) -> Iterator[str]:
         yield _shape(*_at(point), 11, shape, colour, name, hollow=True)
 
 
-def _video(point: Point, colour: str, number: int) -> Iterator[str]:
+def _video(point: MapPoint, colour: str, number: int) -> Iterator[str]:
     """Yield a new video as a cross with its number in the table."""
     x, y = _at(point)
     name = escape(f"{point.name}: {point.label}")
@@ -64,7 +64,7 @@ def _video(point: Point, colour: str, number: int) -> Iterator[str]:
     yield svg.text(x + 13, y + 5, str(number), colour=None, size=14, weight=600)
 
 
-def _at(point: Point) -> tuple[float, float]:
+def _at(point: MapPoint) -> tuple[float, float]:
     return MARGIN + SIDE * point.x, MARGIN + SIDE * (1 - point.y)
 
 

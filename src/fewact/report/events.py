@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fewact.classifier.recordings.events import Event
+from fewact.classifier.events import Event
 from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line
 

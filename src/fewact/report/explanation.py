@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from fewact.classifier.analysis.explain import Cells, Explanation, Neighbour
+from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.core import svg
 from fewact.methods.base import FrameMatch
 from fewact.report.pages import drawing, render_page

@@ -1,6 +1,6 @@
 """The page that shows how aligners match two clips: one HTML file that needs nothing else."""
 
-from fewact.classifier.analysis.matched import AlignerMatch, MatchedClips
+from fewact.classifier.match import AlignerMatch, MatchedClips
 from fewact.report.explanation import HEIGHT, JOINED, WIDTH, joined, square_of, strip
 from fewact.report.pages import drawing, render_page
 

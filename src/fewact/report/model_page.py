@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fewact.classifier.analysis.review import Review
 from fewact.classifier.info import ModelInfo, clip_rows
+from fewact.classifier.review import Review
 from fewact.core.version import __version__
 from fewact.report.document import Bar, Gallery, Page, Section
 from fewact.report.table import Table

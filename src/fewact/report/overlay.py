@@ -13,7 +13,7 @@ from itertools import takewhile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fewact.classifier.recordings.events import Event
+from fewact.classifier.events import Event
 from fewact.core import svg
 from fewact.core.errors import warn
 from fewact.report.events import clock_time, title

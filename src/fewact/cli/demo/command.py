@@ -166,7 +166,7 @@ def _figure(outcomes: Sequence[Outcome], matched: Match | None, note: str) -> st
 
 
 def _strip(clip: "Clip", count: int, title: str) -> "Strip":
-    from fewact.classifier.analysis.explain import small_frames
+    from fewact.classifier.explain import small_frames
     from fewact.cli.demo.figure import Strip
     from fewact.video.steps import as_predicted
     from fewact.video.writing import jpeg

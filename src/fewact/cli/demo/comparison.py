@@ -147,8 +147,8 @@ def _outcome(
     from fewact.classifier import Example
     from fewact.classifier.examples import Examples, join, rounded
     from fewact.classifier.fitted import fit_examples
-    from fewact.classifier.open_set import ANY_CLASS
     from fewact.classifier.predict import classify
+    from fewact.classifier.unknown import ANY_CLASS
 
     parts = [
         Examples(

@@ -9,7 +9,8 @@ from typing import Any
 from fewact.classifier.calibration import wilson_interval
 from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.prediction import NONE, Prediction, Skipped
+from fewact.classifier.labels import NONE
+from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.sources import LabelledSource, labelled
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, AnyClip

@@ -9,19 +9,21 @@ import torch
 
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
-from fewact.classifier.analysis.held_out import held_out_scores
-from fewact.classifier.analysis.review import cause_of, need_of_classes, review
-from fewact.classifier.analysis.suspects import (
-    LEAST_GAIN,
-    most_doubtful,
-    suspected,
-    suspicion,
-    to_check,
-)
 from fewact.classifier.example import Example
 from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.info import clip_rows
+from fewact.classifier.review import (
+    LEAST_GAIN,
+    cause_of,
+    held_out_scores,
+    most_doubtful,
+    need_of_classes,
+    review,
+    suspected,
+    suspicion,
+    to_check,
+)
 from fewact.data import FeatureClip, list_clips
 
 

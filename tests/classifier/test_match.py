@@ -7,7 +7,7 @@ import torch
 
 from fewact import methods
 from fewact.backbones import Backbone
-from fewact.classifier.analysis.matched import AlignerMatch, MatchedClips, match_clips
+from fewact.classifier.match import AlignerMatch, MatchedClips, match_clips
 from fewact.core.errors import OptionError, UnknownNameError, VideoError
 from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import VideoFeatures

@@ -1,10 +1,20 @@
 """Review a model: which classes are confused and why, wrong labels, duplicates, what to record.
 
 Everything comes from the features that the model stores; no video is needed. Clips are held out and
-predicted as in ``calibration``, so that the accuracy is that of ``teach``; wrong labels and needs
-come from scores of each clip by all others, see ``held_out``.
+predicted as in ``calibration``, so that the accuracy is that of ``teach``. Wrong labels and needs
+come from scores of each clip by all others: with the similarities K of the training clips, a clip i
+has for class c the score
 
-The constants were chosen on development clips (docs/results/unknown-actions.md).
+    g_i(c) = mean_s K(i, s) − ½ · inside_i(c)
+
+over the clips s ≠ i of the class, where inside_i(c) is the intra-class similarity of the class
+without i (see ``methods.common.kernel``). The score is linear in K: where K is a sum of terms, the
+scores of the terms add up to the score.
+
+A clip is suspected of a wrong label by how much better all clips explain each other if it had
+another label: the gain in the log-likelihood of all labels under leave-one-out classification.
+
+The constants were chosen on development clips (docs/results/review.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +23,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from fewact.classifier.analysis.held_out import held_out_scores
-from fewact.classifier.analysis.suspects import best_other, suspicion, to_check
 from fewact.classifier.calibration import hold_out
 from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
@@ -23,6 +32,147 @@ from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.data.files import first_few
 from fewact.methods.base import Method
+
+
+def held_out_scores(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
+    """Return the score (… s n) of each clip for each class, by the other clips.
+
+    Args:
+        pairs: Similarities (… s s) of the clips, float64.
+        labels: Classes (… s) of the clips in 0 … n−1.
+        n: Number of classes.
+
+    Returns:
+        Scores; NaN for the class of a clip that is alone in it.
+
+    >>> pairs = torch.tensor([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 1.0]])
+    >>> held_out_scores(pairs.double(), torch.tensor([0, 0, 1]), 2)[0]
+    tensor([ 0.2500, -0.1500], dtype=torch.float64)
+    """
+    own = functional.one_hot(labels, n).to(pairs.dtype)  # (… s n)
+    others = pairs - torch.diag_embed(pairs.diagonal(dim1=-2, dim2=-1))
+    total = others @ own  # (… s n)
+    count = own.sum(-2, keepdim=True) - own  # (… s n)
+    inside = (total * own).sum(-2, keepdim=True) - 2 * total * own
+    shots = own.sum(-2)
+    number = (shots * (shots - 1)).sum(-1)[..., None, None]
+    mean = (total * own).sum((-2, -1), keepdim=True) / number.clamp_min(1)
+    intra_class = (inside + count * mean) / count.clamp_min(1) ** 2
+    scores = total / count.clamp_min(1) - intra_class / 2
+    return scores.masked_fill(count == 0, torch.nan)
+
+
+def log_likelihood(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return Σ_i log softmax(g_i / temperature)[label of i] (…), over clips that can be scored.
+
+    Args:
+        scores: Scores (… s n) of ``held_out_scores``.
+        labels: Classes (… s) of the clips.
+        temperature: Temperature of the method.
+    """
+    each = (scores / temperature).nan_to_num(nan=-torch.inf).log_softmax(-1)
+    own = each.gather(-1, labels[..., None])[..., 0]
+    return own.masked_fill(own.isinf(), 0.0).sum(-1)
+
+
+FEWEST_WRONG, WRONG = 2, 0.05
+"""Largest number of wrong labels that are looked for, and as a fraction of the clips."""
+
+MIN_SHOTS = 3
+"""Smallest number of clips of a class in which a wrong label can be found: two clips that differ do
+not say which of them is wrong."""
+
+MIN_GAP = 1.5
+"""Smallest gap in log-likelihood between the gains of suspects and those of all other clips. Clips
+of hard classes have gains too, but no gap is between them."""
+
+LEAST_GAIN = 1.0
+"""Smallest gain in log-likelihood of a label that is doubtful."""
+
+
+def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
+
+    It is −inf where a wrong label cannot be found: in classes of less than ``MIN_SHOTS`` clips, and
+    for clips that are nearest to their own class.
+
+    Args:
+        pairs: Similarities (s s).
+        scores: Scores (s n) of ``held_out_scores``.
+        labels: Classes (s) of the clips.
+        temperature: Temperature of the method.
+    """
+    n = scores.shape[-1]
+    best = best_other(scores, labels)
+    shots = torch.bincount(labels, minlength=n)[labels]
+    own, other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
+    found = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
+    before = log_likelihood(scores, labels, temperature)
+    for i in ((shots >= MIN_SHOTS) & (other > own)).nonzero()[:, 0].tolist():
+        changed = labels.clone()
+        changed[i] = best[i]
+        after = log_likelihood(held_out_scores(pairs, changed, n), changed, temperature)
+        found[i] = after - before
+    return found
+
+
+def suspected(gains: Tensor) -> list[int]:
+    """Return the positions of the suspects, the most suspicious first.
+
+    Few labels are wrong. So the suspects are the clips of the highest gains that a gap separates
+    from all others, down to the last such gap.
+
+    Args:
+        gains: Gains (s) of ``suspicion``.
+
+    >>> suspected(torch.tensor([0.5, 9.0, -torch.inf, 7.0]))
+    [1, 3]
+    >>> suspected(torch.tensor([3.0, 2.5, 2.0, 1.5]))
+    []
+    """
+    most = max(FEWEST_WRONG, round(WRONG * len(gains)))
+    order = gains.argsort(descending=True).tolist()
+    ordered = [max(gains[i].item(), 0.0) for i in order] + [0.0]
+    gaps = [k for k in range(1, len(ordered)) if ordered[k - 1] - ordered[k] >= MIN_GAP]
+    return order[: max((k for k in gaps if k <= most), default=0)]
+
+
+def most_doubtful(gains: Tensor) -> int | None:
+    """Return the position of the clip whose label is the most doubtful; None if none is.
+
+    It need not be separated from the others: in hard classes it is often only unlike its class. But
+    if a label is wrong, it is nearly always this one.
+
+    Args:
+        gains: Gains (s) of ``suspicion``.
+
+    >>> most_doubtful(torch.tensor([3.0, 2.5, 2.0, 1.5]))
+    0
+    """
+    if not len(gains) or gains.max() < LEAST_GAIN:
+        return None
+    return int(gains.argmax())
+
+
+def to_check(gains: Tensor) -> tuple[list[int], bool]:
+    """Return the positions of clips to check, and whether they are suspects.
+
+    Without suspects it is the position of the most doubtful label, if there is one.
+
+    Args:
+        gains: Gains (s) of ``suspicion``.
+    """
+    if clear := suspected(gains):
+        return clear, True
+    first = most_doubtful(gains)
+    return ([] if first is None else [first]), False
+
+
+def best_other(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return the best class (s) of each clip other than its own."""
+    others = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
+    return others.argmax(-1)
+
 
 MAX_REVIEWED = 400
 """Number of clips that are compared with each other; more are spread evenly over the classes."""
@@ -51,7 +201,7 @@ Cause = Literal["appearance", "motion", "appearance and motion", "unknown"]
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusedClasses:
     """Held-out training clips of a class that the other clips take for another class.
 
     Args:
@@ -146,7 +296,7 @@ class Review:
     calibrated: int
     reviewed: int
     clips: int
-    confusions: tuple[Confusion, ...]
+    confusions: tuple[ConfusedClasses, ...]
     suspects: tuple[Suspect, ...]
     duplicates: tuple[Duplicate, ...]
     needs: dict[str, float]
@@ -281,7 +431,7 @@ def _confusions(
     by_term: Mapping[str, Tensor],
     examples: Examples,
     classes: Sequence[str],
-) -> tuple[Confusion, ...]:
+) -> tuple[ConfusedClasses, ...]:
     labels = examples.labels
     found = []
     for c, label in enumerate(classes):
@@ -296,7 +446,9 @@ def _confusions(
             }
             titles = tuple(examples.clips[i].title for i in mistaken.tolist())
             found.append(
-                Confusion(label, classes[other], titles, int(scored.sum()), cause_of(terms), terms)
+                ConfusedClasses(
+                    label, classes[other], titles, int(scored.sum()), cause_of(terms), terms
+                )
             )
     return tuple(sorted(found, key=lambda one: -len(one.clips) / one.of))
 
@@ -346,7 +498,7 @@ def _advice(
     classes: Sequence[str],
     needs: Sequence[float],
     labels: Tensor,
-    confusions: Sequence[Confusion],
+    confusions: Sequence[ConfusedClasses],
     suspects: Sequence[Suspect],
     duplicates: Sequence[Duplicate],
     clips: Sequence[Example],
@@ -394,7 +546,7 @@ HOW: dict[Cause, str] = {
 }
 
 
-def _reason_to_record(label: str, shots: int, confusions: Sequence[Confusion]) -> str:
+def _reason_to_record(label: str, shots: int, confusions: Sequence[ConfusedClasses]) -> str:
     """Return why another clip of a class helps, and how to record it; empty if it is not needed."""
     if shots == 1:
         return "one clip cannot be checked."

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier, methods
-from fewact.classifier.analysis import clip_map
-from fewact.classifier.analysis.clip_map import ClipMap, Point, distances, map_clips
+from fewact.classifier import clip_map
+from fewact.classifier.clip_map import ClipMap, MapPoint, distances, map_clips
 from fewact.core.errors import OptionError
 from fewact.data import FeatureClip, Frames
 from fewact.report.clip_map import map_page
@@ -101,9 +101,9 @@ def test_without_its_library_the_map_says_how_to_install_it(
 
 def test_hostile_names_are_text_and_many_classes_differ() -> None:
     labels = tuple(f"{HOSTILE} {i}" for i in range(20))
-    points = [Point("clip", HOSTILE, label, i / 20, 0.5) for i, label in enumerate(labels)]
-    points += [Point("prototype", label, label, 0.5, i / 20) for i, label in enumerate(labels)]
-    points += [Point("video", HOSTILE, "(none)", 0.1, 0.1)]
+    points = [MapPoint("clip", HOSTILE, label, i / 20, 0.5) for i, label in enumerate(labels)]
+    points += [MapPoint("prototype", label, label, 0.5, i / 20) for i, label in enumerate(labels)]
+    points += [MapPoint("video", HOSTILE, "(none)", 0.1, 0.1)]
     page = map_page(ClipMap(tuple(points), labels, 30, "fusion"))
     assert "<script" not in page
     assert page.count('class="mark') == 20 + 20 + 20 + 1

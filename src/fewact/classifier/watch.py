@@ -9,14 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewact.classifier.events import Event
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.labels import Label
-from fewact.classifier.naming import existing_classes
-from fewact.classifier.open_set import check_rate
-from fewact.classifier.recordings.events import Event
-from fewact.classifier.recordings.pace import Pace
-from fewact.classifier.recordings.stream import State, Stream
-from fewact.classifier.recordings.watchable import check_watchable
+from fewact.classifier.labels import Label, existing_classes
+from fewact.classifier.stream import Pace, Stream, StreamState, check_watchable
+from fewact.classifier.unknown import check_rate
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.timeline import RGBImage
@@ -41,7 +38,7 @@ class Moment:
 
     time: float
     frame: RGBImage
-    state: State
+    state: StreamState
     events: list[Event]
 
 

@@ -1,33 +1,181 @@
-"""Recognise actions in a recording while its frames come in."""
+"""Recognise actions in a recording while its frames come in: windows, pace and stages."""
 
 import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Collection
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.labels import Label
-from fewact.classifier.naming import existing_classes
-from fewact.classifier.recordings.events import Event, EventFinder, WindowScore
-from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING, Pace
-from fewact.classifier.recordings.stages import Stages
-from fewact.classifier.recordings.watchable import check_arguments, check_watchable
-from fewact.core.errors import OptionError, warn
-from fewact.core.workers import on_one_core
+from fewact.classifier.labels import Label, existing_classes
+from fewact.core.errors import ModelError, OptionError, warn
+from fewact.core.workers import on_one_core, started_threads
 from fewact.data.clips import as_image
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, Window
 from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import STILL
+
+LENGTH_RATIO = 1.25
+"""Ratio of the durations of training clips from which there is one more window length."""
+
+MOST_LENGTHS = 3
+
+
+def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
+    """Return the backbone of a classifier that can watch recordings, and its ``window_lengths``.
+
+    Raises:
+        ModelError: The classifier is one of precomputed features, or does not know the durations
+            of its training clips.
+    """
+    backbone = fitted.pipeline.backbone
+    if not isinstance(backbone, Backbone):
+        raise ModelError(
+            "a classifier of precomputed features cannot watch a recording",
+            hint="Teach a classifier from videos.",
+        )
+    return backbone, window_lengths(fitted.examples.durations)
+
+
+def check_arguments(fps: float | None, ahead: int) -> None:
+    """Check the arguments of a stream.
+
+    Args:
+        fps: Frames per second; None if they are not known.
+        ahead: Number of windows that may wait.
+
+    Raises:
+        OptionError: ``fps`` is neither None nor above 0, or ``ahead`` is not an integer, or
+            negative.
+    """
+    if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
+        raise OptionError(
+            "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
+        )
+    if not (isinstance(ahead, Integral) and ahead >= 0):
+        raise OptionError(
+            "invalid number of windows", where="ahead", got=repr(ahead), expected="an integer, >= 0"
+        )
+
+
+def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
+    """Return the durations of windows for training clips of these durations, ascending.
+
+    They are spread evenly, in their ratios, from the lower to the upper quartile of the durations.
+
+    Args:
+        durations: Known durations of the training clips, in seconds.
+
+    Raises:
+        ModelError: There is none.
+
+    >>> window_lengths([2.0, 2.0, 2.1])
+    (2.0,)
+    >>> window_lengths([1.0, 2.0, 4.0, 4.0])
+    (1.75, 2.646, 4.0)
+    """
+    if not durations:
+        raise ModelError(
+            "the model does not know how long its training clips are",
+            hint="Teach again from the clips.",
+        )
+    low, high = np.quantile(durations, (0.25, 0.75))
+    count = min(MOST_LENGTHS, 1 + int(math.log(high / low) / math.log(LENGTH_RATIO)))
+    if count == 1:
+        return (round(float(np.median(durations)), 3),)
+    return tuple(float(x) for x in np.geomspace(low, high, count).round(3))
+
+
+FASTEST = 16.0
+"""Largest number of frames that are looked at in a second: of a window of two seconds, all that the
+default method compares. Chosen on development recordings."""
+
+OVERSAMPLING = 2
+"""Frames that are kept in the shortest window, as a multiple of those that the method reads."""
+
+MOST_SAMPLES = 960
+"""Largest number of frames that are kept: a minute, 130 MB with the default network
+and their features."""
+
+SLACK = 0.1
+"""A frame may come earlier than its place in the grid by this fraction of a step."""
+
+
+class Pace:
+    """Chooses frames at a fixed rate from those that come.
+
+    Args:
+        rate: Frames per second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._step, self._next = 1 / rate, -math.inf
+
+    def needs(self, time: float) -> bool:
+        """Return whether a frame of this time is due; rounding of times does not matter."""
+        return time >= self._next - SLACK * self._step
+
+    def take(self, time: float) -> None:
+        """Take a frame. The next ones stay on a grid, so that the rate does not fall."""
+        self._next = max(self._next + self._step, time + self._step / 2)
+
+
+class Stages:
+    """Passes values through stages, in the order in which they come.
+
+    While one value is in a stage, the next one is in the stage before it, so that all cores are
+    busy; the results are those of one thread.
+
+    Args:
+        stages: Each takes what the one before it returns.
+        threads: Whether each stage runs in a thread of its own; without, ``run`` does all the work.
+    """
+
+    def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
+        self._stages, self._closed = stages, False
+        cores = torch.get_num_threads()
+        self._threads = [
+            started_threads(1, "fewact-stage", cores=cores) for _ in (stages if threads else ())
+        ]
+
+    def run(self, value: Any) -> Future[Any]:
+        """Return what the last stage will return for a value, or the error of a stage."""
+        if not self._threads:
+            for stage in self._stages:
+                value = stage(value)
+        done: Future[Any] = Future()
+        done.set_result(value)
+        for stage, thread in zip(self._stages, self._threads, strict=False):
+            done = thread.submit(self._after, stage, done)
+        return done
+
+    def close(self) -> None:
+        """End the threads when the stages that run are done; values that are not through are lost.
+
+        No other stage begins, so that this takes no longer than one stage of one value.
+        """
+        self._closed = True
+        for thread in self._threads:
+            thread.shutdown()
+
+    def _after(self, stage: Callable[[Any], Any], before: Future[Any]) -> Any:
+        value = before.result()
+        if self._closed:
+            raise CancelledError
+        return stage(value)
+
 
 HOP = 1 / 6
 """Distance between the starts of windows, as a fraction of their length. Chosen on development
@@ -50,7 +198,7 @@ LATEST = 1e11
 
 
 @dataclass(frozen=True)
-class State:
+class StreamState:
     """What a stream shows now.
 
     Args:
@@ -164,16 +312,16 @@ class Stream:
             )
 
     @property
-    def state(self) -> State:
+    def state(self) -> StreamState:
         """What the last windows show."""
         with self._lock:
             latest = list(self._latest.values())
             if not latest:
-                return State(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
+                return StreamState(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda one: one.score)
             shown = best.score >= self._finder.threshold and self._is_requested(best.label)
             label = best.label if shown else None
-            return State(label, self._finder.confidence(best), max(one.end for one in latest))
+            return StreamState(label, self._finder.confidence(best), max(one.end for one in latest))
 
     @property
     def faults(self) -> tuple[str, ...]:

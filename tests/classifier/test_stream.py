@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from fewact.backbones import Backbone
 from fewact.classifier import Event, FewShotClassifier
-from fewact.classifier.naming import existing_classes
-from fewact.classifier.recordings.events import (
+from fewact.classifier.events import (
     BELOW,
     FEWEST,
     GAP,
@@ -29,7 +28,8 @@ from fewact.classifier.recordings.events import (
     EventFinder,
     WindowScore,
 )
-from fewact.classifier.recordings.watchable import window_lengths
+from fewact.classifier.labels import existing_classes
+from fewact.classifier.stream import window_lengths
 from fewact.core.errors import DataError, ModelError, OptionError
 from fewact.data import Clip
 from fewact.features.request import FeatureRequest, View

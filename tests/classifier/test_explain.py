@@ -14,7 +14,7 @@ import torch
 from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
-from fewact.classifier.analysis.explain import explain
+from fewact.classifier.explain import explain
 from fewact.classifier.few_shot import fitted_of
 from fewact.data import Frames
 from tests.video.test_steps import FPS, padded

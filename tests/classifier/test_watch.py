@@ -14,9 +14,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from fewact import FewShotClassifier, methods
-from fewact.classifier.recordings.events import Event
-from fewact.classifier.recordings.stream import State
-from fewact.classifier.recordings.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
+from fewact.classifier.events import Event
+from fewact.classifier.stream import StreamState
+from fewact.classifier.watch import AHEAD, WINDOWS_AHEAD, Watch, watch
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.video import VideoWarning, write_video
@@ -30,7 +30,7 @@ class SlowStream:
     """Looks at every frame, and takes its time."""
 
     rate = 10.0
-    state = State(None, 0.0, 0.0)
+    state = StreamState(None, 0.0, 0.0)
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -127,7 +127,7 @@ def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
     def opened(source: str, stop: threading.Event | None) -> Iterator[Recording]:
         yield Recording(source, camera(3), again=again, live=live)
 
-    monkeypatch.setattr(sys.modules["fewact.classifier.recordings.watch"], "open_recording", opened)
+    monkeypatch.setattr(sys.modules["fewact.classifier.watch"], "open_recording", opened)
     monkeypatch.setattr(FewShotClassifier, "stream", stream)
     assert list(watch(quick.fit(actions), "source")) == [EVENT]
     assert requested == [ahead]  # no second stream is built for a check

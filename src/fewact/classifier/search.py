@@ -20,8 +20,7 @@ from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder, EncodedClip
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.recordings.pace import FASTEST, MOST_SAMPLES, OVERSAMPLING
-from fewact.classifier.recordings.watchable import window_lengths
+from fewact.classifier.stream import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
 from fewact.core.errors import VideoError
 from fewact.evaluation.encode import Encoder
 from fewact.features.ring import FeatureRing
@@ -94,7 +93,7 @@ def find_action(
         )
     if not windows:
         return encoded
-    parts = [Window(used, encoded.nodes), *windows]
+    parts = [ClipWindow(used, encoded.nodes), *windows]
     nodes: Nodes = {
         name: torch.cat([one.nodes[name] for one in parts]) for name in windows[0].nodes
     }
@@ -115,7 +114,7 @@ def find_action(
     )
 
 
-class Window(NamedTuple):
+class ClipWindow(NamedTuple):
     """A window of a clip.
 
     Args:
@@ -136,7 +135,7 @@ def encode_windows(
     timing: Timing | None = None,
     *,
     hop: float = HOP,
-) -> list[Window]:
+) -> list[ClipWindow]:
     """Return the windows of a clip.
 
     There are none if the clip is a recording, too long to be kept in memory, or if windows are
@@ -170,7 +169,7 @@ def encode_windows(
         for start in (used.start + _starts(duration, length, hop)).tolist()
     ]
     with torch.inference_mode():
-        return [Window(span, dict(encoder.encode(ring.features(*span)))) for span in spans]
+        return [ClipWindow(span, dict(encoder.encode(ring.features(*span)))) for span in spans]
 
 
 def _starts(duration: float, length: float, hop: float) -> Floats:

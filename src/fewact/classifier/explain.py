@@ -31,7 +31,7 @@ from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import classify
 from fewact.classifier.prediction import display_name
-from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.search import find_action
 from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
 from fewact.features.extract import extract

@@ -8,8 +8,8 @@ import torch
 
 from fewact import align, methods
 from fewact.backbones import Backbone
-from fewact.classifier.analysis.explain import strip
 from fewact.classifier.encoding import encode
+from fewact.classifier.explain import strip
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name

@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from fewact.classifier.recordings.stages import Stages
+from fewact.classifier.stream import Stages
 
 
 @pytest.mark.parametrize("threads", [False, True])

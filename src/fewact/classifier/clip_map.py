@@ -14,16 +14,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewact.classifier.analysis.review import MAX_REVIEWED
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import EachAClass, Fitted, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
-from fewact.classifier.open_set import Decision
 from fewact.classifier.predict import classify
 from fewact.classifier.prediction import Prediction, Skipped, display_name
-from fewact.classifier.recordings.searching import find_action
+from fewact.classifier.review import MAX_REVIEWED
+from fewact.classifier.search import find_action
+from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import ModelError, OptionError, VideoError
 from fewact.data import AnyClip
 
@@ -40,7 +40,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Point:
+class MapPoint:
     """A point of a map.
 
     Args:
@@ -70,7 +70,7 @@ class ClipMap:
         skipped: Videos that could not be read.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[MapPoint, ...]
     classes: tuple[str, ...]
     clips: int
     method: str
@@ -115,14 +115,14 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
         *(("prototype", label, label) for label in fitted.classes),
         *(("video", name, label) for name, label in named),
     ]
-    points = (Point(*one, x, y) for one, (x, y) in zip(every, positions.tolist(), strict=True))
+    points = (MapPoint(*one, x, y) for one, (x, y) in zip(every, positions.tolist(), strict=True))
     name = type(method).__name__.lower()
     total = len(fitted.examples.clips)
     return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
 
 
 def _predicted(
-    fitted: Fitted, decision: Decision, clips: Sequence[AnyClip]
+    fitted: Fitted, decision: OpenSetDecision, clips: Sequence[AnyClip]
 ) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
     """Yield the nodes and the prediction of each clip, or why it was skipped."""
     named = fitted.class_names is not None

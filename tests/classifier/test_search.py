@@ -11,8 +11,8 @@ from benchmarks.datasets import read_index
 from fewact.backbones import Backbone
 from fewact.backbones.card import Card
 from fewact.classifier import FewShotClassifier, Prediction
-from fewact.classifier.analysis.explain import explain
-from fewact.classifier.recordings.searching import (
+from fewact.classifier.explain import explain
+from fewact.classifier.search import (
     clearest_window,
     clearness,
     clearness_of,

@@ -1,1 +1,0 @@
-"""What a model is worth: tests, reviews, explanations of its predictions, and a map."""
