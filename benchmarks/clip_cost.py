@@ -33,7 +33,7 @@ from fewact.features.request import FeatureRequest
 from fewact.features.store import Job, Store, embed
 from fewact.features.timing import Stage, Timing
 from fewact.methods.quality import QUALITIES
-from fewact.synthetic.processing import with_simulated_camera
+from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video
 
 SET, SHOTS, FPS, FRAMES, SECONDS = "utd5_rgb", 2, 15, 8, 60

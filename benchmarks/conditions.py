@@ -38,8 +38,7 @@ from fewact.evaluation.intervals import half_width
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.synthetic.conditions import CONDITIONS
-from fewact.synthetic.processing import with_condition
+from fewact.synthetic.conditions import CONDITIONS, with_condition
 from fewact.video.steps import Clean
 
 CORRECTED = "fusion, corrected"

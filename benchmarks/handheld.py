@@ -31,8 +31,7 @@ from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.methods.quality import QUALITIES
 from fewact.synthetic import motions
-from fewact.synthetic.processing import with_simulated_camera
-from fewact.synthetic.simulated_cameras import CAMERAS
+from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
 NO_STEPS = Variant(

@@ -46,7 +46,7 @@ from fewact.classifier.unknown import known_scores
 from fewact.data import VideoList
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes
-from fewact.synthetic.processing import with_condition
+from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline
 from fewact.video.source import Span, VideoSource
 from fewact.video.timeline import Ints

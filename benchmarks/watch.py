@@ -43,8 +43,7 @@ from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video, VideoList
 from fewact.report.events import counts
 from fewact.synthetic import motions
-from fewact.synthetic.conditions import parse_condition
-from fewact.synthetic.processing import InCondition
+from fewact.synthetic.conditions import InCondition, parse_condition
 from fewact.synthetic.simulated_cameras import seed_of
 from fewact.video import EveryNth, probe, write_video
 from fewact.video.source import ProcessedVideo, VideoSource

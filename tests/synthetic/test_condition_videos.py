@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from fewact.data import Clip, Video, VideoList
-from fewact.synthetic.conditions import CONDITIONS, Condition, compress, picture
-from fewact.synthetic.processing import InCondition, with_condition, with_simulated_camera
+from fewact.synthetic.conditions import (
+    CONDITIONS,
+    Condition,
+    InCondition,
+    compress,
+    picture,
+    with_condition,
+)
+from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frames, write_video
 from fewact.video.source import ProcessedVideo
 

@@ -5,8 +5,7 @@ import pytest
 
 from fewact.core.errors import OptionError
 from fewact.data import Clip, Video, VideoList
-from fewact.synthetic.processing import Recorded, with_simulated_camera
-from fewact.synthetic.simulated_cameras import CAMERAS, record
+from fewact.synthetic.simulated_cameras import CAMERAS, Recorded, record, with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frames, write_video
 from fewact.video.source import ProcessedVideo
 

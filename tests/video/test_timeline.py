@@ -95,9 +95,10 @@ def test_rounded_times_give_a_segment_between_any_two_times(
     end = start + length
     segment = find_segment(index, start, end)
     assert segment is not None
-    first, n = segment.first, segment.timeline.n
+    first, timeline = segment
+    n = timeline.n
     # Half a step of rounding, and frames that are shown for less than that.
     slack = 1 / ticks
     assert first / fps <= start + slack < (first + 1) / fps + 2 * slack
     assert (first + n - 1) / fps <= end + slack
-    assert segment.timeline.end <= min(length, 5 - start) + 2 / fps + 2 * slack
+    assert timeline.end <= min(length, 5 - start) + 2 / fps + 2 * slack

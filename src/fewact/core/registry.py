@@ -59,7 +59,7 @@ class Registry(Generic[T]):
             if isinstance(value, str):
                 module, _, attribute = value.partition(":")
                 value = getattr(sys.modules.get(module), attribute, None)
-            if value is entry:
+            if value == entry:
                 return name
         return None
 

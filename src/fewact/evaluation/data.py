@@ -26,7 +26,8 @@ from fewact.features.store import Store
 from fewact.features.stored import StoredFeatures, choose_card
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, combined_nodes
-from fewact.synthetic.processing import with_condition, with_simulated_camera
+from fewact.synthetic.conditions import with_condition
+from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video.steps import Clean, Trim
 
 

@@ -2,15 +2,15 @@
 
 Each has three degrees of severity. A condition changes the pictures of a video (``PICTURES``), or
 which of its frames are shown when (``TIMELINES``), or needs the whole video: ``compressed`` encodes
-it, and ``loose`` (see ``fewact.synthetic.processing``) puts other videos before and after it.
+it, and ``loose`` puts other videos before and after it.
 
 What is drawn at random depends on a seed and on the time of a frame alone: all frames of a video,
 whichever a sampler chooses, are in the same condition.
 """
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import av
 import numpy as np
@@ -21,8 +21,12 @@ from torch.nn import functional
 
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
+from fewact.data.videos import Video, VideoList
+from fewact.synthetic.simulated_cameras import seed_of
 from fewact.video.camera.measured import LUMA
-from fewact.video.timeline import Floats, Ints, Timeline
+from fewact.video.samplers import EveryNth
+from fewact.video.source import Reading, Step, Transform, VideoSource
+from fewact.video.timeline import Floats, Ints, RGBImage, Sampler, Timeline
 
 Strengths = tuple[float, float, float]
 Picture = Callable[[Tensor, Floats, float, int], Tensor]
@@ -321,3 +325,161 @@ CONDITIONS: Mapping[str, Strengths] = {
 }
 """Strengths of all conditions: of ``compressed`` the constant rate factor of the encoder, of
 ``loose`` the fraction of the clip that the action fills."""
+
+
+MAX_COMPRESSED = 400
+"""Most frames of a video that are encoded."""
+
+
+@dataclass(frozen=True)
+class InCondition(Step):
+    """A video is shown in a condition, at its own size.
+
+    Args:
+        condition: Condition.
+        seed: Seed of what is drawn at random.
+        others: Videos that ``loose`` shows before and after the action; empty for the video itself.
+    """
+
+    condition: Condition
+    seed: int = 0
+    others: tuple[VideoSource, ...] = ()
+
+    @property
+    def change(self) -> str:
+        """Condition and seed."""
+        return f"{self.condition} {self.seed}"
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read the frames that several samplers choose, see ``VideoSource.read``."""
+        name = self.condition.name
+        if name in TIMELINES:
+            return self._retimed(source, samplers, transform)
+        if name in PICTURES:
+            reading = source.read(samplers)
+            pictures = [
+                picture(frames, reading.times(number), self.condition, self.seed)
+                for number, frames in enumerate(reading)
+            ]
+            return reading.showing(pictures, transform)
+        if name == "compressed":
+            return self._compressed(source, samplers, transform)
+        return self._loose(source, samplers, transform)
+
+    def _retimed(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        def of_source(sampler: Sampler) -> Sampler:
+            def choose(shown: Timeline) -> Ints:
+                changed, frames = timeline(self.condition, self.seed, shown)
+                return frames[sampler(changed)]
+
+            return choose
+
+        reading = source.read(list(map(of_source, samplers)), transform=transform)
+        changed, _ = timeline(self.condition, self.seed, reading.timeline)
+        return replace(reading, chosen=[sampler(changed) for sampler in samplers], timeline=changed)
+
+    def _compressed(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        reading = source.read([_spread])
+        shown, frames = reading.timeline, reading.frames[0]
+        frames = compress(frames, len(frames) / shown.end, self.condition.strength)
+        if shown.n > len(frames):
+            shown = Timeline(shown.times[reading.chosen[0]], shown.end)
+        chosen = [sampler(shown) for sampler in samplers]
+        reading = replace(reading, chosen=chosen, timeline=shown)
+        return reading.showing([frames[indices] for indices in chosen], transform)
+
+    def _loose(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Show the action between parts of two other videos, each half of what it leaves free."""
+        before, after = self.others or (source, source)
+        videos = (before, source, after)
+        timelines = [video.read([EveryNth(1, 1)]).timeline for video in videos]
+        action = timelines[1]
+        padding = action.n * (1 / self.condition.strength - 1)
+        early = round(padding * np.random.default_rng(self.seed).uniform(0.3, 0.7))
+        counts = [early, action.n, round(padding) - early]
+        joined = Timeline(np.arange(sum(counts)) / action.fps, sum(counts) / action.fps)
+        # The other videos are shown from their first frame on, again and again.
+        part = np.repeat(np.arange(3), counts)
+        frame = np.concatenate(
+            [np.arange(n) % shown.n for n, shown in zip(counts, timelines, strict=True)]
+        )
+        chosen = [sampler(joined) for sampler in samplers]
+        needed = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
+        images: dict[int, RGBImage] = {}
+        size: tuple[int, ...] | None = None
+        for number in (1, 0, 2):
+            positions = needed[part[needed] == number]
+            # If no frame of the action is chosen, one is read for its size.
+            shown = frame[positions] if len(positions) or number != 1 else np.zeros(1, np.int64)
+            if len(shown):
+                (frames,) = videos[number].read([_exactly(shown)])
+                size = size or frames.shape[1:3]
+                images |= zip(positions.tolist(), _resized(frames, size), strict=False)
+        sets = [np.stack([images[int(i)] for i in indices]) for indices in chosen]
+        return Reading(sets, chosen, joined, (1, 1)).showing(sets, transform)
+
+
+def _exactly(positions: Ints) -> Sampler:
+    """Return the sampler that chooses known frames."""
+    return lambda timeline: positions
+
+
+def _spread(timeline: Timeline) -> Ints:
+    """Choose all frames, or ``MAX_COMPRESSED`` that are evenly spread."""
+    count = min(MAX_COMPRESSED, timeline.n)
+    return np.arange(count) * timeline.n // count
+
+
+def _resized(frames: RGBImage, size: Sequence[int]) -> RGBImage:
+    """Return frames (t h w 3) of another size."""
+    if frames.shape[1:3] == tuple(size):
+        return frames
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    resized = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
+    pictures: RGBImage = resized.permute(0, 2, 3, 1).contiguous().numpy()
+    return pictures
+
+
+def with_condition(
+    videos: VideoList, condition: str, seed: int = 0, *, others: VideoList | None = None
+) -> VideoList:
+    """Return the same videos, each in a condition.
+
+    ``loose`` shows videos of other classes before and after each video; of the same group where
+    there are any, so that no person or recording of the queries gets into the support. If these
+    are classes of the list, an episode may have them as ways, and a clip shows several of its ways.
+
+    Args:
+        videos: List of videos; its digest, and so its episodes, stay the same.
+        condition: Name and severity, see ``parse_condition``.
+        seed: Seed of what is drawn at random.
+        others: Videos that ``loose`` shows before and after; None for those of the list.
+
+    Raises:
+        OptionError: There is no such condition.
+    """
+    parsed = parse_condition(condition)
+
+    def step(video: Video) -> InCondition:
+        own = seed_of(seed, video.id)
+        shown = _others(others or videos, video, own) if parsed.name == "loose" else ()
+        return InCondition(parsed, own, shown)
+
+    return videos.processed(step, f"condition: {parsed}")
+
+
+def _others(videos: VideoList, video: Video, seed: int) -> tuple[VideoSource, ...]:
+    """Draw two videos that show something else; none if there are none."""
+    different = [other for other in videos.videos if other.source and other.label != video.label]
+    near = [other for other in different if other.group == video.group] or different
+    rng = np.random.default_rng(seed)
+    drawn = [near[rng.integers(len(near))].source for _ in range(2)] if near else []
+    return tuple(source for source in drawn if source is not None)

@@ -334,8 +334,8 @@ def draw_scene(
             guest, done = pair[step.other], fraction_done(progress, part)
             hidden = done if step.motion == "hides" else 1 - done
     occluder = _occlude(draws.of("occluder"), guest, hidden, anchor)
-    objects = (thing for thing in (*still, *idle, *strays, pair[1], pair[0]) if thing is not guest)
-    return Scene(guest, occluder, tuple(objects))
+    objects = (*still, *idle, *strays, pair[1], pair[0])
+    return Scene(guest, occluder, tuple(item for item in objects if item.name != guest.name))
 
 
 def _draw_stray(draws: NamedDraws, name: str, frames: int) -> SceneObject:

@@ -6,7 +6,7 @@ sampler chooses, are on the same camera path.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
-from fewact.video.timeline import Floats
+from fewact.data.videos import VideoList
+from fewact.video.source import Reading, Step, Transform, VideoSource
+from fewact.video.timeline import Floats, Sampler
 
 CHECKED_TIMES = 129
 WAVES = 6
@@ -265,3 +267,49 @@ def record(
         mean.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
     )
     return recorded
+
+
+@dataclass(frozen=True)
+class Recorded(Step):
+    """A video is recorded with a simulated camera, at its own size.
+
+    Args:
+        camera: Simulated camera.
+        seed: Seed of the camera's path.
+    """
+
+    camera: SimulatedCamera
+    seed: int = 0
+
+    @property
+    def change(self) -> str:
+        """Camera and seed."""
+        return f"{self.camera!r} {self.seed}"
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read the frames that several samplers choose, see ``VideoSource.read``."""
+        reading = source.read(samplers)
+        recorded = [
+            record(frames, reading.times(number), self.camera, self.seed)
+            for number, frames in enumerate(reading)
+        ]
+        return reading.showing(recorded, transform)
+
+
+def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:
+    """Return the same videos, each recorded with a simulated camera on another path.
+
+    Args:
+        videos: List of videos; its digest, and so its episodes, stay the same.
+        name: Name of the camera, see ``CAMERAS``.
+        seed: Seed of the paths.
+
+    Raises:
+        OptionError: The camera is unknown.
+    """
+    camera = simulated_camera(name)
+    return videos.processed(
+        lambda video: Recorded(camera, seed_of(seed, video.id)), f"camera: {name}"
+    )

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
 from pathlib import Path
@@ -170,20 +169,9 @@ def _decode_image(path: Path) -> VideoFrame | None:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class VideoSegment:
-    """Consecutive frames of an index.
-
-    Args:
-        first: Position of the first frame in the index.
-        timeline: Times of the frames, in seconds from the start of the segment.
-    """
-
-    first: int
-    timeline: Timeline
-
-
-def find_segment(index: FrameIndex, start: float | None, end: float | None) -> VideoSegment | None:
+def find_segment(
+    index: FrameIndex, start: float | None, end: float | None
+) -> tuple[int, Timeline] | None:
     """Return the frames that are shown at any time from ``start`` to ``end``.
 
     Args:
@@ -192,7 +180,8 @@ def find_segment(index: FrameIndex, start: float | None, end: float | None) -> V
         end: End in seconds, clipped to the end of the file; None for the end of the file.
 
     Returns:
-        Segment, or None if no frame is shown in it.
+        Position of the first of these frames in the index, and their timeline, in seconds from the
+        start of the segment; None if no frame is shown in it.
 
     Raises:
         OptionError: The times of the frames are too large to be distinguished from each other.
@@ -212,7 +201,7 @@ def find_segment(index: FrameIndex, start: float | None, end: float | None) -> V
     if end is not None and bounds[-2] < end < bounds[-1] - _ROUNDING:
         bounds[-1] = end
     bounds -= bounds[0]
-    return VideoSegment(first, Timeline(bounds[:-1], end=float(bounds[-1])))
+    return first, Timeline(bounds[:-1], end=float(bounds[-1]))
 
 
 def check_times(path: Path, start: float | None, end: float | None) -> None:

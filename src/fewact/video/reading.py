@@ -13,7 +13,6 @@ from fewact.video.conversion import FrameConverter, quantiser
 from fewact.video.damage import Damage
 from fewact.video.frame_source import (
     FrameSource,
-    VideoSegment,
     check_times,
     find_segment,
     open_source,
@@ -67,7 +66,7 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
     """
     source = open_source(path, folder_fps)
-    timeline = _segment(source, None, None).timeline
+    _, timeline = _segment(source, None, None)
     damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     for _, frame in source.decode(np.zeros(1, np.int64), 1, damage):
@@ -164,17 +163,17 @@ def _read(
     if transform is not None and not callable(transform):
         got, expected = repr(transform), "a function of a frame (h w 3)"
         raise OptionError("not a function", where="transform", got=got, expected=expected)
-    segment = _segment(source, start, end)
-    positions_of = [_choose(sampler, segment.timeline) for sampler in samplers]
+    first, timeline = _segment(source, start, end)
+    positions_of = [_choose(sampler, timeline) for sampler in samplers]
     width, height = source.index.size
     if not positions_of:
-        return Reading([], [], segment.timeline, (height, width))
+        return Reading([], [], timeline, (height, width))
     needed = np.array(sorted(set(np.concatenate(positions_of).tolist())))  # (u,)
     damage = _known_damage(source.index)
     converter = FrameConverter(str(path), *source.index.size)
     frames: Array | None = None  # (u …)
     quantisers = []
-    for position, decoded in source.decode(needed + segment.first, threads, damage):
+    for position, decoded in source.decode(needed + first, threads, damage):
         quantisers += [] if (estimate := quantiser(decoded)) is None else [estimate]
         frame: Array = converter.convert(decoded)
         height, width = frame.shape[:2]
@@ -192,7 +191,7 @@ def _read(
                 got=str(frame.shape),
                 expected=f"{frames.shape[1:]}, as before",
             )
-        frames[np.searchsorted(needed, position - segment.first)] = frame
+        frames[np.searchsorted(needed, position - first)] = frame
     if frames is None:
         raise _undecodable(source)
     damage.warn(source.path)
@@ -206,7 +205,7 @@ def _read(
     ]
     size = (height, width)
     coarseness = median(quantisers) if quantisers else None
-    return Reading(sets, positions_of, segment.timeline, size, coarseness)
+    return Reading(sets, positions_of, timeline, size, coarseness)
 
 
 def _known_damage(index: FrameIndex) -> Damage:
@@ -230,7 +229,7 @@ def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
     return indices.astype(np.int64)
 
 
-def _segment(source: FrameSource, start: float | None, end: float | None) -> VideoSegment:
+def _segment(source: FrameSource, start: float | None, end: float | None) -> tuple[int, Timeline]:
     try:
         segment = find_segment(source.index, start, end)
         if segment is not None:
@@ -241,7 +240,7 @@ def _segment(source: FrameSource, start: float | None, end: float | None) -> Vid
         raise VideoError(
             source.path, "the times of its frames are damaged", hint="Copy or convert it again."
         ) from None
-    seconds = video.timeline.end if video else 0.0
+    seconds = video[1].end if video else 0.0
     upto = "its end" if end is None else f"{end} s"
     raise VideoError(
         source.path,

@@ -6,8 +6,9 @@ and in a condition (see ``fewact.synthetic``). Each read returns all that was fo
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -78,6 +79,14 @@ class Reading:
         """Return the times (t) of a sampler's frames, as fractions of the clip."""
         return (self.timeline.times / self.timeline.end)[self.chosen[number]]
 
+    def showing(
+        self, frames: Sequence[NDArray[np.uint8]], transform: Transform | None
+    ) -> "Reading":
+        """Return the same reading with other images (t h w 3) for each sampler."""
+        size = frames[0].shape[1:3] if frames else self.size
+        sets = [transformed(images, transform) for images in frames]
+        return replace(self, frames=sets, size=size, quantiser=None)
+
 
 class VideoSource(Protocol):
     """Source of frames: a clip in a file or in memory, or a video that is rendered when read."""
@@ -101,17 +110,20 @@ class VideoSource(Protocol):
         """
 
 
-class Step(Protocol):
+class Step(ABC):
     """What is done to the frames of a video source when they are read."""
 
     @property
+    @abstractmethod
     def change(self) -> str:
         """What is changed, with all values that the frames depend on."""
 
     @property
     def others(self) -> Sequence[VideoSource]:
         """Other videos whose frames are shown."""
+        return ()
 
+    @abstractmethod
     def read(
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
     ) -> Reading:

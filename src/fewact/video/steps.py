@@ -16,7 +16,7 @@ from fewact.core.errors import OptionError, did_you_mean
 from fewact.video.cleaning.correction import find_correction, find_faults
 from fewact.video.damage import collect_warnings, warn_of_video
 from fewact.video.samplers import Segments
-from fewact.video.source import ProcessedVideo, Reading, Span, Transform, VideoSource
+from fewact.video.source import ProcessedVideo, Reading, Span, Step, Transform, VideoSource
 from fewact.video.timeline import Floats, Ints, Sampler, Timeline
 
 TRIM_VERSION = 2
@@ -81,17 +81,7 @@ def check_trim(trim: TrimMode) -> TrimMode:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A step that shows no other videos."""
-
-    @property
-    def others(self) -> Sequence[VideoSource]:
-        """No other videos."""
-        return ()
-
-
-@dataclass(frozen=True)
-class Part(_Step):
+class Part(Step):
     """Only a part of the clip is read.
 
     Args:
@@ -132,16 +122,15 @@ class Part(_Step):
 
 
 @dataclass(frozen=True)
-class Trim(_Step):
+class Trim(Step):
     """Long still ends are left out."""
 
     def read(
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
     ) -> Reading:
         """Read frames of the active part, see ``VideoSource.read``."""
-        compared = _Compared(tuple(samplers))
         with collect_warnings() as warnings:
-            reading = source.read([*samplers, compared], transform=transform)
+            reading = source.read([*samplers, _compared(samplers)], transform=transform)
         times = reading.timeline.times[reading.chosen[-1]]
         active = active_part(times, reading.frames[-1], reading.duration)
         if active is None:
@@ -157,7 +146,7 @@ class Trim(_Step):
 
 
 @dataclass(frozen=True)
-class Clean(_Step):
+class Clean(Step):
     """Black bars, flicker, blur and grain are removed, and the light becomes a middle one.
 
     What is shown small before a plain background is cut out. The reading has the faults of the
@@ -218,24 +207,22 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
     return Span(start, end) if end - start < duration else None
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """Sampler of the frames that are compared: about eight a second, those of another if they fit.
+def _compared(samplers: Sequence[Sampler]) -> Sampler:
+    """Return the sampler of the frames that are compared: about eight a second.
 
-    Args:
-        samplers: Other samplers of the clip.
+    They are some of another sampler's if these are about as many.
     """
 
-    samplers: tuple[Sampler, ...]
-
-    def __call__(self, timeline: Timeline) -> Ints:
+    def choose(timeline: Timeline) -> Ints:
         count = max(2, min(MOST, round(RATE * timeline.end)))
-        for sampler in self.samplers:
+        for sampler in samplers:
             if isinstance(sampler, Segments) and sampler.seed is None:
                 step = max(1, round(sampler.count / count))
                 if FEWER * count <= sampler.count / step <= MORE * count:
                     return sampler(timeline)[step // 2 :: step]
         return Segments(count)(timeline)
+
+    return choose
 
 
 def _changes(frames: NDArray[Any]) -> Floats:

@@ -98,7 +98,7 @@ def _matroska_size(file: BinaryIO) -> int:
         size = int.from_bytes(bytes([first & (0xFF >> width)]) + digits)
         if size == (1 << 7 * width) - 1:  # all ones: a live recording, size not known
             return 0
-        if element is _EBML:
+        if element == _EBML:
             file.seek(size, 1)
     return file.tell() + size
 

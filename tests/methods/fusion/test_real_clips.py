@@ -14,7 +14,7 @@ from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.methods.fusion import Fusion, FusionState
 from fewact.methods.fusion.camera_weight import MAX_BY_CAMERAS
-from fewact.synthetic.processing import with_simulated_camera
+from fewact.synthetic.simulated_cameras import with_simulated_camera
 
 SHOTS, QUERIES = 3, 1
 MOTIONS = ("sit down", "rise", "squat", "lean", "step")
