@@ -155,7 +155,6 @@ def _swap(folder: Path, new: Path) -> None:
 
 
 def _is_current(folder: Path) -> bool:
-    """Return whether a folder is the current folder of this process."""
     try:
         return folder.samefile(os.curdir)
     except OSError:  # One of them does not exist.

@@ -199,7 +199,6 @@ def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
 
 
 def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> dict[str, Any]:
-    """Return values by dotted names."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if name not in groups:

@@ -244,10 +244,6 @@ def motions(
         frames: Number of frames of a video, or its range; None for the preset's default: 24 to 48,
             and 64 to 512 for ``long``.
 
-    Raises:
-        UnknownNameError: The preset is unknown.
-        OptionError: A number is out of range.
-
     >>> benchmark = motions(videos=1)
     >>> first = benchmark.videos.videos[0]
     >>> first.id, first.label
@@ -286,10 +282,6 @@ def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -
         seed: Seed, as for ``motions``.
         videos: Number of videos per class, as for ``motions``.
         size: Side of a frame, as for ``motions``.
-
-    Raises:
-        UnknownNameError: The benchmark or preset is unknown.
-        OptionError: A number is out of range.
 
     >>> named("motions:long").name
     'motions-1-long'

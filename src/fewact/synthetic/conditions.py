@@ -43,9 +43,6 @@ class Condition:
     Args:
         name: Name, see ``CONDITIONS``.
         severity: Severity, 1 to 3.
-
-    Raises:
-        OptionError: The name is unknown, or the severity is not 1, 2 or 3.
     """
 
     name: str
@@ -74,11 +71,7 @@ class Condition:
 
 
 def parse_condition(text: str) -> Condition:
-    """Return the condition that a text names: ``dark:2``, or ``dark`` for the severity 2.
-
-    Raises:
-        OptionError: There is no such condition or severity.
-    """
+    """Return the condition that a text names: ``dark:2``, or ``dark`` for the severity 2."""
     name, colon, severity = text.partition(":")
     if colon and severity not in ("1", "2", "3"):
         raise OptionError("no such severity", where=name, got=severity, expected="1, 2 or 3")
@@ -98,9 +91,6 @@ def picture(
 
     Returns:
         Frames (t h' w' 3), uint8, rounded to 8 bits as a camera does.
-
-    Raises:
-        ShapeError: The frames have another shape or type.
     """
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
@@ -280,7 +270,6 @@ def _generators(times: Floats, seed: int) -> list[np.random.Generator]:
 
 
 def _noise(images: Tensor, times: Floats, seed: int) -> Tensor:
-    """Return normal noise of the shape of the images."""
     noise = [
         generator.standard_normal(images.shape[1:], np.float32)
         for generator in _generators(times, seed)
@@ -428,7 +417,6 @@ class InCondition(Step):
 
 
 def _exactly(positions: Ints) -> Sampler:
-    """Return the sampler that chooses known frames."""
     return lambda timeline: positions
 
 
@@ -462,9 +450,6 @@ def with_condition(
         condition: Name and severity, see ``parse_condition``.
         seed: Seed of what is drawn at random.
         others: Videos that ``loose`` shows before and after; None for those of the list.
-
-    Raises:
-        OptionError: There is no such condition.
     """
     parsed = parse_condition(condition)
 

@@ -193,7 +193,6 @@ def _as_text(index: FolderIndex) -> str:
 
 
 def _check(path: Path, entry: Entry, size: int) -> None:
-    """Refuse a file that differs from its index entry."""
     side = size + size % 2  # video files have even sides
     try:
         facts = probe(path)
@@ -215,7 +214,6 @@ def _there(root: Path, index: FolderIndex) -> tuple[Video, ...]:
 
 
 def _write_table(root: Path, videos: tuple[Video, ...]) -> None:
-    """Write the videos as a table of clips."""
     lines = [csv_line(("path", "label", "split", "id"))]
     for video in videos:
         if video.clip is not None:

@@ -54,11 +54,7 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset:
-    """Return a preset by name.
-
-    Raises:
-        UnknownNameError: The name is unknown.
-    """
+    """Return a preset by name."""
     if name not in PRESETS:
         raise UnknownNameError(
             "unknown preset",

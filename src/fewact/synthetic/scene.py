@@ -235,7 +235,6 @@ def _draw_thing(
     progress: Track,
     anchor: int,
 ) -> SceneObject:
-    """Draw an object that starts at position 0."""
     own_draws = draws.of(name)
     motions = [(part, step.motion) for part, step in enumerate(steps) if step.other is other]
     offsets = motion_offsets(own_draws, motions, progress)
@@ -349,7 +348,6 @@ def _draw_stray(draws: NamedDraws, name: str, frames: int) -> SceneObject:
 def _draw_one(
     draws: NamedDraws, name: str, steps: tuple[MotionStep, ...], progress: Track
 ) -> SceneObject:
-    """Draw an object at a random position."""
     own_draws = draws.of(name)
     middle = own_draws.uniform("x", 0.15, 0.85), own_draws.uniform("y", 0.15, 0.85)
     return draw_pair(

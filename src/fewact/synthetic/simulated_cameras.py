@@ -43,9 +43,6 @@ class SimulatedCamera:
         parallax: Relative increase of the shift at the bottom of the frame, and decrease at the
             top, as for a floor that comes nearer.
         shutter: Exposure time of a frame, as a fraction of the video.
-
-    Raises:
-        OptionError: A value is negative or too large.
     """
 
     crop: float = 0.75
@@ -103,11 +100,7 @@ parallax and motion blur; ``sweep`` pans and zooms as far as the frame allows.""
 
 
 def simulated_camera(name: str) -> SimulatedCamera:
-    """Return the simulated camera of this name.
-
-    Raises:
-        OptionError: The name is unknown.
-    """
+    """Return the simulated camera of this name."""
     if name not in CAMERAS:
         raise OptionError(
             "unknown camera",
@@ -235,10 +228,6 @@ def record(
 
     Returns:
         Frames (t h' w' 3), uint8, of the size of the crop at zoom 1.
-
-    Raises:
-        ShapeError: The frames have another shape or type, or there is not one time for each.
-        OptionError: A time is outside 0 … 1.
     """
     from torch import from_numpy
 
@@ -305,9 +294,6 @@ def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoL
         videos: List of videos; its digest, and so its episodes, stay the same.
         name: Name of the camera, see ``CAMERAS``.
         seed: Seed of the paths.
-
-    Raises:
-        OptionError: The camera is unknown.
     """
     camera = simulated_camera(name)
     return videos.processed(

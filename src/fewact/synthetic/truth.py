@@ -50,9 +50,6 @@ def correspondence(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
         Correspondence (t t'), bool: true if one of the two frames is nearest to the other in
         progress. Each row and each column has at least one; pauses and slower videos have several.
 
-    Raises:
-        ShapeError: A progress is empty or has more than one axis.
-
     >>> correspondence(np.array([0.0, 1.0]), np.array([0.0, 0.1, 0.9])).tolist()
     [[True, True, False], [False, False, True]]
     """

@@ -71,7 +71,6 @@ def open_source(
     Raises:
         VideoError: The file or folder cannot be read.
         DataError: ``path`` is no path.
-        OptionError: ``fps`` is not a frame rate.
     """
     path = clip_path(path)
     check_readable(path)
@@ -154,7 +153,6 @@ def _image_format(path: Path) -> str | None:
 
 
 def _decode_image(path: Path) -> VideoFrame | None:
-    """Return an image, or None if it is damaged."""
     try:
         check_readable(path)  # Opening a pipe would wait for its writer.
         format = _image_format(path)

@@ -191,7 +191,6 @@ def _read(
 
 
 def _index_from_packets(path: Path, video: OpenVideo) -> FrameIndex:
-    """Index all frames by reading every packet."""
     facts, _ = _read(video, packets(video))
     if not facts.pts:
         raise VideoError(path, "the file holds no frame", hint="Record or copy it again.")

@@ -155,7 +155,6 @@ def open_video(
 
     Raises:
         VideoError: The file is missing, unreadable, not a video or has no video stream.
-        OptionError: ``threads`` is not a number of threads.
     """
     if threads != "auto" and not (isinstance(threads, int) and threads >= 1):
         raise OptionError(

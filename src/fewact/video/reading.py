@@ -60,7 +60,6 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
     Raises:
         VideoError: The video cannot be read.
         DataError: ``path`` is no path.
-        OptionError: ``folder_fps`` is not a frame rate.
 
     Warns:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
@@ -116,7 +115,6 @@ def read_frames(
     Raises:
         VideoError: The video cannot be read, or has no frame in the segment.
         DataError: ``path`` is no path.
-        OptionError: The sampler is no function, or chose no frame, or frames that do not exist.
 
     Warns:
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
@@ -209,7 +207,6 @@ def _read(
 
 
 def _known_damage(index: FrameIndex) -> Damage:
-    """Return what is known of a file's damage before its frames are decoded."""
     return Damage(missing=index.missing, corrupt=index.corrupt, assumed_fps=index.assumed_fps)
 
 

@@ -64,11 +64,7 @@ CLEAN_VERSION = 8
 
 
 def check_trim(trim: TrimMode) -> TrimMode:
-    """Return the value unless it is unknown.
-
-    Raises:
-        OptionError: It is unknown.
-    """
+    """Return the value unless it is unknown."""
     if trim not in get_args(TrimMode):
         raise OptionError(
             "unknown value",

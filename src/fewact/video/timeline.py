@@ -24,10 +24,6 @@ class Timeline:
         times: Start of each frame (n,), float64, in seconds from 0, increasing.
         end: End of the last frame, in seconds.
 
-    Raises:
-        OptionError: There is no frame, the times do not increase, or the end is not after the last
-            frame's start.
-
     >>> Timeline(np.array([0.0, 1.0, 1.5]), end=2.0).at([0.9, 1.0, 1.9]).tolist()
     [0, 1, 2]
     """

@@ -74,8 +74,6 @@ def write_video(
     Raises:
         VideoError: The file exists or cannot be encoded.
         OutputError: The file cannot be written.
-        ShapeError: There are no frames, or they are not RGB images of one size.
-        OptionError: The frame rate, codec or container is invalid.
     """
     path = user_path(path, OutputError)
     container = _container(path)
@@ -103,8 +101,6 @@ def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
     Raises:
         VideoError: It cannot be encoded.
         OutputError: The file cannot be written.
-        ShapeError: There were no frames.
-        OptionError: The extension is another one, or the frame rate is invalid.
     """
     path, rate = user_path(path, OutputError), _rate(fps)
     container, encoder = check_timed_video(path)
@@ -115,11 +111,7 @@ def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
 
 
 def check_timed_video(path: Path) -> tuple[str, str]:
-    """Return container and encoder of a video whose frames have times.
-
-    Raises:
-        OptionError: The extension is not one of such a video.
-    """
+    """Return container and encoder of a video whose frames have times."""
     encoder = "libvpx-vp9" if path.suffix.lower() == ".webm" else "libx264"
     return _container(path, _TIMED), _encoder(encoder)
 
@@ -134,8 +126,6 @@ def check_frame(path: Path, image: RGBImage, fps: float) -> None:
 
     Raises:
         VideoError: The encoder does not take frames of this size.
-        ShapeError: It is no RGB image.
-        OptionError: The extension is another one, or the frame rate is invalid.
     """
     container, encoder = check_timed_video(path)
     rate = _rate(fps)
@@ -168,9 +158,6 @@ class TimedVideo:
             time: Time of the frame, in seconds, later than that of the last one. Times are rounded
                 to 1/60,000 s.
             image: Frame (h w 3), uint8, RGB, of the size of the first one.
-
-        Raises:
-            ShapeError: It is no RGB image, or of another size.
         """
         self._last = max(round(time * TICKS), self._last + 1)
         self._encoder.write(image, self._last)

@@ -145,7 +145,6 @@ def _away(frames: Frames) -> tuple[Tensor, Tensor]:
 
 
 def _shown(away: Tensor) -> float:
-    """Return the fraction of the blocks that differ from the background."""
     return float((away > DIFFERENT).float().mean())
 
 

@@ -183,9 +183,6 @@ def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
     Args:
         frames: Some frames (t h w 3) of it, uint8, RGB.
         aspect: Width over height of the video as displayed; None for that of the frames.
-
-    Raises:
-        ShapeError: The frames have another shape or type.
     """
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
@@ -289,7 +286,6 @@ def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def _inside(frames: Frames, bars: Bars) -> Frames:
-    """Return frames without their bars."""
     height, width = frames.shape[1:3]
     (top, bottom), (first_column, right) = bars
     rows = slice(round(top * height), height - round(bottom * height))

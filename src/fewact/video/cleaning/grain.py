@@ -133,7 +133,6 @@ def _details(frames: Frames) -> NDArray[np.float32]:
 
 
 def _pool(images: Tensor) -> Tensor:
-    """Return the means of blocks."""
     return functional.avg_pool2d(images, BLOCK)
 
 
