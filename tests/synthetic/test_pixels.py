@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,15 +13,6 @@ from torch.nn import functional
 
 from fewact import backbones
 from fewact.synthetic import MotionsBenchmark, motions
-from fewact.synthetic.rendering import (
-    OUTLINES,
-    PATTERNS,
-    Camera,
-    ObjectAppearance,
-    paint_background,
-    paint_object,
-    paint_occluder,
-)
 
 CHANCE = 8
 PICKED = (0, 4, 8, 12, 13, 16, 20, 21)
@@ -92,60 +82,6 @@ def test_some_frames_are_those_of_the_whole_video() -> None:
     np.testing.assert_array_equal(benchmark.render(video(benchmark, 20), [9, 2]), whole[[9, 2]])
 
 
-def test_videos_differ_by_seed_and_index() -> None:
-    first, other = motions(videos=2), motions(videos=2, seed=1)
-    frames = [
-        first.render(video(first, 0), [3]),
-        first.render(video(first, 0, 1), [3]),
-        other.render(video(other, 0), [3]),
-    ]
-    assert not any((a == b).all() for a, b in pairwise(frames))
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("outline", OUTLINES)
-def test_an_object_is_painted_as_many_small_samples_would_have_it(
-    outline: str, pattern: str
-) -> None:
-    """Painted eight times as large and averaged, it looks the same."""
-    look = ObjectAppearance(outline, pattern, ((250.0, 10.0, 10.0), (10.0, 10.0, 250.0)))
-    small, large = (np.zeros((48 * k, 48 * k, 3), dtype=np.float32) for k in (1, 8))
-    paint_object(small, look, (23.25, 22.5), 11.0, 0.13, 0.75)
-    paint_object(large, look, (8 * 23.25, 8 * 22.5), 88.0, 0.13, 0.75)
-    averaged = large.reshape(48, 8, 48, 8, 3).mean((1, 3))
-    # A corner within a pixel is rounded off; edges are not.
-    assert np.abs(small - averaged).max() < 60
-    assert np.abs(small - averaged).mean() < 0.5
-
-
-def test_objects_and_occluders_beyond_the_edge_are_cut_off() -> None:
-    look = ObjectAppearance("disc", "half", ((255.0, 0.0, 0.0), (255.0, 0.0, 0.0)))
-    wide = np.zeros((96, 96, 3), dtype=np.float32)
-    paint_object(wide, look, (32.0 + 60.0, 32.0 + 3.0), 9.0, 0.0, 1.0)
-    paint_occluder(wide, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (32.0, 64.0), (8.0, 10.0))
-    narrow = np.zeros((64, 64, 3), dtype=np.float32)
-    paint_object(narrow, look, (60.0, 3.0), 9.0, 0.0, 1.0)
-    paint_occluder(narrow, ((9.0, 9.0, 9.0), (99.0, 9.0, 9.0)), (0.0, 32.0), (8.0, 10.0))
-    np.testing.assert_array_equal(narrow, wide[32:, 32:][:64, :64])
-    paint_object(narrow, look, (-400.0, 900.0), 9.0, 0.0, 1.0)
-    np.testing.assert_array_equal(narrow, wide[32:, 32:][:64, :64])
-
-
-def test_the_camera_sees_background_and_objects_move_together() -> None:
-    size, shift, zoom = 64, 0.125, 1.25
-    background = np.zeros((96, 96, 3), dtype=np.float32)
-    background[40:44, 60:64] = 255  # its middle is (42, 62): 6 up, 14 right of the middle
-    picture = np.empty((size, size, 3), dtype=np.float32)
-    camera = Camera(shift, -shift, zoom)
-    paint_background(picture, background, camera)
-    rows, columns = (picture[..., 0].sum(axis) for axis in (1, 0))
-    place = np.arange(size) + 0.5
-    found = [(columns * place).sum() / columns.sum(), (rows * place).sum() / rows.sum()]
-    expected = camera.pixels(size, 0.5 + 14 / size, 0.5 - 6 / size)
-    np.testing.assert_allclose(found, expected, atol=0.05)
-    assert picture[..., 0].sum() == pytest.approx(16 * 255 * zoom**2, rel=0.05)
-
-
 @pytest.mark.slow
 def test_pictures_change_where_the_truth_says_that_something_moves() -> None:
     benchmark = motions("misaligned", videos=1, frames=48)
@@ -159,22 +95,6 @@ def test_pictures_change_where_the_truth_says_that_something_moves() -> None:
             ratios.append(change[~truth.pause[1:]].mean() / change[still].mean())
     assert len(ratios) > 15
     assert np.median(ratios) > 1.1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("motion", "way"), [("slides left", -1), ("slides right", 1)])
-def test_the_way_of_a_slide_is_seen_in_time(motion: str, way: int) -> None:
-    benchmark = motions(videos=6)
-    slopes = []
-    for one in benchmark.videos.videos:
-        truth = benchmark.truth(one.id)
-        if truth.parts[0] == motion and len(slopes) < 24:
-            shown = np.flatnonzero((truth.part == 0) & ~truth.pause)
-            frames = benchmark.render(one.id, shown).astype(np.float32).mean(-1)
-            change = np.maximum(np.abs(frames[2:] - frames[:-2]) - 24, 0).sum(1)  # (t w)
-            middle = (change * np.arange(112)).sum(1) / (change.sum(1) + 1e-6)
-            slopes.append(np.polyfit(np.arange(len(middle)), middle, 1)[0])
-    assert np.mean(np.sign(slopes) == way) > 0.8
 
 
 def one_frame_each(benchmark: MotionsBenchmark) -> tuple[NDArray[np.uint8], Tensor]:

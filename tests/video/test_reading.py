@@ -11,8 +11,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.data import Clip
@@ -377,18 +375,6 @@ def test_order_and_repeats_follow_the_sampler(clip: Any, numbers: Numbers) -> No
     expected = [40, 3, 3, 59, 0, 40]
     frames = read_frames(clip("h264.mp4"), lambda timeline: np.array(expected))
     assert numbers(frames) == expected
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=20), data=st.data())
-def test_any_frames_of_any_container_are_read(
-    clip: Any, numbers: Numbers, indices: list[int], data: st.DataObject
-) -> None:
-    name = data.draw(st.sampled_from(["h264.mp4", "h264_open_gop.mp4", "h264.avi", "vp9.webm"]))
-    path = clip(name, **CLIPS[name])
-    assert numbers(read_frames(path, lambda timeline: np.array(indices))) == indices
 
 
 def test_sets_decode_each_frame_once_and_do_not_share(clip: Any, monkeypatch: Any) -> None:

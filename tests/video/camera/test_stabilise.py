@@ -6,19 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.video import Segments, read_frames
 from fewact.video.camera import motion as motion_module
 from fewact.video.camera.motion import LEAST_LOG_ODDS, estimate_camera_motion
-from fewact.video.camera.registration import (
-    all_pixels,
-    detect_keypoints,
-    mean_difference,
-    register,
-    residuals,
-)
 from fewact.video.camera.similarity import Similarity
 from fewact.video.camera.stabilise import stabilise
 from tests.video.camera.scenery import (
@@ -245,17 +237,6 @@ def test_frames_that_stay_are_the_same_tensor() -> None:
     assert all(stabilise(static, mode) is static for mode in ("auto", "on"))
 
 
-def test_mean_difference_is_zero_for_the_identity_and_infinite_outside() -> None:
-    images = functional.avg_pool2d(moving_camera(2)[0].float().mean(1, keepdim=True), 4)[:, 0] / 50
-    known = all_pixels(images, 1.0)
-    assert known.at.shape == (2, 40 * 40)
-    assert known.valid.all()
-    beside = Similarity(torch.ones(2, dtype=torch.complex64), torch.tensor([0.0, 80 + 0j]))
-    off = mean_difference(known, images, beside, 1.0)
-    assert off[0] < 1e-4
-    assert off[1] == torch.inf
-
-
 def test_a_clip_with_static_frames_is_not_hand_held() -> None:
     frames, _ = moving_camera()
     rng = np.random.default_rng(0)
@@ -320,24 +301,6 @@ def test_repeated_frames_do_not_count_as_static() -> None:
 def test_one_frame_or_two_equal_frames_are_unchanged(t: int) -> None:
     frames = static_camera(t)
     assert torch.equal(stabilise(frames, "on"), frames)
-
-
-def test_keypoints_have_gradients_and_zero_residuals_under_the_identity() -> None:
-    images = functional.avg_pool2d(moving_camera(2)[0].float().mean(1, keepdim=True), 4)[:, 0] / 50
-    known = detect_keypoints(images, 1.0)
-    assert known.at.shape == (2, 20 * 20)
-    off = residuals(known, images, Similarity.identity(2), 1.0)
-    assert off[known.valid].abs().max() < 1e-4
-    moved = residuals(known, images.roll(1, -1), Similarity.identity(2), 1.0)
-    assert moved.nanmedian() > 0.2
-
-
-def test_an_initial_estimate_that_does_not_converge_is_returned() -> None:
-    images = torch.zeros(1, 20, 20)
-    start = Similarity(torch.tensor([1 + 0.1j]), torch.tensor([2 + 1j]))
-    found = register(detect_keypoints(images, 1.0), images, start, 1.0, 5)
-    torch.testing.assert_close(found.linear, start.linear)
-    torch.testing.assert_close(found.shift, start.shift)
 
 
 @pytest.mark.parametrize(
