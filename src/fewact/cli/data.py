@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import early, early_outputs
+from fewact.cli import arguments
 from fewact.cli.option_groups import Command, SpecOptions, with_option_groups
 from fewact.cli.options import Overwrite, Quiet, Splits
 from fewact.cli.output import (
@@ -225,7 +225,7 @@ def check(
             "-o",
             metavar="FILE",
             help="Availability file to write (default: NAME.availability.json).",
-            callback=early_outputs.file_of_option,
+            callback=arguments.file_of_option,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -242,7 +242,7 @@ def check(
 
     bench = data.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
-    early_outputs.output_files(target, overwrite=overwrite, inputs=[splits])
+    arguments.output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
         found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
     for id, reason in found.unreadable.items():
@@ -319,7 +319,7 @@ DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
 
 @with_option_groups
 def episodes(
-    data: Annotated[str, typer.Argument(help=DATA, callback=early.data)],
+    data: Annotated[str, typer.Argument(help=DATA, callback=arguments.data)],
     output: Annotated[
         Path,
         typer.Option(
@@ -327,7 +327,7 @@ def episodes(
             "-o",
             metavar="FILE",
             help="File for the episodes.",
-            callback=early_outputs.file_of_option,
+            callback=arguments.file_of_option,
         ),
     ],
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store"))],
@@ -340,7 +340,7 @@ def episodes(
     """
     spec = DataSpec(source=data, **videos)
     inputs = [data, spec.splits, spec.availability]
-    early_outputs.output_files(output, overwrite=overwrite, inputs=inputs)
+    arguments.output_files(output, overwrite=overwrite, inputs=inputs)
     from fewact.evaluation import open_videos
     from fewact.evaluation.episodes import draw, save
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import arguments
 from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import Imports, LoadOptions, Model, NewWeights
 from fewact.cli.output import print_line
@@ -57,7 +57,7 @@ def add(
         sources = expand_paths(clips)
     from fewact.classifier.labels import check_label
 
-    _, integers = early.training_clips_of(model)
+    _, integers = arguments.training_clips_of(model)
     label = BACKGROUND if none else check_label(label, integers=integers)
     from fewact.classifier.revision import change_model
 
@@ -90,7 +90,7 @@ def rename(
     """
     from fewact.classifier.labels import existing_class, new_name
 
-    clips, integers = early.training_clips_of(model)
+    clips, integers = arguments.training_clips_of(model)
     classes = _classes(clips)
     if classes:
         existing_class(label, classes, integers=integers)
@@ -116,7 +116,7 @@ def move(
     from fewact.classifier.labels import existing_class
     from fewact.data import is_background
 
-    clips, integers = early.training_clips_of(model)
+    clips, integers = arguments.training_clips_of(model)
     if clips:
         find_clips(clips, [_clip(clip)])
         if not is_background(label):
@@ -146,7 +146,7 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    known, integers = early.training_clips_of(model)
+    known, integers = arguments.training_clips_of(model)
     if known:
         _classes_and_clips(what, known, integers=integers)
     from fewact.classifier.revision import correct_model

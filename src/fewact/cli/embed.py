@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import arguments
 from fewact.cli.data import VIDEOS, Split
 from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import (
@@ -87,14 +87,14 @@ class WorkOptions(OptionGroup):
         typer.Option(
             metavar="ADDRESS",
             help="Ray cluster that computes; local starts one on this machine.",
-            callback=early.ray,
+            callback=arguments.ray,
         ),
     ] = None
 
 
 @with_option_groups
 def embed(
-    data: Annotated[str, typer.Argument(help=VIDEOS, callback=early.data)],
+    data: Annotated[str, typer.Argument(help=VIDEOS, callback=arguments.data)],
     output: Annotated[
         Path,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from fewact.cli import completion, early, early_outputs
+from fewact.cli import arguments, completion
 from fewact.cli.data import DATA
 from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import (
@@ -17,12 +17,15 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     Overwrite,
+    Quality,
     Quiet,
     Text,
+    backbone_of,
+    check_quality,
+    method_options,
     parse_options,
 )
 from fewact.cli.output import OutputFormat, print_result_tables, progress
-from fewact.cli.quality import Quality, backbone_of, check_quality, method_options
 from fewact.cli.run import say
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
@@ -88,7 +91,7 @@ class SourceOptions(OptionGroup):
             help="Another source of the same clips, such as colour beside depth or a skeleton "
             "beside video: folder, table or .npz file with the same clip names. Repeat the option "
             "for more.",
-            callback=early.modalities,
+            callback=arguments.modalities,
         ),
     ] = None
     modality_weights: Annotated[
@@ -115,7 +118,7 @@ class ResultOptions(OptionGroup):
             "-o",
             metavar="PATH",
             help="File for the result; folder for a sweep.",
-            callback=early_outputs.file_of_option,
+            callback=arguments.file_of_option,
         ),
     ] = None
     overwrite: Overwrite = False
@@ -137,9 +140,9 @@ class ResultOptions(OptionGroup):
 def evaluate(
     method: Annotated[
         str,
-        typer.Argument(help=METHOD, callback=early.method, autocompletion=completion.methods),
+        typer.Argument(help=METHOD, callback=arguments.method, autocompletion=completion.methods),
     ],
-    data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=early.data)],
+    data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=arguments.data)],
     options: EvaluatedMethodOptions,
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))],
     sources: SourceOptions,
@@ -181,7 +184,7 @@ def evaluate(
         read = [data, *(sources.modalities or ()), None if saved is None else saved.file]
         read += [videos.get("splits"), videos.get("availability")]
         # A result of the same evaluation is shown again; another one is refused when it is read.
-        early_outputs.output_files(output.output, overwrite=True, inputs=read)
+        arguments.output_files(output.output, overwrite=True, inputs=read)
     elif output.output is not None:
         check_output_folder(output.output)
     spec = EvaluationSpec(

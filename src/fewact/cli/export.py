@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import early, early_outputs
+from fewact.cli import arguments
 from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
 from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
@@ -22,7 +22,7 @@ def export(
             "--file",
             metavar="FILE",
             help="File to write: the model, as a .safetensors file.",
-            callback=early_outputs.file_of_option,
+            callback=arguments.file_of_option,
         ),
     ] = None,
     onnx: Annotated[
@@ -31,7 +31,7 @@ def export(
             "--onnx",
             metavar="FILE",
             help="File to write: its network, in the format ONNX.",
-            callback=early_outputs.file_of_option,
+            callback=arguments.file_of_option,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -49,7 +49,7 @@ def export(
     """
     if file is None and onnx is None:
         raise OptionError("nothing to export", expected="--file FILE or --onnx FILE")
-    early_outputs.output_files(file, onnx, overwrite=overwrite)
+    arguments.output_files(file, onnx, overwrite=overwrite)
     if file is not None:
         from fewact.classifier.file import copy_model
 
@@ -82,7 +82,7 @@ def import_model(
         Path,
         typer.Argument(
             help="File written by `fewact export --file`, or saved on the page of `fewact serve`.",
-            callback=early.exported_model,
+            callback=arguments.exported_model,
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
@@ -95,7 +95,7 @@ def import_model(
     `fewact undo` brings it back.
     """
     check_output_folder(model)
-    early_outputs.model_folder(model, overwrite=overwrite)
+    arguments.model_folder(model, overwrite=overwrite)
     from fewact.classifier.history import install
 
     install(file, model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import early, early_outputs
+from fewact.cli import arguments
 from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import (
     Backbone,
@@ -95,7 +95,7 @@ def measure_clips(
     clips: Annotated[
         Path,
         typer.Argument(
-            callback=early.training_clips,
+            callback=arguments.training_clips,
             help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
             "CSV table, or an .npz file of features. Clips in the subfolder none show no class.",
         ),
@@ -248,7 +248,7 @@ def explain(
         Path,
         typer.Argument(
             help="Video file, or an .npz file of the features of one clip.",
-            callback=early.one_clip,
+            callback=arguments.one_clip,
         ),
     ],
     output: Page,
@@ -256,7 +256,7 @@ def explain(
     clips: Annotated[
         Path | None,
         typer.Option(
-            callback=early.folder,
+            callback=arguments.folder,
             metavar="FOLDER",
             help="Folder of the training clips, to show their frames (default: the clips of the "
             "page of `fewact serve`, and the thumbnails of the model).",
@@ -269,7 +269,7 @@ def explain(
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
-    early_outputs.output_files(output, overwrite=overwrite, inputs=[video])
+    arguments.output_files(output, overwrite=overwrite, inputs=[video])
     from fewact.data import is_features
 
     clip = _row(video) if is_features(video) else video
@@ -354,8 +354,8 @@ def clip_map(
     Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
     cannot be read are listed and skipped; the exit code is then 3.
     """
-    early.extra("a map", "map", "sklearn")
-    early_outputs.output_files(output, overwrite=overwrite, inputs=videos or ())
+    arguments.extra("a map", "map", "sklearn")
+    arguments.output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips
@@ -375,8 +375,10 @@ def clip_map(
 
 @with_option_groups
 def match(
-    first: Annotated[Path, typer.Argument(help="Video file.", callback=early.one_clip)],
-    second: Annotated[Path, typer.Argument(help="Another video file.", callback=early.one_clip)],
+    first: Annotated[Path, typer.Argument(help="Video file.", callback=arguments.one_clip)],
+    second: Annotated[
+        Path, typer.Argument(help="Another video file.", callback=arguments.one_clip)
+    ],
     output: Page,
     backbone: Backbone,
     aligner: Annotated[
@@ -392,7 +394,7 @@ def match(
 
     The windows are those of the method a2m2, whose options --option sets.
     """
-    early_outputs.output_files(output, overwrite=overwrite, inputs=[first, second])
+    arguments.output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.match import match_clips
     from fewact.core.atomic import write_text
     from fewact.report.matched import matched_page

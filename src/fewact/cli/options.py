@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import typer
 
 from fewact.backbones import BackboneSpec, TextSpec
-from fewact.cli import early, early_outputs
+from fewact.cli import arguments
 from fewact.cli.option_groups import OptionGroup, SpecOptions
 from fewact.core.errors import OptionError
 from fewact.core.options import option_descriptions
@@ -24,13 +24,13 @@ Engine = Annotated[
     typer.Option(
         metavar="NAME",
         help="Inference engine of the backbone: auto, torch or onnx.",
-        callback=early.engine,
+        callback=arguments.engine,
     ),
 ]
 Device = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.", callback=early.device
+        metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.", callback=arguments.device
     ),
 ]
 
@@ -66,7 +66,7 @@ Imports = Annotated[
         metavar="FILE.py",
         help="Python file that is executed first; its methods can be named. Can be repeated.",
         is_eager=True,
-        callback=early.imports,
+        callback=arguments.imports,
     ),
 ]
 Dataset = Annotated[
@@ -78,14 +78,15 @@ MethodOption = Annotated[
     typer.Option(metavar="KEY=VALUE", help="Option of the method; can be repeated."),
 ]
 Model = Annotated[
-    Path, typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=early.model)
+    Path,
+    typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=arguments.model),
 ]
 Results = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
         help="Result files written by `fewact evaluate`.",
-        callback=early.results,
+        callback=arguments.results,
     ),
 ]
 Page = Annotated[
@@ -95,7 +96,7 @@ Page = Annotated[
         "-o",
         metavar="FILE",
         help="HTML file to write.",
-        callback=early_outputs.page_file,
+        callback=arguments.page_file,
     ),
 ]
 
@@ -106,15 +107,15 @@ Chart = Annotated[
         "-o",
         metavar="FILE",
         help="SVG file to write: a chart.",
-        callback=early_outputs.chart_file,
+        callback=arguments.chart_file,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
-"""Option of each command that writes a file; see ``early_outputs.output_files``."""
+"""Option of each command that writes a file; see ``arguments.output_files``."""
 OverwriteModel = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
 ]
-"""Option of each command that makes a model; see ``early_outputs.model_folder``."""
+"""Option of each command that makes a model; see ``arguments.model_folder``."""
 
 NewWeights = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
@@ -182,3 +183,96 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+QualityChoice = Literal["fast", "normal", "best"]
+"""How much time the default method spends for accuracy."""
+
+Quality = Annotated[
+    QualityChoice,
+    typer.Option(
+        metavar="NAME",
+        help="Time that the default method spends for accuracy: fast (sets --size 160 and "
+        "--option frames=5), normal, or best (sets --backbone efficientnet-lite0-lite1, "
+        "--size 192 and --option motion_frames=48).",
+    ),
+]
+
+
+def check_quality(quality: QualityChoice, method: str, *, features: bool) -> None:
+    """Refuse a quality that does not apply.
+
+    Args:
+        quality: Quality.
+        method: Name of the method.
+        features: Whether the data are features instead of videos.
+
+    Raises:
+        OptionError: The method has no qualities, or features have none.
+    """
+    if quality == "normal":
+        return
+    from fewact.methods.quality import quality_of
+
+    if features:
+        raise OptionError("features have no quality", where="--quality", got=quality)
+    quality_of(quality, method)
+
+
+def method_options(
+    requested: list[str] | None, quality: QualityChoice, method: str
+) -> dict[str, Any]:
+    """Return the options of a method: those of the quality, and those that were requested.
+
+    Args:
+        requested: Values of ``--option``.
+        quality: Quality.
+        method: Name of the method.
+
+    Raises:
+        OptionError: The quality does not apply, or an option is no NAME=VALUE.
+    """
+    found = parse_options(requested or ())
+    if quality == "normal":
+        return found
+    from fewact.methods.quality import quality_of
+
+    return {**quality_of(quality, method).options, **found}
+
+
+def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) -> BackboneSpec:
+    """Return a backbone with the network and the size of a quality.
+
+    A size that was requested stays.
+
+    Args:
+        requested: Backbone of the command line.
+        quality: Quality.
+        method: Name of the method.
+
+    Raises:
+        OptionError: The quality does not apply, or it needs another backbone than the requested
+            one.
+    """
+    if quality == "normal":
+        return requested
+    from fewact import backbones
+    from fewact.methods.quality import quality_of
+
+    chosen = quality_of(quality, method)
+    if chosen.backbone != "auto":
+        named = chosen.backbone if requested.name == "auto" else requested.name
+        own = (named, requested.weights)
+        if own != (chosen.backbone, "default"):
+            raise OptionError(
+                "this quality has a backbone of its own",
+                where="--quality",
+                got=f"{quality}, backbone {own[0]}, weights {own[1]}",
+                expected=f"the backbone {chosen.backbone} with its default weights",
+                hint="With another backbone, --option motion_frames=48 compares more frames of "
+                "motion.",
+            )
+        requested = requested.model_copy(update={"name": chosen.backbone})
+    size = 0 if "size" in requested.model_fields_set else chosen.size
+    reads_it = backbones.describe(requested.name).any_size
+    return requested.model_copy(update={"size": size}) if size and reads_it else requested

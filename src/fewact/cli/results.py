@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import completion, early, early_outputs
+from fewact.cli import arguments, completion
 from fewact.cli.options import Chart, Imports, Overwrite, Results
 from fewact.cli.output import (
     OutputFormat,
@@ -63,7 +63,7 @@ def confusion(
     the pairs that the first one confuses most: the pairs are chosen on the first half of the
     episodes, and the accuracies are those of the second half.
     """
-    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
+    arguments.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.core.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
@@ -110,7 +110,7 @@ def stability(
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
-    early_outputs.output_files(output, overwrite=overwrite, inputs=results)
+    arguments.output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.core.atomic import write_text
     from fewact.report import named, stability_chart, stability_table
@@ -139,7 +139,7 @@ def leaderboard(
         typer.Argument(
             metavar="RESULT...",
             help="Result files written by `fewact evaluate` on the test classes.",
-            callback=early.results,
+            callback=arguments.results,
         ),
     ] = None,
     shots: Annotated[
@@ -194,7 +194,7 @@ def report(
         typer.Argument(
             metavar="MODEL|RESULT...",
             help="Folder of a model, or result files written by `fewact evaluate`.",
-            callback=early.model_or_results,
+            callback=arguments.model_or_results,
         ),
     ],
     output: Annotated[
@@ -204,7 +204,7 @@ def report(
             "-o",
             metavar="FILE",
             help="File to write: .html, .pdf, or .md without images.",
-            callback=early_outputs.report_file,
+            callback=arguments.report_file,
         ),
     ],
     overwrite: Overwrite = False,
@@ -216,7 +216,7 @@ def report(
     and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
     paired comparisons of results on the same episodes.
     """
-    early_outputs.output_files(output, overwrite=overwrite, inputs=paths)
+    arguments.output_files(output, overwrite=overwrite, inputs=paths)
     from fewact.core.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import arguments
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import Device, Engine, Imports
 from fewact.cli.run import say
@@ -51,7 +51,7 @@ def serve(
     Clips and corrections are kept in the folder of the model. The other commands can use the same
     folder.
     """
-    early.extra("the page", "web", "starlette", "uvicorn")
+    arguments.extra("the page", "web", "starlette", "uvicorn")
     from fewact.page.server import serve as run
 
     run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
-from fewact.cli import completion, early, early_outputs
+from fewact.cli import arguments, completion
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
     METHOD,
@@ -21,10 +21,13 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     OverwriteModel,
+    Quality,
     Quiet,
+    backbone_of,
+    check_quality,
+    method_options,
 )
 from fewact.cli.output import print_line, print_table, progress
-from fewact.cli.quality import Quality, backbone_of, check_quality, method_options
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError
@@ -49,7 +52,7 @@ class MethodOptions(OptionGroup):
         typer.Option(
             metavar="NAME",
             help=METHOD,
-            callback=early.method,
+            callback=arguments.method,
             autocompletion=completion.methods,
         ),
     ] = "auto"
@@ -107,7 +110,7 @@ def teach(
             "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
             "labels beside it. Clips in the subfolder none, or with this label, show none of the "
             "classes.",
-            callback=early.training_clips,
+            callback=arguments.training_clips,
         ),
     ],
     output: Annotated[
@@ -129,7 +132,7 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_folder(output, replaced=True)
-    early_outputs.model_folder(output, overwrite=overwrite)
+    arguments.model_folder(output, overwrite=overwrite)
     from fewact import data
 
     features = data.is_features(clips)

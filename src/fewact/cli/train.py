@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from fewact.cli import early
+from fewact.cli import arguments
 from fewact.cli.data import DATA
 from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import Imports, Quiet, Text, parse_options
@@ -59,7 +59,7 @@ class TrainingOptions(OptionGroup):
     device: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Device to train on: auto, cpu or cuda.", callback=early.device
+            metavar="NAME", help="Device to train on: auto, cpu or cuda.", callback=arguments.device
         ),
     ] = "auto"
     workers: Annotated[
@@ -114,7 +114,7 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
-    early.extra("training", "train", "lightning_fabric")
+    arguments.extra("training", "train", "lightning_fabric")
     from fewact import training as subpackage
 
     requested = {"data": videos.data or "", "backbone": training.backbone or ""}
@@ -170,7 +170,7 @@ def _data(requested: str | None, of_recipe: str) -> str:
         raise OptionError("the recipe is for your clips", where="--data", got="none")
     if requested is None or of_recipe.startswith(f"{requested}_"):
         return of_recipe
-    early.data(requested)
+    arguments.data(requested)
     return requested
 
 

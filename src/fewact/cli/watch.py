@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import early, early_outputs
+from fewact.cli import arguments
 from fewact.cli.option_groups import with_option_groups
 from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Overwrite, Quiet
 from fewact.cli.output import Columns, progress
@@ -39,7 +39,7 @@ def watch(
             metavar="VIDEO|CAMERA|URL",
             help="Video file; number of a camera such as 0, or its device; address such as "
             "rtsp://…; or - for the standard input.",
-            callback=early.recording,
+            callback=arguments.recording,
         ),
     ],
     load: LoadOptions,
@@ -51,7 +51,7 @@ def watch(
             metavar="FILE",
             help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
             "after each event.",
-            callback=early_outputs.events_file,
+            callback=arguments.events_file,
         ),
     ] = None,
     video: Annotated[
@@ -62,7 +62,7 @@ def watch(
             help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
             "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
             "the frames that are analysed, at most 16 a second.",
-            callback=early_outputs.annotated_video,
+            callback=arguments.annotated_video,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -85,7 +85,7 @@ def watch(
     Events are written to stdout when they are complete: start, end, class and how many times the
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
-    early_outputs.output_files(output, video, overwrite=overwrite, inputs=[source])
+    arguments.output_files(output, video, overwrite=overwrite, inputs=[source])
     from fewact import FewShotClassifier
     from fewact.classifier.unknown import check_rate
 
