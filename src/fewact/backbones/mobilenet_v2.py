@@ -7,8 +7,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact.backbones.catalogue import MOBILENET_V2, Description
-from fewact.backbones.layers import SameConv2d
-from fewact.backbones.network import StagedNetwork
+from fewact.backbones.network import SameConv2d, StagedNetwork
 from fewact.backbones.weights import Weights
 
 # Expansion, channels, number of blocks, stride of the first block.

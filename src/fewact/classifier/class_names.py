@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.backbones.text import Encoder, TextFacts, embed_classes, words
+from fewact.backbones.text import PromptEncoder, TextFacts, embed_classes, words
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
@@ -82,7 +82,7 @@ def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
     return combined_logits(text.double(), visual.double(), weight)
 
 
-def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Encoder | None:
+def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> PromptEncoder | None:
     """Return the text encoder of the backbone; None if class names are not used.
 
     Raises:
@@ -140,7 +140,9 @@ def _refuse_or_warn(error: UserError, mode: TextMode) -> None:
     warn(f"class names are not used: {error}")
 
 
-def embed_class_names(encoder: Encoder, classes: tuple[str, ...], mode: TextMode) -> ClassNames:
+def embed_class_names(
+    encoder: PromptEncoder, classes: tuple[str, ...], mode: TextMode
+) -> ClassNames:
     """Embed class names, each split into words.
 
     Each name is embedded separately: its embedding does not depend on the other classes, to the

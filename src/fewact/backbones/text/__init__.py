@@ -1,22 +1,24 @@
 """Class names as prompts, and embeddings of prompts by a text encoder."""
 
-from fewact.backbones.text.classes import (
+from fewact.backbones.text.embeddings import (
     PRECOMPUTED,
     ClassTexts,
+    Ensemble,
+    PromptEncoder,
     TextFacts,
+    embed,
     embed_classes,
+    ensemble,
     known_texts,
 )
-from fewact.backbones.text.embeddings import Encoder, Ensemble, embed, ensemble
-from fewact.backbones.text.names import words
-from fewact.backbones.text.templates import TEMPLATES, fill, templates
+from fewact.backbones.text.prompts import TEMPLATES, fill, templates, words
 
 __all__ = [
     "PRECOMPUTED",
     "TEMPLATES",
     "ClassTexts",
-    "Encoder",
     "Ensemble",
+    "PromptEncoder",
     "TextFacts",
     "embed",
     "embed_classes",

@@ -1,18 +1,21 @@
-"""Embeddings of prompts, cached in files under a hash of their inputs, and their means."""
+"""Embeddings of prompts, cached in files under a hash of their inputs, and of classes."""
 
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional as F
 
+from fewact.backbones.text.prompts import fill, templates
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
-from fewact.core.errors import DataError, OptionError, ShapeError
+from fewact.core.errors import DataError, OptionError, OutputError, ShapeError
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
 from fewact.core.tensors import read_tensors
@@ -25,7 +28,7 @@ CACHED = FileType("file of text embeddings", DataError, 4 * GIB)
 Ensemble = Literal["mean", "unit-mean"]
 
 
-class Encoder(Protocol):
+class PromptEncoder(Protocol):
     """Text encoder, such as ``fewact.backbones.create_text()``."""
 
     @property
@@ -44,7 +47,9 @@ class Encoder(Protocol):
         """Return vectors (n d) of n prompts, float32, on the CPU."""
 
 
-def embed(encoder: Encoder, prompts: Sequence[str], *, folder: str | Path | None = None) -> Tensor:
+def embed(
+    encoder: PromptEncoder, prompts: Sequence[str], *, folder: str | Path | None = None
+) -> Tensor:
     """Compute embeddings of prompts; each distinct prompt is encoded once.
 
     Args:
@@ -104,7 +109,7 @@ def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
     )
 
 
-def _key(encoder: Encoder, prompts: Sequence[str]) -> str:
+def _key(encoder: PromptEncoder, prompts: Sequence[str]) -> str:
     content = json.dumps([FORMAT, encoder.digest, list(prompts)])
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -113,7 +118,7 @@ def _sha256(vectors: Tensor) -> str:
     return hashlib.sha256(vectors.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _write(path: Path, vectors: Tensor, encoder: Encoder, prompts: Sequence[str]) -> None:
+def _write(path: Path, vectors: Tensor, encoder: PromptEncoder, prompts: Sequence[str]) -> None:
     from safetensors.torch import save
 
     header = {
@@ -136,3 +141,87 @@ def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
         return None
     complete = vectors.shape == shape and vectors.dtype == torch.float32
     return vectors if complete and _sha256(vectors) == sha256 else None
+
+
+PRECOMPUTED: Final = "precomputed"
+"""PromptEncoder name of embeddings from outside, whose encoder is unknown."""
+
+
+class TextFacts(BaseModel):
+    """Description of class embeddings: everything but the names that determines them.
+
+    Args:
+        encoder: Name of the text encoder; ``precomputed`` for embeddings from outside.
+        sha256: Hash of everything that changes the encoder's vectors; for precomputed embeddings,
+            hash of the embeddings.
+        templates: Prompt templates.
+        how: Rule that combines the prompts of a class, see ``ensemble``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: str
+    sha256: str
+    templates: tuple[str, ...] = ()
+    how: Ensemble = "mean"
+
+
+@dataclass(frozen=True)
+class ClassTexts:
+    """Embeddings of classes.
+
+    Args:
+        embeddings: (n d) float32.
+        names: Names of the classes in words, as in the prompts; empty if unknown.
+        facts: Description of the embeddings.
+    """
+
+    embeddings: Tensor
+    names: tuple[str, ...]
+    facts: TextFacts
+
+
+def embed_classes(
+    encoder: PromptEncoder,
+    names: Sequence[str],
+    chosen: str | Sequence[str] = "clip-fsar",
+    *,
+    how: Ensemble = "mean",
+    folder: str | Path | None = None,
+) -> ClassTexts:
+    """Compute the embeddings of classes, each over all templates, and describe them.
+
+    Args:
+        encoder: Text encoder.
+        names: Names of n classes, in words.
+        chosen: Name of templates, or custom templates.
+        how: Rule that combines the prompts of a class, see ``ensemble``.
+        folder: Cache folder, see ``embed``; without write access nothing is cached.
+
+    Raises:
+        UnknownNameError: There are no templates of this name.
+        OptionError: There is no class or no template, or a template has no placeholder.
+    """
+    forms = templates(chosen)
+    prompts = [fill(form, name) for name in names for form in forms]
+    try:
+        vectors = embed(encoder, prompts, folder=folder)  # (n·p d)
+    except OutputError:
+        vectors = embed(encoder, prompts)
+    embeddings = ensemble(vectors.unflatten(0, (-1, len(forms))), how)
+    facts = TextFacts(encoder=encoder.name, sha256=encoder.digest, templates=forms, how=how)
+    return ClassTexts(embeddings, tuple(names), facts)
+
+
+def known_texts(text: ClassTexts | Tensor) -> ClassTexts:
+    """Return embeddings (n d) with a description, which plain tensors don't have.
+
+    Raises:
+        ShapeError: The embeddings have another shape.
+    """
+    if isinstance(text, ClassTexts):
+        return text
+    check_shape(text, "n d", "text")
+    content = text.detach().cpu().float().contiguous().numpy().tobytes()
+    sha256 = hashlib.sha256(f"{tuple(text.shape)}\n".encode() + content).hexdigest()
+    return ClassTexts(text, (), TextFacts(encoder=PRECOMPUTED, sha256=sha256))
