@@ -1,7 +1,7 @@
 """The folder of the page below a model: its clips, their thumbnails and the journal.
 
-Everything is written under a temporary name, synced and renamed. Saving a model moves this folder
-to the new one, so that changes here hold the lock of the model's parent folder.
+Clips are written under a temporary name, synced and renamed. Saving a model leaves this folder
+alone.
 """
 
 import os
@@ -14,12 +14,12 @@ from typing import Final
 from fewact.core.atomic import make_folder, output_errors, sync, write_bytes
 from fewact.core.bounded import GIB
 from fewact.core.errors import ModelError, OutputError
-from fewact.core.folders import backup_of, current, held, holding
 from fewact.core.locks import exclusive
 from fewact.core.page_folder import PAGE_CLIP, PAGE_FOLDER, PAGE_JOURNAL, is_page
 from fewact.core.paths import user_path
 from fewact.core.temporary import is_temporary, remove_leftovers, temporary
 from fewact.data import VIDEO_SUFFIXES
+from fewact.data.files import is_saved_model
 from fewact.page.journal import Journal
 from fewact.page.refused import RefusedError
 from fewact.page.state import AnyEntry, PageState, new_id
@@ -45,14 +45,11 @@ class PageFolder:
         self.model = user_path(model, ModelError).resolve()
         self._check()
         with output_errors(self.model):
-            if not self.model.exists() and not backup_of(self.model).is_dir():
-                make_folder(self.model)
+            make_folder(self.model / PAGE_FOLDER / "lock")
         self.path = self.model / PAGE_FOLDER
         self._reserved_bytes = self._reserved_clips = 0
+        self._lock = exclusive(self.path / "lock" / "serve")
         with ExitStack() as on_failure:
-            with held(self.model, is_of_model):  # saving the model moves the page to the new folder
-                make_folder(self.path / "lock")
-                self._lock = exclusive(self.path / "lock" / "serve")
             if self._lock is None:
                 raise ModelError(
                     "another `fewact serve` has this model open",
@@ -72,7 +69,7 @@ class PageFolder:
 
     def has_model(self) -> bool:
         """Return whether the folder has a model."""
-        return (current(self.model) / "config.json").is_file()
+        return is_saved_model(self.model)
 
     def append(self, entry: AnyEntry) -> bool:
         """Append an entry to the journal, see ``Journal.append``.
@@ -80,7 +77,7 @@ class PageFolder:
         Raises:
             OutputError: It cannot be written, or the folder was moved.
         """
-        with self._unmoved():
+        with self._writing():
             return self.journal.append(entry)
 
     @contextmanager
@@ -90,9 +87,7 @@ class PageFolder:
         Raises:
             OutputError: The disk refuses, or is nearly full.
         """
-        with output_errors(self.path), ExitStack() as until_end:
-            with self._unmoved():
-                new = until_end.enter_context(temporary(self.path / new_id()))
+        with self._writing(), temporary(self.path / new_id()) as new:
             yield new
 
     @contextmanager
@@ -112,7 +107,7 @@ class PageFolder:
         if clips and count + clips > MOST_CLIPS:
             raise RefusedError(409, "too_many")
         if size:
-            with self._unmoved():
+            with self._writing():
                 free = shutil.disk_usage(self.model).free
             if free < self._reserved_bytes + size + RESERVED:
                 raise OutputError("the disk is nearly full", where=str(self.path))
@@ -132,7 +127,7 @@ class PageFolder:
         """
         id = new_id()
         file = f"{id}{suffix}"
-        with self._unmoved(), output_errors(self.path):
+        with self._writing():
             write_bytes(self.path / f"{id}.strip", strip)
             sync(new)
             os.replace(new, self.path / file)
@@ -145,20 +140,16 @@ class PageFolder:
         Raises:
             OutputError: It cannot be written.
         """
-        with self._unmoved():
+        with self._writing():
             write_bytes(self.path / _strip_of(file), strip)
 
     def file(self, name: str) -> Path:
-        """Return the path of a clip; while a model is saved, this waits."""
-        path = self.path / name
-        if not path.exists():
-            with self._unmoved():
-                pass
-        return path
+        """Return the path of a clip."""
+        return self.path / name
 
     def strip(self, file: str) -> Path:
         """Return the path of the thumbnail of a clip."""
-        return self.file(_strip_of(file))
+        return self.path / _strip_of(file)
 
     def forget(self, file: str) -> None:
         """Remove a clip for good, as the user requested.
@@ -166,7 +157,7 @@ class PageFolder:
         Raises:
             OutputError: It cannot be removed.
         """
-        with self._unmoved(), output_errors(self.path):
+        with self._writing():
             # The thumbnail first: without its clip no start would find it.
             for name in (_strip_of(file), file):
                 (self.path / name).unlink(missing_ok=True)
@@ -206,7 +197,7 @@ class PageFolder:
         names = {entry.name for entry in self.model.iterdir() if not is_temporary(entry.name)}
         page = self.model / PAGE_FOLDER
         begun = names == {PAGE_FOLDER} and {entry.name for entry in page.iterdir()} <= {"lock"}
-        if names and "config.json" not in names and not is_page(page) and not begun:
+        if names and not self.has_model() and not is_page(page) and not begun:
             raise ModelError(
                 "the folder has other files, but no model",
                 where=str(self.model),
@@ -214,13 +205,13 @@ class PageFolder:
             )
 
     @contextmanager
-    def _unmoved(self) -> Iterator[None]:
-        """Hold the lock without which no process replaces the model folder.
+    def _writing(self) -> Iterator[None]:
+        """Refuse to write if the folder was moved or removed, or the disk refuses.
 
         Raises:
-            OutputError: The folder was moved or removed.
+            OutputError: It is so.
         """
-        with output_errors(self.path), holding(self.model.parent):
+        with output_errors(self.path):
             if not self.path.is_dir():  # writing would begin another model in its place
                 raise OutputError(
                     "the folder of the model is not there any more",
@@ -234,13 +225,6 @@ def suffix_of(name: str) -> str:
     """Return the suffix for the file of an upload: that of its name, if it is one of a video."""
     suffix = PurePosixPath(name).suffix.lower()
     return suffix if suffix in VIDEO_SUFFIXES else ".mp4"
-
-
-def is_of_model(name: str) -> bool:
-    """Return whether an entry of a model folder is replaced when the model is saved."""
-    from fewact.classifier.history import owns  # loads torch
-
-    return owns(name)
 
 
 def _strip_of(file: str) -> str:
