@@ -39,6 +39,7 @@ BLOCK = re.compile(
     r"^(?P<skip><!-- not run: .+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+RULE = re.compile(r"\|[ :|-]+\|")
 COLOURS = {"wave": (250, 120, 120), "clap": (120, 120, 250), "jump": (120, 250, 140)}
 
 
@@ -171,27 +172,47 @@ def commands(page: Path) -> Iterator[list[str]]:
             yield shlex.split(line.partition(" fewact ")[2])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_names_of_the_package_in_the_text_exist(page: Path) -> None:
-    named = re.findall(r"`(fewact(?:\.\w+)+)", page.read_text(encoding="utf-8"))
-    assert not [name for name in named if pydoc.locate(name) is None]
+def test_what_pages_name_exists(options: dict[str, dict[str, list[str]]]) -> None:
+    """Names of the package, commands and options, options of methods, benchmarks, files, links."""
+    faults = [
+        f"{name_of(page)}: {fault}"
+        for page in PAGES
+        for check in (names, command_options, method_options, files, links, tables)
+        for fault in check(page, options)
+    ]
+    assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_and_their_options_exist(page: Path) -> None:
+Options = dict[str, dict[str, list[str]]]
+"""The options of each method, each with the values that it is limited to, if any."""
+
+
+def names(page: Path, _: Options) -> Iterator[str]:
+    """Names of the package in the text that do not exist."""
+    for name in re.findall(r"`(fewact(?:\.\w+)+)", page.read_text(encoding="utf-8")):
+        if pydoc.locate(name) is None:
+            yield name
+
+
+def command_options(page: Path, _: Options) -> Iterator[str]:
+    """Commands and their options that do not exist."""
     for words in commands(page):
         command: Any = typer.main.get_command(app)
         while words and hasattr(command, "commands") and not words[0].startswith("-"):
             if words[0].isupper():  # "fewact COMMAND --help"
                 break
-            assert words[0] in command.commands, f"fewact {words[0]}"
+            if words[0] not in command.commands:
+                yield f"fewact {words[0]}"
+                break
             command, words = command.commands[words[0]], words[1:]
         if hasattr(command, "commands"):
             continue
-        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        existing = {"--help", "-"}  # "-" is the standard input
+        for option in command.params:
+            existing |= {*option.opts, *option.secondary_opts}
         for word in words:
-            if word.startswith("-") and word != "-":  # "-" is the standard input
-                assert word.partition("=")[0] in known | {"--help"}, f"{words}: {word}"
+            if word.startswith("-") and word.partition("=")[0] not in existing:
+                yield f"{words}: {word}"
 
 
 @pytest.fixture(scope="module")
@@ -212,32 +233,31 @@ def options() -> dict[str, dict[str, list[str]]]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_options_of_methods_exist(page: Path, options: dict[str, dict[str, list[str]]]) -> None:
-    """In commands that name their method; elsewhere one method must have the option."""
+def method_options(page: Path, options: Options) -> Iterator[str]:
+    """Options of methods that do not exist: of that of a command, elsewhere of any method."""
     text = page.read_text(encoding="utf-8")
     for option, value in re.findall(r"--option ([a-z][\w.]*)=(\w+)", text):
-        having = [names[option] for names in options.values() if option in names]
-        assert having, option
-        assert any(value in values or not values for values in having), f"{option}={value}"
+        having = [own[option] for own in options.values() if option in own]
+        if not any(value in values or not values for values in having):
+            yield f"{option}={value}"
     for words in commands(page):
         if words[:1] == ["evaluate"] and len(words) > 1 and words[1] in options:
             for word, value in pairwise(words):
-                if word == "--option":
-                    assert value.partition("=")[0] in options[words[1]], value
-                if word == "--sweep":
-                    for part in value.split():
-                        assert part.partition("=")[0] in options[words[1]], part
+                parts = {"--option": [value], "--sweep": value.split()}.get(word, [])
+                for part in parts:
+                    if part.partition("=")[0] not in options[words[1]]:
+                        yield part
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_benchmarks_recipes_and_files_exist(page: Path) -> None:
+def files(page: Path, _: Options) -> Iterator[str]:
+    """Benchmarks, recipes and files of the repository that do not exist."""
     text = page.read_text(encoding="utf-8")
-    for module in re.findall(r"python -m (benchmarks[\w.]*)", text):
-        assert importlib.util.find_spec(module), module
+    for module in re.findall(r"`?(?:python -m |`)(benchmarks\.[\w.]+\w)", text):
+        if not importlib.util.find_spec(module) and "commit" not in text.partition(module)[2][:40]:
+            yield module
     for file in re.findall(r"((?:benchmarks|examples|tests|src)/[\w/]+\.\w+)", text):
-        if "NAME" not in file:
-            assert (ROOT / file).exists(), file
+        if "NAME" not in file and not (ROOT / file).exists():
+            yield file
     for words in commands(page):
         if words[:1] == ["train"] and len(words) > 1 and words[1][0].islower():
             read_recipe(words[1])
@@ -261,9 +281,21 @@ def test_the_guide_for_contributors_names_every_subpackage_and_module() -> None:
             assert f"`{path.name}`" in text, path.name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_relative_links_lead_to_files(page: Path) -> None:
-    """The site's own check does not see the pages beside it."""
+def links(page: Path, _: Options) -> Iterator[str]:
+    """Relative links to no file; the site's own check does not see the pages beside it."""
     for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", BLOCK.sub("", page.read_text("utf-8"))):
-        if not link.startswith(("http:", "https:")) and "reference/" not in link:
-            assert Path(os.path.normpath(page.parent / link)).exists(), link
+        elsewhere = link.startswith(("http:", "https:")) or "reference/" in link
+        if not elsewhere and not Path(os.path.normpath(page.parent / link)).exists():
+            yield link
+
+
+def tables(page: Path, _: Options) -> Iterator[str]:
+    """Rows of tables without a head, which are shown as plain text."""
+    lines = [
+        "",
+        *(line.strip() for line in BLOCK.sub("", page.read_text("utf-8")).splitlines()),
+        "",
+    ]
+    for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+        if line.startswith("|") and not before.startswith("|") and not RULE.fullmatch(after):
+            yield line

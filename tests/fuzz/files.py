@@ -87,7 +87,6 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
 
     from fewact import data, synthetic
     from fewact.backbones import weights as weights_files
-    from fewact.cli.demo.folder import DemoFolder
     from fewact.evaluation.texts import read_prompts
     from fewact.features.store import Store
     from fewact.features.store.shard import Shape
@@ -130,7 +129,6 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     weights.mkdir()
     save_file(weights_files.tensors_of(network), weights / "model.safetensors")
     (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
-    DemoFolder(root / "demo").write("a.txt", "a")
     from fewact.classifier import file as model_files
     from fewact.classifier.history import install
     from fewact.core.errors import ModelError
@@ -220,7 +218,6 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "store/store.sqlite": [read_store],
         "weights/model.safetensors": [load_weights],
         "weights/config.json": [load_weights],
-        "demo/demo.json": [lambda: DemoFolder(root / "demo").write("b.txt", "b")],
         "m.safetensors": [
             lambda: command("predict", root / "m.safetensors", features),
             lambda: install(root / "m.safetensors", root / "model"),
@@ -259,7 +256,7 @@ def reader(seed: int) -> Case:
             with contextlib.suppress(Exception):  # What is no file of tensors has no hash.
                 edit_model(root / name)
         top = name.partition("/")[0]
-        allowed = {top, "out", "out.progress", "out.times", "model", "run", "demo"}
+        allowed = {top, "out", "out.progress", "out.times", "model", "run"}
         try:
             action()
             outcome = "read"

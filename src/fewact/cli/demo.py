@@ -1,0 +1,168 @@
+"""``fewact demo``: the main job on rendered clips, or on clips of the user."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli.options import Quiet
+from fewact.cli.output import print_table
+from fewact.cli.progress import progress
+from fewact.cli.run import exit_skipped, say, saying_warnings
+from fewact.core.atomic import check_output_folder
+from fewact.core.errors import DataError
+
+if TYPE_CHECKING:
+    from fewact.classifier import Prediction
+    from fewact.data import Clip
+
+METHODS = ("fusion", "a2m2")
+EXAMPLES, NEW = 3, 4
+"""Number of clips per class to teach, and to predict."""
+
+CLASSES = (
+    "falls, then slides left",
+    "slides left, then falls",
+    "rises, then slides right",
+    "slides right, then rises",
+    "grows, falls, then slides right",
+    "slides right, falls, then grows",
+    "shrinks, rises, then slides left",
+    "slides left, rises, then shrinks",
+)
+"""Classes of the benchmark ``motions``: pairs of the same motions in the opposite order."""
+
+NOTE = (
+    "The clips are rendered: pairs of the same motions in the opposite order; shapes, colours and "
+    "backgrounds are random. a2m2 matches windows of frames, and their order counts little; fusion "
+    "compares frames in order."
+)
+PARTS = ("training", "new", "model")
+
+
+def demo(
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with one subfolder of clips per class (default: rendered clips).",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
+    ] = Path("demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Teach and predict on rendered clips, or on your own.
+
+    The demo renders clips of eight actions, teaches three clips of each and predicts four others,
+    by the default method and by a2m2, and saves a model.
+    """
+    from fewact import FewShotClassifier
+    from fewact.classifier import Skipped
+    from fewact.data import list_clips
+
+    listed = None if clips is None else _hold_out(list_clips(clips), clips)
+    _check_output(output)
+    examples, new = _rendered(output, quiet=quiet) if listed is None else listed
+    rows, skipped = [], 0
+    for name in METHODS:
+        classifier = FewShotClassifier(method=name)
+        with progress(f"Teaching {name}", quiet=quiet) as show, saying_warnings():
+            classifier.fit(examples, progress=show)
+        predictions: list[tuple[Clip, Prediction]] = []
+        with progress(f"Predicting by {name}", quiet=quiet) as show:
+            for done, (clip, answer) in enumerate(
+                zip(new, classifier.predict_each(new), strict=True), start=1
+            ):
+                if isinstance(answer, Skipped):
+                    say(f"Skipped: {answer.error}")
+                else:
+                    predictions.append((clip, answer))
+                show(done, len(new))
+        correct = sum(answer.label == clip.label for clip, answer in predictions)
+        accuracy = 100 * correct / max(1, len(predictions))
+        rows.append((name, f"{correct} of {len(predictions)}", f"{accuracy:.0f} %"))
+        if name == METHODS[0]:
+            skipped = len(classifier.skipped_) + len(new) - len(predictions)
+            classifier.save(output / "model", thumbnails=False)
+            count = len(classifier.classes_)
+            mistakes = [
+                (f"{clip.label}/{clip.path.name}", str(answer.label), f"{answer.probability:.0%}")
+                for clip, answer in predictions
+                if answer.label != clip.label
+            ]
+    print(f"{len(examples)} training clips of {count} classes, {len(new)} new clips.\n")
+    print_table(("method", "correct", "accuracy"), [*rows, ("chance", "", f"{100 / count:.3g} %")])
+    if mistakes:
+        print(f"\nMistakes of {METHODS[0]}")
+        print_table(("clip", "predicted", "probability"), mistakes)
+    if clips is None:
+        print(f"\n{NOTE}")
+    model, query = (shlex.quote(str(path)) for path in (output / "model", new[0].path))
+    print(f"\nModel: {output / 'model'}. Try: fewact predict {model} {query}")
+    if clips is None:
+        print("Next: fewact demo --clips FOLDER -o mine, with one subfolder of clips per class")
+    else:
+        print("Next: fewact teach FOLDER -o MODEL, with all clips of each class")
+    exit_skipped(skipped)
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse a folder that has other files than those of a demo."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names - set(PARTS) or (folder.exists() and not folder.is_dir()):
+        raise DataError(
+            "the folder has other files" if names else "this is a file",
+            where=str(folder),
+            hint="Choose another folder with -o, or move this one away.",
+        )
+    check_output_folder(folder)
+
+
+def _hold_out(clips: "Sequence[Clip]", folder: Path) -> "tuple[list[Clip], list[Clip]]":
+    """Return up to three training clips of each class, and up to four others to predict."""
+    from fewact.data import limit_per_class
+
+    examples: list[Clip] = []
+    for label, count in Counter(clip.label for clip in clips).items():
+        of_class = [clip for clip in clips if clip.label == label]
+        examples += limit_per_class(of_class, max(1, min(EXAMPLES, count - 1)))
+        if count == 1:
+            say(f'The class "{label}" has only one clip: it is used for training, not predicted.')
+    new = limit_per_class([clip for clip in clips if clip not in examples], NEW)
+    if not new:
+        raise DataError(
+            "no clip is left to predict: each class has only one",
+            where=str(folder),
+            expected="a class with two or more clips",
+        )
+    return examples, new
+
+
+def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
+    """Render clips below ``training`` and ``new``; those of an earlier demo are used again."""
+    from fewact.data import Clip
+    from fewact.synthetic import motions
+    from fewact.synthetic.benchmark import FPS
+    from fewact.video import write_video
+
+    benchmark = motions(videos=EXAMPLES + NEW)
+    numbers: Counter[str] = Counter()
+    parts: dict[str, list[Clip]] = {"training": [], "new": []}
+    videos = [video for video in benchmark.videos.videos if video.label in CLASSES]
+    with progress("Rendering", quiet=quiet) as show:
+        for done, video in enumerate(videos, start=1):
+            numbers[video.label] += 1
+            number = numbers[video.label]
+            part = "training" if number <= EXAMPLES else "new"
+            path = folder / part / video.label / f"{number}.mp4"
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_video(path, benchmark.render(video.id), FPS)
+            parts[part].append(Clip(path, video.label))
+            show(done, len(videos))
+    return parts["training"], parts["new"]
