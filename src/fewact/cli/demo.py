@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.options import Quiet
-from fewact.cli.output import print_table
-from fewact.cli.progress import progress
+from fewact.cli.output import print_table, progress
 from fewact.cli.run import exit_skipped, say, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError
