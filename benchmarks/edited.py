@@ -7,21 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.video import Reading, Sampler
-from fewact.video.source import Transform, VideoSource, transformed
+from fewact.video.source import Step, Transform, VideoSource, transformed
 
 
 @dataclass(frozen=True)
-class Edited:
+class Edited(Step):
     """The frames that each sampler chose are edited together, at their own size.
 
     Args:
         edit: Function from frames (t h w 3) to the same number of frames.
-        change: Name of the edit; part of the fingerprint.
+        name: Name of the edit; part of the fingerprint.
     """
 
     edit: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-    change: str
-    others: tuple[VideoSource, ...] = ()
+    name: str
+
+    @property
+    def change(self) -> str:
+        """Name of the edit."""
+        return self.name
 
     def read(
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None

@@ -36,7 +36,7 @@ from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.search import (
-    Window,
+    ClipWindow,
     clearest_window,
     clearness,
     encode_windows,
@@ -103,13 +103,13 @@ class Measurement:
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
 
-    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[Window]:
+    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[ClipWindow]:
         """Return the full clip, given its nodes (1 …), and the windows of a clip."""
         used = Span(0.0, duration_of(source))
         found = encode_windows(
             source_of(source), self._encoder(), self._backbone, self._lengths, used
         )
-        return [Window(used, full), *found]
+        return [ClipWindow(used, full), *found]
 
     def _encoder(self) -> ClipEncoder:
         return ClipEncoder(Pipeline(self._backbone, self._method), None, image_embedding=False)
@@ -120,7 +120,7 @@ class Measurement:
         numbers: Tensor,
         support: Pairs,
         across: Tensor,
-        windows: list[list[Window]],
+        windows: list[list[ClipWindow]],
     ) -> NDArray[np.float64]:
         """Return the accuracy of each episode in which each query is searched, in per cent.
 

@@ -36,8 +36,8 @@ from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
+from fewact.classifier import stream
 from fewact.classifier.events import Event, EventFinder, WindowScore
-from fewact.classifier.stream import stream
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video, VideoList
