@@ -6,8 +6,8 @@ from typing import Any
 
 from fewact import methods
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Detrend, Moments, Motion
-from fewact.methods.fusion.weighted_terms import WeightedTerm, WeightedTerms
+from fewact.methods.fusion.terms import Detrend, MomentsTerm, MotionTerm
+from fewact.methods.fusion.weighted_terms import WeightedTerms
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Variant:
 
     def method(self) -> Fusion:
         """Return the method."""
-        method = fusion(**{**self.options, "weights": dict(self.weights)})
-        terms = with_fields(method.map_terms, Motion, **self.motion)
+        method = fusion(**self.options)
+        terms = with_weights(method.map_terms, self.weights)
+        terms = with_fields(terms, MotionTerm, **self.motion)
         if self.detrend is not None:
-            terms = with_fields(terms, Motion, detrend=self.detrend)
-            terms = with_fields(terms, Moments, detrend=self.detrend)
+            terms = with_fields(terms, MotionTerm, detrend=self.detrend)
+            terms = with_fields(terms, MomentsTerm, detrend=self.detrend)
         method.map_terms = terms
         return method
 
@@ -46,7 +47,7 @@ def fusion(**options: Any) -> Fusion:
 
 
 def with_fields(
-    terms: WeightedTerms, of: type[Motion] | type[Moments], **fields: Any
+    terms: WeightedTerms, of: type[MotionTerm] | type[MomentsTerm], **fields: Any
 ) -> WeightedTerms:
     """Return terms in which all those of a type have other values of their fields."""
     changed = (
@@ -56,17 +57,13 @@ def with_fields(
     return replace(terms, terms=tuple(changed))
 
 
-def has_both_views(terms: WeightedTerms) -> bool:
-    """Return whether the support decides the shares of a conservative and a permissive view."""
-    return any(one.estimate is not None for one in terms.terms)
+def with_weights(terms: WeightedTerms, weights: Mapping[str, float]) -> WeightedTerms:
+    """Return terms with other weights, by the names of their nodes.
 
-
-def both_views_count_half(terms: WeightedTerms) -> WeightedTerms:
-    """Return terms whose two views have half of the weight each, whatever the support clips say."""
-
-    def halved(one: WeightedTerm) -> WeightedTerm:
-        if one.estimate is None:
-            return one
-        return replace(one, weight=one.weight / 2, estimate=None)
-
-    return replace(terms, terms=tuple(halved(one) for one in terms.terms))
+    The weight of a term of motion holds for the same term for static cameras.
+    """
+    changed = (
+        replace(one, weight=weights.get(one.name.removeprefix("static_"), one.weight))
+        for one in terms.terms
+    )
+    return replace(terms, terms=tuple(changed))

@@ -35,7 +35,7 @@ from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
 NO_STEPS = Variant(
-    options={"cameras": "moving", "stabilise": "off"},
+    options={"stabilise": "off"},
     weights={"full_frame_motion": 0.0},
     detrend="constant",
     motion={"crop": False},
@@ -44,7 +44,7 @@ COLUMNS: Mapping[str, Variant] = {
     "without camera steps": NO_STEPS,
     "linear detrend": replace(NO_STEPS, detrend="linear"),
     "motion-centred crop": replace(NO_STEPS, motion={}),
-    "stabilised": replace(NO_STEPS, options={"cameras": "moving"}),
+    "stabilised": replace(NO_STEPS, options={}),
     "**all steps (default)**": Variant(),
 }
 

@@ -60,10 +60,7 @@ def main() -> None:
     backbone = backbones.create()
     # The support does not decide about the cameras: the greater of two similarities is no mixture
     # of those of moving and static cameras. Of its other decisions it is nearly one.
-    plain, option = (
-        Variant(options={"horizontal_flip": on, "cameras": "moving"}).method()
-        for on in (False, True)
-    )
+    plain, option = (Variant(options={"horizontal_flip": on}).method() for on in (False, True))
     print(f"{backbone.card.name}, {backbone.card.precision}, {options.episodes} episodes\n")
     print(heading("queries", *HEADS))
     for part in parts(read_index(options.assets), development=options.development):

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.features import features_of
-from benchmarks.fusion_variants import has_both_views
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
@@ -28,9 +27,9 @@ from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.method import intra_class_factor, mean_appearance
-from fewact.methods.fusion.terms import LearnedMotion
-from fewact.methods.fusion.weighted_terms import UNDECIDED, Decision, WeightedTerms
+from fewact.methods.fusion.method import INTRA_CLASS_WEIGHT, intra_class_factor, mean_appearance
+from fewact.methods.fusion.terms import LearnedMotionTerm
+from fewact.methods.fusion.weighted_terms import UNDECIDED, SupportDecision, WeightedTerms
 
 CLIPS_AT_ONCE, EPISODES_AT_ONCE = 8, 20
 CHECKED_EPISODES = 10
@@ -63,7 +62,7 @@ class Pairs:
 
     exact: Tensor
     quick: Tensor
-    corners: Sequence[Decision] = (UNDECIDED,)
+    corners: Sequence[SupportDecision] = (UNDECIDED,)
     terms: WeightedTerms | None = None
     nodes: Nodes = field(default_factory=dict)
 
@@ -94,7 +93,7 @@ class LookedUpState(KernelState):
             there is no table of it.
     """
 
-    decision: Decision
+    decision: SupportDecision
     appearance: Tensor | None = None
 
 
@@ -134,10 +133,10 @@ class LookedUp(Method[Any, LookedUpState]):
     def _appearance(self, first: Nodes, second: Nodes) -> Tensor:
         return _entries(self.pairs.exact[-1], first, second)
 
-    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
+    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> SupportDecision:
         if self.pairs.terms is None:
             return UNDECIDED
-        terms = _LookedUpTerms(self.pairs.terms.terms, self.pairs.terms.alternative)
+        terms = self.pairs.terms
         number = nodes["number"].long()
         own = {name: value[number] for name, value in self.pairs.nodes.items()}  # (b s …)
         return terms.decide(
@@ -154,17 +153,19 @@ class LookedUp(Method[Any, LookedUpState]):
 
     def intra_class_weight(self, state: LookedUpState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""
-        weight: float = self.options.intra_class_weight
+        weight: float = getattr(self.options, "intra_class_weight", INTRA_CLASS_WEIGHT)
         if state.appearance is None:
             return weight
         found = self._appearance(nodes, state.nodes)
         return weight * intra_class_factor(found, state.appearance)
 
-    def similarity(self, first: Nodes, second: Nodes, decision: Decision) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes, decision: SupportDecision) -> Tensor:
         """Return the similarity of two sets of clips: (b q), (b s) → (b q s)."""
         return self._mixed(self.pairs.exact, first, second, decision)
 
-    def _mixed(self, tables: Tensor, first: Nodes, second: Nodes, decision: Decision) -> Tensor:
+    def _mixed(
+        self, tables: Tensor, first: Nodes, second: Nodes, decision: SupportDecision
+    ) -> Tensor:
         """Return the entries of the tables, interpolated between the corners."""
         found = _shares(decision.of_pairs())
         corners = self.pairs.corners
@@ -176,38 +177,29 @@ class LookedUp(Method[Any, LookedUpState]):
         return total
 
 
-class _LookedUpTerms(WeightedTerms):
-    """Terms that decide by similarities alone: the nodes of their views are not kept."""
-
-    def views_differ(self, nodes: Nodes) -> bool:
-        """Return whether there are two views: where they are equal, so are their similarities."""
-        return has_both_views(self)
-
-
-def _shares(decision: Decision) -> tuple[Tensor | float, ...]:
+def _shares(decision: SupportDecision) -> tuple[Tensor | float, ...]:
     """Return what corners differ in."""
-    return decision.alternative, decision.permissive, decision.figure
+    return decision.static, decision.figure
 
 
 def _nearness(value: Tensor | float, at: Tensor | float) -> Any:
-    """Return the weight of a corner at 0 or at 1; 1 if there is no other one."""
-    return {0.0: 1 - value, 1.0: value}.get(float(at), 1.0)
+    """Return the weight of a corner at 0 or at 1."""
+    return value if float(at) else 1 - value
 
 
-def corners_of(terms: WeightedTerms) -> list[Decision]:
+def corners_of(terms: WeightedTerms) -> list[SupportDecision]:
     """Return the decisions between which any other one is interpolated."""
     both = (0.0, 1.0)
     return [
-        Decision(alternative, permissive, figure)
-        for alternative in (both if terms.alternative is not None else (0.5,))
-        for permissive in (both if has_both_views(terms) else (0.5,))
+        SupportDecision(static, figure)
+        for static in (both if terms.camera is not None else (0.0,))
         for figure in (both if learned_names(terms) else (0.0,))
     ]
 
 
 def learned_names(terms: WeightedTerms) -> set[str]:
     """Return the names of the nodes of learned motion."""
-    return {one.name for one in terms.terms if isinstance(one.term, LearnedMotion)}
+    return {one.name for one in terms.terms if isinstance(one.term, LearnedMotionTerm)}
 
 
 def _entries(table: Tensor, first: Nodes, second: Nodes) -> Tensor:

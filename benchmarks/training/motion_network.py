@@ -28,14 +28,14 @@ from fewact.features.request import DifferenceImageRequest
 from fewact.features.small import difference_images, halved
 from fewact.methods.fusion.crop import separable_crop
 from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
-from fewact.methods.fusion.terms import LearnedMotion
+from fewact.methods.fusion.terms import LearnedMotionTerm
 
 CELLS = 44
 """Rows and columns that are kept of an image: some more than the network reads, to move it."""
 
 WAYS, QUERIES, VALIDATION_WAYS = 64, 2, 20
 RATE, DECAY, WARM_UP = 1.5e-3, 0.05, 50
-TERM = LearnedMotion(DifferenceImageRequest(), smoothing=0.05)
+TERM = LearnedMotionTerm(DifferenceImageRequest(), smoothing=0.05)
 """What training compares by. λ is larger than in ``fusion``: gradients reach more paths."""
 
 TEMPERATURE = 0.05

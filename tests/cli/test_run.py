@@ -362,7 +362,7 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["evaluate", "otam", "--data", "motion"], r"no folder, file or ben.*mean \"motions\"\?"),
         (["evaluate", "otam", "--data", "motions:lon"], r"unknown preset.*Did you mean \"long\"\?"),
         (["evaluate", "otam", "--data", "ssv2-full"], r"several lists.*expected: ssv2-full_otam"),
-        (["train", "fusion-clips-lite0", "--data", "clips.csv", "-o", "run"], r"no such folder or"),
+        (["train", "a2m2-clips-lite0", "--data", "clips.csv", "-o", "run"], r"no such folder or"),
         (["embed", "hmdb52", "-o", "s"], r"hmdb52: no folder, file or benchmark.*hmdb51_arn"),
         (["rename", "taught", "wawe", "x"], r"unknown class.*expected: clap, wave.*mean \"wave\""),
         (["rename", "taught", "wave", "clap"], r"the name is taken"),

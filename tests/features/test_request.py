@@ -22,7 +22,7 @@ REQUESTS = {
     "shallow:1:on": FeatureRequest("shallow", View(1, "on")),
     "camera:8:auto": CameraRequest(View(8, "auto")),
     "small-frames:24:auto": SmallFrameRequest(View(24, "auto")),
-    "differences:24:permissive": DifferenceRequest(View(24, "permissive")),
+    "differences:24:auto": DifferenceRequest(View(24, "auto")),
     "difference-images:5:on": DifferenceImageRequest(View(5, "on")),
 }
 

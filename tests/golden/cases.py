@@ -74,24 +74,15 @@ def _texts(options: Mapping[str, Any]) -> Iterator[str]:
 
 FUSION_CASES = (
     Case("fusion"),
-    Case("fusion", {"cameras": "static"}),
-    Case("fusion", {"cameras": "moving"}),
     Case("fusion", {"horizontal_flip": True}),
     Case("fusion", {"stabilise": "off"}),
     Case("fusion", {"stabilise": "on"}, real=False),
-    Case("fusion", {"stabilise": "permissive"}, real=False),
     Case("fusion", {"weights": {"motion": 0.0}}),
-    Case("fusion", {"weights": {"full_frame_motion": 0.0}}),
     Case("fusion", {"weights": {"moments": 0.0}}),
-    Case("fusion", {"weights": {"differences": 0.0}}),
-    Case("fusion", {"intra_class_weight": 0.0}),
+    Case("fusion", {"weights": {"learned_motion": 0.0}}),
     Case("fusion", {"motion_frames": 16}),
     Case("fusion", {"frames": 4, "motion_frames": 8}, real=False),
-    Case("fusion", {"channel_mixing": 12}, real=False),
-    Case("fusion", {"channel_mixing": 12}, "filled", real=False),
     Case("fusion", maps=False, real=False),
-    Case("fusion", {"cameras": "static"}, maps=False, real=False),
-    Case("fusion", {"cameras": "moving"}, maps=False, real=False),
 )
 
 PUBLISHED = {

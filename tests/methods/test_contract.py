@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.fusion_variants import both_views_count_half
 from fewact import methods
 from fewact.backbones import Card
 from fewact.core.errors import OptionError, UnknownNameError
@@ -97,7 +96,7 @@ def scores(
 def without_decision(method: Method) -> None:
     """Let the support clips of fusion decide nothing together."""
     if isinstance(method, Fusion):
-        method.map_terms = both_views_count_half(replace(method.map_terms, alternative=None))
+        method.map_terms = replace(method.map_terms, camera=None)
         terms = method.vector_terms
         method.vector_terms = replace(terms, channels=terms.channels[:1], unordered=0.0)
 

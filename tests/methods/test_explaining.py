@@ -50,7 +50,7 @@ def test_each_frame_attends_to_all_frames_with_a_weight(name: str) -> None:
 
 
 def test_fusion_without_a_term_of_motion_aligns_no_frames() -> None:
-    still = ("motion", "full_frame_motion", "differences", "learned_motion")
+    still = ("motion", "learned_motion")
     method = create("fusion", {"weights": dict.fromkeys(still, 0)})
     with torch.inference_mode():
         nodes = method.encode(make_features(method, make_card()))

@@ -1,20 +1,16 @@
 """A few steps of training on real clips with real weights, from stored maps and from frames."""
 
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from benchmarks.datasets import read_index
-from fewact import backbones, methods
+from fewact import backbones
 from fewact.data import VideoList
-from fewact.evaluation import checkpoint
-from fewact.methods.fusion import Fusion
-from fewact.training import TrainingData, loop, read, train
+from fewact.training import TrainingData, read, train
 
 SHORT = {
     "stages.0.steps": 1,
@@ -50,29 +46,6 @@ def test_a_reduction_on_stored_maps(data: TrainingData, tmp_path: Path) -> None:
     trained = train(read("a2m2-clips-lite0", SHORT), data, tmp_path / "run", device="cpu")
     assert trained.best.accuracy > 0
     assert not (tmp_path / "run" / "best" / "backbone.safetensors").exists()
-
-
-@pytest.mark.slow
-def test_the_default_on_stored_features(
-    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accuracies, original = count(50.0), loop.validate
-
-    def validate(*given: Any) -> Any:  # so that a trained step is the best one
-        return original(*given).model_copy(update={"accuracy": next(accuracies)})
-
-    monkeypatch.setattr(loop, "validate", validate)
-    changes = {name.replace("stages.1", "stages.0"): value for name, value in SHORT.items()}
-    del changes["stages.0.batch"]
-    recipe = read("fusion-clips-lite0", {**changes, "stages.0.warmup": 0})
-    train(recipe, data, tmp_path / "run", device="cpu")
-    state = load_file(tmp_path / "run" / "state.safetensors")
-    matrix = state["learner/method.mixing.matrix"]
-    assert 0 < (matrix - torch.eye(112)).abs().max() < 0.01
-    chosen = checkpoint.read(tmp_path / "run")
-    assert chosen.header.selection.step > 0
-    assert isinstance(chosen.method(), Fusion)
-    assert chosen.method().temperature == methods.create("fusion").temperature != 1
 
 
 @pytest.mark.slow

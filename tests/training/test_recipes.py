@@ -30,7 +30,6 @@ RUN_ALWAYS = (
     "clip_fsar-ucf101-clip-vit-b16",
     "clip_spm-ucf101-clip-vit-b16",
     "clip_spm-clips-lite0",
-    "fusion-clips-lite0",
     "hyrsm-motions-resnet50",
     "lda-motions-resnet50",
     "molo-motions-resnet50",
@@ -211,8 +210,6 @@ def shortened(recipe: Recipe) -> Recipe:
     options: dict[str, JsonValue] = {**recipe.method.options, "frames": 4}
     if recipe.method.name == "a2m2":
         options["moments.width"] = 4
-    if recipe.method.name == "fusion":
-        options |= {"channel_mixing": 4, "motion_frames": 4}
     small = {"heads": 2, "hidden": 8, "head_width": 4, "key_width": 8}
     options |= {name: value for name, value in small.items() if name in options}
     stages = [

@@ -203,7 +203,7 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
             "camera motion is not estimated in augmented training frames",
             where=recipe.method.name,
             got=", ".join(str(request) for request in camera),
-            hint="Train on stored features, or set stabilise=off and cameras=moving or similar.",
+            hint="Train on stored features, or set stabilise=off.",
         )
     classes = len(data.train.classes)
     learner = Learner(method, backbone, card, classes, recipe.precision, text)

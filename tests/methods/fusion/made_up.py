@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.fusion_variants import with_fields
+from benchmarks.fusion_variants import with_fields, with_weights
 from fewact import methods
 from fewact.features.request import (
     CameraRequest,
@@ -16,7 +16,7 @@ from fewact.features.request import (
     View,
 )
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Motion
+from fewact.methods.fusion.terms import MotionTerm
 from tests.methods.made_up import make_card, make_features
 
 VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
@@ -25,11 +25,6 @@ SMALL, DIFFERENCES, IMAGES = (
     request(View(32, "auto"))
     for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
 )
-PERMISSIVE_SMALL, PERMISSIVE_DIFFERENCES, PERMISSIVE_IMAGES = (
-    request(View(32, "permissive"))
-    for request in (SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
-)
-MOVING = {"cameras": "moving"}
 
 
 def create(**options: Any) -> Fusion:
@@ -40,20 +35,19 @@ def create(**options: Any) -> Fusion:
 
 def changed(method: Fusion, **fields: Any) -> Fusion:
     """Change fields of the method's motion terms."""
-    method.map_terms = with_fields(method.map_terms, Motion, **fields)
+    method.map_terms = with_fields(method.map_terms, MotionTerm, **fields)
     return method
 
 
-def features(*leading: int, seed: int = 0, maps: bool = True) -> dict[Request, torch.Tensor]:
-    found = make_features(create(), make_card(maps=maps), *leading, seed=seed)
+def features(
+    *leading: int, seed: int = 0, maps: bool = True, **options: Any
+) -> dict[Request, torch.Tensor]:
+    found = make_features(create(**options), make_card(maps=maps), *leading, seed=seed)
     return {request: values.double() for request, values in found.items()}
 
 
-def of_one_view(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
-    """The same features where the permissive estimate is the conservative one."""
-    return {
-        **found,
-        PERMISSIVE_SMALL: found[SMALL],
-        PERMISSIVE_DIFFERENCES: found[DIFFERENCES],
-        PERMISSIVE_IMAGES: found[IMAGES],
-    }
+def weighted(weights: dict[str, float], **options: Any) -> Fusion:
+    """Return the method with other weights of some terms, by the names of their nodes."""
+    method = create(**options)
+    method.map_terms = with_weights(method.map_terms, weights)
+    return method

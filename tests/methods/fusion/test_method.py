@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.core.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError
+from fewact.core.options import option_names
 from fewact.evaluation.identity import encoding_facts
 from fewact.features.request import (
     DifferenceImageRequest,
@@ -18,45 +19,30 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
 )
-from fewact.methods.base import Nodes, TrainingBatch
-from fewact.methods.fusion import Fusion, FusionOptions, TermWeights
-from fewact.methods.fusion.terms import Motion
-from fewact.methods.fusion.weighted_terms import Decision
+from fewact.methods.base import Nodes
+from fewact.methods.fusion import FusionOptions, TermWeights
+from fewact.methods.fusion.terms import MotionTerm
+from fewact.methods.fusion.weighted_terms import SupportDecision
 from tests.methods.fusion.made_up import (
     CAMERA,
-    DIFFERENCES,
     IMAGES,
     MIDDLE,
-    MOVING,
-    PERMISSIVE_DIFFERENCES,
-    PERMISSIVE_IMAGES,
-    PERMISSIVE_SMALL,
     SMALL,
     VECTORS,
     changed,
     create,
     features,
-    of_one_view,
+    weighted,
 )
 from tests.methods.made_up import make_card
 
-ONE_ESTIMATE = {"stabilise": "on"}
-"""Options without a permissive view."""
-
-LEARNED = ("learned_motion", "permissive_learned_motion")
-MOTION_NODES = (
-    "motion",
-    "permissive_motion",
-    "static_motion",
-    "full_frame_motion",
-    "static_full_frame_motion",
-)
+MOTION_NODES = ("motion", "static_motion", "full_frame_motion", "static_full_frame_motion")
 OTHERS = ("full_frame_motion", "moments", "differences", "learned_motion")
 """Terms besides appearance and motion."""
 
 
 def test_there_are_at_most_eight_options() -> None:
-    assert len(FusionOptions.__dataclass_fields__) <= 8
+    assert len(option_names(FusionOptions)) <= 8
 
 
 def test_weights_are_given_by_name() -> None:
@@ -73,55 +59,33 @@ def test_weights_are_given_by_name() -> None:
 def test_similarity_is_symmetric_and_greatest_for_the_same_clip() -> None:
     method = create()
     nodes = method.encode(features(1, 6))
-    for name in LEARNED:
-        nodes[name][..., -1] = 0.7  # how sure the network is
+    nodes["learned_motion"][..., -1] = 0.7  # how sure the network is
     for quick in (False, True):
         pairs = method.map_terms.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
         assert pairs.argmax(1).tolist() == list(range(6))
 
 
-@pytest.mark.parametrize(
-    ("probability", "share", "figure"), [(0.0, 0.5, 1.0), (0.3, 0.2, 0.4), (1.0, 0.0, 0.0)]
-)
-def test_similarity_is_the_weighted_sum_of_the_terms(
-    probability: float, share: float, figure: float
-) -> None:
-    weights = TermWeights(
-        appearance=0.9,
-        motion=1.7,
-        full_frame_motion=0.4,
-        moments=0.6,
-        differences=1.2,
-        learned_motion=0.7,
-    )
+@pytest.mark.parametrize(("static", "figure"), [(0.0, 1.0), (0.3, 0.4), (1.0, 0.0)])
+def test_similarity_is_the_weighted_sum_of_the_terms(static: float, figure: float) -> None:
+    weights = TermWeights(appearance=0.9, motion=1.8, moments=0.6, learned_motion=0.7)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
     parts = {
         one.name: one.term.similarity(first[one.name], second[one.name])
         for one in method.map_terms.terms
     }
-    moving, static = 1 - probability, probability
-
-    def both(name: str, sure: Nodes | None = None) -> torch.Tensor:
-        one, other = name, f"permissive_{name}"
-        if sure is not None:
-            of_one, of_other = (sure[x][:, :, 0, -1:] for x in (one, other))  # (b q 1)
-            return (1 - share) * of_one * parts[one] + share * of_other * parts[other]
-        return (1 - share) * parts[one] + share * parts[other]
-
     others = (
         0.9 * parts["appearance"]
         + 0.6 * parts["moments"]
-        + moving * 1.7 * both("motion")
-        + static * 1.7 * parts["static_motion"]
-        + moving * 0.4 * parts["full_frame_motion"]
-        + static * 0.4 * parts["static_full_frame_motion"]
-        + 1.2 * both("differences")
+        + (1 - static) * (1.8 * parts["motion"] + 0.6 * parts["full_frame_motion"])
+        + static * (1.8 * parts["static_motion"] + 0.6 * parts["static_full_frame_motion"])
+        + 1.8 * parts["differences"]
     )
-    expected = (1 - figure / 2) * others + 0.7 * figure * both("learned_motion", first)
+    sure = first["learned_motion"][:, :, 0, -1:]  # (b q 1)
+    expected = (1 - figure / 2) * others + 0.7 * figure * sure * parts["learned_motion"]
     for all_or_each in (float, lambda p: torch.full((2,), p, dtype=torch.float64)):
-        decision = Decision(*map(all_or_each, (probability, share, figure)))
+        decision = SupportDecision(*map(all_or_each, (static, figure)))
         torch.testing.assert_close(method.similarity(first, second, decision), expected)
 
 
@@ -129,64 +93,30 @@ def test_learned_motion_alone_is_zero_where_its_network_is_not_sure() -> None:
     others = {name: 0 for name in TermWeights.model_fields if name != "learned_motion"}
     method = create(weights=others)
     nodes = method.encode(features(1, 3))
-    unsure = {**nodes, **{name: nodes[name].clone() for name in LEARNED}}
-    for name in LEARNED:
-        unsure[name][..., -1] = 0
+    unsure = {**nodes, "learned_motion": nodes["learned_motion"].clone()}
+    unsure["learned_motion"][..., -1] = 0
     state = method.support(unsure, torch.arange(3)[None], 3)
     assert torch.equal(method.score(state, unsure), torch.zeros(1, 3, 3).double())
 
 
-def test_equal_views_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sum has the same bits, whatever else is compared in the same call."""
-    method, compared = create(), []
-    aligned = Motion.similarity
-
-    def similarity(self: Motion, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        compared.append(self)
-        return aligned(self, first, second)
-
-    monkeypatch.setattr(Motion, "similarity", similarity)
-    same, other = (
-        {name: value.float() for name, value in method.encode(one).items()}
-        for one in (of_one_view(features(1, 4)), features(1, 2, seed=1))
-    )
-    labels = torch.arange(4)[None]
-    state, moved = (method.support(one, labels, 4) for one in (same, {**other, **same}))
-    assert state.decision.one_view
-    query = {name: value[:, :2] for name, value in same.items()}
-    compared.clear()
-    once = method.score_and_pairs(state, query)[1]
-    number = len(compared)
-    both = {name: torch.cat([query[name], other[name]], 1) for name in query}
-    compared.clear()
-    assert torch.equal(method.score_and_pairs(moved, both)[1][:, :2], once)
-    assert number < len(compared)
-
-
-@pytest.mark.parametrize("both_views", [True, False])
-def test_a_support_is_restored_from_its_summary(
-    monkeypatch: pytest.MonkeyPatch, both_views: bool
-) -> None:
+def test_a_support_is_restored_from_its_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     method, found = create(), features(2, 4)
-    found = found if both_views else of_one_view(found)
     nodes, query = method.encode(found), method.encode(features(2, 3, seed=1))
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
     state = method.support(nodes, labels, 2)
-    assert state.decision.one_view != both_views
     expected = method.score(state, query)
     summary = {name: value.clone() for name, value in method.summary(state).items()}
     with monkeypatch.context() as unused:
-        unused.setattr(Motion, "similarity", None)
-        unused.setattr(Motion, "quick_similarity", None)
+        unused.setattr(MotionTerm, "similarity", None)
+        unused.setattr(MotionTerm, "quick_similarity", None)
         restored = method.restored_support(nodes, labels, 2, summary)
     assert torch.equal(method.score(restored, query), expected)
 
 
 def test_a_method_that_is_not_used_any_more_is_freed() -> None:
     method = create()
-    nodes = method.encode(of_one_view(features(1, 2)))
+    nodes = method.encode(features(1, 2))
     state = method.support(nodes, torch.arange(2)[None], 2)
-    assert state.decision.one_view
     method.score(state, nodes)
     kept = weakref.ref(method.map_terms.terms[1].term.reduction)
     del method
@@ -238,7 +168,7 @@ def test_intra_class_similarity_uses_the_static_probability_of_its_episode() -> 
     labels = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
     nodes = method.encode(found)
     state = method.support(nodes, labels, 2)
-    assert state.decision.alternative[0] > state.decision.alternative[1] + 0.1
+    assert state.decision.static[0] > state.decision.static[1] + 0.1
     for episode in range(2):
         alone = {name: value[episode : episode + 1] for name, value in nodes.items()}
         expected = method.support(alone, labels[episode : episode + 1], 2)
@@ -251,9 +181,9 @@ def test_a_static_video_has_no_motion_and_stays_finite() -> None:
     method = create()
     found = features(1, 3)
     static = {request: values[:, :, :1].expand_as(values) for request, values in found.items()}
-    static |= {one: torch.zeros_like(found[one]) for one in (IMAGES, PERMISSIVE_IMAGES)}
+    static[IMAGES] = torch.zeros_like(found[IMAGES])
     nodes = method.encode(static)
-    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, *LEARNED, "moments"))
+    assert all((nodes[name] == 0).all() for name in (*MOTION_NODES, "learned_motion", "moments"))
     moving = method.encode(found)
     assert method.similarity(nodes, moving).isfinite().all()
     logits = method.score(method.support(nodes, torch.arange(3)[None], 3), nodes)
@@ -303,83 +233,28 @@ def test_frames_of_motion_are_stabilised_and_those_of_appearance_and_moments_are
         types = SmallFrameRequest, DifferenceRequest, DifferenceImageRequest
         return {VECTORS, MIDDLE, *(request(view) for request in types)}
 
-    auto = of(View(32, "auto")) | of(View(32, "permissive"))
-    assert requests() == {*auto, CAMERA}
-    assert requests(**MOVING) == auto
-    assert requests(**MOVING, **ONE_ESTIMATE) == of(View(32, "on"))
-    assert requests(**ONE_ESTIMATE) == {*of(View(32, "on")), CAMERA}
-    assert requests(cameras="static") == requests(stabilise="off", **MOVING) == of(View(32))
+    assert requests() == {*of(View(32, "auto")), CAMERA}
+    assert requests(stabilise="on") == {*of(View(32, "on")), CAMERA}
+    assert requests(stabilise="off") == of(View(32))
 
 
-def test_conservative_and_permissive_view_have_half_of_the_weight_each() -> None:
-    x, y = features(1, 2), features(1, 3, seed=1)
-    method = create(**MOVING)
-
-    def permissive_only(found: dict[Request, torch.Tensor]) -> dict[Request, torch.Tensor]:
-        views = {SMALL: PERMISSIVE_SMALL, DIFFERENCES: PERMISSIVE_DIFFERENCES}
-        return of_one_view({**found, **{one: found[other] for one, other in views.items()}})
-
-    def pairs(first: dict[Request, torch.Tensor], second: dict[Request, torch.Tensor]) -> Any:
-        return method.similarity(method.encode(first), method.encode(second))
-
-    conservative = pairs(*(of_one_view(found) for found in (x, y)))
-    permissive = pairs(*(permissive_only(found) for found in (x, y)))
-    torch.testing.assert_close(pairs(x, y), (conservative + permissive) / 2)
-    assert not torch.allclose(conservative, permissive)
-    nodes = method.encode(of_one_view(x))
-    for name in ("motion", "differences", "learned_motion"):
-        assert nodes[f"permissive_{name}"] is nodes[name]
-
-
-def test_clips_of_the_same_camera_decide_the_share_of_the_permissive_view() -> None:
-    method, labels = create(), torch.tensor([[0, 0, 1, 1]])
-    found = features(1, 4)
-    alike = {one: values[:, [0, 0, 2, 2]] for one, values in found.items()}
-    mixed = {one: values[:, [0, 1, 1, 0]] for one, values in found.items()}
-
-    def share(conservative: Any, permissive: Any) -> float:
-        nodes, others = method.encode(conservative), method.encode(permissive)
-        both = {f"permissive_{one}": others[one] for one in nodes if f"permissive_{one}" in nodes}
-        return float(method.support({**nodes, **both}, labels, 2).decision.permissive)
-
-    assert share(alike, mixed) < 0.1  # Clips of a class are alike in the conservative view alone.
-    assert share(mixed, alike) == share(alike, alike) == 0.5
-    one_shot = {name: value[:, :2] for name, value in method.encode(found).items()}
-    assert float(method.support(one_shot, torch.tensor([[0, 1]]), 2).decision.permissive) == 0.5
-
-
-@pytest.mark.parametrize("mode", ["on", "permissive"])
-def test_refuses_to_stabilise_static_cameras(mode: str) -> None:
-    message = r'option "stabilise": has no effect with cameras=static.*got ' + mode
-    with pytest.raises(OptionError, match=message):
-        create(cameras="static", stabilise=mode)
-    for usable in ("off", "auto"):  # What static cameras are, and the default.
-        requests = create(cameras="static", stabilise=usable).requests(make_card())
-        assert {one.view.stabilise for one in requests} == {"off"}
-
-
-def test_a_linear_trend_changes_the_moments_of_static_cameras_alone() -> None:
-    found = features(1, 2)
-    for cameras in ("support", "moving", "static"):
-        off = dict.fromkeys(("motion", "differences", "learned_motion"), 0)
-        method = create(cameras=cameras, weights=off)
-        slope = (
-            torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
-            * torch.linspace(-1, 1, 8)[:, None, None, None].double()
-        )
-        tilted = {**found, MIDDLE: found[MIDDLE] + slope}
-        first, second = method.encode(found)["moments"], method.encode(tilted)["moments"]
-        assert torch.allclose(first, second) == (cameras != "static")
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_a_linear_trend_does_not_change_the_moments(mode: str) -> None:
+    found, method = features(1, 2, stabilise=mode), create(stabilise=mode)
+    slope = torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64)
+    time = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None, None, None]
+    tilted = {**found, MIDDLE: found[MIDDLE] + slope * time}
+    torch.testing.assert_close(method.encode(found)["moments"], method.encode(tilted)["moments"])
 
 
 def test_full_frame_motion_is_of_frames_that_are_neither_stabilised_nor_cropped() -> None:
     x, y = features(1, 2), features(1, 3, seed=1)
 
     def pairs(weight: float) -> torch.Tensor:
-        method = create(weights={"full_frame_motion": weight}, **MOVING)
+        method = weighted({"full_frame_motion": weight})
         return method.similarity(method.encode(x), method.encode(y))
 
-    term = Motion(MIDDLE, "linear", crop=False, grid=4)
+    term = MotionTerm(MIDDLE, "linear", crop=False, grid=4)
     full = term.similarity(*(term.encode({MIDDLE: found[MIDDLE]}) for found in (x, y)))
     torch.testing.assert_close(pairs(0.7) - pairs(0), 0.7 * full)
 
@@ -388,15 +263,13 @@ def test_a_person_at_another_position_is_recognised() -> None:
     found = features(1, 6)
     maps = torch.zeros_like(found[SMALL])
     maps[..., 2:6, 2:6] = found[SMALL][..., 2:6, 2:6]
-    here, there = (
-        of_one_view({**found, SMALL: maps.roll(by, (-2, -1))}) for by in ((-1, 1), (1, 0))
-    )
-    weights = {"motion": 2, **dict.fromkeys(OTHERS, 0)}
-    method = create(weights=weights)
+    here, there = ({**found, SMALL: maps.roll(by, (-2, -1))} for by in ((-1, 1), (1, 0)))
+    weights = {"motion": 2, **dict.fromkeys(OTHERS, 0.0)}
+    method = weighted(weights)
     pairs = method.similarity(method.encode(here), method.encode(there))[0]
     assert pairs.argmax(1).tolist() == list(range(6))
     torch.testing.assert_close(pairs.diagonal(), pairs.max().expand(6), atol=0.02, rtol=0)
-    whole = changed(create(weights=weights), crop=False)
+    whole = changed(weighted(weights), crop=False)
     apart = whole.similarity(whole.encode(here), whole.encode(there))[0].diagonal()
     assert (apart < pairs.diagonal() - 0.5).all()
 
@@ -420,59 +293,12 @@ def test_vectors_cannot_be_flipped() -> None:
         create(horizontal_flip=True).requests(make_card(maps=False))
 
 
-def mixing(**options: Any) -> Fusion:
-    return create(channel_mixing=6, **options)
-
-
-def test_channel_mixing_starts_as_the_identity_and_reaches_all_terms_of_the_middle_maps() -> None:
-    found, method = features(1, 2), mixing()
-    plain, nodes = create().encode(found), method.encode(found)
-    torch.testing.assert_close(nodes, plain)
-    assert method.mixing is not None
-    with torch.no_grad():
-        method.mixing.matrix[0, 1] = 2.0
-    mixed = method.encode(found)
-    differ = {name for name in plain if not torch.allclose(mixed[name], plain[name])}
-    full_frame = {"full_frame_motion", "static_full_frame_motion"}
-    assert differ == full_frame | {"moments"}
-
-
-def test_channel_mixing_is_trained_at_the_temperature_of_the_probabilities() -> None:
-    found, method = features(2, 6), mixing()
-    classes = torch.tensor([[0, 1, 2]] * 2)
-    batch = TrainingBatch(
-        support={request: values[:, :3] for request, values in found.items()},
-        support_labels=classes,
-        query={request: values[:, 3:] for request, values in found.items()},
-        query_labels=classes,
-        n=3,
-    )
-    loss = method.losses(batch)["cross_entropy"]
-    nodes = method.encode(found)
-    state = method.support({name: value[:, :3] for name, value in nodes.items()}, classes, 3)
-    query = {name: value[:, 3:] for name, value in nodes.items()}
-    scores = method.similarity(query, state.nodes, state.decision)
-    likelihood = (scores / method.temperature).log_softmax(-1).diagonal(dim1=1, dim2=2)
-    torch.testing.assert_close(loss, -likelihood.mean())
-    loss.backward()
-    assert method.mixing is not None
-    gradient = method.mixing.matrix.grad
-    assert gradient is not None
-    assert gradient.isfinite().all()
-    assert gradient.abs().max() > 0
-
-
 def test_training_in_fewer_bits_does_not_round_the_differences_of_frames() -> None:
-    method = create(channel_mixing=6).float()
+    method = create().float()
     inputs = {request: values.float() for request, values in features(1, 2).items()}
     with torch.autocast("cpu", torch.bfloat16):
         found = method.encode(inputs)
     torch.testing.assert_close(found, method.encode(inputs))
-
-
-def test_channel_mixing_of_another_number_of_channels_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"channel_mixing.*6 channels.*expected: 7"):
-        create(channel_mixing=7).encode(features(1, 1))
 
 
 def test_of_a_backbone_without_maps_the_vectors_are_kept_as_they_are() -> None:
@@ -518,44 +344,23 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
     assert cells(method.encode(features(1, 1, maps=False)), {}) == set()
 
 
-def test_differences_are_requested_and_count_only_with_a_weight() -> None:
-    card, images = make_card(), {DIFFERENCES, PERMISSIVE_DIFFERENCES}
-    plain, other = create(weights={"differences": 0}), create()
-    assert not images & set(plain.requests(card))
-    assert set(other.requests(card)) == {*plain.requests(card), *images}
-    inputs = of_one_view(features(1, 4))
-    nodes = other.encode(inputs)
-    pairs = other.similarity(nodes, nodes)
-    term = next(one.term for one in other.map_terms.terms if one.name == "differences")
-    own = 1.5 * term.similarity(nodes["differences"], nodes["differences"])
-    torch.testing.assert_close(pairs, pairs.mT)
-    torch.testing.assert_close(pairs, plain.similarity(nodes, nodes) + own)
-    zeros = torch.zeros_like(inputs[DIFFERENCES])
-    without = other.encode({**inputs, **dict.fromkeys(images, zeros)})
-    assert not without["differences"].any()
-    assert not without["permissive_differences"].any()
-    assert other.similarity(without, without).isfinite().all()
-
-
-def test_small_frames_are_requested_and_count_only_with_a_weight() -> None:
-    card, found = make_card(), of_one_view(features(1, 4))
-    plain, other = create(weights={"motion": 0}), create()
-    assert set(other.requests(card)) == {*plain.requests(card), SMALL, PERMISSIVE_SMALL}
-    nodes = other.encode(found)
-    term = next(one.term for one in other.map_terms.terms if one.name == "motion")
+@pytest.mark.parametrize("name", ["differences", "motion"])
+def test_a_term_counts_with_its_weight(name: str) -> None:
+    method, without = create(), weighted({name: 0})
+    nodes = method.encode(features(1, 4))
+    (term,) = (one.term for one in method.map_terms.terms if one.name == name)
     assert nodes["motion"].shape == (1, 4, 32, 2 * 5 * 36)
-    own = term.similarity(nodes["motion"], nodes["motion"])
-    pairs = plain.similarity(nodes, nodes) + TermWeights().motion * own
-    torch.testing.assert_close(other.similarity(nodes, nodes), pairs)
+    pairs = method.similarity(nodes, nodes)
+    torch.testing.assert_close(pairs, pairs.mT)
+    counted = TermWeights().motion * term.similarity(nodes[name], nodes[name])
+    torch.testing.assert_close(pairs, without.similarity(nodes, nodes) + counted)
 
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
-    images = {DIFFERENCES, PERMISSIVE_DIFFERENCES, IMAGES, PERMISSIVE_IMAGES}
-    assert set(method.requests(make_card())) == {VECTORS, MIDDLE, CAMERA, *images}
-    nodes = method.encode(of_one_view(features(1, 3)))
-    assert not {"motion", "static_motion", "moments"} & nodes.keys()
-    default = create()
-    assert encoding_facts(method) != encoding_facts(default)  # Its nodes serve no other weights.
+    assert set(method.requests(make_card())) == {VECTORS, IMAGES, CAMERA}
+    nodes = method.encode(features(1, 3))
+    assert nodes.keys() == {"appearance", "learned_motion", "camera_log_odds"}
+    assert encoding_facts(method) != encoding_facts(create())  # Its nodes serve no other weights.
     pairs = method.similarity(nodes, nodes)[0]
     assert pairs.argmax(1).tolist() == [0, 1, 2]

@@ -5,7 +5,13 @@ import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Request
-from fewact.methods.fusion.method import ALIKE, POWER, intra_class_factor, mean_appearance
+from fewact.methods.fusion.method import (
+    ALIKE,
+    INTRA_CLASS_WEIGHT,
+    POWER,
+    intra_class_factor,
+    mean_appearance,
+)
 from tests.methods.fusion.made_up import create, features
 
 LABELS = torch.tensor([[0, 0, 1, 1]])
@@ -43,7 +49,7 @@ def test_only_queries_unlike_the_support_get_another_score() -> None:
     alike, unlike = (method.encode(faint(found, kept)) for kept in (1.0, 0.3))
     for nodes, same in ((alike, True), (unlike, False)):
         pairs = method.similarity(nodes, state.nodes, state.decision)
-        plain = state.logits(pairs, method.options.intra_class_weight)
+        plain = state.logits(pairs, INTRA_CLASS_WEIGHT)
         assert torch.equal(method.score(state, nodes), plain) is same
     appearance = method.appearance(unlike, state.nodes)
     assert appearance is not None
@@ -65,6 +71,6 @@ def test_a_faint_query_is_not_drawn_to_the_looser_class() -> None:
     state = method.support(method.encode(tight), LABELS, 2)
     query = method.encode(faint(tight, 0.3))
     pairs = method.similarity(query, state.nodes, state.decision)
-    plain = state.logits(pairs, method.options.intra_class_weight)
+    plain = state.logits(pairs, INTRA_CLASS_WEIGHT)
     gain = method.score(state, query) - plain
     assert (gain[0, :, 0] > gain[0, :, 1]).all()

@@ -22,9 +22,9 @@ from fewact.methods.fusion.motion_network import (
     motion_network,
     prepared,
 )
-from fewact.methods.fusion.terms import LearnedMotion
+from fewact.methods.fusion.terms import LearnedMotionTerm
 
-TERM = LearnedMotion(DifferenceImageRequest(View(24)))
+TERM = LearnedMotionTerm(DifferenceImageRequest(View(24)))
 CLASSES = 8
 
 

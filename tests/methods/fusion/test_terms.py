@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.fusion.terms import Appearance, Moments, Motion
+from fewact.methods.fusion.terms import AppearanceTerm, MomentsTerm, MotionTerm
 from fewact.moments import multi_scale_moments
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(16))
 TERMS = [
-    Appearance(VECTORS),
-    Motion(MAPS),
-    Motion(MAPS, "constant", crop=True),
-    Motion(VECTORS),
-    Moments(MAPS),
+    AppearanceTerm(VECTORS),
+    MotionTerm(MAPS),
+    MotionTerm(MAPS, "constant", crop=True),
+    MotionTerm(VECTORS),
+    MomentsTerm(MAPS),
 ]
 
 
@@ -49,7 +49,7 @@ def pooled(maps: torch.Tensor) -> torch.Tensor:
 
 
 def test_appearance_is_the_cosine_of_joined_square_roots() -> None:
-    term, (x, y) = Appearance(VECTORS), (features(1, seed) for seed in (0, 1))
+    term, (x, y) = AppearanceTerm(VECTORS), (features(1, seed) for seed in (0, 1))
 
     def joined(found: dict[FeatureRequest, torch.Tensor]) -> torch.Tensor:
         rooted = found[VECTORS][0, 0].sqrt()
@@ -60,7 +60,7 @@ def test_appearance_is_the_cosine_of_joined_square_roots() -> None:
 
 
 def test_moments_are_the_mean_cosine_of_the_windows() -> None:
-    term, (x, y) = Moments(MAPS, "constant"), (features(1, seed) for seed in (0, 1))
+    term, (x, y) = MomentsTerm(MAPS, "constant"), (features(1, seed) for seed in (0, 1))
     first, second = (
         multi_scale_moments(found[MAPS][0, 0] - found[MAPS][0, 0].mean(0), lengths=(2, 4, 8))
         for found in (x, y)
@@ -71,7 +71,7 @@ def test_moments_are_the_mean_cosine_of_the_windows() -> None:
 
 
 def test_motion_is_the_ordered_alignment_of_deviations_from_the_mean() -> None:
-    term = Motion(MAPS, "constant", velocity=0)
+    term = MotionTerm(MAPS, "constant", velocity=0)
     x, y = (features(1, seed) for seed in (0, 1))
     first, second = (pooled(found[MAPS][0, 0]) for found in (x, y))
     cost = 1 - torch.cosine_similarity(
@@ -86,7 +86,7 @@ def test_motion_is_the_ordered_alignment_of_deviations_from_the_mean() -> None:
 def test_velocity_is_joined_to_the_deviation() -> None:
     found = features(1)
     deviation, both = (
-        Motion(MAPS, "constant", velocity=velocity).encode(found)[0, 0] for velocity in (0, 2)
+        MotionTerm(MAPS, "constant", velocity=velocity).encode(found)[0, 0] for velocity in (0, 2)
     )
     torch.testing.assert_close(both.norm(dim=1), torch.ones(16, dtype=torch.float64))
     torch.testing.assert_close(both[:, :96], deviation / 5**0.5)
@@ -97,7 +97,7 @@ def test_velocity_is_joined_to_the_deviation() -> None:
 
 
 def test_quick_similarity_of_motion_is_half_the_mean_cosine_at_the_same_time() -> None:
-    term = Motion(MAPS)
+    term = MotionTerm(MAPS)
     first, second = (term.encode(features(2, seed)) for seed in (0, 1))
     expected = torch.einsum("bqtd,bstd->bqs", first, second) / 32
     torch.testing.assert_close(term.quick_similarity(first, second), expected)
@@ -105,7 +105,7 @@ def test_quick_similarity_of_motion_is_half_the_mean_cosine_at_the_same_time() -
 
 @pytest.mark.parametrize("term", TERMS)
 def test_terms_are_symmetric_and_greatest_for_the_same_video(
-    term: Appearance | Motion | Moments,
+    term: AppearanceTerm | MotionTerm | MomentsTerm,
 ) -> None:
     encoded = term.encode(features(5))
     for similarity in (term.similarity, term.quick_similarity):
@@ -115,24 +115,26 @@ def test_terms_are_symmetric_and_greatest_for_the_same_video(
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_of_zeros_nothing_is_kept(term: Appearance | Motion | Moments) -> None:
+def test_of_zeros_nothing_is_kept(term: AppearanceTerm | MotionTerm | MomentsTerm) -> None:
     zeros = torch.zeros_like(features(2)[VECTORS if term.view == VECTORS else MAPS])
     assert not term.encode({term.view: zeros}).any()
 
 
 @pytest.mark.parametrize("crop", [True, False])
 def test_flipped_motion_is_the_motion_of_flipped_maps(crop: bool) -> None:
-    term, found = Motion(MAPS, crop=crop), features(2)
+    term, found = MotionTerm(MAPS, crop=crop), features(2)
     expected = term.encode({MAPS: found[MAPS].flip(-1)})
     torch.testing.assert_close(term.horizontal_flip(term.encode(found)), expected)
 
 
-@pytest.mark.parametrize("term", [Motion(MAPS), Motion(MAPS, crop=True), Moments(MAPS)])
-def test_linear_detrending_ignores_a_linear_trend_of_the_maps(term: Motion | Moments) -> None:
+@pytest.mark.parametrize("term", [MotionTerm(MAPS), MotionTerm(MAPS, crop=True), MomentsTerm(MAPS)])
+def test_linear_detrending_ignores_a_linear_trend_of_the_maps(
+    term: MotionTerm | MomentsTerm,
+) -> None:
     found = features(2)
     trend = torch.linspace(-1, 1, 16).double()[:, None, None, None]
     tilted = {MAPS: found[MAPS] + torch.rand(1, 2, 1, 6, 8, 8, dtype=torch.float64) * trend}
-    if isinstance(term, Moments):  # Motion normalises the cells of a frame first.
+    if isinstance(term, MomentsTerm):  # Motion normalises the cells of a frame first.
         torch.testing.assert_close(term.encode(found), term.encode(tilted))
     constant = type(term)(term.view, "constant")
     assert not torch.allclose(constant.encode(found), constant.encode(tilted))
@@ -140,7 +142,7 @@ def test_linear_detrending_ignores_a_linear_trend_of_the_maps(term: Motion | Mom
 
 def test_cells_of_appearance_add_up_to_the_similarity() -> None:
     """The right half is of the channels of the other video, and all there is to the similarity."""
-    term, draws = Appearance(VECTORS), torch.Generator().manual_seed(3)
+    term, draws = AppearanceTerm(VECTORS), torch.Generator().manual_seed(3)
     maps = torch.zeros(8, 12, 3, 4, dtype=torch.float64)
     maps[:, :6, :, :2] = torch.rand(8, 6, 3, 2, generator=draws, dtype=torch.float64)
     maps[:, 6:, :, 2:] = torch.rand(8, 6, 3, 2, generator=draws, dtype=torch.float64)
@@ -156,7 +158,7 @@ def test_cells_of_appearance_add_up_to_the_similarity() -> None:
 
 def test_cells_say_where_two_videos_move_alike() -> None:
     """Both change in the upper left cell alone, which adds all there is to the similarity."""
-    term = Motion(MAPS, "constant")
+    term = MotionTerm(MAPS, "constant")
     still = torch.rand(6, 8, 8, dtype=torch.float64).expand(16, -1, -1, -1)
     wave = torch.linspace(0, 9, 16, dtype=torch.float64).sin()
     videos = []

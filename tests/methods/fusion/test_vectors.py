@@ -9,7 +9,7 @@ import torch
 from fewact import methods
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, unit_frames
+from fewact.methods.fusion.terms import AppearanceTerm, MeanAppearanceTerm, MotionTerm, unit_frames
 from fewact.methods.fusion.vectors import CHANNELS, UNORDERED, VectorState
 from tests.methods.fusion.made_up import VECTORS, create, features
 
@@ -109,7 +109,7 @@ def test_with_one_clip_of_each_class_the_priors_hold() -> None:
 
 def test_similarity_is_the_weighted_sum_of_the_terms() -> None:
     """Against the equation of docs/methods/fusion.md, written down for one pair."""
-    method = create(weights={"appearance": 1.5, "vector_motion": 0.5})
+    method = create(weights={"appearance": 1.5, "motion": 0.75})
     values = features(1, 7, maps=False)[VECTORS]
     state = method.support({"vectors": values[:, :4]}, torch.tensor([[0, 0, 1, 1]]), 2)
     assert isinstance(state, VectorState)
@@ -119,14 +119,16 @@ def test_similarity_is_the_weighted_sum_of_the_terms() -> None:
     changes = (lambda x: x, lambda x: x / deviation, lambda x: (x - mean) / deviation)
     for change, (ordered, unordered) in zip(changes, state.decision.weights[0], strict=True):
 
-        def similarity(term: Appearance | Motion | MeanAppearance, change=change) -> torch.Tensor:
+        def similarity(
+            term: AppearanceTerm | MotionTerm | MeanAppearanceTerm, change=change
+        ) -> torch.Tensor:
             both = (unit_frames(change(values[:, i : i + 1])) for i in (5, 2))
             one, other = map(term.of_frames, both)
             return term.similarity(one, other)[0, 0, 0]
 
-        appearance, motion = Appearance(VECTORS), Motion(VECTORS, "constant")
+        appearance, motion = AppearanceTerm(VECTORS), MotionTerm(VECTORS, "constant")
         total += ordered * (1.5 * similarity(appearance) + 0.5 * similarity(motion))
-        total += unordered * 2.0 * similarity(MeanAppearance())
+        total += unordered * 2.0 * similarity(MeanAppearanceTerm())
     _, pairs = method.score_and_pairs(state, {"vectors": values[:, 4:]})
     torch.testing.assert_close(pairs[0, 1, 2], total)
 
@@ -191,15 +193,6 @@ def test_gradients_are_finite_where_a_channel_is_constant() -> None:
     method.score(method.support(support, labels, CLASSES), query).sum().backward()
     assert values.grad is not None
     assert values.grad.isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("cameras", "detrend"), [("support", "constant"), ("static", "constant"), ("moving", "linear")]
-)
-def test_a_line_through_time_is_removed_only_if_the_cameras_are_known_to_move(
-    cameras: str, detrend: str
-) -> None:
-    assert create(cameras=cameras).vector_terms.motion.detrend == detrend
 
 
 def test_teaching_says_what_distinguishes_the_classes() -> None:

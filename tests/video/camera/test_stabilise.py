@@ -37,7 +37,7 @@ def moving_camera(
 def test_known_motion_is_estimated_to_a_tenth_of_a_pixel(seed: int) -> None:
     frames, truth = moving_camera(seed=seed)
     found = estimate_camera_motion(frames)
-    error = mean_distance(found.conservative, truth, SIZE)
+    error = mean_distance(found.motion, truth, SIZE)
     assert error.max() < 0.1
     assert found.moved
 
@@ -45,21 +45,21 @@ def test_known_motion_is_estimated_to_a_tenth_of_a_pixel(seed: int) -> None:
 @pytest.mark.parametrize("t", [2, 3, 5])
 def test_few_frames_are_enough(t: int) -> None:
     frames, truth = moving_camera(t, shift=8)
-    assert mean_distance(estimate_camera_motion(frames).conservative, truth, SIZE).max() < 0.1
+    assert mean_distance(estimate_camera_motion(frames).motion, truth, SIZE).max() < 0.1
 
 
 def test_frames_with_another_aspect_ratio_are_registered() -> None:
     motion = random_motion(9, 3, shift=10, zoom=0.05, roll=0.1)
     frames, truth = frames_of(motion, SIZE, pixel=16 / 9, seed=3), from_middle(motion)
-    found = estimate_camera_motion(frames, aspect=16 / 9).conservative
+    found = estimate_camera_motion(frames, aspect=16 / 9).motion
     assert mean_distance(found, truth, SIZE, 16 / 9).max() < 0.15
-    assert mean_distance(estimate_camera_motion(frames).conservative, truth, SIZE, 16 / 9).max() > 1
+    assert mean_distance(estimate_camera_motion(frames).motion, truth, SIZE, 16 / 9).max() > 1
 
 
 @pytest.mark.parametrize("size", [(48, 64), (90, 40), (300, 200)])
 def test_frames_of_any_size(size: tuple[int, int]) -> None:
     motion = random_motion(5, 1, shift=0.05 * min(size), zoom=0.05, roll=0.03)
-    found = estimate_camera_motion(frames_of(motion, size)).conservative
+    found = estimate_camera_motion(frames_of(motion, size)).motion
     assert mean_distance(found, from_middle(motion), size).max() < 0.25
 
 
@@ -69,14 +69,14 @@ def test_a_moving_object_does_not_disturb_the_estimate() -> None:
     for i, frame in enumerate(frames):
         at = 10 + 6 * i
         frame[:, at : at + 50, 60:100] = other[:, at : at + 50, 60:100]
-    assert mean_distance(estimate_camera_motion(frames).conservative, truth, SIZE).max() < 0.25
+    assert mean_distance(estimate_camera_motion(frames).motion, truth, SIZE).max() < 0.25
 
 
 def test_changes_of_brightness_and_contrast_do_not_matter() -> None:
     frames, truth = moving_camera(9, shift=8)
     bright = torch.tensor([1.0, 0.6, 1.3, 0.8, 1.0, 0.5, 1.0, 0.7, 0.9])[:, None, None, None]
     dimmed = (frames * 0.6 * bright + 20).round().to(torch.uint8)
-    assert mean_distance(estimate_camera_motion(dimmed).conservative, truth, SIZE).max() < 0.15
+    assert mean_distance(estimate_camera_motion(dimmed).motion, truth, SIZE).max() < 0.15
 
 
 def test_stabilised_frames_of_a_static_scene_equal_the_middle_one() -> None:
@@ -196,7 +196,7 @@ def squat(at: np.ndarray, low: float, arm: float) -> np.ndarray:
 def test_a_few_objects_on_a_flat_background_are_enough(seed: int) -> None:
     motion = random_motion(16, seed, shift=8, zoom=0.05, roll=0.03)
     found = estimate_camera_motion(render(motion, SIZE, lambda at, k: blobs(at)))
-    assert mean_distance(found.conservative, from_middle(motion), SIZE).max() < 0.3
+    assert mean_distance(found.motion, from_middle(motion), SIZE).max() < 0.3
     assert found.moved
 
 
@@ -208,7 +208,7 @@ def test_full_body_motion_on_a_textureless_background_is_not_followed(seed: int)
     found, none = (
         mean_distance(one, truth, SIZE).mean()
         for one in (
-            estimate_camera_motion(frames).conservative,
+            estimate_camera_motion(frames).motion,
             Similarity.identity(16, torch.complex128),
         )
     )
@@ -217,16 +217,10 @@ def test_full_body_motion_on_a_textureless_background_is_not_followed(seed: int)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_the_permissive_estimate_follows_the_camera_but_no_full_body_motion(
-    seed: int,
-) -> None:
+def test_the_camera_behind_moving_arms_is_followed(seed: int) -> None:
     motion = random_motion(16, seed, shift=5, zoom=0.02, roll=0.02)
     found = estimate_camera_motion(render(motion, SIZE, lambda at, k: squat(at, 0, k / 4)))
-    assert mean_distance(found.permissive, from_middle(motion), SIZE).mean() < 0.6
-    found = estimate_camera_motion(
-        render(motion, SIZE, lambda at, k: squat(at, np.sin(np.pi * k / 15) ** 2, k / 4))
-    )
-    assert found.permissive is found.conservative
+    assert mean_distance(found.motion, from_middle(motion), SIZE).mean() < 0.6
 
 
 def test_frames_that_stay_are_the_same_tensor() -> None:
@@ -258,7 +252,7 @@ def test_no_motion_of_a_plainly_static_camera_is_estimated(monkeypatch: pytest.M
     number = count_calls(monkeypatch, "_register_keypoints")
     found = estimate_camera_motion(frames)
     assert (found.log_odds, found.moved, number()) == (LEAST_LOG_ODDS, False, 0)
-    assert found.conservative.is_identity.all()
+    assert found.motion.is_identity.all()
     assert number() == 1
     estimate_camera_motion(moving_camera()[0])
     assert number() == 2
@@ -332,7 +326,7 @@ def test_a_real_clip_with_a_simulated_camera(assets) -> None:
     size = crop_size(CAMERAS["hand"], height, width)
     moved = mean_distance(Similarity.identity(16, torch.complex128), truth, size).mean()
     assert moved > 5
-    assert mean_distance(found.conservative, truth, size).mean() < 0.35
+    assert mean_distance(found.motion, truth, size).mean() < 0.35
     assert found.moved
 
 

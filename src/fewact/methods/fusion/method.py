@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from fewact.backbones.card import Card
@@ -24,25 +24,26 @@ from fewact.features.request import (
 )
 from fewact.methods.base import FrameMatch, Method, Nodes, TrainingBatch, cross_entropy, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
-from fewact.methods.common.options import Only, options_dataclass
-from fewact.methods.fusion.camera_weight import StaticCamera
-from fewact.methods.fusion.channel_mixing import ChannelMixing
+from fewact.methods.common.options import OptionGroup, options_dataclass
 from fewact.methods.fusion.terms import (
     AlignedFrames,
-    Appearance,
-    Detrend,
-    LearnedMotion,
-    Moments,
-    Motion,
+    AppearanceTerm,
+    LearnedMotionTerm,
+    MomentsTerm,
+    MotionTerm,
 )
 from fewact.methods.fusion.vectors import VECTORS, VectorDecision, VectorState, VectorTerms
 from fewact.methods.fusion.weighted_terms import (
     UNDECIDED,
-    Decision,
+    SupportDecision,
     WeightedTerm,
     WeightedTerms,
     When,
 )
+
+INTRA_CLASS_WEIGHT = 0.5
+"""Weight of the intra-class similarity that is subtracted from the score of a class; less for a
+query that looks unlike all support videos."""
 
 ALIKE = 0.95
 """Fraction of the support's own appearance similarity from which on a query is like the support.
@@ -50,7 +51,7 @@ Chosen on development clips under simulated conditions, like POWER, so that clea
 scores; see docs/decisions/fusion.md."""
 
 POWER = 4
-"""Motion suffers more than appearance: ``a`` is this power of the ratio of similarities."""
+"""Motion suffers more than appearance: the factor is this power of the ratio of similarities."""
 
 
 def mean_appearance(similarity: Tensor) -> Tensor:
@@ -60,17 +61,25 @@ def mean_appearance(similarity: Tensor) -> Tensor:
     return others / max(1, s * (s - 1))
 
 
-def intra_class_factor(similarity: Tensor, own: Tensor) -> Tensor:
-    """Return ``a`` of each query, from 0 to 1.
+def intra_class_factor(similarity: Tensor, in_support: Tensor) -> Tensor:
+    """Return the factor a of the intra-class weight of each query, from 0 to 1.
+
+    A query that was recorded otherwise, in other light or with noise, is less similar to all
+    videos. If its features are a times those of a clip of its class, and something that no class
+    has, the nearest of the scaled class means has the largest
+
+        mean over s of K(q, s) − a/2 · mean over s, s' of K(s, s')
+
+    The appearance says how large a is: its cosines are high between all videos of one place.
 
     Args:
         similarity: Appearance similarities (b q s) of queries with support videos.
-        own: Mean appearance similarity (b) of the support videos.
+        in_support: Mean appearance similarity (b) of the support videos.
 
     Returns:
         (b q).
     """
-    ratio: Tensor = similarity.mean(-1) / (ALIKE * own[:, None]).clamp_min(1e-6)
+    ratio: Tensor = similarity.mean(-1) / (ALIKE * in_support[:, None]).clamp_min(1e-6)
     return ratio.clamp(0, 1) ** POWER
 
 
@@ -78,28 +87,23 @@ MIDDLE_GRID, SMALL_GRID = 4, 6
 """Rows and columns of cells in which motion is compared, in middle maps and in small ones."""
 
 
-class TermWeights(BaseModel):
-    """Weights of the terms.
+class TermWeights(OptionGroup):
+    """Weights of the terms; a term of weight 0 is not computed, but for appearance.
 
     Args:
         appearance: Weight of appearance.
-        motion: Weight of motion in small stabilised frames.
-        full_frame_motion: Weight of motion in the frames of appearance, without a crop.
+        motion: Weight of motion in small stabilised frames, and of that in images of the
+            differences between frames. Motion in the frames of appearance, without a crop, has a
+            third of it, and motion of vectors two thirds.
         moments: Weight of moments.
-        vector_motion: Weight of motion of vectors, for a backbone without maps.
-        differences: Weight of motion in images of the differences between frames.
-        learned_motion: Weight of learned motion, which a small network sees in these images. Where
-            the network is sure of the support, it replaces half of the other weights.
+        learned_motion: Weight of learned motion, which a small network computes from images of
+            differences. Where the network is sure of the support, it replaces half of the other
+            weights.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     appearance: NonNegativeFloat = 1.0
     motion: NonNegativeFloat = 1.5
-    full_frame_motion: NonNegativeFloat = 0.5
     moments: NonNegativeFloat = 0.75
-    vector_motion: NonNegativeFloat = 1.0
-    differences: NonNegativeFloat = 1.5
     learned_motion: NonNegativeFloat = 1.0
 
 
@@ -110,74 +114,57 @@ class FusionOptions:
     Args:
         frames: Number of frames for appearance, moments and full-frame motion.
         motion_frames: Number of frames for motion, differences and learned motion.
-        stabilise: Remove camera motion from the frames of motion: ``off``, ``on``,
-            ``auto``, which does it where the camera moved, or ``permissive``, the same by the
-            permissive estimate alone. Needs a backbone with maps, and other ``cameras`` than
-            ``static``.
-        cameras: Assumption about the cameras. ``moving``: a linear trend over time is removed.
-            ``static``: nothing is stabilised and only the mean is removed, which distinguishes
-            sitting down from standing up better. ``support``: the support clips decide the
-            weight of both; of vectors, which tell nothing of the camera, the mean is removed.
+        stabilise: Remove camera motion from the frames of motion: ``auto``, where the camera moved;
+            ``on``; or ``off``, which does not estimate it, and takes all cameras to move: a linear
+            trend over time is removed, and with it some of sitting down. Otherwise the support
+            clips decide how static the cameras are. Needs a backbone with maps.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
-        weights: Weights of the terms. A term of weight 0 is not computed, but for appearance.
-        channel_mixing: Number of channels of the middle maps, to train a matrix that mixes them;
-            initially the identity. Default: no mixing.
-        intra_class_weight: Weight of the intra-class similarity that is subtracted from the score
-            of a class; less for a clip that looks unlike all support clips.
+        weights: Group of options: weights of the terms.
     """
 
     frames: PositiveInt = 8
     motion_frames: Annotated[int, Field(ge=2)] = 32
-    stabilise: Annotated[Stabilise, Only("cameras", "support", "moving", off="off")] = "auto"
-    cameras: Literal["support", "moving", "static"] = "support"
+    stabilise: Stabilise = "auto"
     horizontal_flip: bool = False
     weights: TermWeights = TermWeights()
-    channel_mixing: PositiveInt | None = None
-    intra_class_weight: NonNegativeFloat = 0.5
 
 
 def map_terms(options: FusionOptions) -> WeightedTerms:
     """Return the terms for a backbone with maps."""
-    by_support, is_static = options.cameras == "support", options.cameras == "static"
-    stabilise: Stabilise = "off" if is_static else options.stabilise
-    detrend: Detrend = "constant" if is_static else "linear"
-    moving: When = "default" if by_support else "always"
-    frames = View(options.frames)
+    frames, view = View(options.frames), View(options.motion_frames, options.stabilise)
     vectors, middle = (FeatureRequest(level, frames) for level in ("vectors", "middle"))
-    view = View(options.motion_frames, stabilise)
-    camera = CameraRequest(View(options.motion_frames, "auto"))
     weights = options.weights
-
-    appearance = WeightedTerm("appearance", Appearance(vectors), weights.appearance)
-    moments = WeightedTerm("moments", Moments(middle, detrend), weights.moments)
-    of_maps = Motion(middle, detrend, grid=MIDDLE_GRID)
-    full_motion = WeightedTerm("full_frame_motion", of_maps, weights.full_frame_motion, moving)
-    of_frames, of_changes = (
-        Motion(request, detrend, crop=True, grid=SMALL_GRID)
+    small, differences = (
+        MotionTerm(request, crop=True, grid=SMALL_GRID)
         for request in (SmallFrameRequest(view), DifferenceRequest(view))
     )
-    motion = WeightedTerm("motion", of_frames, weights.motion, moving)
-    differences = WeightedTerm("differences", of_changes, weights.differences)
-    learned = LearnedMotion(DifferenceImageRequest(view), options.horizontal_flip)
-    learned_motion = WeightedTerm("learned_motion", learned, weights.learned_motion)
-
-    of_motion = [motion, differences, learned_motion]
-    if stabilise == "auto":
-        of_motion = [view for one in of_motion for view in one.of_both_views()]
-    terms = [appearance, moments, *of_motion, full_motion]
-    if by_support:
-        terms += [one.as_static() for one in (motion, full_motion)]
-    used = tuple(one for one in terms if one.weight or one is appearance)
-    return WeightedTerms(used, StaticCamera(camera) if by_support else None)
+    learned = LearnedMotionTerm(DifferenceImageRequest(view), options.horizontal_flip)
+    estimated = options.stabilise != "off"
+    when: When = "moving" if estimated else "always"
+    motion = WeightedTerm("motion", small, weights.motion, when)
+    full_frame = MotionTerm(middle, grid=MIDDLE_GRID)
+    full_motion = WeightedTerm("full_frame_motion", full_frame, weights.motion / 3, when)
+    terms = [
+        WeightedTerm("appearance", AppearanceTerm(vectors), weights.appearance),
+        WeightedTerm("moments", MomentsTerm(middle), weights.moments),
+        motion,
+        WeightedTerm("differences", differences, weights.motion),
+        WeightedTerm("learned_motion", learned, weights.learned_motion),
+        full_motion,
+    ]
+    if estimated:
+        terms += [motion.as_static(), full_motion.as_static()]
+    used = tuple(term for term in terms if term.weight or term.name == "appearance")
+    camera = CameraRequest(View(options.motion_frames, "auto")) if estimated else None
+    return WeightedTerms(used, camera)
 
 
 def vector_terms(options: FusionOptions) -> VectorTerms:
-    """Return the terms for a backbone without maps."""
-    detrend: Detrend = "linear" if options.cameras == "moving" else "constant"
+    """Return the terms for a backbone without maps, whose vectors say nothing of the camera."""
     vectors = FeatureRequest("vectors", View(options.frames))
-    weights = options.weights.appearance, options.weights.vector_motion
-    return VectorTerms(Appearance(vectors), Motion(vectors, detrend), weights)
+    weights = options.weights.appearance, 2 * options.weights.motion / 3
+    return VectorTerms(AppearanceTerm(vectors), MotionTerm(vectors, "constant"), weights)
 
 
 MEANS_OF_MAPS = 0.99
@@ -193,7 +180,7 @@ class FusionState(KernelState):
         appearance: Mean appearance similarity (b) of the support videos with each other.
     """
 
-    decision: Decision
+    decision: SupportDecision
     appearance: Tensor
 
 
@@ -203,14 +190,11 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
     Options = FusionOptions
     paper = "ours"
     averages_pairs = True
-    scoring = frozenset({"intra_class_weight"})
     temperature = loss_temperature = 0.03
     """Between the best for one shot and for five shots, on the development clips."""
 
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
-        channels = options.channel_mixing
-        self.mixing = None if channels is None else ChannelMixing(channels)
         self.map_terms = map_terms(options)
         self.vector_terms = vector_terms(options)
 
@@ -243,14 +227,14 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
         Differences of frames are computed in float32, inside autocast too.
         """
-        features = {  # Images of differences are not converted: equal ones remain one tensor.
+        features = {
             request: value.to(promoted(value)) if value.is_floating_point() else value
             for request, value in features.items()
         }
         if not features.keys() >= set(self.map_terms.requests):
             return self.vector_terms.encode(features)
         with torch.autocast(next(iter(features.values())).device.type, enabled=False):
-            return self.map_terms.encode(features, self.mixing)
+            return self.map_terms.encode(features)
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState | VectorState:
         """Return the support with what it decides."""
@@ -270,12 +254,11 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         """Return what the support of maps decides, and its similarities; of vectors nothing."""
         if isinstance(state, VectorState):
             return {}
-        alternative, permissive, figure, _ = state.decision
+        static, figure = state.decision
         return {
             "intra_class_similarity": state.intra_class_similarity,
             "appearance": state.appearance,
-            "alternative": torch.as_tensor(alternative),
-            "permissive": torch.as_tensor(permissive),
+            "static": torch.as_tensor(static),
             "figure": torch.as_tensor(figure).to(state.appearance),
         }
 
@@ -286,13 +269,10 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         if VECTORS in nodes:
             return self.support(nodes, labels, n)
         b, like = len(labels), next(iter(nodes.values()))
-        alternative, permissive, appearance = (
-            summary[name].to(like).view(b) for name in ("alternative", "permissive", "appearance")
-        )
+        static, appearance = (summary[name].to(like).view(b) for name in ("static", "appearance"))
         inside = summary["intra_class_similarity"].to(like).view(b, n)
         figure = summary["figure"].to(like).expand(b)
-        one_view = not self.map_terms.views_differ(nodes)
-        decision = Decision(alternative, permissive, figure, one_view)
+        decision = SupportDecision(static, figure)
         return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor:
@@ -335,7 +315,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         return nodes
 
     def _parts(
-        self, first: Nodes, second: Nodes, decision: Decision | VectorDecision
+        self, first: Nodes, second: Nodes, decision: SupportDecision | VectorDecision
     ) -> dict[str, Tensor]:
         if isinstance(decision, VectorDecision):
             return self.vector_terms.parts(first, second, decision)
@@ -377,12 +357,12 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
             name, term = one.name, one.term
             if one.weight == 0 or term.compares in cells:
                 continue
-            if isinstance(term, Appearance) and maps is not None:
+            if isinstance(term, AppearanceTerm) and maps is not None:
                 encoded = term.encode({term.view: maps.mean((-2, -1))})
                 if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
                     weight = one.factor(state.decision)  # (b), of one episode
                     cells["appearance"] = weight * term.cells(maps, support[name])
-            elif isinstance(term, Motion) and not term.crop:
+            elif isinstance(term, MotionTerm) and not term.crop:
                 cells["motion"] = term.cells(query[name], support[name])
         return cells
 
@@ -390,7 +370,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         self,
         first: Nodes,
         second: Nodes,
-        decision: Decision | VectorDecision = UNDECIDED,
+        decision: SupportDecision | VectorDecision = UNDECIDED,
     ) -> Tensor:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
@@ -410,12 +390,12 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
     def appearance(self, first: Nodes, second: Nodes) -> Tensor:
         """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
-        term = next(one for one in self.map_terms.terms if isinstance(one.term, Appearance))
+        term = next(one for one in self.map_terms.terms if isinstance(one.term, AppearanceTerm))
         return term.term.similarity(first[term.name], second[term.name])
 
     def _intra_class_weight(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""
-        weight = self.options.intra_class_weight
+        weight = INTRA_CLASS_WEIGHT
         if isinstance(state, VectorState):  # The origin of vectors is not known.
             return weight
         return weight * intra_class_factor(self.appearance(nodes, state.nodes), state.appearance)
@@ -432,7 +412,7 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         logits = self.score(state, query) / self.loss_temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
-    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> Decision:
+    def _decision(self, nodes: Nodes, labels: Tensor, n: int) -> SupportDecision:
         """Return what each support decides, from frames compared at the same time, not aligned."""
         flip = self.options.horizontal_flip
         quick = partial(self.map_terms.similarity, nodes, nodes, quick=True, horizontal_flip=flip)

@@ -5,7 +5,6 @@ A term encodes each video alone and compares two sets of videos. None is trained
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
@@ -18,6 +17,7 @@ from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
+    Features,
     SmallFrameRequest,
 )
 from fewact.methods.base import FrameMatch, equal_parts, plan_of
@@ -29,9 +29,6 @@ from fewact.moments import multi_scale_moments
 
 TermView = FeatureRequest | SmallFrameRequest | DifferenceRequest | DifferenceImageRequest
 """Features that a term reads."""
-
-TermInputs = Mapping[TermView, Tensor]
-"""Features of videos by view: vectors (… t d) or maps (… t c h w)."""
 
 Detrend = Literal["constant", "linear"]
 """What is removed over time: the mean, or the least-squares line."""
@@ -53,7 +50,7 @@ class Term(Protocol):
     def __hash__(self) -> int:
         """Terms are compared by their fields."""
 
-    def encode(self, features: TermInputs) -> Tensor:
+    def encode(self, features: Features) -> Tensor:
         """Return what is kept of each video; zeros where all features are."""
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
@@ -76,7 +73,7 @@ class _InnerProducts:
 
 
 @dataclass(frozen=True)
-class Appearance(_InnerProducts):
+class AppearanceTerm(_InnerProducts):
     """Cosine of the frames' vectors, joined in the order of time.
 
     Args:
@@ -87,7 +84,7 @@ class Appearance(_InnerProducts):
 
     view: FeatureRequest
 
-    def encode(self, features: TermInputs) -> Tensor:
+    def encode(self, features: Features) -> Tensor:
         """Return unit vectors (… t·d)."""
         return self.of_frames(unit_frames(features[self.view]))
 
@@ -116,7 +113,7 @@ class Appearance(_InnerProducts):
         return torch.einsum("tc,tchw->thw", shared, maps)
 
 
-class MeanAppearance(_InnerProducts):
+class MeanAppearanceTerm(_InnerProducts):
     """Cosine of the means of the frames' vectors, whatever their order."""
 
     def of_frames(self, frames: Tensor) -> Tensor:
@@ -166,7 +163,7 @@ class AlignedFrames(ABC):
 
 
 @dataclass(frozen=True)
-class Motion(AlignedFrames):
+class MotionTerm(AlignedFrames):
     """Ordered alignment of what changes in the frames.
 
     A frame is represented by its deviation from the trend of the clip and by the change between its
@@ -189,7 +186,7 @@ class Motion(AlignedFrames):
     velocity: float = 1.0
     smoothing: float = 0.01
 
-    def encode(self, features: TermInputs) -> Tensor:
+    def encode(self, features: Features) -> Tensor:
         """Return vectors of the frames (… t d) of length 1, or 0 where nothing moves."""
         values = features[self.view]
         vectors = self.view.level == "vectors"
@@ -236,7 +233,7 @@ class Motion(AlignedFrames):
 
 
 @dataclass(frozen=True)
-class LearnedMotion(AlignedFrames):
+class LearnedMotionTerm(AlignedFrames):
     """Ordered alignment of vectors that a network gives to images of differences.
 
     Args:
@@ -249,7 +246,7 @@ class LearnedMotion(AlignedFrames):
     flips: bool = False
     smoothing: float = 0.01
 
-    def encode(self, features: TermInputs) -> Tensor:
+    def encode(self, features: Features) -> Tensor:
         """Return vectors of length 1 of the frames, then those of the flipped ones: (… 24 d).
 
         The last column has the probability that the images show one moving figure, the same in all
@@ -292,7 +289,7 @@ class LearnedMotion(AlignedFrames):
 
 
 @dataclass(frozen=True)
-class Moments(_InnerProducts):
+class MomentsTerm(_InnerProducts):
     """Mean cosine of the second-order moments M² of A²M²-Net, in the order of time.
 
     Args:
@@ -309,7 +306,7 @@ class Moments(_InnerProducts):
     lengths: tuple[int, ...] = (2, 4, 8)
     reduction: ChannelReduction = field(default_factory=lambda: ChannelReduction("auto", width=0))
 
-    def encode(self, features: TermInputs) -> Tensor:
+    def encode(self, features: Features) -> Tensor:
         """Return the descriptors of all windows (… m·D), each of length 1/√m."""
         maps: Tensor = self.reduction(features[self.view])
         moments = multi_scale_moments(

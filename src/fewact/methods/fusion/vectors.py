@@ -21,7 +21,7 @@ from fewact.methods.common.kernel import (
     leave_one_out_logits,
     likeliest_leave_one_out,
 )
-from fewact.methods.fusion.terms import Appearance, MeanAppearance, Motion, unit_frames
+from fewact.methods.fusion.terms import AppearanceTerm, MeanAppearanceTerm, MotionTerm, unit_frames
 
 VECTORS = "vectors"
 """Name of the node: the vectors of a video's frames (t d) as they are."""
@@ -112,8 +112,8 @@ class VectorTerms:
         unordered: Probability that the order does not matter, if each class has one video.
     """
 
-    appearance: Appearance
-    motion: Motion
+    appearance: AppearanceTerm
+    motion: MotionTerm
     weights: tuple[float, float]
     channels: tuple[Channels, ...] = CHANNELS
     unordered: float = UNORDERED
@@ -180,8 +180,8 @@ class VectorTerms:
         return found
 
     @property
-    def _terms(self) -> dict[str, Appearance | Motion | MeanAppearance]:
-        return {"appearance": self.appearance, "motion": self.motion, "mean": MeanAppearance()}
+    def _terms(self) -> dict[str, AppearanceTerm | MotionTerm | MeanAppearanceTerm]:
+        return {"appearance": self.appearance, "motion": self.motion, "mean": MeanAppearanceTerm()}
 
     def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Tensor:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).

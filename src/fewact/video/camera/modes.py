@@ -2,6 +2,5 @@
 
 from typing import Literal
 
-Stabilise = Literal["off", "auto", "on", "permissive"]
-"""Whether camera motion is removed: never, where the camera moved, always, or where it moved, by
-the permissive estimate."""
+Stabilise = Literal["off", "auto", "on"]
+"""Whether camera motion is removed: never, where the camera moved, or always."""

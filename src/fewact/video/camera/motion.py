@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -106,9 +105,9 @@ MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
 """Smallest inlier ratio of an accepted motion; after a cut, for example, the ratio is lower. On a
 textureless background a person who squats has many inliers too, so that the limit is higher."""
 
-PERMISSIVE_INLIERS, PERMISSIVE_ZOOM, PERMISSIVE_FRAMES = 0.25, 5.0, 0.75
-"""On a textureless background the permissive estimate accepts a motion if, in this fraction of the
-frames, the inlier ratio exceeds PERMISSIVE_INLIERS + PERMISSIVE_ZOOM · |log zoom|: handheld
+TEXTURELESS_INLIERS, TEXTURELESS_ZOOM, TEXTURELESS_FRAMES = 0.25, 5.0, 0.75
+"""On a textureless background a motion is accepted by fewer inliers if, in this fraction of the
+frames, the inlier ratio exceeds TEXTURELESS_INLIERS + TEXTURELESS_ZOOM · |log zoom|: handheld
 cameras hardly zoom, and a person who squats looks like a zoom. Chosen on development clips."""
 
 PIXEL_STEPS = 10
@@ -140,13 +139,6 @@ STATIC_DISTANCE, STATIC_FRAMES = 1 / 448, 16
 Chosen for clips of 16 frames; more of them have less motion between two."""
 
 
-class Estimates(NamedTuple):
-    """Camera motion by two thresholds, see ``CameraMotion``."""
-
-    conservative: Similarity
-    permissive: Similarity
-
-
 @dataclass(frozen=True, eq=False)
 class CameraMotion:
     """Camera motion of a clip.
@@ -156,34 +148,22 @@ class CameraMotion:
             camera.
         static_fraction: Fraction of the keypoints that do not move in each of the most static
             fifth of the frame pairs.
-        estimate: Computes the estimates when they are first needed: the frames of a static camera
-            do not need them.
+        estimate: Computes ``motion`` when it is first needed: the frames of a static camera do not
+            need it.
     """
 
     log_odds: float
     static_fraction: float
-    estimate: Callable[[], Estimates]
+    estimate: Callable[[], Similarity]
 
     @cached_property
-    def _estimates(self) -> Estimates:
-        return self.estimate()
-
-    @property
-    def conservative(self) -> Similarity:
+    def motion(self) -> Similarity:
         """Similarities (t) from positions in the middle frame to positions in each frame.
 
-        The identity where no motion was found.
+        The identity where no motion was found. On a textureless background it follows the camera
+        behind moving arms, and some full-body motion.
         """
-        return self._estimates.conservative
-
-    @property
-    def permissive(self) -> Similarity:
-        """The same with a lower threshold where the background is textureless.
-
-        It finds the camera motion behind moving arms, and follows some full-body motion. With a
-        textured background it is ``conservative``.
-        """
-        return self._estimates.permissive
+        return self.estimate()
 
     @property
     def moved(self) -> bool:
@@ -216,14 +196,14 @@ def estimate_camera_motion(
     t, height = len(frames), frames.shape[-2]
     if t == 1:
         identity = Similarity.identity(t)
-        return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: Estimates(identity, identity))
+        return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: identity)
     grey = grey_of(frames) if grey is None else grey
     pyramid = Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
     registration = _Registration(pyramid)
     static_fraction = _static_fraction(pyramid.fine, frames)
     log_odds = registration.log_odds(static_fraction)
     factor = height / pyramid.fine.rows
-    return CameraMotion(log_odds, static_fraction, lambda: registration.estimates(factor))
+    return CameraMotion(log_odds, static_fraction, lambda: registration.estimate(factor))
 
 
 def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
@@ -284,23 +264,21 @@ class _Registration:
         odds = _log_odds(self._fraction(motion_only), self._fraction(static_only), static_fraction)
         return max(LEAST_LOG_ODDS, odds)
 
-    def estimates(self, factor: float) -> Estimates:
+    def estimate(self, factor: float) -> Similarity:
         """Return the camera motion, in pixels of ``factor`` times the finest level's rows."""
         motion, static, valid = self._found, self._static, self._valid
         if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
-            estimate = motion.where(self._moved, static).scaled(factor)
-            return Estimates(estimate, estimate)
+            return motion.where(self._moved, static).scaled(factor)
         inliers, better = self._of_motion.sum(1), self._better
+        zoom = motion.linear.abs().log().abs()
+        plausible = inliers > (TEXTURELESS_INLIERS + TEXTURELESS_ZOOM * zoom) * valid
+        # The middle frame is always plausible.
+        if plausible.sum() - 1 > TEXTURELESS_FRAMES * (self._t - 1):
+            visible = better & (inliers > TEXTURELESS_INLIERS * valid)
+            return motion.where(visible, static).scaled(factor)
         certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
         by_pixels = _register_pixels(self._pyramid.levels, ~certain)
-        conservative = motion.where(certain, by_pixels).scaled(factor)
-        zoom = motion.linear.abs().log().abs()
-        plausible = inliers > (PERMISSIVE_INLIERS + PERMISSIVE_ZOOM * zoom) * valid
-        # The middle frame is always plausible.
-        if plausible.sum() - 1 <= PERMISSIVE_FRAMES * (self._t - 1):
-            return Estimates(conservative, conservative)
-        visible = better & (inliers > PERMISSIVE_INLIERS * valid)
-        return Estimates(conservative, motion.where(visible, static).scaled(factor))
+        return motion.where(certain, by_pixels).scaled(factor)
 
     @cached_property
     def _found(self) -> Similarity:

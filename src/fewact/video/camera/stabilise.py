@@ -25,8 +25,7 @@ def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None 
 
     Args:
         frames: Clip (t 3 h w), uint8, RGB.
-        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded;
-            ``permissive``: then, by the permissive estimate of its motion; ``off``.
+        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded; ``off``.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
 
@@ -64,7 +63,7 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
     estimates = motion()
     if mode != "on" and not estimates.moved:
         return None
-    return estimates.permissive if mode == "permissive" else estimates.conservative
+    return estimates.motion
 
 
 def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:
