@@ -26,9 +26,9 @@ def _solve(cost: Tensor, smoothing: float, with_path: bool) -> tuple[Tensor, Ten
     """Values (batch) and, with ``with_path``, paths (batch m m') of costs (batch m m')."""
     soft, scale = smoothing > 0, -1 / smoothing if smoothing else -1.0
     best = torch.logaddexp if soft else torch.maximum
-    batch, m, others = cost.shape
-    table = cost.new_full((m + others + 1, m + 1, batch), -torch.inf)
-    torch.mul(cost.permute(1, 2, 0), scale, out=_cells(table, m, others))
+    batch, m, columns = cost.shape
+    table = cost.new_full((m + columns + 1, m + 1, batch), -torch.inf)
+    torch.mul(cost.permute(1, 2, 0), scale, out=_cells(table, m, columns))
     table[0, 0] = 0  # start of every path
     moves = torch.empty_like(table[2:, 1:])  # part of −γ/λ from the previous cells
     for k in range(2, len(table)):
@@ -38,15 +38,15 @@ def _solve(cost: Tensor, smoothing: float, with_path: bool) -> tuple[Tensor, Ten
     if not with_path:
         return value, None
     path = _path(table, moves, soft)
-    return value, _cells(path, m, others).permute(2, 0, 1)
+    return value, _cells(path, m, columns).permute(2, 0, 1)
 
 
-def _cells(table: Tensor, m: int, others: int) -> Tensor:
+def _cells(table: Tensor, m: int, columns: int) -> Tensor:
     """Return the matrix (m m' batch) inside a table of diagonals (m+m'+1 m+1 batch), as a view."""
     diagonal, row, batch = table.stride()
     inner = table[2:, 1:]
     return inner.as_strided(
-        (m, others, table.shape[-1]), (diagonal + row, diagonal, batch), inner.storage_offset()
+        (m, columns, table.shape[-1]), (diagonal + row, diagonal, batch), inner.storage_offset()
     )
 
 
@@ -64,10 +64,10 @@ def _path(table: Tensor, moves: Tensor, soft: bool) -> Tensor:
     path = torch.zeros_like(table)
     path[-1, -1] = 1
     for k in range(len(table) - 1, 1, -1):
-        here = path[k, 1:]
-        path[k - 1, 1:].addcmul_(here, fractions[0][k - 2])
-        path[k - 1, :-1].addcmul_(here, fractions[1][k - 2])
-        path[k - 2, :-1].addcmul_(here, fractions[2][k - 2])
+        cells = path[k, 1:]
+        path[k - 1, 1:].addcmul_(cells, fractions[0][k - 2])
+        path[k - 1, :-1].addcmul_(cells, fractions[1][k - 2])
+        path[k - 2, :-1].addcmul_(cells, fractions[2][k - 2])
     return path
 
 

@@ -76,7 +76,9 @@ def _solve(
         return value, None
     # The second direction stored the transposed costs column by column: its axes are in order.
     forward, *backward = paths
-    return value, forward.permute(2, 1, 0) + sum(other.permute(2, 0, 1) for other in backward)
+    return value, forward.permute(2, 1, 0) + sum(
+        transposed.permute(2, 0, 1) for transposed in backward
+    )
 
 
 def _columns(cost: Tensor, scale: float) -> Tensor:
@@ -127,8 +129,8 @@ def _finish(table: Tensor, soft: bool, with_path: bool) -> tuple[Tensor, Tensor 
         stay = (table[:-1, 1:] >= table[:-1, :-1]).to(table)
         down = (table[0, :-1] > 0).to(table)
     for j in range(u - 1, 0, -1):
-        kept = torch.mul(stay[j - 1], path[j, 1:], out=path[j - 1, 1:])
-        moved = path[j, 1:] - kept
+        stayed = torch.mul(stay[j - 1], path[j, 1:], out=path[j - 1, 1:])
+        moved = path[j, 1:] - stayed
         path[j - 1, 0] = path[j, 0]
         path[j - 1, :-1] += moved
     for i in range(t - 1, 0, -1):

@@ -124,8 +124,8 @@ def create(name: str, **options: Any) -> Aligner:
     aligner, card = _ALIGNERS.get(name)
     arguments = 3 if card.weights else 1  # the costs, and the weights of both sides
     parameters = list(inspect.signature(aligner).parameters)[arguments:]
-    known = [one for one in parameters if one != "plan"]
-    check_options(options, known, of=f'aligner "{name}"')
+    optional = [parameter for parameter in parameters if parameter != "plan"]
+    check_options(options, optional, of=f'aligner "{name}"')
     return functools.partial(aligner, **options)
 
 
@@ -154,6 +154,6 @@ def align(
     """
     aligner, card = _ALIGNERS.get(name)
     weights = (a, b) if card.weights else ()
-    found = aligner(cost, *weights, plan=plan or needs_gradient(cost), **card.options)
+    alignment = aligner(cost, *weights, plan=plan or needs_gradient(cost), **card.options)
     terms = card.terms(*cost.shape[-2:])
-    return Alignment(found.value / terms, found.plan if plan else None)
+    return Alignment(alignment.value / terms, alignment.plan if plan else None)

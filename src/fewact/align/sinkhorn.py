@@ -74,9 +74,9 @@ def _check_options(regularisation: float, iterations: int) -> None:
 
 def _log_weights(cost: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the logarithms of the checked weights, with the leading axes of the cost."""
-    *leading, m, others = cost.shape
+    *leading, m, columns = cost.shape
     sides = []
-    for weights, size, name in ((a, m, "a"), (b, others, "b")):
+    for weights, size, name in ((a, m, "a"), (b, columns, "b")):
         side = cost.new_full((size,), 1 / size) if weights is None else weights.to(cost.dtype)
         try:
             sides.append(side.expand(*leading, size))
@@ -89,8 +89,8 @@ def _log_weights(cost: Tensor, a: Tensor | None, b: Tensor | None) -> tuple[Tens
             ) from None
     _check_weights(*sides)
     # A weight of zero has no logarithm; the smallest positive number carries no flow either.
-    least = torch.finfo(cost.dtype).tiny
-    return sides[0].clamp_min(least).log(), sides[1].clamp_min(least).log()
+    smallest = torch.finfo(cost.dtype).tiny
+    return sides[0].clamp_min(smallest).log(), sides[1].clamp_min(smallest).log()
 
 
 def _check_weights(a: Tensor, b: Tensor) -> None:

@@ -81,10 +81,10 @@ def emd(
         raise AlignmentError(
             "the gradient of the cost is the plan", got="plan=False", expected="plan=True"
         )
-    found = solve(problems, threads=_threads(threads), plan=plan)
-    refuse(found.status, problems)
-    value: Any = found.value.to(problems.cost.dtype)
-    parts = [value, found.plan, found.u, found.v]
+    solution = solve(problems, threads=_threads(threads), plan=plan)
+    refuse(solution.status, problems)
+    value: Any = solution.value.to(problems.cost.dtype)
+    parts = [value, solution.plan, solution.u, solution.v]
     if torch.is_grad_enabled() and any(part.requires_grad for part in problems):
         parts[0] = _Value.apply(*problems, *parts)  # type: ignore[no-untyped-call]
     if arrays:
@@ -250,8 +250,8 @@ def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
     """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
     device, isa = problems.cost.device, _instruction_set()
     if isa is None:
-        there = problems if device.type in FLOAT64 else _on_cpu(problems)
-        value, flow, u, v, status = simplex.solve(there, plan=plan)
+        movable = problems if device.type in FLOAT64 else _on_cpu(problems)
+        value, flow, u, v, status = simplex.solve(movable, plan=plan)
     else:
         value, flow, u, v, status = native.solve(
             _on_cpu(problems), isa=isa, threads=threads, plan=plan
@@ -271,11 +271,11 @@ def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
     A GPU computes the bounds, and problems that they leave open are solved as by ``solve``.
     """
     device, isa = problems.cost.device, _instruction_set()
-    there = problems if device.type in FLOAT64 else _on_cpu(problems)
-    if isa is not None and there.cost.device.type == "cpu":
-        index, status = native.nearest(there, isa=isa, threads=threads)
+    movable = problems if device.type in FLOAT64 else _on_cpu(problems)
+    if isa is not None and movable.cost.device.type == "cpu":
+        index, status = native.nearest(movable, isa=isa, threads=threads)
     else:
-        index, status = simplex.nearest(there, partial(solve, threads=threads, plan=False))
+        index, status = simplex.nearest(movable, partial(solve, threads=threads, plan=False))
     return index.to(device), status
 
 

@@ -94,15 +94,15 @@ def fitting_of(
 ) -> dict[str, Any]:
     """Return ``fitting`` for a class of methods; errors are ``of`` it."""
     channels = card.maps[0] if card.maps else card.vectors
-    found: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
+    needed: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
-        found["frames"] = frames
+        needed["frames"] = frames
     if text_width is not None and text_width != card.vectors:
-        found["text_width"] = text_width
-    known = {one.name for one in fields(method.Options)}
-    sizes = {option: value for option, value in found.items() if option in known}
-    made: Any = make_options(method.Options, {**sizes, **(options or {})}, of=of)
-    return {**sizes, **method.fitting(made, card)}
+        needed["text_width"] = text_width
+    existing = {field.name for field in fields(method.Options)}
+    sizes = {option: value for option, value in needed.items() if option in existing}
+    filled: Any = make_options(method.Options, {**sizes, **(options or {})}, of=of)
+    return {**sizes, **method.fitting(filled, card)}
 
 
 def create(name: str = "auto", **options: Any) -> "Method":

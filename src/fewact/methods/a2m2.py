@@ -44,7 +44,7 @@ from fewact.methods.base import (
 )
 from fewact.methods.common.inputs import class_text, seeded
 from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
-from fewact.methods.common.options import Only, OptionGroup, options_dataclass
+from fewact.methods.common.options import Only, OptionModel, options_dataclass
 from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal import TemporalAttention, linear_detrend
@@ -71,7 +71,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-class MomentOptions(OptionGroup):
+class MomentOptions(OptionModel):
     """How a video becomes nodes: moments of its features over windows of several lengths.
 
     Args:
@@ -183,9 +183,13 @@ class A2M2Options:
             if not group:
                 values.setdefault(option, value)
                 continue
-            own = values.get(group, {})
-            own = own.model_dump(exclude_unset=True) if isinstance(own, OptionGroup) else own
-            values[group] = {option: value, **own}
+            grouped = values.get(group, {})
+            grouped = (
+                grouped.model_dump(exclude_unset=True)
+                if isinstance(grouped, OptionModel)
+                else grouped
+            )
+            values[group] = {option: value, **grouped}
         return ArgsKwargs(inputs.args, values) if isinstance(inputs, ArgsKwargs) else values
 
     @property
@@ -280,10 +284,10 @@ def maps_of(features: Features, options: A2M2Options) -> Tensor:
     requested = options.moments.level
     levels: tuple[Level, ...] = ("middle", "maps", "vectors")
     for level in levels:
-        found = features.get(request_of(level, options))
-        if found is not None and requested in ("auto", level):
-            found = found.to(promoted(found))
-            return found[..., None, None] if level == "vectors" else found
+        values = features.get(request_of(level, options))
+        if values is not None and requested in ("auto", level):
+            values = values.to(promoted(values))
+            return values[..., None, None] if level == "vectors" else values
     raise OptionError(
         "there are no features of this level",
         where='option "moments.level"',
@@ -301,8 +305,10 @@ def contrast(mean: Tensor, text: Tensor, batch: TrainingBatch, options: A2M2Opti
         batch: Labels, and embeddings of all training classes if it has them.
         options: Weight and temperature.
     """
-    every, labels = named_classes(batch)
-    named = text_logits(mean, text if every is None else every.to(mean), options.text_temperature)
+    all_text, labels = named_classes(batch)
+    named = text_logits(
+        mean, text if all_text is None else all_text.to(mean), options.text_temperature
+    )
     return options.contrast_weight * cross_entropy(named, labels)
 
 
@@ -356,12 +362,12 @@ def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A
     zero = videos.new_zeros(b, n)
     if options.shot_aggregation == "mean":
         return A2M2State(videos, videos.new_ones(b, s, m), mean, zero, offset)
-    each = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
+    identity = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
     if options.shot_aggregation == "prototype":
         prototypes = torch.einsum("bns,bsmd->bnmd", mean, videos)
-        return A2M2State(prototypes, videos.new_ones(b, n, m), each, zero, offset)
+        return A2M2State(prototypes, videos.new_ones(b, n, m), identity, zero, offset)
     union, present = _union(videos, labels, n)
-    return A2M2State(union, present, each, zero, offset)
+    return A2M2State(union, present, identity, zero, offset)
 
 
 def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -595,10 +601,12 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         if alone or maps.shape[-2:].numel() == 1:
             return {}
 
-        def similarity(own: Tensor) -> Tensor:
-            other = support["nodes"].clone()[None, None]  # (1 1 m D)
-            query = self._described(own)[None, None]
-            return self._comparison.similarity(query, other, other.new_ones(other.shape[:-1])).sum()
+        def similarity(varied: Tensor) -> Tensor:
+            reference = support["nodes"].clone()[None, None]  # (1 1 m D)
+            query = self._described(varied)[None, None]
+            return self._comparison.similarity(
+                query, reference, reference.new_ones(reference.shape[:-1])
+            ).sum()
 
         return {"moments": gradient_cells(similarity, maps, CELLS)}
 
@@ -629,8 +637,8 @@ def gradient_cells(similarity: Callable[[Tensor], Tensor], maps: Tensor, grid: i
         (t g g), averaged over cells: above 0 where the similarity would grow with the deviation.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        own = maps.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(similarity(own), own)
+        varied = maps.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(similarity(varied), varied)
     with torch.inference_mode():
         deviation = maps - maps.mean((0, 2, 3), keepdim=True)
         added = (gradient * deviation).sum(1)  # (t h w)

@@ -14,7 +14,7 @@ from fewact import align
 from fewact.align import Alignment
 from fewact.core.errors import OptionError, UnknownNameError, did_you_mean
 from fewact.methods.base import FrameMatch, plan_of
-from fewact.methods.common.options import Only, OptionGroup
+from fewact.methods.common.options import Only, OptionModel
 from fewact.moments import window_times, windows
 
 Weights = Literal["cross", "self", "uniform"]
@@ -46,7 +46,7 @@ def _has_times(name: str) -> bool:
     return name not in MEAN_NODES and not align.card(name).paired
 
 
-class AlignmentOptions(OptionGroup):
+class AlignmentOptions(OptionModel):
     """How the nodes of two videos are compared.
 
     Args:
@@ -71,14 +71,14 @@ class AlignmentOptions(OptionGroup):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        known = (*align.names(), *MEAN_NODES)
-        if name not in known:
+        comparisons = (*align.names(), *MEAN_NODES)
+        if name not in comparisons:
             raise UnknownNameError(
                 "unknown aligner",
                 where='option "alignment.name"',
                 got=repr(name),
-                expected=", ".join(known),
-                hint=did_you_mean(name, known),
+                expected=", ".join(comparisons),
+                hint=did_you_mean(name, comparisons),
             )
         return name
 
@@ -333,7 +333,7 @@ def _without_padding(name: str, cost: Tensor, present: Tensor) -> Tensor:
     value = cost.new_zeros(cost.shape[:3]).movedim(1, 2)  # (b p q)
     by_set = cost.movedim(1, 2)  # (b p q m m')
     for size in number.unique().tolist():
-        same = number == size
-        found = align.align(name, by_set[same][..., :size], plan=False).value
-        value = value.masked_scatter(same[..., None], found)
+        of_size = number == size
+        aligned = align.align(name, by_set[of_size][..., :size], plan=False).value
+        value = value.masked_scatter(of_size[..., None], aligned)
     return value.movedim(2, 1)

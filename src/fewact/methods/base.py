@@ -138,10 +138,10 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
             (b v m D), classified one by one; default: the mean node of each name, concatenated, so
             that m = 1.
         """
-        each = [
+        nodes_by_video = [
             x.reshape(*x.shape[:2], -1, x.shape[-1] if x.ndim > 2 else 1) for x in nodes.values()
         ]
-        return torch.cat([x.float().mean(2, keepdim=True) for x in each], -1)
+        return torch.cat([x.float().mean(2, keepdim=True) for x in nodes_by_video], -1)
 
     @abstractmethod
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> StateT:
@@ -365,8 +365,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def class_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over all vectors of all videos: (b v m N), (b v) → ()."""
-    each = labels[..., None].expand(logits.shape[:-1])  # (b v m)
-    return nn.functional.cross_entropy(logits.flatten(0, 2), each.flatten())
+    repeated = labels[..., None].expand(logits.shape[:-1])  # (b v m)
+    return nn.functional.cross_entropy(logits.flatten(0, 2), repeated.flatten())
 
 
 def promoted(value: Tensor) -> torch.dtype:

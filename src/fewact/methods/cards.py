@@ -43,12 +43,12 @@ class MethodCard:
     @property
     def flags(self) -> str:
         """Properties to know before use, separated by commas."""
-        found = {
+        flags = {
             "needs training": not self.trained,
             "uses text": self.uses_text,
             "transductive": self.transductive,
         }
-        return ", ".join(flag for flag, holds in found.items() if holds)
+        return ", ".join(flag for flag, holds in flags.items() if holds)
 
 
 def card_of(name: str) -> MethodCard:
@@ -59,26 +59,26 @@ def card_of(name: str) -> MethodCard:
     """
     package = methods.REGISTRY.package_of(name)
     try:
-        method = methods.REGISTRY.get(name)
-        made = methods.create(name)
+        cls = methods.REGISTRY.get(name)
+        method = methods.create(name)
     except ExtensionError as error:
         return MethodCard(name, package=package, error=str(error))
-    with_maps, without = (_levels(made, maps=maps) for maps in (True, False))
+    with_maps, without = (_levels(method, maps=maps) for maps in (True, False))
     alone = without and without != with_maps
     return MethodCard(
         name=name,
-        summary=(inspect.getdoc(inspect.getmodule(method)) or method.__doc__ or "")
+        summary=(inspect.getdoc(inspect.getmodule(cls)) or cls.__doc__ or "")
         .strip()
         .partition("\n")[0],
-        paper=made.paper,
+        paper=method.paper,
         package=package,
         needs=", ".join(with_maps) + (f", or {', '.join(without)}" if alone else ""),
         training_needs=", ".join(
-            one for one in _levels(made, maps=True, training=True) if one not in with_maps
+            level for level in _levels(method, maps=True, training=True) if level not in with_maps
         ),
-        trained=made.trained,
-        uses_text=made.uses_text,
-        transductive=made.transductive,
+        trained=method.trained,
+        uses_text=method.uses_text,
+        transductive=method.transductive,
     )
 
 
@@ -106,10 +106,10 @@ def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str,
             request.shape(card)
     except OptionError:
         return ()
-    found: dict[str, None] = {}
+    levels: dict[str, None] = {}
     for request in requests:
         if request.level is not None:
-            found[request.level] = None
+            levels[request.level] = None
         if request.uses_camera_motion:
-            found["camera motion"] = None
-    return tuple(found)
+            levels["camera motion"] = None
+    return tuple(levels)

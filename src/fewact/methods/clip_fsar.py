@@ -163,9 +163,9 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         state = self.support(support, batch.support_labels, batch.n, text=batch.text)
         frames = torch.cat([support["frames"], query["frames"]], 1)  # (b s+q t d)
         texts = state.text
-        every, labels = named_classes(batch)
-        if every is not None:
-            texts = self.text(every, len(every), frames).expand(len(frames), -1, -1)
+        all_text, labels = named_classes(batch)
+        if all_text is not None:
+            texts = self.text(all_text, len(all_text), frames).expand(len(frames), -1, -1)
         named = self.class_logits(frames.mean(-2), texts)
         return {
             "cross_entropy": cross_entropy(-self.distance(state, query), batch.query_labels),

@@ -168,8 +168,8 @@ class ClipSpmOptions:
     def tuned(self) -> Tuned:
         """Values of the preset, replaced by options that were set."""
         preset = asdict(PRESETS[self.preset])
-        own = {name: getattr(self, name) for name in preset}
-        return Tuned(**{**preset, **{k: v for k, v in own.items() if v is not None}})
+        options = {name: getattr(self, name) for name in preset}
+        return Tuned(**{**preset, **{k: v for k, v in options.items() if v is not None}})
 
 
 def logits_of_fused(
@@ -250,8 +250,8 @@ NAMES = ("named", "query", "key", "value")
 
 def projected(padm: PADM, named: Tensor, own_text: Tensor) -> Nodes:
     """Return the nodes of support videos (v t d), fused with their texts (v d)."""
-    made = Projector(padm.transformer, fold=True).project(named)
-    values = (made.vectors, made.query, made.key, made.value)
+    projections = Projector(padm.transformer, fold=True).project(named)
+    values = (projections.vectors, projections.query, projections.key, projections.value)
     return {"own_text": own_text, **dict(zip(NAMES, values, strict=True))}
 
 
@@ -272,7 +272,7 @@ def scorer_of_projected(
         support: Nodes of ``projected``.
         query: Encoded queries: gated frames (w t d) and inputs of prompts (w …).
     """
-    projector = Projector(padm.transformer, fold=True, many=True)
+    projector = Projector(padm.transformer, fold=True, premultiplied=True)
     parts = torch.stack([spm.transformer.linear_part(frames) for frames in query["gated"]])
 
     def chunk(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
@@ -397,11 +397,11 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         if self.text is None:
             return nodes
         gated = nodes["gated"]
-        own = self.text(text[:, None], 1, gated)[:, 0]  # (v d)
-        named = self.spm.fuse(gated, own)
+        class_text = self.text(text[:, None], 1, gated)[:, 0]  # (v d)
+        named = self.spm.fuse(gated, class_text)
         if self.padm is None or self.options.protocol != "inductive":
             return {"named": named}
-        return projected(self.padm, named, own)
+        return projected(self.padm, named, class_text)
 
     def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
         """Return a scorer of queries alone, after ``with_text``."""
@@ -444,19 +444,21 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         if self.text is None:
             return ClipSpmState(gated, member, None), gated_query, {}
         texts = self.text(batch.text, batch.n, gated)  # (b n d)
-        own, true = (of_videos(texts, x) for x in (batch.support_labels, batch.query_labels))
-        mean = (
-            own.mean(1)
-            if self.options.mean_text == "support"
-            else torch.cat([own, true], 1).mean(1)
+        support_text, query_text_by_label = (
+            of_videos(texts, x) for x in (batch.support_labels, batch.query_labels)
         )
-        named = self.spm.fuse_both(gated, own)
-        made = self.spm.fuse_both(gated_query, self.spm.prompts(mean, query["summary"]))
+        mean = (
+            support_text.mean(1)
+            if self.options.mean_text == "support"
+            else torch.cat([support_text, query_text_by_label], 1).mean(1)
+        )
+        named = self.spm.fuse_both(gated, support_text)
+        prompted = self.spm.fuse_both(gated_query, self.spm.prompts(mean, query["summary"]))
         state = ClipSpmState(named.frames, member, mean)
         if self.options.losses == "released":
-            return state, made.frames, {}
+            return state, prompted.frames, {}
         generated = self.spm.fuse_both(gated, self.spm.prompts(mean, support["summary"]))
-        query_text, query_both = self.spm.fuse_both(gated_query, true).gaps(made)
+        query_text, query_both = self.spm.fuse_both(gated_query, query_text_by_label).gaps(prompted)
         support_text, support_both = named.gaps(generated)
         tuned = self.options.tuned
         text, consistency = tuned.text_loss_weight, tuned.consistency_weight
@@ -464,4 +466,4 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
             "text": text * query_text + (0.5 - text) * support_text,
             "consistency": consistency * query_both + (1 - consistency) * support_both,
         }
-        return state, made.frames, losses
+        return state, prompted.frames, losses

@@ -52,11 +52,13 @@ class Projector:
     Args:
         block: Transformer block.
         fold: Whether vectors pass the first feed-forward layer too; there is no dropout then.
-        many: Whether so many vectors are projected that both layers are multiplied before.
+        premultiplied: Whether so many vectors are projected that both layers are multiplied before.
     """
 
-    def __init__(self, block: Transformer, *, fold: bool = False, many: bool = False) -> None:
-        self.block, self._fold, self._many = block, fold, many
+    def __init__(
+        self, block: Transformer, *, fold: bool = False, premultiplied: bool = False
+    ) -> None:
+        self.block, self._fold, self._many = block, fold, premultiplied
         weights = block.project.weight.unflatten(0, (3, block.heads, -1))  # (3 h e d)
         # Contribution of the norm's shift to queries and values; that of keys cancels out.
         self.first, _, last = torch.einsum("khed,d->khe", weights, block.norm.bias)
@@ -64,7 +66,7 @@ class Projector:
         self._added = functional.linear(last.flatten(), block.out.weight, block.out.bias)  # (d)
         leave = block.out.weight  # (d h·e)
         if fold:
-            if many:
+            if premultiplied:
                 leave = torch.cat([leave, block.widen.weight @ leave])
             added = [self._added + block.narrow.bias, block.widen(self._added)]
             self._shifts = torch.cat(added)  # (d+f)
@@ -83,29 +85,31 @@ class Projector:
             value = torch.cat([value, (itself + self._shifts)[..., None, :]], -2)
         return Projections(vectors, query, key, value)
 
-    def sum(self, mixed: Tensor, mixing: Tensor, shared: Projections, own: Projections) -> Tensor:
+    def sum(self, mixed: Tensor, mixing: Tensor, shared: Projections, alone: Projections) -> Tensor:
         """Return the block's output (b t q m d) for tokens that attend to mixtures.
 
         Args:
             mixed: (b t q m s+1 h), coefficients of the heads' values.
             mixing: (b 1 1 m s+1), coefficients of the tokens.
             shared: Projections (b t s …).
-            own: Projections (b t q …).
+            alone: Projections (b t q …).
         """
         if self._fold:
-            return self._folded(mixed, mixing, shared, own)
+            return self._folded(mixed, mixing, shared, alone)
         tokens = (mixing[:, 0, :, :, :-1] @ shared.vectors)[:, :, None]  # (b t 1 m d)
-        tokens = tokens + mixing[..., -1:] * own.vectors[..., None, :]  # (b t q m d)
-        attended = _of_shared(mixed, shared.value) + mixed[..., -1, :] @ own.value
+        tokens = tokens + mixing[..., -1:] * alone.vectors[..., None, :]  # (b t q m d)
+        attended = _of_shared(mixed, shared.value) + mixed[..., -1, :] @ alone.value
         return self.block.finish(tokens, attended + self._added)
 
     def _folded(
-        self, mixed: Tensor, mixing: Tensor, shared: Projections, own: Projections
+        self, mixed: Tensor, mixing: Tensor, shared: Projections, alone: Projections
     ) -> Tensor:
-        every = torch.cat([mixed, mixing[..., None].expand(*mixed.shape[:-1], 1)], -1)  # (… h+1)
-        sums = _of_shared(every, shared.value)  # (b t q m d+f)
+        coefficients = torch.cat(
+            [mixed, mixing[..., None].expand(*mixed.shape[:-1], 1)], -1
+        )  # (… h+1)
+        sums = _of_shared(coefficients, shared.value)  # (b t q m d+f)
         rows = sums.flatten(0, 2)
-        rows.baddbmm_(every[..., -1, :].flatten(0, 2), own.value.flatten(0, 2))
+        rows.baddbmm_(coefficients[..., -1, :].flatten(0, 2), alone.value.flatten(0, 2))
         narrow = self.block.narrow.weight  # (d f)
         tokens, hidden = rows.flatten(0, 1).split(narrow.shape, -1)
         return torch.addmm(tokens, functional.gelu(hidden), narrow.T).view(*sums.shape[:4], -1)
@@ -117,16 +121,18 @@ class Mixtures:
     Args:
         projector: Products of the block.
         shared: Vectors (b t s …) in the mixtures of all queries of an episode.
-        own: One vector (b t q …) of each query.
+        alone: One vector (b t q …) of each query.
     """
 
-    def __init__(self, projector: Projector, shared: Projections, own: Projections) -> None:
-        self._projector, self._shared, self._own = projector, shared, own
-        self._gram = _products(shared.query, own.query, shared.key, own.key)  # (b t q h s+1 s+1)
-        centred = shared.centred, own.centred
+    def __init__(self, projector: Projector, shared: Projections, alone: Projections) -> None:
+        self._projector, self._shared, self._own = projector, shared, alone
+        self._gram = _products(
+            shared.query, alone.query, shared.key, alone.key
+        )  # (b t q h s+1 s+1)
+        centred = shared.centred, alone.centred
         self._lengths = _products(*centred, *centred).squeeze(3)  # (b t q s+1 s+1)
         ahead = torch.einsum("btshe,he->bths", shared.key, projector.first)[:, :, None]
-        ahead_own = torch.einsum("btqhe,he->btqh", own.key, projector.first)[..., None]
+        ahead_own = torch.einsum("btqhe,he->btqh", alone.key, projector.first)[..., None]
         ahead = ahead.expand(*ahead_own.shape[:-1], -1)
         self._ahead = torch.cat([ahead, ahead_own], -1)[..., None]  # (b t q h s+1 1)
 
@@ -190,7 +196,7 @@ class Fused:
     frames: Tensor
     token: Tensor
 
-    def gaps(self, other: "Fused") -> tuple[Tensor, Tensor]:
+    def gaps(self, counterpart: "Fused") -> tuple[Tensor, Tensor]:
         """Return mean squared distances to the same videos fused with other texts.
 
         Returns:
@@ -200,9 +206,9 @@ class Fused:
         guides, tokens, frames = (
             (first - second).square().flatten(2).sum(-1).mean()
             for first, second in (
-                (self.guide, other.guide),
-                (self.token, other.token),
-                (self.frames, other.frames),
+                (self.guide, counterpart.guide),
+                (self.token, counterpart.token),
+                (self.frames, counterpart.frames),
             )
         )
         return guides + tokens, tokens + frames
@@ -345,8 +351,8 @@ class HSMR(nn.Module):
         expected = self.second(hidden).mT.reshape(frames.shape)  # Φ(V)
         forward = expected[..., 1:, :] - frames[..., :-1, :]
         backward = expected[..., :-1, :] - frames[..., 1:, :]
-        both: Tensor = forward - backward if self.extraction == "ordered" else forward + backward
-        return both.sum(-2) / (2 * max(1, both.shape[-2]))
+        changes: Tensor = forward - backward if self.extraction == "ordered" else forward + backward
+        return changes.sum(-2) / (2 * max(1, changes.shape[-2]))
 
     def forward(self, frames: Tensor, spm: SPM) -> Tensor:
         """Return the loss L_mo of each video: (… t d) → (…)."""

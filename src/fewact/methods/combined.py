@@ -81,43 +81,43 @@ class Combined(Method[CombinedOptions, CombinedState]):
             raise OptionError(
                 "too few methods to combine", got=str(len(parts)), expected="at least 2"
             )
-        for one in parts:
-            if one.uses_text or not one.averages_pairs:
+        for part in parts:
+            if part.uses_text or not part.averages_pairs:
                 raise OptionError(
                     "cannot be combined",
-                    where=type(one).__name__,
+                    where=type(part).__name__,
                     got="uses class names"
-                    if one.uses_text
+                    if part.uses_text
                     else "averages no similarities of pairs",
                     expected="a method that averages similarities of pairs, such as fusion",
                     hint="Where the method has the option, choose shot_aggregation=mean.",
                 )
         self.parts = nn.ModuleList(parts)
-        self.transductive = any(one.transductive for one in parts)
-        self.trained = all(one.trained for one in parts)
+        self.transductive = any(part.transductive for part in parts)
+        self.trained = all(part.trained for part in parts)
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """The combined methods."""
-        return tuple(one for one in self.parts if isinstance(one, Method))
+        return tuple(part for part in self.parts if isinstance(part, Method))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all parts, where all read the same modality."""
-        every = (request for one in self.methods for request in one.requests(card))
-        return tuple(dict.fromkeys(every))
+        requests = (request for part in self.methods for request in part.requests(card))
+        return tuple(dict.fromkeys(requests))
 
     def encode(self, features: Features) -> Nodes:
         """Return the nodes of all parts, where all read the same modality."""
-        return combined_nodes([one.encode(features) for one in self.methods])
+        return combined_nodes([part.encode(features) for part in self.methods])
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> CombinedState:
         """Return the states of the parts, and their weights."""
         states, kernels = [], []
-        for one, own in zip(self.methods, self._nodes(nodes), strict=True):
-            state = one.support(own, labels, n)
-            pairs = one.score_and_pairs(state, own)[1]
+        for part, its_nodes in zip(self.methods, self._nodes(nodes), strict=True):
+            state = part.support(its_nodes, labels, n)
+            pairs = part.score_and_pairs(state, its_nodes)[1]
             if pairs is None:
-                raise TypeError(f"{type(one).__name__}.score_and_pairs returned no similarities")
+                raise TypeError(f"{type(part).__name__}.score_and_pairs returned no similarities")
             states.append(state)
             kernels.append(pairs)
         kernel = torch.stack(kernels, 1)  # (b m s s)
@@ -130,11 +130,13 @@ class Combined(Method[CombinedOptions, CombinedState]):
 
     def score(self, state: CombinedState, nodes: Nodes) -> Tensor:
         """Return logits (b q n)."""
-        own = self._nodes(nodes)
+        nodes_by_part = self._nodes(nodes)
         logits = torch.stack(
             [
-                one.score(its_state, its_nodes)
-                for one, its_state, its_nodes in zip(self.methods, state.states, own, strict=True)
+                part.score(its_state, its_nodes)
+                for part, its_state, its_nodes in zip(
+                    self.methods, state.states, nodes_by_part, strict=True
+                )
             ],
             1,
         )  # (b m q n)
@@ -155,7 +157,11 @@ class Combined(Method[CombinedOptions, CombinedState]):
 
 def combined_nodes(nodes: Sequence[Nodes]) -> dict[str, Tensor]:
     """Return the nodes of all parts by names that begin with the number of the part."""
-    return {f"{i}.{name}": value for i, own in enumerate(nodes) for name, value in own.items()}
+    return {
+        f"{i}.{name}": value
+        for i, nodes_of_part in enumerate(nodes)
+        for name, value in nodes_of_part.items()
+    }
 
 
 def mean_squared_distance(kernel: Tensor) -> Tensor:
@@ -165,8 +171,8 @@ def mean_squared_distance(kernel: Tensor) -> Tensor:
     tensor(2.)
     """
     s = kernel.shape[-1]
-    own = kernel.diagonal(dim1=-2, dim2=-1)
-    total = s * own.sum(-1) - kernel.sum((-2, -1))
+    squares = kernel.diagonal(dim1=-2, dim2=-1)
+    total = s * squares.sum(-1) - kernel.sum((-2, -1))
     return (total / (s * (s - 1))).clamp_min(0)
 
 
@@ -190,8 +196,8 @@ def weights_of_support(kernels: Tensor, labels: Tensor, n: int) -> Tensor:
     grid = torch.tensor(list(simplex(kernels.shape[1], STEPS))).to(kernels) / STEPS  # (g m)
     likelihood = torch.stack(
         [
-            likeliest_leave_one_out(one, labels, n, TEMPERATURES)
-            for one in torch.einsum("gm,bmij->gbij", grid, kernels)
+            likeliest_leave_one_out(mixed, labels, n, TEMPERATURES)
+            for mixed in torch.einsum("gm,bmij->gbij", grid, kernels)
         ],
         -1,
     )  # (b g)

@@ -170,12 +170,12 @@ class CPM(Method[CPMOptions, CPMState]):
     ) -> dict[str, Tensor]:
         """Return the cross-entropy of the scores, and the weighted diversity and focus losses."""
         losses = super().losses_of_nodes(support, query, batch)
-        each = {name: torch.cat([x, query[name]], 1) for name, x in support.items()}
-        unit = functional.normalize(each["global_attention"], dim=-1)
+        together = {name: torch.cat([x, query[name]], 1) for name, x in support.items()}
+        unit = functional.normalize(together["global_attention"], dim=-1)
         m = unit.shape[-2]
-        same = unit.new_ones(m, m).triu(1)  # each pair of different prototypes once
-        between = (unit @ unit.mT).square() * same
-        focused = each["focused_attention"]
+        upper = unit.new_ones(m, m).triu(1)  # each pair of different prototypes once
+        between = (unit @ unit.mT).square() * upper
+        focused = together["focused_attention"]
         diversity = between.sum((-2, -1)).mean() / max(1, m * (m - 1) // 2)
         entropy = torch.special.entr(focused).sum(-1).mean()
         return losses | {
@@ -190,8 +190,10 @@ def similarities(first: Nodes, second: Nodes) -> tuple[Tensor, Tensor]:
     Global prototypes are compared index by index, by their mean cosine; focused ones one to one, by
     the mean cosine of the best assignment.
     """
-    own, other = (functional.normalize(x["global"], dim=-1).flatten(-2) for x in (first, second))
-    by_index = own @ other.mT / first["global"].shape[-2]  # (b q s)
+    queries_joined, supports_joined = (
+        functional.normalize(x["global"], dim=-1).flatten(-2) for x in (first, second)
+    )
+    by_index = queries_joined @ supports_joined.mT / first["global"].shape[-2]  # (b q s)
     queries, supports = (functional.normalize(x["focused"], dim=-1) for x in (first, second))
     (q, m), s = queries.shape[1:3], supports.shape[1]
     cosines = queries.flatten(1, 2) @ supports.flatten(1, 2).mT  # (b q·m s·m)

@@ -33,24 +33,24 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
     path = Path(path).expanduser()
     module = _execute(path)
     classes = [
-        (name, one)
-        for name, one in inspect.getmembers(module, inspect.isclass)
-        if one.__module__ == module.__name__ and issubclass(one, Method)
+        (name, member)
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if member.__module__ == module.__name__ and issubclass(member, Method)
     ]
-    found: dict[str, type[Method]] = {
-        methods.REGISTRY.name_of(one) or name: one
-        for name, one in classes
-        if not inspect.isabstract(one)
+    defined: dict[str, type[Method]] = {
+        methods.REGISTRY.name_of(member) or name: member
+        for name, member in classes
+        if not inspect.isabstract(member)
     }
-    if not found:
-        missing = (f"{name} without {', '.join(_missing(one))}" for name, one in classes)
+    if not defined:
+        missing = (f"{name} without {', '.join(_missing(member))}" for name, member in classes)
         raise ExtensionError(
             "the file defines no method",
             where=str(path),
             got="; ".join(missing),
             expected="a class derived from fewact.methods.base.Method, with all of its members",
         )
-    return found
+    return defined
 
 
 def import_methods(path: str | Path) -> tuple[str, ...]:
@@ -66,11 +66,11 @@ def import_methods(path: str | Path) -> tuple[str, ...]:
         ExtensionError: The file cannot be executed, or defines no method.
         UnknownNameError: A name is registered already.
     """
-    found = methods_of(path)
-    for name, method in found.items():
+    defined = methods_of(path)
+    for name, method in defined.items():
         if methods.REGISTRY.name_of(method) is None:
             methods.register(name)(method)
-    return tuple(found)
+    return tuple(defined)
 
 
 def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Method]]:
@@ -83,18 +83,18 @@ def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Meth
     Raises:
         ExtensionError: The file cannot be executed, or does not define this method.
     """
-    found = methods_of(path)
-    if name is None and len(found) == 1:
-        return next(iter(found.items()))
-    if name is None or name not in found:
+    defined = methods_of(path)
+    if name is None and len(defined) == 1:
+        return next(iter(defined.items()))
+    if name is None or name not in defined:
         raise ExtensionError(
             "which method of the file?" if name is None else "the file has no such method",
             where=str(path),
             got=name or "no name",
-            expected=", ".join(found),
-            hint=did_you_mean(name or "", found),
+            expected=", ".join(defined),
+            hint=did_you_mean(name or "", defined),
         )
-    return name, found[name]
+    return name, defined[name]
 
 
 @cache
@@ -127,9 +127,11 @@ def _file(method: type[Method]) -> Path | None:
 
 def place_in_file(error: BaseException) -> str:
     """Return the file of a user's method and the line in which an error was raised; or nothing."""
-    files = {one.__file__ for name, one in sys.modules.items() if name.startswith(MODULE)}
+    files = {module.__file__ for name, module in sys.modules.items() if name.startswith(MODULE)}
     frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{one.filename}, line {one.lineno}" for one in frames if one.filename in files]
+    places = [
+        f"{module.filename}, line {module.lineno}" for module in frames if module.filename in files
+    ]
     return places[-1] if places else ""
 
 
@@ -163,9 +165,9 @@ def _execute(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         lines = [
-            one.lineno
-            for one in traceback.extract_tb(error.__traceback__)
-            if one.filename == spec.origin
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == spec.origin
         ]
         raise ExtensionError(
             "the file cannot be executed",

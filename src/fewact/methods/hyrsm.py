@@ -108,10 +108,10 @@ class Relation(nn.Module):
         shared = torch.einsum("bphe,brhe->bhpr", items["query"], items["key"])
         rows = torch.einsum("bphe,bqhe->bqhp", items["query"], query["key"])
         last = torch.einsum("bqhe,bphe->bqhp", query["query"], items["key"])
-        own = (query["query"] * query["key"]).sum(-1)  # (b q h)
+        alone = (query["query"] * query["key"]).sum(-1)  # (b q h)
         shared = shared[:, None].expand(-1, rows.shape[1], -1, -1, -1)  # (b q h p p)
         above = torch.cat([shared, rows[..., None]], -1)  # (b q h p p+1)
-        below = torch.cat([last, own[..., None]], -1)[..., None, :]  # (b q h 1 p+1)
+        below = torch.cat([last, alone[..., None]], -1)[..., None, :]  # (b q h 1 p+1)
         scale = items["key"].shape[-1] ** -0.5
         weights = (torch.cat([above, below], -2) * scale).softmax(-1)  # (b q h p+1 p+1)
         weights = functional.dropout(weights, self.inter.dropout, self.training)

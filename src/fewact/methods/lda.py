@@ -47,8 +47,10 @@ class Lda(SolvedHead[LdaOptions]):
         n, s = means.shape[1:]
         identity = torch.eye(s, dtype=gram.dtype, device=gram.device)
         weights = means.sum(1, keepdim=True) / n  # (b 1 s), of total 1
-        own = means.gather(1, labels[..., None].expand(-1, -1, s))  # (b s s): mean of the class
-        rows = weights.mT.sqrt() * (identity - own)  # S = (rows·X)ᵀ(rows·X)
+        of_class = means.gather(
+            1, labels[..., None].expand(-1, -1, s)
+        )  # (b s s): mean of the class
+        rows = weights.mT.sqrt() * (identity - of_class)  # S = (rows·X)ᵀ(rows·X)
         squares = gram.diagonal(dim1=-2, dim2=-1)[:, None]  # (b 1 s)
         variance = (weights * squares).sum(-1, keepdim=True) - weights @ gram @ weights.mT
         variance = variance / max(1, s - 1)  # (b 1 1)

@@ -202,8 +202,8 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         maps = frame_maps(features, self.options.frames, self.options.map_channels)
         videos = maps.reshape(-1, *maps.shape[-4:])  # (v t c h w)
         motion = self.differences.vectors(self.differences(videos))
-        found = (self.appearance(videos.mean((-2, -1))), self.motion(motion))
-        pairs = zip(BRANCHES, found, strict=True)
+        tokens_by_branch = (self.appearance(videos.mean((-2, -1))), self.motion(motion))
+        pairs = zip(BRANCHES, tokens_by_branch, strict=True)
         return {name: tokens.view(*maps.shape[:-4], *tokens.shape[1:]) for name, tokens in pairs}
 
     def attend_frames(self, features: Features) -> FrameMatch:
@@ -248,8 +248,8 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         state = self.support(support, batch.support_labels, batch.n)
         contrast = next(iter(query.values())).new_zeros(())
         appearance, motion = self.scores(state, query)
-        for branch, found in ((self.appearance, appearance), (self.motion, motion)):
-            for cost in (found.support_to_query, found.query_to_support):
+        for branch, scores in ((self.appearance, appearance), (self.motion, motion)):
+            for cost in (scores.support_to_query, scores.query_to_support):
                 logits = -branch.contrast_scale * cost
                 contrast = contrast + cross_entropy(logits, batch.query_labels)
         distance = appearance.distance + self.options.motion_weight * motion.distance
@@ -263,13 +263,13 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         if self.decoder is None:
             raise RuntimeError("made without a decoder")
         maps = frame_maps(features, self.options.frames, self.options.map_channels)
-        found = self.decoder(self.differences(maps.flatten(0, -5)).flatten(0, 1)).float()
+        decoded = self.decoder(self.differences(maps.flatten(0, -5)).flatten(0, 1)).float()
         pixels = features[self._pixels].flatten(0, -5).float() / 255  # (v t 3 H W)
         steps = pixels.diff(dim=1) / pixels.new_tensor(PIXEL_STD)[:, None, None]
         target = functional.interpolate(
-            steps.flatten(0, 1), found.shape[-2:], mode="bilinear", antialias=True
+            steps.flatten(0, 1), decoded.shape[-2:], mode="bilinear", antialias=True
         )
-        return functional.mse_loss(found, target)
+        return functional.mse_loss(decoded, target)
 
 
 def _tokens(options: MoLoOptions) -> Tokens:

@@ -72,8 +72,10 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         """Return logits (b q n), and for ``mean`` the averaged similarities (b q s)."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)
-        found = align.otam(cost, options.smoothing, bidirectional=options.bidirectional, plan=False)
-        pairs = -found.value  # (b q p)
+        alignment = align.otam(
+            cost, options.smoothing, bidirectional=options.bidirectional, plan=False
+        )
+        pairs = -alignment.value  # (b q p)
         logits = state.average(pairs)
         return logits, pairs if self.averages_pairs else None
 
@@ -82,9 +84,11 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         options = self.options
         first, second = query["frames"], support["frames"]  # (t d)
         cost = align.pairwise_cosine_cost(first[None, None], second[None, None], options.eps)
-        found = align.otam(cost[0, 0, 0], options.smoothing, bidirectional=options.bidirectional)
-        if found.plan is None:
+        alignment = align.otam(
+            cost[0, 0, 0], options.smoothing, bidirectional=options.bidirectional
+        )
+        if alignment.plan is None:
             return None
         return FrameMatch(
-            "frames", equal_parts(len(first)), equal_parts(len(second)), plan_of(found.plan)
+            "frames", equal_parts(len(first)), equal_parts(len(second)), plan_of(alignment.plan)
         )

@@ -103,14 +103,16 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         pairs_of_vectors = options.frame_matching in ("pooled", "concatenated")
         if not pairs_of_vectors or options.distance != "cosine":
             return None
-        own, other = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
-        own_norms, other_norms = (_norms(bank)[:, 0] for bank in (own, other))
+        support_bank, query_bank = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
+        own_norms, other_norms = (_norms(bank)[:, 0] for bank in (support_bank, query_bank))
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
             if options.shot_aggregation == "prototype" and rows.shape[1] > n:
-                state = self.support({"frames": own[rows]}, labels, n)
-                return self.score(state, {"frames": other[queries]})
-            products = align.block_products(other, queries, own, rows)[..., 0, 0]  # (b q s)
+                state = self.support({"frames": support_bank[rows]}, labels, n)
+                return self.score(state, {"frames": query_bank[queries]})
+            products = align.block_products(query_bank, queries, support_bank, rows)[
+                ..., 0, 0
+            ]  # (b q s)
             norms = other_norms[queries][..., None] * own_norms[rows][:, None]
             cosines = products / (norms + options.eps)
             return mean_over_shots(cosines, labels, n) * (1 / options.temperature)

@@ -49,5 +49,5 @@ class Ridge(SolvedHead[RidgeOptions]):
         targets = weights * (functional.one_hot(labels, n).to(gram.dtype) - 1 / n)  # (b s n)
         identity = torch.eye(s, dtype=gram.dtype, device=gram.device)
         ridge = self.log_regularisation.exp().to(gram.dtype) * identity
-        found = torch.linalg.solve(weights * gram * weights.mT + ridge, targets)  # (b s n)
-        return self.scaled((weights * found).mT, gram.new_full((len(gram), n), 1 / n))
+        solved = torch.linalg.solve(weights * gram * weights.mT + ridge, targets)  # (b s n)
+        return self.scaled((weights * solved).mT, gram.new_full((len(gram), n), 1 / n))

@@ -52,10 +52,10 @@ class Warp(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return warped maps (r t c h w)."""
-        found = maps.transpose(1, 2)
+        hidden = maps.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            found = functional.relu(max_pool(norm(convolution(found)), 2, 2, 2))
-        scale, shift = self.head(found.amax((-3, -2, -1))).unbind(-1)  # (r)
+            hidden = functional.relu(max_pool(norm(convolution(hidden)), 2, 2, 2))
+        scale, shift = self.head(hidden.amax((-3, -2, -1))).unbind(-1)  # (r)
         return torch.einsum("rtu,ruchw->rtchw", warp_weights(scale, shift, maps.shape[1]), maps)
 
 
@@ -136,27 +136,27 @@ class Offsets(nn.Module):
     @staticmethod
     def _taps(maps: Tensor, weight: Tensor) -> Tensor:
         kernels = weight.movedim(2, 0).flatten(0, 1)  # (3·e c 3 3)
-        found = functional.conv2d(maps.flatten(0, 1), kernels, padding=1)
-        taps: Tensor = found.unflatten(0, maps.shape[:2]).unflatten(2, (3, -1))
+        responses = functional.conv2d(maps.flatten(0, 1), kernels, padding=1)
+        taps: Tensor = responses.unflatten(0, maps.shape[:2]).unflatten(2, (3, -1))
         return taps
 
     def forward(self, response: Tensor) -> Tensor:
         """Return offsets (… t 2) from the first convolution's output (… e t h w)."""
-        found = response.flatten(0, -5)
-        found = functional.relu(max_pool(self.norms[0](found), 1, 2, 2))
-        found = functional.relu(max_pool(self.norms[1](self.second(found)), 1, 2, 2))
-        offsets = self.largest * self.head(found.amax((-2, -1))).transpose(1, 2)  # (r t 2)
+        hidden = response.flatten(0, -5)
+        hidden = functional.relu(max_pool(self.norms[0](hidden), 1, 2, 2))
+        hidden = functional.relu(max_pool(self.norms[1](self.second(hidden)), 1, 2, 2))
+        offsets = self.largest * self.head(hidden.amax((-2, -1))).transpose(1, 2)  # (r t 2)
         by_pair: Tensor = offsets.unflatten(0, response.shape[:-4])
         return by_pair
 
 
 def sum_of_taps(taps: Tensor) -> Tensor:
     """Add each tap at its time, with zeros before and after: (… t 3 e h w) → (… e t h w)."""
-    before, here, after = taps.unbind(-4)  # (… t e h w); tap 0 is of the frame before
+    before, at, after = taps.unbind(-4)  # (… t e h w); tap 0 is of the frame before
     pad = (0, 0, 0, 0, 0, 0)
     shifted = functional.pad(before[..., :-1, :, :, :], (*pad, 1, 0))
     ahead = functional.pad(after[..., 1:, :, :, :], (*pad, 0, 1))
-    return (shifted + here + ahead).transpose(-4, -3)
+    return (shifted + at + ahead).transpose(-4, -3)
 
 
 def spread(canvas: Tensor, size: Sequence[int]) -> Tensor:
@@ -241,9 +241,9 @@ class TA2N(Method[TA2NOptions, TA2NState]):
 
     def encode(self, features: Features) -> Nodes:
         """Return the warped maps (… t c h w) with what is linear in them, or frames (… t c)."""
-        found = frame_maps(features, self.options.frames, self.options.map_channels)
-        leading = found.shape[:-4]
-        maps: Tensor = self.dropout(found.reshape(-1, *found.shape[-4:]))
+        unwarped = frame_maps(features, self.options.frames, self.options.map_channels)
+        leading = unwarped.shape[:-4]
+        maps: Tensor = self.dropout(unwarped.reshape(-1, *unwarped.shape[-4:]))
         if self.warp is not None:
             maps = self.warp(maps)
         nodes = {}
@@ -308,10 +308,10 @@ class TA2N(Method[TA2NOptions, TA2NState]):
         scaled = torch.einsum("bntd,bqud->bqntu", support["keys"], query["queries"])
         attention = (scaled / query["queries"].shape[-1] ** 0.5).softmax(-1)  # (b q n t u)
         masks = self._masks(support, query, attention, size)
-        own, other = (x.flatten(-2) for x in masks)  # (b q n t h·w)
+        support_mask, query_mask = (x.flatten(-2) for x in masks)  # (b q n t h·w)
         maps = support["maps"].flatten(-2) + support["values"][..., None]
-        first = torch.einsum("bqntx,bntcx->bqntc", own, maps)
-        second = torch.einsum("bqntx,bqtcx->bqntc", other, query["maps"].flatten(-2))
+        first = torch.einsum("bqntx,bntcx->bqntc", support_mask, maps)
+        second = torch.einsum("bqntx,bqtcx->bqntc", query_mask, query["maps"].flatten(-2))
         second = second + torch.einsum("bqntu,bquc->bqntc", attention, query["values"])
         cosines = functional.cosine_similarity(first, second, dim=-1, eps=SMALLEST_NORM)
         return (cosines - 1).sum(-1)
@@ -326,10 +326,10 @@ class TA2N(Method[TA2NOptions, TA2NState]):
         response = spread(sum_of_taps(mixed), size) + query["query_response"][:, :, None]
         response = response + sum_of_taps(support["support_response"])[:, None]
         offsets = self.offsets(response)  # (b q n t 2)
-        own, other = (
+        support_mask, query_mask = (
             box_masks(shift, size, self.options.perturbation) for shift in (offsets, -offsets)
         )
-        return own, other
+        return support_mask, query_mask
 
 
 SMALLEST_NORM = 1e-12

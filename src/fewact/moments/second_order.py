@@ -122,8 +122,8 @@ def _root(p: Tensor, steps: int) -> Tensor:
     if steps == 2:
         return torch.baddbmm(y, y, b, beta=1.5, alpha=-0.5) * scale
     square = torch.bmm(b, b)
-    rest = torch.add(27 * square, b, alpha=-39)
-    tail = torch.baddbmm(rest, square, torch.add(square, b, alpha=-9))
+    lower = torch.add(27 * square, b, alpha=-39)
+    tail = torch.baddbmm(lower, square, torch.add(square, b, alpha=-9))
     return torch.baddbmm(y, y, tail, beta=36 / 16, alpha=1 / 16) * scale
 
 

@@ -51,8 +51,8 @@ def third_order(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), sketch: int = 
         constant = variance <= (8 * torch.finfo(maps.dtype).eps) ** 2 * energy
         signs = _signs(size["d"], sketch).to(maps)  # (3 d D)
         product = changes @ signs[0]  # (… t M D)
-        for one in signs[1:]:
-            product = product * (changes @ one)
+        for sign in signs[1:]:
+            product = product * (changes @ sign)
         frames = product.mean(-2) / sketch**0.5  # (… t D)
         weights = node_weights(size["t"], lengths, [1]).to(maps)  # (m t)
         scaled = (weights @ frames) / variance.masked_fill(constant, 1)[..., None, None]

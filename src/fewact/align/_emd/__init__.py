@@ -182,8 +182,8 @@ def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
                 "finite numbers",
             )
         case Status.NEGATIVE_WEIGHT:
-            least = {"a": problem.a.min(), "b": problem.b.min()}
-            got = ", ".join(f"{x:g} in {name}" for name, x in least.items() if x < 0)
+            smallest = {"a": problem.a.min(), "b": problem.b.min()}
+            got = ", ".join(f"{x:g} in {name}" for name, x in smallest.items() if x < 0)
             return "a weight is negative", got, "weights of 0 and above"
         case Status.ZERO_TOTAL:
             return "the weights of a side are all zero", f"totals {totals}", "positive totals"

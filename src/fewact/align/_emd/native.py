@@ -42,13 +42,13 @@ def instruction_sets() -> dict[str, int]:
     Raises:
         OSError: The library is missing.
     """
-    found: dict[str, int] = {}
+    sets: dict[str, int] = {}
     isa = 0
     while (name := library().fewact_emd_isa(isa)) is not None:
         if name:
-            found[name.decode()] = isa
+            sets[name.decode()] = isa
         isa += 1
-    return found
+    return sets
 
 
 def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution:

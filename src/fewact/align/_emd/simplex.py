@@ -263,15 +263,15 @@ def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[
     value = torch.full_like(bound, torch.inf)
     group = torch.arange(len(cost), device=cost.device)  # groups that are still open
     for rank in range(cost.shape[1]):
-        chosen = order[group, rank]
-        can_win = bound[group, chosen] <= value[group].amin(1)
-        group, chosen = group[can_win], chosen[can_win]
+        classes_at_rank = order[group, rank]
+        can_win = bound[group, classes_at_rank] <= value[group].amin(1)
+        group, classes_at_rank = group[can_win], classes_at_rank[can_win]
         if not len(group):
             break
-        candidates = Problems(*(part[group, chosen] for part in problems))
-        found = solve(candidates)
-        status[group.cpu(), chosen.cpu()] = found.status
-        value[group, chosen] = found.value
+        candidates = Problems(*(part[group, classes_at_rank] for part in problems))
+        solution = solve(candidates)
+        status[group.cpu(), classes_at_rank.cpu()] = solution.status
+        value[group, classes_at_rank] = solution.value
     return value.argmin(1).view(leading), status
 
 

@@ -73,8 +73,8 @@ def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
 
 
 def _of_request(features: Features, request: FeatureRequest) -> Tensor:
-    found = features.get(request)
-    if found is None:
+    values = features.get(request)
+    if values is None:
         raise OptionError(
             "there are no features of this request",
             where="features",
@@ -82,7 +82,7 @@ def _of_request(features: Features, request: FeatureRequest) -> Tensor:
             expected=str(request),
             hint="Make the method with the option frames of these features.",
         )
-    return found
+    return values
 
 
 class ClassText(nn.Module):

@@ -66,8 +66,8 @@ def intra_class_similarity(
             episodes, classes = part.unbind(1)  # (r)
             members = (labels[episodes] == classes[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))
             pairs = similarity(rows(nodes, (episodes[:, None], members)), episodes)  # (r k k)
-            others = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
-            total = total.to(others.dtype).index_put((episodes, classes), others)
+            between = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
+            total = total.to(between.dtype).index_put((episodes, classes), between)
     number = (shots * (shots - 1)).sum(-1, keepdim=True)
     mean = total.sum(-1, keepdim=True) / number.clamp_min(1)
     return (total + shots * mean) / shots**2
@@ -84,11 +84,11 @@ def leave_one_out_logits(similarity: Tensor, labels: Tensor, n: int) -> tuple[Te
     Returns:
         Logits (b s n), and whether the class of each video has another video (b s).
     """
-    own = functional.one_hot(labels, n).to(similarity.dtype)  # (b s n)
-    others = own.sum(1, keepdim=True) - own
-    itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * own
-    logits = (similarity @ own - itself) / others.clamp_min(1)
-    return logits, (own * (others > 0)).any(-1)
+    member = functional.one_hot(labels, n).to(similarity.dtype)  # (b s n)
+    shots_left = member.sum(1, keepdim=True) - member
+    itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * member
+    logits = (similarity @ member - itself) / shots_left.clamp_min(1)
+    return logits, (member * (shots_left > 0)).any(-1)
 
 
 def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
@@ -106,8 +106,8 @@ def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float
         (b), at most 0; 0 where no class has two videos.
     """
     logits, counts = leave_one_out_logits(similarity, labels, n)
-    own = functional.one_hot(labels, n).to(similarity.dtype) * counts[..., None]
-    likelihood: Tensor = ((logits / temperature).log_softmax(-1) * own).sum((1, 2))
+    member = functional.one_hot(labels, n).to(similarity.dtype) * counts[..., None]
+    likelihood: Tensor = ((logits / temperature).log_softmax(-1) * member).sum((1, 2))
     return likelihood
 
 
@@ -115,8 +115,10 @@ def likeliest_leave_one_out(
     similarity: Tensor, labels: Tensor, n: int, temperatures: Sequence[float]
 ) -> Tensor:
     """Return the largest log-likelihood (b) of ``leave_one_out`` over several temperatures."""
-    each = [leave_one_out(similarity, labels, n, one) for one in temperatures]
-    return torch.stack(each).amax(0)
+    likelihoods = [
+        leave_one_out(similarity, labels, n, temperature) for temperature in temperatures
+    ]
+    return torch.stack(likelihoods).amax(0)
 
 
 @dataclass(frozen=True)

@@ -70,17 +70,17 @@ class Products:
 
     def smallest_fraction(self, before: "Products") -> Tensor:
         """Return the smallest squared norm of each episode (b) relative to that before centring."""
-        kept = (
+        fractions = (
             (after / whole.clamp_min(SMALLEST_SQUARE)).amin(-1)
             for after, whole in ((self.query, before.query), (self._own, before._own))
         )
-        return torch.minimum(*kept)
+        return torch.minimum(*fractions)
 
-    def replaced(self, which: Tensor, others: "Products") -> "Products":
+    def replaced(self, which: Tensor, replacements: "Products") -> "Products":
         """Return the products with those of other episodes in the places ``which`` (b) bool."""
-        both = ((self.support, others.support), (self.across, others.across))
-        support, across = (own.index_put((which,), other) for own, other in both)
-        return Products(support, across, self.query.index_put((which,), others.query))
+        sides = ((self.support, replacements.support), (self.across, replacements.across))
+        support, across = (values.index_put((which,), replacement) for values, replacement in sides)
+        return Products(support, across, self.query.index_put((which,), replacements.query))
 
     @property
     def _own(self) -> Tensor:
@@ -124,13 +124,13 @@ class BankProducts:
             weights: (b s).
         """
         before = self.of(rows, queries)
-        found = before.centred(weights)
-        rounded = found.smallest_fraction(before) < SMALLEST_REMAINDER  # (b)
+        centred = before.centred(weights)
+        rounded = centred.smallest_fraction(before) < SMALLEST_REMAINDER  # (b)
         if not rounded.any():
-            return found
+            return centred
         support, query = self._support[rows[rounded]], self._query[queries[rounded]]
         centre = weights[rounded][:, None] @ support  # (b 1 D)
-        return found.replaced(rounded, of_vectors(support - centre, query - centre))
+        return centred.replaced(rounded, of_vectors(support - centre, query - centre))
 
 
 FrameOrder = Literal["pooled", "ordered"]
@@ -248,13 +248,13 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
             means = one_hot_mean(labels, n, banks[0].dtype)  # (b n s)
             if self.centred_on_support:
-                found = products.centred(rows, queries, means.mean(1))
+                inner = products.centred(rows, queries, means.mean(1))
             else:
-                found = products.of(rows, queries)
+                inner = products.of(rows, queries)
             if self.options.unit_length:
-                found = found.unit_length()
-            weights, bias = self.solve(found.support, labels, means)
-            return torch.baddbmm(bias[:, None], found.across, weights.mT)
+                inner = inner.unit_length()
+            weights, bias = self.solve(inner.support, labels, means)
+            return torch.baddbmm(bias[:, None], inner.across, weights.mT)
 
         return score
 

@@ -19,7 +19,7 @@ from fewact.core.errors import OptionError
 OptionsClass = TypeVar("OptionsClass", bound=type)
 
 
-class OptionGroup(BaseModel):
+class OptionModel(BaseModel):
     """Options with dotted names; unlike a dataclass, it knows which of them were set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

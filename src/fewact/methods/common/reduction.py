@@ -57,8 +57,8 @@ class ChannelReduction(nn.Module):
                 expected="number of channels of the backbone's level, such as 2048 for resnet50",
             )
         if method == "linear" and in_channels is not None:
-            same = width == in_channels
-            initial = torch.eye(width) if same else orthogonal_projection(in_channels, width)
+            keeps_width = width == in_channels
+            initial = torch.eye(width) if keeps_width else orthogonal_projection(in_channels, width)
             self.matrix = nn.Parameter(initial.clone())
             self.width = len(initial)  # at most the channels
         if method == "learned" and in_channels is not None:

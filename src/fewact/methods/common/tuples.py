@@ -86,10 +86,10 @@ def class_tuples(keys: Tensor, values: Tensor | None, labels: Tensor, n: int) ->
         labels: (b s) int64 in 0 … n−1.
         n: Number of classes.
     """
-    own, present = by_class(keys, labels, n)  # (b n k m e), (b n k)
-    own = own.flatten(2, 3)
-    found = own if values is None else by_class(values, labels, n)[0].flatten(2, 3)
-    return ClassTuples(own, found, present.repeat_interleave(keys.shape[2], -1))
+    by_shot, present = by_class(keys, labels, n)  # (b n k m e), (b n k)
+    by_shot = by_shot.flatten(2, 3)
+    values_by_shot = by_shot if values is None else by_class(values, labels, n)[0].flatten(2, 3)
+    return ClassTuples(by_shot, values_by_shot, present.repeat_interleave(keys.shape[2], -1))
 
 
 def check_cardinalities(sizes: Sequence[int], frames: int, option: str) -> None:
@@ -151,13 +151,13 @@ def tuple_scores(keys: Tensor, values: Tensor, support: ClassTuples) -> Tensor:
     absent = _absent(support)
 
     def score(episodes: slice, queries: slice) -> Tensor:
-        own, value = scaled[episodes, queries], values[episodes, queries]  # (b q m e)
-        attention = _products(own, support.keys[episodes])  # (b n q·m k·m)
+        query_keys, value = scaled[episodes, queries], values[episodes, queries]  # (b q m e)
+        attention = _products(query_keys, support.keys[episodes])  # (b n q·m k·m)
         if absent is not None:
             attention = attention.masked_fill(absent[episodes], -torch.inf)
         prototypes = attention.softmax(-1) @ support.values[episodes]  # (b n q·m e)
         distance = vector_norm(prototypes.sub_(value.flatten(1, 2)[:, None]), dim=-1).square()
-        scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
+        scores: Tensor = -distance.unflatten(2, query_keys.shape[1:3]).mean(-1).mT  # (b q n)
         return scores
 
     return in_chunks(score, len(keys), keys.shape[1], _elements(keys, support))
@@ -204,26 +204,29 @@ def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
     absent = _absent(support)
 
     def score(episodes: slice, queries: slice) -> Tensor:
-        own, found = values[episodes, queries], support.values[episodes]  # (b q m e)
+        query_values, class_values = (
+            values[episodes, queries],
+            support.values[episodes],
+        )  # (b q m e)
         # The squared distance but for ‖V_q‖². Rounding may choose a tuple that is as near; the
         # distance to the chosen one is exact.
         with torch.no_grad():
-            products = _products(own - mean[episodes], centred[episodes])  # (b n q·m k·m)
+            products = _products(query_values - mean[episodes], centred[episodes])  # (b n q·m k·m)
             order = lengths[episodes] - 2 * products
             if absent is not None:
                 order = order.masked_fill(absent[episodes], torch.inf)
             nearest = order.argmin(-1)  # (b n q·m)
-        chosen = torch.take_along_dim(found, nearest[..., None], 2)  # (b n q·m e)
-        distance = vector_norm(own.flatten(1, 2)[:, None] - chosen, dim=-1)
-        scores: Tensor = -distance.unflatten(2, own.shape[1:3]).mean(-1).mT  # (b q n)
+        matched = torch.take_along_dim(class_values, nearest[..., None], 2)  # (b n q·m e)
+        distance = vector_norm(query_values.flatten(1, 2)[:, None] - matched, dim=-1)
+        scores: Tensor = -distance.unflatten(2, query_values.shape[1:3]).mean(-1).mT  # (b q n)
         return scores
 
     return in_chunks(score, len(values), values.shape[1], _elements(values, support))
 
 
-def _products(own: Tensor, support: Tensor) -> Tensor:
+def _products(queries: Tensor, support: Tensor) -> Tensor:
     """Return all inner products: (b q m e), (b n k·m e) → (b n q·m k·m)."""
-    products = own.flatten(1, 2) @ support.flatten(1, 2).mT  # (b q·m n·k·m)
+    products = queries.flatten(1, 2) @ support.flatten(1, 2).mT  # (b q·m n·k·m)
     by_query: Tensor = products.unflatten(2, support.shape[1:3]).transpose(1, 2)
     return by_query
 
@@ -236,5 +239,5 @@ def _absent(support: ClassTuples) -> Tensor | None:
 
 def _elements(queries: Tensor, support: ClassTuples) -> int:
     """Return the elements of the largest intermediate tensor, for one query of one episode."""
-    n, others, inner = support.values.shape[1:]
-    return queries.shape[2] * n * max(others, inner)
+    n, tuples, inner = support.values.shape[1:]
+    return queries.shape[2] * n * max(tuples, inner)

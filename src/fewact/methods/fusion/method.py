@@ -24,7 +24,7 @@ from fewact.features.request import (
 )
 from fewact.methods.base import FrameMatch, Method, Nodes, TrainingBatch, cross_entropy, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
-from fewact.methods.common.options import OptionGroup, options_dataclass
+from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.terms import (
     AlignedFrames,
     AppearanceTerm,
@@ -57,8 +57,8 @@ POWER = 4
 def mean_appearance(similarity: Tensor) -> Tensor:
     """Return the mean similarity of different support videos: (b s s) → (b); 0 for one video."""
     s = similarity.shape[-1]
-    others = similarity.sum((1, 2)) - similarity.diagonal(dim1=1, dim2=2).sum(1)
-    return others / max(1, s * (s - 1))
+    between = similarity.sum((1, 2)) - similarity.diagonal(dim1=1, dim2=2).sum(1)
+    return between / max(1, s * (s - 1))
 
 
 def intra_class_factor(similarity: Tensor, in_support: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ MIDDLE_GRID, SMALL_GRID = 4, 6
 """Rows and columns of cells in which motion is compared, in middle maps and in small ones."""
 
 
-class TermWeights(OptionGroup):
+class TermWeights(OptionModel):
     """Weights of the terms; a term of weight 0 is not computed, but for appearance.
 
     Args:
@@ -155,9 +155,9 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     ]
     if estimated:
         terms += [motion.as_static(), full_motion.as_static()]
-    used = tuple(term for term in terms if term.weight or term.name == "appearance")
+    needed = tuple(term for term in terms if term.weight or term.name == "appearance")
     camera = CameraRequest(View(options.motion_frames, "auto")) if estimated else None
-    return WeightedTerms(used, camera)
+    return WeightedTerms(needed, camera)
 
 
 def vector_terms(options: FusionOptions) -> VectorTerms:
@@ -326,11 +326,18 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         """Return the alignment of the motion term of the largest weight."""
         if VECTORS in query:
             return self.vector_terms.match_frames(query, support)
-        moving = [one for one in self.map_terms.terms if isinstance(one.term, AlignedFrames)]
+        moving = [
+            weighted
+            for weighted in self.map_terms.terms
+            if isinstance(weighted.term, AlignedFrames)
+        ]
         if not moving:
             return None
         weight, largest = max(
-            ((float(one.factor(UNDECIDED, query[one.name])), one) for one in moving),
+            (
+                (float(weighted.factor(UNDECIDED, query[weighted.name])), weighted)
+                for weighted in moving
+            ),
             key=lambda pair: pair[0],
         )
         if weight == 0 or not isinstance(largest.term, AlignedFrames):
@@ -353,14 +360,14 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
         if isinstance(state, VectorState):
             return cells
         maps = features.get(self._appearance_maps)
-        for one in self.map_terms.terms:
-            name, term = one.name, one.term
-            if one.weight == 0 or term.compares in cells:
+        for weighted in self.map_terms.terms:
+            name, term = weighted.name, weighted.term
+            if weighted.weight == 0 or term.compares in cells:
                 continue
             if isinstance(term, AppearanceTerm) and maps is not None:
                 encoded = term.encode({term.view: maps.mean((-2, -1))})
                 if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
-                    weight = one.factor(state.decision)  # (b), of one episode
+                    weight = weighted.factor(state.decision)  # (b), of one episode
                     cells["appearance"] = weight * term.cells(maps, support[name])
             elif isinstance(term, MotionTerm) and not term.crop:
                 cells["motion"] = term.cells(query[name], support[name])
@@ -390,7 +397,11 @@ class Fusion(Method[FusionOptions, FusionState | VectorState]):
 
     def appearance(self, first: Nodes, second: Nodes) -> Tensor:
         """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
-        term = next(one for one in self.map_terms.terms if isinstance(one.term, AppearanceTerm))
+        term = next(
+            weighted
+            for weighted in self.map_terms.terms
+            if isinstance(weighted.term, AppearanceTerm)
+        )
         return term.term.similarity(first[term.name], second[term.name])
 
     def _intra_class_weight(self, state: FusionState | VectorState, nodes: Nodes) -> Tensor | float:

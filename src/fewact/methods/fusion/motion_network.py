@@ -47,14 +47,14 @@ class SpaceTime(nn.Conv3d):
         reach = self.kernel_size[0] // 2
         padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
         neighbours = [padded[:, i : i + images.shape[1]] for i in range(2 * reach + 1)]
-        found = functional.conv2d(
+        convolved = functional.conv2d(
             torch.cat(neighbours, 2).flatten(0, 1),
             self.weight.transpose(1, 2).flatten(1, 2),
             self.bias,
             self.stride[1:],
             self.padding[1:],
         )
-        features: Tensor = found.unflatten(0, images.shape[:2])
+        features: Tensor = convolved.unflatten(0, images.shape[:2])
         return features
 
 
@@ -63,16 +63,16 @@ class MotionNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        one, two, three = CHANNELS
+        first, second, third = CHANNELS
         self.space = nn.ModuleList(
             [
-                SpaceTime(1, one, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
-                SpaceTime(one, two, 3, (1, 2, 2), 1),
-                SpaceTime(two, three, 3, (1, 2, 2), 1),
+                SpaceTime(1, first, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
+                SpaceTime(first, second, 3, (1, 2, 2), 1),
+                SpaceTime(second, third, 3, (1, 2, 2), 1),
             ]
         )
         self.space_norms = nn.ModuleList([nn.GroupNorm(8, n) for n in CHANNELS])
-        self.frame = nn.Linear(three * (SIDE // 8) ** 2, WIDTH)
+        self.frame = nn.Linear(third * (SIDE // 8) ** 2, WIDTH)
         self.time_norms = nn.ModuleList([nn.LayerNorm(WIDTH) for _ in range(2)])
         self.time = nn.ModuleList([nn.Conv1d(WIDTH, WIDTH, 5, padding=2) for _ in range(2)])
         self.last = nn.LayerNorm(WIDTH)

@@ -137,10 +137,10 @@ class AlignedFrames(ABC):
     def plan(self, first: Tensor, second: Tensor) -> Tensor:
         """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
         cost = _cosine_cost(*(self.vectors(x)[None, None] for x in (first, second)))
-        found = align.otam(cost[0, 0, 0], self.smoothing).plan
-        if found is None:
+        path = align.otam(cost[0, 0, 0], self.smoothing).plan
+        if path is None:
             raise TypeError("otam returned no plan")
-        return found
+        return path
 
     def match(self, first: Tensor, second: Tensor) -> FrameMatch:
         """Return the same with the times of the frames: (t d), (t d)."""
@@ -149,8 +149,8 @@ class AlignedFrames(ABC):
 
     def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return half the mean cosine of frames at the same time."""
-        one, other = self.vectors(first), self.vectors(second)
-        products: Tensor = one.flatten(-2) @ other.flatten(-2).mT
+        queries, supports = self.vectors(first), self.vectors(second)
+        products: Tensor = queries.flatten(-2) @ supports.flatten(-2).mT
         return products / (2 * first.shape[-2])
 
     def vectors(self, encoded: Tensor) -> Tensor:
@@ -223,8 +223,12 @@ class MotionTerm(AlignedFrames):
         Returns:
             (t grid grid); the sum is that of all cosines, each times its weight in ``plan``.
         """
-        one, other = (x.unflatten(-1, (-1, self.grid, self.grid)) for x in (first, second))
-        return torch.einsum("sxhw,txhw,st->shw", one, other, self.plan(first, second))
+        query_cells, support_cells = (
+            x.unflatten(-1, (-1, self.grid, self.grid)) for x in (first, second)
+        )
+        return torch.einsum(
+            "sxhw,txhw,st->shw", query_cells, support_cells, self.plan(first, second)
+        )
 
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
         """Return what ``encode`` would return for flipped maps: (… t d) → (… t d)."""
@@ -253,9 +257,9 @@ class LearnedMotionTerm(AlignedFrames):
         frames. Black images have zeros.
         """
         images = features[self.view]
-        videos = [self._of_video(one) for one in images.reshape(-1, *images.shape[-3:])]
-        found = torch.stack(videos).view(*images.shape[:-3], *videos[0].shape)
-        return found.to(images.dtype) if images.is_floating_point() else found
+        videos = [self._of_video(video) for video in images.reshape(-1, *images.shape[-3:])]
+        encoded = torch.stack(videos).view(*images.shape[:-3], *videos[0].shape)
+        return encoded.to(images.dtype) if images.is_floating_point() else encoded
 
     def _of_video(self, images: Tensor) -> Tensor:
         if not images.any():
@@ -263,8 +267,10 @@ class LearnedMotionTerm(AlignedFrames):
             return torch.zeros(FRAMES, width, dtype=torch.float32, device=images.device)
         network = motion_network(images.device)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            own = prepared(images)
-            vectors, figure = network(torch.stack([own, own.flip(-1)] if self.flips else [own]))
+            cropped = prepared(images)
+            vectors, figure = network(
+                torch.stack([cropped, cropped.flip(-1)] if self.flips else [cropped])
+            )
         sure = figure[0].sigmoid().expand(FRAMES)[:, None]
         return torch.cat([*vectors, sure], -1)
 
@@ -280,8 +286,8 @@ class LearnedMotionTerm(AlignedFrames):
         """
         if not self.flips:
             raise TypeError("flipped frames are not encoded")
-        one, other, sure = encoded.split((LENGTH, LENGTH, 1), -1)
-        return torch.cat([other, one, sure], -1)
+        upright, flipped, sure = encoded.split((LENGTH, LENGTH, 1), -1)
+        return torch.cat([flipped, upright, sure], -1)
 
     def vectors(self, encoded: Tensor) -> Tensor:
         """Return the vectors alone: (… t d) → (… t 64)."""

@@ -130,11 +130,11 @@ class VectorTerms:
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> VectorState:
         """Return the support with what it says."""
         decision = self._prior(nodes[VECTORS].detach())
-        own = self.compared(nodes, decision)
+        compared = self.compared(nodes, decision)
         with torch.no_grad():
             likelihoods = [
                 likeliest_leave_one_out(pairs, labels, n, TEMPERATURES)
-                for appearance, motion, mean in self._similarities(own, own, quick=True)
+                for appearance, motion, mean in self._similarities(compared, compared, quick=True)
                 for pairs in (appearance + motion, mean)
             ]
             prior = decision.weights.flatten(1).log()
@@ -142,11 +142,11 @@ class VectorTerms:
         decision = decision._replace(weights=posterior.view_as(decision.weights))
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
-            own,
+            compared,
             labels,
             n,
         )
-        return VectorState(own, labels, inside, decision)
+        return VectorState(compared, labels, inside, decision)
 
     def _prior(self, vectors: Tensor) -> VectorDecision:
         """Return what is known of support videos (b s t d) without their labels."""
@@ -155,7 +155,9 @@ class VectorTerms:
         constant = deviation <= CONSTANT * torch.hypot(deviation, mean)
         scale = torch.where(constant, 0.0, 1 / deviation)
         order = frames.new_tensor([1 - self.unordered, self.unordered])
-        weights = torch.outer(frames.new_tensor([one.probability for one in self.channels]), order)
+        weights = torch.outer(
+            frames.new_tensor([channels.probability for channels in self.channels]), order
+        )
         return VectorDecision(
             mean[:, None, None], scale[:, None, None], weights.expand(len(frames), -1, -1)
         )
@@ -167,7 +169,7 @@ class VectorTerms:
             nodes: Nodes of ``encode``.
             decision: What the support says.
         """
-        found = {}
+        terms = {}
         for i, channels in enumerate(self.channels):
             values = nodes[VECTORS]
             if channels.centred:
@@ -176,8 +178,8 @@ class VectorTerms:
                 values = values * decision.scale
             frames = unit_frames(values)
             for name, term in self._terms.items():
-                found[f"{name}.{i}"] = term.of_frames(frames)
-        return found
+                terms[f"{name}.{i}"] = term.of_frames(frames)
+        return terms
 
     @property
     def _terms(self) -> dict[str, AppearanceTerm | MotionTerm | MeanAppearanceTerm]:
@@ -196,8 +198,10 @@ class VectorTerms:
 
     def parts(self, first: Nodes, second: Nodes, decision: VectorDecision) -> dict[str, Tensor]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
-        every = zip(*self._similarities(first, second), strict=True)
-        appearance, motion, mean = (torch.stack(each, 1) for each in every)  # (b c q s)
+        by_term = zip(*self._similarities(first, second), strict=True)
+        appearance, motion, mean = (
+            torch.stack(by_channels, 1) for by_channels in by_term
+        )  # (b c q s)
         ordered, unordered = decision.weights[..., None, None].unbind(2)  # (b c 1 1)
         return {
             "appearance": (ordered * appearance + unordered * mean).sum(1),
@@ -214,21 +218,21 @@ class VectorTerms:
         appearance, motion = self.weights
         weights = {"appearance": appearance, "motion": motion, "mean": appearance + motion}
         for i in range(len(self.channels)):
-            one, two, three = (
+            ordered, changes, mean = (
                 weights[name]
                 * (term.quick_similarity if quick else term.similarity)(
                     first[f"{name}.{i}"], second[f"{name}.{i}"]
                 )
                 for name, term in self._terms.items()
             )
-            yield one, two, three
+            yield ordered, changes, mean
 
     def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion of two videos; None if motion has no weight."""
         if not self.weights[1]:
             return None
-        one, other = (self.motion.encode({self.request: x[VECTORS]}) for x in (first, second))
-        return self.motion.match(one, other)
+        query, support = (self.motion.encode({self.request: x[VECTORS]}) for x in (first, second))
+        return self.motion.match(query, support)
 
     def findings(self, state: VectorState) -> tuple[str, ...]:
         """Say how well each term predicts the support videos of one episode from each other.
@@ -236,12 +240,12 @@ class VectorTerms:
         Returns:
             Two sentences; none if no class has two videos.
         """
-        n, own = state.intra_class_similarity.shape[-1], state.nodes
+        n, compared = state.intra_class_similarity.shape[-1], state.nodes
         of_channels = state.decision.weights[0].sum(-1)  # (c)
         best = int(of_channels.argmax())
         right, held_out = [], 0
         for name, what in PARTS.items():
-            nodes = own[f"{name}.{best}"]
+            nodes = compared[f"{name}.{best}"]
             pairs = self._terms[name].similarity(nodes, nodes)
             logits, counts = leave_one_out_logits(pairs, state.labels, n)
             right.append(f"{what} {int(((logits.argmax(-1) == state.labels) & counts).sum())}")
@@ -250,8 +254,8 @@ class VectorTerms:
             return ()
         ordered = float(state.decision.weights[0, :, 0].sum())
         shares = [
-            f"for {100 * share:.0f} % {one.text}"
-            for one, share in zip(self.channels, of_channels.tolist(), strict=True)
+            f"for {100 * share:.0f} % {channels.text}"
+            for channels, share in zip(self.channels, of_channels.tolist(), strict=True)
         ]
         return (
             f"Of {held_out} training clips, the others predict: {', '.join(right)}; the order of "

@@ -155,8 +155,8 @@ class WeightedTerms:
 
     def encode(self, features: Features) -> Nodes:
         """Return the nodes of each video."""
-        each = side_by_side if torch.is_inference_mode_enabled() else map
-        encoded = each(lambda weighted: weighted.term.encode(features), self.terms)
+        run = side_by_side if torch.is_inference_mode_enabled() else map
+        encoded = run(lambda weighted: weighted.term.encode(features), self.terms)
         nodes = {
             weighted.name: values for weighted, values in zip(self.terms, encoded, strict=True)
         }

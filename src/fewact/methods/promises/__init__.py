@@ -10,11 +10,11 @@ from fewact.methods.base import Method
 from fewact.methods.promises.contract import PROMISES, Promise, PromiseError
 from fewact.methods.promises.subject import Subject, accepts, made_up_card, make
 
-__all__ = ["PROMISES", "Outcome", "Promise", "PromiseError", "Subject", "check_method"]
+__all__ = ["PROMISES", "Promise", "PromiseError", "PromiseResult", "Subject", "check_method"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PromiseResult:
     """Result of one promise.
 
     Args:
@@ -26,7 +26,9 @@ class Outcome:
     error: UserError | None = None
 
 
-def check_method(method: type[Method], options: Mapping[str, Any] | None = None) -> list[Outcome]:
+def check_method(
+    method: type[Method], options: Mapping[str, Any] | None = None
+) -> list[PromiseResult]:
     """Check all promises of a method on made-up features, with maps and with vectors alone.
 
     Args:
@@ -40,8 +42,8 @@ def check_method(method: type[Method], options: Mapping[str, Any] | None = None)
     cards = [made_up_card(), made_up_card(maps=False)]
     subjects = [Subject(partial(make, method, card, options or {}), card) for card in cards]
     subjects[0].make()  # Invalid options are no broken promise.
-    usable = [one for one in subjects if _usable(one)] or subjects[:1]
-    return [_outcome(promise, usable) for promise in PROMISES.values()]
+    usable = [subject for subject in subjects if _usable(subject)] or subjects[:1]
+    return [_result(promise, usable) for promise in PROMISES.values()]
 
 
 def _usable(subject: Subject) -> bool:
@@ -55,13 +57,13 @@ def _usable(subject: Subject) -> bool:
         return True
 
 
-def _outcome(promise: Promise, subjects: Sequence[Subject]) -> Outcome:
+def _result(promise: Promise, subjects: Sequence[Subject]) -> PromiseResult:
     for subject in subjects:
         try:
             promise.check(subject)
         except PromiseError as error:
-            return Outcome(promise, error)
+            return PromiseResult(promise, error)
         except Exception as error:  # The method is the user's: whatever it raises breaks a promise.
             got = " ".join(f"{type(error).__name__}: {error}".split())
-            return Outcome(promise, PromiseError(promise.text, got=got, hint=promise.look))
-    return Outcome(promise)
+            return PromiseResult(promise, PromiseError(promise.text, got=got, hint=promise.look))
+    return PromiseResult(promise)

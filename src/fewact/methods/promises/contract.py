@@ -96,11 +96,11 @@ def difference(first: Tensor, second: Tensor) -> str:
 
 def attributes(method: Method) -> dict[str, Any]:
     """Return the values of all attributes, those in containers too, by name; arrays are copied."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for prefix, module in method.named_modules():
         for name, value in vars(module).items():
-            _add(found, f"{prefix}.{name}" if prefix else name, value)
-    return found
+            _add(values, f"{prefix}.{name}" if prefix else name, value)
+    return values
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -112,22 +112,22 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _add(found: dict[str, Any], name: str, value: Any) -> None:
+def _add(values: dict[str, Any], name: str, value: Any) -> None:
     if isinstance(value, Tensor):
-        found[name] = value.detach().clone()
+        values[name] = value.detach().clone()
     elif isinstance(value, np.ndarray):
-        found[name] = value.copy()
+        values[name] = value.copy()
     elif isinstance(value, set):
-        found[name] = frozenset(value)
+        values[name] = frozenset(value)
     elif isinstance(value, Mapping | list | tuple | deque):
-        found[name] = len(value)
+        values[name] = len(value)
         items: Iterable[tuple[Any, Any]] = (
             value.items() if isinstance(value, Mapping) else enumerate(value)
         )
-        for key, one in items:
-            _add(found, f"{name}[{key!r}]", one)
+        for key, item in items:
+            _add(values, f"{name}[{key!r}]", item)
     else:
-        found[name] = value
+        values[name] = value
 
 
 def _equal(old: Any, new: Any) -> bool:
@@ -189,8 +189,8 @@ def alone(subject: Subject) -> None:
         return
     support, labels, query = subject.episode(method)
     together = scores(subject, method, support, labels, query)
-    each = (take(query, slice(i, i + 1)) for i in range(QUERIES))
-    got = torch.cat([scores(subject, method, support, labels, one) for one in each], 1)
+    queries = (take(query, slice(i, i + 1)) for i in range(QUERIES))
+    got = torch.cat([scores(subject, method, support, labels, single) for single in queries], 1)
     check_equal(got, together)
 
 
@@ -226,12 +226,19 @@ def batches(subject: Subject) -> None:
     text = subject.text(method, EPISODES, WAYS)
     together = scores(subject, method, support, labels, query, text=text)
     for i in range(EPISODES):
-        own = slice(i, i + 1)
-        one, queries = ({n: v[own] for n, v in nodes.items()} for nodes in (support, query))
-        got = scores(
-            subject, method, one, labels[own], queries, text=None if text is None else text[own]
+        episode = slice(i, i + 1)
+        support_alone, queries = (
+            {n: v[episode] for n, v in nodes.items()} for nodes in (support, query)
         )
-        check_equal(got, together[own])
+        got = scores(
+            subject,
+            method,
+            support_alone,
+            labels[episode],
+            queries,
+            text=None if text is None else text[episode],
+        )
+        check_equal(got, together[episode])
 
 
 @_promise("Classes may have different numbers of shots.", "support: use one_hot_mean")
@@ -239,10 +246,10 @@ def uneven_shots(subject: Subject) -> None:
     """Score a class of three shots and two of one; the order of the shots has no effect."""
     method = subject.make()
     support, labels, query = subject.episode(method, k=3)
-    some = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
-    expected = scores(subject, method, take(support, some), labels[:, some], query)
+    videos = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
+    expected = scores(subject, method, take(support, videos), labels[:, videos], query)
     check_finite(expected)
-    order = some[torch.tensor([4, 1, 3, 0, 2])]
+    order = videos[torch.tensor([4, 1, 3, 0, 2])]
     got = scores(subject, method, take(support, order), labels[:, order], query)
     check_equal(got, expected)
 
@@ -254,10 +261,10 @@ def encoding_alone(subject: Subject) -> None:
     features = made_up_features(method, subject.card, 2, 3)
     with torch.no_grad():
         together = method.encode(features)
-        one = method.encode({request: found[1, 2] for request, found in features.items()})
-    if together.keys() != one.keys():
-        raise Broken(got=", ".join(one), expected=", ".join(together))
-    for name, value in one.items():
+        single = method.encode({request: values[1, 2] for request, values in features.items()})
+    if together.keys() != single.keys():
+        raise Broken(got=", ".join(single), expected=", ".join(together))
+    for name, value in single.items():
         check_equal(value, together[name][1, 2], where=f'node "{name}"')
 
 
@@ -266,9 +273,9 @@ def zero_features(subject: Subject) -> None:
     """Encode and score videos of zeros, and videos of ones."""
     method = subject.make()
     for value in (0, 1):
-        made = made_up_features(method, subject.card, 1, 2).items()
+        features = made_up_features(method, subject.card, 1, 2).items()
         with torch.no_grad():
-            nodes = method.encode({request: torch.full_like(x, value) for request, x in made})
+            nodes = method.encode({request: torch.full_like(x, value) for request, x in features})
         logits = scores(subject, method, nodes, torch.tensor([[0, 1]]), nodes, 2)
         check_finite(logits, where=f"features of {value}")
 
@@ -323,15 +330,19 @@ def gradients(subject: Subject) -> None:
         if leaves or weights:
             raise Broken(got="losses without a gradient")
         return
-    found = _gradients(total, {**leaves, **weights})
-    for name, gradient in found.items():
+    gradients_by_name = _gradients(total, {**leaves, **weights})
+    for name, gradient in gradients_by_name.items():
         check_finite(gradient, where=name)
-    missed = [name for name in leaves if name not in found or not found[name].any()]
+    missed = [
+        name
+        for name in leaves
+        if name not in gradients_by_name or not gradients_by_name[name].any()
+    ]
     if missed and (not method.uses_text or "text" in missed):
         raise Broken(where=", ".join(missed), got="no gradient")
     vectors = method.class_vectors(method.encode(join(batch.support, batch.query)))
-    found |= _gradients(vectors.sum(), weights)
-    if unused := [name for name in weights if name not in found]:
+    gradients_by_name |= _gradients(vectors.sum(), weights)
+    if unused := [name for name in weights if name not in gradients_by_name]:
         raise Broken(where=", ".join(unused), got="no gradient", expected="a loss of each weight")
 
 
@@ -339,8 +350,12 @@ def _gradients(value: Tensor, of: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the gradients of the tensors that a value was computed from, by their names."""
     if not of or not value.requires_grad:
         return {}
-    each = torch.autograd.grad(value, list(of.values()), allow_unused=True)
-    return {name: gradient for name, gradient in zip(of, each, strict=True) if gradient is not None}
+    gradients_of = torch.autograd.grad(value, list(of.values()), allow_unused=True)
+    return {
+        name: gradient
+        for name, gradient in zip(of, gradients_of, strict=True)
+        if gradient is not None
+    }
 
 
 @_promise(
@@ -380,22 +395,24 @@ def inputs_unchanged(subject: Subject) -> None:
     """Compare them before and after: other methods and later episodes read the same tensors."""
     method = subject.make()
     features = made_up_features(method, subject.card, EPISODES, WAYS * SHOTS)
-    given: dict[str, Tensor] = {f"features {one}": value for one, value in features.items()}
-    before = {name: value.clone() for name, value in given.items()}
+    inputs: dict[str, Tensor] = {
+        f"features {request}": value for request, value in features.items()
+    }
+    before = {name: value.clone() for name, value in inputs.items()}
     with torch.no_grad():
         method.encode(features)
-    _unchanged(given, before)
+    _unchanged(inputs, before)
     support, labels, query = subject.episode(method)
-    given = {f'node "{name}" of support videos': value for name, value in support.items()}
-    given |= {f'node "{name}" of queries': value for name, value in query.items()}
-    given |= {"labels": labels}
-    before = {name: value.clone() for name, value in given.items()}
+    inputs = {f'node "{name}" of support videos': value for name, value in support.items()}
+    inputs |= {f'node "{name}" of queries': value for name, value in query.items()}
+    inputs |= {"labels": labels}
+    before = {name: value.clone() for name, value in inputs.items()}
     scores(subject, method, support, labels, query)
-    _unchanged(given, before)
+    _unchanged(inputs, before)
 
 
-def _unchanged(given: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
-    for name, value in given.items():
+def _unchanged(inputs: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
+    for name, value in inputs.items():
         if not torch.equal(value, before[name]):
             raise Broken(where=name, got="other values after the call")
 
@@ -432,7 +449,9 @@ def once_a_video(subject: Subject) -> None:
     support, labels, query = subject.episode(method)
     expected = scores(subject, method, support, labels, query)
     flat: Nodes
-    flat, other = ({n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query))
+    flat, flat_query = (
+        {n: v.flatten(0, 1) for n, v in nodes.items()} for nodes in (support, query)
+    )
     text = subject.text(method, EPISODES, WAYS)
     with torch.no_grad():
         if text is not None and isinstance(method, TextMethod):
@@ -441,7 +460,7 @@ def once_a_video(subject: Subject) -> None:
             got = scores(subject, method, nodes, labels, query)
             check_equal(got, expected, where="with_text")
             flat = named
-        score = method.bank_scorer(flat, other)
+        score = method.bank_scorer(flat, flat_query)
         if score is not None:
             rows = torch.arange(labels.numel()).view(labels.shape)
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
@@ -467,8 +486,8 @@ def separable_classes(subject: Subject) -> None:
     truth = torch.arange(WAYS).repeat(QUERIES).expand(SEPARABLE_EPISODES, -1)
     with torch.no_grad():
         support, query = (
-            method.encode(separable_features(method, subject.card, one, seed))
-            for seed, one in enumerate((labels, truth))
+            method.encode(separable_features(method, subject.card, classes, seed))
+            for seed, classes in enumerate((labels, truth))
         )
     right = int((scores(subject, method, support, labels, query).argmax(-1) == truth).sum())
     if right <= SEPARABLE * truth.numel():
@@ -501,14 +520,14 @@ def scoring_options(subject: Subject) -> None:
     features = made_up_features(method, subject.card, 2)
     expected = method.encode(features)
     for name in sorted(method.scoring):
-        other = other_option(method, name)
-        if other is None or not accepts(other, subject.card):
+        changed_method = other_option(method, name)
+        if changed_method is None or not accepts(changed_method, subject.card):
             continue
-        if other.requests(subject.card) != method.requests(subject.card):
+        if changed_method.requests(subject.card) != method.requests(subject.card):
             raise Broken(where=f'option "{name}"', got="other requests")
-        got = other.encode(features)
-        same = got.keys() == expected.keys() and all(
+        got = changed_method.encode(features)
+        equal = got.keys() == expected.keys() and all(
             torch.equal(value, expected[key]) for key, value in got.items()
         )
-        if not same:
+        if not equal:
             raise Broken(where=f'option "{name}"', got="another encoding")

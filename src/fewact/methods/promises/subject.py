@@ -63,14 +63,14 @@ def separable_features(method: Method, card: Card, labels: Tensor, seed: int) ->
         labels: Classes (…) of the videos.
         seed: Seed of the noise.
     """
-    courses, noise = (torch.Generator().manual_seed(one) for one in (COURSES_SEED, seed))
-    found: dict[Request, Tensor] = {}
+    courses, noise = (torch.Generator().manual_seed(number) for number in (COURSES_SEED, seed))
+    features: dict[Request, Tensor] = {}
     for request in _requests(method, card):
         shape = request.shape(card)
         course = _random((int(labels.max()) + 1, *shape), courses)[labels]
-        other = _random((*labels.shape, *shape), noise)
-        found[request] = _valid(request, course + NOISE * (other - course))
-    return found
+        random = _random((*labels.shape, *shape), noise)
+        features[request] = _valid(request, course + NOISE * (random - course))
+    return features
 
 
 def _random(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -195,7 +195,7 @@ def _other_values(options: type, name: str, value: Any) -> Iterator[Any]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int | float):
-        yield from (type(value)(one) for one in (value / 2, value + 1, value * 0.75))
+        yield from (type(value)(number) for number in (value / 2, value + 1, value * 0.75))
     elif value is None:
         yield from (0.5, 1)
     yield from schema.get("enum", ())
