@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.datasets import episode_sets, fraction_of, parts, read_index
 from benchmarks.edited import Edited
-from benchmarks.fusion_variants import Variant
+from benchmarks.fusion_variants import Variant, of_moving_cameras
 from benchmarks.handheld import cell
 from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
@@ -60,7 +60,9 @@ def main() -> None:
     backbone = backbones.create()
     # The support does not decide about the cameras: the greater of two similarities is no mixture
     # of those of moving and static cameras. Of its other decisions it is nearly one.
-    plain, option = (Variant(options={"horizontal_flip": on}).method() for on in (False, True))
+    plain, option = (
+        of_moving_cameras(Variant(options={"horizontal_flip": on}).method()) for on in (False, True)
+    )
     print(f"{backbone.card.name}, {backbone.card.precision}, {options.episodes} episodes\n")
     print(heading("queries", *HEADS))
     for part in parts(read_index(options.assets), development=options.development):

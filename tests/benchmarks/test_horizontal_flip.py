@@ -2,12 +2,13 @@
 
 import torch
 
+from benchmarks.fusion_variants import of_moving_cameras
 from benchmarks.horizontal_flip import columns
-from tests.methods.fusion.made_up import MOVING, create, features
+from tests.methods.fusion.made_up import create, features
 
 
 def test_with_the_option_flipped_queries_are_as_similar_as_original_ones() -> None:
-    plain, option = create(**MOVING), create(horizontal_flip=True, **MOVING)
+    plain, option = (of_moving_cameras(create(horizontal_flip=flip)) for flip in (False, True))
     clips = features(1, 4)
     flipped = {one: value.flip(-1) if value.ndim > 4 else value for one, value in clips.items()}
     original, turned = ([one.encode(x) for one in (plain, option)] for x in (clips, flipped))

@@ -108,7 +108,7 @@ def test_a_model_that_has_no_summary_of_its_support_is_read(
         {"support.intra_class_similarity": torch.zeros(1, 4)},
         {"support.appearance": torch.zeros(2)},
         {"support.appearance": torch.tensor([math.nan])},
-        {"support.permissive": None},
+        {"support.static": None},
     ],
 )
 def test_a_summary_that_does_not_fit_is_refused(
@@ -656,25 +656,6 @@ def test_equal_nodes_are_found_and_restored() -> None:
 def test_names_that_do_not_fit_are_refused(equal: dict[str, str]) -> None:
     with pytest.raises(ModelError, match="do not match those of the header"):
         restore_equal({"a": ONE, "b": OTHER}, equal, "here")
-
-
-@pytest.mark.assets
-def test_clips_of_static_cameras_need_less_space_and_answer_as_before(
-    assets: Path, backbone: Backbone, tmp_path: Path
-) -> None:
-    every = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))
-    clips = {path.parent.name: path for path in every}
-    taught = FewShotClassifier(backbone).fit(list(clips.values()), list(clips))
-    folder = taught.save(tmp_path / "model", thumbnails=False)
-    content, stored = content_of(folder / MODEL)
-    assert content["equal_nodes"] == {
-        "permissive_motion": "motion",
-        "permissive_differences": "differences",
-        "permissive_learned_motion": "learned_motion",
-    }
-    assert not [name for name in stored if name.startswith("nodes.permissive")]
-    loaded = FewShotClassifier.load(folder, backbone=backbone)
-    assert (loaded.predict_proba(every[:2]) == taught.predict_proba(every[:2])).all()
 
 
 def test_a_name_of_no_node_is_refused(examples: FewShotClassifier, tmp_path: Path) -> None:
