@@ -94,7 +94,7 @@ def test_a_model_that_has_no_summary_of_its_support_is_read(
 
     def remove(tensors: dict[str, torch.Tensor]) -> None:
         found = [name for name in tensors if name.startswith("support.")]
-        assert len(found) == 5
+        assert len(found) == 4
         for name in found:
             del tensors[name]
 

@@ -4,15 +4,21 @@ import sys
 
 import pytest
 
-from tests.fuzz import files, full, inputs, kills, power, transport, videos
+from tests.fuzz import files, full, inputs, kills, power, promises, transport, videos
 from tests.fuzz.__main__ import fuzzers
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
 
 
 def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
-    tested = (files, full, inputs, kills, power, transport, videos)
+    tested = (files, full, inputs, kills, power, promises, transport, videos)
     assert {f"tests.fuzz.{name}" for name in fuzzers()} == {one.__name__ for one in tested}
+
+
+def test_promises_with_other_options() -> None:
+    report = promises.run(seed=18, seconds=None, count=40)
+    assert not report.defects
+    assert report.cases == 40
 
 
 @pytest.mark.slow

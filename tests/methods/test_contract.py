@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
 
 import pytest
 import torch
@@ -19,38 +18,9 @@ from fewact.methods.fusion import Fusion
 from fewact.methods.promises import PROMISES, Subject
 from fewact.methods.promises.subject import made_up_card, made_up_features, made_up_text
 from tests.methods.made_up import make_card, make_features, make_text
+from tests.methods.option_sets import OPTION_SETS
 
 Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
-
-MORE: dict[str, list[dict[str, Any]]] = {
-    "a2m2": [
-        {"text_weight": 0.9},
-        {"text_weight": 0.5, "shot_aggregation": "prototype"},
-        {"preset": "paper", "moments.level": "auto", "moments.width": 8},
-        {"moments.reduction": "linear", "moments.attention": True, "moments.width": 5},
-    ],
-    "clip_spm": [
-        {"protocol": "joint"},
-        {"protocol": "support_anchors"},
-        {"protocol": "support_anchors_inductive"},
-        {"losses": "paper", "motion": "ordered", "prompt": "vector"},
-        {"without": "hsmr"},
-        {"without": "spm"},
-        {"without": "padm", "protocol": "joint"},
-    ],
-    "clip_fsar": [{"mode": "combined", "merge": "before"}, {"mode": "text"}],
-    "hyrsm": [{"shot_aggregation": "mean"}, {"relations": "none", "reduction": "mean"}],
-    "molo": [{"reconstruct": False}],
-    "lda": [{"shrinkage": 1.0}, {"frame_order": "pooled", "unit_length": False}],
-    "ridge": [{"frame_order": "pooled", "unit_length": False}],
-    "simpleshot": [{"centre": "training"}, {"centre": "none", "frame_order": "ordered"}],
-    "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
-    "cpm": [{"layers": 2, "global_prototypes": 1, "focused_prototypes": 3}],
-    "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
-    "ta2n": [{"shot_aggregation": "attention"}, {"stages": "first"}, {"stages": "none"}],
-    "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
-}
-"""Options beside the defaults of which the same is promised."""
 
 CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
 """Methods in which what is taught of one class changes how another one is seen."""
@@ -58,11 +28,9 @@ CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
 
 @pytest.fixture(
     params=[
-        pytest.param(
-            (name, options), marks=pytest.mark.slow if options in MORE.get(name, ())[1:] else ()
-        )
+        (name, options)
         for name in methods.names()
-        for options in ({}, *MORE.get(name, ()))
+        for options in ({}, *OPTION_SETS.get(name, ())[:1])
     ],
     ids=lambda param: "-".join((param[0], *map(str, param[1].values()))),
 )
