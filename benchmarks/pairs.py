@@ -272,7 +272,7 @@ def compare_within(method: Fusion | A2M2, nodes: Nodes) -> Pairs:
     if not isinstance(method, Fusion):
         return Pairs(exact, exact[:1])
     terms = method.map_terms
-    compared = terms.names - learned_names(terms)
+    compared = {one.name for one in terms.terms} - learned_names(terms)
     own = {name: value[0] for name, value in nodes.items() if name not in compared}
     quick = compare_all(method, nodes, nodes, quick=True)
     return Pairs(exact, quick, corners_of(terms), terms, own)
