@@ -103,10 +103,10 @@ def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], b
     Raises:
         DataError: A value is no clip, or a folder or pattern has none.
     """
-    several, single = as_list(values)
+    values_of_clips, single = as_list(values)
     if single:
-        return _expanded(several[0])
-    return [clip for value in several for clip in _expanded(value)[0]], False
+        return _expanded(values_of_clips[0])
+    return [clip for value in values_of_clips for clip in _expanded(value)[0]], False
 
 
 def each_query(values: ClipLike | Iterable[ClipLike]) -> Iterable[AnyClip]:
@@ -137,11 +137,11 @@ def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
     if is_features(path):
         return [*read_features(path)], False
     if path.is_dir():
-        several = not is_clip(path)
+        holds_clips = not is_clip(path)
     else:
-        several = glob.has_magic(str(path)) and not path.exists()
-    if several:
-        return [Clip(found) for found in expand_paths([path])], False
+        holds_clips = glob.has_magic(str(path)) and not path.exists()
+    if holds_clips:
+        return [Clip(clip) for clip in expand_paths([path])], False
     return [Clip(path)], True
 
 

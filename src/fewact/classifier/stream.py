@@ -23,7 +23,7 @@ from fewact.core.errors import ModelError, OptionError, warn
 from fewact.core.workers import on_one_core, started_threads
 from fewact.data.clips import as_image
 from fewact.features.request import Features
-from fewact.features.ring import FeatureRing, PreparedWindow, Window
+from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
 from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import STILL
 
@@ -509,7 +509,9 @@ class Stream:
     def _window(self, start: float, end: float) -> Future[WindowScore]:
         return self._stages.run((start, end, self._ring.window(start, end)))
 
-    def _prepare(self, window: tuple[float, float, Window]) -> tuple[float, float, PreparedWindow]:
+    def _prepare(
+        self, window: tuple[float, float, WindowFrames]
+    ) -> tuple[float, float, PreparedWindow]:
         start, end, frames = window
         return start, end, self._ring.prepare(frames)
 

@@ -89,11 +89,11 @@ class Availability(BaseModel):
             Number of each incomplete split; empty if all videos are available.
         """
         parts = []
-        for one in SPLITS if split is None else (split,):
-            rows = [c for c in self.classes if c.split == one]
+        for part in SPLITS if split is None else (split,):
+            rows = [c for c in self.classes if c.split == part]
             listed, available = sum(c.listed for c in rows), sum(c.available for c in rows)
             if available < listed:
-                parts.append(f"{one} {listed - available} of {listed}")
+                parts.append(f"{part} {listed - available} of {listed}")
         return ", ".join(parts)
 
     def write(self, path: str | Path) -> Path:

@@ -54,10 +54,16 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
     path = user_path(location, DataError)
     for read in (_read_table, _read_texts):
         for folder in [path] if path.is_file() else _folders(path, bench):
-            found = read(folder, bench)
-            if found:
-                listed = build_list(bench, (video for split in found.values() for video in split))
-                changed = [split for split in found if not is_canonical(bench, found[split])]
+            listed_videos = read(folder, bench)
+            if listed_videos:
+                listed = build_list(
+                    bench, (video for split in listed_videos.values() for video in split)
+                )
+                changed = [
+                    split
+                    for split in listed_videos
+                    if not is_canonical(bench, listed_videos[split])
+                ]
                 _refuse_list_of_another(bench, folder, changed)
                 return listed.with_flags(modified_flags(changed))
     if splits is None:
@@ -135,25 +141,25 @@ def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Spli
     Raises:
         DataError: One of these splits is that of another variant.
     """
-    others = [one for one in map(benchmark, NAMES) if one.family == bench.family]
-    read = [(other, _read_as(other, path, bench)) for other in others] if changed else []
+    family = [variant for variant in map(benchmark, NAMES) if variant.family == bench.family]
+    read = [(variant, _read_as(variant, path, bench)) for variant in family] if changed else []
     for split in changed:
-        for other, found in read:
-            if is_canonical(other, found.get(split, ())):
+        for variant, splits in read:
+            if is_canonical(variant, splits.get(split, ())):
                 raise DataError(
-                    f"the {split} list is that of {other.id}",
+                    f"the {split} list is that of {variant.id}",
                     where=str(path),
                     expected=f"the list of {bench.id}",
-                    hint=f"Name the benchmark {other.id}, or the list that is published at "
+                    hint=f"Name the benchmark {variant.id}, or the list that is published at "
                     f"{bench.published}.",
                 )
 
 
-def _read_as(other: Benchmark, path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
+def _read_as(variant: Benchmark, path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
     """Return the list of ``bench`` as if it was of ``other``; empty if it cannot be."""
     table = _table_of(path, bench)
     try:
-        return _read_table(table, other) if table else _read_texts(path, other)
+        return _read_table(table, variant) if table else _read_texts(path, variant)
     except DataError:  # The list has classes that the other one does not have.
         return {}
 
@@ -197,15 +203,17 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
 
 
 def _read_texts(folder: Path, bench: Benchmark) -> dict[Split, list[Video]]:
-    found: dict[Split, list[Path]] = {}
+    files_of: dict[Split, list[Path]] = {}
     if folder.is_dir():
         for file in sorted(folder.iterdir()):
             match = TEXT_LIST.fullmatch(file.name.lower())
             if match:
                 split = next(split for split in SPLITS if split == match[1])
-                found.setdefault(split, []).append(file)
+                files_of.setdefault(split, []).append(file)
     return {
-        split: _read_text_files(found[split], bench, split) for split in SPLITS if split in found
+        split: _read_text_files(files_of[split], bench, split)
+        for split in SPLITS
+        if split in files_of
     }
 
 
@@ -246,9 +254,9 @@ def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Vide
     for find in (bench.find_class, _by_number(bench, split)):
         labels = {written: find(written) for written in dict.fromkeys(row[0] for row in rows)}
         unknown = unknown or [written for written, label in labels.items() if not label]
-        known = {written: label for written, label in labels.items() if label}
-        if rows and len(known) == len(labels):
-            videos = [build_video(bench, split, known[written], path) for written, path in rows]
+        label_of = {written: label for written, label in labels.items() if label}
+        if rows and len(label_of) == len(labels):
+            videos = [build_video(bench, split, label_of[written], path) for written, path in rows]
             if is_canonical(bench, videos):
                 return videos
             candidates.append(videos)
@@ -263,8 +271,8 @@ def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Vide
 
 
 def _by_number(bench: Benchmark, split: Split) -> Callable[[str], str | None]:
-    known = {f"{split}{i}": c.key for i, c in enumerate(bench.classes[split])}
-    return known.get
+    class_of = {f"{split}{i}": c.key for i, c in enumerate(bench.classes[split])}
+    return class_of.get
 
 
 def _text(file: Path) -> str:

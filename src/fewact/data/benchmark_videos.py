@@ -61,7 +61,9 @@ class VideoIndex:
 
     def __iter__(self) -> Iterator[FoundVideo]:
         """Yield one file for each video: the first in path order."""
-        return (min(found, key=lambda one: natural_key(one.path)) for found in self._found.values())
+        return (
+            min(files, key=lambda file: natural_key(file.path)) for files in self._found.values()
+        )
 
     def find(self, video: Video) -> Path | None:
         """Return the file of a video of a list; None if it is missing.
@@ -70,24 +72,24 @@ class VideoIndex:
         spelling, the file in a folder of its class, a video file rather than a folder of images,
         and the first by path.
         """
-        found = self._found.get(self._bench.match_key(video.id).casefold(), [])
-        if not found:
+        files = self._found.get(self._bench.match_key(video.id).casefold(), [])
+        if not files:
             return None
-        return Path(found[0].path if len(found) == 1 else self._best(video, found).path)
+        return Path(files[0].path if len(files) == 1 else self._best(video, files).path)
 
-    def _best(self, video: Video, found: list[FoundVideo]) -> FoundVideo:
+    def _best(self, video: Video, files: list[FoundVideo]) -> FoundVideo:
         label = normalise(video.label)
 
-        def rank(one: FoundVideo) -> tuple[object, ...]:
-            same_spelling = self._bench.video_id(one.name) == video.id
+        def rank(file: FoundVideo) -> tuple[object, ...]:
+            same_spelling = self._bench.video_id(file.name) == video.id
             return (
                 not same_spelling,
-                normalise(Path(one.path).parent.name) != label,
-                one.is_folder,
-                natural_key(one.path),
+                normalise(Path(file.path).parent.name) != label,
+                file.is_folder,
+                natural_key(file.path),
             )
 
-        return min(found, key=rank)
+        return min(files, key=rank)
 
 
 def find_videos(root: Path) -> Iterator[FoundVideo]:
@@ -108,15 +110,15 @@ def find_videos(root: Path) -> Iterator[FoundVideo]:
         )
     waiting = [str(root)]
     links: list[str] = []
-    known: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop()
         has_images, below, files = False, [], []
         try:
-            found = os.stat(folder)
-            if (found.st_dev, found.st_ino) in known:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in visited:
                 continue
-            known.add((found.st_dev, found.st_ino))
+            visited.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
                 for entry in entries:
                     name = entry.name
@@ -189,9 +191,9 @@ def class_of_file(bench: Benchmark, name: str) -> str | None:
 
 def _is_modified(bench: Benchmark, split: Split, videos: list[Video]) -> bool:
     counts, published = Counter(video.label for video in videos), bench.counts[split]
-    more = any(counts[label] > published[label] for label in published)
-    fewer = any(counts[label] < published[label] for label in published)
-    return not is_canonical(bench, videos) and (more or not fewer)
+    has_more = any(counts[label] > published[label] for label in published)
+    has_fewer = any(counts[label] < published[label] for label in published)
+    return not is_canonical(bench, videos) and (has_more or not has_fewer)
 
 
 Counts = Counter[tuple[Split, str]]

@@ -157,14 +157,14 @@ def benchmark(name: str) -> Benchmark:
     Raises:
         UnknownNameError: No benchmark has this name, or several have.
     """
-    found = variants(name)
-    if len(found) == 1:
-        return _read(found[0])
-    if found:
+    matches = variants(name)
+    if len(matches) == 1:
+        return _read(matches[0])
+    if matches:
         raise UnknownNameError(
             "several lists with different videos have this name",
             got=repr(name),
-            expected=", ".join(found),
+            expected=", ".join(matches),
             hint="Use the name of one of them.",
         )
     raise UnknownNameError(

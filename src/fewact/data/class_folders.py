@@ -54,11 +54,11 @@ def list_clips(folder: str | Path) -> list[Clip]:
     root = user_path(folder, DataError)
     folders, outside, models = _classes(root)
     if not folders:
-        found = f"{len(outside)} clips and no folder" if outside else "no class folder"
+        got = f"{len(outside)} clips and no folder" if outside else "no class folder"
         raise DataError(
             "the clips are not sorted into class folders",
             where=str(root),
-            got=found,
+            got=got,
             expected="at least two folders, each with clips of one class",
             hint=LAYOUT,
         )
@@ -150,15 +150,15 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     """Return the clips of one class folder, and the folders of clips and images beside them."""
     inside = entries(folder)
     label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
-    found = {entry: is_clip(entry) for entry in inside}
-    clips = [Clip(entry, label) for entry in inside if found[entry]]
+    clip_at = {entry: is_clip(entry) for entry in inside}
+    clips = [Clip(entry, label) for entry in inside if clip_at[entry]]
     if clips:
-        others = [
+        folders = [
             entry
             for entry in inside
-            if entry.is_dir() and not (found[entry] or is_saved_model(entry))
+            if entry.is_dir() and not (clip_at[entry] or is_saved_model(entry))
         ]
-        deeper = [entry for entry in others if any(clips_below(entry))]
+        deeper = [entry for entry in folders if any(clips_below(entry))]
         return clips, deeper, [entry for entry in inside if is_image_file(entry)]
     if any(map(is_numbered_image, inside)):
         got, hint = "single images", "Put the images of each clip into a separate folder."

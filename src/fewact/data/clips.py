@@ -287,20 +287,20 @@ def _frames(value: Any, where: str) -> NDArray[np.uint8]:
 def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
     if not isinstance(images, Iterable):
         raise DataError("not frames", where=where, got=type(images).__name__, expected=EXPECTED)
-    found: list[NDArray[np.uint8]] = []
+    frames: list[NDArray[np.uint8]] = []
     for image in images:
-        one = as_image(image, f"{where}, frame {len(found)}", of_vectors=OF_FEATURES)
-        if found and one.shape != found[0].shape:
+        frame = as_image(image, f"{where}, frame {len(frames)}", of_vectors=OF_FEATURES)
+        if frames and frame.shape != frames[0].shape:
             raise DataError(
                 "frames of one clip differ in size",
-                where=f"{where}, frame {len(found)}",
-                got=str(one.shape),
-                expected=f"{found[0].shape}, as the first",
+                where=f"{where}, frame {len(frames)}",
+                got=str(frame.shape),
+                expected=f"{frames[0].shape}, as the first",
             )
-        found.append(one)
-    if not found:
+        frames.append(frame)
+    if not frames:
         raise DataError("no frames", where=where, expected=EXPECTED)
-    return np.stack(found)
+    return np.stack(frames)
 
 
 def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint8]:
@@ -315,19 +315,19 @@ def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint
         DataError: It is no RGB image of uint8, or cannot be read.
     """
     image = _as_rgb(image, where) if hasattr(image, "convert") else image
-    one = as_array(image, where, IMAGE)
-    if one.ndim == 3 and one.shape[-1] != 3 and one.shape[0] == 3:
-        one = one.transpose(1, 2, 0)
-    if one.ndim != 3 or one.shape[-1] != 3 or not one.size:
-        hints = [_to_rgb(one.shape), of_vectors if one.ndim == 2 else ""]
+    array = as_array(image, where, IMAGE)
+    if array.ndim == 3 and array.shape[-1] != 3 and array.shape[0] == 3:
+        array = array.transpose(1, 2, 0)
+    if array.ndim != 3 or array.shape[-1] != 3 or not array.size:
+        hints = [_to_rgb(array.shape), of_vectors if array.ndim == 2 else ""]
         raise DataError(
             "not an image",
             where=where,
-            got=str(one.shape) if one.ndim else type(image).__name__,
+            got=str(array.shape) if array.ndim else type(image).__name__,
             expected=IMAGE,
             hint=" ".join(filter(None, hints)),
         )
-    return _checked(one, where)
+    return _checked(array, where)
 
 
 def _to_rgb(shape: tuple[int, ...]) -> str:
@@ -547,5 +547,5 @@ def limit_per_class(clips: Sequence[C], k: int, seed: int = 0) -> list[C]:
         facts = repr((seed, clip.label, clip.path.name, clip.start, clip.end))
         rank = hashlib.sha256(facts.encode(errors="surrogateescape")).digest()
         ranked.setdefault(clip.label, []).append((rank, position))
-    kept = {position for ranks in ranked.values() for _, position in sorted(ranks)[:k]}
-    return [clip for position, clip in enumerate(clips) if position in kept]
+    limited = {position for ranks in ranked.values() for _, position in sorted(ranks)[:k]}
+    return [clip for position, clip in enumerate(clips) if position in limited]

@@ -68,8 +68,8 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
     if dataset is None and not table.exists():
         return [FeatureClip(str(i), vectors) for i, vectors in enumerate(_read_array(path))]
     stored, rows = _read(path, CLIP, CLIP)
-    chosen = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
-    return _clips(stored, rows, chosen)
+    numbers = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
+    return _clips(stored, rows, numbers)
 
 
 def labelled_features(

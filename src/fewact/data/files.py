@@ -48,12 +48,12 @@ def entries(folder: Path) -> list[Path]:
         DataError: The folder cannot be read.
     """
     try:
-        found = list(folder.iterdir())
+        contents = list(folder.iterdir())
     except OSError as error:
         raise DataError(
             f"the folder cannot be read: {error.strerror}", where=str(folder)
         ) from error
-    visible = [e for e in found if not e.name.startswith((".", "@")) and e.name != "__MACOSX"]
+    visible = [e for e in contents if not e.name.startswith((".", "@")) and e.name != "__MACOSX"]
     return sorted(visible, key=lambda entry: natural_key(entry.name))
 
 

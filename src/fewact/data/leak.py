@@ -54,10 +54,10 @@ def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
     """
     if isinstance(train, str) or isinstance(test, str):
         return _known_leaks(_name(train), _name(test))
-    known = _bench(train), _bench(test)
-    ours = {key for keys in _videos(train, known[0]).values() for key in keys}
-    theirs = _videos(test, known[1])
-    classes, tested = (_classes(*pair) for pair in zip((train, test), known, strict=True))
+    benchmarks = _bench(train), _bench(test)
+    ours = {key for keys in _videos(train, benchmarks[0]).values() for key in keys}
+    theirs = _videos(test, benchmarks[1])
+    classes, tested = (_classes(*pair) for pair in zip((train, test), benchmarks, strict=True))
     videos = sum(any(key in ours for key in keys) for keys in theirs.values())
     shared = len(classes & tested)
     return [Leak(train.name, test.name, videos, shared, "lists")] if videos or shared else []
@@ -80,15 +80,15 @@ def refuse_leaks(
         DataError: There is a leak, and ``allow_leak`` is False.
         UnknownNameError: A name means no benchmark, or several.
     """
-    found = find_leaks(train, test)
-    if found and not allow_leak:
+    leaks = find_leaks(train, test)
+    if leaks and not allow_leak:
         raise DataError(
             "the training data contains test data",
-            got="; ".join(map(str, found)),
+            got="; ".join(map(str, leaks)),
             hint="Train on another list. With --allow-leak (allow_leak=True) the test runs anyway, "
             "and every result shows the leak.",
         )
-    return tuple(f"leak: {leak}" for leak in found)
+    return tuple(f"leak: {leak}" for leak in leaks)
 
 
 def is_published(videos: str) -> bool:
@@ -96,11 +96,11 @@ def is_published(videos: str) -> bool:
     return variants(videos) == (videos,)
 
 
-def _name(one: VideoList | str) -> str:
-    if isinstance(one, str):
-        return benchmark(one).id
-    bench = _bench(one)
-    return bench.id if bench else one.name
+def _name(videos: VideoList | str) -> str:
+    if isinstance(videos, str):
+        return benchmark(videos).id
+    bench = _bench(videos)
+    return bench.id if bench else videos.name
 
 
 def _bench(videos: VideoList) -> Benchmark | None:
@@ -122,11 +122,11 @@ def _videos(videos: VideoList, bench: Benchmark | None) -> dict[str, Keys]:
     """Return by id the keys that identify each video; an absolute path identifies its file."""
     if bench is not None:
         return {v.id: {(bench.family, bench.match_key(v.id))} for v in videos.videos}
-    found: dict[str, Keys] = {}
+    keys_of: dict[str, Keys] = {}
     for video in videos.videos:
         keys = {_file(video) or (videos.name, video.id)}
-        found[video.id] = keys | ({("file", video.id)} if Path(video.id).is_absolute() else set())
-    return found
+        keys_of[video.id] = keys | ({("file", video.id)} if Path(video.id).is_absolute() else set())
+    return keys_of
 
 
 def _file(video: Video) -> tuple[object, ...] | None:

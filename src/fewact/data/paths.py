@@ -39,7 +39,7 @@ def expand_paths(
     Raises:
         DataError: A folder or pattern has no clip, or no named file exists; the message lists them.
     """
-    found: dict[str, Path] = {}
+    clip_of: dict[str, Path] = {}
     unmatched: list[str] = []
     missing: list[str] = []
     ignored: list[Path] = []
@@ -53,11 +53,11 @@ def expand_paths(
         elif clips == [path] and not os.path.exists(path):
             missing.append(str(argument))
         for clip in clips:
-            found.setdefault(_real(clip, folders), clip)
+            clip_of.setdefault(_real(clip, folders), clip)
     if unmatched or (len(missing) == len(named) and not may_be_missing):
         raise no_clips([*missing, *unmatched])
     warn_of_images(ignored)
-    return list(found.values())
+    return list(clip_of.values())
 
 
 def no_clips(names: Sequence[str]) -> DataError:
@@ -139,26 +139,26 @@ def clips_below(folder: Path, ignored: list[Path] | None = None) -> Iterator[Pat
         DataError: A folder cannot be read.
     """
     waiting: list[tuple[Path, list[Path], int]] = [(folder, [], 0)]
-    known = set()
-    found = 0
+    visited = set()
+    count = 0
     while waiting:
         path, images, before = waiting.pop()
         if images:  # a folder whose other entries were visited
-            if found > before:
+            if count > before:
                 if ignored is not None:
                     ignored += images
             elif any(map(is_numbered_image, images)):
-                found += 1
+                count += 1
                 yield path
         elif not path.is_dir():
-            found += 1
+            count += 1
             yield path
-        elif (identity := _identity(path)) not in known:
-            known.add(identity)
+        elif (identity := _identity(path)) not in visited:
+            visited.add(identity)
             inside = entries(path)
             images = [entry for entry in inside if is_image_file(entry)]
             if images and not is_saved_model(path):
-                waiting.append((path, images, found))
+                waiting.append((path, images, count))
             clips = [e for e in inside if _is_video(e) or (e.is_dir() and not is_saved_model(e))]
             waiting += ((clip, [], 0) for clip in reversed(clips))
 
@@ -172,20 +172,20 @@ def _matches(pattern: str) -> Iterator[str]:
 
     ``glob`` would follow links again and again.
     """
-    before, found, after = pattern.partition(f"**{os.sep}")
-    if not found and pattern.endswith("**"):
-        before, found, after = pattern[:-2], "**", "*"
-    if not found or before[-1:] not in ("", os.sep):
+    before, wildcard, after = pattern.partition(f"**{os.sep}")
+    if not wildcard and pattern.endswith("**"):
+        before, wildcard, after = pattern[:-2], "**", "*"
+    if not wildcard or before[-1:] not in ("", os.sep):
         yield from glob.iglob(pattern)
         return
-    known: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     waiting = glob.glob(before) if before else [""]
     while waiting:
         folder = waiting.pop()
         identity = _identity(Path(folder))
-        if identity in known:
+        if identity in visited:
             continue
-        known.add(identity)
+        visited.add(identity)
         yield from _matches(os.path.join(glob.escape(folder), after))
         waiting += (f for f in glob.iglob(os.path.join(glob.escape(folder), "*", "")))
 
@@ -197,12 +197,12 @@ def _identity(folder: Path) -> tuple[int, int]:
         DataError: The folder cannot be read.
     """
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError as error:
         raise DataError(
             f"the folder cannot be read: {error.strerror}", where=str(folder)
         ) from error
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _real(clip: Path, folders: dict[Path, str]) -> str:

@@ -94,19 +94,19 @@ class VideoList:
         Raises:
             DataError: The list has no videos of this split.
         """
-        chosen = tuple(video for video in self.videos if video.split == split)
-        if not chosen:
-            known = sorted({video.split for video in self.videos if video.split})
+        videos = tuple(video for video in self.videos if video.split == split)
+        if not videos:
+            splits = sorted({video.split for video in self.videos if video.split})
             raise DataError(
                 "no videos of this split",
                 where=self.name,
                 got=split,
-                expected=", ".join(known) or "a list with splits",
-                hint=did_you_mean(split, known)
-                if known
+                expected=", ".join(splits) or "a list with splits",
+                hint=did_you_mean(split, splits)
+                if splits
                 else "Use a table with the column split, or the folders train, val and test.",
             )
-        return replace(self, videos=chosen)
+        return replace(self, videos=videos)
 
     def with_flags(self, flags: Iterable[str]) -> "VideoList":
         """Return the same list with additional flags."""

@@ -223,10 +223,10 @@ class NodeBank:
         """
 
         def named(row: int) -> dict[str, Tensor]:
-            own = {name: value[row : row + 1] for name, value in self.tensors.items()}
+            nodes = {name: value[row : row + 1] for name, value in self.tensors.items()}
             with torch.inference_mode():
-                found = method.with_text(own, text[row : row + 1])
-            return {name: value[0] for name, value in found.items()}
+                named_nodes = method.with_text(nodes, text[row : row + 1])
+            return {name: value[0] for name, value in named_nodes.items()}
 
         bank = NodeBank(self.positions, self.method, self.features, self.list_digest)
         for row, nodes in enumerate(pool.map(named, range(len(self.positions)))):

@@ -107,15 +107,19 @@ def package_of(method: Method) -> str:
 
 def _facts_of_parts(method: Combined) -> MethodFacts:
     """Return the facts of a combined method: its own options, and those of its parts."""
-    own, parts = flatten_options(method.options), [method_facts(one) for one in method.methods]
-    changed = [name for name, value in own.items() if value != _defaults(method.options)[name]]
-    every = list(enumerate(parts, 1))
+    options, parts = (
+        flatten_options(method.options),
+        [method_facts(part) for part in method.methods],
+    )
+    changed = [name for name, value in options.items() if value != _defaults(method.options)[name]]
+    numbered = list(enumerate(parts, 1))
     return MethodFacts(
-        name=" + ".join(dict.fromkeys(one.name for one in parts)),
-        package=" ".join(dict.fromkeys(one.package for one in parts if one.package)),
-        options=own | {f"{i}.{name}": v for i, one in every for name, v in one.options.items()},
-        changed=(*changed, *(f"{i}.{name}" for i, one in every for name in one.changed)),
-        weights_sha256=" ".join(one.weights_sha256 for one in parts).strip(),
+        name=" + ".join(dict.fromkeys(part.name for part in parts)),
+        package=" ".join(dict.fromkeys(part.package for part in parts if part.package)),
+        options=options
+        | {f"{i}.{name}": v for i, part in numbered for name, v in part.options.items()},
+        changed=(*changed, *(f"{i}.{name}" for i, part in numbered for name in part.changed)),
+        weights_sha256=" ".join(part.weights_sha256 for part in parts).strip(),
         transductive=method.transductive,
         uses_text=method.uses_text,
         trained=method.trained,

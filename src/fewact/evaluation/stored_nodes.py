@@ -44,13 +44,13 @@ class StoredEncodings(Encodings):
         progress: Progress | None,
     ) -> NodeBank:
         self._stored.check_list(videos)
-        found = self._stored.store.find(node_facts(method, self._stored))
+        entries = self._stored.store.find(node_facts(method, self._stored))
         keys = [self._stored.keys[position] or "" for position in needed]
-        if found is None or not all(key in found for key in keys):
+        if entries is None or not all(key in entries for key in keys):
             return super()._encode(method, videos, needed, threads, progress)
         bank = NodeBank(needed, encoding_facts(method), self.features, videos.digest)
         for row, key in enumerate(keys):
-            nodes = found.read(key)
+            nodes = entries.read(key)
             bank.put(row, {name: torch.from_numpy(value) for name, value in nodes.items()})
             if progress is not None:
                 progress(row + 1, len(keys))
@@ -99,8 +99,8 @@ def store_nodes(
     """
     missing = set(source.missing(method.requests(source.card)))
     first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
-    there = np.array(sorted(first_of.values()), dtype=np.int32)
-    blocks = [there[first : first + BLOCK] for first in range(0, len(there), BLOCK)]
+    positions = np.array(sorted(first_of.values()), dtype=np.int32)
+    blocks = [positions[first : first + BLOCK] for first in range(0, len(positions), BLOCK)]
     writer = _NodeWriter(method, source)
     claims = Claims(source.store.claims(f"{source.digest} {digest(writer.facts)}"))
     done = 0
@@ -110,7 +110,7 @@ def store_nodes(
             claims.release(block)
             done += len(blocks[block])
             if progress is not None:
-                progress(done, len(there))
+                progress(done, len(positions))
     finally:
         claims.close()
     return done
@@ -125,19 +125,23 @@ class _NodeWriter:
         self._set = source.store.find(self.facts)
 
     def write(self, positions: NDArray[np.int32]) -> None:
-        source, there = self._source, self._set
+        source, entries = self._source, self._set
         keys = {int(i): source.keys[i] or "" for i in positions}
-        new = np.array([i for i, k in keys.items() if there is None or k not in there], np.int32)
+        new = np.array(
+            [i for i, k in keys.items() if entries is None or k not in entries], np.int32
+        )
         if not len(new):
             return
         bank = encode_list(self._method, source, source.videos, new)
         arrays = {name: value.numpy() for name, value in bank.tensors.items()}
-        if there is None:  # The nodes of the first videos show the shapes.
-            layout = {name: Shape(one.dtype.name, one.shape[1:]) for name, one in arrays.items()}
-            there = self._set = source.store.make(self.facts, layout)
-        there.write(
+        if entries is None:  # The nodes of the first videos show the shapes.
+            layout = {
+                name: Shape(values.dtype.name, values.shape[1:]) for name, values in arrays.items()
+            }
+            entries = self._set = source.store.make(self.facts, layout)
+        entries.write(
             {
-                keys[int(i)]: {name: one[row] for name, one in arrays.items()}
+                keys[int(i)]: {name: values[row] for name, values in arrays.items()}
                 for row, i in enumerate(new)
             }
         )

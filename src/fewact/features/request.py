@@ -295,7 +295,7 @@ def request_from_facts(facts: dict[str, Any]) -> Request:
         KeyError: There is no such type of request.
         ValidationError: The facts do not describe a request.
     """
-    types: dict[str, type[Request]] = {one.__name__: one for one in get_args(Request)}
+    types: dict[str, type[Request]] = {kind.__name__: kind for kind in get_args(Request)}
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)
 
@@ -312,20 +312,20 @@ def parse_request(text: str, card: Card) -> Request:
         OptionError: The text is not of this form, or the backbone has no such level.
     """
     level, *rest = text.split(":")
-    frames, mode, *more = [*rest, *("8", "")[len(rest) :]]
-    known = get_args(Stabilise)
+    frames, mode, *further = [*rest, *("8", "")[len(rest) :]]
+    modes = get_args(Stabilise)
     number = frames.isdecimal() and int(frames) > 0
-    if more or not number or (len(rest) > 1 and mode not in known):
+    if further or not number or (len(rest) > 1 and mode not in modes):
         raise OptionError(
             "invalid feature request",
             got=repr(text),
-            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(known)}",
+            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(modes)}",
         )
     fields: dict[str, Any] = {"frames": int(frames)}
     if mode:
         fields["stabilise"] = mode
-    others = (CameraRequest, SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
-    named = {one.name: one for one in others}
+    request_types = (CameraRequest, SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
+    named = {request_type.name: request_type for request_type in request_types}
     if level == CameraRequest.name:
         fields = {"stabilise": "auto"} | fields
     view = View(**fields)

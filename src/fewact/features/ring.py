@@ -45,7 +45,7 @@ class _Sample:
     features: dict[Level, Tensor] = field(default_factory=dict)
 
 
-class Window(NamedTuple):
+class WindowFrames(NamedTuple):
     """Frames of a window by their number; width over height and size of the recording then."""
 
     frames: Mapping[int, Sequence[_Sample]]
@@ -125,17 +125,17 @@ class FeatureRing:
         """
         return self.compute(self.prepare(self.window(start, end)))
 
-    def window(self, start: float, end: float) -> Window:
+    def window(self, start: float, end: float) -> WindowFrames:
         """Return the frames of the window between two times, for ``prepare``."""
         samples = list(self._samples)
         times = [sample.time for sample in samples]
-        chosen = {
+        samples_of = {
             number: [samples[i] for i in _nearest(times, start, end, number)]
             for number in dict.fromkeys(self._numbers.values())
         }
-        return Window(chosen, self._aspect, self._size)
+        return WindowFrames(samples_of, self._aspect, self._size)
 
-    def prepare(self, window: Window) -> PreparedWindow:
+    def prepare(self, window: WindowFrames) -> PreparedWindow:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
         return on_one_core(lambda: self._prepare(window))
 
@@ -161,7 +161,7 @@ class FeatureRing:
             resized = self._backbone.prepare(frame).clone()
             return _Sample(self._added, time, resized, halved(resized[None])[0])
 
-    def _prepare(self, window: Window) -> PreparedWindow:
+    def _prepare(self, window: WindowFrames) -> PreparedWindow:
         with self._timing.stage("stabilise"):
             card = self._backbone.card
             frames = {
@@ -192,15 +192,15 @@ class FeatureRing:
                 and not correction
                 and views.shown(request.view).motion is None
             }
-            images = views.inputs([one for one in self._requests if one not in shared])
+            images = views.inputs([request for request in self._requests if request not in shared])
             return PreparedWindow(shared, images, find_faults(correction, window.size))
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
         """Run the network on frames that it has not read as deep as they are requested."""
         samples: dict[int, _Sample] = {}
         needed: dict[int, set[Level]] = {}
-        for request, chosen in shared.items():
-            for sample in chosen:
+        for request, of_request in shared.items():
+            for sample in of_request:
                 samples[sample.number] = sample
                 needed.setdefault(sample.number, set()).add(request.level)
         batches: dict[tuple[Level, ...], list[_Sample]] = {}

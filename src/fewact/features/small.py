@@ -91,13 +91,13 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
     """
     if not repeated.any():
         return frames
-    found, first = frames.clone(), 0
+    even, first = frames.clone(), 0
     for last in torch.arange(len(frames))[~repeated].tolist():
         for i in range(first + 1, last):
             part = (i - first) / (last - first)
-            found[i] = torch.lerp(frames[first].float(), frames[last].float(), part).round_()
+            even[i] = torch.lerp(frames[first].float(), frames[last].float(), part).round_()
         first = last
-    return found
+    return even
 
 
 def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:

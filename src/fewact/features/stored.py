@@ -68,7 +68,7 @@ class StoredFeatures:
 
     def _fingerprints(self) -> tuple[str | None, ...]:
         """Return the fingerprints of all videos; those of newly read files are remembered."""
-        found: list[str | None] = []
+        fingerprints: list[str | None] = []
         read: dict[str, KnownVideo] = {}
         for video in self.videos.videos:
             at = stamp(video.source)
@@ -77,11 +77,11 @@ class StoredFeatures:
                 with suppress(VideoError):
                     key = video.source.fingerprint()
                     read[video.id] = KnownVideo(fingerprint=key, stamp=at)
-            found.append(key)
+            fingerprints.append(key)
         if read:
             with suppress(OutputError):  # The store may be read-only.
                 self._known.write(read)
-        return tuple(found)
+        return tuple(fingerprints)
 
     def check_list(self, videos: VideoList) -> None:
         """Check that a list is the one whose features are read.
@@ -106,9 +106,9 @@ class StoredFeatures:
         for position in positions:
             key = self.keys[position] or ""
             yield {
-                request: widen(one.read(key)[NAME])
-                for request, one in sets.items()
-                if one is not None
+                request: widen(entries.read(key)[NAME])
+                for request, entries in sets.items()
+                if entries is not None
             }
 
     def missing(
@@ -135,12 +135,12 @@ class StoredFeatures:
         """
         if not missing:
             return self
-        left = sorted(set(range(len(self.keys))) - set(missing))
-        if not left:
+        remaining = sorted(set(range(len(self.keys))) - set(missing))
+        if not remaining:
             raise DataError("none of the videos are in the store", where=str(self.store.folder))
         flag = f"videos not in the store: {len(missing)} of {len(self.keys)}"
-        kept = replace(self.videos, videos=tuple(self.videos.videos[i] for i in left))
-        return StoredFeatures(self.store, kept.with_flags([flag]), self.card, data=self._data)
+        listed = replace(self.videos, videos=tuple(self.videos.videos[i] for i in remaining))
+        return StoredFeatures(self.store, listed.with_flags([flag]), self.card, data=self._data)
 
     def set_of(self, request: Request) -> EntrySet | None:
         """Return the set of the requested features, or None where the store has none.
@@ -199,41 +199,41 @@ def choose_card(
     Raises:
         StoreError: The store has no such backbone, or several.
     """
-    known = {card.digest: card for card, _, _ in cards(store)}
+    stored = {card.digest: card for card, _, _ in cards(store)}
     reading = {
         fact: getattr(backbone.resolved, fact) for fact in READING if fact in backbone.requested
     }
-    found = [
+    matches = [
         card
-        for card in known.values()
+        for card in stored.values()
         if backbone.name in ("auto", card.name)
         and backbone.precision in ("auto", card.precision)
         and backbone.engine in ("auto", card.engine)
         and network_digest in (None, card.network_digest)
         and card.is_read(reading)
     ]
-    if len(found) == 1:
-        return found[0]
-    listed = "; ".join(map(_short, known.values()))
-    names = {card.name for card in known.values()}
-    chosen = {
+    if len(matches) == 1:
+        return matches[0]
+    listed = "; ".join(map(_short, stored.values()))
+    names = {card.name for card in stored.values()}
+    criteria = {
         "backbone": backbone.name,
         "precision": backbone.precision,
         "engine": backbone.engine,
         **reading,
     }
-    if network_digest and not found:
-        chosen["weights"] = "of another SHA-256"
+    if network_digest and not matches:
+        criteria["weights"] = "of another SHA-256"
     raise StoreError(
         "contains features of several backbones"
-        if found
+        if matches
         else "contains no features of this backbone",
         where=str(store.folder),
-        got=", ".join(f"{fact} {value}" for fact, value in chosen.items() if value != "auto"),
+        got=", ".join(f"{fact} {value}" for fact, value in criteria.items() if value != "auto"),
         expected=listed or "none: the store is empty",
         hint="Choose with --backbone, --precision, --engine, --weights, --resize, --sampler or "
         "--size."
-        if found
+        if matches
         else did_you_mean(backbone.name, names if backbone.name not in names else ()),
     )
 

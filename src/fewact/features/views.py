@@ -116,7 +116,10 @@ class Views:
             else:
                 shared = request.images, self.shown(request.view)
                 batches.setdefault(shared, []).append(request)
-        prepared = [FrameBatch(same[0].prepare(self), tuple(same)) for same in batches.values()]
+        prepared = [
+            FrameBatch(requests_of[0].prepare(self), tuple(requests_of))
+            for requests_of in batches.values()
+        ]
         return NetworkInputs(prepared, values)
 
     def shown(self, view: View) -> Shown:

@@ -196,10 +196,10 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
     moving = np.flatnonzero(changes > quiet + ACTIVE * (lively - quiet))
     start = float(times[moving[0]]) - MARGIN
     end = float(times[moving[-1] + 1]) + MARGIN
-    least = max(LEAST_SECONDS, LEAST_FRACTION * duration)
+    shortest = max(LEAST_SECONDS, LEAST_FRACTION * duration)
     before, after = changes[: moving[0]], changes[moving[-1] + 1 :]
-    start = start if start >= least and before.mean() <= STILL else 0.0
-    end = end if duration - end >= least and after.mean() <= STILL else duration
+    start = start if start >= shortest and before.mean() <= STILL else 0.0
+    end = end if duration - end >= shortest and after.mean() <= STILL else duration
     return Span(start, end) if end - start < duration else None
 
 

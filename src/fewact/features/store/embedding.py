@@ -96,8 +96,11 @@ class Job:
     def missing(self, blocks: Iterable[int]) -> dict[Request, int]:
         """Return for each request how many videos of these blocks are not known to be stored."""
         videos = [video for block in blocks for video in self._blocks[block]]
-        known = [self.known.fingerprint(video, stamp(video.source)) for video in videos]
-        return {request: sum(key not in one for key in known) for request, one in self.sets.items()}
+        fingerprints = [self.known.fingerprint(video, stamp(video.source)) for video in videos]
+        return {
+            request: sum(key not in entries for key in fingerprints)
+            for request, entries in self.sets.items()
+        }
 
     def bytes_to_write(self, blocks: Iterable[int]) -> int:
         """Return the size of the features of these blocks that are not known to be stored."""
@@ -108,7 +111,7 @@ class Job:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that decides the blocks and their features."""
-        sets = sorted(one.digest for one in self.sets.values())
+        sets = sorted(entries.digest for entries in self.sets.values())
         facts = "\n".join((self.videos.digest, str(self.block_size), *sets))
         return hashlib.sha256(facts.encode()).hexdigest()
 
@@ -233,7 +236,7 @@ class _Run:
             self._skip(video, block, KnownVideo(stamp=at, error=error.reason))
             return None
         block.known[video.id] = KnownVideo(fingerprint=key, stamp=at)
-        if key is not None and all(key in one for one in self._job.sets.values()):
+        if key is not None and all(key in entries for entries in self._job.sets.values()):
             self._report(Outcome(video))
         elif key is None or video.source is None:
             self._skip(video, block, KnownVideo(fingerprint=key, error="there is no file"))
@@ -244,7 +247,7 @@ class _Run:
         else:
             block.missing[key] = [video]
             sets = self._job.sets.items()
-            block.needed[key] = {request for request, one in sets if key not in one}
+            block.needed[key] = {request for request, entries in sets if key not in entries}
             return _Task(video.source, key, block)
         return None
 
@@ -271,9 +274,9 @@ class _Run:
         else:
             self._skip(video, block, replace(block.known[video.id], error=error))
 
-    def _skip(self, video: Video, block: _Block, known: KnownVideo) -> None:
-        block.known[video.id] = known
-        self._report(Outcome(video, error=known.error))
+    def _skip(self, video: Video, block: _Block, facts: KnownVideo) -> None:
+        block.known[video.id] = facts
+        self._report(Outcome(video, error=facts.error))
 
     def _write_if_done(self, block: _Block) -> None:
         if block.pending or not block.complete:

@@ -62,10 +62,10 @@ def cards(store: Store) -> Iterator[tuple[Card, Request, EntrySet]]:
 
     The cards have no location and no licence of the weights, which do not change features.
     """
-    for one in store.sets():
-        if one.facts.get("kind") == SET_TYPE:
+    for entries in store.sets():
+        if entries.facts.get("kind") == SET_TYPE:
             try:
-                yield card_of(one.facts), _request_of(one.facts), one
+                yield card_of(entries.facts), _request_of(entries.facts), entries
             except (ValidationError, KeyError, TypeError):
                 continue  # written by another version of fewact
 
@@ -92,8 +92,8 @@ def narrow(features: Tensor) -> NDArray[Any]:
     small = features.to(torch.float16)
     if not torch.isfinite(small).all():
         if torch.isfinite(features).all():
-            most = float(features.abs().max())
-            raise Unfit(f"its features are too large for float16, up to {most:.3g}")
+            largest = float(features.abs().max())
+            raise Unfit(f"its features are too large for float16, up to {largest:.3g}")
         raise Unfit("its features are not finite")
     return small.cpu().numpy()
 

@@ -61,7 +61,7 @@ class _Worker:
             embed(
                 *self._made,
                 [int(row["block"])],
-                lambda one: outcomes.append((one.video.id, one.new, one.error)),
+                lambda outcome: outcomes.append((outcome.video.id, outcome.new, outcome.error)),
             )
         except FewactError as found:
             error = str(found)
@@ -93,7 +93,7 @@ def embed_on_ray(
     try:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         cpus = int(ray.cluster_resources().get("CPU", 1))
-        most = max(1, min(gpus or cpus, len(blocks)))
+        actors = max(1, min(gpus or cpus, len(blocks)))
         task = _Task(
             str(job.store.folder.resolve()),
             job.videos,
@@ -107,7 +107,7 @@ def embed_on_ray(
         ).map(
             _Worker,
             fn_constructor_args=(task,),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
         )
@@ -138,8 +138,8 @@ def _started(address: str) -> Any:
     try:
         if address.startswith("ray://"):
             raise ValueError("Ray Data does not run through a Ray client")
-        more = {"include_dashboard": False} if address == LOCAL else {}
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **more)
+        options = {"include_dashboard": False} if address == LOCAL else {}
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(
             "cannot connect to a Ray cluster",

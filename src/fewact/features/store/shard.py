@@ -110,18 +110,18 @@ class Shard:
             file: Any = safe_open(path, framework="numpy")
             self._header = _Header.model_validate_json((file.metadata() or {}).get(KEY, ""))
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {
-                name: (DTYPES.get(one.get_dtype()), tuple(one.get_shape()))
-                for name, one in slices.items()
+            shapes = {
+                name: (DTYPES.get(array.get_dtype()), tuple(array.get_shape()))
+                for name, array in slices.items()
             }
         except (SafetensorError, ValidationError, OSError) as error:
             raise self._damaged(str(error).splitlines()[0]) from None
         self._slices = slices
         rows = len(self.videos)
-        expected = {name: (one.dtype, (rows, *one.sizes)) for name, one in layout.items()}
+        expected = {name: (array.dtype, (rows, *array.sizes)) for name, array in layout.items()}
         is_of_set = digest(self._header.facts) == of
-        if not is_of_set or found != expected or len(self._header.checks) != rows:
-            raise self._damaged(f"holds {found}" if is_of_set else "holds videos of another set")
+        if not is_of_set or shapes != expected or len(self._header.checks) != rows:
+            raise self._damaged(f"holds {shapes}" if is_of_set else "holds videos of another set")
 
     @property
     def videos(self) -> Sequence[str]:
@@ -134,7 +134,7 @@ class Shard:
         Raises:
             StoreError: The arrays differ from those that were written.
         """
-        entry = {name: one[row : row + 1][0] for name, one in self._slices.items()}
+        entry = {name: array[row : row + 1][0] for name, array in self._slices.items()}
         if check(entry) != self._header.checks[row]:
             raise self._damaged(f"the numbers of video {self.videos[row][:12]} have changed")
         return entry
@@ -171,10 +171,10 @@ def write_shard(folder: Path, facts: Facts, entries: Mapping[str, Entry]) -> Pat
 
 def check(entry: Entry) -> int:
     """Return the CRC-32 of a video's arrays, in the order of their names."""
-    found = 0
+    crc = 0
     for name in sorted(entry):
-        found = zlib.crc32(np.ascontiguousarray(entry[name]).data, found)
-    return found
+        crc = zlib.crc32(np.ascontiguousarray(entry[name]).data, crc)
+    return crc
 
 
 def facts_and_layout(path: Path) -> tuple[Facts, Layout]:

@@ -346,25 +346,25 @@ class Store:
             StoreError: The existing set has another layout.
             OutputError: The set cannot be written.
         """
-        found = self.find(facts)
-        if found is None:
+        entries = self.find(facts)
+        if entries is None:
             shapes = _LAYOUT.dump_json(dict(layout)).decode()
             values = (digest(facts), json.dumps(dict(facts), sort_keys=True), shapes)
             with self.index.transaction() as tables:
                 tables.execute(
                     "INSERT OR IGNORE INTO sets (digest, facts, layout) VALUES (?, ?, ?)", values
                 )
-            found = self.find(facts)
-        if found is None or found.layout != dict(layout):
+            entries = self.find(facts)
+        if entries is None or entries.layout != dict(layout):
             raise StoreError(
                 "contains another set under this name",
                 where=str(self.folder),
-                got=f"{found and found.layout}",
+                got=f"{entries and entries.layout}",
                 expected=f"{dict(layout)}",
             )
-        if found.folder.is_dir():
-            remove_leftovers(found.folder)
-        return found
+        if entries.folder.is_dir():
+            remove_leftovers(entries.folder)
+        return entries
 
     def known(self, name: str) -> KnownVideos:
         """Return the known videos of a list."""
