@@ -13,7 +13,7 @@ import pytest
 
 from fewact.core import folders as module
 from fewact.core.errors import OutputError
-from fewact.core.folders import backup_of, current, read_replaced, recover, replace_folder
+from fewact.core.folders import backup_of, read_replaced, recover, replace_folder
 
 OWN = ("config", "state")
 
@@ -32,10 +32,12 @@ def fill(content: str) -> Callable[[Path], None]:
 
 def content(folder: Path) -> str:
     """Return the content of a complete folder; fail on one that is half old and half new."""
-    path = folder if folder.exists() else backup_of(folder)
-    config, state = ((path / name).read_text() for name in OWN)
-    assert config == state
-    return config
+    return whole(current(folder))
+
+
+def current(folder: Path) -> Path:
+    """Return where a folder is now: its path, or between the two renames that of its backup."""
+    return folder if folder.exists() else backup_of(folder)
 
 
 class PowerCut(BaseException):

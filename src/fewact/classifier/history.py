@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fewact.classifier import file as model_files
 from fewact.classifier.file import (
@@ -35,7 +35,7 @@ from fewact.classifier.model_card import model_card
 from fewact.core.atomic import make_folder, output_errors, sync
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DamagedModelError, ModelError, NewerModelError
-from fewact.core.folders import locked, opened
+from fewact.core.locks import holding
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
 from fewact.core.temporary import is_empty, temporary
@@ -116,7 +116,7 @@ def save(folder: Path, header: ModelHeader, content: bytes) -> None:
     file, history = folder / MODEL, folder / HISTORY
     with output_errors(folder):
         make_folder(folder)
-        with _holding(folder):
+        with holding(folder):
             texts, unchanged = _texts(folder, header), _has(file, header)
             with _beside(file, texts if unchanged else {MODEL: content, **texts}):
                 if file.exists() and not unchanged:
@@ -125,7 +125,7 @@ def save(folder: Path, header: ModelHeader, content: bytes) -> None:
                             latest.unlink()
                     _keep(file, history)
     if not unchanged:
-        with suppress(OSError), _holding(folder):  # The model is replaced: no error now.
+        with suppress(OSError), holding(folder):  # The model is replaced: no error now.
             shutil.rmtree(history / UNDONE, ignore_errors=True)
             _forget(history)
 
@@ -249,17 +249,17 @@ def editing(folder: str | Path) -> Iterator[None]:
         OutputError: It cannot be written.
     """
     path = _existing(folder)
-    with output_errors(path):
-        make_folder(path / HISTORY)
-        handle = opened(path / HISTORY)
-    with locked(handle):
+    with ExitStack() as until_end:
+        with output_errors(path):
+            make_folder(path / HISTORY)
+            until_end.enter_context(holding(path / HISTORY))
         yield
 
 
 def _exchange(folder: Path, version: Path, target: Path) -> None:
     """Replace the model by a version, and keep it below a folder."""
     header = _check(version)
-    with output_errors(folder), _holding(folder):
+    with output_errors(folder), holding(folder):
         make_folder(target)
         file = folder / MODEL
         with _beside(file, _texts(folder, header)):
@@ -306,11 +306,6 @@ def _existing(folder: str | Path) -> Path:
     if not path.is_dir():
         raise ModelError("no such folder", where=str(folder), expected="a saved model")
     return path
-
-
-def _holding(folder: Path) -> Any:
-    """Hold the lock of a folder, so that one process at a time renames its files."""
-    return locked(opened(folder))
 
 
 def _keep(file: Path, target: Path) -> None:

@@ -6,20 +6,14 @@ without the folder after a crash, the backup is the valid one.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from fewact.core.atomic import make_folder, output_errors, sync
 from fewact.core.errors import UserError
-from fewact.core.temporary import discard, remove_leftovers, temporary
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
+from fewact.core.locks import holding
+from fewact.core.temporary import discard, temporary
 
 T = TypeVar("T")
 
@@ -31,12 +25,6 @@ have replaced it after it was found."""
 def backup_of(folder: Path) -> Path:
     """Return the path of the old folder while the folder is being replaced."""
     return folder.with_name(f".{folder.name}.previous")
-
-
-def current(folder: Path) -> Path:
-    """Return where a folder is now: its path, or between the two renames that of its backup."""
-    backup = backup_of(folder)
-    return backup if not os.path.exists(folder) and os.path.isdir(backup) else folder
 
 
 def read_replaced(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
@@ -119,25 +107,6 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
-@contextmanager
-def held(folder: Path, owns: Callable[[str], bool]) -> Iterator[None]:
-    """Hold a folder where it is: no process replaces it until the block ends.
-
-    What killed writers of the folder left is removed before.
-
-    Args:
-        folder: Folder that other processes may be replacing.
-        owns: As for ``replace_folder``.
-
-    Raises:
-        OutputError: Files cannot be renamed; or the block raised an OSError.
-    """
-    with output_errors(folder), holding(folder.parent):
-        _recover(folder, owns)
-        remove_leftovers(folder.parent, of=folder)
-        yield
-
-
 def _swap(folder: Path, new: Path) -> None:
     previous, inside = backup_of(folder), _is_current(folder)
     if folder.exists():
@@ -175,33 +144,3 @@ def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
     sync(folder)
     sync(previous)  # Else the entries may be back in it after a power loss, and be discarded.
     discard(previous, of=folder)
-
-
-@contextmanager
-def holding(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, so that one process at a time renames its entries.
-
-    Args:
-        folder: Folder above the one that ``replace_folder`` replaces.
-    """
-    with locked(opened(folder)):
-        yield
-
-
-def opened(folder: Path) -> int | None:
-    """Return a handle for ``locked``, which stays valid if the folder is renamed."""
-    return None if fcntl is None else os.open(folder, os.O_RDONLY)
-
-
-@contextmanager
-def locked(handle: int | None) -> Iterator[None]:
-    """Hold the lock of a handle of ``opened``, and close it; None has no lock."""
-    if handle is None:
-        yield
-        return
-    try:
-        with suppress(OSError):  # A disk without locks.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
