@@ -230,8 +230,8 @@ def _sent(path: Path, type: str) -> Response:
     if not path.is_file():
         raise GoneError
     return FileResponse(
-        path, media_type=type, headers={"cache-control": "private, max-age=31536000, immutable"}
-    )
+        path, media_type=type
+    )  # not kept by the browser: it may be deleted for good
 
 
 def _file_of(page: PageSession, request: Request) -> str:

@@ -81,13 +81,13 @@ class Worker:
         Raises:
             ModelError: A newer version of fewact wrote it, or it was taught from features.
         """
-        found = self._identity()
-        if found is not None and found != self._loaded:
+        identity = self._identity()
+        if identity is not None and identity != self._loaded:
             try:
                 self._revision, self._lost = self._read(self._model), None
             except LostModelError as error:
                 self._revision, self._lost = self._new(), error.parts
-            self._loaded = found
+            self._loaded = identity
             self._thumbnails = bool(self._revision.examples) and (
                 self._revision.classifier.has_thumbnails
             )
@@ -115,15 +115,15 @@ class Worker:
         """
         with warnings.catch_warnings(), editing(self._model):
             warnings.simplefilter("ignore")
-            found = self.open()["model"]
-            if (found and found["id"]) != model:
+            present = self.open()["model"]
+            if (present and present["id"]) != model:
                 return None
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._encode(clip)
             lessons = [Lesson(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
             for version in versions(self._model):  # clips without a file that come back
-                if self._revision.has(one.key for one in lessons):
+                if self._revision.has(lesson.key for lesson in lessons):
                     break
                 with suppress(LostModelError):  # an older version may have them
                     self._revision.add(model_files.load(version.file))
@@ -138,8 +138,8 @@ class Worker:
         prediction = self._revision.classifier.predict(self._clip(clip))
         nearest = next(
             facts
-            for facts, one in zip(self._examples(), self._revision.examples, strict=True)
-            if one.title == prediction.nearest
+            for facts, example in zip(self._examples(), self._revision.examples, strict=True)
+            if example.title == prediction.nearest
         )
         return {
             "label": str(prediction.label),
@@ -212,27 +212,27 @@ class Worker:
         self._streams.move_to_end(stream)
         while len(self._streams) > MOST_STREAMS:
             self._streams.popitem(last=False)
-        found = self._streams[stream]
+        camera = self._streams[stream]
         frame = np.frombuffer(blob, np.uint8).reshape(height, width, 4)[..., :3]
-        events = found.push(np.ascontiguousarray(frame), at)
-        label = found.state.label
+        events = camera.push(np.ascontiguousarray(frame), at)
+        label = camera.state.label
         return {
-            "state": found.state.to_dict() | {"label": None if label is None else str(label)},
+            "state": camera.state.to_dict() | {"label": None if label is None else str(label)},
             "events": [_event(event) for event in events],
-            "rate": found.rate,
+            "rate": camera.rate,
         }
 
     def review(self) -> list[str]:
         """Return what would help, most useful first, as sentences."""
         self.open()
-        return [one.text for one in review(self._revision.classifier).advice[:MOST_ADVICE]]
+        return [advice.text for advice in review(self._revision.classifier).advice[:MOST_ADVICE]]
 
     def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
         """Return why a clip is predicted as it is, as an HTML file."""
         self.open()
         origins = page_origins(self._revision.examples, self._model / PAGE_FOLDER)
-        found = explain(self._revision.classifier, self._clip(clip), origins)
-        page = explanation_page(found, absent="this page does not have the video")
+        explanation = explain(self._revision.classifier, self._clip(clip), origins)
+        page = explanation_page(explanation, absent="this page does not have the video")
         return None, page.encode()
 
     def report(self) -> tuple[None, bytes]:
@@ -346,15 +346,15 @@ class Worker:
         examples = self._revision.examples
         return [
             {
-                "name": one.name,
-                "page_file": one.page_file,
-                "label": one.label,
+                "name": example.name,
+                "page_file": example.page_file,
+                "label": example.label,
                 "start": start,
                 "end": end,
                 "number": number,
-                "faults": one.faults,
+                "faults": example.faults,
             }
-            for one, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
+            for example, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
         ]
 
 

@@ -111,7 +111,9 @@ for (const name of ["dragover", "drop"]) document.addEventListener(name, (event)
 window.addEventListener("beforeunload", (event) => (isUploading() || isUnsaved()) && event.preventDefault());
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
-  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !typing && !$("undo").disabled) {
+  // Of layouts without Latin letters the place of the key counts; caps lock makes it "Z".
+  const isZ = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() === "z" : event.code === "KeyZ";
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && isZ && !typing && !$("undo").disabled) {
     event.preventDefault(); // the browser would undo what was typed last, and go to its field
     if (!event.repeat) $("undo").click(); // a key that is held would undo all, and nothing brings that back
   }
