@@ -39,18 +39,20 @@ def folds_of(
     group = [i if name is None else name for i, name in enumerate(groups)]
     of_class: list[dict[int | str, None]] = [{} for _ in range(n)]  # groups, in the clips' order
     classes_of: dict[int | str, set[int]] = {}
-    for one, label in zip(group, labels, strict=True):
-        of_class[label][one] = None
-        classes_of.setdefault(one, set()).add(label)
+    for name, label in zip(group, labels, strict=True):
+        of_class[label][name] = None
+        classes_of.setdefault(name, set()).add(label)
     folds: list[list[int]] = []
     used: set[int | str] = set()
     while sum(map(len, folds)) < most:
         out: set[int | str] = set()
-        left = [len(own) for own in of_class]  # groups that are not held out
-        for c, own in enumerate(of_class):
-            if left[c] < len(own):
+        left = [
+            len(groups_of_class) for groups_of_class in of_class
+        ]  # groups that are not held out
+        for c, groups_of_class in enumerate(of_class):
+            if left[c] < len(groups_of_class):
                 continue
-            for candidate in own:
+            for candidate in groups_of_class:
                 if candidate not in used and all(left[k] > 1 for k in classes_of[candidate]):
                     out.add(candidate)
                     used.add(candidate)
@@ -85,10 +87,10 @@ def _score(method: Method, nodes: Nodes, labels: Tensor, n: int, held: Tensor) -
 
     A function of its own, so that one copy of the other clips is in memory at a time.
     """
-    kept = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
-    kept = kept.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
-    state = method.support(rows(nodes, kept), labels[kept], n)  # of nodes (b s …)
-    scored = [method.score(state, rows(nodes, some)) for some in held.split(CLIPS_AT_ONCE, 1)]
+    rest = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
+    rest = rest.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
+    state = method.support(rows(nodes, rest), labels[rest], n)  # of nodes (b s …)
+    scored = [method.score(state, rows(nodes, part)) for part in held.split(CLIPS_AT_ONCE, 1)]
     return torch.cat(scored, 1)
 
 
@@ -304,10 +306,10 @@ def hold_out(
         DataError: The method's scores of a clip are not finite.
     """
     folds = folds_of(labels.tolist(), n, groups, most)
-    own, held = method.temperature, sum(map(len, folds))
+    own_temperature, held = method.temperature, sum(map(len, folds))
     always = class_names is not None and class_names.mode == "on"
     shots = len(labels) / n
-    expected = expected_temperature(own, shots)
+    expected = expected_temperature(own_temperature, shots)
     if not held:
         weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, torch.zeros(0, dtype=torch.int64)
         return HeldOut(Calibration(expected, "method", 0, None, weight), nothing, nothing)
@@ -315,21 +317,23 @@ def hold_out(
     named = titles or [f"clip {i}" for i in range(len(labels))]
     check_finite_scores(logits, [named[i] for i in order.tolist()])
     truth = labels[order].cpu()
-    few = held < MIN_HELD_OUT
+    is_few = held < MIN_HELD_OUT
     fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
-    before = expected_temperature(own, fold_shots)
+    before = expected_temperature(own_temperature, fold_shots)
     fitted = fit_temperature(logits, truth, before)
     temperature = fitted * expected / before
     visual, weight = logits / fitted, 0.0
     as_new = logits / temperature
     if class_names is not None:
         text = class_names.logits(nodes[IMAGE_EMBEDDING][order]).cpu()  # (h n)
-        if few:
+        if is_few:
             weight = TEXT_WEIGHTS[-1] if always else 0.0
         else:
             weight = _text_weight(text, visual, truth, always=always)
         if weight:
-            visual, as_new = (combine(text, one, weight) for one in (visual, as_new))
+            visual, as_new = (
+                combine(text, logits_of_method, weight) for logits_of_method in (visual, as_new)
+            )
     predicted = visual.argmax(-1)
     accuracy = 100 * (predicted == truth).double().mean().item()
     # A set compares a new clip's probabilities with these: both are at the same temperature.
@@ -363,10 +367,10 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
     def likelihood(logits: Tensor) -> float:
         return logits.log_softmax(-1).gather(1, truth[:, None]).sum().item()
 
-    found = {weight: likelihood(combine(text, visual, weight)) for weight in TEXT_WEIGHTS}
-    best = max(TEXT_WEIGHTS, key=lambda weight: found[weight])
+    likelihood_of = {weight: likelihood(combine(text, visual, weight)) for weight in TEXT_WEIGHTS}
+    best = max(TEXT_WEIGHTS, key=lambda weight: likelihood_of[weight])
     alone = max(likelihood((1 - weight) * visual) for weight in (0.0, *TEXT_WEIGHTS))
-    return best if always or found[best] > alone + MIN_GAIN else 0.0
+    return best if always or likelihood_of[best] > alone + MIN_GAIN else 0.0
 
 
 def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
@@ -390,6 +394,6 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
         return (scaled.logsumexp(-1) - right).sum(-1)
 
     at_once = max(1, FLOATS_AT_ONCE // 8 // logits.numel())
-    sums = torch.cat([unlikelihood(some) for some in (own * steps.exp()).split(at_once)])
+    sums = torch.cat([unlikelihood(chunk) for chunk in (own * steps.exp()).split(at_once)])
     loss = sums + steps**2 / (2 * PRIOR_STD**2)  # (g)
     return own * math.exp(steps[loss.argmin()].item())

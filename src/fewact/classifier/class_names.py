@@ -150,5 +150,10 @@ def embed_class_names(
     """
     cache = cache_folder()
     folder = None if cache is None else cache / "texts"
-    each = [embed_classes(encoder, [words(name)], folder=folder) for name in classes]
-    return ClassNames(classes, torch.cat([one.embeddings for one in each]), each[0].facts, mode)
+    embedded = [embed_classes(encoder, [words(name)], folder=folder) for name in classes]
+    return ClassNames(
+        classes,
+        torch.cat([name_embedding.embeddings for name_embedding in embedded]),
+        embedded[0].facts,
+        mode,
+    )

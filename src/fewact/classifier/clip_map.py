@@ -97,25 +97,28 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
     nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
-    for found in _predicted(fitted, decision, [as_clip(video) for video in videos]):
-        if isinstance(found, Skipped):
-            skipped.append(found)
+    for outcome in _predicted(fitted, decision, [as_clip(video) for video in videos]):
+        if isinstance(outcome, Skipped):
+            skipped.append(outcome)
             continue
-        own, prediction = found
+        row, prediction = outcome
         named.append((Path(display_name(prediction.clip)).name, str(prediction.label)))
-        nodes.append({name: own[name] for name in nodes[0]})
+        nodes.append({name: row[name] for name in nodes[0]})
     if skipped and not named:
         raise skipped[0].error
-    each = EachAClass(method, {name: torch.cat([one[name] for one in nodes]) for name in nodes[0]})
-    similarity = similarities(each, each.nodes, each.state)
+    alone = EachAClass(method, {name: torch.cat([row[name] for row in nodes]) for name in nodes[0]})
+    similarity = similarities(alone, alone.nodes, alone.state)
     rows = _with_prototypes(labels, len(fitted.classes), len(similarity))  # (p s+q)
     positions = _arranged(distances(rows @ similarity @ rows.T))
-    every: list[tuple[Kind, str, str]] = [
-        *(("clip", one.title, one.label) for one in clips),
+    named_points: list[tuple[Kind, str, str]] = [
+        *(("clip", clip.title, clip.label) for clip in clips),
         *(("prototype", label, label) for label in fitted.classes),
         *(("video", name, label) for name, label in named),
     ]
-    points = (MapPoint(*one, x, y) for one, (x, y) in zip(every, positions.tolist(), strict=True))
+    points = (
+        MapPoint(*named_point, x, y)
+        for named_point, (x, y) in zip(named_points, positions.tolist(), strict=True)
+    )
     name = type(method).__name__.lower()
     total = len(fitted.examples.clips)
     return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
@@ -155,8 +158,8 @@ def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:
 
 def distances(similarity: Tensor) -> Tensor:
     """Return distances (p p) of points with these similarities (p p)."""
-    own = similarity.diagonal()
-    squares = own[:, None] + own[None] - similarity - similarity.T
+    diagonal = similarity.diagonal()
+    squares = diagonal[:, None] + diagonal[None] - similarity - similarity.T
     return squares.clamp_min(0).sqrt().fill_diagonal_(0)
 
 
@@ -174,8 +177,8 @@ def _arranged(apart: Tensor) -> Tensor:
         )
     perplexity = min(PERPLEXITY, (len(apart) - 1) / 3)
     arrange = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=SEED)
-    found = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
-    low, high = found.amin(0), found.amax(0)
+    points = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
+    low, high = points.amin(0), points.amax(0)
     # One scale for both axes: distances mean the same in all directions.
     middle, span = (low + high) / 2, (high - low).max().clamp_min(1e-12)
-    return (found - middle) / span + 0.5
+    return (points - middle) / span + 0.5

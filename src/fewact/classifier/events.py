@@ -161,10 +161,10 @@ class EventFinder:
             windows: New windows; they end at ``time`` at the latest.
             time: Later windows end after this time, in seconds.
         """
-        for one in windows:
-            self._seen.append(one.score)
-            self._waiting.append(one)
-            insort(self._recent, one, key=attrgetter("end"))
+        for window in windows:
+            self._seen.append(window.score)
+            self._waiting.append(window)
+            insort(self._recent, window, key=attrgetter("end"))
             if not self._adapts or len(self._seen) >= FEWEST:
                 self._decide()
         return self._events(time - self._longest)
@@ -177,7 +177,7 @@ class EventFinder:
                 little longer, events do not.
         """
         self._decide()
-        return [replace(one, end=min(one.end, end)) for one in self._events(math.inf)]
+        return [replace(event, end=min(event.end, end)) for event in self._events(math.inf)]
 
     def _decide(self) -> None:
         """Decide which of the waiting windows are candidates."""
@@ -186,38 +186,38 @@ class EventFinder:
             mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
             lower = mean - BELOW * float(np.std(self._seen))
             self.threshold = min(lower, self._model_threshold)
-        self._pending += (one for one in self._waiting if one.score >= self.threshold)
+        self._pending += (window for window in self._waiting if window.score >= self.threshold)
         self._waiting.clear()
 
     def _events(self, later: float) -> list[Event]:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
-        self.decided = min([later, *(one.start for one in (*self._waiting, *self._pending))])
-        runs = self._runs(one for one in self._kept if one.start < self.decided)
-        self._kept = [one for one in self._kept if one.start >= self.decided]
+        self.decided = min([later, *(window.start for window in (*self._waiting, *self._pending))])
+        runs = self._runs(window for window in self._kept if window.start < self.decided)
+        self._kept = [window for window in self._kept if window.start >= self.decided]
         if runs[-1]:
             last = runs[-1][-1]
             if last.end + GAP * (last.end - last.start) <= self.decided:
                 runs.append([])
         self._run = runs.pop()
         since = self._run[-1].start if self._run else self.decided
-        self._recent = [one for one in self._recent if one.start >= since]
+        self._recent = [window for window in self._recent if window.start >= since]
         return [self._event(run) for run in runs if self._is_probable(run)]
 
     def _event(self, run: Sequence[WindowScore]) -> Event:
-        end = max(one.end for one in run)
+        end = max(window.end for window in run)
         return Event(run[0].label, run[0].start, end, self._confidence(run), len(run))
 
     def _confidence(self, run: Sequence[WindowScore]) -> float:
-        return max(self.confidence(one) for one in run)
+        return max(self.confidence(window) for window in run)
 
     def _runs(self, windows: Iterable[WindowScore]) -> list[list[WindowScore]]:
         """Return the run that goes on, or an empty one, and later runs, with more performances."""
         runs = [[*self._run]]
-        for one in sorted(windows, key=attrgetter("start")):
-            if not self._follows(runs[-1], one):
+        for window in sorted(windows, key=attrgetter("start")):
+            if not self._follows(runs[-1], window):
                 runs.append([])
-            runs[-1].append(one)
+            runs[-1].append(window)
         return runs
 
     def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
@@ -230,7 +230,9 @@ class EventFinder:
             return False
         start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
         ends = slice(*(bisect(self._recent, time, key=attrgetter("end")) for time in (start, end)))
-        return all(one.label == first.label for one in self._recent[ends] if one.start >= start)
+        return all(
+            window.label == first.label for window in self._recent[ends] if window.start >= start
+        )
 
     def _is_probable(self, run: Sequence[WindowScore]) -> bool:
         """Whether a run is an event; an empty one is not."""
@@ -238,7 +240,7 @@ class EventFinder:
             return False
         if not self._adapts or self._confidence(run) >= LEAST_CONFIDENCE:
             return True
-        best = max(one.score for one in run)
+        best = max(window.score for window in run)
         return len(self._seen) < SHORT and best >= self._model_threshold
 
     def _suppress(self, later: float) -> None:
@@ -246,13 +248,13 @@ class EventFinder:
         changed = True
         while changed:
             changed = False
-            for one in self._pending:
-                if one.end > later:
+            for window in self._pending:
+                if window.end > later:
                     continue
-                rivals = [other for other in self._pending if _overlap(one, other)]
-                if all(_rank(one) >= _rank(other) for other in rivals):
-                    self._kept.append(one)
-                    self._pending = [other for other in self._pending if other not in rivals]
+                rivals = [rival for rival in self._pending if _overlap(window, rival)]
+                if all(_rank(window) >= _rank(rival) for rival in rivals):
+                    self._kept.append(window)
+                    self._pending = [rival for rival in self._pending if rival not in rivals]
                     changed = True
                     break
 
@@ -268,9 +270,9 @@ def split(scores: Iterable[float]) -> float:
     """
     ordered = np.sort(np.fromiter(scores, np.float64))
     count, total = np.arange(1, len(ordered)), np.cumsum(ordered)
-    others = len(ordered) - count
-    apart = total[:-1] / count - (total[-1] - total[:-1]) / others
-    best = int((count * others * apart**2).argmax())
+    rest = len(ordered) - count
+    apart = total[:-1] / count - (total[-1] - total[:-1]) / rest
+    best = int((count * rest * apart**2).argmax())
     return float((ordered[best] + ordered[best + 1]) / 2)
 
 

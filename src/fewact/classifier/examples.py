@@ -102,14 +102,15 @@ class Examples:
 
     def repeated(self, more: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
-        own, new = (
-            [_key(one, without_number(one.name)) for one in each.clips] for each in (self, more)
+        keys, new_keys = (
+            [_key(clip, without_number(clip.name)) for clip in examples.clips]
+            for examples in (self, more)
         )
-        wanted = set(new)
-        known = {(key, self.digest(i)) for i, key in enumerate(own) if key in wanted}
+        requested = set(new_keys)
+        known = {(key, self.digest(i)) for i, key in enumerate(keys) if key in requested}
         return [
             clip.title
-            for i, (clip, key) in enumerate(zip(more.clips, new, strict=True))
+            for i, (clip, key) in enumerate(zip(more.clips, new_keys, strict=True))
             if (key, more.digest(i)) in known
         ]
 
@@ -119,7 +120,9 @@ class Examples:
         clips = []
         for clip in more.clips:
             candidates = (replace(clip, name=numbered(clip.name, n)) for n in count(1))
-            clips.append(next(one for one in candidates if one.title not in taken))
+            clips.append(
+                next(candidate for candidate in candidates if candidate.title not in taken)
+            )
             taken.add(clips[-1].title)
         return replace(more, clips=tuple(clips))
 
@@ -130,17 +133,19 @@ class Examples:
             more: New clips; or these, to find those that are equal to each other.
         """
         smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
-        own, new = ([row.numpy().tobytes() for row in one.nodes[smallest]] for one in (self, more))
+        rows_of_self, rows_of_more = (
+            [row.numpy().tobytes() for row in examples.nodes[smallest]] for examples in (self, more)
+        )
         # Few clips share the smallest node: only their other nodes are compared, by their digests.
-        count, least = Counter(own), 2 if more is self else 1
-        alike = {row for row in new if count[row] >= least}
+        count, least = Counter(rows_of_self), 2 if more is self else 1
+        alike = {row for row in rows_of_more if count[row] >= least}
         first: dict[str, int] = {}
-        for i, row in enumerate(own):
+        for i, row in enumerate(rows_of_self):
             if row in alike:
                 first.setdefault(self.digest(i), i)
         pairs = [
             (clip, self.clips[first[digest]])
-            for i, (clip, row) in enumerate(zip(more.clips, new, strict=True))
+            for i, (clip, row) in enumerate(zip(more.clips, rows_of_more, strict=True))
             if row in alike and (digest := more.digest(i)) in first
         ]
         return [(copy, clip) for copy, clip in pairs if copy is not clip]
@@ -250,15 +255,15 @@ def are_equal(first: Tensor, second: Tensor) -> bool:
 
 def find_equal(nodes: Mapping[str, Tensor]) -> dict[str, str]:
     """Return for each node that equals a former one the name of that one."""
-    found: dict[str, str] = {}
-    kept: list[str] = []
+    equal: dict[str, str] = {}
+    distinct: list[str] = []
     for name, value in nodes.items():
-        same = next((one for one in kept if are_equal(nodes[one], value)), None)
+        same = next((former for former in distinct if are_equal(nodes[former], value)), None)
         if same is None:
-            kept.append(name)
+            distinct.append(name)
         else:
-            found[name] = same
-    return found
+            equal[name] = same
+    return equal
 
 
 def restore_equal(
@@ -286,12 +291,12 @@ def check_shapes(examples: Examples, nodes: Nodes) -> None:
     Raises:
         ModelError: It has others.
     """
-    found, stored = shapes_of(nodes), shapes_of(examples.nodes)
-    if found != stored:
+    of_clip, of_model = shapes_of(nodes), shapes_of(examples.nodes)
+    if of_clip != of_model:
         raise ModelError(
             "the training clips in the model do not fit its method and backbone",
-            got=f"nodes of shapes {stored}"[:300],
-            expected=str(found)[:300],
+            got=f"nodes of shapes {of_model}"[:300],
+            expected=str(of_clip)[:300],
             hint=TEACH_AGAIN,
         )
 
@@ -329,11 +334,11 @@ def check_finite_scores(scores: Tensor, titles: Sequence[str]) -> None:
     finite = scores.isfinite().flatten(1).all(1).tolist()
     if not all(finite):
         first = finite.index(False)
-        found = scores[first].flatten()
+        values = scores[first].flatten()
         raise DataError(
             "the scores of the clip are not finite numbers",
             where=titles[first],
-            got=f"{found[~found.isfinite()][0].item()}",
+            got=f"{values[~values.isfinite()][0].item()}",
             expected="finite numbers",
             hint="Check its features and the method; `fewact check-method` says more.",
         )

@@ -144,12 +144,14 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the images."""
-        found = asdict(replace(self, frames=(), neighbours=()))
-        found["neighbours"] = [asdict(replace(one, frames=())) for one in self.neighbours]
-        del found["frames"]
-        for one in found["neighbours"]:
-            del one["frames"]
-        return found
+        facts = asdict(replace(self, frames=(), neighbours=()))
+        facts["neighbours"] = [
+            asdict(replace(neighbour, frames=())) for neighbour in self.neighbours
+        ]
+        del facts["frames"]
+        for neighbour in facts["neighbours"]:
+            del neighbour["frames"]
+        return facts
 
 
 Origins = Mapping[str, VideoClip]
@@ -164,9 +166,9 @@ def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoCl
         folder: Folder of the page, or one with copies of its files.
     """
     return {
-        one.title: Clip(folder / one.page_file, start=one.start, end=one.end)
-        for one in examples
-        if one.page_file and (folder / one.page_file).is_file()
+        example.title: Clip(folder / example.page_file, start=example.start, end=example.end)
+        for example in examples
+        if example.page_file and (folder / example.page_file).is_file()
     }
 
 
@@ -211,7 +213,7 @@ def explain(
         prediction.known,
         type(method).__name__.lower(),
         contributions,
-        sum(one.log_odds for one in contributions),
+        sum(contribution.log_odds for contribution in contributions),
         _neighbours(fitted, nodes, rival, known, features),
         () if source is None else strip(source, active),
         _attention(method, features),
@@ -291,15 +293,15 @@ def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> tuple
     weight = 0.0 if fitted.class_names is None else calibration.text_weight
     scale = (1 - weight) / calibration.temperature
     best, rival = pair
-    found = [
+    contributions = [
         Contribution(name, scale * (logits[0, 0, best] - logits[0, 0, rival]).item())
         for name, logits in ((name, value.cpu().double()) for name, value in parts.items())
     ]
     if fitted.class_names is not None and weight:
         text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).cpu().double()[0, 0]
         alone = combined_logits(text, torch.zeros_like(text), weight)
-        found.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
-    return tuple(found)
+        contributions.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
+    return tuple(contributions)
 
 
 def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:

@@ -744,11 +744,11 @@ class FewShotClassifier:
             if not _equal(value, parameters[name].default)
         ]
         short = ", ".join(text if len(text) < 80 else f"{text[:76]} ..." for text in changed)
-        made = f"{type(self).__name__}({short})"
+        call = f"{type(self).__name__}({short})"
         fitted = self._state
         if fitted is None:
-            return made
-        return f"<{made}: {first_few(fitted.classes)}; {len(fitted.examples.clips)} clips>"
+            return call
+        return f"<{call}: {first_few(fitted.classes)}; {len(fitted.examples.clips)} clips>"
 
     def __sklearn_clone__(self) -> Self:
         """Return a classifier of equal parameters that has learned nothing."""

@@ -323,9 +323,9 @@ def with_tensors(header: ModelHeader, tensors: Mapping[str, Tensor]) -> tuple[Mo
     Raises:
         ModelError: It cannot: a model that cannot be loaded must not replace a model that can.
     """
-    own = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    header = header.model_copy(update={"tensors_sha256": sha256_of(own)})
-    content = tensors_to_bytes(own, {KEY: sealed(header.model_dump(mode="json"))})
+    contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    header = header.model_copy(update={"tensors_sha256": sha256_of(contiguous)})
+    content = tensors_to_bytes(contiguous, {KEY: sealed(header.model_dump(mode="json"))})
     limited = _limited(header, MODEL)
     parameters = _below(parse_tensors(limited, content, MODEL)[0], METHOD)
     header.method.create(parameters, MODEL)
@@ -394,11 +394,11 @@ def _check_version(content: Mapping[str, Any], where: str) -> None:
     if type(version) is int and version > VERSION:
         refusal, hint = NewerModelError, UPGRADE
         what = "was written by a newer version of fewact"
-    found, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
+    written, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
     raise refusal(
         f"the model {what}",
         where=where,
-        got=f"version {found} of the format, written by fewact {package}",
+        got=f"version {written} of the format, written by fewact {package}",
         expected=f"version {VERSION} of the format, which fewact {__version__} reads",
         hint=hint,
     )
@@ -432,10 +432,10 @@ def _pop_thumbnails(
 ) -> tuple[bytes | None, ...]:
     """Remove the thumbnails from the tensors; return that of each clip."""
     count = len(header.examples)
-    found = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
-    if sorted(found) != list(range(1, count + 1) if header.thumbnails else ()):
+    names = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
+    if sorted(names) != list(range(1, count + 1) if header.thumbnails else ()):
         MODEL_FILE.refuse(where, "the thumbnails do not match the examples of the header")
-    images = {number: tensors.pop(name) for number, name in found.items()}
+    images = {number: tensors.pop(name) for number, name in names.items()}
     if any(image.dtype != torch.uint8 for image in images.values()):
         MODEL_FILE.refuse(where, "a thumbnail that is no image")
     return tuple(

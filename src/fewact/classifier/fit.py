@@ -234,8 +234,8 @@ def _warn_of_long(examples: Examples, fitted: Fitted | None) -> None:
 
 
 def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
-    known = examples if fitted is None else fitted.examples
-    of_classes = [c.duration for c in known.clips if c.label != BACKGROUND and c.duration]
+    all_examples = examples if fitted is None else fitted.examples
+    of_classes = [c.duration for c in all_examples.clips if c.label != BACKGROUND and c.duration]
     none = [clip for clip in examples.clips if clip.label == BACKGROUND]
     limit = LONG_NONE * median(of_classes) if of_classes else math.inf
     if long := [clip.title for clip in none if (clip.duration or 0) >= limit]:
@@ -262,8 +262,8 @@ def _warn_of_equal(examples: Examples) -> None:
 
 def _warn_of_formats(examples: Examples, fitted: Fitted | None) -> None:
     """Warn of clips in portrait format among others in landscape, or the reverse."""
-    known = examples.clips + (() if fitted is None else fitted.everything.clips)
-    formats = {clip: _format(clip.aspect) for clip in known}
+    all_clips = examples.clips + (() if fitted is None else fitted.everything.clips)
+    formats = {clip: _format(clip.aspect) for clip in all_clips}
     count = Counter(formats.values())
     fewer = min("portrait", "landscape", key=lambda name: count[name])
     unusual = [clip.title for clip in examples.clips if formats[clip] == fewer]

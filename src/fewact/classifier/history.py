@@ -192,12 +192,12 @@ def versions(folder: str | Path) -> list[Version]:
 def can_undo(folder: Path) -> bool:
     """Return whether there is a former version that can replace the model; it is read for this."""
     try:
-        found = versions(folder)
-        if found:
-            _check(found[0].file)
+        former = versions(folder)
+        if former:
+            _check(former[0].file)
     except (ModelError, OSError):
         return False
-    return bool(found)
+    return bool(former)
 
 
 def undo(folder: str | Path) -> Version:
@@ -214,11 +214,11 @@ def undo(folder: str | Path) -> Version:
     """
     path = _existing(folder)
     with editing(path):
-        found = versions(path)
-        if not found:
+        former = versions(path)
+        if not former:
             raise ModelError("nothing to undo", where=str(path))
-        _exchange(path, found[0].file, path / HISTORY / UNDONE)
-        return found[0]
+        _exchange(path, former[0].file, path / HISTORY / UNDONE)
+        return former[0]
 
 
 def redo(folder: str | Path) -> Version:
@@ -329,8 +329,8 @@ def _keep(file: Path, target: Path) -> None:
 
 def _numbered(folder: Path) -> list[Path]:
     """Return the versions below a folder, the latest first."""
-    found = [path for path in folder.glob("*.safetensors") if path.stem.isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem), reverse=True)
+    files = [path for path in folder.glob("*.safetensors") if path.stem.isdecimal()]
+    return sorted(files, key=lambda path: int(path.stem), reverse=True)
 
 
 def _without(files: list[Path], model: Path) -> list[Path]:

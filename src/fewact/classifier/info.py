@@ -67,9 +67,9 @@ class ModelInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        found = asdict(self)
-        found["clips"] = [{**asdict(one), "title": one.title} for one in self.clips]
-        return found
+        facts = asdict(self)
+        facts["clips"] = [{**asdict(clip), "title": clip.title} for clip in self.clips]
+        return facts
 
 
 def model_info(folder: str | Path) -> ModelInfo:
@@ -113,7 +113,7 @@ def clip_rows(clips: Sequence[Example]) -> list[tuple[str, ...]]:
         ("#", "class", "clip", "fault"),
         *((str(i), c.label, c.title, ", ".join(c.faults)) for i, c in enumerate(clips, start=1)),
     ]
-    return rows if any(one.faults for one in clips) else [row[:-1] for row in rows]
+    return rows if any(clip.faults for clip in clips) else [row[:-1] for row in rows]
 
 
 def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes]]]:
@@ -123,12 +123,12 @@ def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes
         ModelError: The classifier has learned nothing yet.
     """
     everything = fitted_of(classifier).everything
-    found: dict[str, list[tuple[str, bytes]]] = {}
+    images: dict[str, list[tuple[str, bytes]]] = {}
     for clip, origin in zip(everything.clips, everything.origins, strict=True):
         if isinstance(origin, bytes):
             label = NONE if clip.label == BACKGROUND else clip.label
-            found.setdefault(label, []).append((clip.title, origin))
-    return found
+            images.setdefault(label, []).append((clip.title, origin))
+    return images
 
 
 def _classes(header: ModelHeader) -> dict[str, int]:

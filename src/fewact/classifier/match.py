@@ -76,23 +76,23 @@ def match_clips(
         OptionError: An option is invalid, or with it windows cannot be shown along time.
         VideoError: A clip cannot be read.
     """
-    made = [_method(name, options or {}) for name in dict.fromkeys(aligners)]
+    chosen = [_method(name, options or {}) for name in dict.fromkeys(aligners)]
     clips = [as_clip(first), as_clip(second)]
     if any(isinstance(clip, FeatureClip) for clip in clips):
         raise OptionError("only videos are matched", where="clips", got="precomputed features")
-    encoded = list(encode(clips, Pipeline(backbone, made[0].to(backbone.device))))
+    encoded = list(encode(clips, Pipeline(backbone, chosen[0].to(backbone.device))))
     nodes = []
-    for one in encoded:
-        one.warn()
-        if isinstance(one.nodes, VideoError):
-            raise one.nodes
-        nodes.append({name: value[0] for name, value in one.nodes.items()})
-    found = [_match(method, *nodes) for method in made]
+    for clip in encoded:
+        clip.warn()
+        if isinstance(clip.nodes, VideoError):
+            raise clip.nodes
+        nodes.append({name: value[0] for name, value in clip.nodes.items()})
+    matches = [_match(method, *nodes) for method in chosen]
     frames = [
-        strip(one.clip, one.active) for one in encoded if not isinstance(one.clip, FeatureClip)
+        strip(clip.clip, clip.active) for clip in encoded if not isinstance(clip.clip, FeatureClip)
     ]
     titles = [display_name(clip) for clip in clips]
-    return MatchedClips(titles[0], titles[1], tuple(found), frames[0], frames[1])
+    return MatchedClips(titles[0], titles[1], tuple(matches), frames[0], frames[1])
 
 
 def _method(name: str, options: Mapping[str, Any]) -> A2M2:
@@ -116,8 +116,8 @@ def _method(name: str, options: Mapping[str, Any]) -> A2M2:
 def _match(
     method: A2M2, first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]
 ) -> AlignerMatch:
-    found = method.match_frames(dict(first), dict(second))
-    if found is None:
+    match = method.match_frames(dict(first), dict(second))
+    if match is None:
         raise OptionError(
             "with these options, windows cannot be shown along time",
             where="options",
@@ -126,4 +126,4 @@ def _match(
             expected="moments.grid 1, moments.normalise none or layernorm",
         )
     cost = method.match(first["nodes"], second["nodes"]).value
-    return AlignerMatch(method.options.alignment.name, 1 - cost.item(), found)
+    return AlignerMatch(method.options.alignment.name, 1 - cost.item(), match)

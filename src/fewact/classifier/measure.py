@@ -91,16 +91,16 @@ class Tested:
     def each_class(self) -> tuple[ClassFigures, ...]:
         """Figures of each label of the confusion table."""
         return tuple(
-            ClassFigures(label, sum(row), row[i], sum(other[i] for other in self.confusion))
+            ClassFigures(label, sum(row), row[i], sum(of_label[i] for of_label in self.confusion))
             for i, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True))
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        each = [one.to_dict() for one in self.each_class]
-        mistakes = [dict(zip(MISTAKE, one, strict=True)) for one in self.mistakes]
+        classes = [row.to_dict() for row in self.each_class]
+        mistakes = [dict(zip(MISTAKE, row, strict=True)) for row in self.mistakes]
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
-        more = {"each_class": each, "mistakes": mistakes, "skipped": skipped}
+        more = {"each_class": classes, "mistakes": mistakes, "skipped": skipped}
         return {**asdict(self), "accuracy": self.accuracy, **more}
 
 
@@ -124,9 +124,9 @@ def measure(
     Raises:
         DataError: The clips have a class that was not taught, or no clip of a class can be read.
     """
-    found, files = labelled(clips, labels)
+    labelled_clips, files = labelled(clips, labels)
     classes = fitted_of(classifier).classes
-    names = [_name(clip.label) for clip in found]
+    names = [_name(clip.label) for clip in labelled_clips]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
         raise DataError(
             "the model does not have these classes",
@@ -139,20 +139,22 @@ def measure(
         examples[PurePath(example.name).name].append(example)
     pairs: list[tuple[str, str]] = []
     mistakes, training, skipped = [], [], []
-    for done, one in enumerate(classifier.predict_each(found), start=1):
+    for done, answered in enumerate(classifier.predict_each(labelled_clips), start=1):
         truth = names[done - 1]
-        if isinstance(one, Skipped):
-            skipped.append((one.name, one.reason))
+        if isinstance(answered, Skipped):
+            skipped.append((answered.name, answered.reason))
         else:
-            answer = str(one.label)
+            answer = str(answered.label)
             pairs.append((truth, answer))
             if answer != truth:
-                mistakes.append((one.name, truth, answer, str(one.best), one.probability))
+                mistakes.append(
+                    (answered.name, truth, answer, str(answered.best), answered.probability)
+                )
             named = examples[PurePath(files[done - 1]).name]
-            if any(_is_equal(example, found[done - 1], one) for example in named):
-                training.append(one.name)
+            if any(_is_equal(example, labelled_clips[done - 1], answered) for example in named):
+                training.append(answered.name)
         if progress is not None:
-            progress(done, len(found))
+            progress(done, len(labelled_clips))
     inside = [(truth, answer) for truth, answer in pairs if truth != NONE]
     if not inside:
         raise DataError("no clip of the classes can be read", got=f"{len(skipped)} skipped")

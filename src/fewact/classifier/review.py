@@ -49,14 +49,14 @@ def held_out_scores(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
     >>> held_out_scores(pairs.double(), torch.tensor([0, 0, 1]), 2)[0]
     tensor([ 0.2500, -0.1500], dtype=torch.float64)
     """
-    own = functional.one_hot(labels, n).to(pairs.dtype)  # (… s n)
-    others = pairs - torch.diag_embed(pairs.diagonal(dim1=-2, dim2=-1))
-    total = others @ own  # (… s n)
-    count = own.sum(-2, keepdim=True) - own  # (… s n)
-    inside = (total * own).sum(-2, keepdim=True) - 2 * total * own
-    shots = own.sum(-2)
+    member = functional.one_hot(labels, n).to(pairs.dtype)  # (… s n)
+    off_diagonal = pairs - torch.diag_embed(pairs.diagonal(dim1=-2, dim2=-1))
+    total = off_diagonal @ member  # (… s n)
+    count = member.sum(-2, keepdim=True) - member  # (… s n)
+    inside = (total * member).sum(-2, keepdim=True) - 2 * total * member
+    shots = member.sum(-2)
     number = (shots * (shots - 1)).sum(-1)[..., None, None]
-    mean = (total * own).sum((-2, -1), keepdim=True) / number.clamp_min(1)
+    mean = (total * member).sum((-2, -1), keepdim=True) / number.clamp_min(1)
     intra_class = (inside + count * mean) / count.clamp_min(1) ** 2
     scores = total / count.clamp_min(1) - intra_class / 2
     return scores.masked_fill(count == 0, torch.nan)
@@ -70,9 +70,9 @@ def log_likelihood(scores: Tensor, labels: Tensor, temperature: float) -> Tensor
         labels: Classes (… s) of the clips.
         temperature: Temperature of the method.
     """
-    each = (scores / temperature).nan_to_num(nan=-torch.inf).log_softmax(-1)
-    own = each.gather(-1, labels[..., None])[..., 0]
-    return own.masked_fill(own.isinf(), 0.0).sum(-1)
+    likelihood = (scores / temperature).nan_to_num(nan=-torch.inf).log_softmax(-1)
+    of_label = likelihood.gather(-1, labels[..., None])[..., 0]
+    return of_label.masked_fill(of_label.isinf(), 0.0).sum(-1)
 
 
 FEWEST_WRONG, WRONG = 2, 0.05
@@ -105,15 +105,15 @@ def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float)
     n = scores.shape[-1]
     best = best_other(scores, labels)
     shots = torch.bincount(labels, minlength=n)[labels]
-    own, other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
-    found = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
+    of_own, of_other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
+    gains = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
     before = log_likelihood(scores, labels, temperature)
-    for i in ((shots >= MIN_SHOTS) & (other > own)).nonzero()[:, 0].tolist():
+    for i in ((shots >= MIN_SHOTS) & (of_other > of_own)).nonzero()[:, 0].tolist():
         changed = labels.clone()
         changed[i] = best[i]
         after = log_likelihood(held_out_scores(pairs, changed, n), changed, temperature)
-        found[i] = after - before
-    return found
+        gains[i] = after - before
+    return gains
 
 
 def suspected(gains: Tensor) -> list[int]:
@@ -170,8 +170,8 @@ def to_check(gains: Tensor) -> tuple[list[int], bool]:
 
 def best_other(scores: Tensor, labels: Tensor) -> Tensor:
     """Return the best class (s) of each clip other than its own."""
-    others = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
-    return others.argmax(-1)
+    without_own = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
+    return without_own.argmax(-1)
 
 
 MAX_REVIEWED = 400
@@ -314,7 +314,7 @@ class Review:
     @property
     def suspects_title(self) -> str:
         """What the suspects are, as a heading."""
-        clear = any(one.clear for one in self.suspects)
+        clear = any(suspect.clear for suspect in self.suspects)
         return "Perhaps a wrong label" if clear else "The most doubtful label, which may be right"
 
     def to_dict(self) -> dict[str, Any]:
@@ -394,11 +394,11 @@ def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tenso
         temperature: Temperature of the probabilities.
     """
     n = scores.shape[-1]
-    own = torch.nn.functional.one_hot(labels, n).double()
+    member = torch.nn.functional.one_hot(labels, n).double()
     likely = (scores / temperature).nan_to_num(nan=-torch.inf).softmax(-1)
-    shots = own.sum(0)
-    missed = ((1 - likely) * own).sum(0) / shots
-    taken = (likely * (1 - own)).sum(0) * len(shots) / shots.sum()
+    shots = member.sum(0)
+    missed = ((1 - likely) * member).sum(0) / shots
+    taken = (likely * (1 - member)).sum(0) * len(shots) / shots.sum()
     return (missed + taken) / shots
 
 
@@ -433,24 +433,24 @@ def _confusions(
     classes: Sequence[str],
 ) -> tuple[ConfusedClasses, ...]:
     labels = examples.labels
-    found = []
+    confusions = []
     for c, label in enumerate(classes):
         scored = (labels == c) & (predicted >= 0)
-        for other in range(len(classes)):
-            mistaken = (scored & (predicted == other)).nonzero()[:, 0]
-            if other == c or not len(mistaken):
+        for rival in range(len(classes)):
+            mistaken = (scored & (predicted == rival)).nonzero()[:, 0]
+            if rival == c or not len(mistaken):
                 continue
             terms = {
-                name: (value[mistaken, other] - value[mistaken, c]).mean().item()
+                name: (value[mistaken, rival] - value[mistaken, c]).mean().item()
                 for name, value in by_term.items()
             }
             titles = tuple(examples.clips[i].title for i in mistaken.tolist())
-            found.append(
+            confusions.append(
                 ConfusedClasses(
-                    label, classes[other], titles, int(scored.sum()), cause_of(terms), terms
+                    label, classes[rival], titles, int(scored.sum()), cause_of(terms), terms
                 )
             )
-    return tuple(sorted(found, key=lambda one: -len(one.clips) / one.of))
+    return tuple(sorted(confusions, key=lambda confusion: -len(confusion.clips) / confusion.of))
 
 
 def cause_of(terms: Mapping[str, float]) -> Cause:
@@ -475,22 +475,22 @@ def _duplicates(pairs: Tensor, clips: Sequence[Example]) -> tuple[Duplicate, ...
     """Return groups of clips whose distance, K(i, i) + K(j, j) − 2 K(i, j), is close to 0."""
     if len(clips) < 2:
         return ()
-    own = pairs.diagonal()
-    distance = (own[:, None] + own - pairs - pairs.mT).clamp_min(0)
+    diagonal = pairs.diagonal()
+    distance = (diagonal[:, None] + diagonal - pairs - pairs.mT).clamp_min(0)
     nearest = distance.fill_diagonal_(torch.inf).amin(1)
-    limit = max(DUPLICATE * nearest.median().item(), ROUNDING * own.abs().max().item())
+    limit = max(DUPLICATE * nearest.median().item(), ROUNDING * diagonal.abs().max().item())
     group = list(range(len(clips)))  # number of the first clip that is nearly the same
     for i, j in (distance <= limit).nonzero().tolist():
-        first, other = sorted((group[i], group[j]))
-        if first != other:
-            group = [first if one == other else one for one in group]
+        first, second = sorted((group[i], group[j]))
+        if first != second:
+            group = [first if number == second else number for number in group]
     members: dict[int, list[Example]] = {}
     for clip, first in zip(clips, group, strict=True):
         members.setdefault(first, []).append(clip)
     return tuple(
-        Duplicate(tuple(one.title for one in some), tuple(one.label for one in some))
-        for some in members.values()
-        if len(some) > 1
+        Duplicate(tuple(clip.title for clip in copies), tuple(clip.label for clip in copies))
+        for copies in members.values()
+        if len(copies) > 1
     )
 
 
@@ -503,39 +503,42 @@ def _advice(
     duplicates: Sequence[Duplicate],
     clips: Sequence[Example],
 ) -> tuple[Advice, ...]:
-    found = [_to_check(one, "Check") for one in suspects if one.clear]
+    advice = [_to_check(suspect, "Check") for suspect in suspects if suspect.clear]
     for copies in duplicates:
         same = len(set(copies.labels)) == 1
         what = "keep one" if same else "they have different labels: correct them"
         named = " and ".join(copies.clips) if len(copies.clips) == 2 else first_few(copies.clips)
         text = f"{named} are nearly the same clip: {what}."
-        found.append(Advice("remove" if same else "correct", copies.labels[-1], text))
+        advice.append(Advice("remove" if same else "correct", copies.labels[-1], text))
     shots = torch.bincount(labels, minlength=len(classes)).tolist()
     order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
     for c in order:
         if reason := _reason_to_record(classes[c], shots[c], confusions):
             text = f'Record another "{classes[c]}": {reason}'
-            found.append(Advice("record", classes[c], text))
-    if not any(one.action == "record" for one in found):
+            advice.append(Advice("record", classes[c], text))
+    if not any(item.action == "record" for item in advice):
         weakest = order[0]
         text = f'Nothing is confused. If you record more, begin with "{classes[weakest]}".'
-        found.append(Advice("record", classes[weakest], text))
+        advice.append(Advice("record", classes[weakest], text))
     faulty: dict[tuple[str, str], list[str]] = {}
     for clip in clips:
         for fault in clip.faults:
             faulty.setdefault((clip.label, fault), []).append(clip.title)
     for (label, fault), titles in faulty.items():
-        found.append(Advice("record", label, f"{first_few(titles)}: {fault}."))
-    found += [
-        _to_check(one, "If a label may be wrong, check first") for one in suspects if not one.clear
+        advice.append(Advice("record", label, f"{first_few(titles)}: {fault}."))
+    advice += [
+        _to_check(suspect, "If a label may be wrong, check first")
+        for suspect in suspects
+        if not suspect.clear
     ]
-    return tuple(found)
+    return tuple(advice)
 
 
-def _to_check(one: Suspect, how: str) -> Advice:
+def _to_check(suspect: Suspect, how: str) -> Advice:
     """Return the advice to check a clip, which begins with ``how``."""
-    text = f'{how} {one.clip}: it is labelled "{one.label}" and looks like "{one.likely}".'
-    return Advice("correct", one.label, text)
+    text = f'{how} {suspect.clip}: it is labelled "{suspect.label}"'
+    text += f' and looks like "{suspect.likely}".'
+    return Advice("correct", suspect.label, text)
 
 
 HOW: dict[Cause, str] = {
@@ -550,10 +553,11 @@ def _reason_to_record(label: str, shots: int, confusions: Sequence[ConfusedClass
     """Return why another clip of a class helps, and how to record it; empty if it is not needed."""
     if shots == 1:
         return "one clip cannot be checked."
-    for one in confusions:
-        count, are = f"{len(one.clips)} of {one.of}", "is" if len(one.clips) == 1 else "are"
-        if label == one.label:
-            return f'{count} {are} mistaken for "{one.mistaken_for}". {HOW[one.cause]}'
-        if label == one.mistaken_for:
-            return f'{count} "{one.label}" {are} mistaken for it. {HOW[one.cause]}'
+    for confusion in confusions:
+        count = f"{len(confusion.clips)} of {confusion.of}"
+        are = "is" if len(confusion.clips) == 1 else "are"
+        if label == confusion.label:
+            return f'{count} {are} mistaken for "{confusion.mistaken_for}". {HOW[confusion.cause]}'
+        if label == confusion.mistaken_for:
+            return f'{count} "{confusion.label}" {are} mistaken for it. {HOW[confusion.cause]}'
     return ""

@@ -95,14 +95,14 @@ def find_action(
         return encoded
     parts = [ClipWindow(used, encoded.nodes), *windows]
     nodes: Nodes = {
-        name: torch.cat([one.nodes[name] for one in parts]) for name in windows[0].nodes
+        name: torch.cat([window.nodes[name] for window in parts]) for name in windows[0].nodes
     }
     scored = score(fitted, nodes)
     if label is None:
         clear = clearness(scored.logits, scored.known / fitted.calibration.temperature)
     else:
         clear = clearness_of(scored.logits, fitted.classes.index(label))
-    spans = torch.tensor([one.span for one in parts], dtype=clear.dtype)
+    spans = torch.tensor([window.span for window in parts], dtype=clear.dtype)
     best = parts[int(clearest_window(clear, spans, spans[0]))]
     if best is parts[0]:
         return encoded
@@ -198,8 +198,8 @@ def clearness_of(logits: Tensor, label: int) -> Tensor:
         logits: Logits of the windows.
         label: Number of the class.
     """
-    others = torch.arange(logits.shape[-1]) != label
-    return 2 * logits[..., label] - logits[..., others].amax(-1)
+    is_rival = torch.arange(logits.shape[-1]) != label
+    return 2 * logits[..., label] - logits[..., is_rival].amax(-1)
 
 
 def clearest_window(clear: Tensor, spans: Tensor, used: Tensor) -> Tensor:

@@ -123,19 +123,19 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
     """
     label = BACKGROUND if is_background(label) else check_label(label)
     clips: list[AnyClip] = []
-    for one in as_list(source)[0]:
-        if isinstance(one, str | os.PathLike):
-            clips += _of_path(user_path(one, DataError), label)
+    for given_clip in as_list(source)[0]:
+        if isinstance(given_clip, str | os.PathLike):
+            clips += _of_path(user_path(given_clip, DataError), label)
         else:
-            clips.append(as_clip(one))
+            clips.append(as_clip(given_clip))
     if not clips:
         raise DataError("no training clips", where=f'class "{label}"')
     missing = [str(c.path) for c in clips if isinstance(c, Clip) and not os.path.exists(c.path)]
     if len(missing) == len(clips):
         raise no_clips(missing)
-    found = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
-    _refuse_repeats(found[0])
-    return found
+    named = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
+    _refuse_repeats(named[0])
+    return named
 
 
 def _of_path(path: Path, label: str) -> Sequence[AnyClip]:

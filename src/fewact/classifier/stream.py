@@ -318,18 +318,20 @@ class Stream:
             latest = list(self._latest.values())
             if not latest:
                 return StreamState(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
-            best = max(latest, key=lambda one: one.score)
+            best = max(latest, key=lambda window: window.score)
             shown = best.score >= self._finder.threshold and self._is_requested(best.label)
             label = best.label if shown else None
-            return StreamState(label, self._finder.confidence(best), max(one.end for one in latest))
+            return StreamState(
+                label, self._finder.confidence(best), max(window.end for window in latest)
+            )
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Faults of most windows so far, each with what to do; that nothing moves is none."""
-        found, windows = self._ring.faults.copy(), self._ring.windows
+        counts, windows = self._ring.faults.copy(), self._ring.windows
         return tuple(
             str(fault)
-            for fault, count in found.most_common()
+            for fault, count in counts.most_common()
             if fault is not STILL and 2 * count > windows
         )
 
@@ -475,35 +477,35 @@ class Stream:
                 start = max(end - length, self._first)
                 if end - start >= SHORTEST * length:
                     windows.append(self._window(start, end))
-        scores = [one.result() for one in windows]
+        scores = [window.result() for window in windows]
         events += self._finder.add(scores, self._last)
         return events + self._finder.close(max(end, recording_end or end))
 
     def _begin(self, time: float) -> list[_Begun]:
         """Begin to score the windows that end now."""
-        found = []
+        begun = []
         for length in self.lengths:
             # The last frame of a window is in the middle of its last segment.
             late = length / (2 * self._frames)
             while self._next_end[length] - late <= time:
                 end = self._next_end[length]
                 self._next_end[length] += HOP * length
-                found.append(_Begun(length, self._window(end - length, end)))
+                begun.append(_Begun(length, self._window(end - length, end)))
         # The last windows of a recording begin up to one step earlier.
         self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
-        return found
+        return begun
 
     def _collect(self, most: int) -> list[Event]:
         """Return the events of windows that are scored, until at most so many are not."""
         events: list[Event] = []
         while self._running:
             windows, time = self._running[0]
-            behind = sum(len(some) for some, _ in self._running)
-            if behind <= most and not all(one.score.done() for one in windows):
+            behind = sum(len(group) for group, _ in self._running)
+            if behind <= most and not all(window.score.done() for window in windows):
                 break
             self._running.popleft()
-            self._latest |= {one.length: one.score.result() for one in windows}
-            events += self._finder.add([one.score.result() for one in windows], time)
+            self._latest |= {window.length: window.score.result() for window in windows}
+            events += self._finder.add([window.score.result() for window in windows], time)
         return events
 
     def _window(self, start: float, end: float) -> Future[WindowScore]:

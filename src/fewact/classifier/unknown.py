@@ -189,7 +189,7 @@ class OpenSet:
         sure = self.grouped or self.none or not self.known
         middles = (0.5,) if sure else OTHER_PEOPLE
         odds = [slope * (self.relative(score) - middle) for middle in middles]
-        return fmean(1 / (1 + math.exp(-max(-30.0, min(30.0, one)))) for one in odds)
+        return fmean(1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds)))) for log_odds in odds)
 
     def relative(self, score: float) -> float:
         """Return a known score on the scale whose 0 is the mean of unknown clips, 1 of known clips.
@@ -291,7 +291,9 @@ def describe(
         if decision.promised > rate:
             needed = needed_clips(rate)
             lines.append(f'  {100 * rate:g} % cannot be promised: needs {needed} clips in "none"')
-        lines += _about_others(decision, len(scores.none_groups), [one.group for one in none_clips])
+        lines += _about_others(
+            decision, len(scores.none_groups), [clip.group for clip in none_clips]
+        )
     elif decision.promised == 1:
         lines.append(
             "None of these: one clip of each of two classes does not say how many clips of other "
@@ -409,11 +411,11 @@ def untaught_scores(
     """
     similarity = _similarities(pairs, labels, inside, left_out)  # (h n)
     best, total, count = _summary(similarity)
-    others = similarity[:, own].T  # (h h): of all clips with the class of each
-    usable = others.isfinite() & (own[:, None] != own)
-    others = others.masked_fill(~usable, 0.0)
+    imputed = similarity[:, own].T  # (h h): of all clips with the class of each
+    usable = imputed.isfinite() & (own[:, None] != own)
+    imputed = imputed.masked_fill(~usable, 0.0)
     instead = _score(
-        torch.maximum(best[:, None], others), total[:, None] + others, count[:, None] + 1
+        torch.maximum(best[:, None], imputed), total[:, None] + imputed, count[:, None] + 1
     )
     mean = (instead * usable).sum(1) / usable.sum(1).clamp_min(1)
     scores = torch.where(usable.any(1), mean, _score(best, total, count))
@@ -477,15 +479,15 @@ def intra_class(
     total, number = torch.zeros(2, len(kept), n, dtype=torch.float64)
     level, count = 0.0, 0
     for c in range(n):
-        own = (labels[rows] == c).nonzero()[:, 0]  # rows of this class
-        scored, members = rows[own], (labels == c).nonzero()[:, 0]
-        other = (scored[:, None] != members).double()  # (r k)
-        similarity = pairs[own][:, members].double() * other
+        in_class = (labels[rows] == c).nonzero()[:, 0]  # rows of this class
+        scored, members = rows[in_class], (labels == c).nonzero()[:, 0]
+        is_other = (scored[:, None] != members).double()  # (r k)
+        similarity = pairs[in_class][:, members].double() * is_other
         with_row, with_member = kept[:, scored], kept[:, members]  # (q r), (q k)
         total[:, c] = (with_row * (with_member @ similarity.T)).sum(1)
-        number[:, c] = (with_row * (with_member @ other.T)).sum(1)
+        number[:, c] = (with_row * (with_member @ is_other.T)).sum(1)
         level += similarity.sum().item()
-        count += int(other.sum())
+        count += int(is_other.sum())
     mean, shots = level / max(count, 1), _sum_by_class(kept, labels, n)
     alone = torch.where(number > 0, total / number.clamp_min(1), mean)
     return ((shots - 1) * alone + mean) / shots.clamp_min(1)
@@ -519,7 +521,7 @@ def fit_open_set(
     outside = None if none is None else none.of_training
 
     beside = None if outside is None else outside[held]
-    known = known_scores(
+    of_known = known_scores(
         pairs[held],
         labels,
         intra_class(pairs, rows, labels, n, same_group[held]),
@@ -542,7 +544,7 @@ def fit_open_set(
         of_none = tuple(known_scores(none.pairs, labels, inside, none.of_none).tolist())
         sizes = () if None in none.groups else tuple(Counter(none.groups).values())
     return OpenSet(
-        known=tuple(known.tolist()),
+        known=tuple(of_known.tolist()),
         untaught=tuple(without.tolist()),
         inside=tuple(inside.tolist()),
         none=of_none,
@@ -579,10 +581,10 @@ def mean_of_other_groups(
         references: Positions of the references among the clips.
         groups: Group of each of the m clips; a clip with None is a group by itself.
     """
-    other = ~_same(groups, references).T
+    compared = ~_same(groups, references).T
     itself = torch.arange(len(pairs))[:, None] == torch.tensor(list(references))
-    other = torch.where(other.any(1, keepdim=True), other, ~itself)
-    return (pairs.double() * other).sum(1) / other.sum(1)
+    compared = torch.where(compared.any(1, keepdim=True), compared, ~itself)
+    return (pairs.double() * compared).sum(1) / compared.sum(1)
 
 
 def _same(groups: Sequence[str | None], rows: Sequence[int]) -> Tensor:
