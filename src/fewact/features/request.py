@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from fewact.backbones.card import Card, Level
 from fewact.core.errors import OptionError
-from fewact.video.camera.modes import Stabilise as Stabilise  # methods do not import camera
+from fewact.video.camera import Stabilise as Stabilise  # methods do not import camera
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -215,14 +215,6 @@ def test_full_body_motion_on_a_textureless_background_is_not_followed(seed: int)
     assert found < none + 0.6  # following the body would cost up to 8
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_the_camera_behind_moving_arms_is_followed(seed: int) -> None:
-    motion = random_motion(16, seed, shift=5, zoom=0.02, roll=0.02)
-    found = estimate_camera_motion(render(motion, SIZE, lambda at, k: squat(at, 0, k / 4)))
-    assert mean_distance(found.motion, from_middle(motion), SIZE).mean() < 0.6
-
-
 def test_frames_that_stay_are_the_same_tensor() -> None:
     frames, _ = moving_camera()
     assert stabilise(frames, "off") is frames

@@ -105,11 +105,6 @@ MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
 """Smallest inlier ratio of an accepted motion; after a cut, for example, the ratio is lower. On a
 textureless background a person who squats has many inliers too, so that the limit is higher."""
 
-TEXTURELESS_INLIERS, TEXTURELESS_ZOOM, TEXTURELESS_FRAMES = 0.25, 5.0, 0.75
-"""On a textureless background a motion is accepted by fewer inliers if, in this fraction of the
-frames, the inlier ratio exceeds TEXTURELESS_INLIERS + TEXTURELESS_ZOOM · |log zoom|: handheld
-cameras hardly zoom, and a person who squats looks like a zoom. Chosen on development clips."""
-
 PIXEL_STEPS = 10
 """Gauss–Newton steps for all pixels on each pyramid level."""
 
@@ -160,8 +155,7 @@ class CameraMotion:
     def motion(self) -> Similarity:
         """Similarities (t) from positions in the middle frame to positions in each frame.
 
-        The identity where no motion was found. On a textureless background it follows the camera
-        behind moving arms, and some full-body motion.
+        The identity where no motion was found.
         """
         return self.estimate()
 
@@ -187,10 +181,6 @@ def estimate_camera_motion(
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
         grey: Luma (t h w) of the frames if it is known already.
-
-    Raises:
-        ShapeError: The frames have another shape or type.
-        OptionError: The aspect ratio is out of range.
     """
     check_clip(frames, aspect)
     t, height = len(frames), frames.shape[-2]
@@ -219,12 +209,7 @@ def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
 
 
 def check_clip(frames: Tensor, aspect: float | None) -> None:
-    """Refuse frames or an aspect ratio that cannot be registered.
-
-    Raises:
-        ShapeError: The frames are not (t 3 h w) uint8.
-        OptionError: The aspect ratio is out of range.
-    """
+    """Refuse frames or an aspect ratio that cannot be registered."""
     check_shape(frames, "t 3 h w", "frames")
     if frames.dtype != torch.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
@@ -269,14 +254,7 @@ class _Registration:
         motion, static, valid = self._found, self._static, self._valid
         if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
             return motion.where(self._moved, static).scaled(factor)
-        inliers, better = self._of_motion.sum(1), self._better
-        zoom = motion.linear.abs().log().abs()
-        plausible = inliers > (TEXTURELESS_INLIERS + TEXTURELESS_ZOOM * zoom) * valid
-        # The middle frame is always plausible.
-        if plausible.sum() - 1 > TEXTURELESS_FRAMES * (self._t - 1):
-            visible = better & (inliers > TEXTURELESS_INLIERS * valid)
-            return motion.where(visible, static).scaled(factor)
-        certain = better & (inliers > MIN_INLIERS_TEXTURELESS * valid)
+        certain = self._better & (self._of_motion.sum(1) > MIN_INLIERS_TEXTURELESS * valid)
         by_pixels = _register_pixels(self._pyramid.levels, ~certain)
         return motion.where(certain, by_pixels).scaled(factor)
 
@@ -332,9 +310,9 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
     t = len(fine.images)
     identity = Similarity.identity(t)
     motion = _chain(coarse[-1], coarse[-2], t // 2).scaled(fine.rows / coarse[-2].rows)
+    initial = [motion, identity]  # on the first of these levels only
     for level in (*coarse[-2::-1], fine):
         reference, factor = level.reference(), level.rows / fine.rows
-        initial = [motion, identity] if level is coarse[-2] else [motion]
         reached = [
             register(reference, level.images, start.scaled(factor), level.pixel, STEPS)
             for start in initial
@@ -344,6 +322,7 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
             for candidate in (reached[0], reached[-1])
         ]
         motion = reached[0].where(inliers[0] >= inliers[1], reached[-1]).scaled(1 / factor)
+        initial = [motion]
     return motion
 
 
@@ -405,8 +384,8 @@ def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
     near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
     far = torch.tensor([*range(middle - 1, -1, -1), *range(middle + 1, t)])
     step = Similarity.identity(t - 1)
-    for level in (coarse, finer):
-        step = step.scaled(level.rows / coarse.rows if level is finer else 1.0)
+    for level, factor in ((coarse, 1.0), (finer, finer.rows / coarse.rows)):
+        step = step.scaled(factor)
         reference = detect_keypoints(level.images, level.pixel).of(near)
         step = register(reference, level.images[far], step, level.pixel, STEPS)
     motions = [Similarity.identity(1)] * t

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from fewact.core.errors import OptionError
-from fewact.video.camera import _native
-from fewact.video.camera.modes import Stabilise
+from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.motion import (
     CameraMotion,
     check_clip,
@@ -31,10 +30,6 @@ def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None 
 
     Returns:
         Frames (t 3 h w), uint8; the same tensor if they stay as they are.
-
-    Raises:
-        ShapeError: The frames have another shape or type.
-        OptionError: The mode is unknown or the aspect ratio out of range.
     """
     check_clip(frames, aspect)
     motion = removed_motion(mode, lambda: estimate_camera_motion(frames, aspect=aspect))
@@ -47,9 +42,6 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
     Args:
         mode: As for ``stabilise``.
         motion: Returns the camera motion of the clip; not called if the mode is ``off``.
-
-    Raises:
-        OptionError: The mode is unknown.
     """
     if mode not in get_args(Stabilise):
         raise OptionError(

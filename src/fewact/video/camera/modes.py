@@ -1,6 +1,0 @@
-"""Modes of stabilisation. Importing this module loads no torch."""
-
-from typing import Literal
-
-Stabilise = Literal["off", "auto", "on"]
-"""Whether camera motion is removed: never, where the camera moved, or always."""
