@@ -130,7 +130,7 @@ def test_short_tables_have_all_episodes_of_a_method_in_one_row() -> None:
         "[2] list ssv2-full_trx; README; table 2",
         "Left out: 1 row of other settings; list with --all",
     ]
-    every, notes = short_tables(rows, every=True)
+    every, notes = short_tables(rows, all_rows=True)
     assert every[1].rows[0][0] == "zero"
     assert notes[-1] == "[3] zero-shot; list ssv2-full_trx; README"
     assert short_tables([]) == ([], [])

@@ -134,9 +134,9 @@ class Backbone:
             raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
         self.check_levels(levels)
         computed = [level for level in levels if level != "pixels"]
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         if "pixels" in levels:
-            found["pixels"] = frames.to(self.device).contiguous()
+            features["pixels"] = frames.to(self.device).contiguous()
         if computed:
             self.check_number(len(frames))
             runs = self._run(frames, computed)
@@ -145,8 +145,8 @@ class Backbone:
             def join() -> dict[Level, Tensor]:
                 return {level: torch.cat([run[level] for run in runs]) for level in computed}
 
-            found |= on_one_core(join) if self.device.type == "cpu" else join()
-        return found
+            features |= on_one_core(join) if self.device.type == "cpu" else join()
+        return features
 
     def check_levels(self, levels: Collection[Level]) -> None:
         """Refuse levels that this backbone does not have.
@@ -187,12 +187,12 @@ class Backbone:
 
         def run(group: Tensor) -> list[dict[Level, Tensor]]:
             images = self.normalise(group)
-            return [self.engine.run(few, levels) for few in torch.split(images, at_once)]
+            return [self.engine.run(batch, levels) for batch in torch.split(images, at_once)]
 
         groups = torch.split(frames, at_once * runs)
-        found: Iterable[list[dict[Level, Tensor]]]
-        found = side_by_side(run, groups) if self.device.type == "cpu" else map(run, groups)
-        return list(chain.from_iterable(found))
+        features: Iterable[list[dict[Level, Tensor]]]
+        features = side_by_side(run, groups) if self.device.type == "cpu" else map(run, groups)
+        return list(chain.from_iterable(features))
 
 
 def build(spec: BackboneSpec, network_class: type[Network]) -> Backbone:
@@ -247,7 +247,9 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     defaults = network.describe()
     untrained = weights.source == "random"
     header = weights.metadata
-    data = tuple(one.strip() for one in header.get("trained_on", "").split(",") if one.strip())
+    data = tuple(
+        entry.strip() for entry in header.get("trained_on", "").split(",") if entry.strip()
+    )
     return Card(
         name=defaults.name,
         input_size=defaults.input_size,
@@ -286,13 +288,13 @@ def header_of(network: Network, card: Card) -> dict[str, str]:
 def _interpolation(weights: Weights) -> Interpolation | None:
     """Return the interpolation that the header names; None if it names none."""
     name = weights.metadata.get("interpolation")
-    known = get_args(Interpolation)
-    if name is not None and name not in known:
+    interpolations = get_args(Interpolation)
+    if name is not None and name not in interpolations:
         raise WeightsError(
             "the interpolation of images is not supported",
             where=f"{weights.source}, interpolation",
             got=name[:80],
-            expected=", ".join(known),
+            expected=", ".join(interpolations),
         )
     return cast(Interpolation | None, name)
 
@@ -303,8 +305,8 @@ def _three(weights: Weights, name: str) -> tuple[float, float, float] | None:
     if text is None:
         return None
     try:
-        first, second, third = found = tuple(float(one) for one in text.split(","))
-        if not all(map(math.isfinite, found)) or (name == "std" and min(found) <= 0):
+        first, second, third = numbers = tuple(float(number) for number in text.split(","))
+        if not all(map(math.isfinite, numbers)) or (name == "std" and min(numbers) <= 0):
             raise ValueError(text)
     except ValueError:
         raise WeightsError(

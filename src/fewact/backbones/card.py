@@ -101,10 +101,10 @@ class Card:
 
     def is_read(self, reading: Mapping[str, Any]) -> bool:
         """Return whether frames are chosen and resized so, by some options of ``create``."""
-        own = {"resize": self.resize, "sampler": self.sampler}
+        settings = {"resize": self.resize, "sampler": self.sampler}
         sizes = (self.size, self.input_size[0])  # 224 means the same as 0, where it is the own one.
         return all(
-            value in sizes if name == "size" else own[name] == value
+            value in sizes if name == "size" else settings[name] == value
             for name, value in reading.items()
         )
 
@@ -118,9 +118,8 @@ class Card:
     @property
     def flags(self) -> str:
         """Options of the command line that choose this backbone, but for its weights."""
-        chosen = {"backbone": self.name, "precision": self.precision, "engine": self.engine}
-        every = chosen | self.reading
-        return " ".join(f"--{name} {value}" for name, value in every.items())
+        values = {"backbone": self.name, "precision": self.precision, "engine": self.engine}
+        return " ".join(f"--{name} {value}" for name, value in (values | self.reading).items())
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...] | None]:
@@ -139,9 +138,10 @@ class Card:
         def scaled(shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
             if shape is None:
                 return None
-            channels, *own = shape
+            channels, *sides = shape
             height, width = (
-                one * size // all for one, all in zip(own, self.input_size, strict=True)
+                side * size // input_side
+                for side, input_side in zip(sides, self.input_size, strict=True)
             )
             return channels, height, width
 

@@ -131,9 +131,9 @@ def half(family: str, name: str, weights: Weights) -> Any:
     """
     if weights.config["model_type"].endswith("_vision_model"):
         return configure(f"{family}VisionConfig", weights.config, where=weights.source)
-    both = configure(f"{family}Config", weights.config, where=weights.source)
-    config = getattr(both, f"{name}_config")
-    config.projection_dim = both.projection_dim  # The value of one half is often wrong.
+    full_config = configure(f"{family}Config", weights.config, where=weights.source)
+    config = getattr(full_config, f"{name}_config")
+    config.projection_dim = full_config.projection_dim  # The value of one half is often wrong.
     return config
 
 
@@ -177,13 +177,13 @@ class ClipViT(LibraryNetwork):
     ) -> dict[Level, Tensor]:
         """Return levels of images (n 3 H W): ``vectors`` (n d), ``maps`` (n c h w)."""
         output = self.vision_model(pixel_values=images)
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         if "maps" in levels:
             tokens = output.last_hidden_state[:, 1:]  # (n h·w c)
-            found["maps"] = as_map(self.vision_model.post_layernorm(tokens))
+            features["maps"] = as_map(self.vision_model.post_layernorm(tokens))
         if "vectors" in levels:
-            found["vectors"] = self.visual_projection(output.pooler_output)
-        return found
+            features["vectors"] = self.visual_projection(output.pooler_output)
+        return features
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> Plan:
@@ -192,9 +192,9 @@ class ClipViT(LibraryNetwork):
         Raises:
             WeightsError: The weights are of another network, or transformers is not installed.
         """
-        found = check_model_type(weights, FAMILIES)
-        family = FAMILIES.get(found, "CLIP")
-        config = half(family, "vision", weights) if found else cls._without_config(weights)
+        model_type = check_model_type(weights, FAMILIES)
+        family = FAMILIES.get(model_type, "CLIP")
+        config = half(family, "vision", weights) if model_type else cls._without_config(weights)
         if not cls.any_shape:
             cls._check_shape(config, weights)
         description = describe(cls.defaults, config, weights, vectors=config.projection_dim)

@@ -30,8 +30,8 @@ class _Bottleneck(nn.Module):
         self.conv1, self.bn1 = _conv_norm(inputs, width, 1)
         self.conv2, self.bn2 = _conv_norm(width, width, 3)
         self.conv3, self.bn3 = _conv_norm(width, outputs, 1)
-        same = inputs == outputs
-        self.downsample = nn.Sequential(*([] if same else _conv_norm(inputs, outputs, 1)))
+        equal_width = inputs == outputs
+        self.downsample = nn.Sequential(*([] if equal_width else _conv_norm(inputs, outputs, 1)))
 
     def forward(self, input: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(input)), inplace=True)
@@ -44,8 +44,8 @@ class _Bottleneck(nn.Module):
 
 
 def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
-    rest = (_Bottleneck(4 * width, width, 1) for _ in range(count - 1))
-    return nn.Sequential(_Bottleneck(inputs, width, stride), *rest)
+    further_blocks = (_Bottleneck(4 * width, width, 1) for _ in range(count - 1))
+    return nn.Sequential(_Bottleneck(inputs, width, stride), *further_blocks)
 
 
 class _AttentionPool(nn.Module):

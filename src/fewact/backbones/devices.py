@@ -36,30 +36,30 @@ def check_device_name(name: str) -> str:
     >>> check_device_name("cuda:1")
     'cuda:1'
     """
-    other = OTHER_NAMES.get(name.lower())
-    if other is None and re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
+    torch_name = OTHER_NAMES.get(name.lower())
+    if torch_name is None and re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
         return name
     raise OptionError(
         "there is no such device",
         where="device",
         got=repr(name),
         expected=DEVICES,
-        hint=f'Did you mean "{other}"?' if other else "",
+        hint=f'Did you mean "{torch_name}"?' if torch_name else "",
     )
 
 
-def check_name(what: str, name: str, known: tuple[str, ...]) -> str:
+def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
     """Return a name of an option that has few values.
 
     Raises:
         OptionError: It is none of them.
     """
-    if name not in known:
+    if name not in choices:
         raise OptionError(
             f"there is no such {what}",
             where=what,
             got=repr(name),
-            expected=", ".join(f'"{one}"' for one in known),
-            hint=did_you_mean(str(name), known),
+            expected=", ".join(f'"{choice}"' for choice in choices),
+            hint=did_you_mean(str(name), choices),
         )
     return name

@@ -41,8 +41,8 @@ LITE0 = (
     Stage(1, 3, 1, 6, 320),
 )
 LITE1 = tuple(
-    replace(one, blocks=one.blocks + 1) if 0 < number < len(LITE0) - 1 else one
-    for number, one in enumerate(LITE0)
+    replace(stage, blocks=stage.blocks + 1) if 0 < number < len(LITE0) - 1 else stage
+    for number, stage in enumerate(LITE0)
 )
 STAGES_TO_STRIDE_8, STAGES_TO_STRIDE_16 = 3, 5
 
@@ -182,5 +182,5 @@ class EfficientNetLite0And1(PairedNetwork):
 
     def load_default(self) -> Weights:
         """Load the weights of two packages."""
-        both = [network.load_default() for network in (self.first, self.second)]
-        return Weights({}, " and ".join(one.source for one in both), sha256=LITE0_LITE1_SHA256)
+        parts = [network.load_default() for network in (self.first, self.second)]
+        return Weights({}, " and ".join(part.source for part in parts), sha256=LITE0_LITE1_SHA256)

@@ -121,8 +121,8 @@ class _Encoder(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std, dtype=torch.float32).view(3, 1, 1))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        found = self.network((frames.float() - self.mean) / self.std, self.levels)
-        return tuple(found[level] for level in self.levels)
+        features = self.network((frames.float() - self.mean) / self.std, self.levels)
+        return tuple(features[level] for level in self.levels)
 
 
 def _exported(module: _Encoder, example: Tensor, card: str) -> bytes:
@@ -166,10 +166,10 @@ def _check(content: bytes, module: _Encoder, example: Tensor) -> None:
     session = importlib.import_module(PACKAGE).InferenceSession(
         content, providers=["CPUExecutionProvider"]
     )
-    found = session.run(list(module.levels), {FRAMES: frames.numpy()})
+    outputs = session.run(list(module.levels), {FRAMES: frames.numpy()})
     with torch.inference_mode():
         expected = module(frames)
-    for level, got, right in zip(module.levels, found, expected, strict=True):
+    for level, got, right in zip(module.levels, outputs, expected, strict=True):
         error = (torch.from_numpy(got) - right).abs().max().item()
         if not error <= TOLERANCE * right.abs().max().item():
             raise OptionError(f"its {level} differ from those of torch", got=f"{error:.2g}")

@@ -94,11 +94,11 @@ def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> A
     Raises:
         WeightsError: An entry is invalid, or transformers is not installed.
     """
-    made = of_transformers(config_class)
+    config_type = of_transformers(config_class)
     strict = importlib.import_module("huggingface_hub").errors.StrictDataclassError
     try:
         with quiet():
-            return made.from_dict(dict(entries))
+            return config_type.from_dict(dict(entries))
     except (TypeError, ValueError, AttributeError, strict) as error:
         raise WeightsError(
             "the configuration is invalid",
@@ -118,10 +118,10 @@ def make_model(model_class: str, config: Any, **options: Any) -> Any:
     Raises:
         WeightsError: The configuration is invalid, or transformers is not installed.
     """
-    made = of_transformers(model_class)
+    network_type = of_transformers(model_class)
     try:
         with quiet():
-            return made(config, **options)
+            return network_type(config, **options)
     except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             "the configuration is invalid",
@@ -148,25 +148,25 @@ def check_model_type(weights: Weights, expected: Collection[str]) -> str:
     Raises:
         WeightsError: The model type is none of the expected ones.
     """
-    found = str(weights.config.get("model_type", ""))
-    if found and found not in expected:
+    model_type = str(weights.config.get("model_type", ""))
+    if model_type and model_type not in expected:
         raise WeightsError(
             "the configuration is of another network",
             where=weights.source,
-            got=f"model_type = {found!r}",
+            got=f"model_type = {model_type!r}",
             expected=", ".join(map(repr, expected)),
         )
-    return found
+    return model_type
 
 
-def describe(defaults: Description, config: Any, weights: Weights, **others: Any) -> Description:
+def describe(defaults: Description, config: Any, weights: Weights, **facts: Any) -> Description:
     """Return the facts of a network with the entries of its configurations filled in.
 
     Args:
         defaults: Facts without configurations.
         config: Configuration of transformers: input size and maps.
         weights: Weights with the preprocessor's configuration: normalisation and interpolation.
-        **others: Further fields of the description.
+        **facts: Further fields of the description.
 
     Raises:
         WeightsError: A configuration has an unsupported value.
@@ -179,7 +179,7 @@ def describe(defaults: Description, config: Any, weights: Weights, **others: Any
         maps=(config.hidden_size, across, across),
         variant=f"{config.hidden_act}, {config.num_attention_heads} heads, "
         f"epsilon {config.layer_norm_eps}",
-        **others,
+        **facts,
     )
 
 
@@ -216,9 +216,9 @@ def _three(values: Any, where: str) -> tuple[float, float, float]:
 
 def _side(size: Any, where: str) -> int:
     sides = set(size) if isinstance(size, list | tuple) else {size}
-    if len(sides) != 1 or not isinstance(one := sides.pop(), int) or one < 1:
+    if len(sides) != 1 or not isinstance(side := sides.pop(), int) or side < 1:
         raise WeightsError("only square images are supported", where=where, got=repr(size))
-    return one
+    return side
 
 
 def as_map(tokens: Tensor) -> Tensor:

@@ -101,7 +101,9 @@ class Network(nn.Module, ABC):
             raise WeightsError(
                 "the same tensor is in the file under two names", where=weights.source
             )
-        needed = {name: one for name, one in renamed.items() if not name.startswith(self.head)}
+        needed = {
+            name: tensor for name, tensor in renamed.items() if not name.startswith(self.head)
+        }
         facts = self.defaults
         put(needed, self, of=facts.name, source=weights.source, expected=facts.needs)
 
@@ -160,22 +162,22 @@ class StagedNetwork(Network):
         self, images: Tensor, levels: Collection[Level] = ("vectors", "maps", "middle", "shallow")
     ) -> dict[Level, Tensor]:
         """Return features of the requested levels, computed no deeper than needed."""
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         shallow = self.to_shallow(images)
         if "shallow" in levels:
-            found["shallow"] = shallow
+            features["shallow"] = shallow
         if set(levels) <= {"shallow"}:
-            return found
+            return features
         middle = self.to_middle(shallow)
         if "middle" in levels:
-            found["middle"] = middle
+            features["middle"] = middle
         if "maps" in levels or "vectors" in levels:
             maps = self.last_maps(middle, images)
             if "maps" in levels:
-                found["maps"] = maps
+                features["maps"] = maps
             if "vectors" in levels:
-                found["vectors"] = self.pool(maps)
-        return found
+                features["vectors"] = self.pool(maps)
+        return features
 
 
 class PairedNetwork(StagedNetwork):

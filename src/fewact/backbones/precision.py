@@ -28,8 +28,8 @@ def resolve_device(device: Device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = check_device_name(str(device))
     try:
-        chosen = torch.device(name)
-        torch.empty(1, dtype=torch.float32, device=chosen)
+        resolved = torch.device(name)
+        torch.empty(1, dtype=torch.float32, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise OptionError(
             "the device is not available",
@@ -38,7 +38,7 @@ def resolve_device(device: Device) -> torch.device:
             expected=DEVICES,
             hint='"auto" is the GPU if torch can use it, else the CPU.',
         ) from None
-    return chosen
+    return resolved
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:

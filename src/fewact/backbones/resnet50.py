@@ -63,8 +63,8 @@ class _Bottleneck(nn.Module):
 
 
 def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
-    rest = (_Bottleneck(4 * width, width, 1) for _ in range(count - 1))
-    return nn.Sequential(_Bottleneck(inputs, width, stride), *rest)
+    further_blocks = (_Bottleneck(4 * width, width, 1) for _ in range(count - 1))
+    return nn.Sequential(_Bottleneck(inputs, width, stride), *further_blocks)
 
 
 class ResNet50(StagedNetwork):
@@ -132,17 +132,17 @@ def _torchvision_name(name: str) -> str:
     >>> _torchvision_name("resnet.encoder.stages.0.layers.2.layer.1.normalization.bias")
     'layer1.2.bn2.bias'
     """
-    own = name.removeprefix("resnet.")
-    if match := re.fullmatch(r"embedder\.embedder\.(convolution|normalization)\.(\w+)", own):
+    inner = name.removeprefix("resnet.")
+    if match := re.fullmatch(r"embedder\.embedder\.(convolution|normalization)\.(\w+)", inner):
         return f"{'conv1' if match[1] == 'convolution' else 'bn1'}.{match[2]}"
-    found = re.fullmatch(
+    in_block = re.fullmatch(
         r"encoder\.stages\.(\d+)\.layers\.(\d+)\.(?:shortcut|layer\.(\d+))"
         r"\.(convolution|normalization)\.(\w+)",
-        own,
+        inner,
     )
-    if found is None:
+    if in_block is None:
         return name
-    stage, block, layer, operation, tensor = found.groups()
+    stage, block, layer, operation, tensor = in_block.groups()
     if layer is None:
         part = f"downsample.{0 if operation == 'convolution' else 1}"
     else:

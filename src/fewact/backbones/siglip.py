@@ -35,12 +35,12 @@ class Siglip(LibraryNetwork):
     ) -> dict[Level, Tensor]:
         """Return levels of images (n 3 H W): ``vectors`` (n d), ``maps`` (n d h w)."""
         output = self.vision_model(pixel_values=images)
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         if "maps" in levels:
-            found["maps"] = as_map(output.last_hidden_state)
+            features["maps"] = as_map(output.last_hidden_state)
         if "vectors" in levels:
-            found["vectors"] = output.pooler_output
-        return found
+            features["vectors"] = output.pooler_output
+        return features
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> Plan:

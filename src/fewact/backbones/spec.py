@@ -210,8 +210,8 @@ class TextSpec(Spec):
                 expected=", ".join(text_names()),
                 hint="Choose a text encoder: --text-encoder minilm.",
             )
-        own = weights if self.weights == "default" else self.weights
-        return self.model_copy(update={"encoder": encoder, "weights": own})
+        text_weights = weights if self.weights == "default" else self.weights
+        return self.model_copy(update={"encoder": encoder, "weights": text_weights})
 
 
 def check_size(size: int, network: Description) -> None:

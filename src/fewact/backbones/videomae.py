@@ -54,12 +54,12 @@ class VideoMAE(LibraryNetwork):
         tokens = self.videomae(pixel_values=clips).last_hidden_state  # (n 8·h·w d)
         slots = self.frames_together // self.describe().frames_per_slot
         tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·8 h·w d)
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         if "maps" in levels:
-            found["maps"] = as_map(tokens)
+            features["maps"] = as_map(tokens)
         if "vectors" in levels:
-            found["vectors"] = self.fc_norm(tokens.mean(1))
-        return found
+            features["vectors"] = self.fc_norm(tokens.mean(1))
+        return features
 
     @property
     def frames_together(self) -> int:
@@ -116,6 +116,9 @@ def _trained_on(weights: Weights) -> tuple[str, ...]:
     """Return Something-Something if the head's classes or the weights' name show it."""
     labels = weights.config.get("id2label") or {}
     # The folders above may be those of the data set, whatever the weights were trained on.
-    own = [Path(str(one)).name for one in (weights.source, weights.config.get("_name_or_path", ""))]
-    named = " ".join(own).casefold()
+    origins = [
+        Path(str(origin)).name
+        for origin in (weights.source, weights.config.get("_name_or_path", ""))
+    ]
+    named = " ".join(origins).casefold()
     return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()

@@ -91,16 +91,16 @@ def read(weights: str | Path) -> Weights:
     return _read_file(path, text)
 
 
-def folder_of(weights: str | Path, others: Iterable[str] = ()) -> Path:
+def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:
     """Return the folder that contains weights and the files that belong to them.
 
     Args:
         weights: As for ``read``.
-        others: Names of other files to download from the hub, if the hub has them.
+        files: Names of further files to download from the hub, if the hub has them.
     """
     text = str(weights)
     if text.startswith("hf-hub:"):
-        return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *others))
+        return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *files))
     if text.startswith("local-dir:"):
         return user_path(text.removeprefix("local-dir:"), WeightsError)
     return user_path(text, WeightsError).parent
@@ -122,33 +122,33 @@ def put(
         WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
     """
     new = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
-    own = tensors_of(module)
-    missing, unexpected = own.keys() - new.keys(), new.keys() - own.keys()
+    module_tensors = tensors_of(module)
+    missing, unexpected = module_tensors.keys() - new.keys(), new.keys() - module_tensors.keys()
     if missing or unexpected:
-        found = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
-        found += [f"{len(unexpected)} unknown ({_first(unexpected)})"] if unexpected else []
+        differences = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
+        differences += [f"{len(unexpected)} unknown ({_first(unexpected)})"] if unexpected else []
         raise WeightsError(
             f"these are not weights of {of}",
             where=source,
-            got=f"of its {len(own)} tensors " + ", ".join(found),
+            got=f"of its {len(module_tensors)} tensors " + ", ".join(differences),
             expected=expected,
         )
-    for fault, names in _faults(new, own):
+    for fault, names in _faults(new, module_tensors):
         if names:
             raise WeightsError(
                 f"tensors are {fault}",
                 where=source,
-                got=f"{len(names)} of {len(own)}: {_first(names)}",
+                got=f"{len(names)} of {len(module_tensors)}: {_first(names)}",
             )
     module.load_state_dict(new, strict=False)
 
 
-def _faults(new: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Iterator[Fault]:
+def _faults(new: Mapping[str, Tensor], module_tensors: Mapping[str, Tensor]) -> Iterator[Fault]:
     """Return each possible fault of tensors, and the names of the tensors that have it."""
     shapes = {
-        name: f"{name} {tuple(tensor.shape)} for {tuple(own[name].shape)}"
+        name: f"{name} {tuple(tensor.shape)} for {tuple(module_tensors[name].shape)}"
         for name, tensor in new.items()
-        if tensor.shape != own[name].shape
+        if tensor.shape != module_tensors[name].shape
     }
     yield "of another shape", list(shapes.values())
     yield "not floating-point", [n for n, t in new.items() if not t.is_floating_point()]
@@ -193,9 +193,9 @@ def _read_folder(folder: Path, source: str) -> Weights:
     """Read model.safetensors of a folder, or its only .safetensors file."""
     if not folder.is_dir():
         raise WeightsError("there is no such folder", where=source)
-    found = sorted(folder.glob("*.safetensors"))
-    preferred = [path for path in found if path.name == "model.safetensors"]
-    if not found:
+    files = sorted(folder.glob("*.safetensors"))
+    preferred = [path for path in files if path.name == "model.safetensors"]
+    if not files:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         raise WeightsError(
             "there is no .safetensors file in this folder",
@@ -207,17 +207,17 @@ def _read_folder(folder: Path, source: str) -> Weights:
         raise WeightsError(
             "the weights are in several files",
             where=source,
-            got=_first(path.name for path in found),
+            got=_first(path.name for path in files),
             hint="Save them in one file: save_pretrained(FOLDER, max_shard_size='100GB').",
         )
-    if len(found) > 1 and not preferred:
+    if len(files) > 1 and not preferred:
         raise WeightsError(
             "there are several .safetensors files in this folder",
             where=source,
-            got=_first(path.name for path in found),
+            got=_first(path.name for path in files),
             hint="Name one of them, or rename it to model.safetensors.",
         )
-    weights = _read_file((preferred or found)[0], source)
+    weights = _read_file((preferred or files)[0], source)
     config, processor, preprocessor = (_read_config(folder / name) for name in CONFIGS)
     # The processors of transformers 5 write one file, which takes precedence there, too.
     images = _entries(processor.get("image_processor")) or preprocessor
@@ -232,16 +232,16 @@ def _of_open_clip(config: Mapping[str, Any]) -> dict[str, str]:
     if not config:
         return {}
     model, images = (_entries(config.get(name)) for name in ("model_cfg", "preprocess_cfg"))
-    found = {
+    entries = {
         "hidden_act": "quick_gelu" if model.get("quick_gelu") else "gelu",
         "head_width": str(_entries(model.get("vision_cfg")).get("head_width", "")),
     }
     for name in ("mean", "std"):
         if isinstance(images.get(name), list):
-            found[name] = ", ".join(map(str, images[name]))
+            entries[name] = ", ".join(map(str, images[name]))
     if "interpolation" in images:
-        found["interpolation"] = str(images["interpolation"])
-    return {name: text for name, text in found.items() if text}
+        entries["interpolation"] = str(images["interpolation"])
+    return {name: text for name, text in entries.items() if text}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _entries(config: Any) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _download(repository: str, others: Iterable[str]) -> Path:
+def _download(repository: str, files: Iterable[str]) -> Path:
     """Download model.safetensors and other files of a repository; return their folder."""
     name, _, revision = repository.partition("@")
     expected = "hf-hub:owner/name[@revision] of a repository with model.safetensors"
@@ -261,9 +261,9 @@ def _download(repository: str, others: Iterable[str]) -> Path:
 
         def fetch_all(local: bool) -> Path:
             file = fetch("model.safetensors", local_files_only=local)
-            for other in others:
+            for further_file in files:
                 with suppress(hub.errors.EntryNotFoundError):
-                    fetch(other, local_files_only=local)
+                    fetch(further_file, local_files_only=local)
             return Path(file).parent
 
         return download(hub, fetch_all)

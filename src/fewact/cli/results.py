@@ -178,7 +178,7 @@ def leaderboard(
     if format not in ("table", "latex"):
         print_result_tables(leaderboard_tables(rows), format)
         return
-    tables, notes = short_tables(rows, every=every)
+    tables, notes = short_tables(rows, all_rows=every)
     print_result_tables(tables, format)
     print()
     if format == "latex":

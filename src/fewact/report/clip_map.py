@@ -13,14 +13,14 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 """Shapes of the classes after the first ones have taken all colours."""
 
 
-def map_page(found: ClipMap) -> str:
+def map_page(clip_map: ClipMap) -> str:
     """Return the page as HTML; names are escaped."""
     width = SIDE + 2 * MARGIN
-    marks = {label: _mark(i) for i, label in enumerate(found.classes)}
+    marks = {label: _mark(i) for i, label in enumerate(clip_map.classes)}
     parts = [svg.rectangle(0, 0, width, width, None, class_="frame", fill_opacity=0.35)]
-    videos = [one for one in found.points if one.kind == "video"]
-    others = [one for one in found.points if one.kind != "video"]
-    for point in others:
+    videos = [point for point in clip_map.points if point.kind == "video"]
+    of_model = [point for point in clip_map.points if point.kind != "video"]
+    for point in of_model:
         parts += _drawn(point, *marks[point.label])
     for number, video in enumerate(videos, start=1):
         colour, _ = marks.get(video.label, ("", ""))  # "(none)" has no colour
@@ -31,10 +31,10 @@ def map_page(found: ClipMap) -> str:
         parts.append(_shape(x, y - 4, 5, shape, colour, escape(label)))
         parts.append(svg.text(x + 12, y, label, colour=None, size=13))
     height = width + 24 + LINE * math.ceil(len(marks) / columns)
-    title = f"{len(others) - len(marks)} training clips, {len(marks)} classes"
+    title = f"{len(of_model) - len(marks)} training clips, {len(marks)} classes"
     return render_page(
         "map.html.j2",
-        found=found,
+        clip_map=clip_map,
         title=title,
         videos=videos,
         drawing=drawing(width, height, parts, title=title),

@@ -25,54 +25,59 @@ def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
         result: Result.
         pairs: Largest number of pairs.
     """
-    found = confusion(result)
-    return [class_table(result, found), pair_table(found.most_confused(pairs))]
+    confusions = confusion(result)
+    return [class_table(result, confusions), pair_table(confusions.most_confused(pairs))]
 
 
-def class_table(result: Result, found: Confusion) -> Table:
+def class_table(result: Result, confusions: Confusion) -> Table:
     """Return the accuracy of each class, the lowest first, and what it was confused with.
 
     Args:
         result: Result.
-        found: Its confusions.
+        confusions: Its confusions.
     """
-    most = {label: _most(row, found) for row, label in enumerate(found.classes)}
-    ordered = sorted(result.per_class.items(), key=lambda one: one[1].accuracy)
-    rows = ((label, f"{one.accuracy:.1f}", str(one.queries), most[label]) for label, one in ordered)
+    taken_for = {label: _most(row, confusions) for row, label in enumerate(confusions.classes)}
+    ordered = sorted(result.per_class.items(), key=lambda item: item[1].accuracy)
+    rows = (
+        (label, f"{of_class.accuracy:.1f}", str(of_class.queries), taken_for[label])
+        for label, of_class in ordered
+    )
     header = ("class", "accuracy", "queries", "most often taken for")
     return Table(header, tuple(rows), f"Classes: {result.setup.method.label}")
 
 
 def pair_table(pairs: Sequence[Pair]) -> Table:
     """Return a table of confused pairs."""
-    rows = tuple((one.first, one.second, f"{one.confused:.1f}", str(one.queries)) for one in pairs)
+    rows = tuple(
+        (pair.first, pair.second, f"{pair.confused:.1f}", str(pair.queries)) for pair in pairs
+    )
     return Table(("class", "class", "confused, %", "queries"), rows, "Most confused pairs")
 
 
-def pair_accuracy_table(names: Sequence[str], found: Sequence[PairAccuracy]) -> Table:
+def pair_accuracy_table(names: Sequence[str], accuracies: Sequence[PairAccuracy]) -> Table:
     """Return a table of accuracies on the pairs that the first result confuses, a row for each."""
     rows = tuple(
-        (name, with_half_width(one.accuracy, one.ci95), str(one.queries))
-        for name, one in zip(names, found, strict=True)
+        (name, with_half_width(accuracy.accuracy, accuracy.ci95), str(accuracy.queries))
+        for name, accuracy in zip(names, accuracies, strict=True)
     )
     title = f"Accuracy on the pairs that {names[0]} confuses most in the other half of the episodes"
     return Table(("result", "accuracy", "queries"), rows, title)
 
 
-def confusion_chart(found: Confusion, title: str) -> str:
+def confusion_chart(confusions: Confusion, title: str) -> str:
     """Draw the rates as a table of colours: an SVG file for light and dark pages.
 
     A row is a true class, a column a predicted class. The colour is the fraction of the queries of
     the row, in episodes with both classes, that got the class of the column.
 
     Args:
-        found: Confusions.
+        confusions: Confusions.
         title: Title above the chart.
     """
-    n, rates = len(found.classes), found.rates
+    n, rates = len(confusions.classes), confusions.rates
     cell = min(max(SIDE / n, SMALLEST), LARGEST)
     size = min(13.0, 0.8 * cell)
-    short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in found.classes]
+    short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in confusions.classes]
     left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * GAP
     parts = [svg.text(GAP, 24, title, colour=None, size=16, weight=600)]
     squares, colours = [], []
@@ -99,9 +104,11 @@ def confusion_chart(found: Confusion, title: str) -> str:
     return svg.document(round(width), round(bottom + 40), parts, title=title, style=svg.STYLE)
 
 
-def _most(row: int, found: Confusion) -> str:
+def _most(row: int, confusions: Confusion) -> str:
     """Return the class that the queries of a class got most often, instead of their own."""
-    rates = found.rates[row].copy()
+    rates = confusions.rates[row].copy()
     rates[row] = 0
     column = int(rates.argmax())
-    return f"{found.classes[column]}, {100 * rates[column]:.1f} %" if rates[column] > 0 else "–"
+    return (
+        f"{confusions.classes[column]}, {100 * rates[column]:.1f} %" if rates[column] > 0 else "–"
+    )

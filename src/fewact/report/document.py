@@ -101,9 +101,9 @@ class Page:
         return "\n".join(_markdown(self))
 
 
-def _bar(one: Bar) -> str:
+def _bar(bar: Bar) -> str:
     """Draw an accuracy over 0 to 100 %, and its interval as a line."""
-    (width, height), ends = BAR, (one.low, one.high)
+    (width, height), ends = BAR, (bar.low, bar.high)
     pale, colour, ink = svg.PALE, svg.COLOURS[0], svg.INK  # unless a style sheet says otherwise
 
     def x(percent: float) -> float:
@@ -111,11 +111,11 @@ def _bar(one: Bar) -> str:
 
     parts = [
         svg.rectangle(0, 4, width, height - 8, pale, class_="frame"),
-        svg.rectangle(0, 4, x(one.value), height - 8, colour, class_="for"),
-        svg.rectangle(x(one.low), height / 2 - 1, x(one.high) - x(one.low), 2, ink, class_="ink"),
+        svg.rectangle(0, 4, x(bar.value), height - 8, colour, class_="for"),
+        svg.rectangle(x(bar.low), height / 2 - 1, x(bar.high) - x(bar.low), 2, ink, class_="ink"),
         *(svg.rectangle(x(end) - 1, 2, 2, height - 4, ink, class_="ink") for end in ends),
     ]
-    return drawing(width, height, parts, title=f"{one.name}: {one.text}")
+    return drawing(width, height, parts, title=f"{bar.name}: {bar.text}")
 
 
 def _data(jpeg: bytes) -> str:
@@ -130,7 +130,7 @@ def _markdown(page: Page) -> Iterator[str]:
         yield from _paragraphs(section.text)
         tables = section.tables
         if section.bars:
-            rows = tuple((one.name, one.text) for one in section.bars)
+            rows = tuple((bar.name, bar.text) for bar in section.bars)
             tables = (Table(("", "accuracy"), rows), *tables)
         for table in tables:
             yield render(table, TableFormat.MARKDOWN)

@@ -31,7 +31,9 @@ def events_text(
     """
     write = _format(path)
     if write in (_vtt, _srt):
-        events = [replace(one, start=one.start + delay, end=one.end + delay) for one in events]
+        events = [
+            replace(event, start=event.start + delay, end=event.end + delay) for event in events
+        ]
     return write(events, facts)
 
 
@@ -59,9 +61,9 @@ def clock_time(seconds: float, separator: str = ".") -> str:
     '01:02:05.500'
     """
     milliseconds = round(1000 * max(seconds, 0.0))
-    minutes, rest = divmod(milliseconds, 60_000)
+    minutes, remainder = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
-    whole, fraction = divmod(rest, 1000)
+    whole, fraction = divmod(remainder, 1000)
     return f"{hours:02}:{minutes:02}:{whole:02}{separator}{fraction:03}"
 
 
@@ -72,15 +74,15 @@ def csv_row(event: Event) -> str:
 
 
 def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
-    found = _FORMATS.get(path.suffix.lower())
-    if found is None:
+    write = _FORMATS.get(path.suffix.lower())
+    if write is None:
         raise OptionError(
             "unknown format of events",
             where=str(path),
             got=repr(path.suffix),
             expected=", ".join(_FORMATS),
         )
-    return found
+    return write
 
 
 def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
@@ -98,17 +100,18 @@ def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
 
 def _vtt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
     cues = (
-        f"{clock_time(one.start)} --> {clock_time(one.end)}\n{_escaped(title(one))}\n"
-        for one in events
+        f"{clock_time(event.start)} --> {clock_time(event.end)}\n{_escaped(title(event))}\n"
+        for event in events
     )
     return "\n".join(["WEBVTT\n", *cues])
 
 
 def _srt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"{number}\n{clock_time(one.start, ',')} --> {clock_time(one.end, ',')}\n{title(one)}\n"
-        for number, one in enumerate(events, start=1)
-    )
+    def cue(number: int, event: Event) -> str:
+        begin, end = clock_time(event.start, ","), clock_time(event.end, ",")
+        return f"{number}\n{begin} --> {end}\n{title(event)}\n"
+
+    return "\n".join(cue(number, event) for number, event in enumerate(events, start=1))
 
 
 def _escaped(text: str) -> str:

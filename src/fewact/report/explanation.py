@@ -37,46 +37,58 @@ Spans = Sequence[tuple[float, float]]
 
 
 def explanation_page(
-    found: Explanation, *, absent: str = "pass the folder of the training clips, --clips"
+    explanation: Explanation, *, absent: str = "pass the folder of the training clips, --clips"
 ) -> str:
     """Return the page as HTML; names are escaped, images are embedded.
 
     Args:
-        found: The explanation.
+        explanation: The explanation.
         absent: What is said of training clips whose frames are not at hand.
     """
-    largest = max((abs(one.log_odds) for one in found.contributions), default=0.0) or 1.0
+    largest = (
+        max((abs(contribution.log_odds) for contribution in explanation.contributions), default=0.0)
+        or 1.0
+    )
     bars = [
         {
-            "name": one.name,
-            "log_odds": one.log_odds,
-            "drawing": drawing(*BAR, _bar(one.log_odds / largest), title=one.name),
+            "name": contribution.name,
+            "log_odds": contribution.log_odds,
+            "drawing": drawing(
+                *BAR, _bar(contribution.log_odds / largest), title=contribution.name
+            ),
         }
-        for one in found.contributions
+        for contribution in explanation.contributions
     ]
-    most: dict[str, float] = {}
-    for name, cells in (pair for one in found.neighbours for pair in one.cells.items()):
-        most[name] = max(most.get(name, 0.0), *_flat(cells))
-    neighbours = [_neighbour(found, one, most, absent) for one in found.neighbours]
-    attention = None if found.attention is None else _attention(found, found.attention)
+    largest_cells: dict[str, float] = {}
+    for name, cells in (
+        pair for neighbour in explanation.neighbours for pair in neighbour.cells.items()
+    ):
+        largest_cells[name] = max(largest_cells.get(name, 0.0), *_flat(cells))
+    neighbours = [
+        _neighbour(explanation, neighbour, largest_cells, absent)
+        for neighbour in explanation.neighbours
+    ]
+    attention = (
+        None if explanation.attention is None else _attention(explanation, explanation.attention)
+    )
     return render_page(
         "explanation.html.j2",
-        found=found,
+        explanation=explanation,
         bars=bars,
         neighbours=neighbours,
-        compared=list(most),
+        compared=list(largest_cells),
         attention=attention,
     )
 
 
-def _attention(found: Explanation, match: FrameMatch) -> dict[str, str]:
+def _attention(explanation: Explanation, match: FrameMatch) -> dict[str, str]:
     """Draw the clip with the attention that each frame gets, and all weights as a square."""
     received = [sum(column) for column in zip(*match.plan, strict=True)]
     parts = [
-        *strip(found.frames, 0.0),
+        *strip(explanation.frames, 0.0),
         *_weights(match.support, received, max(received), HEIGHT + 2, up=False),
     ]
-    title = f"temporal attention of {found.clip}"
+    title = f"temporal attention of {explanation.clip}"
     return {
         "frames": drawing(WIDTH, HEIGHT + BARS, parts, title=title),
         "square": square_of(match.plan, title=title),
@@ -108,31 +120,33 @@ def _bar(fraction: float) -> Iterator[str]:
 
 
 def _neighbour(
-    found: Explanation, one: Neighbour, most: Mapping[str, float], absent: str
+    explanation: Explanation, neighbour: Neighbour, largest_cells: Mapping[str, float], absent: str
 ) -> dict[str, Any]:
     """Return what the page shows of a neighbour: the query once for each sort of cells.
 
     Args:
-        found: The explanation.
-        one: The neighbour.
-        most: Largest value of a cell, by what is compared.
+        explanation: The explanation.
+        neighbour: The neighbour.
+        largest_cells: Largest value of a cell, by what is compared.
         absent: What is said if its frames are not at hand.
     """
-    tops = [i * (HEIGHT + GAP) for i in range(max(1, len(one.cells)))]
-    parts = [part for top in tops for part in strip(found.frames, top)]
-    for top, (name, cells) in zip(tops, one.cells.items(), strict=False):
-        parts += _cells(cells, most[name], found.frames, top)
+    tops = [i * (HEIGHT + GAP) for i in range(max(1, len(neighbour.cells)))]
+    parts = [part for top in tops for part in strip(explanation.frames, top)]
+    for top, (name, cells) in zip(tops, neighbour.cells.items(), strict=False):
+        parts += _cells(cells, largest_cells[name], explanation.frames, top)
     middle = tops[-1] + HEIGHT
-    below = middle + (RIBBONS if one.match is None else JOINED)
-    parts += strip(one.frames, below, absent)
-    if one.match is not None:
-        parts += joined(one.match, middle)
-    picture = drawing(WIDTH, below + HEIGHT, parts, title=f"{found.clip} and {one.clip}")
+    below = middle + (RIBBONS if neighbour.match is None else JOINED)
+    parts += strip(neighbour.frames, below, absent)
+    if neighbour.match is not None:
+        parts += joined(neighbour.match, middle)
+    picture = drawing(
+        WIDTH, below + HEIGHT, parts, title=f"{explanation.clip} and {neighbour.clip}"
+    )
     return {
-        "label": one.label,
-        "clip": one.clip,
-        "similarity": one.similarity,
-        "parts": one.parts,
+        "label": neighbour.label,
+        "clip": neighbour.clip,
+        "similarity": neighbour.similarity,
+        "parts": neighbour.parts,
         "drawing": picture,
     }
 
@@ -147,9 +161,9 @@ def strip(frames: Sequence[bytes], top: float, absent: str = "") -> Iterator[str
         yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
 
 
-def _cells(cells: Cells, most: float, frames: Sequence[bytes], above: float) -> Iterator[str]:
+def _cells(cells: Cells, largest: float, frames: Sequence[bytes], above: float) -> Iterator[str]:
     """Draw what the cells of the query's frames add to the similarity, over the frames."""
-    if most <= 0:
+    if largest <= 0:
         return
     width = WIDTH / len(cells)
     aspect = _aspect(frames[0]) if frames else math.inf
@@ -161,10 +175,10 @@ def _cells(cells: Cells, most: float, frames: Sequence[bytes], above: float) -> 
         wide, high = inner_width / len(frame[0]), inner_height / len(frame)
         for row, values in enumerate(frame):
             for column, value in enumerate(values):
-                if value <= MIN_CELL * most:
+                if value <= MIN_CELL * largest:
                     continue
                 x, y = i * width + left + column * wide, above + top + row * high
-                opacity = 0.65 * value / most
+                opacity = 0.65 * value / largest
                 yield svg.rectangle(x, y, wide, high, None, class_="cell", fill_opacity=opacity)
 
 
@@ -185,20 +199,20 @@ def joined(match: FrameMatch, top: float) -> Iterator[str]:
     """Yield the weight of each part of both clips, and ribbons between matched parts."""
     rows = [sum(row) for row in match.plan]
     columns = [sum(column) for column in zip(*match.plan, strict=True)]
-    most = max((*rows, *columns))
+    largest = max((*rows, *columns))
     first, second = top + BARS, top + BARS + RIBBONS
-    yield from _weights(match.query, rows, most, top + 2, up=False)
+    yield from _weights(match.query, rows, largest, top + 2, up=False)
     yield from ribbons(match, first, second)
-    yield from _weights(match.support, columns, most, second, up=True)
+    yield from _weights(match.support, columns, largest, second, up=True)
 
 
 def _weights(
-    spans: Spans, weights: Sequence[float], most: float, top: float, *, up: bool
+    spans: Spans, weights: Sequence[float], largest: float, top: float, *, up: bool
 ) -> Iterator[str]:
     """Draw the weight of each part as a bar at its centre; long parts have wide bars."""
     height = BARS - 4
     for (begin, end), weight in zip(spans, weights, strict=True):
-        tall = height * weight / (most or 1.0)
+        tall = height * weight / (largest or 1.0)
         wide = max(2.0, WIDTH * (end - begin) / 6)
         x = WIDTH * (begin + end) / 2 - wide / 2
         y = top + height - tall if up else top

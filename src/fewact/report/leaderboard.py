@@ -14,16 +14,16 @@ OTHER = "Other settings: comparable neither with the table above nor with each o
 def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
     """Return a table of comparable rows, and one of rows with other settings with the reason."""
     comparable = tuple(row for row in rows if not row.not_comparable)
-    others = tuple(row for row in rows if row.not_comparable)
+    incomparable = tuple(row for row in rows if row.not_comparable)
     tables = []
     if comparable:
         tables.append(Table(COLUMNS, tuple(map(_cells, comparable))))
-    if others:
-        tables.append(Table(COLUMNS, tuple(map(_cells, others)), OTHER))
+    if incomparable:
+        tables.append(Table(COLUMNS, tuple(map(_cells, incomparable)), OTHER))
     return tables
 
 
-def short_tables(rows: Sequence[Row], *, every: bool = False) -> tuple[list[Table], list[str]]:
+def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[Table], list[str]]:
     """Return tables with one row for each method and setting, and notes on the rows.
 
     The accuracies of all episodes are in one row, and list, remarks and source in numbered notes:
@@ -31,17 +31,17 @@ def short_tables(rows: Sequence[Row], *, every: bool = False) -> tuple[list[Tabl
 
     Args:
         rows: Rows of ``evaluation.leaderboard``.
-        every: Whether to list published rows of other settings too; otherwise a note counts them.
+        all_rows: Whether to list published rows of other settings; otherwise a note counts them.
     """
     numbers: dict[str, int] = {}
     comparable = [row for row in rows if not row.not_comparable]
-    others = [row for row in rows if row.not_comparable]
-    listed = [row for row in others if every or row.own]
+    incomparable = [row for row in rows if row.not_comparable]
+    listed = [row for row in incomparable if all_rows or row.own]
     tables = [_short(comparable, numbers)] if comparable else []
     if listed:
         tables.append(replace(_short(listed, numbers), title=OTHER))
     notes = [f"[{number}] {text}" for text, number in numbers.items()]
-    if left_out := len(others) - len(listed):
+    if left_out := len(incomparable) - len(listed):
         count = f"{left_out} row{'s' if left_out > 1 else ''} of other settings"
         notes.append(f"Left out: {count}; list with --all")
     return tables, notes
@@ -50,19 +50,19 @@ def short_tables(rows: Sequence[Row], *, every: bool = False) -> tuple[list[Tabl
 def _short(rows: Sequence[Row], numbers: dict[str, int]) -> Table:
     """Return a table of accuracies by episodes; notes that are new get the next numbers."""
     kinds = sorted({(row.ways, row.shots) for row in rows})
-    found: list[dict[tuple[int, int], Row]] = []
+    settings: list[dict[tuple[int, int], Row]] = []
     latest: dict[Row, dict[tuple[int, int], Row]] = {}
     for row in rows:
         kind = row.ways, row.shots
-        setting = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
-        by_kind = latest.get(setting)
+        without_kind = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
+        by_kind = latest.get(without_kind)
         if by_kind is None or kind in by_kind:
-            by_kind = latest[setting] = {}
-            found.append(by_kind)
+            by_kind = latest[without_kind] = {}
+            settings.append(by_kind)
         by_kind[kind] = row
     lines = []
     for by_kind in sorted(
-        found, key=lambda one: [-one[k].accuracy if k in one else 0 for k in kinds]
+        settings, key=lambda setting: [-setting[k].accuracy if k in setting else 0 for k in kinds]
     ):
         first = next(iter(by_kind.values()))
         note = "; ".join(

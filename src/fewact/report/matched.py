@@ -5,28 +5,28 @@ from fewact.report.explanation import HEIGHT, JOINED, WIDTH, joined, square_of, 
 from fewact.report.pages import drawing, render_page
 
 
-def matched_page(found: MatchedClips) -> str:
+def matched_page(clips: MatchedClips) -> str:
     """Return the page as HTML; names are escaped, images are embedded."""
-    shown = [
+    matches = [
         {
-            "aligner": one.aligner,
-            "similarity": one.similarity,
-            "windows": one.match.compares,
-            "drawing": _pair(found, one),
-            "plan": square_of(one.match.plan, title=f"plan of {one.aligner}"),
+            "aligner": aligner_match.aligner,
+            "similarity": aligner_match.similarity,
+            "windows": aligner_match.match.compares,
+            "drawing": _pair(clips, aligner_match),
+            "plan": square_of(aligner_match.match.plan, title=f"plan of {aligner_match.aligner}"),
         }
-        for one in found.found
+        for aligner_match in clips.found
     ]
-    return render_page("matched.html.j2", found=found, shown=shown)
+    return render_page("matched.html.j2", clips=clips, matches=matches)
 
 
-def _pair(found: MatchedClips, one: AlignerMatch) -> str:
+def _pair(clips: MatchedClips, aligner_match: AlignerMatch) -> str:
     """Draw both clips, the weight of each window, and ribbons between matched windows."""
     below = HEIGHT + JOINED
     parts = [
-        *strip(found.first_frames, 0.0),
-        *joined(one.match, HEIGHT),
-        *strip(found.second_frames, below),
+        *strip(clips.first_frames, 0.0),
+        *joined(aligner_match.match, HEIGHT),
+        *strip(clips.second_frames, below),
     ]
-    title = f"{one.aligner}: {found.first} and {found.second}"
+    title = f"{aligner_match.aligner}: {clips.first} and {clips.second}"
     return drawing(WIDTH, below + HEIGHT, parts, title=title)

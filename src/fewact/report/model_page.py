@@ -15,57 +15,57 @@ MOST_IMAGES = 24
 Thumbnails = Mapping[str, Sequence[tuple[str, bytes]]]
 
 
-def model_page(found: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
+def model_page(info: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
     """Return the report of a model.
 
     Args:
-        found: Facts of the model.
+        info: Facts of the model.
         review: What the model says about its own clips.
         thumbnails: Title and JPEG file of each clip by class, see ``info.thumbnails``.
     """
     return Page(
-        Path(found.folder).resolve().name or "Model",
-        found.held_out_accuracy,
+        Path(info.folder).resolve().name or "Model",
+        info.held_out_accuracy,
         (
-            _accuracy(found),
-            _classes(found, thumbnails),
+            _accuracy(info),
+            _classes(info, thumbnails),
             _confusions(review),
-            Section("What to do next", items=tuple(one.text for one in review.advice)),
-            Section("Actions that were not taught", found.none_of_these),
-            _origin(found),
-            _clips(found),
+            Section("What to do next", items=tuple(advice.text for advice in review.advice)),
+            Section("Actions that were not taught", info.none_of_these),
+            _origin(info),
+            _clips(info),
         ),
         f"Written by fewact {__version__}.",
     )
 
 
-def _accuracy(found: ModelInfo) -> Section:
+def _accuracy(info: ModelInfo) -> Section:
     bars: tuple[Bar, ...] = ()
     checked = "No training clip was held out."
-    if found.accuracy is not None and found.interval is not None:
-        low, high = found.interval
-        text = f"{found.right} of {found.held_out}; {low} to {high} % with other clips"
-        bars = (Bar("Held-out training clips", text, found.accuracy, low, high),)
+    if info.accuracy is not None and info.interval is not None:
+        low, high = info.interval
+        text = f"{info.right} of {info.held_out}; {low} to {high} % with other clips"
+        bars = (Bar("Held-out training clips", text, info.accuracy, low, high),)
         checked = (
             "Each training clip was predicted by a model that had not seen it. The line is the "
             "accuracy to expect with other clips."
         )
-    how = "fitted on held-out clips" if found.calibrated else "not calibrated: too few clips"
+    how = "fitted on held-out clips" if info.calibrated else "not calibrated: too few clips"
     return Section(
         "Accuracy",
         (
             checked,
-            f"Probabilities: {how} (temperature {found.temperature:.4g}).",
+            f"Probabilities: {how} (temperature {info.temperature:.4g}).",
         ),
         bars,
     )
 
 
-def _classes(found: ModelInfo, thumbnails: Thumbnails) -> Section:
-    rows = tuple((name, str(count)) for name, count in found.classes.items())
+def _classes(info: ModelInfo, thumbnails: Thumbnails) -> Section:
+    rows = tuple((name, str(count)) for name, count in info.classes.items())
     galleries = tuple(
         Gallery(name, tuple(thumbnails[name][:MOST_IMAGES]))
-        for name in found.classes
+        for name in info.classes
         if thumbnails.get(name)
     )
     return Section(
@@ -85,42 +85,48 @@ def _confusions(review: Review) -> Section:
     if review.confusions:
         rows = tuple(
             (
-                one.label,
-                one.mistaken_for,
-                f"{len(one.clips)} of {one.of}",
-                one.cause,
-                ", ".join(one.clips),
+                confusion.label,
+                confusion.mistaken_for,
+                f"{len(confusion.clips)} of {confusion.of}",
+                confusion.cause,
+                ", ".join(confusion.clips),
             )
-            for one in review.confusions
+            for confusion in review.confusions
         )
         header = ("class", "mistaken for", "clips", "they share", "which")
         tables.append(Table(header, rows, "Confusions"))
     if review.suspects:
-        suspects = tuple((one.clip, one.label, one.likely) for one in review.suspects)
+        suspects = tuple(
+            (suspect.clip, suspect.label, suspect.likely) for suspect in review.suspects
+        )
         tables.append(Table(("clip", "label", "looks like"), suspects, review.suspects_title))
     if review.duplicates:
         copies = tuple(
-            (one.clips[0], ", ".join(one.clips[1:]), " / ".join(dict.fromkeys(one.labels)))
-            for one in review.duplicates
+            (
+                duplicate.clips[0],
+                ", ".join(duplicate.clips[1:]),
+                " / ".join(dict.fromkeys(duplicate.labels)),
+            )
+            for duplicate in review.duplicates
         )
         tables.append(Table(("clip", "nearly the same", "labels"), copies, "Duplicates"))
     return Section("What is confused", tuple(lines), tables=tuple(tables))
 
 
-def _origin(found: ModelInfo) -> Section:
-    options = ", ".join(f"{name} {value}" for name, value in found.options.items())
+def _origin(info: ModelInfo) -> Section:
+    options = ", ".join(f"{name} {value}" for name, value in info.options.items())
     rows = (
-        ("Method", found.method),
+        ("Method", info.method),
         ("Options", options or "–"),
-        ("Backbone", found.backbone),
-        ("Weights", found.weights),
-        ("Precision", found.precision),
-        ("Former versions", str(found.versions)),
-        ("Saved with", f"fewact {found.fewact}"),
+        ("Backbone", info.backbone),
+        ("Weights", info.weights),
+        ("Precision", info.precision),
+        ("Former versions", str(info.versions)),
+        ("Saved with", f"fewact {info.fewact}"),
     )
     return Section("How it was made", tables=(Table(("fact", "value"), rows),))
 
 
-def _clips(found: ModelInfo) -> Section:
-    header, *rows = clip_rows(found.clips)
+def _clips(info: ModelInfo) -> Section:
+    header, *rows = clip_rows(info.clips)
     return Section("All clips", tables=(Table(header, tuple(rows)),), folded=True)

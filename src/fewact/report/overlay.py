@@ -93,12 +93,12 @@ class Overlay:
         size = max(10, round(min(picture.size) * TEXT_HEIGHT))
         font = _font(self._letters, size)
         self._finish(time)
-        near = [*takewhile(lambda one: one.start <= time, self._ahead), *going_on]
-        shown = [one for one in near if one.start <= time < one.end]
+        near = [*takewhile(lambda event: event.start <= time, self._ahead), *going_on]
+        shown = [event for event in near if event.start <= time < event.end]
         margin = size // 2
         widest = picture.width - 2 * margin
         if shown:
-            best = max(shown, key=lambda one: one.start)
+            best = max(shown, key=lambda event: event.start)
             label = str(best.label)
             text = title(best).removeprefix(label) + f"  {best.confidence:.2f}"
             panel = _panel(((label, text),), font, self._colours[label], widest)
@@ -136,14 +136,14 @@ class Overlay:
         if bar is None:
             bar = Image.new("RGBA", (picture.width, height), DARK)
             draw = ImageDraw.Draw(bar)
-            for one in (*self._past, *self._ahead, *going_on):
+            for event in (*self._past, *self._ahead, *going_on):
                 left, right = (
-                    picture.width * (x - begin) / (end - begin) for x in (one.start, one.end)
+                    picture.width * (x - begin) / (end - begin) for x in (event.start, event.end)
                 )
                 if right >= 0 and left <= picture.width:
                     draw.rectangle(
                         (left, height // 6, max(right, left + 1), height - height // 6),
-                        fill=self._colours[str(one.label)],
+                        fill=self._colours[str(event.label)],
                     )
             self._bar = None if self._duration is None else bar
         _paste(picture, bar, (0, picture.height - height))
@@ -164,17 +164,17 @@ def check_font(labels: Sequence[str]) -> None:
 
 def _performed(events: Iterable[Event], time: float) -> Counter[str]:
     """Return how often each class was performed; performances of an event are evenly spread."""
-    found: Counter[str] = Counter()
-    for one in events:
-        if one.start < time:
-            fraction = min(1.0, (time - one.start) / (one.end - one.start))
-            found[str(one.label)] += math.floor(one.repetitions * fraction + 1e-9)
-    return found
+    performed: Counter[str] = Counter()
+    for event in events:
+        if event.start < time:
+            fraction = min(1.0, (time - event.start) / (event.end - event.start))
+            performed[str(event.label)] += math.floor(event.repetitions * fraction + 1e-9)
+    return performed
 
 
 def _lines(counts: Counter[str]) -> tuple[tuple[str, str], ...]:
-    most = [(label, count) for label, count in counts.most_common(MOST_COUNTS) if count]
-    return tuple((label, f"  {count}") for label, count in sorted(most))
+    frequent = [(label, count) for label, count in counts.most_common(MOST_COUNTS) if count]
+    return tuple((label, f"  {count}") for label, count in sorted(frequent))
 
 
 def _enlarged(image: RGBImage) -> Image.Image:
@@ -201,7 +201,7 @@ def _panel(
         widest: Largest width of the panel, in pixels.
     """
     high, pad = _line_height(font)
-    texts = [_shortened(name, rest, font, widest - 2 * pad) for name, rest in lines]
+    texts = [_shortened(name, suffix, font, widest - 2 * pad) for name, suffix in lines]
     width = math.ceil(max(font.getbbox(text)[2] for text in texts)) + 2 * pad
     panel = Image.new("RGBA", (width, _height(len(texts), font)), colour)
     draw = ImageDraw.Draw(panel)
@@ -229,14 +229,14 @@ def _height(lines: int, font: Font) -> int:
     return lines * (high + pad) + pad
 
 
-def _shortened(name: str, rest: str, font: Font, widest: int) -> str:
+def _shortened(name: str, suffix: str, font: Font, widest: int) -> str:
     """Return a name and the text after it, with as much of the name as the width allows."""
-    kept = name + rest
+    text = name + suffix
     for length in range(len(name) - 1, -1, -1):
-        if font.getbbox(kept)[2] <= widest:
+        if font.getbbox(text)[2] <= widest:
             break
-        kept = name[:length].rstrip() + "…" + rest
-    return kept
+        text = name[:length].rstrip() + "…" + suffix
+    return text
 
 
 @lru_cache(maxsize=8)

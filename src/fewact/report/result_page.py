@@ -37,18 +37,18 @@ def result_page(
         Bar(
             name,
             f"{row[1]} %",
-            one.accuracy,
-            one.accuracy - (one.ci95 or 0),
-            one.accuracy + (one.ci95 or 0),
+            result.accuracy,
+            result.accuracy - (result.ci95 or 0),
+            result.accuracy + (result.ci95 or 0),
         )
-        for name, row, one in zip(names, table.rows, results, strict=True)
+        for name, row, result in zip(names, table.rows, results, strict=True)
     )
-    paired = tuple(comparison_table(found, of) for of, found in comparisons)
+    paired = tuple(comparison_table(compared, of) for of, compared in comparisons)
     sections = [Section("Accuracy", bars=bars, tables=(Table(("result", *table.header), rows),))]
     if paired:
         sections.append(Section("Comparisons", (ABOUT_P,), tables=paired))
-    for name, one in zip(names, results, strict=True):
-        sections += [_settings(name, one), _classes(name, one)]
+    for name, result in zip(names, results, strict=True):
+        sections += [_settings(name, result), _classes(name, result)]
     title = names[0] if len(names) == 1 else f"{len(names)} results"
     return Page(
         title, interval_notes(results), tuple(sections), f"Written by fewact {__version__}."

@@ -42,15 +42,15 @@ def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
         ("method", "accuracy", "class interval", "episodes", "videos", "features", "remarks"),
         tuple(
             (
-                one.setup.method.label_with(swept),
-                with_half_width(one.accuracy, one.ci95),
-                _interval(one.class_interval),
-                episodes(one.setup.episodes.protocol),
-                one.setup.videos.name,
-                one.setup.features.name,
-                "; ".join((*one.flags, *(["on test classes"] if one.final else []))) or "–",
+                result.setup.method.label_with(swept),
+                with_half_width(result.accuracy, result.ci95),
+                _interval(result.class_interval),
+                episodes(result.setup.episodes.protocol),
+                result.setup.videos.name,
+                result.setup.features.name,
+                "; ".join((*result.flags, *(["on test classes"] if result.final else []))) or "–",
             )
-            for one in results
+            for result in results
         ),
         copied_names=False,
     )
@@ -70,16 +70,16 @@ def comparison_table(comparisons: Sequence[Comparison], names: Sequence[str]) ->
         ),
         tuple(
             (
-                names[one.first],
-                names[one.second],
-                with_half_width(one.difference, one.ci95, "+.2f"),
-                _interval(one.class_interval, "+.2f"),
-                str(one.wins),
-                str(one.losses),
-                probability(one.p),
-                probability(one.p_holm),
+                names[comparison.first],
+                names[comparison.second],
+                with_half_width(comparison.difference, comparison.ci95, "+.2f"),
+                _interval(comparison.class_interval, "+.2f"),
+                str(comparison.wins),
+                str(comparison.losses),
+                probability(comparison.p),
+                probability(comparison.p_holm),
             )
-            for one in comparisons
+            for comparison in comparisons
         ),
     )
 

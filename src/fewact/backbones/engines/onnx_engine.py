@@ -164,7 +164,7 @@ def rounded(tensors: Mapping[str, Tensor], scales: Mapping[str, float]) -> dict[
         scale = weight.flatten(1).abs().amax(1) / LARGEST  # (c)
         scale = torch.where(scale > 0, scale, 1.0).float()
         shape = (-1,) + (1,) * (weight.dim() - 1)
-        most = torch.iinfo(torch.int32).max
+        largest = torch.iinfo(torch.int32).max
         scale_bias = scale * scale_in
         weights |= {
             f"{layer}.weight_quantized": (weight / scale.view(shape)).round().to(torch.int8),
@@ -172,7 +172,7 @@ def rounded(tensors: Mapping[str, Tensor], scales: Mapping[str, float]) -> dict[
             f"{layer}.weight_zero_point": torch.zeros(len(scale), dtype=torch.int8),
             f"{layer}.bias_quantized": (bias / scale_bias)
             .round()
-            .clamp(-most, most)
+            .clamp(-largest, largest)
             .to(torch.int32),
             f"{layer}.bias_quantized_scale": scale_bias,
             f"{layer}.bias_quantized_zero_point": torch.zeros(len(scale), dtype=torch.int32),
@@ -192,7 +192,7 @@ def saturates() -> bool:
         PROBE.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
     size = 64
-    left = np.full((size, size), 255, np.uint8)
-    right = np.full((size, size), LARGEST, np.int8)
-    (sums,) = session.run(None, {"left": left, "right": right})
+    unsigned = np.full((size, size), 255, np.uint8)
+    signed = np.full((size, size), LARGEST, np.int8)
+    (sums,) = session.run(None, {"left": unsigned, "right": signed})
     return bool((sums != 255 * LARGEST * size).any())

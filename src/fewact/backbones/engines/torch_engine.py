@@ -40,8 +40,8 @@ class TorchEngine:
         self._network, self._precision = network, precision
         self._device = next(network.parameters()).device
         together = network.frames_together
-        most = IMAGES_AT_ONCE_CPU if self._device.type == "cpu" else IMAGES_AT_ONCE_GPU
-        self.images_at_once = max(1, most // together) * together
+        at_once = IMAGES_AT_ONCE_CPU if self._device.type == "cpu" else IMAGES_AT_ONCE_GPU
+        self.images_at_once = max(1, at_once // together) * together
 
     @cached_property
     def _folded(self) -> Network:
@@ -56,8 +56,8 @@ class TorchEngine:
             self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
         )
         with lower, exact_convolutions(self._device):
-            found = self._folded(images, levels)
-        return {level: value.float().contiguous() for level, value in found.items()}
+            features = self._folded(images, levels)
+        return {level: value.float().contiguous() for level, value in features.items()}
 
 
 def folded(network: Network) -> Network:
@@ -88,11 +88,13 @@ def folded_tensors(network: Network) -> dict[str, Tensor]:
         return tensors
     for convolution, norm, module in _pairs(network):
         # On the CPU: not every device has float64.
-        own = {name: tensors.pop(f"{norm}.{name}").cpu().double() for name in module.state_dict()}
+        norm_tensors = {
+            name: tensors.pop(f"{norm}.{name}").cpu().double() for name in module.state_dict()
+        }
         kernel, old = tensors[f"{convolution}.weight"], tensors.get(f"{convolution}.bias")  # (c …)
-        scale = own["weight"] / (own["running_var"] + module.eps).sqrt()  # (c)
+        scale = norm_tensors["weight"] / (norm_tensors["running_var"] + module.eps).sqrt()  # (c)
         before = 0.0 if old is None else old.cpu().double()
-        bias = own["bias"] + (before - own["running_mean"]) * scale
+        bias = norm_tensors["bias"] + (before - norm_tensors["running_mean"]) * scale
         folded_kernel = kernel.cpu().double() * scale.view(-1, 1, 1, 1)
         tensors[f"{convolution}.weight"] = folded_kernel.to(kernel)
         tensors[f"{convolution}.bias"] = bias.to(kernel)

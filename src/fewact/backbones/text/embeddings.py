@@ -72,16 +72,16 @@ def embed(
     path = None
     if folder is not None:
         path = user_path(folder, OptionError) / f"{_key(encoder, unique)}.safetensors"
-    found = None if path is None else _read(path, (len(unique), encoder.width))
-    if found is None:
-        found = encoder.encode(unique)
-        check_shape(found, f"{len(unique)} {encoder.width}", "the encoder's vectors")
-        if not found.isfinite().all():
+    vectors = None if path is None else _read(path, (len(unique), encoder.width))
+    if vectors is None:
+        vectors = encoder.encode(unique)
+        check_shape(vectors, f"{len(unique)} {encoder.width}", "the encoder's vectors")
+        if not vectors.isfinite().all():
             raise ShapeError("not finite", where="the encoder's vectors")
         if path is not None:
-            _write(path, found, encoder, unique)
+            _write(path, vectors, encoder, unique)
     rows = {prompt: row for row, prompt in enumerate(unique)}
-    return found[[rows[prompt] for prompt in prompts]]
+    return vectors[[rows[prompt] for prompt in prompts]]
 
 
 def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
@@ -184,7 +184,7 @@ class ClassTexts:
 def embed_classes(
     encoder: PromptEncoder,
     names: Sequence[str],
-    chosen: str | Sequence[str] = "clip-fsar",
+    prompt_set: str | Sequence[str] = "clip-fsar",
     *,
     how: Ensemble = "mean",
     folder: str | Path | None = None,
@@ -194,7 +194,7 @@ def embed_classes(
     Args:
         encoder: Text encoder.
         names: Names of n classes, in words.
-        chosen: Name of templates, or custom templates.
+        prompt_set: Name of templates, or custom templates.
         how: Rule that combines the prompts of a class, see ``ensemble``.
         folder: Cache folder, see ``embed``; without write access nothing is cached.
 
@@ -202,7 +202,7 @@ def embed_classes(
         UnknownNameError: There are no templates of this name.
         OptionError: There is no class or no template, or a template has no placeholder.
     """
-    forms = templates(chosen)
+    forms = templates(prompt_set)
     prompts = [fill(form, name) for name in names for form in forms]
     try:
         vectors = embed(encoder, prompts, folder=folder)  # (n·p d)

@@ -64,9 +64,9 @@ class ClipText(TextNetwork):
 
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
-        found = check_model_type(weights, ("clip", "metaclip_2"))
-        family = FAMILIES.get(found, "CLIP")
-        self.config = half(family, "text", weights) if found else self._without_config(weights)
+        model_type = check_model_type(weights, ("clip", "metaclip_2"))
+        family = FAMILIES.get(model_type, "CLIP")
+        self.config = half(family, "text", weights) if model_type else self._without_config(weights)
         self.width = self.config.projection_dim
         self.longest = self.config.max_position_embeddings
         self.text_model = make_model(f"{family}TextModel", self.config)
@@ -133,14 +133,14 @@ class SentenceText(TextNetwork):
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return the unit mean (n d) of the states of all tokens but padding."""
         states = self.bert(input_ids=tokens, attention_mask=real).last_hidden_state  # (n m d)
-        kept = real[..., None].to(states.dtype)  # (n m 1)
-        return F.normalize((states * kept).sum(1) / kept.sum(1), dim=-1)
+        mask = real[..., None].to(states.dtype)  # (n m 1)
+        return F.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return all tensors but those of the pooling layer, which is not used."""
-        kept = _beginning(tensors, "embeddings.", "encoder.")
-        return {f"bert.{name}": tensor for name, tensor in kept.items()}
+        needed = _beginning(tensors, "embeddings.", "encoder.")
+        return {f"bert.{name}": tensor for name, tensor in needed.items()}
 
 
 def _beginning(tensors: Mapping[str, Tensor], *starts: str) -> dict[str, Tensor]:
@@ -233,13 +233,13 @@ def build(
             "random weights have no tokenizer", where=name, got="weights='random'", expected=NEEDS
         )
     folder = folder_of(source, DOWNLOADS)
-    found = read(source)
+    loaded = read(source)
     with torch.random.fork_rng(devices=[]):  # Layers draw initial weights.
-        network = network_class(found).float()
+        network = network_class(loaded).float()
     of = f"the text encoder {name}"
-    put(network.rename(found.tensors), network, of=of, source=found.source, expected=NEEDS)
+    put(network.rename(loaded.tensors), network, of=of, source=loaded.source, expected=NEEDS)
     tokenizer = network.read_tokenizer(folder)
-    return TextEncoder(name, network.eval().to(device), tokenizer, found.source)
+    return TextEncoder(name, network.eval().to(device), tokenizer, loaded.source)
 
 
 def _default(name: str) -> str:

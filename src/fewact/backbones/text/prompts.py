@@ -63,12 +63,12 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Templates by name: the bare class name, CLIP-FSAR's (and A²M²-Net's), the 16 of CLIP-SPM."""
 
 
-def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
+def templates(prompt_set: str | Sequence[str]) -> tuple[str, ...]:
     """Return templates by name, or check custom ones.
 
     Args:
-        chosen: Name in ``TEMPLATES``; or one or several templates with the placeholder "{}" for the
-            class name.
+        prompt_set: Name in ``TEMPLATES``; or one or several templates with the placeholder
+            "{}" for the class name.
 
     Raises:
         UnknownNameError: There are no templates of this name.
@@ -77,25 +77,25 @@ def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
     >>> templates("clip-fsar"), templates("someone doing {}")
     (('a photo of {}',), ('someone doing {}',))
     """
-    if isinstance(chosen, str) and SLOT not in chosen:
-        if chosen not in TEMPLATES:
+    if isinstance(prompt_set, str) and SLOT not in prompt_set:
+        if prompt_set not in TEMPLATES:
             raise UnknownNameError(
                 "unknown templates",
-                got=repr(chosen),
+                got=repr(prompt_set),
                 expected=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
-                hint=did_you_mean(chosen, TEMPLATES),
+                hint=did_you_mean(prompt_set, TEMPLATES),
             )
-        return TEMPLATES[chosen]
-    found = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    wrong = [repr(one) for one in found if one.count(SLOT) != 1]
-    if wrong or not found:
+        return TEMPLATES[prompt_set]
+    forms = (prompt_set,) if isinstance(prompt_set, str) else tuple(prompt_set)
+    wrong = [repr(form) for form in forms if form.count(SLOT) != 1]
+    if wrong or not forms:
         raise OptionError(
             "a template must have one placeholder for the class name",
             where="templates",
             got=", ".join(wrong) or "none",
             expected=f"texts with one {SLOT}",
         )
-    return found
+    return forms
 
 
 def fill(template: str, name: str) -> str:

@@ -44,13 +44,13 @@ class Tokenizer:
     """Tokenizer of a text encoder.
 
     Args:
-        made: Tokenizer of transformers.
+        implementation: Tokenizer of transformers.
         longest: Largest number of tokens that the network reads.
         padding: Padding of shorter prompts.
         digest: SHA-256 of its files.
     """
 
-    made: Any
+    implementation: Any
     longest: int
     padding: Padding
     digest: str
@@ -62,8 +62,8 @@ class Tokenizer:
             OptionError: A prompt is too long.
         """
         with quiet():
-            found: list[list[int]] = self.made(list(prompts))["input_ids"]
-        for prompt, ids in zip(prompts, found, strict=True):
+            id_lists: list[list[int]] = self.implementation(list(prompts))["input_ids"]
+        for prompt, ids in zip(prompts, id_lists, strict=True):
             if len(ids) > self.longest:
                 raise OptionError(
                     "the prompt is too long for this text encoder",
@@ -71,10 +71,10 @@ class Tokenizer:
                     got=f"{len(ids)} tokens",
                     expected=f"at most {self.longest}",
                 )
-        length = self.longest if self.padding == "max_length" else max(map(len, found))
-        tokens = torch.full((len(found), length), self.made.pad_token_id or 0)  # (n m)
+        length = self.longest if self.padding == "max_length" else max(map(len, id_lists))
+        tokens = torch.full((len(id_lists), length), self.implementation.pad_token_id or 0)  # (n m)
         real = torch.zeros_like(tokens)
-        for row, ids in enumerate(found):
+        for row, ids in enumerate(id_lists):
             tokens[row, : len(ids)] = torch.tensor(ids)
             real[row, : len(ids)] = 1
         return tokens, real
@@ -111,7 +111,7 @@ def read_tokenizer(
         )
     try:
         with quiet():
-            made = of_transformers(tokenizer_class).from_pretrained(
+            tokenizer = of_transformers(tokenizer_class).from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
     except ImportError as error:
@@ -125,23 +125,25 @@ def read_tokenizer(
         raise WeightsError(
             "this tokenizer cannot be read", where=str(folder), got=str(error)[:200]
         ) from None
-    _check(made, vocabulary, str(folder))
+    _check(tokenizer, vocabulary, str(folder))
     sha = hashlib.sha256()
     for name in present:
         sha.update(name.encode() + hashlib.sha256(FILE.content(folder / name)).digest())
-    return Tokenizer(made, longest, padding, sha.hexdigest())
+    return Tokenizer(tokenizer, longest, padding, sha.hexdigest())
 
 
-def _check(made: Any, vocabulary: int, where: str) -> None:
-    if len(made) > vocabulary or (vocabulary == CLIP_VOCABULARY and len(made) != vocabulary):
+def _check(tokenizer: Any, vocabulary: int, where: str) -> None:
+    if len(tokenizer) > vocabulary or (
+        vocabulary == CLIP_VOCABULARY and len(tokenizer) != vocabulary
+    ):
         raise WeightsError(
             "the tokenizer is of another text encoder",
             where=where,
-            got=f"a vocabulary of {len(made)}",
+            got=f"a vocabulary of {len(tokenizer)}",
             expected=f"{vocabulary}",
             hint=HINT,
         )
-    first, second = (made(text)["input_ids"] for text in (CLIP_SENTENCE, OTHER_SENTENCE))
+    first, second = (tokenizer(text)["input_ids"] for text in (CLIP_SENTENCE, OTHER_SENTENCE))
     if vocabulary == CLIP_VOCABULARY and first != CLIP_TOKENS:
         raise WeightsError(
             f"the tokenizer does not read {CLIP_SENTENCE!r} as CLIP's does",
