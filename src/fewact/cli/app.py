@@ -36,7 +36,7 @@ class Commands(TyperGroup):
         for heading, commands in COMMANDS.items():
             with formatter.section(heading):
                 formatter.write_dl(
-                    [(name.ljust(width), one.summary) for name, one in commands.items()]
+                    [(name.ljust(width), command.summary) for name, command in commands.items()]
                 )
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,16 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_one_line():
-            given = sys.argv[1:] if arguments is None else arguments
-            app(list(map(home_expanded, given)), prog_name="fewact")
+            words = sys.argv[1:] if arguments is None else arguments
+            app(list(map(home_expanded, words)), prog_name="fewact")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
     except Exception as error:
         traceback.print_exc()
         code = _code_of(error, sys.argv[1:] if arguments is None else arguments)
-    left = flush_output()
-    return code or left
+    fault = flush_output()
+    return code or fault
 
 
 def _open_closed_streams() -> None:
@@ -135,7 +135,7 @@ def _code_of(error: Exception, arguments: Sequence[str]) -> int:
         say(f"Error: {place}: the method raised {type(error).__name__}")
         say("`fewact check-method FILE.py` runs it step by step.")
         return USER_FAULT
-    if any(one.partition("=")[0] == "--import" for one in arguments):
+    if any(word.partition("=")[0] == "--import" for word in arguments):
         say("Error: the method of --import may have returned what fewact does not expect")
         say("`fewact check-method FILE.py` names each broken promise. If there is none, this is a")
         say("bug in fewact: please report it with the lines above and `fewact doctor`.")
@@ -153,9 +153,9 @@ def entry_point() -> None:
     codes: list[int] = []
 
     def leave() -> None:
-        left = flush_output()
+        fault = flush_output()
         if codes:
-            os._exit(codes[0] or left)
+            os._exit(codes[0] or fault)
 
     atexit.register(leave)  # What commands register later runs earlier.
     codes.append(main())

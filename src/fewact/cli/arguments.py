@@ -43,7 +43,7 @@ def extra(what: str, name: str, *modules: str) -> None:
     Raises:
         OptionError: One is not installed.
     """
-    missing = [one for one in modules if importlib.util.find_spec(one) is None]
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise OptionError(
             f"{what} needs {', '.join(missing)}", hint=f"Run: pip install 'fewact[{name}]'"
@@ -76,9 +76,9 @@ def method(name: str) -> str:
     from fewact import methods
 
     if name != "auto" and not Path(name).exists():
-        more = ("or the folder of a training run",)
-        own = "A method of your own needs --import FILE.py."
-        _known("method", name, methods.names(), more, hint=own)
+        further = ("or the folder of a training run",)
+        hint = "A method of your own needs --import FILE.py."
+        _known("method", name, methods.names(), further, hint=hint)
     return name
 
 
@@ -123,12 +123,12 @@ def training_clips(path: Path) -> Path:
     expected = (
         "a folder with one subfolder of clips per class, a CSV table, or an .npz file of features"
     )
-    found = user_path(path, DataError)
-    if not found.exists():
+    folder = user_path(path, DataError)
+    if not folder.exists():
         raise DataError(
-            "no such folder or table", where=str(path), expected=expected, hint=similar_name(found)
+            "no such folder or table", where=str(path), expected=expected, hint=similar_name(folder)
         )
-    if is_model(found):
+    if is_model(folder):
         raise DataError(
             "this is a saved model",
             where=str(path),
@@ -147,10 +147,10 @@ def folder(path: Path | None) -> Path | None:
 
 def model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
-    found = user_path(path, ModelError)
-    if is_model(found) or (found.is_file() and found.suffix == ".safetensors"):
+    folder = user_path(path, ModelError)
+    if is_model(folder) or (folder.is_file() and folder.suffix == ".safetensors"):
         return path
-    if next(found.glob(FORMER_VERSIONS), None):  # of a model whose file is gone
+    if next(folder.glob(FORMER_VERSIONS), None):  # of a model whose file is gone
         if context.info_name == "undo":
             return path
         raise ModelError(
@@ -159,12 +159,12 @@ def model(context: typer.Context, path: Path) -> Path:
             hint="`fewact undo MODEL` brings its former version back.",
         )
     what, hint = "not a saved classifier", ""
-    if not found.exists():
-        what, hint = "no such folder", similar_name(found)
+    if not folder.exists():
+        what, hint = "no such folder", similar_name(folder)
         if str(path).startswith("hf-hub:"):
             hint = "In Python, FewShotClassifier.from_pretrained(...).save(FOLDER) makes one."
     else:
-        what = "this is a file" if found.is_file() else what
+        what = "this is a file" if folder.is_file() else what
         arguments = context.command.collect_usage_pieces(context)[1:]
         if len(arguments) > 1:
             hint = f"The model comes first: {context.command_path} {' '.join(arguments)}"
@@ -194,10 +194,10 @@ def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
         metadata = read_metadata(FileType("saved classifier", ModelError, 8 * GIB), file)
         text = FileType("saved classifier", ModelError, 64 * MIB)
         content = text.parse(metadata.get("fewact", ""), str(file))
-        found = text.validate(content, Listed, str(file))
+        listed = text.validate(content, Listed, str(file))
     except ModelError:
         return (), False
-    return found.examples, found.integers
+    return listed.examples, listed.integers
 
 
 def recording(source: str) -> str:
@@ -259,14 +259,14 @@ def _not_several_clips(path: Path) -> None:
 
 
 def _known(
-    what: str, name: str, names: tuple[str, ...], more: tuple[str, ...] = (), *, hint: str = ""
+    what: str, name: str, names: tuple[str, ...], further: tuple[str, ...] = (), *, hint: str = ""
 ) -> None:
     """Refuse a name that is none of these; ``hint`` is for one that resembles none of them."""
     if name not in names:
         raise UnknownNameError(
             f"unknown {what}",
             got=repr(name),
-            expected=", ".join((*names, *more)),
+            expected=", ".join((*names, *further)),
             hint=did_you_mean(name, names) or hint,
         )
 
@@ -296,10 +296,10 @@ def file_of_option(parameter: typer.CallbackParam, path: Path | None) -> Path | 
 
 def report_file(parameter: typer.CallbackParam, path: Path) -> Path | None:
     """Check that a report will be HTML, Markdown or PDF, and that the latter can be made."""
-    found = _of_format(parameter, path, "a report", ".html", ".md", ".pdf")
+    report = _of_format(parameter, path, "a report", ".html", ".md", ".pdf")
     if path.suffix.lower() == ".pdf":
         extra("a PDF", "pdf", "weasyprint")
-    return found
+    return report
 
 
 def page_file(parameter: typer.CallbackParam, path: Path) -> Path | None:
@@ -319,12 +319,12 @@ def events_file(parameter: typer.CallbackParam, path: Path | None) -> Path | Non
 
 def annotated_video(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     """Check that a video can be encoded in the format of its extension."""
-    found = file_of_option(parameter, path)
-    if found is not None:
+    file = file_of_option(parameter, path)
+    if file is not None:
         from fewact.video.writing import check_timed_video
 
-        check_timed_video(found)
-    return found
+        check_timed_video(file)
+    return file
 
 
 def output_files(
@@ -344,10 +344,10 @@ def output_files(
         OutputError: A file exists, cannot be written, or is an input or another output.
     """
     requested = [path for path in paths if path is not None]
-    read = [Path(one) for one in inputs if one is not None]
+    read = [Path(source) for source in inputs if source is not None]
     for number, path in enumerate(requested):
         check_output_file(path, inputs=read)
-        if path.resolve() in [one.resolve() for one in requested[:number]]:
+        if path.resolve() in [output.resolve() for output in requested[:number]]:
             raise OutputError(
                 "another output has this name, too", where=str(path), hint="Choose another name."
             )
@@ -373,12 +373,12 @@ def _of_format(
     parameter: typer.CallbackParam, path: Path | None, what: str, *extensions: str
 ) -> Path | None:
     """Check that an option has its file, and that the extension is one of these."""
-    found = file_of_option(parameter, path)
-    if found is not None and found.suffix.lower() not in extensions:
+    file = file_of_option(parameter, path)
+    if file is not None and file.suffix.lower() not in extensions:
         raise OptionError(
             f"unknown format of {what}",
             where=str(path),
-            got=repr(found.suffix),
+            got=repr(file.suffix),
             expected=", ".join(extensions),
         )
-    return found
+    return file

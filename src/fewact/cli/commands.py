@@ -129,7 +129,9 @@ class LazyCommands(MutableMapping[str, Any]):
 
     def __init__(self) -> None:
         self._targets = {
-            name: one.target for commands in COMMANDS.values() for name, one in commands.items()
+            name: command.target
+            for commands in COMMANDS.values()
+            for name, command in commands.items()
         }
         self._built: dict[str, Any] = {}
 
@@ -155,11 +157,11 @@ class LazyCommands(MutableMapping[str, Any]):
 def _build(name: str, target: str) -> Any:
     """Return the command of a function, or the group of a Typer application."""
     module, _, attribute = target.partition(":")
-    found = getattr(importlib.import_module(f"fewact.cli.{module}"), attribute)
-    if not isinstance(found, typer.Typer):
+    implementation = getattr(importlib.import_module(f"fewact.cli.{module}"), attribute)
+    if not isinstance(implementation, typer.Typer):
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
-        application.command(name, cls=Command)(found)
-        found = application
-    command = typer.main.get_command(found)
+        application.command(name, cls=Command)(implementation)
+        implementation = application
+    command = typer.main.get_command(implementation)
     command.name = name
     return command

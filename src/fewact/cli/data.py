@@ -68,9 +68,9 @@ def render(
     check_output_folder(output)
     from fewact.synthetic import named, write_folder
 
-    made = named(benchmark, videos=videos, size=size, seed=seed)
+    videos_of_preset = named(benchmark, videos=videos, size=size, seed=seed)
     with progress("Rendering", quiet=quiet) as show:
-        written = write_folder(made, output, split=split, progress=show)
+        written = write_folder(videos_of_preset, output, split=split, progress=show)
     print(f"Saved {len(written.videos)} videos of {len(written.classes)} classes to {output}")
     print(f"Ground truth of each frame: {output / 'motions.json'}")
 
@@ -91,12 +91,12 @@ def synthetic_facts(name: str) -> dict[str, Any]:
     """Return facts of the synthetic benchmark of this name."""
     from fewact.synthetic import PRESETS, named
 
-    made = named(name)
-    splits = {of: made.videos.of(of) for of in ("train", "val", "test")}
+    preset = named(name)
+    splits = {of: preset.videos.of(of) for of in ("train", "val", "test")}
     return {
-        "name": f"motions:{made.preset}",
-        "title": f"synthetic; {PRESETS[made.preset].summary}",
-        "version": made.name,
+        "name": f"motions:{preset.preset}",
+        "title": f"synthetic; {PRESETS[preset.preset].summary}",
+        "version": preset.name,
         "classes": {of: len(videos.classes) for of, videos in splits.items()},
         "videos": {of: len(videos.videos) for of, videos in splits.items()},
         "all_classes": {of: list(videos.classes) for of, videos in splits.items()},
@@ -105,21 +105,21 @@ def synthetic_facts(name: str) -> dict[str, Any]:
 
 def show_synthetic(name: str, *, classes: bool, format: ListFormat) -> None:
     """Print a preset: splits, version, and all classes if requested."""
-    one = synthetic_facts(name)
+    facts = synthetic_facts(name)
     if format == "json":
-        print_json(one)
+        print_json(facts)
         return
-    print(f"{one['name']}: {one['title']}\n")
+    print(f"{facts['name']}: {facts['title']}\n")
     print_table(
         ("split", "classes", "videos"),
-        [(of, str(number), str(one["videos"][of])) for of, number in one["classes"].items()],
+        [(of, str(number), str(facts["videos"][of])) for of, number in facts["classes"].items()],
     )
-    print(f"\nVersion: {one['version']}; the pixels of a version never change")
+    print(f"\nVersion: {facts['version']}; the pixels of a version never change")
     print("Videos are rendered when they are read; `fewact data render` writes files.")
     print(f"Presets: {', '.join(presets())}")
     if classes:
         print()
-        rows = [(of, label) for of, labels in one["all_classes"].items() for label in labels]
+        rows = [(of, label) for of, labels in facts["all_classes"].items() for label in labels]
         print_table(("split", "class"), rows)
 
 
@@ -155,13 +155,13 @@ def list_benchmarks(format: ListOutputFormat = "table") -> None:
         ("name", "classes", "videos", "list", "description"),
         [
             (
-                one["name"],
-                "/".join(map(str, one["classes"].values())),
-                "/".join(map(str, one["videos"].values())),
-                LISTS[one.get("includes_all_videos")],
-                one["title"],
+                entry["name"],
+                "/".join(map(str, entry["classes"].values())),
+                "/".join(map(str, entry["videos"].values())),
+                LISTS[entry.get("includes_all_videos")],
+                entry["title"],
             )
-            for one in everything
+            for entry in everything
         ],
     )
 
@@ -178,11 +178,11 @@ def show(
     if is_synthetic(name):
         show_synthetic(name, classes=classes, format=format)
         return
-    one = benchmark(name)
+    bench = benchmark(name)
     if format == "json":
-        print_json(_facts(one) | {"all_classes": _classes(one)})
+        print_json(_facts(bench) | {"all_classes": _classes(bench)})
         return
-    print(f"{one.id}: {one.title}\n")
+    print(f"{bench.id}: {bench.title}\n")
     print_table(
         ("split", "classes", "videos", "videos per class"),
         [
@@ -192,22 +192,24 @@ def show(
                 str(sum(counts.values())),
                 f"{min(counts.values())}-{max(counts.values())}",
             )
-            for split, counts in one.counts.items()
+            for split, counts in bench.counts.items()
         ],
     )
     print("\nSHA-256 of the lists:")
-    for split, digest in one.sha256.items():
+    for split, digest in bench.sha256.items():
         print(f"  {split:5}  {digest}")
-    print(f"List: {'all videos of the classes' if one.includes_all_videos else 'needed; --splits'}")
-    print(f"Published at: {one.published} ({one.licence})")
-    print(f"Groups of near duplicates: {one.groups}")
+    print(
+        f"List: {'all videos of the classes' if bench.includes_all_videos else 'needed; --splits'}"
+    )
+    print(f"Published at: {bench.published} ({bench.licence})")
+    print(f"Groups of near duplicates: {bench.groups}")
     print("Caveats:")
-    for caveat in one.caveats:
+    for caveat in bench.caveats:
         print(f"  {caveat}")
     if classes:
         print()
         header = ("split", "class", "videos", "name", "prompt")
-        print_table(header, [tuple(str(row[cell]) for cell in header) for row in _classes(one)])
+        print_table(header, [tuple(str(row[cell]) for cell in header) for row in _classes(bench)])
 
 
 @app.command(cls=Command)
@@ -244,19 +246,19 @@ def check(
     target = output or Path(f"{bench.id}.availability.json")
     arguments.output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
-        found = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
-    for id, reason in found.unreadable.items():
+        availability = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
+    for id, reason in availability.unreadable.items():
         say(f"Unreadable: {id}: {reason}")
-    found.write(target)
+    availability.write(target)
     if format == "json":
-        document = found.model_dump(mode="json")
-        print_json({"complete": not found.gap(), "sha256": found.digest, **document})
+        document = availability.model_dump(mode="json")
+        print_json({"complete": not availability.gap(), "sha256": availability.digest, **document})
     else:
-        _print(bench, found, target, deep=deep)
-    exit_skipped(bool(found.gap()))
+        _print(bench, availability, target, deep=deep)
+    exit_skipped(bool(availability.gap()))
 
 
-def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: bool) -> None:
+def _print(bench: "Benchmark", availability: "Availability", target: Path, *, deep: bool) -> None:
     names = {c.key: c.name for split in bench.classes.values() for c in split}
     print_table(
         ("split", "listed", "available", "missing", "unreadable", "class"),
@@ -267,35 +269,39 @@ def _print(bench: "Benchmark", found: "Availability", target: Path, *, deep: boo
                 if names.get(c.label, c.label) == c.label
                 else f"{c.label}  {names[c.label]}",
             )
-            for c in found.classes
+            for c in availability.classes
         ],
     )
     print()
-    for flag in found.flags:
+    for flag in availability.flags:
         print(f"This is a {flag}.")
-    for id in found.missing[:SHOWN]:
+    for id in availability.missing[:SHOWN]:
         print_line(f"Missing: {id}")
-    if len(found.missing) > SHOWN:
-        print(f"and {len(found.missing) - SHOWN} more, listed in {target}")
-    print(f"Not available: {found.gap()}" if found.gap() else "All videos are available.")
+    if len(availability.missing) > SHOWN:
+        print(f"and {len(availability.missing) - SHOWN} more, listed in {target}")
+    print(
+        f"Not available: {availability.gap()}"
+        if availability.gap()
+        else "All videos are available."
+    )
     if not deep:
         print("No video was decoded; --deep checks that all can be read.")
-    print(f"Availability {found.digest[:12]} written to {target}")
+    print(f"Availability {availability.digest[:12]} written to {target}")
 
 
-def _facts(one: "Benchmark") -> dict[str, Any]:
+def _facts(bench: "Benchmark") -> dict[str, Any]:
     return {
-        "name": one.id,
-        **one.model_dump(mode="json", exclude={"id", "classes", "folders"}),
-        "classes": {split: len(counts) for split, counts in one.counts.items()},
-        "videos": {split: sum(counts.values()) for split, counts in one.counts.items()},
+        "name": bench.id,
+        **bench.model_dump(mode="json", exclude={"id", "classes", "folders"}),
+        "classes": {split: len(counts) for split, counts in bench.counts.items()},
+        "videos": {split: sum(counts.values()) for split, counts in bench.counts.items()},
     }
 
 
-def _classes(one: "Benchmark") -> list[dict[str, Any]]:
+def _classes(bench: "Benchmark") -> list[dict[str, Any]]:
     return [
         {"split": split, "class": c.key, "videos": c.videos, "name": c.name, "prompt": c.prompt}
-        for split, classes in one.classes.items()
+        for split, classes in bench.classes.items()
         for c in classes
     ]
 
@@ -344,9 +350,9 @@ def episodes(
     from fewact.evaluation import open_videos
     from fewact.evaluation.episodes import draw, save
 
-    found, _ = open_videos(spec)
-    groups = found.groups if spec.groups == "auto" else spec.groups
-    drawn = draw(found, size.protocol(groups))
+    opened, _ = open_videos(spec)
+    groups = opened.groups if spec.groups == "auto" else spec.groups
+    drawn = draw(opened, size.protocol(groups))
     save(drawn, output)
-    say(f"Drawn from {len(found.videos)} videos of {len(found.classes)} classes of {found.name}")
+    say(f"Drawn from {len(opened.videos)} videos of {len(opened.classes)} classes of {opened.name}")
     print(f"{drawn.digest}  {output}")

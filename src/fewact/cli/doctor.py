@@ -31,11 +31,11 @@ def doctor(
     format: Annotated[ListFormat, typer.Option("--format", help="Format of the report.")] = "table",
 ) -> None:
     """Report what is installed, and give advice."""
-    found = examine()
+    report = examine()
     if format == "json":
-        print_json(found)
+        print_json(report)
         return
-    for topic, facts in found.items():
+    for topic, facts in report.items():
         print(topic.replace("_", " "))
         lines = facts.items() if isinstance(facts, dict) else (("", fact) for fact in facts)
         for name, fact in lines:
@@ -48,7 +48,7 @@ def examine() -> dict[str, Any]:
     from fewact.video.camera._native import library
 
     solver = engine()
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "versions": _versions(),
         "video": _video(),
         "machine": _machine(),
@@ -57,7 +57,7 @@ def examine() -> dict[str, Any]:
         "camera": {"engine": "torch" if library() is None else "compiled"},
         "cache": _cache(),
     }
-    return {**found, "advice": _advice(found)}
+    return {**report, "advice": _advice(report)}
 
 
 def _versions() -> dict[str, str | None]:
@@ -67,13 +67,13 @@ def _versions() -> dict[str, str | None]:
 
     from fewact.core.version import __version__
 
-    found: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
+    versions: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return {**found, "torch": torch.__version__}  # with the build
+            versions[name] = None
+    return {**versions, "torch": torch.__version__}  # with the build
 
 
 def _video() -> dict[str, Any]:
@@ -165,13 +165,13 @@ def _cache() -> dict[str, Any]:
     return {"folder": str(folder), "writable": True}
 
 
-def _advice(found: dict[str, Any]) -> list[str]:
+def _advice(report: dict[str, Any]) -> list[str]:
     """Return advice, most important first."""
-    video, machine = found["video"], found["machine"]
+    video, machine = report["video"], report["machine"]
     missing = [name for name, supported in video["decoders"].items() if not supported]
     advice = [
         (
-            not found["default_weights"]["found"],
+            not report["default_weights"]["found"],
             "The default weights are missing or changed, see above. `fewact teach` needs them, "
             "unless other weights are passed.",
         ),
@@ -181,12 +181,12 @@ def _advice(found: dict[str, Any]) -> list[str]:
             "pip install --force-reinstall av",
         ),
         (
-            found["transport"]["engine"] == "torch",
+            report["transport"]["engine"] == "torch",
             "The transport problem is solved in torch. For the faster compiled solver, install a "
             "C++ compiler and reinstall fewact.",
         ),
         (
-            found["versions"]["onnxruntime"] is None and not machine["gpus"],
+            report["versions"]["onnxruntime"] is None and not machine["gpus"],
             "For features two to three times as fast on a CPU without bfloat16, run: "
             "pip install onnxruntime",
         ),
@@ -195,11 +195,11 @@ def _advice(found: dict[str, Any]) -> list[str]:
             "torch uses fewer threads than cores: unset OMP_NUM_THREADS.",
         ),
         (
-            not found["cache"]["writable"],
+            not report["cache"]["writable"],
             "The cache folder is not writable: set FEWACT_CACHE to a writable folder.",
         ),
         (
-            found["versions"]["transformers"] is None,
+            report["versions"]["transformers"] is None,
             'For weights from the Hugging Face hub, run: pip install "fewact[hf]"',
         ),
         (

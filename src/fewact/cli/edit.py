@@ -146,9 +146,9 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    known, integers = arguments.training_clips_of(model)
-    if known:
-        _classes_and_clips(what, known, integers=integers)
+    training_clips, integers = arguments.training_clips_of(model)
+    if training_clips:
+        _classes_and_clips(what, training_clips, integers=integers)
     from fewact.classifier.revision import correct_model
     from fewact.data.files import first_few
 
@@ -176,8 +176,10 @@ def undo(
     from fewact.cli.output import print_table
 
     if list_:
-        found = history.versions(model)
-        print_table(("time (UTC)", "change"), [(version.time, version.change) for version in found])
+        versions = history.versions(model)
+        print_table(
+            ("time (UTC)", "change"), [(version.time, version.change) for version in versions]
+        )
         return
     version = history.redo(model) if redo else history.undo(model)
     print_line(f"{'Redone' if redo else 'Undone'}: {version.change} ({version.time})")
@@ -201,17 +203,17 @@ def _classes_and_clips(
     from fewact.classifier.example import find_clips
     from fewact.classifier.labels import normalised
 
-    known = _classes(clips)
+    labels = _classes(clips)
     classes: list[str] = []
-    others: list[str | int] = []
+    selected: list[str | int] = []
     for name in names:
-        text = name if name in known else normalised(name, integers=integers)
-        if text in known:
+        text = name if name in labels else normalised(name, integers=integers)
+        if text in labels:
             classes.append(text)
         else:
-            others.append(_clip(name))
-    find_clips(clips, others, classes=known)
-    return list(dict.fromkeys(classes)), others
+            selected.append(_clip(name))
+    find_clips(clips, selected, classes=labels)
+    return list(dict.fromkeys(classes)), selected
 
 
 def _clip(text: str) -> str | int:

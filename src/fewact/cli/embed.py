@@ -198,20 +198,23 @@ class _Report:
 
     def _estimate(self) -> None:
         """Say the remaining time, estimated without the first video, which warms up the network."""
-        left = self.total - self.new - self.found - self.skipped
+        remaining = self.total - self.new - self.found - self.skipped
         if self.new == 1:
             self._begin = time.perf_counter()
-        elif self.new == MEASURED and left:
-            each = (time.perf_counter() - self._begin) / (MEASURED - 1)
-            say(f"{1 / each:.1f} videos per second: about {_duration(left * each)} for {left} more")
+        elif self.new == MEASURED and remaining:
+            seconds = (time.perf_counter() - self._begin) / (MEASURED - 1)
+            say(
+                f"{1 / seconds:.1f} videos per second: "
+                f"about {_duration(remaining * seconds)} for {remaining} more"
+            )
 
 
 def _part(shard: str | None) -> tuple[int, int]:
     """Return (i, n) for the text I/N: a job computes the blocks whose number modulo n is i."""
     if shard is None:
         return 0, 1
-    found = re.fullmatch(r"(\d+)/(\d+)", shard.strip())
-    number, count = (int(one) for one in found.groups()) if found else (0, 0)
+    numbers = re.fullmatch(r"(\d+)/(\d+)", shard.strip())
+    number, count = (int(digits) for digits in numbers.groups()) if numbers else (0, 0)
     if not 1 <= number <= count:
         raise OptionError(
             "not a part",
@@ -241,7 +244,7 @@ def _requests(
     from fewact.features.request import parse_request
 
     requests = [parse_request(text, card) for text in texts or ()]
-    requests += [one for method in methods for one in method.requests(card)]
+    requests += [request for method in methods for request in method.requests(card)]
     return tuple(dict.fromkeys(requests))
 
 
@@ -255,9 +258,9 @@ def _embed_on_ray(
 ) -> None:
     from fewact.features.store.on_ray import embed_on_ray
 
-    chosen = {"precision": job.card.precision, "engine": job.card.engine}
-    same = backbone.with_absolute_weights.model_copy(update=chosen)
-    embed_on_ray(job, same, blocks, report, address=address)
+    resolved = {"precision": job.card.precision, "engine": job.card.engine}
+    spec = backbone.with_absolute_weights.model_copy(update=resolved)
+    embed_on_ray(job, spec, blocks, report, address=address)
 
 
 def _announce(job: "Job", blocks: Sequence[int]) -> None:
@@ -269,8 +272,8 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
         f"{', '.join(map(str, job.sets))} of {job.card.name} in {job.card.precision} "
         f"by {job.card.engine}: {size_text(size)} to write"
     )
-    for one in job.sets.values():
-        for reason in one.damaged.values():
+    for features in job.sets.values():
+        for reason in features.damaged.values():
             say(f"Warning: {reason}")
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -296,8 +299,8 @@ def _summarise(job: "Job", report: _Report) -> None:
     print_table(
         ("features", "videos", "size"),
         [
-            (str(request), str(len(one)), size_text(len(one) * one.bytes_a_video))
-            for request, one in job.sets.items()
+            (str(request), str(len(features)), size_text(len(features) * features.bytes_a_video))
+            for request, features in job.sets.items()
         ],
     )
     print(f"\nEmbedded: {report.new}, already stored: {report.found}, skipped: {report.skipped}")

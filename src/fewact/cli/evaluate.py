@@ -164,7 +164,7 @@ def evaluate(
 
     grid = None if options.sweep is None else _grid(options.sweep)
     check_quality(options.quality, method, features=is_features(data))
-    chosen = method_options(options.option, options.quality, method)
+    changes = method_options(options.option, options.quality, method)
     if sources.modality_weights == "equal" and not sources.modalities:
         raise OptionError("needs --with", where="--with-weights", got="equal")
     if saved is not None and episodes.requested:
@@ -189,7 +189,7 @@ def evaluate(
         check_output_folder(output.output)
     spec = EvaluationSpec(
         method=method,
-        options=chosen,
+        options=changes,
         data=DataSpec(source=data, **videos),
         modalities=tuple(sources.modalities or ()),
         modality_weights=sources.modality_weights,
@@ -239,8 +239,8 @@ def _grid(text: str) -> dict[str, list[Any]]:
                 expected="KEY=A,B KEY=A,B ...",
             )
         values[key] = [
-            next(iter(parse_options([f"{key}={one}"]).values()))
-            for one in re.split(r",(?![^\[]*\])", listed)
+            next(iter(parse_options([f"{key}={value}"]).values()))
+            for value in re.split(r",(?![^\[]*\])", listed)
         ]
     if not values:
         raise OptionError("no values to sweep", where="--sweep", expected="KEY=A,B ...")

@@ -39,15 +39,15 @@ def methods(
 
     Each option is shown with its default, its meaning and its allowed values.
     """
-    found = _methods(name)
+    cards = _methods(name)
     if format == "json":
-        print_json(found)
+        print_json(cards)
     elif name is None:
         columns = ("name", "paper", "needs", "flags", "summary")
-        print_table(columns, [tuple(map(_cell(one), columns)) for one in found])
+        print_table(columns, [tuple(map(_cell(card), columns)) for card in cards])
     else:
-        for one in found:
-            _print_card(one)
+        for card in cards:
+            _print_card(card)
 
 
 def _cell(method: dict[str, Any]) -> Callable[[str], str]:
@@ -94,46 +94,46 @@ def backbones(format: ListOutputFormat = "table") -> None:
     """
     from fewact import backbones
 
-    found = [
+    cards = [
         {**asdict(backbones.describe(name)), "auto": name == backbones.AUTO}
         for name in backbones.names()
     ]
     if format == "json":
-        print_json(found)
+        print_json(cards)
         return
     print_table(
         ("name", *LEVELS, "parameters", "licence"),
         [
             (
-                one["name"] + " (auto)" * one["auto"],
+                card["name"] + " (auto)" * card["auto"],
                 *(
                     "×".join(map(str, value)) if isinstance(value, tuple) else str(value or "–")
-                    for value in map(one.get, LEVELS)
+                    for value in map(card.get, LEVELS)
                 ),
-                f"{one['parameters'] / 1e6:.1f} M",
-                one["licence"],
+                f"{card['parameters'] / 1e6:.1f} M",
+                card["licence"],
             )
-            for one in found
+            for card in cards
         ],
     )
     print()
-    for one in found:
-        print(one["name"])
-        _print_wrapped(f"{one['summary']}\n--weights: {one['needs']}", indent=2)
+    for card in cards:
+        print(card["name"])
+        _print_wrapped(f"{card['summary']}\n--weights: {card['needs']}", indent=2)
 
 
-def _methods(chosen: str | None) -> list[dict[str, Any]]:
+def _methods(requested: str | None) -> list[dict[str, Any]]:
     """Return the cards of one or all methods, with their options."""
     from fewact import methods
     from fewact.methods.cards import card_of
 
-    found = []
-    names = (methods.AUTO if chosen == "auto" else chosen,) if chosen else methods.names()
+    cards = []
+    names = (methods.AUTO if requested == "auto" else requested,) if requested else methods.names()
     for card in map(card_of, names):
         options = {} if card.error else _options(methods.REGISTRY.get(card.name).Options)
         auto = {"auto": card.name == methods.AUTO, "flags": card.flags}
-        found.append({**asdict(card), **auto, "options": options})
-    return found
+        cards.append({**asdict(card), **auto, "options": options})
+    return cards
 
 
 def _options(options_type: type, prefix: str = "") -> dict[str, dict[str, Any]]:
@@ -187,20 +187,28 @@ def check_method(
     from fewact.methods.promises import check_method as check
 
     if name is None and file in methods.names():
-        found, method = file, methods.REGISTRY.get(file)
+        known_as, method = file, methods.REGISTRY.get(file)
     else:
-        found, method = method_of(Path(file), name)
+        known_as, method = method_of(Path(file), name)
     outcomes = check(method, parse_options(option or []))
-    broken = sum(one.error is not None for one in outcomes)
+    broken = sum(outcome.error is not None for outcome in outcomes)
     if format == "json":
         promises = [
-            {"promise": one.promise.text, "kept": one.error is None, "error": str(one.error or "")}
-            for one in outcomes
+            {
+                "promise": outcome.promise.text,
+                "kept": outcome.error is None,
+                "error": str(outcome.error or ""),
+            }
+            for outcome in outcomes
         ]
-        print_json({"method": found, "promises": promises})
+        print_json({"method": known_as, "promises": promises})
     else:
-        for one in outcomes:
-            print(f"kept    {one.promise.text}" if one.error is None else f"BROKEN  {one.error}")
-        print(f"{found}: {len(outcomes) - broken} of {len(outcomes)} promises kept")
+        for outcome in outcomes:
+            print(
+                f"kept    {outcome.promise.text}"
+                if outcome.error is None
+                else f"BROKEN  {outcome.error}"
+            )
+        print(f"{known_as}: {len(outcomes) - broken} of {len(outcomes)} promises kept")
     if broken:
         raise typer.Exit(USER_FAULT)

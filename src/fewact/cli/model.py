@@ -49,39 +49,39 @@ def info(
     """
     from fewact.classifier.info import clip_rows, model_info
 
-    found = model_info(model)
+    info = model_info(model)
     if format == "json":
-        print_json(found.to_dict())
+        print_json(info.to_dict())
         return
-    print_table(("class", "clips"), [(name, str(n)) for name, n in found.classes.items()])
+    print_table(("class", "clips"), [(name, str(n)) for name, n in info.classes.items()])
     if clips:
         print()
-        header, *rows = clip_rows(found.clips)
+        header, *rows = clip_rows(info.clips)
         print_table(header, rows)
     print()
-    for name, value in _lines_of(found).items():
+    for name, value in _lines_of(info).items():
         print(f"{name}: {value}")
 
 
-def _lines_of(found: Any) -> dict[str, str]:
+def _lines_of(info: Any) -> dict[str, str]:
     from fewact.core.bounded import size_text
 
     low_high = ""
-    if found.interval is not None:
-        low, high = found.interval
+    if info.interval is not None:
+        low, high = info.interval
         low_high = f"; with other clips {low} to {high} %"
     return {
-        "Held-out accuracy": f"{found.right} of {found.held_out}{low_high}"
-        if found.held_out
+        "Held-out accuracy": f"{info.right} of {info.held_out}{low_high}"
+        if info.held_out
         else "unknown (needs two clips per class)",
-        "Method": found.method,
-        "Backbone": f"{found.backbone}, {found.precision}"
-        + (f", frames of {found.size} pixels" if found.size else "")
-        + f", weights {found.weights}",
-        "Thumbnails": "yes" if found.thumbnails else "no",
-        "Size": size_text(found.bytes),
-        "Former versions": f"{found.versions} (fewact undo)",
-        "Saved with": f"fewact {found.fewact}",
+        "Method": info.method,
+        "Backbone": f"{info.backbone}, {info.precision}"
+        + (f", frames of {info.size} pixels" if info.size else "")
+        + f", weights {info.weights}",
+        "Thumbnails": "yes" if info.thumbnails else "no",
+        "Size": size_text(info.bytes),
+        "Former versions": f"{info.versions} (fewact undo)",
+        "Saved with": f"fewact {info.fewact}",
     }
 
 
@@ -123,24 +123,24 @@ def measure_clips(
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:
-        found = measure(classifier, labelled, progress=show)
-    for path, reason in found.skipped:
+        tested = measure(classifier, labelled, progress=show)
+    for path, reason in tested.skipped:
         say(printable(f"Skipped: {path}: {reason}"))
-    if found.training_clips:
+    if tested.training_clips:
         say(
             "Warning: clips with the name of a training clip of the model: "
-            f"{len(found.training_clips)}, such as {found.training_clips[0]}. Their answers say "
+            f"{len(tested.training_clips)}, such as {tested.training_clips[0]}. Their answers say "
             "nothing about new clips."
         )
     if format == "json":
-        print_json(found.to_dict())
+        print_json(tested.to_dict())
     elif format == "csv":
-        print(csv_line(("true", *found.labels)), end="")
-        for label, row in zip(found.labels, found.confusion, strict=True):
+        print(csv_line(("true", *tested.labels)), end="")
+        for label, row in zip(tested.labels, tested.confusion, strict=True):
             print(csv_line((label, *row)), end="")
     else:
-        _print_measured(found)
-    exit_skipped(len(found.skipped))
+        _print_measured(tested)
+    exit_skipped(len(tested.skipped))
 
 
 def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
@@ -155,42 +155,42 @@ def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
     ]
 
 
-def _print_measured(found: "Tested") -> None:
+def _print_measured(tested: "Tested") -> None:
     from fewact.classifier.measure import MISTAKE
 
-    low, high = found.interval
-    chance = 100 / len(found.classes)
+    low, high = tested.interval
+    chance = 100 / len(tested.classes)
     print(
-        f"Accuracy: {found.accuracy:.1f} % ({found.right} of {found.clips}); with other clips "
+        f"Accuracy: {tested.accuracy:.1f} % ({tested.right} of {tested.clips}); with other clips "
         f"{low} to {high} % (chance: {chance:.0f} %)"
     )
     if low <= chance:
         print("  This cannot be distinguished from guessing: more clips would show more")
-    if found.answered_none:
-        print(f"Answered (none) although of a class: {found.answered_none} of {found.clips}")
+    if tested.answered_none:
+        print(f"Answered (none) although of a class: {tested.answered_none} of {tested.clips}")
     print()
     print_table(
         ("class", "clips", "right", "recall", "precision"),
         [
-            (one.label, str(one.clips), str(one.right), _cent(one.recall), _cent(one.precision))
-            for one in found.each_class
+            (row.label, str(row.clips), str(row.right), _cent(row.recall), _cent(row.precision))
+            for row in tested.each_class
         ],
     )
     print("\nRows: true class, columns: predicted class")
     print_table(
-        ("", *(str(i) for i in range(1, len(found.labels) + 1))),
+        ("", *(str(i) for i in range(1, len(tested.labels) + 1))),
         [
             (f"{i} {label}", *(str(count or "·") for count in row))
             for i, (label, row) in enumerate(
-                zip(found.labels, found.confusion, strict=True), start=1
+                zip(tested.labels, tested.confusion, strict=True), start=1
             )
         ],
     )
-    if found.mistakes:
+    if tested.mistakes:
         print("\nMistakes")
         print_table(
             MISTAKE,
-            [(*names, f"{probability:.2f}") for *names, probability in found.mistakes],
+            [(*names, f"{probability:.2f}") for *names, probability in tested.mistakes],
         )
 
 
@@ -210,35 +210,43 @@ def review(
     from fewact.classifier.review import review
     from fewact.classifier.revision import load_stored
 
-    found = review(load_stored(model))
+    findings = review(load_stored(model))
     if format == "json":
-        print_json(found.to_dict())
+        print_json(findings.to_dict())
     else:
-        _print_review(found)
+        _print_review(findings)
 
 
-def _print_review(found: "Review") -> None:
-    print(found.accuracy_line)
-    if found.reviewed < found.clips:
-        print(f"Compared: {found.reviewed} of {found.clips} clips, spread over the classes.")
-    if found.confusions:
+def _print_review(findings: "Review") -> None:
+    print(findings.accuracy_line)
+    if findings.reviewed < findings.clips:
+        print(f"Compared: {findings.reviewed} of {findings.clips} clips, spread over the classes.")
+    if findings.confusions:
         print()
         print_table(
             ("class", "mistaken for", "clips", "cause"),
             [
-                (one.label, one.mistaken_for, f"{len(one.clips)} of {one.of}", one.cause)
-                for one in found.confusions
+                (
+                    confusion.label,
+                    confusion.mistaken_for,
+                    f"{len(confusion.clips)} of {confusion.of}",
+                    confusion.cause,
+                )
+                for confusion in findings.confusions
             ],
         )
-    if found.suspects:
-        print(f"\n{found.suspects_title}:")
+    if findings.suspects:
+        print(f"\n{findings.suspects_title}:")
         print_table(
             ("#", "clip", "label", "looks like"),
-            [(str(one.number), one.clip, one.label, one.likely) for one in found.suspects],
+            [
+                (str(suspect.number), suspect.clip, suspect.label, suspect.likely)
+                for suspect in findings.suspects
+            ],
         )
     print("\nNext:")
-    for number, one in enumerate(found.advice, start=1):
-        print_line(f"{number}. {one.text}")
+    for number, advice in enumerate(findings.advice, start=1):
+        print_line(f"{number}. {advice.text}")
 
 
 @with_option_groups
@@ -280,11 +288,14 @@ def explain(
 
     classifier = FewShotClassifier.load(model, **load.backbone)
     origins = _origins(classifier.clips_, model, clips)
-    found = explain(classifier, clip, origins)
-    write_text(output, explanation_page(found))
-    print_line(f"{found.clip}: {found.label}")
-    for one in found.contributions:
-        print(f"  {one.name}: {one.log_odds:+.2f} for {found.best} against {found.rival}")
+    explanation = explain(classifier, clip, origins)
+    write_text(output, explanation_page(explanation))
+    print_line(f"{explanation.clip}: {explanation.label}")
+    for contribution in explanation.contributions:
+        print(
+            f"  {contribution.name}: {contribution.log_odds:+.2f} for {explanation.best} "
+            f"against {explanation.rival}"
+        )
     print(f"Saved to {output}")
 
 
@@ -319,19 +330,19 @@ def _origins(
     if folder is None:
         return of_page
     named = {
-        one.title: Clip(folder / one.name, start=one.start, end=one.end)
-        for one in examples
-        if not Path(one.name).is_absolute()
-        and ".." not in Path(one.name).parts
-        and (folder / one.name).exists()
+        example.title: Clip(folder / example.name, start=example.start, end=example.end)
+        for example in examples
+        if not Path(example.name).is_absolute()
+        and ".." not in Path(example.name).parts
+        and (folder / example.name).exists()
     }
-    there = page_origins(examples, folder) | named
-    if not there:
+    of_clips = page_origins(examples, folder) | named
+    if not of_clips:
         say(
             f"Warning: {folder} has none of the training clips, "
             f"which `fewact info {shlex.quote(str(model))} --clips` lists"
         )
-    return of_page | there
+    return of_page | of_clips
 
 
 @with_option_groups
@@ -362,15 +373,15 @@ def clip_map(
     from fewact.core.atomic import write_text
     from fewact.report.clip_map import map_page
 
-    found = map_clips(FewShotClassifier.load(model, **load.backbone), clips)
-    write_text(output, map_page(found))
-    for one in found.points:
-        if one.kind == "video":
-            print_line(f"{one.name}: {one.label}")
+    clip_map = map_clips(FewShotClassifier.load(model, **load.backbone), clips)
+    write_text(output, map_page(clip_map))
+    for point in clip_map.points:
+        if point.kind == "video":
+            print_line(f"{point.name}: {point.label}")
     print(f"Saved to {output}")
-    for video in found.skipped:
+    for video in clip_map.skipped:
         say(f"Skipped: {video.error}")
-    exit_skipped(len(found.skipped))
+    exit_skipped(len(clip_map.skipped))
 
 
 @with_option_groups
@@ -399,14 +410,14 @@ def match(
     from fewact.core.atomic import write_text
     from fewact.report.matched import matched_page
 
-    found = match_clips(
+    matches = match_clips(
         first,
         second,
         backbone.create(),
         aligner or ("emd", "diagonal", "otam"),
         parse_options(option or ()),
     )
-    write_text(output, matched_page(found))
-    for one in found.found:
-        print(f"{one.aligner}: similarity {one.similarity:.3f}")
+    write_text(output, matched_page(matches))
+    for match in matches.found:
+        print(f"{match.aligner}: similarity {match.similarity:.3f}")
     print(f"Saved to {output}")

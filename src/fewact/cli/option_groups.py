@@ -125,10 +125,10 @@ class SpecOptions:
             )
         if missing:
             return None
-        made = spec(**requested)
-        if isinstance(made, Checked):
-            made.check()
-        return made
+        built = spec(**requested)
+        if isinstance(built, Checked):
+            built.check()
+        return built
 
 
 @runtime_checkable
@@ -161,12 +161,12 @@ def _option(
     text = re.sub(r",? see fewact(\.\w+)+", "", description.replace('"', ""))
     if isinstance(field.default, str | int) and field.default not in ("", False):
         text = f"{text.removesuffix('.')} (default: {field.default})."
-    least = next((mark.ge for mark in field.metadata if isinstance(mark, Ge)), None)
+    minimum = next((mark.ge for mark in field.metadata if isinstance(mark, Ge)), None)
     option = typer.Option(
         f"--{flag.name}",
         help=text,
         metavar=flag.metavar or None,
-        min=least,  # type: ignore[arg-type]  # of integers
+        min=minimum,  # type: ignore[arg-type]  # of integers
         rich_help_panel=heading,
         autocompletion=COMPLETIONS.get(flag.name),
     )
@@ -196,7 +196,9 @@ def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
         for name, hint in hints.items()
         if isinstance(hint, type) and issubclass(hint, OptionGroup)
     }
-    specs = {name: made for name, hint in hints.items() if (made := _spec_options(hint))}
+    specs = {
+        name: spec_options for name, hint in hints.items() if (spec_options := _spec_options(hint))
+    }
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
@@ -213,16 +215,16 @@ def with_option_groups(command: Callable[..., T]) -> Callable[..., T]:
 
     @functools.wraps(command)
     def call(**values: Any) -> T:
-        made: dict[str, Any] = {
-            name: group(**{one.name: values.pop(one.name) for one in fields(group)})
+        arguments: dict[str, Any] = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
         for name, (options, spec, as_spec) in specs.items():
-            made[name] = (options.value if as_spec else options.requested)(spec, values)
-        return command(**values, **made)
+            arguments[name] = (options.value if as_spec else options.requested)(spec, values)
+        return command(**values, **arguments)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
 
 
@@ -245,23 +247,25 @@ def _spec_options(hint: Any) -> tuple[SpecOptions, type[Spec], bool] | None:
 def _parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:
     """A keyword parameter for each field of a group, with the group's heading."""
     hints = get_type_hints(group, include_extras=True)
-    found = []
-    for one in fields(group):
-        hint = hints[one.name]
+    parameters = []
+    for field in fields(group):
+        hint = hints[field.name]
         infos = [info for info in hint.__metadata__ if isinstance(info, ParameterInfo)]
         if len(infos) != 1:
-            raise TypeError(f"{group.__name__}.{one.name} needs one typer.Option or typer.Argument")
+            raise TypeError(
+                f"{group.__name__}.{field.name} needs one typer.Option or typer.Argument"
+            )
         info = copy(infos[0])
         info.rich_help_panel = group.heading
-        found.append(
+        parameters.append(
             inspect.Parameter(
-                one.name,
+                field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if one.default is MISSING else one.default,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
                 annotation=Annotated[hint.__origin__, info],
             )
         )
-    return found
+    return parameters
 
 
 class Command(TyperCommand):
@@ -273,33 +277,33 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line, arguments in capitals."""
         names = [
-            _argument_name(one) if one.required else f"[{_argument_name(one)}]"
-            for one in self.get_params(ctx)
-            if one.param_type_name == "argument"
+            _argument_name(parameter) if parameter.required else f"[{_argument_name(parameter)}]"
+            for parameter in self.get_params(ctx)
+            if parameter.param_type_name == "argument"
         ]
         return ["[OPTIONS]", *names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; an empty path is refused, because it means the current folder."""
         is_empty = "" in args
-        rest = super().parse_args(ctx, args)
+        remaining = super().parse_args(ctx, args)
         values = [v if isinstance(v, list | tuple) else [v] for v in ctx.params.values()]
-        if is_empty and any(one == Path() for several in values for one in several):
+        if is_empty and any(item == Path() for items in values for item in items):
             raise OptionError("not a path", got="''", expected="the name of a file or folder")
-        return rest
+        return remaining
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options without a group, then the groups."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        for one in self.get_params(ctx):
-            record = one.get_help_record(ctx)
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
             if record is None:
                 continue
-            if one.param_type_name == "argument":
+            if parameter.param_type_name == "argument":
                 help = record[1].removesuffix("[required]").rstrip()
-                sections["Arguments"].append((_argument_name(one), help))
+                sections["Arguments"].append((_argument_name(parameter), help))
             else:
-                heading = getattr(one, "rich_help_panel", None) or "Options"
+                heading = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(heading, []).append(record)
         for heading, records in sections.items():
             if records:

@@ -232,12 +232,12 @@ def method_options(
     Raises:
         OptionError: The quality does not apply, or an option is no NAME=VALUE.
     """
-    found = parse_options(requested or ())
+    options = parse_options(requested or ())
     if quality == "normal":
-        return found
+        return options
     from fewact.methods.quality import quality_of
 
-    return {**quality_of(quality, method).options, **found}
+    return {**quality_of(quality, method).options, **options}
 
 
 def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) -> BackboneSpec:
@@ -259,20 +259,20 @@ def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) ->
     from fewact import backbones
     from fewact.methods.quality import quality_of
 
-    chosen = quality_of(quality, method)
-    if chosen.backbone != "auto":
-        named = chosen.backbone if requested.name == "auto" else requested.name
-        own = (named, requested.weights)
-        if own != (chosen.backbone, "default"):
+    preset = quality_of(quality, method)
+    if preset.backbone != "auto":
+        named = preset.backbone if requested.name == "auto" else requested.name
+        weights = (named, requested.weights)
+        if weights != (preset.backbone, "default"):
             raise OptionError(
                 "this quality has a backbone of its own",
                 where="--quality",
-                got=f"{quality}, backbone {own[0]}, weights {own[1]}",
-                expected=f"the backbone {chosen.backbone} with its default weights",
+                got=f"{quality}, backbone {weights[0]}, weights {weights[1]}",
+                expected=f"the backbone {preset.backbone} with its default weights",
                 hint="With another backbone, --option motion_frames=48 compares more frames of "
                 "motion.",
             )
-        requested = requested.model_copy(update={"name": chosen.backbone})
-    size = 0 if "size" in requested.model_fields_set else chosen.size
+        requested = requested.model_copy(update={"name": preset.backbone})
+    size = 0 if "size" in requested.model_fields_set else preset.size
     reads_it = backbones.describe(requested.name).any_size
     return requested.model_copy(update={"size": size}) if size and reads_it else requested

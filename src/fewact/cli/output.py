@@ -88,8 +88,8 @@ def print_result_tables(tables: Sequence["Table"], format: ResultFormat) -> None
     """Write tables in any format but JSON, with an empty line between them."""
     from fewact.report import TableFormat, render
 
-    chosen, width = TableFormat(format), text_width()
-    print("\n".join(render(table, chosen, width) for table in tables), end="")
+    markup, width = TableFormat(format), text_width()
+    print("\n".join(render(table, markup, width) for table in tables), end="")
 
 
 class Show(Protocol):

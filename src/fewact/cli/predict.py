@@ -162,7 +162,7 @@ def predict(
     if output.format == "json":
         document: dict[str, Any] = {
             "predictions": [_facts(prediction, output.top) for prediction in predictions],
-            "skipped": [one.to_dict() for one in skipped],
+            "skipped": [input_.to_dict() for input_ in skipped],
         }
         print_json({**document, "timing": milliseconds} if output.timing else document)
     if output.timing:
@@ -196,7 +196,7 @@ def _say_doubtful(predictions: Sequence["Prediction"], classifier: "FewShotClass
     """Say how many clips seem to show no class, if nothing lets them be answered (none)."""
     from fewact.classifier.prediction import DOUBTFUL
 
-    count = sum(one.doubtful for one in predictions)
+    count = sum(prediction.doubtful for prediction in predictions)
     if not count or classifier.false_alarms is not None or classifier.open_set_.none:
         return
     seem = "seems" if count == 1 else "seem"
@@ -233,10 +233,10 @@ def _writer(
         top = min(output.top or 1, len(classifier.classes_))
         return _csv_writer(top, sets=classifier.sets is not None)
     if output.format == "jsonl":
-        return lambda one: print(
-            json.dumps(_facts(one, output.top), ensure_ascii=False), flush=True
+        return lambda prediction: print(
+            json.dumps(_facts(prediction, output.top), ensure_ascii=False), flush=True
         )
-    return lambda one: None
+    return lambda prediction: None
 
 
 def _table_writer(
@@ -245,21 +245,29 @@ def _table_writer(
     from fewact.classifier import NONE
 
     classes = [str(name) for name in classifier.classes_]
-    more = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
-    others = [[f"{name} 0.00" for name in classes] for _ in more]
-    header = ["path", "label", "best", "probability", "known", *more, "nearest"]
+    ranks = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
+    ranked = [[f"{name} 0.00" for name in classes] for _ in ranks]
+    header = ["path", "label", "best", "probability", "known", *ranks, "nearest"]
     titles = []
     if classifier.sets is not None:
         header.append("set")
         titles = [[clip.title for clip in classifier.clips_]]
-    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *others, *titles)
+    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *ranked, *titles)
     columns.print_header()
 
-    def write(one: "Prediction") -> None:
-        rest = [f"{name} {value:.2f}" for name, value in _ranked(one, top)[1:]]
-        shares = f"{one.probability:.2f}", f"{one.known:.2f}"
-        chosen = [", ".join(map(str, one.set))] if one.set else []
-        columns.print(one.name, str(one.label), str(one.best), *shares, *rest, one.nearest, *chosen)
+    def write(prediction: "Prediction") -> None:
+        runners_up = [f"{name} {value:.2f}" for name, value in _ranked(prediction, top)[1:]]
+        shares = f"{prediction.probability:.2f}", f"{prediction.known:.2f}"
+        label_set = [", ".join(map(str, prediction.set))] if prediction.set else []
+        columns.print(
+            prediction.name,
+            str(prediction.label),
+            str(prediction.best),
+            *shares,
+            *runners_up,
+            prediction.nearest,
+            *label_set,
+        )
 
     return write
 
@@ -268,15 +276,22 @@ def _csv_writer(top: int, *, sets: bool) -> Callable[["Prediction"], None]:
     def line(cells: Sequence[object]) -> None:
         print(csv_line(cells), end="", flush=True)
 
-    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    chosen = ["set"] if sets else []
-    line(("path", "label", "best", "probability", "known", "nearest", *more, *chosen))
+    ranks = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
+    label_set = ["set"] if sets else []
+    line(("path", "label", "best", "probability", "known", "nearest", *ranks, *label_set))
 
-    def write(one: "Prediction") -> None:
-        rest = [cell for pair in _ranked(one, top)[1:] for cell in pair]
-        chosen = ["|".join(map(str, one.set))] if one.set else []
-        facts = (one.name, one.label, one.best, one.probability, one.known, one.nearest)
-        line((*facts, *rest, *chosen))
+    def write(prediction: "Prediction") -> None:
+        runners_up = [cell for pair in _ranked(prediction, top)[1:] for cell in pair]
+        label_set = ["|".join(map(str, prediction.set))] if prediction.set else []
+        facts = (
+            prediction.name,
+            prediction.label,
+            prediction.best,
+            prediction.probability,
+            prediction.known,
+            prediction.nearest,
+        )
+        line((*facts, *runners_up, *label_set))
 
     return write
 

@@ -35,17 +35,21 @@ def compare(
     from fewact.report import comparison_table, named
 
     loaded = [evaluation.load(path) for path in results]
-    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
-    found = evaluation.compare(loaded, names)
+    names = [named(str(path), result) for path, result in zip(results, loaded, strict=True)]
+    comparisons = evaluation.compare(loaded, names)
     if format == "json":
         print_json(
             [
-                {**asdict(one), "first": names[one.first], "second": names[one.second]}
-                for one in found
+                {
+                    **asdict(comparison),
+                    "first": names[comparison.first],
+                    "second": names[comparison.second],
+                }
+                for comparison in comparisons
             ]
         )
         return
-    print_result_tables([comparison_table(found, names)], format)
+    print_result_tables([comparison_table(comparisons, names)], format)
 
 
 def confusion(
@@ -69,17 +73,17 @@ def confusion(
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
 
     loaded = [evaluation.load(path) for path in results]
-    names = [named(str(path), one) for path, one in zip(results, loaded, strict=True)]
+    names = [named(str(path), result) for path, result in zip(results, loaded, strict=True)]
     first = evaluation.confusion(loaded[0])
     half = len(loaded[0].per_episode) // 2
-    chosen = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
+    confused = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
     on_pairs = []
-    if len(loaded) > 1 and not chosen:
+    if len(loaded) > 1 and not confused:
         say(
             f"{names[0]} confuses no classes in the first half of the episodes: no pairs to compare"
         )
     elif len(loaded) > 1:
-        on_pairs = evaluation.pair_accuracies(loaded, chosen, slice(half, None), names)
+        on_pairs = evaluation.pair_accuracies(loaded, confused, slice(half, None), names)
     if output is not None:
         write_text(output, confusion_chart(first, named(loaded[0].setup.method.label, loaded[0])))
         say(f"Chart written to {output}")
@@ -89,7 +93,7 @@ def confusion(
                 "classes": first.classes,
                 "predicted": first.predicted.tolist(),
                 "offered": first.offered.tolist(),
-                "pairs": [asdict(one) for one in first.most_confused(pairs)],
+                "pairs": [asdict(pair) for pair in first.most_confused(pairs)],
                 "on_pairs": dict(zip(names, map(asdict, on_pairs), strict=False)),
             }
         )
@@ -116,14 +120,16 @@ def stability(
     from fewact.report import named, stability_chart, stability_table
 
     loaded = {path: evaluation.load(path) for path in results}
-    found = {named(str(path), one): evaluation.stability(one) for path, one in loaded.items()}
+    curves = {
+        named(str(path), result): evaluation.stability(result) for path, result in loaded.items()
+    }
     if output is not None:
-        write_text(output, stability_chart(found))
+        write_text(output, stability_chart(curves))
         say(f"Chart written to {output}")
     if format == "json":
-        print_json({name: [asdict(point) for point in points] for name, points in found.items()})
+        print_json({name: [asdict(point) for point in points] for name, points in curves.items()})
         return
-    print_result_tables([stability_table(found)], format)
+    print_result_tables([stability_table(curves)], format)
 
 
 def leaderboard(
@@ -146,7 +152,7 @@ def leaderboard(
         int | None,
         typer.Option(min=1, metavar="N", help="Number of shots of the listed rows (default: any)."),
     ] = None,
-    every: Annotated[
+    show_all: Annotated[
         bool,
         typer.Option(
             "--all",
@@ -178,7 +184,7 @@ def leaderboard(
     if format not in ("table", "latex"):
         print_result_tables(leaderboard_tables(rows), format)
         return
-    tables, notes = short_tables(rows, all_rows=every)
+    tables, notes = short_tables(rows, all_rows=show_all)
     print_result_tables(tables, format)
     print()
     if format == "latex":
@@ -236,9 +242,9 @@ def _of_model(folder: Path) -> "Page":
     from fewact.classifier.revision import load_stored
     from fewact.report.model_page import model_page
 
-    found = model_info(folder)
+    info = model_info(folder)
     classifier = load_stored(folder)
-    return model_page(found, review(classifier), thumbnails(classifier))
+    return model_page(info, review(classifier), thumbnails(classifier))
 
 
 def _of_results(paths: list[Path]) -> "Page":
@@ -247,11 +253,11 @@ def _of_results(paths: list[Path]) -> "Page":
 
     names = [str(path) for path in paths]
     results = [evaluation.load(path) for path in paths]
-    same: dict[str, list[int]] = {}
-    for i, one in enumerate(results):
-        same.setdefault(one.setup.episodes.sha256, []).append(i)
+    by_episodes: dict[str, list[int]] = {}
+    for i, result in enumerate(results):
+        by_episodes.setdefault(result.setup.episodes.sha256, []).append(i)
     comparisons = []
-    for group in same.values():
+    for group in by_episodes.values():
         if len(group) > 1:
             of = [names[i] for i in group]
             comparisons.append((of, evaluation.compare([results[i] for i in group], of)))

@@ -159,14 +159,14 @@ def teach(
     if trained is None and not isinstance(source, Path):
         options = {**_fitting(method.method, source[0]), **options}
     requested = backbone_of(backbone, method.quality, method.method)
-    chosen = requested.over(None if trained is None else trained.backbone)
+    spec = requested.over(None if trained is None else trained.backbone)
     classifier = FewShotClassifier(
-        chosen.name if features else chosen.create(),
+        spec.name if features else spec.create(),
         methods.create(method.method, **options) if trained is None else trained.method(**options),
-        chosen.device,
-        weights=chosen.weights,
-        precision=chosen.precision,
-        engine=chosen.engine,
+        spec.device,
+        weights=spec.weights,
+        precision=spec.precision,
+        engine=spec.engine,
         text=method.text,
         false_alarms=unknown.false_alarms,
         trim=examples.trim,
@@ -185,20 +185,20 @@ def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path |
     """Return the path, or a list of clips if their number is limited."""
     from fewact import data
 
-    most, dataset = examples.max_per_class, examples.dataset
+    limit, dataset = examples.max_per_class, examples.dataset
     listed: Sequence[AnyClip]
     none: Sequence[AnyClip]
     if features:
         listed = data.labelled_features(clips, dataset=dataset)
         none = data.labelled_features(clips, dataset=dataset, background=True)
-    elif most is None:
+    elif limit is None:
         return clips
     elif clips.is_file():
         listed, none = data.read_table(clips), data.read_table(clips, background=True)
     else:
         listed = data.list_clips(clips)
         none = [replace(clip, label=data.BACKGROUND) for clip in data.list_background(clips)]
-    return [*(listed if most is None else data.limit_per_class(listed, most)), *none]
+    return [*(listed if limit is None else data.limit_per_class(listed, limit)), *none]
 
 
 def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:

@@ -134,18 +134,18 @@ def train(
     changes |= {f"text.{name}": value for name, value in text.requested.items()}
     if text.prompts:
         changes["text.prompts"] = read_prompts(text.prompts)
-    chosen = subpackage.read(recipe, changes, **requested)
-    if not stand_in(chosen.method.name, chosen.method.options).uses_text:
+    resolved = subpackage.read(recipe, changes, **requested)
+    if not stand_in(resolved.method.name, resolved.method.options).uses_text:
         refuse_texts(text)
     config = DataSpec(source=data, **source)
-    opened = _open(config, chosen)
+    opened = _open(config, resolved)
     workers = training.workers
     if workers is None:
         workers = decoding_processes(training.device)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
         trained = subpackage.train(
-            chosen,
+            resolved,
             opened,
             output,
             device=training.device,
@@ -160,7 +160,7 @@ def train(
         f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
     next_config = EvaluationSpec(method=str(output), data=config)
-    file = imported_file(methods.REGISTRY.get(chosen.method.name))
+    file = imported_file(methods.REGISTRY.get(resolved.method.name))
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
 
 
@@ -188,9 +188,9 @@ def recipes(
         return
     rows = []
     for file in training.names():
-        made = training.adaptations(file)
-        benchmarks = dict.fromkeys(recipe.data for recipe in made)
-        backbones = dict.fromkeys(recipe.backbone for recipe in made)
+        variants = training.adaptations(file)
+        benchmarks = dict.fromkeys(recipe.data for recipe in variants)
+        backbones = dict.fromkeys(recipe.backbone for recipe in variants)
         recipe = training.read(file)
         data = ", ".join(filter(None, benchmarks)) or recipe.data
         networks = ", ".join(filter(None, backbones)) or recipe.backbone.name
@@ -254,9 +254,9 @@ def convert(
     check_output_folder(output)
     from fewact.training.published import convert
 
-    found = convert(file, output, benchmark, sha256=sha256)
-    print(f"{found.backbone.name}, {found.trained_on.name}")
+    weights = convert(file, output, benchmark, sha256=sha256)
+    print(f"{weights.backbone.name}, {weights.trained_on.name}")
     print(
         f"Saved to {output}. Next: fewact evaluate {shlex.quote(str(output))} "
-        f"--data {found.trained_on.name} --text-encoder clip --text-weights WEIGHTS"
+        f"--data {weights.trained_on.name} --text-encoder clip --text-weights WEIGHTS"
     )

@@ -223,17 +223,17 @@ def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["
     from fewact.report.events import COLUMNS, clock_time, csv_row
 
     if format == "jsonl":
-        return lambda one: print(json.dumps(one.to_dict(), ensure_ascii=False), flush=True)
+        return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
     if format == "csv":
         print(csv_line(COLUMNS), end="", flush=True)
-        return lambda one: print(csv_row(one), end="", flush=True)
+        return lambda event: print(csv_row(event), end="", flush=True)
     times = ["00:00:00.000"]
     columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
 
-    def write_row(one: "Event") -> None:
-        span = clock_time(one.start), clock_time(one.end)
-        columns.print(*span, one.label, f"{one.confidence:.2f}", str(one.repetitions))
+    def write_row(event: "Event") -> None:
+        span = clock_time(event.start), clock_time(event.end)
+        columns.print(*span, event.label, f"{event.confidence:.2f}", str(event.repetitions))
 
     return write_row
 

@@ -176,9 +176,9 @@ class Checkpoint:
                 expected=", ".join(methods.names()),
                 hint=IMPORT,
             )
-        made = self._initial(changes)
+        method = self._initial(changes)
         try:
-            made.load_state_dict(self.tensors)
+            method.load_state_dict(self.tensors)
         except RuntimeError as error:
             raise WeightsError(
                 f"the weights don't fit {self.header.name} with these options",
@@ -186,10 +186,10 @@ class Checkpoint:
                 got=" ".join(str(error).split()),
             ) from error
         self._check_effects(changes)
-        made.temperature = self.header.temperature
+        method.temperature = self.header.temperature
         selection = self.header.selection
-        made.trained = made.trained or selection is None or not selection.initial
-        return made.eval()
+        method.trained = method.trained or selection is None or not selection.initial
+        return method.eval()
 
     def _initial(self, changes: Mapping[str, Any]) -> Method:
         """Return the method with its initial weights, the same in each call."""
@@ -268,16 +268,19 @@ def read(path: str | Path) -> Checkpoint:
     Raises:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
-    given = user_path(path, WeightsError)
-    return read_replaced(lambda: _find(given), _read)
+    path_of_user = user_path(path, WeightsError)
+    return read_replaced(lambda: _find(path_of_user), _read)
 
 
 def _find(path: Path) -> Path:
     folders = (path, path / BEST)
     # A backup is the valid checkpoint if a run was killed while it replaced it.
-    candidates = (path, *(one / FILE for folder in folders for one in (folder, backup_of(folder))))
+    candidates = (
+        path,
+        *(place / FILE for folder in folders for place in (folder, backup_of(folder))),
+    )
     # A folder that has none is returned, to be refused.
-    return next((one for one in candidates if one.is_file()), path)
+    return next((file for file in candidates if file.is_file()), path)
 
 
 def _read(file: Path) -> Checkpoint:
@@ -331,8 +334,8 @@ def trained_on(facts: TrainedOn) -> VideoList:
 
     A class whose videos are unknown has one without an id.
     """
-    known = {label: ids or ("",) for label, ids in facts.videos.items()}
-    videos = [Video(id, label, "train") for label, ids in known.items() for id in ids]
+    ids_of = {label: ids or ("",) for label, ids in facts.videos.items()}
+    videos = [Video(id, label, "train") for label, ids in ids_of.items() for id in ids]
     return VideoList(facts.name, tuple(videos))
 
 
@@ -397,5 +400,5 @@ def _text_flags(checkpoint: Checkpoint, training: TextFacts, test: TextFacts) ->
             got=f"{test.encoder}, {test.sha256[:8]}",
             expected=f"{training.encoder}, {training.sha256[:8]}",
         )
-    same = (training.templates, training.how) == (test.templates, test.how)
-    return [] if same else ["prompts differ from training"]
+    agree = (training.templates, training.how) == (test.templates, test.how)
+    return [] if agree else ["prompts differ from training"]

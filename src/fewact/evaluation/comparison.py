@@ -138,10 +138,10 @@ def holm(p: Sequence[float]) -> list[float]:
     [0.03, 0.5, 0.08]
     """
     corrected = [0.0] * len(p)
-    least = 0.0
+    floor = 0.0
     for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        least = max(least, min(1.0, (len(p) - rank) * p[i]))
-        corrected[i] = least
+        floor = max(floor, min(1.0, (len(p) - rank) * p[i]))
+        corrected[i] = floor
     return corrected
 
 
@@ -273,8 +273,8 @@ def confusion(result: Result, episodes: slice = slice(None)) -> Confusion:
     n = len(names)
     labels, predicted = labels[episodes], predicted[episodes]
     got = np.take_along_axis(labels, predicted.astype(np.int64), 1)  # (N q)
-    each = predicted.shape[1] // labels.shape[1]
-    true = labels.repeat(each, 1)
+    queries = predicted.shape[1] // labels.shape[1]
+    true = labels.repeat(queries, 1)
     counts = np.zeros((2, n, n), dtype=np.int64)
     np.add.at(counts[0], (true, got), 1)
     np.add.at(counts[1], (true[:, :, None], labels[:, None, :]), 1)
@@ -315,8 +315,8 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
         if not {pair.first, pair.second} <= set(number):
             continue
         first, second = (labels == number[name] for name in (pair.first, pair.second))
-        both = first.any(1) & second.any(1)
-        counted |= (first | second) & both[:, None]
+        has_pair = first.any(1) & second.any(1)
+        counted |= (first | second) & has_pair[:, None]
     of_episode = counted.sum(1) * right.shape[2]  # (N)
     if not of_episode.any():
         raise ResultError(
@@ -324,8 +324,8 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
             where=result.setup.videos.name,
             got=", ".join(f"{pair.first} and {pair.second}" for pair in pairs),
         )
-    some = of_episode > 0
-    parts, wholes = (right & counted[..., None]).sum((1, 2))[some], of_episode[some]
+    has_queries = of_episode > 0
+    parts, wholes = (right & counted[..., None]).sum((1, 2))[has_queries], of_episode[has_queries]
     accuracy = 100 * parts.sum() / wholes.sum()
     return PairAccuracy(float(accuracy), half_width_of_ratio(parts, wholes), int(wholes.sum()))
 
@@ -369,8 +369,8 @@ def stability(result: Result) -> list[Point]:
     total = len(accuracies)
     decades = range(1, len(str(total)))
     counts = [step * 10**decade for decade in decades for step in STEPS]
-    chosen = [count for count in counts if FEWEST <= count < total] + [total]
+    selected = [count for count in counts if FEWEST <= count < total] + [total]
     return [
         Point(count, float(accuracies[:count].mean()), half_width(accuracies[:count]))
-        for count in chosen
+        for count in selected
     ]

@@ -62,7 +62,7 @@ class ModalityEncodings(Encodings):
             raise TypeError("modalities need a combined method")
         total = len(needed) * len(self._modalities)
         banks = []
-        for i, (part, (own, encodings)) in enumerate(
+        for i, (part, (videos_of_part, encodings)) in enumerate(
             zip(method.methods, self._modalities, strict=True)
         ):
 
@@ -70,70 +70,74 @@ class ModalityEncodings(Encodings):
                 if progress is not None:
                     progress(before + done, total)
 
-            banks.append(encodings.bank(part, own, needed, threads=threads, progress=shown))
-        found = NodeBank(banks[0].positions, encoding_facts(method), self.features, videos.digest)
-        rows = [one.rows(found.positions) for one in banks]
-        found.tensors = combined_nodes(
+            banks.append(
+                encodings.bank(part, videos_of_part, needed, threads=threads, progress=shown)
+            )
+        combined = NodeBank(
+            banks[0].positions, encoding_facts(method), self.features, videos.digest
+        )
+        rows = [bank.rows(combined.positions) for bank in banks]
+        combined.tensors = combined_nodes(
             [
-                {name: value[row] for name, value in one.tensors.items()}
-                for one, row in zip(banks, rows, strict=True)
+                {name: value[row] for name, value in bank.tensors.items()}
+                for bank, row in zip(banks, rows, strict=True)
             ]
         )
-        return found
+        return combined
 
 
-def combined_facts(every: Sequence[FeatureFacts]) -> FeatureFacts:
+def combined_facts(modalities: Sequence[FeatureFacts]) -> FeatureFacts:
     """Return the facts of several modalities together."""
 
     def together(values: Sequence[str]) -> str:
         return hashlib.sha256(" ".join(values).encode()).hexdigest()
 
     return FeatureFacts(
-        name=" + ".join(one.name for one in every),
-        sha256=together([one.sha256 for one in every]),
-        backbone_sha256=together([one.backbone_sha256 for one in every]),
-        trained_on=tuple(dict.fromkeys(data for one in every for data in one.trained_on)),
-        modalities=len(every),
+        name=" + ".join(facts.name for facts in modalities),
+        sha256=together([facts.sha256 for facts in modalities]),
+        backbone_sha256=together([facts.backbone_sha256 for facts in modalities]),
+        trained_on=tuple(dict.fromkeys(data for facts in modalities for data in facts.trained_on)),
+        modalities=len(modalities),
     )
 
 
-def matched(videos: VideoList, other: VideoList) -> VideoList:
+def matched(videos: VideoList, modality: VideoList) -> VideoList:
     """Return the videos of another list in the order of a list, with its splits and groups.
 
     Videos are matched by their names without a video's extension: ``wave/1.mp4`` and ``wave/1``.
 
     Args:
         videos: List that decides which videos there are.
-        other: List of another modality; it may have further videos.
+        modality: List of another modality; it may have further videos.
 
     Raises:
         DataError: The other list misses videos, has other classes for them, or two of its names
             differ only in the extension.
     """
-    known = _by_name(other)
+    video_of = _by_name(modality)
     names = list(_by_name(videos))
-    if missing := [name for name in names if name not in known]:
+    if missing := [name for name in names if name not in video_of]:
         raise DataError(
             f"has no clips of these names: {len(missing)} of {len(names)} are missing",
-            where=other.name,
+            where=modality.name,
             got=first_few(missing),
             expected=f"the names of the clips of {videos.name}, with or without an extension",
-            hint=f"It has {first_few(list(known), 3)}.",
+            hint=f"It has {first_few(list(video_of), 3)}.",
         )
-    found = [known[name] for name in names]
+    matches = [video_of[name] for name in names]
     if wrong := [
         f"{name}: {other_video.label}, not {video.label}"
-        for name, video, other_video in zip(names, videos.videos, found, strict=True)
+        for name, video, other_video in zip(names, videos.videos, matches, strict=True)
         if video.label != other_video.label
     ]:
         raise DataError(
-            "has other classes for the same clips", where=other.name, got=first_few(wrong, 3)
+            "has other classes for the same clips", where=modality.name, got=first_few(wrong, 3)
         )
     return replace(
-        other,
+        modality,
         videos=tuple(
             replace(theirs, split=ours.split, group=ours.group)
-            for ours, theirs in zip(videos.videos, found, strict=True)
+            for ours, theirs in zip(videos.videos, matches, strict=True)
         ),
         groups=videos.groups,
     )
@@ -141,18 +145,18 @@ def matched(videos: VideoList, other: VideoList) -> VideoList:
 
 def _by_name(videos: VideoList) -> Mapping[str, Video]:
     """Return the videos by their names without a video's extension."""
-    found: dict[str, Video] = {}
+    video_of: dict[str, Video] = {}
     for video in videos.videos:
         name = video_stem(video.id)
-        if name in found:
+        if name in video_of:
             raise DataError(
                 "two clips whose names differ only in the extension",
                 where=videos.name,
-                got=f"{found[name].id}, {video.id}",
+                got=f"{video_of[name].id}, {video.id}",
                 hint="Videos of several modalities are matched by these names.",
             )
-        found[name] = video
-    return found
+        video_of[name] = video
+    return video_of
 
 
 DefaultSplit = Literal["train", "val", "test", "all"]
@@ -228,25 +232,25 @@ def open_modalities(
         OptionError: The configuration has options that would change one source only.
         DataError: A source misses videos or has other classes for them.
     """
-    for option, used in (
+    for option, requested in (
         ("--camera", config.camera),
         ("--condition", config.condition),
         ("--trim", config.reading.trim != "off"),
         ("--correct", config.reading.correct != "off"),
         ("--allow-missing", config.data.allow_missing),
     ):
-        if used:
+        if requested:
             raise OptionError("cannot be combined with several sources", where=option, got="--with")
-    found = []
+    modalities = []
     for name in config.modalities:
         # Splits and groups are those of the first source.
-        own = DataSpec(source=name, split="all", groups="none")
-        every, dataset = open_videos(own)
+        spec = DataSpec(source=name, split="all", groups="none")
+        listed, dataset = open_videos(spec)
         if dataset is None:
-            own = own.model_copy(update={"store": config.data.store})
-        theirs = matched(videos, every)
-        found.append((theirs, _source(own, backbone, theirs, dataset, keep=keep)))
-    return found
+            spec = spec.model_copy(update={"store": config.data.store})
+        theirs = matched(videos, listed)
+        modalities.append((theirs, _source(spec, backbone, theirs, dataset, keep=keep)))
+    return modalities
 
 
 def _source(
@@ -289,15 +293,15 @@ def changed_videos(
         OptionError: The camera or the condition is unknown, or there are features instead of
             videos.
     """
-    for option, change, wanted in (
+    for option, change, setting in (
         ("--camera", with_simulated_camera, config.camera),
         ("--condition", with_condition, config.condition),
     ):
-        if wanted is None or wanted.on != on:
+        if setting is None or setting.on != on:
             continue
         if not isinstance(source, VideoFeatures):
-            raise OptionError("needs videos, not features", where=option, got=wanted.name)
-        videos = change(videos, wanted.name)
+            raise OptionError("needs videos, not features", where=option, got=setting.name)
+        videos = change(videos, setting.name)
         source = source.of(videos)
     return videos, source
 

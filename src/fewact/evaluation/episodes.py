@@ -121,7 +121,8 @@ class EpisodeSet:
         _, labels = np.unique([video.label for video in videos.videos], return_inverse=True)
         ways = self.protocol.ways
         support, query = (
-            labels[one].reshape(len(one), ways, -1) for one in (self.support, self.query)
+            labels[positions].reshape(len(positions), ways, -1)
+            for positions in (self.support, self.query)
         )
         classes = support[:, :, :1]  # (count n 1)
         wrong = (support != classes).any((1, 2)) | (query != classes).any((1, 2))
@@ -241,13 +242,13 @@ def _check_class(label: str, groups: ByGroup, protocol: Protocol, name: str) -> 
     shots, queries = protocol.shots, protocol.queries
     sizes = sorted(map(len, groups.values()))
     if protocol.groups == "none":
-        few, needed = sizes[0] < shots + queries, f"{shots + queries} videos"
+        too_few, needed = sizes[0] < shots + queries, f"{shots + queries} videos"
         got = f"{sizes[0]} videos"
     else:
-        few = len(sizes) <= shots or sum(sizes[: len(sizes) - shots]) < queries
+        too_few = len(sizes) <= shots or sum(sizes[: len(sizes) - shots]) < queries
         needed = f"{shots + 1} groups, and {queries} videos outside of any {shots} of them"
         got = f"{len(sizes)} groups of {', '.join(map(str, sizes))} videos"
-    if few:
+    if too_few:
         raise EpisodeError(
             f'class "{label}" has too few {"videos" if protocol.groups == "none" else "groups"}',
             where=name,
@@ -262,9 +263,9 @@ def _ungrouped(
 ) -> Episode:
     support, query = [], []
     for label in stream.choose(list(classes), protocol.ways):
-        chosen = stream.choose(classes[label][""], protocol.shots + protocol.queries)
-        support += chosen[: protocol.shots]
-        query += chosen[protocol.shots :]
+        drawn = stream.choose(classes[label][""], protocol.shots + protocol.queries)
+        support += drawn[: protocol.shots]
+        query += drawn[protocol.shots :]
     return support, query
 
 
@@ -274,9 +275,9 @@ def _within_class(
     support, query = [], []
     for label in stream.choose(list(classes), protocol.ways):
         groups = classes[label]
-        chosen = stream.choose(list(groups), protocol.shots)
-        support += [_one(groups[group], stream) for group in chosen]
-        query += stream.choose(_outside(groups, chosen), protocol.queries)
+        drawn = stream.choose(list(groups), protocol.shots)
+        support += [_one(groups[group], stream) for group in drawn]
+        query += stream.choose(_outside(groups, drawn), protocol.queries)
     return support, query
 
 
@@ -284,8 +285,8 @@ def _shared(
     classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
 ) -> Episode:
     labels = stream.choose(list(classes), protocol.ways)
-    first, *others = (classes[label] for label in labels)
-    common = [group for group in first if all(group in groups for groups in others)]
+    first, *remaining = (classes[label] for label in labels)
+    common = [group for group in first if all(group in groups for groups in remaining)]
     if len(common) < protocol.shots:
         fewest = min(labels, key=lambda label: len(classes[label]))
         raise EpisodeError(
@@ -295,11 +296,11 @@ def _shared(
             expected=f"at least {protocol.shots} for {protocol.shots} shots",
             hint="Choose fewer shots or ways, or remove this class.",
         )
-    chosen = stream.choose(common, protocol.shots)
+    drawn = stream.choose(common, protocol.shots)
     support, query = [], []
     for label in labels:
-        support += [_one(classes[label][group], stream) for group in chosen]
-        query += stream.choose(_outside(classes[label], chosen), protocol.queries)
+        support += [_one(classes[label][group], stream) for group in drawn]
+        query += stream.choose(_outside(classes[label], drawn), protocol.queries)
     return support, query
 
 
@@ -366,18 +367,18 @@ def load(path: str | Path) -> EpisodeSet:
         EpisodeError: The file is missing, is not a file of episodes, or was edited.
     """
     where = str(path)
-    found = EPISODES.model(user_path(path, EpisodeError), _File)
+    content = EPISODES.model(user_path(path, EpisodeError), _File)
     try:
         episodes = EpisodeSet(
-            Protocol(**found.protocol),
-            found.list,
-            found.list_sha256,
-            np.array(found.support, dtype=np.int32),
-            np.array(found.query, dtype=np.int32),
+            Protocol(**content.protocol),
+            content.list,
+            content.list_sha256,
+            np.array(content.support, dtype=np.int32),
+            np.array(content.query, dtype=np.int32),
         )
     except (TypeError, ValueError) as error:
         EPISODES.refuse(where, "not a file of episodes", str(error))
     consistent = all(positions.shape == shape for _, positions, shape in episodes.parts)
-    if not consistent or episodes.digest != found.sha256:
+    if not consistent or episodes.digest != content.sha256:
         raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
     return episodes

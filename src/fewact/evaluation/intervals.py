@@ -48,8 +48,8 @@ def half_width_of_ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> 
     Returns:
         Half-width; None for a single episode.
     """
-    rest = parts - parts.sum() / wholes.sum() * wholes  # (N), of mean 0
-    return half_width(100 * rest / wholes.mean())
+    residuals = parts - parts.sum() / wholes.sum() * wholes  # (N), of mean 0
+    return half_width(100 * residuals / wholes.mean())
 
 
 def class_intervals(
@@ -71,17 +71,17 @@ def class_intervals(
         Lower and upper end for each row; None if a class is in every episode.
     """
     ways = classes.shape[1]
-    left = len(classes) - np.bincount(classes.ravel(), minlength=number)  # (c)
-    if not left.all():
+    without_class = len(classes) - np.bincount(classes.ravel(), minlength=number)  # (c)
+    if not without_class.all():
         return None
-    found = []
+    intervals = []
     for row in values:
-        own = np.bincount(classes.ravel(), np.repeat(row, ways), number)  # (c)
-        without = (row.sum() - own) / left
+        with_class = np.bincount(classes.ravel(), np.repeat(row, ways), number)  # (c)
+        without = (row.sum() - with_class) / without_class
         error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
         half, mean = float(student_t(number - 1) * error), float(row.mean())
-        found.append((mean - half, mean + half))
-    return found
+        intervals.append((mean - half, mean + half))
+    return intervals
 
 
 def student_t(freedom: int) -> float:

@@ -89,9 +89,9 @@ def leaderboard(
     ids = variants(name) or (benchmark(name).id,)
     rows = [row for row in _published(ids) if shots in (None, row.shots)]
     for result, source in zip(results, sources, strict=True):
-        own = _own(result, source, ids)
-        if shots in (None, own.shots):
-            rows.append(own)
+        measured = _own(result, source, ids)
+        if shots in (None, measured.shots):
+            rows.append(measured)
     return sorted(rows, key=_order)
 
 
@@ -152,8 +152,8 @@ def _not_comparable(line: dict[str, str], ids: tuple[str, ...]) -> str:
 
 def _same_test_videos(lists: tuple[str, ...], ids: tuple[str, ...]) -> bool:
     """Return whether each list has the same test videos as a requested list."""
-    requested = {benchmark(one).sha256["test"] for one in ids}
-    return {benchmark(one).sha256["test"] for one in lists} <= requested
+    requested = {benchmark(name).sha256["test"] for name in ids}
+    return {benchmark(name).sha256["test"] for name in lists} <= requested
 
 
 def _own(result: Result, source: str, ids: tuple[str, ...]) -> Row:

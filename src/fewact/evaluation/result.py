@@ -69,8 +69,8 @@ def unpack(packed: bytes, ways: int, shape: tuple[int, int]) -> Predictions:
     count = prod(shape) * bits
     if len(packed) != -(-count // 8):
         raise ValueError("the predictions have another length than the episodes")
-    each = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).reshape(-1, bits)
-    values = each.astype(np.uint16) @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint16)
+    rows = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).reshape(-1, bits)
+    values = rows.astype(np.uint16) @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint16)
     if values.size and values.max() >= ways:
         raise ValueError("a prediction is none of the ways")
     return values.reshape(shape)

@@ -86,8 +86,8 @@ def sweep(
     """
     if not grid or not all(grid.values()):
         raise OptionError("no values to sweep", where="--sweep", expected="values of options")
-    if both := sorted(set(config.options) & set(grid)):
-        raise OptionError("has a value and is swept", where="--sweep", got=both[0])
+    if repeated := sorted(set(config.options) & set(grid)):
+        raise OptionError("has a value and is swept", where="--sweep", got=repeated[0])
     if config.output is not None:
         check_output_folder(config.output)
     variants = [
@@ -174,19 +174,19 @@ def _open(
         _, query_source = as_read(config, of_queries, queried)
         flags += tuple(f"{flag}, of the queries" for flag in of_queries.flags[len(videos.flags) :])
     videos, source = as_read(config, videos, source)
-    made = _create(config.method, trained, source, options)
+    created = _create(config.method, trained, source, options)
     if config.data.allow_missing and isinstance(source, StoredFeatures):
-        source = _stored_only(source, made)
+        source = _stored_only(source, created)
         videos = source.videos
-    texts = class_texts(config.text, made, trained, videos, source.card, backbone)
+    texts = class_texts(config.text, created, trained, videos, source.card, backbone)
     if texts is not None:
-        made = _create(config.method, trained, source, options, texts.embeddings.shape[-1])
+        created = _create(config.method, trained, source, options, texts.embeddings.shape[-1])
     if trained is not None:
         facts = None if texts is None else texts.facts
         remarks = training_flags(trained, videos, source.card, facts, allow_leak=config.allow_leak)
         flags = (*remarks, *flags)
     return _Opened(
-        made,
+        created,
         _encodings(source),
         None if query_source is None else _encodings(query_source),
         videos,
@@ -221,15 +221,15 @@ def _open_modalities(
             expected="a method by its name",
         )
     videos = first[0]
-    several = len(options) > 1
-    every = [first, *open_modalities(config, videos, backbone, keep=several)]
-    parts = [_create(config.method, None, source, options) for _, source in every]
+    keep = len(options) > 1
+    modalities = [first, *open_modalities(config, videos, backbone, keep=keep)]
+    parts = [_create(config.method, None, source, options) for _, source in modalities]
     return _Opened(
         [
-            Combined(own, CombinedOptions(config.modality_weights))
-            for own in zip(*parts, strict=True)
+            Combined(methods_of_variant, CombinedOptions(config.modality_weights))
+            for methods_of_variant in zip(*parts, strict=True)
         ],
-        ModalityEncodings([(own, _encodings(source)) for own, source in every]),
+        ModalityEncodings([(listed, _encodings(source)) for listed, source in modalities]),
         None,
         videos,
         _episodes(config, videos),
@@ -248,15 +248,17 @@ def _create(
 ) -> list[Method]:
     """Create the methods; sizes of a method that is not trained follow features and texts."""
     if trained is not None:
-        return [trained.method(**one) for one in options]
+        return [trained.method(**changes) for changes in options]
     frames = source.frames if isinstance(source, ArrayFeatures) else None
     fitting = partial(methods.fitting, name, source.card, text_width, frames=frames)
-    return [methods.create(name, **{**fitting(options=one), **one}) for one in options]
+    return [methods.create(name, **{**fitting(options=changes), **changes}) for changes in options]
 
 
-def _stored_only(source: StoredFeatures, made: Sequence[Method]) -> StoredFeatures:
+def _stored_only(source: StoredFeatures, created: Sequence[Method]) -> StoredFeatures:
     """Return the source without the videos whose features are not all stored."""
-    requests = dict.fromkeys(request for method in made for request in method.requests(source.card))
+    requests = dict.fromkeys(
+        request for method in created for request in method.requests(source.card)
+    )
     return source.without(source.missing(list(requests)))
 
 
@@ -275,8 +277,8 @@ def _unnamed_split(
     config: EvaluationSpec, videos: VideoList, default_split: str
 ) -> Literal["val"] | None:
     """Return ``val`` if a sweep chose it, so that the command of a single result names it."""
-    chosen = config.data.split is None and default_split == "val"
-    return "val" if chosen and any(video.split for video in videos.videos) else None
+    by_default = config.data.split is None and default_split == "val"
+    return "val" if by_default and any(video.split for video in videos.videos) else None
 
 
 def _labelled(progress: Progress | None, label: str) -> Progress | None:

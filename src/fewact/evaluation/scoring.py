@@ -101,10 +101,11 @@ def plan(
     """
     sides = ((episodes.support.shape[1], support), (episodes.query.shape[1], query))
     if copies:
-        limit, each = MAX_BYTES, sum(count * bank.bytes_a_video for count, bank in sides)
+        limit, episode_size = MAX_BYTES, sum(count * bank.bytes_a_video for count, bank in sides)
     else:
-        limit, each = MAX_PRODUCTS, prod(count * bank.nodes_a_video for count, bank in sides)
-    size = limit // max(1, each)
+        limit = MAX_PRODUCTS
+        episode_size = prod(count * bank.nodes_a_video for count, bank in sides)
+    size = limit // max(1, episode_size)
     return Batches(len(episodes.support), int(np.clip(size, 1, MAX_EPISODES)))
 
 
@@ -272,7 +273,7 @@ class ProgressFile:
         self, done: Mapping[int, Predictions]
     ) -> Iterator[Callable[[int, Predictions], None]]:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
-        lines = (self._line(*one) for one in done.items())
+        lines = (self._line(*batch) for batch in done.items())
         write_text(self.path, "".join((f"{self._head}\n", *lines)))
         with self.path.open("ab", buffering=0) as file:
 
@@ -461,9 +462,9 @@ def _with_text(
     if episodes.support.size < len(bank.positions):
         return bank
     number = {label: i for i, label in enumerate(videos.classes)}
-    own = [number[videos.videos[position].label] for position in bank.positions.tolist()]
+    classes = [number[videos.videos[position].label] for position in bank.positions.tolist()]
     with evaluating(method), workers(threads) as pool:
-        return bank.with_text(method, texts.embeddings[own], pool)
+        return bank.with_text(method, texts.embeddings[classes], pool)
 
 
 def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | NodeBank:
@@ -564,7 +565,7 @@ def _existing_result(target: Path, setup: EvaluationSetup) -> Result:
     return result
 
 
-def _differences(found: EvaluationSetup, own: EvaluationSetup) -> list[str]:
+def _differences(saved: EvaluationSetup, current: EvaluationSetup) -> list[str]:
     """Return the names of the facts in which two setups differ, such as ``method.options``."""
     sides = [
         {
@@ -572,7 +573,7 @@ def _differences(found: EvaluationSetup, own: EvaluationSetup) -> list[str]:
             for part, facts in setup.model_dump(mode="json").items()
             for name, value in (facts or {}).items()
         }
-        for setup in (found, own)
+        for setup in (saved, current)
     ]
     names = dict.fromkeys((*sides[0], *sides[1]))
     return [name for name in names if sides[0].get(name) != sides[1].get(name)]

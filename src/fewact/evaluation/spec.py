@@ -227,8 +227,8 @@ def option_text(value: Any) -> str:
 
 def _from_here(file: Path) -> str:
     """Return a path relative to the working directory, if the file is in it."""
-    here = Path.cwd()
-    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+    folder = Path.cwd()
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def _is_json(text: str) -> bool:

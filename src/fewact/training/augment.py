@@ -31,8 +31,8 @@ def flips(rule: str, list_name: str) -> bool:
     """
     if rule != "auto":
         return rule == "always"
-    known = variants(list_name) == (list_name,)
-    return known and benchmark(list_name).family.startswith(FLIPPABLE)
+    is_benchmark = variants(list_name) == (list_name,)
+    return is_benchmark and benchmark(list_name).family.startswith(FLIPPABLE)
 
 
 def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
@@ -51,11 +51,11 @@ def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
     low, high = augment.aspect
     aspect = math.exp(_between(draws, math.log(low), math.log(high)))
     width, height = min(1.0, math.sqrt(area * aspect)), min(1.0, math.sqrt(area / aspect))
-    left, top = _between(draws, 0.0, 1.0 - width), _between(draws, 0.0, 1.0 - height)
+    x, top = _between(draws, 0.0, 1.0 - width), _between(draws, 0.0, 1.0 - height)
     flipped = flip and draws.below(2) == 1
     strengths = (augment.brightness, augment.contrast, augment.saturation)
     factors = [_between(draws, 1.0 - strength, 1.0 + strength) for strength in strengths]
-    return torch.tensor([left, top, width, height, float(flipped), *factors], dtype=torch.float32)
+    return torch.tensor([x, top, width, height, float(flipped), *factors], dtype=torch.float32)
 
 
 def apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
@@ -76,10 +76,10 @@ def apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
     v, t = frames.shape[:2]
-    left, top, width, height, flipped, *factors = crops.unbind(1)
+    x, top, width, height, flipped, *factors = crops.unbind(1)
     across, along = width * (1 - 2 * flipped), torch.zeros_like(width)
     # Coordinates are −1 to 1 over the full frame.
-    rows = [across, along, 2 * left + width - 1, along, height, 2 * top + height - 1]
+    rows = [across, along, 2 * x + width - 1, along, height, 2 * top + height - 1]
     theta = torch.stack(rows, 1).view(v, 2, 3)
     grid = functional.affine_grid(theta, [v, 1, *size], align_corners=False)  # (v h w 2)
     images = frames.flatten(1, 2).float()  # (v t·3 H W)
@@ -100,8 +100,8 @@ def _colour(frames: Tensor, brightness: Tensor, contrast: Tensor, saturation: Te
     bright = frames * shaped(brightness)
     mean = grey(bright).mean((1, 2, 3, 4), keepdim=True)
     contrasted = mean + shaped(contrast) * (bright - mean)
-    own = grey(contrasted)
-    return (own + shaped(saturation) * (contrasted - own)).clamp(0, 255)
+    grey_values = grey(contrasted)
+    return (grey_values + shaped(saturation) * (contrasted - grey_values)).clamp(0, 255)
 
 
 def _between(draws: RandomStream, low: float, high: float) -> float:

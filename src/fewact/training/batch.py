@@ -93,18 +93,18 @@ def _classes(videos: VideoList, size: int, seed: int, number: int) -> Drawing:
     for position, video in enumerate(videos.videos):
         members[video.label].append(position)
     classes = list(members.values())
-    each, rest = divmod(size, len(classes))
+    per_class, remainder = divmod(size, len(classes))
 
     def draw(batch: int) -> Drawn:
         draws = RandomStream("training classes", seed, number, batch)
-        more = set(draws.choose(range(len(classes)), rest))
+        larger = set(draws.choose(range(len(classes)), remainder))
         positions: list[int] = []
         for index, members_of_class in enumerate(classes):
-            needed = each + (index in more)
+            needed = per_class + (index in larger)
             while needed:
-                chosen = draws.choose(members_of_class, min(needed, len(members_of_class)))
-                positions += chosen
-                needed -= len(chosen)
+                drawn = draws.choose(members_of_class, min(needed, len(members_of_class)))
+                positions += drawn
+                needed -= len(drawn)
         return Drawn(batch, tuple(positions))
 
     return draw

@@ -50,12 +50,12 @@ class TrainingData:
     def __post_init__(self) -> None:
         _check_split(self.train, "train")
         _check_split(self.val, "val")
-        found = find_leaks(self.train, self.val)
-        if found:
+        leaks = find_leaks(self.train, self.val)
+        if leaks:
             raise TrainingError(
                 "training and validation share classes or videos",
                 where=f"{self.train.name}, {self.val.name}",
-                got="; ".join(f"{one.videos} videos, {one.classes} classes" for one in found),
+                got="; ".join(f"{leak.videos} videos, {leak.classes} classes" for leak in leaks),
                 hint="Give each class to one split alone.",
             )
         if (self.train_source is None) != (self.val_source is None):
@@ -92,12 +92,12 @@ class TrainingData:
 
 
 def _check_split(videos: VideoList, split: Split) -> None:
-    others = [video for video in videos.videos if video.split != split]
-    if others or not videos.videos:
+    misplaced = [video for video in videos.videos if video.split != split]
+    if misplaced or not videos.videos:
         raise TrainingError(
             f"all videos must belong to the split {split}",
             where=videos.name,
-            got=f"{others[0].id} of split {others[0].split}" if others else "no videos",
+            got=f"{misplaced[0].id} of split {misplaced[0].split}" if misplaced else "no videos",
             hint=f'Pass videos.of("{split}").',
         )
 

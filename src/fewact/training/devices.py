@@ -34,23 +34,23 @@ def make_fabric(device: str) -> Fabric:
         OptionError: The device does not exist or cannot train.
     """
     logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(_no_advice)
-    chosen = resolve_device(device)
-    if chosen.type not in ("cpu", "cuda"):
+    resolved = resolve_device(device)
+    if resolved.type not in ("cpu", "cuda"):
         raise OptionError(
             "cannot train on this device", where="device", got=device, expected="cpu, cuda"
         )
     local, nodes = _started()
     if local * nodes == 1:
-        where = 1 if chosen.type == "cpu" else [chosen.index or 0]
-        return Fabric(accelerator=chosen.type, devices=where)
-    backend = "gloo" if chosen.type == "cpu" else "nccl"
+        where = 1 if resolved.type == "cpu" else [resolved.index or 0]
+        return Fabric(accelerator=resolved.type, devices=where)
+    backend = "gloo" if resolved.type == "cpu" else "nccl"
     strategy = DDPStrategy(
         process_group_backend=backend,
         timeout=TIMEOUT,
         broadcast_buffers=False,
         find_unused_parameters=True,
     )
-    return Fabric(accelerator=chosen.type, devices=local, num_nodes=nodes, strategy=strategy)
+    return Fabric(accelerator=resolved.type, devices=local, num_nodes=nodes, strategy=strategy)
 
 
 @cache

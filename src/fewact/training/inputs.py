@@ -143,12 +143,12 @@ class FeatureBatches(Dataset[Batch]):
         """Return a batch on the CPU; videos that cannot be read are named in it."""
         rows: list[Features] = []
         unreadable: list[str] = []
-        found = self._source.features(drawn.positions, self._requests)
-        for position, one in zip(drawn.positions, found, strict=True):
-            if isinstance(one, VideoError):
-                unreadable.append(f"{self._videos.videos[position].id}: {one}")
+        read = self._source.features(drawn.positions, self._requests)
+        for position, row in zip(drawn.positions, read, strict=True):
+            if isinstance(row, VideoError):
+                unreadable.append(f"{self._videos.videos[position].id}: {row}")
             else:
-                rows.append(one)
+                rows.append(row)
         features: dict[Request, Tensor] = {}
         if not unreadable:
             features = {

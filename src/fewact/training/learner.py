@@ -48,7 +48,7 @@ class Learner(nn.Module):
         super().__init__()
         self.method = method
         self.requests = method.training_requests(card)
-        self._levels = [one for one in self.requests if isinstance(one, FeatureRequest)]
+        self._levels = [request for request in self.requests if isinstance(request, FeatureRequest)]
         self.card = card
         self._transform = backbone
         self.backbone = None if backbone is None else backbone.network
@@ -82,9 +82,9 @@ class Learner(nn.Module):
         backbone = self._transform
         if backbone is None or self.backbone is None:
             raise RuntimeError("frames without a backbone")
-        found: dict[Request, Tensor] = {}
+        features: dict[Request, Tensor] = {}
         for count, frames in batch.frames.items():
-            requests = [one for one in self._levels if _frames(one, self.card) == count]
+            requests = [request for request in self._levels if _frames(request, self.card) == count]
             names = [request.level for request in requests if request.level != "pixels"]
             images = frames
             if batch.crops is not None:
@@ -93,10 +93,12 @@ class Learner(nn.Module):
             deep = self.backbone(backbone.normalise(images.flatten(0, 1)), names) if names else {}
             for request in requests:
                 if request.level == "pixels":
-                    found[request] = images
+                    features[request] = images
                 else:
-                    found[request] = deep[request.level].float().unflatten(0, (v, request.frames))
-        return found
+                    features[request] = (
+                        deep[request.level].float().unflatten(0, (v, request.frames))
+                    )
+        return features
 
     def _episodes(self, batch: Batch, features: Features) -> TrainingBatch:
         drawn = batch.drawn
@@ -104,13 +106,13 @@ class Learner(nn.Module):
         by_episode = {request: x.unflatten(0, (-1, s + q)) for request, x in features.items()}
         base = batch.labels.unflatten(0, (-1, s + q))  # (b s+q)
         classes, b = base[:, : s : drawn.shots], len(base)  # (b n)
-        own = torch.arange(n, device=base.device)
+        labels = torch.arange(n, device=base.device)
         text: Tensor | None = self.text
         return TrainingBatch(
             support={request: x[:, :s] for request, x in by_episode.items()},
-            support_labels=own.repeat_interleave(drawn.shots).expand(b, s),
+            support_labels=labels.repeat_interleave(drawn.shots).expand(b, s),
             query={request: x[:, s:] for request, x in by_episode.items()},
-            query_labels=own.repeat_interleave(drawn.queries).expand(b, q),
+            query_labels=labels.repeat_interleave(drawn.queries).expand(b, q),
             n=n,
             text=None if text is None else text[classes],
             base_text=text,

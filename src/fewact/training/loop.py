@@ -169,20 +169,20 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     for step in steps:
         factor = set_rates(optimiser, stage, step)
         statistics.begin()
-        found: list[dict[str, Tensor]] = []
+        losses_of_parts: list[dict[str, Tensor]] = []
         for part in range(stage.accumulate):
             batch = next(batches)
             _check_read(batch)
             # Dropout and other draws of a method depend on the batch alone too.
             torch.manual_seed(_seed(recipe.seed, number, batch.drawn.number))
-            more = part + 1 < stage.accumulate
-            with statistics.batch(), fabric.no_backward_sync(model, enabled=more):
+            accumulating = part + 1 < stage.accumulate
+            with statistics.batch(), fabric.no_backward_sync(model, enabled=accumulating):
                 losses = weighted(_checked(model(batch), recipe), stage)
                 fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
-            found.append({name: loss.detach() for name, loss in losses.items()})
-        each = _gather(fabric, found)  # by name (world · accumulate)
+            losses_of_parts.append({name: loss.detach() for name, loss in losses.items()})
+        gathered = _gather(fabric, losses_of_parts)  # by name (world · accumulate)
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), stage.clip_norm or math.inf)
-        total = torch.stack(list(each.values())).sum(0)  # (accumulate · world)
+        total = torch.stack(list(gathered.values())).sum(0)  # (accumulate · world)
         if reason := _fault(total, norm, recipe.largest_loss):
             statistics.undo()
             if fabric.is_global_zero:
@@ -195,7 +195,7 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
             average.update(learner)
         position = Position(stage=number, step=step + 1, best=position.best)
         if fabric.is_global_zero:
-            means = {name: float(values.mean()) for name, values in each.items()}
+            means = {name: float(values.mean()) for name, values in gathered.items()}
             run.folder.log(number, step + 1, {**means, "gradient": float(norm), "rate": factor})
         last = step + 1 == stage.steps
         if last or (step + 1) % recipe.validation.every == 0:
@@ -286,15 +286,15 @@ def weighted(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
     """
     if not isinstance(stage, EpisodesStage):
         return losses
-    known = {*losses, "base_class"}
+    names = {*losses, "base_class"}
     for name in stage.loss_weights:
-        if name not in known:
+        if name not in names:
             raise RecipeError(
                 "the method has no such loss",
                 where="loss_weights",
                 got=name,
-                expected=", ".join(sorted(known)),
-                hint=did_you_mean(name, known),
+                expected=", ".join(sorted(names)),
+                hint=did_you_mean(name, names),
             )
     queries = stage.ways * stage.queries if stage.query_loss == "sum" else 1
     return {name: queries * stage.loss_weights.get(name, 1.0) * x for name, x in losses.items()}
@@ -309,14 +309,16 @@ def _batches_of(stage: Stage, step: int, fabric: Fabric) -> Iterator[int]:
         yield (step * stage.accumulate + part) * fabric.world_size + fabric.global_rank
 
 
-def _gather(fabric: Fabric, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+def _gather(fabric: Fabric, losses_of_batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Gather the losses of a step's batches from all devices: by name (accumulate · world)."""
-    own = torch.stack([torch.stack(list(losses.values())) for losses in found])  # (a names)
-    every = fabric.all_gather(own)
-    if not isinstance(every, Tensor):
+    local = torch.stack(
+        [torch.stack(list(losses.values())) for losses in losses_of_batches]
+    )  # (a names)
+    gathered = fabric.all_gather(local)
+    if not isinstance(gathered, Tensor):
         raise TypeError("a tensor is gathered to a tensor")
-    rows = every.view(-1, *own.shape).transpose(0, 1).flatten(0, 1).cpu()  # (a · world names)
-    return dict(zip(found[0], rows.unbind(1), strict=True))
+    rows = gathered.view(-1, *local.shape).transpose(0, 1).flatten(0, 1).cpu()  # (a · world names)
+    return dict(zip(losses_of_batches[0], rows.unbind(1), strict=True))
 
 
 def _fault(losses: Tensor, norm: Tensor, largest: float) -> str:

@@ -46,19 +46,19 @@ TRAINABLE = {frozen: norm for norm, frozen in FROZEN.items()}
 
 def freeze_norms(module: nn.Module) -> None:
     """Fix the statistics of all batch norms of a module."""
-    for one in module.modules():
-        if type(one) in FROZEN:
+    for layer in module.modules():
+        if type(layer) in FROZEN:
             # Only the class changes: the optimiser and the saved state refer to the tensors.
-            one.__class__ = FROZEN[type(one)]
-            one.train(False)
+            layer.__class__ = FROZEN[type(layer)]
+            layer.train(False)
 
 
 def thaw_norms(module: nn.Module) -> None:
     """Undo ``freeze_norms``."""
-    for one in module.modules():
-        if type(one) in TRAINABLE:
-            one.__class__ = TRAINABLE[type(one)]
-            one.train(module.training)
+    for layer in module.modules():
+        if type(layer) in TRAINABLE:
+            layer.__class__ = TRAINABLE[type(layer)]
+            layer.train(module.training)
 
 
 class StepStatistics:
@@ -73,7 +73,9 @@ class StepStatistics:
     """
 
     def __init__(self, module: nn.Module, fabric: Fabric) -> None:
-        norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and one.training]
+        norms = [
+            layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.training
+        ]
         self._fabric = fabric
         self._kept: list[Tensor] = [
             value
@@ -163,7 +165,7 @@ def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     parts: dict[int, list[Tensor]] = {}
     for name, parameter in learner.named_parameters():
         if parameter.requires_grad:
-            matching = (i for i, one in enumerate(stage.groups) if fnmatchcase(name, one.match))
+            matching = (i for i, group in enumerate(stage.groups) if fnmatchcase(name, group.match))
             parts.setdefault(next(matching, -1), []).append(parameter)
     groups: list[dict[str, Any]] = []
     for index, parameters in sorted(parts.items()):
@@ -242,7 +244,7 @@ class Average:
             n: t.shape for n, t in self.tensors.items()
         }:
             raise ValueError("the averaged weights are of another module")
-        self.tensors = {name: tensors[name].to(own) for name, own in self.tensors.items()}
+        self.tensors = {name: tensors[name].to(average) for name, average in self.tensors.items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:

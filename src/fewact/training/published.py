@@ -112,15 +112,15 @@ class Published:
         Raises:
             WeightsError: It has neither of the public code's encoders.
         """
-        found = next((name for tensor, name in NETWORKS.items() if tensor in self.tensors), None)
-        if found is None:
+        network = next((name for tensor, name in NETWORKS.items() if tensor in self.tensors), None)
+        if network is None:
             raise WeightsError(
                 "there is no image encoder of CLIP-SPM's public code",
                 where=self.source,
                 got=", ".join(sorted(self.tensors)[:3]),
                 expected=", ".join(NETWORKS),
             )
-        return found
+        return network
 
     def encoder(self) -> dict[str, Tensor]:
         """Return the image encoder under OpenAI's names."""
@@ -133,21 +133,21 @@ class Published:
 
     def head(self) -> dict[str, Tensor]:
         """Return the method's weights under the names of ``clip_spm``."""
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for name, tensor in self.tensors.items():
             layer, _, parameter = name.rpartition(".")
             if name.startswith("backbone.") or name in UNUSED or layer.endswith(PROJECTIONS):
                 continue
             if name == "mo_alpha1":
-                found["motion_weight"] = tensor.reshape(())
+                tensors["motion_weight"] = tensor.reshape(())
             else:
-                found[f"{NAMES.get(layer, layer)}.{parameter}"] = tensor
+                tensors[f"{NAMES.get(layer, layer)}.{parameter}"] = tensor
         for theirs, ours in (("context1", "padm"), ("context2", "spm")):
             parts = [f"{theirs}.layers.0.0{projection}.weight" for projection in PROJECTIONS]
-            given = [self.tensors[part] for part in parts if part in self.tensors]
-            if len(given) == len(parts):
-                found[f"{ours}.transformer.project.weight"] = torch.cat(given)
-        return found
+            projections = [self.tensors[part] for part in parts if part in self.tensors]
+            if len(projections) == len(parts):
+                tensors[f"{ours}.transformer.project.weight"] = torch.cat(projections)
+        return tensors
 
 
 def read_published(file: str | Path, sha256: str | None) -> Published:
@@ -168,16 +168,16 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
         tensors, source = {name: value.clone() for name, value in mapped.items()}, path.name
     else:
         content = CHECKPOINT.content(path)
-        found = hashlib.sha256(content).hexdigest()
-        if found != (sha256 or "").lower():
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != (sha256 or "").lower():
             raise WeightsError(
                 "a file of torch.save is read only if its SHA-256 is known",
                 where=str(path),
-                got=found,
+                got=actual,
                 expected=sha256 or "--sha256",
                 hint="Compare it with that of the file's source, and pass --sha256.",
             )
-        tensors, source = _weights_only(content, path), f"{path.name}, SHA-256 {found}"
+        tensors, source = _weights_only(content, path), f"{path.name}, SHA-256 {actual}"
     short = {re.sub(r"^backbone\.module\.", "backbone.", name): x for name, x in tensors.items()}
     return Published(source, {name: value.float() for name, value in short.items()})
 
@@ -186,7 +186,7 @@ def _weights_only(content: bytes, path: Path) -> Mapping[str, Tensor]:
     """Return the weights in a file of ``torch.save``, read without running what it names."""
     try:
         with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED]):
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # Damaged files raise errors of zip, pickle, struct and torch.
         raise WeightsError(
             "the file has more than tensors, or is damaged",
@@ -194,12 +194,12 @@ def _weights_only(content: bytes, path: Path) -> Mapping[str, Tensor]:
             got=" ".join(str(error).split())[:200],
             expected=EXPECTED,
         ) from None
-    state = found.get(STATE, found) if isinstance(found, Mapping) else None
+    state = saved.get(STATE, saved) if isinstance(saved, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
         raise WeightsError(
             "there are no weights in the file",
             where=str(path),
-            got=", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__,
+            got=", ".join(map(str, saved)) if isinstance(saved, Mapping) else type(saved).__name__,
             expected=f"tensors by name, or a dictionary of them named {STATE}",
         )
     return state
@@ -258,12 +258,12 @@ def convert(
             trained_on=TrainedOn(
                 name=bench.id,
                 sha256=bench.sha256["train"],
-                videos={one.key: () for one in bench.classes["train"]},
+                videos={label.key: () for label in bench.classes["train"]},
             ),
             origin=f"public code of CLIP-SPM, {published.source}",
         )
 
-    made: list[Header] = []
+    headers: list[Header] = []
 
     def fill(new: Path) -> None:
         weights = new / BACKBONE_FILE
@@ -276,12 +276,12 @@ def convert(
                 where=published.source,
                 got=f"{card.vectors} and {method.options.vector_width}",
             )
-        made.append(header(card))
-        (new / FILE).write_bytes(to_bytes(method, made[0]))
+        headers.append(header(card))
+        (new / FILE).write_bytes(to_bytes(method, headers[0]))
 
     target = user_path(folder, OutputError).resolve()
-    replace_folder(target, fill, lambda one: one in (FILE, BACKBONE_FILE))
-    return made[0]
+    replace_folder(target, fill, lambda name: name in (FILE, BACKBONE_FILE))
+    return headers[0]
 
 
 def _method(head: Mapping[str, Tensor], options: Mapping[str, Any], source: str) -> Method:
@@ -304,7 +304,9 @@ def _method(head: Mapping[str, Tensor], options: Mapping[str, Any], source: str)
         "hidden": widen.shape[0],
     }
     fitting = [
-        name for name, one in PRESETS.items() if int(one.text_gate * gate.shape[1]) == len(gate)
+        name
+        for name, preset in PRESETS.items()
+        if int(preset.text_gate * gate.shape[1]) == len(gate)
     ]
     if fitting and options["preset"] not in fitting:
         raise WeightsError(

@@ -372,7 +372,7 @@ def parse(content: Mapping[str, Any], where: str) -> Recipe:
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         # A misspelt name comes before the value that is missing because of it.
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        first = min(error.errors(), key=lambda failure: failure["type"] != "extra_forbidden")
         tag = 2 if first["loc"][:1] == ("stages",) else None  # `classify` or `episodes`
         parts = [str(part) for i, part in enumerate(first["loc"]) if i != tag]
         path = ".".join(parts)
@@ -419,18 +419,18 @@ def _adapted(
 ) -> dict[str, Any]:
     """Return a recipe for a benchmark and a backbone, without its tables of changes."""
     on, with_ = content.pop(ON, {}), content.pop(WITH, {})
-    own = content.get("backbone", {}).get("name", "")
-    backbone = backbone or name.backbone or own
-    if backbone not in (own, *with_):
+    default = content.get("backbone", {}).get("name", "")
+    backbone = backbone or name.backbone or default
+    if backbone not in (default, *with_):
         raise RecipeError(
             "the recipe has no settings for this backbone",
             where=where,
             got=backbone,
-            expected=", ".join((own, *with_)),
+            expected=", ".join((default, *with_)),
             hint=did_you_mean(backbone, with_),
         )
     benchmark = _benchmark(on, data) or name.data or next(iter(on), "")
-    networks = [] if backbone == own else [with_[backbone]]
+    networks = [] if backbone == default else [with_[backbone]]
     while networks and LIKE in networks[0]:
         networks.insert(0, with_[networks[0][LIKE]])
     changes = [
@@ -458,11 +458,14 @@ def _parsed(name: str) -> RecipeName:
     """
     if name in names():
         return RecipeName(name)
-    adapted = {str(one): one for file in names() for one in adaptations(file)}
-    adapted |= {f"{one.file}-{one.data}": replace(one, backbone="") for one in adapted.values()}
+    adapted = {str(variant): variant for file in names() for variant in adaptations(file)}
+    adapted |= {
+        f"{variant.file}-{variant.data}": replace(variant, backbone="")
+        for variant in adapted.values()
+    }
     if name in adapted:
         return adapted[name]
-    near = [one for one in adapted if one.startswith(name.partition("-")[0] + "-")]
+    near = [variant for variant in adapted if variant.startswith(name.partition("-")[0] + "-")]
     listed = f"one of: {', '.join(near)}" if near else "a name that `fewact recipes` lists"
     raise UnknownNameError(
         "unknown recipe",

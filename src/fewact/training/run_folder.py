@@ -122,17 +122,19 @@ class RunFolder:
         save(episodes, self.path / EPISODES)
 
     def _check(self, recipe: Recipe, data: TrainingData) -> None:
-        other = RECIPE_FILE.model(self.path / RECIPE, Recipe)
-        if changed := [n for n in Recipe.model_fields if getattr(other, n) != getattr(recipe, n)]:
+        previous = RECIPE_FILE.model(self.path / RECIPE, Recipe)
+        if changed := [
+            n for n in Recipe.model_fields if getattr(previous, n) != getattr(recipe, n)
+        ]:
             raise self._other("with another recipe", f"one that differs in {', '.join(changed)}")
-        lists, found = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS)
-        more = {name: lists[name] for name in ("features", "method")}
-        if not isinstance(found, dict) or found | more != lists:
+        lists, recorded = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS)
+        added = {name: lists[name] for name in ("features", "method")}
+        if not isinstance(recorded, dict) or recorded | added != lists:
             raise self._other("with other videos or class names")
-        found = more | found
-        if found["features"] != lists["features"]:
+        recorded = added | recorded
+        if recorded["features"] != lists["features"]:
             raise self._other("on other features")
-        if found["method"] != lists["method"]:
+        if recorded["method"] != lists["method"]:
             raise self._other("of a method whose file has changed")
 
     def _other(self, what: str, got: str = "") -> TrainingError:
@@ -152,9 +154,9 @@ class RunFolder:
         file = self.path / EPISODES
         if not file.exists():
             save(_draw(videos, protocol), file)
-        found = load(file)
-        found.check_list(videos)
-        return found
+        episodes = load(file)
+        episodes.check_list(videos)
+        return episodes
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return all complete lines of metrics."""
@@ -168,12 +170,12 @@ class RunFolder:
         """
         remove_leftovers(self.path)
         recover(self._best, lambda name: True)
-        kept = [
+        lines = [
             line
             for line in self.metrics()
             if position and (line["stage"], line["step"]) <= (position.stage, position.step)
         ]
-        write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in kept))
+        write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in lines))
 
     def log(self, stage: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of metrics, also to TensorBoard if it is installed."""
@@ -264,15 +266,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     # A power loss can leave zeros at the end. What follows the last line break is incomplete.
     content = METRICS_FILE.content(file).rstrip(b"\0")
     lines = METRICS_FILE.decode(content, str(file)).split("\n")[:-1]
-    found = [METRICS_FILE.parse(line, f"{file}, line {i}") for i, line in enumerate(lines, 1)]
-    for number, line in enumerate(found, 1):
+    records = [METRICS_FILE.parse(line, f"{file}, line {i}") for i, line in enumerate(lines, 1)]
+    for number, line in enumerate(records, 1):
         METRICS_FILE.validate(line, _Metrics, f"{file}, line {number}")
-    return found
+    return records
 
 
 def _is_new(path: Path) -> bool:
     """Return whether a folder is empty, or has what a run wrote that was killed at its start."""
-    return all(one.name in (LISTS, LOCK) or is_temporary(one.name) for one in path.iterdir())
+    return all(child.name in (LISTS, LOCK) or is_temporary(child.name) for child in path.iterdir())
 
 
 def _lists(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
@@ -335,7 +337,7 @@ def write_card(folder: RunFolder, recipe: Recipe, data: TrainingData, position: 
 
 def _text(recipe: Recipe, data: TrainingData, position: Position, validations: Curve) -> str:
     best = position.best
-    chosen = (
+    selection = (
         f"{best.accuracy:.2f} % on the validation episodes, stage {best.stage + 1} after step "
         f"{best.step}; the best of {len(validations)} validations. Test classes were not used."
         if best
@@ -373,7 +375,7 @@ def _text(recipe: Recipe, data: TrainingData, position: Position, validations: C
 | backbone | {features} |
 {named}| trained on | {_size(data.train)} |
 | chosen by | {_size(data.val)}; {episodes} |
-| chosen | {chosen} |
+| chosen | {selection} |
 | precision, seed | {recipe.precision}, {recipe.seed} |
 | horizontal flip | {flipped} |
 | fewact | {__version__} |

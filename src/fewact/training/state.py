@@ -150,8 +150,8 @@ def write(
     if average is not None:
         tensors |= {AVERAGE + name: value for name, value in average.tensors.items()}
     if optimiser is not None:
-        for number, kept in optimiser.state_dict()["state"].items():
-            for key, value in kept.items():
+        for number, state in optimiser.state_dict()["state"].items():
+            for key, value in state.items():
                 if value is not None:
                     tensors[f"{OPTIMISER}{number}/{key}"] = torch.as_tensor(value)
     # The file format refuses tensors that share memory.
@@ -176,17 +176,17 @@ def read(path: Path) -> State | None:
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     content = optimiser.state_dict()
-    parameters = [one for group in optimiser.param_groups for one in group["params"]]
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     names = {"momentum_buffer"} if isinstance(optimiser, torch.optim.SGD) else ADAM
-    kept: dict[int, dict[str, Any]] = {}
+    states: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
         number, _, key = name.partition("/")
         if value.ndim and value.shape != parameters[int(number)].shape:
             raise ValueError(f"{name} of shape {tuple(value.shape)}")
-        kept.setdefault(int(number), {})[key] = value
-    if any(set(one) != names for one in kept.values()) or not kept.keys() <= set(
+        states.setdefault(int(number), {})[key] = value
+    if any(set(state) != names for state in states.values()) or not states.keys() <= set(
         range(len(parameters))
     ):
         raise ValueError("the optimiser is another one")
-    content["state"] = kept
+    content["state"] = states
     optimiser.load_state_dict(content)

@@ -95,7 +95,7 @@ def save_best(
     """
     started = best.stage > 0 or best.step > 0
     network_trained = started and any(
-        one.inputs == "frames" for one in recipe.stages[: best.stage + 1]
+        stage.inputs == "frames" for stage in recipe.stages[: best.stage + 1]
     )
     card, part = card_now(learner), recipe.backbone.resolved
     files: dict[str, bytes] = {}
@@ -143,8 +143,8 @@ def _trained_on(train: VideoList) -> TrainedOn:
     videos: dict[str, list[str]] = {label: [] for label in train.classes}
     for video in train.videos:
         videos[video.label].append(video.id)
-    each = {label: tuple(ids) for label, ids in videos.items()}
-    return TrainedOn(name=train.name, sha256=train.digest, videos=each)
+    ids_of = {label: tuple(ids) for label, ids in videos.items()}
+    return TrainedOn(name=train.name, sha256=train.digest, videos=ids_of)
 
 
 def ordered(content: bytes) -> bytes:
@@ -173,15 +173,15 @@ def save_stopped(
         Path of the file.
     """
     batches = []
-    for one, loss in zip(drawn, losses, strict=True):
-        videos = [data.train.videos[position] for position in one.positions]
+    for drawn_batch, loss in zip(drawn, losses, strict=True):
+        videos = [data.train.videos[position] for position in drawn_batch.positions]
         batches.append(
             {
-                "number": one.number,
+                "number": drawn_batch.number,
                 "loss": loss if abs(loss) < float("inf") else str(loss),
-                "ways": one.ways,
-                "shots": one.shots,
-                "queries": one.queries,
+                "ways": drawn_batch.ways,
+                "shots": drawn_batch.shots,
+                "queries": drawn_batch.queries,
                 "videos": [[video.label, video.id] for video in videos],
             }
         )
