@@ -15,7 +15,7 @@ from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError
 
 if TYPE_CHECKING:
-    from fewact.classifier import Prediction
+    from fewact.classifier import FewShotClassifier, Prediction
     from fewact.data import Clip
 
 METHODS = ("fusion", "a2m2")
@@ -61,7 +61,6 @@ def demo(
     by the default method and by a2m2, and saves a model.
     """
     from fewact import FewShotClassifier
-    from fewact.classifier import Skipped
     from fewact.data import list_clips
 
     listed = None if clips is None else _hold_out(list_clips(clips), clips)
@@ -72,16 +71,7 @@ def demo(
         classifier = FewShotClassifier(method=name)
         with progress(f"Teaching {name}", quiet=quiet) as show, saying_warnings():
             classifier.fit(examples, progress=show)
-        predictions: list[tuple[Clip, Prediction]] = []
-        with progress(f"Predicting by {name}", quiet=quiet) as show:
-            for done, (clip, answer) in enumerate(
-                zip(new, classifier.predict_each(new), strict=True), start=1
-            ):
-                if isinstance(answer, Skipped):
-                    say(f"Skipped: {answer.error}")
-                else:
-                    predictions.append((clip, answer))
-                show(done, len(new))
+        predictions = _predictions(classifier, new, f"Predicting by {name}", quiet=quiet)
         correct = sum(answer.label == clip.label for clip, answer in predictions)
         accuracy = 100 * correct / max(1, len(predictions))
         rows.append((name, f"{correct} of {len(predictions)}", f"{accuracy:.0f} %"))
@@ -108,6 +98,24 @@ def demo(
     else:
         print("Next: fewact teach FOLDER -o MODEL, with all clips of each class")
     exit_skipped(skipped)
+
+
+def _predictions(
+    classifier: "FewShotClassifier", clips: "Sequence[Clip]", title: str, *, quiet: bool
+) -> "list[tuple[Clip, Prediction]]":
+    """Return the clips that can be read, with their predictions."""
+    from fewact.classifier import Skipped
+
+    predictions: list[tuple[Clip, Prediction]] = []
+    with progress(title, quiet=quiet) as show:
+        answers = zip(clips, classifier.predict_each(clips), strict=True)
+        for done, (clip, answer) in enumerate(answers, start=1):
+            if isinstance(answer, Skipped):
+                say(f"Skipped: {answer.error}")
+            else:
+                predictions.append((clip, answer))
+            show(done, len(clips))
+    return predictions
 
 
 def _check_output(folder: Path) -> None:

@@ -165,21 +165,7 @@ def evaluate(
     grid = None if options.sweep is None else _grid(options.sweep)
     check_quality(options.quality, method, features=is_features(data))
     changes = method_options(options.option, options.quality, method)
-    if sources.modality_weights == "equal" and not sources.modalities:
-        raise OptionError("needs --with", where="--with-weights", got="equal")
-    if saved is not None and episodes.requested:
-        raise OptionError(
-            "a file of episodes fixes their number and size",
-            where="--episodes",
-            got=f"also {', '.join(episodes.requested)}",
-        )
-    if output.confusion and output.format == "json":
-        raise OptionError(
-            "JSON has the predicted class of each query already",
-            where="--confusion",
-            got="--format json",
-            expected="another format",
-        )
+    _check(sources, episodes, saved, output)
     if grid is None:
         read = [data, *(sources.modalities or ()), None if saved is None else saved.file]
         read += [videos.get("splits"), videos.get("availability")]
@@ -205,6 +191,27 @@ def evaluate(
         overwrite=output.overwrite,
     )
     _print(_evaluated(spec, grid, quiet=output.quiet), output, grid)
+
+
+def _check(
+    sources: SourceOptions, episodes: EpisodeSpec, saved: EpisodeFile | None, output: ResultOptions
+) -> None:
+    """Refuse options that do not fit each other."""
+    if sources.modality_weights == "equal" and not sources.modalities:
+        raise OptionError("needs --with", where="--with-weights", got="equal")
+    if saved is not None and episodes.requested:
+        raise OptionError(
+            "a file of episodes fixes their number and size",
+            where="--episodes",
+            got=f"also {', '.join(episodes.requested)}",
+        )
+    if output.confusion and output.format == "json":
+        raise OptionError(
+            "JSON has the predicted class of each query already",
+            where="--confusion",
+            got="--format json",
+            expected="another format",
+        )
 
 
 def _evaluated(

@@ -17,7 +17,7 @@ from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
-    from fewact.classifier import FewShotClassifier, Label, Prediction
+    from fewact.classifier import FewShotClassifier, Label, Prediction, Skipped
     from fewact.data import AnyClip
     from fewact.features.timing import Timing
 
@@ -122,14 +122,11 @@ def predict(
     clips = named_clips(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
-        from fewact.classifier import Skipped
-        from fewact.classifier.prediction import display_name
         from fewact.classifier.unknown import check_rate
         from fewact.data import FeatureClip
         from fewact.features.timing import Timing
 
         check_rate(answers.false_alarms)
-        names = [display_name(clip) for clip in clips]
         classifier = FewShotClassifier.load(model, **load.backbone)
     _apply(answers, classifier)
     if sys.stderr.isatty():
@@ -139,30 +136,12 @@ def predict(
                 "fewact test MODEL FOLDER measures the accuracy"
             )
     clock = Timing()
-    results = classifier.predict_each(clips, timing=clock)
-    write = _writer(output, names, classifier)
-    predictions: list[Prediction] = []
-    skipped: list[Skipped] = []
-    with progress("Predicting", quiet=quiet or len(clips) == 1) as show:
-        for done, result in enumerate(results, start=1):
-            if isinstance(result, Skipped):
-                say(f"Skipped: {result.error}")
-                skipped.append(result)
-            else:
-                write(result)
-                name = printable(result.name)
-                if result.active is not None:
-                    start, end = result.active
-                    say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
-                for fault in result.faults:
-                    say(f"Warning: {name}: {fault}")
-                predictions.append(result)
-            show(done, len(clips))
+    predictions, skipped = _predicted(classifier, clips, output, clock, quiet=quiet)
     milliseconds = _milliseconds(clock, len(predictions))
     if output.format == "json":
         document: dict[str, Any] = {
             "predictions": [_facts(prediction, output.top) for prediction in predictions],
-            "skipped": [input_.to_dict() for input_ in skipped],
+            "skipped": [clip.to_dict() for clip in skipped],
         }
         print_json({**document, "timing": milliseconds} if output.timing else document)
     if output.timing:
@@ -190,6 +169,43 @@ def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
     if rate is not None and not classifier.calibration_.set_threshold(rate):
         held = classifier.calibration_.held_out
         say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
+
+
+def _predicted(
+    classifier: "FewShotClassifier",
+    clips: Sequence["AnyClip"],
+    output: OutputOptions,
+    clock: "Timing",
+    *,
+    quiet: bool,
+) -> "tuple[list[Prediction], list[Skipped]]":
+    """Predict the clips, and write each prediction as soon as it is there."""
+    from fewact.classifier import Skipped
+    from fewact.classifier.prediction import display_name
+
+    write = _writer(output, [display_name(clip) for clip in clips], classifier)
+    predictions: list[Prediction] = []
+    skipped: list[Skipped] = []
+    with progress("Predicting", quiet=quiet or len(clips) == 1) as show:
+        for done, result in enumerate(classifier.predict_each(clips, timing=clock), start=1):
+            if isinstance(result, Skipped):
+                say(f"Skipped: {result.error}")
+                skipped.append(result)
+            else:
+                write(result)
+                _say_remarks(result)
+                predictions.append(result)
+            show(done, len(clips))
+    return predictions, skipped
+
+
+def _say_remarks(prediction: "Prediction") -> None:
+    name = printable(prediction.name)
+    if prediction.active is not None:
+        start, end = prediction.active
+        say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
+    for fault in prediction.faults:
+        say(f"Warning: {name}: {fault}")
 
 
 def _say_doubtful(predictions: Sequence["Prediction"], classifier: "FewShotClassifier") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
+from fewact.backbones import BackboneSpec
 from fewact.cli import arguments, completion
 from fewact.cli.option_groups import OptionGroup, with_option_groups
 from fewact.cli.options import (
@@ -133,44 +134,18 @@ def teach(
     """
     check_output_folder(output, replaced=True)
     arguments.model_folder(output, overwrite=overwrite)
-    from fewact import data
+    from fewact.data import is_features
 
-    features = data.is_features(clips)
+    features = is_features(clips)
     check_quality(method.quality, method.method, features=features)
-    options = method_options(method.option, method.quality, method.method)
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
-    if examples.dataset is not None and not features:
-        raise OptionError("needs a file of features", where="--dataset", got=examples.dataset)
-    if clips.is_file() and data.is_clip(clips):
-        raise DataError(
-            "this is one video",
-            where=str(clips),
-            expected="a folder with one subfolder of clips per class, a CSV table, "
-            "or an .npz file of features",
-        )
     source = _source(clips, examples, features=features)
-    from fewact import FewShotClassifier, methods
     from fewact.classifier.history import check_target
-    from fewact.evaluation.checkpoint import find_checkpoint
 
     check_target(output)
-    trained = find_checkpoint(method.method)
-    if trained is None and not isinstance(source, Path):
-        options = {**_fitting(method.method, source[0]), **options}
-    requested = backbone_of(backbone, method.quality, method.method)
-    spec = requested.over(None if trained is None else trained.backbone)
-    classifier = FewShotClassifier(
-        spec.name if features else spec.create(),
-        methods.create(method.method, **options) if trained is None else trained.method(**options),
-        spec.device,
-        weights=spec.weights,
-        precision=spec.precision,
-        engine=spec.engine,
-        text=method.text,
-        false_alarms=unknown.false_alarms,
-        trim=examples.trim,
-    )
+    classifier = _classifier(method, backbone, None if isinstance(source, Path) else source[0])
+    classifier.false_alarms, classifier.trim = unknown.false_alarms, examples.trim
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
     classifier.save(output, thumbnails=thumbnails, change="taught again")
@@ -181,10 +156,49 @@ def teach(
     exit_skipped(len(classifier.skipped_))
 
 
+def _classifier(
+    method: MethodOptions, backbone: BackboneSpec, clip: "AnyClip | None"
+) -> "FewShotClassifier":
+    """Return an untaught classifier; ``clip`` is one of those that were listed already."""
+    from fewact import FewShotClassifier, methods
+    from fewact.data import FeatureClip
+    from fewact.evaluation.checkpoint import find_checkpoint
+
+    options = method_options(method.option, method.quality, method.method)
+    trained = find_checkpoint(method.method)
+    if trained is None and clip is not None:
+        options = {**_fitting(method.method, clip), **options}
+    requested = backbone_of(backbone, method.quality, method.method)
+    spec = requested.over(None if trained is None else trained.backbone)
+    return FewShotClassifier(
+        spec.name if isinstance(clip, FeatureClip) else spec.create(),
+        methods.create(method.method, **options) if trained is None else trained.method(**options),
+        spec.device,
+        weights=spec.weights,
+        precision=spec.precision,
+        engine=spec.engine,
+        text=method.text,
+    )
+
+
 def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path | Sequence[AnyClip]":
-    """Return the path, or a list of clips if their number is limited."""
+    """Return the path, or a list of clips if their number is limited.
+
+    Raises:
+        DataError: The path is one video.
+        OptionError: A dataset is requested of videos.
+    """
     from fewact import data
 
+    if examples.dataset is not None and not features:
+        raise OptionError("needs a file of features", where="--dataset", got=examples.dataset)
+    if clips.is_file() and data.is_clip(clips):
+        raise DataError(
+            "this is one video",
+            where=str(clips),
+            expected="a folder with one subfolder of clips per class, a CSV table, "
+            "or an .npz file of features",
+        )
     limit, dataset = examples.max_per_class, examples.dataset
     listed: Sequence[AnyClip]
     none: Sequence[AnyClip]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from fewact.backbones import TextSpec
 from fewact.cli import arguments
 from fewact.cli.data import DATA
 from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
@@ -18,7 +19,6 @@ from fewact.core.errors import OptionError
 from fewact.evaluation import DataSpec
 
 if TYPE_CHECKING:
-    from fewact.evaluation import DataSpec
     from fewact.training import Recipe, TrainingData
 
 
@@ -120,21 +120,15 @@ def train(
     requested = {"data": videos.data or "", "backbone": training.backbone or ""}
     data = _data(videos.data, subpackage.read(recipe, {}, **requested).data)
     check_output_folder(output)
-    changes = parse_options(training.set or (), flag="--set")
-    if training.weights is not None:
-        changes["backbone.weights"] = training.weights
     from fewact import methods
     from fewact.evaluation import EvaluationSpec
     from fewact.evaluation.spec import command_of
-    from fewact.evaluation.texts import read_prompts, refuse_texts
+    from fewact.evaluation.texts import refuse_texts
     from fewact.methods.cards import stand_in
     from fewact.methods.files import imported_file
     from fewact.training.devices import decoding_processes
 
-    changes |= {f"text.{name}": value for name, value in text.requested.items()}
-    if text.prompts:
-        changes["text.prompts"] = read_prompts(text.prompts)
-    resolved = subpackage.read(recipe, changes, **requested)
+    resolved = subpackage.read(recipe, _changes(training, text), **requested)
     if not stand_in(resolved.method.name, resolved.method.options).uses_text:
         refuse_texts(text)
     config = DataSpec(source=data, **source)
@@ -145,12 +139,7 @@ def train(
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
         trained = subpackage.train(
-            resolved,
-            opened,
-            output,
-            device=training.device,
-            workers=workers,
-            progress=show,
+            resolved, opened, output, device=training.device, workers=workers, progress=show
         )
     if not first:
         return
@@ -162,6 +151,19 @@ def train(
     next_config = EvaluationSpec(method=str(output), data=config)
     file = imported_file(methods.REGISTRY.get(resolved.method.name))
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
+
+
+def _changes(training: TrainingOptions, text: TextSpec) -> dict[str, Any]:
+    """Return the values of the recipe that the command line changes."""
+    from fewact.evaluation.texts import read_prompts
+
+    changes = parse_options(training.set or (), flag="--set")
+    if training.weights is not None:
+        changes["backbone.weights"] = training.weights
+    changes |= {f"text.{name}": value for name, value in text.requested.items()}
+    if text.prompts:
+        changes["text.prompts"] = read_prompts(text.prompts)
+    return changes
 
 
 def _data(requested: str | None, of_recipe: str) -> str:

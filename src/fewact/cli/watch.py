@@ -30,6 +30,38 @@ EventFormat = Literal["table", "jsonl", "csv"]
 """Formats of events on stdout; all are written event by event."""
 
 
+EventsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
+        "after each event.",
+        callback=arguments.events_file,
+    ),
+]
+AnnotatedVideo = Annotated[
+    Path | None,
+    typer.Option(
+        "--video",
+        metavar="FILE",
+        help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
+        "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
+        "the frames that are analysed, at most 16 a second.",
+        callback=arguments.annotated_video,
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="CLASS",
+        help="Class whose events are found. Can be repeated. Default: all classes.",
+    ),
+]
+
+
 @with_option_groups
 def watch(
     model: Model,
@@ -43,40 +75,13 @@ def watch(
         ),
     ],
     load: LoadOptions,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
-            "after each event.",
-            callback=arguments.events_file,
-        ),
-    ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(
-            "--video",
-            metavar="FILE",
-            help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
-            "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
-            "the frames that are analysed, at most 16 a second.",
-            callback=arguments.annotated_video,
-        ),
-    ] = None,
+    output: EventsFile = None,
+    video: AnnotatedVideo = None,
     overwrite: Overwrite = False,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = "table",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="CLASS",
-            help="Class whose events are found. Can be repeated. Default: all classes.",
-        ),
-    ] = None,
+    only: Only = None,
     false_alarms: FalseAlarmsOfRecording = None,
     quiet: Quiet = False,
 ) -> None:

@@ -410,22 +410,8 @@ def evaluate_method(
     report = run.progress or (lambda stage, done, total: None)
     labels = _labels(videos, episodes)  # (N n)
     seconds: dict[str, float] = {}
-
-    def bank(encodings: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
-        return encodings.bank(
-            method,
-            videos,
-            needed,
-            threads=run.threads,
-            progress=lambda done, total: report("Encoding", done, total),
-        )
-
     with _clock(seconds, "encode"):
-        if query_nodes is None:
-            support = query = bank(nodes, episodes.needed)
-        else:
-            support = bank(nodes, np.unique(episodes.support))
-            query = bank(query_nodes, np.unique(episodes.query))
+        support, query = _banks(method, nodes, query_nodes, videos, episodes, run.threads, report)
         if texts is not None:
             support = _with_text(method, support, videos, episodes, texts, run.threads)
     from_bank = bank_scorer(method, support, query)
@@ -443,6 +429,32 @@ def evaluate_method(
     if file is not None:
         file.remove()
     return result
+
+
+def _banks(
+    method: Method,
+    nodes: Encodings | NodeBank,
+    query_nodes: Encodings | NodeBank | None,
+    videos: VideoList,
+    episodes: EpisodeSet,
+    threads: int | None,
+    report: Callable[[str, int, int], None],
+) -> tuple[NodeBank, NodeBank]:
+    """Return the nodes of the support and of the query videos; each video is encoded once."""
+
+    def bank(encodings: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
+        return encodings.bank(
+            method,
+            videos,
+            needed,
+            threads=threads,
+            progress=lambda done, total: report("Encoding", done, total),
+        )
+
+    if query_nodes is None:
+        support = bank(nodes, episodes.needed)
+        return support, support
+    return bank(nodes, np.unique(episodes.support)), bank(query_nodes, np.unique(episodes.query))
 
 
 def _with_text(

@@ -26,7 +26,7 @@ from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
 from fewact.training.inputs import FeatureBatches, FrameBatches, FrameOptions, load
 from fewact.training.learner import Learner, losses_of_zeros, make_learner
 from fewact.training.optimising import Average, StepStatistics, freeze, make_optimiser, set_rates
-from fewact.training.recipe import EpisodesStage, Recipe, Stage
+from fewact.training.recipe import EpisodesStage, Recipe, TrainingStage
 from fewact.training.run_folder import METRICS, RESERVED, RunFolder, write_card
 from fewact.training.state import Best, Position, State
 from fewact.training.validation import network_features, save_best, save_stopped, snapshot, validate
@@ -169,18 +169,16 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
     for step in steps:
         factor = set_rates(optimiser, stage, step)
         statistics.begin()
-        losses_of_parts: list[dict[str, Tensor]] = []
-        for part in range(stage.accumulate):
+        losses_of_batches = []
+        for index in range(stage.accumulate):
             batch = next(batches)
             _check_read(batch)
             # Dropout and other draws of a method depend on the batch alone too.
             torch.manual_seed(_seed(recipe.seed, number, batch.drawn.number))
-            accumulating = part + 1 < stage.accumulate
+            accumulating = index + 1 < stage.accumulate
             with statistics.batch(), fabric.no_backward_sync(model, enabled=accumulating):
-                losses = weighted(_checked(model(batch), recipe), stage)
-                fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
-            losses_of_parts.append({name: loss.detach() for name, loss in losses.items()})
-        gathered = _gather(fabric, losses_of_parts)  # by name (world · accumulate)
+                losses_of_batches.append(_backward(fabric, model(batch), recipe, stage))
+        gathered = _gather(fabric, losses_of_batches)  # by name (world · accumulate)
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), stage.clip_norm or math.inf)
         total = torch.stack(list(gathered.values())).sum(0)  # (accumulate · world)
         if reason := _fault(total, norm, recipe.largest_loss):
@@ -207,13 +205,26 @@ def _train_stage(run: _Run, number: int, position: Position, state: State | None
 
     if average is not None:
         learner.load_state_dict(average.tensors)
-    learner.zero_grad()
-    position = Position(stage=number + 1, best=position.best)
-    if fabric.is_global_zero:
+    return _end_stage(run, Position(stage=number + 1, best=position.best))
+
+
+def _backward(
+    fabric: Fabric, losses: dict[str, Tensor], recipe: Recipe, stage: TrainingStage
+) -> dict[str, Tensor]:
+    """Add the gradients of a batch; return its weighted losses."""
+    losses = weighted(_checked(losses, recipe), stage)
+    fabric.backward(torch.stack(list(losses.values())).sum() / stage.accumulate)
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _end_stage(run: _Run, position: Position) -> Position:
+    """Save the state after a stage."""
+    run.learner.zero_grad()
+    if run.fabric.is_global_zero:
         run.folder.sync()
-        states.write(run.folder.state, position, learner)
-        write_card(run.folder, recipe, run.data, position)
-    fabric.barrier()
+        states.write(run.folder.state, position, run.learner)
+        write_card(run.folder, run.recipe, run.data, position)
+    run.fabric.barrier()
     return position
 
 
@@ -278,7 +289,7 @@ def _checked(losses: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     return losses
 
 
-def weighted(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
+def weighted(losses: dict[str, Tensor], stage: TrainingStage) -> dict[str, Tensor]:
     """Multiply losses by the recipe's weights.
 
     Raises:
@@ -300,7 +311,7 @@ def weighted(losses: dict[str, Tensor], stage: Stage) -> dict[str, Tensor]:
     return {name: queries * stage.loss_weights.get(name, 1.0) * x for name, x in losses.items()}
 
 
-def _batches_of(stage: Stage, step: int, fabric: Fabric) -> Iterator[int]:
+def _batches_of(stage: TrainingStage, step: int, fabric: Fabric) -> Iterator[int]:
     """Yield the numbers of a step's batches on this device.
 
     A step has the same batches on one device that accumulates as on several that do not.

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fewact.core.errors import RecipeError, did_you_mean
 from fewact.training.learner import Learner
-from fewact.training.recipe import EpisodesStage, Stage
+from fewact.training.recipe import EpisodesStage, TrainingStage
 
 
 class _Frozen(_BatchNorm):
@@ -121,7 +121,7 @@ class StepStatistics:
         return reduced
 
 
-def freeze(learner: Learner, stage: Stage) -> None:
+def freeze(learner: Learner, stage: TrainingStage) -> None:
     """Freeze parameters and batch norms as a stage requires, and unfreeze the others.
 
     Args:
@@ -155,7 +155,7 @@ def freeze(learner: Learner, stage: Stage) -> None:
         freeze_norms(learner.backbone)
 
 
-def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
+def make_optimiser(learner: nn.Module, stage: TrainingStage) -> torch.optim.Optimizer:
     """Return the optimiser of a stage, over its trained parameters.
 
     Raises:
@@ -185,7 +185,7 @@ def make_optimiser(learner: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     return optimiser
 
 
-def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> float:
+def set_rates(optimiser: torch.optim.Optimizer, stage: TrainingStage, step: int) -> float:
     """Set the learning rates of a step; they depend on its number alone.
 
     Returns:
@@ -197,7 +197,7 @@ def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> floa
     return factor
 
 
-def rate_factor(stage: Stage, step: int) -> float:
+def rate_factor(stage: TrainingStage, step: int) -> float:
     """Return the factor of the full learning rates at a step, counted from 0.
 
     >>> from fewact.training.recipe import ClassifyStage

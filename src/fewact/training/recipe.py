@@ -104,7 +104,7 @@ class Group(_Part):
     weight_decay: NonNegativeFloat | None = None
 
 
-class Stage(_Part):
+class TrainingStage(_Part):
     """Options that both stage types have.
 
     Args:
@@ -176,7 +176,7 @@ class Stage(_Part):
         return self
 
 
-class ClassifyStage(Stage):
+class ClassifyStage(TrainingStage):
     """Classification of all training classes by a linear head on the mean of a video's nodes.
 
     A batch has videos of as many classes as possible, drawn class by class.
@@ -185,7 +185,7 @@ class ClassifyStage(Stage):
     kind: Literal["classify"]
 
 
-class EpisodesStage(Stage):
+class EpisodesStage(TrainingStage):
     """Episodes of the training classes.
 
     Args:
