@@ -73,7 +73,8 @@ def test_a_limit_of_file_sizes_is_one_message(
     command: str, inputs: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = [one.format(**inputs) for one in COMMANDS[command]]
-    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
+    limited = "import resource, sys; sys.dont_write_bytecode = True; "  # no cut files of bytecode
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
     limited += "from fewact.cli import main; sys.exit(main())"
     call = [sys.executable, "-c", limited, *arguments, "-o", str(tmp_path / "out")]
     ended = subprocess.run(call, capture_output=True, text=True, check=False)
