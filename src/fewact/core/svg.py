@@ -35,7 +35,7 @@ Value = str | float | None
 
 def _escaped(text: str) -> str:
     r"""Return a text for an element or an attribute; what XML does not allow becomes ``\x1b``."""
-    return escape(_NOT_IN_XML.sub(lambda one: one[0].encode("unicode_escape").decode(), text))
+    return escape(_NOT_IN_XML.sub(lambda match: match[0].encode("unicode_escape").decode(), text))
 
 
 def element(tag: str, *content: str, **attributes: Value) -> str:

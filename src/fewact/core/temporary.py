@@ -67,8 +67,8 @@ def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
     except OSError:
         return
     for name in names:
-        if found := NAME.fullmatch(name):
-            _remove_if_dead(folder / name, found[1])
+        if match := NAME.fullmatch(name):
+            _remove_if_dead(folder / name, match[1])
 
 
 def discard(folder: Path, *, of: Path) -> None:

@@ -75,7 +75,7 @@ def _broken(cell: str, width: int) -> str:
 def _pieces(word: str, width: int) -> Iterator[str]:
     """Yield parts of a word that are short enough, each up to the last punctuation, if any."""
     while len(word) > width:
-        end = max((one.end() for one in PUNCTUATION.finditer(word, 0, width)), default=width)
+        end = max((match.end() for match in PUNCTUATION.finditer(word, 0, width)), default=width)
         yield word[:end]
         word = word[end:]
     yield word
@@ -110,7 +110,7 @@ def column_widths(
         return sum(map(max, zip(shorter, *others, strict=True))), -widths[number]
 
     gaps = GAP * (len(widths) - 1)
-    needed = widths[0] + gaps + sum(min(one, READABLE) for one in words[1:])
+    needed = widths[0] + gaps + sum(min(length, READABLE) for length in words[1:])
     if copied_names and needed > width and widths[0] > width / 2:
         return widths
     while sum(widths) + gaps > width:

@@ -100,12 +100,11 @@ class MotionsBenchmark:
     @cached_property
     def videos(self) -> VideoList:
         """All videos: ``count`` of each of 64 training, 12 validation and 24 test classes."""
-        found = self._found.items()
         return VideoList(
             self.name,
             tuple(
                 Video(id, motion.label, motion.split, source=self._source(id))
-                for id, (motion, _) in found
+                for id, (motion, _) in self._motions.items()
             ),
         )
 
@@ -185,7 +184,7 @@ class MotionsBenchmark:
         return rendered
 
     @cached_property
-    def _found(self) -> dict[str, tuple[MotionClass, int]]:
+    def _motions(self) -> dict[str, tuple[MotionClass, int]]:
         return {
             f"{self.name}/{number:03d}-{index:03d}": (motion, index)
             for number, motion in enumerate(classes())
@@ -193,21 +192,21 @@ class MotionsBenchmark:
         }
 
     def _find(self, video_id: str) -> tuple[MotionClass, int]:
-        if video_id not in self._found:
+        if video_id not in self._motions:
             raise DataError(
                 "unknown video",
                 where=self.name,
                 got=repr(video_id),
-                hint=did_you_mean(str(video_id), self._found),
+                hint=did_you_mean(str(video_id), self._motions),
             )
-        return self._found[video_id]
+        return self._motions[video_id]
 
     def _draws(self, motion: MotionClass, name: object) -> NamedDraws:
         # The preset is not part of the key: presets make the same videos harder.
         return NamedDraws(VERSION, self.seed, motion.label, name)
 
     def _source(self, video_id: str) -> RenderedVideo:
-        motion, index = self._found[video_id]
+        motion, index = self._motions[video_id]
         return RenderedVideo(
             video_id,
             frames=self._length(self._draws(motion, index).of("time")),

@@ -165,16 +165,16 @@ class Correction:
 
     def _uncut(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3), before a part is cut out."""
-        found = _inside(frames, self.bars)
+        corrected = _inside(frames, self.bars)
         if self.light is not None:
-            found = remove_flicker(found, self.light)
+            corrected = remove_flicker(corrected, self.light)
         if self.blur:
-            found = remove_blur(found, self.blur)
+            corrected = remove_blur(corrected, self.blur)
         if self.bars != Bars():
-            found = resized(found, frames.shape[1:3])
+            corrected = resized(corrected, frames.shape[1:3])
         if self.levels is not None:
-            found = self.levels[found]
-        return remove_grain(found, self.grain) if self.grain else found
+            corrected = self.levels[corrected]
+        return remove_grain(corrected, self.grain) if self.grain else corrected
 
 
 def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
