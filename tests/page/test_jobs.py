@@ -1,7 +1,7 @@
 """The queue: whose turn it is, and how jobs end."""
 
 import asyncio
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -10,73 +10,80 @@ from fewact.page.children import ChildError
 from fewact.page.jobs import JobQueue, PageJob, Steps
 
 
-async def noted(done: list[str], name: str, count: int) -> Steps:
-    """Note the name at each step."""
+async def steps(count: int = 1, done: list[str] | None = None, name: str = "") -> Steps:
+    """Take some steps, and note the name at each."""
     for i in range(count):
         await asyncio.sleep(0)
-        done.append(name)
+        if done is not None:
+            done.append(name)
         yield i + 1, count
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let other tasks run until something is so."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def run(work: Callable[[JobQueue], Awaitable[None]]) -> None:
+    """Do something with a queue that runs."""
+
+    async def go() -> None:
+        queue = JobQueue(lambda: None)
+        running = asyncio.create_task(queue.run())
+        await work(queue)
+        running.cancel()
+
+    asyncio.run(go())
 
 
 def test_tabs_take_turns_by_step_and_a_cancelled_job_ends() -> None:
     done: list[str] = []
-    steps = partial(noted, done)
 
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
-        long = queue.add(PageJob("long", "one", steps("a", 20)))
-        later = queue.add(PageJob("later", "one", steps("b", 1)))
-        short = queue.add(PageJob("short", "two", steps("c", 2)))
-        assert queue.add(PageJob("short", "two", steps("c", 2))) is short
-        running = asyncio.create_task(queue.run())
-        while not short.ended:
-            await asyncio.sleep(0)
+    async def work(queue: JobQueue) -> None:
+        long = queue.add(PageJob("long", "one", steps(20, done, "a")))
+        later = queue.add(PageJob("later", "one", steps(1, done, "b")))
+        short = queue.add(PageJob("short", "two", steps(2, done, "c")))
+        assert queue.add(PageJob("short", "two", steps(2, done, "c"))) is short
+        await until(lambda: short.ended)
         assert done[:5] == ["a", "c", "a", "c", "a"]
         queue.cancel(long.id)
-        while not later.ended:
-            await asyncio.sleep(0)
+        await until(lambda: later.ended)
         assert (long.state, later.state) == ("cancelled", "done")
         assert done.count("a") < 8
-        running.cancel()
 
-    asyncio.run(go())
+    run(work)
 
 
 def test_other_jobs_go_between_the_steps_of_a_patient_one() -> None:
     done: list[str] = []
-    steps = partial(noted, done)
 
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
+    async def work(queue: JobQueue) -> None:
         jobs = [
-            queue.add(PageJob("watch", "one", steps(name, 4), name, patient=True))
-            for name in ("a", "b")
+            queue.add(PageJob("watch", tab, steps(4, done, name), name, patient=True))
+            for name, tab in (("a", "one"), ("b", "one"), ("c", "two"))
         ]
-        jobs.append(queue.add(PageJob("watch", "two", steps("c", 4), "c", patient=True)))
-        running = asyncio.create_task(queue.run())
-        while len(done) < 2:
-            await asyncio.sleep(0)
-        short = queue.add(PageJob("predict", "one", steps("short", 1)))
-        taught = queue.add(PageJob("teach", "two", steps("teach", 3)))
-        while not all(job.ended for job in queue.jobs):
-            await asyncio.sleep(0)
+        await until(lambda: len(done) >= 2)
+        jobs.append(queue.add(PageJob("predict", "one", steps(1, done, "short"))))
+        jobs.append(queue.add(PageJob("teach", "two", steps(3, done, "teach"))))
+        await until(lambda: all(job.ended for job in queue.jobs))
         begun = min(done.index("short"), done.index("teach"))
         assert begun <= 5
         assert sorted(done[begun : begun + 4]) == ["short", "teach", "teach", "teach"]
-        assert [one for one in done if one in ("a", "b")] == ["a"] * 4 + ["b"] * 4
-        assert {job.state for job in (*jobs, short, taught)} == {"done"}
-        running.cancel()
+        assert [name for name in done if name in ("a", "b")] == ["a"] * 4 + ["b"] * 4
+        assert {job.state for job in jobs} == {"done"}
 
-    asyncio.run(go())
+    run(work)
 
 
 def test_a_job_that_is_not_at_work_is_cancelled_at_once() -> None:
     closed: list[str] = []
 
-    async def go() -> None:
+    async def work(queue: JobQueue) -> None:
         goes_on = asyncio.Event()
 
-        async def steps(name: str, waits: bool) -> Steps:
+        async def endless(name: str, waits: bool) -> Steps:
             try:
                 while True:
                     yield 1, 3
@@ -86,125 +93,86 @@ def test_a_job_that_is_not_at_work_is_cancelled_at_once() -> None:
             finally:
                 closed.append(name)
 
-        changes: list[list[str]] = []
-        queue = JobQueue(lambda: changes.append([job.state for job in queue.jobs]))
-        search = queue.add(PageJob("watch", "one", steps("search", False), patient=True))
-        running = asyncio.create_task(queue.run())
-        while not search.done:
-            await asyncio.sleep(0)
-        teach = queue.add(PageJob("teach", "one", steps("teach", True)))
-        waiting = queue.add(PageJob("predict", "one", steps("predict", False)))
+        search = queue.add(PageJob("watch", "one", endless("search", False), patient=True))
+        await until(lambda: search.done)
+        teach = queue.add(PageJob("teach", "one", endless("teach", True)))
+        waiting = queue.add(PageJob("predict", "one", endless("predict", False)))
         await asyncio.sleep(0.01)
         for job in (search, teach, waiting):
             queue.cancel(job.id)
-        assert changes[-1] == ["cancelled", "running", "cancelled"]
+        assert [job.state for job in queue.jobs] == ["cancelled", "running", "cancelled"]
         goes_on.set()
-        while len(closed) < 2:
-            await asyncio.sleep(0)
+        await until(lambda: len(closed) == 2)
         assert teach.state == "cancelled"
-        running.cancel()
 
-    asyncio.run(go())
+    run(work)
     assert sorted(closed) == ["search", "teach"]
 
 
 def test_waiting_jobs_are_limited_while_a_step_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fewact.page.jobs.MOST_WAITING", 3)
 
-    async def go() -> None:
+    async def work(queue: JobQueue) -> None:
         goes_on = asyncio.Event()
 
-        async def steps() -> Steps:
+        async def waiting() -> Steps:
             await goes_on.wait()
             yield 1, 1
 
-        queue = JobQueue(lambda: None)
-        jobs = [queue.add(PageJob("predict", "one", steps(), str(i))) for i in range(3)]
-        running = asyncio.create_task(queue.run())
-        while jobs[0].state != "running":
-            await asyncio.sleep(0)
+        jobs = [queue.add(PageJob("predict", "one", waiting(), str(i))) for i in range(3)]
+        await until(lambda: jobs[0].state == "running")
         for tab in ("one", "two"):
             with pytest.raises(OptionError, match="too much work is waiting"):
                 queue.add(PageJob("predict", tab, steps(), "more"))
         goes_on.set()
-        while not jobs[0].ended:
-            await asyncio.sleep(0)
+        await until(lambda: jobs[0].ended)
         queue.add(PageJob("predict", "one", steps(), "more"))
-        running.cancel()
 
-    asyncio.run(go())
+    run(work)
 
 
-def test_a_job_that_is_cancelled_after_its_last_step_is_done() -> None:
-    async def go() -> None:
-        saving, saved = asyncio.Event(), asyncio.Event()
-
-        async def steps() -> Steps:
+def test_a_job_that_is_cancelled_after_or_in_its_last_step_is_done_and_forgotten() -> None:
+    async def work(queue: JobQueue) -> None:
+        async def last() -> Steps:
             yield 1, 2
-            saving.set()
-            await saved.wait()
+            queue.cancel(job.id)
 
-        queue = JobQueue(lambda: None)
-        teach = queue.add(PageJob("teach", "one", steps()))
-        running = asyncio.create_task(queue.run())
-        await saving.wait()
-        queue.cancel(teach.id)
-        saved.set()
-        while not teach.ended:
-            await asyncio.sleep(0)
-        assert teach.state == "done"
-        running.cancel()
+        job = queue.add(PageJob("teach", "one", last()))
+        await until(lambda: job.ended)
+        again = queue.add(PageJob("again", "", steps(), id=job.id))
+        await until(lambda: again.ended)
+        assert (job.state, again.state) == ("done", "done")
 
-    asyncio.run(go())
+    run(work)
 
 
 def test_a_request_after_a_cancelled_one_is_done() -> None:
-    async def once() -> Steps:
-        yield 1, 1
-
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
-        cancelled = queue.add(PageJob("predict", "one", once(), "a"))
+    async def work(queue: JobQueue) -> None:
+        cancelled = queue.add(PageJob("predict", "one", steps(), "a"))
         queue.cancel(cancelled.id)
-        again = queue.add(PageJob("predict", "one", once(), "a"))
-        assert queue.add(PageJob("predict", "one", once(), "a")) is again
-        running = asyncio.create_task(queue.run())
-        while not (cancelled.ended and again.ended):
-            await asyncio.sleep(0)
+        again = queue.add(PageJob("predict", "one", steps(), "a"))
+        assert queue.add(PageJob("predict", "one", steps(), "a")) is again
+        await until(lambda: cancelled.ended and again.ended)
         assert (cancelled.state, again.state) == ("cancelled", "done")
-        running.cancel()
 
-    asyncio.run(go())
+    run(work)
 
 
 def test_a_step_that_fails_ends_its_job_only() -> None:
-    async def bad() -> Steps:
+    async def fails(error: Exception) -> Steps:
         yield 0, 1
-        raise VideoError("a.mp4", "is not a video")
+        raise error
 
-    async def lost() -> Steps:
-        raise ChildError("died")
-        yield
+    async def work(queue: JobQueue) -> None:
+        bad = queue.add(PageJob("bad", "", fails(VideoError("a.mp4", "is not a video"))))
+        lost = queue.add(PageJob("lost", "", fails(ChildError("died"))))
+        good = queue.add(PageJob("good", "", steps()))
+        await until(lambda: all(job.ended for job in queue.jobs))
+        assert [job.state for job in queue.jobs] == ["failed", "failed", "done"]
+        assert (bad.error or {})["what"] == "is not a video"
+        assert (lost.error, good.error) == ({"key": "worker_died"}, None)
 
-    async def good() -> Steps:
-        yield 1, 1
-
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
-        jobs = [
-            queue.add(PageJob(name, "", one))
-            for name, one in (("bad", bad()), ("lost", lost()), ("good", good()))
-        ]
-        running = asyncio.create_task(queue.run())
-        while not all(job.ended for job in jobs):
-            await asyncio.sleep(0)
-        assert [job.state for job in jobs] == ["failed", "failed", "done"]
-        assert jobs[0].error is not None
-        assert jobs[0].error["what"] == "is not a video"
-        assert jobs[1].error == {"key": "worker_died"}
-        running.cancel()
-
-    asyncio.run(go())
+    run(work)
 
 
 @pytest.mark.parametrize("fault", [VideoError("a.mp4", "is damaged"), ValueError("a fault")])
@@ -217,45 +185,12 @@ def test_a_cancelled_job_whose_end_fails_ends_that_job_only(fault: Exception) ->
         finally:
             raise fault
 
-    async def good() -> Steps:
-        yield 1, 1
+    async def work(queue: JobQueue) -> None:
+        cancelled = queue.add(PageJob("bad", "", bad()))
+        await until(lambda: cancelled.done)
+        queue.cancel(cancelled.id)
+        good = queue.add(PageJob("good", "", steps()))
+        await until(lambda: good.ended)
+        assert (cancelled.state, good.state) == ("cancelled", "done")
 
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
-        jobs = [queue.add(PageJob("bad", "", bad()))]
-        running = asyncio.create_task(queue.run())
-        while not jobs[0].done:
-            await asyncio.sleep(0)
-        queue.cancel(jobs[0].id)
-        jobs.append(queue.add(PageJob("good", "", good())))
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert [job.state for job in jobs] == ["cancelled", "done"]
-        running.cancel()
-
-    asyncio.run(go())
-
-
-def test_a_job_that_is_cancelled_in_its_last_step_is_done_and_forgotten() -> None:
-    async def once() -> Steps:
-        yield 1, 1
-
-    async def go() -> None:
-        queue = JobQueue(lambda: None)
-
-        async def last() -> Steps:
-            queue.cancel(job.id)
-            return
-            yield
-
-        job = queue.add(PageJob("last", "", last()))
-        running = asyncio.create_task(queue.run())
-        while not job.ended:
-            await asyncio.sleep(0)
-        again = queue.add(PageJob("again", "", once(), id=job.id))
-        while not again.ended:
-            await asyncio.sleep(0)
-        assert (job.state, again.state) == ("done", "done")
-        running.cancel()
-
-    asyncio.run(go())
+    run(work)

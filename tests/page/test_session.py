@@ -449,7 +449,7 @@ def test_an_upload_does_not_go_to_the_action_of_a_model_file_that_is_opened_mean
         assert (await post(page, "/api/undo"))[0] == 200
         assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
 
-    run(folder, work, worker={**WORKER, "unpacked_size": 1, "unpack": other})
+    run(folder, work, worker={**WORKER, "unpack": other})
 
 
 def test_undo_says_what_it_undid(folder: PageFolder) -> None:
@@ -619,35 +619,6 @@ def test_a_request_that_arrives_after_a_kill_changes_nothing_again(folder: PageF
     again = PageFolder(model)
     run(again, work)
     again.close()
-
-
-def test_the_unpacked_size_of_a_model_file_is_reserved(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = SimpleNamespace(free=RESERVED + 2 * GIB)
-    monkeypatch.setattr("fewact.page.folder.shutil.disk_usage", lambda path: free)
-
-    async def work(page: Any) -> None:
-        begun, end = asyncio.Event(), asyncio.Event()
-
-        class Unpacks(Answers):
-            async def call(self, method: str, *arguments: Any, **options: Any) -> tuple[Any, bytes]:
-                if method == "unpack":
-                    begun.set()
-                    await end.wait()
-                return await super().call(method, *arguments, **options)
-
-        page.worker = Unpacks(unpacked_size=GIB, unpack=EMPTY)
-        first = asyncio.ensure_future(ask(page, "/api/import", b"x"))
-        await begun.wait()
-        assert (await ask(page, "/api/clips", size=GIB))[0] == 507
-        assert (await ask(page, "/api/import", b"x"))[0] == 507
-        assert page.worker.called.count("unpack") == 0  # the first waits, the second is refused
-        end.set()
-        assert (await first)[0] == 200
-        assert (await ask(page, "/api/import", b"x"))[0] == 200
-
-    run(folder, work)
 
 
 def test_uploads_and_model_files_share_the_disk(

@@ -114,9 +114,9 @@ def create_app(page: PageSession, *, token: str, hosts: Iterable[str]) -> Starle
             route("/strip/{source}", _strip, "GET"),
             route("/api/state", _state, "GET"),
             route("/api/clips", _upload),
-            route("/api/clips/label", _relabel),
-            route("/api/clips/remove", _remove),
-            route("/api/clips/restore", _restore),
+            route("/api/clips/label", _move("label", _Relabel)),
+            route("/api/clips/remove", _move("remove", _Clips)),
+            route("/api/clips/restore", _move("restore", _Clips)),
             route("/api/clips/forget", _forget),
             route("/api/clips/{id}/predict", _predict),
             route("/api/clips/{id}/segment", _segment),
@@ -292,33 +292,22 @@ def _described(page: PageSession, request: Request) -> tuple[PageClip, int]:
     return PageClip(file=None, name=name or "clip", label=checked), int(pieces)
 
 
-async def _relabel(page: PageSession, request: Request) -> Response:
-    body = await json_body(request, _Relabel)
-    return await _move(page, request, "label", body, body.label)
+def _move(what: Literal["label", "remove", "restore"], form: type[_Clips]) -> Handler:
+    """Return what labels clips, removes them, or brings them back."""
 
+    async def handler(page: PageSession, request: Request) -> Response:
+        body = await json_body(request, form)
 
-async def _remove(page: PageSession, request: Request) -> Response:
-    return await _move(page, request, "remove", await json_body(request, _Clips))
+        def moved(state: PageState) -> AnyEntry:
+            for id in body.ids:
+                state.clip(id)
+            label = body.label if isinstance(body, _Relabel) else None
+            name = None if label is None else state.label(label)
+            return ClipsMoved(id=request.state.id, what=what, clips=tuple(body.ids), label=name)
 
+        return _recorded(await page.record(request.state.id, moved))
 
-async def _restore(page: PageSession, request: Request) -> Response:
-    return await _move(page, request, "restore", await json_body(request, _Clips))
-
-
-async def _move(
-    page: PageSession,
-    request: Request,
-    what: Literal["label", "remove", "restore"],
-    body: _Clips,
-    label: str | None = None,
-) -> Response:
-    def moved(state: PageState) -> AnyEntry:
-        for id in body.ids:
-            state.clip(id)
-        name = None if label is None else state.label(label)
-        return ClipsMoved(id=request.state.id, what=what, clips=tuple(body.ids), label=name)
-
-    return _recorded(await page.record(request.state.id, moved))
+    return handler
 
 
 async def _forget(page: PageSession, request: Request) -> Response:

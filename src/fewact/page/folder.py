@@ -27,7 +27,7 @@ from fewact.page.state import AnyEntry, PageState, new_id
 MOST_CLIPS: Final = 2000
 MOST_BYTES: Final = 1 * GIB
 RESERVED: Final = 1 * GIB
-"""Bytes of the disk that uploads and unpacked models leave free."""
+"""Bytes of the disk that uploads and model files leave free."""
 
 
 class PageFolder:

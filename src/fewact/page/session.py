@@ -265,15 +265,11 @@ class PageSession:
         """Replace the model by that of a file, which can be undone.
 
         Raises:
-            UserError: It is no such file, or the disk would be nearly full.
+            UserError: It is no such file, or cannot be kept.
             ChildError: Reading it took too long or too much memory.
         """
-        size = await self._work("unpacked_size", str(file), seconds=SECONDS_TO_OPEN)
-        with self.folder.reserved(size=size):
-            opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
-        entry = await self.record(
-            id, lambda state: _found(opened, id=id, what="import", subject=name)
-        )
+        opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
+        entry = await self.record(id, lambda _: _found(opened, id=id, what="import", subject=name))
         self._follow(opened)
         return entry
 

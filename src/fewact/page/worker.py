@@ -246,10 +246,6 @@ class Worker:
         """Write a copy of the model's file."""
         model_files.copy_model(self._model, Path(file))
 
-    def unpacked_size(self, file: str) -> int:
-        """Return the number of bytes that ``unpack`` writes."""
-        return Path(file).stat().st_size
-
     def unpack(self, file: str) -> dict[str, Any]:
         """Replace the model by that of a file; the former one stays a former version."""
         install(file, self._model, self._read)
