@@ -216,12 +216,10 @@ class PageState(PageValue):
             DataError: It cannot be the name of an action.
             RefusedError: The action was removed.
         """
-        while text in self.former_names:
-            name = self.former_names[text]
-            if name is None:
-                raise RefusedError(409, "action_removed")
-            text = name
-        return text if text in (BACKGROUND, *self.classes) else class_name(text)
+        name = self.former_names.get(text, text)
+        if name is None:
+            raise RefusedError(409, "action_removed")
+        return name if name in (BACKGROUND, *self.classes) else class_name(name)
 
     def clip(self, id: str) -> PageClip:
         """Return a clip.
@@ -572,6 +570,7 @@ def _former_names(
     for name in before:
         if name not in names:
             (new,) = pair - {name} if name in pair else {None}
+            former = {key: new if now == name else now for key, now in former.items()}
             former[name] = new
     for name in names:
         former.pop(name, None)
