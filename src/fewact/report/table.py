@@ -1,64 +1,33 @@
 """Tables as text, CSV, Markdown and LaTeX."""
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from fewact.core.text_table import (
-    GAP,
-    TIED,
-    WIDTH,
-    column_widths,
-    csv_line,
-    markdown_text,
-    printable,
-    text_table,
-    tied,
-)
+from fewact.core.text_table import WIDTH, csv_line, markdown_text, printable, text_table
 
 LATEX = str.maketrans(
     {
-        "\\": r"\textbackslash{}",
-        "{": r"\{",
-        "}": r"\}",
-        "$": r"\$",
-        "&": r"\&",
-        "#": r"\#",
-        "%": r"\%",
-        "_": r"\_",
-        "^": r"\textasciicircum{}",
-        "~": r"\textasciitilde{}",
         "±": r"$\pm$",
         "−": r"$-$",
         "×": r"$\times$",
         "²": r"$^2$",
         "…": r"\ldots{}",
         "|": r"\textbar{}",
-        "<": r"$<$",
-        ">": r"$>$",
         "▸": r"$\triangleright$",
-        TIED: "~",
     }
 )
-"""Replacements for LaTeX's special characters and for characters missing in old fonts."""
+"""Replacements for characters that are missing in old fonts of LaTeX."""
 
-OPTION = re.compile(r"\A[*[]")
+OPTION = re.compile(r"^( *)([*[])", re.MULTILINE)
 """Start of a row that LaTeX would take for an option of the command before it."""
 
 DASH = re.compile("-(?=-)")
 
 NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
 """Sign of a negative number, which LaTeX would print as a hyphen."""
-
-LATEX_WIDTH, SMALL_WIDTH = 64, 72
-"""Characters of a row that fit a page of the class article, as it is and in ``\\footnotesize``, if
-one has half an em."""
-
-LONG = 30
-"""Number of rows from which on a table in LaTeX continues on the next page."""
 
 
 class TableFormat(StrEnum):
@@ -92,13 +61,13 @@ def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
 
     Args:
         table: Table.
-        format: Format; LaTeX needs the packages array, booktabs and longtable.
+        format: Format; LaTeX needs the package booktabs.
         width: Largest number of columns of a table as text; longer cells are wrapped.
 
     >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
-    | method | 1 shot |
-    |---|---|
-    | a | 50.0 |
+    | method   | 1 shot   |
+    |----------|----------|
+    | a        | 50.0     |
     """
     write: dict[TableFormat, Callable[[Table], str]] = {
         TableFormat.TABLE: partial(_text, width=width),
@@ -120,53 +89,39 @@ def _csv(table: Table) -> str:
 
 
 def _markdown(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(map(markdown_text, cells))} |\n"
-
     title = f"**{markdown_text(table.title)}**\n\n" if table.title else ""
-    rule = "|---" * len(table.header) + "|\n"
-    return title + line(table.header) + rule + "".join(map(line, table.rows))
+    return title + _tabulated(table, "github", markdown_text)
+
+
+def _latex(table: Table) -> str:
+    title = f"% {printable(table.title)}\n" if table.title else ""
+    text = _tabulated(table, "latex_booktabs", lambda cell: NEGATIVE.sub("−", printable(cell)))
+    body = OPTION.sub(r"\1{\2}", _latex_text(text))
+    return f"{title}% \\usepackage{{booktabs}}\n{body}"
+
+
+def _tabulated(table: Table, format: str, cell_text: Callable[[str], str]) -> str:
+    from tabulate import tabulate
+
+    rows = [list(map(cell_text, row)) for row in (table.header, *table.rows)]
+    text: str = tabulate(rows[1:], rows[0], tablefmt=format, disable_numparse=True)
+    return f"{text}\n"
+
+
+def _latex_text(escaped: str) -> str:
+    """Return LaTeX in which no line breaks around ±, and which prints no two hyphens as a dash."""
+    return DASH.sub("-{}", escaped.replace(" ± ", "~±~").translate(LATEX))
 
 
 def latex_notes(notes: Sequence[str]) -> str:
     """Return paragraphs for notes below a table in LaTeX; a line may break in paths."""
+    from tabulate import LATEX_ESCAPE_RULES
 
     def text(note: str) -> str:
+        escaped = "".join(LATEX_ESCAPE_RULES.get(c, c) for c in printable(note))
         return (
-            _latex_text(printable(note))
-            .replace("/", r"/\allowbreak{}")
-            .replace(r"\_", r"\_\allowbreak{}")
+            _latex_text(escaped).replace("/", r"/\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
         )
 
     lines = "".join(f"\\noindent {text(note)}\\par\n" for note in notes)
     return f"{{\\footnotesize\\raggedright\n{lines}}}\n" if notes else ""
-
-
-def _latex_text(text: str) -> str:
-    """Return a text escaped for LaTeX, which would print two hyphens as a dash."""
-    return DASH.sub("-{}", text.translate(LATEX))
-
-
-def _latex(table: Table) -> str:
-    """Return a table that fits a page: in small print and with wrapped cells if it is wide."""
-    cells = tied((table.header, *table.rows))
-    single, wrapped = column_widths(cells, sys.maxsize), column_widths(cells, SMALL_WIDTH)
-    columns = "".join(
-        "l" if narrow == wide else rf">{{\raggedright\arraybackslash}}p{{{narrow / 2:g}em}}"
-        for narrow, wide in zip(wrapped, single, strict=True)
-    )
-
-    def line(row: Sequence[str]) -> str:
-        minus = (NEGATIVE.sub("−", cell) for cell in row)
-        text = " & ".join(map(_latex_text, minus))
-        return OPTION.sub(r"{\g<0>}", text) + " \\\\\n"
-
-    title = f"% {printable(table.title)}\n" if table.title else ""
-    name, head = ("longtable", "\\endhead\n") if len(table.rows) > LONG else ("tabular", "")
-    text = (
-        f"\\begin{{{name}}}{{{columns}}}\n\\toprule\n{line(cells[0])}\\midrule\n{head}"
-        f"{''.join(map(line, cells[1:]))}\\bottomrule\n\\end{{{name}}}\n"
-    )
-    if sum(single) + GAP * (len(single) - 1) > LATEX_WIDTH:
-        text = f"{{\\footnotesize\n{text}}}\n"
-    return f"{title}% \\usepackage{{array,booktabs,longtable}}\n{text}"
