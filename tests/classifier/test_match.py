@@ -13,7 +13,7 @@ from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import VideoFeatures
 from fewact.evaluation.encode import encode_list
 from fewact.methods.base import FrameMatch, equal_parts
-from fewact.report.matched import matched_page
+from fewact.report.explanation import matched_page
 from fewact.video.steps import Clean
 from tests.report.test_explanation import HOSTILE, Reader
 

@@ -7,7 +7,7 @@ import pytest
 
 from fewact.classifier.events import Event
 from fewact.core import svg
-from fewact.report.overlay import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
+from fewact.report.annotated import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
 from fewact.video.writing import check_frame
 
 GREY = np.full((90, 160, 3), 90, np.uint8)

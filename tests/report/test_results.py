@@ -1,10 +1,12 @@
 """Tables of results, comparisons and leaderboards."""
 
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
 
 from fewact.evaluation import Row, compare, evaluate_method, stability
+from fewact.evaluation.comparison import Point
 from fewact.report import (
     comparison_table,
     interval_notes,
@@ -13,9 +15,8 @@ from fewact.report import (
     result_table,
     short_tables,
 )
-from fewact.report.result_page import result_page
-from fewact.report.results import ONE
-from fewact.report.stability import stability_chart, stability_table
+from fewact.report.pages import result_page
+from fewact.report.results import ONE_EPISODE, stability_chart, stability_table
 from fewact.report.table import TableFormat, render
 from tests.evaluation.made_up import Constant, Nearest, Options, problem
 
@@ -151,7 +152,7 @@ def test_one_episode_has_no_interval() -> None:
     assert (one.ci95, one.class_interval) == (None, None)
     accuracy, interval = result_table([one]).rows[0][1:3]
     assert (accuracy, interval) == (f"{one.accuracy:.1f} ± –", "–")
-    assert interval_notes([one, other]) == (ONE,)
+    assert interval_notes([one, other]) == (ONE_EPISODE,)
     table = comparison_table(compare([one, other]), ["a", "b"])
     assert table.rows[0][2].endswith(" ± –")
     assert table.rows[0][3] == "–"
@@ -161,3 +162,22 @@ def test_one_episode_has_no_interval() -> None:
     page = result_page([one], ["a.json"])
     assert f"{one.accuracy:.1f} ± – %" in page.html()
     assert "± 0.00" not in page.html() + page.markdown() + stability_chart({"a": stability(one)})
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+CURVES = {"a.json": [Point(10, 60.0, 9.5), Point(100, 55.5, 3.25)], "<b>": [Point(10, 20.0, 0.0)]}
+
+
+def test_stability_table() -> None:
+    assert stability_table(CURVES).rows == (
+        ("a.json", "10", "60.00 ± 9.50"),
+        ("a.json", "100", "55.50 ± 3.25"),
+        ("<b>", "10", "20.00 ± 0.00"),
+    )
+
+
+def test_stability_chart_has_a_line_and_a_band_for_each_result() -> None:
+    root = ET.fromstring(stability_chart(CURVES))
+    assert len(root.findall(f".//{SVG}polyline")) == len(root.findall(f".//{SVG}polygon")) == 2
+    texts = [text.text for text in root.findall(f".//{SVG}text")]
+    assert {"a.json", "<b>", "10", "100", "episodes", "accuracy, %"} <= set(texts)

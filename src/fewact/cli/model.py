@@ -408,7 +408,7 @@ def match(
     arguments.output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.match import match_clips
     from fewact.core.atomic import write_text
-    from fewact.report.matched import matched_page
+    from fewact.report.explanation import matched_page
 
     matches = match_clips(
         first,

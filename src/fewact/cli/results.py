@@ -240,7 +240,7 @@ def _of_model(folder: Path) -> "Page":
     from fewact.classifier.info import model_info, thumbnails
     from fewact.classifier.review import review
     from fewact.classifier.revision import load_stored
-    from fewact.report.model_page import model_page
+    from fewact.report.pages import model_page
 
     info = model_info(folder)
     classifier = load_stored(folder)
@@ -249,7 +249,7 @@ def _of_model(folder: Path) -> "Page":
 
 def _of_results(paths: list[Path]) -> "Page":
     from fewact import evaluation
-    from fewact.report.result_page import result_page
+    from fewact.report.pages import result_page
 
     names = [str(path) for path in paths]
     results = [evaluation.load(path) for path in paths]

@@ -27,7 +27,7 @@ from fewact.data import Clip, is_background
 from fewact.methods.files import import_methods
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
-from fewact.report.model_page import model_page
+from fewact.report.pages import model_page
 
 SECONDS_OF_A_STEP: Final = 0.5
 """Time after which a recording lets other work have its turn."""

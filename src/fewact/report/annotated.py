@@ -1,24 +1,31 @@
-"""A video of a recording with its events drawn on it, in constant memory.
+"""A video of a recording with labels, counts and a bar of events drawn on it, in constant memory.
 
 An event is complete two to three of the longest windows after its end. So what can be read again is
 read again: a file is drawn when all its events are known, with all of its frames. A camera or a
 pipe is read once: the frames that are looked at wait until their events are known, and are drawn
 that much later. Sound is left out.
+
+Pillow draws the text: FFmpeg as PyAV ships it has no text filter, and OpenCV's fonts have ASCII
+only. Fonts of the computer are used, because class names can be in any script.
 """
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, lru_cache, partial
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from fewact.classifier.events import Event
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import Moment
-from fewact.report.overlay import Overlay
+from fewact.core import svg
+from fewact.core.errors import warn
+from fewact.report.events import clock_time, title
 from fewact.video.recording import FALLBACK_FPS, open_recording
 from fewact.video.timeline import RGBImage
 from fewact.video.writing import TimedVideo, check_frame, timed_video
@@ -152,3 +159,250 @@ def _reduced(image: RGBImage, factor: int) -> RGBImage:
     blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
     reduced: RGBImage = blocks.mean((1, 3)).astype(np.uint8)
     return reduced
+
+
+LEAST_SIDE = 360
+"""Smaller frames are enlarged, by an integer factor, so that text is legible."""
+
+MOST_SIDE = 4096
+"""No side is enlarged beyond this: a thin frame would become larger than encoders can take."""
+
+TEXT_HEIGHT = 1 / 24
+"""Height of text, as a fraction of the smaller side of the frame."""
+
+LIVE_SPAN = 60.0
+"""Seconds of a recording without a known end that the bar of events shows."""
+
+MOST_COUNTS = 8
+"""Number of classes with a count: those that were performed most often."""
+
+DARK, WHITE = (16, 22, 29, 190), (255, 255, 255, 255)
+
+FONTS = (
+    "DejaVuSans.ttf",
+    "Arial.ttf",
+    "arial.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "PingFang.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "YuGothM.ttc",
+    "Nirmala.ttc",
+)
+"""Fonts of Linux, macOS and Windows; the first one that has all characters is used."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class Overlay:
+    """Draws events, counts and a bar of events on frames, whose times ascend.
+
+    Args:
+        labels: Classes, in the order of their colours.
+        duration: Duration of the recording, in seconds, which the bar of events shows; None for the
+            last minute.
+    """
+
+    def __init__(self, labels: Sequence[str], duration: float | None = None) -> None:
+        self._colours = {
+            label: _rgba(svg.COLOURS[i % len(svg.COLOURS)]) for i, label in enumerate(labels)
+        }
+        self._duration = duration
+        self._past: deque[Event] = deque()
+        self._ahead: deque[Event] = deque()
+        self._counts: Counter[str] = Counter()
+        self._bar: Image.Image | None = None
+        self._letters = "".join(sorted(set("".join(labels))))
+        check_font(labels)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Add complete events, in the order of their starts."""
+        self._ahead.extend(events)
+        self._bar = None
+
+    def draw(self, time: float, image: RGBImage, going_on: Sequence[Event] = ()) -> RGBImage:
+        """Return a frame (h w 3) with what it shows; small frames are enlarged.
+
+        Args:
+            time: Time of the frame, in seconds.
+            image: Frame (h w 3), RGB, uint8; it is not changed.
+            going_on: Events that are not complete yet.
+        """
+        picture = _enlarged(image)
+        size = max(10, round(min(picture.size) * TEXT_HEIGHT))
+        font = _font(self._letters, size)
+        self._finish(time)
+        near = [*takewhile(lambda event: event.start <= time, self._ahead), *going_on]
+        shown = [event for event in near if event.start <= time < event.end]
+        margin = size // 2
+        widest = picture.width - 2 * margin
+        if shown:
+            best = max(shown, key=lambda event: event.start)
+            label = str(best.label)
+            text = title(best).removeprefix(label) + f"  {best.confidence:.2f}"
+            panel = _panel(((label, text),), font, self._colours[label], widest)
+            _paste(picture, panel, (margin, margin))
+        counts = _lines(self._counts + _performed(near, time))
+        if counts:
+            panel = _panel(counts, font, DARK, widest)
+            # Beside each label or below each, so that it stays where it is.
+            beside = _widest_label(tuple(self._colours), font) + margin + panel.width <= widest
+            top = margin if beside else 2 * margin + _height(1, font)
+            _paste(picture, panel, (picture.width - panel.width - margin, top))
+        self._draw_bar(picture, time, going_on, size)
+        clock = _panel((("", clock_time(time).partition(".")[0]),), font, DARK, widest)
+        below = picture.height - size - clock.height - margin
+        _paste(picture, clock, (margin, below))
+        drawn: RGBImage = np.asarray(picture)
+        return drawn
+
+    def _finish(self, time: float) -> None:
+        """Count the events that are over; forget those that the bar does not show."""
+        while self._ahead and self._ahead[0].end <= time:
+            over = self._ahead.popleft()
+            self._counts[str(over.label)] += over.repetitions
+            self._past.append(over)
+        while self._duration is None and self._past and self._past[0].end < time - LIVE_SPAN:
+            self._past.popleft()
+
+    def _draw_bar(
+        self, picture: Image.Image, time: float, going_on: Sequence[Event], height: int
+    ) -> None:
+        begin, end = 0.0, self._duration or 1.0
+        if self._duration is None:
+            begin, end = time - LIVE_SPAN, time
+        bar = self._bar
+        if bar is None:
+            bar = Image.new("RGBA", (picture.width, height), DARK)
+            draw = ImageDraw.Draw(bar)
+            for event in (*self._past, *self._ahead, *going_on):
+                left, right = (
+                    picture.width * (x - begin) / (end - begin) for x in (event.start, event.end)
+                )
+                if right >= 0 and left <= picture.width:
+                    draw.rectangle(
+                        (left, height // 6, max(right, left + 1), height - height // 6),
+                        fill=self._colours[str(event.label)],
+                    )
+            self._bar = None if self._duration is None else bar
+        _paste(picture, bar, (0, picture.height - height))
+        now = picture.width * min(1.0, (time - begin) / (end - begin))
+        wide = max(1, height // 12)
+        top = picture.height - height
+        ImageDraw.Draw(picture).rectangle((now - wide, top, now, picture.height), fill=WHITE[:3])
+
+
+def check_font(labels: Sequence[str]) -> None:
+    """Warn if no font has all characters of the class names."""
+    letters = "".join(sorted(set("".join(labels))))
+    font = _font(letters, 16)
+    missing = _missing(font, letters)
+    if missing:
+        warn(f"no font of this computer has these characters of the class names: {missing}")
+
+
+def _performed(events: Iterable[Event], time: float) -> Counter[str]:
+    """Return how often each class was performed; performances of an event are evenly spread."""
+    performed: Counter[str] = Counter()
+    for event in events:
+        if event.start < time:
+            fraction = min(1.0, (time - event.start) / (event.end - event.start))
+            performed[str(event.label)] += math.floor(event.repetitions * fraction + 1e-9)
+    return performed
+
+
+def _lines(counts: Counter[str]) -> tuple[tuple[str, str], ...]:
+    frequent = [(label, count) for label, count in counts.most_common(MOST_COUNTS) if count]
+    return tuple((label, f"  {count}") for label, count in sorted(frequent))
+
+
+def _enlarged(image: RGBImage) -> Image.Image:
+    picture = Image.fromarray(image)
+    factor = min(math.ceil(LEAST_SIDE / min(picture.size)), MOST_SIDE // max(picture.size))
+    size = picture.width * factor, picture.height * factor
+    return picture.resize(size, Image.Resampling.BICUBIC) if factor > 1 else picture
+
+
+def _paste(picture: Image.Image, panel: Image.Image, where: tuple[int, int]) -> None:
+    picture.paste(panel, where, panel)
+
+
+@lru_cache(maxsize=64)
+def _panel(
+    lines: tuple[tuple[str, str], ...], font: Font, colour: tuple[int, ...], widest: int
+) -> Image.Image:
+    """Return lines of text on a ground.
+
+    Args:
+        lines: Name and further text of each line; names are shortened where a line is too wide.
+        font: Font.
+        colour: Colour of the ground.
+        widest: Largest width of the panel, in pixels.
+    """
+    high, pad = _line_height(font)
+    texts = [_shortened(name, suffix, font, widest - 2 * pad) for name, suffix in lines]
+    width = math.ceil(max(font.getbbox(text)[2] for text in texts)) + 2 * pad
+    panel = Image.new("RGBA", (width, _height(len(texts), font)), colour)
+    draw = ImageDraw.Draw(panel)
+    for i, text in enumerate(texts):
+        draw.text((pad, pad + i * (high + pad)), text, font=font, fill=WHITE)
+    return panel
+
+
+@lru_cache(maxsize=8)
+def _widest_label(labels: tuple[str, ...], font: Font) -> int:
+    """Return the width of the widest panel that the label of an event needs."""
+    width = max(font.getbbox(f"{label} × 99  0.99")[2] for label in labels)
+    return math.ceil(width) + 2 * _line_height(font)[1]
+
+
+def _line_height(font: Font) -> tuple[int, int]:
+    """Return the height of a line and the space between two."""
+    high = round(font.getbbox("Ág")[3])
+    return high, high // 3
+
+
+def _height(lines: int, font: Font) -> int:
+    """Return the height of a panel."""
+    high, pad = _line_height(font)
+    return lines * (high + pad) + pad
+
+
+def _shortened(name: str, suffix: str, font: Font, widest: int) -> str:
+    """Return a name and the text after it, with as much of the name as the width allows."""
+    text = name + suffix
+    for length in range(len(name) - 1, -1, -1):
+        if font.getbbox(text)[2] <= widest:
+            break
+        text = name[:length].rstrip() + "…" + suffix
+    return text
+
+
+@lru_cache(maxsize=8)
+def _font(letters: str, size: int) -> Font:
+    """Return the font that has most of the characters, at a size in pixels."""
+    fonts = [font for name in FONTS if (font := _installed(name, size)) is not None]
+    fonts.append(ImageFont.load_default(size))
+    return min(fonts, key=lambda font: len(_missing(font, letters)))
+
+
+@cache
+def _installed(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _missing(font: Font, letters: str) -> str:
+    """Return the characters that a font draws like one that no font has."""
+    unknown = bytes(font.getmask("\U0010fffe"))
+    return "".join(c for c in letters if not c.isspace() and bytes(font.getmask(c)) == unknown)
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue, 230

@@ -6,7 +6,7 @@ from html import escape
 
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.core import svg
-from fewact.report.pages import drawing, render_page
+from fewact.report.document import drawing, render_page
 
 SIDE, MARGIN, LINE, COLUMN = 640.0, 40.0, 20.0, 220.0
 SHAPES = ("circle", "square", "triangle", "diamond")

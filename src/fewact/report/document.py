@@ -1,14 +1,20 @@
-"""A report as one document: what it says, and its text as HTML, PDF or Markdown."""
+"""Reports as documents: HTML pages by Jinja2, in which every name is escaped, PDF and Markdown."""
 
 import base64
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from fewact.core import svg
+from fewact.core.errors import OptionError
 from fewact.core.text_table import markdown_text
-from fewact.report.pages import drawing, render_page
-from fewact.report.pdf import as_pdf
 from fewact.report.table import Table, TableFormat, render
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 BAR = (320.0, 16.0)
 
@@ -143,3 +149,78 @@ def _markdown(page: Page) -> Iterator[str]:
 def _paragraphs(text: tuple[str, ...]) -> Iterator[str]:
     for paragraph in text:
         yield f"{markdown_text(paragraph)}\n"
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a page.
+
+    Args:
+        template: Name of a template of this package.
+        values: Values that the template shows; strings are escaped.
+    """
+    from markupsafe import Markup
+
+    environment = _environment()
+    if environment.loader is None:
+        raise TypeError("the environment has no loader")
+    style, _, _ = environment.loader.get_source(environment, "page.css")
+    return environment.get_template(template).render(css=Markup(style), **values) + "\n"
+
+
+def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":
+    """Return SVG elements as a drawing inside a page, whose style sheet it shares.
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        parts: Elements of ``fewact.core.svg``, which escapes their texts.
+        title: Title for screen readers.
+    """
+    from markupsafe import Markup, escape
+
+    inner = f"<title>{escape(title)}</title>" + "".join(parts)
+    size = {"viewBox": f"0 0 {width:g} {height:g}", "role": "img"}
+    return Markup(svg.element("svg", inner, xmlns="http://www.w3.org/2000/svg", **size))
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("fewact.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+INSTALL = "Run: pip install 'fewact[pdf]'"
+
+
+def as_pdf(html: str) -> bytes:
+    """Return a page as a PDF file; it may load nothing but what is in it.
+
+    Args:
+        html: Page of ``render_page``.
+
+    Raises:
+        OptionError: WeasyPrint is not installed, or does not find Pango, its system library.
+    """
+    try:
+        from weasyprint import HTML, LOGGER
+        from weasyprint.urls import URLFetcher
+    except ImportError as error:
+        raise OptionError("a PDF needs weasyprint", hint=INSTALL) from error
+    except OSError as error:
+        raise OptionError(
+            "a PDF needs the system library Pango",
+            got=str(error).splitlines()[0],
+            hint="Install it (Debian: libpangoft2-1.0-0, macOS: brew install pango), or write a "
+            ".html file and print it from a browser.",
+        ) from error
+    # Its remarks are about rules of the style sheet that are for screens.
+    LOGGER.setLevel(logging.ERROR)
+    written = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=["data"])).write_pdf()
+    return bytes(written)

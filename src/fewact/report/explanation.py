@@ -1,4 +1,4 @@
-"""The page that explains a prediction: one HTML file that needs nothing else."""
+"""The pages that explain a prediction, and how aligners match two clips; each one HTML file."""
 
 import io
 import math
@@ -8,9 +8,10 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from fewact.classifier.explain import Cells, Explanation, Neighbour
+from fewact.classifier.match import AlignerMatch, MatchedClips
 from fewact.core import svg
 from fewact.methods.base import FrameMatch
-from fewact.report.pages import drawing, render_page
+from fewact.report.document import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS = 880.0, 82.0, 60.0
 BARS = 26.0
@@ -238,3 +239,30 @@ def ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:
             )
             opacity = 0.15 + 0.5 * weight / strongest
             yield svg.element("path", d=path, class_="ribbon", fill_opacity=opacity)
+
+
+def matched_page(clips: MatchedClips) -> str:
+    """Return the page as HTML; names are escaped, images are embedded."""
+    matches = [
+        {
+            "aligner": aligner_match.aligner,
+            "similarity": aligner_match.similarity,
+            "windows": aligner_match.match.compares,
+            "drawing": _pair(clips, aligner_match),
+            "plan": square_of(aligner_match.match.plan, title=f"plan of {aligner_match.aligner}"),
+        }
+        for aligner_match in clips.found
+    ]
+    return render_page("matched.html.j2", clips=clips, matches=matches)
+
+
+def _pair(clips: MatchedClips, aligner_match: AlignerMatch) -> str:
+    """Draw both clips, the weight of each window, and ribbons between matched windows."""
+    below = HEIGHT + JOINED
+    parts = [
+        *strip(clips.first_frames, 0.0),
+        *joined(aligner_match.match, HEIGHT),
+        *strip(clips.second_frames, below),
+    ]
+    title = f"{aligner_match.aligner}: {clips.first} and {clips.second}"
+    return drawing(WIDTH, below + HEIGHT, parts, title=title)

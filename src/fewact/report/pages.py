@@ -1,56 +1,221 @@
-"""HTML pages by Jinja2: every name is escaped, style and images are in the page."""
+"""The reports of a model and of results."""
 
-from collections.abc import Iterable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
-from fewact.core import svg
+from fewact.classifier.info import ModelInfo, clip_rows
+from fewact.classifier.review import Review
+from fewact.core.version import __version__
+from fewact.evaluation.comparison import Comparison
+from fewact.evaluation.result import Result
+from fewact.report.document import Bar, Gallery, Page, Section
+from fewact.report.results import (
+    comparison_table,
+    confusion_tables,
+    episodes,
+    interval_notes,
+    result_table,
+)
+from fewact.report.table import Table
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
+MOST_IMAGES = 24
+"""Largest number of thumbnails of a class."""
 
-
-def render_page(template: str, **values: Any) -> str:
-    """Return a page.
-
-    Args:
-        template: Name of a template of this package.
-        values: Values that the template shows; strings are escaped.
-    """
-    from markupsafe import Markup
-
-    environment = _environment()
-    if environment.loader is None:
-        raise TypeError("the environment has no loader")
-    style, _, _ = environment.loader.get_source(environment, "page.css")
-    return environment.get_template(template).render(css=Markup(style), **values) + "\n"
+Thumbnails = Mapping[str, Sequence[tuple[str, bytes]]]
 
 
-def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":
-    """Return SVG elements as a drawing inside a page, whose style sheet it shares.
+def model_page(info: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
+    """Return the report of a model.
 
     Args:
-        width: Width in pixels.
-        height: Height in pixels.
-        parts: Elements of ``fewact.core.svg``, which escapes their texts.
-        title: Title for screen readers.
+        info: Facts of the model.
+        review: What the model says about its own clips.
+        thumbnails: Title and JPEG file of each clip by class, see ``info.thumbnails``.
     """
-    from markupsafe import Markup, escape
-
-    inner = f"<title>{escape(title)}</title>" + "".join(parts)
-    size = {"viewBox": f"0 0 {width:g} {height:g}", "role": "img"}
-    return Markup(svg.element("svg", inner, xmlns="http://www.w3.org/2000/svg", **size))
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("fewact.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return Page(
+        Path(info.folder).resolve().name or "Model",
+        info.held_out_accuracy,
+        (
+            _model_accuracy(info),
+            _model_classes(info, thumbnails),
+            _confusions(review),
+            Section("What to do next", items=tuple(advice.text for advice in review.advice)),
+            Section("Actions that were not taught", info.none_of_these),
+            _origin(info),
+            _clips(info),
+        ),
+        f"Written by fewact {__version__}.",
     )
+
+
+def _model_accuracy(info: ModelInfo) -> Section:
+    bars: tuple[Bar, ...] = ()
+    checked = "No training clip was held out."
+    if info.accuracy is not None and info.interval is not None:
+        low, high = info.interval
+        text = f"{info.right} of {info.held_out}; {low} to {high} % with other clips"
+        bars = (Bar("Held-out training clips", text, info.accuracy, low, high),)
+        checked = (
+            "Each training clip was predicted by a model that had not seen it. The line is the "
+            "accuracy to expect with other clips."
+        )
+    how = "fitted on held-out clips" if info.calibrated else "not calibrated: too few clips"
+    return Section(
+        "Accuracy",
+        (
+            checked,
+            f"Probabilities: {how} (temperature {info.temperature:.4g}).",
+        ),
+        bars,
+    )
+
+
+def _model_classes(info: ModelInfo, thumbnails: Thumbnails) -> Section:
+    rows = tuple((name, str(count)) for name, count in info.classes.items())
+    galleries = tuple(
+        Gallery(name, tuple(thumbnails[name][:MOST_IMAGES]))
+        for name in info.classes
+        if thumbnails.get(name)
+    )
+    return Section(
+        "Classes", tables=(Table(("class", "training clips"), rows),), galleries=galleries
+    )
+
+
+def _confusions(review: Review) -> Section:
+    lines = [review.accuracy_line]
+    if review.reviewed < review.clips:
+        lines.append(
+            f"Compared: {review.reviewed} of {review.clips} clips, spread over the classes."
+        )
+    if review.scored and not review.confusions:
+        lines.append("No class is mistaken for another.")
+    tables = []
+    if review.confusions:
+        rows = tuple(
+            (
+                confusion.label,
+                confusion.mistaken_for,
+                f"{len(confusion.clips)} of {confusion.of}",
+                confusion.cause,
+                ", ".join(confusion.clips),
+            )
+            for confusion in review.confusions
+        )
+        header = ("class", "mistaken for", "clips", "they share", "which")
+        tables.append(Table(header, rows, "Confusions"))
+    if review.suspects:
+        suspects = tuple(
+            (suspect.clip, suspect.label, suspect.likely) for suspect in review.suspects
+        )
+        tables.append(Table(("clip", "label", "looks like"), suspects, review.suspects_title))
+    if review.duplicates:
+        copies = tuple(
+            (
+                duplicate.clips[0],
+                ", ".join(duplicate.clips[1:]),
+                " / ".join(dict.fromkeys(duplicate.labels)),
+            )
+            for duplicate in review.duplicates
+        )
+        tables.append(Table(("clip", "nearly the same", "labels"), copies, "Duplicates"))
+    return Section("What is confused", tuple(lines), tables=tuple(tables))
+
+
+def _origin(info: ModelInfo) -> Section:
+    options = ", ".join(f"{name} {value}" for name, value in info.options.items())
+    rows = (
+        ("Method", info.method),
+        ("Options", options or "–"),
+        ("Backbone", info.backbone),
+        ("Weights", info.weights),
+        ("Precision", info.precision),
+        ("Former versions", str(info.versions)),
+        ("Saved with", f"fewact {info.fewact}"),
+    )
+    return Section("How it was made", tables=(Table(("fact", "value"), rows),))
+
+
+def _clips(info: ModelInfo) -> Section:
+    header, *rows = clip_rows(info.clips)
+    return Section("All clips", tables=(Table(header, tuple(rows)),), folded=True)
+
+
+ABOUT_P = (
+    "Difference first − second in percentage points, over the same episodes, with its 95 % "
+    "interval. p is that of the exact sign-flip test over episodes; Holm's correction is for the "
+    "number of pairs. The class interval is the range to expect on other classes."
+)
+
+
+def result_page(
+    results: Sequence[Result],
+    names: Sequence[str],
+    comparisons: Sequence[tuple[Sequence[str], Sequence[Comparison]]] = (),
+) -> Page:
+    """Return the report of results.
+
+    Args:
+        results: One or more results.
+        names: Name of each result, such as its file.
+        comparisons: Paired comparisons of results on the same episodes, with the names that their
+            positions stand for; see ``evaluation.compare``.
+    """
+    table = result_table(results)
+    rows = tuple((name, *row) for name, row in zip(names, table.rows, strict=True))
+    bars = tuple(
+        Bar(
+            name,
+            f"{row[1]} %",
+            result.accuracy,
+            result.accuracy - (result.ci95 or 0),
+            result.accuracy + (result.ci95 or 0),
+        )
+        for name, row, result in zip(names, table.rows, results, strict=True)
+    )
+    paired = tuple(comparison_table(compared, of) for of, compared in comparisons)
+    sections = [Section("Accuracy", bars=bars, tables=(Table(("result", *table.header), rows),))]
+    if paired:
+        sections.append(Section("Comparisons", (ABOUT_P,), tables=paired))
+    for name, result in zip(names, results, strict=True):
+        sections += [_result_settings(name, result), _result_classes(name, result)]
+    title = names[0] if len(names) == 1 else f"{len(names)} results"
+    return Page(
+        title, interval_notes(results), tuple(sections), f"Written by fewact {__version__}."
+    )
+
+
+def _result_settings(name: str, result: Result) -> Section:
+    setup = result.setup
+    method, videos, features = setup.method, setup.videos, setup.features
+    protocol = setup.episodes.protocol
+    rows = [
+        ("Method", " ".join(filter(None, (method.name, method.package)))),
+        ("Options", _listed(method.options)),
+        ("Weights of the method", method.weights_sha256 or "none"),
+        ("Episodes", f"{episodes(protocol)}; SHA-256 {setup.episodes.sha256}"),
+        ("Protocol", _listed(asdict(protocol))),
+        ("Videos", f"{videos.name}, {videos.split or 'no split'}; SHA-256 {videos.sha256}"),
+        ("Classes and videos", f"{videos.classes} classes, {videos.videos} videos"),
+        ("Missing videos", _listed(videos.missing)),
+        ("Features", f"{features.name}; SHA-256 {features.sha256}"),
+        ("Backbone trained on", ", ".join(features.trained_on) or "–"),
+        *((("Features of queries", setup.query_features.name),) if setup.query_features else ()),
+        *((("Class names", setup.text.encoder),) if setup.text else ()),
+        ("Remarks", "; ".join(result.flags) or "–"),
+        ("Test classes", "yes: no choice may depend on this result" if result.final else "no"),
+        ("Versions", _listed(setup.versions)),
+        ("Command", result.command or "–"),
+    ]
+    return Section(f"Settings: {name}", tables=(Table(("setting", "value"), tuple(rows)),))
+
+
+def _result_classes(name: str, result: Result) -> Section:
+    return Section(f"Classes: {name}", tables=tuple(confusion_tables(result)), folded=True)
+
+
+def _listed(values: object) -> str:
+    if not isinstance(values, dict) or not values:
+        return "–"
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,9 +1,21 @@
-"""Results and comparisons as tables."""
+"""Results, comparisons, confusions and leaderboards as tables and charts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from fewact.evaluation.comparison import SMALLEST_P, Comparison
+from fewact.core import svg
+from fewact.core.chart import Line, Panel, line_chart
+from fewact.evaluation.comparison import (
+    SMALLEST_P,
+    Comparison,
+    Confusion,
+    Pair,
+    PairAccuracy,
+    Point,
+    confusion,
+)
 from fewact.evaluation.episodes import Protocol
+from fewact.evaluation.published import Row
 from fewact.evaluation.result import Result
 from fewact.report.table import Table
 
@@ -12,12 +24,12 @@ INTERVALS = (
     "The class interval is an interval over classes: where the mean over other classes of the same "
     "type is to be expected."
 )
-WITHOUT = (
+WITHOUT_CLASS_INTERVAL = (
     "± is the 95 % interval over episodes: how precisely the accuracy on these classes is known. "
     "It does not cover other classes. There is no class interval, because a class is in every "
     "episode."
 )
-ONE = "One episode has no interval: it does not say how precisely the accuracy is known."
+ONE_EPISODE = "One episode has no interval: it does not say how precisely the accuracy is known."
 
 
 def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
@@ -27,8 +39,8 @@ def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
 
 def _interval_note(result: Result) -> str:
     if result.ci95 is None:
-        return ONE
-    return WITHOUT if result.class_interval is None else INTERVALS
+        return ONE_EPISODE
+    return WITHOUT_CLASS_INTERVAL if result.class_interval is None else INTERVALS
 
 
 def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
@@ -116,3 +128,254 @@ def with_half_width(value: float, half_width: float | None, format: str = ".1f")
 
 def _interval(interval: tuple[float, float] | None, format: str = ".1f") -> str:
     return "–" if interval is None else " to ".join(f"{end:{format}}" for end in interval)
+
+
+def stability_table(curves: Mapping[str, Sequence[Point]]) -> Table:
+    """Return a table with a row for each number of episodes of each result."""
+    return Table(
+        ("result", "episodes", "accuracy"),
+        tuple(
+            (name, str(point.episodes), with_half_width(point.accuracy, point.ci95, ".2f"))
+            for name, points in curves.items()
+            for point in points
+        ),
+    )
+
+
+def stability_chart(curves: Mapping[str, Sequence[Point]]) -> str:
+    """Return a chart as SVG, with 95 % intervals as bands."""
+    lines = [
+        Line(
+            name,
+            [point.episodes for point in points],
+            [point.accuracy for point in points],
+            [point.ci95 or 0.0 for point in points],
+        )
+        for name, points in curves.items()
+    ]
+    return line_chart(
+        Panel("Accuracy over the first episodes", lines, "episodes", "accuracy, %", "log")
+    )
+
+
+PAIRS = 10
+"""Default number of confused pairs."""
+
+LETTERS, SIDE, TOP, GAP = 40, 560.0, 56.0, 8.0
+"""Largest number of letters of a class name in the chart; its side, top and gap in pixels."""
+
+SMALLEST, LARGEST = 7.0, 26.0
+"""Smallest and largest height of a row of the chart in pixels."""
+
+
+def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
+    """Return the accuracy of each class, and the pairs of classes that are confused most often.
+
+    Args:
+        result: Result.
+        pairs: Largest number of pairs.
+    """
+    confusions = confusion(result)
+    return [class_table(result, confusions), pair_table(confusions.most_confused(pairs))]
+
+
+def class_table(result: Result, confusions: Confusion) -> Table:
+    """Return the accuracy of each class, the lowest first, and what it was confused with.
+
+    Args:
+        result: Result.
+        confusions: Its confusions.
+    """
+    taken_for = {label: _most(row, confusions) for row, label in enumerate(confusions.classes)}
+    ordered = sorted(result.per_class.items(), key=lambda item: item[1].accuracy)
+    rows = (
+        (label, f"{of_class.accuracy:.1f}", str(of_class.queries), taken_for[label])
+        for label, of_class in ordered
+    )
+    header = ("class", "accuracy", "queries", "most often taken for")
+    return Table(header, tuple(rows), f"Classes: {result.setup.method.label}")
+
+
+def pair_table(pairs: Sequence[Pair]) -> Table:
+    """Return a table of confused pairs."""
+    rows = tuple(
+        (pair.first, pair.second, f"{pair.confused:.1f}", str(pair.queries)) for pair in pairs
+    )
+    return Table(("class", "class", "confused, %", "queries"), rows, "Most confused pairs")
+
+
+def pair_accuracy_table(names: Sequence[str], accuracies: Sequence[PairAccuracy]) -> Table:
+    """Return a table of accuracies on the pairs that the first result confuses, a row for each."""
+    rows = tuple(
+        (name, with_half_width(accuracy.accuracy, accuracy.ci95), str(accuracy.queries))
+        for name, accuracy in zip(names, accuracies, strict=True)
+    )
+    title = f"Accuracy on the pairs that {names[0]} confuses most in the other half of the episodes"
+    return Table(("result", "accuracy", "queries"), rows, title)
+
+
+def confusion_chart(confusions: Confusion, title: str) -> str:
+    """Draw the rates as a table of colours: an SVG file for light and dark pages.
+
+    A row is a true class, a column a predicted class. The colour is the fraction of the queries of
+    the row, in episodes with both classes, that got the class of the column.
+
+    Args:
+        confusions: Confusions.
+        title: Title above the chart.
+    """
+    n, rates = len(confusions.classes), confusions.rates
+    cell = min(max(SIDE / n, SMALLEST), LARGEST)
+    size = min(13.0, 0.8 * cell)
+    short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in confusions.classes]
+    left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * GAP
+    parts = [svg.text(GAP, 24, title, colour=None, size=16, weight=600)]
+    squares, colours = [], []
+    for i, name in enumerate(short):
+        middle = TOP + (i + 0.5) * cell
+        across = left + (i + 0.5) * cell
+        for x, y, words, height, anchor in (
+            (left - GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
+            (across, TOP - GAP, str(i + 1), 0.7 * size, "middle"),
+        ):
+            parts.append(svg.text(x, y, words, colour=None, size=height, anchor=anchor))
+        for j, rate in enumerate(rates[i].tolist()):
+            colour = svg.COLOURS[0] if i == j else svg.COLOURS[1]
+            square = (left + j * cell + 0.5, TOP + i * cell + 0.5, cell - 1, cell - 1)
+            squares.append(svg.rectangle(*square, None))
+            if rate > 0:
+                colours.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
+    for drawn, of in ((squares, "pale"), (colours, "series")):
+        parts.append(svg.element("g", *drawn, class_=of))
+    bottom = TOP + n * cell
+    legend = "rows: true class; columns: predicted class; full colour: every query"
+    parts.append(svg.text(GAP, bottom + 24, legend, colour=None, size=12, class_="label"))
+    width = max(left + n * cell + GAP, 480.0)
+    return svg.document(round(width), round(bottom + 40), parts, title=title, style=svg.STYLE)
+
+
+def _most(row: int, confusions: Confusion) -> str:
+    """Return the class that the queries of a class got most often, instead of their own."""
+    rates = confusions.rates[row].copy()
+    rates[row] = 0
+    column = int(rates.argmax())
+    return (
+        f"{confusions.classes[column]}, {100 * rates[column]:.1f} %" if rates[column] > 0 else "–"
+    )
+
+
+LEADERBOARD_COLUMNS = (
+    "method",
+    "year",
+    "backbone",
+    "ways",
+    "shots",
+    "accuracy",
+    "list",
+    "remarks",
+    "source",
+)
+OTHER_SETTINGS = "Other settings: comparable neither with the table above nor with each other"
+
+
+def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
+    """Return a table of comparable rows, and one of rows with other settings with the reason."""
+    comparable = tuple(row for row in rows if not row.not_comparable)
+    incomparable = tuple(row for row in rows if row.not_comparable)
+    tables = []
+    if comparable:
+        tables.append(Table(LEADERBOARD_COLUMNS, tuple(map(_cells, comparable))))
+    if incomparable:
+        tables.append(Table(LEADERBOARD_COLUMNS, tuple(map(_cells, incomparable)), OTHER_SETTINGS))
+    return tables
+
+
+def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[Table], list[str]]:
+    """Return tables with one row for each method and setting, and notes on the rows.
+
+    The accuracies of all episodes are in one row, and list, remarks and source in numbered notes:
+    they would leave no room for the other columns.
+
+    Args:
+        rows: Rows of ``evaluation.leaderboard``.
+        all_rows: Whether to list published rows of other settings; otherwise a note counts them.
+    """
+    numbers: dict[str, int] = {}
+    comparable = [row for row in rows if not row.not_comparable]
+    incomparable = [row for row in rows if row.not_comparable]
+    listed = [row for row in incomparable if all_rows or row.own]
+    tables = [_short(comparable, numbers)] if comparable else []
+    if listed:
+        tables.append(replace(_short(listed, numbers), title=OTHER_SETTINGS))
+    notes = [f"[{number}] {text}" for text, number in numbers.items()]
+    if left_out := len(incomparable) - len(listed):
+        count = f"{left_out} row{'s' if left_out > 1 else ''} of other settings"
+        notes.append(f"Left out: {count}; list with --all")
+    return tables, notes
+
+
+def _short(rows: Sequence[Row], numbers: dict[str, int]) -> Table:
+    """Return a table of accuracies by episodes; notes that are new get the next numbers."""
+    kinds = sorted({(row.ways, row.shots) for row in rows})
+    settings: list[dict[tuple[int, int], Row]] = []
+    latest: dict[Row, dict[tuple[int, int], Row]] = {}
+    for row in rows:
+        kind = row.ways, row.shots
+        without_kind = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
+        by_kind = latest.get(without_kind)
+        if by_kind is None or kind in by_kind:
+            by_kind = latest[without_kind] = {}
+            settings.append(by_kind)
+        by_kind[kind] = row
+    lines = []
+    for by_kind in sorted(
+        settings, key=lambda setting: [-setting[k].accuracy if k in setting else 0 for k in kinds]
+    ):
+        first = next(iter(by_kind.values()))
+        note = "; ".join(
+            filter(
+                None,
+                (
+                    first.not_comparable,
+                    *first.flags,
+                    f"list {first.list}",
+                    *dict.fromkeys(row.source for row in by_kind.values()),
+                ),
+            )
+        )
+        lines.append(
+            (
+                _name(first),
+                first.year or "yours",
+                first.backbone,
+                *(_accuracy(by_kind[kind]) if kind in by_kind else "–" for kind in kinds),
+                f"[{numbers.setdefault(note, len(numbers) + 1)}]",
+            )
+        )
+    names = [f"{ways}-way {shots}-shot" for ways, shots in kinds]
+    return Table(("method", "year", "backbone", *names, "note"), tuple(lines))
+
+
+def _name(row: Row) -> str:
+    return ("▸ " if row.own else "") + row.method
+
+
+def _accuracy(row: Row) -> str:
+    if row.ci95 is None and not row.own:
+        return f"{row.accuracy:.1f}"
+    return with_half_width(row.accuracy, row.ci95)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    remarks = ((row.not_comparable,) if row.not_comparable else ()) + row.flags
+    return (
+        _name(row),
+        row.year or "yours",
+        row.backbone,
+        str(row.ways),
+        str(row.shots),
+        _accuracy(row),
+        row.list,
+        "; ".join(remarks) or "–",
+        row.source,
+    )
