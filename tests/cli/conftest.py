@@ -31,6 +31,16 @@ class Ran:
     err: str
 
 
+def refused(ended: Ran, *messages: str) -> None:
+    """Check for an error of the user: one message, no traceback, nothing on stdout."""
+    assert ended.code == 2
+    assert ended.err.startswith("Error: ")
+    assert "Traceback" not in ended.err
+    assert not ended.out
+    for text in messages:
+        assert text in ended.err
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """Run a command as the shell would; return its output and exit code."""

@@ -19,6 +19,7 @@ finally:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
+        ("fewact predict --to", {"--top"}),
         ("fewact re", {"review", "report", "remove", "rename", "recipes"}),
         ("fewact methods fu", {"fusion"}),
         ("fewact teach clips --method pro", {"protonet"}),

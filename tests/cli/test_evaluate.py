@@ -148,22 +148,16 @@ def test_a_sweep_uses_validation_classes(run: Run, features: Path, tmp_path: Pat
     sweep = ("--sweep", "frame_matching=pooled,concatenated distance=cosine,euclidean")
     ended = run(*call, *sweep, "--option", "temperature=0.5", "-o", tmp_path)
     documents = json.loads(ended.out)
-    assert [
-        (
-            d["setup"]["method"]["options"]["frame_matching"],
-            d["setup"]["method"]["options"]["distance"],
-        )
-        for d in documents
-    ] == [(o, d) for o in ("pooled", "concatenated") for d in ("cosine", "euclidean")]
+    options = [document["setup"]["method"]["options"] for document in documents]
+    assert [(values["frame_matching"], values["distance"]) for values in options] == [
+        (matching, d) for matching in ("pooled", "concatenated") for d in ("cosine", "euclidean")
+    ]
     assert {d["setup"]["videos"]["split"] for d in documents} == {"val"}
     assert not any(d["final"] for d in documents)
-    assert (
-        documents[2]["accuracy"]
-        == expected(features, "val", frame_matching="concatenated").accuracy
-    )
-    assert (
-        "--option frame_matching=concatenated --option distance=cosine" in documents[2]["command"]
-    )
+    right = expected(features, "val", frame_matching="concatenated")
+    assert documents[2]["accuracy"] == right.accuracy
+    words = "--option frame_matching=concatenated --option distance=cosine"
+    assert words in documents[2]["command"]
     files = sorted(tmp_path.glob("*.json"))
     assert len(files) == 4
     compared = run("compare", *files)
@@ -388,26 +382,12 @@ def test_clips_in_a_condition(run: Run, clips: Path) -> None:
     found = json.loads(dark.out)
     assert {"camera: hand", "condition: dark:3"} <= set(found["flags"])
     assert "--camera hand --condition dark:3" in found["command"]
-    read = run(
-        *call,
-        "--count",
-        5,
-        "--condition",
-        "dark:3",
-        "--trim",
-        "auto",
-        "--correct",
-        "auto",
-        "--format",
-        "json",
-    )
+    cleaned = ("--condition", "dark:3", "--trim", "auto", "--correct", "auto")
+    read = run(*call, "--count", 5, *cleaned, "--format", "json")
     assert {"trimmed", "corrected", "condition: dark:3"} <= set(json.loads(read.out)["flags"])
     wrong = run(*call, "--condition", "darc")
     assert wrong.code == 2
     assert 'Did you mean "dark"' in wrong.err
-    alone = run(*call, "--condition-on", "query")
-    assert alone.code == 2
-    assert "needs --condition" in alone.err
 
 
 def test_leaderboard(run: Run) -> None:
@@ -437,7 +417,6 @@ def test_leaderboard(run: Run) -> None:
         ([], "Missing option '--data'"),
         (["--data", "F", "--features", "y"], "No such option: --features"),
         (["--data", "missing.npz"], "missing.npz"),
-        (["--data", "hmdb52"], "no folder, file or benchmark of this name"),
         (["--data", "F", "--ways", "6"], "too few classes"),
         (["--data", "F", "--shots", "6"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),
@@ -454,8 +433,8 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "D", "--dataset", "other"], "needs a file of features"),
         (["--data", "D", "--camera", "hend"], 'Did you mean "hand"'),
         (["--data", "F", "--camera", "hand"], "needs videos, not features"),
-        (["--data", "F", "--camera", "hand", "--camera-on", "query"], "needs videos, not"),
         (["--data", "D", "--camera-on", "query"], "needs --camera"),
+        (["--data", "D", "--condition-on", "query"], "needs --condition"),
     ],
 )
 def test_refusals(

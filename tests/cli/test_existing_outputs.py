@@ -189,9 +189,9 @@ def test_a_file_in_the_home_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for words in (("stability", inputs["result"]), ("episodes", inputs["features"], *SMALL)):
-        output = "--output=~/new.svg" if words[0] == "stability" else "--output=~/e.json"
-        assert run(*words, output).code == 0
-        assert "the file exists already" in run(*words, output).err
+        output = ["--output=~/new.svg"] if words[0] == "stability" else ["-o", "~/e.json"]
+        assert run(*words, *output).code == 0
+        assert "the file exists already" in run(*words, *output).err
     assert sorted(one.name for one in tmp_path.iterdir()) == ["e.json", "new.svg"]
 
 

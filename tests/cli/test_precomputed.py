@@ -14,6 +14,7 @@ from fewact import FewShotClassifier
 from fewact.data import read_features
 from fewact.data.clips import LARGEST_FEATURE
 from fewact.features.timing import STAGES
+from tests.cli.conftest import refused
 
 Run = Callable[..., Any]
 
@@ -55,15 +56,6 @@ def model_of_features(run: Run, training: Path, tmp_path: Path) -> Path:
     """A model taught from six rows."""
     assert run("teach", training, "--dataset", "one", "-o", tmp_path / "model").code == 0
     return tmp_path / "model"
-
-
-def refused(ended: Any, *messages: str) -> None:
-    """Check for an error of the user: one message, no traceback, nothing on stdout."""
-    assert ended.code == 2
-    assert ended.err.startswith("Error: ")
-    assert not ended.out
-    for text in messages:
-        assert text in ended.err
 
 
 def test_teach_prints_a_summary(run: Run, training: Path, tmp_path: Path) -> None:

@@ -272,9 +272,6 @@ def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path
         assert not ended.out
         return str(ended.err)
 
-    assert "no such folder" in reason(tmp_path / "nowhere")
-    assert "not a saved classifier" in reason(clips)
-    assert "The model comes first: fewact predict MODEL VIDEO..." in reason(clips)
     newer = shutil.copytree(model, tmp_path / "newer")
     edit(newer, lambda content: content.update(version=99))
     assert "newer version" in reason(newer)

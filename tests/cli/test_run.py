@@ -158,18 +158,6 @@ def test_a_help_page_names_values_in_words_and_each_default_once(run: Run, name:
     assert "..." not in commands
 
 
-def test_the_shell_completes_commands_and_options() -> None:
-    for words, position, expected in (
-        ("fewact tea", 1, "teach"),
-        ("fewact predict --to", 2, "--top"),
-    ):
-        asked = {"COMP_WORDS": words, "COMP_CWORD": str(position)}
-        environment = {**os.environ, **asked, "_FEWACT_COMPLETE": "complete_bash"}
-        command = [sys.executable, "-c", "from fewact.cli import main; main()"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.stdout.split() == [expected]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -222,41 +210,36 @@ def test_an_output_below_a_file_is_an_error_of_the_user(run: Run, tmp_path: Path
     assert str(tmp_path / "file") in ended.err
 
 
-def test_an_error_of_the_user_is_one_message(
-    run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("results", "code", "message"),
+    [
+        ([DataError("too blue", where="sky", got="blue")], 2, "Error: sky: too blue (got blue)\n"),
+        (
+            [OSError(28, "No space left on device", "result.svg")],
+            2,
+            "Error: result.svg: No space left on device\n",
+        ),
+        (
+            [VideoWarning("a.mp4: 3 frames\n are lost"), VideoWarning("b.mp4: 1 frame is lost")],
+            0,
+            "Warning: a.mp4: 3 frames are lost\nWarning: b.mp4: 1 frame is lost\n",
+        ),
+        ([KeyboardInterrupt()], 130, ""),
+    ],
+    ids=["error of the user", "full disk", "warnings", "interruption"],
+)
+def test_what_goes_wrong_is_one_line(
+    run: Run,
+    model: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    results: list[BaseException],
+    code: int,
+    message: str,
 ) -> None:
-    replace_predict_each(monkeypatch, DataError("too blue", where="sky", got="blue"))
+    replace_predict_each(monkeypatch, *results)
     ended = run("predict", model, clips)
-    assert ended.code == 2
-    assert ended.err == "Error: sky: too blue (got blue)\n"
-
-
-def test_a_full_disk_is_not_a_bug(
-    run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace_predict_each(monkeypatch, OSError(28, "No space left on device", "result.svg"))
-    ended = run("predict", model, clips)
-    assert ended.code == 2
-    assert ended.err == "Error: result.svg: No space left on device\n"
-
-
-def test_each_warning_is_one_line(
-    run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lost = VideoWarning("a.mp4: 3 frames\n are lost")
-    replace_predict_each(monkeypatch, lost, VideoWarning("b.mp4: 1 frame is lost"))
-    ended = run("predict", model, clips)
-    assert ended.code == 0
-    assert ended.err == "Warning: a.mp4: 3 frames are lost\nWarning: b.mp4: 1 frame is lost\n"
-
-
-def test_an_interruption_prints_nothing(
-    run: Run, model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace_predict_each(monkeypatch, KeyboardInterrupt())
-    ended = run("predict", model, clips)
-    assert ended.code == 130
-    assert not ended.err
+    assert (ended.code, ended.err) == (code, message)
 
 
 @pytest.mark.slow
@@ -337,6 +320,7 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
         (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
         (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
         (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
+        (["watch", "a.mp4", "model"], r"model comes first: fewact watch MODEL VIDEO\|CAMERA"),
         (["predict", "hf-hub:a/b", "a.mp4"], r"no such folder.*from_pretrained"),
         (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
         (["predict", "model", "b.mp4"], r"b.mp4: no clips found.*Did you mean \"a.mp4\"\?"),
@@ -417,14 +401,3 @@ def test_loading_pauses_the_garbage_collector_until_its_end() -> None:
         "sys.exit(not (paused and gc.isenabled() and gc.get_freeze_count()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_home_is_expanded_in_every_path(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    drawn = ("motions:plain", "--count", 3)
-    assert run("episodes", *drawn, "--output=~/a b.json").code == 0
-    assert run("episodes", *drawn, "-o", "~/c.json").code == 0
-    assert (tmp_path / "a b.json").read_bytes() == (tmp_path / "c.json").read_bytes()

@@ -236,17 +236,6 @@ def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def test_a_recording_is_not_replaced_by_its_video(
-    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = recording.read_bytes()
-    assert main(["watch", str(model), str(recording), "--video", str(recording)]) == 2
-    assert "the input would be replaced" in capsys.readouterr().err
-    assert recording.read_bytes() == before
-    assert main(["watch", str(model), str(recording), "--video", str(tmp_path / "a.avi")]) == 2
-    assert "expected: .mp4, .m4v, .mov, .mkv, .webm" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("through_a_pipe", [False, pytest.param(True, marks=PIPES)])
 def test_frames_that_no_encoder_takes_are_refused_before_the_work(
     model: Path,
@@ -284,17 +273,6 @@ def test_frames_that_no_encoder_takes_are_refused_before_the_work(
 def feed(pipe: Path, content: bytes) -> None:
     with contextlib.suppress(BrokenPipeError):
         pipe.write_bytes(content)
-
-
-def test_wrong_outputs_are_refused_before_the_work(
-    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["watch", str(model), str(recording), "-o", str(tmp_path / "events.txt")]) == 2
-    assert ".csv, .json, .vtt, .srt" in capsys.readouterr().err
-    swapped = tmp_path / "video.mp4"
-    swapped.touch()
-    assert main(["watch", str(swapped), str(model)]) == 2
-    assert "The model comes first: fewact watch MODEL VIDEO|CAMERA|URL" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")

@@ -245,6 +245,21 @@ def stopping(after: int) -> Callable[[str, int, int], None]:
     return tell
 
 
+def stop(
+    arguments: Any,
+    output: Path,
+    after: int,
+    method: Nearest | None = None,
+    threads: int | None = None,
+) -> Path:
+    """Stop an evaluation after some episodes; return the file of its progress."""
+    run = RunOptions(output=output, progress=stopping(after), threads=threads)
+    with pytest.raises(Stop):
+        evaluate_method(method or Nearest(), *arguments, run=run)
+    assert not output.exists()
+    return output.with_name(output.name + ".progress")
+
+
 @pytest.mark.slow
 def test_a_resumed_run_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -258,14 +273,7 @@ def test_a_resumed_run_gives_the_same_bytes(
     for trial in range(12):
         output, method = tmp_path / f"{trial}.json", Nearest()
         for _ in range(3):
-            with pytest.raises(Stop):
-                evaluate_method(
-                    method,
-                    *arguments,
-                    run=RunOptions(output=output, progress=stopping(rng.randrange(4, 50))),
-                )
-            assert not output.exists()
-            progress = output.with_name(output.name + ".progress")
+            progress = stop(arguments, output, rng.randrange(4, 50), method)
             content = progress.read_bytes()
             progress.write_bytes(content[: rng.randrange(len(content) + 1)])
         evaluate_method(
@@ -280,12 +288,7 @@ def test_a_resumed_run_skips_finished_batches(
 ) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     arguments = problem(count=40)
-    with pytest.raises(Stop):
-        evaluate_method(
-            Nearest(),
-            *arguments,
-            run=RunOptions(output=tmp_path / "r.json", progress=stopping(24), threads=1),
-        )
+    stop(arguments, tmp_path / "r.json", 24, threads=1)
     method = Nearest()
     evaluate_method(method, *arguments, run=RunOptions(output=tmp_path / "r.json"))
     assert 0 < len(method.batches) <= 4
@@ -294,13 +297,7 @@ def test_a_resumed_run_skips_finished_batches(
 def test_a_damaged_line_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     arguments = problem(count=40)
-    with pytest.raises(Stop):
-        evaluate_method(
-            Nearest(),
-            *arguments,
-            run=RunOptions(output=tmp_path / "r.json", progress=stopping(36), threads=1),
-        )
-    progress = tmp_path / "r.json.progress"
+    progress = stop(arguments, tmp_path / "r.json", 36, threads=1)
     head, *lines = progress.read_text().splitlines(keepends=True)
     turned = str.maketrans("0123456789abcdef", "f0123456789abcde")
     for i, line in enumerate(lines):
@@ -316,14 +313,11 @@ def test_the_progress_of_another_evaluation_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
-    with pytest.raises(Stop):
-        evaluate_method(
-            Nearest(), *problem(), run=RunOptions(output=tmp_path / "r.json", progress=stopping(8))
-        )
-    before = (tmp_path / "r.json.progress").read_bytes()
+    progress = stop(problem(), tmp_path / "r.json", 8)
+    before = progress.read_bytes()
     with pytest.raises(ResultError, match="progress of another evaluation"):
         evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=tmp_path / "r.json"))
-    assert (tmp_path / "r.json.progress").read_bytes() == before
+    assert progress.read_bytes() == before
 
 
 def test_an_existing_result(tmp_path: Path) -> None:
