@@ -33,7 +33,7 @@ from fewact.align._emd import Problems, simplex
 from fewact.align.transport import solve
 from fewact.backbones import Card
 from fewact.backbones.card import Level
-from fewact.backbones.precision import exact_convolutions
+from fewact.backbones.devices import exact_convolutions
 from fewact.evaluation.encode import NodeBank, workers
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score

@@ -118,7 +118,7 @@ def create_text(
         WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
         OptionError: The device is unknown.
     """
-    from fewact.backbones.precision import resolve_device
+    from fewact.backbones.devices import resolve_device
     from fewact.backbones.text.encoder import build
 
     network = TEXT_NETWORKS.get(name)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from fewact import backbones
 from fewact.backbones.card import Card, Interpolation, Level
+from fewact.backbones.devices import Precision, resolve_device, resolve_precision
 from fewact.backbones.engines import Engine
 from fewact.backbones.engines.choosing import choose
 from fewact.backbones.engines.torch_engine import TorchEngine
 from fewact.backbones.network import Network, randomise
-from fewact.backbones.precision import Precision, resolve_device, resolve_precision
 from fewact.backbones.spec import BackboneSpec, check_engine
 from fewact.backbones.transform import normalised, prepared
 from fewact.backbones.weights import Weights, digest, read, tensors_of

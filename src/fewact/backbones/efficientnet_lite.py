@@ -13,7 +13,7 @@ from fewact.backbones.weights import PinnedWeights, Weights
 
 
 @dataclass(frozen=True)
-class Stage:
+class LiteStage:
     """Blocks of equal width.
 
     Args:
@@ -32,13 +32,13 @@ class Stage:
 
 
 LITE0 = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    LiteStage(1, 3, 1, 1, 16),
+    LiteStage(2, 3, 2, 6, 24),
+    LiteStage(2, 5, 2, 6, 40),
+    LiteStage(3, 3, 2, 6, 80),
+    LiteStage(3, 5, 1, 6, 112),
+    LiteStage(4, 5, 2, 6, 192),
+    LiteStage(1, 3, 1, 6, 320),
 )
 LITE1 = tuple(
     replace(stage, blocks=stage.blocks + 1) if 0 < number < len(LITE0) - 1 else stage
@@ -102,7 +102,7 @@ class EfficientNetLite(StagedNetwork):
     norms_follow_convolutions = True
     gains_from_bfloat16 = False
     head: ClassVar = ("_fc.",)
-    stages: ClassVar[tuple[Stage, ...]]
+    stages: ClassVar[tuple[LiteStage, ...]]
     weights: ClassVar[PinnedWeights]
     """The default weights."""
 

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
-from fewact.backbones.devices import Device
-from fewact.backbones.precision import resolve_device
+from fewact.backbones.devices import Device, resolve_device
 from fewact.backbones.spec import BackboneSpec
 from fewact.core.errors import (
     DamagedModelError,

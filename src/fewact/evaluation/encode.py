@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.backbones.precision import exact_convolutions
+from fewact.backbones.devices import exact_convolutions
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.core.workers import one_core_threads
 from fewact.data.files import first_few

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from fewact.backbones.card import Card
-from fewact.backbones.devices import Device
-from fewact.backbones.precision import resolve_device
+from fewact.backbones.devices import Device, resolve_device
 from fewact.core.errors import DataError, OptionError
 from fewact.data.clips import FeatureClip
 from fewact.features.request import FeatureRequest, Request, View

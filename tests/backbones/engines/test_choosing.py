@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones import Backbone, precision
+from fewact.backbones import Backbone, devices
 from fewact.backbones.efficientnet_lite import EfficientNetLite0
 from fewact.backbones.engines import choosing
 from fewact.backbones.mobilenet_v2 import MobileNetV2
@@ -53,7 +53,7 @@ def test_bfloat16_is_computed_by_torch(folder, name):
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("gains", [True, False])
 def test_the_default_depends_on_the_cpu_and_the_network(folder, monkeypatch, native, gains):
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: native)
     monkeypatch.setattr(EfficientNetLite0, "gains_from_bfloat16", gains)
     card = create(precision="auto").card
     assert (card.precision, card.engine) == (

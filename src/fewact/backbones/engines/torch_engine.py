@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones.card import EngineName, Level
+from fewact.backbones.devices import exact_convolutions
 from fewact.backbones.network import Network
-from fewact.backbones.precision import exact_convolutions
 
 # Few images fit a CPU's cache. Four at a time are a third faster than one at a time, and were
 # measured to give equal features up to rounding.

@@ -3,8 +3,8 @@ import threading
 import pytest
 import torch
 
-from fewact.backbones import precision
-from fewact.backbones.precision import (
+from fewact.backbones import devices
+from fewact.backbones.devices import (
     exact_convolutions,
     multiplies_bfloat16,
     resolve_device,
@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_depends_on_the_cpu(monkeypatch, native):
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: native)
-    assert resolve_precision("auto", CPU) == (precision.AUTO if native else "float32")
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: native)
+    assert resolve_precision("auto", CPU) == (devices.AUTO_PRECISION if native else "float32")
     assert resolve_precision("auto", torch.device("cuda")) == "float32"
 
 
