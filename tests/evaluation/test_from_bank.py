@@ -31,6 +31,12 @@ def create(**options: Any) -> Method:
     return methods.create("a2m2", **VECTORS, **options).eval()
 
 
+@pytest.fixture(scope="module")
+def data(assets: Path) -> FeatureDataset:
+    file = assets / "features" / "mobilenet_v2_t8.npz"
+    return FeatureDataset(file, groups="none", dataset="ucf7")
+
+
 ALIGNERS = [
     pytest.param(name, shots, marks=() if name in ("emd", "otam") else pytest.mark.slow)
     for name in align.names()
@@ -40,10 +46,7 @@ ALIGNERS = [
 
 @pytest.mark.assets
 @pytest.mark.parametrize(("name", "shots"), ALIGNERS)
-def test_no_decision_differs_on_real_features(assets: Path, name: str, shots: int) -> None:
-    data = FeatureDataset(
-        assets / "features" / "mobilenet_v2_t8.npz", groups="none", dataset="ucf7"
-    )
+def test_no_decision_differs_on_real_features(data: FeatureDataset, name: str, shots: int) -> None:
     method = create(**{"alignment.name": name})
     bank = encode_list(method, ArrayFeatures(data.features), data.videos)
     episodes = draw(data.videos, Protocol(5, shots, 3, 30, 0, "none"))
@@ -102,10 +105,7 @@ def test_options_that_need_the_nodes_themselves(options: dict[str, Any]) -> None
 
 
 @pytest.mark.assets
-def test_queries_of_another_bank(assets: Path) -> None:
-    data = FeatureDataset(
-        assets / "features" / "mobilenet_v2_t8.npz", groups="none", dataset="ucf7"
-    )
+def test_queries_of_another_bank(data: FeatureDataset) -> None:
     episodes = draw(data.videos, Protocol(5, 1, 1, 60, 0, "none"))
     source = ArrayFeatures(data.features)
     other = ArrayFeatures(data.features[:, ::-1].copy())
@@ -120,30 +120,33 @@ HEADS = [
     ("lda", {"unit_length": False, "frame_order": "pooled"}),
     ("simpleshot", {}),
     ("simpleshot", {"centre": "none"}),
+    ("protonet", {}),
+    ("protonet", {"frame_matching": "concatenated"}),
+    ("protonet", {"shot_aggregation": "mean", "temperature": 0.1}),
+    ("protonet", {"eps": 0.0}),
 ]
 
 
 @pytest.mark.assets
 @pytest.mark.parametrize("shots", [1, 5])
 @pytest.mark.parametrize(("name", "options"), HEADS, ids=str)
-def test_linear_heads_from_products_of_real_features(
-    assets: Path, name: str, options: dict[str, Any], shots: int
+def test_logits_from_products_of_real_features(
+    data: FeatureDataset, name: str, options: dict[str, Any], shots: int
 ) -> None:
-    data = FeatureDataset(
-        assets / "features" / "mobilenet_v2_t8.npz", groups="none", dataset="ucf7"
-    )
     method = methods.create(name, **options).eval()
     bank = encode_list(method, ArrayFeatures(data.features), data.videos)
     episodes = draw(data.videos, Protocol(5, shots, 3, 20, 0, "none"))
     rows, queries = (torch.from_numpy(bank.rows(x)) for x in (episodes.support, episodes.query))
-    labels = torch.arange(5).repeat_interleave(shots).expand(len(rows), -1)
-    vectors = bank.tensors["vector"]
+    labels = torch.arange(5).repeat_interleave(shots).flip(0).expand(len(rows), -1)
+    ((key, nodes),) = bank.tensors.items()
     with torch.inference_mode():
-        state = method.support({"vector": vectors[rows]}, labels, 5)
-        expected = method.score(state, {"vector": vectors[queries]})
+        state = method.support({key: nodes[rows]}, labels, 5)
+        expected = method.score(state, {key: nodes[queries]})
         got = bank_scorer(method, bank, bank)(rows, labels, 5, queries)  # type: ignore[misc]
     assert expected.std() > 0.05
-    torch.testing.assert_close(got, expected, rtol=0, atol=2e-5 * float(expected.abs().max()))
+    tolerance = 2e-6 if name == "protonet" else 2e-5
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(got, expected, rtol=0, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("name", ["ridge", "lda", "simpleshot"])
@@ -159,37 +162,6 @@ def test_what_centring_removes_is_not_rounding(name: str) -> None:
         expected = method.score(state, {"vector": vectors[queries]})
         score = method.bank_scorer({"vector": vectors}, {"vector": vectors})
         torch.testing.assert_close(score(rows, labels, 2, queries), expected)
-
-
-PROTOTYPES = [
-    {},
-    {"frame_matching": "concatenated"},
-    {"shot_aggregation": "mean", "temperature": 0.1},
-    {"eps": 0.0},
-]
-
-
-@pytest.mark.assets
-@pytest.mark.parametrize("shots", [1, 5])
-@pytest.mark.parametrize("options", PROTOTYPES, ids=str)
-def test_protonet_from_products_of_real_features(
-    assets: Path, options: dict[str, Any], shots: int
-) -> None:
-    data = FeatureDataset(
-        assets / "features" / "mobilenet_v2_t8.npz", groups="none", dataset="ucf7"
-    )
-    method = methods.create("protonet", **options).eval()
-    bank = encode_list(method, ArrayFeatures(data.features), data.videos)
-    episodes = draw(data.videos, Protocol(5, shots, 3, 20, 0, "none"))
-    rows, queries = (torch.from_numpy(bank.rows(x)) for x in (episodes.support, episodes.query))
-    labels = torch.arange(5).repeat_interleave(shots).flip(0).expand(len(rows), -1)
-    frames = bank.tensors["frames"]
-    with torch.inference_mode():
-        state = method.support({"frames": frames[rows]}, labels, 5)
-        expected = method.score(state, {"frames": frames[queries]})
-        got = bank_scorer(method, bank, bank)(rows, labels, 5, queries)  # type: ignore[misc]
-    assert expected.std() > 0.05
-    torch.testing.assert_close(got, expected, rtol=0, atol=2e-6 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize(
