@@ -197,7 +197,7 @@ def _check_classes(
             unread = [clip for clip in skipped if clip.clip.label == label]
             reasons = [f"{clip.name}: {clip.reason}" for clip in unread]
             raise DataError(
-                f'no clip of the class "{label}" can be read', got=first_few(reasons, most=3)
+                f'no clip of the class "{label}" can be read', got=first_few(reasons, limit=3)
             )
 
 

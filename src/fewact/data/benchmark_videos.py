@@ -55,9 +55,9 @@ class VideoIndex:
         self.root = user_path(root, DataError)
         self._bench = bench
         self._found: dict[str, list[FoundVideo]] = {}
-        for found in find_videos(self.root):
-            key = bench.match_key(bench.video_id(found.name)).casefold()
-            self._found.setdefault(key, []).append(found)
+        for file in find_videos(self.root):
+            key = bench.match_key(bench.video_id(file.name)).casefold()
+            self._found.setdefault(key, []).append(file)
 
     def __iter__(self) -> Iterator[FoundVideo]:
         """Yield one file for each video: the first in path order."""
@@ -162,11 +162,11 @@ def list_from_file_names(bench: Benchmark, files: VideoIndex) -> VideoList:
         DataError: Two files have names of the same video in different spellings.
     """
     videos: dict[Split, list[Video]] = {split: [] for split in SPLITS}
-    for found in files:
-        label = class_of_file(bench, found.name)
+    for file in files:
+        label = class_of_file(bench, file.name)
         if label is not None:
             split = bench.split_of[label]
-            videos[split].append(build_video(bench, split, label, found.name))
+            videos[split].append(build_video(bench, split, label, file.name))
     changed = [split for split in SPLITS if _is_modified(bench, split, videos[split])]
     listed = build_list(bench, (video for split in SPLITS for video in videos[split]))
     return replace(listed, flags=modified_flags(changed))
@@ -236,16 +236,16 @@ def load_benchmark(
     videos, expected = _find_files(bench, root, splits)
     checked = None if availability is None else Availability.read(availability)
     broken = checked.unreadable if checked else {}
-    found = _count(bench, videos, expected, broken)
-    if checked and checked.digest != found.digest:
+    counted = _count(bench, videos, expected, broken)
+    if checked and checked.digest != counted.digest:
         raise DataError(
             f"was written for another list, or for another state of {root}",
             where=str(availability),
             hint=f"Write it again with `fewact data check {bench.id}`.",
         )
-    gap = found.gap(split)
+    gap = counted.gap(split)
     if gap and not allow_missing:
-        short = [c for c in found.classes if c.available < c.listed and split in (None, c.split)]
+        short = [c for c in counted.classes if c.available < c.listed and split in (None, c.split)]
         raise DataError(
             f"videos of {bench.id} are missing: {gap}",
             where=str(root),
@@ -253,12 +253,12 @@ def load_benchmark(
             hint=f"`fewact data check {bench.id}` lists them. With --allow-missing "
             "(allow_missing=True) they are left out, and every result shows that.",
         )
-    available = replace(videos, videos=_available(videos, broken), availability=found.digest)
+    available = replace(videos, videos=_available(videos, broken), availability=counted.digest)
     if not available.videos:
         raise DataError(f"holds no video of {bench.id}", where=str(root))
     if gap:
         available = available.with_flags(
-            [f"videos missing: {gap} (availability {found.digest[:12]})"]
+            [f"videos missing: {gap} (availability {counted.digest[:12]})"]
         )
     return available if split is None else available.of(split)
 
@@ -312,8 +312,8 @@ def _find_files(
     expected: Counts = Counter((v.split, v.label) for v in videos.videos if v.split)
     if by_name:
         expected |= Counter({(s, c.key): c.videos for s in SPLITS for c in bench.classes[s]})
-    found = tuple(_with_file(video, files.find(video)) for video in videos.videos)
-    return replace(videos, videos=found), expected
+    with_files = tuple(_with_file(video, files.find(video)) for video in videos.videos)
+    return replace(videos, videos=with_files), expected
 
 
 def _with_file(video: Video, path: Path | None) -> Video:

@@ -210,8 +210,8 @@ def normalise(spelling: str) -> str:
 
 @cache
 def _spellings() -> dict[str, tuple[str, ...]]:
-    others = {normalise(text): tuple(ids) for text, ids in read_facts("spellings.toml").items()}
-    return others | {normalise(name): (name,) for name in NAMES}
+    spellings = {normalise(text): tuple(ids) for text, ids in read_facts("spellings.toml").items()}
+    return spellings | {normalise(name): (name,) for name in NAMES}
 
 
 @cache

@@ -146,14 +146,14 @@ class Frames(_InMemory):
 
         count, size = len(self.array), self.array.shape[1:3]
         timeline = Timeline(np.arange(count) / self.fps, end=count / self.fps)
-        chosen = [sampler(timeline) for sampler in samplers]
-        if not chosen:
+        chosen_indices = [sampler(timeline) for sampler in samplers]
+        if not chosen_indices:
             return Reading([], [], timeline, size)
-        needed = np.unique(np.concatenate(chosen))  # (u)
+        needed = np.unique(np.concatenate(chosen_indices))  # (u)
         frames = (np.ascontiguousarray(self.array[i]) for i in needed)
-        kept = np.stack([frame if transform is None else transform(frame) for frame in frames])
-        sets = [kept[np.searchsorted(needed, indices)] for indices in chosen]
-        return Reading(sets, chosen, timeline, size)
+        decoded = np.stack([frame if transform is None else transform(frame) for frame in frames])
+        sets = [decoded[np.searchsorted(needed, indices)] for indices in chosen_indices]
+        return Reading(sets, chosen_indices, timeline, size)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the frames, their shape and their rate."""

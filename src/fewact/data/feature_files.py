@@ -97,8 +97,8 @@ def labelled_features(
     examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
     if not examples:
         raise _no_class(table)
-    if rest := len(clips) - len(examples) - len(outside):
-        warn(f"{table}: ignored, clips without a class: {rest}")
+    if ignored := len(clips) - len(examples) - len(outside):
+        warn(f"{table}: ignored, clips without a class: {ignored}")
     return examples
 
 
@@ -133,11 +133,12 @@ class FeatureDataset:
         path = user_path(file, DataError)
         table = path.with_suffix(".tsv")
         stored, rows = _read(path, REQUIRED, REQUIRED)
-        every = _chosen(table, rows, dataset)
-        chosen = [i for i in every if not is_background(rows[i]["class"])]
-        if not chosen:
+        positions = _chosen(table, rows, dataset)
+        actions = [i for i in positions if not is_background(rows[i]["class"])]
+        if not actions:
             raise _no_class(table)
-        self._outside = _clips(stored, rows, (i for i in every if is_background(rows[i]["class"])))
+        background = [i for i in positions if is_background(rows[i]["class"])]
+        self._outside = _clips(stored, rows, background)
         videos = [
             Video(
                 row["clip"],
@@ -145,14 +146,14 @@ class FeatureDataset:
                 read_split(row["split"], where=f"{table}, {row['clip']}"),
                 row["group"] or None,
             )
-            for row in (rows[i] for i in chosen)
+            for row in (rows[i] for i in actions)
         ]
         check_splits(videos, where=str(table))
         scope = resolve_groups(videos, groups, where=str(table))
         name = f"{path.stem}:{dataset}" if dataset else path.stem
         self.videos = VideoList(name, tuple(videos), scope)
         with np.errstate(over="ignore"):  # overflow is reported below, with its clip
-            self.features = np.asarray(stored[chosen], dtype=np.float32)  # (clips t d)
+            self.features = np.asarray(stored[actions], dtype=np.float32)  # (clips t d)
         bad = np.flatnonzero(~usable_features(self.features))
         if len(bad):
             raise DataError(
@@ -217,11 +218,11 @@ def _read(
 
 
 def _clips(
-    stored: NDArray[np.floating], rows: Sequence[Mapping[str, str]], chosen: Iterable[int]
+    stored: NDArray[np.floating], rows: Sequence[Mapping[str, str]], positions: Iterable[int]
 ) -> list[FeatureClip]:
     return [
         FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None)
-        for i, row in ((i, rows[i]) for i in chosen)
+        for i, row in ((i, rows[i]) for i in positions)
     ]
 
 
@@ -229,11 +230,11 @@ def _rows(table: Path, required: Sequence[str], filled: Sequence[str]) -> list[d
     """Return the rows of a table with the required columns; filled columns have no empty cell."""
     lines = re.split(r"\r\n|\r|\n", LABELS.text(table))
     cut = ([cell.strip() for cell in line.split("\t")] for line in lines)
-    (_, first), *others = [(n, cells) for n, cells in enumerate(cut, 1) if any(cells)] or [(1, [])]
-    header = check_header(str(table), first, COLUMNS, required=required, expected=EXPECTED)
+    numbered = [(n, cells) for n, cells in enumerate(cut, 1) if any(cells)] or [(1, [])]
+    header = check_header(str(table), numbered[0][1], COLUMNS, required=required, expected=EXPECTED)
     rows = []
     numbers: dict[str, int] = {}
-    for number, line in others:
+    for number, line in numbered[1:]:
         row = dict.fromkeys(COLUMNS, "") | dict(zip(header, line, strict=False))
         row["class"] = unicodedata.normalize("NFC", row["class"])
         if not all(row[name] for name in filled) or len(line) > len(header):
@@ -259,16 +260,16 @@ def _no_class(table: Path) -> DataError:
 
 def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
     """Return the positions of the rows of a data set."""
-    known = list(dict.fromkeys(row["dataset"] for row in rows))
-    if dataset is None and len(known) == 1:
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    if dataset is None and len(datasets) == 1:
         return list(range(len(rows)))
-    if dataset is None or dataset not in known:
+    if dataset is None or dataset not in datasets:
         raise DataError(
             "this file contains several data sets" if dataset is None else "unknown data set",
             where=str(table),
             got="none chosen" if dataset is None else repr(dataset),
-            expected=", ".join(filter(None, known)) or "a column dataset",
-            hint=did_you_mean(dataset, known)
+            expected=", ".join(filter(None, datasets)) or "a column dataset",
+            hint=did_you_mean(dataset, datasets)
             if dataset
             else "Choose one: --dataset NAME, in Python dataset=NAME.",
         )

@@ -66,9 +66,9 @@ def legible(name: str) -> str:
     return _SURROGATE.sub(_escape, name)
 
 
-def _escape(found: re.Match[str]) -> str:
+def _escape(surrogate: re.Match[str]) -> str:
     """Return the escape of a surrogate, which in names of Linux is a byte that is not UTF-8."""
-    code = ord(found[0])
+    code = ord(surrogate[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
@@ -115,12 +115,12 @@ def stem_and_suffix(name: str) -> tuple[str, str]:
     return (name.removesuffix(suffix), suffix) if suffix.lower() in VIDEO_SUFFIXES else (name, "")
 
 
-def first_few(names: Iterable[str], most: int = 5) -> str:
+def first_few(names: Iterable[str], limit: int = 5) -> str:
     """Return the first names of a list, and the number of the others.
 
-    >>> first_few(["a", "b", "c"], most=2)
+    >>> first_few(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
     listed = list(names)
-    rest = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+    omitted = len(listed) - limit
+    return ", ".join(listed[:limit]) + (f" and {omitted} more" if omitted > 0 else "")

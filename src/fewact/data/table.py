@@ -102,10 +102,10 @@ def read_rows(
     return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
 
 
-def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield for each row its first line number and its stripped cells by column."""
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_delimiter(text, known), strict=True
+        io.StringIO(text, newline=""), delimiter=_delimiter(text, readable), strict=True
     )
     columns: list[str] | None = None
     while True:
@@ -120,7 +120,7 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
         if not any(cells):
             continue
         if columns is None:
-            columns = check_header(where, cells, known)
+            columns = check_header(where, cells, readable)
             continue
         if any(cells[len(columns) :]):
             raise DataError(
@@ -131,7 +131,7 @@ def _rows(table: Path, text: str, known: Sequence[str]) -> Iterator[tuple[int, d
                 hint="Put a cell that contains a separator into double quotes.",
             )
         row = dict(zip(columns, cells, strict=False))
-        yield line, {column: row.get(column, "") for column in known}
+        yield line, {column: row.get(column, "") for column in readable}
     if columns is None:
         raise DataError("the table is empty", where=str(table), expected=EXPECTED)
 
@@ -153,7 +153,7 @@ def _delimiter(text: str, columns: Sequence[str]) -> str:
 def check_header(
     where: str,
     cells: Sequence[str],
-    known: Sequence[str],
+    readable: Sequence[str],
     *,
     required: Sequence[str] = REQUIRED,
     expected: str = EXPECTED,
@@ -163,7 +163,7 @@ def check_header(
     Args:
         where: Place of the header, for errors.
         cells: Cells of the header.
-        known: Names of the columns that are read.
+        readable: Names of the columns that are read.
         required: Those of them that the table must have.
         expected: Description of the columns, for errors.
 
@@ -174,7 +174,7 @@ def check_header(
     columns = [cell.casefold() for cell in cells]
     for name in required:
         if name not in columns:
-            near = next((c for c in columns if c not in known and did_you_mean(name, [c])), "")
+            near = next((c for c in columns if c not in readable and did_you_mean(name, [c])), "")
             raise DataError(
                 f'there is no column "{name}"',
                 where=where,
@@ -182,9 +182,9 @@ def check_header(
                 expected=expected,
                 hint=f'Rename the column "{near}".' if near else "",
             )
-    absent = [column for column in known if column not in columns]
+    absent = [column for column in readable if column not in columns]
     for column in columns:
-        if column in known and columns.count(column) > 1:
+        if column in readable and columns.count(column) > 1:
             raise DataError(f'two columns have the name "{column}"', where=where)
         # A misspelt column would be ignored, and full files used instead of segments.
         for name in absent:

@@ -67,9 +67,9 @@ class NetworkFeatures:
             }
         return features
 
-    def forget(self, most: int) -> None:
+    def forget(self, limit: int) -> None:
         """Forget features, but for this number of frames, those that were needed last."""
-        while len(self._computed) > most:
+        while len(self._computed) > limit:
             self._computed.popitem(last=False)
 
     def _each(self, frames: Tensor, levels: tuple[Level, ...]) -> dict[Level, Tensor]:
@@ -185,11 +185,11 @@ class ClipReader:
 
     def _views(self, reading: Reading) -> Views:
         decoded, again = {}, {}
-        for count, frames, chosen in zip(
+        for count, frames, indices in zip(
             self._samplers, reading.frames, reading.chosen, strict=True
         ):
             decoded[count] = torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
-            again[count] = torch.from_numpy(np.diff(chosen, prepend=-1) == 0)
+            again[count] = torch.from_numpy(np.diff(indices, prepend=-1) == 0)
         card = self._backbone.card
         aspect = card.prepared_aspect(reading.aspect)
         return Views(decoded, aspect, card.frames_per_slot, again=again)
@@ -316,18 +316,18 @@ def _extract(
     prefetch: int,
     at_once: int,
 ) -> Iterator[Extracted[S]]:
-    rest = iter(clips)
+    upcoming = iter(clips)
     cores = torch.get_num_threads()
     with (
         one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
         started_threads(at_once, "fewact-network", cores=cores) as network,
     ):
-        ahead = islice(rest, prefetch + at_once - 1)
+        ahead = islice(upcoming, prefetch + at_once - 1)
         begun = deque(begin(clip, decoding, network) for clip in ahead)
         try:
             while begun:
                 first = begun.popleft()
-                begun.extend(begin(clip, decoding, network) for clip in islice(rest, 1))
+                begun.extend(begin(clip, decoding, network) for clip in islice(upcoming, 1))
                 prepared = first.preparing.result()
                 yield Extracted(
                     first.clip,

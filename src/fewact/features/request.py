@@ -190,7 +190,7 @@ class _SmallImagesRequest(_ViewRequest):
         channels, *cells = card.shape_of(self.level)
         frame = card.input_size
         sizes = zip(cells, image_size(*frame), frame, strict=True)
-        return (self.frames, channels, *(one * image // pixels for one, image, pixels in sizes))
+        return (self.frames, channels, *(cell * image // pixels for cell, image, pixels in sizes))
 
 
 @dataclass(frozen=True, order=True)
@@ -311,11 +311,11 @@ def parse_request(text: str, card: Card) -> Request:
     Raises:
         OptionError: The text is not of this form, or the backbone has no such level.
     """
-    level, *rest = text.split(":")
-    frames, mode, *further = [*rest, *("8", "")[len(rest) :]]
+    level, *options = text.split(":")
+    frames, mode, *further = [*options, *("8", "")[len(options) :]]
     modes = get_args(Stabilise)
     number = frames.isdecimal() and int(frames) > 0
-    if further or not number or (len(rest) > 1 and mode not in modes):
+    if further or not number or (len(options) > 1 and mode not in modes):
         raise OptionError(
             "invalid feature request",
             got=repr(text),

@@ -74,8 +74,8 @@ def repeats(frames: Tensor, grey: Tensor) -> Tensor:
     before, after = greatest[: len(change)].clone(), greatest[-len(change) :].clone()
     before[0], after[-1] = after[0], before[-1]  # nothing is known of the other side
     repeated = equal | (change < LITTLE * torch.minimum(before, after))
-    many = bool(repeated.float().mean() >= MANY)
-    return functional.pad(repeated, (1, 0)) if many else none
+    frequent = bool(repeated.float().mean() >= MANY)
+    return functional.pad(repeated, (1, 0)) if frequent else none
 
 
 def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:

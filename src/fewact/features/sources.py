@@ -223,7 +223,9 @@ class VideoFeatures:
             clip.warn()
             features = clip.result
             if self._keep and not isinstance(features, VideoError):
-                self._computed |= {(position, one): value for one, value in features.items()}
+                self._computed |= {
+                    (position, request): value for request, value in features.items()
+                }
             yield features
 
     def _has(self, position: int, requests: Sequence[Request]) -> bool:

@@ -61,9 +61,9 @@ class StoredFeatures:
         self._sets: dict[Request, EntrySet | None] = {}
         self._known = store.known(videos.name)
         self.keys = self._fingerprints()
-        chosen = repr(sampler_of(card.sampler)(1))
+        sampler = repr(sampler_of(card.sampler)(1))
         versions = [PIPELINE, CAMERA_PIPELINE, SMALL_PIPELINE]
-        facts = [card.digest, chosen, *versions, "float16", self.keys]
+        facts = [card.digest, sampler, *versions, "float16", self.keys]
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:

@@ -166,7 +166,7 @@ class _Block:
         pending: Number of fingerprints whose features are still computed.
         errors: Why a computed fingerprint has no features, or None, by fingerprint.
         complete: Whether all videos of the block were checked.
-        known: Known facts of its videos, by id.
+        facts: Known facts of its videos, by id.
         entries: Computed features.
     """
 
@@ -176,7 +176,7 @@ class _Block:
     pending: int = 0
     errors: dict[str, str | None] = field(default_factory=dict)
     complete: bool = False
-    known: dict[str, KnownVideo] = field(default_factory=dict)
+    facts: dict[str, KnownVideo] = field(default_factory=dict)
     entries: dict[Request, dict[str, Entry]] = field(default_factory=dict)
 
 
@@ -235,7 +235,7 @@ class _Run:
         except VideoError as error:
             self._skip(video, block, KnownVideo(stamp=at, error=error.reason))
             return None
-        block.known[video.id] = KnownVideo(fingerprint=key, stamp=at)
+        block.facts[video.id] = KnownVideo(fingerprint=key, stamp=at)
         if key is not None and all(key in entries for entries in self._job.sets.values()):
             self._report(Outcome(video))
         elif key is None or video.source is None:
@@ -272,10 +272,10 @@ class _Run:
         if error is None:
             self._report(Outcome(video, new=True))
         else:
-            self._skip(video, block, replace(block.known[video.id], error=error))
+            self._skip(video, block, replace(block.facts[video.id], error=error))
 
     def _skip(self, video: Video, block: _Block, facts: KnownVideo) -> None:
-        block.known[video.id] = facts
+        block.facts[video.id] = facts
         self._report(Outcome(video, error=facts.error))
 
     def _write_if_done(self, block: _Block) -> None:
@@ -287,5 +287,5 @@ class _Run:
             for later in self._open:  # with copies of these files
                 for key in entries.keys() & later.needed.keys():
                     later.needed[key].discard(request)
-        self._job.known.write(block.known)
+        self._job.known.write(block.facts)
         self._claims.release(block.number)

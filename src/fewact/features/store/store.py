@@ -235,21 +235,21 @@ class KnownVideos:
             return video.source.fingerprint()
         facts = self._facts(video)
         if at is not None:
-            return next((known.fingerprint for known in facts if known.stamp == at), None)
-        fingerprints = {known.fingerprint for known in facts if known.fingerprint}
+            return next((fact.fingerprint for fact in facts if fact.stamp == at), None)
+        fingerprints = {fact.fingerprint for fact in facts if fact.fingerprint}
         return fingerprints.pop() if len(fingerprints) == 1 else None
 
     def error(self, video: Video) -> str | None:
         """Return why the features of a video could not be computed; None if that is not known."""
-        return next((known.error for known in self._facts(video) if known.error), None)
+        return next((fact.error for fact in self._facts(video) if fact.error), None)
 
-    def write(self, known: Mapping[str, KnownVideo]) -> None:
+    def write(self, facts_of: Mapping[str, KnownVideo]) -> None:
         """Write known videos by id; what was known of the same videos together is replaced.
 
         Raises:
             OutputError: The index cannot be written.
         """
-        facts = {legible(id): video for id, video in known.items()}
+        facts = {legible(id): video for id, video in facts_of.items()}
         page = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
         query = "SELECT id, fingerprint, stamp, error FROM videos WHERE list = ? AND page = ?"
         stored = {row[0]: KnownVideo(*row[1:]) for row in self._index.rows(query, self._name, page)}
