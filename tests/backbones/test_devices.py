@@ -19,11 +19,7 @@ def test_auto_depends_on_the_cpu(monkeypatch, native):
     monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: native)
     assert resolve_precision("auto", CPU) == (devices.AUTO_PRECISION if native else "float32")
     assert resolve_precision("auto", torch.device("cuda")) == "float32"
-
-
-@pytest.mark.parametrize("requested", ["float32", "bfloat16"])
-def test_a_named_precision_is_kept(requested):
-    assert resolve_precision(requested, CPU) == requested
+    assert resolve_precision("bfloat16", CPU) == "bfloat16"
 
 
 def test_a_torch_without_its_private_probes_means_float32(monkeypatch):

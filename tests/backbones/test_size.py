@@ -9,7 +9,6 @@ import torch
 from fewact import backbones
 from fewact.backbones.card import Card
 from fewact.backbones.catalogue import DESCRIPTIONS
-from fewact.core.errors import OptionError
 
 LEVELS = ("shallow", "middle", "maps", "vectors")
 CONVOLUTIONAL = ("efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50")
@@ -77,17 +76,6 @@ def test_the_size_is_part_of_the_digest_and_of_the_reading():
     ).card
     assert again == other
     assert isinstance(again, Card)
-
-
-@pytest.mark.parametrize("size", [-32, 1, 100, 2048, "160", 160.0, None])
-def test_a_size_that_is_no_multiple_of_the_stride_is_refused(size):
-    with pytest.raises(OptionError, match=r"invalid size.*multiple of 32 up to 1024"):
-        backbones.create(size=size)
-
-
-def test_networks_of_one_size_refuse_others(random_backbone):
-    with pytest.raises(OptionError, match=r"one size only.*160.*videomae"):
-        random_backbone("videomae", size=160)
 
 
 def test_the_default_network_reads_smaller_frames_unless_a_size_is_chosen():

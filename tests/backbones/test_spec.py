@@ -22,6 +22,8 @@ from fewact.core.errors import OptionError, UnknownNameError
         ({"size": 100}, "size: invalid size of frames .*a multiple of 32 up to 1024"),
         ({"size": 2048}, "size: invalid size of frames"),
         ({"size": 64.0}, "size: invalid size of frames"),
+        ({"size": "160"}, "size: invalid size of frames"),
+        ({"size": -32}, "size: invalid size of frames"),
         ({"wieghts": "random"}, 'no option "wieghts".*mean "weights"'),
         ({"weights": 3}, "BackboneSpec, weights: invalid value"),
     ],

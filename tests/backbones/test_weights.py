@@ -131,31 +131,15 @@ def test_weights_of_another_network_are_refused(save):
         create(save(), "resnet50")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "not a safetensors file"),
-        (b"text, not tensors", "not a safetensors file"),
-        (b"\xff" * 64, "not a safetensors file"),
-        (b"\x80\x04\x95 a pickle", "not a safetensors file"),
-    ],
-    ids=["empty", "text", "noise", "pickle"],
-)
-def test_other_files_than_safetensors_are_refused(tmp_path, content, message):
-    path = tmp_path / "net.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(WeightsError, match=message):
-        create(path)
-
-
-def test_a_file_cut_short_is_refused(save):
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x80\x04\x95 a pickle", None])
+def test_other_files_than_safetensors_are_refused(save, content):
     path = save()
-    path.write_bytes(path.read_bytes()[:-100])
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
     with pytest.raises(WeightsError, match="not a safetensors file"):
         create(path)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".PTH", ".ckpt"])
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".PTH"])
 def test_pickles_are_never_read_and_the_error_says_how_to_convert_them(
     tmp_path, suffix, monkeypatch
 ):

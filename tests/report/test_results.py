@@ -85,19 +85,7 @@ def test_leaderboard_tables(apart: str) -> None:
     rows = [
         ROW,
         Row("a2m2", "", "RN50", 5, 1, 50.0, 0.4, "ssv2-full_trx", ("uses text",), "r.json", True),
-        Row(
-            "CLIP",
-            "2025",
-            "RN50",
-            5,
-            1,
-            9.0,
-            None,
-            "ssv2-full_trx",
-            ("x",),
-            "y",
-            not_comparable=apart,
-        ),
+        replace(ROW, method="CLIP", accuracy=9.0, flags=("x",), not_comparable=apart),
     ]
     tables = leaderboard_tables(rows)
     assert len(tables) == (2 if apart else 1)
