@@ -14,7 +14,7 @@ from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples, score
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import BACKGROUND
-from fewact.features.precomputed import Precomputed
+from fewact.features.sources import Precomputed
 
 CPU = torch.device("cpu")
 

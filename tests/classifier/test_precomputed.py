@@ -15,8 +15,8 @@ from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.data.clips import LARGEST_FEATURE
 from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, Features, View
+from fewact.features.sources import precomputed_card
 from fewact.methods.base import Nodes
 from fewact.methods.protonet import ProtoNet, ProtoNetOptions
 from tests.classifier.models import content_of, edit

@@ -15,7 +15,7 @@ from fewact.data import Video, VideoList, benchmark
 from fewact.evaluation import RunOptions, evaluate_method
 from fewact.evaluation.checkpoint import training_flags
 from fewact.evaluation.texts import class_names, embedded, read_prompts
-from fewact.features.precomputed import precomputed_card
+from fewact.features.sources import precomputed_card
 from tests.backbones.text.made_up import Letters
 from tests.evaluation.made_up import Nearest, problem
 from tests.evaluation.test_evaluate_method import Text

@@ -13,7 +13,7 @@ from fewact.evaluation.checkpoint import (
     TrainedOn,
     training_flags,
 )
-from fewact.features.precomputed import precomputed_card
+from fewact.features.sources import precomputed_card
 
 REMARK = "checkpoint selected on these classes"
 PUBLISHED, OTHER_PUBLISHED = "hmdb51_arn", "ucf101_arn"

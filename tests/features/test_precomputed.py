@@ -8,9 +8,8 @@ from fewact import methods
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.data.clips import LARGEST_FEATURE, usable_features
-from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
-from fewact.features.sources import ArrayFeatures
+from fewact.features.sources import ArrayFeatures, Precomputed
 
 VECTORS = np.random.default_rng(0).standard_normal((4, 6))
 

@@ -10,8 +10,8 @@ from fewact.backbones import Backbone
 from fewact.backbones.text import PromptEncoder, TextFacts, embed_classes, words
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.machine import cache_folder
-from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
+from fewact.features.sources import Precomputed
 from fewact.methods.common.text import combined_logits, text_logits
 
 TextMode = Literal["auto", "off", "on"]

@@ -26,7 +26,7 @@ from fewact.core.paths import user_path
 from fewact.data import AnyClip, FeatureClip
 from fewact.evaluation.checkpoint import IMPORT, registered
 from fewact.evaluation.identity import package_of
-from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.features.sources import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.video.steps import TrimMode, check_trim
 

@@ -64,7 +64,7 @@ def _export_network(model: Path, onnx: Path) -> None:
     from fewact.backbones.export import check_exported, export_encoder
     from fewact.classifier.file import read_header
     from fewact.core.errors import ModelError
-    from fewact.features.precomputed import Precomputed
+    from fewact.features.sources import Precomputed
 
     check_exported(read_header(model).backbone.spec.precision, str(model))
     backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_

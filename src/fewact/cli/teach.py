@@ -219,7 +219,7 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
     """Return options of a registered method that fit the size of precomputed features."""
     from fewact import methods
     from fewact.data import FeatureClip
-    from fewact.features.precomputed import precomputed_card
+    from fewact.features.sources import precomputed_card
 
     if not isinstance(clip, FeatureClip):
         return {}
