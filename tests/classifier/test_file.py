@@ -25,7 +25,6 @@ from fewact.classifier import Prediction
 from fewact.classifier import file as model_files
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.example import Example
-from fewact.classifier.examples import find_equal, restore_equal
 from fewact.classifier.file import (
     KEY,
     MODEL,
@@ -637,29 +636,3 @@ def test_other_versions_are_refused(version: Any) -> None:
         ModelError, match=rf"unsupported version.*expected: version {VERSION}.*Teach again"
     ):
         header_from(edited(version=version))
-
-
-ONE, OTHER = torch.zeros(2, 3), torch.ones(2, 3)
-
-
-def test_equal_nodes_are_found_and_restored() -> None:
-    nodes = {"a": ONE, "b": OTHER, "c": ONE.clone(), "d": OTHER[:, :2], "e": ONE.clone()}
-    equal = find_equal(nodes)
-    assert equal == {"c": "a", "e": "a"}
-    kept = {name: value for name, value in nodes.items() if name not in equal}
-    restored = restore_equal(kept, equal, "here")
-    assert restored.keys() == nodes.keys()
-    assert all(torch.equal(restored[name], value) for name, value in nodes.items())
-
-
-@pytest.mark.parametrize("equal", [{"b": "a"}, {"c": "d"}])
-def test_names_that_do_not_fit_are_refused(equal: dict[str, str]) -> None:
-    with pytest.raises(ModelError, match="do not match those of the header"):
-        restore_equal({"a": ONE, "b": OTHER}, equal, "here")
-
-
-def test_a_name_of_no_node_is_refused(examples: FewShotClassifier, tmp_path: Path) -> None:
-    folder = examples.save(tmp_path / "model", thumbnails=False)
-    edit(folder, lambda content: content.update(equal_nodes={"permissive_motion": "nothing"}))
-    with pytest.raises(ModelError, match="permissive_motion, nothing"):
-        FewShotClassifier.load(folder, backbone=examples.backbone)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fewact.classifier.example import Example
 from fewact.classifier.labels import INTEGER
-from fewact.core.errors import DamagedModelError, DataError, ModelError
+from fewact.core.errors import DataError, ModelError
 from fewact.core.shapes import all_finite
 from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
@@ -46,7 +46,7 @@ class Examples:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the clips with the nodes that a saved model has."""
-        return _unpickled, (self.clips, *stored(self.nodes), self.origins)
+        return _unpickled, (self.clips, stored(self.nodes), self.origins)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -187,13 +187,9 @@ def _rounded(value: Tensor) -> Tensor:
     return half if error and half.isfinite().all() else value
 
 
-def stored(nodes: Nodes) -> tuple[Nodes, dict[str, str]]:
-    """Return nodes as they are stored, and for each that equals one of them the name of that one.
-
-    They are in float16 if that changes no bit of them: teaching rounds what it can.
-    """
-    equal = find_equal(nodes)
-    return {name: _half(value) for name, value in nodes.items() if name not in equal}, equal
+def stored(nodes: Nodes) -> Nodes:
+    """Return nodes in float16 if that changes no bit of them: teaching rounds what it can."""
+    return {name: _half(value) for name, value in nodes.items()}
 
 
 def _half(value: Tensor) -> Tensor:
@@ -202,13 +198,9 @@ def _half(value: Tensor) -> Tensor:
 
 
 def _unpickled(
-    clips: tuple[Example, ...],
-    nodes: Nodes,
-    equal: dict[str, str],
-    origins: tuple[Clip | bytes | None, ...],
+    clips: tuple[Example, ...], nodes: Nodes, origins: tuple[Clip | bytes | None, ...]
 ) -> Examples:
-    restored = {name: value.float() for name, value in nodes.items()}
-    return Examples(clips, restore_equal(restored, equal, "pickle"), origins)
+    return Examples(clips, {name: value.float() for name, value in nodes.items()}, origins)
 
 
 def join(parts: Iterable[Examples]) -> Examples:
@@ -246,43 +238,6 @@ def _key(clip: Example, name: str) -> tuple[Any, ...]:
     end = math.inf if clip.end is None else clip.end
     file = PurePosixPath(name).name
     return natural_key(clip.label), natural_key(file), clip.start or 0.0, end
-
-
-def are_equal(first: Tensor, second: Tensor) -> bool:
-    """Return whether two nodes are equal; of one tensor no number is read."""
-    return first.is_set_to(second) or torch.equal(first, second)
-
-
-def find_equal(nodes: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return for each node that equals a former one the name of that one."""
-    equal: dict[str, str] = {}
-    distinct: list[str] = []
-    for name, value in nodes.items():
-        same = next((former for former in distinct if are_equal(nodes[former], value)), None)
-        if same is None:
-            distinct.append(name)
-        else:
-            equal[name] = same
-    return equal
-
-
-def restore_equal(
-    nodes: Mapping[str, Tensor], equal: Mapping[str, str], where: str
-) -> dict[str, Tensor]:
-    """Return nodes with those that are equal to others.
-
-    Raises:
-        DamagedModelError: A node is missing, or stored although it equals another one.
-    """
-    for name, same in equal.items():
-        if same not in nodes or name in nodes:
-            raise DamagedModelError(
-                "the nodes do not match those of the header",
-                where=where,
-                got=f"{name}, {same}",
-                hint="Copy the file again, or teach again.",
-            )
-    return {**nodes, **{name: nodes[same] for name, same in equal.items()}}
 
 
 def check_shapes(examples: Examples, nodes: Nodes) -> None:

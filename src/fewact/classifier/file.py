@@ -25,7 +25,7 @@ from fewact.backbones.text import TextFacts
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.example import Example
-from fewact.classifier.examples import Examples, restore_equal, stored
+from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod
 from fewact.classifier.unknown import OpenSet, describe
@@ -53,7 +53,7 @@ from fewact.video.writing import jpeg
 MODEL: Final = "model.safetensors"
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 25
+VERSION: Final = 26
 """A model of another version is refused: the method may compare clips otherwise now."""
 
 KEY: Final = "fewact"
@@ -109,8 +109,6 @@ class ModelHeader(BaseModel):
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
-        equal_nodes: Names of nodes that are not stored because they equal another one, and its
-            name.
         thumbnails: Whether the file has a small image of each clip.
         tensors_sha256: SHA-256 of the tensors of the file.
     """
@@ -118,7 +116,7 @@ class ModelHeader(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[25] = VERSION
+    version: Literal[26] = VERSION
     fewact: str = __version__
     change: str = ""
     backbone: SavedBackbone
@@ -131,7 +129,6 @@ class ModelHeader(BaseModel):
     sets: Annotated[float, Field(gt=0, lt=1)] | None = None
     integers: bool = False
     examples: tuple[Example, ...]
-    equal_nodes: dict[str, str] = Field(default_factory=dict)
     thumbnails: bool = False
     tensors_sha256: str = ""
 
@@ -287,8 +284,7 @@ def encode(
     if thumbnails and isinstance(fitted.pipeline.backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples, method, class_names = fitted.everything, fitted.method, fitted.class_names
-    nodes, equal = stored(examples.nodes)
-    tensors = {NODES + name: value for name, value in nodes.items()}
+    tensors = {NODES + name: value for name, value in stored(examples.nodes).items()}
     tensors |= {METHOD + name: value for name, value in method.state_dict().items()}
     tensors |= {SUPPORT + name: value for name, value in method.summary(fitted.by_class).items()}
     if class_names is not None:
@@ -311,7 +307,6 @@ def encode(
         sets=sets,
         integers=fitted.integers,
         examples=examples.clips,
-        equal_nodes=equal,
         thumbnails=thumbnails,
     ).changed(change)
     return with_tensors(header, tensors)
@@ -420,7 +415,6 @@ def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) 
     nodes = {name.removeprefix(NODES): tensors.pop(name).float() for name in names}
     if not nodes or any(value.shape[:1] != (len(header.examples),) for value in nodes.values()):
         MODEL_FILE.refuse(where, "the rows do not match the examples of the header")
-    nodes = restore_equal(nodes, header.equal_nodes, where)
     method = header.method.create(_below(tensors, METHOD), where)
     examples = Examples(header.examples, nodes, images)
     class_names = _class_names(header, examples, tensors, where)
