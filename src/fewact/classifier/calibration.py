@@ -23,7 +23,7 @@ FLOATS_AT_ONCE, CLIPS_AT_ONCE = 2**24, 64
 
 
 def folds_of(
-    labels: Sequence[int], n: int, groups: Sequence[str | None], most: int = MAX_HELD_OUT
+    labels: Sequence[int], n: int, groups: Sequence[str | None], limit: int = MAX_HELD_OUT
 ) -> list[list[int]]:
     """Return lists of clips to hold out together: one group of each class per fold.
 
@@ -34,7 +34,7 @@ def folds_of(
         labels: Class of each clip in 0 … n−1.
         n: Number of classes.
         groups: Group of each clip; a clip with None is a group by itself.
-        most: Number of held-out clips at which no fold is added.
+        limit: Number of held-out clips at which no fold is added.
     """
     group = [i if name is None else name for i, name in enumerate(groups)]
     of_class: list[dict[int | str, None]] = [{} for _ in range(n)]  # groups, in the clips' order
@@ -43,21 +43,23 @@ def folds_of(
         of_class[label][name] = None
         classes_of.setdefault(name, set()).add(label)
     folds: list[list[int]] = []
-    used: set[int | str] = set()
-    while sum(map(len, folds)) < most:
+    held_out: set[int | str] = set()
+    while sum(map(len, folds)) < limit:
         out: set[int | str] = set()
-        left = [
+        remaining = [
             len(groups_of_class) for groups_of_class in of_class
         ]  # groups that are not held out
         for c, groups_of_class in enumerate(of_class):
-            if left[c] < len(groups_of_class):
+            if remaining[c] < len(groups_of_class):
                 continue
             for candidate in groups_of_class:
-                if candidate not in used and all(left[k] > 1 for k in classes_of[candidate]):
+                if candidate not in held_out and all(
+                    remaining[k] > 1 for k in classes_of[candidate]
+                ):
                     out.add(candidate)
-                    used.add(candidate)
+                    held_out.add(candidate)
                     for k in classes_of[candidate]:
-                        left[k] -= 1
+                        remaining[k] -= 1
                     break
         if not out:
             break
@@ -87,9 +89,10 @@ def _score(method: Method, nodes: Nodes, labels: Tensor, n: int, held: Tensor) -
 
     A function of its own, so that one copy of the other clips is in memory at a time.
     """
-    rest = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
-    rest = rest.scatter(1, held, False).nonzero()[:, 1].reshape(len(held), -1)  # (b s)
-    state = method.support(rows(nodes, rest), labels[rest], n)  # of nodes (b s …)
+    support_rows = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
+    support_rows = support_rows.scatter(1, held, False).nonzero()[:, 1]
+    support_rows = support_rows.reshape(len(held), -1)  # (b s)
+    state = method.support(rows(nodes, support_rows), labels[support_rows], n)  # of nodes (b s …)
     scored = [method.score(state, rows(nodes, part)) for part in held.split(CLIPS_AT_ONCE, 1)]
     return torch.cat(scored, 1)
 
@@ -344,14 +347,14 @@ def hold_out(
     return HeldOut(calibration, order.cpu(), predicted)
 
 
-def expected_temperature(own: float, shots: float) -> float:
+def expected_temperature(of_method: float, shots: float) -> float:
     """Return the temperature to expect for a number of clips per class.
 
     Args:
-        own: Temperature of the method.
+        of_method: Temperature of the method.
         shots: Number of clips per class; the mean if classes differ.
     """
-    return own * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
+    return of_method * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
 
 
 def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -> float:
@@ -373,7 +376,7 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
     return best if always or likelihood_of[best] > alone + MIN_GAIN else 0.0
 
 
-def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
+def fit_temperature(logits: Tensor, truth: Tensor, of_method: float) -> float:
     """Return the temperature that minimises the equation of ``hold_out``, to 1 %.
 
     The sum can have several minima, so the full range is searched on a grid.
@@ -381,7 +384,7 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
     Args:
         logits: Logits (h n) of the held-out clips, float64.
         truth: True classes (h).
-        own: Expected temperature T₀.
+        of_method: Expected temperature T₀.
 
     Returns:
         Temperature between own / 64 and own · 64.
@@ -394,6 +397,6 @@ def fit_temperature(logits: Tensor, truth: Tensor, own: float) -> float:
         return (scaled.logsumexp(-1) - right).sum(-1)
 
     at_once = max(1, FLOATS_AT_ONCE // 8 // logits.numel())
-    sums = torch.cat([unlikelihood(chunk) for chunk in (own * steps.exp()).split(at_once)])
+    sums = torch.cat([unlikelihood(chunk) for chunk in (of_method * steps.exp()).split(at_once)])
     loss = sums + steps**2 / (2 * PRIOR_STD**2)  # (g)
-    return own * math.exp(steps[loss.argmin()].item())
+    return of_method * math.exp(steps[loss.argmin()].item())

@@ -58,14 +58,14 @@ class ClassNames:
         rows = dict(zip(self.classes, self.text, strict=True))
         new = tuple(name for name in classes if name not in rows)
         if new and (encoder := text_encoder(backbone, "on")) is not None:
-            more = embed_class_names(encoder, new, self.mode)
-            if more.facts != self.facts:
+            added = embed_class_names(encoder, new, self.mode)
+            if added.facts != self.facts:
                 raise ModelError(
                     "the existing class names were embedded by another text encoder",
-                    got=f"{more.facts.encoder}, {more.facts.sha256[:8]}",
+                    got=f"{added.facts.encoder}, {added.facts.sha256[:8]}",
                     expected=f"{self.facts.encoder}, {self.facts.sha256[:8]}",
                 )
-            rows |= dict(zip(new, more.text, strict=True))
+            rows |= dict(zip(new, added.text, strict=True))
         return replace(self, classes=classes, text=torch.stack([rows[name] for name in classes]))
 
 

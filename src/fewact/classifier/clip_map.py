@@ -91,10 +91,10 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
     """
     fitted = fitted_of(classifier)
     method, decision = fitted.method, fitted.open_set.decision(classifier.false_alarms)
-    chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
-    labels = fitted.examples.labels[chosen]
-    clips = [fitted.examples.clips[i] for i in chosen]
-    nodes = [{name: value[chosen] for name, value in fitted.by_clip.nodes.items()}]
+    mapped = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
+    labels = fitted.examples.labels[mapped]
+    clips = [fitted.examples.clips[i] for i in mapped]
+    nodes = [{name: value[mapped] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
     for outcome in _predicted(fitted, decision, [as_clip(video) for video in videos]):

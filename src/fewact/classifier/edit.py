@@ -45,8 +45,8 @@ def remove_class(fitted: Fitted, name: Label) -> Fitted:
     if len(fitted.classes) == 2:
         raise DataError("only one class would be left", got=repr(label), expected="at least two")
     clips = fitted.everything.clips
-    rest = [i for i, clip in enumerate(clips) if clip.label != label]
-    return with_examples(fitted, [fitted.everything.select(rest)])
+    positions = [i for i, clip in enumerate(clips) if clip.label != label]
+    return with_examples(fitted, [fitted.everything.select(positions)])
 
 
 def rename_class(fitted: Fitted, name: Label, new: Label) -> Fitted:
@@ -64,8 +64,8 @@ def remove_clips(fitted: Fitted, clips: Sequence[ClipId] | ClipId) -> Fitted:
     if isinstance(clips, str) or not isinstance(clips, Iterable):
         clips = [clips]
     removed = set(find_clips(everything.clips, clips))
-    rest = [i for i in range(len(everything.clips)) if i not in removed]
-    return with_examples(fitted, [_with_all_classes(everything, everything.select(rest))])
+    positions = [i for i in range(len(everything.clips)) if i not in removed]
+    return with_examples(fitted, [_with_all_classes(everything, everything.select(positions))])
 
 
 def move_clip(fitted: Fitted, clip: ClipId, label: Label) -> Fitted:
@@ -108,16 +108,16 @@ def with_examples(fitted: Fitted, parts: Iterable[Examples]) -> Fitted:
 
 def _added(fitted: Fitted, label: str, clips: Source) -> Fitted:
     named = fitted.class_names is not None
-    more, skipped = encode_examples(
+    new_examples, skipped = encode_examples(
         *of_class(clips, label), fitted.pipeline, image_embedding=named, fitted=fitted
     )
-    if repeated := fitted.everything.repeated(more):
+    if repeated := fitted.everything.repeated(new_examples):
         raise DataError(
             "the clip is a training clip already", where=f'class "{label}"', got=repeated[0]
         )
-    for new, old in fitted.everything.copies(more):
+    for new, old in fitted.everything.copies(new_examples):
         LOG.warning('%s equals the training clip %s of "%s"', new.title, old.title, old.label)
-    parts = [fitted.everything, fitted.everything.named_apart(more)]
+    parts = [fitted.everything, fitted.everything.named_apart(new_examples)]
     return with_examples(replace(fitted, skipped=(*fitted.skipped, *skipped)), parts)
 
 

@@ -211,8 +211,8 @@ class ClipEncoder:
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of the method and of the image embedding."""
-        more: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
-        return tuple(dict.fromkeys((*self._method.requests(card), *more)))
+        embedding: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
+        return tuple(dict.fromkeys((*self._method.requests(card), *embedding)))
 
     def encode(self, features: Features) -> dict[str, Tensor]:
         """Return the nodes of one clip: (t …) → (1 …)."""

@@ -270,9 +270,9 @@ def split(scores: Iterable[float]) -> float:
     """
     ordered = np.sort(np.fromiter(scores, np.float64))
     count, total = np.arange(1, len(ordered)), np.cumsum(ordered)
-    rest = len(ordered) - count
-    apart = total[:-1] / count - (total[-1] - total[:-1]) / rest
-    best = int((count * rest * apart**2).argmax())
+    above = len(ordered) - count
+    apart = total[:-1] / count - (total[-1] - total[:-1]) / above
+    best = int((count * above * apart**2).argmax())
     return float((ordered[best] + ordered[best + 1]) / 2)
 
 

@@ -100,71 +100,71 @@ class Examples:
             content.update(self.nodes[name][i].contiguous().numpy().tobytes())
         return content.hexdigest()
 
-    def repeated(self, more: "Examples") -> list[str]:
+    def repeated(self, new: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
         keys, new_keys = (
             [_key(clip, without_number(clip.name)) for clip in examples.clips]
-            for examples in (self, more)
+            for examples in (self, new)
         )
         requested = set(new_keys)
-        known = {(key, self.digest(i)) for i, key in enumerate(keys) if key in requested}
+        existing = {(key, self.digest(i)) for i, key in enumerate(keys) if key in requested}
         return [
             clip.title
-            for i, (clip, key) in enumerate(zip(more.clips, new_keys, strict=True))
-            if (key, more.digest(i)) in known
+            for i, (clip, key) in enumerate(zip(new.clips, new_keys, strict=True))
+            if (key, new.digest(i)) in existing
         ]
 
-    def named_apart(self, more: "Examples") -> "Examples":
+    def named_apart(self, new: "Examples") -> "Examples":
         """Return new clips with a number in each name that another clip has already."""
         taken = {clip.title for clip in self.clips}
         clips = []
-        for clip in more.clips:
+        for clip in new.clips:
             candidates = (replace(clip, name=numbered(clip.name, n)) for n in count(1))
             clips.append(
                 next(candidate for candidate in candidates if candidate.title not in taken)
             )
             taken.add(clips[-1].title)
-        return replace(more, clips=tuple(clips))
+        return replace(new, clips=tuple(clips))
 
-    def copies(self, more: "Examples") -> list[tuple[Example, Example]]:
+    def copies(self, new: "Examples") -> list[tuple[Example, Example]]:
         """Return each clip of the same nodes as another one of these, and the first of these.
 
         Args:
-            more: New clips; or these, to find those that are equal to each other.
+            new: New clips; or these, to find those that are equal to each other.
         """
         smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
-        rows_of_self, rows_of_more = (
-            [row.numpy().tobytes() for row in examples.nodes[smallest]] for examples in (self, more)
+        rows_of_self, rows_of_new = (
+            [row.numpy().tobytes() for row in examples.nodes[smallest]] for examples in (self, new)
         )
         # Few clips share the smallest node: only their other nodes are compared, by their digests.
-        count, least = Counter(rows_of_self), 2 if more is self else 1
-        alike = {row for row in rows_of_more if count[row] >= least}
+        count, copies_needed = Counter(rows_of_self), 2 if new is self else 1
+        alike = {row for row in rows_of_new if count[row] >= copies_needed}
         first: dict[str, int] = {}
         for i, row in enumerate(rows_of_self):
             if row in alike:
                 first.setdefault(self.digest(i), i)
         pairs = [
             (clip, self.clips[first[digest]])
-            for i, (clip, row) in enumerate(zip(more.clips, rows_of_more, strict=True))
-            if row in alike and (digest := more.digest(i)) in first
+            for i, (clip, row) in enumerate(zip(new.clips, rows_of_new, strict=True))
+            if row in alike and (digest := new.digest(i)) in first
         ]
         return [(copy, clip) for copy, clip in pairs if copy is not clip]
 
 
-def spread(count: int, most: int) -> list[int]:
-    """Return the positions of at most ``most`` of ``count`` clips, evenly spread."""
-    most = min(count, most)
-    return [i * count // most for i in range(most)]
+def spread(count: int, limit: int) -> list[int]:
+    """Return the positions of at most ``limit`` of ``count`` clips, evenly spread."""
+    limit = min(count, limit)
+    return [i * count // limit for i in range(limit)]
 
 
-def spread_over_classes(labels: Sequence[int], most: int) -> list[int]:
-    """Return positions of at most ``most`` clips and at least one of each class, sorted."""
-    seen: dict[int, int] = {}
+def spread_over_classes(labels: Sequence[int], limit: int) -> list[int]:
+    """Return positions of at most ``limit`` clips and at least one of each class, sorted."""
+    counts: dict[int, int] = {}
     order = []
     for position, label in enumerate(labels):
-        seen[label] = seen.get(label, 0) + 1
-        order.append((seen[label], position))
-    return sorted(position for _, position in sorted(order)[: max(most, len(seen))])
+        counts[label] = counts.get(label, 0) + 1
+        order.append((counts[label], position))
+    return sorted(position for _, position in sorted(order)[: max(limit, len(counts))])
 
 
 def rounded(nodes: Nodes) -> Nodes:

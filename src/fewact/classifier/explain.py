@@ -202,7 +202,7 @@ def explain(
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     pair = fitted.classes.index(best), fitted.classes.index(rival)
     contributions = _contributions(fitted, nodes, pair)
-    known = _known_origins(fitted) | dict(origins or {})
+    origin_of = _known_origins(fitted) | dict(origins or {})
     features = explaining_features(pipeline, source, active)
     return Explanation(
         display_name(query),
@@ -214,7 +214,7 @@ def explain(
         type(method).__name__.lower(),
         contributions,
         sum(contribution.log_odds for contribution in contributions),
-        _neighbours(fitted, nodes, rival, known, features),
+        _neighbours(fitted, nodes, rival, origin_of, features),
         () if source is None else strip(source, active),
         _attention(method, features),
     )
@@ -236,12 +236,12 @@ def explaining_features(
     backbone, method = pipeline.backbone, pipeline.method
     if clip is None or not isinstance(backbone, Backbone):
         return {}
-    chosen = sampler_of(backbone.card.sampler)
+    sampler = sampler_of(backbone.card.sampler)
     requests = method.explaining_requests(backbone.card)
     if not requests:
         return {}
-    (found,) = extract([_as_predicted(clip, active)], backbone, requests, sampler=chosen)
-    return found.features or {}
+    (clip_features,) = extract([_as_predicted(clip, active)], backbone, requests, sampler=sampler)
+    return clip_features.features or {}
 
 
 def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
@@ -333,9 +333,9 @@ def _neighbours(
     whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
     similarity = score(fitted, nodes).similarity[0]
     order = similarity.argsort(descending=True).tolist()
-    chosen = order[:NEIGHBOURS]
-    if not any(examples.clips[i].label == rival for i in chosen):
-        chosen.append(next(i for i in order if examples.clips[i].label == rival))
+    positions = order[:NEIGHBOURS]
+    if not any(examples.clips[i].label == rival for i in positions):
+        positions.append(next(i for i in order if examples.clips[i].label == rival))
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     query = {name: value[None] for name, value in nodes.items()}
     of_pairs = method.pair_parts(fitted.by_class, query)
@@ -343,7 +343,7 @@ def _neighbours(
     parts = parts or {WHOLE: similarity}
     of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
-    for i in chosen:
+    for i in positions:
         example, cells = examples.clips[i], {}
         of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
         match = method.match_frames(of_query, of_clip)

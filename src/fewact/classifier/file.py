@@ -145,9 +145,9 @@ class ModelHeader(BaseModel):
             text = f"{text[: LONGEST_CHANGE - 1]}…"
         return self.model_copy(update={"change": text})
 
-    def is_of_same_model(self, other: Self) -> bool:
+    def is_of_same_model(self, header: Self) -> bool:
         """Return whether two models are equal but for how they were made."""
-        return self == other.model_copy(update={"change": self.change})
+        return self == header.model_copy(update={"change": self.change})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -375,8 +375,8 @@ def is_model_file(file: Path) -> bool:
 
 def _limited(header: ModelHeader, where: str) -> FileType:
     """Return the type of a model's file: its method and its clips say how large it can be."""
-    most = header.method.parameter_bytes(where) + len(header.examples) * MOST_PER_CLIP
-    return replace(MODEL_FILE, ceiling=min(MODEL_FILE.ceiling, most))
+    limit = header.method.parameter_bytes(where) + len(header.examples) * MOST_PER_CLIP
+    return replace(MODEL_FILE, ceiling=min(MODEL_FILE.ceiling, limit))
 
 
 def _check_version(content: Mapping[str, Any], where: str) -> None:

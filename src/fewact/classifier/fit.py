@@ -140,16 +140,16 @@ def encode_examples(
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
-        used = full
+        taught = full
         if fitted is not None and full.clip.label in fitted.classes:
-            used = find_action(full, fitted, timing, full.clip.label)
-        used.warn()
-        if isinstance(used.nodes, VideoError):
-            warn(f"skipped: {used.nodes}")
-            skipped.append(Skipped(used.clip, used.nodes))
+            taught = find_action(full, fitted, timing, full.clip.label)
+        taught.warn()
+        if isinstance(taught.nodes, VideoError):
+            warn(f"skipped: {taught.nodes}")
+            skipped.append(Skipped(taught.clip, taught.nodes))
         else:
-            part, searched = _example(name, used, used.nodes), used.active != full.active
-            read.append(_ReadClip(used._replace(nodes={}), part, searched))
+            part, searched = _example(name, taught, taught.nodes), taught.active != full.active
+            read.append(_ReadClip(taught._replace(nodes={}), part, searched))
         if progress is not None:
             progress(done, len(clips))
     _check_classes(clips, read, skipped)

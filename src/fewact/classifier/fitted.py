@@ -199,8 +199,8 @@ def fit_examples(
         none = None
         if before is None:
             warn(f"only one clip of no class: it is not used, {FEWEST_NONE} are needed")
-    kept = _Kept(everything, examples, none, integers, tuple(skipped))
-    return on_few_cores(lambda: _fit(pipeline, kept, class_names, before), everything)
+    clips = _Kept(everything, examples, none, integers, tuple(skipped))
+    return on_few_cores(lambda: _fit(pipeline, clips, class_names, before), everything)
 
 
 class _Kept(NamedTuple):
@@ -381,18 +381,20 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
         (s s) for each part of the similarities; for methods without parts one of all,
         ``similarity``.
     """
-    each, by_class = fitted.by_clip.select(positions), fitted.by_class
-    if each is not fitted.by_clip:
+    by_clip, by_class = fitted.by_clip.select(positions), fitted.by_class
+    if by_clip is not fitted.by_clip:
         labels = fitted.examples.labels[list(positions)]
-        labels = labels.to(next(iter(each.nodes.values())).device)
-        by_class = each.method.support(batch_of(each.nodes), labels[None], len(fitted.classes))
+        labels = labels.to(next(iter(by_clip.nodes.values())).device)
+        by_class = by_clip.method.support(
+            batch_of(by_clip.nodes), labels[None], len(fitted.classes)
+        )
     by_part: dict[str, list[Tensor]] = {}
     for begin in range(0, len(positions), CLIPS_AT_ONCE):
-        query = batch_of(rows(each.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
-        for name, part in each.method.pair_parts(by_class, query).items():
+        query = batch_of(rows(by_clip.nodes, slice(begin, begin + CLIPS_AT_ONCE)))
+        for name, part in by_clip.method.pair_parts(by_class, query).items():
             by_part.setdefault(name, []).append(rows_of(part))
     if not by_part:
-        return {"similarity": similarities(each, each.nodes, by_class)}
+        return {"similarity": similarities(by_clip, by_clip.nodes, by_class)}
     return {name: torch.cat(parts) for name, parts in by_part.items()}
 
 

@@ -182,11 +182,11 @@ def load(path: str | Path) -> SavedModel:
 def versions(folder: str | Path) -> list[Version]:
     """Return the former versions of a model, the latest first."""
     path = user_path(folder, ModelError).resolve()
-    newer, found = path / MODEL, []
+    newer, former_versions = path / MODEL, []
     for file in _without(_numbered(path / HISTORY), newer):
-        found.append(_version(file, newer))
+        former_versions.append(_version(file, newer))
         newer = file
-    return found
+    return former_versions
 
 
 def can_undo(folder: Path) -> bool:
@@ -388,12 +388,12 @@ def _check(version: Path) -> ModelHeader:
 
 def _forget(history: Path) -> None:
     """Remove the oldest versions beyond the limits."""
-    known: set[tuple[int, int]] = set()
+    inodes: set[tuple[int, int]] = set()
     total = 0
     for i, version in enumerate(_numbered(history)):
         facts = version.stat()
-        if (facts.st_dev, facts.st_ino) not in known:
-            known.add((facts.st_dev, facts.st_ino))
+        if (facts.st_dev, facts.st_ino) not in inodes:
+            inodes.add((facts.st_dev, facts.st_ino))
             total += facts.st_size
         if i >= MAX_VERSIONS or (i > 0 and total > MAX_BYTES):
             version.unlink()

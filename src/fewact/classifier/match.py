@@ -76,18 +76,18 @@ def match_clips(
         OptionError: An option is invalid, or with it windows cannot be shown along time.
         VideoError: A clip cannot be read.
     """
-    chosen = [_method(name, options or {}) for name in dict.fromkeys(aligners)]
+    compared = [_method(name, options or {}) for name in dict.fromkeys(aligners)]
     clips = [as_clip(first), as_clip(second)]
     if any(isinstance(clip, FeatureClip) for clip in clips):
         raise OptionError("only videos are matched", where="clips", got="precomputed features")
-    encoded = list(encode(clips, Pipeline(backbone, chosen[0].to(backbone.device))))
+    encoded = list(encode(clips, Pipeline(backbone, compared[0].to(backbone.device))))
     nodes = []
     for clip in encoded:
         clip.warn()
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
         nodes.append({name: value[0] for name, value in clip.nodes.items()})
-    matches = [_match(method, *nodes) for method in chosen]
+    matches = [_match(method, *nodes) for method in compared]
     frames = [
         strip(clip.clip, clip.active) for clip in encoded if not isinstance(clip.clip, FeatureClip)
     ]

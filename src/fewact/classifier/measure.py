@@ -100,8 +100,8 @@ class Tested:
         classes = [row.to_dict() for row in self.each_class]
         mistakes = [dict(zip(MISTAKE, row, strict=True)) for row in self.mistakes]
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
-        more = {"each_class": classes, "mistakes": mistakes, "skipped": skipped}
-        return {**asdict(self), "accuracy": self.accuracy, **more}
+        lists = {"each_class": classes, "mistakes": mistakes, "skipped": skipped}
+        return {**asdict(self), "accuracy": self.accuracy, **lists}
 
 
 def measure(
@@ -175,14 +175,14 @@ def measure(
     )
 
 
-def _is_equal(example: Example, clip: AnyClip, found: Prediction) -> bool:
+def _is_equal(example: Example, clip: AnyClip, prediction: Prediction) -> bool:
     """Return whether a clip seems to be a training clip of the same file name."""
     if (example.label, example.start, example.end) != (clip.label, clip.start, clip.end):
         return False
     if example.label != BACKGROUND:
-        return found.nearest == example.title
+        return prediction.nearest == example.title
     # Where another part of the clip was used than in teaching, the name alone counts.
-    return found.duration == example.duration or found.active != example.active
+    return prediction.duration == example.duration or prediction.active != example.active
 
 
 def _name(label: str | None) -> str:

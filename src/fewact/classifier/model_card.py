@@ -30,8 +30,8 @@ def model_card(header: ModelHeader, before: str | None = None) -> str:
     text = f"{BEGIN}\n{_facts(header)}\n{END}\n"
     if before is None:
         return text
-    head, begun, rest = before.partition(BEGIN)
-    _, ended, tail = rest.partition(END)
+    head, begun, after = before.partition(BEGIN)
+    _, ended, tail = after.partition(END)
     return head + text + tail.removeprefix("\n") if begun and ended else before
 
 
@@ -50,8 +50,8 @@ def _facts(header: ModelHeader) -> str:
     stored.append("a thumbnail" if header.thumbnails else "no thumbnail")
     weights = ""
     if not precomputed:
-        known = header.backbone.licence
-        licence = f"; their licence is {known}" if known else ""
+        named_licence = header.backbone.licence
+        licence = f"; their licence is {named_licence}" if named_licence else ""
         weights = f"\nThe folder has no weights of the backbone{licence}."
     return f"""# Few-shot action classifier
 

@@ -59,11 +59,11 @@ def _answer(
     clip, duration = encoded.clip, encoded.duration
     if isinstance(encoded.nodes, VideoError):
         return Skipped(clip, encoded.nodes)
-    known = fitted.everything.durations
-    if duration is not None and known and duration > max(LONG * max(known), LEAST_LONG):
+    durations = fitted.everything.durations
+    if duration is not None and durations and duration > max(LONG * max(durations), LEAST_LONG):
         warn(
             f"{display_name(clip)} is {duration:.0f} s long, the training clips at most "
-            f"{max(known):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
+            f"{max(durations):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python FewShotClassifier.stream, finds the actions in a long recording",
         )
     part = find_action(encoded, fitted, timing)

@@ -130,11 +130,11 @@ def suspected(gains: Tensor) -> list[int]:
     >>> suspected(torch.tensor([3.0, 2.5, 2.0, 1.5]))
     []
     """
-    most = max(FEWEST_WRONG, round(WRONG * len(gains)))
+    limit = max(FEWEST_WRONG, round(WRONG * len(gains)))
     order = gains.argsort(descending=True).tolist()
     ordered = [max(gains[i].item(), 0.0) for i in order] + [0.0]
     gaps = [k for k in range(1, len(ordered)) if ordered[k - 1] - ordered[k] >= MIN_GAP]
-    return order[: max((k for k in gaps if k <= most), default=0)]
+    return order[: max((k for k in gaps if k <= limit), default=0)]
 
 
 def most_doubtful(gains: Tensor) -> int | None:
@@ -307,9 +307,10 @@ class Review:
         """How many held-out clips are predicted correctly, as a sentence."""
         if not self.scored:
             return "No training clip was held out."
-        same = self.scored == self.calibrated
-        more = "" if same else f" (teach held out {self.calibrated})"
-        return f"Held-out training clips predicted correctly: {self.right} of {self.scored}{more}."
+        all_calibrated = self.scored == self.calibrated
+        calibrated = "" if all_calibrated else f" (teach held out {self.calibrated})"
+        right = f"{self.right} of {self.scored}{calibrated}"
+        return f"Held-out training clips predicted correctly: {right}."
 
     @property
     def suspects_title(self) -> str:
@@ -334,14 +335,14 @@ def review(classifier: FewShotClassifier) -> Review:
 def review_fitted(fitted: Fitted) -> Review:
     """Review training clips, see ``review``."""
     method = fitted.method
-    chosen = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
-    examples, classes = fitted.examples.select(chosen), fitted.classes
+    positions = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
+    examples, classes = fitted.examples.select(positions), fitted.classes
     labels, n = examples.labels, len(classes)
-    terms = similarities_by_part(fitted, chosen)
+    terms = similarities_by_part(fitted, positions)
     pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
-    predicted = _predicted(method, fitted, examples, fitted.by_clip.select(chosen).nodes)
+    predicted = _predicted(method, fitted, examples, fitted.by_clip.select(positions).nodes)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)
@@ -353,7 +354,7 @@ def review_fitted(fitted: Fitted) -> Review:
         right=int((predicted == labels).sum()),
         scored=int((predicted >= 0).sum()),
         calibrated=fitted.calibration.held_out,
-        reviewed=len(chosen),
+        reviewed=len(positions),
         clips=len(fitted.examples.clips),
         confusions=confusions,
         suspects=suspects,
@@ -505,11 +506,11 @@ def _advice(
 ) -> tuple[Advice, ...]:
     advice = [_to_check(suspect, "Check") for suspect in suspects if suspect.clear]
     for copies in duplicates:
-        same = len(set(copies.labels)) == 1
-        what = "keep one" if same else "they have different labels: correct them"
+        one_label = len(set(copies.labels)) == 1
+        what = "keep one" if one_label else "they have different labels: correct them"
         named = " and ".join(copies.clips) if len(copies.clips) == 2 else first_few(copies.clips)
         text = f"{named} are nearly the same clip: {what}."
-        advice.append(Advice("remove" if same else "correct", copies.labels[-1], text))
+        advice.append(Advice("remove" if one_label else "correct", copies.labels[-1], text))
     shots = torch.bincount(labels, minlength=len(classes)).tolist()
     order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
     for c in order:

@@ -130,9 +130,9 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
     counts: Counter[tuple[str, float | None, float | None]] = Counter()
     keys = []
     for example in examples:
-        same = example.page_file or example.name, example.start, example.end
-        keys.append((*same, counts[same]))
-        counts[same] += 1
+        source = example.page_file or example.name, example.start, example.end
+        keys.append((*source, counts[source]))
+        counts[source] += 1
     return keys
 
 
@@ -212,16 +212,16 @@ class Revision:
                 got=", ".join(sorted(names)) or "none",
                 expected="at least two, each with a clip",
             )
-        known, pipeline, fitted = self._known(), self._pipeline, self._fitted
-        missing = [lesson.name for lesson in lessons if lesson.key not in known]
+        encoded, pipeline, fitted = self._known(), self._pipeline, self._fitted
+        missing = [lesson.name for lesson in lessons if lesson.key not in encoded]
         if missing or pipeline is None:  # without a pipeline, no clip is known
             raise DataError(
                 f'the clip "{missing[0]}" cannot be taught: it has no video, and no version of the'
                 " model that can be used has its features",
                 hint="Add the clip again, or remove it.",
             )
-        rows = [_renamed(known[lesson.key], lesson) for lesson in lessons]
-        self._encoded |= known  # what is removed now may come back
+        rows = [_renamed(encoded[lesson.key], lesson) for lesson in lessons]
+        self._encoded |= encoded  # what is removed now may come back
         if fitted is not None:
             replace_fitted(self.classifier, with_examples(fitted, rows))
             return

@@ -190,16 +190,18 @@ def _named(
 
 
 def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
-    known: dict[tuple[str, float | None, float | None], str] = {}
+    titles: dict[tuple[str, float | None, float | None], str] = {}
     for clip in clips:
         if isinstance(clip, Clip):
             key = os.path.realpath(clip.path)
         else:
             key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
         name, place = display_name(clip), (key, clip.start, clip.end)
-        if place in known:
-            raise DataError("the clip appears twice", where=name, got=f"the same as {known[place]}")
-        known[place] = name
+        if place in titles:
+            raise DataError(
+                "the clip appears twice", where=name, got=f"the same as {titles[place]}"
+            )
+        titles[place] = name
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

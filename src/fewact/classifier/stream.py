@@ -275,8 +275,8 @@ class Stream:
         self._frames = max(request.frames for request in requests)
         self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
         """Number of frames per second that are looked at."""
-        most = MOST_SAMPLES / self.rate
-        self.lengths = tuple(dict.fromkeys(min(length, most) for length in self.lengths))
+        longest = MOST_SAMPLES / self.rate
+        self.lengths = tuple(dict.fromkeys(min(length, longest) for length in self.lengths))
         self.timing = Timing()
         """Time of each stage."""
         self._ring = FeatureRing(backbone, requests, self.timing)
@@ -414,8 +414,8 @@ class Stream:
                 return []
             self._closed = True
             if end is not None:
-                left = end - self._last
-                self._step = min(left, 1 / self.rate) if left > 0 else 0.0
+                remaining = end - self._last
+                self._step = min(remaining, 1 / self.rate) if remaining > 0 else 0.0
             try:
                 return self._requested(self._end(end))
             finally:

@@ -71,10 +71,10 @@ def promise_to_other_groups(rank: int, sizes: Sequence[int]) -> float:
     >>> promise_to_other_groups(1, (5, 5)), promise_to_other_groups(3, (1,) * 9)
     (0.3333333333333333, 0.3)
     """
-    left, above = rank - 1, 0.0
+    remaining, above = rank - 1, 0.0
     for size in sorted(sizes):
-        above += min(left, size) / size
-        left -= min(left, size)
+        above += min(remaining, size) / size
+        remaining -= min(remaining, size)
     return (1 + above) / (len(sizes) + 1)
 
 
@@ -223,9 +223,9 @@ class OpenSet:
         mean, variance = scores.mean().item(), scores.var().item()
         if self.known:
             expected = APART[self.grouped] * max(0.0, fmean(self.known) - mean)
-            seen = classes - 1
-            variance = seen * variance + CLASSES_OF_PRIOR * expected**2
-            variance /= seen + CLASSES_OF_PRIOR
+            degrees = classes - 1
+            variance = degrees * variance + CLASSES_OF_PRIOR * expected**2
+            variance /= degrees + CLASSES_OF_PRIOR
         else:
             variance *= self._hardly_seen**2
         return mean, 0.0 if self._two_clips else math.sqrt(variance * (1 + 1 / classes))
@@ -278,14 +278,14 @@ def describe(
         none_clips: Clips of no class, to say how many of them have no group.
     """
     decision, count = scores.decision(false_alarms), len(scores.none)
-    most = _at_most(decision.promised)
+    limit = _at_most(decision.promised)
     lines = []
     if decision.basis == "off":
         why = "" if false_alarms == 1 else ' (needs clips in "none", or a rate of false alarms)'
         return [f"None of these: every clip gets a class{why}"]
     if decision.basis == "clips of no class":
         lines.append(
-            f'None of these: at most {most} of other clips like the {count} in "none" get a class'
+            f'None of these: at most {limit} of other clips like the {count} in "none" get a class'
         )
         rate = DEFAULT_RATE if false_alarms is None else false_alarms
         if decision.promised > rate:
@@ -301,8 +301,8 @@ def describe(
         )
     else:
         lines.append(
-            f"None of these: about {most} of clips of other actions get a class; a rough estimate, "
-            'only clips in "none" can promise it'
+            f"None of these: about {limit} of clips of other actions get a class; a rough "
+            'estimate, only clips in "none" can promise it'
         )
     if scores.known:
         lost = decision.rejected(scores.known)
@@ -321,24 +321,24 @@ def _about_others(
     decision: OpenSetDecision, groups: int, group_of_clips: Sequence[str | None]
 ) -> list[str]:
     """Return what is promised about people and places that "none" does not have."""
-    other, count = decision.promised_other_groups, len(group_of_clips)
+    promised, count = decision.promised_other_groups, len(group_of_clips)
     without = group_of_clips.count(None)
-    if other is None and 0 < without < count:
+    if promised is None and 0 < without < count:
         have, them = ("has", "it") if without == 1 else ("have", "them")
         return [
             f'  Other people and places may differ: {without} of {count} clips in "none" {have} no '
             f"group; move {them} into a folder like the others, and teach says how much"
         ]
-    if other is None:
+    if promised is None:
         return [
             '  Other people and places may differ: with a folder for each in "none", '
             "teach says how much"
         ]
-    if other <= decision.promised:
+    if promised <= decision.promised:
         return []
     return [
         f'  Of clips of other people or places than the {groups} in "none": at most '
-        f"{_at_most(other)}; more of them lower this"
+        f"{_at_most(promised)}; more of them lower this"
     ]
 
 
@@ -392,7 +392,7 @@ def known_scores(
 
 def untaught_scores(
     pairs: Tensor,
-    own: Tensor,
+    labels_of_rows: Tensor,
     labels: Tensor,
     inside: Tensor,
     none: Tensor | None = None,
@@ -403,7 +403,7 @@ def untaught_scores(
 
     Args:
         pairs: Similarities (h s) with the training clips.
-        own: Class (h) of each.
+        labels_of_rows: Class (h) of each.
         labels: Classes (s) of the training clips in 0 … n−1.
         inside: Intra-class similarities (h n).
         none: Mean similarity (h) with the clips of no class; None if there are none.
@@ -411,8 +411,8 @@ def untaught_scores(
     """
     similarity = _similarities(pairs, labels, inside, left_out)  # (h n)
     best, total, count = _summary(similarity)
-    imputed = similarity[:, own].T  # (h h): of all clips with the class of each
-    usable = imputed.isfinite() & (own[:, None] != own)
+    imputed = similarity[:, labels_of_rows].T  # (h h): of all clips with the class of each
+    usable = imputed.isfinite() & (labels_of_rows[:, None] != labels_of_rows)
     imputed = imputed.masked_fill(~usable, 0.0)
     instead = _score(
         torch.maximum(best[:, None], imputed), total[:, None] + imputed, count[:, None] + 1
@@ -444,8 +444,8 @@ def _score(best: Tensor, total: Tensor, count: Tensor) -> Tensor:
 
     Of a class that is alone, g counts for the others, too.
     """
-    rest = torch.where(count > 1, (total - best) / (count - 1).clamp_min(1), best)
-    return best - OTHERS_WEIGHT * rest
+    mean_of_rest = torch.where(count > 1, (total - best) / (count - 1).clamp_min(1), best)
+    return best - OTHERS_WEIGHT * mean_of_rest
 
 
 def _sum_by_class(values: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -475,20 +475,20 @@ def intra_class(
         n: Number of classes.
         left_out: Training clips to leave out (q s).
     """
-    rows, kept = torch.tensor(list(positions)), (~left_out).double()  # (h), (q s)
-    total, number = torch.zeros(2, len(kept), n, dtype=torch.float64)
+    rows, weights = torch.tensor(list(positions)), (~left_out).double()  # (h), (q s)
+    total, number = torch.zeros(2, len(weights), n, dtype=torch.float64)
     level, count = 0.0, 0
     for c in range(n):
         in_class = (labels[rows] == c).nonzero()[:, 0]  # rows of this class
         scored, members = rows[in_class], (labels == c).nonzero()[:, 0]
         is_other = (scored[:, None] != members).double()  # (r k)
         similarity = pairs[in_class][:, members].double() * is_other
-        with_row, with_member = kept[:, scored], kept[:, members]  # (q r), (q k)
+        with_row, with_member = weights[:, scored], weights[:, members]  # (q r), (q k)
         total[:, c] = (with_row * (with_member @ similarity.T)).sum(1)
         number[:, c] = (with_row * (with_member @ is_other.T)).sum(1)
         level += similarity.sum().item()
         count += int(is_other.sum())
-    mean, shots = level / max(count, 1), _sum_by_class(kept, labels, n)
+    mean, shots = level / max(count, 1), _sum_by_class(weights, labels, n)
     alone = torch.where(number > 0, total / number.clamp_min(1), mean)
     return ((shots - 1) * alone + mean) / shots.clamp_min(1)
 
@@ -515,8 +515,10 @@ def fit_open_set(
     rows = list(positions)
     own, same_group = labels[rows], _same(groups, rows)
     same_class = own[:, None] == labels
-    both = same_class | same_group
-    untaught = torch.where(both.all(1, keepdim=True), same_class, both)
+    same_class_or_group = same_class | same_group
+    untaught = torch.where(
+        same_class_or_group.all(1, keepdim=True), same_class, same_class_or_group
+    )
     held = (same_class & ~same_group).any(1)
     outside = None if none is None else none.of_training
 

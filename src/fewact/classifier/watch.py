@@ -110,7 +110,7 @@ class Watch:
         waiting: deque[tuple[float, RGBImage]] = deque()
         changed = threading.Condition()
         ended: list[BaseException | None] = []
-        left = threading.Event()  # the caller's event may stop other recordings, too
+        stopped = threading.Event()  # the caller's event may stop other recordings, too
 
         def read() -> None:
             pace = Pace(self.stream.rate)
@@ -118,7 +118,7 @@ class Watch:
             delay = -math.inf  # of the latest frame: time of the clock minus that of the frame
             try:
                 for time, frame in self.recording.frames():
-                    if left.is_set():
+                    if stopped.is_set():
                         break
                     delay = max(delay, clock.monotonic() - time)
                     self.time = time
@@ -130,10 +130,10 @@ class Watch:
                         # Segments of a playlist, a download and what a camera kept come faster than
                         # they were recorded: their frames are not late before they are due.
                         changed.wait_for(
-                            lambda: len(waiting) < AHEAD or left.is_set(),
+                            lambda: len(waiting) < AHEAD or stopped.is_set(),
                             timeout=delay + time - clock.monotonic(),
                         )
-                        if left.is_set():
+                        if stopped.is_set():
                             break
                         if len(waiting) == AHEAD:
                             waiting.popleft()
@@ -160,7 +160,7 @@ class Watch:
                 if self.stream.needs(time):
                     yield time, image
         finally:
-            left.set()
+            stopped.set()
             with changed:
                 changed.notify()
             reader.join()  # the recording is closed next: no frame may be read any more
