@@ -246,14 +246,12 @@ def test_a_missing_file_is_skipped_in_teaching_and_predicting(
         quick.fit({"left": missing, "right": actions / "right"})
 
 
-def test_values_of_another_type_are_refused(fitted: FewShotClassifier) -> None:
+def test_values_of_another_type_are_refused() -> None:
     noise = np.zeros((4, 48, 64, 3), np.uint8)
     with pytest.raises(OptionError, match="not a rate"):
         FewShotClassifier(sets="x").fit([noise, noise], ["a", "b"])  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="not a rate"):
         FewShotClassifier(false_alarms="x").fit([noise], ["a"])  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="invalid frame rate"):
-        fitted.stream(fps="x")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="invalid frame rate"):
         Frames(noise, fps="x")  # type: ignore[arg-type]
     for fault in ({"backbone": None}, {"method": type(fewact.methods.create("pixels"))}):
