@@ -10,34 +10,23 @@ A²M²-Net.
 
 import argparse
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.markdown import table
 from benchmarks.pairs import evaluate_sets
-from fewact import align, backbones, methods
+from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.evaluation import Comparison, Result, compare, load, save
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.identity import method_facts
-from fewact.features.extract import extract
-from fewact.features.request import Request
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.stored import StoredFeatures
-from fewact.methods.a2m2_matching import WeightedCosts, Weights, problems
 from fewact.methods.base import Method
-from fewact.synthetic import MotionsBenchmark, motions
-from fewact.video import Segments, Timeline
+from fewact.synthetic import motions
 
 SHOTS = (1, 5)
 PRESETS = ("plain", "misaligned", "moving-camera")
@@ -61,21 +50,6 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "`otam` on frames": ("otam", {}),
     "`pixels`": ("pixels", {}),
 }
-
-
-PLANS: dict[str, tuple[str, dict[str, float], Weights | None]] = {
-    "EMD": ("emd", {}, "uniform"),
-    "cross-reference EMD": ("emd", {}, "cross"),
-    "Hungarian": ("hungarian", {}, None),
-    "Sinkhorn": ("sinkhorn", {"regularisation": 0.05}, None),
-    "Bi-MHM": ("bi_mhm", {}, None),
-    "OTAM λ 0.5": ("otam", {"smoothing": 0.5}, None),
-    "OTAM λ 0.1": ("otam", {"smoothing": 0.1}, None),
-    "DTW": ("dtw", {}, None),
-    "soft-DTW": ("soft_dtw", {"smoothing": 0.1}, None),
-    "diagonal": ("diagonal", {}, None),
-}
-"""Aligner, options and rule for the weights of the nodes, by the name in the last table."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +77,6 @@ def main() -> None:
     parser.add_argument("--mobilenet", type=Path, required=True, help="file of ImageNet weights")
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--videos", type=int, default=10, help="videos per synthetic class")
-    parser.add_argument("--pairs", type=int, default=300, help="pairs with known correspondence")
     parser.add_argument("--store", type=Path, required=True, help="folder of the features")
     options = parser.parse_args()
     store = Store.create(options.store)
@@ -125,10 +98,6 @@ def main() -> None:
         print(table(["network", "videos", *COLUMNS], [cells(row) for row in chosen]))
     print(f"\nAgainst {REFERENCE}\n")
     print(table(["", "better", "worse", "neither", "points"], [*against_reference(rows)]))
-    print(f"\nMass of the plan on corresponding frames, {options.pairs} pairs\n")
-    masses = [list(recovered(networks[0], one, options.pairs)) for one in made.values()]
-    labels = [*PLANS, "uniform plan (chance)"]
-    print(table(["", *made], [[label, *row] for label, *row in zip(labels, *masses, strict=True)]))
 
 
 def stop_at_error(outcome: Outcome) -> None:
@@ -175,76 +144,6 @@ def column(name: str) -> Method:
     """Return the method of a column."""
     kind, options = COLUMNS[name]
     return methods.create(kind, **options).eval()
-
-
-def recovered(network: Backbone, benchmark: MotionsBenchmark, count: int) -> Iterator[str]:
-    """Yield the fraction of each aligner's plan that is on corresponding frames, in per cent.
-
-    Pairs of videos of one class, 8 frames each, one node per frame. The last value is that of a
-    uniform plan.
-    """
-    method = methods.create("a2m2", **{"moments.lengths": (1,)}, **NODES).eval()
-    (request,) = method.requests(network.card)
-    pairs = some_pairs(benchmark, count)
-    ids = list(dict.fromkeys(id for pair in pairs for id in pair))
-    of = {video.id: video.source for video in benchmark.videos.videos}
-    clips = [source for id in ids if (source := of[id]) is not None]
-    nodes = {}
-    for id, found in zip(ids, extract(clips, network, [request]), strict=True):
-        if found.features is None:
-            raise SystemExit(f"{id} cannot be read")
-        with torch.inference_mode():
-            nodes[id] = method.encode(found.features)["nodes"]
-    truth = torch.stack([torch.from_numpy(known(benchmark, *pair, request)) for pair in pairs])
-    first, second = (torch.stack([nodes[pair[i]] for pair in pairs]) for i in (0, 1))
-    posed = pose(first, second)
-    for name, options, rule in PLANS.values():
-        costs = posed[rule or "uniform"]
-        weights = () if rule is None else (costs.a, costs.b)
-        plan = align.create(name, **options)(costs.cost, *weights).plan
-        if plan is None:
-            raise SystemExit(f"{name} has no plan")
-        yield true_mass(plan, truth)
-    yield true_mass(torch.ones(truth.shape), truth)
-
-
-def pose(first: Tensor, second: Tensor) -> dict[Weights, WeightedCosts]:
-    """Return costs (p m m') and weights of pairs (p m D), as in A²M²-Net, by rule."""
-    present = torch.ones(second[:, None].shape[:-1], dtype=second.dtype)  # (p 1 m')
-    posed: dict[Weights, WeightedCosts] = {}
-    rules: tuple[Weights, ...] = ("uniform", "cross")
-    for rule in rules:
-        both = problems(first[:, None], second[:, None], present, weights=rule)  # (p 1 1 …)
-        posed[rule] = WeightedCosts(*(x.flatten(0, 2) for x in (both.cost, both.a, both.b)))
-    return posed
-
-
-def true_mass(plan: Tensor, truth: Tensor) -> str:
-    """Return the mean fraction of plans (p m m') on true correspondences, with its interval."""
-    fractions = (plan * truth).sum((-2, -1)) / plan.sum((-2, -1))
-    half = 1.96 * fractions.std().item() / math.sqrt(len(fractions))
-    return f"{100 * fractions.mean().item():.1f} ± {100 * half:.1f}"
-
-
-def some_pairs(benchmark: MotionsBenchmark, count: int) -> list[tuple[str, str]]:
-    """Return pairs of videos of one class, spread over the test classes."""
-    by_class: dict[str, list[str]] = {}
-    for video in benchmark.videos.of("test").videos:
-        by_class.setdefault(video.label, []).append(video.id)
-    each = -(-count // len(by_class))
-    return [pair for ids in by_class.values() for pair in list(combinations(ids, 2))[:each]]
-
-
-def known(
-    benchmark: MotionsBenchmark, first: str, second: str, request: Request
-) -> NDArray[np.bool_]:
-    """Return which of the sampled frames correspond: (t t')."""
-    every = benchmark.alignment(first, second)
-    chosen = [
-        Segments(request.frames)(Timeline(np.arange(n, dtype=np.float64), end=float(n)))
-        for n in every.shape
-    ]
-    return every[chosen[0]][:, chosen[1]]
 
 
 def against_reference(rows: Sequence[Row]) -> Iterator[list[str]]:

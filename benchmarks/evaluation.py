@@ -1,16 +1,13 @@
-"""Time of 10,000 episodes from stored nodes, against a plain loop over episodes.
+"""Time of 10,000 episodes from stored nodes.
 
-    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--plain 20] [--turns 10]
+    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--turns 10]
 
-The plain loop does what most published code does: for each episode it encodes the videos again from
-features in memory, and solves the transport problem of each pair with ``ot.emd2`` of POT. Without
-POT it is skipped. ``--turns`` also scores A²M² with EMD from copies of the nodes, in turns with
+``--turns`` also scores A²M² with EMD from copies of the nodes, in turns with
 the products of nodes where they are, and compares the decisions. Features are random; sizes are
 those of A²M² with 128 channels, 8 frames and windows of 1, 2 and 4 frames.
 """
 
 import argparse
-import importlib
 import resource
 import time
 
@@ -69,26 +66,6 @@ def random_videos(count: int) -> VideoList:
     return VideoList("random", tuple(every))
 
 
-def plain_seconds(method: Method, episodes: EpisodeSet, count: int) -> float | None:
-    """Return the seconds per episode of the plain loop, or None without POT."""
-    try:
-        ot = importlib.import_module("ot")
-    except ImportError:
-        return None
-    maps = torch.rand(1, MAP_FRAMES, CHANNELS, SIDE, SIDE)
-    request = FeatureRequest("maps", View(MAP_FRAMES))
-    begin = time.perf_counter()
-    for support, query in zip(episodes.support[:count], episodes.query[:count], strict=True):
-        nodes = [method.encode({request: maps})["nodes"][0] for _ in (*support, *query)]
-        for one in nodes[: len(support)]:
-            for other in nodes[len(support) :]:
-                cost = 1 - torch.cosine_similarity(one[:, None], other[None], dim=-1)
-                a = torch.relu(one @ other.mean(0)) + 1e-3
-                b = torch.relu(other @ one.mean(0)) + 1e-3
-                ot.emd2(*(x.double().numpy() for x in (a / a.sum(), b / b.sum(), cost)))
-    return (time.perf_counter() - begin) / count
-
-
 def compare_copies(method: Method, bank: NodeBank, episodes: EpisodeSet, turns: int) -> None:
     """Print the time of scoring with and without copies of nodes, and how decisions differ."""
     scorers = {"copied nodes": None, "nodes where they are": bank_scorer(method, bank, bank)}
@@ -119,7 +96,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=2400)
     parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--plain", type=int, default=20, help="episodes of the plain loop")
     parser.add_argument("--turns", type=int, default=0, help="turns with copies of the nodes")
     parser.add_argument("--only", choices=tuple(COLUMNS), help="one method")
     parser.add_argument("--threads", type=int, help="number of threads")
@@ -145,12 +121,6 @@ def main() -> None:
         if name == "A²M², EMD" and options.turns:
             compare_copies(method, bank, episodes, options.turns)
         del bank
-        if name == "A²M², EMD":
-            with torch.inference_mode():
-                plain = plain_seconds(method, episodes, options.plain)
-            if plain is not None:
-                times = plain / (spent / options.episodes)
-                print(f"  the plain loop takes {times:.0f} times as long per episode")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {peak:.1f} GiB")
 

@@ -2,12 +2,10 @@
 
     python -m benchmarks.watch run SET ASSETS FOLDER --minutes 60 [--seed 0 1 2] [--classes 3]
     python -m benchmarks.watch tables FOLDER
-    python -m benchmarks.watch pieces FOLDER
 
 A recording is a file: clips of other people than those who taught, one after the other. Clips of
 untaught classes are between them. The command runs in a process of its own, as a user would run it.
-The scores of all windows are kept: the tables have the events that the current rule finds in them,
-and ``pieces`` prints what the rule finds in short pieces of the recordings.
+The scores of all windows are kept: the tables have the events that the current rule finds in them.
 """
 
 import argparse
@@ -54,9 +52,6 @@ SHOTS, GROUPS = 3, 5
 NONE_CLIPS = 9
 LIMITS = (0.5, 0.6, 0.7, 0.8)
 """Confidences at which the events of the page's second table are divided."""
-
-PIECES = (4, 6, 8, 12, 16, 20, 30, 60)
-"""Durations of the pieces of recordings, in seconds."""
 
 NEAR = 0.1
 """IoU up to which two events are not of the same time."""
@@ -321,49 +316,6 @@ def f1(found: Sequence[Event], truth: Sequence[Truth]) -> float:
     return 2 * sum(right(found, truth)) / max(1, len(found) + len(truth))
 
 
-def pieces(outcome: Outcome, seconds: float) -> Iterator[tuple[Scores, list[Truth]]]:
-    """Yield pieces of a recording that begin where an event begins or ends, by half a piece apart.
-
-    An event belongs to a piece with more than half of its duration.
-    """
-    last = -math.inf
-    for start in sorted({t for one in outcome.truth for t in (one.start, one.end)}):
-        end = start + seconds
-        if start < last + seconds / 2 or end > outcome.seconds + NEAR:
-            continue
-        last = start
-        steps = [
-            ([_moved(one, -start) for one in windows if one.start > start - NEAR], time - start)
-            for windows, time in outcome.scores.steps
-            if start <= time <= end
-        ]
-        inside = (
-            replace(one, start=max(one.start, start) - start, end=min(one.end, end) - start)
-            for one in outcome.truth
-            if min(one.end, end) - max(one.start, start) > (one.end - one.start) / 2
-        )
-        yield replace(outcome.scores, steps=steps, end=seconds), list(inside)
-
-
-def _moved(window: WindowScore, seconds: float) -> WindowScore:
-    return replace(window, start=window.start + seconds, end=window.end + seconds)
-
-
-def pieces_table(outcomes: Sequence[Outcome]) -> str:
-    """Return F1 of the events of all pieces, in per cent, by recording and duration."""
-    lines = ["| recording | clips of no class | " + " | ".join(f"{n} s" for n in PIECES) + " |"]
-    lines.append("| --- " * (2 + len(PIECES)) + "|")
-    for outcome in outcomes:
-        cells = []
-        for seconds in PIECES:
-            counted = [(scores.events, truth) for scores, truth in pieces(outcome, seconds)]
-            found = sum(sum(right(events, truth)) for events, truth in counted)
-            every = sum(len(events) + len(truth) for events, truth in counted)
-            cells.append(f"{200 * found / every:.0f}" if every else "–")
-        lines.append(f"| {outcome.name} | {outcome.none or '–'} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 ERRORS = ("other class", "boundaries", "false", "missed")
 
 
@@ -528,12 +480,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_noted.add_argument("words", nargs="+")
     all_tables = commands.add_parser("tables", help="print the tables of all recordings")
     all_tables.add_argument("folder", type=Path)
-    in_pieces = commands.add_parser("pieces", help="print what is found in pieces of recordings")
-    in_pieces.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
-    if options.command == "pieces":
-        print(pieces_table(kept(options.folder)))
-    elif options.command == "tables":
+    if options.command == "tables":
         print(tables(options.folder))
     elif options.command == "noted":
         sys.exit(noted(options.scores, options.words))

@@ -1,0 +1,95 @@
+"""What parts of ``fusion`` and of the reading of videos are worth, on development clips.
+
+    python -m benchmarks.fusion_parts ASSETS [--sets ego10 ucf7] [--camera hand] [--episodes 500]
+
+A row is the difference of a variant from the default in the same episodes, with the half-width of
+its 95 % interval, at one shot and at as many as the groups allow. In the last row the frames are
+not corrected.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.datasets import parts, read_index
+from benchmarks.full_body import full_body
+from benchmarks.fusion_variants import Variant, fusion
+from benchmarks.markdown import heading
+from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
+from fewact import backbones
+from fewact.data import Video, VideoList, read_table
+from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.methods.fusion import Fusion
+from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
+from fewact.video.steps import Clean
+
+SETS = ("utd27_depth", "full_body", "ucf7", "ego10", "yoga6", "mouse6")
+RARE = ("head_raising", "wall_supported_rearing")  # in too few groups of mouse6
+
+
+def variants() -> dict[str, Variant]:
+    """Return the default, and what is left without one of its parts."""
+    names = dict.fromkeys(term.name.removeprefix("static_") for term in fusion().map_terms.terms)
+    return {
+        "default": Variant(),
+        **{f"stabilise={mode}": Variant({"stabilise": mode}) for mode in ("off", "on")},
+        "no crop": Variant(motion={"crop": False}),
+        **{f"no {name}": Variant(weights={name: 0.0}) for name in names},
+    }
+
+
+def measure(
+    videos: VideoList, methods: Sequence[Fusion], drawn: Sequence[EpisodeSet]
+) -> list[list[NDArray[np.float64]]]:
+    """Return the accuracy of each episode of each set, by each method."""
+    encoded = encode_videos(methods, backbones.create(), videos)
+    pairs = [compare_within(*both) for both in zip(methods, encoded, strict=True)]
+    return [
+        [episode_accuracies(method, own.exact, own, episodes) for episodes in drawn]
+        for method, own in zip(methods, pairs, strict=True)
+    ]
+
+
+def videos_of(name: str, assets: Path) -> VideoList:
+    """Return the development videos of a set."""
+    if name in ("ego10", "yoga6", "mouse6"):
+        clips = read_table(assets / "more" / name / "clips.csv")
+        kept = (clip for clip in clips if clip.label not in RARE)
+        videos = (
+            Video(str(clip.path), str(clip.label), group=clip.group, source=clip) for clip in kept
+        )
+        return VideoList(name, tuple(videos), "shared")
+    depth, web = (part.videos for part in parts(read_index(assets), development=True))
+    return {"utd27_depth": depth, "ucf7": web}.get(name) or full_body(depth)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--camera", choices=list(CAMERAS))
+    parser.add_argument("--episodes", type=int, default=500)
+    options = parser.parse_args()
+    for name in options.sets:
+        videos = videos_of(name, options.assets)
+        shots, queries, ways = (3, 1, 4) if name == "mouse6" else (5, 3, 5)
+        drawn = [
+            draw(videos, Protocol(ways, k, queries, options.episodes, groups=videos.groups))
+            for k in (1, shots)
+        ]
+        if options.camera:
+            videos = with_simulated_camera(videos, options.camera)
+        measured = variants()
+        cleaned = videos.processed(lambda _: Clean(), "cleaned")
+        rows = measure(cleaned, [variant.method() for variant in measured.values()], drawn)
+        (uncorrected,) = measure(videos, [fusion()], drawn)
+        print("\n" + heading("", f"{name}, 1 / {shots} shots"))
+        for row, right in zip([*measured, "uncorrected"], [*rows, uncorrected], strict=True):
+            print(f"| {row} | {paired_cell(right, None if right is rows[0] else rows[0])} |")
+
+
+if __name__ == "__main__":
+    main()
