@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import Part, parts, read_index
-from benchmarks.markdown import table
 from benchmarks.pairs import evaluate_sets
+from benchmarks.shared import table
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.evaluation import Comparison, Result, compare, load, save

@@ -25,7 +25,7 @@ from statistics import median
 import torch
 
 from benchmarks.datasets import read_index
-from benchmarks.markdown import table
+from benchmarks.shared import table
 from benchmarks.watch import draw, record, script
 from fewact import FewShotClassifier, backbones, methods
 from fewact.data import Clip, Video, VideoList

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import episode_sets, is_development, parts, read_index
-from benchmarks.markdown import heading
 from benchmarks.pairs import evaluate_sets
+from benchmarks.shared import heading
 from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.evaluation import VideoFeatures

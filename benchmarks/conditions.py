@@ -20,9 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.arrays import save_arrays
 from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
-from benchmarks.markdown import heading
 from benchmarks.pairs import (
     Pairs,
     compare_all,
@@ -31,6 +29,7 @@ from benchmarks.pairs import (
     episode_accuracies,
     scored_accuracies,
 )
+from benchmarks.shared import heading, save_arrays
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import VideoList

@@ -1,9 +1,8 @@
 """Time of 10,000 episodes from stored nodes.
 
-    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000] [--turns 10]
+    python -m benchmarks.evaluation [--videos 2400] [--episodes 10000]
 
-``--turns`` also scores A²M² with EMD from copies of the nodes, in turns with
-the products of nodes where they are, and compares the decisions. Features are random; sizes are
+Features are random; sizes are
 those of A²M² with 128 channels, 8 frames and windows of 1, 2 and 4 frames.
 """
 
@@ -17,10 +16,8 @@ import torch
 from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.evaluation import NodeBank, evaluate_method
-from fewact.evaluation.encode import workers
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.identity import FeatureFacts, encoding_facts
-from fewact.evaluation.scoring import Scorer, bank_scorer, plan, score
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method
 
@@ -66,37 +63,10 @@ def random_videos(count: int) -> VideoList:
     return VideoList("random", tuple(every))
 
 
-def compare_copies(method: Method, bank: NodeBank, episodes: EpisodeSet, turns: int) -> None:
-    """Print the time of scoring with and without copies of nodes, and how decisions differ."""
-    scorers = {"copied nodes": None, "nodes where they are": bank_scorer(method, bank, bank)}
-    runs = {}
-    for name, one in scorers.items():
-        batches = plan(episodes, bank, bank, copies=one is None)
-        runs[name] = batches, Scorer(method, episodes, bank, bank, batches, bank=one)
-    wall, cpu = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0.0)
-    hits: dict[str, dict[int, np.ndarray]] = {name: {} for name in runs}
-    with workers(None) as pool:
-        for turn in range(turns):
-            for name in list(runs)[:: 1 if turn % 2 else -1]:
-                batches, scorer = runs[name]
-                begin, busy = time.perf_counter(), time.process_time()
-                hits[name] |= dict(score(scorer, range(turn, len(batches), turns), pool))
-                wall[name] += time.perf_counter() - begin
-                cpu[name] += time.process_time() - busy
-    first, second = (np.concatenate([found[i] for i in sorted(found)]) for found in hits.values())
-    for name in runs:
-        print(f"  {name}: {wall[name]:.1f} s, {cpu[name]:.1f} s of processor time")
-    copied, read = cpu.values()
-    print(
-        f"  ratio {copied / read:.2f}; {(first != second).sum()} of {first.size} decisions differ"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=2400)
     parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--turns", type=int, default=0, help="turns with copies of the nodes")
     parser.add_argument("--only", choices=tuple(COLUMNS), help="one method")
     parser.add_argument("--threads", type=int, help="number of threads")
     options = parser.parse_args()
@@ -118,8 +88,6 @@ def main() -> None:
             f"{name}: {spent:.1f} s on {threads} threads, {busy:.1f} s of processor time",
             flush=True,
         )
-        if name == "A²M², EMD" and options.turns:
-            compare_copies(method, bank, episodes, options.turns)
         del bank
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {peak:.1f} GiB")

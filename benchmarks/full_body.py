@@ -1,11 +1,11 @@
-"""People on a textureless background, edited so that the whole body moves.
+"""Videos whose frames are edited: flipped, or with people who move as a whole.
 
 The development classes of ``utd27_depth`` move the arms only. Detection of camera motion may fail
 where the whole body moves, as in the test classes; these clips measure it on development data.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,10 +14,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.edited import Edited
 from fewact.data import VideoList
 from fewact.synthetic.simulated_cameras import seed_of
-from fewact.video.source import ProcessedVideo, VideoSource
+from fewact.video import Reading, Sampler
+from fewact.video.source import ProcessedVideo, Step, Transform, VideoSource, transformed
+
+
+@dataclass(frozen=True)
+class Edited(Step):
+    """The frames that each sampler chose are edited together, at their own size.
+
+    Args:
+        edit: Function from frames (t h w 3) to the same number of frames.
+        name: Name of the edit; part of the fingerprint.
+    """
+
+    edit: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    name: str
+
+    @property
+    def change(self) -> str:
+        """Name of the edit."""
+        return self.name
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Return the edited frames, see ``VideoSource.read``."""
+        reading = source.read(samplers)
+        edited = [self.edit(frames) for frames in reading]
+        size = edited[0].shape[1:3] if edited else reading.size
+        frames = [transformed(images, transform) for images in edited]
+        return replace(reading, frames=frames, size=size)
+
+
+def flip(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return flipped frames (t h w 3)."""
+    return np.ascontiguousarray(frames[:, :, ::-1])
+
+
+def flipped(videos: VideoList) -> VideoList:
+    """Return all videos flipped horizontally."""
+    return videos.processed(lambda _: Edited(flip, "flipped"), "flipped")
+
 
 COMPRESSION = 0.4
 """Fraction of the body's height by which squatting lowers it."""

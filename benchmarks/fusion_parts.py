@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.datasets import parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant, fusion
-from benchmarks.markdown import heading
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
+from benchmarks.shared import heading
 from fewact import backbones
 from fewact.data import Video, VideoList, read_table
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks import evaluation
 from benchmarks.align import problems
-from benchmarks.markdown import table
+from benchmarks.shared import table
 from fewact import FewShotClassifier, align, backbones, methods
 from fewact.align._emd import Problems, simplex
 from fewact.align.transport import solve

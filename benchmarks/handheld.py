@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
-from benchmarks.markdown import heading
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
+from benchmarks.shared import heading
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.evaluation.intervals import half_width

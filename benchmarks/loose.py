@@ -18,11 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.arrays import save_arrays
 from benchmarks.conditions import cell, few
 from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
 from benchmarks.fusion_variants import fusion
-from benchmarks.markdown import heading
 from benchmarks.pairs import (
     LookedUp,
     Pairs,
@@ -31,6 +29,7 @@ from benchmarks.pairs import (
     encode_videos,
     episode_accuracies,
 )
+from benchmarks.shared import heading, save_arrays
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder

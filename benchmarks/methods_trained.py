@@ -24,10 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.arrays import save_arrays
 from benchmarks.datasets import read_index
-from benchmarks.features import features_of
-from benchmarks.markdown import table
+from benchmarks.shared import features_of, save_arrays, table
 from benchmarks.training.stored import stored
 from fewact import backbones, methods
 from fewact.backbones import Card

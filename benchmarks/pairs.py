@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.features import features_of
+from benchmarks.shared import features_of
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.datasets import read_rows
-from benchmarks.markdown import table
+from benchmarks.shared import table
 from benchmarks.store_scale import megabytes
 from fewact import backbones, methods
 from fewact.core.bounded import size_text

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.markdown import table
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promise, outcome
 from benchmarks.open_set.reliability import (
@@ -31,6 +30,7 @@ from benchmarks.open_set.reliability import (
 )
 from benchmarks.open_set.scores import CANDIDATES, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
+from benchmarks.shared import table
 from fewact.core.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)

@@ -18,7 +18,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import heading, table
+from benchmarks.shared import heading, table
 from benchmarks.training.stored import stored
 from fewact import backbones
 from fewact.backbones.efficientnet_lite import EfficientNetLite0

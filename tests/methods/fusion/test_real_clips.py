@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from benchmarks.datasets import read_index
-from benchmarks.full_body import edited
-from benchmarks.horizontal_flip import flipped
+from benchmarks.full_body import edited, flipped
 from benchmarks.pairs import encode_videos
 from fewact import backbones, methods
 from fewact.data import Video, VideoList

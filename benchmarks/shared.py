@@ -1,0 +1,45 @@
+"""What several benchmarks need: tables, files of arrays, features that can all be read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.core.errors import VideoError
+from fewact.features.request import Features, Request
+from fewact.features.sources import FeatureSource
+
+
+def heading(*columns: str) -> str:
+    """Return the first two lines of a table."""
+    cells = "|".join(f" {column} " if column else " " for column in columns)
+    return f"|{cells}|\n{'|---' * len(columns)}|"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays to a file; it appears when it is complete."""
+    new = file.with_suffix(".new.npz")
+    np.savez(new, **arrays)  # type: ignore[arg-type]  # the stub takes them for allow_pickle, too
+    new.replace(file)
+
+
+def features_of(
+    source: FeatureSource, positions: Sequence[int], requests: Sequence[Request]
+) -> Iterator[Features]:
+    """Yield the features of videos, one video after the other.
+
+    Raises:
+        VideoError: A video cannot be read.
+    """
+    for found in source.features(positions, requests):
+        if isinstance(found, VideoError):
+            raise found
+        yield found
