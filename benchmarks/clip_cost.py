@@ -4,8 +4,7 @@
 
 The clips are those of ``utd5_rgb``, recorded by the simulated cameras ``fixed`` and ``hand``. The
 table has the medians over the turns in milliseconds a clip, by the clock and by the processor; the
-parts are those of one clip in one thread. Bare is decoding alone, and the network alone on the
-frames of appearance.
+parts are those of one clip in one thread. Bare is decoding, and the network on eight frames, alone.
 """
 
 import argparse

@@ -3,8 +3,7 @@
     python -m benchmarks.gpu [--only correctness]
     python -m benchmarks.gpu --device cpu --quick   # a dry run in small sizes
 
-Unattended, in some minutes. A row that fails says why, and what follows still runs. Nothing is
-downloaded: weights are random.
+A row that fails says why, and what follows still runs. Weights are random.
 """
 
 import argparse

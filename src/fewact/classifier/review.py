@@ -14,7 +14,7 @@ scores of the terms add up to the score.
 A clip is suspected of a wrong label by how much better all clips explain each other if it had
 another label: the gain in the log-likelihood of all labels under leave-one-out classification.
 
-The constants were chosen on development clips (docs/results/review.md).
+The constants were chosen on development clips (docs/results/unknown-actions.md).
 """
 
 from collections.abc import Mapping, Sequence

@@ -294,7 +294,7 @@ def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[T
     """Return tables with one row for each method and setting, and notes on the rows.
 
     The accuracies of all episodes are in one row, and list, remarks and source in numbered notes:
-    they would leave no room for the other columns.
+    they would leave no width for the other columns.
 
     Args:
         rows: Rows of ``evaluation.leaderboard``.
