@@ -252,7 +252,8 @@ def reader(seed: int) -> Case:
         title = random.choice(sorted(actions))
         name, action = actions[title]
         what = place(root / name, (whole / name).read_bytes(), random)
-        if name.startswith(("model/", "m.")) and random.random() < 0.8:
+        is_model = name.startswith(("model/", "m.")) and (root / name).is_file()  # not a pipe
+        if is_model and random.random() < 0.8:
             with contextlib.suppress(Exception):  # What is no file of tensors has no hash.
                 edit_model(root / name)
         top = name.partition("/")[0]
