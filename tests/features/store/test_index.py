@@ -1,8 +1,11 @@
 """The index: whole after a kill and on a full disk, refused if it is another file, made again."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,28 @@ def test_processes_write_at_the_same_time(tmp_path: Path) -> None:
     assert set(made) == {f"v{i}" for i in range(61)}
     assert all(made.read(f"v{i}")["a"] == i for i in range(61))
     assert not made.damaged
+
+
+def test_a_shard_that_another_process_writes_during_the_opening_is_not_missing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature_set = store.make(FACTS, LAYOUT)
+    feature_set.write(entries(0))
+    scandir = os.scandir
+
+    @contextmanager
+    def scan_then_write(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(folder) as files:
+            seen = list(files)
+        monkeypatch.undo()
+        feature_set.write(entries(1))
+        yield seen
+
+    monkeypatch.setattr(os, "scandir", scan_then_write)
+    opened = Store(store.folder).find(FACTS)
+    assert opened is not None
+    assert not opened.damaged
+    assert set(opened) == {"v0", "v1"}
 
 
 KILLED = """

@@ -165,13 +165,15 @@ class EntrySet:
 
     def _find_damaged(self) -> Iterator[tuple[Path, str]]:
         """Yield the shards that are gone, or that have changed and cannot be read."""
+        query = "SELECT name, size, modified FROM shards WHERE set_number = ? ORDER BY name"
+        # Before the files: another process writes a shard first, and then its row.
+        shards = self._index.rows(query, self._number)
         try:
             with os.scandir(self.folder) as files:
                 present = {file.name: file.stat() for file in files if file.is_file()}
         except FileNotFoundError:
             present = {}
-        query = "SELECT name, size, modified FROM shards WHERE set_number = ? ORDER BY name"
-        for name, size, modified in self._index.rows(query, self._number):
+        for name, size, modified in shards:
             path, status = self.folder / str(name), present.get(name)
             if status is None or not _NAME.fullmatch(name):
                 yield path, f"{path}: the shard is missing"
