@@ -3,8 +3,7 @@
     python -m benchmarks.fusion_parts ASSETS [--sets ego10 ucf7] [--camera hand] [--episodes 500]
 
 A row is the difference of a variant from the default in the same episodes, with the half-width of
-its 95 % interval, at one shot and at as many as the groups allow. In the last row the frames are
-not corrected.
+its 95 % interval, at one shot and at as many as the groups allow; the last row corrects no frames.
 """
 
 import argparse
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import parts, read_index
+from benchmarks.datasets import fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant, fusion
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
@@ -62,7 +61,8 @@ def videos_of(name: str, assets: Path) -> VideoList:
             Video(str(clip.path), str(clip.label), group=clip.group, source=clip) for clip in kept
         )
         return VideoList(name, tuple(videos), "shared")
-    depth, web = (part.videos for part in parts(read_index(assets), development=True))
+    index = parts(read_index(assets), development=True)
+    depth, web = (fraction_of(part.videos, 0.5) for part in index)
     return {"utd27_depth": depth, "ucf7": web}.get(name) or full_body(depth)
 
 

@@ -67,13 +67,13 @@ def embedding(assets: Path, count: int) -> tuple[float, float, int]:
 def listing(assets: Path) -> tuple[float, float, float]:
     """Return seconds, bytes of memory and bytes sent to a worker, for each video of a list."""
     (clip,) = some_clips(assets, 1)
-    card = backbones.create("auto", device="cpu", precision="float32").card
+    backbone = backbones.create("auto", device="cpu", precision="float32")
     before, begin = megabytes(), time.process_time()
     videos = VideoList(
         "listed", tuple(Video(f"videos/{i:07}.webm", "x", source=clip) for i in range(LISTED))
     )
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(Store.create(folder), videos, card, [FeatureRequest("vectors")])
+        job = Job(Store.create(folder), videos, backbone.card, [FeatureRequest("vectors")])
         for _ in range(2):  # for the announcement, and for the work
             job.missing(range(len(job)))
         _ = job.digest
@@ -107,7 +107,7 @@ def main() -> None:
         rows.append(
             [f"{name}, {videos:,}", *times, size_text(videos * size), f"{-(-videos // BLOCK):,}"]
         )
-    print(table(["data", *(f"{n} machines" for n in MACHINES), "disk", "shards"], rows))
+    print(table(["data", *(f"machines: {n}" for n in MACHINES), "disk", "shards"], rows))
     million = DATA["a million clips"]
     print(
         f"\nA process of a million clips starts in {duration(million * start)}, holds"
