@@ -374,7 +374,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         ({"stages": [CLASSIFY, EPISODES | {"freeze": ["methd.*"]}]}, RecipeError),
         ({"stages": [CLASSIFY, EPISODES | {"groups": [{"match": "x", "lr": 1}]}]}, RecipeError),
         ({"stages": [CLASSIFY, EPISODES | {"ways": 7}]}, EpisodeError),
-        ({"stages": [CLASSIFY | {"inputs": "frames"}]}, UnknownNameError),  # there is no "tiny"
+        (
+            {"stages": [CLASSIFY | {"inputs": "frames"}], "backbone": {"name": "none such"}},
+            UnknownNameError,
+        ),
     ],
 )
 def test_refused_before_anything_is_written(

@@ -10,6 +10,9 @@ WIDTH = 100
 GAP = 2
 """Number of spaces between columns."""
 
+READABLE = 12
+"""Number of characters that a column has at least."""
+
 TIED = "\ue000"
 """Stands for a space where no line may break: around ±."""
 
@@ -36,20 +39,41 @@ def text_table(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, GAP))
     columns = list(zip(*lines, strict=True))
-    for number in range(len(columns)):
-        grid.add_column(overflow="fold", no_wrap=number == 0 and copied_names)
-    for line in lines:
-        cells = (printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line)
-        grid.add_row(*map(Text, cells))
     longest = [max(map(cell_len, column)) for column in columns]
     if copied_names and longest[0] > width / 2:  # no row is broken: the table is wider
         width = max(width, sum(longest) + GAP * len(longest))
+    grid = Table.grid(padding=(0, GAP))
+    for number, limit in enumerate(_widths(columns, longest, width, whole=copied_names)):
+        grid.add_column(overflow="fold", max_width=limit, no_wrap=number == 0 and copied_names)
+    for line in lines:
+        cells = (printable(cell).replace(" ± ", f"{TIED}±{TIED}") for cell in line)
+        grid.add_row(*map(Text, cells))
     text = io.StringIO()
     Console(file=text, width=width, color_system=None, legacy_windows=False).print(grid)
     printed = text.getvalue().replace(TIED, " ")
     return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+
+
+def _widths(
+    columns: Sequence[Sequence[str]], longest: Sequence[int], width: int, *, whole: bool
+) -> list[int]:
+    """Return the largest width of each column: long columns share the space by their text.
+
+    Rich alone makes all long columns equally wide, so that a table of summaries has many lines.
+    """
+    widths = list(longest)
+    wrapped = set(range(int(whole), len(columns)))
+    while wrapped:
+        fixed = (size for number, size in enumerate(longest) if number not in wrapped)
+        space = width - GAP * len(columns) - sum(fixed)
+        text = {number: sum(map(len, columns[number])) + 1 for number in wrapped}
+        shares = {number: space * size // sum(text.values()) for number, size in text.items()}
+        short = {number for number in wrapped if longest[number] <= max(shares[number], READABLE)}
+        if not short:
+            return [max(shares.get(i, size), READABLE) for i, size in enumerate(longest)]
+        wrapped -= short
+    return widths
 
 
 def csv_line(cells: Iterable[object]) -> str:
