@@ -105,7 +105,7 @@ def transform(
     many: bool = False,
 ) -> torch.Tensor:
     """The same by ``Mixtures``."""
-    projector = Projector(made, fold=fold, many=fold and many)
+    projector = Projector(made, fold=fold, premultiplied=fold and many)
     parts = projector.project(shared), projector.project(own.transpose(1, 2))
     return Mixtures(projector, *parts).transform(mixing).transpose(1, 2)
 
