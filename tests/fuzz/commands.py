@@ -90,12 +90,13 @@ class Scenario:
 def tree(folder: Path) -> Tree:
     """Content of all files, and folders without files; what differs from run to run is left out.
 
-    These are times, and the versions of a model: a run that was killed may have kept one too.
+    These are times, the versions of a model (a run that was killed may have kept one too), and the
+    index of a store: its rows are the same, in another order, and SQLite writes them by itself.
     """
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
         for path in sorted(folder.rglob("*"))
-        if not path.name.endswith(".times")
+        if not path.name.endswith((".times", ".sqlite", ".sqlite-journal"))
         and not (path.is_dir() and any(path.iterdir()))
         and path.parent.name != HISTORY
     }

@@ -38,7 +38,7 @@ from fewact.core.errors import DamagedModelError, ModelError, NewerModelError
 from fewact.core.locks import holding
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
-from fewact.core.temporary import is_empty, temporary
+from fewact.core.temporary import is_empty, remove_leftovers, temporary
 from fewact.core.tensors import read_metadata
 
 HISTORY, UNDONE = "history", "undone"
@@ -277,6 +277,8 @@ def _beside(file: Path, contents: dict[str, bytes]) -> Iterator[None]:
         contents: Content of each file by its name, in the order in which they are renamed.
     """
     with ExitStack() as until_end:
+        for name in (MODEL, CONFIG, README):  # also of a killed writer of what is not written now
+            remove_leftovers(file.parent, of=file.with_name(name))
         written = {}
         for name, content in contents.items():
             target = file.with_name(name)

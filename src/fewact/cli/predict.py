@@ -183,11 +183,12 @@ def _predicted(
     from fewact.classifier import Skipped
     from fewact.classifier.prediction import display_name
 
+    results = classifier.predict_each(clips, timing=clock)  # refuses before a header is written
     write = _writer(output, [display_name(clip) for clip in clips], classifier)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
     with progress("Predicting", quiet=quiet or len(clips) == 1) as show:
-        for done, result in enumerate(classifier.predict_each(clips, timing=clock), start=1):
+        for done, result in enumerate(results, start=1):
             if isinstance(result, Skipped):
                 say(f"Skipped: {result.error}")
                 skipped.append(result)

@@ -10,8 +10,8 @@ WIDTH = 100
 GAP = 2
 """Number of spaces between columns."""
 
-READABLE = 12
-"""Number of characters that a column has at least."""
+READABLE = range(12, 21)
+"""Numbers of characters that a column has at least: those of its longest word, within limits."""
 
 TIED = "\ue000"
 """Stands for a space where no line may break: around ±."""
@@ -62,18 +62,23 @@ def _widths(
 
     Rich alone makes all long columns equally wide, so that a table of summaries has many lines.
     """
-    widths = list(longest)
+    words = [max(map(len, " ".join(column).split()), default=0) for column in columns]
+    narrowest = [min(max(length, READABLE[0]), READABLE[-1]) for length in words]
     wrapped = set(range(int(whole), len(columns)))
     while wrapped:
         fixed = (size for number, size in enumerate(longest) if number not in wrapped)
         space = width - GAP * len(columns) - sum(fixed)
         text = {number: sum(map(len, columns[number])) + 1 for number in wrapped}
         shares = {number: space * size // sum(text.values()) for number, size in text.items()}
-        short = {number for number in wrapped if longest[number] <= max(shares[number], READABLE)}
+        short = {
+            number
+            for number in wrapped
+            if longest[number] <= max(shares[number], narrowest[number])
+        }
         if not short:
-            return [max(shares.get(i, size), READABLE) for i, size in enumerate(longest)]
+            return [max(shares.get(i, size), narrowest[i]) for i, size in enumerate(longest)]
         wrapped -= short
-    return widths
+    return list(longest)
 
 
 def csv_line(cells: Iterable[object]) -> str:
