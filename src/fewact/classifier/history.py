@@ -29,6 +29,7 @@ from fewact.classifier.file import (
     is_model_file,
     model_file,
     parse_header,
+    read_header,
     with_change,
 )
 from fewact.classifier.model_card import model_card
@@ -253,7 +254,24 @@ def editing(folder: str | Path) -> Iterator[None]:
         with output_errors(path):
             make_folder(path / HISTORY)
             until_end.enter_context(holding(path / HISTORY))
+            _finish(path)
         yield
+
+
+def _finish(folder: Path) -> None:
+    """Finish a change that was interrupted once its model was in place: its texts are written."""
+    with suppress(ModelError):  # what cannot be read is reported where it is needed
+        file = folder / MODEL
+        texts = _texts(folder, read_header(file)) if file.is_file() else {}
+        different = {
+            name: text for name, text in texts.items() if not _has_content(folder / name, text)
+        }
+        with holding(folder), _beside(file, different):
+            pass
+
+
+def _has_content(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
 
 
 def _exchange(folder: Path, version: Path, target: Path) -> None:
