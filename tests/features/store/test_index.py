@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from fewact.core.errors import OutputError, StoreError
 from fewact.features.store import Store
-from fewact.features.store.index import FILE, SCHEMA, StoreIndex
+from fewact.features.store.index import FILE, FORMAT, SCHEMA, VERSION, StoreIndex
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo
 
@@ -133,6 +134,32 @@ def test_a_lost_index_is_made_again_from_the_shards(store: Store) -> None:
     }
 
 
+def test_an_index_that_was_only_begun_is_made_from_the_shards(store: Store) -> None:
+    store.make(FACTS, LAYOUT).write(entries(0, 1))
+    (store.folder / FILE).write_bytes(b"")
+    (again,) = Store(store.folder).sets()
+    assert set(again) == {"v0", "v1"}
+
+
+def test_a_store_is_opened_while_another_process_creates_it(tmp_path: Path) -> None:
+    creator = StoreIndex(tmp_path / FILE, create=True)
+    for statement in ("sets", "shards", "entries", "videos"):
+        creator.rows(f"DROP TABLE {statement}")
+    creator.rows("PRAGMA application_id = 0")
+    reader: list[Store] = []
+    opening = threading.Thread(target=lambda: reader.append(Store(tmp_path)))
+    with creator.transaction() as tables:
+        opening.start()
+        opening.join(0.2)
+        assert opening.is_alive()
+        tables.execute(f"PRAGMA application_id = {FORMAT}")
+        tables.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in SCHEMA:
+            tables.execute(statement)
+    opening.join(60)
+    assert list(reader[0].sets()) == []
+
+
 def execute(path: Path, *statements: str) -> None:
     connection = sqlite3.connect(path)
     for statement in statements:
@@ -164,7 +191,7 @@ def test_a_file_with_other_tables_is_refused(store: Store, statements: tuple[str
         Store(store.folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"no database" * 200, None])
+@pytest.mark.parametrize("content", [b"no database" * 200, None])
 def test_a_damaged_file_is_refused(store: Store, content: bytes | None) -> None:
     path = store.folder / FILE
     whole = path.read_bytes()

@@ -47,8 +47,12 @@ class StoreIndex:
     The journal is rolled back, not written ahead: that needs memory which machines do not share.
 
     Args:
-        path: File of the index.
-        create: Create the tables if the file is missing or empty.
+        path: File of the index. Tables are created if it is empty: the process that made the file
+            may not have come further.
+        create: Create the file if it is missing.
+
+    Attributes:
+        created: Whether the tables were created.
 
     Raises:
         StoreError: The file is not an index, or one of another version.
@@ -61,8 +65,7 @@ class StoreIndex:
         self._connection = self._connect("rwc" if create else "rw")
         self._connection.execute("PRAGMA trusted_schema = OFF")
         self._connection.execute("PRAGMA synchronous = FULL")
-        if create:
-            self._create_tables()
+        self.created = self._create_tables()
         self._check()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -115,13 +118,17 @@ class StoreIndex:
             return connection
         raise OutputError("cannot be opened", where=str(self.path))
 
-    def _create_tables(self) -> None:
+    def _create_tables(self) -> bool:
+        if self._has_content(self._connection):
+            return False
         with self.transaction() as tables:
-            if not tables.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                tables.execute(f"PRAGMA application_id = {FORMAT}")
-                tables.execute(f"PRAGMA user_version = {VERSION}")
-                for statement in SCHEMA:
-                    tables.execute(statement)
+            if self._has_content(tables):
+                return False
+            tables.execute(f"PRAGMA application_id = {FORMAT}")
+            tables.execute(f"PRAGMA user_version = {VERSION}")
+            for statement in SCHEMA:
+                tables.execute(statement)
+            return True
 
     def _check(self) -> None:
         ((application,),) = self.rows("PRAGMA application_id")
@@ -136,6 +143,14 @@ class StoreIndex:
         statements = self.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
         if application != FORMAT or [sql for (sql,) in statements] != list(SCHEMA):
             raise self._damaged("other tables")
+
+    def _has_content(self, connection: sqlite3.Connection) -> bool:
+        try:
+            ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(str(error)) from None
+        return bool(tables or application)
 
     def _damaged(self, got: str) -> StoreError:
         return StoreError(

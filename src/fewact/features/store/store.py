@@ -293,6 +293,8 @@ class Store:
         if not (self.folder / FILE).is_file():
             STORE.refuse(folder, STORE.other, f"no file {FILE}")
         self.index = StoreIndex(self.folder / FILE)
+        if self.index.created:
+            self._index_shards()
 
     @classmethod
     def create(cls, folder: str | Path) -> "Store":
@@ -314,9 +316,9 @@ class Store:
                     expected="a new or empty folder, or a store",
                 )
             make_folder(path)
-        StoreIndex(path / FILE, create=True)
+        index = StoreIndex(path / FILE, create=True)
         store = cls(path)
-        if FILE not in names and SETS in names:
+        if index.created:
             store._index_shards()
         return store
 
