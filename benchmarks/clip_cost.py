@@ -28,9 +28,9 @@ from benchmarks.shared import table
 from benchmarks.watch import draw, record, script
 from fewact import FewShotClassifier, backbones, methods
 from fewact.data import Clip, Video, VideoList
+from fewact.features.extract import Stage, Timing
 from fewact.features.request import FeatureRequest
 from fewact.features.store import Job, Store, embed
-from fewact.features.timing import Stage, Timing
 from fewact.methods.quality import QUALITIES
 from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video

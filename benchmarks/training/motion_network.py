@@ -25,7 +25,7 @@ from torch.nn import functional
 from benchmarks.training.figures import Role, figure_class, render
 from fewact.core.atomic import write_bytes
 from fewact.features.request import DifferenceImageRequest
-from fewact.features.small import difference_images, halved
+from fewact.features.views import difference_images, halved
 from fewact.methods.fusion.crop import separable_crop
 from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
 from fewact.methods.fusion.terms import LearnedMotionTerm

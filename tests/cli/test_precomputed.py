@@ -13,7 +13,7 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.data import read_features
 from fewact.data.clips import LARGEST_FEATURE
-from fewact.features.timing import STAGES
+from fewact.features.extract import STAGES
 from tests.cli.conftest import refused
 
 Run = Callable[..., Any]

@@ -16,9 +16,8 @@ from fewact import backbones
 from fewact.core.errors import OptionError, VideoError
 from fewact.data.clips import Clip
 from fewact.features import views
-from fewact.features.extract import ClipReader, extract
+from fewact.features.extract import ClipReader, Timing, extract
 from fewact.features.request import CameraRequest, FeatureRequest, View
-from fewact.features.timing import Timing
 from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
 
 FUSION = (

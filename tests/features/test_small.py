@@ -17,14 +17,14 @@ from fewact.features.request import (
     parse_request,
 )
 from fewact.features.ring import FeatureRing
-from fewact.features.small import (
+from fewact.features.views import (
     GAIN,
+    Views,
     difference_images,
     repeats,
     small_frames,
     without_repeats,
 )
-from fewact.features.views import Views
 from fewact.methods.quality import quality_of
 from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from fewact.core.errors import OptionError
-from fewact.features.timing import Timing
+from fewact.features.extract import Timing
 
 
 @pytest.fixture

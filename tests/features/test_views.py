@@ -12,7 +12,7 @@ import torch
 from fewact.backbones import Backbone
 from fewact.data import Frames
 from fewact.data.clips import Clip
-from fewact.features.extract import ClipReader
+from fewact.features.extract import ClipReader, Timing
 from fewact.features.request import (
     CameraRequest,
     DifferenceRequest,
@@ -21,9 +21,7 @@ from fewact.features.request import (
     View,
 )
 from fewact.features.ring import FeatureRing
-from fewact.features.small import difference_images, small_frames
-from fewact.features.timing import Timing
-from fewact.features.views import NetworkInputs, Views
+from fewact.features.views import NetworkInputs, Views, difference_images, small_frames
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
 from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion
 from fewact.video.camera.similarity import Similarity

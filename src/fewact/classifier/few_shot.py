@@ -38,8 +38,8 @@ from fewact.core.paths import similar_name, user_path
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.arrays import as_array
 from fewact.data.files import first_few
+from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
-from fewact.features.timing import Timing
 from fewact.methods.base import Method
 from fewact.video.steps import TrimMode, check_trim
 

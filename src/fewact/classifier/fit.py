@@ -20,7 +20,7 @@ from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few, legible
-from fewact.features.timing import Timing
+from fewact.features.extract import Timing
 from fewact.video.cleaning.correction import Fault
 
 LOG = logging.getLogger(__name__)

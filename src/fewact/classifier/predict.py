@@ -13,7 +13,7 @@ from fewact.classifier.search import find_action
 from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import VideoError, warn
 from fewact.data import AnyClip
-from fewact.features.timing import Timing, stage
+from fewact.features.extract import Timing, stage
 
 LONG, LEAST_LONG = 4.0, 10.0
 """A clip is taken for a long recording if it is this many times as long as the longest training

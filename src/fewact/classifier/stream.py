@@ -22,9 +22,9 @@ from fewact.classifier.labels import Label, existing_classes
 from fewact.core.errors import ModelError, OptionError, warn
 from fewact.core.workers import on_one_core, started_threads
 from fewact.data.clips import as_image
+from fewact.features.extract import Timing
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
-from fewact.features.timing import Timing
 from fewact.video.cleaning.correction import STILL
 
 LENGTH_RATIO = 1.25

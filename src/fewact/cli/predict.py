@@ -19,7 +19,7 @@ from fewact.core.text_table import csv_line, printable
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Label, Prediction, Skipped
     from fewact.data import AnyClip
-    from fewact.features.timing import Timing
+    from fewact.features.extract import Timing
 
 
 def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequence["AnyClip"]:
@@ -124,7 +124,7 @@ def predict(
         from fewact import FewShotClassifier
         from fewact.classifier.unknown import check_rate
         from fewact.data import FeatureClip
-        from fewact.features.timing import Timing
+        from fewact.features.extract import Timing
 
         check_rate(answers.false_alarms)
         classifier = FewShotClassifier.load(model, **load.backbone)

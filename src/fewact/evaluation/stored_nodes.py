@@ -13,8 +13,7 @@ from fewact.core.version import __version__
 from fewact.data.videos import VideoList
 from fewact.evaluation.encode import Encodings, NodeBank, Progress, encode_list
 from fewact.evaluation.identity import encoding_facts
-from fewact.features.store.embedding import BLOCK
-from fewact.features.store.feature_sets import feature_facts
+from fewact.features.store.embedding import BLOCK, feature_facts
 from fewact.features.store.shard import Facts, Shape, digest
 from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method

@@ -6,12 +6,14 @@ thread waits for another's core, and no result depends on the number of threads.
 """
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -23,13 +25,61 @@ from fewact.backbones.card import FROM_SHALLOW
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import on_one_core, one_core_threads, started_threads
 from fewact.features.request import FeatureRequest, Features, Request
-from fewact.features.timing import Timing
 from fewact.features.views import NetworkInputs, Views
 from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
 from fewact.video.named import sampler_of
 from fewact.video.source import VideoSource
 
 S = TypeVar("S")
+
+Stage = Literal["decode", "stabilise", "backbone", "moments", "alignment"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+class Timing:
+    """Adds up wall-clock seconds by stage, from any thread.
+
+    Stages that run at the same time in two threads both count, so that the sum may exceed the
+    elapsed time. Resizing frames belongs to ``decode``.
+
+    >>> timing = Timing()
+    >>> with timing.stage("moments"):
+    ...     pass
+    >>> list(timing.seconds)
+    ['decode', 'stabilise', 'backbone', 'moments', 'alignment']
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[Stage, float] = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> dict[Stage, float]:
+        """Seconds of each stage."""
+        with self._lock:
+            return dict(self._seconds)
+
+    @contextmanager
+    def stage(self, name: Stage) -> Iterator[None]:
+        """Add the time inside of ``with`` to a stage, even after an error.
+
+        Raises:
+            OptionError: There is no such stage.
+        """
+        if name not in STAGES:
+            raise OptionError("there is no such stage", got=repr(name), expected=", ".join(STAGES))
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            passed = time.perf_counter() - begin
+            with self._lock:
+                self._seconds[name] += passed
+
+
+def stage(timing: Timing | None, name: Stage) -> AbstractContextManager[None]:
+    """Measure the time of a stage, if a timing is passed."""
+    return nullcontext() if timing is None else timing.stage(name)
 
 
 class NetworkFeatures:

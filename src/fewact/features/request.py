@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 from pydantic import TypeAdapter
 
@@ -12,6 +12,8 @@ from fewact.video.camera import Stabilise as Stabilise  # methods do not import 
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from fewact.features.views import Views
 
 PIPELINE = 1
 """Version of reading, sampling and resizing frames; it increases when features change by more
@@ -57,22 +59,6 @@ class View:
         if self.stabilise == "off":
             return str(self.frames)
         return f"{self.frames}:{self.stabilise}"
-
-
-class ClipViews(Protocol):
-    """Views of one clip, see ``fewact.features.views``."""
-
-    def frames(self, view: View) -> "Tensor":
-        """Return the frames (n 3 H W) uint8 of a view, n counting input frames."""
-
-    def small_frames(self, view: View) -> "Tensor":
-        """Return the frames of a view in a smaller size: (n 3 h w) uint8."""
-
-    def difference_images(self, view: View) -> "Tensor":
-        """Return images (n 3 h w) uint8 of what changes between the frames of a view."""
-
-    def camera_log_odds(self, view: View) -> "Tensor":
-        """Return the log-odds (1) that the camera moved in the frames of a view."""
 
 
 class _ViewRequest:
@@ -134,7 +120,7 @@ class FeatureRequest(_ViewRequest):
         """
         return (self.frames, *card.shape_of(self.level))
 
-    def prepare(self, clip: ClipViews) -> "Tensor":
+    def prepare(self, clip: "Views") -> "Tensor":
         """Return the frames (n 3 H W) uint8 whose level is requested."""
         return clip.frames(self.view)
 
@@ -169,13 +155,13 @@ class CameraRequest(_ViewRequest):
         """Shape of one video's log-odds: (1)."""
         return (1,)
 
-    def prepare(self, clip: ClipViews) -> "Tensor":
+    def prepare(self, clip: "Views") -> "Tensor":
         """Return the log-odds (1) themselves."""
         return clip.camera_log_odds(self.view)
 
 
 class _SmallImagesRequest(_ViewRequest):
-    """Features of images that are smaller than the frames, see ``fewact.features.small``."""
+    """Features of images that are smaller than the frames, see ``fewact.features.views``."""
 
     level: ClassVar[Level] = "shallow"
 
@@ -185,7 +171,7 @@ class _SmallImagesRequest(_ViewRequest):
         Raises:
             OptionError: The backbone has no level ``shallow``.
         """
-        from fewact.features.small import image_size
+        from fewact.features.views import image_size
 
         channels, *cells = card.shape_of(self.level)
         frame = card.input_size
@@ -207,7 +193,7 @@ class SmallFrameRequest(_SmallImagesRequest):
     view: View = View(24, "auto")
     name: ClassVar[str] = "small-frames"
 
-    def prepare(self, clip: ClipViews) -> "Tensor":
+    def prepare(self, clip: "Views") -> "Tensor":
         """Return the small frames (n 3 h w) uint8."""
         return clip.small_frames(self.view)
 
@@ -226,7 +212,7 @@ class DifferenceRequest(_SmallImagesRequest):
     view: View = View(24, "auto")
     name: ClassVar[str] = "differences"
 
-    def prepare(self, clip: ClipViews) -> "Tensor":
+    def prepare(self, clip: "Views") -> "Tensor":
         """Return the images (n 3 h w) uint8."""
         return clip.difference_images(self.view)
 
@@ -256,11 +242,11 @@ class DifferenceImageRequest(_ViewRequest):
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's images: (t h w)."""
-        from fewact.features.small import image_size
+        from fewact.features.views import image_size
 
         return (self.frames, *image_size(*card.input_size))
 
-    def prepare(self, clip: ClipViews) -> "Tensor":
+    def prepare(self, clip: "Views") -> "Tensor":
         """Return the images (t h w) uint8."""
         return clip.difference_images(self.view)[:, 1]
 

@@ -22,11 +22,9 @@ from torch import Tensor
 
 from fewact.backbones import Backbone, Level
 from fewact.core.workers import on_one_core
-from fewact.features.extract import NetworkFeatures
+from fewact.features.extract import NetworkFeatures, Timing
 from fewact.features.request import FeatureRequest, Request
-from fewact.features.small import halved
-from fewact.features.timing import Timing
-from fewact.features.views import NetworkInputs, Views
+from fewact.features.views import NetworkInputs, Views, halved
 from fewact.video.cleaning.correction import Fault, find_correction, find_faults
 
 KEPT_IMAGES = 600

@@ -21,7 +21,7 @@ from fewact.features.request import (
 )
 from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
-from fewact.features.store.feature_sets import (
+from fewact.features.store.embedding import (
     NAME,
     cards,
     feature_facts,

@@ -21,9 +21,8 @@ from fewact.data.videos import Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
-from fewact.features.store.feature_sets import NAME, cards, feature_facts, widen
-from fewact.features.store.index import FILE
-from fewact.features.store.store import stamp
+from fewact.features.store.embedding import NAME, cards, feature_facts, widen
+from fewact.features.store.store import FILE, stamp
 from fewact.synthetic import motions
 
 REQUESTS = (

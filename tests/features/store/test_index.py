@@ -15,9 +15,8 @@ import pytest
 
 from fewact.core.errors import OutputError, StoreError
 from fewact.features.store import Store
-from fewact.features.store.index import FILE, FORMAT, SCHEMA, VERSION, StoreIndex
 from fewact.features.store.shard import Shape
-from fewact.features.store.store import KnownVideo
+from fewact.features.store.store import FILE, FORMAT, SCHEMA, VERSION, KnownVideo, StoreIndex
 
 FACTS, LAYOUT = {"made": "up"}, {"a": Shape("int64", ())}
 

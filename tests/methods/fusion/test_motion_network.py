@@ -12,7 +12,7 @@ from benchmarks.training.motion_network import CELLS, images_of, judged, middle
 from fewact.core import tensors
 from fewact.core.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
-from fewact.features.small import difference_images, halved
+from fewact.features.views import difference_images, halved
 from fewact.methods.fusion import motion_network as module
 from fewact.methods.fusion.motion_network import (
     FRAMES,
