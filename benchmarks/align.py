@@ -20,7 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewact.align._emd import Problems, native, simplex
+import fewact.align._emd as native
+from fewact.align import simplex
+from fewact.align.simplex import Problems
 from fewact.align.transport import emd, emd_argmin, engine
 
 Solve = Callable[[Problems], object]
@@ -138,7 +140,7 @@ def compare(n: int, m: int, rounds: int) -> dict[str, float]:
 def table(sizes: list[tuple[int, int]], rounds: int) -> None:
     """Print the microseconds per problem, and the ratio to the default solver of fewact."""
     found = [compare(n, m, rounds) for n, m in sizes]
-    best = engine().name
+    best = engine()[0]
     print(f"\nµs per problem (ratio to {best})\n")
     print("| solver |" + "".join(f" {n}×{m} |" for n, m in sizes))
     print("|---|" + "---|" * len(sizes))
@@ -174,7 +176,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"solver: {engine().name} ({engine().why})")
+    print("solver: {} ({})".format(*engine()))
     if options.sizes:
         table([size(text) for text in options.sizes.split(",")], options.rounds)
     screening(options.screened)

@@ -28,7 +28,8 @@ from benchmarks import evaluation
 from benchmarks.align import problems
 from benchmarks.shared import table
 from fewact import FewShotClassifier, align, backbones, methods
-from fewact.align._emd import Problems, simplex
+from fewact.align import simplex
+from fewact.align.simplex import Problems
 from fewact.align.transport import solve
 from fewact.backbones import Card
 from fewact.backbones.card import Level

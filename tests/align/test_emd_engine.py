@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-import fewact.align._emd as package
-from fewact.align._emd import Problems, Status, check, native, simplex
+import fewact.align._emd as native
+from fewact.align import simplex
+from fewact.align.simplex import Problems, Status, check
 from fewact.align.transport import VARIABLE, emd, emd_argmin, engine
 from fewact.core.errors import AlignmentError, OptionError
 
@@ -53,8 +54,8 @@ def test_the_fastest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_solver_by_name(solver: str) -> None:
-    assert engine().name == solver
-    assert VARIABLE in engine().why
+    assert engine()[0] == solver
+    assert VARIABLE in engine()[1]
 
 
 def test_refuses_a_missing_solver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def test_refuses_a_missing_solver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_torch_is_used_without_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(package, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(native, "__path__", [str(tmp_path)])
     monkeypatch.delenv(VARIABLE, raising=False)
     given = problems(3, 4, 5)
     assert engine() == ("torch", "fewact_emd is not built")
@@ -79,10 +80,10 @@ def test_reports_a_library_that_cannot_be_loaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "fewact_emd.so").write_bytes(b"not a library")
-    monkeypatch.setattr(package, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(native, "__path__", [str(tmp_path)])
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert engine().name == "torch"
-    assert "fewact_emd.so" in engine().why
+    assert engine()[0] == "torch"
+    assert "fewact_emd.so" in engine()[1]
 
 
 def test_outdated_library_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

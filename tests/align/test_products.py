@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from fewact.align import block_products
-from fewact.align._emd.native import instruction_sets
-from fewact.align._products import native
+from fewact.align._emd import instruction_sets
+from fewact.align.costs import products_library
 from fewact.core.errors import ShapeError
+
+ROOT = Path(__file__).parents[2]
 
 # Nodes, numbers of a node, videos: less than a tile and a vector, full tiles, several panels and
 # steps, each with a rest.
@@ -52,7 +54,7 @@ def test_products(shape: tuple[int, int, int, int, int]) -> None:
 
 def compiled() -> None:
     try:
-        native.library()
+        products_library()
     except OSError as missing:
         pytest.skip(str(missing))
 
@@ -83,7 +85,7 @@ def test_other_numbers_and_gradients_are_copied() -> None:
 
 def test_copies_of_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     first, x, second, y = banks(3, 7, 37, 2, 9)
-    monkeypatch.setattr("fewact.align.products.COPIED_BYTES", 1)
+    monkeypatch.setattr("fewact.align.costs.COPIED_BYTES", 1)
     torch.testing.assert_close(
         block_products(first.double(), x, second.double(), y), slow(first, x, second, y)
     )
@@ -129,7 +131,7 @@ FLAGS = {
 )
 def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
     here = {name: isa for name, isa in instruction_sets().items() if name in FLAGS}
-    sources = Path(native.__file__).parent / "cpp"
+    sources = ROOT / "src/fewact/align/_products/cpp"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", f"-I{sources}"]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     objects = []

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from fewact.core.errors import OptionError, ShapeError
-from fewact.moments import third_order, windows
-from fewact.moments.third_order import _signs
+from fewact.moments import _signs, third_order, windows
 
 
 def whole(maps: Tensor, lengths: tuple[int, ...]) -> Tensor:

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-import fewact.align._emd as package
-from fewact.align._emd import Problems, native
+import fewact.align._emd as native
+from fewact.align.simplex import Problems
 
 SOURCES = Path(__file__).parents[2] / "src/fewact/align/_emd/cpp"
 FLAGS = {
@@ -171,7 +171,7 @@ def main() -> int:
     if given.sanitize:
         return sanitized(["--problems", str(given.problems), "--seed", str(given.seed)])
     if given.library:
-        package.__path__.insert(0, given.library)
+        native.__path__.insert(0, given.library)
     torch.set_num_threads(1)
     return fuzz(given.problems, given.seed)
 

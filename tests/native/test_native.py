@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.align._emd import native
+import fewact.align._emd as native
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src/fewact/align"

@@ -5,11 +5,15 @@ Each is a function ``aligner(cost, â€¦) -> Alignment(value, plan)`` of costs (â€
 
 from fewact.align.alignment import Alignment
 from fewact.align.bi_mhm import bi_mhm
-from fewact.align.cosine import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
+from fewact.align.costs import (
+    block_products,
+    cosine_cost,
+    cosine_cost_of_products,
+    pairwise_cosine_cost,
+)
 from fewact.align.diagonal import diagonal
 from fewact.align.dtw import dtw, soft_dtw
 from fewact.align.otam import otam
-from fewact.align.products import block_products
 from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
 from fewact.align.sinkhorn import sinkhorn
 from fewact.align.transport import EmdAlignment, emd, emd_argmin, hungarian

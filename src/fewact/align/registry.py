@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
@@ -43,28 +43,21 @@ class AlignerCard:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class _Entry(NamedTuple):
-    aligner: Aligner
-    card: AlignerCard
-
-
 def _rows(rows: int, columns: int) -> float:
     return rows
 
 
-_ALIGNERS: Registry[_Entry] = Registry(
+_ALIGNERS: Registry[tuple[Aligner, AlignerCard]] = Registry(
     "aligner",
     {
-        "bi_mhm": _Entry(
-            bi_mhm, AlignerCard(terms=lambda rows, columns: 2, options={"reduction": "mean"})
-        ),
-        "diagonal": _Entry(diagonal, AlignerCard(paired=True)),
-        "dtw": _Entry(dtw, AlignerCard(ordered=True, terms=_rows)),
-        "emd": _Entry(emd, AlignerCard(weights=True, terms=_rows)),
-        "hungarian": _Entry(hungarian, AlignerCard()),
-        "otam": _Entry(otam, AlignerCard(ordered=True, terms=lambda rows, columns: 2 * rows)),
-        "sinkhorn": _Entry(sinkhorn, AlignerCard(weights=True, terms=_rows)),
-        "soft_dtw": _Entry(soft_dtw, AlignerCard(ordered=True, terms=_rows)),
+        "bi_mhm": (bi_mhm, AlignerCard(terms=lambda *_: 2, options={"reduction": "mean"})),
+        "diagonal": (diagonal, AlignerCard(paired=True)),
+        "dtw": (dtw, AlignerCard(ordered=True, terms=_rows)),
+        "emd": (emd, AlignerCard(weights=True, terms=_rows)),
+        "hungarian": (hungarian, AlignerCard()),
+        "otam": (otam, AlignerCard(ordered=True, terms=lambda rows, columns: 2 * rows)),
+        "sinkhorn": (sinkhorn, AlignerCard(weights=True, terms=_rows)),
+        "soft_dtw": (soft_dtw, AlignerCard(ordered=True, terms=_rows)),
     },
 )
 
@@ -83,7 +76,7 @@ def card(name: str) -> AlignerCard:
     >>> card("otam").ordered, card("emd").weights
     (True, True)
     """
-    return _ALIGNERS.get(name).card
+    return _ALIGNERS.get(name)[1]
 
 
 def register(name: str, card: AlignerCard | None = None) -> Callable[[Aligner], Aligner]:
@@ -100,7 +93,7 @@ def register(name: str, card: AlignerCard | None = None) -> Callable[[Aligner], 
     add = _ALIGNERS.register(name)
 
     def decorate(aligner: Aligner) -> Aligner:
-        add(_Entry(aligner, card or AlignerCard()))
+        add((aligner, card or AlignerCard()))
         return aligner
 
     return decorate

@@ -8,23 +8,17 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fewact.align._emd import (
-    Problems,
-    Solution,
-    as_tensors,
-    fit,
-    native,
-    refuse,
-    simplex,
-)
+import fewact.align._emd as native
+from fewact.align import simplex
 from fewact.align.alignment import Alignment, finite_costs, needs_gradient
+from fewact.align.simplex import TOTALS_TOLERANCE, Problems, Solution, Status
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 Array = TypeVar("Array", Tensor, np.ndarray[Any, Any])
@@ -75,14 +69,14 @@ def emd(
     >>> emd(cost, torch.tensor([1.0, 1.0]), torch.tensor([0.5, 1.5])).value
     tensor(2.)
     """
-    tensors, arrays = as_tensors(cost, a, b)
-    problems = fit(tensors)
+    tensors, arrays = _as_tensors(cost, a, b)
+    problems = _fit(tensors)
     if not plan and problems.cost.requires_grad and torch.is_grad_enabled():
         raise AlignmentError(
             "the gradient of the cost is the plan", got="plan=False", expected="plan=True"
         )
     solution = solve(problems, threads=_threads(threads), plan=plan)
-    refuse(solution.status, problems)
+    _refuse(solution.status, problems)
     value: Any = solution.value.to(problems.cost.dtype)
     parts = [value, solution.plan, solution.u, solution.v]
     if torch.is_grad_enabled() and any(part.requires_grad for part in problems):
@@ -113,8 +107,8 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
         ShapeError: Shapes, dtypes or devices do not fit.
         OptionError: ``threads`` is not positive.
     """
-    tensors, arrays = as_tensors(cost, a, b)
-    problems = fit(Problems(*(part.detach() for part in tensors)))
+    tensors, arrays = _as_tensors(cost, a, b)
+    problems = _fit(Problems(*(part.detach() for part in tensors)))
     if problems.cost.ndim < 3 or problems.cost.shape[-3] == 0:
         raise ShapeError(
             "there is no class axis",
@@ -123,7 +117,7 @@ def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -
             expected="cost (… n m m') with n of 1 or more",
         )
     index, status = nearest(problems, threads=_threads(threads))
-    refuse(status, problems)
+    _refuse(status, problems)
     return cast(Array, index.numpy() if arrays else index)
 
 
@@ -159,7 +153,6 @@ class _Value(torch.autograd.Function):
 
 
 def _threads(requested: int | None) -> int:
-    """Return the requested number of threads, or torch's."""
     if requested is None:
         return torch.get_num_threads()
     if requested < 1:
@@ -212,21 +205,11 @@ FLOAT64 = ("cpu", "cuda")
 """Devices with float64."""
 
 
-class EngineInfo(NamedTuple):
-    """Solver for tensors on the CPU.
-
-    Args:
-        name: "avx512", "avx2", "baseline", "neon" or "torch".
-        why: Reason for the choice.
-    """
-
-    name: str
-    why: str
-
-
 @cache
-def engine() -> EngineInfo:
+def engine() -> tuple[str, str]:
     """Return the solver for tensors on the CPU, and the reason for the choice.
+
+    It is "avx512", "avx2", "baseline", "neon" or "torch".
 
     Raises:
         OptionError: FEWACT_EMD_ISA names a solver that does not run here.
@@ -238,12 +221,12 @@ def engine() -> EngineInfo:
         names, why = ["torch"], str(error)
     requested = os.environ.get(VARIABLE)
     if not requested:
-        return EngineInfo(names[-1], why)
+        return (names[-1], why)
     if requested not in names:
         raise OptionError(
             "unknown solver", where=VARIABLE, got=requested, expected=", ".join(names)
         )
-    return EngineInfo(requested, f"{VARIABLE} names it")
+    return (requested, f"{VARIABLE} names it")
 
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
@@ -281,9 +264,121 @@ def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
 
 def _instruction_set() -> int | None:
     """Return the instruction set of the compiled solver, or None for the torch solver."""
-    name = engine().name
+    name, _ = engine()
     return None if name == "torch" else native.instruction_sets()[name]
 
 
 def _on_cpu(problems: Problems) -> Problems:
     return Problems(*(part.cpu() for part in problems))
+
+
+def _as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:
+    """Return the input as tensors, and whether it was arrays."""
+    inputs = (cost, a, b)
+    if all(isinstance(part, Tensor) for part in inputs):
+        return Problems(*inputs), False
+    if not all(isinstance(part, np.ndarray) for part in inputs):
+        raise ShapeError(
+            "cost and weights have different types",
+            where="emd",
+            got=", ".join(type(part).__name__ for part in inputs),
+            expected="three torch tensors or three NumPy arrays",
+        )
+    if not all(part.dtype in (np.float32, np.float64) for part in inputs):
+        raise _wrong_dtype(*inputs)
+    # torch refuses arrays with negative strides and warns about read-only ones.
+    arrays = [np.ascontiguousarray(part) for part in inputs]
+    tensors = (torch.from_numpy(x if x.flags.writeable else x.copy()) for x in arrays)
+    return Problems(*tensors), True
+
+
+def _fit(problems: Problems) -> Problems:
+    """Return the problems with the same leading axes for costs and weights, after checks."""
+    cost, a, b = problems
+    if cost.ndim < 2 or cost.shape[-2:] != a.shape[-1:] + b.shape[-1:]:
+        raise _misfit(problems)
+    n, m = cost.shape[-2:]
+    if not cost.shape[:-2] == a.shape[:-1] == b.shape[:-1]:
+        try:
+            leading = np.broadcast_shapes(cost.shape[:-2], a.shape[:-1], b.shape[:-1])
+        except ValueError:
+            raise _misfit(problems) from None
+        cost, a, b = cost.expand(*leading, n, m), a.expand(*leading, n), b.expand(*leading, m)
+    if n == 0 or m == 0:
+        raise AlignmentError(
+            "a side is empty",
+            index=(0,) * (cost.ndim - 2),
+            got=f"{n} rows and {m} columns",
+            expected="at least one node on each side",
+        )
+    if cost.dtype not in TOTALS_TOLERANCE or not cost.dtype == a.dtype == b.dtype:
+        raise _wrong_dtype(*problems)
+    if not cost.device == a.device == b.device:
+        raise ShapeError(
+            "cost and weights are on different devices",
+            where="emd",
+            got=f"{cost.device}, {a.device}, {b.device}",
+        )
+    return Problems(cost, a, b)
+
+
+def _refuse(status: Tensor, problems: Problems) -> None:
+    """Raise an ``AlignmentError`` that describes the first problem that could not be solved."""
+    if not status.any():
+        return
+    status = status.reshape(problems.cost.shape[:-2])
+    index = tuple(status.nonzero()[0].tolist())
+    first = Problems(*(part[index].detach().cpu() for part in problems))
+    what, got, expected = _reason(Status(int(status[index])), first)
+    raise AlignmentError(what, index=index, got=got, expected=expected)
+
+
+def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
+    """Return the error's what, got and expected."""
+    totals = " and ".join(f"{side.double().sum():.12g}" for side in (problem.a, problem.b))
+    shape = f"a cost of shape {tuple(problem.cost.shape)}"
+    match status:
+        case Status.NOT_FINITE:
+            bad = {name: x[~x.isfinite()] for name, x in problem._asdict().items()}
+            got = ", ".join(f"{x[0]:g} in {name}" for name, x in bad.items() if len(x))
+            return (
+                "a cost or weight is not finite",
+                got or "a sum that overflows float64",
+                "finite numbers",
+            )
+        case Status.NEGATIVE_WEIGHT:
+            smallest = {"a": problem.a.min(), "b": problem.b.min()}
+            got = ", ".join(f"{x:g} in {name}" for name, x in smallest.items() if x < 0)
+            return "a weight is negative", got, "weights of 0 and above"
+        case Status.ZERO_TOTAL:
+            return "the weights of a side are all zero", f"totals {totals}", "positive totals"
+        case Status.TOTALS_DIFFER:
+            tolerance = TOTALS_TOLERANCE[problem.cost.dtype]
+            return (
+                "the weights of both sides have different totals",
+                totals,
+                f"totals that agree to {tolerance:g} of the larger",
+            )
+        case Status.PIVOT_LIMIT:
+            return "the pivot limit was reached before the optimum", shape, ""
+        case _:
+            return "there is not enough memory", shape, ""
+
+
+def _misfit(problems: Problems) -> ShapeError:
+    cost, a, b = (tuple(part.shape) for part in problems)
+    return ShapeError(
+        "the shapes of cost and weights do not match",
+        where="emd",
+        got=f"cost {cost}, a {a}, b {b}",
+        expected="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
+    )
+
+
+def _wrong_dtype(*inputs: Any) -> ShapeError:
+    return ShapeError(
+        "the dtypes of cost and weights do not match",
+        where="emd",
+        got=", ".join(str(part.dtype) for part in inputs),
+        expected="all float32 or all float64",
+    )

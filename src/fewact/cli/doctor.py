@@ -47,13 +47,13 @@ def examine() -> dict[str, Any]:
     from fewact.align.transport import engine
     from fewact.video.camera._native import library
 
-    solver = engine()
+    solver, why = engine()
     report: dict[str, Any] = {
         "versions": _versions(),
         "video": _video(),
         "machine": _machine(),
         "default_weights": _weights(),
-        "transport": {"engine": solver.name, "why": solver.why},
+        "transport": {"engine": solver, "why": why},
         "camera": {"engine": "torch" if library() is None else "compiled"},
         "cache": _cache(),
     }

@@ -49,8 +49,7 @@ from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal import TemporalAttention, linear_detrend
 from fewact.methods.common.text import combined_logits, named_classes, text_logits
-from fewact.moments import cross_frame, multi_scale_moments, third_order
-from fewact.moments.third_order import LARGEST
+from fewact.moments import LONGEST_SKETCH, cross_frame, multi_scale_moments, third_order
 
 Preset = Literal["training_free", "paper"]
 
@@ -92,7 +91,7 @@ class MomentOptions(OptionModel):
         linear_detrend: Remove the linear change over time first, such as the effect of a slow pan.
         attention: Temporal attention before the moments; for a reduction with trained weights.
         cross_frame: Weight γ of the change from a window to the next, which is appended to its
-            descriptor; see ``fewact.moments.second_order``.
+            descriptor; see ``fewact.moments.cross_frame``.
         normalise: Normalisation of the nodes: ``layernorm`` of each; ``support_mean`` subtracts
             the mean node of the episode's support, in which all classes count alike.
     """
@@ -101,7 +100,9 @@ class MomentOptions(OptionModel):
     lengths: tuple[PositiveInt, ...] = (1, 2, 4)
     grid: Literal[1, 2] = 1
     descriptor: Literal["sqrt", "covariance", "mean", "third"] = "sqrt"
-    sketch: Annotated[int, Field(ge=1, le=LARGEST), Only("moments.descriptor", "third")] = 2048
+    sketch: Annotated[int, Field(ge=1, le=LONGEST_SKETCH), Only("moments.descriptor", "third")] = (
+        2048
+    )
     steps: Annotated[PositiveInt, Only("moments.descriptor", "sqrt")] = 3
     reduction: Reduction = "auto"
     width: Annotated[

@@ -1,4 +1,4 @@
-"""Solver of the transport problem in plain torch: a batched primal simplex, on any device.
+"""The transport problem, and its solver in plain torch: a batched primal simplex on any device.
 
 A basis of the transportation problem is a spanning tree of its n + m nodes, with R = n + m − 1
 cells. The basis matrix (the equations of all rows and of all columns but the last) has an inverse
@@ -11,11 +11,90 @@ pivot decreases the cost, and the simplex cannot cycle.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fewact.align._emd import Problems, Solution, Status, check, pivot_limit
+
+class Status(IntEnum):
+    """Outcome for one problem; the compiled solver uses the same numbers."""
+
+    SOLVED = 0
+    NOT_FINITE = 1
+    NEGATIVE_WEIGHT = 2
+    ZERO_TOTAL = 3
+    TOTALS_DIFFER = 4
+    PIVOT_LIMIT = 5
+    NO_MEMORY = 6
+
+
+class Problems(NamedTuple):
+    """Transport problems of one size, dtype and device.
+
+    Args:
+        cost: (… n m) float32 or float64.
+        a: (… n) weights of the rows.
+        b: (… m) weights of the columns.
+    """
+
+    cost: Tensor
+    a: Tensor
+    b: Tensor
+
+    def reshape(self, *leading: int) -> "Problems":
+        """Return the problems with other leading axes."""
+        n, m = self.cost.shape[-2:]
+        cost = self.cost.reshape(*leading, n, m)
+        return Problems(cost, self.a.reshape(*leading, n), self.b.reshape(*leading, m))
+
+
+class Solution(NamedTuple):
+    """Solved problems.
+
+    Args:
+        value: (…) float64 optimal costs.
+        plan: (… n m) flows in the cost's dtype, or None if not requested.
+        u: (… n) duals of the rows, in the cost's dtype.
+        v: (… m) duals of the columns, in the cost's dtype.
+        status: (…) int32 on the CPU, values of ``Status``.
+    """
+
+    value: Tensor
+    plan: Tensor | None
+    u: Tensor
+    v: Tensor
+    status: Tensor
+
+
+TOTALS_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
+"""Largest allowed difference of the two totals, relative to the larger one."""
+
+
+def check(problems: Problems) -> Tensor:
+    """Return the ``Status`` (…) int32 of each problem before it is solved."""
+    cost, a, b = problems
+    tolerance = TOTALS_TOLERANCE[cost.dtype]
+    total_a, total_b = a.double().sum(-1), b.double().sum(-1)  # (…)
+    # The sum is NaN or infinite where a part of it is, or where the costs are so large that the
+    # solvers would overflow.
+    cells = cost.shape[-2] * cost.shape[-1]
+    finite = (8 * cells * cost.double().abs().amax((-2, -1)) + total_a + total_b).isfinite()  # (…)
+    unequal = (total_a - total_b).abs() > tolerance * torch.maximum(total_a, total_b)
+    status = torch.zeros_like(total_a, dtype=torch.int32)
+    # The last condition that holds is reported.
+    status[unequal] = Status.TOTALS_DIFFER
+    status[(total_a <= 0) | (total_b <= 0)] = Status.ZERO_TOTAL
+    status[(a < 0).any(-1) | (b < 0).any(-1)] = Status.NEGATIVE_WEIGHT
+    status[~finite] = Status.NOT_FINITE
+    return status
+
+
+def pivot_limit(n: int, m: int) -> int:
+    """Return a limit far above the number of pivots that any known problem needs."""
+    return 20_000 + 200 * (n + m)
+
 
 UNITS = 2.0**50
 """Number of integer units of a problem's mass: sums of integers below 2⁵³ are exact."""
@@ -29,14 +108,9 @@ CHUNK = 2**24
 
 @torch.no_grad()
 def solve(problems: Problems, *, plan: bool = True) -> Solution:
-    """Solve problems exactly.
+    """Solve problems exactly, on a device with float64.
 
-    Args:
-        problems: Problems on a device with float64.
-        plan: Whether to return the flows.
-
-    Returns:
-        Solution; where ``status`` is not ``SOLVED``, the other entries are undefined.
+    Where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
     leading = problems.cost.shape[:-2]
     problems = problems.reshape(-1)
@@ -138,11 +212,7 @@ class _Bases:
 
 
 def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
-    """Pivot until all problems are optimal, and pass each to ``keep``.
-
-    Returns:
-        Indices of the problems that reached the pivot limit.
-    """
+    """Pivot, passing each optimal problem to ``keep``; return those that reach the pivot limit."""
     n, m = bases.cost.shape[1:]
     for _ in range(pivot_limit(n, m)):
         if not len(bases.index):
@@ -240,11 +310,7 @@ MARGIN = 1e-9
 
 
 def nearest(problems: Problems, solve: Callable[[Problems], Solution]) -> tuple[Tensor, Tensor]:
-    """Find the class of the smallest transport cost in each group.
-
-    Args:
-        problems: Groups (… k) of k classes.
-        solve: Solver of problems.
+    """Find the class of the smallest transport cost in each group (… k) of k classes.
 
     Returns:
         (…) int64 index of the nearest class, undefined in a group with a problem that could not be

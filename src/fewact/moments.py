@@ -1,4 +1,8 @@
-"""Symmetric matrices as vectors: their upper triangle, row by row."""
+"""Moments of a video's feature maps over windows of several lengths: the descriptors of its nodes.
+
+Second order with its matrix square root, the part that changes sign with time, and a sketch of the
+third order.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,7 +14,105 @@ from torch import Tensor
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.shapes import check_tensor
-from fewact.moments.windows import check_grid, node_weights, windows
+
+__all__ = [
+    "LONGEST_SKETCH",
+    "Descriptor",
+    "cross_frame",
+    "from_upper_triangle",
+    "multi_scale_moments",
+    "newton_schulz_sqrt",
+    "third_order",
+    "upper_triangle",
+    "window_times",
+    "windows",
+]
+
+
+def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int], ...]:
+    """Return windows that tile t frames, once for each length, in the order of the lengths.
+
+    Where a length does not divide t, the last window of that length is shorter.
+
+    Args:
+        t: Number of frames.
+        lengths: Window lengths in frames.
+
+    Returns:
+        (start, stop) of each window, stop excluded.
+
+    Raises:
+        OptionError: ``t`` or a length is below 1, or there are no lengths.
+
+    >>> windows(3, (1, 2))
+    ((0, 1), (1, 2), (2, 3), (0, 2), (2, 3))
+    """
+    if t < 1:
+        raise OptionError("invalid number of frames", where="t", got=str(t), expected="1 or more")
+    if not lengths or any(length < 1 for length in lengths):
+        raise OptionError(
+            "invalid window lengths",
+            where="lengths",
+            got=repr(lengths),
+            expected="one or more integers from 1, in frames",
+        )
+    return tuple(
+        (start, min(start + length, t)) for length in lengths for start in range(0, t, length)
+    )
+
+
+def window_times(
+    t: int,
+    lengths: Sequence[int] = (1, 2, 4),
+    grid: int = 1,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Return the time of each node of ``multi_scale_moments``.
+
+    Args:
+        t: Number of frames.
+        lengths: Window lengths in frames.
+        grid: 1, or 2 with the nodes of the spatial grid, which have the time of their window.
+        dtype: Data type of the result.
+        device: Device of the result.
+
+    Returns:
+        (m,) centers of the nodes' windows divided by t: 0 is the start, 1 the end.
+
+    >>> window_times(4, (2, 4))
+    tensor([0.2500, 0.7500, 0.5000])
+    """
+    _check_grid(grid)
+    centers = [(start + stop) / (2 * t) for start, stop in windows(t, lengths)]
+    parts = [center for center in centers for _ in range(grid * grid)] if grid > 1 else []
+    return torch.tensor(centers + parts, dtype=dtype, device=device)
+
+
+def _check_grid(grid: int) -> None:
+    if grid not in (1, 2):
+        raise OptionError(
+            "invalid spatial grid", where="grid", got=repr(grid), expected="1 (none) or 2 (2×2)"
+        )
+
+
+def _node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tensor:
+    """Return the weight of each part of a frame in each node (m t·g), float64, rows summing to 1.
+
+    A part is one of the g cells of the spatial grid, with its number of ``samples``; without a grid
+    it is the full frame. Rows are the windows over full frames, then the parts of each window.
+    """
+    spans = windows(t, lengths)
+    inside = torch.zeros(len(spans), t, dtype=torch.float64)
+    for row, (start, stop) in zip(inside, spans, strict=True):
+        row[start:stop] = 1
+    nodes = [(inside[:, :, None] * torch.tensor(samples)).flatten(1)]  # (windows t·g)
+    if len(samples) > 1:
+        parts = torch.eye(len(samples), dtype=torch.float64)
+        nodes.append((inside[:, None, :, None] * parts[:, None]).flatten(2).flatten(0, 1))
+    weights = torch.cat(nodes)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def upper_triangle(matrix: Tensor) -> Tensor:
@@ -80,14 +182,13 @@ def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
     tensor([[2.]])
     """
     check_tensor(p, "… d d", "p")
-    check_steps(steps)
+    _check_steps(steps)
     with torch.autocast(p.device.type, enabled=False):
-        p = p.to(torch.promote_types(p.dtype, torch.float32))
+        p = _widened(p)
         return _root(p.reshape(-1, *p.shape[-2:]), steps).view(p.shape)
 
 
-def check_steps(steps: int) -> None:
-    """Refuse a number of Newton–Schulz steps below 1."""
+def _check_steps(steps: int) -> None:
     if not isinstance(steps, int) or steps < 1:
         raise OptionError(
             "invalid number of Newton–Schulz steps",
@@ -181,8 +282,9 @@ def multi_scale_moments(
     torch.Size([14, 15])
     """
     size = check_tensor(maps, "… t d h w", "maps")
-    _check_options(descriptor, steps)
-    check_grid(grid)
+    _check_steps(steps)
+    _check_descriptor(descriptor)
+    _check_grid(grid)
     if grid > min(size["h"], size["w"]):
         raise ShapeError(
             "the maps are too small for a spatial grid",
@@ -191,11 +293,11 @@ def multi_scale_moments(
             expected="h and w of 2 or more",
         )
     with torch.autocast(maps.device.type, enabled=False):
-        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        maps = _widened(maps)
         changes = maps - maps.mean(-4, keepdim=True) if subtract_clip_mean else maps
         cells = _cells(changes, grid)  # g of (… t d M)
         samples = [cell.shape[-1] for cell in cells]
-        weights = node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
+        weights = _node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
         means = [cell.mean(-1, keepdim=True) for cell in cells]
         mean = _by_cell([mean.squeeze(-1) for mean in means], 2)  # (… t·g d)
         energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1) @ weights.mT
@@ -213,8 +315,7 @@ def multi_scale_moments(
         return _without_rounding(upper_triangle(root), trace, energy)
 
 
-def _check_options(descriptor: str, steps: int) -> None:
-    check_steps(steps)
+def _check_descriptor(descriptor: str) -> None:
     if descriptor not in get_args(Descriptor):
         raise OptionError(
             "unknown descriptor",
@@ -236,12 +337,7 @@ def _split(maps: Tensor, dim: int) -> Sequence[Tensor]:
 
 
 def _by_cell(values: list[Tensor], axes: int) -> Tensor:
-    """Interleave the values of the g parts, frame by frame: g of (… t ·) → (… t·g ·).
-
-    Args:
-        values: One tensor for each part of the grid.
-        axes: Number of axes from t on.
-    """
+    """Interleave values of the g parts, frame by frame: g of (… t ·) → (… t·g ·)."""
     return values[0] if len(values) == 1 else torch.stack(values, -axes).flatten(-axes - 1, -axes)
 
 
@@ -252,16 +348,9 @@ def _energy(cell: Tensor) -> Tensor:
 
 
 def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Tensor) -> Tensor:
-    """Add the covariance of the parts' means about the mean of each window.
+    """Add the covariance of the parts' means (… t·g d) about the mean of each window (… m d).
 
-    Args:
-        within: (… m d·d) covariance within the parts.
-        weights: (m t·g) weights of the parts of frames in the nodes.
-        mean: (… t·g d) means of the parts.
-        window_mean: (… m d).
-
-    Returns:
-        (… m d d).
+    To the covariance (… m d·d) within the parts; ``weights`` (m t·g) are those of the parts.
     """
     m, d = window_mean.shape[-2:]
     between = mean[..., None, :, :] - window_mean[..., None, :]  # (… m t·g d)
@@ -271,13 +360,21 @@ def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Ten
 
 
 def _without_rounding(descriptors: Tensor, variation: Tensor, energy: Tensor) -> Tensor:
-    """Return descriptors (… m D), zero for a window without variation.
+    """Return descriptors (… m D), zero for a window without variation."""
+    return descriptors.masked_fill(_is_rounding(variation, energy)[..., None], 0)
 
-    Variation (… m) counts as none below the rounding error of the samples, which depends on their
-    energy: their mean squared norm (… m) before any subtraction.
+
+def _widened(values: Tensor) -> Tensor:
+    """Return types narrower than float32 as float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _is_rounding(variation: Tensor, energy: Tensor) -> Tensor:
+    """Return where variation (…) is below the rounding error of its samples.
+
+    It depends on their energy: their mean squared norm (…) before any subtraction.
     """
-    none = variation <= (8 * torch.finfo(descriptors.dtype).eps) ** 2 * energy
-    return descriptors.masked_fill(none[..., None], 0)
+    return variation <= (8 * torch.finfo(energy.dtype).eps) ** 2 * energy
 
 
 def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:
@@ -309,7 +406,7 @@ def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool 
     d = size["d"]
     row, column = torch.triu_indices(d, d, 1, device=maps.device)
     with torch.autocast(maps.device.type, enabled=False):
-        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        maps = _widened(maps)
         samples = maps.flatten(-2).movedim(-3, -2)  # (… d t M)
         nodes: list[Tensor] = []
         for length in lengths:
@@ -336,13 +433,66 @@ def _pair(samples: Tensor, first: int, second: int, count: int, root: bool) -> T
 
 
 def _centred(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Subtract the mean from samples (… d n M); return them (… d n·M) and their variance (…).
-
-    A variance below the rounding error of the samples is set to 0.
-    """
+    """Subtract the mean from samples (… d n M); return them (… d n·M) and their variance (…)."""
     flat = samples.flatten(-2)
     centred = flat - flat.mean(-1, keepdim=True)
     variance = centred.square().sum(-2).mean(-1)
     energy = flat.detach().square().sum(-2).mean(-1)
-    constant = variance <= (8 * torch.finfo(flat.dtype).eps) ** 2 * energy
-    return centred, variance.masked_fill(constant, 0)
+    return centred, variance.masked_fill(_is_rounding(variance, energy), 0)
+
+
+LONGEST_SKETCH = 8192
+
+
+def third_order(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), sketch: int = 2048) -> Tensor:
+    """Compute a random Maclaurin sketch of the third moments of windows about the clip's mean.
+
+    φ(x)_k = D^(−½) ∏ ⟨r_jk, x⟩ over j = 1, 2, 3 with fixed random signs r (Kar and Karnick, 2012).
+    The descriptor of a window is the mean of φ over its samples, after subtraction of the clip's
+    mean, divided by the clip's variance (ours). A clip without variation has zeros.
+
+    Args:
+        maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed
+            in float32; float64 stays float64.
+        lengths: Window lengths in frames, as for ``multi_scale_moments``.
+        sketch: Length D of the sketch, up to 8,192.
+
+    Returns:
+        (… m D).
+
+    Raises:
+        ShapeError: The maps have other axes.
+        OptionError: A window length or the sketch is invalid.
+
+    >>> third_order(torch.rand(8, 5, 3, 2), sketch=64).shape
+    torch.Size([14, 64])
+    """
+    size = check_tensor(maps, "… t d h w", "maps")
+    if not 1 <= sketch <= LONGEST_SKETCH:
+        raise OptionError(
+            "invalid sketch length", where="sketch", got=repr(sketch), expected="1 … 8192"
+        )
+    with torch.autocast(maps.device.type, enabled=False):
+        maps = _widened(maps)
+        samples = maps.flatten(-2).mT  # (… t M d)
+        mean = samples.mean((-3, -2), keepdim=True)
+        changes = samples - mean
+        variance = changes.square().sum(-1).mean((-2, -1))  # (…)
+        energy = samples.detach().square().sum(-1).mean((-2, -1))
+        constant = _is_rounding(variance, energy)
+        signs = _signs(size["d"], sketch).to(maps)  # (3 d D)
+        product = changes @ signs[0]  # (… t M D)
+        for sign in signs[1:]:
+            product = product * (changes @ sign)
+        frames = product.mean(-2) / sketch**0.5  # (… t D)
+        weights = _node_weights(size["t"], lengths, [1]).to(maps)  # (m t)
+        scaled = (weights @ frames) / variance.masked_fill(constant, 1)[..., None, None]
+        sketched: Tensor = scaled.masked_fill(constant[..., None, None], 0)
+        return sketched
+
+
+def _signs(d: int, sketch: int) -> Tensor:
+    """Return random signs ±1 (3 d D), the same in every process."""
+    generator = torch.Generator().manual_seed(0)
+    bits = torch.randint(2, (3, d, sketch), generator=generator, dtype=torch.int8)
+    return 2 * bits - 1

@@ -1,1 +1,0 @@
-"""The compiled kernel behind ``fewact.align.block_products``."""
