@@ -101,4 +101,5 @@ def episode_sets(
         ways: Number of classes of an episode.
         shots: Numbers of support videos of a class.
     """
-    return [draw(videos, Protocol(ways, k, queries, episodes, groups=videos.groups)) for k in shots]
+    size = {"ways": ways, "queries": queries, "count": episodes}
+    return [draw(videos, Protocol(shots=k, groups=videos.groups, **size)) for k in shots]

@@ -76,10 +76,8 @@ def main() -> None:
     for name in options.sets:
         videos = videos_of(name, options.assets)
         shots, queries, ways = (3, 1, 4) if name == "mouse6" else (5, 3, 5)
-        drawn = [
-            draw(videos, Protocol(ways, k, queries, options.episodes, groups=videos.groups))
-            for k in (1, shots)
-        ]
+        size = {"ways": ways, "queries": queries, "count": options.episodes}
+        drawn = [draw(videos, Protocol(shots=k, groups=videos.groups, **size)) for k in (1, shots)]
         if options.camera:
             videos = with_simulated_camera(videos, options.camera)
         measured = variants()

@@ -34,10 +34,11 @@ from fewact.align.transport import solve
 from fewact.backbones import Card
 from fewact.backbones.card import Level
 from fewact.backbones.devices import exact_convolutions
-from fewact.evaluation.encode import NodeBank, workers
+from fewact.evaluation.encode import NodeBank
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
 from fewact.methods.base import Method, TrainingBatch, support_state
+from fewact.methods.encode import workers
 from fewact.methods.promises.subject import made_up_features, made_up_text
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder

@@ -168,7 +168,7 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
         for one in videos
     }
     groups = videos["test"].groups
-    protocol = Protocol(5, 1, 1, EPISODES, 1, groups)
+    protocol = Protocol(count=EPISODES, seed=1, groups=groups)
     return Data(videos, sources, draw(videos["test"], protocol))
 
 

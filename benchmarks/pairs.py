@@ -364,7 +364,7 @@ def evaluate_sets(
     ):
         return [evaluate_method(method, source, videos, episodes) for episodes in drawn]
     quick, numbers = _look_up(method, source, videos)
-    few = draw(videos, replace(drawn[-1].protocol, count=CHECKED_EPISODES))
+    few = draw(videos, drawn[-1].protocol.model_copy(update={"count": CHECKED_EPISODES}))
     expected = evaluate_method(method, source, videos, few)
     if expected.accuracy != evaluate_method(quick, numbers, videos, few).accuracy:
         raise SystemExit("the look-up predicts differently from the method")

@@ -1,7 +1,7 @@
 """The shortest method, evaluated on a few episodes of the rendered benchmark."""
 
 from fewact import methods
-from fewact.evaluation import DataSpec, EpisodeSpec, EvaluationSpec, evaluate
+from fewact.evaluation import DataSpec, EvaluationSpec, Protocol, evaluate
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Method, one_hot_mean
 
@@ -24,6 +24,6 @@ class NearestMean(Method):
 
 
 if __name__ == "__main__":
-    data, episodes = DataSpec(source="motions"), EpisodeSpec(count=10)
+    data, episodes = DataSpec(source="motions"), Protocol(count=10)
     result = evaluate(EvaluationSpec(method="nearest-mean", data=data, episodes=episodes))
     print(f"{result.setup.method.label}: {result.accuracy:.1f} ± {result.ci95:.1f}")

@@ -142,7 +142,10 @@ class Work:
             )
             for split, videos in self._videos.items()
         }
-        self._episodes = draw(self._videos["test"], Protocol(5, 1, 1, options.episodes, 1))
+        self._episodes = draw(
+            self._videos["test"],
+            Protocol(count=options.episodes, seed=1),
+        )
 
     def measure(self, moments: str, clip_mean: str, seed: int) -> dict[str, Result]:
         """Return the result of each alignment on the checkpoint of a type of moments."""

@@ -60,7 +60,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(features: Path, split: str = "test", **options: Any) -> Any:
     data = FeatureDataset(features)
     videos = data.videos.of(split)
-    drawn = draw(videos, Protocol(4, 2, 3, 40, 0, "shared"))
+    drawn = draw(videos, Protocol(ways=4, shots=2, queries=3, count=40, groups="shared"))
     method = methods.create("protonet", frames=4, **options)
     return evaluate_method(method, ArrayFeatures(data.of(videos), "mine"), videos, drawn)
 

@@ -50,7 +50,7 @@ def test_text_encoder_of_the_backbone(run: Run, clips: Path, clip_folder: str) -
     videos = FolderDataset(clips).videos
     method = methods.create("zero_shot", frames=2, vector_width=24)
     text = embed_classes(network.text, videos.classes)
-    drawn = draw(videos, Protocol(3, 1, 1, 5, 0))
+    drawn = draw(videos, Protocol(ways=3, shots=1, queries=1, count=5))
     right = evaluate_method(method, VideoFeatures(videos, network), videos, drawn, text=text)
     assert document["per_episode"] == list(right.per_episode)
     assert document["flags"][0] == "uses text"

@@ -7,7 +7,7 @@ import torch
 
 from fewact import backbones
 from fewact.core.workers import one_core_threads, side_by_side, started_threads
-from fewact.evaluation.encode import workers
+from fewact.methods.encode import workers
 
 
 @pytest.fixture(params=[1, 2, 3])

@@ -2,16 +2,20 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import Video, VideoList
-from fewact.evaluation.encode import AHEAD, encode, encode_list, workers
+from fewact.evaluation.encode import encode_list
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import ArrayFeatures
+from fewact.methods.encode import AHEAD, encode_each, workers
 from tests.evaluation.made_up import Nearest
 
 REQUEST = FeatureRequest("vectors", View(2))
@@ -41,32 +45,35 @@ def source(count: int = 100, unreadable: Sequence[int] = (3, 70)) -> Unreadable:
     return Unreadable(vectors, unreadable)
 
 
+def encode(
+    videos: ArrayFeatures, positions: Sequence[int], pool: Executor | None = None
+) -> Iterator[tuple[int, dict[str, Tensor] | VideoError]]:
+    features = videos.features(positions, (REQUEST,))
+    return encode_each(Nearest().eval(), zip(positions, features, strict=True), pool=pool)
+
+
 @pytest.mark.parametrize("threads", [None, 1, 3])
 def test_nodes_and_errors_come_in_order(threads: int | None) -> None:
-    positions = [99, 3, 0, *range(50, 90)]
-    videos, method = source(), Nearest().eval()
-    if threads is None:
-        found = list(encode(method, videos, positions))
-    else:
-        with workers(threads) as pool:
-            found = list(encode(method, videos, positions, pool=pool))
-    assert [isinstance(one, VideoError) for one in found] == [p in (3, 70) for p in positions]
-    for position, one in zip(positions, found, strict=True):
-        if isinstance(one, VideoError):
-            assert str(position) in str(one)
+    positions, videos = [99, 3, 0, *range(50, 90)], source()
+    with nullcontext() if threads is None else workers(threads) as pool:
+        encoded = list(encode(videos, positions, pool))
+    assert [position for position, _ in encoded] == positions
+    for position, nodes in encoded:
+        if position in videos.unreadable:
+            assert isinstance(nodes, VideoError)
+            assert str(position) in str(nodes)
         else:
-            assert torch.equal(one["nodes"], torch.from_numpy(videos._vectors[position]))
+            assert torch.equal(nodes["nodes"], torch.from_numpy(videos._vectors[position]))
 
 
 def test_features_are_read_when_they_are_needed() -> None:
-    videos, method = source(unreadable=()), Nearest().eval()
-    found = encode(method, videos, range(100))
+    videos = source(unreadable=())
+    encoded = encode(videos, range(100))
     assert videos.read == 0
-    next(found)
+    next(encoded)
     assert videos.read == 1
     with workers(2) as pool:
-        ahead = encode(method, videos, range(100), pool=pool)
-        next(ahead)
+        next(encode(videos, range(100), pool))
         assert 1 <= videos.read <= 1 + AHEAD
 
 

@@ -49,7 +49,7 @@ ALIGNERS = [
 def test_no_decision_differs_on_real_features(data: FeatureDataset, name: str, shots: int) -> None:
     method = create(**{"alignment.name": name})
     bank = encode_list(method, ArrayFeatures(data.features), data.videos)
-    episodes = draw(data.videos, Protocol(5, shots, 3, 30, 0, "none"))
+    episodes = draw(data.videos, Protocol(ways=5, shots=shots, queries=3, count=30))
     scorer = bank_scorer(method, bank, bank)
     assert scorer is not None
     copied, read = (plan(episodes, bank, bank, copies=copied) for copied in (True, False))
@@ -106,7 +106,7 @@ def test_options_that_need_the_nodes_themselves(options: dict[str, Any]) -> None
 
 @pytest.mark.assets
 def test_queries_of_another_bank(data: FeatureDataset) -> None:
-    episodes = draw(data.videos, Protocol(5, 1, 1, 60, 0, "none"))
+    episodes = draw(data.videos, Protocol(ways=5, shots=1, queries=1, count=60))
     source = ArrayFeatures(data.features)
     other = ArrayFeatures(data.features[:, ::-1].copy())
     backwards = evaluate_method(create(), source, data.videos, episodes, query_source=other)
@@ -135,7 +135,7 @@ def test_logits_from_products_of_real_features(
 ) -> None:
     method = methods.create(name, **options).eval()
     bank = encode_list(method, ArrayFeatures(data.features), data.videos)
-    episodes = draw(data.videos, Protocol(5, shots, 3, 20, 0, "none"))
+    episodes = draw(data.videos, Protocol(ways=5, shots=shots, queries=3, count=20))
     rows, queries = (torch.from_numpy(bank.rows(x)) for x in (episodes.support, episodes.query))
     labels = torch.arange(5).repeat_interleave(shots).flip(0).expand(len(rows), -1)
     ((key, nodes),) = bank.tensors.items()
@@ -184,7 +184,7 @@ def test_a_text_meets_its_videos_once(
     text = torch.from_numpy(generator.standard_normal((8, 16)).astype(np.float32))
     small = {"hidden": 32, "heads": 2} if name != "zero_shot" else {}
     method = methods.create(name, vector_width=16, **small)
-    episodes = draw(videos, Protocol(4, shots, 2, 60, 0, "none"))
+    episodes = draw(videos, Protocol(ways=4, shots=shots, queries=2, count=60))
     named = evaluate_module._with_text
     banks = []
 

@@ -13,7 +13,6 @@ from fewact.evaluation import (
     ArrayFeatures,
     CameraSpec,
     DataSpec,
-    EpisodeSpec,
     EvaluationSpec,
     Result,
     evaluate,
@@ -24,7 +23,7 @@ from fewact.evaluation.data import matched
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.methods.combined import Combined, combined_nodes
 
-SMALL = EpisodeSpec(ways=3, shots=2, queries=2, count=30)
+SMALL = Protocol(ways=3, shots=2, queries=2, count=30)
 
 
 def write(
@@ -62,7 +61,7 @@ def test_the_same_result_as_one_by_one(files: tuple[Path, Path]) -> None:
     result = evaluate(config(files))
     depth, colour = map(FeatureDataset, files)
     videos = depth.videos
-    drawn = draw(videos, Protocol(3, 2, 2, 30, 0, "shared"))
+    drawn = draw(videos, Protocol(ways=3, shots=2, queries=2, count=30, groups="shared"))
     method = Combined([methods.create("otam", frames=n) for n in (2, 3)])
     rows = [depth.features, colour.features[::-1]]
     from torch import arange, from_numpy
@@ -84,7 +83,7 @@ def test_the_same_result_as_one_by_one(files: tuple[Path, Path]) -> None:
 
 
 def test_two_modalities_gain(files: tuple[Path, Path]) -> None:
-    many = EpisodeSpec(ways=3, shots=2, queries=2, count=200)
+    many = Protocol(ways=3, shots=2, queries=2, count=200)
     both = evaluate(config(files, episodes=many)).accuracy
     alone = [evaluate(config((file,), episodes=many)).accuracy for file in files]
     assert both > max(alone) + 3
@@ -157,7 +156,7 @@ def test_what_cannot_be_combined(
 def test_other_kernels(files: tuple[Path, Path]) -> None:
     """A video's array of one modality decides nothing if the other one is constant."""
     depth = FeatureDataset(files[0])
-    drawn = draw(depth.videos, Protocol(3, 2, 2, 30, 0, "shared"))
+    drawn = draw(depth.videos, Protocol(ways=3, shots=2, queries=2, count=30, groups="shared"))
     source = ArrayFeatures(depth.features)
     alone: Result = evaluate_method(methods.create("otam", frames=2), source, depth.videos, drawn)
     twice = Combined([methods.create("otam", frames=2) for _ in range(2)])

@@ -30,7 +30,7 @@ def test_prototypes(
     data = FeatureDataset(assets / "features" / f"{file}.npz", groups=groups, dataset=dataset)
     source = ArrayFeatures(data.features, file)
     for shots, figures in ((1, expected[:2]), (5, expected[2:])):
-        drawn = draw(data.videos, Protocol(5, shots, 5, 1000, 0, groups))
+        drawn = draw(data.videos, Protocol(shots=shots, queries=5, count=1000, groups=groups))
         for options, figure in zip((MEAN, IN_ORDER), figures, strict=True):
             result = evaluate_method(
                 methods.create("protonet", **options), source, data.videos, drawn
@@ -48,7 +48,10 @@ def test_persons_that_are_not_kept_apart_pull_below_chance(assets: Path) -> None
     method = methods.create("protonet", **IN_ORDER)
     found = {
         groups: evaluate_method(
-            method, source, data.videos, draw(data.videos, Protocol(5, 5, 5, 300, 0, groups))
+            method,
+            source,
+            data.videos,
+            draw(data.videos, Protocol(shots=5, queries=5, count=300, groups=groups)),
         ).accuracy
         for groups in ("within-class", "shared")
     }

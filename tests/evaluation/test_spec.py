@@ -21,7 +21,6 @@ from fewact.evaluation import (
     ConditionSpec,
     DataSpec,
     EpisodeFile,
-    EpisodeSpec,
     EvaluationSpec,
     ReadingSpec,
     Result,
@@ -33,7 +32,7 @@ from fewact.evaluation import (
 from fewact.evaluation.episodes import Protocol, draw, save
 from fewact.evaluation.spec import command_of, option_text
 
-SMALL = EpisodeSpec(ways=3, shots=2, queries=2, count=20)
+SMALL = Protocol(ways=3, shots=2, queries=2, count=20)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def config(file: Path, **changes: Any) -> EvaluationSpec:
 def on_objects(file: Path, split: str = "test", groups: str = "none", **options: Any) -> Result:
     dataset = FeatureDataset(file, groups=groups)
     videos = dataset.videos.of(split)
-    episodes = draw(videos, Protocol(3, 2, 2, 20, 0, groups))
+    episodes = draw(videos, Protocol(ways=3, shots=2, queries=2, count=20, groups=groups))
     method = methods.create("protonet", frames=2, **options)
     return evaluate_method(method, ArrayFeatures(dataset.of(videos), "mine"), videos, episodes)
 
@@ -71,7 +70,7 @@ def test_the_same_result_as_on_objects(file: Path) -> None:
 
 
 def test_groups_and_split_of_the_data(file: Path) -> None:
-    shared = EpisodeSpec(ways=3, shots=2, queries=2, count=20)
+    shared = Protocol(ways=3, shots=2, queries=2, count=20)
     data = DataSpec(source=str(file), split="val")
     result = evaluate(config(file, data=data, episodes=shared))
     assert result.per_episode == on_objects(file, "val", "shared").per_episode
@@ -95,7 +94,8 @@ def test_output_and_progress(file: Path, tmp_path: Path) -> None:
 
 def test_a_file_of_episodes(file: Path, tmp_path: Path) -> None:
     videos = FeatureDataset(file, groups="none").videos.of("test")
-    saved = save(draw(videos, Protocol(3, 2, 2, 20, 5)), tmp_path / "e.json")
+    drawn = draw(videos, Protocol(ways=3, shots=2, queries=2, count=20, seed=5))
+    saved = save(drawn, tmp_path / "e.json")
     result = evaluate(config(file, episodes=EpisodeFile(file=saved)))
     assert result.setup.episodes.protocol.seed == 5
     with pytest.raises(EpisodeError, match="there is no such file"):
@@ -152,6 +152,7 @@ def test_an_option_cannot_have_a_value_and_be_swept(file: Path) -> None:
         {"data": {"source": "x", "split": "all", "folder": "y"}},
         {"data": {"source": "x", "groups": "persons"}},
         {"episodes": {"ways": 1}},
+        {"episodes": {"groups": "none"}},  # those of the data decide
         {"camera": {"name": "hand", "on": "support"}},
     ],
 )
@@ -161,9 +162,9 @@ def test_invalid_configurations(file: Path, changes: dict[str, Any]) -> None:
 
 
 def test_an_unknown_name_gets_those_that_exist() -> None:
-    says = r'EpisodeSpec has no option "way"; expected: ways, .*Did you mean "ways"'
+    says = r'Protocol has no option "way"; expected: ways, .*Did you mean "ways"'
     with pytest.raises(OptionError, match=says):
-        EpisodeSpec(way=3)  # type: ignore[call-arg]
+        Protocol(way=3)  # type: ignore[call-arg]
 
 
 def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
             allow_missing=True,
             store=Path("store"),
         ),
-        episodes=EpisodeSpec(shots=5, count=100),
+        episodes=Protocol(shots=5, count=100),
         backbone=BackboneSpec(
             name="clip-vit", weights="local-dir:w", device="cpu", sampler="blocks"
         ),

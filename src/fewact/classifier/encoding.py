@@ -16,10 +16,10 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, FeatureClip, VideoClip
-from fewact.evaluation.encode import Encoder, encode_each, workers
 from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.request import Features, Request
 from fewact.features.sources import ArrayFeatures, Precomputed
+from fewact.methods.encode import Encoder, encode_each, workers
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
 from fewact.video.source import Span

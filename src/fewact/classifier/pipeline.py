@@ -24,10 +24,9 @@ from fewact.core.errors import (
 )
 from fewact.core.paths import user_path
 from fewact.data import AnyClip, FeatureClip
-from fewact.evaluation.checkpoint import IMPORT, registered
-from fewact.evaluation.identity import package_of
 from fewact.features.sources import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
+from fewact.methods.files import package_of
 from fewact.video.steps import TrimMode, check_trim
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
@@ -380,7 +379,7 @@ class SavedMethod(BaseModel):
         Raises:
             ModelError: It is not a registered method.
         """
-        name, options = registered(method, ModelError)
+        name, options = methods.registered(method, ModelError)
         package = package_of(method)
         return cls(name=name, package=package, options=options, trained=method.trained)
 
@@ -428,6 +427,6 @@ class SavedMethod(BaseModel):
                 f"{what}: {error.what}",
                 where=where,
                 expected=error.expected,
-                hint=f"{error.hint} {IMPORT}".lstrip(),
+                hint=f"{error.hint} {methods.IMPORT}".lstrip(),
             )
         return ModelError(f"{what}: {' '.join(str(error).split())}", where=where)

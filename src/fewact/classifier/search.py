@@ -22,9 +22,9 @@ from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.stream import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
 from fewact.core.errors import VideoError
-from fewact.evaluation.encode import Encoder
 from fewact.features.extract import Timing
 from fewact.features.ring import FeatureRing
+from fewact.methods.encode import Encoder
 from fewact.video import Timeline, collect_warnings
 from fewact.video.source import ProcessedVideo, Span, VideoSource
 from fewact.video.steps import Part

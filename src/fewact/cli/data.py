@@ -18,11 +18,11 @@ from fewact.cli.output import (
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder
-from fewact.evaluation import DataSpec, EpisodeSpec
+from fewact.evaluation.episodes import Protocol
+from fewact.evaluation.spec import DataSpec
 
 if TYPE_CHECKING:
     from fewact.data import Availability, Benchmark
-    from fewact.evaluation import DataSpec
 
 
 SplitName = Literal["train", "val", "test"]
@@ -337,7 +337,7 @@ def episodes(
         ),
     ],
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store"))],
-    size: Annotated[EpisodeSpec, SpecOptions("Episodes")],
+    size: Annotated[Protocol, SpecOptions("Episodes")],
     overwrite: Overwrite = False,
 ) -> None:
     """Draw episodes and save them.
@@ -352,7 +352,7 @@ def episodes(
 
     opened, _ = open_videos(spec)
     groups = opened.groups if spec.groups == "auto" else spec.groups
-    drawn = draw(opened, size.protocol(groups))
+    drawn = draw(opened, size.model_copy(update={"groups": groups}))
     save(drawn, output)
     say(f"Drawn from {len(opened.videos)} videos of {len(opened.classes)} classes of {opened.name}")
     print(f"{drawn.digest}  {output}")

@@ -26,7 +26,7 @@ from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.core.text_table import printable
-from fewact.evaluation import DataSpec
+from fewact.evaluation.spec import DataSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,12 +29,12 @@ from fewact.cli.output import OutputFormat, print_result_tables, progress
 from fewact.cli.run import say
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
-from fewact.evaluation import (
+from fewact.evaluation.episodes import Protocol
+from fewact.evaluation.spec import (
     CameraSpec,
     ConditionSpec,
     DataSpec,
     EpisodeFile,
-    EpisodeSpec,
     EvaluationSpec,
     ReadingSpec,
 )
@@ -146,7 +146,7 @@ def evaluate(
     options: EvaluatedMethodOptions,
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))],
     sources: SourceOptions,
-    episodes: Annotated[EpisodeSpec, SpecOptions("Episodes")],
+    episodes: Annotated[Protocol, SpecOptions("Episodes")],
     saved: Annotated[EpisodeFile | None, SpecOptions("Episodes")],
     camera: Annotated[CameraSpec | None, SpecOptions(CHANGES)],
     condition: Annotated[ConditionSpec | None, SpecOptions(CHANGES)],
@@ -194,7 +194,7 @@ def evaluate(
 
 
 def _check(
-    sources: SourceOptions, episodes: EpisodeSpec, saved: EpisodeFile | None, output: ResultOptions
+    sources: SourceOptions, episodes: Protocol, saved: EpisodeFile | None, output: ResultOptions
 ) -> None:
     """Refuse options that do not fit each other."""
     if sources.modality_weights == "equal" and not sources.modalities:

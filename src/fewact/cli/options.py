@@ -13,7 +13,7 @@ from fewact.cli import arguments
 from fewact.cli.option_groups import OptionGroup, SpecOptions
 from fewact.core.errors import OptionError
 from fewact.core.options import option_descriptions
-from fewact.evaluation import DataSpec
+from fewact.evaluation.spec import DataSpec
 
 T = TypeVar("T")
 

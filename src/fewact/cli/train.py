@@ -16,7 +16,7 @@ from fewact.cli.options import Imports, Quiet, Text, parse_options
 from fewact.cli.output import print_table, progress
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
-from fewact.evaluation import DataSpec
+from fewact.evaluation.spec import DataSpec
 
 if TYPE_CHECKING:
     from fewact.training import Recipe, TrainingData

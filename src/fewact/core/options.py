@@ -2,9 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from fewact.core.errors import OptionError, UserError, did_you_mean, invalid_value
@@ -127,33 +126,6 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
         return options(**nested)
     except ValidationError as error:
         raise _refusal(error, names, flat, of) from None
-
-
-def refusing(of: str) -> Callable[[type[O]], type[O]]:
-    """Make the constructor of a pydantic dataclass raise errors as ``make_options`` does.
-
-    Args:
-        of: Owner of the options, for error messages.
-    """
-
-    def decorate(options: type[O]) -> type[O]:
-        from pydantic import ValidationError
-
-        construct: Callable[..., None] = options.__init__
-
-        @wraps(construct)
-        def init(self: O, *args: Any, **values: Any) -> None:
-            names = option_names(options)
-            check_options(values, names, of=of)
-            try:
-                construct(self, *args, **values)
-            except ValidationError as error:
-                raise _refusal(error, names, values, of) from None
-
-        options.__init__ = init  # type: ignore[method-assign, assignment]
-        return options
-
-    return decorate
 
 
 def _refusal(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from fewact.evaluation.data import open_features, open_videos
     from fewact.evaluation.encode import Encodings, NodeBank, encode_list
+    from fewact.evaluation.episodes import Protocol
     from fewact.evaluation.published import Row, leaderboard
     from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
     from fewact.evaluation.run import evaluate, sweep
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         ConditionSpec,
         DataSpec,
         EpisodeFile,
-        EpisodeSpec,
         EvaluationSpec,
         ReadingSpec,
     )
@@ -44,7 +44,6 @@ __all__ = [
     "DataSpec",
     "Encodings",
     "EpisodeFile",
-    "EpisodeSpec",
     "EvaluationSetup",
     "EvaluationSpec",
     "FeatureSource",
@@ -53,6 +52,7 @@ __all__ = [
     "PairAccuracy",
     "Point",
     "Progress",
+    "Protocol",
     "ReadingSpec",
     "Result",
     "Row",
@@ -75,46 +75,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ArrayFeatures": "features.sources",
-    "CameraSpec": "evaluation.spec",
-    "Comparison": "evaluation.comparison",
-    "ConditionSpec": "evaluation.spec",
-    "Confusion": "evaluation.comparison",
-    "DataSpec": "evaluation.spec",
-    "Encodings": "evaluation.encode",
-    "EpisodeFile": "evaluation.spec",
-    "EpisodeSpec": "evaluation.spec",
-    "EvaluationSpec": "evaluation.spec",
-    "EvaluationSetup": "evaluation.result",
-    "FeatureSource": "features.sources",
-    "NodeBank": "evaluation.encode",
-    "Pair": "evaluation.comparison",
-    "PairAccuracy": "evaluation.comparison",
-    "Point": "evaluation.comparison",
-    "Progress": "evaluation.scoring",
-    "ReadingSpec": "evaluation.spec",
-    "Result": "evaluation.result",
-    "Row": "evaluation.published",
-    "RunOptions": "evaluation.scoring",
-    "VideoFeatures": "features.sources",
-    "compare": "evaluation.comparison",
-    "confusion": "evaluation.comparison",
-    "encode_list": "evaluation.encode",
-    "evaluate": "evaluation.run",
-    "evaluate_method": "evaluation.scoring",
-    "leaderboard": "evaluation.published",
-    "load": "evaluation.result",
-    "open_features": "evaluation.data",
-    "open_videos": "evaluation.data",
-    "pair_accuracies": "evaluation.comparison",
-    "save": "evaluation.result",
-    "stability": "evaluation.comparison",
-    "sweep": "evaluation.run",
-    "to_text": "evaluation.result",
+    "evaluation.comparison": "Comparison Confusion Pair PairAccuracy Point compare confusion "
+    "pair_accuracies stability",
+    "evaluation.data": "open_features open_videos",
+    "evaluation.encode": "Encodings NodeBank encode_list",
+    "evaluation.episodes": "Protocol",
+    "evaluation.published": "Row leaderboard",
+    "evaluation.result": "EvaluationSetup Result load save to_text",
+    "evaluation.run": "evaluate sweep",
+    "evaluation.scoring": "Progress RunOptions evaluate_method",
+    "evaluation.spec": "CameraSpec ConditionSpec DataSpec EpisodeFile EvaluationSpec ReadingSpec",
+    "features.sources": "ArrayFeatures FeatureSource VideoFeatures",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"fewact.{_HOMES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names.split():
+            return getattr(importlib.import_module(f"fewact.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

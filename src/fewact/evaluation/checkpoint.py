@@ -17,9 +17,8 @@ from fewact import methods
 from fewact.backbones import BackboneSpec, Card, TextSpec
 from fewact.backbones.text import PRECOMPUTED, TextFacts
 from fewact.core.bounded import GIB, FileType
-from fewact.core.errors import OptionError, UserError, WeightsError
+from fewact.core.errors import OptionError, WeightsError
 from fewact.core.folders import backup_of, read_replaced
-from fewact.core.options import flatten_options
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_tensors
 from fewact.core.version import __version__
@@ -35,9 +34,6 @@ BEST = "best"
 RECIPE, STATE = "recipe.json", "state.safetensors"
 """Files of a training run, beside the folder ``best`` of its selected checkpoint: the recipe from
 the start, and the state from the first one that is saved."""
-
-IMPORT = "Pass the file that has the method with --import; in Python, import it before."
-"""Hint for a saved method that is not registered: it was in a file of the user's."""
 
 EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
@@ -174,7 +170,7 @@ class Checkpoint:
                 where=str(self.path),
                 got=self.header.name,
                 expected=", ".join(methods.names()),
-                hint=IMPORT,
+                hint=methods.IMPORT,
             )
         method = self._initial(changes)
         try:
@@ -228,29 +224,6 @@ def to_bytes(method: Method, header: Header) -> bytes:
     """Return the content of a checkpoint file."""
     tensors = {name: value.cpu().contiguous() for name, value in method.state_dict().items()}
     return save_tensors(tensors, {HEADER: header.model_dump_json()})
-
-
-def registered(
-    method: Method, refusal: type[UserError] = WeightsError
-) -> tuple[str, dict[str, JsonValue]]:
-    """Return the registry name and options of a method.
-
-    Args:
-        method: Method to look up.
-        refusal: Type of the error for a method that is not registered.
-
-    Raises:
-        UserError: The method is not registered, so a file could not be loaded again.
-    """
-    name = methods.name_of(method)
-    if name is None:
-        raise refusal(
-            "cannot save a method that is not registered",
-            got=type(method).__name__,
-            expected=", ".join(methods.names()),
-            hint="Register its class under a name: fewact.methods.register.",
-        )
-    return name, flatten_options(method.options)
 
 
 def is_checkpoint(text: str) -> bool:

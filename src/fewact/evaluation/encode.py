@@ -1,24 +1,14 @@
-"""Encode videos, each alone and each once: from features of any source to a method's nodes.
+"""Encode the videos of a list, each alone and each once, and keep their nodes in a bank."""
 
-``encode_each`` streams the nodes of one video after the other; classifier and evaluation both use
-it. ``encode_list`` collects the nodes of a list's videos in a ``NodeBank``.
-"""
-
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from fewact.backbones.card import Card
-from fewact.backbones.devices import exact_convolutions
-from fewact.core.errors import DataError, OptionError, VideoError
-from fewact.core.workers import one_core_threads
+from fewact.core.errors import DataError, VideoError
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.evaluation.identity import (
@@ -27,130 +17,12 @@ from fewact.evaluation.identity import (
     encoding_facts,
     feature_facts,
 )
-from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method, TextMethod
-
-C = TypeVar("C")
-
-AHEAD = 32
-"""Largest number of videos whose features wait for a thread that encodes them."""
+from fewact.methods.encode import encode_each, evaluating, workers
 
 Progress = Callable[[int, int], None]
 """Called with the number of videos that are done and the number of all."""
-
-
-class Encoder(Protocol):
-    """Turns the features of one video into its nodes; every method is one."""
-
-    def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the features that are needed of a backbone."""
-
-    def encode(self, features: Features) -> Mapping[str, Tensor]:
-        """Return the nodes of one video, by name."""
-
-
-def encode(
-    encoder: Encoder,
-    source: FeatureSource,
-    positions: Sequence[int],
-    *,
-    pool: Executor | None = None,
-) -> Iterator[dict[str, Tensor] | VideoError]:
-    """Encode videos, each alone, in order.
-
-    Features are read while they are needed: only few videos are in memory at the same time.
-
-    Args:
-        encoder: Method, or another encoder, that computes the nodes.
-        source: Source of the features.
-        positions: Positions of the videos in the source.
-        pool: Threads that encode while features are read; None to encode in this thread.
-
-    Returns:
-        Nodes of each video; for a video that cannot be read the error.
-
-    Raises:
-        OptionError: The source does not have the requested features.
-        DataError: Videos are known to be missing.
-    """
-    features = source.features(positions, encoder.requests(source.card))
-    return (nodes for _, nodes in encode_each(encoder, enumerate(features), pool=pool))
-
-
-def encode_each(
-    encoder: Encoder,
-    clips: Iterator[tuple[C, Features | VideoError]],
-    *,
-    pool: Executor | None = None,
-) -> Iterator[tuple[C, dict[str, Tensor] | VideoError]]:
-    """Encode features while they arrive, see ``encode``.
-
-    Args:
-        encoder: Method, or another encoder, that computes the nodes.
-        clips: Clips, each with its features, or the error of one that cannot be read.
-        pool: Threads that encode while features are read; None to encode in this thread.
-
-    Returns:
-        Each clip with its nodes, or with the error.
-    """
-    if pool is None:
-        for clip, features in clips:
-            yield clip, _encode(encoder, features)
-        return
-    waiting: deque[tuple[C, Future[dict[str, Tensor] | VideoError]]] = deque()
-    for clip, features in clips:
-        waiting.append((clip, pool.submit(_encode, encoder, features)))
-        while waiting and (len(waiting) == AHEAD or waiting[0][1].done()):
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for clip, future in waiting:
-        yield clip, future.result()
-
-
-def _encode(encoder: Encoder, features: Features | VideoError) -> dict[str, Tensor] | VideoError:
-    if isinstance(features, VideoError):
-        return features
-    device = next((value.device for value in features.values()), torch.device("cpu"))
-    with torch.inference_mode(), exact_convolutions(device):
-        return dict(encoder.encode(features))
-
-
-@contextmanager
-def evaluating(method: nn.Module) -> Iterator[None]:
-    """Put a method into evaluation mode inside of ``with``."""
-    training = method.training
-    method.eval()
-    try:
-        yield
-    finally:
-        method.train(training)
-
-
-@contextmanager
-def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
-    """Return threads that each use one core.
-
-    A sum that torch splits over threads rounds differently on another number of threads. Here each
-    piece of work is computed by one thread, so that results do not depend on the number.
-
-    Args:
-        threads: Number of threads (default: torch's number of threads).
-        helped_by: Number of other cores that help them, see ``fewact.core.workers.side_by_side``.
-
-    Raises:
-        OptionError: The number is not positive.
-    """
-    if threads is not None and threads < 1:
-        raise OptionError(
-            "the number is not positive", where="threads", got=str(threads), expected="at least 1"
-        )
-    count = threads or torch.get_num_threads()
-    pool = one_core_threads(count, "fewact-encode", helped_by=helped_by)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class NodeBank:
@@ -330,8 +202,9 @@ def encode_list(
     bank = NodeBank(positions, encoding_facts(method), feature_facts(source), videos.digest)
     numbers: list[int] = positions.tolist()
     unreadable: list[str] = []
+    features = source.features(numbers, method.requests(source.card))
     with evaluating(method), workers(threads) as pool:
-        for row, nodes in enumerate(encode(method, source, numbers, pool=pool)):
+        for row, nodes in encode_each(method, enumerate(features), pool=pool):
             if isinstance(nodes, VideoError):
                 unreadable.append(f"{videos.videos[numbers[row]].id} ({nodes.reason})")
             else:

@@ -3,36 +3,33 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import BaseModel, ConfigDict, Field
 
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import EpisodeError
-from fewact.core.options import refusing
 from fewact.core.paths import user_path
 from fewact.core.random import RandomStream
+from fewact.core.spec import Flag, Spec
 from fewact.data.videos import GroupScope, VideoList
 
 LARGEST_SEED = 2**63 - 1
 
 
-@refusing("Protocol")
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Protocol:
+class Protocol(Spec):
     """Size and number of episodes. The defaults are the most common ones in papers.
 
     Args:
         ways: Number of classes of an episode.
-        shots: Number of support videos of each class.
-        queries: Number of query videos of each class.
+        shots: Number of support videos of a class.
+        queries: Number of query videos of a class.
         count: Number of episodes.
         seed: Seed of the draw.
         groups: Separation of support and query by recording or person. ``within-class``: each shot
@@ -44,11 +41,11 @@ class Protocol:
         OptionError: A value is invalid.
     """
 
-    ways: Annotated[int, Field(ge=2)] = 5
-    shots: PositiveInt = 1
-    queries: PositiveInt = 1
-    count: PositiveInt = 10_000
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    ways: Annotated[int, Field(ge=2), Flag(metavar="N")] = 5
+    shots: Annotated[int, Field(ge=1), Flag(metavar="N")] = 1
+    queries: Annotated[int, Field(ge=1), Flag(metavar="N")] = 1
+    count: Annotated[int, Field(ge=1), Flag(metavar="N")] = 10_000
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), Flag(metavar="N")] = 0
     groups: GroupScope = "none"
 
 
@@ -79,7 +76,7 @@ class EpisodeSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the protocol, the list's digest and all positions as little-endian int32."""
-        facts = {**asdict(self.protocol), "list": self.list_digest}
+        facts = {**self.protocol.model_dump(), "list": self.list_digest}
         sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for positions in (self.support, self.query):
             sha.update(positions.astype("<i4").tobytes())
@@ -348,7 +345,7 @@ def save(episodes: EpisodeSet, path: str | Path) -> Path:
     head = {
         "format": "fewact episodes",
         "version": 1,
-        "protocol": asdict(episodes.protocol),
+        "protocol": episodes.protocol.model_dump(),
         "list": episodes.list_name,
         "list_sha256": episodes.list_digest,
         "sha256": episodes.digest,

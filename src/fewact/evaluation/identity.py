@@ -11,7 +11,7 @@ from fewact.core.options import flatten_options
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined
-from fewact.methods.files import code_of
+from fewact.methods.files import package_of
 
 
 class MethodFacts(BaseModel):
@@ -97,12 +97,6 @@ def method_facts(method: Method) -> MethodFacts:
         uses_text=method.uses_text,
         trained=method.trained,
     )
-
-
-def package_of(method: Method) -> str:
-    """Return the ``package`` of the facts of a method; its weights are not hashed."""
-    package = methods.REGISTRY.package_of(methods.name_of(method) or "")
-    return ", ".join(filter(None, (package, code_of(type(method)))))
 
 
 def _facts_of_parts(method: Combined) -> MethodFacts:

@@ -51,9 +51,9 @@ def evaluate(config: EvaluationSpec, *, progress: Progress | None = None) -> Res
     Raises:
         UserError: The configuration is invalid, or data are missing.
 
-    >>> from fewact.evaluation import DataSpec, EpisodeSpec, EvaluationSpec, evaluate
+    >>> from fewact.evaluation import DataSpec, EvaluationSpec, Protocol, evaluate
     >>> data = DataSpec(source="mine.npz")
-    >>> config = EvaluationSpec(method="protonet", data=data, episodes=EpisodeSpec(shots=5))
+    >>> config = EvaluationSpec(method="protonet", data=data, episodes=Protocol(shots=5))
     >>> evaluate(config).accuracy  # doctest: +SKIP
     83.4
     """
@@ -270,7 +270,7 @@ def _episodes(config: EvaluationSpec, videos: VideoList) -> EpisodeSet:
     if isinstance(config.episodes, EpisodeFile):
         return load(config.episodes.file)
     groups = videos.groups if config.data.groups == "auto" else config.data.groups
-    return draw(videos, config.episodes.protocol(groups))
+    return draw(videos, config.episodes.model_copy(update={"groups": groups}))
 
 
 def _unnamed_split(

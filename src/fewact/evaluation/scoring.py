@@ -25,7 +25,7 @@ from fewact.core.random import permutations
 from fewact.core.temporary import remove_leftovers
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.evaluation.encode import Encodings, NodeBank, evaluating, workers
+from fewact.evaluation.encode import Encodings, NodeBank
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.identity import method_facts
 from fewact.evaluation.intervals import NOTE, NOTE_ONE, NOTE_WITHOUT, class_intervals, half_width
@@ -45,6 +45,7 @@ from fewact.evaluation.result import (
 )
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import BankScorer, Method, TextMethod, support_state
+from fewact.methods.encode import evaluating, workers
 
 MAX_BYTES = 32 * 2**20
 """Approximate limit for the memory of the nodes of one batch."""

@@ -11,8 +11,7 @@ from fewact.backbones import BackboneSpec, TextSpec
 from fewact.core.errors import EpisodeError, OptionError
 from fewact.core.paths import similar_name
 from fewact.core.spec import Flag, Spec, words_of
-from fewact.data.videos import GroupScope
-from fewact.evaluation.episodes import LARGEST_SEED, Protocol
+from fewact.evaluation.episodes import Protocol
 
 
 class DataSpec(Spec):
@@ -45,28 +44,6 @@ class DataSpec(Spec):
     availability: Annotated[Path | None, Flag(metavar="FILE")] = None
     allow_missing: Annotated[bool, Flag()] = False
     store: Annotated[Path | None, Flag(metavar="FOLDER")] = None
-
-
-class EpisodeSpec(Spec):
-    """Episodes to draw, or a file of episodes.
-
-    Args:
-        ways: Number of classes of an episode.
-        shots: Number of support videos of a class.
-        queries: Number of query videos of a class.
-        count: Number of episodes.
-        seed: Seed of the draw.
-    """
-
-    ways: Annotated[int, Field(ge=2), Flag(metavar="N")] = Protocol.ways
-    shots: Annotated[int, Field(ge=1), Flag(metavar="N")] = Protocol.shots
-    queries: Annotated[int, Field(ge=1), Flag(metavar="N")] = Protocol.queries
-    count: Annotated[int, Field(ge=1), Flag(metavar="N")] = Protocol.count
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), Flag(metavar="N")] = Protocol.seed
-
-    def protocol(self, groups: GroupScope) -> Protocol:
-        """Return the protocol of the episodes to draw."""
-        return Protocol(self.ways, self.shots, self.queries, self.count, self.seed, groups)
 
 
 class EpisodeFile(Spec):
@@ -167,7 +144,7 @@ class EvaluationSpec(Spec):
     data: DataSpec
     modalities: tuple[str, ...] = ()
     modality_weights: Literal["support", "equal"] = "support"
-    episodes: EpisodeSpec | EpisodeFile = EpisodeSpec()
+    episodes: Protocol | EpisodeFile = Protocol()
     backbone: BackboneSpec = BackboneSpec()
     text: TextSpec = TextSpec()
     camera: CameraSpec | None = None
@@ -177,6 +154,17 @@ class EvaluationSpec(Spec):
     threads: PositiveInt | None = None
     output: Path | None = None
     overwrite: bool = False
+
+    @field_validator("episodes")
+    @classmethod
+    def _check_episodes(cls, episodes: Protocol | EpisodeFile) -> Protocol | EpisodeFile:
+        if "groups" in episodes.model_fields_set:
+            raise OptionError(
+                "the groups are those of the data",
+                where="episodes, groups",
+                hint="Separate them by DataSpec(groups=…).",
+            )
+        return episodes
 
     def with_options(self, options: dict[str, JsonValue]) -> Self:
         """Return the same evaluation with further options of the method."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from fewact.core.options import make_options
+from fewact.core.errors import UserError, WeightsError
+from fewact.core.options import flatten_options, make_options
 from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from fewact.methods.base import Method
 
 AUTO = "fusion"
+IMPORT = "Pass the file that has the method with --import; in Python, import it before."
+"""Hint for a saved method that is not registered: it was in a file of the user's."""
 
 REGISTRY: "Registry[type[Method]]" = Registry(
     "method",
@@ -49,6 +52,26 @@ def names() -> tuple[str, ...]:
 def name_of(method: "Method") -> str | None:
     """Return the name under which a method's class is registered; None if it is not."""
     return REGISTRY.name_of(type(method))
+
+
+def registered(
+    method: "Method", refusal: type[UserError] = WeightsError
+) -> tuple[str, dict[str, Any]]:
+    """Return the registered name and the options of a method that is to be saved.
+
+    Raises:
+        UserError: The method is not registered, so a file could not be loaded again; of the type
+            ``refusal``.
+    """
+    name = name_of(method)
+    if name is None:
+        raise refusal(
+            "cannot save a method that is not registered",
+            got=type(method).__name__,
+            expected=", ".join(names()),
+            hint="Register its class under a name: fewact.methods.register.",
+        )
+    return name, flatten_options(method.options)
 
 
 def fitting(

@@ -110,6 +110,15 @@ def code_of(method: type[Method]) -> str:
     return f"{file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
+def package_of(method: Method) -> str:
+    """Return the package and version of a method that is not fewact's, and the file of its class.
+
+    Empty for a method of fewact.
+    """
+    package = methods.REGISTRY.package_of(methods.name_of(method) or "")
+    return ", ".join(filter(None, (package, code_of(type(method)))))
+
+
 def imported_file(method: type[Method]) -> Path | None:
     """Return the file that ``import_methods`` executed for a method; None for other methods."""
     return _file(method) if method.__module__.startswith(MODULE) else None

@@ -1,7 +1,6 @@
 """The reports of a model and of results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from fewact.classifier.info import ModelInfo, clip_rows
@@ -195,7 +194,7 @@ def _result_settings(name: str, result: Result) -> Section:
         ("Options", _listed(method.options)),
         ("Weights of the method", method.weights_sha256 or "none"),
         ("Episodes", f"{episodes(protocol)}; SHA-256 {setup.episodes.sha256}"),
-        ("Protocol", _listed(asdict(protocol))),
+        ("Protocol", _listed(protocol.model_dump())),
         ("Videos", f"{videos.name}, {videos.split or 'no split'}; SHA-256 {videos.sha256}"),
         ("Classes and videos", f"{videos.classes} classes, {videos.videos} videos"),
         ("Missing videos", _listed(videos.missing)),

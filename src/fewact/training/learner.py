@@ -10,9 +10,9 @@ from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
 from fewact.backbones.text import known_texts
 from fewact.core.errors import TrainingError
-from fewact.evaluation.encode import evaluating
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy, support_state
+from fewact.methods.encode import evaluating
 from fewact.training.augment import apply
 from fewact.training.batch import Batch, Drawn
 from fewact.training.data import TrainingData

@@ -27,7 +27,6 @@ from fewact.evaluation.checkpoint import (
     FILE,
     Header,
     TrainedOn,
-    registered,
     to_bytes,
 )
 from fewact.methods.base import Method
@@ -247,7 +246,7 @@ def convert(
     }
 
     def header(card: Card) -> Header:
-        registry_name, options = registered(method)
+        registry_name, options = methods.registered(method)
         return Header(
             name=registry_name,
             options=options,

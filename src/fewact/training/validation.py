@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from safetensors.torch import save as save_tensors
 
+from fewact import methods
 from fewact.backbones import Backbone, BackboneSpec, Card
 from fewact.backbones.backbone import header_of
 from fewact.backbones.text import known_texts
@@ -19,7 +20,6 @@ from fewact.evaluation.checkpoint import (
     Header,
     Selection,
     TrainedOn,
-    registered,
     to_bytes,
 )
 from fewact.evaluation.episodes import EpisodeSet
@@ -113,7 +113,7 @@ def save_best(
     backbone = part.model_copy(update={"weights": weights, "precision": card.precision})
     method = learner.method
     text = data.train_text if method.uses_text else None
-    name, options = registered(method)
+    name, options = methods.registered(method)
     # Cross-entropy has fitted the scale of the scores.
     calibrated = started and isinstance(recipe.stages[best.stage], EpisodesStage)
     facts = Header(

@@ -40,7 +40,9 @@ def test_equals_an_independent_implementation(
     kind: str, ways: int, shots: int, queries: int, seed: int
 ) -> None:
     videos = videos_of(groups=4)
-    drawn = draw(videos, Protocol(ways, shots, queries, 3, seed, kind))
+    drawn = draw(
+        videos, Protocol(ways=ways, shots=shots, queries=queries, count=3, seed=seed, groups=kind)
+    )
     for index in range(3):
         support, query = slow_episode(videos, ways, shots, queries, seed, index, kind)
         assert drawn.support[index].tolist() == support
@@ -167,7 +169,7 @@ def test_a_video_without_a_group_is_named() -> None:
 )
 def test_an_invalid_protocol_is_refused(wrong: dict) -> None:
     ((name, value),) = wrong.items()
-    message = rf'^Protocol, option "{name}": invalid value \(got {value!r}\); expected'
+    message = rf"^Protocol, {name}: invalid value \(got {value!r}\); expected"
     with pytest.raises(OptionError, match=message):
         Protocol(**wrong)
 

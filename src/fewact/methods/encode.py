@@ -1,0 +1,105 @@
+"""Encode videos: the features of each video alone become the nodes of a method."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from fewact.backbones.card import Card
+from fewact.backbones.devices import exact_convolutions
+from fewact.core.errors import OptionError, VideoError
+from fewact.core.workers import one_core_threads
+from fewact.features.request import Features, Request
+
+C = TypeVar("C")
+
+AHEAD = 32
+"""Largest number of videos whose features wait for a thread that encodes them."""
+
+
+class Encoder(Protocol):
+    """Turns the features of one video into its nodes; every method is one."""
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the features that are needed of a backbone."""
+
+    def encode(self, features: Features) -> Mapping[str, Tensor]:
+        """Return the nodes of one video, by name."""
+
+
+def encode_each(
+    encoder: Encoder,
+    clips: Iterator[tuple[C, Features | VideoError]],
+    *,
+    pool: Executor | None = None,
+) -> Iterator[tuple[C, dict[str, Tensor] | VideoError]]:
+    """Yield each clip with its nodes, or with the error of one that cannot be read, in order.
+
+    Features are read while they are needed: only few clips are in memory at the same time.
+
+    Args:
+        encoder: Method, or another encoder, that computes the nodes.
+        clips: Clips, each with its features, or the error.
+        pool: Threads that encode while features are read; None to encode in this thread.
+    """
+    if pool is None:
+        for clip, features in clips:
+            yield clip, _encode(encoder, features)
+        return
+    waiting: deque[tuple[C, Future[dict[str, Tensor] | VideoError]]] = deque()
+    for clip, features in clips:
+        waiting.append((clip, pool.submit(_encode, encoder, features)))
+        while waiting and (len(waiting) == AHEAD or waiting[0][1].done()):
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for clip, future in waiting:
+        yield clip, future.result()
+
+
+def _encode(encoder: Encoder, features: Features | VideoError) -> dict[str, Tensor] | VideoError:
+    if isinstance(features, VideoError):
+        return features
+    device = next((value.device for value in features.values()), torch.device("cpu"))
+    with torch.inference_mode(), exact_convolutions(device):
+        return dict(encoder.encode(features))
+
+
+@contextmanager
+def evaluating(method: nn.Module) -> Iterator[None]:
+    """Put a method into evaluation mode inside of ``with``."""
+    training = method.training
+    method.eval()
+    try:
+        yield
+    finally:
+        method.train(training)
+
+
+@contextmanager
+def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
+    """Return threads that each use one core.
+
+    A sum that torch splits over threads rounds differently on another number of threads. Here each
+    piece of work is computed by one thread, so that results do not depend on the number.
+
+    Args:
+        threads: Number of threads (default: torch's number of threads).
+        helped_by: Number of other cores that help them, see ``fewact.core.workers.side_by_side``.
+
+    Raises:
+        OptionError: The number is not positive.
+    """
+    if threads is not None and threads < 1:
+        raise OptionError(
+            "the number is not positive", where="threads", got=str(threads), expected="at least 1"
+        )
+    count = threads or torch.get_num_threads()
+    pool = one_core_threads(count, "fewact-encode", helped_by=helped_by)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
