@@ -11,20 +11,20 @@ from pydantic import ValidationError
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND
-from fewact.page.journal import compacted
+from fewact.page.folder import compacted
 from fewact.page.names import class_name
-from fewact.page.refused import GoneError, RefusedError
 from fewact.page.state import (
     ActionChanged,
     AnyEntry,
     ClipsAdded,
     ClipsDeleted,
     ClipsMoved,
+    GoneError,
     ModelFound,
     ModelTaught,
     PageClip,
     PageState,
-    SavedExample,
+    RefusedError,
     StepUndone,
     fold,
     new_id,
@@ -39,10 +39,10 @@ def clip(id: str, label: str | None = "wave", name: str = "me.mp4", **more: Any)
     return PageClip(file=f"{id}.mp4", name=name, label=label, seconds=2.0, **more)
 
 
-def example(name: str, label: str, **more: Any) -> SavedExample:
+def example(name: str, label: str, **more: Any) -> PageClip:
     """Return a training clip whose name is its file, if a page taught it."""
     file = page_file(name.rpartition("/")[2])
-    return SavedExample(name=name, label=label, page_file=file, **more)
+    return PageClip(name=name, label=label, page_file=file, **more)
 
 
 class Story:
@@ -102,7 +102,7 @@ class Story:
 
     def find(
         self,
-        *examples: SavedExample,
+        *examples: PageClip,
         what: Literal["import", "elsewhere"] = "elsewhere",
         model: str | None = "1",
     ) -> None:
@@ -112,7 +112,7 @@ class Story:
 
 def seen(state: PageState) -> tuple[Any, ...]:
     """Return what the user sees of a state."""
-    return state.classes, state.clips, state.taught, state.model
+    return state.classes, state.clips, state.model_labels, state.model
 
 
 def two() -> Story:
@@ -197,7 +197,7 @@ def test_a_model_that_is_opened_again_after_undo_is_shown_again() -> None:
     saved = example("jump/c.mp4", "jump"), example(f"wave/{A}.mp4", "hello")
     for undoes in (True, False, False):
         story.find(*saved, what="import")
-        shown = {clip.name: clip.taught_as for id, clip in story.clips.items() if id != B}
+        shown = {clip.name: clip.training_label for id, clip in story.clips.items() if id != B}
         assert shown == {"jump/c.mp4": "jump", "me.mp4": "hello"}
         assert {"jump", "hello"} <= set(story.state.classes)
         if undoes:
@@ -268,7 +268,7 @@ def test_a_journal_of_somebody_else_names_no_file_outside_of_its_folder(file: st
     with pytest.raises(ValidationError, match="finite"):
         PageClip(file=f"{A}.mp4", name="me.mp4", seconds=float("nan"))
     with pytest.raises(ValidationError, match="not a class name"):
-        SavedExample(name="a.mp4", label="a\nb")
+        PageClip(name="a.mp4", label="a\nb")
 
 
 def test_the_command_line_adds_moves_and_removes() -> None:
@@ -298,7 +298,7 @@ def test_what_is_edited_while_it_is_taught_stays_edited() -> None:
     labels = {A: "wave", B: "throw"}
     story.entries.append(ModelTaught(id=new_id(), model="1", clips=labels))
     assert story.clips[A].binned
-    assert (story.state.changes, story.state.taught) == (1, labels)
+    assert (story.state.changes, story.state.model_labels) == (1, labels)
 
 
 def test_a_clip_that_is_not_taught_yet_stays() -> None:
@@ -343,7 +343,7 @@ def test_what_is_deleted_and_added_again_is_added() -> None:
     story.delete(B)
     story.add(**{C: part})
     story.find(*saved)
-    assert set(story.clips) == set(story.state.taught) == {A, C}
+    assert set(story.clips) == set(story.state.model_labels) == {A, C}
     assert (story.state.changes, story.state.deleted) == (0, {})
 
 
@@ -413,8 +413,8 @@ def test_segments_of_a_file_share_its_name() -> None:
 def test_clips_of_a_command_keep_their_names_and_those_of_the_page_give_way() -> None:
     story = Story(**{A: clip(A)})
     both = (
-        SavedExample(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
-        SavedExample(name="wave/me.mp4", label="wave"),
+        PageClip(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
+        PageClip(name="wave/me.mp4", label="wave"),
     )
     story.find(*both)
     (new,) = story.clips.keys() - {A}
@@ -426,7 +426,7 @@ def test_clips_of_a_command_keep_their_names_and_those_of_the_page_give_way() ->
 
 def test_a_model_of_another_page_with_the_same_names_is_not_taken_for_this_one() -> None:
     story = Story(**{A: clip(A)})
-    saved = SavedExample(name="wave/me.mp4", label="wave", page_file=f"{B}.mp4")
+    saved = PageClip(name="wave/me.mp4", label="wave", page_file=f"{B}.mp4")
     story.find(saved)
     (new,) = story.clips.keys() - {A}
     assert (story.clips[A].file, story.clips[new].file) == (f"{A}.mp4", None)
@@ -439,8 +439,8 @@ def test_a_model_of_another_page_with_the_same_names_is_not_taken_for_this_one()
 def test_a_clip_of_a_command_whose_file_is_named_like_an_id_is_no_clip_of_the_page() -> None:
     story = Story(**{A: clip(A)})
     both = (
-        SavedExample(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
-        SavedExample(name=f"wave/{A}.mp4", label="wave"),
+        PageClip(name="wave/me.mp4", label="wave", page_file=f"{A}.mp4"),
+        PageClip(name=f"wave/{A}.mp4", label="wave"),
     )
     story.find(*both)
     (new,) = story.clips.keys() - {A}
@@ -502,7 +502,7 @@ def test_names_are_unique_clips_stay_and_a_short_journal_says_the_same(
             clip.saved_as for clip in state.clips.values() if clip.label and clip.source is not None
         ]
         assert len(saved) == len(set(saved))
-        labels = {clip.taught_as for clip in state.clips.values()} - {None, BACKGROUND}
+        labels = {clip.training_label for clip in state.clips.values()} - {None, BACKGROUND}
         assert labels <= set(state.classes)
         changed = {id for id, clip in state.clips.items() if before.clips.get(id) != clip}
         if step[0] in ("add", "move", "action"):

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import ModelError, OutputError
-from fewact.page.folder import PageFolder
-from fewact.page.journal import JOURNAL_FILE, Journal
+from fewact.page.folder import JOURNAL_FILE, Journal, PageFolder
 from fewact.page.state import ActionChanged, ClipsAdded, PageClip, StepUndone, new_id
 
 
@@ -64,7 +63,7 @@ def test_any_other_damage_is_refused(path: Path) -> None:
         first + second[:20] + b"0" + second[21:] + third,
         first + second[1:] + third,
         first + first + third,
-        first.replace(b'"version":3', b'"version":9') + second,
+        first.replace(b'"version":4', b'"version":9') + second,
     ):
         path.write_bytes(content)
         if content:
@@ -88,7 +87,7 @@ def test_an_entry_that_cannot_be_written_leaves_the_journal_as_it_was(
 
     with monkeypatch.context() as patch:
         if fault == "fsync":
-            patch.setattr("fewact.page.journal.os.fsync", fail)
+            patch.setattr("fewact.page.folder.os.fsync", fail)
         else:
             patch.setattr(Path, "open", fail)
         with pytest.raises(OutputError, match="no space left"):
@@ -101,8 +100,8 @@ def test_an_entry_that_cannot_be_written_leaves_the_journal_as_it_was(
 def test_a_long_journal_becomes_short_and_its_latest_steps_can_be_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fewact.page.journal.MOST_ENTRIES", 40)
-    monkeypatch.setattr("fewact.page.journal.MOST_LATEST", 20)
+    monkeypatch.setattr("fewact.page.folder.MOST_ENTRIES", 40)
+    monkeypatch.setattr("fewact.page.folder.MOST_LATEST", 20)
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
     clips = {
@@ -125,7 +124,7 @@ def test_a_long_journal_becomes_short_and_its_latest_steps_can_be_undone(
 
 
 def test_a_journal_stays_readable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewact.page.journal.JOURNAL_FILE", replace(JOURNAL_FILE, ceiling=1000))
+    monkeypatch.setattr("fewact.page.folder.JOURNAL_FILE", replace(JOURNAL_FILE, ceiling=1000))
     journal = Journal(path)
     before = path.read_bytes()
     with pytest.raises(OutputError, match="too large"):

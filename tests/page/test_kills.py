@@ -50,7 +50,7 @@ def correct(server: Server, kept: dict[str, str]) -> None:
     kept[id] = OTHER[kept[id]]
     assert server.post("/api/clips/label", ids=[id], label=kept[id])[0] == 200
     server.post("/api/teach")
-    server.wait(lambda state: state["changes"] == 0 and state["clips"][id]["taught"])
+    server.wait(lambda state: state["changes"] == 0 and state["clips"][id]["model_label"])
 
 
 def work(server: Server, clip: bytes, kept: dict[str, str], struck: threading.Event) -> str:
@@ -120,7 +120,9 @@ def test_nothing_that_was_kept_or_taught_is_lost(
             assert found[asked] in (kept[asked], OTHER[kept[asked]]), case
             kept[asked] = found[asked]
         assert {id: found.get(id) for id in kept} == kept, case
-        now = {id: clip["taught"] for id, clip in state["clips"].items() if clip["taught"]}
+        now = {
+            id: clip["model_label"] for id, clip in state["clips"].items() if clip["model_label"]
+        }
         assert taught.keys() <= now.keys(), case
         assert not (taught and state["model"] is None), (case, state["jobs"])
         times_taught += now != taught

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 
 from fewact.core.bounded import GIB
 from fewact.core.errors import OutputError, VideoError
-from fewact.page.children import ChildError, ChildProcess, ProcessLimits, RemoteError
+from fewact.page.children import DECODER_LIMITS, ChildError, ChildProcess, RemoteError
 
 STATIC = files("fewact.page").joinpath("static")
 
@@ -67,9 +67,7 @@ class Odd:
         Path(path).write_bytes(b"x")
 
 
-def run(
-    work: Callable[[ChildProcess], Awaitable[None]], limits: ProcessLimits | None = None
-) -> None:
+def run(work: Callable[[ChildProcess], Awaitable[None]], limits: Mapping[str, int] = {}) -> None:
     async def go() -> None:
         child = ChildProcess("tests.page.test_parts:Odd", limits=limits)
         try:
@@ -119,7 +117,7 @@ def test_a_child_gets_no_more_memory_and_writes_nothing(tmp_path: Path) -> None:
             await child.call("write", str(tmp_path / "file"), seconds=30)
         assert await child.call("double", 1, seconds=30) == (2, b"")
 
-    run(work, ProcessLimits(memory=4 * GIB, file_size=0))
+    run(work, DECODER_LIMITS)
     assert not (tmp_path / "file").exists() or not (tmp_path / "file").read_bytes()
 
 

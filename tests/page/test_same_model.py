@@ -156,7 +156,7 @@ def test_opening_another_model_is_undone_and_taught(
         assert second.post("/api/undo")[0] == 200
     state = taught(second)
     assert state["model"]["clips"] == {"wave": 2, "throw": 2}
-    playable = [bool(one["source"]) for one in state["clips"].values() if one["taught"]]
+    playable = [bool(one["source"]) for one in state["clips"].values() if one["model_label"]]
     assert playable == [True] * 4
 
 

@@ -14,11 +14,10 @@ from starlette.requests import Request
 
 from fewact.core.bounded import GIB
 from fewact.core.errors import OutputError
-from fewact.page.app import _answering, _export, create_app
 from fewact.page.children import ChildError
-from fewact.page.folder import RESERVED, PageFolder
+from fewact.page.folder import RESERVED, Journal, PageFolder
 from fewact.page.jobs import PageJob
-from fewact.page.journal import Journal
+from fewact.page.server import _answering, _export, create_app
 from fewact.page.session import PageSession
 from fewact.page.state import (
     ClipsAdded,
@@ -31,9 +30,9 @@ from tests.page.conftest import files_of
 
 A, B, C, LONG = "a" * 16, "b" * 16, "c" * 16, "d" * 16
 FACTS = {"seconds": 2.0, "frames": 8, "aspect": 1.0}
-EMPTY = {"model": None, "examples": []}
+EMPTY: dict[str, Any] = {"model": None, "examples": [], "faults": []}
 EXAMPLE = {"name": "wave/me.mp4", "label": "wave", "page_file": f"{A}.mp4"}
-TAUGHT = {"model": {"id": "1"}, "examples": [EXAMPLE]}
+TAUGHT = {"model": {"id": "1"}, "examples": [EXAMPLE], "faults": [[]]}
 TAUGHT_AGAIN = {**TAUGHT, "model": {"id": "2"}}
 PREDICTED = {"probabilities": {"wave": 1.0}, "nearest": EXAMPLE}
 
@@ -434,7 +433,8 @@ def test_an_upload_follows_the_action_that_is_renamed_meanwhile(folder: PageFold
 def test_an_upload_does_not_go_to_the_action_of_a_model_file_that_is_opened_meanwhile(
     folder: PageFolder,
 ) -> None:
-    other = {"model": {"id": "2"}, "examples": [{"name": "jump/1.mp4", "label": "jump"}]}
+    example = {"name": "jump/1.mp4", "label": "jump"}
+    other = {"model": {"id": "2"}, "examples": [example], "faults": [[]]}
 
     async def work(page: PageSession) -> None:
         await add(page, **{A: clip(A)})
@@ -521,7 +521,7 @@ def test_a_file_that_is_being_deleted_is_deleted_before_the_next_change(
         await removal
         assert (order, page.state.deleted) == (["removed", "opened"], {})
 
-    run(folder, work, worker={**WORKER, "open": {"model": {"id": "1"}, "examples": []}})
+    run(folder, work, worker={**WORKER, "open": {**EMPTY, "model": {"id": "1"}}})
 
 
 def test_of_two_actions_that_get_one_name_at_once_one_is_refused(folder: PageFolder) -> None:

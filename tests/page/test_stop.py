@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fewact.page.journal import Journal
+from fewact.page.folder import Journal
 from tests.page.conftest import START, Server
 
 pytestmark = pytest.mark.slow  # each starts a server

@@ -15,7 +15,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
@@ -27,11 +26,7 @@ LARGEST_ANSWER: Final = 256 * MIB
 
 
 class ChildError(FewactError):
-    """A child that died, or did not answer in time.
-
-    Args:
-        reason: ``died`` or ``slow``.
-    """
+    """A child that died, or did not answer in time: ``reason`` is ``died`` or ``slow``."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -42,20 +37,8 @@ class RemoteError(UserError):
     """An error of the user that a child reports."""
 
 
-@dataclass(frozen=True)
-class ProcessLimits:
-    """What a child may use.
-
-    Args:
-        memory: Bytes of address space; None for no limit.
-        file_size: Largest file that it may write, in bytes; None for no limit.
-    """
-
-    memory: int | None = None
-    file_size: int | None = None
-
-
-DECODER_LIMITS = ProcessLimits(memory=4 * GIB, file_size=0)
+DECODER_LIMITS: Final = {"RLIMIT_AS": 4 * GIB, "RLIMIT_FSIZE": 0}
+"""Limits of the module ``resource``: bytes of address space, and of a file that it writes."""
 
 
 class ChildProcess:
@@ -64,12 +47,11 @@ class ChildProcess:
     Args:
         target: Class of the object, as ``module:name``.
         arguments: Arguments of the class: JSON values.
-        limits: What the process may use.
+        limits: What the process may use, see ``DECODER_LIMITS``.
     """
 
-    def __init__(self, target: str, *arguments: Any, limits: ProcessLimits | None = None) -> None:
-        self._target, self._arguments = target, arguments
-        self._limits = limits or ProcessLimits()
+    def __init__(self, target: str, *arguments: Any, limits: Mapping[str, int] = {}) -> None:
+        self._target, self._arguments, self._limits = target, arguments, limits
         self._process: Any = None
         self._connection: Connection | None = None
         self._one_call = asyncio.Lock()
@@ -77,8 +59,7 @@ class ChildProcess:
     @property
     def pid(self) -> int | None:
         """Number of the process; None if it is not running."""
-        process = self._process
-        return process.pid if process is not None else None
+        return None if self._process is None else int(self._process.pid)
 
     async def call(
         self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
@@ -220,7 +201,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _serve(
-    connection: Connection, target: str, arguments: tuple[Any, ...], limits: ProcessLimits
+    connection: Connection, target: str, arguments: tuple[Any, ...], limits: Mapping[str, int]
 ) -> None:
     """Answer calls until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -261,18 +242,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _limit(limits: ProcessLimits) -> None:
-    """Limit this process, where the platform can."""
+def _limit(limits: Mapping[str, int]) -> None:
+    """Limit this process, where the platform can; never write its memory into a file."""
     try:
         import resource
     except ImportError:  # Windows: only the time of a call is limited.
         return
-    for what, value in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        if value is not None:
-            _, hard = resource.getrlimit(what)
-            most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(what, (most, most))
+    for name, value in {**limits, "RLIMIT_CORE": 0}.items():
+        what = getattr(resource, name)
+        _, hard = resource.getrlimit(what)
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (most, most))

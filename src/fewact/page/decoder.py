@@ -27,17 +27,7 @@ class Decoder:
     """Reads uploads; runs in a child."""
 
     def inspect(self, path: str) -> tuple[dict[str, Any], bytes]:
-        """Return facts about a video, and a JPEG file of frames side by side.
-
-        Args:
-            path: File.
-
-        Returns:
-            ``seconds``, the number of ``frames`` in the strip and their ``aspect``; the strip.
-
-        Raises:
-            VideoError: It is no video, or too long.
-        """
+        """Return facts about a video, see ``PageClip``, and a JPEG file of frames side by side."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # A damaged clip is used as far as it decodes.
             try:

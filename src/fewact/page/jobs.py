@@ -58,11 +58,7 @@ class PageJob:
 
 
 class JobQueue:
-    """Runs one step of one job at a time.
-
-    Args:
-        changed: Called after each change of a job.
-    """
+    """Runs one step of one job at a time, and calls ``changed`` after each change of a job."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed

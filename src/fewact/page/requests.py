@@ -1,4 +1,4 @@
-"""Requests and their answers: bodies within limits, temporary files, and refusals.
+"""Requests and their answers: content within limits, temporary files, and refusals.
 
 A refusal is JSON for scripts, and a page where a browser opens the address.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from fewact.core.bounded import KIB
-from fewact.page.refused import RefusedError
+from fewact.page.state import PageValue, RefusedError
 
 CLOSE: Final = {"connection": "close"}
 """Header of answers to requests whose rest is not read."""
@@ -33,23 +33,13 @@ SLOWEST: Final = 16 * KIB
 ERROR_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 """Policy of the page of an error: its style is in it, and no code."""
 
-M = TypeVar("M", bound=BaseModel)
+STATIC: Final = importlib.resources.files("fewact.page").joinpath("static")
 
-
-class RequestBody(BaseModel):
-    """Base of the JSON bodies."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
+M = TypeVar("M", bound=PageValue)
 
 
 class FileSentOnce(FileResponse):
-    """Answer with a temporary file, which is removed even if the client has left.
-
-    Args:
-        path: File.
-        name: Name under which the browser saves it.
-        opened: What removes the file.
-    """
+    """Answer with a temporary file, which ``opened`` removes even if the client has left."""
 
     def __init__(self, path: Path, name: str, opened: ExitStack) -> None:
         # Each request makes a new file, so that parts of two do not fit together.
@@ -68,11 +58,7 @@ class FileSentOnce(FileResponse):
 
 
 def declared_size(request: Request, most: int) -> int:
-    """Return the size of the body that the request declares.
-
-    Raises:
-        RefusedError: It declares none, or more than ``most`` bytes.
-    """
+    """Return the size that a request declares; refuse more than ``most`` bytes."""
     text = request.headers.get("content-length", "")
     if not text.isdecimal():
         raise RefusedError(411, "no_length")
@@ -82,11 +68,7 @@ def declared_size(request: Request, most: int) -> int:
 
 
 async def parts(request: Request, size: int) -> AsyncIterator[bytes]:
-    """Yield the body in parts.
-
-    Raises:
-        RefusedError: It arrives too slowly, or is shorter or longer than declared.
-    """
+    """Yield the body in parts; refuse what is slow, or shorter or longer than declared."""
     received, begun = 0, time.monotonic()
     stream = request.stream()
     while True:
@@ -108,19 +90,20 @@ async def parts(request: Request, size: int) -> AsyncIterator[bytes]:
 
 
 async def json_body(request: Request, model: type[M]) -> M:
-    """Return the JSON body.
-
-    Raises:
-        RefusedError: It is no JSON, too large, or has other values.
-    """
+    """Return the JSON body; refuse other values."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise RefusedError(415, "not_json")
     size = declared_size(request, LARGEST_JSON)
     content = b"".join([part async for part in parts(request, size)])
     try:
-        return model.model_validate_json(content)
+        return model.model_validate_json(content, strict=True)
     except (ValidationError, RecursionError):
         raise RefusedError(422, "not_json") from None
+
+
+def texts() -> Any:
+    """Return all texts of the page."""
+    return json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))
 
 
 def error_page(error: Mapping[str, str]) -> str:
@@ -130,10 +113,9 @@ def error_page(error: Mapping[str, str]) -> str:
         error: Key of a text in ``texts.json``, ``key``; if it is empty, ``what``, ``expected`` and
             ``hint`` of a ``UserError``.
     """
-    folder = importlib.resources.files("fewact.page").joinpath("static")
-    texts = json.loads(folder.joinpath("texts.json").read_text(encoding="utf-8"))
-    page = Template(folder.joinpath("refused.html").read_text(encoding="utf-8"))
-    return page.substitute(lang=texts["lang"], dir=texts["dir"], text=escape(_text(error, texts)))
+    words = texts()
+    page = Template(STATIC.joinpath("refused.html").read_text(encoding="utf-8"))
+    return page.substitute(lang=words["lang"], dir=words["dir"], text=escape(_text(error, words)))
 
 
 def error_response(
@@ -142,14 +124,7 @@ def error_response(
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the answer to a request that failed: JSON, or a page where a browser opens one.
-
-    Args:
-        request: The request.
-        error: As for ``error_page``.
-        status: HTTP status.
-        headers: Headers of the answer.
-    """
+    """Return the answer to a request that failed: JSON, or a page where a browser opens one."""
     # Scripts do not name HTML; only browsers open the page itself.
     if request.scope["path"] != "/" and "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": error}, status, headers)
@@ -157,10 +132,10 @@ def error_response(
     return HTMLResponse(error_page(error), status, {**policy, **(headers or {})})
 
 
-def _text(error: Mapping[str, str], texts: Mapping[str, Any]) -> str:
+def _text(error: Mapping[str, str], words: Any) -> str:
     """Return the words of an error, as ``errorText`` of texts.js does."""
     if error["key"]:
-        return str(texts["errors"][error["key"]])
+        return str(words["errors"][error["key"]])
     expected = f" ({error['expected']})" if error["expected"] else ""
     hint = f". {error['hint']}" if error["hint"] else ""
     return f"{error['what']}{expected}{hint}"

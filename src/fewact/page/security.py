@@ -48,13 +48,7 @@ SECONDS_FOR_A_DROPPED_PART: Final = 5.0
 
 
 class Guard:
-    """Refuses requests that do not come from the page.
-
-    Args:
-        app: Application behind it.
-        token: Secret that the terminal shows.
-        hosts: Values of the header ``Host`` that are this server, in lower case.
-    """
+    """Refuses requests that do not come from the page; ``hosts`` are in lower case."""
 
     def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str]) -> None:
         self._app, self._token, self._hosts = app, token, frozenset(hosts)

@@ -10,6 +10,7 @@ from markupsafe import escape
 from pydantic import ValidationError
 
 from fewact.core.errors import OptionError, OutputError, UserError
+from fewact.data.files import is_saved_model
 from fewact.page.children import (
     DECODER_LIMITS,
     ChildError,
@@ -19,16 +20,15 @@ from fewact.page.children import (
 )
 from fewact.page.folder import PageFolder
 from fewact.page.jobs import JobQueue, PageJob, Steps, facts_of
-from fewact.page.refused import GoneError
 from fewact.page.state import (
     AnyEntry,
     ClipsAdded,
     ClipsDeleted,
+    GoneError,
     ModelFound,
     ModelTaught,
     PageClip,
     PageState,
-    SavedExample,
     UndoableStep,
     new_id,
 )
@@ -64,7 +64,7 @@ class PageSession:
         self.advice: list[str] = []
         self.results: dict[str, dict[str, Any]] = {}
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self._faults: dict[str, tuple[str, ...]] = {}
+        self._faults: dict[str, list[str]] = {}
         self._unsearched: dict[str, str] = {}
         self._version, self._stopping = 0, False
         self._changed_by_command = 0
@@ -83,16 +83,17 @@ class PageSession:
         with suppress(OutputError):  # then they are listed again
             self.folder.forget_deleted(self.state)
         unlisted = self.folder.unlisted(self.state)  # later there are uploads of this server
-        if self.folder.has_model() or self.state.taught or unlisted:
-            self.queue.add(PageJob("open", "", self._start(unlisted)))
+        if is_saved_model(self.folder.model) or self.state.model_labels or unlisted:
+            self.open(unlisted)
 
-    def open(self) -> None:
+    def open(self, unlisted: Sequence[str] = ()) -> None:
         """Load the model, or the libraries for one, so that no request waits for them.
 
-        A model that a command changed meanwhile is loaded again.
+        A model that a command changed meanwhile is loaded again. Files that are not listed become
+        clips to try.
         """
         with suppress(OptionError):  # too many jobs wait, and each of them loads it
-            self.queue.add(PageJob("open", "", self._open()))
+            self.queue.add(PageJob("open", "", self._open(unlisted)))
 
     def release(self) -> None:
         """Answer the tabs that wait for a change: the server is about to stop."""
@@ -138,18 +139,9 @@ class PageSession:
         }
 
     async def record(self, id: str, entry_of: Callable[[PageState], AnyEntry]) -> AnyEntry:
-        """Append an entry to the journal; it is on the disk when this returns.
+        """Append an entry, which is made of the state; it is on the disk when this returns.
 
-        Args:
-            id: Id of the entry. If there is one with this id, nothing happens.
-            entry_of: Makes the entry from the state.
-
-        Returns:
-            The entry with this id.
-
-        Raises:
-            UserError: The change is refused, or cannot be written.
-            RefusedError: The change is refused.
+        If there is one with this id already, it is returned, and nothing happens.
         """
         async with self._one_change:
             if entry := self.folder.journal.entry(id):
@@ -166,21 +158,15 @@ class PageSession:
     ) -> AnyEntry:
         """Take over an upload: check it, keep it, and list it.
 
+        The file of an upload that is refused is removed.
+
         Args:
-            id: Id of the entry.
+            id: Id of the entry that lists its clips, and is returned.
             path: The upload, in the folder.
             suffix: Suffix for its file.
             clip: The clip without its file and duration.
             pieces: Number of equal segments that become a clip each.
             batch: Id of the files that were chosen together: they are undone together.
-
-        Returns:
-            The entry that lists its clips.
-
-        Raises:
-            UserError: It is no video, or cannot be kept; its file is removed.
-            RefusedError: Its action was removed; so is its file.
-            ChildError: Reading it took too long or too much memory.
         """
         facts, strip = await self.inspect(path)
         clip_id, file = await asyncio.to_thread(self.folder.keep, path, suffix, strip)
@@ -215,7 +201,7 @@ class PageSession:
             self.decoder, "inspect", str(path), seconds=SECONDS_TO_INSPECT
         )
         try:
-            PageClip(file=None, name="", **facts)  # a video may have taken over the decoder
+            PageClip(name="", **facts)  # a video may have taken over the decoder
         except (TypeError, ValidationError) as error:
             raise ChildError("died") from error
         return facts, strip
@@ -253,7 +239,7 @@ class PageSession:
         return self._with_names(content.decode(), escape)
 
     async def report(self) -> str:
-        """Return what the model was taught and how good it is, as an HTML file."""
+        """Return what the model has learned and how good it is, as an HTML file."""
         _, content = await call_twice(self.worker, "report", seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
@@ -262,12 +248,7 @@ class PageSession:
         await self._work("pack", str(file), seconds=SECONDS_TO_OPEN)
 
     async def replace_model(self, id: str, file: Path, name: str) -> AnyEntry:
-        """Replace the model by that of a file, which can be undone.
-
-        Raises:
-            UserError: It is no such file, or cannot be kept.
-            ChildError: Reading it took too long or too much memory.
-        """
+        """Replace the model by that of a file, which can be undone."""
         opened = await self._work("unpack", str(file), seconds=SECONDS_TO_OPEN)
         entry = await self.record(id, lambda _: _found(opened, id=id, what="import", subject=name))
         self._follow(opened)
@@ -300,17 +281,12 @@ class PageSession:
                 with suppress(ChildError):
                     await self._work("forget", job, seconds=SECONDS_A_CLIP)
 
-    async def _open(self) -> Steps:
-        lost = await self._reopen()
-        yield 1, 1
-        _say_if_lost(lost)
-
-    async def _start(self, unlisted: Sequence[str]) -> Steps:
+    async def _open(self, unlisted: Sequence[str]) -> Steps:
         lost = await self._reopen()
         yield 1, 1
         for file in unlisted:
             try:
-                facts, strip = await self.inspect(self.folder.file(file))
+                facts, strip = await self.inspect(self.folder.path / file)
             except (UserError, ChildError):
                 continue
             self.folder.restore_strip(file, strip)
@@ -318,17 +294,18 @@ class PageSession:
             clips = {PurePosixPath(file).stem: PageClip(file=file, name=name, **facts)}
             entry = ClipsAdded(id=new_id(), what="recover", clips=clips)
             await self.record(entry.id, lambda _, entry=entry: entry)  # type: ignore[misc]
-        _say_if_lost(lost)
+        if lost:  # teaching again replaces it
+            raise RemoteError(**lost)
 
     async def _teach(self) -> Steps:
-        taught = None
-        while taught is None:  # again, if a command changed the model while clips were encoded
+        opened = None
+        while opened is None:  # again, if a command changed the model while clips were encoded
             await self._reopen()
             state = self.state
             if self.model and not state.changes:
                 return
             clips = state.training_clips
-            new = [id for id in clips if id not in state.taught and clips[id].file]
+            new = [id for id in clips if id not in state.model_labels and clips[id].file]
             total = len(new) + 2
             yield 1, total
             for done, id in enumerate(new, start=2):
@@ -338,15 +315,15 @@ class PageSession:
             clips = {id: clip for id, clip in clips.items() if id in self.state.clips}
             listed = [_facts_of(clip) for clip in clips.values()]
             step = state.steps[-1] if state.steps else None
-            change = f"{step.what} {step.subject}".strip() if step else "taught"
-            taught = await self._work(
+            change = f"{step.what} {step.subject}".strip() if step else "teach"
+            opened = await self._work(
                 "teach", listed, change, state.model, seconds=SECONDS_TO_TEACH
             )
         # No step follows: it is done, also if it was cancelled while the model was saved.
         labels = {id: clip.label or "" for id, clip in clips.items()}
-        entry = ModelTaught(id=new_id(), model=taught["model"]["id"], clips=labels)
+        entry = ModelTaught(id=new_id(), model=opened["model"]["id"], clips=labels)
         await self.record(entry.id, lambda _: entry)
-        self._follow(taught)
+        self._follow(opened)
 
     async def _predict(self, id: str) -> Steps:
         await self._reopen()
@@ -389,7 +366,7 @@ class PageSession:
         except (UserError, ChildError) as error:
             self._show(id, {"error": facts_of(error), "model": model})
             raise
-        nearest = self.state.id_of(SavedExample.model_validate(result["nearest"]).key)
+        nearest = self.state.id_of(PageClip.model_validate(result["nearest"]).key)
         self._show(id, {**result, "nearest": nearest, "model": model})
 
     def _show(self, id: str, result: dict[str, Any]) -> None:
@@ -401,12 +378,11 @@ class PageSession:
     async def _reopen(self) -> dict[str, str] | None:
         """Take over the model in the folder, if something else changed it.
 
-        Returns:
-            Parts of the error if it is damaged or of an older version; otherwise None.
+        If it is damaged or of an older version, return the parts of the error.
         """
         opened = await self._work("open", seconds=SECONDS_TO_OPEN)
         entry = _found(opened, id=new_id(), what="elsewhere")
-        if entry.model != self.state.model or (entry.model is None and self.state.taught):
+        if entry.model != self.state.model or (entry.model is None and self.state.model_labels):
             await self.record(entry.id, lambda _: entry)
             is_other = self.model and entry.model and self.model["id"] != entry.model
             self._changed_by_command += bool(is_other)
@@ -417,11 +393,10 @@ class PageSession:
     def _follow(self, opened: dict[str, Any]) -> None:
         """Let faults, advice and answers be those of the model."""
         before, self.model = self.model, opened["model"]
-        examples = (SavedExample.model_validate(example) for example in opened["examples"])
         self._faults = {
-            id: example.faults
-            for example in examples
-            if example.faults and (id := self.state.id_of(example.key))
+            id: faults
+            for example, faults in zip(_examples(opened), opened["faults"], strict=True)
+            if faults and (id := self.state.id_of(example.key))
         }
         if before != self.model:
             self.notify()
@@ -448,7 +423,7 @@ class PageSession:
             **clip.model_dump(exclude={"file", "page_file", "name_number", "number"}),
             "name": clip.title,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
-            "taught": self.state.taught.get(id),
+            "model_label": self.state.model_labels.get(id),
             "recording": clip.is_recording,
             "faults": self._faults.get(id, ()),
         }
@@ -471,18 +446,12 @@ def step_facts(step: UndoableStep) -> dict[str, str]:
 def _found(opened: dict[str, Any], **values: Any) -> ModelFound:
     """Return the entry of a model that was opened."""
     model = opened["model"] and opened["model"]["id"]
-    examples = opened["examples"] if model else ()
-    plain = tuple(
-        SavedExample.model_validate(example).model_copy(update={"faults": ()})
-        for example in examples
-    )
-    return ModelFound(model=model, examples=plain, **values)
+    return ModelFound(model=model, examples=_examples(opened), **values)
 
 
-def _say_if_lost(lost: dict[str, str] | None) -> None:
-    """Fail the job if the model cannot be read any more; teaching again replaces it."""
-    if lost:
-        raise RemoteError(**lost)
+def _examples(opened: dict[str, Any]) -> tuple[PageClip, ...]:
+    """Return the training clips of a model that was opened."""
+    return tuple(PageClip.model_validate(example) for example in opened["examples"])
 
 
 def _facts_of(clip: PageClip) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from fewact.core.page_folder import PAGE_CLIP
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.data.files import numbered
 from fewact.page.names import Label, class_name
-from fewact.page.refused import GoneError, RefusedError
 
 RECORDING_FROM: Final = 15.0
 """Seconds from which a clip is shown as a recording, in which actions are searched."""
@@ -35,8 +34,23 @@ ClipKey = tuple[str, float | None, float | None, int]
 the segment; number among the clips that have all of these in common."""
 
 
+class RefusedError(Exception):
+    """A request that is refused, by an HTTP status and the key of a text that says why."""
+
+    def __init__(self, status: int, key: str) -> None:
+        self.status, self.key = status, key
+        super().__init__(key)
+
+
+class GoneError(RefusedError):
+    """A request for something that does not exist, or does not exist any more."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "gone")
+
+
 class PageValue(BaseModel):
-    """Base of what the journal has: a value without other fields."""
+    """Base of what journal and requests have: a value without other fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -53,11 +67,11 @@ PageFile = Annotated[str, Field(pattern=PAGE_CLIP.pattern)]
 
 
 class PageClip(PageValue):
-    """A clip, or a segment of one.
+    """A clip, or a segment of one; of the page, or a training clip of a model.
 
     Args:
         file: Name in the folder of clips; None if the model has features only.
-        name: Name that the user sees.
+        name: Name that the user sees; without a file, name in the model.
         label: Action, or ``none``; None if it is no training clip.
         seconds: Duration of the file.
         frames: Number of frames side by side in its thumbnail.
@@ -70,7 +84,7 @@ class PageClip(PageValue):
         name_number: Number among the files of this name and class.
     """
 
-    file: Annotated[str, AfterValidator(_video_file)] | None
+    file: Annotated[str, AfterValidator(_video_file)] | None = None
     name: str
     label: Label | None = None
     seconds: float = 0.0
@@ -95,7 +109,7 @@ class PageClip(PageValue):
 
     @property
     def title(self) -> str:
-        """Name that the user sees."""
+        """Name that the user sees, with its number."""
         if self.source is None:
             return self.name
         return _title(self.name, self.name_number)
@@ -113,36 +127,9 @@ class PageClip(PageValue):
         return self.start is None and self.seconds >= RECORDING_FROM
 
     @property
-    def taught_as(self) -> str | None:
+    def training_label(self) -> str | None:
         """Label that the clip should have in the model; None if it should not be there."""
         return None if self.binned else self.label
-
-
-class SavedExample(PageValue):
-    """A training clip of the model.
-
-    Args:
-        name: Name in the model.
-        label: Class, or ``none``.
-        start: Start of the segment, in seconds.
-        end: End of the segment, in seconds.
-        number: Number among the clips of this name and segment.
-        page_file: File in the folder of its page; None if it came by no page.
-        faults: Faults of the recording, each with what to do.
-    """
-
-    name: str
-    label: Label
-    start: float | None = None
-    end: float | None = None
-    number: int = 0
-    page_file: PageFile | None = None
-    faults: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> ClipKey:
-        """What identifies it in the state."""
-        return self.page_file or self.name, self.start, self.end, self.number
 
 
 class UndoableStep(PageValue):
@@ -172,7 +159,7 @@ class PageState(PageValue):
         classes: Names of the actions in the order of their cards; also of actions without clips.
         clips: Clips by id, in the order in which they came.
         model: Identity of the model as it was last seen; None if there is none.
-        taught: Label of each clip that this model has.
+        model_labels: Label of each clip that this model has.
         deleted: Key of each clip that was deleted for good, as long as the model may have it.
         former_names: What an action of each former name is called now; None if it was removed.
         steps: Changes that can be undone, the last one last.
@@ -181,7 +168,7 @@ class PageState(PageValue):
     classes: tuple[Label, ...] = ()
     clips: dict[ClipId, PageClip] = Field({})
     model: str | None = None
-    taught: dict[str, str] = Field({})
+    model_labels: dict[str, str] = Field({})
     deleted: dict[str, ClipKey] = Field({})
     former_names: dict[str, str | None] = Field({})
     steps: tuple[UndoableStep, ...] = ()
@@ -189,17 +176,12 @@ class PageState(PageValue):
     @property
     def changes(self) -> int:
         """Number of clips that the model does not have as the page has them."""
-        return sum(clip.taught_as != self.taught.get(id) for id, clip in self.clips.items()) + len(
-            self.taught.keys() - self.clips.keys()
-        )
+        differ = (c.training_label != self.model_labels.get(id) for id, c in self.clips.items())
+        return sum(differ) + len(self.model_labels.keys() - self.clips.keys())
 
     @property
     def last_step(self) -> UndoableStep:
-        """Step that is undone next.
-
-        Raises:
-            DataError: There is nothing to undo.
-        """
+        """Step that is undone next."""
         if not self.steps:
             raise DataError("there is nothing to undo")
         return self.steps[-1]
@@ -207,36 +189,23 @@ class PageState(PageValue):
     @property
     def training_clips(self) -> dict[str, PageClip]:
         """Clips that the model should have."""
-        return {id: clip for id, clip in self.clips.items() if clip.taught_as is not None}
+        return {id: clip for id, clip in self.clips.items() if clip.training_label is not None}
 
     def label(self, text: str) -> str:
-        """Return the label that a request names, which may have begun under a former name.
-
-        Raises:
-            DataError: It cannot be the name of an action.
-            RefusedError: The action was removed.
-        """
+        """Return the label that a request names, which may have begun under a former name."""
         name = self.former_names.get(text, text)
         if name is None:
             raise RefusedError(409, "action_removed")
         return name if name in (BACKGROUND, *self.classes) else class_name(name)
 
     def clip(self, id: str) -> PageClip:
-        """Return a clip.
-
-        Raises:
-            GoneError: There is none with this id.
-        """
+        """Return a clip; refuse an id that no clip has."""
         if id not in self.clips:
             raise GoneError
         return self.clips[id]
 
     def check_action(self, name: str) -> None:
-        """Refuse the name of an action that does not exist.
-
-        Raises:
-            DataError: There is no such action.
-        """
+        """Refuse the name of an action that does not exist."""
         if name not in self.classes:
             raise DataError("there is no such action", got=repr(name))
 
@@ -245,20 +214,7 @@ class PageState(PageValue):
         return next((id for id, clip in self.clips.items() if clip.key == key), None)
 
     def segment(self, id: str, start: float, end: float, label: str) -> PageClip:
-        """Return a segment of a clip, as a clip.
-
-        Args:
-            id: Id of the clip.
-            start: Start of the segment, in seconds.
-            end: End of the segment, in seconds.
-            label: Its label.
-
-        Raises:
-            GoneError: There is no such clip.
-            DataError: The label cannot be the name of an action.
-            RefusedError: The segment is too short or not within the clip, the clip has no video, or
-                the action was removed.
-        """
+        """Return a segment of a clip, in seconds, as a clip; refuse one that is not within it."""
         whole, label = self.clip(id), self.label(label)
         if whole.file is None or not 0 <= start < end <= whole.seconds + 1:
             raise RefusedError(422, "bad_segment")
@@ -310,7 +266,7 @@ class ModelFound(JournalEntry):
     """The user opened a model file, or something else changed the model, or it is lost.
 
     Args:
-        what: Which of these.
+        what: Whether the user opened it.
         subject: Name of the model file.
         model: Identity of the model; None if there is none that can be read.
         examples: Its training clips.
@@ -319,7 +275,7 @@ class ModelFound(JournalEntry):
     what: Literal["import", "elsewhere"]
     subject: str = ""
     model: str | None
-    examples: tuple[SavedExample, ...]
+    examples: tuple[PageClip, ...]
 
 
 class ModelTaught(JournalEntry):
@@ -342,7 +298,7 @@ class StateSnapshot(JournalEntry):
 
     what: Literal["snapshot"] = "snapshot"
     format: Literal["fewact page"] = "fewact page"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     state: PageState
 
 
@@ -357,11 +313,9 @@ def new_id() -> str:
 
 
 def fold(entries: Iterable[AnyEntry], undone: Collection[str] | None = None) -> PageState:
-    """Return the state that entries add up to.
+    """Return the state that entries add up to, the oldest first.
 
-    Args:
-        entries: All entries, the oldest first.
-        undone: Ids of the entries that are undone; None takes those that ``entries`` undo.
+    ``undone`` has the ids of the entries that are undone; None takes those that ``entries`` undo.
     """
     entries = list(entries)
     if undone is None:
@@ -373,11 +327,7 @@ def fold(entries: Iterable[AnyEntry], undone: Collection[str] | None = None) -> 
 
 
 def check_actions(before: PageState, entry: AnyEntry, state: PageState) -> None:
-    """Refuse an edit of the user that makes too many actions; a model may have more.
-
-    Raises:
-        DataError: There would be too many.
-    """
+    """Refuse an edit of the user that makes too many actions; a model may have more."""
     if isinstance(entry, Edit) and len(state.classes) > max(MOST_CLASSES, len(before.classes)):
         raise DataError("too many actions", expected=f"at most {MOST_CLASSES}")
 
@@ -388,13 +338,10 @@ def undone_by(entries: Iterable[AnyEntry]) -> set[str]:
 
 
 def after(state: PageState, entry: AnyEntry, *, undone: bool = False) -> PageState:
-    """Return the state after an entry.
+    """Return the state after an entry; ``state`` itself if it changes nothing.
 
-    Args:
-        state: State before it; it is returned if the entry changes nothing.
-        entry: The entry. One that undoes others changes nothing by itself, see ``fold``.
-        undone: Whether the entry is undone. The clips that it added are in the bin, and what it
-            says of the model stays.
+    An entry that undoes others changes nothing by itself, see ``fold``. Of one that is ``undone``,
+    the clips that it added are in the bin, and what it says of the model stays.
     """
     match entry:
         case StateSnapshot():
@@ -417,7 +364,7 @@ def after(state: PageState, entry: AnyEntry, *, undone: bool = False) -> PageSta
         clips = {id: _binned(clip) for id, clip in clips.items() if id not in state.clips}
         names_before, names_after = classes, state.classes
     all_clips = {**state.clips, **clips}
-    _number_names(all_clips, clips, state.taught)
+    _number_names(all_clips, clips, state.model_labels)
     new = new.model_copy(
         update={
             "clips": all_clips,
@@ -470,38 +417,38 @@ def _merged(
     if found.model is None:
         lost = {id: _binned(clip) for id, clip in state.training_clips.items() if clip.file is None}
         return _with_model(state, None, {}), lost, state.classes
-    base: dict[str, str | None] = {**state.taught}
+    base: dict[str, str | None] = {**state.model_labels}
     if found.what == "import":
         keys = {example.key for example in found.examples}
-        base |= {id: clip.taught_as for id, clip in state.clips.items() if clip.key in keys}
+        base |= {id: clip.training_label for id, clip in state.clips.items() if clip.key in keys}
     deleted = {id: key for id, key in state.deleted.items() if id in base}
     id_of_key = {key: id for id, key in deleted.items()}
     id_of_key |= {clip.key: id for id, clip in state.clips.items()}
-    clips, taught = dict[str, PageClip](), dict[str, str]()
+    clips, labels = dict[str, PageClip](), dict[str, str]()
     for example in found.examples:
         id = id_of_key.get(example.key) or _id_from(example.key)
-        taught[id] = example.label
+        labels[id] = example.label or BACKGROUND
         clip = state.clips.get(id)
         if clip is None and id not in deleted:
-            facts = example.model_dump(exclude={"faults"})
-            clips[id] = PageClip(file=None, **facts)
-        elif clip is not None and clip.taught_as == base.get(id):
+            clips[id] = example
+        elif clip is not None and clip.training_label == base.get(id):
             clips[id] = clip.model_copy(update={"label": example.label, "binned": False})
-    for id in state.taught.keys() & state.clips.keys() - taught.keys():
-        if state.clips[id].taught_as == base[id]:
+    for id in state.model_labels.keys() & state.clips.keys() - labels.keys():
+        if state.clips[id].training_label == base[id]:
             clips[id] = _binned(state.clips[id])
     all_clips = {**state.clips, **clips}
-    had = {clip.taught_as for clip in state.clips.values()}
-    has = {clip.taught_as for clip in all_clips.values()}
+    had = {clip.training_label for clip in state.clips.values()}
+    has = {clip.training_label for clip in all_clips.values()}
     names = [name for name in state.classes if name in has or name not in had]
     classes = _with_actions_of(all_clips.values(), names)
     state = state.model_copy(update={"deleted": deleted})
-    return _with_model(state, found.model, taught), clips, classes
+    return _with_model(state, found.model, labels), clips, classes
 
 
-def _with_model(state: PageState, model: str | None, taught: Mapping[str, str]) -> PageState:
-    deleted = {id: key for id, key in state.deleted.items() if id in taught}
-    return state.model_copy(update={"model": model, "taught": dict(taught), "deleted": deleted})
+def _with_model(state: PageState, model: str | None, labels: Mapping[str, str]) -> PageState:
+    deleted = {id: key for id, key in state.deleted.items() if id in labels}
+    new = {"model": model, "model_labels": dict(labels), "deleted": deleted}
+    return state.model_copy(update=new)
 
 
 def _without(state: PageState, ids: Iterable[str]) -> PageState:
@@ -578,19 +525,14 @@ def _former_names(
 
 
 def _number_names(
-    clips: dict[str, PageClip], changed: Collection[str], taught: Collection[str]
+    clips: dict[str, PageClip], changed: Collection[str], in_model: Collection[str]
 ) -> None:
     """Number the files of the same name in a class, so that no two have one name in the model.
 
     Clips that a command added, and whose names are no ids, keep these names, which identify them.
     Of the others, those that did not change come first, then those that the model has. Segments of
     a file share its name. A clip that moves keeps its number if it can. A removed clip keeps its
-    name: the model and its former versions may have the clip.
-
-    Args:
-        clips: All clips; the numbers of names are changed in place.
-        changed: Ids of the clips that changed.
-        taught: Ids of the clips that the model has.
+    name: the model and its former versions may have the clip. ``clips`` are changed in place.
     """
     if not changed:
         return
@@ -600,7 +542,7 @@ def _number_names(
     numbers: dict[tuple[str, str, str], int] = {}
     free: dict[tuple[str, str], Iterator[int]] = {}
     concerned = [id for id, clip in clips.items() if is_of_command or clip.label in labels]
-    for id in sorted(concerned, key=lambda id: (id in changed, id not in taught)):
+    for id in sorted(concerned, key=lambda id: (id in changed, id not in in_model)):
         clip = clips[id]
         if clip.source is None or clip.label is None:
             continue
@@ -634,7 +576,6 @@ def _id_from(key: ClipKey) -> str:
 
 def _with_actions_of(clips: Iterable[PageClip], names: Iterable[str]) -> tuple[str, ...]:
     """Return names of actions, and after them those of clips that are not among them."""
-    labels = (clip.taught_as for clip in clips)
-    return tuple(
-        dict.fromkeys(chain(names, (name for name in labels if name not in (None, BACKGROUND))))
-    )
+    labels = (clip.training_label for clip in clips)
+    new = (name for name in labels if name not in (None, BACKGROUND))
+    return tuple(dict.fromkeys(chain(names, new)))

@@ -4,9 +4,8 @@ import sys
 import time
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Lesson, Revision, keys_of
 from fewact.classifier.stream import Stream
-from fewact.classifier.watch import Moment, Watch, watching
+from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import Clip, is_background
@@ -36,16 +35,6 @@ MOST_STREAMS: Final = 4
 MOST_ADVICE: Final = 3
 
 
-@dataclass
-class _Recording:
-    """A recording that is searched in steps."""
-
-    watch: Watch
-    moments: Iterator[Moment]
-    open: ExitStack
-    events: list[Event] = field(default_factory=list)
-
-
 class Worker:
     """Classifier of a model folder; runs in a child.
 
@@ -53,9 +42,6 @@ class Worker:
         model: Folder of the model; it may have none yet.
         options: Options for loading and for a new classifier: ``device`` and ``engine``.
         imports: Python files that are executed first; the model may use their methods.
-
-    Raises:
-        ExtensionError: A file cannot be executed, or defines no method.
     """
 
     def __init__(self, model: str, options: dict[str, str], imports: Sequence[str] = ()) -> None:
@@ -66,7 +52,7 @@ class Worker:
         self._loaded: tuple[int, ...] | None = None
         self._lost: dict[str, str] | None = None
         self._thumbnails = False
-        self._recordings: dict[str, _Recording] = {}
+        self._searches: dict[str, Generator[dict[str, Any]]] = {}
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._names: dict[str, str] = {}
         self._warnings: set[str] = set()
@@ -77,9 +63,6 @@ class Worker:
 
         Of a model that is damaged or of an older version there is only ``lost``, the parts of the
         error.
-
-        Raises:
-            ModelError: A newer version of fewact wrote it, or it was taught from features.
         """
         identity = self._identity()
         if identity is not None and identity != self._loaded:
@@ -103,15 +86,13 @@ class Worker:
     def teach(
         self, clips: list[dict[str, Any]], change: str, model: str | None
     ) -> dict[str, Any] | None:
-        """Make the model have exactly these clips, and save it.
+        """Make the model have exactly these clips, save it, and return its facts.
 
         Args:
             clips: All training clips with their labels.
             change: The change, in a few words, for the list of former versions.
-            model: Id of the model that is replaced; None if there is none.
-
-        Returns:
-            Facts of the new model; None if a command has changed the model, which then stays.
+            model: Id of the model that is replaced; None if there is none. If a command has changed
+                the model, it stays, and nothing is returned.
         """
         with warnings.catch_warnings(), editing(self._model):
             warnings.simplefilter("ignore")
@@ -164,37 +145,44 @@ class Worker:
         """
         if begin:
             self.open()
-            path = self._clip(clip).path
-            with ExitStack() as opened:
-                watch = opened.enter_context(watching(self._revision.classifier, path))
-                self._recordings[job] = _Recording(watch, watch.moments(), opened.pop_all())
-        if job not in self._recordings:
+            self._searches[job] = self._search(clip)
+        if job not in self._searches:
             raise ModelError("the search was interrupted", hint="Search again.")
-        recording, until = self._recordings[job], time.monotonic() + SECONDS_OF_A_STEP
-        ended = True
-        for moment in recording.moments:
-            recording.events += moment.events
-            if time.monotonic() > until:
-                ended = False
-                break
-        if ended:
-            recording.events += recording.watch.close()
+        result = next(self._searches[job])
+        if result["ended"]:
             self.forget(job)
-        return {
-            "events": [_event(event) for event in recording.events],
-            "counts": counts(recording.events),
-            "faults": recording.watch.faults,
-            "time": recording.watch.time,
-            "ended": ended,
-        }
+        return result
 
     def forget(self, job: str) -> None:
         """Close a recording that is not searched any more."""
-        if recording := self._recordings.pop(job, None):
-            recording.open.close()
+        if search := self._searches.pop(job, None):
+            search.close()
+
+    def _search(self, clip: dict[str, Any]) -> Generator[dict[str, Any]]:
+        """Yield what was found in a recording, after each step and at the end."""
+        events: list[Event] = []
+        with watching(self._revision.classifier, self._clip(clip).path) as watch:
+
+            def result(*, ended: bool) -> dict[str, Any]:
+                return {
+                    "events": [_event(event) for event in events],
+                    "counts": counts(events),
+                    "faults": watch.faults,
+                    "time": watch.time,
+                    "ended": ended,
+                }
+
+            until = time.monotonic() + SECONDS_OF_A_STEP
+            for moment in watch.moments():
+                events += moment.events
+                if time.monotonic() > until:
+                    yield result(ended=False)
+                    until = time.monotonic() + SECONDS_OF_A_STEP
+            events += watch.close()
+            yield result(ended=True)
 
     def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> Any:
-        """Look at a frame of the camera.
+        """Return what the camera shows now, events that are complete, and the frames a second used.
 
         Args:
             stream: Id of the stream; a new one begins a recording.
@@ -202,9 +190,6 @@ class Worker:
             height: Height of the frame.
             at: Time of the frame, in seconds.
             blob: Pixels (h w 4), RGBA.
-
-        Returns:
-            What is visible now, events that are complete, and how many frames a second are used.
         """
         self.open()
         if stream not in self._streams:
@@ -236,7 +221,7 @@ class Worker:
         return None, page.encode()
 
     def report(self) -> tuple[None, bytes]:
-        """Return what the model was taught and how good it is, as an HTML file."""
+        """Return what the model has learned and how good it is, as an HTML file."""
         self.open()
         classifier = self._revision.classifier
         page = model_page(model_info(self._model), review(classifier), thumbnails(classifier))
@@ -256,25 +241,17 @@ class Worker:
         return Revision(FewShotClassifier(device=options["device"], engine=options["engine"]))
 
     def _read(self, model: Path) -> Revision:
-        """Return the classifier of a model folder.
-
-        Raises:
-            ModelError: It is damaged, was taught from features, or has labels that cannot be shown.
-        """
+        """Return the classifier of a model folder; refuse one without clips."""
         device, engine = self._options["device"], self._options["engine"]
         revision = Revision(FewShotClassifier.load(model, device, engine=engine))
         if revision.precomputed:
             raise ModelError(
-                "the model was taught from features, not from clips", where=str(self._model)
+                "the training examples of the model are features, not clips", where=str(self._model)
             )
         return revision
 
     def _encode(self, clip: dict[str, Any]) -> None:
-        """Encode a clip, if it is not encoded yet.
-
-        Raises:
-            DataError: It cannot be read; the message names the clip and its action.
-        """
+        """Encode a clip, if it is not encoded yet; an error names the clip and its action."""
         try:
             self._revision.encode(self._clip(clip))
         except (DataError, VideoError) as error:
@@ -286,16 +263,12 @@ class Worker:
             )
             reason = (error.got or error.what).rpartition(clip["file"])[2].lstrip(": ")
             raise DataError(
-                f'the clip "{clip["name"]}"{part} of {action} cannot be taught: {reason}',
+                f'the clip "{clip["name"]}"{part} of {action} cannot be used: {reason}',
                 hint="Remove the clip, or mark another part of it.",
             ) from error
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
-        """Return a clip of the page.
-
-        Raises:
-            DataError: The page does not have its video.
-        """
+        """Return a clip of the page."""
         if not clip["source"]:
             raise DataError("the model has no video of this clip, only features")
         path = self._model / PAGE_FOLDER / clip["file"]
@@ -322,7 +295,7 @@ class Worker:
     def _facts(self) -> dict[str, Any]:
         classifier, examples = self._revision.classifier, self._revision.examples
         if not examples:
-            return {"model": None, "examples": [], "lost": self._lost}
+            return {"model": None, "examples": [], "faults": [], "lost": self._lost}
         calibration = classifier.calibration_
         return {
             "model": {
@@ -335,10 +308,11 @@ class Worker:
                 "none": len(classifier.none_clips_),
             },
             "examples": self._examples(),
+            "faults": [example.faults for example in examples],
         }
 
     def _examples(self) -> list[dict[str, Any]]:
-        """Return the training clips of the model, as ``state.SavedExample``."""
+        """Return the training clips of the model, as ``state.PageClip``."""
         examples = self._revision.examples
         return [
             {
@@ -348,7 +322,6 @@ class Worker:
                 "start": start,
                 "end": end,
                 "number": number,
-                "faults": example.faults,
             }
             for example, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
         ]

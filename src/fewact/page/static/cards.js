@@ -90,7 +90,7 @@ function update(element, card) {
   }
   element.classList.toggle("filled", card.clips.length > 0);
   sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
-    item.classList.toggle("pending", clip.taught !== clip.label);
+    item.classList.toggle("pending", clip.model_label !== clip.label);
   });
   const faults = [...new Set(card.clips.flatMap((clip) => clip.faults))].map((fault) => ({
     fault, names: listed(card.clips.filter((clip) => clip.faults.includes(fault)).map((clip) => clip.name)),
