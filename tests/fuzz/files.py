@@ -129,11 +129,10 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     weights.mkdir()
     save_file(weights_files.tensors_of(network), weights / "model.safetensors")
     (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
-    from fewact.page.folder import Journal
-
     from fewact.classifier import file as model_files
     from fewact.classifier.history import install
     from fewact.core.errors import ModelError
+    from fewact.page.folder import Journal
     from fewact.page.state import ActionChanged, ClipsAdded, PageClip, StepUndone, new_id
 
     command("rename", root / "model", "class 0", "class 00")
