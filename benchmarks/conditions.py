@@ -38,7 +38,7 @@ from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
 from fewact.synthetic.conditions import CONDITIONS, with_condition
-from fewact.video.steps import Clean
+from fewact.video.source import Clean
 
 CORRECTED = "fusion, corrected"
 VARIANTS = ("fusion", CORRECTED, "protonet", "otam", "a2m2", "pixels")

@@ -23,7 +23,7 @@ from fewact.data import Video, VideoList, read_table
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.methods.fusion import Fusion
 from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
-from fewact.video.steps import Clean
+from fewact.video.source import Clean
 
 SETS = ("utd27_depth", "full_body", "ucf7", "ego10", "yoga6", "mouse6")
 RARE = ("head_raising", "wall_supported_rearing")  # in too few groups of mouse6

@@ -47,8 +47,8 @@ from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes
 from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline
+from fewact.video.samplers import Ints
 from fewact.video.source import Span, VideoSource
-from fewact.video.timeline import Ints
 
 MOST_WAYS = 5
 COLUMNS = {

@@ -26,7 +26,7 @@ from benchmarks.shared import heading
 from fewact.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 from fewact.video.camera.motion import estimate_camera_motion
-from fewact.video.camera.similarity import Similarity, pixel_positions
+from fewact.video.camera.registration import Similarity, pixel_positions
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
 SHOWN = ("fixed", "shake", "pan", "hand")
@@ -163,7 +163,7 @@ def measure(frames: NDArray[np.uint8], name: str, background: str, measured: Mea
         turn = torch.from_numpy(path.size * np.exp(1j * path.roll))
         shift = torch.from_numpy(path.x + 1j * path.y)
         placed = Similarity(turn, shift).scaled(SIDE / crop_height)
-        truth = placed.inverse().after(placed[torch.full((FRAMES,), MIDDLE)])
+        truth = placed.inverse().after(placed.of(torch.full((FRAMES,), MIDDLE)))
         recorded = torch.from_numpy(record(frames, times, CAMERAS[camera], seed))
         columns = round(SIDE * crop_width / crop_height)
         images = functional.interpolate(

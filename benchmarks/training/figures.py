@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from fewact.video.timeline import RGBImage
+from fewact.video.samplers import RGBImage
 
 Floats = NDArray[np.float64]
 Role = Literal["train", "val"]

@@ -30,8 +30,7 @@ from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
 from fewact.video import Segments
-from fewact.video.source import ProcessedVideo
-from fewact.video.steps import Clean
+from fewact.video.source import Clean, ProcessedVideo
 from tests.backbones import tiny
 from tests.classifier.models import edit
 

@@ -14,7 +14,7 @@ from fewact.evaluation import VideoFeatures
 from fewact.evaluation.encode import encode_list
 from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.explanation import matched_page
-from fewact.video.steps import Clean
+from fewact.video.source import Clean
 from tests.report.test_explanation import HOSTILE, Reader
 
 

@@ -357,8 +357,8 @@ def test_real_clips_through_the_default_backbone(assets):
 
 
 def test_frames_are_stabilised_for_requests_with_stabilisation(tmp_path, tiny):
-    from fewact.video.camera.similarity import Similarity
-    from fewact.video.camera.stabilise import stabilise
+    from fewact.video.camera.motion import stabilise
+    from fewact.video.camera.registration import Similarity
     from tests.video.camera.scenery import frames_of
 
     shift = torch.linspace(-8, 8, 12).to(torch.complex128)
@@ -387,7 +387,7 @@ def test_frames_that_stabilisation_does_not_change_run_once(clips, tiny):
 @pytest.fixture
 def pan_and_still(tmp_path):
     """A clip whose camera moves, and one of the same place whose camera does not."""
-    from fewact.video.camera.similarity import Similarity
+    from fewact.video.camera.registration import Similarity
     from tests.video.camera.scenery import frames_of
 
     shift = torch.linspace(-8, 8, 12).to(torch.complex128)

@@ -5,7 +5,7 @@ import torch
 from fewact.backbones import Backbone
 from fewact.features.request import DifferenceRequest, FeatureRequest, SmallFrameRequest, View
 from fewact.features.ring import FeatureRing
-from fewact.video.camera.similarity import Similarity
+from fewact.video.camera.registration import Similarity
 from tests.video.camera.scenery import frames_of
 
 

@@ -28,8 +28,7 @@ from fewact.features.views import (
 from fewact.methods.quality import quality_of
 from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
-from fewact.video.camera.measured import grey_of
-from fewact.video.cleaning.flicker import same_light
+from fewact.video.cleaning.light import grey_of, same_light
 from tests.methods.made_up import make_card
 
 

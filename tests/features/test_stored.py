@@ -13,7 +13,7 @@ from fewact.evaluation.episodes import draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Store
 from fewact.features.stored import StoredFeatures, choose_card
-from fewact.video.steps import Trim
+from fewact.video.source import Trim
 from tests.evaluation.episodes.made_up import videos_of
 from tests.features.store_of_vectors import REQUEST, card, fill
 

@@ -23,9 +23,8 @@ from fewact.features.request import (
 from fewact.features.ring import FeatureRing
 from fewact.features.views import NetworkInputs, Views, difference_images, small_frames
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
-from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion
-from fewact.video.camera.similarity import Similarity
-from fewact.video.camera.stabilise import stabilise
+from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion, stabilise
+from fewact.video.camera.registration import Similarity
 from fewact.video.source import ProcessedVideo, Transform, VideoSource
 from tests.video.camera.scenery import frames_of
 

@@ -17,12 +17,12 @@ from fewact.video import (
     Segments,
     VideoWarning,
     collect_warnings,
+    index,
     probe,
     read_frames,
-    truncation,
 )
+from fewact.video.index import missing_bytes
 from fewact.video.recording import open_recording
-from fewact.video.truncation import missing_bytes
 
 Numbers = Callable[[Any], list[int]]
 FASTSTART = {"movflags": "faststart"}
@@ -176,7 +176,7 @@ def test_a_file_that_the_disk_cannot_read_is_refused(clip: Any, monkeypatch: Any
     def fail(head: bytes) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(truncation, "_size_reader", fail)
+    monkeypatch.setattr(index, "_size_reader", fail)
     with pytest.raises(VideoError, match=r"intact\.mp4: cannot be opened: input/output error"):
         read_frames(path, Segments(8))
 

@@ -140,7 +140,7 @@ def test_times_that_no_clock_can_tell_apart_are_refused(clip: object, tmp_path: 
     huge[1:] += 2**62
     damaged = replace(found, pts=huge)
     with (
-        mock.patch("fewact.video.frame_source.index_file", return_value=damaged),
+        mock.patch("fewact.video.reading.index_file", return_value=damaged),
         pytest.raises(VideoError, match="times of its frames are damaged"),
     ):
         read_frames(source, EveryNth(1))

@@ -9,8 +9,7 @@ from fewact.video import Segments
 from fewact.video.cleaning.correction import COMPRESSED
 from fewact.video.reading import read_frame_sets
 from fewact.video.recording import open_recording
-from fewact.video.source import ProcessedVideo
-from fewact.video.steps import Clean
+from fewact.video.source import Clean, ProcessedVideo
 
 Make = Callable[..., Path]
 

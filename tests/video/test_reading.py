@@ -386,7 +386,7 @@ def test_sets_decode_each_frame_once_and_do_not_share(clip: Any, monkeypatch: An
             decoded.append(position)
             yield position, frame
 
-    monkeypatch.setattr("fewact.video.frame_source.decode", counting)
+    monkeypatch.setattr("fewact.video.reading.decode", counting)
     path = clip("h264.mp4")
     one, _, three = read_frame_sets(path, [Segments(8), Dense(16), Segments(8)])
     assert len(decoded) == len(set(decoded)) < 24

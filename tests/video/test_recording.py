@@ -20,9 +20,8 @@ from av.video.frame import VideoFrame
 
 from fewact.core.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
-from fewact.video.damage import Damage, collect_warnings
 from fewact.video.index import index_file, untimed
-from fewact.video.opening import packets
+from fewact.video.opening import Damage, collect_warnings, packets
 from fewact.video.recording import find_camera, open_recording
 from tests.network_camera import jpeg_camera
 

@@ -18,11 +18,8 @@ from fewact.video import (
     Segments,
     Timeline,
     Window,
-    block_centres,
-    perrett_test,
-    perrett_train,
-    window,
 )
+from fewact.video.samplers import RULES, sampler_of, training_sampler
 
 seeds = st.none() | st.integers(0, 2**32)
 counts = st.integers(1, 40)
@@ -54,7 +51,6 @@ def samplers_of(count: int, seed: int | None) -> list[Any]:
 @pytest.mark.vectors("frame_sampling_test.json")
 def test_frame_sampling_vector(case: dict[str, Any], compare: Callable[..., None]) -> None:
     inputs = case["inputs"]
-    compare(case, {"indices": perrett_test(inputs["n_frames"], inputs["T"])})
     compare(case, {"indices": PerrettTest(inputs["T"])(constant(inputs["n_frames"]))})
 
 
@@ -129,7 +125,7 @@ def test_every_nth() -> None:
 @settings(deadline=None)
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(0, 300))
 def test_perrett_training_rule(n: int, count: int, seed: int) -> None:
-    got = perrett_train(n, count, seed)
+    got = PerrettTrain(count, seed)(constant(n))
     pad = math.floor(min(5, (n - count) / 2))
     if pad < 1:
         start, end = 0, n - 1
@@ -143,14 +139,14 @@ def test_perrett_training_rule(n: int, count: int, seed: int) -> None:
 
 
 def test_perrett_training_chooses_every_start_and_end() -> None:
-    drawn = np.array([perrett_train(100, 8, seed) for seed in range(300)])
+    drawn = np.array([PerrettTrain(8, seed)(constant(100)) for seed in range(300)])
     assert set(drawn[:, 0]) == set(range(6))
     assert set(drawn[:, -1]) == set(range(94, 100))
 
 
 def test_block_centres_are_the_middle_frames_of_blocks() -> None:
-    assert block_centres(300, 8).tolist() == [37 * k + 18 for k in range(8)]
-    assert block_centres(3, 8).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert BlockCentres(8)(constant(300)).tolist() == [37 * k + 18 for k in range(8)]
+    assert BlockCentres(8)(constant(3)).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
 
 
 def test_window_follows_the_published_formula() -> None:
@@ -158,12 +154,12 @@ def test_window_follows_the_published_formula() -> None:
     length = 8 * 35 * 10 / 12
     start = (300 - length + 1) / 2
     expected = [int(start + (length - 35) * k / 7) for k in range(8)]
-    assert window(300, 8, 10.0).tolist() == expected
+    assert Window(8)(constant(300, 10.0)).tolist() == expected
     # At 30 fps the window is longer than the video, and shrinks to 8 · 37 frames.
     expected = [int(2.5 + (296 - 35) * k / 7) for k in range(8)]
-    assert window(300, 8, 30.0).tolist() == expected
-    assert window(20, 8, 30.0).tolist() == block_centres(20, 8).tolist()
-    starts = {int(window(300, 8, 10.0, seed=seed)[0]) for seed in range(600)}
+    assert Window(8)(constant(300, 30.0)).tolist() == expected
+    assert Window(8)(constant(20, 30.0)).tolist() == BlockCentres(8)(constant(20)).tolist()
+    starts = {int(Window(8, seed=seed)(constant(300, 10.0))[0]) for seed in range(600)}
     assert starts == set(range(68))
 
 
@@ -185,3 +181,33 @@ def test_window_follows_the_published_formula() -> None:
 def test_invalid_options_are_refused(create: Callable[[], Any], option: str) -> None:
     with pytest.raises(OptionError, match=f'option "{option}"'):
         create()
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "train"),
+    [
+        ("segments", Segments(8), Segments(8, 5)),
+        ("perrett", PerrettTest(8), PerrettTrain(8, 5)),
+        ("blocks", BlockCentres(8), Segments(8, 5)),
+        ("window", Window(8), Window(8, seed=5)),
+        ("window:20", Window(8, 20), Window(8, 20, 5)),
+        ("dense:4", Dense(8, 4), Dense(8, 4, 5)),
+    ],
+)
+def test_names(name: str, test: Any, train: Any) -> None:
+    assert sampler_of(name)(8) == test
+    assert training_sampler(name, 8, 5) == train
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_training_draws_frames_near_those_of_the_test(name: str) -> None:
+    timeline = constant(90)
+    assert sampler_of(name)(8)(timeline).shape == (8,)
+    drawn = {tuple(training_sampler(name, 8, seed)(timeline).tolist()) for seed in range(9)}
+    assert len(drawn) > 1
+
+
+@pytest.mark.parametrize("name", ["", "other", "segments:3", "window:", "window:0", "dense:-1"])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(OptionError, match="no such sampler"):
+        sampler_of(name)

@@ -9,8 +9,16 @@ import pytest
 
 from fewact.data import Clip, Frames
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline, read_frames
-from fewact.video.source import ProcessedVideo, Span, VideoSource, changes_of
-from fewact.video.steps import Part, Trim, active_part, as_predicted
+from fewact.video.source import (
+    Part,
+    ProcessedVideo,
+    Span,
+    Trim,
+    VideoSource,
+    active_part,
+    as_predicted,
+    changes_of,
+)
 from tests.classifier.conftest import render
 
 FPS = 12

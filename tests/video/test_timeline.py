@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from fewact.core.errors import OptionError
 from fewact.video import Timeline
-from fewact.video.frame_source import find_segment
-from fewact.video.index import FrameIndex
-from fewact.video.timeline import undo_rounding
+from fewact.video.index import FrameIndex, find_segment, undo_rounding
 
 
 @settings(deadline=None)

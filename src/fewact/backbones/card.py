@@ -57,7 +57,7 @@ class Card:
         frames_per_slot: Number of input frames of one output slot.
         interpolation: Interpolation by which frames are resized.
         resize: How frames are brought to the input size.
-        sampler: How frames of a video are chosen, a name of ``fewact.video.named``.
+        sampler: How frames of a video are chosen, a name of ``fewact.video.samplers``.
         size: Requested height and width of frames; 0 means the network's own.
         variant: Other facts that change features and do not show in the weights.
         shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.

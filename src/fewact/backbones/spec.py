@@ -19,7 +19,7 @@ from fewact.backbones.catalogue import (
 from fewact.backbones.devices import ENGINES, PRECISIONS, check_device_name, check_name
 from fewact.core.errors import OptionError
 from fewact.core.spec import Flag, Spec
-from fewact.video.named import SEGMENTS, sampler_of
+from fewact.video.samplers import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone

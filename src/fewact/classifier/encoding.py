@@ -22,8 +22,7 @@ from fewact.features.sources import ArrayFeatures, Precomputed
 from fewact.methods.encode import Encoder, encode_each, workers
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
-from fewact.video.source import Span
-from fewact.video.steps import TrimMode, as_predicted
+from fewact.video.source import Span, TrimMode, as_predicted
 
 C = TypeVar("C", bound=AnyClip)
 D = TypeVar("D")

@@ -42,11 +42,9 @@ from fewact.methods.base import (
 )
 from fewact.methods.common.text import combined_logits
 from fewact.video import Segments, collect_warnings
-from fewact.video.camera.framing import resized
-from fewact.video.named import sampler_of
-from fewact.video.source import ProcessedVideo, Span, VideoSource
-from fewact.video.steps import Clean, Part
-from fewact.video.timeline import RGBImage
+from fewact.video.cleaning.framing import resized
+from fewact.video.samplers import RGBImage, sampler_of
+from fewact.video.source import Clean, Part, ProcessedVideo, Span, VideoSource
 from fewact.video.writing import jpeg
 
 FRAMES = 8

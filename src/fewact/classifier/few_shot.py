@@ -41,7 +41,7 @@ from fewact.data.files import first_few
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
-from fewact.video.steps import TrimMode, check_trim
+from fewact.video.source import TrimMode, check_trim
 
 LOG = logging.getLogger(__name__)
 

@@ -47,7 +47,7 @@ from fewact.data.files import legible
 from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
 from fewact.video import Segments, collect_warnings
-from fewact.video.steps import TrimMode
+from fewact.video.source import TrimMode
 from fewact.video.writing import jpeg
 
 MODEL: Final = "model.safetensors"

@@ -36,7 +36,7 @@ from fewact.classifier.unknown import (
 from fewact.core.errors import ModelError, UserError, warn
 from fewact.core.workers import on_one_core
 from fewact.methods.base import Method, rows
-from fewact.video.steps import TrimMode, check_trim
+from fewact.video.source import TrimMode, check_trim
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of

@@ -27,7 +27,7 @@ from fewact.data import AnyClip, FeatureClip
 from fewact.features.sources import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.methods.files import package_of
-from fewact.video.steps import TrimMode, check_trim
+from fewact.video.source import TrimMode, check_trim
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,

@@ -34,7 +34,7 @@ class Prediction:
         known: Probability that the clip shows one of the classes, if half of all clips do.
         duration: Duration of what was used of the clip, in seconds; None for features.
         active: Start and end of what was used, in seconds from the start of the clip; None for the
-            full clip, see ``fewact.video.steps``.
+            full clip, see ``fewact.video.source``.
         set: Classes among which the true one is at the rate ``FewShotClassifier.sets``, the most
             probable first; empty if no sets are requested.
         faults: Faults of the recording, such as "very dark", each with what to do.

@@ -26,9 +26,8 @@ from fewact.features.extract import Timing
 from fewact.features.ring import FeatureRing
 from fewact.methods.encode import Encoder
 from fewact.video import Timeline, collect_warnings
-from fewact.video.source import ProcessedVideo, Span, VideoSource
-from fewact.video.steps import Part
-from fewact.video.timeline import Floats, Ints
+from fewact.video.samplers import Floats, Ints
+from fewact.video.source import Part, ProcessedVideo, Span, VideoSource
 
 LONGER = 1.4
 """A clip is searched if it lasts this many times as long as the longest training clip."""

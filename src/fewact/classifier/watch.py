@@ -16,7 +16,7 @@ from fewact.classifier.stream import Pace, Stream, StreamState, check_watchable
 from fewact.classifier.unknown import check_rate
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
-from fewact.video.timeline import RGBImage
+from fewact.video.samplers import RGBImage
 
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""

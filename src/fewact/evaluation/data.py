@@ -28,7 +28,7 @@ from fewact.methods.base import Method
 from fewact.methods.combined import Combined, combined_nodes
 from fewact.synthetic.conditions import with_condition
 from fewact.synthetic.simulated_cameras import with_simulated_camera
-from fewact.video.steps import Clean, Trim
+from fewact.video.source import Clean, Trim
 
 
 class ModalityEncodings(Encodings):

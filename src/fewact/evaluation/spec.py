@@ -103,7 +103,7 @@ class ReadingSpec(Spec):
     """Reading of the videos. The defaults read them as they are; ``teach`` and ``predict`` do both.
 
     Args:
-        trim: Long still ends: ``auto`` leaves them out, see ``fewact.video.steps``.
+        trim: Long still ends: ``auto`` leaves them out, see ``fewact.video.source``.
         correct: Black bars, flicker, blur, grain, too much or too little light, and little
             contrast: ``auto`` corrects them, see ``fewact.video.cleaning.correction``.
     """

@@ -27,7 +27,7 @@ from fewact.core.workers import on_one_core, one_core_threads, started_threads
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.features.views import NetworkInputs, Views
 from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
-from fewact.video.named import sampler_of
+from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
 
 S = TypeVar("S")

@@ -37,7 +37,7 @@ class View:
     Args:
         frames: Number of frame slots t; the card says how many input frames a slot has.
         stabilise: Whether camera motion is removed from the frames first, see
-            ``fewact.video.camera.stabilise``.
+            ``fewact.video.camera.motion``.
     """
 
     frames: int = 8

@@ -28,7 +28,7 @@ from fewact.features.store.embedding import (
     widen,
 )
 from fewact.features.store.store import KnownVideo, stamp
-from fewact.video.named import sampler_of
+from fewact.video.samplers import sampler_of
 
 
 class StoredFeatures:

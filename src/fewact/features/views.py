@@ -19,16 +19,16 @@ from torch.nn import functional
 
 from fewact.backbones import Level
 from fewact.features.request import Request, View
-from fewact.video.camera.measured import grey_of
 from fewact.video.camera.motion import (
     LEAST_ASPECT,
     MOST_ASPECT,
     CameraMotion,
     estimate_camera_motion,
+    removed_motion,
+    without_motion,
 )
-from fewact.video.camera.similarity import Similarity
-from fewact.video.camera.stabilise import removed_motion, without_motion
-from fewact.video.cleaning.flicker import same_light
+from fewact.video.camera.registration import Similarity
+from fewact.video.cleaning.light import grey_of, same_light
 
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""

@@ -27,7 +27,7 @@ from fewact.core import svg
 from fewact.core.errors import warn
 from fewact.report.events import clock_time, title
 from fewact.video.recording import FALLBACK_FPS, open_recording
-from fewact.video.timeline import RGBImage
+from fewact.video.samplers import RGBImage
 from fewact.video.writing import TimedVideo, check_frame, timed_video
 
 HELD_BYTES = 256 * 2**20

@@ -23,10 +23,9 @@ from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import Video, VideoList
 from fewact.synthetic.simulated_cameras import seed_of
-from fewact.video.camera.measured import LUMA
-from fewact.video.samplers import EveryNth
+from fewact.video.cleaning.light import LUMA
+from fewact.video.samplers import EveryNth, Floats, Ints, RGBImage, Sampler, Timeline
 from fewact.video.source import Reading, Step, Transform, VideoSource
-from fewact.video.timeline import Floats, Ints, RGBImage, Sampler, Timeline
 
 Strengths = tuple[float, float, float]
 Picture = Callable[[Tensor, Floats, float, int], Tensor]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import VideoList
+from fewact.video.samplers import Floats, Sampler
 from fewact.video.source import Reading, Step, Transform, VideoSource
-from fewact.video.timeline import Floats, Sampler
 
 CHECKED_TIMES = 129
 WAVES = 6
@@ -231,7 +231,7 @@ def record(
     """
     from torch import from_numpy
 
-    from fewact.video.camera.similarity import Similarity, warp
+    from fewact.video.camera.registration import Similarity, warp
 
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))

@@ -24,7 +24,7 @@ from fewact.training.augment import draw_crop
 from fewact.training.batch import Batch, Drawn
 from fewact.training.recipe import Augment
 from fewact.video import Reading, collect_warnings
-from fewact.video.named import training_sampler
+from fewact.video.samplers import training_sampler
 
 
 @dataclass(frozen=True)

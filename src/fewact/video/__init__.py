@@ -4,7 +4,9 @@
 video, and ``write_video`` writes one.
 """
 
-from fewact.video.damage import VideoWarning, collect_warnings, warn_of_video
+from typing import TYPE_CHECKING, Any
+
+from fewact.video.opening import VideoWarning, collect_warnings, warn_of_video
 from fewact.video.reading import VideoInfo, probe, read_frame_sets, read_frames
 from fewact.video.samplers import (
     BlockCentres,
@@ -12,16 +14,15 @@ from fewact.video.samplers import (
     EveryNth,
     PerrettTest,
     PerrettTrain,
+    Sampler,
     Segments,
+    Timeline,
     Window,
-    block_centres,
-    perrett_test,
-    perrett_train,
-    window,
 )
 from fewact.video.source import Reading
-from fewact.video.timeline import Sampler, Timeline
-from fewact.video.writing import write_video
+
+if TYPE_CHECKING:
+    from fewact.video.writing import write_video
 
 __all__ = [
     "BlockCentres",
@@ -36,14 +37,18 @@ __all__ = [
     "VideoInfo",
     "VideoWarning",
     "Window",
-    "block_centres",
     "collect_warnings",
-    "perrett_test",
-    "perrett_train",
     "probe",
     "read_frame_sets",
     "read_frames",
     "warn_of_video",
-    "window",
     "write_video",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "write_video":  # most commands only read
+        from fewact.video.writing import write_video
+
+        return write_video
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

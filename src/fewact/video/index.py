@@ -1,11 +1,15 @@
 """Index of the frames of a file: time stamps and key frames, found without decoding."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, islice, pairwise
+from numbers import Real
 from pathlib import Path
+from typing import BinaryIO
 
+import av
 import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
@@ -19,11 +23,11 @@ from fewact.video.opening import (
     is_incomplete,
     is_mp4,
     may_lack_times,
+    open_error,
     open_video,
     packets,
 )
-from fewact.video.timeline import Ints
-from fewact.video.truncation import missing_bytes, missing_frames
+from fewact.video.samplers import Floats, Ints, Timeline
 
 # All packets of smaller files are read: that takes less time than a partial index.
 _LARGE = 4 << 20
@@ -57,7 +61,8 @@ class FrameIndex:
             is not known.
         corrupt: Number of packets that the container flags as damaged.
         size: Width and height of the first frame as stored, in pixels.
-        codec: FFmpeg's name of the codec.
+        codec: FFmpeg's name of the codec; the file type of a folder's images.
+        images: Images of a folder of images, in display order.
     """
 
     pts: Ints
@@ -72,6 +77,7 @@ class FrameIndex:
     complete: bool = True
     missing: int = 0
     corrupt: int = 0
+    images: tuple[Path, ...] = ()
 
     @property
     def assumed_fps(self) -> float | None:
@@ -385,3 +391,208 @@ def _typical_duration(video: OpenVideo, durations: Ints) -> int:
 
 def _time_base(video: OpenVideo) -> Fraction:
     return video.stream.time_base or Fraction(1, 90_000)
+
+
+# Tables round times to milliseconds. A frame that is shown for less than this rounding error
+# belongs to the neighbouring segment.
+_ROUNDING = 5e-4
+
+
+def find_segment(
+    index: FrameIndex, start: float | None, end: float | None
+) -> tuple[int, Timeline] | None:
+    """Return the frames that are shown at any time from ``start`` to ``end``.
+
+    Args:
+        index: Index of the file.
+        start: Start in seconds after the file's first frame; None for the start of the file.
+        end: End in seconds, clipped to the end of the file; None for the end of the file.
+
+    Returns:
+        Position of the first of these frames in the index, and their timeline, in seconds from the
+        start of the segment; None if no frame is shown in it.
+
+    Raises:
+        OptionError: The times of the frames are too large to be distinguished from each other.
+    """
+    bounds = _bounds(index)
+    low = -math.inf if start is None else start + _ROUNDING
+    high = math.inf if end is None else end - _ROUNDING
+    shown = np.flatnonzero((bounds[1:] > low) & (bounds[:-1] < high))
+    if not shown.size:
+        return None
+    first, stop = int(shown[0]), int(shown[-1]) + 1
+    bounds = undo_rounding(bounds[first : stop + 1], float(index.time_base), index.rate)
+    # The ends move only by more than the rounding error, so that a constant rate stays constant.
+    # They never pass a neighbour, which moved when its rounding was undone.
+    if start is not None and bounds[0] + _ROUNDING < start < bounds[1]:
+        bounds[0] = start
+    if end is not None and bounds[-2] < end < bounds[-1] - _ROUNDING:
+        bounds[-1] = end
+    bounds -= bounds[0]
+    return first, Timeline(bounds[:-1], end=float(bounds[-1]))
+
+
+def check_times(path: Path, start: float | None, end: float | None) -> None:
+    """Raise an error if no file can have a segment with these times.
+
+    Raises:
+        VideoError: A time is no number, negative or not finite, or the end is not after the start.
+    """
+    got = f"start={start!r}, end={end!r}"
+    for time in (start, end):
+        if time is not None and not (isinstance(time, Real) and math.isfinite(time) and time >= 0):
+            raise VideoError(
+                path, f"start and end of a segment must be finite times from 0 s up (got {got})"
+            )
+    if end is not None and end <= (start or 0.0):
+        raise VideoError(path, f"the end of a segment must be after its start (got {got})")
+
+
+def _bounds(index: FrameIndex) -> Floats:
+    """Return the start of each frame and the end of the last (n+1,), in seconds after the first."""
+    steps = (index.pts - index.first_pts).astype(np.float64)
+    bounds = np.append(steps, steps[-1] + index.last_duration) * float(index.time_base)
+    # Damaged files show several frames at one time: these share the time until the next frame, and
+    # at the end of the file each lasts as long as the last one.
+    _, begin, repeats = np.unique(index.pts, return_index=True, return_counts=True)
+    for at, count in zip(begin[repeats > 1], repeats[repeats > 1], strict=True):
+        stop = at + count
+        if stop == len(index.pts):
+            bounds[stop] = bounds[at] + count * index.last_duration * float(index.time_base)
+        bounds[at : stop + 1] = np.linspace(bounds[at], bounds[stop], count + 1)
+    return bounds
+
+
+def undo_rounding(bounds: Floats, step: float, rate: float | None) -> Floats:
+    """Return evenly spaced times if the video has a constant rate up to rounding.
+
+    Matroska, WebM and FLV round times to milliseconds, QuickTime to 1/600 s. At a constant rate the
+    times then jitter by one step, and a sampler by time could choose a neighbour of the right
+    frame.
+
+    Args:
+        bounds: Start of each frame and end of the last (n+1,), in seconds.
+        step: Resolution of the times, in seconds.
+        rate: Frames per second according to the container, if it says so.
+
+    Returns:
+        Evenly spaced times (n+1,) if all differ from ``bounds`` by rounding only, else ``bounds``.
+    """
+    count = np.arange(len(bounds))
+    measured = (bounds[-2] - bounds[0]) / (len(bounds) - 2) if len(bounds) > 2 else 0.0
+    for duration in (1 / rate if rate else 0.0, measured):
+        even: Floats = bounds[0] + duration * count
+        # The first bound and each other are rounded by half a step, the last frame's duration by
+        # another half. With few steps per frame, a dropped frame could pass for rounding.
+        if duration >= 4 * step and np.abs(bounds - even).max() <= 1.5 * step + 1e-9:
+            return even
+    return bounds
+
+
+_EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+_NO_SIZE = 0xFFFFFFFF  # of RIFF
+_MAX_BOXES = 100_000
+
+# Frames by which a file at a constant rate can differ from it: those that wait for others at a cut.
+_UNEVEN = 8
+
+
+def missing_bytes(path: Path) -> int:
+    """Return the number of bytes that a truncated file is missing.
+
+    Frame counts and durations in headers are unreliable: edit lists, dropped frames and longer
+    sound change them in intact files too. Sizes are reliable.
+
+    Args:
+        path: File of the MP4, Matroska or RIFF families.
+
+    Returns:
+        Number of bytes missing at the end; 0 if none, or if the container stores no size.
+
+    Raises:
+        VideoError: The file cannot be read, or was removed.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            file.seek(0)
+            size = _size_reader(head)(file)
+        return max(size - path.stat().st_size, 0)
+    except OSError as error:
+        raise open_error(path, error) from error
+
+
+def missing_frames(video: OpenVideo, read: int, steps: int) -> int:
+    """Return the number of frames that a truncated file is missing; −1 if it is not known.
+
+    Args:
+        video: Open file.
+        read: Number of packets between its start and its end.
+        steps: Time between the first and the last of them, in time stamp steps.
+    """
+    announced, rate = video.stream.frames, video.stream.average_rate
+    if not announced and video.container.duration and rate and video.stream.time_base:
+        # A duration does not say how many frames there are at a variable rate.
+        if abs(steps * video.stream.time_base * rate + 1 - read) > _UNEVEN:
+            return -1
+        announced = round(Fraction(video.container.duration, av.time_base) * rate)
+    return announced - read if announced > read else -1
+
+
+def _size_reader(head: bytes) -> Callable[[BinaryIO], int]:
+    """Return the function that reads the size which the container announces."""
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return _iso_size
+    if head[:4] == _EBML:
+        return _matroska_size
+    if head[:4] == b"RIFF":
+        return _riff_size
+    return lambda file: 0
+
+
+def _iso_size(file: BinaryIO) -> int:
+    """Return the size of MP4 and QuickTime: boxes, each with a size and a four-letter type."""
+    offset = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(offset)
+        head = file.read(16)
+        size = int.from_bytes(head[:4])
+        if size == 1:  # the real size follows the type
+            size = int.from_bytes(head[8:16])
+        if len(head) < 8 or size < 8 or not head[4:8].isalnum():
+            break
+        offset += size
+    return offset
+
+
+def _matroska_size(file: BinaryIO) -> int:
+    """Return the size of Matroska and WebM: a short header, then one segment with all data."""
+    for element in (_EBML, _SEGMENT):
+        if file.read(4) != element:
+            return 0
+        first = int.from_bytes(file.read(1))
+        if not first:
+            return 0
+        width = 9 - first.bit_length()  # leading zero bits encode the length of the number
+        digits = file.read(width - 1)
+        size = int.from_bytes(bytes([first & (0xFF >> width)]) + digits)
+        if size == (1 << 7 * width) - 1:  # all ones: a live recording, size not known
+            return 0
+        if element == _EBML:
+            file.seek(size, 1)
+    return file.tell() + size
+
+
+def _riff_size(file: BinaryIO) -> int:
+    """Return the size of AVI: consecutive chunks of at most a gigabyte."""
+    offset = 0
+    while True:
+        file.seek(offset)
+        head = file.read(8)
+        if len(head) < 8 or head[:4] != b"RIFF":
+            return offset
+        size = int.from_bytes(head[4:8], "little")
+        if size == _NO_SIZE:  # written to a pipe, or the recorder was killed
+            return 0
+        offset += 8 + size

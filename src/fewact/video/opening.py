@@ -4,6 +4,8 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -15,9 +17,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from fewact.core.errors import OptionError, VideoError
+from fewact.core.errors import OptionError, VideoError, warn
 from fewact.core.paths import similar_name
-from fewact.video.conversion import EXPORT
 
 MAX_FRAMES = 4_000_000
 """Largest number of frames of a video: 37 hours at 30 frames per second."""
@@ -89,6 +90,9 @@ def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, bytes]
             yield from _boxes(file, begin + content, stop)
         begin = stop
 
+
+EXPORT = "venc_params"
+"""Value of the decoder's option ``export_side_data`` by which frames have their quantisers."""
 
 VIDEO_FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,apng,mxf,nut,dv,wtv,rm,dhav,"
@@ -341,3 +345,75 @@ def open_error(path: Path, error: Exception) -> VideoError:
         )
     reason = getattr(error, "strerror", None) or str(error)
     return VideoError(path, f"cannot be opened: {reason.lower()}", expected=EXPECTED)
+
+
+_collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
+
+
+class VideoWarning(UserWarning):
+    """A video was read only in part, or not as its metadata requests."""
+
+
+@contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """Collect the texts of this thread's video warnings instead of issuing them.
+
+    A thread that decodes ahead passes the texts to the thread that issues the warnings. Python's
+    ``catch_warnings`` would change the warnings of the entire process.
+    """
+    texts: list[str] = []
+    token = _collected.set(texts)
+    try:
+        yield texts
+    finally:
+        _collected.reset(token)
+
+
+def warn_of_video(text: str) -> None:
+    """Issue a ``VideoWarning``, or append its text to the list of ``collect_warnings``."""
+    texts = _collected.get()
+    if texts is None:
+        warn(text, VideoWarning)
+    else:
+        texts.append(text)
+
+
+@dataclass
+class Damage:
+    """Numbers of frames of a file that are missing or damaged, and whether their times are.
+
+    Args:
+        missing: Frames missing at the end of a truncated file; −1 if their number is not known.
+        corrupt: Frames that are stored but do not decode, or only with errors.
+        replaced: Requested frames that are replaced by the nearest frame that decodes.
+        assumed_fps: Assumed frame rate if all frames have the same time; None if they do not.
+    """
+
+    missing: int = 0
+    corrupt: int = 0
+    replaced: int = 0
+    assumed_fps: float | None = None
+
+    def warn(self, path: str | Path) -> None:
+        """Warn if frames are missing or damaged, or their times are.
+
+        Args:
+            path: File, folder or camera that the warning names.
+        """
+        parts = []
+        if self.missing:
+            lost = f", {_count(self.missing)} lost at its end" if self.missing > 0 else ""
+            parts.append(f"the file is cut short{lost}")
+        if self.corrupt:
+            parts.append(f"{_count(self.corrupt)} damaged")
+        if self.replaced:
+            parts.append(f"{_count(self.replaced)} replaced by the nearest that decodes")
+        if self.assumed_fps is not None:
+            rate = f"{self.assumed_fps:.4g} frames per second are assumed"
+            parts.append(f"all frames have the same time, {rate}")
+        if parts:
+            warn_of_video(f"{path}: {'; '.join(parts)}")
+
+
+def _count(frames: int) -> str:
+    return "1 frame is" if frames == 1 else f"{frames} frames are"

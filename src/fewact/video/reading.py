@@ -1,26 +1,32 @@
 """Reading of the frames that samplers choose, and of the properties of a video."""
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
 
 from fewact.core.errors import OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
-from fewact.video.conversion import FrameConverter, quantiser
-from fewact.video.damage import Damage
-from fewact.video.frame_source import (
-    FrameSource,
-    check_times,
-    find_segment,
-    open_source,
+from fewact.video.decoding import FrameConverter, IndexedFrame, decode, quantiser
+from fewact.video.index import FrameIndex, check_times, find_segment, index_file
+from fewact.video.opening import (
+    EXPECTED,
+    Damage,
+    Threads,
+    check_readable,
+    open_video,
+    packets,
 )
-from fewact.video.index import FrameIndex, index_file
-from fewact.video.opening import Threads
+from fewact.video.samplers import Array, Ints, Sampler, Timeline
 from fewact.video.source import Reading, Transform
-from fewact.video.timeline import Array, Ints, Sampler, Timeline
 
 FOLDER_FPS = 25.0
 
@@ -64,24 +70,25 @@ def probe(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> VideoInfo:
     Warns:
         VideoWarning: The file is truncated or damaged, or its frames all have the same time.
     """
-    source = open_source(path, folder_fps)
-    _, timeline = _segment(source, None, None)
-    damage = _known_damage(source.index)
-    converter = FrameConverter(str(path), *source.index.size)
-    for _, frame in source.decode(np.zeros(1, np.int64), 1, damage):
+    path = clip_path(path)
+    index = _index(path, folder_fps)
+    _, timeline = _segment(path, index, None, None)
+    damage = _known_damage(index)
+    converter = FrameConverter(str(path), *index.size)
+    for _, frame in _decode(path, index, np.zeros(1, np.int64), 1, damage):
         height, width, _ = converter.convert(frame).shape
-        damage.warn(source.path)
+        damage.warn(path)
         return VideoInfo(
-            path=source.path,
+            path=path,
             duration=timeline.end,
             fps=timeline.fps,
             frames=timeline.n,
             width=width,
             height=height,
             rotation=converter.rotation,
-            codec=source.index.codec,
+            codec=index.codec,
         )
-    raise _undecodable(source)
+    raise _undecodable(path)
 
 
 def read_frames(
@@ -120,7 +127,15 @@ def read_frames(
         VideoWarning: The file is truncated or damaged; the nearest frames replace missing ones. Or
             all frames have the same time; a frame rate is assumed.
     """
-    return _read(path, [sampler], start, end, transform, threads, folder_fps).frames[0]
+    return read_frame_sets(
+        path,
+        [sampler],
+        start=start,
+        end=end,
+        transform=transform,
+        threads=threads,
+        folder_fps=folder_fps,
+    ).frames[0]
 
 
 def read_frame_sets(
@@ -130,6 +145,8 @@ def read_frame_sets(
     start: float | None = None,
     end: float | None = None,
     transform: Transform | None = None,
+    threads: Threads = "auto",
+    folder_fps: float = FOLDER_FPS,
 ) -> Reading:
     """Read the frames that several samplers choose; each frame is decoded once.
 
@@ -139,39 +156,29 @@ def read_frame_sets(
         start: Start of a segment, in seconds.
         end: End of the segment, in seconds.
         transform: Function applied to each frame, see ``read_frames``.
+        threads: Number of decoder threads, see ``read_frames``.
+        folder_fps: Frames per second of a folder of images.
 
     Returns:
         For each sampler the result of ``read_frames``, with the size of the video's frames.
     """
-    return _read(path, samplers, start, end, transform, "auto", FOLDER_FPS)
-
-
-def _read(
-    path: str | Path,
-    samplers: Sequence[Sampler],
-    start: float | None,
-    end: float | None,
-    transform: Transform | None,
-    threads: Threads,
-    folder_fps: float,
-) -> Reading:
     path = clip_path(path)
     check_times(path, start, end)
-    source = open_source(path, folder_fps, start, end)
+    index = _index(path, folder_fps, start, end)
     if transform is not None and not callable(transform):
         got, expected = repr(transform), "a function of a frame (h w 3)"
         raise OptionError("not a function", where="transform", got=got, expected=expected)
-    first, timeline = _segment(source, start, end)
+    first, timeline = _segment(path, index, start, end)
     positions_of = [_choose(sampler, timeline) for sampler in samplers]
-    width, height = source.index.size
+    width, height = index.size
     if not positions_of:
         return Reading([], [], timeline, (height, width))
     needed = np.array(sorted(set(np.concatenate(positions_of).tolist())))  # (u,)
-    damage = _known_damage(source.index)
-    converter = FrameConverter(str(path), *source.index.size)
+    damage = _known_damage(index)
+    converter = FrameConverter(str(path), *index.size)
     frames: Array | None = None  # (u …)
     quantisers = []
-    for position, decoded in source.decode(needed + first, threads, damage):
+    for position, decoded in _decode(path, index, needed + first, threads, damage):
         quantisers += [] if (estimate := quantiser(decoded)) is None else [estimate]
         frame: Array = converter.convert(decoded)
         height, width = frame.shape[:2]
@@ -191,8 +198,8 @@ def _read(
             )
         frames[np.searchsorted(needed, position - first)] = frame
     if frames is None:
-        raise _undecodable(source)
-    damage.warn(source.path)
+        raise _undecodable(path)
+    damage.warn(path)
     # The first set of all frames is not copied.
     whole = next(
         (i for i, indices in enumerate(positions_of) if np.array_equal(indices, needed)), None
@@ -204,6 +211,22 @@ def _read(
     size = (height, width)
     coarseness = median(quantisers) if quantisers else None
     return Reading(sets, positions_of, timeline, size, coarseness)
+
+
+def _index(
+    path: Path, fps: float, start: float | None = None, end: float | None = None
+) -> FrameIndex:
+    """Index a folder of images, or a file: of a large one at least the part around a segment."""
+    check_readable(path)
+    return index_images(path, fps) if path.is_dir() else index_file(path, start, end)
+
+
+def _decode(
+    path: Path, index: FrameIndex, positions: Ints, threads: Threads, damage: Damage
+) -> Iterator[IndexedFrame]:
+    if index.images:
+        return decode_images(index.images, positions, damage)
+    return decode(path, index, positions, threads, damage)
 
 
 def _known_damage(index: FrameIndex) -> Damage:
@@ -226,27 +249,117 @@ def _choose(sampler: Sampler, timeline: Timeline) -> Ints:
     return indices.astype(np.int64)
 
 
-def _segment(source: FrameSource, start: float | None, end: float | None) -> tuple[int, Timeline]:
+def _segment(
+    path: Path, index: FrameIndex, start: float | None, end: float | None
+) -> tuple[int, Timeline]:
     try:
-        segment = find_segment(source.index, start, end)
+        segment = find_segment(index, start, end)
         if segment is not None:
             return segment
-        index = source.index if source.index.complete else index_file(source.path)
-        video = find_segment(index, None, None)
+        video = find_segment(index if index.complete else index_file(path), None, None)
     except OptionError:
         raise VideoError(
-            source.path, "the times of its frames are damaged", hint="Copy or convert it again."
+            path, "the times of its frames are damaged", hint="Copy or convert it again."
         ) from None
     seconds = video[1].end if video else 0.0
     upto = "its end" if end is None else f"{end} s"
     raise VideoError(
-        source.path,
+        path,
         f"no frame is shown from {start or 0.0} s to {upto}",
         expected=f"a segment within the video's duration of {seconds:.3f} s",
     )
 
 
-def _undecodable(source: FrameSource) -> VideoError:
-    return VideoError(
-        source.path, "no frame can be decoded", hint="Copy, record or convert it again."
+def _undecodable(path: Path) -> VideoError:
+    return VideoError(path, "no frame can be decoded", hint="Copy, record or convert it again.")
+
+
+_IMAGE = re.compile(r"[^.].*\.(jpe?g|png|bmp|webp)", re.IGNORECASE)
+
+# FFmpeg's demuxers of single images, and the first bytes of their files. FFmpeg would choose by the
+# name where it is not sure: many JPEG files would be a sequence.
+_IMAGE_FORMATS = {
+    "jpeg_pipe": re.compile(rb"\xff\xd8\xff"),
+    "png_pipe": re.compile(rb"\x89PNG"),
+    "bmp_pipe": re.compile(rb"BM"),
+    "webp_pipe": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+
+
+def index_images(path: Path, fps: float) -> FrameIndex:
+    """Index a folder of numbered images, shown in the order of their numbers at a constant rate."""
+    if not (isinstance(fps, float | Real) and math.isfinite(fps) and fps > 0):
+        raise OptionError(
+            "invalid frame rate",
+            where="folder_fps",
+            got=repr(fps),
+            expected="frames per second, > 0",
+        )
+    images = tuple(_numbered_images(path))
+    first = next(filter(None, map(_decode_image, images)), None)
+    return FrameIndex(
+        pts=np.arange(len(images)),
+        keyframes=np.arange(len(images)),
+        time_base=1 / Fraction(fps).limit_denominator(1_000_000),
+        last_duration=1,
+        first_pts=0,
+        rate=fps,
+        size=(first.width, first.height) if first else (0, 0),
+        codec=images[0].suffix[1:].lower(),
+        images=images,
     )
+
+
+def decode_images(
+    images: Sequence[Path], positions: Ints, damage: Damage
+) -> Iterator[IndexedFrame]:
+    """Decode images of a folder, see ``decode``."""
+    for position in positions.tolist():
+        frame = _decode_image(images[position])
+        if frame is None:
+            damage.replaced += 1
+            near = sorted(range(len(images)), key=lambda k: abs(k - position))
+            frame = next(filter(None, (_decode_image(images[k]) for k in near)), None)
+        if frame is not None:
+            yield position, frame
+
+
+def _numbered_images(path: Path) -> list[Path]:
+    """Return the images of a folder whose names contain a number, 2 before 10."""
+    try:
+        names = [entry.name for entry in path.iterdir()]
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise VideoError(path, f"the folder cannot be listed: {reason}") from error
+    images = [name for name in names if _IMAGE.fullmatch(name) and _split_numbers(name)[1:]]
+    if not images:
+        raise VideoError(path, "the folder holds no numbered images", expected=EXPECTED)
+    return [path / name for name in sorted(images, key=lambda name: (_split_numbers(name), name))]
+
+
+def _split_numbers(name: str) -> list[str | int]:
+    """Split a file name without its extension into texts and numbers: ["frame", 2, ""]."""
+    parts = re.split(r"(\d+)", name.rpartition(".")[0])
+    return [int(part) if k % 2 else part for k, part in enumerate(parts)]
+
+
+def _image_format(path: Path) -> str | None:
+    """Return FFmpeg's name of an image's format by the first bytes; None if it is another one."""
+    with path.open("rb") as file:
+        begin = file.read(12)
+    return next((name for name, bytes in _IMAGE_FORMATS.items() if bytes.match(begin)), None)
+
+
+def _decode_image(path: Path) -> VideoFrame | None:
+    try:
+        check_readable(path)  # Opening a pipe would wait for its writer.
+        format = _image_format(path)
+        if format is None:
+            return None
+        with open_video(path, format=format) as image:
+            for packet in packets(image):
+                for frame in packet.decode():
+                    return frame
+            return next(iter(image.stream.codec_context.decode(None)), None)
+    except (VideoError, FFmpegError, OSError):
+        return None

@@ -34,13 +34,13 @@ from av.video.stream import VideoStream
 
 from fewact.core.errors import DataError, VideoError
 from fewact.core.paths import user_path
-from fewact.video.conversion import EXPORT, FrameConverter, quantiser
-from fewact.video.damage import Damage
-from fewact.video.frame_source import ImageSequence
-from fewact.video.index import RESTART, untimed
+from fewact.video.decoding import FrameConverter, quantiser
+from fewact.video.index import RESTART, missing_bytes, missing_frames, untimed
 from fewact.video.opening import (
+    EXPORT,
     LENIENT,
     VIDEO_FORMATS,
+    Damage,
     OpenVideo,
     VideoPacket,
     check_readable,
@@ -50,9 +50,8 @@ from fewact.video.opening import (
     open_error,
     open_video,
 )
-from fewact.video.reading import FOLDER_FPS
-from fewact.video.timeline import RGBImage
-from fewact.video.truncation import missing_bytes, missing_frames
+from fewact.video.reading import FOLDER_FPS, decode_images, index_images
+from fewact.video.samplers import RGBImage
 
 TimedFrame = tuple[float | None, VideoFrame]
 """Frame with its time in seconds after the start of the recording; None if it is not known."""
@@ -362,12 +361,11 @@ def open_recording(
         with _opened_pipe(name, path, stop or threading.Event()) as recording:
             yield recording
     elif path.is_dir():
-        images = ImageSequence(path, FOLDER_FPS)
-        positions = np.arange(len(images.index.pts))
+        images = index_images(path, FOLDER_FPS).images
         damage = Damage()
-        frames = images.decode(positions, 1, damage)
+        frames = decode_images(images, np.arange(len(images)), damage)
         times = ((position / FOLDER_FPS, frame) for position, frame in frames)
-        duration = len(positions) / FOLDER_FPS
+        duration = len(images) / FOLDER_FPS
         yield Recording(name, times, duration=duration, fps=FOLDER_FPS, again=True, damage=damage)
     else:
         check_readable(path)

@@ -1,16 +1,80 @@
-"""Samplers: rules that choose frames of a video.
+"""Times at which the frames of a video are shown, and samplers: rules that choose frames by them.
 
 Called with a ``Timeline``, a sampler returns int64 indices. Each is a frozen dataclass. A sampler
 with a seed chooses at random: the same seed and timeline give the same frames. If a video has fewer
 frames than requested, some are repeated.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fewact.core.errors import OptionError
-from fewact.video.timeline import Ints, Timeline
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RGBImage = NDArray[np.uint8]
+"""One frame (h w 3), RGB."""
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Times at which the frames of a video, or of a segment of it, are shown.
+
+    Args:
+        times: Start of each frame (n,), float64, in seconds from 0, increasing.
+        end: End of the last frame, in seconds.
+
+    >>> Timeline(np.array([0.0, 1.0, 1.5]), end=2.0).at([0.9, 1.0, 1.9]).tolist()
+    [0, 1, 2]
+    """
+
+    times: Floats
+    end: float
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times, np.float64)
+        if times.ndim != 1 or not times.size or (np.diff(times, append=self.end) <= 0).any():
+            raise OptionError(
+                "the times of frames do not increase up to the end",
+                got=f"{times.shape} times, end {self.end}",
+                expected="(n,) increasing times of at least one frame, and an end after the last",
+            )
+        object.__setattr__(self, "times", times)
+
+    @property
+    def n(self) -> int:
+        """Number of frames."""
+        return len(self.times)
+
+    @property
+    def fps(self) -> float:
+        """Average number of frames per second."""
+        return self.n / self.end
+
+    def at(self, seconds: ArrayLike) -> Ints:
+        """Return the indices of the frames shown at the times, of the nearest outside the video.
+
+        Args:
+            seconds: Times (…) in seconds.
+
+        Returns:
+            Indices (…), int64, in 0 … n−1.
+        """
+        # A millionth of a frame: a time that is on a boundary up to rounding belongs to the frame
+        # that starts there.
+        slack = 1e-6 * self.end / self.n
+        shown = np.searchsorted(self.times, np.asarray(seconds, np.float64) + slack, side="right")
+        return np.clip(shown - 1, 0, self.n - 1).astype(np.int64)
+
+
+Sampler = Callable[[Timeline], Ints]
+"""Function that chooses frames: int64 indices in any order, repeats allowed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +128,11 @@ class Dense:
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         last = max(timeline.n - 1 - (self.count - 1) * self.stride, 0)
-        start = last // 2 if self.seed is None else _draw(self.seed, 0, last)
+        start = (
+            last // 2
+            if self.seed is None
+            else int(np.random.default_rng(self.seed).integers(0, last, endpoint=True))
+        )
         return np.minimum(start + self.stride * np.arange(self.count), timeline.n - 1)
 
 
@@ -94,8 +162,14 @@ class EveryNth:
 class PerrettTest:
     """Sampling of TRX's published code at test time, also used by STRM, TA²N and CLIP-SPM.
 
+    The first and the last frame are left out, unless too few remain. Evenly spaced positions are
+    rounded down.
+
     Args:
         count: Number of frames.
+
+    >>> PerrettTest(8)(Timeline(np.arange(20) / 25, end=20 / 25)).tolist()
+    [1, 3, 5, 8, 10, 13, 15, 18]
     """
 
     count: int
@@ -105,16 +179,19 @@ class PerrettTest:
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
-        return perrett_test(timeline.n, self.count)
+        return _perrett(timeline.n, self.count, 1, timeline.n - 2)
 
 
 @dataclass(frozen=True)
 class PerrettTrain:
     """Sampling of TRX's published code at training time.
 
+    As ``PerrettTest``, but start and end are chosen at random among the first and last six frames,
+    or fewer if the video is short.
+
     Args:
         count: Number of frames.
-        seed: Seed of the random first and last frame.
+        seed: Seed of the random start and end.
     """
 
     count: int
@@ -126,7 +203,15 @@ class PerrettTrain:
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
-        return perrett_train(timeline.n, self.count, self.seed)
+        pad = max(min(5, (timeline.n - self.count) // 2), 0)
+        start, back = np.random.default_rng(self.seed).integers(0, pad, 2, endpoint=True)
+        return _perrett(timeline.n, self.count, int(start), timeline.n - 1 - int(back))
+
+
+def _perrett(n_frames: int, count: int, start: int, end: int) -> Ints:
+    if n_frames == count or end - start < count:
+        start, end = 0, n_frames - 1
+    return np.linspace(start, end, count).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -134,9 +219,14 @@ class BlockCentres:
     """Middle frames of equal blocks: the sampling of HyRSM, MoLo and CLIP-FSAR at rate 50.
 
     Their code chooses a random frame of each block, also at test time; this is the middle frame.
+    Blocks have ⌊n/count⌋ frames; the remainder at the end of the video is left out. If the video
+    has fewer frames than blocks, neighbouring blocks share frames.
 
     Args:
         count: Number of blocks.
+
+    >>> BlockCentres(4)(Timeline(np.arange(27) / 25, end=27 / 25)).tolist()
+    [3, 9, 15, 21]
     """
 
     count: int
@@ -146,12 +236,19 @@ class BlockCentres:
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
-        return block_centres(timeline.n, self.count)
+        width = timeline.n // self.count
+        if not width:
+            return (2 * np.arange(self.count) + 1) * timeline.n // (2 * self.count)
+        return width * np.arange(self.count) + width // 2
 
 
 @dataclass(frozen=True)
 class Window:
     """Temporal window of ``count · rate`` frames at 12 fps, as in HyRSM, MoLo and CLIP-FSAR.
+
+    A window longer than the video shrinks to ``count`` blocks of ⌊n/count⌋ frames. As in the
+    published code, the last chosen frame is ``rate`` frames of the video before the window's end.
+    If this is before the window's start, ``BlockCentres`` is used.
 
     Args:
         count: Number of frames.
@@ -170,104 +267,15 @@ class Window:
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
-        return window(timeline.n, self.count, timeline.fps, rate=self.rate, seed=self.seed)
-
-
-def perrett_test(n_frames: int, count: int) -> Ints:
-    """Return the frames that TRX's published code chooses at test time.
-
-    The first and the last frame are left out, unless too few remain. Evenly spaced positions are
-    rounded down.
-
-    Args:
-        n_frames: Number of frames of the video.
-        count: Number of requested frames.
-
-    Returns:
-        Indices (count,), int64, sorted.
-
-    >>> perrett_test(20, 8).tolist()
-    [1, 3, 5, 8, 10, 13, 15, 18]
-    """
-    return _perrett(n_frames, count, 1, n_frames - 2)
-
-
-def perrett_train(n_frames: int, count: int, seed: int) -> Ints:
-    """Return the frames that TRX's published code chooses at training time.
-
-    As ``perrett_test``, but start and end are chosen at random among the first and last six frames,
-    or fewer if the video is short.
-
-    Args:
-        n_frames: Number of frames of the video.
-        count: Number of requested frames.
-        seed: Seed of the random start and end.
-
-    Returns:
-        Indices (count,), int64, sorted.
-    """
-    pad = max(min(5, (n_frames - count) // 2), 0)
-    start, back = np.random.default_rng(seed).integers(0, pad, 2, endpoint=True)
-    return _perrett(n_frames, count, int(start), n_frames - 1 - int(back))
-
-
-def _perrett(n_frames: int, count: int, start: int, end: int) -> Ints:
-    if n_frames == count or end - start < count:
-        start, end = 0, n_frames - 1
-    return np.linspace(start, end, count).astype(np.int64)
-
-
-def block_centres(n_frames: int, count: int) -> Ints:
-    """Return the middle frame of each of ``count`` blocks of ⌊n/count⌋ frames.
-
-    Args:
-        n_frames: Number of frames of the video; the remainder at its end is left out.
-        count: Number of blocks; if the video has fewer frames, neighbouring blocks share frames.
-
-    Returns:
-        Indices (count,), int64, sorted.
-
-    >>> block_centres(27, 4).tolist()
-    [3, 9, 15, 21]
-    """
-    width = n_frames // count
-    if not width:
-        return (2 * np.arange(count) + 1) * n_frames // (2 * count)
-    return width * np.arange(count) + width // 2
-
-
-def window(
-    n_frames: int, count: int, fps: float, *, rate: int = 35, seed: int | None = None
-) -> Ints:
-    """Return frames of a temporal window that spans ``count · rate`` frames at 12 fps.
-
-    A window longer than the video shrinks to ``count`` blocks of ⌊n/count⌋ frames. As in the
-    published code, the last chosen frame is ``rate`` frames of the video before the window's end.
-    If this is before the window's start, ``block_centres`` is used.
-
-    Args:
-        n_frames: Number of frames of the video.
-        count: Number of requested frames.
-        fps: Frames per second of the video.
-        rate: Sampling rate.
-        seed: Seed of the random start; None takes the middle of the video.
-
-    Returns:
-        Indices (count,), int64, sorted.
-    """
-    length = count * rate * fps / 12
-    if length > n_frames:
-        length = n_frames // count * count
-    if length < rate:
-        return block_centres(n_frames, count)
-    starts = n_frames - length + 1
-    start = starts / 2 if seed is None else np.random.default_rng(seed).uniform(0, starts)
-    positions = np.linspace(start, start + length - rate, count)
-    return np.clip(positions, 0, n_frames - 1).astype(np.int64)
-
-
-def _draw(seed: int, low: int, high: int) -> int:
-    return int(np.random.default_rng(seed).integers(low, high, endpoint=True))
+        length = self.count * self.rate * timeline.fps / 12
+        if length > timeline.n:
+            length = timeline.n // self.count * self.count
+        if length < self.rate:
+            return BlockCentres(self.count)(timeline)
+        last = timeline.n - length + 1
+        start = last / 2 if self.seed is None else np.random.default_rng(self.seed).uniform(0, last)
+        positions = np.linspace(start, start + length - self.rate, self.count)
+        return np.clip(positions, 0, timeline.n - 1).astype(np.int64)
 
 
 def _check(sampler: object, smallest: int = 1, **options: int | None) -> None:
@@ -284,3 +292,66 @@ def _check(sampler: object, smallest: int = 1, **options: int | None) -> None:
 def _check_seed(sampler: object, seed: int | None) -> None:
     if seed is not None:
         _check(sampler, 0, seed=seed)
+
+
+SEGMENTS = "segments"
+
+
+RULES: Mapping[str, tuple[Callable[..., Sampler], Callable[..., Sampler], str]] = {
+    SEGMENTS: (Segments, Segments, ""),
+    "perrett": (PerrettTest, PerrettTrain, ""),
+    # The published code of block centres draws a frame of each block in training, as segments do.
+    "blocks": (BlockCentres, Segments, ""),
+    "window": (Window, Window, "rate"),
+    "dense": (Dense, Dense, "stride"),
+}
+"""Rules by name: equal segments; TRX's code; HyRSM's code; its window; neighbouring frames.
+
+Each has its sampler for a test, the one that draws at random for training, and the option that a
+number after the name sets."""
+
+
+def sampler_of(name: str) -> Callable[[int], Sampler]:
+    """Return what makes the sampler of a number of frames at test time.
+
+    Args:
+        name: Name of a rule, with a number where it takes one, such as ``window:35``.
+
+    Raises:
+        OptionError: There is no such rule, or the number is not positive.
+
+    >>> sampler_of("dense:4")(8)
+    Dense(count=8, stride=4, seed=None)
+    """
+    test, _, options = _parse(name)
+    return partial(test, **options)
+
+
+def training_sampler(name: str, count: int, seed: int) -> Sampler:
+    """Return the sampler of a number of frames that draws at random.
+
+    Raises:
+        OptionError: As ``sampler_of``.
+
+    >>> training_sampler("perrett", 8, 5)
+    PerrettTrain(count=8, seed=5)
+    """
+    _, train, options = _parse(name)
+    return train(count, seed=seed, **options)
+
+
+def _parse(name: str) -> tuple[Callable[..., Sampler], Callable[..., Sampler], dict[str, int]]:
+    word, colon, number = name.partition(":")
+    test, train, option = RULES.get(word, (None, None, ""))
+    valid = not colon or (number.isascii() and number.isdecimal() and 0 < int(number) < 10**6)
+    if test is None or train is None or not valid or (colon and not option):
+        raise OptionError(
+            "no such sampler",
+            where="sampler",
+            got=repr(name)[:80],
+            expected=", ".join(
+                f"{name}[:{option.upper()}]" if option else name
+                for name, (_, _, option) in RULES.items()
+            ),
+        )
+    return test, train, {option: int(number)} if colon else {}

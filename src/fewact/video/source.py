@@ -1,20 +1,26 @@
 """A clip and what is done to its frames when they are read.
 
 A ``VideoSource`` is read as it was recorded. ``ProcessedVideo`` adds steps, each a frozen value: a
-part of the clip, without still ends, cleaned (see ``fewact.video.steps``), or by a simulated camera
-and in a condition (see ``fewact.synthetic``). Each read returns all that was found on the way.
+part of the clip, without still ends, cleaned, or by a simulated camera and in a condition (see
+``fewact.synthetic``). Each read returns all that was found on the way.
+
+A clip that a person records often begins before the action and ends after it. Frames are chosen
+evenly over the clip, so that few of them would show the action. The changes between frames say
+where it is: an end without changes is left out if it is long.
 """
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.video.timeline import Array, Floats, Ints, Sampler, Timeline
+from fewact.core.errors import OptionError, did_you_mean
+from fewact.video.opening import collect_warnings, warn_of_video
+from fewact.video.samplers import Array, Floats, Ints, Sampler, Segments, Timeline
 
 if TYPE_CHECKING:
     from fewact.video.cleaning.correction import Fault
@@ -39,7 +45,7 @@ class Reading:
         chosen: For each sampler the positions (t) of its frames in the timeline.
         timeline: Times of the frames that samplers could choose.
         size: Height and width of the frames as displayed, before they were transformed.
-        quantiser: How coarsely the file stores its frames, see ``fewact.video.conversion``: the
+        quantiser: How coarsely the file stores its frames, see ``fewact.video.decoding``: the
             median of those that were read; None if it is not known.
         uncut: Height and width before bars were cut off; None if they were not searched.
         active: Part of the clip that samplers could choose from; None for the full clip.
@@ -138,7 +144,6 @@ class ProcessedVideo:
         source: Source of the frames.
         steps: Steps, the first one first.
 
-    >>> from fewact.video.steps import Clean, Trim
     >>> from fewact.data import Clip
     >>> ProcessedVideo(Clip("clip.mp4")).then(Trim()).then(Clean()).changes
     'trim auto 2 corrected 8'
@@ -185,3 +190,222 @@ def changes_of(source: VideoSource | None) -> str:
 def transformed(frames: NDArray[np.uint8], transform: Transform | None) -> NDArray[Any]:
     """Return frames (t h w 3) as ``VideoSource.read`` returns them."""
     return frames if transform is None else np.stack([transform(frame) for frame in frames])
+
+
+TRIM_VERSION = 2
+"""Version of the trimming; it increases when other parts are active."""
+
+TrimMode = Literal["auto", "off"]
+"""Whether still ends of clips are left out: where they are long, or never."""
+
+RATE, MOST = 8.0, 64
+"""Frames per second that are compared, and their largest number."""
+
+FEWER, MORE = 0.75, 1.5
+"""Smallest and largest number of frames, as multiples of that number, that are compared instead
+where they are read anyway: no others need to be decoded and resized."""
+
+CELLS, PIXELS = 16, 96
+"""Rows and columns of the images that are compared, and of the pixels that are averaged at most."""
+
+LOUDEST = 0.05
+"""Fraction of the cells that change most: their mean change is that of a frame."""
+
+LEAST_CHANGE = 4.0
+"""Smallest change of an action between two frames, in levels of 0 … 255."""
+
+ACTIVE = 0.2
+"""Change of an active frame, as a fraction of the way from the quiet to the liveliest frames."""
+
+STILL = 4.0
+"""Largest mean change of an end that is left out, in levels of 0 … 255: noise of a camera, and a
+person standing. Ends of clips that were cut to the action change by 5 to 35."""
+
+LEAST_SECONDS, LEAST_FRACTION = 1.0, 0.2
+"""An end is left out if it lasts at least so long, in seconds and as a fraction of the clip.
+Shorter ones belong to the action, and clips without padding stay what they are."""
+
+MARGIN = 0.25
+"""Seconds that are kept of an end that is left out: a movement begins slowly."""
+
+
+MEASURED = 8
+"""Frames that a correction is found in; most methods read the same ones."""
+
+CLEAN_VERSION = 8
+"""Version of the correction; it increases when corrected frames change."""
+
+
+def check_trim(trim: TrimMode) -> TrimMode:
+    """Return the value unless it is unknown."""
+    if trim not in get_args(TrimMode):
+        raise OptionError(
+            "unknown value",
+            where="trim",
+            got=repr(trim),
+            expected=", ".join(get_args(TrimMode)),
+            hint=did_you_mean(str(trim), get_args(TrimMode)),
+        )
+    return trim
+
+
+@dataclass(frozen=True)
+class Part(Step):
+    """Only a part of the clip is read.
+
+    Args:
+        span: Part that samplers choose from.
+    """
+
+    span: Span
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read frames of the part, see ``VideoSource.read``."""
+        reading = source.read([self._inside(sampler) for sampler in samplers], transform=transform)
+        first, timeline = self._of(reading.timeline)
+        chosen = [indices - first for indices in reading.chosen]
+        return replace(reading, chosen=chosen, timeline=timeline, active=self.span)
+
+    @property
+    def change(self) -> str:
+        """The part."""
+        return str(self.span)
+
+    def _inside(self, sampler: Sampler) -> Sampler:
+        def choose(timeline: Timeline) -> Ints:
+            first, part = self._of(timeline)
+            return sampler(part) + first
+
+        return choose
+
+    def _of(self, timeline: Timeline) -> tuple[int, Timeline]:
+        """Return the position of the first frame of the part, and the timeline of the part."""
+        start, end = self.span
+        bounds = np.append(timeline.times, timeline.end)
+        shown = np.flatnonzero((bounds[1:] > start) & (bounds[:-1] < end))
+        first, last = int(shown[0]), int(shown[-1]) + 1
+        times = np.maximum(bounds[first:last], start) - start
+        return first, Timeline(times, min(float(bounds[last]), end) - start)
+
+
+@dataclass(frozen=True)
+class Trim(Step):
+    """Long still ends are left out."""
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read frames of the active part, see ``VideoSource.read``."""
+        with collect_warnings() as warnings:
+            reading = source.read([*samplers, _compared(samplers)], transform=transform)
+        times = reading.timeline.times[reading.chosen[-1]]
+        active = active_part(times, reading.frames[-1], reading.duration)
+        if active is None:
+            for text in warnings:  # Otherwise the second reading warns.
+                warn_of_video(text)
+            return replace(reading, frames=reading.frames[:-1], chosen=reading.chosen[:-1])
+        return Part(active).read(source, samplers, transform)
+
+    @property
+    def change(self) -> str:
+        """The version of the trimming."""
+        return f"trim auto {TRIM_VERSION}"
+
+
+@dataclass(frozen=True)
+class Clean(Step):
+    """Black bars, flicker, blur and grain are removed, and the light becomes a middle one.
+
+    What is shown small before a plain background is cut out. The reading has the faults of the
+    recording, cleaned or not.
+    """
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read corrected frames, see ``VideoSource.read``."""
+        # Loads torch: clips are described and listed without it.
+        from fewact.video.cleaning.correction import find_correction, find_faults
+
+        reading = source.read([*samplers, Segments(MEASURED)], transform=transform)
+        *sets, measured = reading.frames
+        correction = find_correction(measured, reading.aspect)
+        return replace(
+            reading,
+            frames=list(map(correction.frames, sets)) if correction else sets,
+            chosen=reading.chosen[:-1],
+            size=correction.size(reading.size) if correction else reading.size,
+            uncut=reading.size,
+            faults=find_faults(correction, reading.size, reading.quantiser),
+        )
+
+    @property
+    def change(self) -> str:
+        """Version of the correction."""
+        return f"corrected {CLEAN_VERSION}"
+
+
+def as_predicted(clip: VideoSource, trim: TrimMode = "auto") -> ProcessedVideo:
+    """Return a clip as a classifier reads it: without still ends if they are left out, cleaned."""
+    return ProcessedVideo(clip, (Clean(),) if trim == "off" else (Trim(), Clean()))
+
+
+def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:
+    """Return the part of a clip in which something moves; None if no end is to be left out.
+
+    A clip in which nothing moves, or everything all the time (as with a moving camera), has no
+    still ends.
+
+    Args:
+        times: Times (t) of frames, in seconds, ascending.
+        frames: Frames (t h w 3), uint8.
+        duration: Duration of the clip, in seconds.
+    """
+    changes = _changes(frames)  # (t-1)
+    if len(changes) < 4:
+        return None
+    quiet, lively = np.quantile(changes, (0.1, 0.95))
+    if lively - quiet < LEAST_CHANGE:
+        return None
+    moving = np.flatnonzero(changes > quiet + ACTIVE * (lively - quiet))
+    start = float(times[moving[0]]) - MARGIN
+    end = float(times[moving[-1] + 1]) + MARGIN
+    shortest = max(LEAST_SECONDS, LEAST_FRACTION * duration)
+    before, after = changes[: moving[0]], changes[moving[-1] + 1 :]
+    start = start if start >= shortest and before.mean() <= STILL else 0.0
+    end = end if duration - end >= shortest and after.mean() <= STILL else duration
+    return Span(start, end) if end - start < duration else None
+
+
+def _compared(samplers: Sequence[Sampler]) -> Sampler:
+    """Return the sampler of the frames that are compared: about eight a second.
+
+    They are some of another sampler's if these are about as many.
+    """
+
+    def choose(timeline: Timeline) -> Ints:
+        count = max(2, min(MOST, round(RATE * timeline.end)))
+        for sampler in samplers:
+            if isinstance(sampler, Segments) and sampler.seed is None:
+                step = max(1, round(sampler.count / count))
+                if FEWER * count <= sampler.count / step <= MORE * count:
+                    return sampler(timeline)[step // 2 :: step]
+        return Segments(count)(timeline)
+
+    return choose
+
+
+def _changes(frames: NDArray[Any]) -> Floats:
+    """Return how much each frame differs from the one before where it differs most: (t-1)."""
+    steps = [max(1, size // PIXELS) for size in frames.shape[1:3]]
+    green = frames[:, :: steps[0], :: steps[1], 1].astype(np.float32)  # (t h w)
+    t, height, width = green.shape
+    rows, columns = (np.arange(CELLS) * size // CELLS for size in (height, width))
+    cells = np.add.reduceat(np.add.reduceat(green, rows, 1), columns, 2)
+    area = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)
+    change = np.abs(np.diff(cells / area, axis=0)).reshape(t - 1, -1)
+    loudest = max(1, round(LOUDEST * change.shape[1]))
+    liveliest: Floats = np.sort(change, 1)[:, -loudest:].mean(1).astype(np.float64)
+    return liveliest

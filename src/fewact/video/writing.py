@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fewact.core.atomic import replacing
 from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
 from fewact.core.paths import user_path
-from fewact.video.timeline import RGBImage
+from fewact.video.samplers import RGBImage
 
 _FORMATS = {
     ".mp4": "mp4",

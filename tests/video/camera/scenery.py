@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from fewact.video.camera.similarity import Similarity, pixel_positions
+from fewact.video.camera.registration import Similarity, pixel_positions
 
 
 def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -65,7 +65,7 @@ def from_middle(motion: Similarity) -> Similarity:
     """Return the similarities from positions in the middle frame to those in each frame."""
     middle = len(motion.linear) // 2
     one = torch.full((len(motion.linear),), middle)
-    return motion.inverse().after(motion[one])
+    return motion.inverse().after(motion.of(one))
 
 
 def mean_distance(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):

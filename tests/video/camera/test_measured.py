@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from fewact.video.camera.measured import grey_of
+from fewact.video.cleaning.light import grey_of
 
 
 def test_luma_is_the_nearest_float_of_an_integer_of_thousandths() -> None:

@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 
 from fewact.synthetic.simulated_cameras import CAMERAS, record, seed_of
 from fewact.video.camera import _native, registration
-from fewact.video.camera.motion import CameraMotion, estimate_camera_motion
-from fewact.video.camera.registration import all_pixels, detect_keypoints, register, residuals
-from fewact.video.camera.similarity import Similarity
-from fewact.video.camera.stabilise import without_motion
+from fewact.video.camera.motion import CameraMotion, estimate_camera_motion, without_motion
+from fewact.video.camera.registration import (
+    Similarity,
+    all_pixels,
+    detect_keypoints,
+    register,
+    residuals,
+)
 from tests.video.camera.scenery import frames_of, random_motion
 
 compiled = pytest.mark.skipif(_native.library() is None, reason="fewact_camera is not built")

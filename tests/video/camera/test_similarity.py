@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewact.video.camera.similarity import Similarity, pixel_positions, sample, warp
+from fewact.video.camera.registration import Similarity, pixel_positions, sample, warp
 from tests.video.camera.scenery import random_motion
 
 

@@ -10,9 +10,8 @@ import torch
 from fewact.core.errors import OptionError, ShapeError
 from fewact.video import Segments, read_frames
 from fewact.video.camera import motion as motion_module
-from fewact.video.camera.motion import LEAST_LOG_ODDS, estimate_camera_motion
-from fewact.video.camera.similarity import Similarity
-from fewact.video.camera.stabilise import stabilise
+from fewact.video.camera.motion import LEAST_LOG_ODDS, estimate_camera_motion, stabilise
+from fewact.video.camera.registration import Similarity
 from tests.video.camera.scenery import (
     frames_of,
     from_middle,

@@ -6,8 +6,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from fewact.video.cleaning.blur import LEAST_BLUR, MARGIN, find_blur, remove_blur
 from fewact.video.cleaning.correction import BLURRED, find_correction, find_faults
+from fewact.video.cleaning.details import LEAST_BLUR, MARGIN, find_blur, remove_blur
 from tests.video.camera.scenery import scene
 
 SIZE = (120, 160)

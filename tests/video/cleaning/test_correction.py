@@ -9,16 +9,15 @@ from fewact.video.cleaning.correction import (
     DARK,
     FLAT,
     GRAINY,
-    MOST_GAIN,
     SMALL,
     STILL,
     WHITE_OUT,
-    Bars,
     Correction,
-    brightness,
     find_correction,
     find_faults,
 )
+from fewact.video.cleaning.framing import NO_BARS
+from fewact.video.cleaning.light import MOST_GAIN, brightness
 from tests.video.camera.scenery import scene
 
 TIMES = np.arange(8) / 8
@@ -131,7 +130,7 @@ def test_a_person_before_a_black_background_has_no_bars() -> None:
         person &= abs(y) < 1.2
         depth = np.broadcast_to(np.where(person, 100, 0)[None, ..., None], (8, 120, 160, 3))
         correction = find_correction(depth.astype(np.uint8))
-        assert correction.bars == Bars(), shape
+        assert correction.bars == NO_BARS, shape
 
 
 def test_a_deep_blue_is_not_dark() -> None:
@@ -145,7 +144,7 @@ def test_faults_name_what_to_do() -> None:
     assert find_faults(find_correction(frames()), (40, 160)) == (SMALL,)
     white = np.full((8, 120, 160, 3), 255, np.uint8)
     white[:, :40] = 0
-    found = Correction(Bars(), None, 0.0, None, 0.0, brightness(white), 4 / 3)
+    found = Correction(NO_BARS, None, 0.0, None, 0.0, brightness(white), 4 / 3)
     assert find_faults(found, (240, 320)) == (WHITE_OUT,)
     assert str(DARK) == "very dark; record with more light"
 

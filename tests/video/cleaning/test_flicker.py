@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fewact.video.cleaning.correction import FLICKERS, find_correction, find_faults
-from fewact.video.cleaning.flicker import LEAST_CHANGE, find_light, remove_flicker
+from fewact.video.cleaning.light import LEAST_CHANGE, find_light, remove_flicker
 from tests.video.camera.scenery import scene
 
 GAINS = 1 + 0.25 * np.sin(np.arange(8) * 2.1)

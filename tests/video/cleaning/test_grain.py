@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.video.cleaning.grain import LEAST_CHANGE, find_grain, remove_grain
+from fewact.video.cleaning.details import LEAST_CHANGE, find_grain, remove_grain
 from tests.video.camera.scenery import scene
 
 SIZE = (120, 160)

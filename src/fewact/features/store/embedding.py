@@ -20,7 +20,7 @@ from fewact.features.extract import Extracted, extract
 from fewact.features.request import Request, request_facts, request_from_facts
 from fewact.features.store.shard import Entry, Facts, Layout, Shape
 from fewact.features.store.store import EntrySet, KnownVideo, KnownVideos, Store, stamp
-from fewact.video.named import sampler_of
+from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
 
 BLOCK = 32

@@ -1,9 +1,13 @@
-"""Camera motion of a clip: one similarity transform for each frame, and the log-odds of motion."""
+"""Camera motion of a clip: one similarity transform for each frame, and the log-odds of motion.
+
+To stabilise a clip is to warp every frame to the view of the middle frame's camera.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -11,16 +15,18 @@ from torch.nn import functional
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.shapes import check_shape
-from fewact.video.camera.measured import grey_of
+from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.registration import (
     Keypoints,
+    Similarity,
     all_pixels,
     detect_keypoints,
     mean_difference,
     register,
     residuals,
+    warp,
 )
-from fewact.video.camera.similarity import Similarity
+from fewact.video.cleaning.light import grey_of
 
 FINEST, COARSEST, LEVELS = 112, 10, 4
 """Most rows and columns of the images of the finest level, fewest that are reached by halving, and
@@ -390,5 +396,70 @@ def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
         step = register(reference, level.images[far], step, level.pixel, STEPS)
     motions = [Similarity.identity(1)] * t
     for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
-        motions[b] = step[i : i + 1].after(motions[a])
+        motions[b] = step.of(slice(i, i + 1)).after(motions[a])
     return Similarity(torch.cat([f.linear for f in motions]), torch.cat([f.shift for f in motions]))
+
+
+def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None = None) -> Tensor:
+    """Warp all frames of a clip to the view of the middle frame.
+
+    Pixels outside a frame are filled with the mean over the frames that cover them.
+
+    Args:
+        frames: Clip (t 3 h w), uint8, RGB.
+        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded; ``off``.
+        aspect: Width over height of the frames before they were resized without keeping the aspect
+            ratio, such as 4/3; None if the ratio is unchanged.
+
+    Returns:
+        Frames (t 3 h w), uint8; the same tensor if they stay as they are.
+    """
+    check_clip(frames, aspect)
+    motion = removed_motion(mode, lambda: estimate_camera_motion(frames, aspect=aspect))
+    return frames if motion is None else without_motion(frames, motion, aspect)
+
+
+def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Similarity | None:
+    """Return the camera motion that a mode removes from a clip: (t); None if the frames stay.
+
+    Args:
+        mode: As for ``stabilise``.
+        motion: Returns the camera motion of the clip; not called if the mode is ``off``.
+    """
+    if mode not in get_args(Stabilise):
+        raise OptionError(
+            "unknown mode",
+            where="stabilise",
+            got=repr(mode),
+            expected=", ".join(get_args(Stabilise)),
+        )
+    if mode == "off":
+        return None
+    estimates = motion()
+    if mode != "on" and not estimates.moved:
+        return None
+    return estimates.motion
+
+
+def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:
+    """Warp frames by a known camera motion.
+
+    Args:
+        frames: As for ``stabilise``.
+        motion: Similarities (t) from positions in the middle frame to positions in each frame.
+        aspect: As for ``stabilise``.
+
+    Returns:
+        Frames (t 3 h w), uint8; the same tensor if the motion is the identity.
+    """
+    moved = ~motion.is_identity
+    if not moved.any():
+        return frames
+    size, pixel = (frames.shape[-2], frames.shape[-1]), pixel_aspect(frames, frames, aspect)
+    if _native.computes(frames, motion.linear):
+        return _native.warp_frames(frames, motion, pixel)
+    warped, inside = warp(frames.float(), motion, size, pixel=pixel)  # (t 3 h w), (t h w)
+    covers = inside[:, None].to(warped)
+    mean = (warped * covers).sum(0) / covers.sum(0)  # the middle frame covers every pixel
+    filled = torch.where(inside[:, None], warped, mean).round().clamp(0, 255).to(torch.uint8)
+    return torch.where(moved[:, None, None, None], filled, frames)

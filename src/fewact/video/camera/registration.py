@@ -1,20 +1,137 @@
-"""Image registration by a similarity transform (shift, zoom and rotation).
+"""Image registration and warp by a similarity transform (shift, zoom and rotation).
 
-Inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) on
-all pixels or on one keypoint of each small block. Geman–McClure weights suppress objects that move
-by themselves; brightness and contrast are fitted together with the four parameters of the
-similarity. ``fewact.video.camera._native`` has a compiled form of most of this, used where the
-package was built with it.
+Positions are complex numbers, x to the right and y down from the image center, in pixel heights: a
+similarity is then z → linear·z + shift, and two of them compose by a product and a sum.
+
+Registration is inverse compositional Gauss–Newton (Baker and Matthews, "Lucas-Kanade 20 Years On",
+IJCV 2004) on all pixels or on one keypoint of each small block. Geman–McClure weights suppress
+objects that move by themselves; brightness and contrast are fitted together with the four
+parameters of the similarity. ``fewact.video.camera._native`` has a compiled form of most of this,
+used where the package was built with it.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fewact.video.camera import _native
-from fewact.video.camera.similarity import Similarity, pixel_positions, sample
+
+
+class Similarity(NamedTuple):
+    """Similarity transforms: a position z maps to linear·z + shift.
+
+    Args:
+        linear: Linear parts (…), complex: zoom · exp(i · angle).
+        shift: Shifts (…), complex, in pixel heights.
+    """
+
+    linear: Tensor
+    shift: Tensor
+
+    @staticmethod
+    def identity(count: int, dtype: torch.dtype = torch.complex64) -> "Similarity":
+        """Return identities (count)."""
+        return Similarity(torch.ones(count, dtype=dtype), torch.zeros(count, dtype=dtype))
+
+    @property
+    def is_identity(self) -> Tensor:
+        """Whether each is the identity: (…) bool."""
+        return (self.linear == 1) & (self.shift == 0)
+
+    def __call__(self, positions: Tensor) -> Tensor:
+        """Transform positions (… h w)."""
+        return self.linear[..., None, None] * positions + self.shift[..., None, None]
+
+    def of(self, which: slice | Tensor) -> "Similarity":
+        """Return some of the transforms."""
+        return Similarity(self.linear[which], self.shift[which])
+
+    def after(self, first: "Similarity") -> "Similarity":
+        """Return the composition: the other is applied first, then this one."""
+        return Similarity(self.linear * first.linear, self.linear * first.shift + self.shift)
+
+    def inverse(self) -> "Similarity":
+        """Return the inverse."""
+        return Similarity(1 / self.linear, -self.shift / self.linear)
+
+    def scaled(self, factor: float) -> "Similarity":
+        """Return the transform for images with ``factor`` times as many rows."""
+        return Similarity(self.linear, self.shift * factor)
+
+    def where(self, mask: Tensor, alternative: "Similarity") -> "Similarity":
+        """Return this where ``mask`` (…) is true, else the alternative."""
+        return Similarity(
+            torch.where(mask, self.linear, alternative.linear),
+            torch.where(mask, self.shift, alternative.shift),
+        )
+
+
+def pixel_positions(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
+    """Return the positions of pixel centers: complex (h w).
+
+    Args:
+        height: Number of rows.
+        width: Number of columns.
+        pixel: Width of a pixel over its height.
+        dtype: Data type of the parts.
+    """
+    y = torch.arange(height, dtype=dtype) - (height - 1) / 2
+    x = (torch.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
+    return torch.complex(x.expand(height, width), y[:, None].expand(height, width))
+
+
+def sample(images: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Sample images bilinearly.
+
+    Args:
+        images: Images (t c h w), floating.
+        at: Positions (t h' w'), complex.
+        pixel: Width of a pixel over its height.
+
+    Returns:
+        Values (t c h' w'), and whether each position is inside, between pixel centers (t h' w')
+        bool. A position outside gets the value of the nearest pixel.
+    """
+    height, width = images.shape[-2:]
+    x = at.real * (2 / (pixel * width))
+    y = at.imag * (2 / height)
+    # The tolerance for rounding keeps the image's own pixels inside.
+    inside = (x.abs() <= 1 - (1 - 1e-3) / width) & (y.abs() <= 1 - (1 - 1e-3) / height)
+    grid = torch.stack([x, y], -1).to(images.dtype)
+    sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return sampled, inside
+
+
+def warp(
+    images: Tensor,
+    transform: Similarity,
+    size: tuple[int, int],
+    *,
+    pixel: float = 1.0,
+    parallax: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Warp each image by its similarity transform.
+
+    Args:
+        images: Images (t c h w), floating.
+        transform: Similarities (t), from positions in the result to positions in the images.
+        size: Height and width of the result, in pixels.
+        pixel: Width of a pixel over its height.
+        parallax: Fraction by which the shift grows from the middle to the bottom row; it shrinks
+            as much towards the top row.
+
+    Returns:
+        Warped images (t c h' w'), and whether each pixel is inside the image (t h' w') bool.
+    """
+    height, width = size
+    positions = pixel_positions(height, width, pixel, transform.linear.real.dtype)  # (h' w')
+    at = transform(positions)  # (t h' w')
+    if parallax:
+        at = at + transform.shift[:, None, None] * (parallax * positions.imag * 2 / height)
+    return sample(images, at, pixel)
+
 
 MOST_BLOCKS = 28
 """Largest number of block rows and columns; blocks have at least 2 × 2 pixels."""
@@ -31,8 +148,7 @@ LIMITS = (MAX_ZOOM, MAX_ROLL, MAX_SHIFT, FLAT, SMALLEST_SPREAD)
 """Constants of the registration, for its compiled form."""
 
 
-@dataclass(frozen=True, eq=False)
-class Keypoints:
+class Keypoints(NamedTuple):
     """Keypoints of images, the same number m in each of the p images.
 
     Args:
@@ -50,27 +166,17 @@ class Keypoints:
     gradient: Tensor
     valid: Tensor
 
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """All fields."""
-        return self.at, self.value, self.jacobian, self.gradient, self.valid
-
     def of(self, which: Tensor) -> "Keypoints":
         """Return the keypoints of some of the images."""
-        return Keypoints(*(values[which] for values in self.tensors))
+        return Keypoints(*(values[which] for values in self))
 
     def repeated(self, count: int) -> "Keypoints":
         """Return the keypoints of one image as those of several; they share its memory."""
-        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in self.tensors))
+        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in self))
 
 
 def all_pixels(images: Tensor, pixel: float) -> Keypoints:
-    """Return all pixels as keypoints, including flat background.
-
-    Args:
-        images: Grey images (p h w), floating.
-        pixel: Width of a pixel over its height.
-    """
+    """Return all pixels of grey images (p h w) as keypoints, including flat background."""
     height, width = images.shape[1:]
     at = pixel_positions(height, width, pixel, images.dtype).expand(images.shape)
     values = (values.flatten(1) for values in (at, images, *_gradient(images, pixel)))
@@ -131,7 +237,7 @@ def register(
         steps: Number of Gauss–Newton steps.
     """
     if _native.computes(reference.value, images, initial.linear):
-        return _native.register(reference.tensors, images, initial, pixel, steps, LIMITS)
+        return Similarity(*_native.register(reference, images, initial, pixel, steps, LIMITS))
     reach = images.shape[-2] / 2
     motion = initial
     light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
@@ -163,7 +269,7 @@ def residuals(reference: Keypoints, images: Tensor, motion: Similarity, pixel: f
     Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
     """
     if _native.computes(reference.value, images, motion.linear):
-        return _native.residuals(reference.tensors, images, motion, pixel, LIMITS)
+        return _native.residuals(reference, images, motion, pixel, LIMITS)
     apart, valid = _differences(reference, images, motion, pixel)
     light = reference.jacobian[..., 4:]  # (p m 2)
     residual = apart

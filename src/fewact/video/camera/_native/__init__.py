@@ -1,7 +1,7 @@
 """Compiled forms of keypoints, registration and warp, where the package was built with them.
 
-``registration.py`` and ``stabilise.py`` have the same in torch. The keypoints are equal, the other
-results up to rounding.
+``registration.py`` and ``motion.py`` have the same in torch, and say what arguments mean. The
+keypoints are equal, the other results up to rounding.
 """
 
 import ctypes
@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from fewact.core.machine import load_library
-from fewact.video.camera.similarity import Similarity
 
 VERSION = 2
 """Version of the library's interface."""
 
 KeypointTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Positions, values (p m), jacobian (p m 6), gradient lengths, validity: see ``Keypoints``."""
+
+Motion = tuple[Tensor, Tensor]
+"""Linear parts and shifts (p) of similarities, complex."""
 
 Limits = tuple[float, float, float, float, float]
 """Largest zoom, roll and shift, smallest gradient and spread."""
@@ -83,7 +85,7 @@ def computes(*tensors: Tensor) -> bool:
 def detect(
     images: Tensor, pixel: float, blocks: tuple[int, int], limits: Limits
 ) -> KeypointTensors:
-    """Return the fields of ``Keypoints``, see ``registration.detect_keypoints``."""
+    """Return the fields of ``Keypoints`` of ``registration.detect_keypoints``."""
     images = images.contiguous()
     p, height, width = images.shape
     m = blocks[0] * blocks[1]
@@ -101,37 +103,34 @@ def detect(
 def register(
     reference: KeypointTensors,
     images: Tensor,
-    initial: Similarity,
+    initial: Motion,
     pixel: float,
     steps: int,
     limits: Limits,
-) -> Similarity:
-    """Estimate similarities (p), see ``fewact.video.camera.registration.register``."""
-    linear, shift = (
-        part.clone(memory_format=torch.contiguous_format)
-        for part in (initial.linear, initial.shift)
-    )
+) -> Motion:
+    """Estimate similarities (p), see ``registration.register``."""
+    linear, shift = (part.clone(memory_format=torch.contiguous_format) for part in initial)
     _call("register", reference, images, pixel, limits, steps, linear.data_ptr(), shift.data_ptr())
-    return Similarity(linear, shift)
+    return linear, shift
 
 
 def residuals(
-    reference: KeypointTensors, images: Tensor, motion: Similarity, pixel: float, limits: Limits
+    reference: KeypointTensors, images: Tensor, motion: Motion, pixel: float, limits: Limits
 ) -> Tensor:
-    """Return residuals (p m), see ``fewact.video.camera.registration.residuals``."""
-    linear, shift = motion.linear.contiguous(), motion.shift.contiguous()
+    """Return residuals (p m), see ``registration.residuals``."""
+    linear, shift = (part.contiguous() for part in motion)
     off = torch.empty_like(reference[1], memory_format=torch.contiguous_format)
     pointers = (linear.data_ptr(), shift.data_ptr(), off.data_ptr())
     _call("residuals", reference, images, pixel, limits, *pointers)
     return off
 
 
-def warp_frames(frames: Tensor, motion: Similarity, pixel: float) -> Tensor:
-    """Warp frames (t 3 h w) uint8, see ``fewact.video.camera.stabilise``."""
+def warp_frames(frames: Tensor, motion: Motion, pixel: float) -> Tensor:
+    """Warp frames (t 3 h w) uint8, see ``motion.without_motion``."""
     frames = frames.contiguous(memory_format=torch.channels_last)
     warped = torch.empty_like(frames)
     t, _, height, width = frames.shape
-    linear, shift = motion.linear.contiguous(), motion.shift.contiguous()
+    linear, shift = (part.contiguous() for part in motion)
     clip = _Frames(t, height, width, frames.data_ptr(), pixel)
     _run("warp", clip, linear.data_ptr(), shift.data_ptr(), warped.data_ptr())
     return warped

@@ -1,4 +1,4 @@
-// Warped frames of a clip: the compiled form of the warp in fewact/video/camera/stabilise.py.
+// Warped frames of a clip: the compiled form of the warp in fewact/video/camera/motion.py.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
-"""Frame what is shown before a plain background, as a depth camera or a silhouette shows a person.
+"""Part of the frames that shows something: between black bars, or before a plain background.
 
-There the picture's own frame says nothing: black bars of the same black as the background, and how
-far away the camera is, change only how large a person is shown. So a video that shows little in a
-large frame is cut out around it, in one part for all of its frames.
+Before a plain background, as a depth camera or a silhouette shows a person, the picture's own frame
+says nothing: black bars of the same black, and how far away the camera is, change only how large a
+person is shown. So a video that shows little in a large frame is cut out around it, in one part for
+all of its frames.
 """
 
 import math
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.video.camera.measured import Frames, some_frames
+from fewact.video.cleaning.light import Frames, brightest_color, some_frames
 
 BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
@@ -59,7 +60,7 @@ picture: windows of a recording that overlap get the same part, and share its fr
 
 @dataclass(frozen=True)
 class CroppedPart:
-    """CroppedPart of a picture, which may reach beyond it.
+    """Part of a picture that is cut out; it may reach beyond the picture.
 
     Args:
         top: Its first row, as a fraction of the picture's height.
@@ -181,3 +182,55 @@ def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:
     last = math.floor(ends.min() / START_STEP)
     start = min(max(first, round((middle - length / 2) / START_STEP)), last)
     return float(START_STEP * start)
+
+
+BLACK, CONTENT = 24, 32
+"""Levels that a bar does not exceed, and that the picture beside it does."""
+
+LEAST_BAR, MOST_BARS, UNEQUAL = 0.04, 0.8, 0.02
+"""A bar has at least the first fraction of the rows, both together at most the second, and they
+differ by at most the third."""
+
+STRAIGHT = 0.5
+"""Fraction of the columns that show something right beside a bar: the edge of a picture is
+straight, that of a person before a black background is not."""
+
+Bars = tuple[tuple[float, float], tuple[float, float]]
+"""Black bars at the top and bottom, and at the left and right: fractions of height and width."""
+
+NO_BARS: Bars = ((0.0, 0.0), (0.0, 0.0))
+
+
+def find_bars(frames: Frames) -> Bars:
+    """Return the black bars of frames (t h w 3)."""
+    brightest = brightest_color(frames.max(0))  # (h w)
+    top, bottom = _ends(brightest)
+    height, width = brightest.shape
+    first_column, right = _ends(brightest[top : height - bottom].T)
+    return (top / height, bottom / height), (first_column / width, right / width)
+
+
+def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the number of first and of last rows that are bars; 0 and 0 if they are none."""
+    height = len(brightest)
+    shows = np.flatnonzero((brightest > BLACK).any(1))
+    if not len(shows):
+        return 0, 0
+    first, last = int(shows[0]), height - 1 - int(shows[-1])
+    bars = (
+        min(first, last) >= LEAST_BAR * height
+        and first + last <= MOST_BARS * height
+        and abs(first - last) <= UNEQUAL * height
+    )
+    # The outermost row may be a mixture of bar and picture.
+    edges = brightest[[min(first + 1, height - 1), max(height - 2 - last, 0)]]
+    straight = bars and ((edges > CONTENT).mean(1) >= STRAIGHT).all()
+    return (first, last) if straight else (0, 0)
+
+
+def inside_bars(frames: Frames, bars: Bars) -> Frames:
+    """Return frames (t h w 3) without their bars."""
+    height, width = frames.shape[1:3]
+    (top, bottom), (first_column, right) = bars
+    rows = slice(round(top * height), height - round(bottom * height))
+    return frames[:, rows, round(first_column * width) : width - round(right * width)]

@@ -1,0 +1,256 @@
+"""Light of a recording: its luma; flicker, found and removed; and too little light or too much.
+
+Flicker is light, or an exposure, that changes from frame to frame. Under other light all pixels of
+a frame change by one factor. The factor of a frame is the median, over the pixels, of its ratio to
+the median frame: what moves covers less than half of a frame. What is cut off at white in the
+brighter frames is taken from the others.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Frames = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+STEP = 4
+"""Every so many rows and columns are measured."""
+
+MEASURED = 8
+"""Most frames that grain and flicker are measured in."""
+
+
+def grey_of(frames: Tensor) -> Tensor:
+    """Return the luma (t h w) float32 of frames (t 3 h w), the same on every processor.
+
+    Thousandths are added: their sums are integers, which no order of additions rounds.
+    """
+    weights = torch.from_numpy(1000 * LUMA).round().float()
+    luma = torch.empty(len(frames), *frames.shape[2:], dtype=torch.float32)
+    for grey, frame in zip(luma, frames.permute(0, 2, 3, 1), strict=True):  # each fits the cache
+        torch.matmul(frame.float(), weights, out=grey).div_(1000)
+    return luma
+
+
+def some_frames(frames: Frames) -> Frames:
+    """Return at most ``MEASURED`` of the frames (t h w 3), spread evenly."""
+    count = min(MEASURED, len(frames))
+    return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
+
+
+def luma_of(frames: Frames) -> Floats:
+    """Return the luma (t h w) of some pixels of frames (t h w 3)."""
+    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
+
+
+def lower_median(values: NDArray[Any]) -> Any:
+    """Return the median (…) of values (n …); the lower of two middle ones.
+
+    The same as torch's, in less than a third of its time. Sorting is faster than partitioning where
+    many values are equal.
+    """
+    return np.sort(values, axis=0)[(len(values) - 1) // 2]
+
+
+GREY = (24.0, 240.0)
+"""Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
+
+WHITE = 250
+"""Level from which a pixel is white, and its light cut off."""
+
+LEAST_PIXELS = 0.3
+"""Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
+black background; the factor is 1 otherwise."""
+
+FEW_PIXELS = 20
+"""Smallest number of pixels that a factor is measured in before differences are taken. Before a
+black background they are the person's; if it is the person that gets brighter, nothing moves."""
+
+LEAST_CHANGE, LEAST_UNIFORM = 0.06, 1.5
+"""Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the
+pixels, of a video that flickers."""
+
+
+def find_light(frames: Frames) -> Floats | None:
+    """Return the median frame (h w) of a video (t h w 3) that flickers, as ``luma_of``; or None."""
+    if len(frames) < 4:
+        return None
+    luma = luma_of(some_frames(frames))
+    reference = np.asarray(np.median(luma, axis=0))
+    ratios = [_ratios(image, reference) for image in luma]
+    light = [_median(ratio) for ratio in ratios]
+    change = float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2
+    uneven = [np.median(abs(ratio - np.median(ratio))) for ratio in ratios if len(ratio)]
+    spread = float(np.median(uneven) if uneven else np.inf)
+    return reference if change >= max(LEAST_CHANGE, LEAST_UNIFORM * spread) else None
+
+
+def remove_flicker(frames: Frames, reference: Floats) -> Frames:
+    """Return frames (t h w 3) under the light of the median frame of ``find_light``.
+
+    A pixel that is cut off is at least as bright as it is in the median of the corrected frames.
+    """
+    factors = [np.exp(_median(_ratios(image, reference))) for image in luma_of(frames)]
+    levels = np.arange(256.0)
+    tables = [(levels / factor).round().clip(0, 255).astype(np.uint8) for factor in factors]
+    corrected = np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
+    cut = frames >= WHITE
+    columns = cut.any(0)  # (h w 3)
+    values = corrected[:, columns]  # (t n)
+    median = np.median(values, axis=0).astype(np.uint8)
+    corrected[:, columns] = np.where(cut[:, columns], np.maximum(values, median), values)
+    return corrected
+
+
+def same_light(grey: Tensor) -> Tensor:
+    """Return grey frames (t h w) under the light of their median frame.
+
+    Differences of frames show what moves; any change of the light would be movement of all that is
+    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is.
+
+    Args:
+        grey: Luma from 0 to 255. The same object is returned if its light hardly changes.
+    """
+    sampled = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
+    reference = torch.from_numpy(lower_median(sampled.numpy()))
+    low, high = GREY
+    is_grey = (sampled > low) & (sampled < high) & (reference > low) & (reference < high)
+    ratios = (sampled / reference).log().numpy()
+    grey_ratios = [ratio[which] for ratio, which in zip(ratios, is_grey.numpy(), strict=True)]
+    light = torch.tensor(
+        [float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in grey_ratios]
+    ).to(grey)
+    darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
+    if (brightest - darkest) / 2 < LEAST_CHANGE:
+        return grey
+    return grey / light.exp()[:, None, None]
+
+
+def _median(logs: Floats) -> float:
+    return float(np.median(logs)) if len(logs) else 0.0
+
+
+def _ratios(luma: Floats, reference: Floats) -> Floats:
+    """Return the logarithms of the ratios of a frame to the reference; none if too few are grey."""
+    low, high = GREY
+    grey = (luma > low) & (luma < high) & (reference > low) & (reference < high)
+    if grey.mean() < LEAST_PIXELS:
+        return np.empty(0)
+    return np.asarray(np.log(luma[grey] / reference[grey]))
+
+
+LOWEST, HIGHEST = 0.01, 0.995
+"""Fractions of the pixels below the darkest and the brightest level: a few pixels do not count."""
+
+SHOWN = 16.0
+"""Level from which a pixel shows something: the surroundings of a depth video are black."""
+
+DARK_HIGH, DIM_HIGH, DIM_TYPICAL = 80.0, 100.0, 50.0
+"""A video is dark if its brightest level is below the first, or below the second while the median
+of what it shows is below the third. Of all development clips none has such levels: the least are
+86, and 59 where the brightest level is below 100."""
+
+LIFTED, LEAST_WHITE = 25.0, 0.15
+"""A video is bright if its darkest level is at least the first, and at least the second fraction of
+its pixels is white. Of all development clips with such a darkest level none has more than 0.09."""
+
+NEW_WHITE, BRIGHT_GAMMA = 180.0, 2.0
+"""New level of white in a bright video, and gamma of its levels. What was cut off at white was of
+any lighter level: as a grey it is less wrong."""
+
+VIVID = 150.0
+"""Level of a color from which a video is not dark: a deep blue has little luma."""
+
+LEAST_RANGE = 60.0
+"""Smallest distance of the darkest and the brightest level of a video with enough contrast."""
+
+MOST_GAIN = 8.0
+"""Largest factor of a stretch: beyond it, noise would become the motion."""
+
+MIDDLE, LEAST_GAMMA = 0.4, 0.5
+"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for if it is darker,
+and the smallest gamma."""
+
+
+class Brightness(NamedTuple):
+    """Levels of a video, from 0 to 255.
+
+    Args:
+        low: Darkest level.
+        high: Brightest level.
+        typical: Median of the pixels that show something; 0 if hardly any do.
+        white: Fraction of the pixels that are white.
+        color: Brightest level of red, green or blue.
+    """
+
+    low: float
+    high: float
+    typical: float
+    white: float
+    color: float
+
+    @property
+    def dark(self) -> bool:
+        """Whether there was too little light."""
+        dim = self.high < DIM_HIGH and self.typical < DIM_TYPICAL
+        return (self.high < DARK_HIGH or dim) and self.color < VIVID
+
+    @property
+    def bright(self) -> bool:
+        """Whether there was too much light."""
+        return self.low >= LIFTED and self.white >= LEAST_WHITE
+
+    @property
+    def flat(self) -> bool:
+        """Whether there is too little contrast."""
+        return self.high - self.low < LEAST_RANGE
+
+
+def brightness(frames: Frames) -> Brightness:
+    """Return the levels of frames (t h w 3)."""
+    luma = luma_of(frames).ravel()
+    shown = int((luma >= SHOWN).sum())
+    ends = [int(part * (luma.size - 1)) for part in (LOWEST, HIGHEST)]
+    middle = luma.size - shown + shown // 2 if shown else 0
+    low, high, median = np.partition(luma, (*ends, middle))[[*ends, middle]].tolist()
+    typical = 0.0 if shown < (1 - HIGHEST) * luma.size else median
+    color = float(np.quantile(brightest_color(frames[:, ::STEP, ::STEP]), HIGHEST))
+    return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
+
+
+def brightest_color(frames: Frames) -> NDArray[np.uint8]:
+    """Return the largest of red, green and blue: (… 3) → (…)."""
+    return np.maximum(np.maximum(frames[..., 0], frames[..., 1]), frames[..., 2])
+
+
+def new_levels(frames: Frames, measured: Brightness) -> NDArray[np.uint8] | None:
+    """Return new levels (256): darker ones if a video is bright; more contrast if dark or flat."""
+    if measured.bright:
+        levels = ((np.arange(256.0) - measured.low) / max(255 - measured.low, 1)).clip(0, 1)
+        return np.asarray(NEW_WHITE * levels**BRIGHT_GAMMA).round().astype(np.uint8)
+    if not (measured.dark or measured.flat):
+        return None
+    span = measured.high - measured.low
+    gain = min(MOST_GAIN, 255 / max(span, 1))
+    # What the limit of the gain leaves free is free at both ends, unless that made it lighter.
+    base = min(measured.low, (255 - gain * span) / 2)
+
+    def stretched(levels: Floats) -> Floats:
+        return ((base + gain * (levels - measured.low)) / 255).clip(0, 1)
+
+    new = stretched(np.arange(256.0))
+    # A gamma stretches dark levels further: where the gain is at its limit, that would exceed it.
+    gamma = 1.0 if gain == MOST_GAIN else _gamma_of(stretched(luma_of(frames)))
+    return np.asarray(255 * new**gamma).round().astype(np.uint8)
+
+
+def _gamma_of(luma: Floats) -> float:
+    """Return the gamma that lifts the mean of what stretched luma, from 0 to 1, shows."""
+    shown = luma[luma >= SHOWN / 255]
+    if len(shown) < (1 - HIGHEST) * luma.size or shown.mean() >= MIDDLE:
+        return 1.0
+    return max(float(np.log(MIDDLE) / np.log(shown.mean())), LEAST_GAMMA)
