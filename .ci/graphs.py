@@ -22,16 +22,16 @@ from torch import Tensor, nn
 
 from fewact import backbones
 from fewact.backbones import Backbone, Card, Level
-from fewact.backbones.engines.onnx_engine import (
+from fewact.backbones.engines import (
     FACTS,
     IMAGES,
     PACKAGED,
     PROBE,
     Graph,
+    folded,
     graph_tensors,
     rounded,
 )
-from fewact.backbones.engines.torch_engine import folded
 from fewact.backbones.export import quiet
 from fewact.backbones.network import Network, PairedNetwork, StagedNetwork
 from fewact.core.atomic import write_bytes, write_text

@@ -33,7 +33,7 @@ from fewact.align.simplex import Problems
 from fewact.align.transport import solve
 from fewact.backbones import Card
 from fewact.backbones.card import Level
-from fewact.backbones.devices import exact_convolutions
+from fewact.backbones.engines import exact_convolutions
 from fewact.evaluation.encode import NodeBank
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones.engines.onnx_engine import PACKAGED, read_graphs
+from fewact.backbones.engines import PACKAGED, read_graphs
 from fewact.backbones.export import export_encoder, interrupts_kept, missing_packages, quiet
 
 IN_INT8 = "efficientnet-lite0-int8"

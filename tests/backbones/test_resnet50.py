@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
-from fewact.backbones.resnet50 import ResNet50
+from fewact.backbones.resnet import ResNet50
 from fewact.backbones.weights import tensors_of
 from fewact.core.errors import WeightsError
 

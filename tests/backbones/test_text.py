@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
-from fewact.backbones.text import encoder as text_encoder
+from fewact.backbones import text_encoder
 from fewact.core.errors import OptionError, UnknownNameError, WeightsError
 from tests.backbones import tiny
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from fewact.backbones import catalogue, clip_resnet
+from fewact.backbones import catalogue, resnet
 from fewact.backbones.catalogue import CLIP_RN50
 from fewact.core.errors import OptionError, RecipeError, ShapeError
 from fewact.core.registry import Registry
@@ -38,7 +38,7 @@ REGISTERED = {"clip-vit-b16": "clip-vit", "clip-rn50": "small-rn50", "videomae":
 """Backbones that read small weights."""
 
 
-class SmallResNet50(clip_resnet.ClipResNet50):
+class SmallResNet50(resnet.ClipResNet50):
     """CLIP's ResNet-50 with one block a stage, few channels, and images of 32×32."""
 
     defaults = replace(
@@ -55,19 +55,19 @@ class SmallResNet50(clip_resnet.ClipResNet50):
         nn.Module.__init__(self)
         self.options = options
         with pytest.MonkeyPatch.context() as patch:
-            stage = clip_resnet._stage
+            stage = resnet._stage
             patch.setattr(
-                clip_resnet,
+                resnet,
                 "_stage",
-                lambda inputs, width, count, stride: stage(
-                    inputs if inputs == 64 else inputs // 32, width // 32, 1, stride
+                lambda inputs, width, count, stride, block: stage(
+                    inputs if inputs == 64 else inputs // 32, width // 32, 1, stride, block
                 ),
             )
-            pool = clip_resnet._AttentionPool
+            pool = resnet._AttentionPool
             width = self.defaults.vectors
-            patch.setattr(clip_resnet, "_AttentionPool", lambda *_: pool(64, 4, width))
-            patch.setattr(clip_resnet, "CELLS", 1)
-            self.visual = clip_resnet._Visual()
+            patch.setattr(resnet, "_AttentionPool", lambda *_: pool(64, 4, width))
+            patch.setattr(resnet, "CELLS", 1)
+            self.visual = resnet._Visual()
 
 
 @pytest.fixture(scope="module")

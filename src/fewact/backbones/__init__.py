@@ -23,9 +23,9 @@ from fewact.backbones.spec import BackboneSpec, TextSpec
 
 if TYPE_CHECKING:
     from fewact.backbones.backbone import Backbone
-    from fewact.backbones.devices import Device
     from fewact.backbones.network import Network, StagedNetwork
-    from fewact.backbones.text.encoder import TextEncoder
+    from fewact.backbones.spec import Device
+    from fewact.backbones.text_encoder import TextEncoder
 
 __all__ = [
     "AUTO",
@@ -51,7 +51,7 @@ _MODULES = {
     "Backbone": "backbone",
     "Network": "network",
     "StagedNetwork": "network",
-    "TextEncoder": "text.encoder",
+    "TextEncoder": "text_encoder",
 }
 
 
@@ -118,8 +118,8 @@ def create_text(
         WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
         OptionError: The device is unknown.
     """
-    from fewact.backbones.devices import resolve_device
-    from fewact.backbones.text.encoder import build
+    from fewact.backbones.engines import resolve_device
+    from fewact.backbones.text_encoder import build
 
     network = TEXT_NETWORKS.get(name)
     return build(network, name, weights=weights, device=resolve_device(device))

@@ -14,12 +14,9 @@ from torch import Tensor
 
 from fewact import backbones
 from fewact.backbones.card import Card, Interpolation, Level
-from fewact.backbones.devices import Precision, resolve_device, resolve_precision
-from fewact.backbones.engines import Engine
-from fewact.backbones.engines.choosing import choose
-from fewact.backbones.engines.torch_engine import TorchEngine
+from fewact.backbones.engines import Engine, TorchEngine, choose, resolve_device, resolve_precision
 from fewact.backbones.network import Network, randomise
-from fewact.backbones.spec import BackboneSpec, check_engine
+from fewact.backbones.spec import BackboneSpec, Precision, check_engine
 from fewact.backbones.transform import normalised, prepared
 from fewact.backbones.weights import Weights, digest, read, tensors_of
 from fewact.core.errors import OptionError, ShapeError, WeightsError
@@ -28,7 +25,7 @@ from fewact.core.shapes import check_shape
 from fewact.core.workers import on_one_core, side_by_side
 
 if TYPE_CHECKING:
-    from fewact.backbones.text.encoder import TextEncoder
+    from fewact.backbones.text_encoder import TextEncoder
 
 RANDOM_SEED = 0
 

@@ -9,7 +9,7 @@ from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
     from fewact.backbones.network import Network
-    from fewact.backbones.text.encoder import TextNetwork
+    from fewact.backbones.text_encoder import TextNetwork
 
 AUTO, AUTO_SIZE = "efficientnet-lite0", 192
 """Network that ``auto`` is, and the size of its frames: see docs/results/accuracy.md."""
@@ -20,21 +20,21 @@ NETWORKS: "Final[Registry[type[Network]]]" = Registry(
         "efficientnet-lite0": "fewact.backbones.efficientnet_lite:EfficientNetLite0",
         "efficientnet-lite0-lite1": "fewact.backbones.efficientnet_lite:EfficientNetLite0And1",
         "mobilenet-v2": "fewact.backbones.mobilenet_v2:MobileNetV2",
-        "resnet50": "fewact.backbones.resnet50:ResNet50",
-        "clip-rn50": "fewact.backbones.clip_resnet:ClipResNet50",
+        "resnet50": "fewact.backbones.resnet:ResNet50",
+        "clip-rn50": "fewact.backbones.resnet:ClipResNet50",
         "clip-vit-b32": "fewact.backbones.clip:ClipViTB32",
         "clip-vit-b16": "fewact.backbones.clip:ClipViTB16",
         "clip-vit": "fewact.backbones.clip:ClipViT",
-        "siglip": "fewact.backbones.siglip:Siglip",
+        "siglip": "fewact.backbones.clip:Siglip",
         "videomae": "fewact.backbones.videomae:VideoMAE",
     },
 )
 TEXT_NETWORKS: "Final[Registry[type[TextNetwork]]]" = Registry(
     "text encoder",
     {
-        "minilm": "fewact.backbones.text.encoder:SentenceText",
-        "clip": "fewact.backbones.text.encoder:ClipText",
-        "siglip": "fewact.backbones.text.encoder:SiglipText",
+        "minilm": "fewact.backbones.text_encoder:SentenceText",
+        "clip": "fewact.backbones.text_encoder:ClipText",
+        "siglip": "fewact.backbones.text_encoder:SiglipText",
     },
 )
 

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Level
-from fewact.backbones.engines.onnx_engine import PACKAGE
-from fewact.backbones.engines.torch_engine import folded
+from fewact.backbones.engines import PACKAGE, folded
 from fewact.backbones.network import Network
 from fewact.core.atomic import check_output_file, write_bytes
 from fewact.core.errors import OptionError, OutputError

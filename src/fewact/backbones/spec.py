@@ -1,8 +1,9 @@
 """Specs of a backbone and of a text encoder. Importing this module loads no torch."""
 
+import re
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
@@ -16,13 +17,34 @@ from fewact.backbones.catalogue import (
     text_names,
     text_of,
 )
-from fewact.backbones.devices import ENGINES, PRECISIONS, check_device_name, check_name
-from fewact.core.errors import OptionError
+from fewact.core.errors import OptionError, did_you_mean
 from fewact.core.spec import Flag, Spec
 from fewact.video.samplers import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:
+    import torch
+
     from fewact.backbones.backbone import Backbone
+
+Device: TypeAlias = "str | torch.device"
+"""Name of a device, or torch's own."""
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+ENGINES: Final = ("auto", "torch", "onnx")
+PRECISIONS: Final = ("auto", "float32", "bfloat16", "int8")
+
+DEVICES: Final = '"auto", "cpu", "cuda", "cuda:0", "mps", …'
+OTHER_NAMES: Final = {
+    "gpu": "cuda",
+    "nvidia": "cuda",
+    "rocm": "cuda",
+    "amd": "cuda",
+    "metal": "mps",
+    "apple": "mps",
+    "0": "cuda:0",
+}
+"""Names that people use for devices, and torch's."""
 
 BACKBONE: Final = "backbone"
 """Name of the text encoder in the backbone's weights."""
@@ -31,6 +53,44 @@ STRIDE, MAX_SIZE = 32, 1024
 """Stride of the deepest maps, and the largest height and width of frames, in pixels."""
 
 CHOICES: Final = {"precision": PRECISIONS, "engine": ENGINES, "resize": get_args(Resize)}
+
+
+def check_device_name(name: str) -> str:
+    """Return the name of a device if torch could know it.
+
+    Raises:
+        OptionError: It is another name of a device, or no name at all.
+
+    >>> check_device_name("cuda:1")
+    'cuda:1'
+    """
+    torch_name = OTHER_NAMES.get(name.lower())
+    if torch_name is None and re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
+        return name
+    raise OptionError(
+        "there is no such device",
+        where="device",
+        got=repr(name),
+        expected=DEVICES,
+        hint=f'Did you mean "{torch_name}"?' if torch_name else "",
+    )
+
+
+def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
+    """Return a name of an option that has few values.
+
+    Raises:
+        OptionError: It is none of them.
+    """
+    if name not in choices:
+        raise OptionError(
+            f"there is no such {what}",
+            where=what,
+            got=repr(name),
+            expected=", ".join(f'"{choice}"' for choice in choices),
+            hint=did_you_mean(str(name), choices),
+        )
+    return name
 
 
 class BackboneSpec(Spec):

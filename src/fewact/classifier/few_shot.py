@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
-from fewact.backbones.devices import Device
+from fewact.backbones.spec import Device
 from fewact.classifier import edit, file, history
 from fewact.classifier.calibration import Calibration, check_set_rate
 from fewact.classifier.class_names import TextMode

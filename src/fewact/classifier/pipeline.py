@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
-from fewact.backbones.devices import Device, resolve_device
-from fewact.backbones.spec import BackboneSpec
+from fewact.backbones.engines import resolve_device
+from fewact.backbones.spec import BackboneSpec, Device
 from fewact.core.errors import (
     DamagedModelError,
     ModelError,

@@ -59,14 +59,14 @@ def ray(address: str | None) -> str | None:
 
 def device(name: str) -> str:
     """Check the name of a device."""
-    from fewact.backbones.devices import check_device_name
+    from fewact.backbones.spec import check_device_name
 
     return check_device_name(name)
 
 
 def engine(name: str) -> str:
     """Check the name of an inference engine."""
-    from fewact.backbones.devices import ENGINES, check_name
+    from fewact.backbones.spec import ENGINES, check_name
 
     return check_name("engine", name, ENGINES)
 

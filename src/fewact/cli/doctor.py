@@ -99,7 +99,7 @@ def _has_codec(name: str, mode: Any) -> bool:
 def _machine() -> dict[str, Any]:
     import torch
 
-    from fewact.backbones.devices import multiplies_bfloat16
+    from fewact.backbones.engines import multiplies_bfloat16
 
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from fewact.backbones.backbone import Backbone
 from fewact.backbones.card import Card
-from fewact.backbones.devices import Device, resolve_device
+from fewact.backbones.engines import resolve_device
+from fewact.backbones.spec import Device
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.shapes import check_shape
 from fewact.data.arrays import check_vectors_are_numpy

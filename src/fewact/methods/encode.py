@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fewact.backbones.card import Card
-from fewact.backbones.devices import exact_convolutions
+from fewact.backbones.engines import exact_convolutions
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import one_core_threads
 from fewact.features.request import Features, Request

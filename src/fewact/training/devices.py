@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from fewact.backbones.devices import exact_convolutions, resolve_device
+from fewact.backbones.engines import exact_convolutions, resolve_device
 from fewact.core.errors import OptionError
 from fewact.core.machine import usable_cores
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.backbones.card import Card
-from fewact.backbones.devices import check_name
+from fewact.backbones.spec import check_name
 from fewact.backbones.weights import PICKLES, put
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, WeightsError

@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from fewact import backbones
-from fewact.backbones import Backbone, devices
+from fewact.backbones import Backbone, engines
 from fewact.backbones.efficientnet_lite import EfficientNetLite0
-from fewact.backbones.engines import choosing
 from fewact.backbones.mobilenet_v2 import MobileNetV2
-from fewact.backbones.resnet50 import ResNet50
+from fewact.backbones.resnet import ResNet50
 from fewact.core.errors import OptionError, WeightsError
 
 
@@ -30,7 +29,7 @@ def no_check(monkeypatch):
         def refuse(*_):
             raise AssertionError("checked again")
 
-        monkeypatch.setattr(choosing, "disagreement", refuse)
+        monkeypatch.setattr(engines, "disagreement", refuse)
 
     return run
 
@@ -53,7 +52,7 @@ def test_bfloat16_is_computed_by_torch(folder, name):
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("gains", [True, False])
 def test_the_default_depends_on_the_cpu_and_the_network(folder, monkeypatch, native, gains):
-    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(engines, "multiplies_bfloat16", lambda: native)
     monkeypatch.setattr(EfficientNetLite0, "gains_from_bfloat16", gains)
     card = create(precision="auto").card
     assert (card.precision, card.engine) == (
@@ -92,7 +91,7 @@ def test_other_weights_are_checked_for_themselves(folder):
 
 def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monkeypatch):
     create()
-    monkeypatch.setattr(choosing.platform, "machine", lambda: "another")
+    monkeypatch.setattr(engines.platform, "machine", lambda: "another")
     create()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
     create()
@@ -100,7 +99,7 @@ def test_graphs_are_checked_on_each_processor_that_shares_the_cache(folder, monk
 
 
 def test_a_graph_that_disagrees_with_torch_is_not_used(folder, monkeypatch):
-    monkeypatch.setitem(choosing.TOLERANCES, "float32", (1e-9, 0.9999))
+    monkeypatch.setitem(engines.TOLERANCES, "float32", (1e-9, 0.9999))
     made = create()
     assert made.card.engine == "torch"
     assert "differ from those of torch (shallow: largest relative difference" in made.why
@@ -115,7 +114,7 @@ def test_a_fault_is_not_remembered(folder, monkeypatch):
         def fail(*_):
             raise RuntimeError("Exception during initialization: std::bad_alloc")
 
-        patched.setattr(choosing, "disagreement", fail)
+        patched.setattr(engines, "disagreement", fail)
         made = create()
         assert made.card.engine == "torch"
         assert "its graph cannot be run (Exception during initialization" in made.why
@@ -131,14 +130,14 @@ def test_without_a_cache_folder_graphs_are_checked_each_time(tmp_path, monkeypat
 
 @pytest.mark.parametrize("content", [b"no graph", None])
 def test_a_graph_that_cannot_be_read_is_not_used(folder, monkeypatch, content):
-    graphs = choosing.read_graphs(choosing.PACKAGED / "efficientnet-lite0")
+    graphs = engines.read_graphs(engines.PACKAGED / "efficientnet-lite0")
 
     def read(_):
         if content is None:
             raise WeightsError("this graph is damaged", where="late.onnx")
         return (replace(graphs[0], content=content),)
 
-    monkeypatch.setattr(choosing, "read_graphs", read)
+    monkeypatch.setattr(engines, "read_graphs", read)
     expected = "late.onnx: this graph is damaged" if content is None else "its graph cannot be run"
     assert expected in create().why
     assert not folder.exists()
@@ -146,17 +145,17 @@ def test_a_graph_that_cannot_be_read_is_not_used(folder, monkeypatch, content):
 
 def test_a_damaged_graph_is_noticed(tmp_path):
     folder = tmp_path / "graphs"
-    shutil.copytree(choosing.PACKAGED / "efficientnet-lite0", folder)
+    shutil.copytree(engines.PACKAGED / "efficientnet-lite0", folder)
     path = folder / "late.onnx"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"late\.onnx: this graph is damaged"):
-        choosing.read_graphs(folder)
+        engines.read_graphs(folder)
 
 
 def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
-    monkeypatch.setattr(choosing, "PACKAGE", "no_such_package_of_a_runtime")
+    monkeypatch.setattr(engines, "PACKAGE", "no_such_package_of_a_runtime")
     made = create()
     assert (made.card.engine, made.why) == (
         "torch",
@@ -168,9 +167,9 @@ def test_without_onnx_runtime_torch_is_used(folder, monkeypatch):
 
 def test_onnx_runtime_may_come_from_another_package(folder, monkeypatch, tmp_path):
     """Such as ``onnxruntime-gpu``, whose version is not that of a package ``onnxruntime``."""
-    (tmp_path / "other_runtime.py").write_text('__version__ = "1.30"\n')
+    (tmp_path / "other_runtime.py").write_text("from onnxruntime import *\n__version__ = '1.30'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(choosing, "PACKAGE", "other_runtime")
+    monkeypatch.setattr(engines, "PACKAGE", "other_runtime")
     assert create().card.engine == "onnx"
 
 
@@ -180,7 +179,7 @@ def test_an_onnx_runtime_that_cannot_be_loaded_is_not_remembered(
 ):
     (tmp_path / "broken_runtime.py").write_text('raise ImportError("DLL load failed")\n')
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(choosing, "PACKAGE", "broken_runtime")
+    monkeypatch.setattr(engines, "PACKAGE", "broken_runtime")
     with pytest.raises(OptionError, match=r"onnxruntime cannot be loaded \(DLL load failed\)"):
         create("onnx", precision=precision)
     assert not folder.exists()
@@ -193,7 +192,7 @@ def test_other_networks_are_computed_by_torch(folder):
     resnet = backbones.create("resnet50", weights="random", device="cpu", precision="float32")
     default = create()
     edited = Edited(default.network.options).eval()
-    engine, why = choosing.choose(edited, default.card, "auto")
+    engine, why = engines.choose(edited, default.card, "auto")
     for name, reason in ((resnet.card.engine, resnet.why), (engine.name, why)):
         assert (name, reason) == ("torch", "no graph of this network comes with fewact")
     with pytest.raises(OptionError, match=r'no graph of this network .*Use engine "auto"'):

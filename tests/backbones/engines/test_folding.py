@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewact.backbones.engines.torch_engine import folded
+from fewact.backbones.engines import folded
 from fewact.backbones.network import Network
 
 

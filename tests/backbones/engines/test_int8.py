@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier, backbones
-from fewact.backbones.engines import choosing
-from fewact.backbones.engines.onnx_engine import LARGEST, PROBE, rounded, saturates
+from fewact.backbones import engines
+from fewact.backbones.engines import LARGEST, PROBE, rounded, saturates
 from fewact.backbones.export import export_encoder, missing_packages
 from fewact.core.errors import OptionError
 
@@ -86,7 +86,7 @@ def test_real_clips_have_nearly_the_same_features_and_the_same_answers(cache, as
 
 
 def test_int8_is_refused_where_products_saturate(cache, monkeypatch):
-    monkeypatch.setattr(choosing, "saturates", lambda: True)
+    monkeypatch.setattr(engines, "saturates", lambda: True)
     with pytest.raises(OptionError, match=r"saturate on this processor.*precision \"auto\""):
         backbones.create(device="cpu", precision="int8")
     assert backbones.create(device="cpu", precision="float32").card.precision == "float32"
@@ -116,7 +116,7 @@ def test_wrong_features_are_noticed(cache, monkeypatch):
         found = rounded(tensors, scales)
         return {k: v // 2 if k.endswith("bias_quantized") else v for k, v in found.items()}
 
-    monkeypatch.setattr(choosing, "saturates", lambda: False)
-    monkeypatch.setattr(choosing, "rounded", wrong)
+    monkeypatch.setattr(engines, "saturates", lambda: False)
+    monkeypatch.setattr(engines, "rounded", wrong)
     with pytest.raises(OptionError, match="its features differ from those of torch"):
         backbones.create(device="cpu", precision="int8")

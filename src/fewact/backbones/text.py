@@ -1,10 +1,12 @@
-"""Embeddings of prompts, cached in files under a hash of their inputs, and of classes."""
+"""Class names as prompts, and the embeddings of prompts and of classes by a text encoder."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 import torch
@@ -12,13 +14,120 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewact.backbones.text.prompts import fill, templates
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
-from fewact.core.errors import DataError, OptionError, OutputError, ShapeError
+from fewact.core.errors import (
+    DataError,
+    OptionError,
+    OutputError,
+    ShapeError,
+    UnknownNameError,
+    did_you_mean,
+)
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
 from fewact.core.tensors import read_tensors
+
+# Between a lower-case letter and a capital, and before the last of several capitals: "USBStick".
+SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+BRACKETS = re.compile(r"\[(.*?)\]")
+
+
+def words(name: str, *, something: str | None = None) -> str:
+    """Return the name of a class as words.
+
+    UCF-101 joins words by capitals, HMDB-51 and Kinetics by underscores; Something-Something has
+    placeholders in brackets. Capitals are kept: the text encoders are case-insensitive.
+
+    Args:
+        name: Class name in the dataset or folder.
+        something: Replacement for "[something]"; the brackets of other placeholders are removed.
+            None keeps all brackets, as CLIP-FSAR does.
+
+    >>> words("ApplyEyeMakeup"), words("brush_hair")
+    ('Apply Eye Makeup', 'brush hair')
+    >>> words("Pouring [something] out of [something]", something="an object")
+    'Pouring an object out of an object'
+    """
+    spaced = SEAM.sub(" ", name.replace("_", " "))
+    if something is not None:
+        spaced = spaced.replace("[something]", something)
+        spaced = BRACKETS.sub(r"\1", spaced)
+    return " ".join(spaced.split())
+
+
+SLOT = "{}"
+
+TEMPLATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "name": ("{}",),
+        "clip-fsar": ("a photo of {}",),
+        "clip-spm": (
+            "a photo of action {}",
+            "a picture of action {}",
+            "Human action of {}",
+            "{}, an action",
+            "{} this is an action",
+            "{}, a video of action",
+            "Playing action of {}",
+            "{}",
+            "Playing a kind of action, {}",
+            "Doing a kind of action, {}",
+            "Look, the human is {}",
+            "Can you recognize the action of {}?",
+            "Video classification of {}",
+            "A video of {}",
+            "The man is {}",
+            "The woman is {}",
+        ),
+    }
+)
+"""Templates by name: the bare class name, CLIP-FSAR's (and A²M²-Net's), the 16 of CLIP-SPM."""
+
+
+def templates(prompt_set: str | Sequence[str]) -> tuple[str, ...]:
+    """Return templates by name, or check custom ones.
+
+    Args:
+        prompt_set: Name in ``TEMPLATES``; or one or several templates with the placeholder
+            "{}" for the class name.
+
+    Raises:
+        UnknownNameError: There are no templates of this name.
+        OptionError: There is no template, or a template does not have exactly one placeholder.
+
+    >>> templates("clip-fsar"), templates("someone doing {}")
+    (('a photo of {}',), ('someone doing {}',))
+    """
+    if isinstance(prompt_set, str) and SLOT not in prompt_set:
+        if prompt_set not in TEMPLATES:
+            raise UnknownNameError(
+                "unknown templates",
+                got=repr(prompt_set),
+                expected=f"{', '.join(TEMPLATES)}, or a template with {SLOT}",
+                hint=did_you_mean(prompt_set, TEMPLATES),
+            )
+        return TEMPLATES[prompt_set]
+    forms = (prompt_set,) if isinstance(prompt_set, str) else tuple(prompt_set)
+    wrong = [repr(form) for form in forms if form.count(SLOT) != 1]
+    if wrong or not forms:
+        raise OptionError(
+            "a template must have one placeholder for the class name",
+            where="templates",
+            got=", ".join(wrong) or "none",
+            expected=f"texts with one {SLOT}",
+        )
+    return forms
+
+
+def fill(template: str, name: str) -> str:
+    """Fill a class name into a template.
+
+    >>> fill("a photo of {}", "brush hair")
+    'a photo of brush hair'
+    """
+    return template.replace(SLOT, name)
+
 
 FORMAT = "fewact text embeddings 1"
 TENSOR = "embeddings"
