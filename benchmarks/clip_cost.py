@@ -31,7 +31,7 @@ from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import Stage, Timing
 from fewact.features.request import FeatureRequest
 from fewact.features.store import Job, Store, embed
-from fewact.methods.quality import QUALITIES
+from fewact.methods import QUALITIES
 from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video
 

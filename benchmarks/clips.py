@@ -23,8 +23,8 @@ from fewact.data import VideoList
 from fewact.evaluation import VideoFeatures
 from fewact.features.extract import extract
 from fewact.features.request import Request
+from fewact.methods import QUALITIES, Quality
 from fewact.methods.a2m2 import A2M2
-from fewact.methods.quality import QUALITIES, Quality
 
 QUERIES = 5
 CELLS_PER_CLIP = 128

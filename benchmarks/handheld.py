@@ -27,9 +27,9 @@ from benchmarks.shared import heading
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.evaluation.intervals import half_width
+from fewact.methods import QUALITIES
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
-from fewact.methods.quality import QUALITIES
 from fewact.synthetic import motions
 from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 

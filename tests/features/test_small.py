@@ -25,7 +25,7 @@ from fewact.features.views import (
     small_frames,
     without_repeats,
 )
-from fewact.methods.quality import quality_of
+from fewact.methods import quality_of
 from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
 from fewact.video.cleaning.light import grey_of, same_light

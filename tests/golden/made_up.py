@@ -1,6 +1,7 @@
 """Made-up features, labels, texts and weights that depend on the words of their seeds alone."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from fewact.backbones import Card
 from fewact.features.request import CameraRequest, Features, Request
+from fewact.methods.promises.subject import made_up_card
 
 EPISODES, WAYS, QUERIES = 2, 5, 2
 
@@ -36,21 +38,8 @@ def normal(shape: tuple[int, ...], *words: object) -> Tensor:
 
 def card(*, maps: bool = True) -> Card:
     """Return the card of the backbone that the features seem to come from."""
-    return Card(
-        name="made-up",
-        input_size=(16, 16),
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        vectors=WIDTH,
-        maps=(10, 4, 4) if maps else None,
-        middle=(12, 8, 8) if maps else None,
-        shallow=(5, 16, 16) if maps else None,
-        parameters=0,
-        licence="none",
-        weights="none",
-        weights_sha256="",
-        trained_on=(),
-    )
+    levels = {"maps": (10, 4, 4), "middle": (12, 8, 8)} if maps else {}
+    return replace(made_up_card(maps=maps), vectors=WIDTH, **levels)
 
 
 def labels(shots: tuple[int, ...], part: str) -> Tensor:

@@ -212,7 +212,7 @@ def check_quality(quality: QualityChoice, method: str, *, features: bool) -> Non
     """
     if quality == "normal":
         return
-    from fewact.methods.quality import quality_of
+    from fewact.methods import quality_of
 
     if features:
         raise OptionError("features have no quality", where="--quality", got=quality)
@@ -235,7 +235,7 @@ def method_options(
     options = parse_options(requested or ())
     if quality == "normal":
         return options
-    from fewact.methods.quality import quality_of
+    from fewact.methods import quality_of
 
     return {**quality_of(quality, method).options, **options}
 
@@ -257,7 +257,7 @@ def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) ->
     if quality == "normal":
         return requested
     from fewact import backbones
-    from fewact.methods.quality import quality_of
+    from fewact.methods import quality_of
 
     preset = quality_of(quality, method)
     if preset.backbone != "auto":

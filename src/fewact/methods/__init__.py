@@ -1,10 +1,10 @@
 """Few-shot methods: from features of support and query videos to logits. One file per paper."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from fewact.core.errors import UserError, WeightsError
+from fewact.core.errors import OptionError, UserError, WeightsError, did_you_mean
 from fewact.core.options import flatten_options, make_options
 from fewact.core.registry import Registry
 
@@ -122,7 +122,7 @@ def fitting_of(
         needed["frames"] = frames
     if text_width is not None and text_width != card.vectors:
         needed["text_width"] = text_width
-    existing = {field.name for field in fields(method.Options)}
+    existing = {option.name for option in fields(method.Options)}
     sizes = {option: value for option, value in needed.items() if option in existing}
     filled: Any = make_options(method.Options, {**sizes, **(options or {})}, of=of)
     return {**sizes, **method.fitting(filled, card)}
@@ -150,3 +150,58 @@ def create(name: str = "auto", **options: Any) -> "Method":
     of = f'method "{name}"'
     with limited_parameters(of):
         return method(make_options(method.Options, options, of=of)).float()
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a word for the time means.
+
+    Args:
+        size: Height and width that frames are resized to, by a network that reads several sizes;
+            0 means the default of the backbone.
+        backbone: Name of the backbone.
+        options: Options of the method.
+    """
+
+    size: int = 0
+    backbone: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+QUALITIES: Mapping[str, Quality] = {
+    "fast": Quality(size=160, options={"frames": 5}),
+    "normal": Quality(),
+    "best": Quality(size=192, backbone="efficientnet-lite0-lite1", options={"motion_frames": 48}),
+}
+"""Times and accuracies are in docs/results/accuracy.md."""
+
+
+def quality_of(quality: str, method: str) -> Quality:
+    """Return what a quality of the default method means.
+
+    Args:
+        quality: ``fast``, ``normal`` or ``best``.
+        method: Name of the method.
+
+    Raises:
+        OptionError: The quality is unknown, or the method has none besides ``normal``.
+
+    >>> quality_of("best", "fusion").backbone
+    'efficientnet-lite0-lite1'
+    """
+    if quality not in QUALITIES:
+        raise OptionError(
+            "unknown quality",
+            got=repr(quality),
+            expected=", ".join(QUALITIES),
+            hint=did_you_mean(quality, QUALITIES),
+        )
+    if quality != "normal" and method not in ("auto", AUTO):
+        raise OptionError(
+            "only the default method has qualities",
+            where="quality",
+            got=f"{quality}, method {method}",
+            expected="the method fusion",
+            hint="Change options of the method instead.",
+        )
+    return QUALITIES[quality]
