@@ -15,7 +15,7 @@ from fewact.data import Video, VideoList
 from fewact.evaluation import VideoFeatures, checkpoint, evaluate_method
 from fewact.evaluation.checkpoint import training_flags
 from fewact.evaluation.episodes import load as load_episodes
-from fewact.methods import a2m2_matching
+from fewact.methods import a2m2
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
 from fewact.training.batch import Batch, Drawn
@@ -105,7 +105,7 @@ def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> No
 
 def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, set[torch.dtype]] = {"network": set(), "nodes": set(), "cost": set()}
-    original, align = A2M2Method.support, a2m2_matching.align.align
+    original, align = A2M2Method.support, a2m2.align.align
 
     def support(self: Any, nodes: Any, *rest: Any, **more: Any) -> Any:
         seen["nodes"].add(nodes["nodes"].dtype)
@@ -116,7 +116,7 @@ def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.Monke
         return align(name, cost, *rest, **more)
 
     monkeypatch.setattr(A2M2Method, "support", support)
-    monkeypatch.setattr(a2m2_matching.align, "align", solve)
+    monkeypatch.setattr(a2m2.align, "align", solve)
     recipe = recipe_of(EPISODES | FROM_FRAMES, **(FRAMES_RECIPE | {"precision": "bfloat16"}))
     learner = make_learner(recipe, motions_data(), torch.device("cpu"))
     assert learner.backbone is not None

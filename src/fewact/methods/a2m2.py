@@ -5,7 +5,7 @@ videos are compared by the transport of one video's nodes onto the other's; the 
 depends on the other video. Any other registered aligner can compare the same nodes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ArgsKwargs
@@ -27,9 +28,8 @@ from torch.nn import functional
 from fewact import align
 from fewact.align import Alignment
 from fewact.backbones.card import Card, Level
-from fewact.core.errors import OptionError
+from fewact.core.errors import OptionError, UnknownNameError, did_you_mean
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.a2m2_matching import MEAN_NODES, AlignmentOptions, BankVideos, NodeComparison
 from fewact.methods.base import (
     BankScorer,
     FrameMatch,
@@ -39,6 +39,7 @@ from fewact.methods.base import (
     attention_of,
     cross_entropy,
     one_hot_mean,
+    plan_of,
     promoted,
     support_state,
 )
@@ -49,7 +50,14 @@ from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.shots import by_class
 from fewact.methods.common.temporal import TemporalAttention, linear_detrend
 from fewact.methods.common.text import combined_logits, named_classes, text_logits
-from fewact.moments import LONGEST_SKETCH, cross_frame, multi_scale_moments, third_order
+from fewact.moments import (
+    LONGEST_SKETCH,
+    cross_frame,
+    multi_scale_moments,
+    third_order,
+    window_times,
+    windows,
+)
 
 Preset = Literal["training_free", "paper"]
 
@@ -68,6 +76,72 @@ PAPER: Mapping[str, Any] = MappingProxyType(
 PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
     {"training_free": MappingProxyType({}), "paper": PAPER}
 )
+
+
+Weights = Literal["cross", "self", "uniform"]
+
+MEAN_NODES = ("cosine", "euclidean")
+"""Comparisons of the mean nodes, which align nothing."""
+
+WEIGHT_OFFSET = 1e-3
+"""Added to the weight of each node, so that none vanishes."""
+
+SMALLEST_NORMS = 1e-8
+"""Smallest denominator of a cosine: a zero node has cosine 0 with all nodes."""
+
+
+def _add_names(schema: dict[str, Any]) -> None:
+    schema["enum"] = [*align.names(), *MEAN_NODES]
+
+
+def _takes_weights(name: str) -> bool:
+    return name not in MEAN_NODES and align.card(name).weights
+
+
+def _names_with_weights() -> str:
+    names = " or ".join(name for name in align.names() if align.card(name).weights)
+    return f"alignment.name {names}"
+
+
+def _has_times(name: str) -> bool:
+    return name not in MEAN_NODES and not align.card(name).paired
+
+
+class AlignmentOptions(OptionModel):
+    """How the nodes of two videos are compared.
+
+    Args:
+        name: Aligner of ``fewact.align``, registered ones included; or ``cosine`` or ``euclidean``
+            of the mean nodes, which aligns nothing.
+        weights: Weights of the nodes, for aligners that take weights: ``cross``, the similarity of
+            a node to the other video; ``self``, to its own video; ``uniform``.
+        time_weight: Weight β of time in the cost 1 − cos + β·|t_i − t_j|, with t in [0, 1].
+    """
+
+    name: Annotated[str, Field(json_schema_extra=_add_names)] = "emd"
+    weights: Annotated[
+        Weights, Only("alignment.name", when=_takes_weights, needs=_names_with_weights)
+    ] = "cross"
+    time_weight: Annotated[
+        NonNegativeFloat,
+        Only(
+            "alignment.name", when=_has_times, needs="an aligner of nodes at different times", off=0
+        ),
+    ] = 0.5
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        comparisons = (*align.names(), *MEAN_NODES)
+        if name not in comparisons:
+            raise UnknownNameError(
+                "unknown aligner",
+                where='option "alignment.name"',
+                got=repr(name),
+                expected=", ".join(comparisons),
+                hint=did_you_mean(name, comparisons),
+            )
+        return name
 
 
 class MomentOptions(OptionModel):
@@ -249,6 +323,11 @@ def _refuse_conflicts(options: A2M2Options) -> None:
             raise OptionError(what, where=f'option "{option}"', got=str(value), expected=expected)
 
 
+Problems = tuple[Tensor, Tensor, Tensor]
+"""Costs (b q p m m') of the nodes of each query with each set of support nodes, and the weights
+(b q p m) of the query's nodes and (b q p m') of the support's, both of total m."""
+
+
 @dataclass(frozen=True)
 class A2M2State:
     """Support of each episode.
@@ -381,8 +460,6 @@ def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
     return nodes.flatten(2, 3), present.repeat_interleave(m, -1)
 
 
-__all__ = ["A2M2", "A2M2Options", "A2M2State", "AlignmentOptions", "MomentOptions"]
-
 CALIBRATED = 0.0136
 """Temperature of probabilities for similarities, fitted with the defaults on development clips."""
 
@@ -414,9 +491,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
             self.attention = TemporalAttention(self.reduction.width) if moments.attention else None
         self.temperature = CALIBRATED / options.temperature
-        self._comparison = NodeComparison(
-            options.alignment, options.frames, moments.lengths, moments.grid
-        )
         self.log_temperature = (
             nn.Parameter(torch.tensor(options.temperature).log())
             if options.learn_temperature
@@ -531,7 +605,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             options.text_weight == 0
             and options.shot_aggregation == "mean"
             and options.moments.normalise != "support_mean"
-            and self._comparison.reads_banks
+            and self._aligns
+            and self._weights != "self"
         )
         return self._bank_scorer(support["nodes"], query["nodes"]) if by_products else None
 
@@ -540,19 +615,20 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         norms, query_norms = vector_norm(support, dim=-1), vector_norm(query, dim=-1)
         weight = self.options.intra_class_weight
 
-        def videos(rows: Tensor) -> BankVideos:
-            return BankVideos(support, norms, rows)
-
-        def pairs(first: BankVideos, second: BankVideos) -> Tensor:
-            return self._scaled(self._comparison.of_banks(first, second))
+        def pairs(bank: Tensor, bank_norms: Tensor, first: Tensor, second: Tensor) -> Tensor:
+            products = align.block_products(bank, first, support, second)
+            present = products.new_ones(*second.shape, products.shape[-1])
+            time_cost = self._time_cost(bank, support.shape[1])
+            cost = _cost(products, bank_norms[first], norms[second], time_cost)
+            costs = _weighted(cost, *_weights(products, present, self._weights), present)
+            return self._scaled(self._aligned(*costs, present))
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
-            similarity = pairs(BankVideos(query, query_norms, queries), videos(rows))
-            logits = mean_over_shots(similarity, labels, n)  # (b q n)
+            logits = mean_over_shots(pairs(query, query_norms, queries, rows), labels, n)  # (b q n)
             if weight == 0:
                 return logits
             inside = intra_class_similarity(
-                lambda members, _: pairs(videos(members["rows"]), videos(members["rows"])),
+                lambda members, _: pairs(support, norms, members["rows"], members["rows"]),
                 {"rows": rows},
                 labels,
                 n,
@@ -576,15 +652,43 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         Raises:
             OptionError: ``cosine`` and ``euclidean`` compare mean nodes and align nothing.
         """
+        name = self.options.alignment.name
+        if not self._aligns:
+            raise OptionError(
+                "compares the mean nodes and matches no pairs",
+                where='option "alignment.name"',
+                got=name,
+                expected=", ".join(align.names()),
+            )
         if state is not None and state.offset is not None:
             query, support = query - state.offset[0, 0], support - state.offset[0, 0]
-        return self._comparison.match(query, support)
+        costs = problems(
+            query[None, None],
+            support[None, None],
+            support.new_ones(1, 1, len(support)),
+            weights=self._weights,
+            time_cost=self._time_cost(query, len(support)),
+        )
+        parts = self._by_length(*costs) if align.card(name).ordered else [costs]
+        alignments = [align.align(name, *(x[0, 0, 0] for x in part)) for part in parts]
+        plans = [alignment.plan for alignment in alignments if alignment.plan is not None]
+        plan = torch.block_diag(*plans) if len(plans) > 1 else plans[0]
+        value = torch.stack([alignment.value for alignment in alignments]).mean(0)
+        return Alignment(value, plan * (len(query) / plan.sum()))
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the windows, where nodes are windows and are aligned."""
-        if self.options.moments.normalise == "support_mean":  # not known of two videos alone
+        moments, frames = self.options.moments, self.options.frames
+        # The support's mean is not known of two videos alone.
+        if moments.normalise == "support_mean" or moments.grid > 1 or not self._aligns:
             return None
-        return self._comparison.match_windows(query["nodes"], support["nodes"])
+        plan = self.match(query["nodes"], support["nodes"]).plan
+        if plan is None:
+            return None
+        spans = tuple(
+            (begin / frames, end / frames) for begin, end in windows(frames, moments.lengths)
+        )
+        return FrameMatch("windows of frames", spans, spans, plan_of(plan))
 
     def attend_frames(self, features: Features) -> FrameMatch | None:
         """Return the weights of the temporal attention before the moments."""
@@ -605,21 +709,159 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         def similarity(varied: Tensor) -> Tensor:
             reference = support["nodes"].clone()[None, None]  # (1 1 m D)
             query = self._described(varied)[None, None]
-            return self._comparison.similarity(
+            return self._similarity(
                 query, reference, reference.new_ones(reference.shape[:-1])
             ).sum()
 
         return {"moments": gradient_cells(similarity, maps, CELLS)}
 
+    @property
+    def _aligns(self) -> bool:
+        """Whether nodes are aligned, not their means compared."""
+        return self.options.alignment.name not in MEAN_NODES
+
+    @property
+    def _weights(self) -> Weights:
+        """Rule for the weights of the nodes; uniform for an aligner without weights."""
+        alignment = self.options.alignment
+        return alignment.weights if align.card(alignment.name).weights else "uniform"
+
     def _scores(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
         """Return similarities over the temperature: (b q m D), (b p m' D), (b p m') → (b q p)."""
-        return self._scaled(self._comparison.similarity(query, support, present))
+        return self._scaled(self._similarity(query, support, present))
+
+    def _similarity(self, query: Tensor, support: Tensor, present: Tensor) -> Tensor:
+        """Return similarities, 1 for equal nodes: (b q m D), (b p m' D), (b p m') → (b q p)."""
+        if not self._aligns:
+            return _similarity_of_means(query, support, present, self.options.alignment.name)
+        time_cost = self._time_cost(query, support.shape[-2])
+        costs = problems(query, support, present, weights=self._weights, time_cost=time_cost)
+        return self._aligned(*costs, present)
+
+    def _aligned(self, cost: Tensor, a: Tensor, b: Tensor, present: Tensor) -> Tensor:
+        """Return the similarities (b q p) of problems.
+
+        An ordered aligner is applied to the windows of each length, and their mean is returned.
+        """
+        name = self.options.alignment.name
+        card = align.card(name)
+        if card.ordered:
+            parts = self._by_length(cost, a, b)
+            return 1 - torch.stack([align.align(name, *x, plan=False).value for x in parts]).mean(0)
+        if not card.weights and bool((present == 0).any()):
+            return 1 - _without_padding(name, cost, present)
+        return 1 - align.align(name, cost, a, b, plan=False).value
+
+    def _by_length(self, cost: Tensor, a: Tensor, b: Tensor) -> Iterator[Problems]:
+        """Yield the problems of each window length alone, with weights of its number of nodes."""
+        end = 0
+        for length in self.options.moments.lengths:
+            size = -(-self.options.frames // length)
+            nodes, end = slice(end, end + size), end + size
+            first, second = a[..., nodes], b[..., nodes]
+            yield (
+                cost[..., nodes, nodes],
+                size * first / first.sum(-1, keepdim=True),
+                size * second / second.sum(-1, keepdim=True),
+            )
+
+    def _time_cost(self, like: Tensor, columns: int) -> Tensor | None:
+        """Return β·|t_i − t_j| (m m'), None for β = 0; a union of k shots has each time k times."""
+        weight, moments = self.options.alignment.time_weight, self.options.moments
+        if weight == 0:
+            return None
+        times = window_times(
+            self.options.frames, moments.lengths, moments.grid, dtype=like.dtype, device=like.device
+        )
+        apart = times[:, None] - times.repeat(columns // len(times))[None, :]
+        return weight * apart.abs()
 
     def _scaled(self, similarity: Tensor) -> Tensor:
         """Return similarities over the temperature."""
         if self.log_temperature is None:
             return similarity * (1 / self.options.temperature)
         return similarity / self.log_temperature.to(similarity).exp()
+
+
+def problems(
+    query: Tensor,
+    support: Tensor,
+    present: Tensor,
+    *,
+    weights: Weights,
+    time_cost: Tensor | None = None,
+) -> Problems:
+    """Compute cost and weights of the A² module, from one matrix product per episode.
+
+    Args:
+        query: (b q m D).
+        support: (b p m' D).
+        present: (b p m'), 1 for a node and 0 for padding, which gets no weight.
+        weights: ``cross``: a_i = ReLU⟨x_i, mean_j y_j⟩ + 10⁻³ and vice versa; ``self``: with the
+            mean of the node's video; ``uniform``.
+        time_cost: (m m'), added to 1 − cos.
+    """
+    (q, m), (p, u) = query.shape[1:3], support.shape[1:3]
+    products = query.flatten(1, 2) @ support.flatten(1, 2).transpose(-1, -2)  # (b q·m p·m')
+    products = products.unflatten(-1, (p, u)).unflatten(1, (q, m)).transpose(2, 3)  # (b q p m m')
+    cost = _cost(products, vector_norm(query, dim=-1), vector_norm(support, dim=-1), time_cost)
+    if weights == "self":
+        fraction = present / present.sum(-1, keepdim=True)  # (b p m')
+        a = (query @ query.mean(-2, keepdim=True).transpose(-1, -2)).transpose(-1, -2)
+        mean = torch.einsum("bpu,bpud->bpd", fraction, support)
+        b = torch.einsum("bpud,bpd->bpu", support, mean)[:, None]
+        return _weighted(cost, a, b, present)
+    return _weighted(cost, *_weights(products, present, weights), present)
+
+
+def _cost(
+    products: Tensor, query_norms: Tensor, support_norms: Tensor, time_cost: Tensor | None
+) -> Tensor:
+    """Return 1 − cos, plus the time cost: (b q p m m'), (b q m), (b p m') → (b q p m m')."""
+    norms = query_norms[:, :, None, :, None] * support_norms[:, None, :, None, :]
+    cost = 1 - products / norms.clamp_min(SMALLEST_NORMS)
+    return cost if time_cost is None else cost + time_cost
+
+
+def _weights(products: Tensor, present: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Return the weights that products decide, before ReLU: (b q p m) and (b q p m')."""
+    if weights == "uniform":
+        ones = products.new_ones(1)
+        return ones, ones
+    fraction = present / present.sum(-1, keepdim=True)  # (b p m')
+    a = (products @ fraction[:, None, :, :, None]).squeeze(-1)  # ⟨x_i, mean_j y_j⟩
+    return a, products.mean(-2)  # ⟨y_j, mean_i x_i⟩
+
+
+def _weighted(cost: Tensor, a: Tensor, b: Tensor, present: Tensor) -> Problems:
+    """Return the problems with weights of total m, and none for padding."""
+    m, u = cost.shape[-2:]
+    a = (functional.relu(a) + WEIGHT_OFFSET).expand(cost.shape[:-1])
+    b = ((functional.relu(b) + WEIGHT_OFFSET) * present[:, None]).expand(*cost.shape[:-2], u)
+    return (cost, m * a / a.sum(-1, keepdim=True), m * b / b.sum(-1, keepdim=True))
+
+
+def _similarity_of_means(query: Tensor, support: Tensor, present: Tensor, name: str) -> Tensor:
+    """Compare the mean nodes: (b q m D), (b p m' D), (b p m') → (b q p)."""
+    fraction = present / present.sum(-1, keepdim=True)
+    first, second = query.mean(-2), torch.einsum("bpu,bpud->bpd", fraction, support)
+    if name == "euclidean":
+        return 1 - (first[:, :, None] - second[:, None]).square().sum(-1)
+    norms = vector_norm(first, dim=-1)[:, :, None] * vector_norm(second, dim=-1)[:, None]
+    cosine: Tensor = first @ second.mT / norms.clamp_min(SMALLEST_NORMS)
+    return cosine
+
+
+def _without_padding(name: str, cost: Tensor, present: Tensor) -> Tensor:
+    """Align sets of the same number of nodes together, without padding: (b q p m m') → (b q p)."""
+    number = present.sum(-1).long()  # (b p)
+    value = cost.new_zeros(cost.shape[:3]).movedim(1, 2)  # (b p q)
+    by_set = cost.movedim(1, 2)  # (b p q m m')
+    for size in number.unique().tolist():
+        of_size = number == size
+        aligned = align.align(name, by_set[of_size][..., :size], plan=False).value
+        value = value.masked_scatter(of_size[..., None], aligned)
+    return value.movedim(2, 1)
 
 
 def gradient_cells(similarity: Callable[[Tensor], Tensor], maps: Tensor, grid: int) -> Tensor:
