@@ -135,8 +135,7 @@ def stages(method: ClipSpm, batch: TrainingBatch) -> dict[str, torch.Tensor]:
     got["d3"] = distance(found.global_anchor, found.anchors, options)
     for side, features, gated in (("s", batch.support, nodes), ("q", batch.query, asked)):
         got[f"m_{side}"] = method.hsmr.motion(next(iter(features.values())))
-        fused = spm.fuse_both(gated["gated"], got[f"m_{side}"])
-        got[f"x_{side}"], got[f"m2_{side}"] = fused.frames, fused.token
+        got[f"x_{side}"], got[f"m2_{side}"] = spm.fuse_both(gated["gated"], got[f"m_{side}"])
     single = {name: value[0] for name, value in got.items()}
     return single | {"g": got["g"], "g2": got["g2"], "d3": got["d3"][0]}
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.methods.clip_spm_modules import Mixtures, Projector
+from fewact.methods.clip_spm import Mixtures, Projector
 from fewact.methods.common import transformer as module
 from fewact.methods.common.transformer import Transformer
 from tests.methods.made_up import drawn
