@@ -13,7 +13,7 @@ from fewact.backbones import BackboneSpec
 from fewact.cli.option_groups import Command, OptionGroup, SpecOptions, with_option_groups
 from fewact.cli.options import parse_options
 from fewact.core.errors import OptionError, UserError
-from fewact.core.spec import Flag, Spec, words_of
+from fewact.core.options import Flag, Spec, words_of
 
 
 @dataclass(frozen=True, kw_only=True)

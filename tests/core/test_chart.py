@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from fewact.core.chart import Line, Panel, line_chart
+from fewact.core.svg import Line, Panel, line_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fewact.core import folders as module
+from fewact.core import atomic as module
+from fewact.core.atomic import backup_of, read_replaced, recover, replace_folder
 from fewact.core.errors import OutputError
-from fewact.core.folders import backup_of, read_replaced, recover, replace_folder
 
 OWN = ("config", "state")
 

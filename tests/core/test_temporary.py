@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact.core import temporary as module
-from fewact.core.atomic import write_text
-from fewact.core.folders import replace_folder
-from fewact.core.temporary import is_empty, remove_leftovers, temporary
+from fewact.core import atomic as module
+from fewact.core.atomic import is_empty, remove_leftovers, replace_folder, temporary, write_text
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere leftovers stay")
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fewact import methods
+from fewact.core.atomic import _machine
 from fewact.core.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
-from fewact.core.temporary import _machine
 from fewact.evaluation import checkpoint, evaluate_method
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch

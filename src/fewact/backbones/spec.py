@@ -18,7 +18,7 @@ from fewact.backbones.catalogue import (
     text_of,
 )
 from fewact.core.errors import OptionError, did_you_mean
-from fewact.core.spec import Flag, Spec
+from fewact.core.options import Flag, Spec
 from fewact.video.samplers import SEGMENTS, sampler_of
 
 if TYPE_CHECKING:

@@ -33,13 +33,19 @@ from fewact.classifier.file import (
     with_change,
 )
 from fewact.classifier.model_card import model_card
-from fewact.core.atomic import make_folder, output_errors, sync
+from fewact.core.atomic import (
+    holding,
+    is_empty,
+    make_folder,
+    output_errors,
+    remove_leftovers,
+    sync,
+    temporary,
+)
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DamagedModelError, ModelError, NewerModelError
-from fewact.core.locks import holding
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
-from fewact.core.temporary import is_empty, remove_leftovers, temporary
 from fewact.core.tensors import read_metadata
 
 HISTORY, UNDONE = "history", "undone"

@@ -54,8 +54,7 @@ from typer.models import ParameterInfo
 
 from fewact.cli import completion
 from fewact.core.errors import OptionError
-from fewact.core.options import option_descriptions
-from fewact.core.spec import Flag, Spec, flag_of, flags
+from fewact.core.options import Flag, Spec, flag_of, flags, option_descriptions
 
 T = TypeVar("T")
 

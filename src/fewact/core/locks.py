@@ -1,15 +1,14 @@
 """Locks between processes; the system releases those of a process that is killed.
 
 ``Claims`` only save work: two processes that compute the features of one video get the same result.
-So their lock files may be removed at any time. ``exclusive`` keeps other processes out, and
-``holding`` makes them wait.
+So their lock files may be removed at any time. ``exclusive`` keeps other processes out.
 """
 
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from fewact.core.atomic import make_folder, output_errors
@@ -66,27 +65,6 @@ def exclusive(path: Path) -> int | None:
     except OSError:
         pass  # The disk has no locks.
     return file
-
-
-@contextmanager
-def holding(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, so that one process at a time renames its entries.
-
-    The lock stays with the folder if that is renamed. Windows, and disks without locks, have none.
-
-    Raises:
-        OSError: The folder cannot be opened.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # A disk without locks.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _remove_unused(path: Path) -> None:

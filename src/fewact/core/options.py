@@ -1,15 +1,17 @@
-"""Options of methods, backbones and aligners: their names, descriptions and values."""
+"""Options of methods, backbones and aligners, and specs: frozen values that users request.
+
+Both are checked where they are made. A spec is also what the command line is made from.
+"""
 
 import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from fewact.core.errors import OptionError, UserError, did_you_mean, invalid_value
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 O = TypeVar("O")  # noqa: E741
 
@@ -82,8 +84,6 @@ def option_descriptions(options: type) -> dict[str, str]:
 
 def flatten_options(options: Any) -> dict[str, Any]:
     """Return options as JSON values by name; those of groups have dotted names."""
-    from pydantic import TypeAdapter
-
     values: dict[str, Any] = TypeAdapter(type(options)).dump_python(options, mode="json")
     groups = option_groups(type(options))
     flat: dict[str, Any] = {}
@@ -109,8 +109,6 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
     Raises:
         OptionError: A name is unknown or a value is invalid.
     """
-    from pydantic import ValidationError
-
     names, groups = option_names(cast(type, options)), option_groups(cast(type, options))
     flat = _flatten(values, groups, of)
     check_options(flat, names, of=of)
@@ -129,7 +127,7 @@ def make_options(options: type[O], values: Mapping[str, Any], *, of: str) -> O:
 
 
 def _refusal(
-    error: "ValidationError", names: Sequence[str], values: Mapping[str, Any], of: str
+    error: ValidationError, names: Sequence[str], values: Mapping[str, Any], of: str
 ) -> UserError:
     """Return the error of the first option that pydantic refused."""
     first = error.errors()[0]
@@ -191,3 +189,81 @@ def _flatten(values: Mapping[str, Any], groups: Mapping[str, Any], of: str) -> d
 
 def _dotted(group: str, names: Iterable[str]) -> list[str]:
     return [f"{group}.{name}" for name in names]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How the command line writes a field of a spec; stands in the field's ``Annotated`` type.
+
+    Args:
+        name: Name of the option without dashes; empty for that of the field.
+        metavar: Name of the value on help pages; empty for that of the type.
+    """
+
+    name: str = ""
+    metavar: str = ""
+
+
+class Spec(BaseModel):
+    """Base of all specs: no unknown field, no change, and errors of the user's.
+
+    A field that was not set has its default; ``model_fields_set`` names those that were.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        check_options(values, type(self).model_fields, of=type(self).__name__)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _spec_refusal(error, type(self).__name__) from None
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """Fields that were set, and their values."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+
+def flags(spec: type[Spec]) -> dict[str, Flag]:
+    """Return the options of the command line by the fields of a spec."""
+    marked = {
+        name: next((mark for mark in field.metadata if isinstance(mark, Flag)), None)
+        for name, field in spec.model_fields.items()
+    }
+    return {
+        name: Flag(flag.name or name.replace("_", "-"), flag.metavar)
+        for name, flag in marked.items()
+        if flag is not None
+    }
+
+
+def flag_of(spec: type[Spec], name: str) -> str:
+    """Return the option of the command line for a field of a spec, with its dashes."""
+    return f"--{flags(spec)[name].name}"
+
+
+def words_of(spec: Spec) -> list[str]:
+    """Return the words of the command line for a spec: those of fields that were set.
+
+    A value that is the default is left out, unless the spec takes over what it does not set from
+    another one (``over``).
+    """
+    words: list[str] = []
+    for name, flag in flags(type(spec)).items():
+        value = getattr(spec, name)
+        is_default = value == type(spec).model_fields[name].default
+        if name in spec.model_fields_set and (hasattr(spec, "over") or not is_default):
+            words += [f"--{flag.name}"] if value is True else [f"--{flag.name}", str(value)]
+    return words
+
+
+def _spec_refusal(error: ValidationError, of: str) -> UserError:
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UserError):
+        return cause
+    fault, expected = invalid_value(first["msg"])
+    name = ".".join(map(str, first["loc"]))
+    where = f"{of}, {name}" if name else of
+    return OptionError(fault, where=where, got=repr(first["input"]), expected=expected)

@@ -16,9 +16,9 @@ from torch import Tensor
 from fewact import methods
 from fewact.backbones import BackboneSpec, Card, TextSpec
 from fewact.backbones.text import PRECOMPUTED, TextFacts
+from fewact.core.atomic import backup_of, read_replaced
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OptionError, WeightsError
-from fewact.core.folders import backup_of, read_replaced
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_tensors
 from fewact.core.version import __version__

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import EpisodeError
+from fewact.core.options import Flag, Spec
 from fewact.core.paths import user_path
 from fewact.core.random import RandomStream
-from fewact.core.spec import Flag, Spec
 from fewact.data.videos import GroupScope, VideoList
 
 LARGEST_SEED = 2**63 - 1

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from fewact.backbones.text import ClassTexts, known_texts
-from fewact.core.atomic import REPLACE, output_errors, write_text
+from fewact.core.atomic import REPLACE, output_errors, remove_leftovers, write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, ResultError, ShapeError
 from fewact.core.paths import user_path
 from fewact.core.random import permutations
-from fewact.core.temporary import remove_leftovers
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.evaluation.encode import Encodings, NodeBank

@@ -9,8 +9,8 @@ from pydantic import Field, JsonValue, PositiveInt, field_validator
 
 from fewact.backbones import BackboneSpec, TextSpec
 from fewact.core.errors import EpisodeError, OptionError
+from fewact.core.options import Flag, Spec, words_of
 from fewact.core.paths import similar_name
-from fewact.core.spec import Flag, Spec, words_of
 from fewact.evaluation.episodes import Protocol
 
 

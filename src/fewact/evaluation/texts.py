@@ -8,8 +8,8 @@ from fewact.backbones.text import ClassTexts, embed_classes, templates, words
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError
 from fewact.core.machine import cache_folder
+from fewact.core.options import flag_of
 from fewact.core.paths import user_path
-from fewact.core.spec import flag_of
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import Checkpoint

@@ -15,13 +15,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from fewact.core.atomic import make_folder, output_errors, sync, write_bytes
+from fewact.core.atomic import (
+    is_temporary,
+    make_folder,
+    output_errors,
+    remove_leftovers,
+    sync,
+    temporary,
+    write_bytes,
+)
 from fewact.core.bounded import GIB, MIB, FileType, size_text
 from fewact.core.errors import ModelError, OutputError
 from fewact.core.locks import exclusive
 from fewact.core.page_folder import PAGE_CLIP, PAGE_FOLDER, PAGE_JOURNAL, is_page
 from fewact.core.paths import user_path
-from fewact.core.temporary import is_temporary, remove_leftovers, temporary
 from fewact.data import VIDEO_SUFFIXES
 from fewact.data.files import is_saved_model
 from fewact.page.state import (

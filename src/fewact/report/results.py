@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fewact.core import svg
-from fewact.core.chart import Line, Panel, line_chart
+from fewact.core.svg import Line, Panel, line_chart
 from fewact.evaluation.comparison import (
     SMALLEST_P,
     Comparison,

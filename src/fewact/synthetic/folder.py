@@ -7,11 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fewact.core.atomic import check_output_folder, write_text
+from fewact.core.atomic import check_output_folder, is_empty, write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, VideoError
 from fewact.core.paths import user_path
-from fewact.core.temporary import is_empty
 from fewact.core.text_table import csv_line
 from fewact.data.clips import Clip
 from fewact.data.videos import Split, Video, VideoList

@@ -16,9 +16,9 @@ from fewact import backbones, methods
 from fewact.backbones.card import Card
 from fewact.backbones.spec import check_name
 from fewact.backbones.weights import PICKLES, put
+from fewact.core.atomic import replace_folder
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, WeightsError
-from fewact.core.folders import replace_folder
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_tensors
 from fewact.data.benchmarks import benchmark

@@ -12,13 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from fewact import methods
 from fewact.backbones.text import known_texts
 from fewact.core import svg
-from fewact.core.atomic import make_folder, output_errors, sync, write_text
+from fewact.core.atomic import (
+    backup_of,
+    is_temporary,
+    make_folder,
+    output_errors,
+    recover,
+    remove_leftovers,
+    replace_folder,
+    sync,
+    write_text,
+)
 from fewact.core.bounded import KIB, MIB, FileType
-from fewact.core.chart import Line, Panel, line_chart
 from fewact.core.errors import EpisodeError, TrainingError
-from fewact.core.folders import backup_of, recover, replace_folder
 from fewact.core.locks import exclusive
-from fewact.core.temporary import is_temporary, remove_leftovers
+from fewact.core.svg import Line, Panel, line_chart
 from fewact.core.version import __version__
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import BEST, FILE, RECIPE, STATE

@@ -21,11 +21,10 @@ from typing import Any, Final
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from fewact.core.atomic import make_folder
+from fewact.core.atomic import make_folder, remove_leftovers
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, StoreError
 from fewact.core.paths import user_path
-from fewact.core.temporary import remove_leftovers
 from fewact.data.clips import Clip
 from fewact.data.files import legible
 from fewact.data.videos import Video
