@@ -165,13 +165,13 @@ def test_what_is_missing_is_said(run: Run, place: Path, tmp_path: Path) -> None:
 def test_a_run_without_its_checkpoint_is_refused(
     run: Run, place: Path, trained: Path, tmp_path: Path
 ) -> None:
-    lost = shutil.copytree(trained, tmp_path / "lost", ignore=shutil.ignore_patterns("best"))
+    lost = shutil.copytree(trained, tmp_path / "lost", ignore=shutil.ignore_patterns("best.*"))
     call = ("train", place / "mine.toml", "-o", lost, "--data", place / "mine.npz")
     for again in (call, ("evaluate", lost, "--data", place / "mine.npz")):
         ended = run(*again)
         assert ended.code == 2
-        assert f"{lost / 'best' / 'method.safetensors'}: the selected checkpoint" in ended.err
-        assert "Restore the folder best, or train into another folder." in ended.err
+        assert f"{lost / 'best.safetensors'}: the selected checkpoint" in ended.err
+        assert "Restore the file, or train into another folder." in ended.err
 
 
 def test_recipes_are_listed_and_printed(run: Run) -> None:

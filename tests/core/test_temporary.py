@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fewact.core import atomic as module
-from fewact.core.atomic import is_empty, remove_leftovers, replace_folder, temporary, write_text
+from fewact.core.atomic import is_empty, remove_leftovers, temporary, write_text
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere leftovers stay")
 
@@ -21,18 +21,18 @@ HERE = module._machine()
 ELSEWHERE = f"{int(HERE, 16) ^ 1:08x}"
 
 
-def hold(target: Path, folder: bool) -> None:
-    with temporary(target, folder=folder) as new:
-        (new / "part" if folder else new).write_text("half")
+def hold(target: Path) -> None:
+    with temporary(target) as new:
+        new.write_text("half")
         time.sleep(60)
 
 
 @contextmanager
-def writer(target: Path, *, folder: bool) -> Iterator[BaseProcess]:
+def writer(target: Path) -> Iterator[BaseProcess]:
     """A process that has written half of a target and goes on."""
-    process = multiprocessing.get_context("spawn").Process(target=hold, args=(target, folder))
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(target,))
     process.start()
-    while not any(one.is_dir() == folder for one in leftovers(target.parent)):
+    while not leftovers(target.parent):
         time.sleep(0.01)
     yield process
     process.kill()
@@ -49,23 +49,20 @@ def planted(folder: Path, machine: str = HERE, name: str = "r.json") -> Path:
     return path
 
 
-@pytest.mark.parametrize("folder", [False, True])
-def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path, folder: bool) -> None:
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     target = tmp_path / "model"
-    with writer(target, folder=folder) as process:
+    with writer(target) as process:
         write_text(tmp_path / "model", "while the other writes")
         assert len(leftovers(tmp_path)) == 1  # it is alive
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         assert len(leftovers(tmp_path)) == 1
-    target.unlink()
-    replace_folder(target, lambda new: (new / "x").touch(), lambda name: True)
+    write_text(target, "whole")
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("folder", [False, True])
 def test_a_new_one_that_is_taken_for_a_leftover_is_created_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process finds it before it is locked: it removes it, or is about to."""
     lock = module._lock
@@ -82,9 +79,8 @@ def test_a_new_one_that_is_taken_for_a_leftover_is_created_again(
         return lock(path)
 
     monkeypatch.setattr(module, "_lock", late)
-    with temporary(tmp_path / "model", folder=folder) as new:
+    with temporary(tmp_path / "model") as new:
         assert new not in taken
-        assert new.is_dir() == folder
         monkeypatch.undo()
         remove_leftovers(tmp_path)
         assert new.exists()

@@ -19,7 +19,7 @@ def test_a_custom_method_is_trained_and_compared_with_two_others(tmp_path: Path)
     assert [line.split()[0] for line in results] == ["best-frame", "otam", "protonet"]
     assert first.startswith("best-frame − otam: ")
     assert second.startswith("best-frame − protonet: ")
-    assert (tmp_path / "run" / "best" / "method.safetensors").is_file()
+    assert (tmp_path / "run" / "best.safetensors").is_file()
 
 
 def test_the_custom_method_is_short() -> None:

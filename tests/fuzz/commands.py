@@ -193,7 +193,7 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
         if not none or (folder / checkpoint.STATE).is_file():  # saved after the first checkpoint
             raise
         return []
-    if found.header.backbone.weights == checkpoint.BACKBONE_FILE:
+    if found.header.backbone.weights == checkpoint.WITHIN:
         network = backbones.create("tiny", weights=found.backbone.weights, precision="float32")
         if network.card.network_digest != found.header.network_digest:
             return ["the checkpoint's network is not that of its method"]

@@ -204,7 +204,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "run/metrics.jsonl": [lambda: command(*train)],
         "run/state.safetensors": [lambda: command(*train)],
         "run/validation-episodes.json": [lambda: command(*train)],
-        "run/best/method.safetensors": [
+        "run/best.safetensors": [
             lambda: command(*trained),
             lambda: command(*teach[:2], "-o", out, "--method", root / "run"),
         ],

@@ -18,6 +18,7 @@ from fewact import methods
 from fewact.core.atomic import _machine
 from fewact.core.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
 from fewact.evaluation import checkpoint, evaluate_method
+from fewact.evaluation.checkpoint import FILE
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.files import import_methods
@@ -117,24 +118,24 @@ def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(recipe, data_of(), folder, device="cpu", progress=killed_at(2))
     for unfinished in (True, False):
-        (folder / "best").rename(tmp_path / "best")
+        (folder / FILE).rename(tmp_path / FILE)
         before = files_of(folder)
-        where = r"run/best/method\.safetensors: the selected checkpoint of the "
-        with pytest.raises(TrainingError, match=f"{where}run is missing.*Restore the folder best"):
+        where = r"run/best\.safetensors: the selected checkpoint of the "
+        with pytest.raises(TrainingError, match=f"{where}run is missing.*Restore the file"):
             train(recipe, data_of(), folder, device="cpu")
-        with pytest.raises(WeightsError, match=f"{where}training run is missing.*Restore the fo"):
+        with pytest.raises(WeightsError, match=f"{where}training run is missing.*Restore the file"):
             checkpoint.read(folder)
         assert files_of(folder) == before
-        (tmp_path / "best").rename(folder / "best")
-        assert checkpoint.read(folder).path == folder / "best" / "method.safetensors"
+        (tmp_path / FILE).rename(folder / FILE)
+        assert checkpoint.read(folder).path == folder / FILE
         if unfinished:
             train(recipe, data_of(), folder, device="cpu")
-    for name in ("best", "state.safetensors"):  # as if killed before the first validation
+    for name in (FILE, "state.safetensors"):  # as if killed before the first validation
         (folder / name).rename(tmp_path / name)
     with pytest.raises(WeightsError, match="Continue the training: run the same `fewact train`"):
         checkpoint.read(folder)
     train(recipe, data_of(), folder, device="cpu")
-    assert checkpoint.read(folder).header == checkpoint.read(tmp_path / "best").header
+    assert checkpoint.read(folder).header == checkpoint.read(tmp_path / FILE).header
 
 
 def test_messages_count_stages_from_one(tmp_path: Path) -> None:

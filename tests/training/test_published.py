@@ -236,7 +236,4 @@ def test_the_command_says_what_comes_next(
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     assert main([*command, "--sha256", sha256]) == 0
     assert f"Next: fewact evaluate {folder} --data hmdb51_arn" in capsys.readouterr().out
-    assert sorted(one.name for one in folder.iterdir()) == [
-        "backbone.safetensors",
-        "method.safetensors",
-    ]
+    assert [file.name for file in folder.iterdir()] == ["best.safetensors"]

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from benchmarks.datasets import read_index
 from fewact import backbones
 from fewact.data import VideoList
+from fewact.evaluation import checkpoint
 from fewact.training import TrainingData, read, train
 
 SHORT = {
@@ -45,7 +46,7 @@ def data(assets: Path) -> TrainingData:
 def test_a_reduction_on_stored_maps(data: TrainingData, tmp_path: Path) -> None:
     trained = train(read("a2m2-clips-lite0", SHORT), data, tmp_path / "run", device="cpu")
     assert trained.best.accuracy > 0
-    assert not (tmp_path / "run" / "best" / "backbone.safetensors").exists()
+    assert not checkpoint.read(tmp_path / "run").backbone.weights.endswith(".safetensors")
 
 
 @pytest.mark.slow

@@ -249,7 +249,7 @@ def test_shipped_recipes_run_from_end_to_end(
     monkeypatch.setattr(backbones, "create_text", lambda *_, **__: Letters())
     recipe = shortened(read(name))
     trained = train(recipe, motions_data(recipe.data), tmp_path / "run", device="cpu")
-    assert (tmp_path / "run" / "best" / "method.safetensors").is_file()
+    assert (tmp_path / "run" / "best.safetensors").is_file()
     assert trained.best.stage in range(len(recipe.stages))
 
 

@@ -41,6 +41,9 @@ COUNTER = "num_batches_tracked"
 FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED)
 CONFIG = FileType("configuration of a network", WeightsError, 16 * MIB)
 CONFIGS = ("config.json", "processor_config.json", "preprocessor_config.json")
+NETWORK = "network/"
+"""Start of the names of a network's tensors in a file that has other tensors too."""
+
 CONFIG_ENTRY = CONFIGS[0]
 """Entry of a file's header with the content of config.json, for a file outside of its folder."""
 
@@ -184,6 +187,8 @@ def _read_file(path: Path, source: str) -> Weights:
     if not path.exists():
         raise WeightsError("there is no such file", where=source, expected=EXPECTED)
     tensors, metadata = read_tensors(FILE, path)
+    own = {n.removeprefix(NETWORK): x for n, x in tensors.items() if n.startswith(NETWORK)}
+    tensors = own or tensors
     text = metadata.get(CONFIG_ENTRY)
     config = _entries(CONFIG.parse(text, f"{source}, {CONFIG_ENTRY}")) if text else {}
     return Weights(tensors, source, metadata, config=config)

@@ -1,40 +1,29 @@
-"""Atomic files and folders: written completely or not at all, and checked before the work begins.
+"""Atomic files: written completely or not at all, and checked before the work begins.
 
-A file or folder is written under a temporary name beside its target, synced to disk and renamed. A
-writer locks what it writes, and the system releases the lock when the writer ends, however it ends.
+A file is written under a temporary name beside its target, synced to disk and renamed. A writer
+locks what it writes, and the system releases the lock when the writer ends, however it ends.
 What is not locked is therefore a leftover, if this machine would see the lock: the name says that
 this machine wrote it since it was started, or the disk is this machine's alone. Nothing else is
 removed: in a shared folder another machine may be writing.
-
-No system call swaps two folders on every platform, so an old folder is first renamed to a backup.
-If a backup is found without the folder after a crash, the backup is the valid one.
 """
 
 import errno
 import os
 import re
-import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TypeVar
 
-from fewact.core.errors import OutputError, UserError
+from fewact.core.errors import OutputError
 
 try:
     import fcntl
 except ImportError:  # Windows: no locks of whole files or folders, so leftovers stay.
     fcntl = None  # type: ignore[assignment]
-
-T = TypeVar("T")
-
-LOOKS = 100
-"""Number of times that something is looked for before it is missing: each time another process may
-have replaced it after it was found."""
 
 CANNOT_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 """Errors of disks that cannot sync folders."""
@@ -234,130 +223,6 @@ def _try(path: Path) -> None:
         new.flush()
 
 
-def backup_of(folder: Path) -> Path:
-    """Return the path of the old folder while the folder is being replaced."""
-    return folder.with_name(f".{folder.name}.previous")
-
-
-def read_replaced(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
-    """Read something that another process may replace meanwhile; then it is read again.
-
-    Args:
-        find: Function that returns where it is now.
-        read: Function that reads it from there.
-
-    Raises:
-        UserError: It cannot be read, and was not replaced meanwhile.
-        OSError: The same.
-    """
-    while True:
-        location = _find(find)
-        try:
-            return read(location[0])
-        except (UserError, OSError):
-            if _find(find) == location:
-                raise
-
-
-def replace_folder(folder: Path, fill: Callable[[Path], None], owns: Callable[[str], bool]) -> None:
-    """Create a folder or replace it.
-
-    After a crash, a power loss or a full disk the old folder is complete, in its place or at
-    ``backup_of(folder)``. Of several processes that replace a folder, the last one's stays.
-
-    Args:
-        folder: Absolute path of the folder; its parents are created.
-        fill: Function that writes the content into a new, empty folder.
-        owns: Function that returns for an entry name whether it is replaced; others are kept.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    with output_errors(folder):
-        make_folder(folder.parent)
-        with temporary(folder, folder=True) as new:
-            fill(new)
-            for path in (*new.iterdir(), new):
-                sync(path)
-            with holding(folder.parent):
-                _recover(folder, owns)
-                _swap(folder, new)
-                _recover(folder, owns)
-
-
-def recover(folder: Path, owns: Callable[[str], bool]) -> None:
-    """Finish or undo a replacement that was interrupted.
-
-    Args:
-        folder: Folder that was being replaced.
-        owns: Function that returns for an entry name whether it is replaced; others are kept.
-
-    Raises:
-        OutputError: Files cannot be renamed.
-    """
-    with output_errors(folder):
-        if backup_of(folder).is_dir():
-            with holding(folder.parent):
-                _recover(folder, owns)
-
-
-def _find(find: Callable[[], Path]) -> tuple[Path, tuple[int, ...] | None]:
-    """Return where something is, and its identity; None if it is missing."""
-    for _ in range(LOOKS):
-        path = find()
-        if (identity := _identity(path)) is not None:
-            break
-    return path, identity
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what no two files or folders have in common; a new one may get an old one's number."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_ctime_ns
-
-
-def _swap(folder: Path, new: Path) -> None:
-    previous, inside = backup_of(folder), _is_current(folder)
-    if folder.exists():
-        os.rename(folder, previous)
-    try:
-        sync(folder.parent)
-        os.rename(new, folder)
-    except BaseException:
-        if previous.exists():
-            os.rename(previous, folder)
-        raise
-    if inside:  # Else this process would be in the old folder, which is removed.
-        os.chdir(folder)
-    sync(folder.parent)
-
-
-def _is_current(folder: Path) -> bool:
-    try:
-        return folder.samefile(os.curdir)
-    except OSError:  # One of them does not exist.
-        return False
-
-
-def _recover(folder: Path, owns: Callable[[str], bool]) -> None:
-    previous = backup_of(folder)
-    if not previous.is_dir():
-        return
-    if not folder.exists():
-        os.rename(previous, folder)
-        sync(folder.parent)
-        return
-    for entry in previous.iterdir():
-        if not owns(entry.name):
-            os.rename(entry, folder / entry.name)
-    sync(folder)
-    sync(previous)  # Else the entries may be back in it after a power loss, and be discarded.
-    discard(previous, of=folder)
-
-
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, so that one process at a time renames its entries.
@@ -380,21 +245,20 @@ def holding(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def temporary(target: Path, *, folder: bool = False) -> Iterator[Path]:
-    """Yield a new, locked file or folder beside a target; at the end it is removed if it is there.
+def temporary(target: Path) -> Iterator[Path]:
+    """Yield a new, locked file beside a target; at the end it is removed if it is there.
 
     It has the permissions of the target, if there is one, and its owner can write it. What killed
     writers of the same target left is removed before.
 
     Args:
         target: Path beside which it is created, in an existing folder.
-        folder: Whether to create a folder.
 
     Raises:
         OSError: It cannot be created.
     """
     remove_leftovers(target.parent, of=target)
-    new, lock = _create(target, folder=folder)
+    new, lock = _create(target)
     try:
         _copy_permissions(target, new)
         yield new
@@ -422,24 +286,6 @@ def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
             _remove_if_dead(folder / name, match[1])
 
 
-def discard(folder: Path, *, of: Path) -> None:
-    """Remove a folder that a target has replaced.
-
-    What cannot be removed now is a leftover, which the next writer of the target removes: on a
-    network disk, files that are still read elsewhere keep their folder (``.nfs…``).
-
-    Args:
-        folder: Folder beside the target.
-        of: Target that has replaced it.
-
-    Raises:
-        OSError: It cannot be renamed.
-    """
-    leftover = _new_name(of)
-    os.rename(folder, leftover)
-    _remove(leftover)
-
-
 def is_empty(folder: Path) -> bool:
     """Return whether a folder has no entries but temporary ones.
 
@@ -450,17 +296,14 @@ def is_empty(folder: Path) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is one of a temporary file or folder."""
+    """Return whether a name is one of a temporary file."""
     return NAME.fullmatch(name) is not None
 
 
-def _create(target: Path, *, folder: bool) -> tuple[Path, int | None]:
+def _create(target: Path) -> tuple[Path, int | None]:
     while True:
-        new = _new_name(target)
-        if folder:
-            new.mkdir()
-        else:
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        new = target.with_name(f"{_start(target)}{_machine()}-{os.urandom(4).hex()}.new")
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
         try:
             lock = _lock(new)
         except (BlockingIOError, FileNotFoundError):
@@ -478,10 +321,6 @@ def _copy_permissions(target: Path, new: Path) -> None:
             new.chmod(mode)
 
 
-def _new_name(target: Path) -> Path:
-    return target.with_name(f"{_start(target)}{_machine()}-{os.urandom(4).hex()}.new")
-
-
 def _start(target: Path) -> str:
     return f".{os.fsdecode(os.fsencode(target.name)[:LONGEST])}."
 
@@ -497,8 +336,7 @@ def _lock(path: Path) -> int | None:
         return None
     handle = None
     try:
-        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
-        handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if handle is not None:
@@ -510,7 +348,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _is(path: Path, handle: int) -> bool:
-    """Return whether a handle is of the file or folder that has this path now."""
+    """Return whether a handle is of the file that has this path now."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(handle))
     except OSError:
@@ -534,11 +372,8 @@ def _remove_if_dead(path: Path, machine: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
+    with suppress(OSError):
+        path.unlink()
 
 
 @cache

@@ -1,8 +1,10 @@
 """Checkpoints: one file with a trained method's options, weights and training record.
 
-The file is a safetensors file without pickle; its header has the metadata as JSON.
+The file is a safetensors file without pickle; its header has the metadata as JSON. If the backbone
+was trained too, the file has its weights, and is itself a file of weights for ``backbones.create``.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from torch import Tensor
 from fewact import methods
 from fewact.backbones import BackboneSpec, Card, TextSpec
 from fewact.backbones.text import PRECOMPUTED, TextFacts
-from fewact.core.atomic import backup_of, read_replaced
+from fewact.backbones.weights import NETWORK
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OptionError, WeightsError
 from fewact.core.paths import user_path
@@ -29,13 +31,17 @@ from fewact.methods.common.inputs import seeded
 
 FORMAT: Final = "fewact method"
 HEADER = "fewact"
-FILE, BACKBONE_FILE = "method.safetensors", "backbone.safetensors"
-BEST = "best"
-RECIPE, STATE = "recipe.json", "state.safetensors"
-"""Files of a training run, beside the folder ``best`` of its selected checkpoint: the recipe from
-the start, and the state from the first one that is saved."""
+METHOD = "method/"
+"""Start of the names of the method's tensors; those of a trained network begin with ``NETWORK``."""
 
-EXPECTED = "a folder that `fewact train` has written, or a method.safetensors of one"
+WITHIN = "checkpoint"
+"""Source of a backbone's weights that are in the checkpoint's file."""
+
+FILE, RECIPE, STATE = "best.safetensors", "recipe.json", "state.safetensors"
+"""Files of a training run: its selected checkpoint, the recipe from the start, and the state from
+the first one that is saved."""
+
+EXPECTED = "a folder that `fewact train` has written, or its best.safetensors"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
 
 
@@ -95,8 +101,8 @@ class Header(_Part):
         options: All options of the method.
         temperature: Probabilities are softmax(logits / temperature).
         recipe: Name of the recipe.
-        backbone: Backbone whose features the method takes. Weights in the same folder are
-            ``backbone.safetensors``; they are empty for stored features of unknown weights.
+        backbone: Backbone whose features the method takes. The source of its weights is
+            ``WITHIN`` for those in this file; it is empty for stored features of unknown weights.
         network_digest: Network digest of the backbone's card.
         text: Description of the embeddings of the training classes; None for a method without text.
         text_weights: Source of the text encoder's weights, as for ``backbones.create_text``; empty
@@ -107,7 +113,7 @@ class Header(_Part):
     """
 
     format: Literal["fewact method"] = FORMAT
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     fewact: str = __version__
     name: str
     options: dict[str, JsonValue]
@@ -140,9 +146,9 @@ class Checkpoint:
     def backbone(self) -> BackboneSpec:
         """Backbone with which the method was trained, with the path of its weights."""
         backbone = self.header.backbone
-        if backbone.weights != BACKBONE_FILE:
+        if backbone.weights != WITHIN:
             return backbone
-        return backbone.model_copy(update={"weights": str(self.path.with_name(BACKBONE_FILE))})
+        return backbone.model_copy(update={"weights": str(self.path)})
 
     @property
     def text(self) -> TextSpec | None:
@@ -220,10 +226,35 @@ class Checkpoint:
                 )
 
 
-def to_bytes(method: Method, header: Header) -> bytes:
-    """Return the content of a checkpoint file."""
-    tensors = {name: value.cpu().contiguous() for name, value in method.state_dict().items()}
-    return save_tensors(tensors, {HEADER: header.model_dump_json()})
+def to_bytes(
+    method: Method,
+    header: Header,
+    network: Mapping[str, Tensor] | None = None,
+    network_header: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the content of a checkpoint file.
+
+    Args:
+        method: Trained method.
+        header: Metadata.
+        network: Weights of the backbone, if the file shall have them.
+        network_header: Metadata of these weights.
+    """
+    tensors = {METHOD + name: value for name, value in method.state_dict().items()}
+    tensors |= {NETWORK + name: value for name, value in (network or {}).items()}
+    on_cpu = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    metadata = {HEADER: header.model_dump_json(), **(network_header or {})}
+    return _ordered(save_tensors(on_cpu, metadata))
+
+
+def _ordered(content: bytes) -> bytes:
+    """Sort the metadata in a safetensors file's header: the library's order varies."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    facts = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": facts, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def is_checkpoint(text: str) -> bool:
@@ -235,37 +266,28 @@ def read(path: str | Path) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: Folder of a training run, for the checkpoint selected by validation; folder of a
-            checkpoint; or checkpoint file.
+        path: Folder of a training run, for the checkpoint selected by validation; or checkpoint
+            file.
 
     Raises:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
-    path_of_user = user_path(path, WeightsError)
-    return read_replaced(lambda: _find(path_of_user), _read)
-
-
-def _find(path: Path) -> Path:
-    folders = (path, path / BEST)
-    # A backup is the valid checkpoint if a run was killed while it replaced it.
-    candidates = (
-        path,
-        *(place / FILE for folder in folders for place in (folder, backup_of(folder))),
-    )
-    # A folder that has none is returned, to be refused.
-    return next((file for file in candidates if file.is_file()), path)
-
-
-def _read(file: Path) -> Checkpoint:
+    place = user_path(path, WeightsError)
+    file = place if place.is_file() else place / FILE
     if not file.is_file():
-        if (file / RECIPE).is_file():
-            raise _no_checkpoint(file)
-        raise WeightsError("no trained method found", where=str(file), expected=EXPECTED)
+        if (place / RECIPE).is_file():
+            raise _no_checkpoint(place)
+        raise WeightsError("no trained method found", where=str(place), expected=EXPECTED)
     mapped, metadata = read_tensors(CHECKPOINT, file)
     content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
     header = CHECKPOINT.validate(content, Header, str(file))
     # A copy: the file may be replaced while its memory is mapped.
-    return Checkpoint(file, header, {name: value.clone() for name, value in mapped.items()})
+    weights = {
+        name.removeprefix(METHOD): value.clone()
+        for name, value in mapped.items()
+        if name.startswith(METHOD)
+    }
+    return Checkpoint(file, header, weights)
 
 
 def _no_checkpoint(run: Path) -> WeightsError:
@@ -273,9 +295,9 @@ def _no_checkpoint(run: Path) -> WeightsError:
     lost = (run / STATE).is_file()  # The first checkpoint is saved before the first state.
     return WeightsError(
         "the selected checkpoint of the training run is missing",
-        where=str(run / BEST / FILE),
+        where=str(run / FILE),
         expected="the checkpoint that `fewact train` saves after the first validation",
-        hint=f"Restore the folder {BEST}, or train into another folder."
+        hint="Restore the file, or train into another folder."
         if lost
         else "Continue the training: run the same `fewact train` again.",
     )

@@ -43,7 +43,7 @@ class Trained:
     """Finished training run.
 
     Args:
-        folder: Folder of the run; the chosen checkpoint is in its subfolder ``best``.
+        folder: Folder of the run, with the chosen checkpoint.
         best: Validation that chose the checkpoint.
     """
 

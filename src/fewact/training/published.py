@@ -1,8 +1,9 @@
-"""Checkpoints of CLIP-SPM's public code, converted to the checkpoints of fewact."""
+"""Checkpoints of CLIP-SPM's public code, converted to checkpoints of fewact."""
 
 import hashlib
 import io
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +14,18 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones.card import Card
 from fewact.backbones.spec import check_name
 from fewact.backbones.weights import PICKLES, put
-from fewact.core.atomic import replace_folder
+from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, WeightsError
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_tensors
 from fewact.data.benchmarks import benchmark
-from fewact.evaluation.checkpoint import (
-    BACKBONE_FILE,
-    FILE,
-    Header,
-    TrainedOn,
-    to_bytes,
-)
+from fewact.evaluation.checkpoint import FILE, WITHIN, Header, TrainedOn, to_bytes
 from fewact.methods.base import Method
 from fewact.methods.clip_spm import PRESETS
 from fewact.training.recipe import read
-from fewact.training.validation import ordered
 
 STATE: Final = "model_state_dict"
 """Name of the weights in a file of the public code."""
@@ -209,17 +202,15 @@ def convert(
     folder: str | Path,
     trained_on: str,
     *,
-    network: str | None = None,
     sha256: str | None = None,
 ) -> Header:
     """Convert a checkpoint of CLIP-SPM's public code to the folder of a checkpoint.
 
     Args:
         file: File, as for ``read_published``.
-        folder: Folder that is created; of an existing one only the checkpoint's files are replaced.
+        folder: Folder that is created; in an existing one only the checkpoint is replaced.
         trained_on: Benchmark of the checkpoint, one of ``PRESETS``: it decides the weight of texts
             and the slope of the gates, which no tensor shows.
-        network: Backbone with the weights of the image encoder (default: by its tensors).
         sha256: SHA-256 of the file, required for a file of ``torch.save``.
 
     Returns:
@@ -232,12 +223,12 @@ def convert(
     """
     check_name("benchmark", trained_on, tuple(PRESETS))
     published = read_published(file, sha256)
-    name, head = network or published.network, published.head()
+    name, head = published.network, published.head()
     recipe = read(f"clip_spm-{trained_on}-clip-vit-b16")
     method = _method(head, recipe.method.options, published.source)
     bench = benchmark(recipe.data)
     backbone = recipe.backbone.model_copy(
-        update={"name": name, "weights": BACKBONE_FILE, "precision": "float32"}
+        update={"name": name, "weights": WITHIN, "precision": "float32"}
     )
     facts = {
         # The public code scales pixels to [0, 1], and subtracts nothing.
@@ -245,42 +236,36 @@ def convert(
         "trained_on": ", ".join((*backbones.describe(name).trained_on, bench.id)),
     }
 
-    def header(card: Card) -> Header:
-        registry_name, options = methods.registered(method)
-        return Header(
-            name=registry_name,
-            options=options,
-            temperature=1.0,
-            recipe="",
-            backbone=backbone,
-            network_digest=card.network_digest,
-            trained_on=TrainedOn(
-                name=bench.id,
-                sha256=bench.sha256["train"],
-                videos={label.key: () for label in bench.classes["train"]},
-            ),
-            origin=f"public code of CLIP-SPM, {published.source}",
-        )
-
-    headers: list[Header] = []
-
-    def fill(new: Path) -> None:
-        weights = new / BACKBONE_FILE
-        weights.write_bytes(ordered(save_tensors(published.encoder(), facts)))
+    encoder = published.encoder()
+    with tempfile.TemporaryDirectory() as temporary:
+        weights = Path(temporary, "network.safetensors")
+        weights.write_bytes(save_tensors(encoder, facts))
         on_cpu = {"weights": str(weights), "engine": "torch", "device": "cpu"}
         card = backbone.model_copy(update=on_cpu).create().card
-        if card.vectors != method.options.vector_width:
-            raise WeightsError(
-                "image encoder and method have vectors of different lengths",
-                where=published.source,
-                got=f"{card.vectors} and {method.options.vector_width}",
-            )
-        headers.append(header(card))
-        (new / FILE).write_bytes(to_bytes(method, headers[0]))
-
-    target = user_path(folder, OutputError).resolve()
-    replace_folder(target, fill, lambda name: name in (FILE, BACKBONE_FILE))
-    return headers[0]
+    if card.vectors != method.options.vector_width:
+        raise WeightsError(
+            "image encoder and method have vectors of different lengths",
+            where=published.source,
+            got=f"{card.vectors} and {method.options.vector_width}",
+        )
+    registry_name, options = registered(method)
+    header = Header(
+        name=registry_name,
+        options=options,
+        temperature=1.0,
+        recipe="",
+        backbone=backbone,
+        network_digest=card.network_digest,
+        trained_on=TrainedOn(
+            name=bench.id,
+            sha256=bench.sha256["train"],
+            videos={label.key: () for label in bench.classes["train"]},
+        ),
+        origin=f"public code of CLIP-SPM, {published.source}",
+    )
+    target = user_path(folder, OutputError) / FILE
+    write_bytes(target, to_bytes(method, header, encoder, facts))
+    return header
 
 
 def _method(head: Mapping[str, Tensor], options: Mapping[str, Any], source: str) -> Method:

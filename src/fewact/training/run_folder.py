@@ -13,13 +13,10 @@ from fewact import methods
 from fewact.backbones.text import known_texts
 from fewact.core import svg
 from fewact.core.atomic import (
-    backup_of,
     is_temporary,
     make_folder,
     output_errors,
-    recover,
     remove_leftovers,
-    replace_folder,
     sync,
     write_text,
 )
@@ -29,7 +26,7 @@ from fewact.core.locks import exclusive
 from fewact.core.svg import Line, Panel, line_chart
 from fewact.core.version import __version__
 from fewact.data.videos import VideoList
-from fewact.evaluation.checkpoint import BEST, FILE, RECIPE, STATE
+from fewact.evaluation.checkpoint import FILE, RECIPE, STATE
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.methods.files import code_of
 from fewact.training.augment import flips
@@ -177,7 +174,6 @@ class RunFolder:
             position: Position from which the run continues; None from the start.
         """
         remove_leftovers(self.path)
-        recover(self._best, lambda name: True)
         lines = [
             line
             for line in self.metrics()
@@ -230,30 +226,13 @@ class RunFolder:
         Raises:
             TrainingError: It is missing.
         """
-        if not any((folder / FILE).is_file() for folder in (self._best, backup_of(self._best))):
+        if not (self.path / FILE).is_file():
             raise TrainingError(
                 "the selected checkpoint of the run is missing",
-                where=str(self.path / BEST / FILE),
+                where=str(self.path / FILE),
                 expected=f"the checkpoint that belongs to {STATE}",
-                hint=f"Restore the folder {BEST}, or train into another folder.",
+                hint=HINT,
             )
-
-    def put_best(self, files: Mapping[str, bytes]) -> None:
-        """Replace the chosen checkpoint by these files, all of them or none.
-
-        Raises:
-            OutputError: They cannot be written.
-        """
-
-        def fill(folder: Path) -> None:
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-
-        replace_folder(self._best, fill, lambda name: True)
-
-    @property
-    def _best(self) -> Path:
-        return self.path.resolve() / BEST
 
     def put_json(self, name: str, content: Any) -> Path:
         """Write a JSON file in the folder atomically and return its path."""

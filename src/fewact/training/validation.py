@@ -1,22 +1,22 @@
 """Validation: accuracy on fixed episodes of the validation classes chooses the checkpoint."""
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from fewact import methods
 from fewact.backbones import Backbone, BackboneSpec, Card
 from fewact.backbones.backbone import header_of
 from fewact.backbones.text import known_texts
 from fewact.backbones.weights import digest, tensors_of
+from fewact.core.atomic import write_bytes
 from fewact.data.videos import VideoList
 from fewact.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
 from fewact.evaluation.checkpoint import (
-    BACKBONE_FILE,
     FILE,
+    WITHIN,
     Header,
     Selection,
     TrainedOn,
@@ -98,18 +98,17 @@ def save_best(
         stage.inputs == "frames" for stage in recipe.stages[: best.stage + 1]
     )
     card, part = card_now(learner), recipe.backbone.resolved
-    files: dict[str, bytes] = {}
+    network: dict[str, Tensor] = {}
+    network_header: dict[str, str] = {}
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
-        header = header_of(learner.backbone, card)
-        content = save_tensors(tensors_of(learner.backbone), header)
-        files[BACKBONE_FILE] = ordered(content)
+        network, network_header = tensors_of(learner.backbone), header_of(learner.backbone, card)
     stored = learner.backbone is None
     if stored:
         part = BackboneSpec(name=card.name, weights=part.weights, **card.reading)
     # A store does not say where its weights came from: the digest shows whether they are these.
-    weights = BACKBONE_FILE if network_trained else part.weights if card.weights else ""
+    weights = WITHIN if network_trained else part.weights if card.weights else ""
     backbone = part.model_copy(update={"weights": weights, "precision": card.precision})
     method = learner.method
     text = data.train_text if method.uses_text else None
@@ -136,7 +135,7 @@ def save_best(
             step=best.step,
         ),
     )
-    folder.put_best({**files, FILE: to_bytes(method, facts)})
+    write_bytes(folder.path / FILE, to_bytes(method, facts, network, network_header))
 
 
 def _trained_on(train: VideoList) -> TrainedOn:
@@ -145,16 +144,6 @@ def _trained_on(train: VideoList) -> TrainedOn:
         videos[video.label].append(video.id)
     ids_of = {label: tuple(ids) for label, ids in videos.items()}
     return TrainedOn(name=train.name, sha256=train.digest, videos=ids_of)
-
-
-def ordered(content: bytes) -> bytes:
-    """Sort the metadata in a safetensors file's header: the library's order varies."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    facts = dict(sorted(header.pop("__metadata__").items()))
-    text = json.dumps({"__metadata__": facts, **header}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def save_stopped(
