@@ -4,8 +4,8 @@ import pytest
 import torch
 from lightning_fabric.accelerators import cuda
 
-from fewact.training import devices
-from fewact.training.devices import decoding_processes, make_fabric
+from fewact.training import fabric
+from fewact.training.fabric import decoding_processes, make_fabric
 
 
 def test_no_advice_to_compute_less_exactly(
@@ -27,9 +27,9 @@ def test_no_advice_to_compute_less_exactly(
 def test_processes_that_decode_for_a_gpu(
     monkeypatch: pytest.MonkeyPatch, cores: int, per_node: str | None, expected: int
 ) -> None:
-    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.setattr(fabric, "usable_cores", lambda: cores)
     if per_node is not None:
-        monkeypatch.setattr(devices, "_started", lambda: (int(per_node), 1))
+        monkeypatch.setattr(fabric, "_started", lambda: (int(per_node), 1))
     assert decoding_processes("cpu") == 0
-    monkeypatch.setattr(devices, "resolve_device", lambda name: torch.device("cuda", 0))
+    monkeypatch.setattr(fabric, "resolve_device", lambda name: torch.device("cuda", 0))
     assert decoding_processes("auto") == expected

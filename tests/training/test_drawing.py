@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from fewact.training.batch import drawing
+from fewact.training.batches import drawing
 from fewact.training.recipe import ClassifyStage, EpisodesStage
 from tests.training.made_up import split_list
 

@@ -18,8 +18,7 @@ from fewact.evaluation.episodes import load as load_episodes
 from fewact.methods import a2m2
 from fewact.methods.a2m2 import A2M2 as A2M2Method
 from fewact.training import TrainingData, loop, train
-from fewact.training.batch import Batch, Drawn
-from fewact.training.inputs import FrameBatches, FrameOptions
+from fewact.training.batches import Batch, Drawn, FrameBatches
 from fewact.training.learner import make_learner
 from fewact.training.optimising import freeze, freeze_norms
 from fewact.training.recipe import EpisodesStage
@@ -230,10 +229,8 @@ def test_the_test_reads_frames_as_the_recipe_says(tmp_path: Path) -> None:
     times: list[Any] = []
     source = data.train.videos[0].source
     assert source is not None
-    batches = FrameBatches(
-        data.train,
-        FrameOptions(resolved.create().card, (4,), recipe.augment, flip=False, seed=0, stage=0),
-    )
+    card = resolved.create().card
+    batches = FrameBatches(data.train, card, (4,), recipe.augment, seed=0, stage=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(source), "read", lambda self, samplers, **_: times.append(samplers))
         batches._read(0, RandomStream("draws", 0))

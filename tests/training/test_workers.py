@@ -23,14 +23,13 @@ from torch.utils.data import Dataset
 from fewact import backbones
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
-from fewact.training.batch import Drawn
-from fewact.training.inputs import FrameBatches, FrameOptions, load
+from fewact.training.batches import Drawn, FrameBatches, load
 from fewact.training.recipe import Augment
 
 if __name__ == "__main__":
     videos = write_folder(motions(videos=1, size=32, frames=12), sys.argv[1], split="val")
     card = backbones.create("efficientnet-lite0", weights="random", device="cpu").card
-    batches = FrameBatches(videos, FrameOptions(card, (2,), Augment(flip="never"), False, 0, 0))
+    batches = FrameBatches(videos, card, (2,), Augment(flip="never"), seed=0, stage=0)
     drawn = (Drawn(number, (0, 1)) for number in range(10**9))
     for number, _ in enumerate(load(batches, drawn, workers=2, device=torch.device("cpu"))):
         if not number:

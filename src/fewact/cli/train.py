@@ -126,7 +126,7 @@ def train(
     from fewact.evaluation.texts import refuse_texts
     from fewact.methods.cards import stand_in
     from fewact.methods.files import imported_file
-    from fewact.training.devices import decoding_processes
+    from fewact.training.fabric import decoding_processes
 
     resolved = subpackage.read(recipe, _changes(training, text), **requested)
     if not stand_in(resolved.method.name, resolved.method.options).uses_text:

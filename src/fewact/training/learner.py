@@ -14,7 +14,7 @@ from fewact.features.request import FeatureRequest, Features, Request
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy, support_state
 from fewact.methods.encode import evaluating
 from fewact.training.augment import apply
-from fewact.training.batch import Batch, Drawn
+from fewact.training.batches import Batch, Drawn
 from fewact.training.data import TrainingData
 from fewact.training.recipe import EpisodesStage, Recipe
 

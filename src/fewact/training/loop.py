@@ -19,11 +19,16 @@ from fewact.data.videos import GroupScope, VideoList
 from fewact.evaluation import FeatureSource
 from fewact.evaluation.episodes import Protocol
 from fewact.training import state as states
-from fewact.training.augment import flips
-from fewact.training.batch import Batch, Drawing, drawing
+from fewact.training.batches import (
+    Batch,
+    Drawing,
+    FeatureBatches,
+    FrameBatches,
+    drawing,
+    load,
+)
 from fewact.training.data import TrainingData, with_texts
-from fewact.training.devices import end_group_at_exit, make_fabric, reproducible
-from fewact.training.inputs import FeatureBatches, FrameBatches, FrameOptions, load
+from fewact.training.fabric import end_group_at_exit, make_fabric, reproducible
 from fewact.training.learner import Learner, losses_of_zeros, make_learner
 from fewact.training.optimising import Average, StepStatistics, freeze, make_optimiser, set_rates
 from fewact.training.recipe import EpisodesStage, Recipe, TrainingStage
@@ -253,15 +258,15 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
     """
     recipe, data, learner, stage = run.recipe, run.data, run.learner, run.recipe.stages[number]
     if stage.inputs == "frames":
-        reading = FrameOptions(
+        batches = FrameBatches(
+            data.train,
             learner.card,
             learner.counts,
             recipe.augment,
-            flips(recipe.augment.flip, data.train.name),
-            recipe.seed,
-            number,
+            seed=recipe.seed,
+            stage=number,
         )
-        return FrameBatches(data.train, reading), None
+        return batches, None
     train, val = data.train_source, data.val_source
     network_trained = any(before.inputs == "frames" for before in recipe.stages[:number])
     if network_trained or train is None or val is None:

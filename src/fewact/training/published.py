@@ -248,7 +248,7 @@ def convert(
             where=published.source,
             got=f"{card.vectors} and {method.options.vector_width}",
         )
-    registry_name, options = registered(method)
+    registry_name, options = methods.registered(method)
     header = Header(
         name=registry_name,
         options=options,

@@ -23,7 +23,7 @@ from fewact.evaluation.checkpoint import (
     to_bytes,
 )
 from fewact.evaluation.episodes import EpisodeSet
-from fewact.training.batch import Drawn
+from fewact.training.batches import Drawn
 from fewact.training.data import TrainingData
 from fewact.training.learner import Learner
 from fewact.training.optimising import Average
