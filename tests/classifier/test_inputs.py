@@ -21,7 +21,7 @@ from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction, Skipped
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
-from fewact.data.arrays import as_array
+from fewact.data.clips import as_array
 from fewact.video import EveryNth, read_frames
 
 

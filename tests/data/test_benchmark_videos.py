@@ -11,7 +11,6 @@ import pytest
 from fewact.core.errors import DataError, UnknownNameError
 from fewact.data import (
     Availability,
-    availability,
     benchmark,
     benchmark_videos,
     check_benchmark,
@@ -178,7 +177,7 @@ def test_a_deep_check_uses_the_cores_that_the_process_may_use(
         return ThreadPoolExecutor(count)
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
-    monkeypatch.setattr(availability, "ThreadPoolExecutor", pool)
+    monkeypatch.setattr(benchmark_videos, "ThreadPoolExecutor", pool)
     root, table = readable
     check_benchmark("any", root, splits=table, deep=True)
     assert counts == [1]

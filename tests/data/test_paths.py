@@ -4,7 +4,7 @@ import pytest
 
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, expand_paths, is_clip, natural_key
-from fewact.data.paths import check_one_clip, clips_below
+from fewact.data.files import check_one_clip, clips_below
 from fewact.video import Segments
 
 FILES = ["2.mp4", "10.mp4", "1.txt", "a/x.mov", "a/b/y.avi", "a/frames/1.jpg", "a/.hidden/z.mp4"]

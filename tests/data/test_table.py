@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fewact.core.errors import DataError
 from fewact.data import Clip, read_table
-from fewact.data.table import _seconds
+from fewact.data.tables import _seconds
 
 
 @pytest.fixture

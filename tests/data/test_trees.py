@@ -54,7 +54,7 @@ def test_a_mesh_of_links_is_walked_once(tmp_path: Path) -> None:
     for found in (expand_paths([tmp_path]), expand_paths([f"{tmp_path}/**/*.mp4"])):
         assert sorted(path.resolve() for path in found) == expected
     # Under its own name, not under that of a link.
-    assert sorted(Path(one.path) for one in find_videos(tmp_path)) == expected
+    assert sorted(map(Path, find_videos(tmp_path))) == expected
 
 
 def test_patterns_find_what_glob_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

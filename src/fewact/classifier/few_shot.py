@@ -36,7 +36,7 @@ from fewact.core.hub import check_answers, download, hub_client, is_repository
 from fewact.core.options import check_options
 from fewact.core.paths import similar_name, user_path
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
-from fewact.data.arrays import as_array
+from fewact.data.clips import as_array
 from fewact.data.files import first_few
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed

@@ -24,8 +24,7 @@ from fewact.data import (
     is_features,
     read_features,
 )
-from fewact.data.arrays import check_dense
-from fewact.data.clips import OF_FEATURES, is_frames, is_image
+from fewact.data.clips import OF_FEATURES, check_dense, is_frames, is_image
 
 ClipLike: TypeAlias = (
     str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor

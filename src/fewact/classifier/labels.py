@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import DataError, did_you_mean
 from fewact.data import BACKGROUND, is_background
-from fewact.data.arrays import check_dense
+from fewact.data.clips import check_dense
 
 Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""

@@ -27,8 +27,7 @@ from fewact.data import (
     read_features,
     read_table,
 )
-from fewact.data.files import legible
-from fewact.data.paths import no_clips
+from fewact.data.files import legible, no_clips
 
 Source: TypeAlias = ClipLike | Iterable[ClipLike]
 """Clips of one class: a clip, a folder or a pattern, or several of them."""

@@ -253,7 +253,7 @@ def is_model(path: Path) -> bool:
 
 
 def _not_several_clips(path: Path) -> None:
-    from fewact.data.paths import check_one_clip
+    from fewact.data.files import check_one_clip
 
     check_one_clip(path)
 

@@ -18,20 +18,31 @@ from fewact.data.clips import (
     is_background,
     limit_per_class,
 )
-from fewact.data.feature_files import (
+from fewact.data.files import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    expand_paths,
+    is_clip,
+    natural_key,
+)
+from fewact.data.tables import (
     FeatureDataset,
+    TableDataset,
     is_features,
+    is_table,
     labelled_features,
     read_features,
+    read_table,
 )
-from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
-from fewact.data.paths import expand_paths, is_clip
-from fewact.data.table import TableDataset, is_table, read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 if TYPE_CHECKING:
-    from fewact.data.availability import Availability, ClassCount
-    from fewact.data.benchmark_videos import check_benchmark, load_benchmark
+    from fewact.data.benchmark_videos import (
+        Availability,
+        ClassCount,
+        check_benchmark,
+        load_benchmark,
+    )
     from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
     from fewact.data.leak import Leak, find_leaks, refuse_leaks
 
@@ -79,23 +90,15 @@ __all__ = [
     "variants",
 ]
 
-_MODULES = {
-    "ActionClass": "benchmarks",
-    "Availability": "availability",
-    "Benchmark": "benchmarks",
-    "ClassCount": "availability",
-    "Leak": "leak",
-    "benchmark": "benchmarks",
-    "benchmark_names": "benchmarks",
-    "check_benchmark": "benchmark_videos",
-    "find_leaks": "leak",
-    "load_benchmark": "benchmark_videos",
-    "refuse_leaks": "leak",
-    "variants": "benchmarks",
+_HOMES = {
+    "benchmark_videos": "Availability ClassCount check_benchmark load_benchmark",
+    "benchmarks": "ActionClass Benchmark benchmark benchmark_names variants",
+    "leak": "Leak find_leaks refuse_leaks",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"fewact.data.{_MODULES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names.split():
+            return getattr(importlib.import_module(f"fewact.data.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

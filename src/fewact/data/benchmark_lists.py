@@ -9,13 +9,14 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.benchmarks import NAMES, Benchmark, benchmark
-from fewact.data.files import VIDEO_SUFFIXES, first_few
+from fewact.data.files import first_few, stem_and_suffix
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
@@ -33,8 +34,7 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
 
     Two forms are read: tables with the columns split, class, video (``NAME.csv``, ``NAME.csv.gz``),
     and the published text files (``trainlist03.txt``, ``train_few_shot.txt``, ``train.list``, …)
-    with one line ``class/video`` for each video. Classes are names or numbers. The videos are
-    always in the same order: by split, class and name.
+    with one line ``class/video`` for each video. Classes are names or numbers.
 
     Args:
         bench: Benchmark.
@@ -44,9 +44,6 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
     Returns:
         List without clips, with a flag if it is not the canonical list; None if ``splits`` is None
         and the path in ``FEWACT_SPLITS`` contains no list.
-
-    Raises:
-        DataError: ``splits`` contains no list of the benchmark, or an invalid one.
     """
     location = splits or os.environ.get(FOLDER_VARIABLE)
     if not location:
@@ -56,13 +53,9 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
         for folder in [path] if path.is_file() else _folders(path, bench):
             listed_videos = read(folder, bench)
             if listed_videos:
-                listed = build_list(
-                    bench, (video for split in listed_videos.values() for video in split)
-                )
+                listed = build_list(bench, chain.from_iterable(listed_videos.values()))
                 changed = [
-                    split
-                    for split in listed_videos
-                    if not is_canonical(bench, listed_videos[split])
+                    s for s, videos in listed_videos.items() if not is_canonical(bench, videos)
                 ]
                 _refuse_list_of_another(bench, folder, changed)
                 return listed.with_flags(modified_flags(changed))
@@ -79,11 +72,7 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
 
 
 def build_list(bench: Benchmark, videos: Iterable[Video]) -> VideoList:
-    """Order the videos of a list by split, class and name.
-
-    Raises:
-        DataError: The list contains a video twice.
-    """
+    """Order the videos of a list by split, class and name; refuse one that is in it twice."""
     ordered = sorted(videos, key=lambda v: (SPLITS.index(v.split or "test"), v.label, v.id))
     keys = Counter(bench.match_key(video.id) for video in ordered)
     twice = {video.id for video in ordered if keys[bench.match_key(video.id)] > 1}
@@ -115,32 +104,13 @@ def digest(bench: Benchmark, videos: Iterable[Video]) -> str:
 
 def build_video(bench: Benchmark, split: Split, label: str, path: str) -> Video:
     """Return a video of a list by its published path; folders and extension are ignored."""
-    id = bench.video_id(video_stem(path.rpartition("/")[2]))
+    id = bench.video_id(stem_and_suffix(path.rpartition("/")[2])[0])
     match = GROUP.fullmatch(id) if bench.groups == "within-class" else None
     return Video(id, label, split, match[1].lower() if match else None)
 
 
-def video_stem(name: str) -> str:
-    """Return a file name without a video's extension; other dots stay.
-
-    >>> video_stem("a.b.AVI"), video_stem("a.b")
-    ('a.b', 'a.b')
-    """
-    before, dot, after = name.rpartition(".")
-    return before if before and dot + after.lower() in VIDEO_SUFFIXES else name
-
-
 def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Split]) -> None:
-    """Refuse the published list of another variant, whose numbered classes can be other ones.
-
-    Args:
-        bench: Benchmark.
-        path: File or folder of the list.
-        changed: Splits that are not those of the benchmark.
-
-    Raises:
-        DataError: One of these splits is that of another variant.
-    """
+    """Refuse the published list of another variant, whose numbered classes can be other ones."""
     family = [variant for variant in map(benchmark, NAMES) if variant.family == bench.family]
     read = [(variant, _read_as(variant, path, bench)) for variant in family] if changed else []
     for split in changed:
@@ -156,7 +126,7 @@ def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Spli
 
 
 def _read_as(variant: Benchmark, path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
-    """Return the list of ``bench`` as if it was of ``other``; empty if it cannot be."""
+    """Return the list of ``bench`` as if it was of ``variant``; empty if it cannot be."""
     table = _table_of(path, bench)
     try:
         return _read_table(table, variant) if table else _read_texts(path, variant)

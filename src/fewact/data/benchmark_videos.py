@@ -1,16 +1,23 @@
-"""Videos of a benchmark in a folder: loading them, and checking which are available."""
+"""Videos of a benchmark in a folder: which are available, and loading them."""
 
+import hashlib
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Literal, NoReturn
 
-from fewact.core.errors import DataError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError, VideoError
+from fewact.core.machine import usable_cores
 from fewact.core.paths import user_path
-from fewact.data.availability import Availability, ClassCount, Progress, find_unreadable
 from fewact.data.benchmark_lists import (
     FOLDER_VARIABLE,
     build_list,
@@ -18,52 +25,157 @@ from fewact.data.benchmark_lists import (
     find_list,
     is_canonical,
     modified_flags,
-    video_stem,
 )
 from fewact.data.benchmarks import Benchmark, benchmark, normalise
 from fewact.data.clips import Clip
-from fewact.data.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, first_few, natural_key
+from fewact.data.files import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    first_few,
+    natural_key,
+    reading,
+    stem_and_suffix,
+)
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 
+Progress = Callable[[int, int], None]
 
-class FoundVideo(NamedTuple):
-    """Video found below a folder.
+AVAILABILITY = FileType(
+    "availability file", DataError, 256 * MIB, "a file that `fewact data check -o FILE` wrote"
+)
+
+
+class ClassCount(BaseModel):
+    """Numbers of available and missing videos of a class.
 
     Args:
-        path: Path of the file or folder.
-        name: File name without extension.
-        is_folder: True for a folder of images.
+        split: Split of the class.
+        label: Name of the class.
+        listed: Number of videos in the list.
+        available: Number of videos that are found and not known to be unreadable.
+        unreadable: Number of videos that are found and cannot be read.
     """
 
-    path: str
-    name: str
-    is_folder: bool
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: Split
+    label: str
+    listed: NonNegativeInt
+    available: NonNegativeInt
+    unreadable: NonNegativeInt = 0
+
+    @property
+    def missing(self) -> int:
+        """Number of videos that are not found."""
+        return self.listed - self.available - self.unreadable
+
+
+class Availability(BaseModel):
+    """Available, missing and unreadable videos of a benchmark.
+
+    Args:
+        benchmark: Name of the benchmark.
+        videos: Hash of the list of available videos.
+        deep: True if each video was decoded.
+        flags: Flags of the list, such as "modified list (train)".
+        classes: Counts of each class.
+        missing: Ids of the videos that are not found, if a list names them.
+        unreadable: Reason by the id of each video that cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    benchmark: str
+    videos: str
+    deep: bool = False
+    flags: tuple[str, ...] = ()
+    classes: tuple[ClassCount, ...]
+    missing: tuple[str, ...] = ()
+    unreadable: dict[str, str] = {}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the available, missing and unreadable videos; reasons do not count."""
+        facts = self.model_dump(mode="json", exclude={"deep", "flags", "unreadable"})
+        facts["unreadable"] = sorted(self.unreadable)
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def gap(self, split: Split | None = None) -> str:
+        """Return how many videos are not available, such as "train 13 of 6387, test 3 of 2397"."""
+        parts = []
+        for part in SPLITS if split is None else (split,):
+            rows = [c for c in self.classes if c.split == part]
+            listed, available = sum(c.listed for c in rows), sum(c.available for c in rows)
+            if available < listed:
+                parts.append(f"{part} {listed - available} of {listed}")
+        return ", ".join(parts)
+
+    def write(self, path: str | Path) -> Path:
+        """Write a JSON file; an existing file is replaced atomically."""
+        return write_text(user_path(path, DataError), self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Availability":
+        """Read a file that ``write`` wrote.
+
+        Raises:
+            DataError: The file cannot be read, or is not an availability file.
+        """
+        return AVAILABILITY.model(user_path(path, DataError), cls)
+
+
+def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -> dict[str, str]:
+    """Return the reason by id of each video that cannot be read; all frames are decoded.
+
+    ``progress`` is called after each video with the number of decoded videos and of all.
+    """
+    paths = {video.id: video.clip.path for video in videos if video.clip is not None}
+    broken: dict[str, str] = {}
+    pool = ThreadPoolExecutor(usable_cores())
+    try:
+        jobs = {pool.submit(_read_error, path): id for id, path in paths.items()}
+        for done, job in enumerate(as_completed(jobs), 1):
+            if reason := job.result():
+                broken[jobs[job]] = reason
+            if progress is not None:
+                progress(done, len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return {id: broken[id] for id in paths if id in broken}
+
+
+def _read_error(path: Path) -> str:
+    """Return the reason why a video cannot be read; empty if it can."""
+    from fewact.video import EveryNth, read_frames
+
+    try:
+        # Every frame is decoded; one pixel of it is kept.
+        read_frames(path, EveryNth(1), transform=lambda f: f[:1, :1], threads=1)
+    except VideoError as error:
+        return error.reason
+    return ""
 
 
 class VideoIndex:
-    """Index of the videos below a folder.
+    """Index of the videos below a folder, at any depth.
 
     Args:
-        root: Folder that contains the files at any depth.
+        root: Folder.
         bench: Benchmark that defines which names mean the same video.
-
-    Raises:
-        DataError: The folder does not exist, or a part of it cannot be read.
     """
 
     def __init__(self, root: str | Path, bench: Benchmark) -> None:
         self.root = user_path(root, DataError)
         self._bench = bench
-        self._found: dict[str, list[FoundVideo]] = {}
-        for file in find_videos(self.root):
-            key = bench.match_key(bench.video_id(file.name)).casefold()
-            self._found.setdefault(key, []).append(file)
+        self._paths: dict[str, list[str]] = {}
+        for path in find_videos(self.root):
+            key = bench.match_key(bench.video_id(_stem(path))).casefold()
+            self._paths.setdefault(key, []).append(path)
 
-    def __iter__(self) -> Iterator[FoundVideo]:
-        """Yield one file for each video: the first in path order."""
-        return (
-            min(files, key=lambda file: natural_key(file.path)) for files in self._found.values()
-        )
+    def names(self) -> Iterator[str]:
+        """Yield the file name, without an extension, of each video: of the first in path order."""
+        return (_stem(min(paths, key=natural_key)) for paths in self._paths.values())
 
     def find(self, video: Video) -> Path | None:
         """Return the file of a video of a list; None if it is missing.
@@ -72,35 +184,32 @@ class VideoIndex:
         spelling, the file in a folder of its class, a video file rather than a folder of images,
         and the first by path.
         """
-        files = self._found.get(self._bench.match_key(video.id).casefold(), [])
-        if not files:
-            return None
-        return Path(files[0].path if len(files) == 1 else self._best(video, files).path)
-
-    def _best(self, video: Video, files: list[FoundVideo]) -> FoundVideo:
+        paths = self._paths.get(self._bench.match_key(video.id).casefold(), [])
+        if len(paths) < 2:
+            return Path(paths[0]) if paths else None
         label = normalise(video.label)
 
-        def rank(file: FoundVideo) -> tuple[object, ...]:
-            same_spelling = self._bench.video_id(file.name) == video.id
+        def rank(path: str) -> tuple[object, ...]:
             return (
-                not same_spelling,
-                normalise(Path(file.path).parent.name) != label,
-                file.is_folder,
-                natural_key(file.path),
+                self._bench.video_id(_stem(path)) != video.id,
+                normalise(Path(path).parent.name) != label,
+                os.path.isdir(path),
+                natural_key(path),
             )
 
-        return min(files, key=rank)
+        return Path(min(paths, key=rank))
 
 
-def find_videos(root: Path) -> Iterator[FoundVideo]:
+def _stem(path: str) -> str:
+    return stem_and_suffix(os.path.basename(path))[0]
+
+
+def find_videos(root: Path) -> Iterator[str]:
     """Yield all video files and folders of numbered images below a folder.
 
     Each folder is read once, under its own name rather than a link's; hidden entries are skipped. A
     folder that contains a video or another folder is not a folder of images, even if it contains
     thumbnails.
-
-    Raises:
-        DataError: The folder does not exist, or a part of it cannot be read.
     """
     if not root.is_dir():
         raise DataError(
@@ -114,7 +223,7 @@ def find_videos(root: Path) -> Iterator[FoundVideo]:
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop()
         has_images, below, files = False, [], []
-        try:
+        with reading(folder):
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in visited:
                 continue
@@ -130,13 +239,11 @@ def find_videos(root: Path) -> Iterator[FoundVideo]:
                     before, _, suffix = name.rpartition(".")
                     suffix = "." + suffix.lower()
                     if suffix in VIDEO_SUFFIXES:
-                        files.append(FoundVideo(entry.path, video_stem(name), False))
+                        files.append(entry.path)
                     elif suffix in IMAGE_SUFFIXES and not has_images:
                         has_images = any(map(str.isdigit, before))
-        except OSError as error:
-            raise DataError(f"the folder cannot be read: {error.strerror}", where=folder) from error
         if has_images and not below and not files:
-            yield FoundVideo(folder, video_stem(os.path.basename(folder)), True)
+            yield folder
         yield from files
         for entry in below:
             (links if entry.is_symlink() else waiting).append(entry.path)
@@ -153,20 +260,13 @@ def list_from_file_names(bench: Benchmark, files: VideoIndex) -> VideoList:
 
     A split is flagged as modified if its hash differs although no video is missing, or if a class
     has more videos than the published list.
-
-    Args:
-        bench: Benchmark.
-        files: Files below a folder.
-
-    Raises:
-        DataError: Two files have names of the same video in different spellings.
     """
     videos: dict[Split, list[Video]] = {split: [] for split in SPLITS}
-    for file in files:
-        label = class_of_file(bench, file.name)
+    for name in files.names():
+        label = class_of_file(bench, name)
         if label is not None:
             split = bench.split_of[label]
-            videos[split].append(build_video(bench, split, label, file.name))
+            videos[split].append(build_video(bench, split, label, name))
     changed = [split for split in SPLITS if _is_modified(bench, split, videos[split])]
     listed = build_list(bench, (video for split in SPLITS for video in videos[split]))
     return replace(listed, flags=modified_flags(changed))
@@ -221,11 +321,7 @@ def load_benchmark(
         availability: File written by ``fewact data check``; videos that it lists as unreadable are
             left out.
 
-    Returns:
-        Available videos, with flags if the list is modified or videos are left out.
-
     Raises:
-        UnknownNameError: The benchmark does not exist.
         DataError: There is no list or no such folder, videos are missing, or the folder differs
             from the availability file.
     """
@@ -279,13 +375,6 @@ def check_benchmark(
         splits: As for ``load_benchmark``.
         deep: Decode all frames of each video.
         progress: Function called after each video with the number of decoded videos and of all.
-
-    Raises:
-        UnknownNameError: The benchmark does not exist.
-        DataError: There is no list, or no such folder.
-
-    Warns:
-        VideoWarning: A video is truncated or damaged, but can be read.
     """
     bench = benchmark(name)
     videos, expected = _find_files(bench, root, splits)

@@ -176,11 +176,7 @@ def benchmark(name: str) -> Benchmark:
 
 
 def benchmark_of_data(name: str) -> Benchmark:
-    """Return the benchmark that names data; there is no folder or file of the name.
-
-    Raises:
-        UnknownNameError: No benchmark has this name, or several have.
-    """
+    """Return the benchmark that names data; there is no folder or file of the name."""
     if variants(name):
         return benchmark(name)
     raise UnknownNameError(

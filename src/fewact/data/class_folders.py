@@ -8,20 +8,17 @@ from fewact.core.paths import user_path
 from fewact.core.text_table import printable
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import (
+    clips_below,
     entries,
     first_few,
+    is_clip,
     is_image_file,
     is_numbered_image,
     is_saved_model,
     legible,
+    warn_of_images,
 )
-from fewact.data.paths import clips_below, is_clip, warn_of_images
-from fewact.data.videos import (
-    SPLITS,
-    Split,
-    Video,
-    VideoList,
-)
+from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -45,9 +42,6 @@ def list_clips(folder: str | Path) -> list[Clip]:
     name what is ignored: saved models and videos beside the class folders, and folders of clips and
     images beside the clips of a class.
 
-    Args:
-        folder: Folder of the class folders.
-
     Raises:
         DataError: The folder does not exist, has fewer than two classes, or a class has no clips.
     """
@@ -64,7 +58,7 @@ def list_clips(folder: str | Path) -> list[Clip]:
         )
     found_in = [_clips(entry) for entry in folders]
     clips = [clip for inside, _, _ in found_in for clip in inside]
-    deeper = [ignored for _, beside, _ in found_in for ignored in beside]
+    deeper = [entry for _, beside, _ in found_in for entry in beside]
     warn_of_images(image for _, _, images in found_in for image in images)
     if len(folders) == 1:
         raise DataError(
@@ -74,33 +68,23 @@ def list_clips(folder: str | Path) -> list[Clip]:
             expected="at least two folders, each with clips of one class",
             hint=ONE_ACTION_LAYOUT,
         )
-    if outside:
-        names = first_few(entry.name for entry in outside)
-        warn(f"{root}: ignored, in no class folder: {names}")
-    if models:
-        names = first_few(entry.name for entry in models)
-        warn(f"{root}: ignored, saved models beside the class folders: {names}")
-    if deeper:
-        names = first_few(str(inside.relative_to(root)) for inside in deeper)
-        warn(
-            f"{root}: ignored, folders beside the clips of a class: {names}; move their clips into "
-            "the folder of the class"
-        )
+    for ignored, what, hint in (
+        (outside, "in no class folder", ""),
+        (models, "saved models beside the class folders", ""),
+        (
+            deeper,
+            "folders beside the clips of a class",
+            "; move their clips into the folder of the class",
+        ),
+    ):
+        if ignored:
+            names = first_few(str(entry.relative_to(root)) for entry in ignored)
+            warn(f"{root}: ignored, {what}: {names}{hint}")
     return clips
 
 
 def list_background(folder: str | Path) -> list[Clip]:
-    """Return the clips of no class, from the folder ``none`` beside the class folders.
-
-    Args:
-        folder: Folder of the class folders.
-
-    Returns:
-        Clips as of ``clips_of_no_class``; empty if there is no folder ``none``.
-
-    Raises:
-        DataError: The folder does not exist.
-    """
+    """Return the clips of no class, those in the folder ``none`` beside the class folders."""
     return [
         clip
         for entry in _entries(user_path(folder, DataError))
@@ -113,9 +97,6 @@ def clips_of_no_class(folder: Path) -> list[Clip]:
     """Return the clips below a folder of clips of no class, without a label.
 
     Each folder in it is a group: a person, or a place. A folder of numbered images is one clip.
-
-    Raises:
-        DataError: A folder cannot be read.
     """
     ignored: list[Path] = []
     below = [(clip, clip.relative_to(folder).parts) for clip in clips_below(folder, ignored)]
@@ -185,13 +166,10 @@ class FolderDataset:
     Ids are paths relative to the folder. There are no groups.
 
     Args:
-        root: Folder.
+        root: Folder, see ``list_clips``.
 
     Attributes:
         videos: List of the clips.
-
-    Raises:
-        DataError: As for ``list_clips``.
     """
 
     videos: VideoList

@@ -1,4 +1,4 @@
-"""Clips: labelled segments of video files, clips in memory, and features of a clip."""
+"""Clips: segments of video files, clips in memory, features; and the arrays they are made of."""
 
 import hashlib
 import math
@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
 from fewact.core.shapes import check_shape
-from fewact.data.arrays import as_array, check_vectors_are_numpy, is_tensor
-from fewact.data.files import is_image_file, natural_key
-from fewact.data.paths import check_one_clip
+from fewact.data.files import check_one_clip, is_image_file, natural_key
 
 if TYPE_CHECKING:
     from fewact.video import Reading, Sampler
@@ -28,14 +26,7 @@ if TYPE_CHECKING:
 
 
 def check_texts(**texts: object) -> None:
-    """Refuse a name, label or group that is no text; None is allowed.
-
-    Args:
-        **texts: Values by the name of their argument.
-
-    Raises:
-        DataError: A value is no text.
-    """
+    """Refuse a name, label or group, each by its argument, that is no text; None is allowed."""
     for argument, text in texts.items():
         if text is not None and not isinstance(text, str):
             raise DataError(
@@ -72,9 +63,24 @@ class _InMemory(ABC):
     label: str | None
     group: str | None
 
+    def __post_init__(self) -> None:
+        check_texts(name=self.name, label=self.label, group=self.group)
+
     @abstractmethod
+    def _content(self) -> tuple[tuple[object, ...], Iterable[Any]]:
+        """Return facts and buffers that decide what is read."""
+
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the content."""
+        """Return the SHA-256 of the content, and of its shape and rate or its times."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        facts, buffers = self._content()
+        sha = hashlib.sha256(repr(facts).encode())
+        for buffer in buffers:
+            sha.update(buffer)
+        return sha.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self._identity == other._identity
@@ -129,7 +135,7 @@ class Frames(_InMemory):
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        check_texts(name=self.name, label=self.label, group=self.group)
+        super().__post_init__()
         where = self.name or "Frames"
         if not (isinstance(self.fps, Real) and math.isfinite(self.fps) and self.fps > 0):
             raise DataError(
@@ -155,16 +161,9 @@ class Frames(_InMemory):
         sets = [decoded[np.searchsorted(needed, indices)] for indices in chosen_indices]
         return Reading(sets, chosen_indices, timeline, size)
 
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the frames, their shape and their rate."""
-        return self._sha256
-
-    @cached_property
-    def _sha256(self) -> str:
-        sha = hashlib.sha256(repr((self.array.shape, float(self.fps))).encode())
-        for frame in self.array:
-            sha.update(np.ascontiguousarray(frame).data)
-        return sha.hexdigest()
+    def _content(self) -> tuple[tuple[object, ...], Iterable[Any]]:
+        facts = (self.array.shape, self.fps)
+        return facts, (np.ascontiguousarray(frame).data for frame in self.array)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +195,7 @@ class VideoBytes(_InMemory):
     group: str | None = None
 
     def __post_init__(self) -> None:
-        check_texts(name=self.name, label=self.label, group=self.group)
+        super().__post_init__()
         if not isinstance(self.content, bytes | bytearray | memoryview):
             raise DataError(
                 "not the content of a video file",
@@ -227,11 +226,7 @@ class VideoBytes(_InMemory):
 
     @contextmanager
     def _file(self) -> Iterator[Path]:
-        """Yield a temporary file with the bytes.
-
-        Raises:
-            VideoError: The temporary folder is missing, or cannot be written.
-        """
+        """Yield a temporary file with the bytes."""
         with ExitStack() as until_end:
             try:
                 folder = tempfile.TemporaryDirectory(prefix="fewact-")
@@ -245,15 +240,68 @@ class VideoBytes(_InMemory):
                 ) from error
             yield path
 
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the bytes and the times."""
-        return self._sha256
+    def _content(self) -> tuple[tuple[object, ...], Iterable[Any]]:
+        return (self.start, self.end), [self.content]
 
-    @cached_property
-    def _sha256(self) -> str:
-        sha = hashlib.sha256(repr((self.start, self.end)).encode())
-        sha.update(self.content)
-        return sha.hexdigest()
+
+def is_tensor(value: object) -> bool:
+    """Return whether a value is a tensor, of torch or of a library like it; loads no torch."""
+    return hasattr(value, "detach") and hasattr(value, "device")
+
+
+def as_array(value: Any, where: str, expected: str) -> NDArray[Any]:
+    """Return an array, or a tensor on any device, as an array.
+
+    What NumPy has no numbers for, or not in rows, is refused; ``where`` and ``expected`` are for
+    the error.
+    """
+    check_dense(value, where, expected)
+    tensor = is_tensor(value)
+    try:
+        if tensor:
+            value = value.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        named = f"{value.dtype} on {value.device}" if tensor else type(value).__name__
+        raise DataError(
+            "cannot be converted to an array",
+            where=where,
+            got=f"{named}: {str(error).splitlines()[0][:80]}",
+            expected=expected,
+        ) from error
+
+
+def check_dense(value: Any, where: str, expected: str) -> None:
+    """Refuse a tensor that is sparse, nested, or without data; other values are not checked."""
+    if not is_tensor(value):
+        return
+    layout = str(getattr(value, "layout", "")).removeprefix("torch.")
+    if getattr(value.device, "type", "") == "meta":
+        fault, hint = "the tensor has no data", "Pass a tensor on the CPU or a GPU."
+    elif getattr(value, "is_nested", False):
+        fault, hint = "the tensor is nested", "Pass its tensors as a list: tensor.unbind()."
+    elif layout.startswith("sparse"):
+        fault, hint = "the tensor is sparse", "Pass tensor.to_dense()."
+    else:
+        return
+    got = f"layout {layout}, device {value.device}"
+    raise DataError(fault, where=where, got=got, expected=expected, hint=hint)
+
+
+def check_vectors_are_numpy(vectors: object, where: str, expected: str) -> None:
+    """Refuse vectors that are no NumPy array; ``where`` names their clip."""
+    if isinstance(vectors, np.ndarray):
+        return
+    check_dense(vectors, where, expected)
+    of_tensor = "vectors.detach().cpu().float().numpy()"
+    array = of_tensor if is_tensor(vectors) else "numpy.asarray(vectors, numpy.float32)"
+    raise DataError(
+        "the vectors are not a NumPy array",
+        where=where,
+        got=type(vectors).__name__,
+        expected=expected,
+        hint=f"Pass {array}.",
+    )
 
 
 def is_image(value: object) -> bool:
@@ -310,9 +358,6 @@ def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint
         image: Image.
         where: Name of the image, for the error.
         of_vectors: Hint if two axes may be feature vectors, not a grey image.
-
-    Raises:
-        DataError: It is no RGB image of uint8, or cannot be read.
     """
     image = _as_rgb(image, where) if hasattr(image, "convert") else image
     array = as_array(image, where, IMAGE)
@@ -342,11 +387,7 @@ def _to_rgb(shape: tuple[int, ...]) -> str:
 
 
 def _as_rgb(image: Any, where: str) -> Any:
-    """Return a PIL image in RGB.
-
-    Raises:
-        DataError: PIL would cut off its values at 255, or cannot read or convert it.
-    """
+    """Return a PIL image in RGB; PIL would cut off values above 255."""
     mode = str(getattr(image, "mode", ""))
     if mode.startswith(("I", "F")):
         raise DataError(
@@ -426,10 +467,8 @@ class Clip:
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, or of all images of a folder, and of the times.
 
-        Pipes and devices have no end, and are not opened.
-
         Raises:
-            VideoError: The file cannot be read, or is not a regular file.
+            VideoError: The file cannot be read, or is not a regular file: pipes have no end.
         """
         sha = hashlib.sha256(repr((self.start, self.end)).encode())
         try:
@@ -531,14 +570,6 @@ def limit_per_class(clips: Sequence[C], k: int, seed: int = 0) -> list[C]:
 
     The choice depends on the seed and on the label, file name and times of each clip. So a clip
     added to the list displaces at most one other clip, and moving the folder changes nothing.
-
-    Args:
-        clips: Labelled clips.
-        k: Number of clips of each class, at least 1.
-        seed: Seed of the random choice.
-
-    Raises:
-        OptionError: k is less than 1.
     """
     if k < 1:
         raise OptionError("at least one clip of each class is needed", where="limit", got=str(k))

@@ -36,7 +36,7 @@ class Leak:
 
 
 def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
-    """Return the overlap between a training list and a test list.
+    """Return the overlap between a training list and a test list: no leak, or one.
 
     Two lists are compared video by video: lists of benchmarks by the published ids, other lists by
     their files. A name means the train or test split of a benchmark; the overlap is then taken from
@@ -45,12 +45,6 @@ def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
     Args:
         train: Training list, such as ``videos.of("train")``, or name of a benchmark.
         test: Test list, such as ``videos.of("test")``, or name of a benchmark.
-
-    Returns:
-        Empty list, or one leak.
-
-    Raises:
-        UnknownNameError: A name means no benchmark, or several.
     """
     if isinstance(train, str) or isinstance(test, str):
         return _known_leaks(_name(train), _name(test))
@@ -71,14 +65,10 @@ def refuse_leaks(
     Args:
         train: As for ``find_leaks``.
         test: As for ``find_leaks``.
-        allow_leak: Return flags instead of raising an error.
-
-    Returns:
-        Flags that every result must show, for ``VideoList.with_flags``.
+        allow_leak: Return flags instead, which every result must show.
 
     Raises:
         DataError: There is a leak, and ``allow_leak`` is False.
-        UnknownNameError: A name means no benchmark, or several.
     """
     leaks = find_leaks(train, test)
     if leaks and not allow_leak:

@@ -113,12 +113,7 @@ class VideoList:
         return replace(self, flags=(*self.flags, *flags))
 
     def processed(self, step: "Callable[[Video], Step]", flag: str) -> "VideoList":
-        """Return the same list whose videos are read with one more step; its digest stays.
-
-        Args:
-            step: Returns the step of a video.
-            flag: Flag that says what is done.
-        """
+        """Return the flagged list whose videos are read with one more step; its digest stays."""
         from fewact.video.source import ProcessedVideo
 
         videos = tuple(
@@ -135,17 +130,12 @@ GroupScopeOption = GroupScope | Literal["auto"]
 
 
 def resolve_groups(videos: Sequence[Video], option: GroupScopeOption, *, where: str) -> GroupScope:
-    """Return the scope of the group names.
+    """Return the scope of the group names; ``where`` is for errors.
 
     ``auto`` chooses ``shared`` if a group name occurs in several classes, as for persons: a scope
     that is too wide costs nothing, but a person in the query of one class and the support of
     another lowers the accuracy below chance. It chooses ``within-class`` if each name occurs in one
     class only, and ``none`` if there are no groups.
-
-    Args:
-        videos: Videos, each with its group, or all without.
-        option: Requested scope, or ``auto``.
-        where: File or folder in error messages.
 
     Raises:
         OptionError: The scope does not exist.
@@ -178,11 +168,7 @@ def resolve_groups(videos: Sequence[Video], option: GroupScopeOption, *, where: 
 
 
 def read_split(text: str, *, where: str) -> Split | None:
-    """Return a split by its name in any case; None for an empty cell.
-
-    Raises:
-        DataError: The split does not exist.
-    """
+    """Return a split by its name in any case; None for an empty cell."""
     if not text:
         return None
     for split in SPLITS:
@@ -192,11 +178,7 @@ def read_split(text: str, *, where: str) -> Split | None:
 
 
 def check_splits(videos: Sequence[Video], *, where: str) -> None:
-    """Check that either all videos have a split or none has.
-
-    Raises:
-        DataError: Only some videos have a split.
-    """
+    """Check that either all videos have a split or none has."""
     without = [video.id for video in videos if video.split is None]
     if 0 < len(without) < len(videos):
         raise DataError(

@@ -13,10 +13,9 @@ from fewact.backbones import BackboneSpec
 from fewact.core.errors import DataError, OptionError
 from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, load_benchmark
-from fewact.data.benchmark_lists import video_stem
 from fewact.data.benchmarks import benchmark_of_data
-from fewact.data.feature_files import is_features
-from fewact.data.files import first_few
+from fewact.data.files import first_few, stem_and_suffix
+from fewact.data.tables import is_features
 from fewact.data.videos import Split, Video, VideoList
 from fewact.evaluation.encode import Encodings, NodeBank, Progress
 from fewact.evaluation.identity import FeatureFacts, encoding_facts
@@ -147,7 +146,7 @@ def _by_name(videos: VideoList) -> Mapping[str, Video]:
     """Return the videos by their names without a video's extension."""
     video_of: dict[str, Video] = {}
     for video in videos.videos:
-        name = video_stem(video.id)
+        name, _ = stem_and_suffix(video.id)
         if name in video_of:
             raise DataError(
                 "two clips whose names differ only in the extension",

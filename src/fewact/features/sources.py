@@ -20,8 +20,13 @@ from fewact.backbones.engines import resolve_device
 from fewact.backbones.spec import Device
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.shapes import check_shape
-from fewact.data.arrays import check_vectors_are_numpy
-from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, FeatureClip, usable_features
+from fewact.data.clips import (
+    UNUSABLE_FEATURES,
+    USABLE_FEATURES,
+    FeatureClip,
+    check_vectors_are_numpy,
+    usable_features,
+)
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.features.extract import extract

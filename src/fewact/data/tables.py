@@ -1,0 +1,503 @@
+"""Tables of clips, with a header and one clip per row; and of precomputed features of clips."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.core.bounded import GIB, MIB, FileType
+from fewact.core.errors import DataError, did_you_mean, warn
+from fewact.core.paths import user_path
+from fewact.core.tensors import read_array
+from fewact.data.clips import (
+    BACKGROUND,
+    UNUSABLE_FEATURES,
+    USABLE_FEATURES,
+    Clip,
+    FeatureClip,
+    is_background,
+    usable_features,
+)
+from fewact.data.files import first_few
+from fewact.data.videos import (
+    GroupScopeOption,
+    Video,
+    VideoList,
+    check_splits,
+    read_split,
+    resolve_groups,
+)
+
+REQUIRED = ("path", "label")
+COLUMNS = (*REQUIRED, "start", "end", "group")
+EXPECTED = "a header with path and label; optional: start, end and group"
+TABLE = FileType(
+    "table",
+    DataError,
+    256 * MIB,
+    EXPECTED,
+    'In a spreadsheet, save it as "CSV UTF-8". Features are read from an .npz file.',
+)
+SHOWN = 40
+"""Characters of a cell that an error quotes."""
+TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+
+
+def is_table(path: str | Path) -> bool:
+    """Return whether a path has the extension of a table."""
+    return Path(path).suffix.lower() in (".csv", ".tsv")
+
+
+def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
+    """Return the clips of a table with the columns path and label.
+
+    Optional columns are start, end and group; others are ignored. Cells are separated by commas,
+    semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
+    seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
+    the label ``none`` belong to no class. A missing file raises an error when it is read, or here
+    if all files are missing.
+
+    Args:
+        path: Table.
+        background: Return the clips of no class instead of those of classes.
+
+    Raises:
+        DataError: The table does not exist or has no clips, or a row is invalid.
+    """
+    return [clip for clip, _ in read_rows(path, background=background)]
+
+
+def read_rows(
+    path: str | Path, columns: Sequence[str] = COLUMNS, *, background: bool = False
+) -> list[tuple[Clip, dict[str, str]]]:
+    """Return the clips of a table, see ``read_table``, each with the cells of these columns."""
+    table = user_path(path, DataError)
+    rows: list[tuple[Clip, dict[str, str]]] = []
+    lines: dict[Clip, int] = {}
+    for line, row in _rows(table, TABLE.text(table), columns):
+        where = f"{table}, line {line}"
+        clip = _clip(table.parent, where, row)
+        segment = Clip(clip.path, start=clip.start, end=clip.end)
+        if segment in lines:
+            raise DataError(
+                f"the same clip as in line {lines[segment]}",
+                where=where,
+                got=row["path"],
+                expected="each segment of a file once",
+            )
+        lines[segment] = line
+        rows.append((clip, row))
+    if not rows:
+        raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
+    if not any(clip.path.exists() for clip, _ in rows):
+        raise DataError(
+            "none of the table's clips exist",
+            where=str(table),
+            got=f"first clip: {rows[0][0].path}",
+            hint="Relative paths start at the table's folder.",
+        )
+    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
+
+
+def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield for each row its first line number and its stripped cells by column."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(text, readable), strict=True
+    )
+    columns: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        where = f"{table}, line {line}"
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise DataError(f"invalid row: {error}", where=where) from None
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = check_header(where, cells, readable)
+            continue
+        if any(cells[len(columns) :]):
+            raise DataError(
+                "more cells than columns",
+                where=where,
+                got=str(len(cells)),
+                expected=str(len(columns)),
+                hint="Put a cell that contains a separator into double quotes.",
+            )
+        row = dict(zip(columns, cells, strict=False))
+        yield line, {column: row.get(column, "") for column in readable}
+    if columns is None:
+        raise DataError("the table is empty", where=str(table), expected=EXPECTED)
+
+
+def _delimiter(text: str, columns: Sequence[str]) -> str:
+    """Return the separator that gives most known columns in the first non-empty line.
+
+    A guess from the rows could mistake a comma inside a file name for a separator.
+    """
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def known(delimiter: str) -> int:
+        cells = header.replace('"', "").split(delimiter)
+        return len({cell.strip().casefold() for cell in cells} & set(columns))
+
+    return max(",;\t", key=known)
+
+
+def check_header(
+    where: str,
+    cells: Sequence[str],
+    readable: Sequence[str],
+    *,
+    required: Sequence[str] = REQUIRED,
+    expected: str = EXPECTED,
+) -> list[str]:
+    """Return the names of a table's columns in lower case.
+
+    Refused are a table without a required column, a name that looks like that of a missing column,
+    and two columns of one name; ``where`` and ``expected`` are for the error.
+    """
+    columns = [cell.casefold() for cell in cells]
+    for name in required:
+        if name not in columns:
+            near = next((c for c in columns if c not in readable and did_you_mean(name, [c])), "")
+            raise DataError(
+                f'there is no column "{name}"',
+                where=where,
+                got=first_few(cell[:SHOWN] for cell in cells),
+                expected=expected,
+                hint=f'Rename the column "{near}".' if near else "",
+            )
+    absent = [column for column in readable if column not in columns]
+    for column in columns:
+        if column in readable and columns.count(column) > 1:
+            raise DataError(f'two columns have the name "{column}"', where=where)
+        # A misspelt column would be ignored, and full files used instead of segments.
+        for name in absent:
+            if column.startswith(name) or did_you_mean(column, [name]):
+                raise DataError(
+                    f'unknown column "{column}"',
+                    where=where,
+                    expected=expected,
+                    hint=f'Did you mean "{name}"? Rename the column.',
+                )
+    return columns
+
+
+def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
+    for required in REQUIRED:
+        if not row[required]:
+            raise DataError("the cell is empty", where=f'{where}, column "{required}"')
+    start, end = (_seconds(f'{where}, column "{c}"', row[c]) for c in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        raise DataError(
+            "the clip ends before it starts",
+            where=f'{where}, column "end"',
+            got=f"{row['start'] or '0'} to {row['end']}",
+        )
+    path = folder / user_path(row["path"], DataError)
+    if "\\" in row["path"] and not path.exists():  # a table written on Windows
+        path = folder / row["path"].replace("\\", "/")
+    label = unicodedata.normalize("NFC", row["label"])
+    if not label.isprintable():
+        raise DataError(
+            "not a class name",
+            where=f'{where}, column "label"',
+            got=repr(label),
+            expected="printable text",
+            hint=f'Use "{BACKGROUND}" for clips of no class.',
+        )
+    return Clip(path, label, start, end, row["group"] or None)
+
+
+def _seconds(where: str, text: str) -> float | None:
+    """Return the seconds of "12.5", "1:12.5" or "1:01:12.5"; a decimal comma is allowed."""
+    if not text:
+        return None
+    match = TIME.fullmatch(text.replace(",", "."))
+    if match is not None:
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        colons = text.count(":")
+        if (colons < 1 or seconds < 60) and (colons < 2 or minutes < 60):
+            return 3600 * hours + 60 * minutes + seconds
+    raise DataError(
+        "not a time", where=where, got=text, expected="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
+    )
+
+
+class TableDataset:
+    """Table with the columns path and label; optional: split, group, start and end.
+
+    Ids are the paths as written in the table, with the start and end of a segment.
+
+    Args:
+        table: Table, see ``read_table``.
+        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
+
+    Attributes:
+        videos: List of the clips.
+    """
+
+    videos: VideoList
+
+    def __init__(self, table: str | Path, *, groups: GroupScopeOption = "auto") -> None:
+        file = user_path(table, DataError)
+        videos = []
+        for clip, row in read_rows(file, (*COLUMNS, "split")):
+            id = row["path"]
+            if clip.start is not None or clip.end is not None:
+                id += f"#{row['start']}-{row['end']}"
+            split = read_split(row["split"], where=f"{file}, {id}")
+            videos.append(Video(id, clip.label or "", split, clip.group, clip))
+        check_splits(videos, where=str(file))
+        scope = resolve_groups(videos, groups, where=str(file))
+        self.videos = VideoList(file.stem, tuple(videos), scope)
+
+
+FEATURE_COLUMNS = ("clip", "class", "group", "split", "dataset")
+LABELS_EXPECTED = "tab-separated columns clip and class; optional: group, split and dataset"
+LABELS = FileType("table of labels", DataError, 256 * MIB, LABELS_EXPECTED)
+FEATURES = FileType(
+    "file of features",
+    DataError,
+    16 * GIB,
+    "an .npz file with an array `features` (clips, t, d) of floating-point numbers",
+)
+
+
+def is_features(path: str | Path) -> bool:
+    """Return whether a path has the extension of a feature file."""
+    return Path(path).suffix.lower() == ".npz"
+
+
+def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
+    """Return the clips of a feature file; they need no class.
+
+    Features that are not finite or too large are allowed, so that one bad clip does not stop the
+    others.
+
+    Args:
+        file: Feature file (.npz), see ``FeatureDataset``. The .tsv file beside it needs only the
+            column ``clip``; without it, clips are named by their numbers, from 0.
+        dataset: Data set in the column ``dataset``; None for all rows.
+
+    Raises:
+        DataError: A file is missing or invalid, or there is no such data set.
+    """
+    path = user_path(file, DataError)
+    table = path.with_suffix(".tsv")
+    if dataset is None and not table.exists():
+        return [FeatureClip(str(i), vectors) for i, vectors in enumerate(_read_array(path))]
+    stored, rows = _read_features(path, "clip")
+    numbers = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
+    return _feature_clips(stored, rows, numbers)
+
+
+def labelled_features(
+    file: str | Path, *, dataset: str | None = None, background: bool = False
+) -> list[FeatureClip]:
+    """Return the clips of a feature file that belong to a class.
+
+    Args:
+        file: As for ``read_features``, with the column ``class``. Rows without a label are ignored
+            with a warning; rows with the label ``none`` belong to no class.
+        dataset: Data set in the column ``dataset``; required if there are several.
+        background: Return the clips of no class instead of those of classes.
+
+    Raises:
+        DataError: As for ``read_features``; no row has a class; no data set is chosen of several.
+    """
+    path = user_path(file, DataError)
+    table = path.with_suffix(".tsv")
+    stored, rows = _read_features(path, "clip", "class")
+    clips = _feature_clips(stored, rows, _chosen(table, rows, dataset))
+    outside = [clip for clip in clips if is_background(clip.label or "")]
+    if background:
+        return outside
+    examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
+    if not examples:
+        raise _no_class(table)
+    if ignored := len(clips) - len(examples) - len(outside):
+        warn(f"{table}: ignored, clips without a class: {ignored}")
+    return examples
+
+
+class FeatureDataset:
+    """Features in an .npz file with labels in a .tsv file of the same name beside it.
+
+    The .npz file contains an array ``features`` (clips t d), floating-point. The .tsv file has a
+    header and one row per clip, in the same order. Rows with the label ``none`` belong to no class
+    and are not in the list. Pickled data is refused.
+
+    Args:
+        file: Feature file (.npz).
+        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
+        dataset: Data set in the column ``dataset``; required if there are several.
+
+    Attributes:
+        videos: List of the clips.
+        features: Features (clips t d), float32, in the order of the list.
+
+    Raises:
+        DataError: A file is missing or invalid, no row has a class, a feature is not finite or too
+            large, or no data set is chosen of several.
+    """
+
+    videos: VideoList
+    features: NDArray[np.float32]
+
+    def __init__(
+        self, file: str | Path, *, groups: GroupScopeOption = "auto", dataset: str | None = None
+    ) -> None:
+        path = user_path(file, DataError)
+        table = path.with_suffix(".tsv")
+        stored, rows = _read_features(path, "clip", "class", filled=("clip", "class"))
+        positions = _chosen(table, rows, dataset)
+        actions = [i for i in positions if not is_background(rows[i]["class"])]
+        if not actions:
+            raise _no_class(table)
+        background = [i for i in positions if is_background(rows[i]["class"])]
+        self._outside = _feature_clips(stored, rows, background)
+        videos = [
+            Video(
+                row["clip"],
+                row["class"],
+                read_split(row["split"], where=f"{table}, {row['clip']}"),
+                row["group"] or None,
+            )
+            for row in (rows[i] for i in actions)
+        ]
+        check_splits(videos, where=str(table))
+        scope = resolve_groups(videos, groups, where=str(table))
+        name = f"{path.stem}:{dataset}" if dataset else path.stem
+        self.videos = VideoList(name, tuple(videos), scope)
+        with np.errstate(over="ignore"):  # overflow is reported below, with its clip
+            self.features = np.asarray(stored[actions], dtype=np.float32)  # (clips t d)
+        bad = np.flatnonzero(~usable_features(self.features))
+        if len(bad):
+            raise DataError(
+                UNUSABLE_FEATURES,
+                where=str(path),
+                got=first_few((videos[i].id for i in bad), 3),
+                expected=USABLE_FEATURES,
+            )
+        self._row = {video.id: row for row, video in enumerate(videos)}
+
+    def __iter__(self) -> Iterator[FeatureClip]:
+        """Yield the clips of classes in the order of the list, then those of no class."""
+        for video, vectors in zip(self.videos.videos, self.features, strict=True):
+            yield FeatureClip(video.id, vectors, video.label, video.group)
+        yield from self._outside
+
+    def of(self, videos: VideoList) -> NDArray[np.float32]:
+        """Return the features (videos t d) of a list of these clips, in the order of the list."""
+        unknown = [video.id for video in videos.videos if video.id not in self._row]
+        if unknown:
+            raise DataError(
+                "has no features of these videos", where=self.videos.name, got=first_few(unknown)
+            )
+        return self.features[[self._row[video.id] for video in videos.videos]]
+
+
+def _read_array(path: Path) -> NDArray[np.floating]:
+    stored, names = read_array(FEATURES, path, "features")
+    if stored is None:
+        FEATURES.refuse(path, "there is no array `features`", first_few(names))
+    if stored.ndim != 3 or not stored.size or stored.dtype.kind != "f":
+        raise DataError(
+            "invalid array of features",
+            where=str(path),
+            got=f"{stored.dtype} {stored.shape}",
+            expected="(clips, t, d) floating-point, none empty",
+            hint="For one vector per clip use t = 1: features[:, None]."
+            if stored.ndim == 2
+            else "",
+        )
+    return np.asarray(stored)
+
+
+def _read_features(
+    path: Path, *required: str, filled: Sequence[str] = ("clip",)
+) -> tuple[NDArray[np.floating], list[dict[str, str]]]:
+    """Return the features (clips t d) and their rows; columns as for ``_label_rows``."""
+    table = path.with_suffix(".tsv")
+    stored = _read_array(path)
+    rows = _label_rows(table, required, filled)
+    if len(rows) != len(stored):
+        raise DataError(
+            "the numbers of rows and clips differ",
+            where=str(table),
+            got=f"{len(rows)} rows for {len(stored)} clips in {path.name}",
+        )
+    return stored, rows
+
+
+def _feature_clips(
+    stored: NDArray[np.floating], rows: Sequence[Mapping[str, str]], positions: Iterable[int]
+) -> list[FeatureClip]:
+    return [
+        FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None)
+        for i, row in ((i, rows[i]) for i in positions)
+    ]
+
+
+def _label_rows(
+    table: Path, required: Sequence[str], filled: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return the rows of a table with the required columns; filled columns have no empty cell."""
+    lines = re.split(r"\r\n|\r|\n", LABELS.text(table))
+    cut = ([cell.strip() for cell in line.split("\t")] for line in lines)
+    numbered = [(n, cells) for n, cells in enumerate(cut, 1) if any(cells)] or [(1, [])]
+    header = check_header(
+        str(table), numbered[0][1], FEATURE_COLUMNS, required=required, expected=LABELS_EXPECTED
+    )
+    rows = []
+    numbers: dict[str, int] = {}
+    for number, line in numbered[1:]:
+        row = dict.fromkeys(FEATURE_COLUMNS, "") | dict(zip(header, line, strict=False))
+        row["class"] = unicodedata.normalize("NFC", row["class"])
+        if not all(row[name] for name in filled) or len(line) > len(header):
+            raise DataError(
+                f"a row without {' or '.join(filled)}, or with more cells than columns",
+                where=f"{table}, line {number}",
+                got=" | ".join(line),
+            )
+        if row["clip"] in numbers:
+            raise DataError(
+                f"the same clip as in line {numbers[row['clip']]}",
+                where=f"{table}, line {number}",
+                got=row["clip"],
+            )
+        numbers[row["clip"]] = number
+        rows.append(row)
+    return rows
+
+
+def _no_class(table: Path) -> DataError:
+    return DataError("no row has a class", where=str(table), expected=LABELS_EXPECTED)
+
+
+def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
+    """Return the positions of the rows of a data set."""
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    if dataset is None and len(datasets) == 1:
+        return list(range(len(rows)))
+    if dataset is None or dataset not in datasets:
+        raise DataError(
+            "this file contains several data sets" if dataset is None else "unknown data set",
+            where=str(table),
+            got="none chosen" if dataset is None else repr(dataset),
+            expected=", ".join(filter(None, datasets)) or "a column dataset",
+            hint=did_you_mean(dataset, datasets)
+            if dataset
+            else "Choose one: --dataset NAME, in Python dataset=NAME.",
+        )
+    return [i for i, row in enumerate(rows) if row["dataset"] == dataset]
