@@ -9,7 +9,7 @@ import pytest
 from fewact.core.errors import ResultError, UnknownNameError
 from fewact.data import benchmark_names
 from fewact.evaluation import Result, evaluate_method
-from fewact.evaluation.data import combined_facts
+from fewact.evaluation.encode import combined_facts
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.published import leaderboard
 from tests.evaluation.episodes.made_up import videos_of

@@ -19,8 +19,8 @@ from fewact.evaluation import (
     evaluate_method,
     sweep,
 )
-from fewact.evaluation.data import matched
 from fewact.evaluation.episodes import Protocol, draw
+from fewact.evaluation.run import matched
 from fewact.methods.combined import Combined, combined_nodes
 
 SMALL = Protocol(ways=3, shots=2, queries=2, count=30)

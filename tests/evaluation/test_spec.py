@@ -27,6 +27,7 @@ from fewact.evaluation import (
     evaluate,
     evaluate_method,
     load,
+    open_videos,
     sweep,
 )
 from fewact.evaluation.episodes import Protocol, draw, save
@@ -165,6 +166,19 @@ def test_an_unknown_name_gets_those_that_exist() -> None:
     says = r'Protocol has no option "way"; expected: ways, .*Did you mean "ways"'
     with pytest.raises(OptionError, match=says):
         Protocol(way=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("source", ["folder", "table.csv", "motions", "mine.npz"])
+def test_options_of_another_source_are_refused(source: str, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(exist_ok=True)
+    (tmp_path / "table.csv").touch()
+    name = {"motions": source, "mine.npz": str(file)}.get(source, str(tmp_path / source))
+    for option in ("root", "splits", "availability"):
+        with pytest.raises(OptionError, match=rf"--{option}: needs a benchmark \(got x\)"):
+            open_videos(DataSpec(source=name, **{option: "x"}))
+    if source != "mine.npz":
+        with pytest.raises(OptionError, match="--dataset: needs a file of features"):
+            open_videos(DataSpec(source=name, dataset="x"))
 
 
 def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> None:

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
         pair_accuracies,
         stability,
     )
-    from fewact.evaluation.data import open_features, open_videos
     from fewact.evaluation.encode import Encodings, NodeBank, encode_list
     from fewact.evaluation.episodes import Protocol
     from fewact.evaluation.published import Row, leaderboard
     from fewact.evaluation.result import EvaluationSetup, Result, load, save, to_text
-    from fewact.evaluation.run import evaluate, sweep
+    from fewact.evaluation.run import evaluate, open_features, open_videos, sweep
     from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
     from fewact.evaluation.spec import (
         CameraSpec,
@@ -77,12 +76,11 @@ __all__ = [
 _HOMES = {
     "evaluation.comparison": "Comparison Confusion Pair PairAccuracy Point compare confusion "
     "pair_accuracies stability",
-    "evaluation.data": "open_features open_videos",
     "evaluation.encode": "Encodings NodeBank encode_list",
     "evaluation.episodes": "Protocol",
     "evaluation.published": "Row leaderboard",
     "evaluation.result": "EvaluationSetup Result load save to_text",
-    "evaluation.run": "evaluate sweep",
+    "evaluation.run": "evaluate open_features open_videos sweep",
     "evaluation.scoring": "Progress RunOptions evaluate_method",
     "evaluation.spec": "CameraSpec ConditionSpec DataSpec EpisodeFile EvaluationSpec ReadingSpec",
     "features.sources": "ArrayFeatures FeatureSource VideoFeatures",

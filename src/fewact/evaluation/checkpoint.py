@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from fewact.core.tensors import read_tensors
 from fewact.core.version import __version__
 from fewact.data.leak import is_published, refuse_leaks
 from fewact.data.videos import Video, VideoList
+from fewact.evaluation.identity import Facts
 from fewact.methods.base import Method
 from fewact.methods.common.inputs import seeded
 
@@ -45,11 +46,7 @@ EXPECTED = "a folder that `fewact train` has written, or its best.safetensors"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TrainedOn(_Part):
+class TrainedOn(Facts):
     """List of training videos, which must not be used for testing.
 
     Args:
@@ -63,7 +60,7 @@ class TrainedOn(_Part):
     videos: dict[str, tuple[str, ...]]
 
 
-class Selection(_Part):
+class Selection(Facts):
     """How the checkpoint was selected among all checkpoints of its run.
 
     Args:
@@ -90,7 +87,7 @@ class Selection(_Part):
         return self.stage == 1 and self.step == 0
 
 
-class Header(_Part):
+class Header(Facts):
     """Metadata in the header of the file.
 
     Args:
@@ -130,13 +127,7 @@ class Header(_Part):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Content of a checkpoint file.
-
-    Args:
-        path: Path of the file.
-        header: Metadata.
-        tensors: Weights of the method.
-    """
+    """Content of a checkpoint file: its path, metadata, and the weights of the method."""
 
     path: Path
     header: Header
@@ -199,11 +190,7 @@ class Checkpoint:
             return methods.create(self.header.name, **{**self.header.options, **changes})
 
     def _check_effects(self, changes: Mapping[str, Any]) -> None:
-        """Refuse options that change initial weights, since those of the checkpoint replace them.
-
-        Raises:
-            OptionError: With an option, weights of the same shapes have other initial values.
-        """
+        """Refuse options that only change initial weights: those of the checkpoint replace them."""
         saved = self._initial({}).state_dict() if changes else {}
         for name, value in changes.items():
             try:
@@ -304,23 +291,12 @@ def _no_checkpoint(run: Path) -> WeightsError:
 
 
 def load(path: str | Path) -> Method:
-    """Return a trained method with its options and weights, in evaluation mode.
-
-    Args:
-        path: Folder that a training has written, or the file of a checkpoint.
-
-    Raises:
-        WeightsError: There is no checkpoint, or it cannot be read.
-    """
+    """Return the trained method of a checkpoint, see ``read``, in evaluation mode."""
     return read(path).method()
 
 
 def find_checkpoint(method: str) -> Checkpoint | None:
-    """Return the checkpoint in a folder or file; None for the name of a registered method.
-
-    Raises:
-        WeightsError: The folder or file is not a checkpoint.
-    """
+    """Return the checkpoint in a folder or file; None for the name of a registered method."""
     return read(method) if is_checkpoint(method) else None
 
 

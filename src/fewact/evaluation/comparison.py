@@ -106,9 +106,6 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
     Returns:
         P(|Σ ±d_i| ≥ |Σ d_i|), at least ``SMALLEST_P``.
 
-    Raises:
-        ResultError: The sum of all sizes is above ``LARGEST_SUM``.
-
     >>> round(sign_flip_p(np.array([1, 1, 1])), 6)
     0.25
     """
@@ -163,15 +160,7 @@ def _convolve(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
 
 
 def check_same_episodes(results: Sequence[Result], names: Sequence[str] | None) -> None:
-    """Check that results are of the same episodes of the same videos.
-
-    Args:
-        results: Results.
-        names: Names of the results for error messages.
-
-    Raises:
-        ResultError: The episodes differ.
-    """
+    """Refuse results whose episodes or videos differ; ``names`` are for the error."""
     names = names or [f"result {i + 1}" for i in range(len(results))]
     first = results[0].setup
     for result, name in zip(results, names, strict=True):
@@ -214,11 +203,7 @@ class Confusion:
         return rates
 
     def most_confused(self, count: int) -> list["Pair"]:
-        """Return the pairs of classes that are confused most often, the most frequent first.
-
-        Args:
-            count: Largest number of pairs; pairs that are never confused are left out.
-        """
+        """Return at most ``count`` pairs of classes that are confused, the most frequent first."""
         wrong, met = self.predicted + self.predicted.T, self.offered + self.offered.T
         rate = np.triu(wrong / np.maximum(met, 1), 1)
         order = np.argsort(-rate, axis=None, kind="stable")[:count]
@@ -263,12 +248,7 @@ class PairAccuracy:
 
 
 def confusion(result: Result, episodes: slice = slice(None)) -> Confusion:
-    """Count which class the queries of each class got.
-
-    Args:
-        result: Result.
-        episodes: Episodes to count.
-    """
+    """Count which class the queries of each class got, in some or all episodes of a result."""
     predicted, (names, labels) = result.predictions(), _labels(result)
     n = len(names)
     labels, predicted = labels[episodes], predicted[episodes]
@@ -297,9 +277,6 @@ def pair_accuracies(
         pairs: Pairs of classes.
         episodes: Episodes to count.
         names: Names of the results for error messages.
-
-    Raises:
-        ResultError: The episodes differ, or none has both classes of a pair.
     """
     check_same_episodes(results, names)
     return [_pair_accuracy(result, pairs, episodes) for result in results]
@@ -362,8 +339,8 @@ class Point:
 def stability(result: Result) -> list[Point]:
     """Return the accuracy over the first 10, 20, 50, 100 … episodes and over all episodes.
 
-    Each episode depends on the seed and its index alone. The first hundred are therefore the same
-    as in a draw of only one hundred episodes.
+    Each episode depends on the seed and its index alone, so the first hundred are those of a draw
+    of only one hundred.
     """
     accuracies = np.array(result.per_episode)  # (N)
     total = len(accuracies)

@@ -1,6 +1,7 @@
 """Encode the videos of a list, each alone and each once, and keep their nodes in a bank."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -19,6 +20,7 @@ from fewact.evaluation.identity import (
 )
 from fewact.features.sources import FeatureSource
 from fewact.methods.base import Method, TextMethod
+from fewact.methods.combined import Combined, combined_nodes
 from fewact.methods.encode import encode_each, evaluating, workers
 
 Progress = Callable[[int, int], None]
@@ -86,10 +88,10 @@ class NodeBank:
         return np.searchsorted(self.positions, positions)
 
     def with_text(self, method: TextMethod, text: Tensor, pool: Executor) -> "NodeBank":
-        """Return a bank of the nodes after ``method.with_text``.
+        """Return a bank of the nodes after ``method.with_text``; the method is in evaluation mode.
 
         Args:
-            method: Method in evaluation mode that encoded the nodes.
+            method: Method that encoded the nodes.
             text: Embeddings (v d) of the name of each video's class.
             pool: Threads that compute.
         """
@@ -131,9 +133,6 @@ class Encodings:
 
     Only the nodes of the last encoding are kept. A sweep should run methods of the same encoding
     one after the other.
-
-    Args:
-        source: Source of the features.
     """
 
     def __init__(self, source: FeatureSource) -> None:
@@ -150,12 +149,7 @@ class Encodings:
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> NodeBank:
-        """Return the nodes of the needed videos: those of the last call, if they fit.
-
-        Raises:
-            OptionError: The source does not have the features that the method requests.
-            DataError: As in ``encode_list``.
-        """
+        """Return the nodes of the needed videos: those of the last call, if they fit."""
         last = self._last
         if last is None or not last.fits(method, videos, needed):
             self._last = None  # Two banks would need twice the memory.
@@ -219,3 +213,68 @@ def encode_list(
             hint="Repair these videos or remove them from the list, then draw episodes again.",
         )
     return bank
+
+
+class ModalityEncodings(Encodings):
+    """Encodes each video by each part of a combined method, from the part's own modality.
+
+    Args:
+        modalities: List and encodings of each modality; the lists have the same videos in the same
+            order.
+    """
+
+    def __init__(self, modalities: Sequence[tuple[VideoList, Encodings]]) -> None:
+        self._modalities = modalities
+        self.features = combined_facts([encodings.features for _, encodings in modalities])
+
+    def bank(
+        self,
+        method: Method,
+        videos: VideoList,
+        needed: NDArray[np.int32],
+        *,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> NodeBank:
+        """Return the nodes of the needed videos, of all parts."""
+        if not isinstance(method, Combined):
+            raise TypeError("modalities need a combined method")
+        total = len(needed) * len(self._modalities)
+        banks = []
+        for i, (part, (videos_of_part, encodings)) in enumerate(
+            zip(method.methods, self._modalities, strict=True)
+        ):
+
+            def shown(done: int, _: int, before: int = i * len(needed)) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            banks.append(
+                encodings.bank(part, videos_of_part, needed, threads=threads, progress=shown)
+            )
+        combined = NodeBank(
+            banks[0].positions, encoding_facts(method), self.features, videos.digest
+        )
+        rows = [bank.rows(combined.positions) for bank in banks]
+        combined.tensors = combined_nodes(
+            [
+                {name: value[row] for name, value in bank.tensors.items()}
+                for bank, row in zip(banks, rows, strict=True)
+            ]
+        )
+        return combined
+
+
+def combined_facts(modalities: Sequence[FeatureFacts]) -> FeatureFacts:
+    """Return the facts of several modalities together."""
+
+    def together(values: Sequence[str]) -> str:
+        return hashlib.sha256(" ".join(values).encode()).hexdigest()
+
+    return FeatureFacts(
+        name=" + ".join(facts.name for facts in modalities),
+        sha256=together([facts.sha256 for facts in modalities]),
+        backbone_sha256=together([facts.backbone_sha256 for facts in modalities]),
+        trained_on=tuple(dict.fromkeys(data for facts in modalities for data in facts.trained_on)),
+        modalities=len(modalities),
+    )

@@ -185,16 +185,8 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
 def drawer(videos: VideoList, protocol: Protocol) -> Callable[[int], Episode]:
     """Return a function that draws the episode of an index, for training.
 
-    Args:
-        videos: List to draw from.
-        protocol: Size of the episodes, seed and groups; ``count`` is ignored.
-
-    Returns:
-        Function from an index to the positions of the support videos and of the query videos, in
-        the order of an ``EpisodeSet``.
-
-    Raises:
-        EpisodeError: There are too few classes, or a class has too few videos or groups.
+    It returns the positions of the support and of the query videos, in the order of an
+    ``EpisodeSet``; the protocol's ``count`` is ignored.
     """
     classes = _classes(videos, protocol)
     if protocol.ways > len(classes):
@@ -306,7 +298,6 @@ def _one(videos: Sequence[int], stream: RandomStream) -> int:
 
 
 def _outside(groups: ByGroup, excluded: Sequence[str]) -> list[int]:
-    """Return the videos outside these groups."""
     return [video for group, videos in groups.items() if group not in excluded for video in videos]
 
 
@@ -330,18 +321,7 @@ class _File(BaseModel):
 
 
 def save(episodes: EpisodeSet, path: str | Path) -> Path:
-    """Write a file of episodes.
-
-    Args:
-        episodes: Episodes to write.
-        path: File; an existing file is replaced atomically.
-
-    Returns:
-        Path of the file.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write a file of episodes, and return its path; an existing file is replaced atomically."""
     head = {
         "format": "fewact episodes",
         "version": 1,

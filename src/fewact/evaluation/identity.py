@@ -14,7 +14,13 @@ from fewact.methods.combined import Combined
 from fewact.methods.files import package_of
 
 
-class MethodFacts(BaseModel):
+class Facts(BaseModel):
+    """Base of all that a result or a checkpoint records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MethodFacts(Facts):
     """Facts of a method with its options and weights.
 
     Args:
@@ -28,8 +34,6 @@ class MethodFacts(BaseModel):
         uses_text: Whether the method reads the names of the classes.
         trained: False where learnable parts have random initial weights.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     package: str = ""
@@ -60,7 +64,7 @@ class MethodFacts(BaseModel):
         return " ".join((self.name, *changed, *defaults))
 
 
-class FeatureFacts(BaseModel):
+class FeatureFacts(Facts):
     """Facts of features.
 
     Args:
@@ -70,8 +74,6 @@ class FeatureFacts(BaseModel):
         trained_on: Data sets that the backbone's weights were trained on.
         modalities: Number of sources that are compared together, such as depth and colour.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     sha256: str
@@ -101,11 +103,9 @@ def method_facts(method: Method) -> MethodFacts:
 
 def _facts_of_parts(method: Combined) -> MethodFacts:
     """Return the facts of a combined method: its own options, and those of its parts."""
-    options, parts = (
-        flatten_options(method.options),
-        [method_facts(part) for part in method.methods],
-    )
-    changed = [name for name, value in options.items() if value != _defaults(method.options)[name]]
+    options, defaults = flatten_options(method.options), _defaults(method.options)
+    parts = [method_facts(part) for part in method.methods]
+    changed = [name for name, value in options.items() if value != defaults[name]]
     numbered = list(enumerate(parts, 1))
     return MethodFacts(
         name=" + ".join(dict.fromkeys(part.name for part in parts)),

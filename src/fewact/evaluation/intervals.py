@@ -20,13 +20,9 @@ NOTE_ONE = (
 
 
 def half_width(accuracies: NDArray[np.float64]) -> float | None:
-    """Return the half-width of the 95 % interval of a mean over episodes, 1.96·s/√N.
+    """Return the half-width of the 95 % interval of a mean over episodes (N), 1.96·s/√N.
 
-    Args:
-        accuracies: (N) accuracies of the episodes.
-
-    Returns:
-        Half-width in the unit of the accuracies; None for a single episode, which has no spread.
+    None for a single episode, which has no spread.
 
     >>> half_width(np.array([0.0, 100.0]))
     98.0
@@ -44,9 +40,6 @@ def half_width_of_ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> 
     Args:
         parts: (N) number of counted queries of an episode that are right.
         wholes: (N) number of its counted queries, at least one.
-
-    Returns:
-        Half-width; None for a single episode.
     """
     residuals = parts - parts.sum() / wholes.sum() * wholes  # (N), of mean 0
     return half_width(100 * residuals / wholes.mean())
@@ -85,12 +78,9 @@ def class_intervals(
 
 
 def student_t(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t distribution.
+    """Return the 97.5 % quantile of Student's t distribution of ``freedom`` degrees of freedom.
 
     With x = √f·tan θ its density is proportional to cos(θ)^(f − 1), which is summed.
-
-    Args:
-        freedom: Degrees of freedom f, at least 1.
 
     >>> round(student_t(4), 3)
     2.776

@@ -136,7 +136,6 @@ def _notes(line: dict[str, str]) -> str:
 
 
 def _not_comparable(line: dict[str, str], ids: tuple[str, ...]) -> str:
-    """Return why a published row cannot be compared with results on these lists."""
     for text, reason in ANOTHER_SETTING.items():
         if text in _notes(line):
             return reason
@@ -183,7 +182,6 @@ def _own(result: Result, source: str, ids: tuple[str, ...]) -> Row:
 
 
 def _own_not_comparable(result: Result) -> str:
-    """Return why your result cannot be compared with published ones."""
     setup = result.setup
     protocol = setup.episodes.protocol
     reasons = (

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -32,7 +30,7 @@ from fewact.core.version import __version__
 from fewact.data.benchmarks import benchmark, variants
 from fewact.data.videos import Split, VideoList
 from fewact.evaluation.episodes import EpisodeSet, Protocol
-from fewact.evaluation.identity import FeatureFacts, MethodFacts
+from fewact.evaluation.identity import Facts, FeatureFacts, MethodFacts
 
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).
@@ -41,11 +39,7 @@ The queries are in the order of their classes: those of the episode's first clas
 
 
 def pack(predictions: Predictions, ways: int) -> bytes:
-    """Return predictions as bytes: as many bits each as the number of ways needs.
-
-    Args:
-        predictions: (b q).
-        ways: Number of classes of an episode.
+    """Return predictions (b q) as bytes: as many bits each as the number of ways needs.
 
     >>> pack(np.array([[0, 1, 2, 4]], dtype=np.uint16), 5).hex()
     '0540'
@@ -55,12 +49,7 @@ def pack(predictions: Predictions, ways: int) -> bytes:
 
 
 def unpack(packed: bytes, ways: int, shape: tuple[int, int]) -> Predictions:
-    """Return the predictions of ``pack``.
-
-    Args:
-        packed: Bytes of ``pack``.
-        ways: Number of classes of an episode.
-        shape: Number of episodes, and of queries of an episode.
+    """Return the predictions of ``pack``, of this shape (b q).
 
     Raises:
         ValueError: There are too few or too many bytes, or a prediction is none of the ways.
@@ -103,23 +92,14 @@ MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class EpisodeFacts(_Part):
-    """Facts of the episodes.
-
-    Args:
-        protocol: Number of ways, shots, queries and episodes, seed and groups.
-        sha256: SHA-256 of the episodes.
-    """
+class EpisodeFacts(Facts, allow_inf_nan=False):
+    """Facts of the episodes: their protocol and their SHA-256."""
 
     protocol: Protocol
     sha256: str
 
 
-class VideoListFacts(_Part):
+class VideoListFacts(Facts, allow_inf_nan=False):
     """Facts of the list of videos that the episodes were drawn from.
 
     Args:
@@ -152,19 +132,14 @@ class ClassTextFacts(TextFacts):
     names: tuple[str, ...]
 
 
-class ClassAccuracy(_Part):
-    """Accuracy over the queries of one class.
-
-    Args:
-        accuracy: Accuracy in per cent.
-        queries: Number of queries.
-    """
+class ClassAccuracy(Facts, allow_inf_nan=False):
+    """Accuracy over the queries of one class, in per cent."""
 
     accuracy: Percent
     queries: PositiveInt
 
 
-class EvaluationSetup(_Part):
+class EvaluationSetup(Facts, allow_inf_nan=False):
     """Everything that decides a result; equal setups give equal results.
 
     Args:
@@ -186,7 +161,7 @@ class EvaluationSetup(_Part):
     versions: dict[str, str]
 
 
-class Result(_Part):
+class Result(Facts, allow_inf_nan=False):
     """Result of an evaluation. Accuracies are in per cent.
 
     Args:
@@ -241,10 +216,7 @@ class Result(_Part):
         return self
 
     def predictions(self) -> Predictions:
-        """Return the predicted class of each query, as its position in the episode: (N q).
-
-        The queries of an episode are in the order of its classes.
-        """
+        """Return the predicted class of each query, as its position in the episode: (N q)."""
         protocol = self.setup.episodes.protocol
         shape = protocol.count, protocol.ways * protocol.queries
         return unpack(base64.b64decode(self.predicted, validate=True), protocol.ways, shape)

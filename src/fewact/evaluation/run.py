@@ -3,38 +3,40 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from fewact import methods
+from fewact import methods, synthetic
 from fewact.backbones import BackboneSpec
 from fewact.backbones.text import ClassTexts
 from fewact.core.atomic import check_output_file, check_output_folder
-from fewact.core.errors import OptionError
-from fewact.data.videos import VideoList
+from fewact.core.errors import DataError, OptionError
+from fewact.core.paths import user_path
+from fewact.core.options import flag_of
+from fewact.data import FeatureDataset, FolderDataset, TableDataset, is_features, load_benchmark
+from fewact.data.benchmarks import benchmark_of_data
+from fewact.data.files import first_few, stem_and_suffix
+from fewact.data.videos import Split, Video, VideoList
 from fewact.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
-from fewact.evaluation.data import (
-    ModalityEncodings,
-    as_read,
-    changed_videos,
-    open_features,
-    open_modalities,
-)
-from fewact.evaluation.encode import Encodings
+from fewact.evaluation.encode import Encodings, ModalityEncodings
 from fewact.evaluation.episodes import EpisodeSet, draw, load
 from fewact.evaluation.identity import encoding_facts
 from fewact.evaluation.result import Result
 from fewact.evaluation.scoring import Progress, RunOptions, evaluate_method
-from fewact.evaluation.spec import EpisodeFile, EvaluationSpec, command_of, option_text
+from fewact.evaluation.spec import DataSpec, EpisodeFile, EvaluationSpec, command_of, option_text
 from fewact.evaluation.stored_nodes import StoredEncodings
 from fewact.evaluation.texts import class_texts
-from fewact.features.sources import ArrayFeatures, FeatureSource
-from fewact.features.stored import StoredFeatures
+from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
+from fewact.features.store import Store
+from fewact.features.stored import StoredFeatures, choose_card
 from fewact.methods.base import Method
 from fewact.methods.combined import Combined, CombinedOptions
 from fewact.methods.files import imported_file
+from fewact.synthetic.conditions import with_condition
+from fewact.synthetic.simulated_cameras import with_simulated_camera
+from fewact.video.source import Clean, Trim
 
 Options = dict[str, Any]
 
@@ -133,7 +135,6 @@ class _Opened:
         return sorted(range(len(facts)), key=lambda i: facts.index(facts[i]))
 
     def evaluate(self, index: int, config: EvaluationSpec, progress: Progress | None) -> Result:
-        """Evaluate one method."""
         if self.split is not None:
             data = config.data.model_copy(update={"split": self.split})
             config = config.model_copy(update={"data": data})
@@ -168,12 +169,12 @@ def _open(
         return _open_modalities(config, options, backbone, (videos, source), default_split)
     flags: tuple[str, ...] = ()
     query_source: FeatureSource | None = None
-    videos, source = changed_videos(config, "all", videos, source)
-    of_queries, queried = changed_videos(config, "query", videos, source)
+    videos, source = _changed_videos(config, "all", videos, source)
+    of_queries, queried = _changed_videos(config, "query", videos, source)
     if queried is not source:
-        _, query_source = as_read(config, of_queries, queried)
+        _, query_source = _as_read(config, of_queries, queried)
         flags += tuple(f"{flag}, of the queries" for flag in of_queries.flags[len(videos.flags) :])
-    videos, source = as_read(config, videos, source)
+    videos, source = _as_read(config, videos, source)
     created = _create(config.method, trained, source, options)
     if config.data.allow_missing and isinstance(source, StoredFeatures):
         source = _stored_only(source, created)
@@ -204,15 +205,7 @@ def _open_modalities(
     first: tuple[VideoList, FeatureSource],
     default_split: Literal["val", "test"],
 ) -> _Opened:
-    """Open all modalities and create a combined method of each options.
-
-    Args:
-        config: Configuration.
-        options: Options of each method.
-        backbone: Backbone of the videos.
-        first: Videos of the configuration's data and their features.
-        default_split: Split that is used if the configuration names none.
-    """
+    """Open the modalities beside the first, and create a combined method of each options."""
     if find_checkpoint(config.method) is not None:
         raise OptionError(
             "a trained method reads one source",
@@ -222,7 +215,7 @@ def _open_modalities(
         )
     videos = first[0]
     keep = len(options) > 1
-    modalities = [first, *open_modalities(config, videos, backbone, keep=keep)]
+    modalities = [first, *_further_modalities(config, videos, backbone, keep=keep)]
     parts = [_create(config.method, None, source, options) for _, source in modalities]
     return _Opened(
         [
@@ -289,3 +282,230 @@ def _labelled(progress: Progress | None, label: str) -> Progress | None:
 
 def _file(folder: Path, label: str) -> Path:
     return folder / f"{re.sub(r'[^A-Za-z0-9_=.,-]+', '_', label)}.json"
+
+
+def matched(videos: VideoList, modality: VideoList) -> VideoList:
+    """Return a modality's list in the order of another list, with the other's splits and groups.
+
+    Videos are matched by their names without a video's extension: ``wave/1.mp4`` and ``wave/1``.
+    Refused are lists that miss videos, have other classes for them, or two names that differ only
+    in the extension.
+    """
+    video_of = _by_name(modality)
+    names = list(_by_name(videos))
+    if missing := [name for name in names if name not in video_of]:
+        raise DataError(
+            f"has no clips of these names: {len(missing)} of {len(names)} are missing",
+            where=modality.name,
+            got=first_few(missing),
+            expected=f"the names of the clips of {videos.name}, with or without an extension",
+            hint=f"It has {first_few(list(video_of), 3)}.",
+        )
+    matches = [video_of[name] for name in names]
+    if wrong := [
+        f"{name}: {other_video.label}, not {video.label}"
+        for name, video, other_video in zip(names, videos.videos, matches, strict=True)
+        if video.label != other_video.label
+    ]:
+        raise DataError(
+            "has other classes for the same clips", where=modality.name, got=first_few(wrong, 3)
+        )
+    return replace(
+        modality,
+        videos=tuple(
+            replace(theirs, split=ours.split, group=ours.group)
+            for ours, theirs in zip(videos.videos, matches, strict=True)
+        ),
+        groups=videos.groups,
+    )
+
+
+def _by_name(videos: VideoList) -> Mapping[str, Video]:
+    video_of: dict[str, Video] = {}
+    for video in videos.videos:
+        name, _ = stem_and_suffix(video.id)
+        if name in video_of:
+            raise DataError(
+                "two clips whose names differ only in the extension",
+                where=videos.name,
+                got=f"{video_of[name].id}, {video.id}",
+                hint="Videos of several modalities are matched by these names.",
+            )
+        video_of[name] = video
+    return video_of
+
+
+DefaultSplit = Literal["train", "val", "test", "all"]
+
+
+def open_videos(
+    config: DataSpec, default_split: DefaultSplit = "test"
+) -> tuple[VideoList, FeatureDataset | None]:
+    """Return the videos that a configuration names.
+
+    Args:
+        config: Source of the videos and split.
+        default_split: Split that is used if the configuration names none and the data have splits.
+
+    Returns:
+        List of the videos, and their features if the source is a features file.
+
+    Raises:
+        UserError: The source is unknown or incomplete, has no such split, or another source needs
+            one of the options.
+    """
+    path = user_path(config.source, DataError)
+    name = config.split or default_split
+    split: Split | None = None if name == "all" else name
+    features = None
+    if is_features(path):
+        _refuse_options(config, "dataset")
+        features = FeatureDataset(path, groups=config.groups, dataset=config.dataset)
+        videos = features.videos
+    elif path.is_dir():
+        _refuse_options(config)
+        videos = FolderDataset(path).videos
+    elif path.is_file():
+        _refuse_options(config)
+        videos = TableDataset(path, groups=config.groups).videos
+    elif config.source.partition(":")[0] == "motions":
+        _refuse_options(config)
+        videos = synthetic.named(config.source).videos
+    else:
+        _refuse_options(config, "root", "splits", "availability")
+        videos = load_benchmark(
+            benchmark_of_data(config.source).id,
+            config.root,
+            splits=config.splits,
+            split=split,
+            allow_missing=config.allow_missing,
+            availability=config.availability,
+        )
+    if config.split is None and all(video.split is None for video in videos.videos):
+        return videos, features
+    return (videos if split is None else videos.of(split)), features
+
+
+def _refuse_options(config: DataSpec, *valid: str) -> None:
+    """Refuse options of other sources, which would be ignored."""
+    for name, needed in (
+        ("dataset", "a file of features"),
+        ("root", "a benchmark"),
+        ("splits", "a benchmark"),
+        ("availability", "a benchmark"),
+    ):
+        value = getattr(config, name)
+        if value is not None and name not in valid:
+            raise OptionError(f"needs {needed}", where=flag_of(DataSpec, name), got=str(value))
+
+
+def open_features(
+    config: DataSpec,
+    backbone: BackboneSpec,
+    default_split: DefaultSplit = "test",
+    *,
+    keep: bool = False,
+) -> tuple[VideoList, FeatureSource]:
+    """Return the videos that a configuration names and the source of their features.
+
+    Args:
+        config: Source of the videos, and feature store.
+        backbone: Backbone that computes, or has computed, the features.
+        default_split: See ``open_videos``.
+        keep: Keep computed features in memory.
+    """
+    videos, dataset = open_videos(config, default_split)
+    return videos, _source(config, backbone, videos, dataset, keep=keep)
+
+
+def _further_modalities(
+    config: EvaluationSpec, videos: VideoList, backbone: BackboneSpec, *, keep: bool = False
+) -> list[tuple[VideoList, FeatureSource]]:
+    """Return the videos of each further modality, in the order of a list, and their features."""
+    for option, requested in (
+        ("--camera", config.camera),
+        ("--condition", config.condition),
+        ("--trim", config.reading.trim != "off"),
+        ("--correct", config.reading.correct != "off"),
+        ("--allow-missing", config.data.allow_missing),
+    ):
+        if requested:
+            raise OptionError("cannot be combined with several sources", where=option, got="--with")
+    modalities = []
+    for name in config.modalities:
+        # Splits and groups are those of the first source.
+        spec = DataSpec(source=name, split="all", groups="none")
+        listed, dataset = open_videos(spec)
+        if dataset is None:
+            spec = spec.model_copy(update={"store": config.data.store})
+        theirs = matched(videos, listed)
+        modalities.append((theirs, _source(spec, backbone, theirs, dataset, keep=keep)))
+    return modalities
+
+
+def _source(
+    config: DataSpec,
+    backbone: BackboneSpec,
+    videos: VideoList,
+    dataset: FeatureDataset | None,
+    *,
+    keep: bool,
+) -> FeatureSource:
+    """Return the features of videos: of a dataset of features, of a store, or computed."""
+    if dataset is not None:
+        if config.store is not None:
+            raise OptionError("needs videos", where="--store", got=f"features, {config.source}")
+        return ArrayFeatures(dataset.of(videos), dataset.videos.name)
+    if config.store is None:
+        return VideoFeatures(videos, backbone.create(), keep=keep)
+    store = Store(config.store)
+    # Only the tensors of weights that are named can show whether they are the stored ones.
+    digest = None
+    if backbone.weights != "default":
+        by_torch = backbone.model_copy(update={"engine": "torch"})
+        digest = by_torch.create().card.network_digest
+    card = choose_card(store, backbone, network_digest=digest)
+    return StoredFeatures(store, videos, card, data=config.source)
+
+
+def _changed_videos(
+    config: EvaluationSpec, on: Literal["all", "query"], videos: VideoList, source: FeatureSource
+) -> tuple[VideoList, FeatureSource]:
+    """Return videos by the simulated camera and in the condition, and their features.
+
+    Args:
+        config: Configuration; what it has for other videos than ``on`` is left out.
+        on: All videos, or the queries.
+        videos: Videos as they are.
+        source: Their features.
+    """
+    for option, change, setting in (
+        ("--camera", with_simulated_camera, config.camera),
+        ("--condition", with_condition, config.condition),
+    ):
+        if setting is not None and setting.on == on:
+            origin = _videos_of(source, option, setting.name)
+            videos = change(videos, setting.name)
+            source = origin.of(videos)
+    return videos, source
+
+
+def _as_read(
+    config: EvaluationSpec, videos: VideoList, source: FeatureSource
+) -> tuple[VideoList, FeatureSource]:
+    """Return videos read without long still ends, or corrected, and their features."""
+    for option, step, flag, mode in (
+        ("--trim", lambda _: Trim(), "trimmed", config.reading.trim),
+        ("--correct", lambda _: Clean(), "corrected", config.reading.correct),
+    ):
+        if mode != "off":
+            origin = _videos_of(source, option, mode)
+            videos = videos.processed(step, flag)
+            source = origin.of(videos)
+    return videos, source
+
+
+def _videos_of(source: FeatureSource, option: str, got: str) -> VideoFeatures:
+    if not isinstance(source, VideoFeatures):
+        raise OptionError("needs videos, not features", where=option, got=got)
+    return source

@@ -55,12 +55,7 @@ MAX_EPISODES = 256
 
 @dataclass(frozen=True)
 class Batches:
-    """Division of episodes into batches.
-
-    Args:
-        count: Number of all episodes.
-        size: Number of episodes in a batch; the last batch repeats its last episode as padding.
-    """
+    """Division of ``count`` episodes into batches of ``size``; the last episode is the padding."""
 
     count: int
     size: int
@@ -91,14 +86,7 @@ def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScore
 def plan(
     episodes: EpisodeSet, support: NodeBank, query: NodeBank, *, copies: bool = True
 ) -> Batches:
-    """Return a division into batches of limited memory.
-
-    Args:
-        episodes: Episodes to score.
-        support: Nodes of the support videos.
-        query: Nodes of the query videos.
-        copies: Whether the nodes of a batch are copied.
-    """
+    """Return a division into batches of limited memory; ``copies``: whether nodes are copied."""
     sides = ((episodes.support.shape[1], support), (episodes.query.shape[1], query))
     if copies:
         limit, episode_size = MAX_BYTES, sum(count * bank.bytes_a_video for count, bank in sides)
@@ -145,11 +133,7 @@ class Scorer:
         self._buffers = local()
 
     def __call__(self, batch: int) -> Predictions:
-        """Return the predicted class of each query of a batch, without padding.
-
-        Raises:
-            ResultError: A logit is not a finite number, or the logits have another shape.
-        """
+        """Return the predicted class of each query of a batch, without padding."""
         protocol = self._episodes.protocol
         indices = self._batches.indices(batch)
         number = protocol.ways * protocol.queries
@@ -213,13 +197,7 @@ class Scorer:
 def score(
     scorer: Callable[[int], Predictions], batches: Iterable[int], pool: Executor
 ) -> Iterator[tuple[int, Predictions]]:
-    """Score batches; yield the number and the result of each batch when it is finished.
-
-    Args:
-        scorer: Function that scores one batch.
-        batches: Numbers of the batches.
-        pool: Threads that score.
-    """
+    """Score batches; yield the number and the result of each batch when it is finished."""
     running = {pool.submit(scorer, batch): batch for batch in batches}
     for future in as_completed(running):
         yield running[future], future.result()
@@ -232,12 +210,8 @@ PROGRESS = FileType("file of progress", ResultError, 256 * MIB)
 class ProgressFile:
     """Finished batches, one on each line, after a first line that identifies the evaluation.
 
-    Every line has a checksum: a line that a crash cut off is ignored.
-
-    Args:
-        output: File for the result; the progress file is written beside it.
-        setup: Setup of the evaluation.
-        batches: How the episodes are divided into batches.
+    Every line has a checksum: a line that a crash cut off is ignored. The file is beside
+    ``output``.
     """
 
     def __init__(self, output: Path, setup: EvaluationSetup, batches: Batches) -> None:
@@ -249,11 +223,7 @@ class ProgressFile:
         self._head = f"{HEAD} {self._key}"
 
     def read(self) -> dict[int, Predictions]:
-        """Return the finished batches.
-
-        Raises:
-            ResultError: The file belongs to another evaluation.
-        """
+        """Return the finished batches; refuse a file of another evaluation."""
         if not self.path.exists():
             return {}
         lines = PROGRESS.content(self.path).decode("ascii", errors="replace").split("\n")
@@ -306,9 +276,7 @@ class ProgressFile:
 def remove_progress(output: Path, setup: EvaluationSetup) -> None:
     """Delete what an evaluation left that was killed after it wrote its result.
 
-    Args:
-        output: File of the result.
-        setup: Setup of the evaluation; the progress of another one stays.
+    The progress of an evaluation with another setup stays.
     """
     path = _beside(output)
     remove_leftovers(output.parent, of=path)

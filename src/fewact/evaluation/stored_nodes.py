@@ -1,5 +1,6 @@
 """Read nodes from a store, and write nodes into it."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
@@ -13,6 +14,7 @@ from fewact.core.version import __version__
 from fewact.data.videos import VideoList
 from fewact.evaluation.encode import Encodings, NodeBank, Progress, encode_list
 from fewact.evaluation.identity import encoding_facts
+from fewact.features.store import EntrySet
 from fewact.features.store.embedding import BLOCK, feature_facts
 from fewact.features.store.shard import Facts, Shape, digest
 from fewact.features.stored import StoredFeatures
@@ -24,10 +26,7 @@ SET_TYPE: Final = "nodes"
 class StoredEncodings(Encodings):
     """Encodings that read nodes from the store where it has all that are needed.
 
-    Stored nodes are equal to computed ones.
-
-    Args:
-        source: Stored features, which are encoded where nodes are missing.
+    Stored nodes are equal to computed ones; without them, the stored features are encoded.
     """
 
     def __init__(self, source: StoredFeatures) -> None:
@@ -92,20 +91,18 @@ def store_nodes(
 
     Returns:
         Number of videos whose nodes are in the store.
-
-    Raises:
-        OutputError: The store cannot be written.
     """
     missing = set(source.missing(method.requests(source.card)))
     first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
     positions = np.array(sorted(first_of.values()), dtype=np.int32)
     blocks = [positions[first : first + BLOCK] for first in range(0, len(positions), BLOCK)]
-    writer = _NodeWriter(method, source)
-    claims = Claims(source.store.claims(f"{source.digest} {digest(writer.facts)}"))
+    facts = node_facts(method, source)
+    entries = source.store.find(facts)
+    claims = Claims(source.store.claims(f"{source.digest} {digest(facts)}"))
     done = 0
     try:
         for block in chain(claims.free(range(len(blocks))), claims.postponed()):
-            writer.write(blocks[block])
+            entries = _store_block(method, source, facts, entries, blocks[block].tolist())
             claims.release(block)
             done += len(blocks[block])
             if progress is not None:
@@ -115,32 +112,29 @@ def store_nodes(
     return done
 
 
-class _NodeWriter:
-    """Encodes some videos at a time, and writes the nodes that are missing."""
-
-    def __init__(self, method: Method, source: StoredFeatures) -> None:
-        self.facts = node_facts(method, source)
-        self._method, self._source = method, source
-        self._set = source.store.find(self.facts)
-
-    def write(self, positions: NDArray[np.int32]) -> None:
-        source, entries = self._source, self._set
-        keys = {int(i): source.keys[i] or "" for i in positions}
-        new = np.array(
-            [i for i, k in keys.items() if entries is None or k not in entries], np.int32
-        )
-        if not len(new):
-            return
-        bank = encode_list(self._method, source, source.videos, new)
-        arrays = {name: value.numpy() for name, value in bank.tensors.items()}
-        if entries is None:  # The nodes of the first videos show the shapes.
-            layout = {
-                name: Shape(values.dtype.name, values.shape[1:]) for name, values in arrays.items()
-            }
-            entries = self._set = source.store.make(self.facts, layout)
-        entries.write(
-            {
-                keys[int(i)]: {name: values[row] for name, values in arrays.items()}
-                for row, i in enumerate(new)
-            }
-        )
+def _store_block(
+    method: Method,
+    source: StoredFeatures,
+    facts: Facts,
+    entries: EntrySet | None,
+    positions: Sequence[int],
+) -> EntrySet | None:
+    """Encode and store the videos whose nodes are missing; return the set that holds them."""
+    keys = {i: source.keys[i] or "" for i in positions}
+    new = np.array([i for i, k in keys.items() if entries is None or k not in entries], np.int32)
+    if not len(new):
+        return entries
+    bank = encode_list(method, source, source.videos, new)
+    arrays = {name: value.numpy() for name, value in bank.tensors.items()}
+    if entries is None:  # The nodes of the first videos show the shapes.
+        layout = {
+            name: Shape(values.dtype.name, values.shape[1:]) for name, values in arrays.items()
+        }
+        entries = source.store.make(facts, layout)
+    entries.write(
+        {
+            keys[i]: {name: values[row] for name, values in arrays.items()}
+            for row, i in enumerate(new.tolist())
+        }
+    )
+    return entries

@@ -30,16 +30,12 @@ def class_texts(
     """Return embeddings of the names of ``videos.classes``; None if no method uses them.
 
     Args:
-        spec: Text encoder and prompts.
+        spec: Text encoder and prompts; refused if no method uses class names.
         methods: Methods of one class.
         trained: Checkpoint of the methods; its text encoder is the default.
         videos: List of the videos.
         card: Card of the backbone of the features.
         backbone: Backbone of the configuration, for its weights and device.
-
-    Raises:
-        OptionError: Text options are set although no method uses class names, or the backbone has
-            no text encoder.
     """
     using_text = [
         method for method in methods if isinstance(method, TextMethod) and method.uses_text
@@ -55,11 +51,7 @@ def class_texts(
 
 
 def refuse_texts(spec: TextSpec) -> None:
-    """Refuse all that is set of a text encoder, for a method that does not use class names.
-
-    Raises:
-        OptionError: An option is set.
-    """
+    """Refuse all that is set of a text encoder, for a method that does not use class names."""
     for name, value in spec.requested.items():
         raise OptionError(
             "the method does not use class names", where=flag_of(TextSpec, name), got=str(value)
@@ -67,16 +59,7 @@ def refuse_texts(spec: TextSpec) -> None:
 
 
 def embedded(spec: TextSpec, videos: VideoList, *, device: str = "auto") -> ClassTexts:
-    """Return embeddings of the names of ``videos.classes``, kept in the cache folder.
-
-    Args:
-        spec: Text encoder by its name, and prompts.
-        videos: List of the videos.
-        device: Device of the text encoder.
-
-    Raises:
-        UserError: The encoder cannot be created, or a prompt is too long for it.
-    """
+    """Return embeddings of the names of ``videos.classes``, kept in the cache folder."""
     encoder = backbones.create_text(spec.encoder, weights=spec.weights, device=device)
     cache = cache_folder()
     folder = None if cache is None else cache / FOLDER
@@ -85,12 +68,7 @@ def embedded(spec: TextSpec, videos: VideoList, *, device: str = "auto") -> Clas
 
 
 def read_prompts(prompts: str | Sequence[str]) -> tuple[str, ...]:
-    """Return templates: a named set, custom ones, or the lines of a .txt file.
-
-    Raises:
-        UnknownNameError: The set is unknown.
-        OptionError: The file cannot be read, or a template does not have exactly one placeholder.
-    """
+    """Return templates: a named set, custom ones, or the lines of a .txt file."""
     if not isinstance(prompts, str):
         return templates(prompts)
     path = user_path(prompts, OptionError)

@@ -1,7 +1,7 @@
 """Several methods in one: the weighted sum of their kernels. The support decides the weights.
 
 Each method may read another modality of the same videos, such as depth, colour or a skeleton; see
-``fewact.evaluation.data``.
+``fewact.evaluation.encode``.
 """
 
 from collections.abc import Iterator, Sequence
