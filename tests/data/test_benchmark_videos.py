@@ -194,24 +194,14 @@ def test_availability_of_another_state_is_refused(
         load_benchmark("any", root, splits=table, availability=file, allow_missing=True)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, "cannot be read"),
-        ("{", "not an availability file"),
-        ("{}", "not an availability file"),
-        ('{"format": 2}', "not an availability file"),
-        ("[1]", "not an availability file"),
-    ],
-)
-def test_files_that_are_not_availability_files_are_refused(
-    tmp_path: Path, text: str | None, message: str
-) -> None:
+def test_files_that_are_not_availability_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "availability.json"
-    if text is not None:
-        file.write_text(text)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match="cannot be read"):
         Availability.read(file)
+    for text in ("{", "{}", '{"format": 2}', "[1]"):
+        file.write_text(text)
+        with pytest.raises(DataError, match="not an availability file"):
+            Availability.read(file)
 
 
 @pytest.mark.parametrize(("lines", "family"), [(UCF, "ucf101"), (HMDB, "hmdb51")])
@@ -243,15 +233,15 @@ def test_list_from_file_names_with_missing_videos(tmp_path: Path, use: Use) -> N
     assert set(named.missing) == {UCF[0][2], *(line[2] for line in UCF[-2:])}
 
 
-@pytest.mark.parametrize(
-    ("more", "less"), [("v_BabyCrawling_g03_c01", None), ("v_BabyCrawling_g03_c01", UCF[0])]
-)
+@pytest.mark.parametrize("less", [None, UCF[0]])
 def test_list_from_file_names_with_additional_videos(
-    tmp_path: Path, use: Use, more: str, less: tuple[str, str, str] | None
+    tmp_path: Path, use: Use, less: tuple[str, str, str] | None
 ) -> None:
     use(make_benchmark(UCF, "ucf101", includes_all_videos=True))
-    lines: Lines = [*(line for line in UCF if line != less), ("train", "BabyCrawling", more)]
-    root = write_videos(tmp_path, lines, "{label}/{video}.avi")
+    more = ("train", "BabyCrawling", "v_BabyCrawling_g03_c01")
+    root = write_videos(
+        tmp_path, [*(line for line in UCF if line != less), more], "{label}/{video}.avi"
+    )
     assert load_benchmark("any", root).flags == ("modified list (train)",)
 
 

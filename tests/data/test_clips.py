@@ -3,12 +3,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import Clip, is_background, limit_per_class
+from fewact.data import Clip, FeatureClip, is_background, limit_per_class
 
 CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
 
@@ -27,6 +28,13 @@ def test_limit_depends_on_the_seed_but_not_on_order_or_folder() -> None:
     assert set(limit_per_class(shuffled, 3)) == set(kept)
     assert [c.path.name for c in limit_per_class(moved, 3)] == [c.path.name for c in kept]
     assert len({tuple(limit_per_class(CLIPS, 3, seed)) for seed in range(8)}) > 1
+
+
+def test_limit_of_features_does_not_depend_on_the_order() -> None:
+    clips = [FeatureClip(f"{i}", np.ones((2, 3)), "ab"[i % 2]) for i in range(10)]
+    kept = {clip.name for clip in limit_per_class(clips, 2)}
+    assert len(kept) == 4
+    assert {clip.name for clip in limit_per_class(clips[::-1], 2)} == kept
 
 
 def test_an_added_clip_displaces_at_most_one() -> None:

@@ -121,18 +121,14 @@ def test_scope_of_groups() -> None:
     assert resolve_groups([*PERSONS, *UNGROUPED], "none", where="") == "none"
 
 
-@pytest.mark.parametrize("scope", ["shared", "within-class"])
-def test_missing_groups_are_refused(scope: str) -> None:
-    with pytest.raises(DataError, match="2 of 2 clips without one"):
-        resolve_groups(UNGROUPED, scope, where="")
-
-
-def test_groups_of_some_clips_only_are_refused() -> None:
-    with pytest.raises(DataError, match="2 of 5 clips without one"):
-        resolve_groups([*PERSONS, *UNGROUPED], "auto", where="")
-
-
-def test_unknown_scope_of_groups_is_refused() -> None:
+def test_groups_that_are_missing_or_of_another_scope_are_refused() -> None:
+    for videos, scope, message in (
+        (UNGROUPED, "shared", "2 of 2 clips without one"),
+        (UNGROUPED, "within-class", "2 of 2 clips without one"),
+        ([*PERSONS, *UNGROUPED], "auto", "2 of 5 clips without one"),
+    ):
+        with pytest.raises(DataError, match=message):
+            resolve_groups(videos, scope, where="")
     with pytest.raises(OptionError, match="within-class"):
         resolve_groups(PERSONS, "person", where="")
 

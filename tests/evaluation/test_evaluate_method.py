@@ -482,15 +482,6 @@ def test_nodes_serve_several_sets_of_episodes() -> None:
     assert method.encoded == len(videos.videos)
 
 
-def test_nodes_serve_methods_that_differ_only_in_scores() -> None:
-    source, videos, episodes = problem()
-    nodes = encode_list(methods.create("protonet", frames=2), source, videos)
-    other = methods.create("protonet", frames=2, distance="euclidean")
-    assert evaluate_method(other, nodes, videos, episodes) == evaluate_method(
-        other, source, videos, episodes
-    )
-
-
 def test_encodings_are_shared_by_methods_that_differ_only_in_scores() -> None:
     source, videos, episodes = problem()
     encodings = Encodings(source)

@@ -95,13 +95,17 @@ def bank_scorer_of(method: Method, support: torch.Tensor, query: torch.Tensor) -
         {"moments.normalise": "support_mean"},
         {"alignment.weights": "self"},
         {"alignment.name": "cosine", "alignment.time_weight": 0.0},
+        {"distance": "euclidean"},
+        {"frame_matching": "diagonal"},
     ],
     ids=str,
 )
 def test_options_that_need_the_nodes_themselves(options: dict[str, Any]) -> None:
-    method = create(**options)
-    nodes = {"nodes": torch.rand(4, 14, 136)}
-    assert method.bank_scorer(nodes, nodes) is None
+    frames, nodes = {"frames": torch.rand(4, 1, 16)}, {"nodes": torch.rand(4, 14, 136)}
+    if options.keys() & {"distance", "frame_matching"}:
+        assert methods.create("protonet", **options).bank_scorer(frames, frames) is None
+    else:
+        assert create(**options).bank_scorer(nodes, nodes) is None
 
 
 @pytest.mark.assets
@@ -162,14 +166,6 @@ def test_what_centring_removes_is_not_rounding(name: str) -> None:
         expected = method.score(state, {"vector": vectors[queries]})
         score = method.bank_scorer({"vector": vectors}, {"vector": vectors})
         torch.testing.assert_close(score(rows, labels, 2, queries), expected)
-
-
-@pytest.mark.parametrize(
-    "options", [{"distance": "euclidean"}, {"frame_matching": "diagonal"}], ids=str
-)
-def test_protonet_of_distances_or_frames_needs_the_nodes(options: dict[str, Any]) -> None:
-    nodes = {"frames": torch.rand(4, 1, 16)}
-    assert methods.create("protonet", **options).bank_scorer(nodes, nodes) is None
 
 
 @pytest.mark.parametrize("name", ["clip_fsar", "semantic_prompt", "clip_spm", "zero_shot"])

@@ -103,7 +103,7 @@ def test_interval_of_all_episodes_is_that_of_the_mean_of_their_classes(
     assert class_interval(accuracies, classes, number) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("number", "ways"), [(24, 5), (10, 5), (10, 8), (7, 5), (6, 5)])
+@pytest.mark.parametrize(("number", "ways"), [(24, 5), (10, 8), (6, 5)])
 def test_covers_the_mean_over_other_classes(number: int, ways: int) -> None:
     """In 95 % of draws of classes. The interval over episodes hardly ever does."""
     rng = np.random.default_rng(1)
@@ -125,8 +125,3 @@ def test_no_interval_if_a_class_is_in_every_episode() -> None:
     assert class_interval(accuracies, np.array([[0, 1], [2, 0]]), 3) is None
     assert class_interval(accuracies, np.array([[0, 1], [2, 3]]), 4) is not None
     assert class_interval(accuracies[:1], np.array([[0, 1]]), 4) is None
-
-
-def test_is_deterministic() -> None:
-    accuracies, classes = all_episodes(8, 2, list(range(8)))
-    assert class_interval(accuracies, classes, 8) == class_interval(accuracies, classes, 8)

@@ -1,7 +1,6 @@
 """Embeddings of class names: names, prompts and text encoder."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,13 +8,11 @@ import torch
 
 from fewact import backbones
 from fewact.backbones import TextSpec
-from fewact.backbones.text import TEMPLATES, TextFacts, embed_classes, known_texts
+from fewact.backbones.text import TEMPLATES, embed_classes, known_texts
 from fewact.core.errors import OptionError, ResultError, UnknownNameError
 from fewact.data import Video, VideoList, benchmark
 from fewact.evaluation import RunOptions, evaluate_method
-from fewact.evaluation.checkpoint import training_flags
 from fewact.evaluation.texts import class_names, embedded, read_prompts
-from fewact.features.sources import precomputed_card
 from tests.backbones.text.made_up import Letters
 from tests.evaluation.made_up import Nearest, problem
 from tests.evaluation.test_evaluate_method import Text
@@ -144,48 +141,3 @@ def test_unused_texts_are_not_in_the_setup() -> None:
     with_text = evaluate_method(Nearest(), source, videos, episodes, text=text)
     assert with_text == evaluate_method(Nearest(), source, videos, episodes)
     assert with_text.setup.text is None
-
-
-TRAINING = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
-
-
-def checkpoint(text: TextFacts) -> Any:
-    """Return the part of a checkpoint that ``training_flags`` reads."""
-    videos = {"class a": ("a/1",)}
-    facts = SimpleNamespace(
-        text=text,
-        trained_on=SimpleNamespace(name="mine", videos=videos),
-        selection=SimpleNamespace(accuracy=50.0, list="mine", classes=(), initial=False),
-        backbone=SimpleNamespace(weights="", name=""),
-        network_digest="",
-    )
-    return SimpleNamespace(header=facts, path=Path("run/method.safetensors"))
-
-
-def test_training_classes_in_another_list_are_flagged() -> None:
-    card = precomputed_card("x", 8)
-    flags = training_flags(checkpoint(TRAINING), listed("theirs", "class a"), card)
-    assert "classes of the same names in the training list mine" in flags
-
-
-def test_another_text_encoder_is_refused_and_other_prompts_are_flagged() -> None:
-    videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
-    flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)
-    assert not any("prompts" in flag for flag in flags)
-    assert training_flags(checkpoint(TRAINING), videos, card) == flags
-    for other in ({"templates": ("a {}",)}, {"how": "unit-mean"}):
-        found = training_flags(
-            checkpoint(TRAINING), videos, card, TRAINING.model_copy(update=other)
-        )
-        assert found == (*flags, "prompts differ from training")
-    now = TextFacts(encoder="clip", sha256="b" * 64, templates=("{}",))
-    with pytest.raises(OptionError, match=r"another text encoder.*got clip, bbbbbbbb"):
-        training_flags(checkpoint(TRAINING), videos, card, now)
-
-
-def test_precomputed_embeddings_are_not_compared() -> None:
-    videos, card = listed("theirs", "wave"), precomputed_card("x", 8)
-    precomputed = known_texts(torch.zeros(1, 3)).facts
-    flags = training_flags(checkpoint(TRAINING), videos, card, TRAINING)
-    assert training_flags(checkpoint(TRAINING), videos, card, precomputed) == flags
-    assert training_flags(checkpoint(precomputed), videos, card, TRAINING) == flags

@@ -1,10 +1,13 @@
-"""Remarks on the results of trained methods: how their checkpoint was selected."""
+"""Remarks on the results of trained methods: their classes, texts, and selected checkpoint."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from fewact.backbones import BackboneSpec
+from fewact.backbones.text import TextFacts, known_texts
+from fewact.core.errors import OptionError
 from fewact.data import Video, VideoList
 from fewact.evaluation.checkpoint import (
     Checkpoint,
@@ -25,8 +28,17 @@ def selected_on(name: str, *classes: str) -> Selection:
     )
 
 
-def flags_of(selection: Selection | None, tested: str, *labels: str) -> tuple[str, ...]:
-    """Return the remarks on a test of these classes."""
+TRAINING = TextFacts(encoder="minilm", sha256="a" * 64, templates=("{}",))
+
+
+def flags_of(
+    selection: Selection | None,
+    tested: str,
+    *labels: str,
+    trained: TextFacts | None = None,
+    text: TextFacts | None = None,
+) -> tuple[str, ...]:
+    """Return the remarks on a test of these classes, with these texts."""
     header = Header(
         name="a2m2",
         options={},
@@ -34,12 +46,14 @@ def flags_of(selection: Selection | None, tested: str, *labels: str) -> tuple[st
         recipe="",
         backbone=BackboneSpec(weights=""),
         network_digest="",
+        text=trained,
         trained_on=TrainedOn(name="training list", sha256="", videos={"run": ("run/1",)}),
         selection=selection,
         origin="" if selection else "public code",
     )
     videos = VideoList(tested, tuple(Video(f"{label}/1", label, "test") for label in labels))
-    return training_flags(Checkpoint(Path("m"), header, {}), videos, precomputed_card("x", 8))
+    checkpoint = Checkpoint(Path("m"), header, {})
+    return training_flags(checkpoint, videos, precomputed_card("x", 8), text)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +87,24 @@ def test_initial_weights_that_validation_chose_are_remarked() -> None:
     )
     later = selection.model_copy(update={"stage": 2})
     assert flags_of(later, "mine", "clap")[1].endswith("(75.0 % on mine)")
+
+
+def test_training_classes_in_another_list_are_flagged() -> None:
+    flags = flags_of(selected_on("mine"), "theirs", "run")
+    assert "classes of the same names in the training list training list" in flags
+
+
+def test_another_text_encoder_is_refused_and_other_prompts_are_flagged() -> None:
+    def tested(text: TextFacts | None, trained: TextFacts = TRAINING) -> tuple[str, ...]:
+        return flags_of(selected_on("mine"), "theirs", "wave", trained=trained, text=text)
+
+    flags = tested(TRAINING)
+    assert not any("prompts" in flag for flag in flags)
+    assert tested(None) == flags
+    for other in ({"templates": ("a {}",)}, {"how": "unit-mean"}):
+        changed = TRAINING.model_copy(update=other)
+        assert tested(changed) == (*flags, "prompts differ from training")
+    with pytest.raises(OptionError, match=r"another text encoder.*got clip, bbbbbbbb"):
+        tested(TextFacts(encoder="clip", sha256="b" * 64, templates=("{}",)))
+    precomputed = known_texts(torch.zeros(1, 3)).facts  # of an unknown encoder
+    assert tested(precomputed) == tested(TRAINING, precomputed) == flags

@@ -100,7 +100,8 @@ def sweep(
     for i in opened.order():
         label = " ".join(f"{name}={option_text(value)}" for name, value in variants[i].items())
         output = None if config.output is None else _file(config.output, label)
-        variant = config.with_options(variants[i]).model_copy(update={"output": output})
+        options = {**config.options, **variants[i]}
+        variant = config.model_copy(update={"options": options, "output": output})
         results[i] = opened.evaluate(i, variant, _labelled(progress, label))
     return [results[i] for i in range(len(variants))]
 

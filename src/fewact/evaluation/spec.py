@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, field_validator
 
@@ -165,10 +165,6 @@ class EvaluationSpec(Spec):
                 hint="Separate them by DataSpec(groups=…).",
             )
         return episodes
-
-    def with_options(self, options: dict[str, JsonValue]) -> Self:
-        """Return the same evaluation with further options of the method."""
-        return self.model_copy(update={"options": {**self.options, **options}})
 
 
 def command_of(spec: EvaluationSpec, imported: Path | None = None) -> str:
