@@ -13,8 +13,8 @@ from fewact.backbones import BackboneSpec
 from fewact.backbones.text import ClassTexts
 from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import DataError, OptionError
-from fewact.core.paths import user_path
 from fewact.core.options import flag_of
+from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, FolderDataset, TableDataset, is_features, load_benchmark
 from fewact.data.benchmarks import benchmark_of_data
 from fewact.data.files import first_few, stem_and_suffix
