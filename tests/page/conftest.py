@@ -1,5 +1,6 @@
-"""A running ``fewact serve``, and a client that behaves like the page."""
+"""Servers of a page, in processes of their own or in this one, and a client like the page."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +22,11 @@ from fewact.video import EveryNth, read_frames, write_video
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+
+from fewact.page import server as page_server
+from fewact.page.children import DECODER_LIMITS, ChildProcess
+from fewact.page.folder import PageFolder
+from fewact.page.session import PageSession
 
 START = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -97,6 +104,90 @@ class Server:
         return self.process.communicate(timeout=60)[1].decode()
 
 
+class Answers:
+    """A child process that answers at once, in this process."""
+
+    def __init__(self, **answers: Any) -> None:
+        """Take the answer of each method, or a function that returns it."""
+        self.answers, self.called = answers, list[str]()
+
+    async def call(
+        self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
+    ) -> tuple[Any, bytes]:
+        self.called.append(method)
+        await asyncio.sleep(0.001)
+        answer = self.answers[method]
+        result = answer(*arguments) if callable(answer) else answer
+        if method == "teach":
+            self.answers["open"] = result
+        return result, b""
+
+    def close(self) -> None: ...
+
+
+class Here(Server):
+    """A server in this process, which has no model: it starts at once."""
+
+    def __init__(self, model: Path, decoder: ChildProcess, loop: asyncio.AbstractEventLoop) -> None:
+        """Start it in a thread's loop, with a decoder that others use, too."""
+        self.model, self._loop, self._folder = model, loop, PageFolder(model)
+        page: Any = PageSession(self._folder, {})
+        page.worker, page.decoder = Answers(open=EMPTY), Answers()
+        page.decoder.call = decoder.call
+        self._listener = page_server._listen("127.0.0.1", 0)
+        self.port, self.token = self._listener.getsockname()[1], "secret"
+        self.url = f"{self.origin}/?token={self.token}"
+        hosts = page_server._hosts("127.0.0.1", self._listener)
+        self._server = page_server.PageServer(page, token=self.token, hosts=hosts)
+        self._done = asyncio.run_coroutine_threadsafe(
+            self._server.serve(sockets=[self._listener]), loop
+        )
+
+    def kill(self) -> None:
+        self._loop.call_soon_threadsafe(self._server.handle_exit, signal.SIGTERM, None)
+        self._done.result(60)
+        self._folder.close()
+        self._listener.close()
+
+
+EMPTY: dict[str, Any] = {"model": None, "examples": [], "faults": []}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[tuple[ChildProcess, asyncio.AbstractEventLoop]]:
+    """A decoder, and the loop of a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    decoder = ChildProcess("fewact.page.decoder:Decoder", limits=DECODER_LIMITS)
+    yield decoder, loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    decoder.close()
+    loop.close()
+
+
+@pytest.fixture
+def serve_here(tmp_path: Path, shared: Any) -> Iterator[Callable[[], Here]]:
+    """Start servers in this process, which are stopped at the end."""
+    servers: list[Here] = []
+
+    def start() -> Here:
+        servers.append(Here(tmp_path / "model", *shared))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if not server._done.done():
+            server.kill()
+
+
+@pytest.fixture
+def server(serve_here: Callable[[], Here]) -> Here:
+    """A server of a new page in this process."""
+    return serve_here()
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers, which are stopped at the end."""
@@ -144,6 +235,14 @@ def chromium(started: Any) -> Iterator[Any]:
     yield started
     for context in started.contexts:
         context.close()
+
+
+@pytest.fixture
+def person(chromium: Any, server: Here) -> Any:
+    """Somebody who has a new page open."""
+    from tests.page.browser import Person
+
+    return Person(chromium, server)
 
 
 @pytest.fixture(scope="session")

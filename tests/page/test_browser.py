@@ -8,8 +8,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from fewact.page.session import PageSession
 from fewact.video import EveryNth, read_frames, write_video
 from tests.page.browser import MARKS, Person, Serve, clips_of
+from tests.page.conftest import Here
 
 pytestmark = MARKS
 
@@ -158,29 +160,29 @@ def test_the_first_ten_minutes(
     assert (person.foreign, person.faults) == ([], [])
 
 
-UNLIKE = """
-from fewact.page.session import PageSession
-facts = PageSession.facts
-
-def unlike(page):
-    found = facts(page)
-    model = {"id": "1", "interval": None, "none": 1}
-    result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
-    return {**found, "model": model, "results": dict.fromkeys(found["clips"], result)}
-
-PageSession.facts = unlike
-"""
-"""A model for which each clip is unlike all actions."""
-
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän winkt der Rettungsschwimmerin zu"
 
 
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_width_scheme_and_direction(
-    serve: Serve, chromium: Any, clip: bytes, width: int, scheme: str
+    server: Here,
+    chromium: Any,
+    clip: bytes,
+    width: int,
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server = serve(before=UNLIKE)
+    facts = PageSession.facts
+
+    def unlike(page: PageSession) -> dict[str, Any]:
+        """Return what the page shows with a model for which each clip is unlike all actions."""
+        shown = facts(page)
+        model = {"id": "1", "interval": None, "none": 1}
+        result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
+        return {**shown, "model": model, "results": dict.fromkeys(shown["clips"], result)}
+
+    monkeypatch.setattr(PageSession, "facts", unlike)
     for name in (LONG[:60], "يلوّح بيده", "wave"):
         assert server.post("/api/classes", name=name)[0] == 200
     server.upload(clip, f"name={quote(LONG)}.mp4&label=wave")
@@ -204,9 +206,8 @@ def test_every_width_scheme_and_direction(
     person.check_width()
 
 
-def test_keyboard_alone(serve: Serve, chromium: Any, clip: bytes) -> None:
-    server = serve()
-    person = Person(chromium, server)
+def test_keyboard_alone(person: Person, clip: bytes) -> None:
+    server = person.server
     page = person.page
 
     def tab_to(name: str) -> None:

@@ -1,6 +1,7 @@
 """The page in a real browser when something goes wrong, and by the keyboard."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.classifier import history
+from fewact.core.errors import OutputError
+from fewact.page.session import PageSession
 from fewact.video import write_video
 from tests.page.browser import HOST, MARKS, Person, Serve
+from tests.page.conftest import Here
 from tests.page.test_same_model import begun
 
 __all__ = ["begun"]
@@ -36,8 +40,11 @@ def drop(page: Any, selector: str, *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": what, "x": x, "y": y, "data": data})
 
 
-def test_at_an_address_that_browsers_do_not_trust(serve: Serve, chromium: Any) -> None:
-    server = serve(before=f"import fewact.page.server as one; one.LOOPBACK += ('{HOST}',); ")
+def test_at_an_address_that_browsers_do_not_trust(
+    serve_here: Callable[[], Here], chromium: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.page.server.LOOPBACK", ("127.0.0.1", HOST))
+    server = serve_here()
     page = chromium.new_context().new_page()
     page.goto(server.url.replace("127.0.0.1", HOST))
     page.wait_for_selector("html[data-ready]", timeout=60_000)
@@ -49,24 +56,23 @@ def test_at_an_address_that_browsers_do_not_trust(serve: Serve, chromium: Any) -
     page.locator("dialog .hint").filter(has_text="only on this computer").wait_for()
 
 
-def test_each_sentence_of_advice_is_shown_once(serve: Serve, chromium: Any) -> None:
-    server = serve(
-        before="""
-from fewact.page.session import PageSession
-facts = PageSession.facts
-more = {"model": {"interval": None}, "advice": ["Same.", "Other.", "Same."]}
-PageSession.facts = lambda page: {**facts(page), **more}
-"""
-    )
-    person = Person(chromium, server)
+def shows(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    """Make pages show other facts."""
+    facts = PageSession.facts
+    monkeypatch.setattr(PageSession, "facts", lambda page: facts(page) | more)
+
+
+def test_each_sentence_of_advice_is_shown_once(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shows(monkeypatch, model={"interval": None}, advice=["Same.", "Other.", "Same."])
     for name in ("wave", "throw", "clap"):
         person.add_action(name, [])
     shown = person.page.locator("#review p").all_inner_texts()
     assert shown[1:] == ["Same.", "Other."]
 
 
-def test_lists_with_equal_keys_do_not_grow(serve: Serve, chromium: Any) -> None:
-    person = Person(chromium, serve())
+def test_lists_with_equal_keys_do_not_grow(person: Person) -> None:
     shown = person.page.evaluate(
         """async () => {
             const { h, sync } = await import("/static/view.js");
@@ -87,9 +93,7 @@ def record(page: Any, action: str) -> None:
     page.wait_for_timeout(1500)
 
 
-def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> None:
-    server = serve()
-    person = Person(chromium, server)
+def test_closing_the_recorder_cancels_the_clip(person: Person) -> None:
     page = person.page
     person.add_action("wave", [])
     for close in (True, False):
@@ -101,29 +105,24 @@ def test_closing_the_recorder_cancels_the_clip(serve: Serve, chromium: Any) -> N
             page.get_by_role("button", name="Stop").click()
             person.says("dialog .hint", "1 clip saved")
     person.clips("wave", 1)
-    assert len(server.state()["clips"]) == 1
+    assert len(person.server.state()["clips"]) == 1
     assert person.faults == []
 
 
-def test_a_recording_of_anything_else_that_is_stopped_early_has_fewer_parts(
-    serve: Serve, chromium: Any
-) -> None:
-    server = serve()
-    page = Person(chromium, server).page
+def test_a_recording_of_anything_else_that_is_stopped_early_has_fewer_parts(person: Person) -> None:
+    page = person.page
     record(page, "Anything else")
     page.wait_for_timeout(2500)
     page.get_by_role("button", name="Stop").click()
     page.locator("dialog").wait_for(state="detached")
-    parts = list(server.state()["clips"].values())
+    parts = list(person.server.state()["clips"].values())
     assert parts
     assert all(one["seconds"] / len(parts) > 1 for one in parts)
 
 
 def test_the_videos_of_a_dropped_folder_are_added(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    server = serve()
-    person = Person(chromium, server)
     page = person.page
     person.add_action("wave", [])
     folder, notes = tmp_path / "clips", tmp_path / "notes"
@@ -140,7 +139,7 @@ def test_the_videos_of_a_dropped_folder_are_added(
         path.write_text("no video")
     drop(page, "[data-key=wave]", folder, tmp_path / "4.mp4")
     person.clips("wave", 4)
-    names = [one["name"] for one in server.state()["clips"].values()]
+    names = [one["name"] for one in person.server.state()["clips"].values()]
     assert names == ["2.mp4", "10.MP4", "3.dav", "4.mp4"]
     page.get_by_role("button", name="Undo: added several clips").click()
     person.clips("wave", 0)
@@ -149,8 +148,7 @@ def test_the_videos_of_a_dropped_folder_are_added(
     assert page.locator(".toast.bad").count() == 1
 
 
-def test_an_error_names_its_file(serve: Serve, chromium: Any, clip: bytes, tmp_path: Path) -> None:
-    person = Person(chromium, serve())
+def test_an_error_names_its_file(person: Person, clip: bytes, tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("no video")
     (tmp_path / "good.mp4").write_bytes(clip)
     person.add_action("wave", [])
@@ -175,9 +173,8 @@ def next_of(page: Any, waiting: list[Any]) -> Any:
 
 
 def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    person = Person(chromium, serve())
     files = [tmp_path / f"{i}.mp4" for i in range(40)]
     for file in files:
         file.write_bytes(clip)
@@ -192,9 +189,8 @@ def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
 
 
 def test_a_file_that_is_gone_is_named_and_the_others_are_added(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    person = Person(chromium, serve())
     files = [tmp_path / f"{i}.mp4" for i in range(3)]
     for file in files:
         file.write_bytes(clip)
@@ -217,13 +213,12 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_added(
 
 
 def test_a_part_of_a_recording_is_played_from_its_start_to_its_end(
-    serve: Serve, chromium: Any, tmp_path: Path
+    person: Person, tmp_path: Path
 ) -> None:
-    server = serve()
     frames = np.zeros((60, 48, 64, 3), np.uint8)
     film = write_video(tmp_path / "6.mp4", frames, 10).read_bytes()
-    ids = server.upload(film, "name=6.mp4&label=none&pieces=4")[1]["ids"]
-    page = Person(chromium, server).page
+    ids = person.server.upload(film, "name=6.mp4&label=none&pieces=4")[1]["ids"]
+    page = person.page
     page.locator(f"[data-key='{ids[2]}'] .bare").click()
     page.wait_for_function(
         "() => { const video = document.querySelector('dialog video');"
@@ -236,9 +231,8 @@ def test_a_part_of_a_recording_is_played_from_its_start_to_its_end(
 
 
 def test_an_answer_that_is_cut_off_is_one_that_did_not_come(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    person = Person(chromium, serve())
     (tmp_path / "1.mp4").write_bytes(clip)
     person.add_action("wave", [])
     waiting = held(person.page)
@@ -249,9 +243,8 @@ def test_an_answer_that_is_cut_off_is_one_that_did_not_come(
 
 @pytest.mark.parametrize("name", ["wave", "Anything else"])
 def test_a_recorded_clip_that_cannot_be_sent_is_kept_until_it_is_saved(
-    serve: Serve, chromium: Any, name: str
+    person: Person, name: str
 ) -> None:
-    person = Person(chromium, serve())
     page = person.page
     person.add_action("wave", [])
     waiting = held(page)
@@ -279,10 +272,9 @@ def test_a_recorded_clip_that_cannot_be_sent_is_kept_until_it_is_saved(
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_being_added(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path, elsewhere: bool
+    person: Person, clip: bytes, tmp_path: Path, elsewhere: bool
 ) -> None:
-    server = serve()
-    person = Person(chromium, server)
+    server = person.server
     page = person.page
     other = person.new_tab() if elsewhere else page
     files = [tmp_path / f"{i}.mp4" for i in range(3)]
@@ -312,9 +304,8 @@ def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_
 
 
 def test_leaving_the_page_asks_while_files_are_being_added(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    person = Person(chromium, serve())
     page = person.page
     (tmp_path / "1.mp4").write_bytes(clip)
     person.add_action("wave", [])
@@ -332,8 +323,7 @@ def test_leaving_the_page_asks_while_files_are_being_added(
         page.close(run_before_unload=True)
 
 
-def test_a_camera_that_is_disconnected_says_so(serve: Serve, chromium: Any) -> None:
-    person = Person(chromium, serve())
+def test_a_camera_that_is_disconnected_says_so(person: Person) -> None:
     page = person.page
     person.add_action("wave", [])
     record(page, "wave")
@@ -384,10 +374,8 @@ def test_a_damaged_model_is_restored_as_the_page_says(
 
 
 def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
-    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+    person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    server = serve()
-    person = Person(chromium, server)
     page = person.page
     (tmp_path / "1.mp4").write_bytes(clip)
     person.add_action("wave", [tmp_path / "1.mp4"])
@@ -398,17 +386,14 @@ def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
     page.wait_for_timeout(1000)
     person.says("#teach-status", "Two actions with a clip each are needed to teach")
     assert page.locator(".toast.bad").count() == 0
-    refused = server.post("/api/teach")
+    refused = person.server.post("/api/teach")
     assert refused == (409, {"error": {"key": "needs_two"}})
 
 
-def test_clips_that_are_scrolled_out_of_view_are_not_animated(
-    serve: Serve, chromium: Any, clip: bytes
-) -> None:
-    server = serve()
-    person = Person(chromium, server, viewport={"width": 360, "height": 600})
+def test_clips_that_are_scrolled_out_of_view_are_not_animated(person: Person, clip: bytes) -> None:
+    person.page.set_viewport_size({"width": 360, "height": 600})
     for _ in range(60):
-        assert server.upload(clip, "name=1.mp4&label=wave")[0] == 201
+        assert person.server.upload(clip, "name=1.mp4&label=wave")[0] == 201
     person.clips("wave", 60)
     person.page.wait_for_timeout(500)
     assert 0 < person.page.evaluate("document.getAnimations().length") < 60
@@ -435,13 +420,12 @@ def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
     assert page.locator("#offline").is_hidden()
 
 
-def test_the_focus_stays_near_what_changed(serve: Serve, chromium: Any, clip: bytes) -> None:
-    server = serve()
+def test_the_focus_stays_near_what_changed(person: Person, clip: bytes) -> None:
+    server = person.server
     for name in ("wave", "throw"):
         server.post("/api/classes", name=name)
     for i in range(3):
         server.upload(clip, f"name={i}.mp4&label=wave")
-    person = Person(chromium, server)
     page = person.page
     person.clips("wave", 3)
 
@@ -501,11 +485,11 @@ def test_the_focus_stays_where_a_button_is_disabled_or_hidden(
 
 
 def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
-    serve: Serve, chromium: Any, clip: bytes
+    person: Person, clip: bytes
 ) -> None:
-    server = serve()
+    server = person.server
     (id,) = server.upload(clip, "name=1.mp4&label=wave")[1]["ids"]
-    page = Person(chromium, server).page
+    page = person.page
     page.get_by_label("Name of the action wave").fill("hello")
     page.get_by_label("Remove the clip 1.mp4").hover()
     page.mouse.down()
@@ -522,9 +506,9 @@ def test_a_click_that_ends_the_renaming_of_an_action_is_not_lost(
     server.wait(lambda state: state["classes"] == [])
 
 
-def test_a_name_that_is_being_typed_stays(serve: Serve, chromium: Any) -> None:
-    server = serve()
-    page = Person(chromium, server).page
+def test_a_name_that_is_being_typed_stays(person: Person) -> None:
+    server = person.server
+    page = person.page
     first, second = page.locator(".card.new input").all()
     first.fill("wave")
     second.fill("clap")
@@ -544,23 +528,22 @@ def test_a_name_that_is_being_typed_stays(serve: Serve, chromium: Any) -> None:
     server.wait(lambda state: state["classes"] == ["greet", "clap"])
 
 
-def test_removed_clips_have_their_names(serve: Serve, chromium: Any, clip: bytes) -> None:
-    server = serve()
+def test_removed_clips_have_their_names(person: Person, clip: bytes) -> None:
+    server = person.server
     for name in ("1.mp4", "2.mp4"):
         ids = server.upload(clip, f"name={name}&label=wave")[1]["ids"]
         server.post("/api/clips/remove", ids=ids)
-    person = Person(chromium, server)
     person.page.locator("#bin-title").click()
     for name in ("1.mp4", "2.mp4"):
         assert person.page.locator("#bin-list").get_by_text(name, exact=True).is_visible()
     person.check()
 
 
-def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium: Any) -> None:
-    server = serve()
+def test_undo_by_keyboard_is_not_also_that_of_the_browser(person: Person) -> None:
+    server = person.server
     for name in ("wave", "throw", "clap"):
         server.post("/api/classes", name=name)
-    page = Person(chromium, server).page
+    page = person.page
     page.get_by_label("Name of the action clap").wait_for()
     page.locator(".card.new input").click()
     page.keyboard.type("jump")
@@ -587,11 +570,9 @@ def test_undo_by_keyboard_is_not_also_that_of_the_browser(serve: Serve, chromium
     assert server.state()["classes"] == ["wave", "throw"]
 
 
-def test_a_message_is_closed_and_gives_the_focus_back(
-    serve: Serve, chromium: Any, tmp_path: Path
-) -> None:
-    person = Person(chromium, serve(), viewport={"width": 390, "height": 844})
+def test_a_message_is_closed_and_gives_the_focus_back(person: Person, tmp_path: Path) -> None:
     page = person.page
+    page.set_viewport_size({"width": 390, "height": 844})
     (tmp_path / "notes.mp4").write_text("no video")
     person.add_action("wave", [])
     for press in (True, False):
@@ -608,8 +589,7 @@ def test_a_message_is_closed_and_gives_the_focus_back(
         assert focused(page) == "Remove the action wave"
 
 
-def test_an_error_stays_until_it_is_closed(serve: Serve, chromium: Any, tmp_path: Path) -> None:
-    person = Person(chromium, serve())
+def test_an_error_stays_until_it_is_closed(person: Person, tmp_path: Path) -> None:
     page = person.page
     page.clock.install()
     person.add_action("wave", [])
@@ -643,8 +623,7 @@ def test_a_page_that_is_open_says_that_a_command_changed_the_model(
     person.says("#bin-title", "Removed: 1 clip")
 
 
-def test_a_name_that_means_no_action_is_refused(serve: Serve, chromium: Any) -> None:
-    person = Person(chromium, serve())
+def test_a_name_that_means_no_action_is_refused(person: Person) -> None:
     page = person.page
     person.add_action("wave", [])
     field = page.get_by_label("Name of the action wave")
@@ -655,13 +634,13 @@ def test_a_name_that_means_no_action_is_refused(serve: Serve, chromium: Any) -> 
     assert focused(page) == "Name of the action wave"
 
 
-def test_no_action_is_chosen_for_a_new_mark(serve: Serve, chromium: Any, tmp_path: Path) -> None:
-    server = serve()
+def test_no_action_is_chosen_for_a_new_mark(person: Person, tmp_path: Path) -> None:
+    server = person.server
     server.post("/api/classes", name="wave")
     frames = np.zeros((32, 48, 64, 3), np.uint8)
     frames[:, 10:30, 10:30] = 200
     (id,) = server.upload(write_video(tmp_path / "long.mp4", frames, 2).read_bytes())[1]["ids"]
-    page = Person(chromium, server).page
+    page = person.page
     page.get_by_role("button", name="Mark an action").click()
     choice = page.get_by_label("This shows")
     assert choice.input_value() == ""
@@ -687,19 +666,14 @@ def test_no_action_is_chosen_for_a_new_mark(serve: Serve, chromium: Any, tmp_pat
 
 
 def test_a_model_that_cannot_be_saved_as_a_file_says_why(
-    serve: Serve, chromium: Any, begun: Path
+    person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(
-        begun,
-        before="""
-from fewact.core.errors import OutputError
-from fewact.page.session import PageSession
-async def export(page, file):
-    raise OutputError("cannot be written: no space left on device")
-PageSession.export = export
-""",
-    )
-    person = Person(chromium, server)
+    async def export(page: PageSession, file: Path) -> None:
+        raise OutputError("cannot be written: no space left on device")
+
+    monkeypatch.setattr(PageSession, "export", export)
+    shows(monkeypatch, model={"interval": None})
+    person.add_action("wave", [])
     said = person.opens("Save the model as a file")
     said.get_by_text("no space left on device").wait_for()
-    assert person.page.url == f"{server.origin}/"
+    assert person.page.url == f"{person.server.origin}/"

@@ -17,11 +17,9 @@ from fewact.video import write_video
 from tests.page.conftest import START, Server, files_of
 
 Serve = Callable[..., Server]
-pytestmark = pytest.mark.slow  # each starts a server
 
 
-def test_a_request_needs_host_origin_and_token(serve: Serve) -> None:
-    server = serve()
+def test_a_request_needs_host_origin_and_token(server: Server) -> None:
     port = server.port
     assert server.request("GET", "/", Cookie="")[0] == 401
     assert server.request("GET", "/?token=wrong", Cookie="")[0] == 401
@@ -44,8 +42,7 @@ def test_a_request_needs_host_origin_and_token(serve: Serve) -> None:
     assert server.token not in body.decode()
 
 
-def test_the_page_has_no_inline_code_and_no_other_address(serve: Serve) -> None:
-    server = serve()
+def test_the_page_has_no_inline_code_and_no_other_address(server: Server) -> None:
     html = server.request("GET", "/")[2].decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
     assert all(
@@ -58,6 +55,7 @@ def test_the_page_has_no_inline_code_and_no_other_address(serve: Serve) -> None:
         assert addresses <= {b"http://www.w3.org"}
 
 
+@pytest.mark.slow
 def test_the_report_of_a_model_is_a_page_without_code(
     serve: Serve, clip: bytes, tmp_path: Path
 ) -> None:
@@ -83,6 +81,7 @@ def test_the_report_of_a_model_is_a_page_without_code(
         assert (error.get("what") or "It is not there any more.") in text
 
 
+@pytest.mark.slow
 def test_clips_of_the_command_line_are_kept_apart_and_may_have_equal_names(
     serve: Serve, clip: bytes, tmp_path: Path
 ) -> None:
@@ -121,8 +120,7 @@ def test_clips_of_the_command_line_are_kept_apart_and_may_have_equal_names(
     assert [job["state"] for job in state["jobs"] if job["kind"] == "predict"] == ["failed"]
 
 
-def test_a_clip_is_kept_shown_and_played(serve: Serve, clip: bytes) -> None:
-    server = serve()
+def test_a_clip_is_kept_shown_and_played(server: Server, clip: bytes) -> None:
     status, answer = server.upload(clip, "name=..%2F..%2Fme%20waving.MOV&label=wave")
     assert status == 201
     (id,) = answer["ids"]
@@ -138,8 +136,7 @@ def test_a_clip_is_kept_shown_and_played(serve: Serve, clip: bytes) -> None:
     assert (status, content) == (206, clip[10:20])
 
 
-def test_pieces_of_a_recording_are_clips(serve: Serve, clip: bytes) -> None:
-    server = serve()
+def test_pieces_of_a_recording_are_clips(server: Server, clip: bytes) -> None:
     _, answer = server.upload(clip, "label=none&pieces=4")
     clips = server.state()["clips"]
     assert [clips[id]["label"] for id in answer["ids"]] == ["none"] * 4
@@ -147,6 +144,7 @@ def test_pieces_of_a_recording_are_clips(serve: Serve, clip: bytes) -> None:
     assert len(files_of(server.model)) == 2
 
 
+@pytest.mark.slow
 def test_changes_are_undone_and_survive_a_kill(serve: Serve, clip: bytes) -> None:
     server = serve()
     (id,) = server.upload(clip, "label=wave")[1]["ids"]
@@ -169,8 +167,7 @@ def test_changes_are_undone_and_survive_a_kill(serve: Serve, clip: bytes) -> Non
     assert server.state()["clips"][id]["label"] == "wave"
 
 
-def test_only_removed_clips_are_deleted_for_good(serve: Serve, clip: bytes) -> None:
-    server = serve()
+def test_only_removed_clips_are_deleted_for_good(server: Server, clip: bytes) -> None:
     (kept,) = server.upload(clip, "label=wave")[1]["ids"]
     (gone,) = server.upload(clip, "label=wave")[1]["ids"]
     server.post("/api/clips/remove", ids=[gone])
@@ -179,6 +176,7 @@ def test_only_removed_clips_are_deleted_for_good(serve: Serve, clip: bytes) -> N
     assert files_of(server.model) == {f"page/{kept}.mp4", f"page/{kept}.strip"}
 
 
+@pytest.mark.slow
 def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     serve: Serve, clip: bytes
 ) -> None:
@@ -193,6 +191,7 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
     assert state["clips"]["0123456789abcdef"]["name"] == "interrupted upload.mp4"
 
 
+@pytest.mark.slow
 def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     other = [sys.executable, "-c", START, "serve", str(server.model), "--no-browser"]
@@ -216,8 +215,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path, entry: str) -> No
     assert not list(tmp_path.rglob("lock"))
 
 
-def test_headers_that_do_not_come_are_not_awaited(serve: Serve) -> None:
-    server = serve()
+def test_headers_that_do_not_come_are_not_awaited(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.page.security.SECONDS_FOR_HEADERS", 0.3)
     address = ("127.0.0.1", server.port)
     with (
         socket.create_connection(address, timeout=30) as slow,
@@ -230,8 +231,13 @@ def test_headers_that_do_not_come_are_not_awaited(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["right", "wrong"])
-def test_an_answer_before_the_end_of_an_upload_arrives(serve: Serve, cookie: str) -> None:
-    server = serve()
+def test_an_answer_before_the_end_of_an_upload_arrives(
+    capsys: pytest.CaptureFixture[str],
+    server: Server,
+    cookie: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fewact.page.security.SECONDS_FOR_A_DROPPED_PART", 0.5)
     server.post("/api/classes", name="wave")
     server.post("/api/classes/remove", name="wave")
     size = 5_000_000
@@ -255,4 +261,4 @@ def test_an_answer_before_the_end_of_an_upload_arrives(serve: Serve, cookie: str
         client.sendall("\r\n".join([*lines, "", ""]).encode())
         with client.makefile("rb") as file:
             assert file.read().startswith(answer[:12])
-    assert "Traceback" not in server.stop()
+    assert "Traceback" not in capsys.readouterr().err

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 
 from fewact.core.bounded import GIB
-from fewact.core.errors import OutputError
+from fewact.core.errors import ModelError, OutputError, VideoError
 from fewact.page.children import ChildError
 from fewact.page.folder import RESERVED, Journal, PageFolder
 from fewact.page.jobs import PageJob
@@ -26,11 +26,11 @@ from fewact.page.state import (
     PageClip,
     new_id,
 )
-from tests.page.conftest import files_of
+from tests.page.conftest import EMPTY, Answers, files_of
 
+pytestmark = pytest.mark.anyio
 A, B, C, LONG = "a" * 16, "b" * 16, "c" * 16, "d" * 16
 FACTS = {"seconds": 2.0, "frames": 8, "aspect": 1.0}
-EMPTY: dict[str, Any] = {"model": None, "examples": [], "faults": []}
 EXAMPLE = {"name": "wave/me.mp4", "label": "wave", "page_file": f"{A}.mp4"}
 TAUGHT = {"model": {"id": "1"}, "examples": [EXAMPLE], "faults": [[]]}
 TAUGHT_AGAIN = {**TAUGHT, "model": {"id": "2"}}
@@ -49,25 +49,9 @@ WORKER = {
 }
 
 
-class Answers:
-    """A child that answers at once, in this process."""
-
-    def __init__(self, **answers: Any) -> None:
-        """Take the answer of each method, or a function that returns it."""
-        self.answers, self.called = answers, list[str]()
-
-    async def call(
-        self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
-    ) -> tuple[Any, bytes]:
-        self.called.append(method)
-        await asyncio.sleep(0.001)
-        answer = self.answers[method]
-        result = answer(*arguments) if callable(answer) else answer
-        if method == "teach":
-            self.answers["open"] = result
-        return result, b""
-
-    def close(self) -> None: ...
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture
@@ -77,24 +61,18 @@ def folder(tmp_path: Path) -> Iterator[PageFolder]:
     folder.close()
 
 
-def run(
-    folder: PageFolder,
-    work: Callable[[PageSession], Awaitable[None]],
-    *,
-    worker: dict[str, Any] | None = None,
-    facts: dict[str, Any] = FACTS,
-) -> None:
-    """Do something with a page whose queue does not run yet."""
+def session(folder: PageFolder) -> Any:
+    """Return a page with children that answer at once, and whose queue does not run yet."""
+    page: Any = PageSession(folder, {})
+    page.worker, page.decoder = Answers(**WORKER), Answers(inspect=FACTS)
+    return page
 
-    async def go() -> None:
-        page: Any = PageSession(folder, {})
-        page.worker, page.decoder = Answers(**(worker or {})), Answers(inspect=facts)
-        try:
-            await work(page)
-        finally:
-            await page.stop()
 
-    asyncio.run(go())
+@pytest.fixture
+async def page(folder: PageFolder) -> AsyncIterator[Any]:
+    page = session(folder)
+    yield page
+    await page.stop()
 
 
 async def ended(page: PageSession, *jobs: PageJob) -> list[str]:
@@ -196,70 +174,60 @@ async def turns(count: int = 50) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_a_clip_that_is_removed_for_good_has_no_result_and_teaching_ends(
-    folder: PageFolder,
+async def test_a_clip_that_is_removed_for_good_has_no_result_and_teaching_ends(
+    page: Any,
 ) -> None:
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A), B: clip(B, None)})
-        assert await ended(page, page.predict(A, ""), page.predict(B, "")) == ["done", "done"]
-        assert set(page.results) == {A, B}
-        await remove(page, B)
-        assert set(page.results) == {A}
-        assert await ended(page, page.teach("")) == ["done"]
-        assert page.facts()["results"].keys() == {A}
-
-    run(folder, work, worker=WORKER)
+    await add(page, **{A: clip(A), B: clip(B, None)})
+    assert await ended(page, page.predict(A, ""), page.predict(B, "")) == ["done", "done"]
+    assert set(page.results) == {A, B}
+    await remove(page, B)
+    assert set(page.results) == {A}
+    assert await ended(page, page.teach("")) == ["done"]
+    assert page.facts()["results"].keys() == {A}
 
 
-def test_teaching_ends_though_no_clip_can_be_predicted_again(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_teaching_ends_though_no_clip_can_be_predicted_again(
+    page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A)})
-        await ended(page, page.predict(A, ""))
-        job = page.teach("")
-        monkeypatch.setattr("fewact.page.jobs.MOST_WAITING", 0)
-        assert await ended(page, job) == ["done"]
-
-    run(folder, work, worker=WORKER)
+    await add(page, **{A: clip(A)})
+    await ended(page, page.predict(A, ""))
+    job = page.teach("")
+    monkeypatch.setattr("fewact.page.jobs.MOST_WAITING", 0)
+    assert await ended(page, job) == ["done"]
 
 
-def test_jobs_of_a_clip_that_is_removed_for_good_end(folder: PageFolder) -> None:
-    async def work(page: Any) -> None:
-        await add(page, **{A: clip(A), B: clip(B, None, 20.0)})
-        jobs = [page.predict(A, "one"), page.predict(B, "two")]
-        assert [job.kind for job in jobs] == ["predict", "watch"]
-        await remove(page, A)
-        states = asyncio.ensure_future(ended(page, *jobs))
-        while B not in page.results and not states.done():
-            await asyncio.sleep(0)
-        await remove(page, B)
-        assert await states == ["done", "done"]
-        assert "predict" not in page.worker.called
-        assert "forget" in page.worker.called  # the search
-        assert page.results == {}
-
-    run(folder, work, worker=WORKER)
+async def test_jobs_of_a_clip_that_is_removed_for_good_end(page: Any) -> None:
+    await add(page, **{A: clip(A), B: clip(B, None, 20.0)})
+    jobs = [page.predict(A, "one"), page.predict(B, "two")]
+    assert [job.kind for job in jobs] == ["predict", "watch"]
+    await remove(page, A)
+    states = asyncio.ensure_future(ended(page, *jobs))
+    while B not in page.results and not states.done():
+        await asyncio.sleep(0)
+    await remove(page, B)
+    assert await states == ["done", "done"]
+    assert "predict" not in page.worker.called
+    assert "forget" in page.worker.called  # the search
+    assert page.results == {}
 
 
-def test_a_result_that_comes_after_its_clip_is_removed_for_good_is_dropped(
-    folder: PageFolder,
+async def test_a_result_that_comes_after_its_clip_is_removed_for_good_is_dropped(
+    page: Any,
 ) -> None:
-    async def work(page: Any) -> None:
-        await add(page, **{A: clip(A)})
+    await add(page, **{A: clip(A)})
 
-        def late(facts: Any) -> Any:
-            drop(page, A)
-            return PREDICTED
+    def late(facts: Any) -> Any:
+        drop(page, A)
+        return PREDICTED
 
-        page.worker.answers["predict"] = late
-        assert await ended(page, page.predict(A, "")) == ["done"]
-        assert page.results == {}
-
-    run(folder, work, worker=WORKER)
+    page.worker.answers["predict"] = late
+    assert await ended(page, page.predict(A, "")) == ["done"]
+    assert page.results == {}
 
 
-def test_an_upload_that_is_not_listed_yet_is_not_recovered(folder: PageFolder) -> None:
+async def test_an_upload_that_is_not_listed_yet_is_not_recovered(
+    page: Any, folder: PageFolder
+) -> None:
     """What a former server left is recovered; files that come while a model is opened are not."""
     (folder.path / f"{A}.mp4").write_bytes(b"")
 
@@ -267,26 +235,21 @@ def test_an_upload_that_is_not_listed_yet_is_not_recovered(folder: PageFolder) -
         (folder.path / f"{B}.mp4").write_bytes(b"")
         return EMPTY
 
-    async def work(page: PageSession) -> None:
-        await page.start()
-        while not all(job.ended for job in page.queue.jobs):
-            await turns(1)
-        assert set(page.state.clips) == {A}
-
-    run(folder, work, worker={"open": uploaded})
+    page.worker.answers = {"open": uploaded}
+    await page.start()
+    while not all(job.ended for job in page.queue.jobs):
+        await turns(1)
+    assert set(page.state.clips) == {A}
 
 
-def test_a_stop_does_not_start_a_worker_to_end_a_search(folder: PageFolder) -> None:
-    async def work(page: Any) -> None:
-        await add(page, **{A: clip(A, None, 20.0)})
-        page.predict(A, "")
-        await page.start()
-        while A not in page.results:
-            await turns(1)
-        await page.stop()
-        assert page.worker.called[-1] == "watch"
-
-    run(folder, work, worker=WORKER)
+async def test_a_stop_does_not_start_a_worker_to_end_a_search(page: Any) -> None:
+    await add(page, **{A: clip(A, None, 20.0)})
+    page.predict(A, "")
+    await page.start()
+    while A not in page.results:
+        await turns(1)
+    await page.stop()
+    assert page.worker.called[-1] == "watch"
 
 
 @pytest.mark.parametrize(
@@ -299,16 +262,16 @@ def test_a_stop_does_not_start_a_worker_to_end_a_search(folder: PageFolder) -> N
         7,
     ],
 )
-def test_facts_of_a_decoder_that_lies_are_not_written(folder: PageFolder, facts: Any) -> None:
-    async def work(page: PageSession) -> None:
-        with pytest.raises(ChildError):
-            await page.inspect(folder.path / "a.mp4")
+async def test_facts_of_a_decoder_that_lies_are_not_written(
+    page: Any, folder: PageFolder, facts: Any
+) -> None:
+    page.decoder.answers["inspect"] = facts
+    with pytest.raises(ChildError):
+        await page.inspect(folder.path / "a.mp4")
 
-    run(folder, work, facts=facts)
 
-
-def test_clips_are_limited_for_uploads_parts_and_segments(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_clips_are_limited_for_uploads_parts_and_segments(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewact.page.folder.MOST_CLIPS", 4)
 
@@ -316,50 +279,43 @@ def test_clips_are_limited_for_uploads_parts_and_segments(
         path = f"/api/clips/{A}/segment"
         return (await post(page, path, start=start, end=2.0, label="wave"))[0]
 
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A)})
-        assert await ask(page, "/api/clips?pieces=4", b"x") == (409, {"error": {"key": "too_many"}})
-        assert files_of(folder.model) == set()
-        late = asyncio.Event()
-        waiting = asyncio.ensure_future(ask(page, "/api/clips?pieces=2", b"x", open=late))
-        await turns()
-        assert (await ask(page, "/api/clips?pieces=2", b"x"))[0] == 409  # two are reserved
-        assert await segment(page, 1.0) == 201
-        assert await segment(page, 1.5) == 409
-        assert await segment(page, 1.0) == 201  # the same one
-        late.set()
-        assert (await waiting)[0] == 201
-        assert len(page.state.clips) == 4
-
-    run(folder, work)
+    await add(page, **{A: clip(A)})
+    assert await ask(page, "/api/clips?pieces=4", b"x") == (409, {"error": {"key": "too_many"}})
+    assert files_of(folder.model) == set()
+    late = asyncio.Event()
+    waiting = asyncio.ensure_future(ask(page, "/api/clips?pieces=2", b"x", open=late))
+    await turns()
+    assert (await ask(page, "/api/clips?pieces=2", b"x"))[0] == 409  # two are reserved
+    assert await segment(page, 1.0) == 201
+    assert await segment(page, 1.5) == 409
+    assert await segment(page, 1.0) == 201  # the same one
+    late.set()
+    assert (await waiting)[0] == 201
+    assert len(page.state.clips) == 4
 
 
-def test_equal_segments_that_are_added_at_once_are_one_clip(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A)})
-        path, body = f"/api/clips/{A}/segment", {"start": 0.5, "end": 1.0, "label": "wave"}
-        answers = await asyncio.gather(*(post(page, path, **body) for _ in range(3)))
-        assert [status for status, _ in answers] == [201] * 3
-        (id,) = {id for _, answer in answers for id in answer["ids"]}
-        assert set(page.state.clips) == {A, id}
-
-    run(folder, work)
+async def test_equal_segments_that_are_added_at_once_are_one_clip(page: Any) -> None:
+    await add(page, **{A: clip(A)})
+    path, body = f"/api/clips/{A}/segment", {"start": 0.5, "end": 1.0, "label": "wave"}
+    answers = await asyncio.gather(*(post(page, path, **body) for _ in range(3)))
+    assert [status for status, _ in answers] == [201] * 3
+    (id,) = {id for _, answer in answers for id in answer["ids"]}
+    assert set(page.state.clips) == {A, id}
 
 
-def test_equal_names_that_are_uploaded_at_once_become_distinct(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        path = "/api/clips?name=me.mp4&label=wave"
-        answers = await asyncio.gather(*(ask(page, path, b"x") for _ in range(3)))
-        assert [status for status, _ in answers] == [201] * 3
-        names = {one["name"] for one in page.facts()["clips"].values()}
-        assert names == {"me.mp4", "me (2).mp4", "me (3).mp4"}
-        again = Journal(folder.path / "journal.jsonl").state
-        assert {one.title for one in again.clips.values()} == names
+async def test_equal_names_that_are_uploaded_at_once_become_distinct(
+    page: Any, folder: PageFolder
+) -> None:
+    path = "/api/clips?name=me.mp4&label=wave"
+    answers = await asyncio.gather(*(ask(page, path, b"x") for _ in range(3)))
+    assert [status for status, _ in answers] == [201] * 3
+    names = {one["name"] for one in page.facts()["clips"].values()}
+    assert names == {"me.mp4", "me (2).mp4", "me (3).mp4"}
+    again = Journal(folder.path / "journal.jsonl").state
+    assert {one.title for one in again.clips.values()} == names
 
-    run(folder, work)
 
-
-def test_files_that_are_added_together_are_undone_together(folder: PageFolder) -> None:
+async def test_files_that_are_added_together_are_undone_together(page: Any) -> None:
     async def upload(page: PageSession, name: str, batch: str) -> None:
         path = f"/api/clips?name={name}.mp4&label=wave&batch={batch}"
         assert (await ask(page, path, b"x"))[0] == 201
@@ -367,103 +323,93 @@ def test_files_that_are_added_together_are_undone_together(folder: PageFolder) -
     def shown(page: PageSession) -> list[str]:
         return sorted(one.name for one in page.state.clips.values() if not one.binned)
 
-    async def work(page: PageSession) -> None:
-        assert (await post(page, "/api/classes", name="wave"))[0] == 200
-        await upload(page, "1", "one")
-        assert page.facts()["undo"] == {"what": "add", "subject": "1.mp4"}
-        await upload(page, "2", "one")
-        await upload(page, "3", "one")
-        assert page.facts()["undo"] == {"what": "add", "subject": ""}
-        await upload(page, "4", "two")
-        await upload(page, "5", "")
-        await upload(page, "6", "")
-        for left in (["1", "2", "3", "4", "5"], ["1", "2", "3", "4"], ["1", "2", "3"], []):
-            assert (await post(page, "/api/undo"))[0] == 200
-            assert shown(page) == [f"{name}.mp4" for name in left]
-        assert page.state.classes == ("wave",)
+    assert (await post(page, "/api/classes", name="wave"))[0] == 200
+    await upload(page, "1", "one")
+    assert page.facts()["undo"] == {"what": "add", "subject": "1.mp4"}
+    await upload(page, "2", "one")
+    await upload(page, "3", "one")
+    assert page.facts()["undo"] == {"what": "add", "subject": ""}
+    await upload(page, "4", "two")
+    await upload(page, "5", "")
+    await upload(page, "6", "")
+    for left in (["1", "2", "3", "4", "5"], ["1", "2", "3", "4"], ["1", "2", "3"], []):
+        assert (await post(page, "/api/undo"))[0] == 200
+        assert shown(page) == [f"{name}.mp4" for name in left]
+    assert page.state.classes == ("wave",)
 
-        # A change that comes between stays a step of its own.
-        await upload(page, "7", "three")
-        assert (await post(page, "/api/classes", name="throw"))[0] == 200
-        await upload(page, "8", "three")
-        assert [step.what for step in page.state.steps[-3:]] == ["add", "add_class", "add"]
-
-    run(folder, work)
+    # A change that comes between stays a step of its own.
+    await upload(page, "7", "three")
+    assert (await post(page, "/api/classes", name="throw"))[0] == 200
+    await upload(page, "8", "three")
+    assert [step.what for step in page.state.steps[-3:]] == ["add", "add_class", "add"]
 
 
-def test_an_upload_follows_the_action_that_is_renamed_meanwhile(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        async def changed(what: str, **body: str) -> None:
-            assert (await post(page, f"/api/{what}", **body))[0] == 200
+async def test_an_upload_follows_the_action_that_is_renamed_meanwhile(
+    page: Any, folder: PageFolder
+) -> None:
+    async def changed(what: str, **body: str) -> None:
+        assert (await post(page, f"/api/{what}", **body))[0] == 200
 
-        async def upload(label: str, *changes: tuple[str, dict[str, str]]) -> tuple[int, Any]:
-            late = asyncio.Event()
-            sent = asyncio.ensure_future(ask(page, f"/api/clips?label={label}", b"x", open=late))
-            await turns()
-            for what, body in changes:
-                await changed(what, **body)
-            late.set()
-            return await sent
+    async def upload(label: str, *changes: tuple[str, dict[str, str]]) -> tuple[int, Any]:
+        late = asyncio.Event()
+        sent = asyncio.ensure_future(ask(page, f"/api/clips?label={label}", b"x", open=late))
+        await turns()
+        for what, body in changes:
+            await changed(what, **body)
+        late.set()
+        return await sent
 
-        await changed("classes", name="wave")
-        await changed("classes", name="throw")
-        rename = ("classes/rename", {"name": "wave", "to": "hello"})
-        assert (await upload("wave", rename))[0] == 201
-        assert (await upload("wave"))[0] == 201  # sent by a tab that does not know yet
-        (id, _) = page.state.clips
-        for path, body in (("label", {"ids": [id]}), (f"{id}/segment", {"start": 0.5, "end": 1.0})):
-            assert (await post(page, f"/api/clips/{path}", label="wave", **body))[0] < 300
-        assert {one.label for one in page.state.clips.values()} == {"hello"}
-        again = ("classes/rename", {"name": "hello", "to": "greet"})
-        assert (await upload("hello", again, ("undo", {})))[0] == 201
-        assert page.state.classes == ("hello", "throw")
-        assert [one.label for one in page.state.clips.values()] == ["hello"] * 4
+    await changed("classes", name="wave")
+    await changed("classes", name="throw")
+    rename = ("classes/rename", {"name": "wave", "to": "hello"})
+    assert (await upload("wave", rename))[0] == 201
+    assert (await upload("wave"))[0] == 201  # sent by a tab that does not know yet
+    (id, _) = page.state.clips
+    for path, body in (("label", {"ids": [id]}), (f"{id}/segment", {"start": 0.5, "end": 1.0})):
+        assert (await post(page, f"/api/clips/{path}", label="wave", **body))[0] < 300
+    assert {one.label for one in page.state.clips.values()} == {"hello"}
+    again = ("classes/rename", {"name": "hello", "to": "greet"})
+    assert (await upload("hello", again, ("undo", {})))[0] == 201
+    assert page.state.classes == ("hello", "throw")
+    assert [one.label for one in page.state.clips.values()] == ["hello"] * 4
 
-        before = files_of(folder.model)
-        removed = (409, {"error": {"key": "action_removed"}})
-        assert await upload("throw", ("classes/remove", {"name": "throw"})) == removed
-        assert await upload("throw") == removed
-        assert (page.state.classes, files_of(folder.model)) == (("hello",), before)
-        await changed("undo")
-        assert (await upload("throw"))[0] == 201
-
-    run(folder, work)
+    before = files_of(folder.model)
+    removed = (409, {"error": {"key": "action_removed"}})
+    assert await upload("throw", ("classes/remove", {"name": "throw"})) == removed
+    assert await upload("throw") == removed
+    assert (page.state.classes, files_of(folder.model)) == (("hello",), before)
+    await changed("undo")
+    assert (await upload("throw"))[0] == 201
 
 
-def test_an_upload_does_not_go_to_the_action_of_a_model_file_that_is_opened_meanwhile(
-    folder: PageFolder,
+async def test_an_upload_does_not_go_to_the_action_of_a_model_file_that_is_opened_meanwhile(
+    page: Any,
 ) -> None:
     example = {"name": "jump/1.mp4", "label": "jump"}
     other = {"model": {"id": "2"}, "examples": [example], "faults": [[]]}
-
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A)})
-        await page._reopen()
-        late = asyncio.Event()
-        sent = asyncio.ensure_future(ask(page, "/api/clips?label=wave", b"x", open=late))
-        await turns()
-        assert (await ask(page, "/api/import?name=a.zip", b"x"))[0] == 200
-        assert page.state.classes == ("jump",)
-        late.set()
-        assert await sent == (409, {"error": {"key": "action_removed"}})
-        assert (await post(page, "/api/undo"))[0] == 200
-        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
-
-    run(folder, work, worker={**WORKER, "unpack": other})
+    page.worker.answers = {**WORKER, "unpack": other}
+    await add(page, **{A: clip(A)})
+    await page._reopen()
+    late = asyncio.Event()
+    sent = asyncio.ensure_future(ask(page, "/api/clips?label=wave", b"x", open=late))
+    await turns()
+    assert (await ask(page, "/api/import?name=a.zip", b"x"))[0] == 200
+    assert page.state.classes == ("jump",)
+    late.set()
+    assert await sent == (409, {"error": {"key": "action_removed"}})
+    assert (await post(page, "/api/undo"))[0] == 200
+    assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
 
 
-def test_undo_says_what_it_undid(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        for name in ("wave", "throw"):
-            assert (await post(page, "/api/classes", name=name))[0] == 200
-        answers = await asyncio.gather(*(post(page, "/api/undo") for _ in range(2)))
-        assert [answer["undone"]["subject"] for _, answer in answers] == ["throw", "wave"]
-
-    run(folder, work)
+async def test_undo_says_what_it_undid(page: Any) -> None:
+    for name in ("wave", "throw"):
+        assert (await post(page, "/api/classes", name=name))[0] == 200
+    answers = await asyncio.gather(*(post(page, "/api/undo") for _ in range(2)))
+    assert [answer["undone"]["subject"] for _, answer in answers] == ["throw", "wave"]
 
 
-def test_what_a_killed_server_was_deleting_for_good_is_deleted_at_the_next_start(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_killed_server_was_deleting_for_good_is_deleted_at_the_next_start(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class KilledError(Exception):
         """The end of a server that is killed at this moment."""
@@ -484,14 +430,18 @@ def test_what_a_killed_server_was_deleting_for_good_is_deleted_at_the_next_start
                 await remove(page, A)
         await remove(page, LONG)
 
-    async def after(page: PageSession) -> None:
+    async def after(page: Any) -> None:
+        page.worker.answers["open"] = EMPTY
         await page.start()
         while not all(job.ended for job in page.queue.jobs):
             await turns(1)
         assert set(page.state.clips) == {B, C}  # C is an upload that was not listed yet
 
-    run(folder, before)
-    run(folder, after, worker={"open": EMPTY})
+    await before(page)
+    await page.stop()
+    again = session(folder)
+    await after(again)
+    await again.stop()
     left = {name for name in names if not name.startswith(A)}
     assert {path.name for path in folder.path.iterdir() if path.is_file()} == {
         *left,
@@ -499,8 +449,8 @@ def test_what_a_killed_server_was_deleting_for_good_is_deleted_at_the_next_start
     }
 
 
-def test_a_file_that_is_being_deleted_is_deleted_before_the_next_change(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_a_file_that_is_being_deleted_is_deleted_before_the_next_change(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal says what is being deleted only until the model is opened again."""
     forget, order = folder.forget, []
@@ -510,184 +460,146 @@ def test_a_file_that_is_being_deleted_is_deleted_before_the_next_change(
         forget(file)
         order.append("removed")
 
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A)})
-        monkeypatch.setattr(folder, "forget", slowly)
-        removal = asyncio.ensure_future(remove(page, A))
-        while A in page.state.clips:
-            await turns(1)
-        await page._reopen()
-        order.append("opened")
-        await removal
-        assert (order, page.state.deleted) == (["removed", "opened"], {})
-
-    run(folder, work, worker={**WORKER, "open": {**EMPTY, "model": {"id": "1"}}})
+    page.worker.answers = {**WORKER, "open": {**EMPTY, "model": {"id": "1"}}}
+    await add(page, **{A: clip(A)})
+    monkeypatch.setattr(folder, "forget", slowly)
+    removal = asyncio.ensure_future(remove(page, A))
+    while A in page.state.clips:
+        await turns(1)
+    await page._reopen()
+    order.append("opened")
+    await removal
+    assert (order, page.state.deleted) == (["removed", "opened"], {})
 
 
-def test_of_two_actions_that_get_one_name_at_once_one_is_refused(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        await add(page, **{A: clip(A), B: clip(B, "throw")})
-        path = "/api/classes/rename"
-        answers = await asyncio.gather(
-            *(post(page, path, name=name, to="hello") for name in ("wave", "throw"))
-        )
-        refused = (409, {"error": {"key": "name_taken"}})
-        assert sorted(answers, key=lambda answer: answer[0]) == [(200, {}), refused]
-        assert await post(page, path, name="throw", to="hello") == refused
-        assert await post(page, path, name="hello", to="hello") == (200, {})
-        assert page.state.classes == ("hello", "throw")
-
-    run(folder, work)
+async def test_of_two_actions_that_get_one_name_at_once_one_is_refused(page: Any) -> None:
+    await add(page, **{A: clip(A), B: clip(B, "throw")})
+    path = "/api/classes/rename"
+    answers = await asyncio.gather(
+        *(post(page, path, name=name, to="hello") for name in ("wave", "throw"))
+    )
+    refused = (409, {"error": {"key": "name_taken"}})
+    assert sorted(answers, key=lambda answer: answer[0]) == [(200, {}), refused]
+    assert await post(page, path, name="throw", to="hello") == refused
+    assert await post(page, path, name="hello", to="hello") == (200, {})
+    assert page.state.classes == ("hello", "throw")
 
 
-def test_what_does_not_exist_is_gone(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        gone = (404, {"error": {"key": "gone"}})
-        await add(page, **{A: clip(A).model_copy(update={"binned": True})})
-        for path in ("/static/page.html", f"/media/{A}", f"/strip/{A}", f"/media/{B}", f"/why/{B}"):
-            assert await ask(page, path, method="GET") == gone, path
-        assert await ask(page, f"/api/clips/{B}/predict") == gone
-        body = {"start": 0.5, "end": 1.0, "label": "wave"}
-        assert await post(page, f"/api/clips/{B}/segment", **body) == gone
-        assert await post(page, "/api/clips/remove", ids=[B]) == gone
-        twice = (post(page, "/api/clips/forget", ids=[A]) for _ in range(2))
-        assert await asyncio.gather(*twice) == [(200, {}), gone]
-
-    run(folder, work)
+async def test_what_does_not_exist_is_gone(page: Any) -> None:
+    gone = (404, {"error": {"key": "gone"}})
+    await add(page, **{A: clip(A).model_copy(update={"binned": True})})
+    for path in ("/static/page.html", f"/media/{A}", f"/strip/{A}", f"/media/{B}", f"/why/{B}"):
+        assert await ask(page, path, method="GET") == gone, path
+    assert await ask(page, f"/api/clips/{B}/predict") == gone
+    body = {"start": 0.5, "end": 1.0, "label": "wave"}
+    assert await post(page, f"/api/clips/{B}/segment", **body) == gone
+    assert await post(page, "/api/clips/remove", ids=[B]) == gone
+    twice = (post(page, "/api/clips/forget", ids=[A]) for _ in range(2))
+    assert await asyncio.gather(*twice) == [(200, {}), gone]
 
 
-def test_a_fault_of_a_handler_is_not_taken_for_something_that_is_gone(folder: PageFolder) -> None:
+async def test_a_full_disk_ends_the_connection_and_a_fault_of_a_handler_is_no_answer(
+    page: Any,
+) -> None:
+    errors: list[Exception] = [OutputError("the disk is full"), KeyError("a fault of ours")]
+
     async def fails(page: Any, request: Any) -> Any:
-        return {}["no such key"]
+        raise errors.pop(0)
 
-    async def work(page: PageSession) -> None:
-        request = Request({"type": "http", "path": "/", "headers": []})
-        with pytest.raises(KeyError):
-            await _answering(page, fails)(request)
-
-    run(folder, work)
-
-
-def test_a_request_that_the_browser_sends_again_changes_nothing_again(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        wave = b'{"name": "wave"}'
-        for _ in range(2):
-            assert await ask(page, "/api/classes", wave, json_body=True, id="1") == (200, {})
-        first = await ask(page, "/api/clips?label=wave", b"x", id="2")
-        assert first == await ask(page, "/api/clips?label=wave", b"x", id="2")
-        assert list(page.state.clips) == first[1]["ids"]
-        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
-        undone = await ask(page, "/api/undo", b"{}", json_body=True, id="3")
-        assert undone == await ask(page, "/api/undo", b"{}", json_body=True, id="3")
-        assert [one.binned for one in page.state.clips.values()] == [False, True]
-
-    run(folder, work)
+    request = Request({"type": "http", "path": "/api/state", "headers": []})
+    answer = await _answering(page, fails)(request)
+    # The rest of a large upload is not read.
+    assert (answer.status_code, answer.headers["connection"]) == (507, "close")
+    with pytest.raises(KeyError):
+        await _answering(page, fails)(request)
 
 
-def test_of_two_requests_with_one_id_at_once_one_is_made(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        for is_cut in (False, True):
-            late = asyncio.Event()
-            size = 2 if is_cut else None
-            path, id = "/api/clips?label=wave", str(is_cut).lower()
-            first = asyncio.ensure_future(ask(page, path, b"x", open=late, id=id, size=size))
-            await turns()
-            again = await ask(page, path, b"x", id=id)
-            late.set()
-            cut_off = (400, {"error": {"key": "cut_off"}})
-            assert (again[0], await first) == (201, cut_off if is_cut else again)
-            assert len(page.state.clips) == 1 + is_cut
-            assert len(files_of(folder.model)) == 2 * len(page.state.clips)
-
-    run(folder, work)
+async def test_a_request_that_the_browser_sends_again_changes_nothing_again(page: Any) -> None:
+    wave = b'{"name": "wave"}'
+    for _ in range(2):
+        assert await ask(page, "/api/classes", wave, json_body=True, id="1") == (200, {})
+    first = await ask(page, "/api/clips?label=wave", b"x", id="2")
+    assert first == await ask(page, "/api/clips?label=wave", b"x", id="2")
+    assert list(page.state.clips) == first[1]["ids"]
+    assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
+    undone = await ask(page, "/api/undo", b"{}", json_body=True, id="3")
+    assert undone == await ask(page, "/api/undo", b"{}", json_body=True, id="3")
+    assert [one.binned for one in page.state.clips.values()] == [False, True]
 
 
-def test_a_request_that_arrives_after_a_kill_changes_nothing_again(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        answers = [
-            await ask(page, "/api/clips?label=wave", b"x", id="1"),
-            await ask(page, "/api/undo", b"{}", json_body=True, id="2"),
-        ]
-        assert answers == expected or not expected
-        expected.extend(answers)
+async def test_of_two_requests_with_one_id_at_once_one_is_made(
+    page: Any, folder: PageFolder
+) -> None:
+    for is_cut in (False, True):
+        late = asyncio.Event()
+        size = 2 if is_cut else None
+        path, id = "/api/clips?label=wave", str(is_cut).lower()
+        first = asyncio.ensure_future(ask(page, path, b"x", open=late, id=id, size=size))
+        await turns()
+        again = await ask(page, path, b"x", id=id)
+        late.set()
+        cut_off = (400, {"error": {"key": "cut_off"}})
+        assert (again[0], await first) == (201, cut_off if is_cut else again)
+        assert len(page.state.clips) == 1 + is_cut
+        assert len(files_of(folder.model)) == 2 * len(page.state.clips)
+
+
+async def test_a_request_that_arrives_after_a_kill_changes_nothing_again(
+    page: Any, folder: PageFolder
+) -> None:
+    async def answers(page: Any) -> list[Any]:
+        upload = await ask(page, "/api/clips?label=wave", b"x", id="1")
+        undo = await ask(page, "/api/undo", b"{}", json_body=True, id="2")
         assert [one.binned for one in page.state.clips.values()] == [True]
+        return [upload, undo]
 
-    expected: list[Any] = []
-    run(folder, work)
-    model = folder.model
+    first = await answers(page)
     folder.close()
-    again = PageFolder(model)
-    run(again, work)
+    again = PageFolder(folder.model)
+    assert await answers(session(again)) == first
     again.close()
 
 
-def test_uploads_and_model_files_share_the_disk(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_uploads_and_model_files_share_the_disk(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = SimpleNamespace(free=RESERVED + GIB + GIB // 2)
     monkeypatch.setattr("fewact.page.folder.shutil.disk_usage", lambda path: free)
-
-    async def work(page: PageSession) -> None:
-        late = asyncio.Event()
-        first = asyncio.ensure_future(ask(page, "/api/clips", size=GIB, open=late))
-        await turns()
-        for path in ("/api/clips", "/api/import"):
-            assert (await ask(page, path, size=GIB))[0] == 507
-        late.set()
-        assert (await first)[0] == 400  # cut off
-        assert (await ask(page, "/api/import", size=GIB))[0] == 400
-
-    run(folder, work)
+    late = asyncio.Event()
+    first = asyncio.ensure_future(ask(page, "/api/clips", size=GIB, open=late))
+    await turns()
+    for path in ("/api/clips", "/api/import"):
+        assert (await ask(page, path, size=GIB))[0] == 507
+    late.set()
+    assert (await first)[0] == 400  # cut off
+    assert (await ask(page, "/api/import", size=GIB))[0] == 400
 
 
-def test_a_refusal_for_want_of_room_ends_the_connection(folder: PageFolder) -> None:
-    """The rest of a large body is not read."""
-
-    async def refuses(page: Any, request: Any) -> Any:
-        raise OutputError("the disk is full")
-
-    async def work(page: PageSession) -> None:
-        request = Request({"type": "http", "path": "/api/state", "headers": []})
-        answer = await _answering(page, refuses)(request)
-        assert (answer.status_code, answer.headers["connection"]) == (507, "close")
-
-    run(folder, work)
+async def test_model_files_wait_for_their_turn_with_uploads(page: Any) -> None:
+    late = asyncio.Event()
+    first = [asyncio.ensure_future(ask(page, "/api/clips", size=1, open=late)) for _ in range(4)]
+    await turns()
+    second = asyncio.ensure_future(ask(page, "/api/import", size=1))
+    await turns()
+    assert not second.done()
+    late.set()
+    assert [status for status, _ in await asyncio.gather(*first, second)] == [400] * 5
 
 
-def test_model_files_wait_for_their_turn_with_uploads(folder: PageFolder) -> None:
-    async def work(page: PageSession) -> None:
-        late = asyncio.Event()
-        first = [
-            asyncio.ensure_future(ask(page, "/api/clips", size=1, open=late)) for _ in range(4)
-        ]
-        await turns()
-        second = asyncio.ensure_future(ask(page, "/api/import", size=1))
-        await turns()
-        assert not second.done()
-        late.set()
-        assert [status for status, _ in await asyncio.gather(*first, second)] == [400] * 5
-
-    run(folder, work)
-
-
-def test_an_upload_that_is_refused_leaves_no_file(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_an_upload_that_is_refused_leaves_no_file(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewact.page.state.MOST_CLASSES", 1)
-
-    async def work(page: PageSession) -> None:
-        assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
-        before = files_of(folder.model)
-        status, answer = await ask(page, "/api/clips?label=throw", b"x")
-        assert (status, answer["error"]["what"]) == (422, "too many actions")
-        assert files_of(folder.model) == before
-        assert folder.unlisted(page.state) == []
-
-    run(folder, work)
+    assert (await ask(page, "/api/clips?label=wave", b"x"))[0] == 201
+    before = files_of(folder.model)
+    status, answer = await ask(page, "/api/clips?label=throw", b"x")
+    assert (status, answer["error"]["what"]) == (422, "too many actions")
+    assert files_of(folder.model) == before
+    assert folder.unlisted(page.state) == []
 
 
-def test_an_export_is_removed_though_the_client_has_left(
-    folder: PageFolder, monkeypatch: pytest.MonkeyPatch
+async def test_an_export_is_removed_though_the_client_has_left(
+    page: Any, folder: PageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def leave(*_: Any) -> Any:
         raise OSError("the client has left")
@@ -695,19 +607,125 @@ def test_an_export_is_removed_though_the_client_has_left(
     async def left() -> Any:
         return {"type": "http.disconnect"}
 
-    async def work(page: PageSession) -> None:
-        async def export(file: Path) -> None:
-            file.write_bytes(b"zip")
+    async def export(file: Path) -> None:
+        file.write_bytes(b"zip")
 
-        monkeypatch.setattr(page, "export", export)
-        scope: dict[str, Any] = {"type": "http", "method": "GET", "headers": []}
-        for version in ("2.3", "2.4"):
-            response = await _export(page, Request(scope))
-            assert list(folder.path.glob(".*.new"))
-            with suppress(OSError, ExceptionGroup):
-                await response({**scope, "asgi": {"spec_version": version}}, left, leave)
-            assert not list(folder.path.glob(".*.new"))
-            assert response.headers["content-length"] == "3"
-            assert 'filename="model.safetensors"' in response.headers["content-disposition"]
+    monkeypatch.setattr(page, "export", export)
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "headers": []}
+    for version in ("2.3", "2.4"):
+        response = await _export(page, Request(scope))
+        assert list(folder.path.glob(".*.new"))
+        with suppress(OSError, ExceptionGroup):
+            await response({**scope, "asgi": {"spec_version": version}}, left, leave)
+        assert not list(folder.path.glob(".*.new"))
+        assert response.headers["content-length"] == "3"
+        assert 'filename="model.safetensors"' in response.headers["content-disposition"]
 
-    run(folder, work)
+
+async def test_a_clip_that_is_tried_before_anything_is_taught_waits(page: Any) -> None:
+    page.worker.answers = {**WORKER, "open": EMPTY, "watch": {**SEARCHED, "ended": True}}
+    await add(page, **{A: clip(A), B: clip(B, None), LONG: clip(LONG, None, 20.0)})
+    jobs = [page.predict(B, ""), page.predict(LONG, "")]
+    assert await ended(page, *jobs) == ["done", "done"]
+    assert page.results == {}
+    assert await ended(page, page.teach("")) == ["done"]
+    assert page.results[B] == {**ANSWER, "model": "2"}
+    assert page.results[LONG]["ended"]
+
+
+async def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(page: Any) -> None:
+    ids = [f"{i:016x}" for i in range(20)]
+    asked: list[str] = []
+    page.worker.answers = {**WORKER, "review": [f"Add wave/{A}.mp4 again."]}
+    others = {A: clip(A), B: clip(B, None).model_copy(update={"binned": True})}
+    await add(page, **{id: clip(id, None) for id in ids}, **others)
+    page.worker.answers["predict"] = lambda facts: asked.append(facts["file"]) or PREDICTED
+    page.open()
+    await ended(page)
+    assert asked == [f"{id}.mp4" for id in reversed(ids)]
+    assert page.results == {id: {**ANSWER, "model": "1"} for id in ids}
+    assert page.advice == ["Add me.mp4 again."]
+
+
+async def test_all_answers_are_those_of_the_new_model_after_teaching(page: Any) -> None:
+    ids = [f"{i:016x}" for i in range(20)]
+    await add(page, **{id: clip(id, None) for id in ids}, **{B: clip(B)})
+    page.open()
+    await ended(page)
+    assert {one["model"] for one in page.results.values()} == {"1"}
+    assert await ended(page, page.teach("")) == ["done"]
+    assert {one["model"] for one in page.results.values()} == {"2"}
+
+
+async def test_an_error_of_a_clip_is_its_result_until_it_is_tried_again(page: Any) -> None:
+    await add(page, **{A: clip(A), B: clip(B, None), C: clip(C, None)})
+
+    def fails(facts: Any) -> Any:
+        if facts["file"] == f"{C}.mp4":
+            raise VideoError("a.mp4", "is damaged")
+        return PREDICTED
+
+    page.worker.answers["predict"] = fails
+    page.open()
+    await ended(page)
+    assert page.results[B] == {**ANSWER, "model": "1"}
+    assert page.results[C]["error"]["what"] == "is damaged"
+    assert await ended(page, page.predict(C, "")) == ["failed"]
+    page.worker.answers["predict"] = PREDICTED
+    assert await ended(page, page.predict(C, "")) == ["done"]
+    assert page.results[C] == {**ANSWER, "model": "1"}
+
+
+async def test_answers_are_not_looked_for_without_end_in_a_damaged_model(page: Any) -> None:
+    await add(page, **{B: clip(B, None), C: clip(C, None)})
+
+    def damaged() -> Any:
+        raise ModelError("damaged")
+
+    page.worker.answers["predict"] = lambda facts: page.worker.answers.update(open=damaged)
+    page.open()
+    await ended(page)
+    assert [(job.kind, job.state) for job in page.queue.jobs] == [
+        ("open", "done"),
+        ("refresh", "failed"),
+    ]
+
+
+async def test_a_search_is_of_the_model_with_which_it_began(page: Any) -> None:
+    await add(page, **{B: clip(B), LONG: clip(LONG, None, 20.0)})
+    job = page.predict(LONG, "one")
+    states = asyncio.ensure_future(ended(page, job))
+    while LONG not in page.results:
+        await asyncio.sleep(0)
+    page.teach("two")
+    while page.model["id"] == "1":
+        await asyncio.sleep(0)
+    assert not states.done()
+    page.worker.answers["watch"] = {**SEARCHED, "ended": True}
+    assert await states == ["done"]
+    assert page.results[LONG] == {**SEARCHED, "ended": True, "model": "1"}
+
+
+async def test_the_search_of_a_removed_recording_stops(page: Any) -> None:
+    await add(page, **{LONG: clip(LONG, None, 20.0)})
+    states = asyncio.ensure_future(ended(page, page.predict(LONG, "")))
+    while LONG not in page.results:
+        await asyncio.sleep(0)
+    assert (await post(page, "/api/clips/remove", ids=[LONG]))[0] == 200
+    assert await states == ["done"]
+    assert "forget" in page.worker.called
+    assert not page.results[LONG]["ended"]
+
+
+async def test_a_clip_that_is_removed_for_good_while_it_is_taught_is_left_out(page: Any) -> None:
+    taught: list[Any] = []
+    await add(page, **{A: clip(A), B: clip(B), LONG: clip(LONG)})
+
+    def encode(facts: Any) -> None:
+        drop(page, LONG)
+
+    page.worker.answers["encode"] = encode
+    page.worker.answers["teach"] = lambda clips, *_: taught.extend(clips) or TAUGHT_AGAIN
+    assert await ended(page, page.teach("")) == ["done"]
+    assert page.worker.called.count("encode") == 1
+    assert [one["file"] for one in taught] == [f"{A}.mp4", f"{B}.mp4"]

@@ -11,9 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -60,24 +58,24 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        ends = LingeringClose(receive, _with_headers(send))
-        await self._respond_to(scope)(scope, ends.receive, ends.send)
+        ends = LingeringClose(receive, send)
+        await self._respond_to(Request(scope))(scope, ends.receive, ends.send)
 
-    def _respond_to(self, scope: Scope) -> ASGIApp:
+    def _respond_to(self, request: Request) -> ASGIApp:
         """Return what answers a request: the application, or a refusal."""
-        headers = Headers(scope=scope)
+        headers = request.headers
         hosts = [host.lower() for host in headers.getlist("host")]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return _refusal(scope, 421, "host")
-        if not self._is_own_origin(scope["method"], headers):
-            return _refusal(scope, 403, "origin")
-        if scope["path"] == "/" and self._is_token(_token_of(scope)):
+            return _refusal(request, 421, "host")
+        if not self._is_own_origin(request.method, headers):
+            return _refusal(request, 403, "origin")
+        if request.scope["path"] == "/" and self._is_token(request.query_params.get("token", "")):
             cookie = f"{self._cookie(headers)}={self._token}; Path=/; HttpOnly; SameSite=Strict"
             return Response(
                 status_code=303, headers={"location": "/", "set-cookie": cookie, **CLOSE}
             )
-        if not self._is_token(_cookie_of(headers, self._cookie(headers))):
-            return _refusal(scope, 401, "token")
+        if not self._is_token(request.cookies.get(self._cookie(headers), "")):
+            return _refusal(request, 401, "token")
         return self._app
 
     def _is_own_origin(self, method: str, headers: Headers) -> bool:
@@ -99,39 +97,12 @@ class Guard:
         return f"fewact-{port[1] if port else HTTP_PORT}"
 
 
-def _refusal(scope: Scope, status: int, key: str) -> Response:
-    return error_response(Request(scope), {"key": key}, status, CLOSE)
-
-
-def _token_of(scope: Scope) -> str:
-    try:
-        query = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=10)
-    except ValueError:
-        return ""
-    return str(query.get("token", [""])[0])
-
-
-def _cookie_of(headers: Headers, name: str) -> str:
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""
-
-
-def _with_headers(send: Send) -> Send:
-    async def more(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
-
-    return more
+def _refusal(request: Request, status: int, key: str) -> Response:
+    return error_response(request, {"key": key}, status, CLOSE)
 
 
 class LingeringClose:
-    """The two directions of a request whose answer may close the connection.
+    """The two directions of a request whose answer has ``HEADERS`` and may close the connection.
 
     A system that closes a connection with unread bytes resets it, and the client then may lose an
     answer that it has not read yet. So the rest of the request is read and dropped first, as web
@@ -151,7 +122,10 @@ class LingeringClose:
     async def send(self, message: Message) -> None:
         """Send a part of the answer; read the rest of the request before the connection closes."""
         if message["type"] == "http.response.start":
-            self._closes = Headers(raw=message["headers"]).get("connection") == "close"
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            self._closes = headers.get("connection") == "close"
         elif self._closes and not self._is_read and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._drop()

@@ -249,7 +249,7 @@ def create_app(page: PageSession, *, token: str, hosts: Iterable[str]) -> Starle
             route("/api/clips/forget", _forget),
             route("/api/clips/{id}/predict", _predict),
             route("/api/clips/{id}/segment", _segment),
-            route("/why/{id}", _why, "GET"),
+            route("/why/{id}", _report, "GET"),
             route("/report", _report, "GET"),
             route("/api/live", _live),
             route("/api/classes", _add_class),
@@ -488,14 +488,9 @@ async def _predict(page: PageSession, request: Request) -> Response:
     return JSONResponse({"job": job.id}, 202)
 
 
-async def _why(page: PageSession, request: Request) -> Response:
-    content = await page.explain(request.path_params["id"])
-    return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
-
-
 async def _report(page: PageSession, request: Request) -> Response:
-    headers = {"content-security-policy": REPORT_POLICY}
-    return HTMLResponse(await page.report(), headers=headers)
+    content = await page.report(request.path_params.get("id"))
+    return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
 
 
 async def _segment(page: PageSession, request: Request) -> Response:

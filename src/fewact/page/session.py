@@ -232,15 +232,10 @@ class PageSession:
             return self.queue.add(PageJob("watch", tab, steps, id, patient=True))
         return self.queue.add(PageJob("predict", tab, self._predict(id), id))
 
-    async def explain(self, id: str) -> str:
-        """Return why a clip is predicted as it is, as an HTML file."""
-        facts = _facts_of(self.state.clip(id))
-        _, content = await call_twice(self.worker, "explain", facts, seconds=SECONDS_A_CLIP)
-        return self._with_names(content.decode(), escape)
-
-    async def report(self) -> str:
-        """Return what the model has learned and how good it is, as an HTML file."""
-        _, content = await call_twice(self.worker, "report", seconds=SECONDS_A_CLIP)
+    async def report(self, id: str | None) -> str:
+        """Return an HTML file: what the model has learned, or why a clip is predicted as it is."""
+        call = ("report",) if id is None else ("explain", _facts_of(self.state.clip(id)))
+        _, content = await call_twice(self.worker, *call, seconds=SECONDS_A_CLIP)
         return self._with_names(content.decode(), escape)
 
     async def export(self, file: Path) -> None:
