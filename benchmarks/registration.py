@@ -160,9 +160,7 @@ def measure(frames: NDArray[np.uint8], name: str, background: str, measured: Mea
     for camera in SHOWN:
         path = camera_path(CAMERAS[camera], seed, times, height, width)
         crop_height, crop_width = crop_size(CAMERAS[camera], height, width)
-        turn = torch.from_numpy(path.size * np.exp(1j * path.roll))
-        shift = torch.from_numpy(path.x + 1j * path.y)
-        placed = Similarity(turn, shift).scaled(SIDE / crop_height)
+        placed = Similarity(*map(torch.from_numpy, path)).scaled(SIDE / crop_height)
         truth = placed.inverse().after(placed.of(torch.full((FRAMES,), MIDDLE)))
         recorded = torch.from_numpy(record(frames, times, CAMERAS[camera], seed))
         columns = round(SIDE * crop_width / crop_height)

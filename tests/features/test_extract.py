@@ -400,7 +400,7 @@ def pan_and_still(tmp_path):
 
 
 def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
-    from fewact.video.camera import stabilise
+    from fewact.video.camera import motion
 
     camera, pixels = CameraRequest(View(6, "auto")), FeatureRequest("pixels", View(6))
     calls = []
@@ -409,9 +409,8 @@ def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
         calls.append(frames)
         return estimate_camera_motion(frames, **given)
 
-    estimate_camera_motion = stabilise.estimate_camera_motion
+    estimate_camera_motion = motion.estimate_camera_motion
     monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
-    monkeypatch.setattr(stabilise, "estimate_camera_motion", counted)
     clips = pan_and_still
     chosen = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
     pan, still = (one.features for one in extract(clips, tiny, chosen))

@@ -5,10 +5,9 @@ the correct alignment of two videos of a class.
 """
 
 from fewact.synthetic.benchmark import VERSION, MotionsBenchmark, motions, named
+from fewact.synthetic.classes import PRESETS
 from fewact.synthetic.folder import read_folder, write_folder
-from fewact.synthetic.presets import PRESETS
-from fewact.synthetic.scene import Scene
-from fewact.synthetic.truth import Truth, correspondence
+from fewact.synthetic.scene import Scene, Truth, correspondence
 
 __all__ = [
     "PRESETS",

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError, OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.core.random import NamedDraws
 from fewact.data.videos import Video, VideoList
-from fewact.synthetic import presets
-from fewact.synthetic.classes import MotionClass, classes
-from fewact.synthetic.rendering import draw_view
-from fewact.synthetic.scene import Scene, draw_scene
-from fewact.synthetic.truth import Truth, correspondence, draw_truth
+from fewact.synthetic.classes import PRESETS, MotionClass, classes, preset_of
+from fewact.synthetic.rendering import paint_frames
+from fewact.synthetic.scene import Scene, Truth, correspondence, draw_scene, draw_truth
 from fewact.video import Reading, Sampler, Timeline
 from fewact.video.source import Transform, transformed
 
@@ -90,7 +88,7 @@ class MotionsBenchmark:
     @property
     def name(self) -> str:
         """Version, preset and parameters other than the defaults; equal names mean equal pixels."""
-        default = presets.preset(self.preset).frames
+        default = preset_of(self.preset).frames
         parts = [VERSION, self.preset]
         parts += [f"seed{self.seed}"] if self.seed else []
         parts += [f"size{self.size}"] if self.size != SIZE else []
@@ -147,7 +145,7 @@ class MotionsBenchmark:
         motion, index = self._find(video_id)
         draws = self._draws(motion, index).of("scene")
         truth = self._truth(motion, index)
-        return draw_scene(draws, motion.steps, truth, presets.preset(self.preset))
+        return draw_scene(draws, motion.steps, truth, preset_of(self.preset))
 
     def render(self, video_id: str, frames: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Render a video.
@@ -170,18 +168,14 @@ class MotionsBenchmark:
                 raise DataError(
                     "no such frame", where=video_id, got=str(frame), expected=f"0 … {count - 1}"
                 )
-        view = draw_view(
+        return paint_frames(
+            requested,
+            self.scene(video_id),
+            preset_of(self.preset),
+            self.size,
             self._draws(motion, index),
             common=self._draws(motion, "looks"),
-            scene=self.scene(video_id),
-            preset=presets.preset(self.preset),
-            frames=count,
-            size=self.size,
         )
-        rendered = np.empty((len(requested), self.size, self.size, 3), dtype=np.uint8)
-        for row, image in enumerate(view.paint(requested)):
-            rendered[row] = image
-        return rendered
 
     @cached_property
     def _motions(self) -> dict[str, tuple[MotionClass, int]]:
@@ -221,7 +215,7 @@ class MotionsBenchmark:
     def _truth(self, motion: MotionClass, index: int) -> Truth:
         draws = self._draws(motion, index).of("time")
         parts = tuple(map(str, motion.steps))
-        return draw_truth(draws, parts, self._length(draws), presets.preset(self.preset))
+        return draw_truth(draws, parts, self._length(draws), preset_of(self.preset))
 
 
 def motions(
@@ -250,7 +244,7 @@ def motions(
     >>> benchmark.render(first.id, [0, 1]).shape
     (2, 112, 112, 3)
     """
-    default = presets.preset(preset).frames
+    default = preset_of(preset).frames
     fewest, largest = (frames, frames) if isinstance(frames, int) else frames or default
     for name, got, minimum in (
         ("seed", seed, 0),
@@ -274,13 +268,7 @@ def motions(
 
 
 def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -> MotionsBenchmark:
-    """Return the benchmark of a name such as ``motions`` or ``motions:PRESET``.
-
-    Args:
-        text: Name of the benchmark.
-        seed: Seed, as for ``motions``.
-        videos: Number of videos per class, as for ``motions``.
-        size: Side of a frame, as for ``motions``.
+    """Return the benchmark of a name: ``motions`` or ``motions:PRESET``; options as of ``motions``.
 
     >>> named("motions:long").name
     'motions-1-long'
@@ -290,6 +278,6 @@ def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -
         raise UnknownNameError(
             "unknown synthetic benchmark",
             got=repr(text),
-            expected="motions, " + ", ".join(f"motions:{preset}" for preset in presets.PRESETS),
+            expected="motions, " + ", ".join(f"motions:{preset}" for preset in PRESETS),
         )
     return motions(preset or "plain", seed=seed, videos=videos, size=size)

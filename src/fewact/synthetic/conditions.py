@@ -23,6 +23,7 @@ from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import Video, VideoList
 from fewact.synthetic.simulated_cameras import seed_of
+from fewact.video.cleaning.framing import resized
 from fewact.video.cleaning.light import LUMA
 from fewact.video.samplers import EveryNth, Floats, Ints, RGBImage, Sampler, Timeline
 from fewact.video.source import Reading, Step, Transform, VideoSource
@@ -402,7 +403,7 @@ class InCondition(Step):
         chosen = [sampler(joined) for sampler in samplers]
         needed = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
         images: dict[int, RGBImage] = {}
-        size: tuple[int, ...] | None = None
+        size: tuple[int, int] | None = None
         for number in (1, 0, 2):
             positions = needed[part[needed] == number]
             # If no frame of the action is chosen, one is read for its size.
@@ -410,7 +411,8 @@ class InCondition(Step):
             if len(shown):
                 (frames,) = videos[number].read([_exactly(shown)])
                 size = size or frames.shape[1:3]
-                images |= zip(positions.tolist(), _resized(frames, size), strict=False)
+                frames = frames if frames.shape[1:3] == size else resized(frames, size)
+                images |= zip(positions.tolist(), frames, strict=False)
         sets = [np.stack([images[int(i)] for i in indices]) for indices in chosen]
         return Reading(sets, chosen, joined, (1, 1)).showing(sets, transform)
 
@@ -423,16 +425,6 @@ def _spread(timeline: Timeline) -> Ints:
     """Choose all frames, or ``MAX_COMPRESSED`` that are evenly spread."""
     count = min(MAX_COMPRESSED, timeline.n)
     return np.arange(count) * timeline.n // count
-
-
-def _resized(frames: RGBImage, size: Sequence[int]) -> RGBImage:
-    """Return frames (t h w 3) of another size."""
-    if frames.shape[1:3] == tuple(size):
-        return frames
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    resized = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
-    pictures: RGBImage = resized.permute(0, 2, 3, 1).contiguous().numpy()
-    return pictures
 
 
 def with_condition(

@@ -23,7 +23,7 @@ INDEX_FILE = FileType("index of this version", DataError, 64 * MIB, hint=HINT)
 
 
 class Entry(BaseModel):
-    """FolderIndex entry of a video, with the ground truth of each frame as in ``Truth``."""
+    """Entry of a video in the index, with the ground truth of each frame as in ``Truth``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +37,7 @@ class Entry(BaseModel):
 
 
 class FolderIndex(BaseModel):
-    """FolderIndex of a folder: the benchmark and its videos, written or about to be written."""
+    """Index of a folder: the benchmark and its videos, written or about to be written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -2,14 +2,13 @@
 
 import colorsys
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.random import NamedDraws
-from fewact.synthetic.presets import Preset
+from fewact.synthetic.classes import Preset
 from fewact.synthetic.scene import Scene, SceneObject
 
 Image = NDArray[np.float32]
@@ -23,45 +22,19 @@ Color = tuple[float, float, float]
 """Red, green, blue, 0 … 255."""
 
 
-@dataclass(frozen=True)
-class ObjectAppearance:
-    """ObjectAppearance of an object.
-
-    Args:
-        outline: Outline, one of ``OUTLINES``.
-        pattern: Pattern, one of ``PATTERNS``; all of them show rotation.
-        colors: Colors of the object and of its pattern.
-    """
-
-    outline: str
-    pattern: str
-    colors: tuple[Color, Color]
+Appearance = tuple[str, str, tuple[Color, Color]]
+"""Outline and pattern of an object, and the colors of both; all patterns show rotation."""
 
 
-def draw_appearance(draws: NamedDraws) -> ObjectAppearance:
+def draw_appearance(draws: NamedDraws) -> Appearance:
     """Draw the appearance of an object."""
     bright, dark = _color(draws, "bright", 1.0, 0.65, 1.0), _color(draws, "dark", 1.0, 0.1, 0.45)
     colors = (bright, dark) if draws.chance("inside out", 0.5) else (dark, bright)
-    return ObjectAppearance(
-        draws.choice("outline", OUTLINES), draws.choice("pattern", PATTERNS), colors
-    )
-
-
-def draw_occluder_colors(draws: NamedDraws) -> tuple[Color, Color]:
-    """Draw the two colors of an occluder's stripes."""
-    return _color(draws, "wall", 0.5, 0.3, 0.6), _color(draws, "stripes", 0.5, 0.4, 0.7)
+    return draws.choice("outline", OUTLINES), draws.choice("pattern", PATTERNS), colors
 
 
 def draw_background(draws: NamedDraws, side: int) -> Image:
-    """Draw a background.
-
-    Args:
-        draws: Draws of the background.
-        side: Side of the square image, in pixels.
-
-    Returns:
-        Image (side side 3): one of six textures between two colors of similar brightness.
-    """
+    """Draw a background (side side 3): a texture between two colors of similar brightness."""
     level = draws.choice("level", (0.15, 0.4, 0.65))
     first = np.asarray(_color(draws, "first", 0.4, level, level + 0.2), dtype=np.float32)
     second = np.asarray(_color(draws, "second", 0.4, level, level + 0.2), dtype=np.float32)
@@ -131,26 +104,17 @@ REACH = 1.2
 """Largest distance of an outline from its center, in radii."""
 
 
-@dataclass(frozen=True)
-class Camera:
-    """Camera in one frame.
+Camera = tuple[float, float, float]
+"""Center of a frame to the right of the scene's center and below it, in frame sides; its zoom."""
 
-    Args:
-        x: Center of the frame to the right of the scene's center, in frame sides.
-        y: Center of the frame below the scene's center, in frame sides.
-        zoom: Magnification.
-    """
 
-    x: float
-    y: float
-    zoom: float
-
-    def pixels(self, size: int, x: float, y: float) -> tuple[float, float]:
-        """Return the pixel position of a scene position, for frames with side ``size``."""
-        return (
-            _rounded(((x - 0.5 - self.x) * self.zoom + 0.5) * size),
-            _rounded(((y - 0.5 - self.y) * self.zoom + 0.5) * size),
-        )
+def _pixels(camera: Camera, size: int, x: float, y: float) -> tuple[float, float]:
+    """Return the pixel position of a scene position, for frames with this side."""
+    right, below, zoom = camera
+    return (
+        _rounded(((x - 0.5 - right) * zoom + 0.5) * size),
+        _rounded(((y - 0.5 - below) * zoom + 0.5) * size),
+    )
 
 
 def _rounded(value: float) -> float:
@@ -166,11 +130,12 @@ def paint_background(image: Image, background: Image, camera: Camera) -> None:
         camera: Camera of the frame.
     """
     size, side = len(image), len(background)
-    zoom = math.floor(camera.zoom * 4096 + 0.5) / 4096
+    right, below, zoom = camera
+    zoom = math.floor(zoom * 4096 + 0.5) / 4096
     steps = (np.arange(size, dtype=np.float32) + np.float32(0.5 - size / 2)) / np.float32(zoom)
     (rows, down), (columns, across) = (
         _between(steps + np.float32(side / 2 - 0.5 + _rounded(shift * size)), side)
-        for shift in (camera.y, camera.x)
+        for shift in (below, right)
     )
     if not (down.any() or across.any()):
         image[:] = background[rows[:, None], columns]
@@ -190,7 +155,7 @@ def _between(position: NDArray[np.float32], side: int) -> tuple[NDArray[np.int64
 
 def paint_object(
     image: Image,
-    appearance: ObjectAppearance,
+    appearance: Appearance,
     at: tuple[float, float],
     radius: float,
     turns: float,
@@ -200,7 +165,7 @@ def paint_object(
 
     Args:
         image: Frame (h h 3), painted on.
-        appearance: ObjectAppearance of the object.
+        appearance: Appearance of the object.
         at: Center, in pixels from the left and the top.
         radius: Radius, in pixels.
         turns: Clockwise rotation, in turns.
@@ -223,9 +188,10 @@ def paint_object(
     ]
     over = np.arange(box[1], box[1] + part.shape[1], dtype=np.float32) + np.float32(0.5 - x)
     along, across = over * cos + down * sin, down * cos - over * sin  # (h w), in radii
-    cover = _inside(_OUTLINES[appearance.outline](along, across), radius)
-    patterned = _inside(_PATTERNS[appearance.pattern](along, across), radius)[..., None]
-    first, second = (np.asarray(color, dtype=np.float32) for color in appearance.colors)
+    outline, pattern, colors = appearance
+    cover = _inside(_OUTLINES[outline](along, across), radius)
+    patterned = _inside(_PATTERNS[pattern](along, across), radius)[..., None]
+    first, second = (np.asarray(color, dtype=np.float32) for color in colors)
     part += (cover * alpha)[..., None] * (first + patterned * (second - first) - part)
 
 
@@ -313,93 +279,72 @@ NOISE = (2.0, 10.0)
 """Range of the noise amplitude, of 255."""
 
 
-@dataclass(frozen=True)
-class SceneView:
-    """Parameters to paint any frame of a video.
+def paint_frames(
+    positions: Sequence[int],
+    scene: Scene,
+    preset: Preset,
+    size: int,
+    draws: NamedDraws,
+    *,
+    common: NamedDraws,
+) -> NDArray[np.uint8]:
+    """Paint frames of a video.
 
     Args:
-        draws: Draws of the video.
+        positions: Positions (t) of the frames.
         scene: State of all objects.
-        preset: Preset with the camera motion.
-        frames: Number of frames of the video.
+        preset: Preset with the camera motion and the bias.
         size: Side of a frame, in pixels.
-        background: Background image (s s 3).
-        appearances: ObjectAppearance of each object, by the object's name.
-        occluder_colors: Colors of the occluder.
+        draws: Draws of the video.
+        common: Draws shared by all videos of the class.
+
+    Returns:
+        Frames (t size size 3), uint8, RGB.
     """
+    biased = draws.chance("biased", preset.bias)
+    appearances = {
+        item.name: draw_appearance((common if biased and item.acts else draws).of(item.name))
+        for item in (scene.hidden, *scene.objects)
+    }
+    side = math.ceil(SCENERY * size / 2) * 2
+    background = draw_background((common if biased else draws).of("background"), side)
+    stripes = _color(draws, "wall", 0.5, 0.3, 0.6), _color(draws, "stripes", 0.5, 0.4, 0.7)
+    noise = draws.uniform("noise", *NOISE)
+    image = np.empty((size, size, 3), dtype=np.float32)
 
-    draws: NamedDraws
-    scene: Scene
-    preset: Preset
-    frames: int
-    size: int
-    background: Image
-    appearances: dict[str, ObjectAppearance]
-    occluder_colors: tuple[Color, Color]
-
-    def paint(self, positions: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-        """Paint frames (h h 3), RGB."""
-        image = np.empty((self.size, self.size, 3), dtype=np.float32)
-        noise = self.draws.uniform("noise", *NOISE)
-        for frame in positions:
-            camera = self._camera(frame)
-            paint_background(image, self.background, camera)
-            self._paint(image, self.scene.hidden, frame, camera)
-            occluder, scale = self.scene.occluder, camera.zoom * self.size
-            at = camera.pixels(self.size, occluder.x, occluder.y)
-            half = scale * occluder.width, scale * occluder.height
-            paint_occluder(image, self.occluder_colors, at, half)
-            for item in self.scene.objects:
-                self._paint(image, item, frame, camera)
-            add_noise(image, self.draws.octets(f"noise {frame}", self.size**2), noise)
-            yield (image.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
-
-    def _paint(self, image: Image, item: SceneObject, frame: int, camera: Camera) -> None:
+    def paint(item: SceneObject, frame: int, camera: Camera) -> None:
         paint_object(
             image,
-            self.appearances[item.name],
-            at=camera.pixels(self.size, float(item.x[frame]), float(item.y[frame])),
-            radius=float(item.radius[frame]) * camera.zoom * self.size,
+            appearances[item.name],
+            at=_pixels(camera, size, float(item.x[frame]), float(item.y[frame])),
+            radius=float(item.radius[frame]) * camera[-1] * size,
             turns=float(item.angle[frame]),
             alpha=float(item.alpha[frame]),
         )
 
-    def _camera(self, frame: int) -> Camera:
-        """Return the camera at a frame; its path is centered on the middle of the video."""
-        draws = self.draws.of("camera")
-        progress = frame / (self.frames - 1) - 0.5
-        angle = math.tau * draws.uniform("direction")
-        pan = progress * draws.uniform("pan", *self.preset.pan)
-        shake = draws.uniform("shake", *self.preset.shake)
-        x, y = (
-            sum(draws.uniform(f"{axis} {near}", -shake, shake) for near in (frame, frame + 1)) / 2
-            for axis in ("x", "y")
-        )
-        doublings = progress * draws.uniform("zoom", *self.preset.zoom)
-        return Camera(x + pan * math.cos(angle), y + pan * math.sin(angle), 2.0**doublings)
+    painted = np.empty((len(positions), size, size, 3), dtype=np.uint8)
+    for row, frame in enumerate(positions):
+        camera = _camera(draws.of("camera"), preset, frame / (len(scene.hidden.x) - 1) - 0.5, frame)
+        paint_background(image, background, camera)
+        paint(scene.hidden, frame, camera)
+        occluder, scale = scene.occluder, camera[-1] * size
+        at = _pixels(camera, size, occluder.x, occluder.y)
+        paint_occluder(image, stripes, at, (scale * occluder.width, scale * occluder.height))
+        for item in scene.objects:
+            paint(item, frame, camera)
+        add_noise(image, draws.octets(f"noise {frame}", size**2), noise)
+        painted[row] = image.clip(0, 255) + np.float32(0.5)
+    return painted
 
 
-def draw_view(
-    draws: NamedDraws, common: NamedDraws, scene: Scene, preset: Preset, frames: int, size: int
-) -> SceneView:
-    """Draw the view of a video.
-
-    Args:
-        draws: Draws of the video.
-        common: Draws shared by all videos of the class.
-        scene: State of all objects.
-        preset: Preset with the camera motion and the bias.
-        frames: Number of frames of the video.
-        size: Side of a frame, in pixels.
-    """
-    biased = draws.chance("biased", preset.bias)
-    objects = (scene.hidden, *scene.objects)
-    appearances = {
-        item.name: draw_appearance((common if biased and item.acts else draws).of(item.name))
-        for item in objects
-    }
-    side = math.ceil(SCENERY * size / 2) * 2
-    backdrop = draw_background((common if biased else draws).of("background"), side)
-    return SceneView(
-        draws, scene, preset, frames, size, backdrop, appearances, draw_occluder_colors(draws)
+def _camera(draws: NamedDraws, preset: Preset, progress: float, frame: int) -> Camera:
+    """Return the camera at a frame; its path is centered on the middle of the video."""
+    angle = math.tau * draws.uniform("direction")
+    pan = progress * draws.uniform("pan", *preset.pan)
+    shake = draws.uniform("shake", *preset.shake)
+    x, y = (
+        sum(draws.uniform(f"{axis} {near}", -shake, shake) for near in (frame, frame + 1)) / 2
+        for axis in ("x", "y")
     )
+    doublings = progress * draws.uniform("zoom", *preset.zoom)
+    return x + pan * math.cos(angle), y + pan * math.sin(angle), 2.0**doublings

@@ -111,40 +111,20 @@ def simulated_camera(name: str) -> SimulatedCamera:
     return CAMERAS[name]
 
 
-@dataclass(frozen=True, eq=False)
-class CameraPath:
-    """Crop of a camera at several times.
-
-    Args:
-        x: Distances (t,) of the crop's center to the right of the frame's, in pixels.
-        y: Distances (t,) below the frame's center, in pixels.
-        size: Width and height (t,) relative to those at zoom 1.
-        roll: Rotations (t,), in radians, clockwise.
-    """
-
-    x: Floats
-    y: Floats
-    size: Floats
-    roll: Floats
+CameraPath = tuple[NDArray[np.complex128], NDArray[np.complex128]]
+"""Similarities (t) from positions in the crop to positions in the frame, both from their centers, x
+to the right and y down: linear parts and shifts, see ``fewact.video.camera.registration``."""
 
 
 def crop_size(camera: SimulatedCamera, height: int, width: int) -> tuple[int, int]:
-    """Return the height and width of a camera's frames, in pixels.
-
-    Args:
-        camera: Simulated camera.
-        height: Height of the video's frames, in pixels.
-        width: Width of the video's frames, in pixels.
-    """
+    """Return the height and width of a camera's frames of a video with this height and width."""
     return max(1, round(camera.crop * height)), max(1, round(camera.crop * width))
 
 
 def camera_path(
     camera: SimulatedCamera, seed: int, times: Floats, height: int, width: int
 ) -> CameraPath:
-    """Draw the path of a camera.
-
-    A path that would leave the frame is shrunk and shifted until it fits.
+    """Draw the path of a camera; one that would leave the frame is shrunk and shifted to fit.
 
     Args:
         camera: Simulated camera.
@@ -179,10 +159,8 @@ def camera_path(
         _fit(offset[i] * sides[i], (pan[i] * travelled + camera.shake * shakes[i]) * sides[i], m)
         for i, m in enumerate(margin)
     ]
-    requested = slice(CHECKED_TIMES, None)
-    return CameraPath(
-        positions[0][requested], positions[1][requested], size[requested], roll[requested]
-    )
+    x, y, size, roll = (values[CHECKED_TIMES:] for values in (*positions, size, roll))
+    return size * np.exp(1j * roll), x + 1j * y
 
 
 def _waves(rng: np.random.Generator, times: Floats) -> Floats:
@@ -247,9 +225,7 @@ def record(
     exposed = []
     for exposure in exposures * camera.shutter:
         path = camera_path(camera, seed, np.clip(times + exposure, 0, 1), height, width)
-        linear = from_numpy(path.size * np.exp(1j * path.roll))
-        shift = from_numpy(path.x + 1j * path.y)
-        transform = Similarity(linear, shift)
+        transform = Similarity(*map(from_numpy, path))
         exposed.append(warp(images, transform, size, parallax=camera.parallax)[0])
     mean = sum(exposed[1:], start=exposed[0]) / len(exposed)
     recorded: NDArray[np.uint8] = (
@@ -260,12 +236,7 @@ def record(
 
 @dataclass(frozen=True)
 class Recorded(Step):
-    """A video is recorded with a simulated camera, at its own size.
-
-    Args:
-        camera: Simulated camera.
-        seed: Seed of the camera's path.
-    """
+    """A video is recorded with a simulated camera, at its own size, on the path of a seed."""
 
     camera: SimulatedCamera
     seed: int = 0

@@ -310,8 +310,7 @@ def test_a_real_clip_with_a_simulated_camera(assets) -> None:
     times = (np.arange(16) + 0.5) / 16
     height, width = frames.shape[1:3]
     path = camera_path(CAMERAS["hand"], 0, times, height, width)
-    turn = torch.from_numpy(path.size * np.exp(1j * path.roll))
-    truth = from_middle(Similarity(turn, torch.from_numpy(path.x + 1j * path.y)))
+    truth = from_middle(Similarity(*map(torch.from_numpy, path)))
     recorded = torch.from_numpy(record(frames, times, CAMERAS["hand"], 0)).permute(0, 3, 1, 2)
     found = estimate_camera_motion(recorded)
     size = crop_size(CAMERAS["hand"], height, width)
