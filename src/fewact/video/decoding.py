@@ -124,7 +124,7 @@ def _is_reached(first: VideoPacket, frame: VideoFrame) -> bool:
 
 
 def _is_key(first: VideoPacket, frame: VideoFrame, index: FrameIndex) -> bool:
-    """Return whether decoding could start at a packet: whether it gave a frame without references.
+    """Return whether a packet gave a frame without references, at which decoding could start.
 
     Files without a table of key frames declare that all frames are. After a seek in a video with
     periodic intra refresh, the first frames are missing.
@@ -168,12 +168,8 @@ def _decode(
 ) -> Iterator[VideoFrame | None]:
     """Decode packets and yield frames in display order; None for a packet that does not decode.
 
-    Args:
-        video: Open file.
-        run: Packets of the file from a key frame on.
-        damage: Report to which packets that do not decode are added.
-        needed: Time stamps of frames that must be decoded even if no other frame refers to them;
-            None decodes all.
+    Frames whose time stamps are not ``needed`` are skipped if no other frame refers to them; None
+    decodes all.
     """
     context = video.stream.codec_context
     can_skip = context.name in _CAN_SKIP
@@ -248,11 +244,7 @@ _DELTA = 4  # of AVVideoBlockParams: int src_x, src_y, w, h, delta_qp
 def quantiser(frame: VideoFrame) -> float | None:
     """Return the mean quantiser of a frame's blocks: 0 is lossless, 51 the worst of H.264.
 
-    Args:
-        frame: Decoded frame of a decoder with the option ``EXPORT``.
-
-    Returns:
-        None where the decoder does not say, as of all other codecs.
+    The decoder needs the option ``EXPORT``. None for all other codecs.
     """
     content = side_data(frame, "VIDEO_ENC_PARAMS")
     if content is None:
@@ -286,14 +278,9 @@ class FrameConverter:
         self._reformatter = VideoReformatter()
 
     def convert(self, frame: VideoFrame) -> RGBImage:
-        """Return a frame as an upright image.
+        """Return a frame as an upright image (h w 3), uint8, RGB, of the size of the first one.
 
-        Args:
-            frame: Frame in any pixel format; transparency is dropped.
-
-        Returns:
-            Image (h w 3), uint8, RGB, of the size of the first converted frame. Non-square pixels
-            stay as they are stored.
+        Transparency is dropped. Non-square pixels stay as they are stored.
         """
         matrix = self._matrix(frame)
         swaps_axes = matrix[0, 0] == 0

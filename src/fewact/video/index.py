@@ -129,9 +129,6 @@ def untimed(path: Path) -> tuple[float, int] | None:
 
     None if they do not: such files are read up to their second time stamp, or to the first frame
     without one.
-
-    Raises:
-        VideoError: The file cannot be opened.
     """
     with open_video(path) as video:
         times = (packet.pts for packet in packets(video))
@@ -170,8 +167,7 @@ def _read(
 ) -> tuple[_PacketFacts, bool]:
     """Read packets until no earlier frame than a time stamp can follow.
 
-    Returns:
-        Facts of the packets, and whether the end of the file was reached.
+    Returns facts of the packets, and whether the end of the file was reached.
     """
     facts = _PacketFacts()
     vp8 = video.stream.codec_context.name == "vp8"
@@ -312,12 +308,9 @@ def _index(
 
 
 def _find_restarts(pts: Ints, keys: NDArray[np.bool_], shortest: float) -> list[int]:
-    """Return the positions of key frames at which the times begin again.
+    """Return the positions of key frames at which the times (n,), in decoding order, begin again.
 
-    Args:
-        pts: Time stamps (n,) in decoding order.
-        keys: Whether each is that of a key frame (n,).
-        shortest: Smallest number of time stamp steps by which they are earlier than those before.
+    They are earlier than those before by more than ``shortest`` time stamp steps.
     """
     restarts = []
     latest = int(pts[0])
@@ -330,22 +323,13 @@ def _find_restarts(pts: Ints, keys: NDArray[np.bool_], shortest: float) -> list[
 
 
 def _can_continue(pts: Ints, duration: int) -> bool:
-    """Return whether parts of these times are sure to fit one after the other into 64 bits.
-
-    Those of a damaged file may not.
-    """
+    """Return whether joined parts are sure to fit into 64 bits; those of a damaged file may not."""
     span = int(pts.max()) - int(pts.min()) + duration
     return span * len(pts) <= np.iinfo(np.int64).max
 
 
 def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
-    """Return time stamps of joined parts, each of which continues from the one before.
-
-    Args:
-        pts: Time stamps (n,) in decoding order.
-        restarts: Position of the first one of each part but the first.
-        duration: Duration of the last frame of a part.
-    """
+    """Return time stamps of joined parts, each of which continues from the one before."""
     parts = [np.sort(part) for part in np.split(pts, restarts)]
     for before, part in pairwise(parts):
         part += before[-1] + duration - part[0]
@@ -355,13 +339,8 @@ def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
 def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:
     """Seek to the last key frame at or before a time stamp.
 
-    Args:
-        video: Open file.
-        pts: Time stamp.
-
-    Returns:
-        Packets from this key frame, or an earlier one, to the end; None if the container finds no
-        key frame before the time stamp.
+    Returns packets from this key frame, or an earlier one, to the end; None if the container finds
+    no key frame before the time stamp.
     """
     # A seek that compares decoding times overshoots if key frames are close together.
     for target in (pts, pts - round(1 / _time_base(video))):
@@ -434,11 +413,7 @@ def find_segment(
 
 
 def check_times(path: Path, start: float | None, end: float | None) -> None:
-    """Raise an error if no file can have a segment with these times.
-
-    Raises:
-        VideoError: A time is no number, negative or not finite, or the end is not after the start.
-    """
+    """Refuse times of a segment that no file can have."""
     got = f"start={start!r}, end={end!r}"
     for time in (start, end):
         if time is not None and not (isinstance(time, Real) and math.isfinite(time) and time >= 0):
@@ -499,19 +474,10 @@ _UNEVEN = 8
 
 
 def missing_bytes(path: Path) -> int:
-    """Return the number of bytes that a truncated file is missing.
+    """Return the number of bytes that a truncated file is missing; 0 if its container has no size.
 
     Frame counts and durations in headers are unreliable: edit lists, dropped frames and longer
     sound change them in intact files too. Sizes are reliable.
-
-    Args:
-        path: File of the MP4, Matroska or RIFF families.
-
-    Returns:
-        Number of bytes missing at the end; 0 if none, or if the container stores no size.
-
-    Raises:
-        VideoError: The file cannot be read, or was removed.
     """
     try:
         with path.open("rb") as file:
@@ -526,10 +492,7 @@ def missing_bytes(path: Path) -> int:
 def missing_frames(video: OpenVideo, read: int, steps: int) -> int:
     """Return the number of frames that a truncated file is missing; −1 if it is not known.
 
-    Args:
-        video: Open file.
-        read: Number of packets between its start and its end.
-        steps: Time between the first and the last of them, in time stamp steps.
+    ``read`` packets are between its start and its end, over a time of ``steps`` time stamp steps.
     """
     announced, rate = video.stream.frames, video.stream.average_rate
     if not announced and video.container.duration and rate and video.stream.time_base:

@@ -43,12 +43,7 @@ def is_mp4(path: Path) -> bool:
 
 
 def check_declared(path: Path) -> None:
-    """Check how many frames an MP4 or QuickTime file declares; other files pass.
-
-    Raises:
-        VideoError: There are too many.
-        OSError: The file cannot be read.
-    """
+    """Check how many frames an MP4 or QuickTime file declares; other files pass."""
     if not is_mp4(path):
         return
     with path.open("rb") as file:
@@ -241,11 +236,7 @@ def is_incomplete(video: OpenVideo, packet: VideoPacket) -> bool:
 
 
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:
-    """Yield the packets of the video stream in decoding order; read errors are skipped.
-
-    Raises:
-        VideoError: There are more packets than the file can hold.
-    """
+    """Yield the packets of the video stream in decoding order; read errors are skipped."""
     limit = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_FRAMES)
     count = 0
     progress = True
@@ -273,11 +264,7 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
 
 
 def check_readable(path: Path) -> None:
-    """Check that a path is a folder or a file with content.
-
-    Raises:
-        VideoError: The path is missing, unreadable, empty or not a regular file.
-    """
+    """Check that a path is a folder, or a regular file with content."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -305,9 +292,6 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     """Return the video stream with the largest frames; covers and thumbnails do not count.
 
     One of a single frame counts only if there is no other.
-
-    Raises:
-        VideoError: There is none that can be decoded.
     """
     moving = [stream for stream in streams if not stream.disposition & _NOT_VIDEO]
     if not moving:
@@ -395,11 +379,7 @@ class Damage:
     assumed_fps: float | None = None
 
     def warn(self, path: str | Path) -> None:
-        """Warn if frames are missing or damaged, or their times are.
-
-        Args:
-            path: File, folder or camera that the warning names.
-        """
+        """Warn, naming the file or camera, if frames are missing or damaged, or times are."""
         parts = []
         if self.missing:
             lost = f", {_count(self.missing)} lost at its end" if self.missing > 0 else ""

@@ -140,12 +140,7 @@ class Recording:
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
     def assume_rate(self, fps: float, frames: int) -> None:
-        """Count the frames at the rate that is assumed if all of them have the same time.
-
-        Args:
-            fps: Assumed rate, in frames per second.
-            frames: Number of frames of the file.
-        """
+        """Count the frames, of a file with so many, at a rate: all of them have the same time."""
         self.fps = self.damage.assumed_fps = fps
         self.duration = frames / fps
         self._frames = ((None, frame) for _, frame in self._frames)
@@ -198,11 +193,8 @@ def _delay(video: OpenVideo) -> float:
 def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
     """Yield frames with their times after that of the first packet.
 
-    Args:
-        video: Open recording.
-        damage: Report to which frames are added that do not decode, or only with errors, and at the
-            end those that are missing.
-        cut_short: Whether the recording is a truncated file.
+    Frames that do not decode, or only with errors, are added to the report; at the end of a file
+    that is ``cut_short`` those that are missing.
     """
     container, stream, _ = video
     # AVI stores no presentation times, and raw streams store durations only: their frames are
@@ -272,13 +264,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPa
 
 
 def _time(frame: VideoFrame, stream: VideoStream, begin: int) -> float | None:
-    """Return the time of a frame; those that a decoder held back do not know their time base.
-
-    Args:
-        frame: Frame.
-        stream: Its stream.
-        begin: Time stamp of the start of the recording.
-    """
+    """Return the time of a frame; those that a decoder held back do not know their time base."""
     if frame.pts is None or stream.time_base is None:
         return None
     return float((frame.pts - begin) * stream.time_base)
@@ -299,12 +285,7 @@ class _Interrupted(Exception):
 
 
 class _Pipe:
-    """Reads a pipe; unlike FFmpeg's reader, it can be stopped while the writer sends nothing.
-
-    Args:
-        file: Reading end of the pipe.
-        stop: Ends the pipe when it is set.
-    """
+    """Reads a pipe; unlike FFmpeg's reader, it can be stopped while the writer sends nothing."""
 
     def __init__(self, file: FileIO, stop: threading.Event) -> None:
         self._file, self._stop = file, stop
@@ -379,15 +360,7 @@ def open_recording(
 
 
 def check_recording(source: str) -> None:
-    """Check that there is the file or the camera; nothing is opened, and no address is contacted.
-
-    Args:
-        source: As for ``open_recording``.
-
-    Raises:
-        VideoError: It is missing, unreadable, empty or not a regular file.
-        DataError: ``source`` is no path.
-    """
+    """Check that there is the file or the camera; nothing is opened, no address contacted."""
     camera = find_camera(source)
     if camera is not None:
         device, format = camera
@@ -402,9 +375,6 @@ def check_recording(source: str) -> None:
 
 def find_camera(source: str) -> tuple[str, str] | None:
     """Return FFmpeg's device and input format of a camera; None if the source is no camera.
-
-    Raises:
-        VideoError: There is no camera of this number.
 
     >>> find_camera("clip.mp4")
     """

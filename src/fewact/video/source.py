@@ -251,11 +251,7 @@ def check_trim(trim: TrimMode) -> TrimMode:
 
 @dataclass(frozen=True)
 class Part(Step):
-    """Only a part of the clip is read.
-
-    Args:
-        span: Part that samplers choose from.
-    """
+    """Only a part of the clip is read."""
 
     span: Span
 

@@ -117,12 +117,7 @@ def check_timed_video(path: Path) -> tuple[str, str]:
 
 
 def check_frame(path: Path, image: RGBImage, fps: float) -> None:
-    """Check that frames like this one can be encoded by ``timed_video``; no file is written.
-
-    Args:
-        path: Video that will be written.
-        image: Frame (h w 3), uint8, RGB.
-        fps: Average frame rate, in frames per second.
+    """Check that frames like this one (h w 3) can be encoded by ``timed_video``; writes no file.
 
     Raises:
         VideoError: The encoder does not take frames of this size.
@@ -173,19 +168,8 @@ def _replacing_video(
 ) -> Iterator["_Encoder"]:
     """Yield the encoder of a video that replaces a file when the block ends.
 
-    Only errors of the encoder and of its file are errors of the video: what else happens in the
-    block has its own.
-
-    Args:
-        path: Video file.
-        container: FFmpeg's name of the container.
-        encoder: FFmpeg's name of the encoder.
-        rate: Frames per second.
-        form: What the video is written as, for error messages.
-
-    Raises:
-        VideoError: It cannot be encoded.
-        OutputError: The file cannot be written.
+    Only errors of the encoder and of its file are errors of the video, written as ``form``: what
+    else happens in the block has its own.
     """
     errors = partial(_encoding_errors, path, form)
     with replacing(path) as new:
@@ -209,14 +193,7 @@ def _encoding_errors(path: Path, form: str) -> Iterator[None]:
 
 
 class _Encoder:
-    """Encodes images into an open container.
-
-    Args:
-        output: Container.
-        encoder: FFmpeg's name of the encoder.
-        rate: Frames per second.
-        errors: Context of all calls of FFmpeg.
-    """
+    """Encodes images into an open container; ``errors`` is the context of all calls of FFmpeg."""
 
     def __init__(
         self,

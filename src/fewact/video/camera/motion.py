@@ -54,9 +54,7 @@ class Level:
 class Pyramid:
     """Grey images of a clip in several sizes, each of mean 0 and standard deviation 1.
 
-    Args:
-        grey: Luma (t h w) of the frames.
-        pixel: Returns the width of a pixel of images (t h w) over its height.
+    ``pixel`` returns the width of a pixel of images (t h w) over its height.
     """
 
     def __init__(self, grey: Tensor, pixel: Callable[[Tensor], float]) -> None:
@@ -203,12 +201,9 @@ def estimate_camera_motion(
 
 
 def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
-    """Return the width of a pixel of images (… h w) over its height.
+    """Return the width of a pixel of images (… h w) over its height, see ``stabilise``.
 
-    Args:
-        images: Resized frames.
-        frames: Frames (t 3 h w) that they were resized from.
-        aspect: Width over height of the frames as displayed; None if their pixels are square.
+    They were resized from frames (t 3 h w); without ``aspect`` these have square pixels.
     """
     displayed = frames.shape[-1] / frames.shape[-2] if aspect is None else aspect
     return displayed * images.shape[-2] / images.shape[-1]
@@ -229,11 +224,7 @@ def check_clip(frames: Tensor, aspect: float | None) -> None:
 
 
 class _Registration:
-    """Registration of each frame to the middle one, by keypoints of the finest level.
-
-    Args:
-        pyramid: Grey images of the clip.
-    """
+    """Registration of each frame to the middle one, by keypoints of the finest level."""
 
     def __init__(self, pyramid: Pyramid) -> None:
         self._pyramid, self._fine = pyramid, pyramid.fine
@@ -301,10 +292,8 @@ class _Registration:
 def _log_odds(motion_only: float, static_only: float, static_fraction: float) -> float:
     """Return the log-odds that the camera moved.
 
-    Args:
-        motion_only: Fraction of the keypoints that are inliers of the estimated motion only.
-        static_only: Fraction of the keypoints that are inliers of a static camera only.
-        static_fraction: See ``CameraMotion``.
+    The fractions are those of the keypoints that are inliers of the estimated motion only, and of a
+    static camera only.
     """
     ratio = (motion_only + PRIOR) / (static_only + PRIOR)
     return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
@@ -335,8 +324,7 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
 def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
     """Register some frames (t) bool by all pixels where that reduces the difference.
 
-    Returns:
-        Similarities (t) in pixels of the finest level; the identity for other frames.
+    Other frames get the identity. Lengths are pixels of the finest level.
     """
     rows, t = levels[0].rows, len(levels[0].images)
     result = Similarity.identity(t)
@@ -420,11 +408,9 @@ def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None 
 
 
 def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Similarity | None:
-    """Return the camera motion that a mode removes from a clip: (t); None if the frames stay.
+    """Return the camera motion (t) that a mode removes from a clip; None if the frames stay.
 
-    Args:
-        mode: As for ``stabilise``.
-        motion: Returns the camera motion of the clip; not called if the mode is ``off``.
+    The motion is estimated only if the mode needs it.
     """
     if mode not in get_args(Stabilise):
         raise OptionError(
@@ -442,15 +428,9 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
 
 
 def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:
-    """Warp frames by a known camera motion.
+    """Warp frames (t 3 h w) uint8 by a known camera motion, see ``stabilise``.
 
-    Args:
-        frames: As for ``stabilise``.
-        motion: Similarities (t) from positions in the middle frame to positions in each frame.
-        aspect: As for ``stabilise``.
-
-    Returns:
-        Frames (t 3 h w), uint8; the same tensor if the motion is the identity.
+    Returns the same tensor if the motion is the identity.
     """
     moved = ~motion.is_identity
     if not moved.any():

@@ -69,14 +69,7 @@ class Similarity(NamedTuple):
 
 
 def pixel_positions(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
-    """Return the positions of pixel centers: complex (h w).
-
-    Args:
-        height: Number of rows.
-        width: Number of columns.
-        pixel: Width of a pixel over its height.
-        dtype: Data type of the parts.
-    """
+    """Return the positions of pixel centers: complex (h w); ``dtype`` is that of the parts."""
     y = torch.arange(height, dtype=dtype) - (height - 1) / 2
     x = (torch.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
     return torch.complex(x.expand(height, width), y[:, None].expand(height, width))
@@ -184,12 +177,7 @@ def all_pixels(images: Tensor, pixel: float) -> Keypoints:
 
 
 def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
-    """Return the pixel with the largest gradient of each block, border pixels excluded.
-
-    Args:
-        images: Grey images (p h w), floating.
-        pixel: Width of a pixel over its height.
-    """
+    """Return the pixel with the largest gradient of each block of grey images (p h w)."""
     height, width = images.shape[1:]
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
     if _native.computes(images):

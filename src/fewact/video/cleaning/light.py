@@ -107,13 +107,11 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
 
 
 def same_light(grey: Tensor) -> Tensor:
-    """Return grey frames (t h w) under the light of their median frame.
+    """Return grey frames (t h w), luma from 0 to 255, under the light of their median frame.
 
     Differences of frames show what moves; any change of the light would be movement of all that is
-    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is.
-
-    Args:
-        grey: Luma from 0 to 255. The same object is returned if its light hardly changes.
+    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. The same
+    object is returned if the light hardly changes.
     """
     sampled = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
     reference = torch.from_numpy(lower_median(sampled.numpy()))

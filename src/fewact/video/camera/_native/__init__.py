@@ -160,11 +160,7 @@ def _call(
 
 
 def _run(name: str, *arguments: "int | ctypes.Structure") -> None:
-    """Call a function of the library; the GIL is released meanwhile.
-
-    Raises:
-        MemoryError: There is not enough memory.
-    """
+    """Call a function of the library; the GIL is released meanwhile."""
     by_reference = (
         ctypes.byref(value) if isinstance(value, ctypes.Structure) else value for value in arguments
     )
