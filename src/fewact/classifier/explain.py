@@ -45,7 +45,6 @@ from fewact.video import Segments, collect_warnings
 from fewact.video.cleaning.framing import resized
 from fewact.video.samplers import RGBImage, sampler_of
 from fewact.video.source import Clean, Part, ProcessedVideo, Span, VideoSource
-from fewact.video.writing import jpeg
 
 FRAMES = 8
 """Number of frames of a clip that are shown."""
@@ -252,6 +251,8 @@ def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
     Raises:
         VideoError: The clip cannot be read.
     """
+    from fewact.video.writing import jpeg  # a prediction writes no picture
+
     with collect_warnings():  # The prediction has warned of a damaged clip.
         return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
 

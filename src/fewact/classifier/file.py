@@ -48,7 +48,6 @@ from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
 from fewact.video import Segments, collect_warnings
 from fewact.video.source import TrimMode
-from fewact.video.writing import jpeg
 
 MODEL: Final = "model.safetensors"
 
@@ -487,6 +486,8 @@ def thumbnail(clip: VideoClip) -> bytes:
     Raises:
         VideoError: The clip cannot be read.
     """
+    from fewact.video.writing import jpeg  # a prediction writes no picture
+
     with collect_warnings():
         frame = clip.read([Segments(1)]).frames[0][0]
     return jpeg(shrink(frame))
