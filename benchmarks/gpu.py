@@ -36,7 +36,7 @@ from fewact.backbones.card import Level
 from fewact.backbones.engines import exact_convolutions
 from fewact.evaluation.encode import NodeBank
 from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.scoring import Batches, Scorer, bank_scorer, plan, score
+from fewact.evaluation.scoring import Scorer, score
 from fewact.methods.base import Method, TrainingBatch, support_state
 from fewact.methods.encode import workers
 from fewact.methods.promises.subject import made_up_features, made_up_text
@@ -265,16 +265,13 @@ def episodes(task: Task) -> list[Row]:
             bank = evaluation.random_nodes(method, videos)
             hits, spent = {}, {}
             for place, nodes in (("CPU", bank), ("device", moved_bank(bank, task.device))):
-                from_bank = bank_scorer(method, nodes, nodes)
-                batches = plan(drawn, nodes, nodes, copies=from_bank is None)
-                if place == "device":
-                    batches = Batches(count, 256)  # fewer, larger steps
-                scorer = Scorer(method, drawn, nodes, nodes, batches, bank=from_bank)
+                size = 256 if place == "device" else None  # fewer, larger steps
+                scorer = Scorer(method, drawn, nodes, nodes, size=size)
                 with workers(None if place == "CPU" else 1) as pool:
                     dict(score(scorer, [0], pool))
                     task.synchronise()
                     begin = time.perf_counter()
-                    right = dict(score(scorer, range(len(batches)), pool))
+                    right = dict(score(scorer, range(len(scorer.batches)), pool))
                     task.synchronise()
                     spent[place] = time.perf_counter() - begin
                 hits[place] = np.concatenate([right[i] for i in sorted(right)])

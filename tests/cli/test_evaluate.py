@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fewact import backbones, methods
-from fewact.data import FeatureDataset, FolderDataset
+from fewact.data import FeatureDataset, list_folder
 from fewact.evaluation import ArrayFeatures, VideoFeatures, confusion, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw, load
 from fewact.methods.protonet import ProtoNet
@@ -328,7 +328,7 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
     document = json.loads(ended.out)
     assert document["setup"]["features"]["trained_on"] == ["ImageNet-1k"]
     assert document["setup"]["videos"]["videos"] == 6
-    videos = FolderDataset(clips).videos
+    videos = list_folder(clips)
     drawn = draw(videos, Protocol(ways=3, count=20))
     source = VideoFeatures(videos, backbones.create(precision="float32"))
     right = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
@@ -337,7 +337,7 @@ def test_clips_of_a_folder(run: Run, clips: Path) -> None:
 
 @pytest.mark.slow
 def test_clips_with_a_skeleton(run: Run, clips: Path, tmp_path: Path) -> None:
-    videos = FolderDataset(clips).videos
+    videos = list_folder(clips)
     number = {label: i for i, label in enumerate(videos.classes)}
     poses = np.eye(3, dtype=np.float32)[[number[video.label] for video in videos.videos]]
     np.savez(tmp_path / "poses.npz", features=np.stack([poses] * 4, 1))

@@ -10,7 +10,7 @@ import pytest
 
 from fewact import backbones, methods
 from fewact.backbones.text import embed_classes
-from fewact.data import FolderDataset
+from fewact.data import list_folder
 from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw
 from tests.backbones import tiny
@@ -47,7 +47,7 @@ def test_text_encoder_of_the_backbone(run: Run, clips: Path, clip_folder: str) -
     assert ended.code == 0, ended.err
     document = json.loads(ended.out)
     network = backbones.create("clip-vit", weights=clip_folder, device="cpu", precision="float32")
-    videos = FolderDataset(clips).videos
+    videos = list_folder(clips)
     method = methods.create("zero_shot", frames=2, vector_width=24)
     text = embed_classes(network.text, videos.classes)
     drawn = draw(videos, Protocol(ways=3, shots=1, queries=1, count=5))

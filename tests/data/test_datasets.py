@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import FolderDataset, TableDataset, Video
-from fewact.data.videos import resolve_groups
+from fewact.data import Video, list_folder, list_table
+from fewact.data.videos import make_list
 
 HEADER = "path,label,split,group\n"
 
@@ -27,7 +27,7 @@ def table(root: Path, text: str) -> Path:
 
 def test_folder(tmp_path: Path) -> None:
     create(tmp_path / "mine", "wave/2.mp4", "wave/10.mp4", "clap/x/img1.jpg", "none/9.mp4")
-    videos = FolderDataset(tmp_path / "mine").videos
+    videos = list_folder(tmp_path / "mine")
     assert (videos.name, videos.groups, videos.flags) == ("mine", "none", ())
     assert [(v.id, v.label, v.split) for v in videos.videos] == [
         ("clap/x", "clap", None),
@@ -39,7 +39,7 @@ def test_folder(tmp_path: Path) -> None:
 
 def test_folder_with_splits(tmp_path: Path) -> None:
     create(tmp_path, "Train/a/1.mp4", "Train/b/1.mp4", "test/c/1.mp4", "test/d/1.mp4")
-    videos = FolderDataset(tmp_path).videos
+    videos = list_folder(tmp_path)
     assert [(v.id, v.split) for v in videos.videos] == [
         ("Train/a/1.mp4", "train"),
         ("Train/b/1.mp4", "train"),
@@ -50,26 +50,26 @@ def test_folder_with_splits(tmp_path: Path) -> None:
 
 def test_classes_may_have_names_of_splits(tmp_path: Path) -> None:
     create(tmp_path, "train/1.mp4", "test/1/img1.jpg")
-    videos = FolderDataset(tmp_path).videos
+    videos = list_folder(tmp_path)
     assert [(v.label, v.split) for v in videos.videos] == [("test", None), ("train", None)]
 
 
 def test_splits_beside_other_folders_are_classes(tmp_path: Path) -> None:
     create(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "extra/c/1.mp4", "extra/d/1.mp4")
     with pytest.raises(DataError, match='the class "extra" has no clips'):
-        FolderDataset(tmp_path)
+        list_folder(tmp_path)
 
 
 def test_a_missing_or_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        FolderDataset(tmp_path / "absent")
+        list_folder(tmp_path / "absent")
     with pytest.raises(DataError, match="not sorted into class folders"):
-        FolderDataset(tmp_path)
+        list_folder(tmp_path)
 
 
 def test_table(tmp_path: Path) -> None:
     rows = "a.mp4,wave,train,g1\nb.mp4,wave,TRAIN,g2\nc.mp4,clap,test,g3\n"
-    videos = TableDataset(table(tmp_path, HEADER + rows)).videos
+    videos = list_table(table(tmp_path, HEADER + rows))
     assert (videos.name, videos.groups) == ("clips", "within-class")
     assert [(v.id, v.label, v.split, v.group) for v in videos.videos] == [
         ("a.mp4", "wave", "train", "g1"),
@@ -83,7 +83,7 @@ def test_table(tmp_path: Path) -> None:
 
 def test_table_of_segments(tmp_path: Path) -> None:
     rows = "a.mp4,wave,0:01,2.5\na.mp4,clap,3,\n"
-    videos = TableDataset(table(tmp_path, "path,label,start,end\n" + rows)).videos
+    videos = list_table(table(tmp_path, "path,label,start,end\n" + rows))
     assert [v.id for v in videos.videos] == ["a.mp4#0:01-2.5", "a.mp4#3-"]
     assert [(v.clip.start, v.clip.end) for v in videos.videos if v.clip] == [(1, 2.5), (3, None)]
 
@@ -100,7 +100,7 @@ def test_table_of_segments(tmp_path: Path) -> None:
 )
 def test_invalid_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        TableDataset(table(tmp_path, text))
+        list_table(table(tmp_path, text))
 
 
 def with_groups(*rows: tuple[str, str | None]) -> list[Video]:
@@ -114,11 +114,11 @@ UNGROUPED = with_groups(("wave", None), ("clap", None))
 
 def test_scope_of_groups() -> None:
     for scope in ("none", "shared", "within-class"):
-        assert resolve_groups(PERSONS, scope, where="") == scope
-    assert resolve_groups(PERSONS, "auto", where="") == "shared"
-    assert resolve_groups(RECORDINGS, "auto", where="") == "within-class"
-    assert resolve_groups(UNGROUPED, "auto", where="") == "none"
-    assert resolve_groups([*PERSONS, *UNGROUPED], "none", where="") == "none"
+        assert make_list("", PERSONS, scope, where="").groups == scope
+    assert make_list("", PERSONS, "auto", where="").groups == "shared"
+    assert make_list("", RECORDINGS, "auto", where="").groups == "within-class"
+    assert make_list("", UNGROUPED, "auto", where="").groups == "none"
+    assert make_list("", [*PERSONS, *UNGROUPED], "none", where="").groups == "none"
 
 
 def test_groups_that_are_missing_or_of_another_scope_are_refused() -> None:
@@ -128,13 +128,13 @@ def test_groups_that_are_missing_or_of_another_scope_are_refused() -> None:
         ([*PERSONS, *UNGROUPED], "auto", "2 of 5 clips without one"),
     ):
         with pytest.raises(DataError, match=message):
-            resolve_groups(videos, scope, where="")
+            make_list("", videos, scope, where="")
     with pytest.raises(OptionError, match="within-class"):
-        resolve_groups(PERSONS, "person", where="")
+        make_list("", PERSONS, "person", where="")
 
 
 @pytest.mark.assets
 def test_real_clips(assets: Path) -> None:
-    videos = FolderDataset(assets / "clips" / "ucf7").videos
+    videos = list_folder(assets / "clips" / "ucf7")
     assert (len(videos.videos), len(videos.classes)) == (350, 7)
     assert all(v.clip and v.clip.path.is_file() for v in videos.videos)

@@ -10,7 +10,7 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier.sources import labelled
 from fewact.core.atomic import write_text
-from fewact.data import FolderDataset, expand_paths
+from fewact.data import expand_paths, list_folder
 from fewact.data.benchmark_videos import find_videos
 from fewact.data.files import legible
 from fewact.video import write_video
@@ -81,7 +81,7 @@ def test_names_that_are_not_utf8_are_kept_apart_and_stored(tmp_path: Path) -> No
         for name in (b"a\xff.mp4", b"a\xfe.mp4", "line\nbreak \U0001f600.mp4".encode()):
             with open(os.path.join(folder, name), "w"):
                 pass
-    videos = FolderDataset(tmp_path).videos
+    videos = list_folder(tmp_path)
     assert len({video.id for video in videos.videos}) == 6
     assert set(videos.classes) == {"clap", "Clap"}
     assert len(videos.digest) == 64
@@ -101,7 +101,7 @@ def test_classes_whose_folders_have_odd_names_are_taught(tmp_path: Path) -> None
         folder.mkdir(parents=True)
         write_video(tmp_path / "a.mp4", draw.integers(0, 255, (8, 48, 64, 3), np.uint8), 8)
         (tmp_path / "a.mp4").rename(folder / "1.mp4")
-    assert FolderDataset(tmp_path / "clips").videos.classes == tuple(sorted(odd.values()))
+    assert list_folder(tmp_path / "clips").classes == tuple(sorted(odd.values()))
     classifier = FewShotClassifier(method="pixels").fit(tmp_path / "clips")
     saved = FewShotClassifier.load(classifier.save(tmp_path / "model"))
     assert tuple(saved.classes_) == tuple(sorted(odd.values()))

@@ -211,7 +211,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "prompts.txt": [lambda: read_prompts(str(root / "prompts.txt"))],
         "t.csv": [
             lambda: data.read_table(root / "t.csv"),
-            lambda: data.TableDataset(root / "t.csv"),
+            lambda: data.list_table(root / "t.csv"),
             lambda: command("predict", root / "model", root / "t.csv"),
         ],
         str(shard): [read_store],

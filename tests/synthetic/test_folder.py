@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.data import FolderDataset, TableDataset
+from fewact.data import list_folder, list_table
 from fewact.synthetic import MotionsBenchmark, motions, read_folder, write_folder
 from fewact.video import Segments, read_frames
 
@@ -54,7 +54,7 @@ def test_the_index_holds_the_truth(folder: Path) -> None:
 
 def test_it_is_a_folder_and_a_table_of_clips_for_others(folder: Path) -> None:
     expected = [(video.label, video.split) for video in SMALL.videos.of("val").videos]
-    for found in (FolderDataset(folder).videos, TableDataset(folder / "motions.csv").videos):
+    for found in (list_folder(folder), list_table(folder / "motions.csv")):
         assert sorted((v.label, v.split) for v in found.videos) == sorted(expected)
 
 

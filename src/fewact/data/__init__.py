@@ -6,7 +6,7 @@ What belongs to published benchmarks is imported on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fewact.data.class_folders import FolderDataset, clips_of_no_class, list_background, list_clips
+from fewact.data.class_folders import clips_of_no_class, list_background, list_clips, list_folder
 from fewact.data.clips import (
     BACKGROUND,
     AnyClip,
@@ -27,10 +27,10 @@ from fewact.data.files import (
 )
 from fewact.data.tables import (
     FeatureDataset,
-    TableDataset,
     is_features,
     is_table,
     labelled_features,
+    list_table,
     read_features,
     read_table,
 )
@@ -58,12 +58,10 @@ __all__ = [
     "Clip",
     "FeatureClip",
     "FeatureDataset",
-    "FolderDataset",
     "Frames",
     "GroupScope",
     "Leak",
     "Split",
-    "TableDataset",
     "Video",
     "VideoBytes",
     "VideoClip",
@@ -82,6 +80,8 @@ __all__ = [
     "limit_per_class",
     "list_background",
     "list_clips",
+    "list_folder",
+    "list_table",
     "load_benchmark",
     "natural_key",
     "read_features",

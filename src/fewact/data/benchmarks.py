@@ -175,6 +175,11 @@ def benchmark(name: str) -> Benchmark:
     )
 
 
+def published_list(name: str) -> Benchmark | None:
+    """Return the benchmark whose list has this very name; None for other lists."""
+    return _read(name) if name in NAMES else None
+
+
 def benchmark_of_data(name: str) -> Benchmark:
     """Return the benchmark that names data; there is no folder or file of the name."""
     if variants(name):

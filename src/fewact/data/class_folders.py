@@ -160,35 +160,25 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     )
 
 
-class FolderDataset:
-    """Folder of class folders, or folder with such folders called train, val and test.
+def list_folder(root: str | Path) -> VideoList:
+    """Return the videos of a folder of class folders, or of folders train, val and test of such.
 
-    Ids are paths relative to the folder. There are no groups.
-
-    Args:
-        root: Folder, see ``list_clips``.
-
-    Attributes:
-        videos: List of the clips.
+    Ids are paths relative to the folder; there are no groups. For errors see ``list_clips``.
     """
-
-    videos: VideoList
-
-    def __init__(self, root: str | Path) -> None:
-        folder = user_path(root, DataError)
-        below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
-        parts = {entry.name.casefold(): entry for entry in below}
-        # Classes may have these names too: then their folders contain clips, not folders.
-        if not parts or set(parts) - set(SPLITS) or not all(map(_has_class_folders, below)):
-            videos = _list(folder, folder, None)
-        else:
-            videos = [
-                video
-                for split in SPLITS
-                if split in parts
-                for video in _list(folder, parts[split], split)
-            ]
-        self.videos = VideoList(folder.resolve().name, tuple(videos))
+    folder = user_path(root, DataError)
+    below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
+    parts = {entry.name.casefold(): entry for entry in below}
+    # Classes may have these names too: then their folders contain clips, not folders.
+    if not parts or set(parts) - set(SPLITS) or not all(map(_has_class_folders, below)):
+        videos = _list(folder, folder, None)
+    else:
+        videos = [
+            video
+            for split in SPLITS
+            if split in parts
+            for video in _list(folder, parts[split], split)
+        ]
+    return VideoList(folder.resolve().name, tuple(videos))
 
 
 def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from fewact.core.errors import DataError
-from fewact.data.benchmarks import Benchmark, benchmark, normalise, read_facts, variants
+from fewact.data.benchmarks import Benchmark, benchmark, normalise, published_list, read_facts
 from fewact.data.videos import Video, VideoList
 
 
@@ -48,7 +48,7 @@ def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
     """
     if isinstance(train, str) or isinstance(test, str):
         return _known_leaks(_name(train), _name(test))
-    benchmarks = _bench(train), _bench(test)
+    benchmarks = published_list(train.name), published_list(test.name)
     ours = {key for keys in _videos(train, benchmarks[0]).values() for key in keys}
     theirs = _videos(test, benchmarks[1])
     classes, tested = (_classes(*pair) for pair in zip((train, test), benchmarks, strict=True))
@@ -81,20 +81,10 @@ def refuse_leaks(
     return tuple(f"leak: {leak}" for leak in leaks)
 
 
-def is_published(videos: str) -> bool:
-    """Return whether a name is that of a published list."""
-    return variants(videos) == (videos,)
-
-
 def _name(videos: VideoList | str) -> str:
     if isinstance(videos, str):
         return benchmark(videos).id
-    bench = _bench(videos)
-    return bench.id if bench else videos.name
-
-
-def _bench(videos: VideoList) -> Benchmark | None:
-    return benchmark(videos.name) if is_published(videos.name) else None
+    return videos.name
 
 
 def _known_leaks(train: str, test: str) -> list[Leak]:

@@ -24,14 +24,7 @@ from fewact.data.clips import (
     usable_features,
 )
 from fewact.data.files import first_few
-from fewact.data.videos import (
-    GroupScopeOption,
-    Video,
-    VideoList,
-    check_splits,
-    read_split,
-    resolve_groups,
-)
+from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "start", "end", "group")
@@ -233,33 +226,24 @@ def _seconds(where: str, text: str) -> float | None:
     )
 
 
-class TableDataset:
-    """Table with the columns path and label; optional: split, group, start and end.
+def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> VideoList:
+    """Return the videos of a table, see ``read_table``; a column may be their split.
 
     Ids are the paths as written in the table, with the start and end of a segment.
 
     Args:
-        table: Table, see ``read_table``.
-        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
-
-    Attributes:
-        videos: List of the clips.
+        table: Table.
+        groups: Scope of the group names, or ``auto``, see ``make_list``.
     """
-
-    videos: VideoList
-
-    def __init__(self, table: str | Path, *, groups: GroupScopeOption = "auto") -> None:
-        file = user_path(table, DataError)
-        videos = []
-        for clip, row in read_rows(file, (*COLUMNS, "split")):
-            id = row["path"]
-            if clip.start is not None or clip.end is not None:
-                id += f"#{row['start']}-{row['end']}"
-            split = read_split(row["split"], where=f"{file}, {id}")
-            videos.append(Video(id, clip.label or "", split, clip.group, clip))
-        check_splits(videos, where=str(file))
-        scope = resolve_groups(videos, groups, where=str(file))
-        self.videos = VideoList(file.stem, tuple(videos), scope)
+    file = user_path(table, DataError)
+    videos = []
+    for clip, row in read_rows(file, (*COLUMNS, "split")):
+        id = row["path"]
+        if clip.start is not None or clip.end is not None:
+            id += f"#{row['start']}-{row['end']}"
+        split = read_split(row["split"], where=f"{file}, {id}")
+        videos.append(Video(id, clip.label or "", split, clip.group, clip))
+    return make_list(file.stem, videos, groups, where=str(file))
 
 
 FEATURE_COLUMNS = ("clip", "class", "group", "split", "dataset")
@@ -339,7 +323,7 @@ class FeatureDataset:
 
     Args:
         file: Feature file (.npz).
-        groups: Scope of the group names, or ``auto``, see ``resolve_groups``.
+        groups: Scope of the group names, or ``auto``, see ``make_list``.
         dataset: Data set in the column ``dataset``; required if there are several.
 
     Attributes:
@@ -375,10 +359,8 @@ class FeatureDataset:
             )
             for row in (rows[i] for i in actions)
         ]
-        check_splits(videos, where=str(table))
-        scope = resolve_groups(videos, groups, where=str(table))
         name = f"{path.stem}:{dataset}" if dataset else path.stem
-        self.videos = VideoList(name, tuple(videos), scope)
+        self.videos = make_list(name, videos, groups, where=str(table))
         with np.errstate(over="ignore"):  # overflow is reported below, with its clip
             self.features = np.asarray(stored[actions], dtype=np.float32)  # (clips t d)
         bad = np.flatnonzero(~usable_features(self.features))

@@ -129,18 +129,32 @@ GroupScopeOption = GroupScope | Literal["auto"]
 """Scope of group names, or ``auto`` to choose it from the data."""
 
 
-def resolve_groups(videos: Sequence[Video], option: GroupScopeOption, *, where: str) -> GroupScope:
-    """Return the scope of the group names; ``where`` is for errors.
+def make_list(
+    name: str, videos: Sequence[Video], groups: GroupScopeOption, *, where: str
+) -> VideoList:
+    """Return a list of videos that have all a split, or none; ``where`` is for errors.
 
-    ``auto`` chooses ``shared`` if a group name occurs in several classes, as for persons: a scope
-    that is too wide costs nothing, but a person in the query of one class and the support of
-    another lowers the accuracy below chance. It chooses ``within-class`` if each name occurs in one
-    class only, and ``none`` if there are no groups.
+    With ``auto`` the scope of the groups is ``shared`` if a group name occurs in several classes,
+    as for persons: a scope that is too wide costs nothing, but a person in the query of one class
+    and the support of another lowers the accuracy below chance. It is ``within-class`` if each name
+    occurs in one class only, and ``none`` if there are no groups.
 
     Raises:
         OptionError: The scope does not exist.
-        DataError: A video has no group, and others have one or groups were requested.
+        DataError: A video has no split, and others have one; or it has no group, and others have
+            one or groups were requested.
     """
+    without = [video.id for video in videos if video.split is None]
+    if 0 < len(without) < len(videos):
+        raise DataError(
+            "this clip has no split, others have",
+            where=f"{where}, {without[0]}",
+            expected="train, val or test in every row, or in none",
+        )
+    return VideoList(name, tuple(videos), _scope(videos, groups, where))
+
+
+def _scope(videos: Sequence[Video], option: GroupScopeOption, where: str) -> GroupScope:
     if option not in ("auto", "none", "within-class", "shared"):
         raise OptionError(
             "unknown scope of groups",
@@ -175,14 +189,3 @@ def read_split(text: str, *, where: str) -> Split | None:
         if text.casefold() == split:
             return split
     raise DataError("unknown split", where=where, got=text, expected=", ".join(SPLITS))
-
-
-def check_splits(videos: Sequence[Video], *, where: str) -> None:
-    """Check that either all videos have a split or none has."""
-    without = [video.id for video in videos if video.split is None]
-    if 0 < len(without) < len(videos):
-        raise DataError(
-            "this clip has no split, others have",
-            where=f"{where}, {without[0]}",
-            expected="train, val or test in every row, or in none",
-        )

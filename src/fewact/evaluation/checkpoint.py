@@ -24,7 +24,8 @@ from fewact.core.errors import OptionError, WeightsError
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_tensors
 from fewact.core.version import __version__
-from fewact.data.leak import is_published, refuse_leaks
+from fewact.data.benchmarks import published_list
+from fewact.data.leak import refuse_leaks
 from fewact.data.videos import Video, VideoList
 from fewact.evaluation.identity import Facts
 from fewact.methods.base import Method
@@ -342,13 +343,14 @@ def training_flags(
         *refuse_leaks(trained_on(facts.trained_on), videos, allow_leak=allow_leak),
     ]
     # Class keys of a published list mean nothing in other lists.
-    if not is_published(videos.name):
+    published = published_list(videos.name) is not None
+    if not published:
         training = facts.trained_on
         if training.name != videos.name and set(training.videos) & set(videos.classes):
             remarks.append(f"classes of the same names in the training list {training.name}")
     if (
         selection is not None
-        and (selection.list == videos.name or not is_published(videos.name))
+        and (selection.list == videos.name or not published)
         and set(selection.classes) & set(videos.classes)
     ):
         remarks.append("checkpoint selected on these classes")

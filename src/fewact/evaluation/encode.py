@@ -51,16 +51,8 @@ class NodeBank:
         self.method, self.features, self.list_digest = method, features, list_digest
         self.tensors: dict[str, Tensor] = {}
 
-    def bank(
-        self,
-        method: Method,
-        videos: VideoList,
-        needed: NDArray[np.int32],
-        *,
-        threads: int | None = None,
-        progress: Progress | None = None,
-    ) -> "NodeBank":
-        """Return these nodes, if an evaluation can use them; nothing is computed.
+    def check(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> None:
+        """Refuse an evaluation that cannot use these nodes.
 
         Raises:
             DataError: The nodes are from another method or list, or videos are missing.
@@ -68,7 +60,6 @@ class NodeBank:
         for wrong, what in self._faults(method, videos, needed):
             if wrong:
                 raise DataError(f"the nodes are {what}", where=videos.name, hint="Encode again.")
-        return self
 
     def fits(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> bool:
         """Return whether an evaluation can use these nodes."""

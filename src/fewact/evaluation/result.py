@@ -27,7 +27,7 @@ from fewact.core.bounded import MIB, UPGRADE, FileType
 from fewact.core.errors import ResultError
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
-from fewact.data.benchmarks import benchmark, variants
+from fewact.data.benchmarks import published_list
 from fewact.data.videos import Split, VideoList
 from fewact.evaluation.episodes import EpisodeSet, Protocol
 from fewact.evaluation.identity import Facts, FeatureFacts, MethodFacts
@@ -344,11 +344,11 @@ def contains_benchmark(data: str, name: str) -> bool:
 
 def _missing(videos: VideoList) -> dict[str, int]:
     """Return the number of missing videos by class, for the splits of a published list."""
-    if variants(videos.name) != (videos.name,):
+    bench = published_list(videos.name)
+    if bench is None:
         return {}
-    counts = benchmark(videos.name).counts
     present = Counter(video.label for video in videos.videos)
     splits = dict.fromkeys(video.split for video in videos.videos if video.split)
-    listed = {label: number for split in splits for label, number in counts[split].items()}
+    listed = {label: number for split in splits for label, number in bench.counts[split].items()}
     missing = {label: number - present[label] for label, number in listed.items()}
     return {label: number for label, number in missing.items() if number > 0}

@@ -15,7 +15,7 @@ from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import DataError, OptionError
 from fewact.core.options import flag_of
 from fewact.core.paths import user_path
-from fewact.data import FeatureDataset, FolderDataset, TableDataset, is_features, load_benchmark
+from fewact.data import FeatureDataset, is_features, list_folder, list_table, load_benchmark
 from fewact.data.benchmarks import benchmark_of_data
 from fewact.data.files import first_few, stem_and_suffix
 from fewact.data.videos import Split, Video, VideoList
@@ -365,10 +365,10 @@ def open_videos(
         videos = features.videos
     elif path.is_dir():
         _refuse_options(config)
-        videos = FolderDataset(path).videos
+        videos = list_folder(path)
     elif path.is_file():
         _refuse_options(config)
-        videos = TableDataset(path, groups=config.groups).videos
+        videos = list_table(path, groups=config.groups)
     elif config.source.partition(":")[0] == "motions":
         _refuse_options(config)
         videos = synthetic.named(config.source).videos

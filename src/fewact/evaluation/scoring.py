@@ -43,7 +43,7 @@ from fewact.evaluation.result import (
     unpack,
 )
 from fewact.features.sources import FeatureSource
-from fewact.methods.base import BankScorer, Method, TextMethod, support_state
+from fewact.methods.base import Method, TextMethod, support_state
 from fewact.methods.encode import evaluating, workers
 
 MAX_BYTES = 32 * 2**20
@@ -77,26 +77,6 @@ MAX_PRODUCTS = 2**17
 """Number of products of nodes in a batch that is scored without copies of nodes."""
 
 
-def bank_scorer(method: Method, support: NodeBank, query: NodeBank) -> BankScorer | None:
-    """Return the method's scorer without copies of nodes, or None."""
-    with torch.inference_mode():
-        return method.bank_scorer(support.tensors, query.tensors)
-
-
-def plan(
-    episodes: EpisodeSet, support: NodeBank, query: NodeBank, *, copies: bool = True
-) -> Batches:
-    """Return a division into batches of limited memory; ``copies``: whether nodes are copied."""
-    sides = ((episodes.support.shape[1], support), (episodes.query.shape[1], query))
-    if copies:
-        limit, episode_size = MAX_BYTES, sum(count * bank.bytes_a_video for count, bank in sides)
-    else:
-        limit = MAX_PRODUCTS
-        episode_size = prod(count * bank.nodes_a_video for count, bank in sides)
-    size = limit // max(1, episode_size)
-    return Batches(len(episodes.support), int(np.clip(size, 1, MAX_EPISODES)))
-
-
 class Scorer:
     """Scores batches; can be called from several threads.
 
@@ -108,10 +88,14 @@ class Scorer:
         episodes: Episodes to score.
         support: Nodes of the support videos.
         query: Nodes of the query videos.
-        batches: Division of the episodes into batches.
         text: Function from episodes (b) to the embeddings (b n d) of their class names; None for a
             method without text.
-        bank: Scorer of the method that needs no copies of nodes, if it has one.
+        copies: Copy the nodes of a batch, although the method may not need copies.
+        size: Number of episodes in a batch; None for what fits in limited memory.
+
+    Attributes:
+        bank: Scorer of the method that needs no copies of nodes, or None.
+        batches: Division of the episodes into batches.
     """
 
     def __init__(
@@ -120,22 +104,36 @@ class Scorer:
         episodes: EpisodeSet,
         support: NodeBank,
         query: NodeBank,
-        batches: Batches,
         text: Callable[[NDArray[np.int64]], Tensor] | None = None,
-        bank: BankScorer | None = None,
+        *,
+        copies: bool = False,
+        size: int | None = None,
     ) -> None:
-        self._bank = bank
-        self._method, self._episodes = method, episodes
-        self._batches, self._text = batches, text
+        with torch.inference_mode():
+            self.bank = None if copies else method.bank_scorer(support.tensors, query.tensors)
+        self._method, self._episodes, self._text = method, episodes, text
         self._banks = {"support": support, "query": query}
         self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
         self._device = next(iter(support.tensors.values())).device
         self._buffers = local()
+        self.batches = Batches(len(episodes.support), size or self._size())
+
+    def _size(self) -> int:
+        """Return the number of episodes of a batch of limited memory."""
+        sides = (
+            (rows.shape[1], bank)
+            for rows, bank in zip((self._support, self._query), self._banks.values(), strict=True)
+        )
+        if self.bank is None:
+            limit, episode_size = MAX_BYTES, sum(n * bank.bytes_a_video for n, bank in sides)
+        else:
+            limit, episode_size = MAX_PRODUCTS, prod(n * bank.nodes_a_video for n, bank in sides)
+        return int(np.clip(limit // max(1, episode_size), 1, MAX_EPISODES))
 
     def __call__(self, batch: int) -> Predictions:
         """Return the predicted class of each query of a batch, without padding."""
         protocol = self._episodes.protocol
-        indices = self._batches.indices(batch)
+        indices = self.batches.indices(batch)
         number = protocol.ways * protocol.queries
         orders = permutations(f"order of queries {protocol.seed}", indices.tolist(), number)
         query = np.take_along_axis(self._query[indices], orders, 1)
@@ -159,7 +157,7 @@ class Scorer:
             predicted = logits.argmax(-1).cpu().numpy().astype(np.uint16)  # (b q)
         ordered = np.empty_like(predicted)
         np.put_along_axis(ordered, orders, predicted, 1)
-        return ordered[: self._batches.episodes_in(batch)]
+        return ordered[: self.batches.episodes_in(batch)]
 
     def _logits(self, indices: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
         """Return the logits (b q n) of episodes (b) for query rows (b q)."""
@@ -168,9 +166,9 @@ class Scorer:
         labels = labels.expand(len(indices), -1)
         support = self._support[indices]
         labels = labels.to(self._device)
-        if self._bank is not None:
+        if self.bank is not None:
             rows = [torch.from_numpy(side).to(self._device) for side in (support, query)]
-            return self._bank(rows[0], labels, protocol.ways, rows[1])
+            return self.bank(rows[0], labels, protocol.ways, rows[1])
         state = support_state(
             self._method,
             self._gather("support", support),
@@ -382,13 +380,11 @@ def evaluate_method(
         support, query = _banks(method, nodes, query_nodes, videos, episodes, run.threads, report)
         if texts is not None:
             support = _with_text(method, support, videos, episodes, texts, run.threads)
-    from_bank = bank_scorer(method, support, query)
-    batches = plan(episodes, support, query, copies=from_bank is None)
-    file = None if target is None else ProgressFile(target, setup, batches)
     class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
-    scorer = Scorer(method, episodes, support, query, batches, class_texts, from_bank)
+    scorer = Scorer(method, episodes, support, query, class_texts)
+    file = None if target is None else ProgressFile(target, setup, scorer.batches)
     with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
-        predictions = _score(scorer, batches, pool, file, report)
+        predictions = _score(scorer, pool, file, report)
     result = _result(predictions, labels, setup, videos, flags, command)
     if target is not None:
         times = target.with_name(f"{target.name}.times")
@@ -411,6 +407,9 @@ def _banks(
     """Return the nodes of the support and of the query videos; each video is encoded once."""
 
     def bank(encodings: Encodings | NodeBank, needed: NDArray[np.int32]) -> NodeBank:
+        if isinstance(encodings, NodeBank):
+            encodings.check(method, videos, needed)
+            return encodings
         return encodings.bank(
             method,
             videos,
@@ -452,13 +451,10 @@ def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | Node
 
 
 def _score(
-    scorer: Scorer,
-    batches: Batches,
-    pool: Executor,
-    file: ProgressFile | None,
-    report: Progress,
+    scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress
 ) -> Predictions:
     """Return the predicted class of each query of each episode: (N ways·queries)."""
+    batches = scorer.batches
     done = {} if file is None else file.read()
     todo = [batch for batch in range(len(batches)) if batch not in done]
     with nullcontext(None) if file is None else file.writing(done) as keep:

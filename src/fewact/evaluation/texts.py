@@ -10,7 +10,7 @@ from fewact.core.errors import OptionError
 from fewact.core.machine import cache_folder
 from fewact.core.options import flag_of
 from fewact.core.paths import user_path
-from fewact.data.benchmarks import benchmark, variants
+from fewact.data.benchmarks import published_list
 from fewact.data.videos import VideoList
 from fewact.evaluation.checkpoint import Checkpoint
 from fewact.methods.base import Method, TextMethod
@@ -84,5 +84,6 @@ def class_names(videos: VideoList) -> tuple[str, ...]:
     The classes of a published benchmark have their published names, other classes their names split
     into words.
     """
-    published = benchmark(videos.name).prompts if variants(videos.name) == (videos.name,) else {}
+    bench = published_list(videos.name)
+    published = {} if bench is None else bench.prompts
     return tuple(published.get(label) or words(label) for label in videos.classes)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.core.random import RandomStream
-from fewact.data.benchmarks import benchmark, variants
+from fewact.data.benchmarks import published_list
 from fewact.training.recipe import Augment
 
 LUMA = (0.299, 0.587, 0.114)
@@ -31,8 +31,8 @@ def flips(rule: str, list_name: str) -> bool:
     """
     if rule != "auto":
         return rule == "always"
-    is_benchmark = variants(list_name) == (list_name,)
-    return is_benchmark and benchmark(list_name).family.startswith(FLIPPABLE)
+    bench = published_list(list_name)
+    return bench is not None and bench.family.startswith(FLIPPABLE)
 
 
 def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
