@@ -34,13 +34,12 @@ from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.search import (
-    ClipWindow,
+from fewact.classifier.predict import (
     clearest_window,
     clearness,
     encode_windows,
+    window_lengths,
 )
-from fewact.classifier.stream import window_lengths
 from fewact.classifier.unknown import known_scores
 from fewact.data import VideoList
 from fewact.evaluation.episodes import EpisodeSet
@@ -49,6 +48,9 @@ from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline
 from fewact.video.samplers import Ints
 from fewact.video.source import Span, VideoSource
+
+Window = tuple[Span, Nodes]
+"""A window of a clip, and its nodes (1 …)."""
 
 MOST_WAYS = 5
 COLUMNS = {
@@ -85,7 +87,7 @@ class Measurement:
             for i, video in enumerate(loose.videos)
         ]
         joined = {
-            name: torch.cat([one.nodes[name] for each in windows for one in each])[None]
+            name: torch.cat([row[name] for each in windows for _, row in each])[None]
             for name in clean
         }
         own, every = compare_within(self._method, clean), compare_within(self._method, full)
@@ -102,13 +104,13 @@ class Measurement:
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
 
-    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[ClipWindow]:
+    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[Window]:
         """Return the full clip, given its nodes (1 …), and the windows of a clip."""
         used = Span(0.0, duration_of(source))
         found = encode_windows(
             source_of(source), self._encoder(), self._backbone, self._lengths, used
         )
-        return [ClipWindow(used, full), *found]
+        return [(used, full), *found]
 
     def _encoder(self) -> ClipEncoder:
         return ClipEncoder(Pipeline(self._backbone, self._method), None, image_embedding=False)
@@ -119,7 +121,7 @@ class Measurement:
         numbers: Tensor,
         support: Pairs,
         across: Tensor,
-        windows: list[list[ClipWindow]],
+        windows: list[list[Window]],
     ) -> NDArray[np.float64]:
         """Return the accuracy of each episode in which each query is searched, in per cent.
 
@@ -145,7 +147,7 @@ class Measurement:
             ]
         )  # (v most)
         spans = torch.tensor(
-            [[own[min(i, len(own) - 1)].span for i in range(most)] for own in windows]
+            [[own[min(i, len(own) - 1)][0] for i in range(most)] for own in windows]
         )
         asked = torch.from_numpy(drawn.query).long().flatten(1)  # (b q)
         every = {"number": rows[asked].flatten(1)}

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw, Numbers
 from benchmarks.open_set.tables import ClipSet
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples
 from fewact.classifier.fitted import Fitted, fit_examples, score
+from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import BACKGROUND
 from fewact.features.sources import Precomputed
@@ -71,10 +71,10 @@ def outcome(
 ) -> Outcome:
     """Return what the classifier does with new clips at a limit of false alarms."""
     decision = fitted.open_set.decision(rate)
-    scored = score(fitted, {"number": torch.from_numpy(new)})
-    accepted = np.asarray(scored.known >= decision.threshold)
+    logits, _, scores = score(fitted, {"number": torch.from_numpy(new)})
+    accepted = np.asarray(scores >= decision.threshold)
     known = truth >= 0
-    correct = np.asarray(scored.logits.argmax(1)) == truth
+    correct = np.asarray(logits.argmax(1)) == truth
     return Outcome(
         decision.promised,
         decision.promised_other_groups,

@@ -44,7 +44,7 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
     for one, drawn in fitted:
         known = drawn.truth >= 0
         nodes = {"number": torch.from_numpy(drawn.new[known])}
-        logits = score(one, nodes).logits
+        logits = score(one, nodes)[0]
         own = logits * (one.calibration.temperature / clips.method.temperature)
         for name, each in (("method", own), ("calibrated", logits)):
             found[name].append(np.asarray(each.softmax(-1).amax(-1)))
@@ -79,12 +79,10 @@ def known_reliability(
         for _ in range(draws):
             drawn = draw(clips.videos, ways, shots, rng, one_group=kind["one_group"])
             fitted = fit_draw(clips, drawn, grouped=kind["grouped"])
-            scored = score(fitted, {"number": torch.from_numpy(drawn.new)})
-            right = np.asarray(scored.logits.argmax(-1)) == drawn.truth
+            logits, _, scores = score(fitted, {"number": torch.from_numpy(drawn.new)})
+            right = np.asarray(logits.argmax(-1)) == drawn.truth
             found.append(np.stack([drawn.truth >= 0, right]))
-            probability.append(
-                [fitted.open_set.known_probability(x) for x in scored.known.tolist()]
-            )
+            probability.append([fitted.open_set.known_probability(x) for x in scores.tolist()])
         likely, (known, right) = np.concatenate(probability), np.concatenate(found, -1)
         rows.append(
             [
@@ -110,7 +108,7 @@ def set_coverage(
         for one, drawn in fitted:
             known, lowest = drawn.truth >= 0, one.calibration.set_threshold(rate)
             nodes = {"number": torch.from_numpy(drawn.new[known])}
-            likely = np.asarray(score(one, nodes).logits.softmax(-1))  # (q n)
+            likely = np.asarray(score(one, nodes)[0].softmax(-1))  # (q n)
             truth = drawn.truth[known]
             chosen = likely >= lowest
             chosen[np.arange(len(truth)), likely.argmax(-1)] = True
@@ -135,7 +133,7 @@ def coverage(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -> l
         if interval is None or known.sum() < LEAST_NEW:
             return None
         nodes = {"number": torch.from_numpy(drawn.new[known])}
-        predicted = np.asarray(score(one, nodes).logits.argmax(-1))
+        predicted = np.asarray(score(one, nodes)[0].argmax(-1))
         accuracy = 100 * (predicted == drawn.truth[known]).mean()
         inside.append(interval[0] <= accuracy <= interval[1])
         widths.append(interval[1] - interval[0])

@@ -76,3 +76,15 @@ def predicted(examples: FewShotClassifier, queries: dict[str, Path]) -> list[Pre
 def quick(backbone: Backbone) -> FewShotClassifier:
     """A classifier that needs no network."""
     return FewShotClassifier(backbone, "pixels")
+
+
+@pytest.fixture
+def taught(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
+    """A classifier that needs no network, taught with three classes."""
+    return quick.fit(actions)
+
+
+@pytest.fixture
+def model(taught: FewShotClassifier, tmp_path: Path) -> Path:
+    """The folder of a saved model with three classes."""
+    return taught.save(tmp_path / "model")

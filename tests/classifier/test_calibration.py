@@ -69,7 +69,7 @@ def test_temperature_and_accuracy_match_a_slow_leave_one_out(
 ) -> None:
     nodes, labels, n = clips(shots, noise)
     logits, truth, shots = slow_logits(nodes, labels, n)
-    got = hold_out(METHOD, nodes, labels, n, [None] * len(labels)).calibration
+    got = hold_out(METHOD, nodes, labels, n, [None] * len(labels))[0]
     assert got.source == "held-out clips"
     assert got.held_out == len(truth)
     assert got.accuracy == pytest.approx(100 * (logits.argmax(1) == truth).mean())
@@ -80,7 +80,7 @@ def test_temperature_and_accuracy_match_a_slow_leave_one_out(
 
 def test_one_clip_each_keeps_the_expected_temperature() -> None:
     nodes, labels, n = clips([1, 1, 1], 1.0)
-    got = hold_out(METHOD, nodes, labels, n, [None] * 3).calibration
+    got = hold_out(METHOD, nodes, labels, n, [None] * 3)[0]
     expected = expected_temperature(METHOD.temperature, 1)
     assert (got.temperature, got.source, got.held_out) == (expected, "method", 0)
     assert expected > METHOD.temperature > expected_temperature(METHOD.temperature, 10)
@@ -96,7 +96,7 @@ def test_probabilities_of_clips_at_random_fall_to_chance() -> None:
         points = torch.randn(24, 1, 5, generator=generator)
         labels = torch.arange(4).repeat_interleave(4)
         nodes = {"frames": points[:16]}
-        got = hold_out(METHOD, nodes, labels, 4, [None] * 16).calibration
+        got = hold_out(METHOD, nodes, labels, 4, [None] * 16)[0]
         state = METHOD.support({"frames": points[None, :16]}, labels[None], 4)
         logits = METHOD.score(state, {"frames": points[None, 16:]})[0] / got.temperature
         sure += logits.softmax(-1).amax(-1).tolist()
@@ -141,10 +141,10 @@ def test_a_clip_is_never_scored_by_its_own_group() -> None:
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
     nodes = {"frames": points[:, None, None]}
     groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
-    assert hold_out(METHOD, nodes, labels, 2, groups).calibration.accuracy == 0
+    assert hold_out(METHOD, nodes, labels, 2, groups)[0].accuracy == 0
     nearest = methods.create("protonet", distance="squared_euclidean", shot_aggregation="mean")
-    apart = hold_out(nearest, nodes, labels, 2, groups).calibration
-    together = hold_out(nearest, nodes, labels, 2, [None] * 8).calibration
+    apart = hold_out(nearest, nodes, labels, 2, groups)[0]
+    together = hold_out(nearest, nodes, labels, 2, [None] * 8)[0]
     assert (apart.held_out, together.held_out) == (8, 8)
     assert apart.temperature > together.temperature
 
@@ -187,9 +187,9 @@ def test_folds_keep_every_class_and_separate_groups(
 def test_the_batch_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes, labels, n = clips([5, 3, 1, 4], 1.0)
     groups = ["a", "b", "c", None, "d", "a", "b", None, None, "c", "c", None, "e"]
-    at_once = hold_out(METHOD, nodes, labels, n, groups).calibration
+    at_once = hold_out(METHOD, nodes, labels, n, groups)[0]
     monkeypatch.setattr(module, "FLOATS_AT_ONCE", 1)
-    assert hold_out(METHOD, nodes, labels, n, groups).calibration == at_once
+    assert hold_out(METHOD, nodes, labels, n, groups)[0] == at_once
 
 
 def test_sets_have_the_true_class_as_often_as_promised() -> None:
@@ -214,7 +214,7 @@ def test_sets_of_hard_classes_have_the_true_class_as_often_as_promised(shots: in
         nodes, labels, _ = clips([shots + new // n] * n, 4.0, seed)
         train = torch.arange(len(labels)) % (shots + new // n) < shots
         known = {"frames": nodes["frames"][train]}
-        found = hold_out(METHOD, known, labels[train], n, [None] * (n * shots)).calibration
+        found = hold_out(METHOD, known, labels[train], n, [None] * (n * shots))[0]
         logits = METHOD.score(
             METHOD.support({"frames": known["frames"][None]}, labels[train][None], n),
             {"frames": nodes["frames"][~train][None]},

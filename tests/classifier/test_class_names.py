@@ -66,11 +66,11 @@ def texts(kind: str, centres: Tensor, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("seed", range(5))
 def test_only_informative_names_are_used(seed: int) -> None:
     nodes, labels, centres = taught_clips(2.5, seed=seed)
-    without = hold_out(METHOD, nodes, labels, 4, [None] * 20).calibration
+    without = hold_out(METHOD, nodes, labels, 4, [None] * 20)[0]
     found = {
-        kind: hold_out(
-            METHOD, nodes, labels, 4, [None] * 20, names_of(texts(kind, centres, seed))
-        ).calibration
+        kind: hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(texts(kind, centres, seed)))[
+            0
+        ]
         for kind in ("informative", "misleading", "random")
     }
     assert found["informative"].text_weight > 0
@@ -83,15 +83,15 @@ def test_only_informative_names_are_used(seed: int) -> None:
 def test_equal_embeddings_of_all_classes_are_not_used() -> None:
     nodes, labels, centres = taught_clips(2.5)
     alike = centres.mean(0).expand(4, -1)
-    without = hold_out(METHOD, nodes, labels, 4, [None] * 20).calibration
-    assert hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(alike)).calibration == without
+    without = hold_out(METHOD, nodes, labels, 4, [None] * 20)[0]
+    assert hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(alike))[0] == without
 
 
 def test_names_are_not_used_if_all_clips_are_correct() -> None:
     nodes, labels, centres = taught_clips(0.05)
     found = hold_out(
         METHOD, nodes, labels, 4, [None] * 20, names_of(texts("informative", centres))
-    ).calibration
+    )[0]
     assert (found.text_weight, found.accuracy) == (0.0, 100.0)
 
 
@@ -127,12 +127,12 @@ def slow_likelihoods(
 def test_the_text_weight_matches_a_slow_search(noise: float) -> None:
     nodes, labels, centres = taught_clips(noise)
     text = texts("informative", centres)
-    got = hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(text)).calibration
+    got = hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(text))[0]
     four, five = (expected_temperature(METHOD.temperature, shots) for shots in (4, 5))
     likelihood, alone = slow_likelihoods(nodes, labels, text, got.temperature * four / five)
     best = max(TEXT_WEIGHTS, key=lambda share: likelihood[share])
     assert got.text_weight == (best if likelihood[best] > alone + MIN_GAIN else 0.0)
-    needed = hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(text, "on")).calibration
+    needed = hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(text, "on"))[0]
     assert needed.text_weight == best
     assert got.temperature == needed.temperature
 
@@ -142,11 +142,9 @@ def test_too_few_clips_do_not_decide(each: int) -> None:
     nodes, labels, centres = taught_clips(2.0, classes=2, each=each)
     assert 2 * each < MIN_HELD_OUT
     text = texts("informative", centres)
-    auto = hold_out(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text)).calibration
-    assert auto == hold_out(METHOD, nodes, labels, 2, [None] * len(labels)).calibration
-    needed = hold_out(
-        METHOD, nodes, labels, 2, [None] * len(labels), names_of(text, "on")
-    ).calibration
+    auto = hold_out(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text))[0]
+    assert auto == hold_out(METHOD, nodes, labels, 2, [None] * len(labels))[0]
+    needed = hold_out(METHOD, nodes, labels, 2, [None] * len(labels), names_of(text, "on"))[0]
     assert needed.text_weight == 0.9
     assert needed.source == ("method" if each == 1 else "held-out clips")
 

@@ -15,11 +15,6 @@ from fewact.core.errors import DataError
 from fewact.data import FeatureClip, list_clips
 
 
-@pytest.fixture
-def taught(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
-    return quick.fit(actions)
-
-
 def test_a_corrected_classifier_equals_one_taught_with_the_right_labels(
     taught: FewShotClassifier, backbone: Backbone, actions: Path, queries: dict[str, Path]
 ) -> None:

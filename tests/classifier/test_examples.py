@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
+from fewact.classifier.names import Example
 
 
 def one(name: str, label: str, value: float = 0.0, start: float | None = None) -> Examples:
@@ -101,10 +101,10 @@ def test_a_copy_is_found_where_a_node_is_a_number_that_many_clips_share() -> Non
 def test_equal_clips_are_found_once_each() -> None:
     clips = [one("a.mp4", "wave", 1.0), one("b.mp4", "wave", 2.0), one("c.mp4", "clap", 3.0)]
     examples = join(clips)
-    assert examples.copies(examples) == []
+    assert examples.copies() == []
     copies = [one("copy.mp4", "wave", 1.0), one("other.mp4", "clap", 1.0)]
     examples = join([*clips, *copies])
-    found = [(new.name, old.name) for new, old in examples.copies(examples)]
+    found = [(new.name, old.name) for new, old in examples.copies()]
     assert found == [("a.mp4", "other.mp4"), ("copy.mp4", "other.mp4")]
 
 
@@ -123,7 +123,7 @@ def test_titles_show_the_time_span(clip: Example, title: str) -> None:
 def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:
     joined = join([one("1.mp4", label, i) for i, label in enumerate(["wave", "none", "clap"])])
     assert [clip.label for clip in joined.clips] == ["clap", "wave", "none"]
-    inside, outside = joined.split_none()
+    inside, outside = joined.of_classes, joined.of_no_class
     assert outside is not None
     for some, expected in ((inside, [2, 0]), (outside, [1])):
         assert some.nodes["x"][:, 0].tolist() == expected
@@ -131,7 +131,7 @@ def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:
             joined.nodes["x"].untyped_storage().data_ptr()
         )
     before = joined.select([0, 2, 1])  # as models were saved before
-    inside, outside = before.split_none()
+    inside, outside = before.of_classes, before.of_no_class
     assert outside is not None
     assert [clip.label for clip in inside.clips] == ["clap", "wave"]
     assert outside.nodes["x"][:, 0].tolist() == [1]

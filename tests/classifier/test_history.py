@@ -12,22 +12,12 @@ from typing import Any
 import pytest
 
 from fewact.classifier import FewShotClassifier, history
-from fewact.classifier.file import MODEL, VERSION, copy_model
-from fewact.classifier.revision import change_model
+from fewact.classifier.file import MODEL, VERSION, copy_model, load
+from fewact.classifier.revision import change_model, load_stored
 from fewact.core.errors import DataError, ModelError, OptionError, OutputError
 from tests.classifier.models import content_of, edit
 
 Change = Callable[[FewShotClassifier], object]
-
-
-@pytest.fixture
-def taught(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
-    return quick.fit(actions)
-
-
-@pytest.fixture
-def model(taught: FewShotClassifier, tmp_path: Path) -> Path:
-    return taught.save(tmp_path / "model")
 
 
 def test_every_change_can_be_undone_and_redone(model: Path, actions: Path) -> None:
@@ -122,12 +112,15 @@ def test_a_full_disk_keeps_former_versions_and_what_was_undone(
     for name in ("west", "out"):
         taught.rename_class(taught.classes_[1], name).save(model, change=name)
     history.undo(model)
+    new = model.parent / "new" / "model"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
         for i in range(5):
             taught.rename_class(taught.classes_[0], f"a{i}")
-            with pytest.raises(OutputError, match="no space left"):
-                taught.save(model)
+            for folder in (model, new):
+                with pytest.raises(OutputError, match="no space left"):
+                    taught.save(folder)
+        assert not new.parent.exists()  # no empty folder is left
     assert [version.change for version in history.versions(model)] == ["west"]
     history.redo(model)
     assert "out" in FewShotClassifier.load(model).classes_
@@ -211,14 +204,14 @@ def test_a_kill_at_any_call_loses_nothing(
                 pass
         after = model_classes(folder)
         assert before <= after, f"lost after {call} {number}"
-        FewShotClassifier.load(folder).rename_class(taught.classes_[0], "z").save(folder)
+        load_stored(folder).rename_class(taught.classes_[0], "z").save(folder)
         assert not list(folder.rglob(".*.new"))
 
 
 def model_classes(folder: Path) -> set[tuple[str, ...]]:
     """Return the classes of a model and of all its versions, each of which must be complete."""
     files = [folder / MODEL, *(folder / "history").rglob("*.safetensors")]
-    return {tuple(FewShotClassifier.load(file).classes_) for file in files}
+    return {load(file).examples.classes for file in files}
 
 
 def test_a_former_version_of_a_newer_fewact_is_not_called_damaged(

@@ -7,7 +7,7 @@ import torch
 
 from fewact import methods
 from fewact.backbones import Backbone
-from fewact.classifier.match import AlignerMatch, MatchedClips, match_clips
+from fewact.classifier.match import MatchedClips, match_clips
 from fewact.core.errors import OptionError, UnknownNameError, VideoError
 from fewact.data import Clip, Video, VideoList
 from fewact.evaluation import VideoFeatures
@@ -21,26 +21,26 @@ from tests.report.test_explanation import HOSTILE, Reader
 def test_plans_are_those_of_the_method(queries: dict[str, Path], backbone: Backbone) -> None:
     paths = [queries["left"], queries["right"]]
     found = match_clips(*paths, backbone, ("emd", "diagonal"), {"alignment.time_weight": 0.0})
-    assert [one.aligner for one in found.found] == ["emd", "diagonal"]
+    assert list(found.found) == ["emd", "diagonal"]
     assert len(found.first_frames) == len(found.second_frames) == 8
     listed = VideoList("two", tuple(Video(p.stem, "", source=Clip(p)) for p in paths))
     listed = listed.processed(lambda _: Clean(), "corrected")
-    for one in found.found:
-        own = {"alignment.name": one.aligner, "alignment.time_weight": 0.0}
+    for aligner, (similarity, match) in found.found.items():
+        own = {"alignment.name": aligner, "alignment.time_weight": 0.0}
         method = methods.create("a2m2", **own).eval()
         nodes = encode_list(method, VideoFeatures(listed, backbone), listed).tensors["nodes"]
         expected = method.match(nodes[0], nodes[1])
         assert expected.plan is not None
-        assert one.similarity == pytest.approx(1 - expected.value.item(), abs=1e-4)
-        plan = torch.tensor(one.match.plan)
+        assert similarity == pytest.approx(1 - expected.value.item(), abs=1e-4)
+        plan = torch.tensor(match.plan)
         torch.testing.assert_close(plan, expected.plan / expected.plan.sum(), rtol=0, atol=1e-3)
     assert torch.equal(plan > 0, torch.eye(14, dtype=torch.bool))
 
 
 def test_equal_clips_match_themselves(queries: dict[str, Path], backbone: Backbone) -> None:
-    (found,) = match_clips(queries["left"], queries["left"], backbone).found
-    assert found.similarity == pytest.approx(1, abs=1e-4)
-    assert torch.tensor(found.match.plan).argmax(1).tolist() == list(range(14))
+    similarity, match = match_clips(queries["left"], queries["left"], backbone).found["emd"]
+    assert similarity == pytest.approx(1, abs=1e-4)
+    assert torch.tensor(match.plan).argmax(1).tolist() == list(range(14))
 
 
 def test_bad_input(queries: dict[str, Path], backbone: Backbone, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_bad_input(queries: dict[str, Path], backbone: Backbone, tmp_path: Path)
 
 def test_the_page_is_safe_and_shows_each_weight() -> None:
     match = FrameMatch(HOSTILE, equal_parts(2), equal_parts(2), ((0.75, 0.0), (0.0, 0.25)))
-    found = MatchedClips(HOSTILE, "b", (AlignerMatch(HOSTILE, 0.5, match),), (b"\xff\xd8jpeg",))
+    found = MatchedClips(HOSTILE, "b", {HOSTILE: (0.5, match)}, (b"\xff\xd8jpeg",))
     page = matched_page(found)
     shown = Reader(page)
     assert "script" not in shown.tags

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fewact import FewShotClassifier
 from fewact.backbones import Backbone
 from fewact.classifier import NONE, OpenSet
-from fewact.classifier.example import Example
+from fewact.classifier.names import Example
 from fewact.classifier.unknown import (
     ANY_CLASS,
     NONE_WEIGHT,

@@ -9,18 +9,16 @@ import torch
 
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
-from fewact.classifier.example import Example
 from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.fitted import similarities_by_part
 from fewact.classifier.info import clip_rows
+from fewact.classifier.names import Example
 from fewact.classifier.review import (
     LEAST_GAIN,
     cause_of,
     held_out_scores,
-    most_doubtful,
     need_of_classes,
     review,
-    suspected,
     suspicion,
     to_check,
 )
@@ -195,18 +193,18 @@ def test_a_wrong_label_of_real_clips_is_named_first(assets: Path, backbone: Back
 
 def test_suspects_are_separated_from_the_others_by_a_gap() -> None:
     hard = torch.linspace(4, 0, 20, dtype=torch.float64)
-    assert suspected(hard) == []
+    assert not to_check(hard)[1]
     planted = hard.clone()
     planted[[7, 3]] = torch.tensor([9.0, 8.0], dtype=torch.float64)
-    assert suspected(planted) == [7, 3]
-    assert suspected(torch.full((20,), -torch.inf)) == []
+    assert to_check(planted) == ([7, 3], True)
+    assert to_check(torch.full((20,), -torch.inf)) == ([], False)
     # Of 100 clips, five may be wrong: more are a hard set.
     many = torch.zeros(100, dtype=torch.float64)
     many[:5] = 6
-    assert sorted(suspected(many)) == [0, 1, 2, 3, 4]
+    suspects, clear = to_check(many)
+    assert (sorted(suspects), clear) == ([0, 1, 2, 3, 4], True)
     many[:6] = 6
-    assert suspected(many) == []
-    assert (to_check(planted), to_check(many)) == (([7, 3], True), ([0], False))
+    assert to_check(many) == ([0], False)
 
 
 def test_the_table_of_clips_has_a_column_of_faults_if_there_is_one() -> None:
@@ -232,6 +230,6 @@ def test_without_a_clear_suspect_the_most_doubtful_label_is_named() -> None:
 
 
 def test_no_label_of_distinct_classes_is_doubtful() -> None:
-    assert most_doubtful(torch.tensor([0.5, -torch.inf])) is None
-    assert most_doubtful(torch.empty(0)) is None
-    assert most_doubtful(torch.tensor([3.0, 3.5, 3.2])) == 1
+    assert to_check(torch.tensor([0.5, -torch.inf])) == ([], False)
+    assert to_check(torch.empty(0)) == ([], False)
+    assert to_check(torch.tensor([3.0, 3.5, 3.2])) == ([1], False)

@@ -14,7 +14,7 @@ from fewact.classifier.examples import Examples
 from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.file import ModelHeader, SavedModel, load
 from fewact.classifier.pipeline import SavedMethod
-from fewact.classifier.revision import Lesson, Revision, encodes_as, keys_of
+from fewact.classifier.revision import Revision, encodes_as, keys_of
 from fewact.core.errors import DataError
 from fewact.data import Clip
 
@@ -106,7 +106,7 @@ def test_a_lesson_that_is_not_encoded_is_refused(
     revision = Revision(quick)
     for file in list(files.values())[:encoded]:
         revision.encode(Clip(file))
-    lessons = [Lesson((file.name, None, None, 0), label, label) for label, file in files.items()]
+    lessons = [((file.name, None, None, 0), label, label) for label, file in files.items()]
     with pytest.raises(
         DataError, match=f'"{list(files)[encoded]}" cannot be taught: it has no vid'
     ):

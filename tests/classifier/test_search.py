@@ -12,7 +12,7 @@ from fewact.backbones import Backbone
 from fewact.backbones.card import Card
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
-from fewact.classifier.search import (
+from fewact.classifier.predict import (
     clearest_window,
     clearness,
     clearness_of,
@@ -124,8 +124,8 @@ def test_no_frame_of_a_slow_camera_stands_still_in_a_window(backbone: Backbone, 
         frame[40:90, x : x + 14] = 220
     frames[:, :40] = frames[:, 90:] = 75
     clip, span = Frames(frames, fps=fps), Span(0.0, 3.0)
-    (window,) = encode_windows(clip, DifferenceImages(), backbone, [3.0], span)
-    changes = window.nodes["images"][0].flatten(1).mean(1)[1:-1]
+    ((_, nodes),) = encode_windows(clip, DifferenceImages(), backbone, [3.0], span)
+    changes = nodes["images"][0].flatten(1).mean(1)[1:-1]
     assert changes.min() > changes.median() / 2
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact.classifier.labels import check_label, existing_class
-from fewact.classifier.sources import labelled, of_class
+from fewact.classifier.inputs import labelled, of_class
+from fewact.classifier.names import check_label, existing_class
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, Clip
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +29,9 @@ from fewact.classifier.events import (
     EventFinder,
     WindowScore,
 )
-from fewact.classifier.labels import existing_classes
-from fewact.classifier.stream import window_lengths
+from fewact.classifier.names import existing_classes
+from fewact.classifier.predict import window_lengths
+from fewact.classifier.stream import Stages
 from fewact.core.errors import DataError, ModelError, OptionError
 from fewact.data import Clip
 from fewact.features.request import FeatureRequest, View
@@ -232,9 +234,6 @@ def test_window_lengths_follow_the_training_clips(durations: list[float], length
     assert len(found) == lengths
     assert min(durations) <= found[0] <= found[-1] <= max(durations)
     assert list(found) == sorted(found)
-
-
-def test_unknown_durations_are_refused() -> None:
     with pytest.raises(ModelError, match="Teach again"):
         window_lengths([])
 
@@ -383,8 +382,6 @@ def test_events_have_the_labels_that_were_given(quick: FewShotClassifier, action
     for only in (quick.classes_[0], 7, "07", [7], quick.classes_[:1]):
         assert existing_classes(only, ("7", "12"), integers=True) == {"7"}
         quick.stream(fps=12, only=only).close()
-    with pytest.raises(DataError, match=r"not a label \(got 1\.5\)"):
-        quick.stream(only=1.5)  # type: ignore[arg-type]
 
 
 def test_events_of_some_classes_alone(quick: FewShotClassifier, actions: Path) -> None:
@@ -413,8 +410,6 @@ def test_events_of_some_classes_alone(quick: FewShotClassifier, actions: Path) -
     assert shown == {"down", None}
     assert watched("down")[0] == some
     assert watched([])[0] == []
-    with pytest.raises(DataError, match=r"unknown class \(got 'dow'\).* Did you mean .down"):
-        classifier.stream(only=["dow"])
 
 
 def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) -> None:
@@ -429,9 +424,9 @@ def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) 
 
 
 def test_threads_may_push_and_look(
-    quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
+    taught: FewShotClassifier, recording: list[tuple[str, np.ndarray]]
 ) -> None:
-    stream = quick.fit(actions).stream(fps=12)
+    stream = taught.stream(fps=12)
     clip = recording[0][1]
     errors: list[BaseException] = []
 
@@ -454,13 +449,12 @@ def test_threads_may_push_and_look(
 
 
 def test_small_steps_use_one_core(
-    quick: FewShotClassifier,
-    actions: Path,
+    taught: FewShotClassifier,
     recording: list[tuple[str, np.ndarray]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Threads that wait for each other after each small step take more time than the steps."""
-    stream = quick.fit(actions).stream(fps=12)
+    stream = taught.stream(fps=12)
     seen: dict[str, set[int]] = {}
 
     def watched(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -481,13 +475,12 @@ def test_small_steps_use_one_core(
 
 
 def test_windows_ahead_give_the_same_events(
-    quick: FewShotClassifier, actions: Path, recording: list[tuple[str, np.ndarray]]
+    taught: FewShotClassifier, recording: list[tuple[str, np.ndarray]]
 ) -> None:
     frames = [frame for _, clip in recording for frame in clip]
-    quick.fit(actions)
     found, states = [], []
     for ahead in (0, 4):
-        stream = quick.stream(ahead=ahead)
+        stream = taught.stream(ahead=ahead)
         # A gap in the middle: windows before it are not mixed with those after it.
         times = [i / 12 + (9 if i > 40 else 0) for i in range(len(frames))]
         pushed = zip(frames, times, strict=True)
@@ -499,9 +492,9 @@ def test_windows_ahead_give_the_same_events(
 
 
 def test_an_error_of_a_window_ahead_is_raised(
-    quick: FewShotClassifier, actions: Path, monkeypatch: pytest.MonkeyPatch
+    taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = quick.fit(actions).stream(fps=12, ahead=2)
+    stream = taught.stream(fps=12, ahead=2)
 
     def fails(features: object) -> None:
         raise MemoryError("none left")
@@ -514,13 +507,13 @@ def test_an_error_of_a_window_ahead_is_raised(
 
 @pytest.mark.parametrize("how", ["error", "stop"])
 def test_no_thread_remains(
-    quick: FewShotClassifier, actions: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     def stages() -> set[threading.Thread]:
         return {one for one in threading.enumerate() if one.name.startswith("fewact-stage")}
 
     before = stages()
-    stream = quick.fit(actions).stream(fps=12, ahead=2)
+    stream = taught.stream(fps=12, ahead=2)
     frames = [np.zeros((48, 64, 3), np.uint8)] * 20
     for frame in frames:
         stream.push(frame)
@@ -544,8 +537,8 @@ def test_no_thread_remains(
         stream.push(frames[0])
 
 
-def test_times_are_checked_and_gaps_begin_again(quick: FewShotClassifier, actions: Path) -> None:
-    stream = quick.fit(actions).stream()
+def test_times_are_checked_and_gaps_begin_again(taught: FewShotClassifier) -> None:
+    stream = taught.stream()
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
     for wrong in (1.0, 0.5):
@@ -580,17 +573,17 @@ def test_an_end_that_is_no_time_leaves_the_stream_open(
     assert stream.close() == expected.close() != []
 
 
-def test_a_caller_may_reuse_the_frame(quick: FewShotClassifier, actions: Path) -> None:
-    stream = quick.fit(actions).stream(fps=10)
+def test_a_caller_may_reuse_the_frame(taught: FewShotClassifier) -> None:
+    stream = taught.stream(fps=10)
     frame = np.zeros((*stream._ring._backbone.card.input_size, 3), np.uint8)
     stream.push(frame)
     frame[:] = 255
     assert int(stream._ring._samples[0].frame.max()) == 0
 
 
-def test_later_teaching_does_not_change_a_stream(quick: FewShotClassifier, actions: Path) -> None:
-    stream = quick.fit(actions).stream()
-    quick.remove_class("down")
+def test_later_teaching_does_not_change_a_stream(taught: FewShotClassifier) -> None:
+    stream = taught.stream()
+    taught.remove_class("down")
     assert stream._fitted.classes == ("down", "left", "right")
 
 
@@ -603,32 +596,34 @@ def test_durations_are_saved(quick: FewShotClassifier, actions: Path, tmp_path: 
     assert part.clips_[0].duration == pytest.approx(0.5)
 
 
-def test_wrong_rates_are_refused(quick: FewShotClassifier, actions: Path) -> None:
-    quick.fit(actions)
-    for fps in (0.0, -1.0, float("nan"), float("inf"), "25"):
-        with pytest.raises(OptionError, match="frame rate"):
-            quick.stream(fps=fps)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("ahead", [-1, "4", 2.0, None])
-def test_windows_ahead_are_a_number(quick: FewShotClassifier, actions: Path, ahead: Any) -> None:
-    with pytest.raises(OptionError, match="expected: an integer, >= 0") as refused:
-        quick.fit(actions).stream(ahead=ahead)
-    assert (refused.value.where, refused.value.got) == ("ahead", repr(ahead))
+def test_wrong_arguments_are_refused(taught: FewShotClassifier) -> None:
+    rates = (0.0, -1.0, float("nan"), float("inf"), "25")
+    numbers = (-1, "4", 2.0, None)
+    wrong: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("fps", "expected: frames per second, > 0", rates),
+        ("ahead", "expected: an integer, >= 0", numbers),
+    ]
+    for name, expected, values in wrong:
+        for value in values:
+            with pytest.raises(OptionError, match=expected) as refused:
+                taught.stream(**{name: value})
+            assert (refused.value.where, refused.value.got) == (name, repr(value))
+    for only, reason in ((1.5, r"not a label \(got 1\.5\)"), (["dow"], 'Did you mean "down"')):
+        with pytest.raises(DataError, match=reason):
+            taught.stream(only=only)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ends", ["close", "stop", None, KeyError])
 def test_a_block_stops_its_stream(
-    quick: FewShotClassifier, actions: Path, ends: str | type[KeyError] | None
+    taught: FewShotClassifier, ends: str | type[KeyError] | None
 ) -> None:
     frame = np.zeros((48, 64, 3), np.uint8)
-    quick.fit(actions)
     with contextlib.ExitStack() as outside:
         if ends is None:
             outside.enter_context(pytest.warns(UserWarning, match="last events are lost"))
         if ends is KeyError:
             outside.enter_context(pytest.raises(KeyError))
-        with quick.stream(fps=12, ahead=1) as stream:
+        with taught.stream(fps=12, ahead=1) as stream:
             stream.push(frame)
             if isinstance(ends, str):
                 getattr(stream, ends)()
@@ -636,18 +631,78 @@ def test_a_block_stops_its_stream(
                 raise ends
     with pytest.raises(OptionError, match="closed"):
         stream.push(frame)
-    with quick.stream():
+    with taught.stream():
         pass  # without a frame no event is lost
 
 
-def test_features_cannot_be_watched() -> None:
-    from fewact.data import FeatureClip
+@pytest.mark.parametrize("threads", [False, True])
+def test_values_pass_all_stages_in_order(threads: bool) -> None:
+    seen: list[tuple[str, int]] = []
 
-    rng = np.random.default_rng(0)
-    clips = [
-        FeatureClip(f"{label}{i}", rng.standard_normal((8, 6)), label)
-        for label in "ab"
-        for i in range(2)
-    ]
-    with pytest.raises(ModelError, match="precomputed"):
-        FewShotClassifier(method="protonet").fit(clips).stream()
+    def stage(name: str, add: int, value: int) -> int:
+        seen.append((name, value))
+        return value + add
+
+    stages = Stages([lambda v: stage("a", 10, v), lambda v: stage("b", 100, v)], threads=threads)
+    found = [stages.run(value) for value in range(20)]
+    assert [one.result() for one in found] == [value + 110 for value in range(20)]
+    for name, add in (("a", 0), ("b", 10)):
+        assert [v for n, v in seen if n == name] == [value + add for value in range(20)]
+    stages.close()
+
+
+def test_stages_work_at_the_same_time() -> None:
+    first_again, second = threading.Event(), threading.Event()
+
+    def begin(value: int) -> int:
+        if value:
+            first_again.set()
+        return value
+
+    def end(value: int) -> int:
+        if not value:
+            second.set()
+            assert first_again.wait(30)  # The next value is in the first stage meanwhile.
+        return value
+
+    stages = Stages([begin, end], threads=True)
+    found = [stages.run(0), stages.run(1)]
+    assert [one.result(60) for one in found] == [0, 1]
+    assert second.is_set()
+    stages.close()
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_an_error_reaches_the_caller(threads: bool) -> None:
+    def fails(value: int) -> int:
+        raise ZeroDivisionError(value)
+
+    stages = Stages([fails, str], threads=threads)
+    with pytest.raises(ZeroDivisionError):
+        stages.run(1).result()
+    stages.close()
+
+
+def test_nothing_runs_after_the_end() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def first(value: int) -> int:
+        begun.set()
+        assert go_on.wait(30)
+        done.append(f"first {value}")
+        return value
+
+    def second(value: int) -> int:
+        done.append(f"second {value}")
+        return value
+
+    stages = Stages([first, second], threads=True)
+    found = [stages.run(0), stages.run(1)]
+    assert begun.wait(30)
+    threading.Timer(0.2, go_on.set).start()
+    stages.close()
+    assert done == ["first 0"]
+    for one in found:
+        with pytest.raises(CancelledError):
+            one.result(0)

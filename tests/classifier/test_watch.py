@@ -181,8 +181,8 @@ def test_stopping_ends_a_camera_and_its_thread() -> None:
     stop = threading.Event()
     watch = Watch(SlowStream(), Recording("camera", camera(), live=True), stop)  # type: ignore[arg-type]
     found = []
-    for moment in watch.moments():
-        found.append(moment.time)
+    for seconds, _, _ in watch.moments():
+        found.append(seconds)
         if len(found) == 3:
             stop.set()
     assert len(found) == 3

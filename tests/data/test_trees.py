@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.sources import labelled
+from fewact.classifier.inputs import labelled
 from fewact.core.atomic import write_text
 from fewact.data import expand_paths, list_folder
 from fewact.data.benchmark_videos import find_videos

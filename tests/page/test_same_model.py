@@ -271,14 +271,14 @@ def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
 
 
 MEANWHILE = """
-from fewact.classifier.revision import correct_model
+from fewact.classifier.revision import change_model
 from fewact.page.session import PageSession
 work, old = PageSession._work, ["x"]
 
 async def other(page, method, *arguments, seconds):
     result = await work(page, method, *arguments, seconds=seconds)
     if method == "encode" and old:
-        with correct_model(page.folder.model, "rename") as classifier:
+        with change_model(page.folder.model, "rename", corrected=True) as classifier:
             classifier.rename_class(old.pop(), "z")
     return result
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from fewact.classifier.explain import Contribution, Explanation, Neighbour
+from fewact.classifier.explain import Explanation, Neighbour
 from fewact.methods.base import FrameMatch, equal_parts
 from fewact.report.explanation import explanation_page
 from fewact.video.writing import jpeg
@@ -46,11 +46,11 @@ def explanation(name: str) -> Explanation:
         Neighbour(name, 1, name, 0.5, {name: 0.5}, match, (b"\xff\xd8jpeg",), {"motion": CELLS}),
         Neighbour("other", 2, "other", 0.25, {"motion": 0.25}, None),
     )
-    contributions = (Contribution(name, 1.5), Contribution("motion", -0.25))
+    contributions = {name: 1.5, "motion": -0.25}
     probabilities = {name: 0.75, "other": 0.25}
     return Explanation(
         *(name, name, name, "other", probabilities, 0.5, "fusion"),
-        *(contributions, 1.25, neighbours, (b"\xff\xd8query",)),
+        *(contributions, neighbours, (b"\xff\xd8query",)),
     )
 
 

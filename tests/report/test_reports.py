@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.classifier.example import Example
 from fewact.classifier.info import ModelInfo, model_info
+from fewact.classifier.names import Example
 from fewact.classifier.review import Advice, ConfusedClasses, Duplicate, Review, Suspect, review
 from fewact.data import FeatureClip
 from fewact.evaluation import compare, evaluate_method

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fewact.classifier.calibration import Calibration
     from fewact.classifier.events import Event
-    from fewact.classifier.example import Example
     from fewact.classifier.few_shot import FewShotClassifier
-    from fewact.classifier.labels import NONE, Label
+    from fewact.classifier.names import NONE, Example, Label
     from fewact.classifier.prediction import Prediction, Predictions, Skipped
     from fewact.classifier.stream import Stream, StreamState
     from fewact.classifier.unknown import OpenSet, OpenSetDecision
+
+_NAMES_OF = {
+    "calibration": ("Calibration",),
+    "events": ("Event",),
+    "few_shot": ("FewShotClassifier",),
+    "names": ("NONE", "Example", "Label"),
+    "prediction": ("Prediction", "Predictions", "Skipped"),
+    "stream": ("Stream", "StreamState"),
+    "unknown": ("OpenSet", "OpenSetDecision"),
+}
+_MODULES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "NONE",
@@ -32,22 +42,6 @@ __all__ = [
     "Stream",
     "StreamState",
 ]
-
-_MODULES = {
-    "NONE": "labels",
-    "Calibration": "calibration",
-    "OpenSetDecision": "unknown",
-    "Event": "events",
-    "Example": "example",
-    "FewShotClassifier": "few_shot",
-    "Label": "labels",
-    "OpenSet": "unknown",
-    "Prediction": "prediction",
-    "Predictions": "prediction",
-    "Skipped": "prediction",
-    "StreamState": "stream",
-    "Stream": "stream",
-}
 
 # The application decides what becomes of messages; without a handler of its own it sees none.
 logging.getLogger("fewact").addHandler(logging.NullHandler())

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass as plain_dataclass
 from numbers import Real
 from typing import Annotated, Literal
 
@@ -28,13 +27,8 @@ def folds_of(
     """Return lists of clips to hold out together: one group of each class per fold.
 
     Each class keeps at least one clip. A group with clips of several classes is held out of all of
-    these classes in the same fold.
-
-    Args:
-        labels: Class of each clip in 0 … n−1.
-        n: Number of classes.
-        groups: Group of each clip; a clip with None is a group by itself.
-        limit: Number of held-out clips at which no fold is added.
+    these classes in the same fold. A clip whose group is None is a group by itself. No fold is
+    added once ``limit`` clips are held out.
     """
     group = [i if name is None else name for i, name in enumerate(groups)]
     of_class: list[dict[int | str, None]] = [{} for _ in range(n)]  # groups, in the clips' order
@@ -177,11 +171,7 @@ class Calibration:
 
 
 def check_set_rate(rate: float | None) -> None:
-    """Refuse a rate of sets that is not above 0 and below 1.
-
-    Raises:
-        OptionError: See above.
-    """
+    """Refuse a rate of sets that is not above 0 and below 1."""
     if rate is not None and not (isinstance(rate, Real) and 0 < rate < 1):
         raise OptionError(
             "not a rate",
@@ -192,12 +182,7 @@ def check_set_rate(rate: float | None) -> None:
 
 
 def accuracy_lines(calibration: Calibration, classes: int) -> list[str]:
-    """Return lines that say how many held-out clips are predicted correctly.
-
-    Args:
-        calibration: Calibration of a fitted classifier.
-        classes: Number of its classes.
-    """
+    """Return lines that say how many held-out clips are predicted correctly."""
     if calibration.interval is None:
         return ["Held-out accuracy: unknown (needs two clips per class)"]
     chance, (low, high) = 100 / classes, calibration.interval
@@ -218,10 +203,6 @@ def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
     held_out / 3 clips: new clips are scored by more clips than held-out ones. Both divisors were
     chosen on development clips (docs/results/unknown-actions.md).
 
-    Args:
-        right: Number of held-out clips that were predicted correctly.
-        held_out: Number of held-out clips, at least 1.
-
     >>> accuracy_interval(9, 10)
     (50, 100)
     """
@@ -234,10 +215,6 @@ def accuracy_interval(right: int, held_out: int) -> tuple[int, int]:
 def wilson_interval(right: int, clips: int) -> tuple[int, int]:
     """Return the ends of Wilson's 95 % interval of the accuracy on test clips, in per cent.
 
-    Args:
-        right: Number of test clips that were predicted correctly.
-        clips: Number of test clips, at least 1.
-
     >>> wilson_interval(50, 100)
     (40, 60)
     """
@@ -246,25 +223,10 @@ def wilson_interval(right: int, clips: int) -> tuple[int, int]:
 
 
 def _wilson(fraction: float, count: float, sign: int) -> float:
-    """Return an end of Wilson's 95 % interval of a fraction: the lower one for −1."""
+    """Return an end of Wilson's 95 % interval of a fraction: the lower one for sign −1."""
     z = 1.96
     spread = z * math.sqrt(fraction * (1 - fraction) / count + (z / (2 * count)) ** 2)
     return (fraction + z * z / (2 * count) + sign * spread) / (1 + z * z / count)
-
-
-@plain_dataclass(frozen=True)
-class HeldOut:
-    """Training clips that were held out.
-
-    Args:
-        calibration: What was fitted on them.
-        positions: Their positions (h) among the training clips.
-        predicted: Class (h) that the other clips predict for each.
-    """
-
-    calibration: Calibration
-    positions: Tensor
-    predicted: Tensor
 
 
 def hold_out(
@@ -277,7 +239,7 @@ def hold_out(
     *,
     most: int = MAX_HELD_OUT,
     titles: Sequence[str] = (),
-) -> HeldOut:
+) -> tuple[Calibration, Tensor, Tensor]:
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
     The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
@@ -305,8 +267,9 @@ def hold_out(
         most: Number of held-out clips at which no more are added.
         titles: Title of each clip, for errors (default: its number).
 
-    Raises:
-        DataError: The method's scores of a clip are not finite.
+    Returns:
+        What was fitted; the positions (h) of the held-out clips among the training clips; and the
+        class (h) that the other clips predict for each.
     """
     folds = folds_of(labels.tolist(), n, groups, most)
     own_temperature, held = method.temperature, sum(map(len, folds))
@@ -315,7 +278,7 @@ def hold_out(
     expected = expected_temperature(own_temperature, shots)
     if not held:
         weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, torch.zeros(0, dtype=torch.int64)
-        return HeldOut(Calibration(expected, "method", 0, None, weight), nothing, nothing)
+        return Calibration(expected, "method", 0, None, weight), nothing, nothing
     logits, order = score_held_out(method, nodes, labels, n, folds)
     named = titles or [f"clip {i}" for i in range(len(labels))]
     check_finite_scores(logits, [named[i] for i in order.tolist()])
@@ -344,28 +307,16 @@ def hold_out(
     calibration = Calibration(
         temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist())
     )
-    return HeldOut(calibration, order.cpu(), predicted)
+    return calibration, order.cpu(), predicted
 
 
 def expected_temperature(of_method: float, shots: float) -> float:
-    """Return the temperature to expect for a number of clips per class.
-
-    Args:
-        of_method: Temperature of the method.
-        shots: Number of clips per class; the mean if classes differ.
-    """
+    """Return the temperature to expect for a (mean) number of clips per class."""
     return of_method * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
 
 
 def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -> float:
-    """Return the weight of the class names, given logits (h n) of the held-out clips.
-
-    Args:
-        text: Logits of the class names.
-        visual: Logits of the method.
-        truth: True classes (h).
-        always: Whether the weight must be above 0.
-    """
+    """Return the weight of the class names, above 0 if ``always``, given logits (h n) of both."""
 
     def likelihood(logits: Tensor) -> float:
         return logits.log_softmax(-1).gather(1, truth[:, None]).sum().item()
@@ -377,17 +328,14 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
 
 
 def fit_temperature(logits: Tensor, truth: Tensor, of_method: float) -> float:
-    """Return the temperature that minimises the equation of ``hold_out``, to 1 %.
+    """Return the temperature T that minimises the equation of ``hold_out``, to 1 %.
 
-    The sum can have several minima, so the full range is searched on a grid.
+    The sum can have several minima, so the full range T₀ / 64 … T₀ · 64 is searched on a grid.
 
     Args:
         logits: Logits (h n) of the held-out clips, float64.
         truth: True classes (h).
         of_method: Expected temperature T₀.
-
-    Returns:
-        Temperature between own / 64 and own · 64.
     """
     steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
 

@@ -29,14 +29,7 @@ TEMPERATURE = 0.01
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Class names and their text embeddings.
-
-    Args:
-        classes: Class names, n of them.
-        text: Text embeddings (n d).
-        facts: Text encoder and prompts of the embeddings.
-        mode: ``auto`` or ``on``.
-    """
+    """Class names, n of them; their text embeddings (n d), and where these come from."""
 
     classes: tuple[str, ...]
     text: Tensor
@@ -48,13 +41,7 @@ class ClassNames:
         return text_logits(mean, self.text.to(mean), TEMPERATURE)
 
     def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "ClassNames":
-        """Return the embeddings for other classes; only new names are embedded.
-
-        Raises:
-            OptionError: The backbone has no text encoder.
-            WeightsError: The weights of the text encoder cannot be read.
-            ModelError: The existing names were embedded by another text encoder.
-        """
+        """Return the embeddings for other classes; only new names are embedded."""
         rows = dict(zip(self.classes, self.text, strict=True))
         new = tuple(name for name in classes if name not in rows)
         if new and (encoder := text_encoder(backbone, "on")) is not None:
@@ -72,12 +59,8 @@ class ClassNames:
 def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
     """Return log(p_text^weight · p_visual^(1−weight)), float64, up to a constant.
 
-    After CLIP-FSAR and A²M²-Net.
-
-    Args:
-        text: Logits (… n) of the class names.
-        visual: Logits (… n) of the method, divided by the temperature.
-        weight: Weight of the class names.
+    After CLIP-FSAR and A²M²-Net. ``text`` and ``visual`` are logits (… n), those of the method
+    divided by the temperature.
     """
     return combined_logits(text.double(), visual.double(), weight)
 
@@ -117,12 +100,7 @@ def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> PromptEnco
 def find_class_names(
     backbone: Backbone | Precomputed, mode: TextMode, classes: tuple[str, ...]
 ) -> ClassNames | None:
-    """Return the embedded class names; None if they are not used.
-
-    Raises:
-        OptionError: As for ``text_encoder``; or the mode is ``on`` and a name is too long.
-        WeightsError: As for ``text_encoder``.
-    """
+    """Return the embedded class names; None if they are not used."""
     encoder = text_encoder(backbone, mode)
     if encoder is None:
         return None
@@ -134,7 +112,6 @@ def find_class_names(
 
 
 def _refuse_or_warn(error: UserError, mode: TextMode) -> None:
-    """Raise an error in mode ``on``; in mode ``auto`` warn that class names are not used."""
     if mode == "on":
         raise error
     warn(f"class names are not used: {error}")
@@ -145,8 +122,7 @@ def embed_class_names(
 ) -> ClassNames:
     """Embed class names, each split into words.
 
-    Each name is embedded separately: its embedding does not depend on the other classes, to the
-    last bit.
+    Each separately: its embedding does not depend on the other classes, to the last bit.
     """
     cache = cache_folder()
     folder = None if cache is None else cache / "texts"

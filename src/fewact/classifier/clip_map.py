@@ -6,7 +6,7 @@ product, it is their mean. The points are arranged by the t-SNE of scikit-learn 
 Hinton, 2008).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,18 +14,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fewact.classifier.encoding import encode
-from fewact.classifier.examples import Nodes, spread_over_classes
+from fewact.classifier.examples import spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.fitted import EachAClass, Fitted, similarities
+from fewact.classifier.fitted import EachAClass, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
-from fewact.classifier.predict import classify
-from fewact.classifier.prediction import Prediction, Skipped, display_name
+from fewact.classifier.predict import predict
+from fewact.classifier.prediction import Skipped
 from fewact.classifier.review import MAX_REVIEWED
-from fewact.classifier.search import find_action
-from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import ModelError, OptionError, VideoError
-from fewact.data import AnyClip
 
 Kind = Literal["clip", "prototype", "video"]
 
@@ -41,10 +37,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class MapPoint:
-    """A point of a map.
+    """A training clip, prototype of a class, or new video.
 
     Args:
-        kind: Training clip, prototype of a class, or new video.
+        kind: Which of them.
         name: Title of the clip; the class of a prototype.
         label: Class; of a video the predicted one.
         x: Position from left to right, in [0, 1].
@@ -60,10 +56,10 @@ class MapPoint:
 
 @dataclass(frozen=True)
 class ClipMap:
-    """Clips, prototypes and videos as points.
+    """Training clips, prototypes of classes and videos as points, in this order.
 
     Args:
-        points: Training clips, then prototypes, then videos.
+        points: The points.
         classes: Classes of the model.
         clips: Number of training clips of the model, of which at most a limit are points.
         method: Name of the method whose similarities are drawn.
@@ -78,32 +74,22 @@ class ClipMap:
 
 
 def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) -> ClipMap:
-    """Arrange a model's clips, its classes' prototypes and new videos by their similarity.
-
-    Args:
-        classifier: Classifier that has learned classes.
-        videos: New clips, drawn with the class that ``predict`` returns.
-
-    Raises:
-        ModelError: The classifier has learned nothing yet, or too few clips for a map.
-        OptionError: scikit-learn is not installed.
-        VideoError: No video can be read.
-    """
+    """Arrange a model's clips, its classes' prototypes and new videos by their similarity."""
     fitted = fitted_of(classifier)
-    method, decision = fitted.method, fitted.open_set.decision(classifier.false_alarms)
+    method = fitted.method
     mapped = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     labels = fitted.examples.labels[mapped]
     clips = [fitted.examples.clips[i] for i in mapped]
     nodes = [{name: value[mapped] for name, value in fitted.by_clip.nodes.items()}]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
-    for outcome in _predicted(fitted, decision, [as_clip(video) for video in videos]):
-        if isinstance(outcome, Skipped):
-            skipped.append(outcome)
-            continue
-        row, prediction = outcome
-        named.append((Path(display_name(prediction.clip)).name, str(prediction.label)))
-        nodes.append({name: row[name] for name in nodes[0]})
+    queries = [as_clip(video) for video in videos]
+    for part, answer in predict(fitted, queries, false_alarms=classifier.false_alarms):
+        if isinstance(answer, Skipped):
+            skipped.append(answer)
+        elif not isinstance(part.nodes, VideoError):
+            named.append((Path(answer.name).name, str(answer.label)))
+            nodes.append({name: part.nodes[name] for name in nodes[0]})
     if skipped and not named:
         raise skipped[0].error
     alone = EachAClass(method, {name: torch.cat([row[name] for row in nodes]) for name in nodes[0]})
@@ -124,30 +110,10 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
     return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
 
 
-def _predicted(
-    fitted: Fitted, decision: OpenSetDecision, clips: Sequence[AnyClip]
-) -> Iterator[tuple[Nodes, Prediction] | Skipped]:
-    """Yield the nodes and the prediction of each clip, or why it was skipped."""
-    named = fitted.class_names is not None
-    for encoded in encode(clips, fitted.pipeline, image_embedding=named):
-        part = find_action(encoded, fitted)
-        part.warn()
-        if isinstance(part.nodes, VideoError):
-            yield Skipped(part.clip, part.nodes)
-        else:
-            yield part.nodes, classify(fitted, decision, part.clip, part.nodes)
-
-
 def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:
-    """Return each point as weights of clips: training clips, prototypes, other clips.
+    """Return each point as weights (s + n + q, s + q) of s training clips and q videos.
 
-    Args:
-        labels: Classes (s) of the training clips.
-        n: Number of classes.
-        count: Number of all clips.
-
-    Returns:
-        (count + n, count).
+    ``labels`` are the classes (s) of the training clips; ``count`` is s + q.
     """
     weights = torch.eye(count, dtype=torch.float64)
     member = torch.nn.functional.one_hot(labels, n).T.double()  # (n s)

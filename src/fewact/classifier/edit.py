@@ -7,12 +7,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fewact.classifier.example import ClipId, find_clips
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
-from fewact.classifier.labels import Label, check_label, label_text, new_name
-from fewact.classifier.sources import Source, of_class
+from fewact.classifier.inputs import Source, of_class
+from fewact.classifier.names import ClipId, Label, check_label, find_clips, label_text, new_name
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, is_background
 
@@ -85,15 +84,7 @@ def move_clip(fitted: Fitted, clip: ClipId, label: Label) -> Fitted:
 
 
 def with_examples(fitted: Fitted, parts: Iterable[Examples]) -> Fitted:
-    """Return what is learned of other clips; the names of new classes are embedded.
-
-    Args:
-        fitted: What was learned.
-        parts: All clips, encoded by the same pipeline.
-
-    Raises:
-        DataError: A text is added to classes that are integers.
-    """
+    """Return what is learned of other clips; the names of new classes are embedded."""
     class_names, examples = fitted.class_names, join(parts)
     if class_names is not None:
         class_names = class_names.changed(examples.classes, fitted.pipeline.backbone)
@@ -107,9 +98,8 @@ def with_examples(fitted: Fitted, parts: Iterable[Examples]) -> Fitted:
 
 
 def _added(fitted: Fitted, label: str, clips: Source) -> Fitted:
-    named = fitted.class_names is not None
     new_examples, skipped = encode_examples(
-        *of_class(clips, label), fitted.pipeline, image_embedding=named, fitted=fitted
+        *of_class(clips, label), fitted.pipeline, image_embedding=fitted.uses_text, fitted=fitted
     )
     if repeated := fitted.everything.repeated(new_examples):
         raise DataError(
@@ -129,11 +119,7 @@ def _labelled(examples: Examples, positions: Sequence[int], label: str) -> Examp
 
 
 def _with_all_classes(before: Examples, after: Examples) -> Examples:
-    """Return the examples after a change, if no class has lost all of its clips.
-
-    Raises:
-        DataError: A class has.
-    """
+    """Return the examples after a change; refuse a change by which a class loses all clips."""
     if lost := [name for name in before.classes if name not in after.classes]:
         raise DataError(
             "the class would have no clips left",
@@ -144,11 +130,6 @@ def _with_all_classes(before: Examples, after: Examples) -> Examples:
 
 
 def _refuse_none(name: Label) -> None:
-    """Refuse the name for clips of no class.
-
-    Raises:
-        DataError: It is this name.
-    """
     if is_background(label_text(name)):
         raise DataError(
             f'"{BACKGROUND}" is reserved for clips of no class',

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,6 @@ from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
 from fewact.video.source import Span, TrimMode, as_predicted
 
-C = TypeVar("C", bound=AnyClip)
 D = TypeVar("D")
 
 
@@ -89,37 +88,28 @@ def encode(
     """
     encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
     backbone = pipeline.backbone
+    check: Callable[[AnyClip], Any]
+    run: Callable[[Iterable[Any]], Iterator[EncodedClip]]
     if isinstance(backbone, Precomputed):
-        return _encode_checked(
-            clips,
-            partial(_features, size=backbone),
-            partial(_of_features, encoder=encoder, size=backbone),
+        check = partial(_features, size=backbone)
+        run = partial(_of_features, encoder=encoder, size=backbone)
+    else:
+        check = _video
+        run = partial(
+            _of_videos, encoder=encoder, backbone=backbone, trim=pipeline.trim, timing=timing
         )
-    return _encode_checked(
-        clips,
-        _video,
-        partial(_of_videos, encoder=encoder, backbone=backbone, trim=pipeline.trim, timing=timing),
-    )
-
-
-def _encode_checked(
-    clips: Iterable[AnyClip],
-    check: Callable[[AnyClip], C],
-    run: Callable[[Iterable[C]], Iterator[EncodedClip]],
-) -> Iterator[EncodedClip]:
-    """Encode clips after a check: all clips are checked first, those of an iterator one by one."""
     if isinstance(clips, Iterator):
         return _until_error(map(check, clips), run)
     return run([check(clip) for clip in clips])
 
 
 def _until_error(
-    clips: Iterator[C], run: Callable[[Iterable[C]], Iterator[EncodedClip]]
+    clips: Iterator[Any], run: Callable[[Iterable[Any]], Iterator[EncodedClip]]
 ) -> Iterator[EncodedClip]:
     """Encode clips that are read ahead; an error of the iterator follows the clips before it."""
     errors: list[Exception] = []
 
-    def before() -> Iterator[C]:
+    def before() -> Iterator[Any]:
         try:
             yield from clips
         except Exception as error:
@@ -194,13 +184,7 @@ def _finite(nodes: Nodes | VideoError, clip: AnyClip) -> Nodes | VideoError:
 
 
 class ClipEncoder:
-    """Encodes one clip with the method, and computes its image embedding if requested.
-
-    Args:
-        pipeline: Backbone and method that encode the clip.
-        timing: Adds up the time of the stage ``moments``.
-        image_embedding: Whether to keep the mean vector of a clip for class names too.
-    """
+    """Encodes one clip with the method, and computes its image embedding if requested."""
 
     def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
         self._method, self._device = pipeline.method, pipeline.backbone.device

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from fewact.classifier.labels import Label
+from fewact.classifier.names import Label
 
 FEWEST, MOST = 6, 3000
 """Number of windows from which the recording counts, and of the last ones that count. The first
@@ -155,12 +155,7 @@ class EventFinder:
         return 1 / (1 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, log_odds))))
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
-        """Return the events that are complete now, in order.
-
-        Args:
-            windows: New windows; they end at ``time`` at the latest.
-            time: Later windows end after this time, in seconds.
-        """
+        """Return the events that are complete at a time, after which all later windows end."""
         for window in windows:
             self._seen.append(window.score)
             self._waiting.append(window)
@@ -172,9 +167,8 @@ class EventFinder:
     def close(self, end: float = math.inf) -> list[Event]:
         """Return the other events; what follows is after a gap.
 
-        Args:
-            end: End of the recording or start of the gap, in seconds: the last windows may last a
-                little longer, events do not.
+        The last windows may last a little longer than the recording, or what is before the gap,
+        which ends at ``end``; events do not.
         """
         self._decide()
         return [replace(event, end=min(event.end, end)) for event in self._events(math.inf)]
@@ -260,10 +254,7 @@ class EventFinder:
 
 
 def split(scores: Iterable[float]) -> float:
-    """Return the threshold with the largest variance between the two sides (Otsu's).
-
-    Args:
-        scores: At least two scores.
+    """Return the threshold between scores with the largest variance of the two sides (Otsu's).
 
     >>> split([0.0, 0.1, 0.2, 1.0, 1.1])
     0.6

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewact.classifier.example import Example
-from fewact.classifier.labels import INTEGER
+from fewact.classifier.names import INTEGER, Example
 from fewact.core.errors import DataError, ModelError
 from fewact.core.shapes import all_finite
 from fewact.data import BACKGROUND, Clip, natural_key
@@ -75,14 +74,22 @@ class Examples:
             tuple(self.origins[i] for i in keep),
         )
 
-    def split_none(self) -> tuple["Examples", "Examples | None"]:
-        """Return the clips of the classes, and those with the label ``none``, None if none has.
+    @property
+    def of_classes(self) -> "Examples":
+        """The clips of the classes."""
+        return self if self._split is None else self._split[0]
 
-        Where the latter are the last ones, as ``join`` sorts them, nothing is copied.
-        """
+    @property
+    def of_no_class(self) -> "Examples | None":
+        """The clips with the label ``none``; None if none has."""
+        return None if self._split is None else self._split[1]
+
+    @cached_property
+    def _split(self) -> tuple["Examples", "Examples"] | None:
+        """Both; nothing is copied where those of no class are the last ones, as ``join`` sorts."""
         outside = [i for i, clip in enumerate(self.clips) if clip.label == BACKGROUND]
         if not outside:
-            return self, None
+            return None
         first = outside[0]
         if outside == list(range(first, len(self.clips))):
             return self._part(slice(first)), self._part(slice(first, None))
@@ -126,29 +133,30 @@ class Examples:
             taken.add(clips[-1].title)
         return replace(new, clips=tuple(clips))
 
-    def copies(self, new: "Examples") -> list[tuple[Example, Example]]:
-        """Return each clip of the same nodes as another one of these, and the first of these.
+    def copies(self, new: "Examples | None" = None) -> list[tuple[Example, Example]]:
+        """Return each new clip of the same nodes as one of these, and the first of these.
 
-        Args:
-            new: New clips; or these, to find those that are equal to each other.
+        Without new clips, find those of these that are equal to an earlier one.
         """
+        candidates = self if new is None else new
         smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
         rows_of_self, rows_of_new = (
-            [row.numpy().tobytes() for row in examples.nodes[smallest]] for examples in (self, new)
+            [row.numpy().tobytes() for row in examples.nodes[smallest]]
+            for examples in (self, candidates)
         )
         # Few clips share the smallest node: only their other nodes are compared, by their digests.
-        count, copies_needed = Counter(rows_of_self), 2 if new is self else 1
+        count, copies_needed = Counter(rows_of_self), 2 if new is None else 1
         alike = {row for row in rows_of_new if count[row] >= copies_needed}
         first: dict[str, int] = {}
         for i, row in enumerate(rows_of_self):
             if row in alike:
                 first.setdefault(self.digest(i), i)
-        pairs = [
-            (clip, self.clips[first[digest]])
-            for i, (clip, row) in enumerate(zip(new.clips, rows_of_new, strict=True))
-            if row in alike and (digest := new.digest(i)) in first
-        ]
-        return [(copy, clip) for copy, clip in pairs if copy is not clip]
+        pairs = []
+        for i, (clip, row) in enumerate(zip(candidates.clips, rows_of_new, strict=True)):
+            position = first.get(candidates.digest(i)) if row in alike else None
+            if position is not None and (new is not None or position != i):
+                pairs.append((clip, self.clips[position]))
+        return pairs
 
 
 def spread(count: int, limit: int) -> list[int]:
@@ -174,27 +182,24 @@ def rounded(nodes: Nodes) -> Nodes:
     returned unchanged. No answer changed on development clips: docs/decisions/engineering.md. This
     holds for features of fewact's backbones. Precomputed features may have a large common offset,
     beside which rounding would remove all differences between clips: they are not rounded.
-
-    Args:
-        nodes: Nodes (s …) by name.
     """
-    return {name: _rounded(value) for name, value in nodes.items()}
+    halves = {name: value.half().float() for name, value in nodes.items()}
+    return {
+        name: half if _is_close(half, nodes[name]) else nodes[name] for name, half in halves.items()
+    }
 
 
-def _rounded(value: Tensor) -> Tensor:
-    half = value.half().float()
-    error = (half - value).norm() <= ROUNDING * value.norm()
-    return half if error and half.isfinite().all() else value
+def _is_close(half: Tensor, value: Tensor) -> bool:
+    return bool((half - value).norm() <= ROUNDING * value.norm() and half.isfinite().all())
 
 
 def stored(nodes: Nodes) -> Nodes:
     """Return nodes in float16 if that changes no bit of them: teaching rounds what it can."""
-    return {name: _half(value) for name, value in nodes.items()}
-
-
-def _half(value: Tensor) -> Tensor:
-    half = value.half()
-    return half if torch.equal(half.float(), value) else value
+    halves = {name: value.half() for name, value in nodes.items()}
+    return {
+        name: half if torch.equal(half.float(), nodes[name]) else nodes[name]
+        for name, half in halves.items()
+    }
 
 
 def _unpickled(
@@ -241,11 +246,7 @@ def _key(clip: Example, name: str) -> tuple[Any, ...]:
 
 
 def check_shapes(examples: Examples, nodes: Nodes) -> None:
-    """Check that a clip has nodes of the shapes of the training clips.
-
-    Raises:
-        ModelError: It has others.
-    """
+    """Refuse a clip whose nodes have other shapes than those of the training clips."""
     of_clip, of_model = shapes_of(nodes), shapes_of(examples.nodes)
     if of_clip != of_model:
         raise ModelError(
@@ -257,15 +258,7 @@ def check_shapes(examples: Examples, nodes: Nodes) -> None:
 
 
 def check_finite_nodes(nodes: Nodes, title: str) -> None:
-    """Refuse a clip whose encoding is not finite.
-
-    Args:
-        nodes: Nodes of the clip.
-        title: Title of the clip.
-
-    Raises:
-        DataError: A node is not finite.
-    """
+    """Refuse a clip whose encoding is not finite."""
     for name, value in nodes.items():
         if not all_finite(value):
             raise DataError(
@@ -277,15 +270,7 @@ def check_finite_nodes(nodes: Nodes, title: str) -> None:
 
 
 def check_finite_scores(scores: Tensor, titles: Sequence[str]) -> None:
-    """Refuse clips whose scores are not finite.
-
-    Args:
-        scores: Scores (h …) of h clips.
-        titles: Title of each clip.
-
-    Raises:
-        DataError: A score is not finite; the message names the first such clip.
-    """
+    """Refuse clips with these titles whose scores (h …) are not finite; name the first one."""
     finite = scores.isfinite().flatten(1).all(1).tolist()
     if not all(finite):
         first = finite.index(False)

@@ -11,9 +11,8 @@ Methods whose similarities have no parts are explained as a whole.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +20,15 @@ from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
-from fewact.classifier.encoding import encode
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.file import shrink
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.predict import classify
-from fewact.classifier.prediction import display_name
-from fewact.classifier.search import find_action
+from fewact.classifier.predict import predict
+from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
 from fewact.data import Clip, VideoClip
 from fewact.features.extract import extract
@@ -64,19 +61,6 @@ WHOLE = "similarity"
 
 Cells = tuple[tuple[tuple[float, ...], ...], ...]
 """Values of the cells of frames: (t g g)."""
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one part adds to the log-odds of the best class against the rival.
-
-    Args:
-        name: What the part compares.
-        log_odds: Contribution; above 0 it speaks for the best class.
-    """
-
-    name: str
-    log_odds: float
 
 
 @dataclass(frozen=True)
@@ -119,11 +103,9 @@ class Explanation:
         known: Probability that the clip shows one of the classes.
         method: Name of the method.
         contributions: What each part adds to the log-odds of ``best`` against ``rival``.
-        log_odds: Their sum.
         neighbours: Most similar training clips, and the most similar one of the rival.
         frames: Small JPEG images of the clip, evenly spread over time.
-        attention: How the frames of the clip attend to each other; None if the method has no
-            temporal attention.
+        attention: How its frames attend to each other; None without temporal attention.
     """
 
     clip: str
@@ -133,22 +115,15 @@ class Explanation:
     probabilities: dict[str, float]
     known: float
     method: str
-    contributions: tuple[Contribution, ...]
-    log_odds: float
+    contributions: dict[str, float]
     neighbours: tuple[Neighbour, ...]
     frames: tuple[bytes, ...] = field(default=(), repr=False)
     attention: FrameMatch | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without the images."""
-        facts = asdict(replace(self, frames=(), neighbours=()))
-        facts["neighbours"] = [
-            asdict(replace(neighbour, frames=())) for neighbour in self.neighbours
-        ]
-        del facts["frames"]
-        for neighbour in facts["neighbours"]:
-            del neighbour["frames"]
-        return facts
+    @property
+    def log_odds(self) -> float:
+        """Log-odds of ``best`` against ``rival``: the sum of the contributions."""
+        return sum(self.contributions.values())
 
 
 Origins = Mapping[str, VideoClip]
@@ -156,12 +131,7 @@ Origins = Mapping[str, VideoClip]
 
 
 def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoClip]:
-    """Return the training clips whose files are in the folder of their page, by title.
-
-    Args:
-        examples: Training clips.
-        folder: Folder of the page, or one with copies of its files.
-    """
+    """Return the training clips whose files are in the folder of their page, by title."""
     return {
         example.title: Clip(folder / example.page_file, start=example.start, end=example.end)
         for example in examples
@@ -174,27 +144,19 @@ def explain(
 ) -> Explanation:
     """Explain the prediction of a clip.
 
-    Args:
-        classifier: Classifier that has learned classes.
-        clip: Clip to predict.
-        origins: Files of training clips, to show their frames; a classifier that was fitted, not
-            loaded, knows them itself.
-
-    Raises:
-        VideoError: The clip cannot be read.
-        ModelError: The classifier has learned nothing yet.
+    ``origins`` are files of training clips, to show their frames; a classifier that was fitted, not
+    loaded, knows them itself.
     """
     fitted = fitted_of(classifier)
     pipeline, method = fitted.pipeline, fitted.method
-    named = fitted.class_names is not None
-    (encoded,) = encode([as_clip(clip)], pipeline, image_embedding=named)
-    encoded = find_action(encoded, fitted)
-    encoded.warn()
-    query, nodes, source, active = encoded.clip, encoded.nodes, encoded.source, encoded.active
+    ((encoded, prediction),) = predict(
+        fitted, [as_clip(clip)], false_alarms=classifier.false_alarms
+    )
+    nodes, source, active = encoded.nodes, encoded.source, encoded.active
     if isinstance(nodes, VideoError):
         raise nodes
-    decision = fitted.open_set.decision(classifier.false_alarms)
-    prediction = classify(fitted, decision, query, nodes)
+    if isinstance(prediction, Skipped):
+        raise prediction.error
     probabilities = {str(name): value for name, value in prediction.probabilities.items()}
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     pair = fitted.classes.index(best), fitted.classes.index(rival)
@@ -202,7 +164,7 @@ def explain(
     origin_of = _known_origins(fitted) | dict(origins or {})
     features = explaining_features(pipeline, source, active)
     return Explanation(
-        display_name(query),
+        prediction.name,
         str(prediction.label),
         best,
         rival,
@@ -210,7 +172,6 @@ def explain(
         prediction.known,
         type(method).__name__.lower(),
         contributions,
-        sum(contribution.log_odds for contribution in contributions),
         _neighbours(fitted, nodes, rival, origin_of, features),
         () if source is None else strip(source, active),
         _attention(method, features),
@@ -220,16 +181,7 @@ def explain(
 def explaining_features(
     pipeline: Pipeline, clip: VideoSource | None, active: Span | None
 ) -> Features:
-    """Return the features of a clip (t …) by which the method explains itself.
-
-    Args:
-        pipeline: Backbone and method.
-        clip: Clip that was predicted, as it was encoded; None for features.
-        active: Part that was used; None for the full clip.
-
-    Returns:
-        The features; empty if the method reads none, and for features.
-    """
+    """Return the features (t …) of an encoded clip by which the method explains itself."""
     backbone, method = pipeline.backbone, pipeline.method
     if clip is None or not isinstance(backbone, Backbone):
         return {}
@@ -242,15 +194,7 @@ def explaining_features(
 
 
 def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
-    """Return small JPEG images of a clip as it was compared, evenly spread over time.
-
-    Args:
-        clip: Clip to show.
-        active: Part to show; None for the full clip.
-
-    Raises:
-        VideoError: The clip cannot be read.
-    """
+    """Return small JPEG images of a clip, or its active part, as it was compared, over time."""
     from fewact.video.writing import jpeg  # a prediction writes no picture
 
     with collect_warnings():  # The prediction has warned of a damaged clip.
@@ -258,15 +202,7 @@ def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
 
 
 def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
-    """Return small images (h w 3) of a source, evenly spread over time.
-
-    Args:
-        source: Source of the images.
-        count: Number of images.
-
-    Raises:
-        VideoError: The source cannot be read.
-    """
+    """Return small images (h w 3) of a source, evenly spread over time."""
     reading = source.read([Segments(count)], transform=_as_square)
     return [shrink(frame, reading.size) for frame in reading.frames[0]]
 
@@ -277,14 +213,12 @@ def _as_predicted(clip: VideoSource, active: Span | None) -> ProcessedVideo:
 
 
 def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a frame (h w 3) resized to a square, in which corrections are found."""
     square: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
     return square
 
 
 @torch.inference_mode()
-def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> tuple[Contribution, ...]:
-    """Return what each part adds to the log-odds of a pair of classes."""
+def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> dict[str, float]:
     method, calibration = fitted.method, fitted.calibration
     query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
     parts = method.score_parts(fitted.by_class, query)
@@ -292,15 +226,15 @@ def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> tuple
     weight = 0.0 if fitted.class_names is None else calibration.text_weight
     scale = (1 - weight) / calibration.temperature
     best, rival = pair
-    contributions = [
-        Contribution(name, scale * (logits[0, 0, best] - logits[0, 0, rival]).item())
+    contributions = {
+        name: scale * (logits[0, 0, best] - logits[0, 0, rival]).item()
         for name, logits in ((name, value.cpu().double()) for name, value in parts.items())
-    ]
+    }
     if fitted.class_names is not None and weight:
         text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).cpu().double()[0, 0]
         alone = combined_logits(text, torch.zeros_like(text), weight)
-        contributions.append(Contribution(NAMES, (alone[best] - alone[rival]).item()))
-    return tuple(contributions)
+        contributions[NAMES] = (alone[best] - alone[rival]).item()
+    return contributions
 
 
 def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
@@ -314,7 +248,6 @@ def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
 
 @torch.inference_mode()
 def _attention(method: Method, features: Features) -> FrameMatch | None:
-    """Return how the frames of a clip attend to each other."""
     return method.attend_frames(features) if features else None
 
 
@@ -330,7 +263,7 @@ def _neighbours(
     pipeline, method, examples = fitted.pipeline, fitted.method, fitted.examples
     # Cells of a cropped frame are not those of the frames that are shown.
     whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
-    similarity = score(fitted, nodes).similarity[0]
+    similarity = score(fitted, nodes)[1][0]
     order = similarity.argsort(descending=True).tolist()
     positions = order[:NEIGHBOURS]
     if not any(examples.clips[i].label == rival for i in positions):

@@ -7,29 +7,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial, wraps
+from dataclasses import replace
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.backbones import Backbone
 from fewact.backbones.spec import Device
-from fewact.classifier import edit, file, history
+from fewact.classifier import edit, file
 from fewact.classifier.calibration import Calibration, check_set_rate
 from fewact.classifier.class_names import TextMode
-from fewact.classifier.example import ClipId, Example
 from fewact.classifier.fit import Progress, fit
-from fewact.classifier.fitted import Fitted, FittedBefore, checked_fit, fit_examples
-from fewact.classifier.inputs import ClipLike, each_query, query_clips
-from fewact.classifier.labels import NONE, Label, Labels, as_integer, text_source
+from fewact.classifier.fitted import Fitted, checked_fit, fit_examples
+from fewact.classifier.inputs import (
+    ClipLike,
+    LabelledSource,
+    Source,
+    each_query,
+    labelled,
+    query_clips,
+)
+from fewact.classifier.names import NONE, ClipId, Example, Label, Labels, as_integer, text_source
 from fewact.classifier.pipeline import Choice, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
-from fewact.classifier.sources import LabelledSource, Source, labelled
-from fewact.classifier.stream import Stream
 from fewact.classifier.unknown import OpenSet, check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.hub import check_answers, download, hub_client, is_repository
@@ -42,6 +47,9 @@ from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
 from fewact.video.source import TrimMode, check_trim
+
+if TYPE_CHECKING:
+    from fewact.classifier.stream import Stream
 
 LOG = logging.getLogger(__name__)
 
@@ -56,41 +64,6 @@ tags: [few-shot, action-recognition]
 
 IN_REPOSITORY = "owner/name[@revision] of a repository with a model that `push_to_hub` wrote"
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class ChangeLock:
-    """Lock that its thread may take again; a copy, also by pickle, is another lock, and free."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def __reduce__(self) -> tuple[type["ChangeLock"], tuple[()]]:
-        return ChangeLock, ()
-
-
-def one_at_a_time(
-    change: Callable[Concatenate["FewShotClassifier", P], R],
-) -> Callable[Concatenate["FewShotClassifier", P], R]:
-    """Let a method that changes a classifier wait for the changes by other threads.
-
-    A change adds to what was learned when it began: without this, one of two changes would be lost.
-    """
-
-    @wraps(change)
-    def waiting(self: "FewShotClassifier", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._changing:
-            return change(self, *args, **kwargs)
-
-    return waiting
-
 
 class FewShotClassifier:
     """Recognises actions from one to five training clips of each, and that a clip shows none.
@@ -101,7 +74,8 @@ class FewShotClassifier:
     Precomputed features (of skeletons, sound or optical flow) can replace videos in every call. No
     backbone is needed then.
 
-    It may be shared by threads: changes wait for each other, and predictions for none of them.
+    Methods that change the classifier return it; if they raise an error, it is unchanged. It may be
+    shared by threads: changes wait for each other, and predictions for none of them.
 
     Args:
         backbone: Backbone that computes the features, or its name.
@@ -146,14 +120,20 @@ class FewShotClassifier:
         self.weights, self.precision, self.engine = weights, precision, engine
         self.text, self.false_alarms = text, false_alarms
         self.trim, self.sets = trim, sets
-        self._changing = ChangeLock()
+        self._changing = threading.RLock()
         self._state: Fitted | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_changing"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._changing = threading.RLock()  # of a copy: another one, and free
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         ForkingPickler.register(cls, _for_process)
 
-    @one_at_a_time
     def fit(
         self,
         clips: LabelledSource,
@@ -179,9 +159,6 @@ class FewShotClassifier:
             progress: Called after each clip with the number of finished clips and of all clips.
             timing: Adds up the time of each stage.
 
-        Returns:
-            The classifier.
-
         Raises:
             DataError: There are fewer than two classes, a class has no readable clip, clips are
                 not found, or features differ in size.
@@ -192,16 +169,17 @@ class FewShotClassifier:
         check_set_rate(self.sets)
         source, texts, integers = text_source(clips, labels)
         training_clips, names = labelled(source, texts, none)
-        started = time.perf_counter()
-        self._state = fitted = fit(
-            training_clips,
-            names,
-            self._pipeline_for,
-            text=self.text,
-            integers=integers,
-            progress=progress,
-            timing=timing,
-        )
+        with self._changing:
+            started = time.perf_counter()
+            self._state = fitted = fit(
+                training_clips,
+                names,
+                partial(pipeline_for, self),
+                text=self.text,
+                integers=integers,
+                progress=progress,
+                timing=timing,
+            )
         LOG.info(
             "learned %d classes from %d clips in %.1f s, %d skipped: %s",
             len(fitted.classes),
@@ -315,11 +293,7 @@ class FewShotClassifier:
         return float(np.average(np.array(right, float), weights=weights))
 
     def warm_up(self) -> Self:
-        """Predict a made-up clip, so that the first prediction takes no longer than later ones.
-
-        Returns:
-            The classifier.
-        """
+        """Predict a made-up clip, so that the first prediction takes no longer than later ones."""
         fitted = self._fitted
         backbone = fitted.pipeline.backbone
         clip: AnyClip
@@ -338,7 +312,7 @@ class FewShotClassifier:
         fps: float | None = None,
         ahead: int = 0,
         only: Label | Collection[Label] | None = None,
-    ) -> Stream:
+    ) -> "Stream":
         """Begin to watch a recording whose frames are pushed one by one.
 
         Args:
@@ -362,9 +336,10 @@ class FewShotClassifier:
         ...     events = [event for frame in frames for event in stream.push(frame)]
         ...     events += stream.close()
         """
+        from fewact.classifier.stream import Stream
+
         return Stream(self._fitted, self.false_alarms, fps=fps, ahead=ahead, only=only)
 
-    @one_at_a_time
     def add_class(self, name: Label, clips: Source) -> Self:
         """Learn one more class.
 
@@ -373,15 +348,11 @@ class FewShotClassifier:
             clips: Clip, path, folder or pattern, or several of them; or an .npz file of features
                 that all belong to the class.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: The class exists already, or no clip can be read.
         """
-        return self._become(edit.add_class(self._trimmed, name, clips))
+        return self._edited(lambda fitted: edit.add_class(fitted, name, clips))
 
-    @one_at_a_time
     def add_clips(self, name: Label, clips: Source) -> Self:
         """Learn more clips of a class.
 
@@ -392,35 +363,26 @@ class FewShotClassifier:
             name: Name of the class.
             clips: Clips, as for ``add_class``.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: The class does not exist, no clip can be read, or a clip is known already.
         """
-        return self._become(edit.add_clips(self._trimmed, name, clips))
+        return self._edited(lambda fitted: edit.add_clips(fitted, name, clips))
 
-    @one_at_a_time
     def add_none(self, clips: Source) -> Self:
         """Learn more clips that show none of the classes; see ``add_clips``."""
-        return self._become(edit.add_none(self._trimmed, clips))
+        return self._edited(lambda fitted: edit.add_none(fitted, clips))
 
-    @one_at_a_time
     def remove_class(self, name: Label) -> Self:
         """Forget a class; no video is read.
 
         Args:
             name: Name of the class.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: The class does not exist, or only one class would be left.
         """
-        return self._become(edit.remove_class(self._fitted, name))
+        return self._edited(lambda fitted: edit.remove_class(fitted, name))
 
-    @one_at_a_time
     def rename_class(self, name: Label, new: Label) -> Self:
         """Give a class another name; no video is read.
 
@@ -428,31 +390,23 @@ class FewShotClassifier:
             name: Name of the class.
             new: New name.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: The class does not exist, or the new name is taken or invalid.
         """
-        return self._become(edit.rename_class(self._fitted, name, new))
+        return self._edited(lambda fitted: edit.rename_class(fitted, name, new))
 
-    @one_at_a_time
     def remove_clips(self, clips: Sequence[ClipId] | ClipId) -> Self:
         """Forget some training clips, or clips of no class; no video is read.
 
         Args:
             clips: Clips to forget, each as a ``ClipId``; or a single one.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: A clip is not found or not the only one of its name, or a class would have no
                 clips left.
         """
-        return self._become(edit.remove_clips(self._fitted, clips))
+        return self._edited(lambda fitted: edit.remove_clips(fitted, clips))
 
-    @one_at_a_time
     def move_clip(self, clip: ClipId, label: Label) -> Self:
         """Correct the label of a training clip; no video is read.
 
@@ -460,14 +414,11 @@ class FewShotClassifier:
             clip: Clip to move.
             label: Class that the clip shows, or ``none``.
 
-        Returns:
-            The classifier; unchanged if an error is raised.
-
         Raises:
             DataError: The clip is not found or not the only one of its name, the class does not
                 exist, the clip has this label already, or its class would have no clips left.
         """
-        return self._become(edit.move_clip(self._fitted, clip, label))
+        return self._edited(lambda fitted: edit.move_clip(fitted, clip, label))
 
     def save(self, folder: str | Path, *, thumbnails: bool = False, change: str = "saved") -> Path:
         """Save the classifier in a folder, as the file ``model.safetensors`` that ``load`` reads.
@@ -497,6 +448,8 @@ class FewShotClassifier:
             raise OptionError("not a text", where="change", got=repr(change)[:80], expected="text")
         check_rate(self.false_alarms)
         check_set_rate(self.sets)
+        from fewact.classifier import history
+
         target = user_path(folder, ModelError).resolve()
         history.check_target(target)
         header, content = file.encode(
@@ -542,7 +495,13 @@ class FewShotClassifier:
                 expected="an object, such as fewact.backbones.create()",
                 hint="The model knows the name of its backbone: leave the argument out.",
             )
-        model = history.load(folder)
+        try:
+            model = file.load(folder)
+        except ModelError as error:
+            from fewact.classifier import history
+
+            history.hint_at_undo(error, folder)
+            raise
         header, spec = model.header, model.header.backbone.spec
         location = str(weights) if weights is not None else spec.weights
         built = backbone or header.backbone.create(location, device, engine, str(folder))
@@ -566,7 +525,7 @@ class FewShotClassifier:
                 Pipeline(built, method, header.trim, classifier._choice),
                 model.examples,
                 class_names=model.class_names,
-                before=FittedBefore(header.calibration, header.open_set, model.support),
+                before=(header.calibration, header.open_set, model.support),
                 integers=header.integers,
             )
         return classifier
@@ -604,7 +563,7 @@ class FewShotClassifier:
         ):
             check_answers(hub)
             folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
-            card = folder / history.README
+            card = folder / file.README
             card.write_text(HUB_METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
             api = hub.HfApi(token=token or None, library_name="fewact")
             api.create_repo(repository, private=private, exist_ok=True)
@@ -647,7 +606,7 @@ class FewShotClassifier:
                 hub.snapshot_download,
                 name,
                 revision=revision or None,
-                allow_patterns=[file.MODEL, history.README],
+                allow_patterns=[file.MODEL, file.README],
                 token=token or None,
                 library_name="fewact",
             )
@@ -724,9 +683,6 @@ class FewShotClassifier:
         Args:
             **parameters: New values by name.
 
-        Returns:
-            The classifier.
-
         Raises:
             OptionError: There is no such parameter; none is set then.
         """
@@ -777,8 +733,8 @@ class FewShotClassifier:
 
     @property
     def _choice(self) -> Choice:
-        network = (self.weights, self.precision, self.engine)
-        return Choice(self.backbone, self.method, self.device, *network, trim=self.trim)
+        network = self.weights, self.precision, self.engine
+        return Choice(self.backbone, self.method, self.device, *network)
 
     @property
     def _fitted(self) -> Fitted:
@@ -788,33 +744,13 @@ class FewShotClassifier:
             )
         return self._state
 
-    @property
-    def _trimmed(self) -> Fitted:
-        """What was learned, with new clips read as ``trim`` says now, not as it said before."""
-        return self._fitted.trimmed(self.trim)
-
-    def _pipeline_for(self, clip: AnyClip) -> Pipeline:
-        """Return the existing pipeline for videos, or build one for clips like this one."""
-        fitted, choice = self._state, self._choice
-        if (
-            fitted is not None
-            and not fitted.pipeline.precomputed
-            and not isinstance(clip, FeatureClip)
-            and fitted.pipeline.choice == choice
-        ):
-            return fitted.pipeline
-        return choice.build(clip)
-
-    def _become(self, fitted: Fitted) -> Self:
-        self._state = fitted
+    def _edited(self, change: Callable[[Fitted], Fitted]) -> Self:
+        """Change what is learned; changes by other threads wait, so that none is lost."""
+        with self._changing:
+            self._state = change(fitted_of(self))
         return self
 
     def _predict_all(self, fitted: Fitted, clips: Sequence[AnyClip]) -> Predictions:
-        """Return the predictions of clips.
-
-        Raises:
-            VideoError: A clip cannot be read.
-        """
         predictions = Predictions()
         for prediction in self._predict_each(fitted, clips):
             if isinstance(prediction, Skipped):
@@ -825,13 +761,9 @@ class FewShotClassifier:
     def _predict_each(
         self, fitted: Fitted, clips: Iterable[AnyClip], timing: Timing | None = None
     ) -> Iterator[Prediction | Skipped]:
-        return predict(
-            fitted.trimmed(self.trim),
-            clips,
-            timing,
-            false_alarms=self.false_alarms,
-            sets=self.sets,
-        )
+        trimmed, limit = fitted.trimmed(self.trim), self.false_alarms
+        answers = predict(trimmed, clips, timing, false_alarms=limit, sets=self.sets)
+        return (answer for _, answer in answers)
 
 
 def _for_process(classifier: FewShotClassifier) -> tuple[Any, ...]:
@@ -847,27 +779,27 @@ ForkingPickler.register(FewShotClassifier, _for_process)
 
 
 def fitted_of(classifier: FewShotClassifier) -> Fitted:
-    """Return what a classifier has learned, with new clips read as its ``trim`` says.
-
-    Raises:
-        NotFittedError: The classifier has learned nothing yet.
-        OptionError: ``trim`` is unknown.
-    """
-    return classifier._trimmed
+    """Return what a classifier has learned, with new clips read as its ``trim`` says now."""
+    return classifier._fitted.trimmed(classifier.trim)
 
 
 def pipeline_for(classifier: FewShotClassifier, clip: AnyClip) -> Pipeline:
-    """Return the pipeline of a classifier, or a new one if it has none for clips like this one.
-
-    Raises:
-        OptionError: As for ``Choice.build``.
-    """
-    return classifier._pipeline_for(clip)
+    """Return the pipeline of a classifier for videos, or a new one for clips like this one."""
+    trim = check_trim(classifier.trim)
+    fitted, choice = classifier._state, classifier._choice
+    if (
+        fitted is not None
+        and not fitted.pipeline.precomputed
+        and not isinstance(clip, FeatureClip)
+        and fitted.pipeline.choice == choice
+    ):
+        return replace(fitted.pipeline, trim=trim)
+    return replace(choice.build(clip), trim=trim)
 
 
 def replace_fitted(classifier: FewShotClassifier, fitted: Fitted) -> None:
     """Replace what a classifier has learned."""
-    classifier._become(fitted)
+    classifier._state = fitted
 
 
 def _equal(value: Any, default: Any) -> bool:
@@ -882,11 +814,6 @@ def _correct_answer(label: str, *, integers: bool) -> str:
 
 
 def _checked_weights(weights: Any, count: int) -> NDArray[np.float64]:
-    """Return the weight of each of some clips (q).
-
-    Raises:
-        DataError: These are no weights, or of another number of clips.
-    """
     where, expected = "sample_weight", f"{count} numbers from 0 up, not all 0"
     array = as_array(weights, where, expected)
     if array.dtype.kind not in "biuf" or array.shape != (count,):

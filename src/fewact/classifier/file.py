@@ -24,9 +24,9 @@ from torch.nn import functional
 from fewact.backbones.text import TextFacts
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.names import Example
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.atomic import write_bytes
@@ -50,6 +50,7 @@ from fewact.video import Segments, collect_warnings
 from fewact.video.source import TrimMode
 
 MODEL: Final = "model.safetensors"
+README: Final = "README.md"
 
 FORMAT: Final = "fewact classifier"
 VERSION: Final = 26
@@ -76,12 +77,7 @@ LONGER_SIDE = 160
 
 
 class SavedClassNames(BaseModel):
-    """Use of class names as text prompts; their embeddings are a tensor, in natural order.
-
-    Args:
-        mode: ``auto`` or ``on``.
-        facts: Text encoder and prompts of the embeddings.
-    """
+    """Use of class names as text prompts; their embeddings are a tensor, in natural order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,19 +93,12 @@ class ModelHeader(BaseModel):
         version: Version of the format.
         fewact: Version of the package that wrote the file.
         change: What made this model of the one before, in a few words.
-        backbone: Backbone that computes the features.
-        method: Method that computes the scores.
-        calibration: Conversion of scores into probabilities.
-        class_names: Use of class names; None if they are not used.
-        open_set: Scores that decide between known and unknown.
         false_alarms: Limit of false alarms; None for the default.
-        trim: Whether still ends of videos are left out.
         sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
         thumbnails: Whether the file has a small image of each clip.
-        tensors_sha256: SHA-256 of the tensors of the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -166,15 +155,7 @@ class ModelHeader(BaseModel):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """Content of the file of a model.
-
-    Args:
-        header: Its configuration.
-        examples: Training clips and clips of no class with their nodes and thumbnails.
-        method: Method with its options and parameters, on the CPU.
-        class_names: Embedded class names; None if they are not used.
-        support: Summary of the method's state for the classes; empty if the model has none.
-    """
+    """Content of a model's file; ``support`` is the summary of the method's state, or empty."""
 
     header: ModelHeader
     examples: Examples
@@ -184,11 +165,7 @@ class SavedModel:
 
 
 def model_file(path: str | Path) -> Path:
-    """Return the file of a model, which may be named by its folder.
-
-    Raises:
-        ModelError: It is not a path, or there is no such file.
-    """
+    """Return the file of a model, which may be named by its folder."""
     named = user_path(path, ModelError)
     file = named / MODEL if named.is_dir() else named
     if not file.is_file():
@@ -203,9 +180,6 @@ def model_file(path: str | Path) -> Path:
 def read_header(path: str | Path) -> ModelHeader:
     """Return the configuration of a model; its tensors are not read, but must not be cut off.
 
-    Args:
-        path: Folder or file of the model.
-
     Raises:
         DamagedModelError: The model was damaged or edited.
         LostModelError: An older version of fewact wrote the model.
@@ -217,14 +191,7 @@ def read_header(path: str | Path) -> ModelHeader:
 
 
 def load(path: str | Path) -> SavedModel:
-    """Read and check a model.
-
-    Args:
-        path: Folder or file of the model.
-
-    Raises:
-        ModelError: As for ``read_header``.
-    """
+    """Read and check a model, given its folder or file; errors are those of ``read_header``."""
     file = model_file(path)
 
     def read() -> SavedModel:
@@ -235,16 +202,7 @@ def load(path: str | Path) -> SavedModel:
 
 
 def copy_model(path: str | Path, target: Path) -> None:
-    """Write a copy of the file of a model, which is checked before.
-
-    Args:
-        path: Folder or file of the model.
-        target: File to write; one that exists is replaced.
-
-    Raises:
-        ModelError: As for ``load``.
-        OutputError: The copy cannot be written.
-    """
+    """Write a copy of the file of a model, which is checked before; replace what is there."""
     source = model_file(path)
     content = MODEL_FILE.content(source)
     parse(content, str(source))
@@ -267,18 +225,7 @@ def encode(
 ) -> tuple[ModelHeader, bytes]:
     """Return the header and the content of the file of a classifier.
 
-    Args:
-        fitted: What was learned.
-        thumbnails: Whether to store a small image of each clip.
-        change: What made this model of the one before, in a few words.
-        false_alarms: Limit of false alarms.
-        sets: Fraction of clips whose true class must be in a set.
-        trim: Whether still ends of videos are left out.
-
-    Raises:
-        ModelError: Thumbnails are requested for features, or of clips that have none; the method is
-            not registered; or the model could not be loaded again.
-        VideoError: A clip cannot be read for its thumbnail.
+    ``change`` is what made this model of the one before, in a few words.
     """
     if thumbnails and isinstance(fitted.pipeline.backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
@@ -314,8 +261,7 @@ def encode(
 def with_tensors(header: ModelHeader, tensors: Mapping[str, Tensor]) -> tuple[ModelHeader, bytes]:
     """Return the header and the content of a file, which can be read again.
 
-    Raises:
-        ModelError: It cannot: a model that cannot be loaded must not replace a model that can.
+    A model that cannot be loaded must not replace a model that can.
     """
     contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
     header = header.model_copy(update={"tensors_sha256": sha256_of(contiguous)})
@@ -327,16 +273,7 @@ def with_tensors(header: ModelHeader, tensors: Mapping[str, Tensor]) -> tuple[Mo
 
 
 def with_change(content: bytes, change: str, where: str) -> tuple[ModelHeader, bytes]:
-    """Return the header and the content of the same model as one that a change makes.
-
-    Args:
-        content: Content of the file of the model.
-        change: The change, in a few words.
-        where: File, for errors.
-
-    Raises:
-        ModelError: As for ``load``.
-    """
+    """Return the header and the content of the same model as one that a change makes."""
     model = parse(content, where)
     tensors, _ = parse_tensors(MODEL_FILE, content, where)
     return with_tensors(model.header.changed(change), tensors)
@@ -348,11 +285,7 @@ def sealed(content: Mapping[str, Any]) -> str:
 
 
 def parse_header(metadata: Mapping[str, str], where: str) -> ModelHeader:
-    """Read and check the configuration in the metadata of a file.
-
-    Raises:
-        ModelError: As for ``read_header``.
-    """
+    """Read and check the configuration in the metadata of a file."""
     content = HEADER_TEXT.parse(metadata.get(KEY, "null"), where)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         HEADER_TEXT.refuse(where, "not a saved classifier")
@@ -437,11 +370,7 @@ def _pop_thumbnails(
 
 
 def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Check that what a file has beside the method's parameters is finite floating-point numbers.
-
-    Raises:
-        DamagedModelError: They are not.
-    """
+    """Refuse tensors beside the method's parameters that are not finite floating-point numbers."""
     for name, value in tensors.items():
         if name.startswith(METHOD):
             continue
@@ -481,11 +410,7 @@ def _thumbnail(example: Example, origin: VideoClip | bytes | None) -> bytes:
 
 
 def thumbnail(clip: VideoClip) -> bytes:
-    """Return the middle frame of a clip as a small JPEG file, without warnings.
-
-    Raises:
-        VideoError: The clip cannot be read.
-    """
+    """Return the middle frame of a clip as a small JPEG file, without warnings."""
     from fewact.video.writing import jpeg  # a prediction writes no picture
 
     with collect_warnings():
@@ -496,9 +421,7 @@ def thumbnail(clip: VideoClip) -> bytes:
 def shrink(frame: NDArray[np.uint8], displayed: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return a frame (h w 3) resized so that its longer side has at most 160 pixels.
 
-    Args:
-        frame: Frame to resize.
-        displayed: Height and width of what it shows; None for those of the frame.
+    ``displayed`` are the height and width of what it shows, if they are not those of the frame.
     """
     height, width = displayed or frame.shape[:2]
     scale = min(1.0, LONGER_SIDE / max(height, width))

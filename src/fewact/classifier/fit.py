@@ -5,23 +5,21 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
 
 from fewact.classifier.class_names import TextMode, find_class_names
 from fewact.classifier.encoding import EncodedClip, encode
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, join, rounded
 from fewact.classifier.file import thumbnail
 from fewact.classifier.fitted import Fitted, fit_examples
+from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.predict import find_action
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.search import find_action
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few, legible
 from fewact.features.extract import Timing
-from fewact.video.cleaning.correction import Fault
 
 LOG = logging.getLogger(__name__)
 
@@ -58,11 +56,6 @@ def fit(
         integers: Whether the classes were given as integers.
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
-
-    Raises:
-        DataError: There are fewer than two classes, or a class has no readable clip.
-        OptionError: ``text`` is ``on``, and the backbone has no text encoder; or as for
-            ``pipeline_for``.
     """
     classes = {clip.label for clip in clips} - {BACKGROUND}
     if len(classes) < 2:
@@ -86,25 +79,6 @@ def fit(
     )
 
 
-class _ReadClip(NamedTuple):
-    """A training clip that could be read.
-
-    Args:
-        encoded: The clip, without its nodes.
-        part: Its example and nodes.
-        searched: Whether only the part of it is used that is most like its class.
-    """
-
-    encoded: EncodedClip
-    part: Examples
-    searched: bool
-
-    @property
-    def title(self) -> str:
-        """Title of the example."""
-        return self.part.clips[0].title
-
-
 def encode_examples(
     clips: Sequence[AnyClip],
     names: Sequence[str],
@@ -115,7 +89,7 @@ def encode_examples(
     image_embedding: bool = False,
     fitted: Fitted | None = None,
 ) -> tuple[Examples, list[Skipped]]:
-    """Encode labelled clips.
+    """Encode labelled clips; return the examples, and the clips that cannot be read.
 
     Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
     a model stores them, see ``rounded``; those of precomputed features are exact.
@@ -124,38 +98,34 @@ def encode_examples(
         clips: Clips with their labels.
         names: Name of each clip.
         pipeline: Backbone and method that encode the clips.
-        progress: Called after each clip with the number of finished clips and of all clips.
+        progress: Called as for ``fit``.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
         fitted: What the classifier has learned: of clips of its classes that last longer than all
             that it knows, the part is used that is most like the class.
-
-    Returns:
-        The examples, and the clips that cannot be read.
-
-    Raises:
-        DataError: No clip of a class can be read, or clips do not fit the backbone.
     """
-    read: list[_ReadClip] = []
+    read: list[Examples] = []
+    searched: list[str] = []
     skipped: list[Skipped] = []
     encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
     for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
-        taught = full
+        used = full
         if fitted is not None and full.clip.label in fitted.classes:
-            taught = find_action(full, fitted, timing, full.clip.label)
-        taught.warn()
-        if isinstance(taught.nodes, VideoError):
-            warn(f"skipped: {taught.nodes}")
-            skipped.append(Skipped(taught.clip, taught.nodes))
+            used = find_action(full, fitted, timing, full.clip.label)
+        used.warn()
+        if isinstance(used.nodes, VideoError):
+            warn(f"skipped: {used.nodes}")
+            skipped.append(Skipped(used.clip, used.nodes))
         else:
-            part, searched = _example(name, taught, taught.nodes), taught.active != full.active
-            read.append(_ReadClip(taught._replace(nodes={}), part, searched))
+            read.append(_example(name, used, used.nodes))
+            if used.active != full.active:
+                searched.append(read[-1].clips[0].title)
         if progress is not None:
             progress(done, len(clips))
     _check_classes(clips, read, skipped)
-    _warn_of_faults(read)
-    _warn_of_searched(read)
-    examples = join([clip.part for clip in read])
+    examples = join(read)
+    _warn_of_faults([clip for part in read for clip in part.clips])
+    _warn_of_searched(searched, len(read))
     _warn_of_long(examples, fitted)
     _warn_of_long_none(examples, fitted)
     _warn_of_equal(examples)
@@ -178,20 +148,18 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         faults=tuple(map(str, encoded.faults)),
     )
     row = {name: value.cpu() for name, value in nodes.items()}
-    if not isinstance(clip, FeatureClip):
-        row = rounded(row)
-    return Examples((example,), row, (_origin(clip),))
+    if isinstance(clip, FeatureClip):
+        return Examples((example,), row, (None,))
+    # A thumbnail is made of it later; a clip in memory is not kept for it.
+    origin = clip if isinstance(clip, Clip) else thumbnail(clip)
+    return Examples((example,), rounded(row), (origin,))
 
 
 def _check_classes(
-    clips: Sequence[AnyClip], read: Sequence[_ReadClip], skipped: Sequence[Skipped]
+    clips: Sequence[AnyClip], read: Sequence[Examples], skipped: Sequence[Skipped]
 ) -> None:
-    """Refuse a class of which no clip can be read.
-
-    Raises:
-        DataError: There is such a class; the message names the first one.
-    """
-    readable = {clip.part.clips[0].label for clip in read}
+    """Refuse a class of which no clip can be read; the message names the first one."""
+    readable = {part.clips[0].label for part in read}
     for label in dict.fromkeys(clip.label for clip in clips):
         if label not in readable:
             unread = [clip for clip in skipped if clip.clip.label == label]
@@ -201,23 +169,23 @@ def _check_classes(
             )
 
 
-def _warn_of_faults(read: Sequence[_ReadClip]) -> None:
-    faulty: dict[Fault, list[str]] = {}
-    for clip in read:
-        for fault in clip.encoded.faults:
+def _warn_of_faults(clips: Sequence[Example]) -> None:
+    faulty: dict[str, list[str]] = {}
+    for clip in clips:
+        for fault in clip.faults:
             faulty.setdefault(fault, []).append(clip.title)
     for fault, titles in faulty.items():
         named = first_few(titles)
-        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(read), fault, named)
+        LOG.warning("%d of %d training clips: %s: %s", len(titles), len(clips), fault, named)
 
 
-def _warn_of_searched(read: Sequence[_ReadClip]) -> None:
-    if searched := [clip.title for clip in read if clip.searched]:
+def _warn_of_searched(searched: Sequence[str], count: int) -> None:
+    if searched:
         LOG.warning(
             "%d of %d clips last longer than all training clips: used is only the part that is "
             "most like the class; cut clips to the action: %s",
             len(searched),
-            len(read),
+            count,
             first_few(searched),
         )
 
@@ -250,7 +218,7 @@ def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
 
 
 def _warn_of_equal(examples: Examples) -> None:
-    if equal := examples.copies(examples):
+    if equal := examples.copies():
         LOG.warning(
             "%d of %d training clips equal others, so that the held-out accuracy is too high; "
             "remove them, or correct their class: %s",
@@ -279,14 +247,6 @@ def _warn_of_formats(examples: Examples, fitted: Fitted | None) -> None:
 
 
 def _format(aspect: float | None) -> str:
-    """Return the format of frames, by their width over their height."""
     if aspect is None or 1 / NOT_SQUARE < aspect < NOT_SQUARE:
         return ""
     return "landscape" if aspect > 1 else "portrait"
-
-
-def _origin(clip: AnyClip) -> Clip | bytes | None:
-    """Return what a thumbnail is made of later; a clip in memory is not kept for it."""
-    if isinstance(clip, FeatureClip):
-        return None
-    return clip if isinstance(clip, Clip) else thumbnail(clip)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from fewact.classifier.examples import (
     spread,
     spread_over_classes,
 )
-from fewact.classifier.labels import Label, as_given, check_integers, existing_class, label_array
+from fewact.classifier.names import Label, as_given, check_integers, existing_class, label_array
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.unknown import (
@@ -53,12 +53,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class EachAClass:
-    """Clips of which each is a class by itself.
-
-    Args:
-        method: Method that scores the clips.
-        nodes: Their nodes (s …).
-    """
+    """Clips with nodes (s …), of which each is a class by itself."""
 
     method: Method
     nodes: Nodes
@@ -88,9 +83,6 @@ class Fitted:
     Args:
         pipeline: Backbone and method that encoded the clips.
         everything: All clips.
-        examples: Training clips.
-        none: Clips of no class; None if there are too few of them.
-        classes: Class names, in natural order.
         calibration: Conversion of logits into probabilities.
         class_names: Embedded class names; None if they are not used.
         by_class: State of the method for the classes.
@@ -103,9 +95,6 @@ class Fitted:
 
     pipeline: Pipeline
     everything: Examples
-    examples: Examples
-    none: Examples | None
-    classes: tuple[str, ...]
     calibration: Calibration
     class_names: ClassNames | None
     by_class: Any
@@ -121,7 +110,7 @@ class Fitted:
         again = partial(
             fit_examples,
             class_names=self.class_names,
-            before=FittedBefore(self.calibration, self.open_set, summary),
+            before=(self.calibration, self.open_set, summary),
             integers=self.integers,
             skipped=self.skipped,
         )
@@ -132,12 +121,28 @@ class Fitted:
         """Method that scores the clips."""
         return self.pipeline.method
 
-    def trimmed(self, trim: TrimMode) -> "Fitted":
-        """Return the same, with new clips read as ``trim`` says.
+    @property
+    def examples(self) -> Examples:
+        """Training clips."""
+        return self.everything.of_classes
 
-        Raises:
-            OptionError: It is unknown.
-        """
+    @property
+    def none(self) -> Examples | None:
+        """Clips of no class; None if there are too few of them."""
+        return _enough(self.everything.of_no_class)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in natural order."""
+        return self.everything.classes
+
+    @property
+    def uses_text(self) -> bool:
+        """Whether class names are used as text prompts."""
+        return self.class_names is not None
+
+    def trimmed(self, trim: TrimMode) -> "Fitted":
+        """Return the same, with new clips read as ``trim`` says; refuse an unknown mode."""
         return replace(self, pipeline=replace(self.pipeline, trim=check_trim(trim)))
 
     @property
@@ -146,7 +151,7 @@ class Fitted:
         return tuple(as_given(name, integers=self.integers) for name in self.classes)
 
     def existing_class(self, name: Label) -> str:
-        """Return the class with a name, see ``naming.existing_class``."""
+        """Return the class with a name, see ``names.existing_class``."""
         return existing_class(name, self.classes, integers=self.integers)
 
     @property
@@ -155,19 +160,9 @@ class Fitted:
         return np.unique(label_array(self.labels))
 
 
-@dataclass(frozen=True)
-class FittedBefore:
-    """What a saved model has, so that it is not fitted again.
-
-    Args:
-        calibration: Conversion of logits into probabilities.
-        open_set: Scores that decide between known and unknown.
-        support: Summary of the method's state for the classes; empty if it is not known.
-    """
-
-    calibration: Calibration
-    open_set: OpenSet
-    support: Nodes = field(default_factory=dict)
+Before = tuple[Calibration, OpenSet, Nodes]
+"""What a saved model has, so that it is not fitted again: calibration, scores of known and unknown
+clips, and the summary of the method's state for the classes, empty if it has none."""
 
 
 def fit_examples(
@@ -175,97 +170,74 @@ def fit_examples(
     everything: Examples,
     *,
     class_names: ClassNames | None = None,
-    before: FittedBefore | None = None,
+    before: Before | None = None,
     integers: bool = False,
     skipped: Sequence[Skipped] = (),
 ) -> Fitted:
     """Compute the method's state of the clips; fit what ``before`` does not have.
 
-    Args:
-        pipeline: Backbone and method that encoded the clips.
-        everything: Training clips, and clips of no class with the label ``none``.
-        class_names: Embedded class names; None if they are not used.
-        before: Calibration and scores of a saved model.
-        integers: Whether the classes were given as integers.
-        skipped: Clips that could not be read.
-
-    Raises:
-        DataError: The method's scores of a clip are not finite; or a class is a text although the
-            classes are integers.
+    ``everything`` are the training clips, and clips of no class with the label ``none``.
     """
     check_integers(everything.classes, integers=integers)
-    examples, none = everything.split_none()
-    if none is not None and len(none.clips) < FEWEST_NONE:
-        none = None
-        if before is None:
-            warn(f"only one clip of no class: it is not used, {FEWEST_NONE} are needed")
-    clips = _Kept(everything, examples, none, integers, tuple(skipped))
-    return on_few_cores(lambda: _fit(pipeline, clips, class_names, before), everything)
-
-
-class _Kept(NamedTuple):
-    """Clips, and what is kept of them as it is."""
-
-    everything: Examples
-    examples: Examples
-    none: Examples | None
-    integers: bool
-    skipped: tuple[Skipped, ...]
-
-
-@torch.inference_mode()
-def _fit(
-    pipeline: Pipeline,
-    kept: _Kept,
-    class_names: ClassNames | None,
-    before: FittedBefore | None,
-) -> Fitted:
-    examples, none = kept.examples, kept.none
-    method, device = pipeline.method, pipeline.backbone.device
-    labels, classes = examples.labels.to(device), examples.classes
-    nodes = _on(examples, device)
-    if before is None:
-        groups = [clip.group for clip in examples.clips]
-        titles = [clip.title for clip in examples.clips]
-        held = hold_out(method, nodes, labels, len(classes), groups, class_names, titles=titles)
-        calibration = held.calibration
-    else:
-        calibration = before.calibration
-    support = batch_of(nodes), labels[None], len(classes)
-    summary = {} if before is None else before.support
-    by_class = method.restored_support(*support, summary) if summary else method.support(*support)
-    by_clip, by_none = EachAClass(method, nodes), None
-    if none is not None:
-        references = none.select(spread(len(none.clips), MAX_REFERENCES))
-        by_none = EachAClass(method, _on(references, device))
-    if before is None:
-        open_set = _open_set(examples, none, (by_class, by_clip, by_none), device)
-    else:
-        open_set = before.open_set
+    none = everything.of_no_class
+    if before is None and none is not None and _enough(none) is None:
+        warn(f"only one clip of no class: it is not used, {FEWEST_NONE} are needed")
+    parts = on_few_cores(lambda: _fit(pipeline, everything, class_names, before), everything)
+    calibration, by_class, by_clip, by_none, open_set = parts
     return Fitted(
         pipeline,
-        kept.everything,
-        examples,
-        none,
-        classes,
+        everything,
         calibration,
         class_names,
         by_class,
         by_clip,
         by_none,
         open_set,
-        kept.integers,
-        kept.skipped,
+        integers,
+        tuple(skipped),
     )
+
+
+def _enough(none: Examples | None) -> Examples | None:
+    return none if none is not None and len(none.clips) >= FEWEST_NONE else None
+
+
+@torch.inference_mode()
+def _fit(
+    pipeline: Pipeline,
+    everything: Examples,
+    class_names: ClassNames | None,
+    before: Before | None,
+) -> tuple[Calibration, Any, EachAClass, EachAClass | None, OpenSet]:
+    """Return the fields of ``Fitted`` from its calibration to its open set, without the names."""
+    examples, none = everything.of_classes, _enough(everything.of_no_class)
+    method, device = pipeline.method, pipeline.backbone.device
+    labels, classes = examples.labels.to(device), examples.classes
+    nodes = _on(examples, device)
+    support = batch_of(nodes), labels[None], len(classes)
+    summary = {} if before is None else before[2]
+    by_clip, by_none = EachAClass(method, nodes), None
+    if none is not None:
+        references = none.select(spread(len(none.clips), MAX_REFERENCES))
+        by_none = EachAClass(method, _on(references, device))
+    if before is not None:
+        by_class = (
+            method.restored_support(*support, summary) if summary else method.support(*support)
+        )
+        return before[0], by_class, by_clip, by_none, before[1]
+    groups = [clip.group for clip in examples.clips]
+    titles = [clip.title for clip in examples.clips]
+    calibration, _, _ = hold_out(
+        method, nodes, labels, len(classes), groups, class_names, titles=titles
+    )
+    by_class = method.support(*support)
+    open_set = _open_set(examples, none, (by_class, by_clip, by_none), device)
+    return calibration, by_class, by_clip, by_none, open_set
 
 
 @contextmanager
 def checked_fit(examples: Examples) -> Iterator[None]:
-    """Turn what a method raises on nodes of other methods into one error.
-
-    Raises:
-        ModelError: The method cannot use the nodes.
-    """
+    """Turn what a method raises on nodes of other methods into one ``ModelError``."""
     try:
         yield
     except (RuntimeError, IndexError, KeyError, ValueError) as error:
@@ -285,28 +257,18 @@ def on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
     return on_one_core(work)
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Scores of q clips, float64 on the CPU.
+def score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
+    """Score q clips, given their nodes (q …).
 
-    Args:
-        logits: Logits (q n): probabilities are their softmax.
-        similarity: Similarities (q s) with the training clips.
-        known: Known scores (q), see ``open_set``.
+    Returns:
+        Logits (q n), whose softmax are the probabilities; similarities (q s) with the training
+        clips; and known scores (q), see ``unknown``. All are float64 on the CPU.
     """
-
-    logits: Tensor
-    similarity: Tensor
-    known: Tensor
-
-
-def score(fitted: Fitted, nodes: Nodes) -> Scored:
-    """Score clips, given their nodes (q …)."""
     return on_few_cores(lambda: _score(fitted, nodes), fitted.everything)
 
 
 @torch.inference_mode()
-def _score(fitted: Fitted, nodes: Nodes) -> Scored:
+def _score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
     query, calibration = batch_of(nodes), fitted.calibration  # (1 q …)
     scored, pairs = fitted.method.score_and_pairs(fitted.by_class, query)
     logits = rows_of(scored) / calibration.temperature
@@ -316,8 +278,7 @@ def _score(fitted: Fitted, nodes: Nodes) -> Scored:
     similarity = fitted.by_clip.score(query) if pairs is None else rows_of(pairs)
     none = None if fitted.by_none is None else fitted.by_none.score(query).mean(-1)
     inside = torch.tensor(fitted.open_set.inside, dtype=torch.float64)
-    known = known_scores(similarity, fitted.examples.labels, inside, none)
-    return Scored(logits, similarity, known)
+    return logits, similarity, known_scores(similarity, fitted.examples.labels, inside, none)
 
 
 def _open_set(
@@ -328,11 +289,7 @@ def _open_set(
 ) -> OpenSet:
     """Score training clips without themselves and without their classes, and clips of no class.
 
-    Args:
-        examples: Training clips.
-        none: Clips of no class; None if there are none.
-        states: ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
-        device: Device to compute on.
+    ``states`` are ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
     """
     by_class, by_clip, by_none = states
     nodes, labels = _on(examples, device), examples.labels
@@ -354,12 +311,9 @@ def _open_set(
 
 
 def similarities(support: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:
-    """Return similarities (q s) of clips (q …), as ``classify`` computes them for one clip.
+    """Return similarities (q s) of clips (q …) with others, as ``classify`` computes them.
 
-    Args:
-        support: The clips that they are similar to.
-        nodes: Nodes of the clips (q …).
-        by_class: State of the method for the classes of ``support``; None if they have no classes.
+    ``by_class`` is the state of the method for the classes of ``support``; None if they have none.
     """
     similarity = []
     for begin in range(0, len(next(iter(nodes.values()))), CLIPS_AT_ONCE):
@@ -371,15 +325,9 @@ def similarities(support: EachAClass, nodes: Nodes, by_class: Any = None) -> Ten
 
 @torch.inference_mode()
 def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, Tensor]:
-    """Return the similarities of training clips with each other, float64 on the CPU.
+    """Return the similarities (s s) of training clips with each other, float64 on the CPU.
 
-    Args:
-        fitted: What was learned.
-        positions: Positions of the s clips among the training clips.
-
-    Returns:
-        (s s) for each part of the similarities; for methods without parts one of all,
-        ``similarity``.
+    By part of the similarities; for methods without parts one of all, ``similarity``.
     """
     by_clip, by_class = fitted.by_clip.select(positions), fitted.by_class
     if by_clip is not fitted.by_clip:
@@ -399,7 +347,6 @@ def similarities_by_part(fitted: Fitted, positions: Sequence[int]) -> dict[str, 
 
 
 def _on(examples: Examples, device: torch.device) -> Nodes:
-    """Return the nodes that the method compares, and the image embedding, on a device."""
     return {name: value.to(device) for name, value in examples.nodes.items()}
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -24,15 +25,14 @@ from fewact.classifier.file import (
     KEY,
     MODEL,
     MODEL_FILE,
+    README,
     ModelHeader,
-    SavedModel,
     is_model_file,
     model_file,
     parse_header,
     read_header,
     with_change,
 )
-from fewact.classifier.model_card import model_card
 from fewact.core.atomic import (
     holding,
     is_empty,
@@ -47,13 +47,28 @@ from fewact.core.errors import DamagedModelError, ModelError, NewerModelError
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_metadata
+from fewact.core.text_table import markdown_text
+from fewact.data import BACKGROUND
 
 HISTORY, UNDONE = "history", "undone"
-CONFIG, README = "config.json", "README.md"
+CONFIG = "config.json"
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 
 MAX_VERSIONS, MAX_BYTES = 20, 2 * GIB
 """Number of versions that are kept, and their size; the latest is always kept."""
+
+BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
+END = "<!-- fewact: end -->"
+
+USE = """\
+    print(classifier.predict("clip.mp4").label)
+
+or `fewact predict "this folder" clip.mp4`."""
+USE_FEATURES = """\
+    for one in classifier.predict(fewact.data.read_features("features.npz")):
+        print(one.name, one.label)
+
+or `fewact predict "this folder" features.npz`."""
 
 UNKNOWN: Final = "unknown change"
 """Change of a file that cannot be read: the one before may be in order."""
@@ -61,48 +76,32 @@ UNKNOWN: Final = "unknown change"
 
 @dataclass(frozen=True)
 class Version:
-    """A former version of a model.
-
-    Args:
-        file: Its file.
-        change: Change that ``undo`` would take back, in a few words.
-        time: Time of that change (ISO 8601, UTC).
-    """
+    """A former version of a model: its file; the change after it, which ``undo`` takes back."""
 
     file: Path
     change: str
     time: str
 
 
-def owns(name: str) -> bool:
-    """Return whether a name is of a model's own files; others in its folder are the user's."""
-    return name in (MODEL, CONFIG, README)
-
-
-def check_target(folder: str | Path) -> bool:
-    """Return whether the folder has a model that saving would replace, also a damaged one.
-
-    Raises:
-        ModelError: The folder has other files, or is a file.
-    """
+def check_target(folder: str | Path) -> None:
+    """Refuse a folder with other files than those of a model, or a file."""
     path = user_path(folder, ModelError).resolve()
     try:
         entries = os.listdir(path)
     except FileNotFoundError:
-        return False
+        return
     except NotADirectoryError:
         if not path.exists():  # reported by what writes there
-            return False
+            return
         raise ModelError("this is a file", where=str(path), expected="a folder") from None
     if MODEL in entries and is_model_file(path / MODEL):
-        return True
+        return
     if not (is_empty(path) or is_page(path / PAGE_FOLDER) or _numbered(path / HISTORY)):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(path),
             expected="a new or empty folder, or a model to replace",
         )
-    return MODEL in entries
 
 
 def save(folder: Path, header: ModelHeader, content: bytes) -> None:
@@ -110,49 +109,43 @@ def save(folder: Path, header: ModelHeader, content: bytes) -> None:
 
     After a crash, a power loss or a full disk the model is the old or the new one, complete. What
     was undone cannot be redone any more. A file of an equal model stays, with its change.
-
-    Args:
-        folder: Resolved folder of the model, of which ``check_target`` is true or which is new.
-        header: Header of the file.
-        content: Content of the file.
-
-    Raises:
-        ModelError: The folder has a README.md that cannot be read.
-        OutputError: The folder cannot be written.
+    ``check_target`` must accept the folder, which is resolved.
     """
     file, history = folder / MODEL, folder / HISTORY
-    with output_errors(folder):
-        make_folder(folder)
-        with holding(folder):
-            texts, unchanged = _texts(folder, header), _has(file, header)
-            with _beside(file, texts if unchanged else {MODEL: content, **texts}):
-                if file.exists() and not unchanged:
-                    for latest in _numbered(history)[:1]:
-                        if _raw(latest) == _raw(file):
-                            latest.unlink()
-                    _keep(file, history)
+    with output_errors(folder), _made(folder), holding(folder):
+        texts, unchanged = _texts(folder, header), _has(file, header)
+        with _beside(file, texts if unchanged else {MODEL: content, **texts}):
+            if file.exists() and not unchanged:
+                for latest in _numbered(history)[:1]:
+                    if _raw(latest) == _raw(file):
+                        latest.unlink()
+                _keep(file, history)
     if not unchanged:
         with suppress(OSError), holding(folder):  # The model is replaced: no error now.
             shutil.rmtree(history / UNDONE, ignore_errors=True)
             _forget(history)
 
 
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, and its parents; remove what is new if nothing could be written into it."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        make_folder(folder)
+        yield
+    except Exception:
+        with suppress(OSError):  # it has files
+            for path in new:
+                path.rmdir()
+        raise
+
+
 def install(
     file: str | Path, folder: str | Path, check: Callable[[Path], object] | None = None
 ) -> Path:
-    """Make a file the model of a folder; a model that is there becomes a former version.
+    """Make a file the model of a folder, and return this; a model there becomes a former version.
 
-    Args:
-        file: File of a model.
-        folder: Folder of the model.
-        check: Function that raises a ``UserError`` for a file that must not replace the model.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ModelError: The file is no complete model, or the folder has other files.
-        OutputError: The folder cannot be written.
+    ``check`` raises a ``UserError`` for a file that must not replace the model.
     """
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
@@ -164,24 +157,11 @@ def install(
     return target
 
 
-def load(path: str | Path) -> SavedModel:
-    """Read and check a model; the error of a damaged one says how to restore the version before.
-
-    Args:
-        path: Folder or file of the model.
-
-    Raises:
-        DamagedModelError: The model is missing, or was damaged or edited.
-        LostModelError: An older version of fewact wrote the model.
-        ModelError: There is no model, or a newer version of fewact wrote it.
-    """
-    try:
-        return model_files.load(path)
-    except ModelError as error:
-        folder = user_path(path, ModelError)
-        lost = isinstance(error, DamagedModelError) or not (folder / MODEL).exists()
-        if not lost or not can_undo(folder):
-            raise
+def hint_at_undo(error: ModelError, path: str | Path) -> None:
+    """Raise the error of a model that is lost again, if the version before can be restored."""
+    folder = user_path(path, ModelError)
+    lost = isinstance(error, DamagedModelError) or not (folder / MODEL).exists()
+    if lost and can_undo(folder):
         hint = f"Restore the version before: fewact undo {shlex.quote(str(path))}"
         raise DamagedModelError(**{**error.parts, "hint": hint}) from error
 
@@ -208,17 +188,7 @@ def can_undo(folder: Path) -> bool:
 
 
 def undo(folder: str | Path) -> Version:
-    """Replace a model by its latest former version.
-
-    Args:
-        folder: Folder of the model.
-
-    Returns:
-        What the model now is; its former file no longer exists.
-
-    Raises:
-        ModelError: There is no former version, or it is damaged.
-    """
+    """Replace a model by its latest former version; return it. Its former file no longer exists."""
     path = _existing(folder)
     with editing(path):
         former = versions(path)
@@ -229,11 +199,7 @@ def undo(folder: str | Path) -> Version:
 
 
 def redo(folder: str | Path) -> Version:
-    """Take the latest ``undo`` back.
-
-    Raises:
-        ModelError: Nothing was undone since the last change, or it is damaged.
-    """
+    """Take the latest ``undo`` back."""
     path = _existing(folder)
     with editing(path):
         undone = _without(_numbered(path / HISTORY / UNDONE), path / MODEL)
@@ -246,15 +212,7 @@ def redo(folder: str | Path) -> Version:
 
 @contextmanager
 def editing(folder: str | Path) -> Iterator[None]:
-    """Hold a model while it is read, changed and saved: other editors wait, so no change is lost.
-
-    Args:
-        folder: Existing folder.
-
-    Raises:
-        ModelError: There is no such folder.
-        OutputError: It cannot be written.
-    """
+    """Hold a model while it is read, changed and saved: other editors wait, no change is lost."""
     path = _existing(folder)
     with ExitStack() as until_end:
         with output_errors(path):
@@ -269,19 +227,11 @@ def _finish(folder: Path) -> None:
     with suppress(ModelError):  # what cannot be read is reported where it is needed
         file = folder / MODEL
         texts = _texts(folder, read_header(file)) if file.is_file() else {}
-        different = {
-            name: text for name, text in texts.items() if not _has_content(folder / name, text)
-        }
-        with holding(folder), _beside(file, different):
+        with holding(folder), _beside(file, texts):
             pass
 
 
-def _has_content(file: Path, content: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == content
-
-
 def _exchange(folder: Path, version: Path, target: Path) -> None:
-    """Replace the model by a version, and keep it below a folder."""
     header = _check(version)
     with output_errors(folder), holding(folder):
         make_folder(target)
@@ -294,11 +244,9 @@ def _exchange(folder: Path, version: Path, target: Path) -> None:
 
 @contextmanager
 def _beside(file: Path, contents: dict[str, bytes]) -> Iterator[None]:
-    """Write files beside their targets, run the block, and rename them: nothing or all is written.
+    """Write files, run the block, and rename them to beside ``file``: nothing or all is written.
 
-    Args:
-        file: File of the model, whose folder the others are in.
-        contents: Content of each file by its name, in the order in which they are renamed.
+    Files of equal content stay; the others are renamed in this order.
     """
     with ExitStack() as until_end:
         for name in (MODEL, CONFIG, README):  # also of a killed writer of what is not written now
@@ -306,6 +254,8 @@ def _beside(file: Path, contents: dict[str, bytes]) -> Iterator[None]:
         written = {}
         for name, content in contents.items():
             target = file.with_name(name)
+            if _has_content(target, content):
+                continue
             written[target] = until_end.enter_context(temporary(target))
             written[target].write_bytes(content)
             sync(written[target])
@@ -315,16 +265,111 @@ def _beside(file: Path, contents: dict[str, bytes]) -> Iterator[None]:
         sync(file.parent)
 
 
-def _texts(folder: Path, header: ModelHeader) -> dict[str, bytes]:
-    """Return the files that are written for people, from the header of a model.
+def _has_content(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content
 
-    Raises:
-        ModelError: There is a README.md that cannot be read.
-    """
+
+def _texts(folder: Path, header: ModelHeader) -> dict[str, bytes]:
+    """Return the files that are written for people, from the header of a model."""
     card = folder / README
     before = README_FILE.content(card).decode(errors="replace") if card.is_file() else None
     config = json.dumps(header.model_dump(mode="json"), indent=2, ensure_ascii=False)
     return {README: model_card(header, before).encode(), CONFIG: f"{config}\n".encode()}
+
+
+def model_card(header: ModelHeader, before: str | None = None) -> str:
+    """Return the text of README.md.
+
+    Of an existing text what is outside the markers is kept; without markers all of it is kept.
+    """
+    text = f"{BEGIN}\n{_card_facts(header)}\n{END}\n"
+    if before is None:
+        return text
+    head, begun, after = before.partition(BEGIN)
+    _, ended, tail = after.partition(END)
+    return head + text + tail.removeprefix("\n") if begun and ended else before
+
+
+def _card_facts(header: ModelHeader) -> str:
+    counts = Counter(clip.label for clip in header.examples)
+    shown = {label: "(none)" if label == BACKGROUND else label for label in counts}
+    rows = "\n".join(f"| {markdown_text(shown[la])} | {count} |" for la, count in counts.items())
+    actions = len(counts.keys() - {BACKGROUND})
+    options = ", ".join(f"{name} {value}" for name, value in header.method.options.items())
+    precomputed = header.backbone.precomputed
+    stored = ["the name" if precomputed else "the file name"]
+    if any(clip.start or clip.end for clip in header.examples):
+        stored.append("start and end")
+    if any(clip.group for clip in header.examples):
+        stored.append("the group")
+    stored.append("a thumbnail" if header.thumbnails else "no thumbnail")
+    weights = ""
+    if not precomputed:
+        named_licence = header.backbone.licence
+        licence = f"; their licence is {named_licence}" if named_licence else ""
+        weights = f"\nThe folder has no weights of the backbone{licence}."
+    return f"""# Few-shot action classifier
+
+Recognises {actions} actions.
+Training clips: {len(header.examples)}. Saved with fewact {header.fewact}.
+
+| action | clips |
+|---|---|
+{rows}
+
+- Method: {header.method.name} ({options})
+- {_origin(header)}
+- {_probabilities(header)}
+- {"; ".join(header.promises)}
+
+## Data of the training clips
+
+This folder stores for each training clip: {", ".join(stored)}; and its features as the method
+encodes them. Features are not images, but they show how similar two clips are.
+
+## Licence
+
+The owner of the training clips decides how this folder may be used.{weights}
+
+## Use
+
+    import fewact
+
+    classifier = fewact.FewShotClassifier.load("this folder")
+{USE_FEATURES if precomputed else USE}"""
+
+
+def _origin(header: ModelHeader) -> str:
+    saved = header.backbone
+    if saved.precomputed:
+        frames, width = saved.card.get("frames"), saved.card.get("vectors")
+        return (
+            f"Input: precomputed features, {frames} vectors of length {width} per clip; "
+            "videos cannot be predicted"
+        )
+    pixels = saved.card.get("size")
+    size = f", frames of {pixels} pixels" if pixels else ""
+    weights = markdown_text(saved.spec.weights)
+    return f"Backbone: {saved.spec.name}, {saved.spec.precision}{size}, weights {weights}"
+
+
+def _probabilities(header: ModelHeader) -> str:
+    calibration = header.calibration
+    accuracy = ""
+    if calibration.accuracy is not None and calibration.interval is not None:
+        low, high = calibration.interval
+        accuracy = (
+            f"; held-out accuracy {calibration.accuracy:.1f} % on {calibration.held_out} training "
+            f"clips, one clip of each action held out at a time; {low} to {high} % with other clips"
+        )
+    fitted = "not calibrated" if calibration.source == "method" else "fitted on held-out clips"
+    names = ""
+    if header.class_names is not None:
+        names = (
+            f"; class names have weight {calibration.text_weight:g}, "
+            f"embedded by {header.class_names.facts.encoder}"
+        )
+    return f"Probabilities: temperature {calibration.temperature:.4g}, {fitted}{accuracy}{names}"
 
 
 def _existing(folder: str | Path) -> Path:
@@ -398,11 +443,7 @@ def _has(file: Path, header: ModelHeader) -> bool:
 
 
 def _check(version: Path) -> ModelHeader:
-    """Refuse a version that is damaged, or cannot be read here: it must not replace the model.
-
-    Raises:
-        ModelError: It is damaged, or a newer version of fewact wrote it.
-    """
+    """Refuse a version that is damaged, or cannot be read here: it must not replace the model."""
     try:
         return model_files.load(version).header
     except NewerModelError:  # It is not damaged: removing it would lose it.

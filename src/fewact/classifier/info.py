@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier.calibration import accuracy_lines
-from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
-from fewact.classifier.labels import NONE
+from fewact.classifier.names import NONE, Example
 from fewact.data import BACKGROUND
 
 
@@ -31,12 +30,6 @@ class ModelInfo:
         temperature: Temperature that divides the method's logits.
         calibrated: Whether held-out clips decided the temperature.
         none_of_these: What is promised about clips of untaught actions, line by line.
-        method: Name of the method.
-        options: Options of the method.
-        backbone: Name of the backbone.
-        weights: Weights of the backbone.
-        precision: Precision of the backbone.
-        thumbnails: Whether the model has a small image of each clip.
         versions: Number of changes that can be undone.
         bytes: Size of the file of the model.
         fewact: Version of fewact that saved it.
@@ -73,11 +66,7 @@ class ModelInfo:
 
 
 def model_info(folder: str | Path) -> ModelInfo:
-    """Return the facts of a saved model.
-
-    Raises:
-        ModelError: The model is missing, damaged, edited, or of another version.
-    """
+    """Return the facts of a saved model."""
     file = model_file(folder)
     header = read_header(file)
     return ModelInfo(
@@ -117,11 +106,7 @@ def clip_rows(clips: Sequence[Example]) -> list[tuple[str, ...]]:
 
 
 def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes]]]:
-    """Return the title and the thumbnail of each clip that has one, by class as in ``ModelInfo``.
-
-    Raises:
-        ModelError: The classifier has learned nothing yet.
-    """
+    """Return the title and the thumbnail of each clip that has one, by class as in the facts."""
     everything = fitted_of(classifier).everything
     images: dict[str, list[tuple[str, bytes]]] = {}
     for clip, origin in zip(everything.clips, everything.origins, strict=True):

@@ -1,8 +1,8 @@
-"""What users pass as clips: paths, bytes, file objects, frames; as one list of clips."""
+"""What users pass as clips: paths, folders, tables, bytes, frames or features; as one list."""
 
 import glob
 import os
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -11,20 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewact.classifier.names import check_label
+from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data import (
+    BACKGROUND,
     AnyClip,
     Clip,
     FeatureClip,
     Frames,
     VideoBytes,
+    clips_of_no_class,
     expand_paths,
+    is_background,
     is_clip,
     is_features,
+    is_table,
+    labelled_features,
+    list_background,
+    list_clips,
     read_features,
+    read_table,
 )
 from fewact.data.clips import OF_FEATURES, check_dense, is_frames, is_image
+from fewact.data.files import legible, no_clips
 
 ClipLike: TypeAlias = (
     str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor
@@ -33,15 +44,18 @@ ClipLike: TypeAlias = (
 file, or an open one; or frames, as an array or tensor (t h w 3). A list of images is one clip, too.
 """
 
+Source: TypeAlias = ClipLike | Iterable[ClipLike]
+"""Clips of one class: a clip, a folder or a pattern, or several of them."""
+
+LabelledSource: TypeAlias = Source | Mapping[str, Source] | Mapping[int, Source]
+"""Clips of several classes: a folder of class folders, a table, a file of features, a list of
+clips, or the clips of each class by its name."""
+
 EXPECTED = "a path, Clip, Frames, bytes of a video file, an open file, or frames (t, h, w, 3)"
 
 
 def as_list(values: Any) -> tuple[list[ClipLike], bool]:
-    """Return one clip or several as a list, and whether it was one.
-
-    Raises:
-        DataError: It is neither.
-    """
+    """Return one clip or several as a list, and whether it was one; refuse what is neither."""
     if isinstance(values, Mapping):
         raise DataError(
             "clips by name",
@@ -74,11 +88,7 @@ def _is_one(value: object) -> bool:
 
 
 def as_clip(value: ClipLike) -> AnyClip:
-    """Return a value as a clip; a path is the entire file.
-
-    Raises:
-        DataError: It is no clip.
-    """
+    """Return a value as a clip; a path is the entire file."""
     if isinstance(value, AnyClip):
         return value
     check_dense(value, "clip", EXPECTED)
@@ -98,9 +108,6 @@ def query_clips(values: ClipLike | Iterable[ClipLike]) -> tuple[list[AnyClip], b
 
     A folder of clips, a pattern and a file of features stand for all their clips, as on the command
     line.
-
-    Raises:
-        DataError: A value is no clip, or a folder or pattern has none.
     """
     values_of_clips, single = as_list(values)
     if single:
@@ -112,9 +119,6 @@ def each_query(values: ClipLike | Iterable[ClipLike]) -> Iterable[AnyClip]:
     """Return the clips to predict; an iterable of unknown length is read while clips are taken.
 
     Such an iterable is read ahead, and may reuse its arrays for the next clip: they are copied.
-
-    Raises:
-        DataError: As for ``query_clips``; of an iterable of unknown length when it is reached.
     """
     if _is_one(values) or isinstance(values, Sized) or not isinstance(values, Iterable):
         return query_clips(values)[0]
@@ -145,11 +149,7 @@ def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
 
 
 def _read(file: Any) -> VideoBytes:
-    """Return the rest of an open file as a clip.
-
-    Raises:
-        DataError: The file is closed, open as text or for writing, or asynchronous.
-    """
+    """Return the rest of an open file as a clip."""
     name = getattr(file, "name", "")
     name = Path(name).name if isinstance(name, str) else ""
     try:
@@ -196,3 +196,162 @@ def _no_clip(value: Any) -> DataError:
 def _shown(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return type(value).__name__ + (f" {tuple(shape)}" if shape is not None else "")
+
+
+def labelled(
+    source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
+) -> tuple[list[AnyClip], list[str]]:
+    """Return training clips and their names; clips of no class have the label ``none``.
+
+    Args:
+        source: Clips of several classes.
+        labels: Class of each clip of a list; None if the source has the classes.
+        none: More clips of no class, as for ``of_class``.
+
+    Returns:
+        Clips in the order of the source, then those of ``none``; and the name of each relative to
+        the source.
+    """
+    root = None
+    if isinstance(source, Mapping | str | os.PathLike) and labels is not None:
+        raise DataError("a folder, table, file or dictionary has its own labels", where="labels")
+    if isinstance(source, Mapping):
+        return _together([*(of_class(clips, str(label)) for label, clips in source.items())], none)
+    if isinstance(source, str | os.PathLike):
+        clips, root = _stored(user_path(source, DataError))
+    else:
+        clips = [as_clip(clip) for clip in as_list(source)[0]]
+    if labels is not None and len(labels) != len(clips):
+        raise DataError(
+            "each clip needs one label",
+            where="labels",
+            got=str(len(labels)),
+            expected=str(len(clips)),
+        )
+    if labels is not None:
+        clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
+    clips = [_without_class(c) if is_background(c.label or "") else c for c in clips]
+    return _together([_named(clips, root)], none)
+
+
+def _together(
+    parts: list[tuple[list[AnyClip], list[str]]], none: Source | None
+) -> tuple[list[AnyClip], list[str]]:
+    """Return the clips and names of all parts, in order; refuse a clip that appears twice."""
+    outside = [] if none is None else as_list(none)[0]
+    if outside:
+        parts = [*parts, of_class(outside, BACKGROUND)]
+    clips = [clip for clips, _ in parts for clip in clips]
+    _refuse_repeats(clips)
+    return clips, [name for _, names in parts for name in names]
+
+
+def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
+    """Return the clips of a folder, table or file of features, and what names are relative to."""
+    if is_features(path):
+        examples = labelled_features(path)
+        return [*examples, *labelled_features(path, background=True)], None
+    if path.is_file():
+        return [*read_table(path), *read_table(path, background=True)], path.parent
+    examples_of_folder = list_clips(path)
+    return [*examples_of_folder, *map(_without_class, list_background(path))], path
+
+
+def _without_class(clip: AnyClip) -> AnyClip:
+    return replace(clip, label=BACKGROUND)
+
+
+def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
+    """Return clips of one class and their names, as if they were in a folder of its name.
+
+    A file of features stands for all its rows, a table for its rows of the class. The folders in a
+    folder of clips of no class, whose label is ``none`` in any case, are groups.
+    """
+    label = BACKGROUND if is_background(label) else check_label(label)
+    clips: list[AnyClip] = []
+    for value in as_list(source)[0]:
+        if isinstance(value, str | os.PathLike):
+            clips += _of_path(user_path(value, DataError), label)
+        else:
+            clips.append(as_clip(value))
+    if not clips:
+        raise DataError("no training clips", where=f'class "{label}"')
+    missing = [str(c.path) for c in clips if isinstance(c, Clip) and not os.path.exists(c.path)]
+    if len(missing) == len(clips):
+        raise no_clips(missing)
+    named = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
+    _refuse_repeats(named[0])
+    return named
+
+
+def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
+    """Return the clips that a path names, with their groups if these are known."""
+    if is_features(path):
+        return read_features(path)
+    if is_table(path):
+        is_none = label == BACKGROUND
+        rows = [
+            clip for clip in read_table(path, background=is_none) if is_none or clip.label == label
+        ]
+        if not rows:
+            raise DataError("no row has this label", where=str(path), got=repr(label))
+        return rows
+    if label == BACKGROUND and path.is_dir():
+        outside = clips_of_no_class(path)
+        if not outside:
+            raise no_clips([str(path)])
+        return outside
+    return [Clip(clip) for clip in expand_paths([path], may_be_missing=True)]
+
+
+def _named(
+    clips: Sequence[AnyClip], root: Path | None, below: str = ""
+) -> tuple[list[AnyClip], list[str]]:
+    checked: list[AnyClip] = []
+    for clip in clips:
+        if clip.label is None:
+            raise DataError(
+                "a training clip needs a label",
+                where=display_name(clip),
+                hint="Pass labels, or a folder with one subfolder of clips per class.",
+            )
+        label = clip.label
+        if label != BACKGROUND:
+            label = check_label(label, where=display_name(clip))
+        checked.append(replace(clip, label=label))
+    files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
+    names = (below + legible(name) for name in _names(files, root))
+    return checked, [
+        next(names) if isinstance(c, Clip) else legible(display_name(c)) for c in checked
+    ]
+
+
+def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
+    titles: dict[tuple[str, float | None, float | None], str] = {}
+    for clip in clips:
+        if isinstance(clip, Clip):
+            key = os.path.realpath(clip.path)
+        else:
+            key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
+        name, place = display_name(clip), (key, clip.start, clip.end)
+        if place in titles:
+            raise DataError(
+                "the clip appears twice", where=name, got=f"the same as {titles[place]}"
+            )
+        titles[place] = name
+
+
+def _names(paths: list[Path], root: Path | None) -> list[str]:
+    """Return each path relative to the source, or relative to the common folder of all.
+
+    Models are shared, so a name must not reveal the folders of their owner.
+    """
+    above = None if root is None else Path(os.path.abspath(root))
+    if above is None or not all(path.is_relative_to(above) for path in paths):
+        try:
+            above = Path(os.path.commonpath([path.parent for path in paths]))
+        except ValueError:  # different drives
+            return [path.name for path in paths]
+        if above != Path.home() and Path.home().is_relative_to(above):
+            return [path.name for path in paths]
+    return [path.relative_to(above).as_posix() for path in paths]

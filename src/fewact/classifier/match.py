@@ -22,35 +22,21 @@ NAME = "alignment.name"
 
 
 @dataclass(frozen=True)
-class AlignerMatch:
-    """Match of two clips by one aligner.
-
-    Args:
-        aligner: Name of the aligner.
-        similarity: Similarity of the clips by this aligner; 1 for equal clips.
-        match: Windows of both clips and the weight of each pair.
-    """
-
-    aligner: str
-    similarity: float
-    match: FrameMatch
-
-
-@dataclass(frozen=True)
 class MatchedClips:
     """Two clips, matched by several aligners.
 
     Args:
-        first: Title of the first clip.
+        first: Title of the first clip, whose windows are the rows of a plan.
         second: Title of the second clip.
-        found: Match of each aligner.
+        found: By aligner the similarity of the clips, 1 for equal ones, and the match of their
+            windows.
         first_frames: Small JPEG images of the first clip, evenly spread over time.
         second_frames: Those of the second clip.
     """
 
     first: str
     second: str
-    found: tuple[AlignerMatch, ...]
+    found: dict[str, tuple[float, FrameMatch]]
     first_frames: tuple[bytes, ...] = field(default=(), repr=False)
     second_frames: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -62,37 +48,28 @@ def match_clips(
     aligners: Sequence[str] = ("emd",),
     options: Mapping[str, Any] | None = None,
 ) -> MatchedClips:
-    """Match two clips by each aligner, on the same nodes.
+    """Match the windows of two clips by each aligner, on the same nodes.
 
-    Args:
-        first: Clip whose windows are the rows of a plan.
-        second: Clip whose windows are the columns.
-        backbone: Backbone that computes the features.
-        aligners: Names of aligners, see ``align.names``.
-        options: Options of ``a2m2`` except the aligner; they decide the nodes.
-
-    Raises:
-        UnknownNameError: There is no aligner of a name.
-        OptionError: An option is invalid, or with it windows cannot be shown along time.
-        VideoError: A clip cannot be read.
+    ``options`` are those of ``a2m2`` except the aligner; they decide the nodes.
     """
-    compared = [_method(name, options or {}) for name in dict.fromkeys(aligners)]
+    compared = {name: _method(name, options or {}) for name in aligners}
+    first_method = next(iter(compared.values()))
     clips = [as_clip(first), as_clip(second)]
     if any(isinstance(clip, FeatureClip) for clip in clips):
         raise OptionError("only videos are matched", where="clips", got="precomputed features")
-    encoded = list(encode(clips, Pipeline(backbone, compared[0].to(backbone.device))))
+    encoded = list(encode(clips, Pipeline(backbone, first_method.to(backbone.device))))
     nodes = []
     for clip in encoded:
         clip.warn()
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
         nodes.append({name: value[0] for name, value in clip.nodes.items()})
-    matches = [_match(method, *nodes) for method in compared]
+    matches = {name: _match(method, *nodes) for name, method in compared.items()}
     frames = [
         strip(clip.clip, clip.active) for clip in encoded if not isinstance(clip.clip, FeatureClip)
     ]
     titles = [display_name(clip) for clip in clips]
-    return MatchedClips(titles[0], titles[1], tuple(matches), frames[0], frames[1])
+    return MatchedClips(titles[0], titles[1], matches, frames[0], frames[1])
 
 
 def _method(name: str, options: Mapping[str, Any]) -> A2M2:
@@ -115,7 +92,7 @@ def _method(name: str, options: Mapping[str, Any]) -> A2M2:
 @torch.inference_mode()
 def _match(
     method: A2M2, first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]
-) -> AlignerMatch:
+) -> tuple[float, FrameMatch]:
     match = method.match_frames(dict(first), dict(second))
     if match is None:
         raise OptionError(
@@ -126,4 +103,4 @@ def _match(
             expected="moments.grid 1, moments.normalise none or layernorm",
         )
     cost = method.match(first["nodes"], second["nodes"]).value
-    return AlignerMatch(method.options.alignment.name, 1 - cost.item(), match)
+    return 1 - cost.item(), match

@@ -7,47 +7,15 @@ from pathlib import PurePath
 from typing import Any
 
 from fewact.classifier.calibration import wilson_interval
-from fewact.classifier.example import Example
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.labels import NONE
+from fewact.classifier.inputs import LabelledSource, labelled
+from fewact.classifier.names import NONE, Example
 from fewact.classifier.prediction import Prediction, Skipped
-from fewact.classifier.sources import LabelledSource, labelled
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, AnyClip
 
 MISTAKE = "path", "true", "predicted", "best", "probability"
 """Columns of the wrong predictions."""
-
-
-@dataclass(frozen=True)
-class ClassFigures:
-    """How clips of one class were predicted.
-
-    Args:
-        label: Class; ``(none)`` for clips of no class.
-        clips: Number of its clips.
-        right: Number of those that were predicted correctly.
-        predicted: Number of clips of any class that were predicted as this class.
-    """
-
-    label: str
-    clips: int
-    right: int
-    predicted: int
-
-    @property
-    def recall(self) -> float | None:
-        """Fraction of its clips that were predicted correctly, in per cent."""
-        return 100 * self.right / self.clips if self.clips else None
-
-    @property
-    def precision(self) -> float | None:
-        """Fraction of the clips predicted as this class that show it, in per cent."""
-        return 100 * self.right / self.predicted if self.predicted else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {**asdict(self), "recall": self.recall, "precision": self.precision}
 
 
 @dataclass(frozen=True)
@@ -88,19 +56,32 @@ class Tested:
         return 100 * self.right / self.clips
 
     @property
-    def each_class(self) -> tuple[ClassFigures, ...]:
-        """Figures of each label of the confusion table."""
-        return tuple(
-            ClassFigures(label, sum(row), row[i], sum(of_label[i] for of_label in self.confusion))
-            for i, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True))
-        )
+    def each_class(self) -> list[dict[str, Any]]:
+        """How clips of each label of the confusion table were predicted, recall and precision in %.
+
+        ``predicted`` is the number of clips of any class that were predicted as this one.
+        """
+        figures = []
+        for i, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True)):
+            clips, right = sum(row), row[i]
+            predicted = sum(of_label[i] for of_label in self.confusion)
+            figures.append(
+                {
+                    "label": label,
+                    "clips": clips,
+                    "right": right,
+                    "predicted": predicted,
+                    "recall": 100 * right / clips if clips else None,
+                    "precision": 100 * right / predicted if predicted else None,
+                }
+            )
+        return figures
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        classes = [row.to_dict() for row in self.each_class]
         mistakes = [dict(zip(MISTAKE, row, strict=True)) for row in self.mistakes]
         skipped = [{"path": path, "reason": reason} for path, reason in self.skipped]
-        lists = {"each_class": classes, "mistakes": mistakes, "skipped": skipped}
+        lists = {"each_class": self.each_class, "mistakes": mistakes, "skipped": skipped}
         return {**asdict(self), "accuracy": self.accuracy, **lists}
 
 
@@ -110,19 +91,10 @@ def measure(
     labels: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tested:
-    """Predict labelled clips and count.
+    """Predict labelled clips and count; labels and progress are as for ``FewShotClassifier.fit``.
 
     Clips of no class are right if they are answered ``(none)``; they are in the confusion table,
     not in the accuracy.
-
-    Args:
-        classifier: Classifier that has learned classes.
-        clips: Labelled clips, as for ``FewShotClassifier.fit``.
-        labels: Class of each clip of a list.
-        progress: Called after each clip with the number of finished clips and of all clips.
-
-    Raises:
-        DataError: The clips have a class that was not taught, or no clip of a class can be read.
     """
     labelled_clips, files = labelled(clips, labels)
     classes = fitted_of(classifier).classes

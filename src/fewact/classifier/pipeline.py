@@ -27,7 +27,7 @@ from fewact.data import AnyClip, FeatureClip
 from fewact.features.sources import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.methods.files import package_of
-from fewact.video.source import TrimMode, check_trim
+from fewact.video.source import TrimMode
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,
@@ -36,11 +36,11 @@ so it can be used with either."""
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Backbone and method that turn clips into nodes; both are on one device.
+    """Backbone and method, in evaluation mode, that turn clips into nodes; both on one device.
 
     Args:
         backbone: Network for videos, or the size of precomputed features.
-        method: Method in evaluation mode.
+        method: The method.
         trim: Whether still ends of videos are left out.
         choice: What a user chose, if it was built from that.
     """
@@ -60,14 +60,7 @@ class Pipeline:
 class Choice:
     """Backbone and method that a user chose, by name or as objects.
 
-    Args:
-        backbone: Backbone, or its registry name.
-        method: Method, or its registry name.
-        device: Device to run on.
-        weights: Weights of a backbone that is given by name.
-        precision: Precision of a backbone that is given by name.
-        engine: Inference engine of a backbone that is given by name.
-        trim: Whether still ends of videos are left out.
+    Weights, precision and engine are those of a backbone that is given by name.
     """
 
     backbone: str | Backbone
@@ -76,17 +69,9 @@ class Choice:
     weights: str | Path
     precision: str
     engine: str
-    trim: TrimMode = "auto"
 
     def build(self, clip: AnyClip) -> Pipeline:
-        """Build a pipeline for clips like this one.
-
-        Raises:
-            OptionError: The method or the backbone is neither a name nor an object of its type; the
-                method compares with class names, is not trained, or needs more than the
-                precomputed features; or a backbone is chosen for precomputed features.
-        """
-        check_trim(self.trim)
+        """Build a pipeline for clips like this one."""
         _check_type("backbone", self.backbone, Backbone)
         _check_type("method", self.method, Method)
         if isinstance(clip, FeatureClip):
@@ -104,7 +89,7 @@ class Choice:
             fitting := methods.fitting(self.method, backbone.card)
         ):
             method = methods.create(self.method, **fitting)
-        return Pipeline(backbone, method.to(backbone.device).eval(), self.trim, self)
+        return Pipeline(backbone, method.to(backbone.device).eval(), choice=self)
 
     def _for_features(self, frames: int, width: int) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
@@ -120,10 +105,10 @@ class Choice:
         size = Precomputed(frames, width, self.device)
         method = self._build_method(size)
         size.check_requests(method.requests(size.card))
-        return Pipeline(size, method.to(size.device).eval(), self.trim, self)
+        return Pipeline(size, method.to(size.device).eval(), choice=self)
 
     def _build_method(self, size: Precomputed | None) -> Method:
-        """Build the method; a method given by name gets options that fit the features."""
+        """Build the method; a method given by name gets options that fit precomputed features."""
         method = self.method
         if isinstance(method, str):
             fitting = {}
@@ -148,11 +133,6 @@ class Choice:
 
 
 def _check_type(argument: str, value: object, expected: type) -> None:
-    """Refuse a value that is neither a name nor an object of a type.
-
-    Raises:
-        OptionError: It is such a value.
-    """
     if not isinstance(value, str | expected):
         raise OptionError(
             f"not a {argument}",
@@ -196,15 +176,9 @@ class SavedBackbone(BaseModel):
         return self.spec.name == PRECOMPUTED
 
     def create(self, weights: str, device: Device, engine: str, where: str) -> "AnyBackbone":
-        """Build the backbone, or the size of precomputed features.
+        """Build the backbone, or the size of precomputed features, of the model ``where``.
 
         It normalises frames as the model's backbone did: other versions may do it otherwise.
-
-        Args:
-            weights: Location of the weights.
-            device: Device of the network.
-            engine: Inference engine.
-            where: Model, for errors.
 
         Raises:
             ModelError: The weights of the backbone have moved; or weights are given although the
@@ -238,11 +212,7 @@ class SavedBackbone(BaseModel):
         return Backbone(built.network, card, built.engine, built.why)
 
     def check(self, backbone: "AnyBackbone", where: str) -> None:
-        """Refuse a backbone other than the one of the model.
-
-        Raises:
-            ModelError: The cards differ; the message names the fields.
-        """
+        """Refuse a backbone whose card differs from the one of the model."""
         facts = _facts(backbone)
         differ = [name for name, value in self.card.items() if facts.get(name) != value]
         if differ:
@@ -257,12 +227,7 @@ class SavedBackbone(BaseModel):
     def deferred(self, where: str) -> "DeferredBackbone | None":
         """Return the backbone, which is built when its network is first needed.
 
-        Args:
-            where: Folder of the model, for the error when it cannot be built.
-
-        Returns:
-            The backbone; None for precomputed features, and if the model does not have its entire
-            card.
+        None for precomputed features, and if the model does not have its entire card.
         """
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -309,10 +274,6 @@ class DeferredBackbone(Backbone):
 
     Corrections of a model compute with the features that it stores. They need the card of the
     backbone, and its network only where a new class name is embedded.
-
-    Args:
-        card: Card of the backbone.
-        build: Function that builds it.
     """
 
     def __init__(self, card: Card, build: Callable[[], Backbone]) -> None:
@@ -374,21 +335,13 @@ class SavedMethod(BaseModel):
 
     @classmethod
     def of(cls, method: Method) -> "SavedMethod":
-        """Return what a model remembers of a method.
-
-        Raises:
-            ModelError: It is not a registered method.
-        """
+        """Return what a model remembers of a method; refuse one that is not registered."""
         name, options = methods.registered(method, ModelError)
         package = package_of(method)
         return cls(name=name, package=package, options=options, trained=method.trained)
 
     def create(self, parameters: Mapping[str, Tensor], where: str) -> Method:
-        """Return the method with its parameters; warn if its code is not that of the model.
-
-        Raises:
-            ModelError: There is no such method, or it has other options or parameters.
-        """
+        """Return the method with its parameters; warn if its code is not that of the model."""
         method = self._build(where)
         try:
             method.load_state_dict(dict(parameters))
@@ -405,11 +358,7 @@ class SavedMethod(BaseModel):
         return method
 
     def parameter_bytes(self, where: str) -> int:
-        """Return the size of the parameters; no memory is allocated for them.
-
-        Raises:
-            ModelError: There is no such method, or it has other options.
-        """
+        """Return the size of the parameters; no memory is allocated for them."""
         with torch.device("meta"):
             parameters = self._build(where).state_dict()
         return sum(value.nbytes for value in parameters.values())

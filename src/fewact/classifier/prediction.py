@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.labels import NONE, Label, label_array
+from fewact.classifier.names import NONE, Label, label_array
 from fewact.core.errors import OptionError, VideoError
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.video.source import Span

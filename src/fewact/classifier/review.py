@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.classifier.calibration import hold_out
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import Fitted, similarities_by_part
+from fewact.classifier.names import Example
 from fewact.data.files import first_few
 from fewact.methods.base import Method
 
@@ -37,13 +37,12 @@ from fewact.methods.base import Method
 def held_out_scores(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
     """Return the score (… s n) of each clip for each class, by the other clips.
 
+    It is NaN for the class of a clip that is alone in it.
+
     Args:
         pairs: Similarities (… s s) of the clips, float64.
         labels: Classes (… s) of the clips in 0 … n−1.
         n: Number of classes.
-
-    Returns:
-        Scores; NaN for the class of a clip that is alone in it.
 
     >>> pairs = torch.tensor([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 1.0]])
     >>> held_out_scores(pairs.double(), torch.tensor([0, 0, 1]), 2)[0]
@@ -63,13 +62,7 @@ def held_out_scores(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
 
 
 def log_likelihood(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return Σ_i log softmax(g_i / temperature)[label of i] (…), over clips that can be scored.
-
-    Args:
-        scores: Scores (… s n) of ``held_out_scores``.
-        labels: Classes (… s) of the clips.
-        temperature: Temperature of the method.
-    """
+    """Return Σ_i log softmax(g_i / temperature)[label of i] (…), over clips that can be scored."""
     likelihood = (scores / temperature).nan_to_num(nan=-torch.inf).log_softmax(-1)
     of_label = likelihood.gather(-1, labels[..., None])[..., 0]
     return of_label.masked_fill(of_label.isinf(), 0.0).sum(-1)
@@ -116,56 +109,30 @@ def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float)
     return gains
 
 
-def suspected(gains: Tensor) -> list[int]:
-    """Return the positions of the suspects, the most suspicious first.
+def to_check(gains: Tensor) -> tuple[list[int], bool]:
+    """Return the positions of clips to check, the most suspicious first; and whether it is clear.
 
     Few labels are wrong. So the suspects are the clips of the highest gains that a gap separates
-    from all others, down to the last such gap.
+    from all others, down to the last such gap. Without a gap it is the clip of the most doubtful
+    label, if one is doubtful. In hard classes it is often only unlike its class; but if a label is
+    wrong, it is nearly always this one.
 
     Args:
         gains: Gains (s) of ``suspicion``.
 
-    >>> suspected(torch.tensor([0.5, 9.0, -torch.inf, 7.0]))
-    [1, 3]
-    >>> suspected(torch.tensor([3.0, 2.5, 2.0, 1.5]))
-    []
+    >>> to_check(torch.tensor([0.5, 9.0, -torch.inf, 7.0]))
+    ([1, 3], True)
+    >>> to_check(torch.tensor([3.0, 2.5, 2.0, 1.5]))
+    ([0], False)
     """
     limit = max(FEWEST_WRONG, round(WRONG * len(gains)))
     order = gains.argsort(descending=True).tolist()
     ordered = [max(gains[i].item(), 0.0) for i in order] + [0.0]
     gaps = [k for k in range(1, len(ordered)) if ordered[k - 1] - ordered[k] >= MIN_GAP]
-    return order[: max((k for k in gaps if k <= limit), default=0)]
-
-
-def most_doubtful(gains: Tensor) -> int | None:
-    """Return the position of the clip whose label is the most doubtful; None if none is.
-
-    It need not be separated from the others: in hard classes it is often only unlike its class. But
-    if a label is wrong, it is nearly always this one.
-
-    Args:
-        gains: Gains (s) of ``suspicion``.
-
-    >>> most_doubtful(torch.tensor([3.0, 2.5, 2.0, 1.5]))
-    0
-    """
-    if not len(gains) or gains.max() < LEAST_GAIN:
-        return None
-    return int(gains.argmax())
-
-
-def to_check(gains: Tensor) -> tuple[list[int], bool]:
-    """Return the positions of clips to check, and whether they are suspects.
-
-    Without suspects it is the position of the most doubtful label, if there is one.
-
-    Args:
-        gains: Gains (s) of ``suspicion``.
-    """
-    if clear := suspected(gains):
-        return clear, True
-    first = most_doubtful(gains)
-    return ([] if first is None else [first]), False
+    if suspects := order[: max((k for k in gaps if k <= limit), default=0)]:
+        return suspects, True
+    doubtful = len(order) > 0 and ordered[0] >= LEAST_GAIN
+    return ([int(gains.argmax())] if doubtful else []), False
 
 
 def best_other(scores: Tensor, labels: Tensor) -> Tensor:
@@ -245,12 +212,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Clips that are nearly the same: each is a copy of at least one other.
-
-    Args:
-        clips: Titles of the clips, two or more.
-        labels: Class of each; they may differ.
-    """
+    """Clips, by title, that are nearly the same, each with its label; they may differ."""
 
     clips: tuple[str, ...]
     labels: tuple[str, ...]
@@ -258,13 +220,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Advice:
-    """Something to do next.
-
-    Args:
-        action: ``record``, ``correct`` or ``remove``.
-        label: Class that is concerned.
-        text: The advice as a sentence.
-    """
+    """Something to do next about a class, as a sentence."""
 
     action: Literal["record", "correct", "remove"]
     label: str
@@ -324,16 +280,8 @@ class Review:
 
 
 def review(classifier: FewShotClassifier) -> Review:
-    """Review what a classifier has learned.
-
-    Raises:
-        ModelError: The classifier has learned nothing yet.
-    """
-    return review_fitted(fitted_of(classifier))
-
-
-def review_fitted(fitted: Fitted) -> Review:
-    """Review training clips, see ``review``."""
+    """Review what a classifier has learned."""
+    fitted = fitted_of(classifier)
     method = fitted.method
     positions = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     examples, classes = fitted.examples.select(positions), fitted.classes
@@ -368,7 +316,7 @@ def _predicted(method: Method, fitted: Fitted, examples: Examples, nodes: Nodes)
     """Return the predicted class (s) of some training clips; −1 of those not held out."""
     labels = examples.labels.to(next(iter(nodes.values())).device)
     groups = [clip.group for clip in examples.clips]
-    held = hold_out(
+    _, held_out, predicted = hold_out(
         method,
         nodes,
         labels,
@@ -379,7 +327,7 @@ def _predicted(method: Method, fitted: Fitted, examples: Examples, nodes: Nodes)
         titles=[clip.title for clip in examples.clips],
     )
     nothing = torch.full(examples.labels.shape, -1)
-    return nothing.index_copy(0, held.positions, held.predicted)
+    return nothing.index_copy(0, held_out, predicted)
 
 
 def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -504,7 +452,7 @@ def _advice(
     duplicates: Sequence[Duplicate],
     clips: Sequence[Example],
 ) -> tuple[Advice, ...]:
-    advice = [_to_check(suspect, "Check") for suspect in suspects if suspect.clear]
+    advice = [_advice_to_check(suspect, "Check") for suspect in suspects if suspect.clear]
     for copies in duplicates:
         one_label = len(set(copies.labels)) == 1
         what = "keep one" if one_label else "they have different labels: correct them"
@@ -528,15 +476,14 @@ def _advice(
     for (label, fault), titles in faulty.items():
         advice.append(Advice("record", label, f"{first_few(titles)}: {fault}."))
     advice += [
-        _to_check(suspect, "If a label may be wrong, check first")
+        _advice_to_check(suspect, "If a label may be wrong, check first")
         for suspect in suspects
         if not suspect.clear
     ]
     return tuple(advice)
 
 
-def _to_check(suspect: Suspect, how: str) -> Advice:
-    """Return the advice to check a clip, which begins with ``how``."""
+def _advice_to_check(suspect: Suspect, how: str) -> Advice:
     text = f'{how} {suspect.clip}: it is labelled "{suspect.label}"'
     text += f' and looks like "{suspect.likely}".'
     return Advice("correct", suspect.label, text)
@@ -551,7 +498,7 @@ HOW: dict[Cause, str] = {
 
 
 def _reason_to_record(label: str, shots: int, confusions: Sequence[ConfusedClasses]) -> str:
-    """Return why another clip of a class helps, and how to record it; empty if it is not needed."""
+    """Return why another clip of a class helps, and how to record it; empty if it does not."""
     if shots == 1:
         return "one clip cannot be checked."
     for confusion in confusions:

@@ -1,15 +1,13 @@
 """Change a saved model in place, or make a classifier have exactly the clips of a list."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fewact.classifier.class_names import find_class_names, text_encoder
 from fewact.classifier.edit import with_examples
-from fewact.classifier.example import Example
 from fewact.classifier.examples import Examples, join
 from fewact.classifier.few_shot import (
     FewShotClassifier,
@@ -21,13 +19,14 @@ from fewact.classifier.file import SavedModel, read_header
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
-from fewact.classifier.labels import check_label
+from fewact.classifier.names import Example, check_label
 from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND, Clip
 
 
+@contextmanager
 def change_model(
     folder: str | Path,
     change: str,
@@ -35,94 +34,35 @@ def change_model(
     device: str = "auto",
     engine: str = "auto",
     weights: str | Path | None = None,
-) -> AbstractContextManager[FewShotClassifier]:
-    """Load a model, and save it when the block ends without an error.
+    corrected: bool = False,
+) -> Iterator[FewShotClassifier]:
+    """Load a model, as ``FewShotClassifier.load``; save it when the block ends without an error.
 
     Other editors of the same model wait meanwhile, so that no change is lost. ``history.undo``
-    takes the change back.
+    takes the change back, which is described in a few words for the list of former versions.
 
-    Args:
-        folder: Folder of the model.
-        change: The change, in a few words, for the list of former versions.
-        device: As for ``FewShotClassifier.load``.
-        engine: As for ``FewShotClassifier.load``.
-        weights: As for ``FewShotClassifier.load``.
-
-    Returns:
-        Context with the classifier to change.
-
-    Raises:
-        ModelError: There is no model, or it cannot be loaded or saved.
+    A model is ``corrected`` if no video is read. The network is then built only where a new class
+    name is embedded, or if its weights have moved: so corrections take little time, and need
+    neither the weights nor the device of the network.
     """
-    load = partial(FewShotClassifier.load, folder, device, weights, engine=engine)
-    return _saved_at_the_end(folder, change, load)
-
-
-@contextmanager
-def _saved_at_the_end(
-    folder: str | Path, change: str, load: Callable[[], FewShotClassifier]
-) -> Iterator[FewShotClassifier]:
     with editing(folder):
-        classifier = load()
+        if corrected and weights is None:
+            classifier = load_stored(folder)
+        else:
+            classifier = FewShotClassifier.load(folder, device, weights, engine=engine)
         yield classifier
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
 
 
 def load_stored(folder: str | Path) -> FewShotClassifier:
-    """Load a model for work with the features that it stores; its network is not built.
-
-    Args:
-        folder: Folder of the model.
-
-    Raises:
-        ModelError: There is no model, or it cannot be loaded.
-    """
+    """Load a model for work with the features that it stores; its network is not built."""
     deferred = read_header(folder).backbone.deferred(str(folder))
     return FewShotClassifier.load(folder, backbone=deferred)
-
-
-def correct_model(
-    folder: str | Path, change: str, *, weights: str | Path | None = None
-) -> AbstractContextManager[FewShotClassifier]:
-    """Load a model for corrections that read no video, and save it; see ``change_model``.
-
-    The network is built only where a new class name is embedded, or if its weights have moved: so
-    corrections take little time, and need neither the weights nor the device of the network.
-
-    Args:
-        folder: Folder of the model.
-        change: The change, in a few words, for the list of former versions.
-        weights: New location of the backbone's weights; None if they have not moved.
-
-    Returns:
-        Context with the classifier to correct.
-
-    Raises:
-        ModelError: There is no model, or it cannot be loaded or saved.
-    """
-    if weights is not None:
-        return change_model(folder, change, weights=weights)
-    return _saved_at_the_end(folder, change, partial(load_stored, folder))
 
 
 Key = tuple[str, float | None, float | None, int]
 """File of a clip of a page, or name of another clip; start and end of the segment; number among
 the clips that have all of these in common."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A clip that is encoded, and how the model should have it.
-
-    Args:
-        key: What identifies the clip.
-        label: Its class, or ``none``.
-        name: Its name.
-    """
-
-    key: Key
-    label: str
-    name: str
 
 
 def keys_of(examples: Iterable[Example]) -> list[Key]:
@@ -137,11 +77,7 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
 
 
 class Revision:
-    """A classifier, and the encoded clips that it may be taught.
-
-    Args:
-        classifier: Classifier; it may be new.
-    """
+    """A classifier, which may be new, and the encoded clips that it may learn from."""
 
     def __init__(self, classifier: FewShotClassifier) -> None:
         self.classifier = classifier
@@ -157,15 +93,11 @@ class Revision:
 
     @property
     def precomputed(self) -> bool:
-        """Whether the classifier was taught from precomputed features."""
+        """Whether the classifier learned from precomputed features."""
         return self._pipeline is not None and self._pipeline.precomputed
 
     def encode(self, clip: Clip) -> None:
-        """Encode a clip, if it is not encoded yet; its label does not matter.
-
-        Raises:
-            VideoError: It cannot be read.
-        """
+        """Encode a clip, if it is not encoded yet; its label does not matter."""
         key = clip.path.name, clip.start, clip.end, 0
         if self.has([key]):
             return
@@ -199,13 +131,9 @@ class Revision:
         if encodes_as(former, pipeline):
             self._encoded = _each(former.examples) | self._encoded
 
-    def teach(self, lessons: Sequence[Lesson]) -> None:
-        """Fit the classifier to these clips; what it learned before is replaced.
-
-        Raises:
-            DataError: There are fewer than two classes, or a clip is not encoded.
-        """
-        names = {check_label(lesson.label) for lesson in lessons if lesson.label != BACKGROUND}
+    def teach(self, lessons: Sequence[tuple[Key, str, str]]) -> None:
+        """Fit the classifier to clips by key, each with label and name; forget all others."""
+        names = {check_label(label) for _, label, _ in lessons if label != BACKGROUND}
         if len(names) < 2:
             raise DataError(
                 "fewer than two classes",
@@ -213,14 +141,14 @@ class Revision:
                 expected="at least two, each with a clip",
             )
         encoded, pipeline, fitted = self._known(), self._pipeline, self._fitted
-        missing = [lesson.name for lesson in lessons if lesson.key not in encoded]
+        missing = [name for key, _, name in lessons if key not in encoded]
         if missing or pipeline is None:  # without a pipeline, no clip is known
             raise DataError(
                 f'the clip "{missing[0]}" cannot be taught: it has no video, and no version of the'
                 " model that can be used has its features",
                 hint="Add the clip again, or remove it.",
             )
-        rows = [_renamed(encoded[lesson.key], lesson) for lesson in lessons]
+        rows = [_renamed(encoded[key], label, name) for key, label, name in lessons]
         self._encoded |= encoded  # what is removed now may come back
         if fitted is not None:
             replace_fitted(self.classifier, with_examples(fitted, rows))
@@ -261,8 +189,6 @@ def _each(examples: Examples) -> dict[Key, Examples]:
     return {key: examples.select([i]) for i, key in enumerate(keys_of(examples.clips))}
 
 
-def _renamed(row: Examples, lesson: Lesson) -> Examples:
-    """Return one encoded clip with its class and name."""
-    (old,) = row.clips
-    new = replace(old, name=lesson.name, label=lesson.label)
-    return replace(row, clips=(new,))
+def _renamed(row: Examples, label: str, name: str) -> Examples:
+    (clip,) = row.clips
+    return replace(row, clips=(replace(clip, name=name, label=label),))

@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,8 @@ from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import Event, EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.labels import Label, existing_classes
+from fewact.classifier.names import Label, existing_classes
+from fewact.classifier.predict import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
 from fewact.core.errors import ModelError, OptionError, warn
 from fewact.core.workers import on_one_core, started_threads
 from fewact.data.clips import as_image
@@ -27,19 +27,9 @@ from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
 from fewact.video.cleaning.correction import STILL
 
-LENGTH_RATIO = 1.25
-"""Ratio of the durations of training clips from which there is one more window length."""
-
-MOST_LENGTHS = 3
-
 
 def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
-    """Return the backbone of a classifier that can watch recordings, and its ``window_lengths``.
-
-    Raises:
-        ModelError: The classifier is one of precomputed features, or does not know the durations
-            of its training clips.
-    """
+    """Return the backbone of a classifier that can watch recordings, and its ``window_lengths``."""
     backbone = fitted.pipeline.backbone
     if not isinstance(backbone, Backbone):
         raise ModelError(
@@ -49,17 +39,7 @@ def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
     return backbone, window_lengths(fitted.examples.durations)
 
 
-def check_arguments(fps: float | None, ahead: int) -> None:
-    """Check the arguments of a stream.
-
-    Args:
-        fps: Frames per second; None if they are not known.
-        ahead: Number of windows that may wait.
-
-    Raises:
-        OptionError: ``fps`` is neither None nor above 0, or ``ahead`` is not an integer, or
-            negative.
-    """
+def _check_arguments(fps: float | None, ahead: int) -> None:
     if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
         raise OptionError(
             "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
@@ -70,55 +50,12 @@ def check_arguments(fps: float | None, ahead: int) -> None:
         )
 
 
-def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
-    """Return the durations of windows for training clips of these durations, ascending.
-
-    They are spread evenly, in their ratios, from the lower to the upper quartile of the durations.
-
-    Args:
-        durations: Known durations of the training clips, in seconds.
-
-    Raises:
-        ModelError: There is none.
-
-    >>> window_lengths([2.0, 2.0, 2.1])
-    (2.0,)
-    >>> window_lengths([1.0, 2.0, 4.0, 4.0])
-    (1.75, 2.646, 4.0)
-    """
-    if not durations:
-        raise ModelError(
-            "the model does not know how long its training clips are",
-            hint="Teach again from the clips.",
-        )
-    low, high = np.quantile(durations, (0.25, 0.75))
-    count = min(MOST_LENGTHS, 1 + int(math.log(high / low) / math.log(LENGTH_RATIO)))
-    if count == 1:
-        return (round(float(np.median(durations)), 3),)
-    return tuple(float(x) for x in np.geomspace(low, high, count).round(3))
-
-
-FASTEST = 16.0
-"""Largest number of frames that are looked at in a second: of a window of two seconds, all that the
-default method compares. Chosen on development recordings."""
-
-OVERSAMPLING = 2
-"""Frames that are kept in the shortest window, as a multiple of those that the method reads."""
-
-MOST_SAMPLES = 960
-"""Largest number of frames that are kept: a minute, 130 MB with the default network
-and their features."""
-
 SLACK = 0.1
 """A frame may come earlier than its place in the grid by this fraction of a step."""
 
 
 class Pace:
-    """Chooses frames at a fixed rate from those that come.
-
-    Args:
-        rate: Frames per second.
-    """
+    """Chooses frames at a fixed rate per second from those that come."""
 
     def __init__(self, rate: float) -> None:
         self._step, self._next = 1 / rate, -math.inf
@@ -216,11 +153,8 @@ class StreamState:
         return asdict(self)
 
 
-class _Begun(NamedTuple):
-    """A window of one of the lengths, in seconds, that is scored or will be."""
-
-    length: float
-    score: Future[WindowScore]
+Begun = tuple[float, Future[WindowScore]]
+"""Length of a window, in seconds, and its score, which may be computed later."""
 
 
 class Stream:
@@ -261,14 +195,13 @@ class Stream:
         ahead: int = 0,
         only: Label | Collection[Label] | None = None,
     ) -> None:
-        check_arguments(fps, ahead)
+        _check_arguments(fps, ahead)
         self._only = None
         if only is not None:
             self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
         backbone, lengths = check_watchable(fitted)
         self._fitted = fitted
-        named = fitted.class_names is not None
-        self._encoder = ClipEncoder(fitted.pipeline, None, image_embedding=named)
+        self._encoder = ClipEncoder(fitted.pipeline, None, image_embedding=fitted.uses_text)
         requests = self._encoder.requests(backbone.card)
         self.lengths = lengths
         """Durations of the windows, in seconds, ascending."""
@@ -294,7 +227,7 @@ class Stream:
         self._ahead = ahead
         stages = (self._prepare, self._compute, self._score)
         self._stages = Stages(stages, threads=ahead > 0)
-        self._running: deque[tuple[list[_Begun], float]] = deque()
+        self._running: deque[tuple[list[Begun], float]] = deque()
         self._closed = False
         self._lock = threading.RLock()
 
@@ -481,7 +414,7 @@ class Stream:
         events += self._finder.add(scores, self._last)
         return events + self._finder.close(max(end, recording_end or end))
 
-    def _begin(self, time: float) -> list[_Begun]:
+    def _begin(self, time: float) -> list[Begun]:
         """Begin to score the windows that end now."""
         begun = []
         for length in self.lengths:
@@ -490,7 +423,7 @@ class Stream:
             while self._next_end[length] - late <= time:
                 end = self._next_end[length]
                 self._next_end[length] += HOP * length
-                begun.append(_Begun(length, self._window(end - length, end)))
+                begun.append((length, self._window(end - length, end)))
         # The last windows of a recording begin up to one step earlier.
         self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
         return begun
@@ -501,11 +434,12 @@ class Stream:
         while self._running:
             windows, time = self._running[0]
             behind = sum(len(group) for group, _ in self._running)
-            if behind <= most and not all(window.score.done() for window in windows):
+            if behind <= most and not all(window.done() for _, window in windows):
                 break
             self._running.popleft()
-            self._latest |= {window.length: window.score.result() for window in windows}
-            events += self._finder.add([window.score.result() for window in windows], time)
+            scores = [(length, window.result()) for length, window in windows]
+            self._latest |= dict(scores)
+            events += self._finder.add([window for _, window in scores], time)
         return events
 
     def _window(self, start: float, end: float) -> Future[WindowScore]:
@@ -527,15 +461,15 @@ class Stream:
         start, end, features = window
         nodes = on_one_core(lambda: self._encode(features))
         with self.timing.stage("alignment"):
-            scored = score(self._fitted, nodes)
-        first, second = scored.logits[0].topk(2).values.tolist()
+            logits, _, known_scores = score(self._fitted, nodes)
+        first, second = logits[0].topk(2).values.tolist()
         distinct = min((first - second) / DISTINCT, 1.0)
-        scores, known = self._fitted.open_set, scored.known.item()
+        scores, known = self._fitted.open_set, known_scores.item()
         relative = scores.relative(known)
         return WindowScore(
             start,
             end,
-            self._fitted.labels[int(scored.logits[0].argmax())],
+            self._fitted.labels[int(logits[0].argmax())],
             scores.known_probability(known),
             relative + distinct if self._adapts else relative,
             distinct,

@@ -40,7 +40,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.classifier.example import Example
+from fewact.classifier.names import Example
 from fewact.core.errors import OptionError
 
 FEWEST_NONE = 2
@@ -170,7 +170,7 @@ class OpenSet:
         return ANY_CLASS
 
     def known_probability(self, score: float) -> float:
-        """Return the probability that a clip shows a taught class, if half of all clips do.
+        """Return the probability that a clip shows one of the classes, if half of all clips do.
 
         The scores of known and of unknown clips are taken as normal with one variance, so that the
         log-odds are linear in the score. The variance has a part that training clips cannot show,
@@ -320,7 +320,6 @@ def describe(
 def _about_others(
     decision: OpenSetDecision, groups: int, group_of_clips: Sequence[str | None]
 ) -> list[str]:
-    """Return what is promised about people and places that "none" does not have."""
     promised, count = decision.promised_other_groups, len(group_of_clips)
     without = group_of_clips.count(None)
     if promised is None and 0 < without < count:
@@ -348,11 +347,7 @@ def _at_most(rate: float) -> str:
 
 
 def check_rate(rate: float | None) -> None:
-    """Refuse a rate that is not above 0 and at most 1.
-
-    Raises:
-        OptionError: See above.
-    """
+    """Refuse a rate of false alarms that is not above 0 and at most 1."""
     if rate is not None and not (isinstance(rate, Real) and 0 < rate <= 1):
         raise OptionError(
             "not a rate",

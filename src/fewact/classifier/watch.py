@@ -6,13 +6,12 @@ import time as clock
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from fewact.classifier.events import Event
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.labels import Label, existing_classes
-from fewact.classifier.stream import Pace, Stream, StreamState, check_watchable
+from fewact.classifier.names import Label, existing_classes
+from fewact.classifier.stream import Pace, Stream, check_watchable
 from fewact.classifier.unknown import check_rate
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
@@ -23,23 +22,6 @@ AHEAD = 10
 
 WINDOWS_AHEAD = 4
 """Number of windows of a file or a camera that are computed while its next frames are read."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A frame of a recording that was looked at.
-
-    Args:
-        time: Time of the frame, in seconds.
-        frame: Frame (h w 3), RGB, uint8.
-        state: What the recording shows at this time.
-        events: Events that are complete now.
-    """
-
-    time: float
-    frame: RGBImage
-    state: StreamState
-    events: list[Event]
 
 
 class Watch:
@@ -72,27 +54,29 @@ class Watch:
 
     def events(self) -> Iterator[Event]:
         """Yield events when they are complete, in the order of their starts."""
-        for moment in self.moments():
-            yield from moment.events
+        for _, _, events in self.moments():
+            yield from events
         yield from self.close()
 
     def close(self) -> list[Event]:
         """End the stream where the recording ends; return the events that were not complete.
 
-        Warns:
-            VideoWarning: Frames of the recording are missing or damaged.
+        It warns of frames of the recording that are missing or damaged.
         """
         events = self.stream.close(self._end)
         self.recording.damage.warn(self.recording.name)
         return events
 
-    def moments(self) -> Iterator[Moment]:
-        """Yield the frames that are looked at; ``close`` must be called afterwards."""
+    def moments(self) -> Iterator[tuple[float, RGBImage, list[Event]]]:
+        """Yield the frames that are used with their times, and the events that are complete then.
+
+        ``close`` must be called afterwards.
+        """
         frames = self._live() if self.recording.live else self._needed()
         for time, frame in frames:
             events = self.stream.push(frame, time)
             self.looked_at += 1
-            yield Moment(time, frame, self.stream.state, events)
+            yield time, frame, events
 
     def _needed(self) -> Iterator[tuple[float, RGBImage]]:
         """Yield the frames that the stream needs, as images."""
@@ -186,9 +170,6 @@ def watching(
 
     Raises:
         VideoError: The recording cannot be opened.
-        DataError: ``only`` names a class that does not exist.
-        ModelError: The classifier cannot watch recordings, see ``FewShotClassifier.stream``.
-        OptionError: Its ``false_alarms`` is not a rate.
     """
     fitted = fitted_of(classifier)
     check_watchable(fitted)  # before anything is opened

@@ -180,7 +180,7 @@ def training_clips_of(model: Path) -> "tuple[tuple[Example, ...], bool]":
     """
     from pydantic import BaseModel
 
-    from fewact.classifier.example import Example
+    from fewact.classifier.names import Example
     from fewact.core.bounded import GIB, MIB, FileType
     from fewact.core.tensors import read_metadata
 

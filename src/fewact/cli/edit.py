@@ -55,7 +55,7 @@ def add(
     sources: list[str] | list[Path] = clips
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
-    from fewact.classifier.labels import check_label
+    from fewact.classifier.names import check_label
 
     _, integers = arguments.training_clips_of(model)
     label = BACKGROUND if none else check_label(label, integers=integers)
@@ -88,16 +88,18 @@ def rename(
 
     The weights of the backbone are read only if the model uses class names as text prompts.
     """
-    from fewact.classifier.labels import existing_class, new_name
+    from fewact.classifier.names import existing_class, new_name
 
     clips, integers = arguments.training_clips_of(model)
     classes = _classes(clips)
     if classes:
         existing_class(label, classes, integers=integers)
     new = new_name(new, classes, integers=integers)
-    from fewact.classifier.revision import correct_model
+    from fewact.classifier.revision import change_model
 
-    with correct_model(model, f"rename {label} to {new}", weights=weights) as classifier:
+    with change_model(
+        model, f"rename {label} to {new}", weights=weights, corrected=True
+    ) as classifier:
         classifier.rename_class(label, new)
     print(f'Renamed "{label}" to "{new}".')
     _print_state(classifier, model)
@@ -112,8 +114,7 @@ def move(
     imports: Imports = None,
 ) -> None:
     """Correct the label of a training clip."""
-    from fewact.classifier.example import find_clips
-    from fewact.classifier.labels import existing_class
+    from fewact.classifier.names import existing_class, find_clips
     from fewact.data import is_background
 
     clips, integers = arguments.training_clips_of(model)
@@ -121,9 +122,9 @@ def move(
         find_clips(clips, [_clip(clip)])
         if not is_background(label):
             existing_class(label, _classes(clips), integers=integers)
-    from fewact.classifier.revision import correct_model
+    from fewact.classifier.revision import change_model
 
-    with correct_model(model, f"move {clip} to {label}") as classifier:
+    with change_model(model, f"move {clip} to {label}", corrected=True) as classifier:
         classifier.move_clip(_clip(clip), label)
     print_line(f'Moved {clip} to "{label}".')
     _print_state(classifier, model)
@@ -149,10 +150,10 @@ def remove(
     training_clips, integers = arguments.training_clips_of(model)
     if training_clips:
         _classes_and_clips(what, training_clips, integers=integers)
-    from fewact.classifier.revision import correct_model
+    from fewact.classifier.revision import change_model
     from fewact.data.files import first_few
 
-    with correct_model(model, f"remove {first_few(what)}") as classifier:
+    with change_model(model, f"remove {first_few(what)}", corrected=True) as classifier:
         classes, clips = _classes_and_clips(what, classifier.all_clips_, integers=integers)
         if clips:
             classifier.remove_clips(clips)
@@ -200,8 +201,7 @@ def _classes_and_clips(
     Raises:
         DataError: A name is of neither, or of several clips.
     """
-    from fewact.classifier.example import find_clips
-    from fewact.classifier.labels import normalised
+    from fewact.classifier.names import find_clips, normalised
 
     labels = _classes(clips)
     classes: list[str] = []

@@ -172,7 +172,13 @@ def _print_measured(tested: "Tested") -> None:
     print_table(
         ("class", "clips", "right", "recall", "precision"),
         [
-            (row.label, str(row.clips), str(row.right), _cent(row.recall), _cent(row.precision))
+            (
+                row["label"],
+                str(row["clips"]),
+                str(row["right"]),
+                _cent(row["recall"]),
+                _cent(row["precision"]),
+            )
             for row in tested.each_class
         ],
     )
@@ -291,11 +297,8 @@ def explain(
     explanation = explain(classifier, clip, origins)
     write_text(output, explanation_page(explanation))
     print_line(f"{explanation.clip}: {explanation.label}")
-    for contribution in explanation.contributions:
-        print(
-            f"  {contribution.name}: {contribution.log_odds:+.2f} for {explanation.best} "
-            f"against {explanation.rival}"
-        )
+    for name, log_odds in explanation.contributions.items():
+        print(f"  {name}: {log_odds:+.2f} for {explanation.best} against {explanation.rival}")
     print(f"Saved to {output}")
 
 
@@ -418,6 +421,6 @@ def match(
         parse_options(option or ()),
     )
     write_text(output, matched_page(matches))
-    for match in matches.found:
-        print(f"{match.aligner}: similarity {match.similarity:.3f}")
+    for name, (similarity, _) in matches.found.items():
+        print(f"{name}: similarity {similarity:.3f}")
     print(f"Saved to {output}")

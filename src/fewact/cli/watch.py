@@ -212,11 +212,11 @@ def _with_progress(
     """Yield the events; show how many seconds of the recording were read."""
     total = opened.recording.duration
     with progress("Watching", quiet=quiet or total is None) as show:
-        for moment in opened.moments():
-            yield from moment.events
+        for time, frame, events in opened.moments():
+            yield from events
             if delayed is not None:
-                delayed.add(moment)
-            show(int(moment.time), int(total or moment.time))
+                delayed.add(time, frame, events)
+            show(int(time), int(total or time))
         last = opened.close()
         yield from last
         if delayed is not None:

@@ -17,7 +17,7 @@ from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.history import editing, install, versions
 from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.review import review
-from fewact.classifier.revision import Key, Lesson, Revision, keys_of
+from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
@@ -102,9 +102,9 @@ class Worker:
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._encode(clip)
-            lessons = [Lesson(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
+            lessons = [(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
             for version in versions(self._model):  # clips without a file that come back
-                if self._revision.has(lesson.key for lesson in lessons):
+                if self._revision.has(key for key, _, _ in lessons):
                     break
                 with suppress(LostModelError):  # an older version may have them
                     self._revision.add(model_files.load(version.file))
@@ -173,8 +173,8 @@ class Worker:
                 }
 
             until = time.monotonic() + SECONDS_OF_A_STEP
-            for moment in watch.moments():
-                events += moment.events
+            for _, _, complete in watch.moments():
+                events += complete
                 if time.monotonic() > until:
                     yield result(ended=False)
                     until = time.monotonic() + SECONDS_OF_A_STEP

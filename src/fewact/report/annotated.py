@@ -22,7 +22,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fewact.classifier.events import Event
 from fewact.classifier.stream import Stream
-from fewact.classifier.watch import Moment
 from fewact.core import svg
 from fewact.core.errors import warn
 from fewact.report.events import clock_time, title
@@ -108,16 +107,16 @@ class DelayedVideo:
         self._waiting: deque[tuple[float, RGBImage]] = deque()
         self._most, self._smaller = 0, 1
 
-    def add(self, moment: Moment) -> None:
-        """Draw the frames whose events are known now; the frame of this moment waits."""
+    def add(self, time: float, frame: RGBImage, events: Sequence[Event]) -> None:
+        """Draw the frames whose events are known now; this frame waits."""
         if not self._most:
             self._most = 2 + math.ceil(self._stream.rate * self._stream.delay)
-            bytes_of_all = self._most * moment.frame.nbytes
+            bytes_of_all = self._most * frame.nbytes
             self._smaller = math.ceil(math.sqrt(bytes_of_all / HELD_BYTES))
-            first = _reduced(moment.frame, self._smaller)
-            self._check(self._overlay.draw(moment.time, first))
-        self._overlay.add(moment.events)
-        self._waiting.append((moment.time, _reduced(moment.frame, self._smaller)))
+            first = _reduced(frame, self._smaller)
+            self._check(self._overlay.draw(time, first))
+        self._overlay.add(events)
+        self._waiting.append((time, _reduced(frame, self._smaller)))
         going_on = self._stream.going_on
         decided = self._stream.decided
         while len(self._waiting) > self._most or (self._waiting and self._waiting[0][0] < decided):

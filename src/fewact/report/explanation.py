@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from fewact.classifier.explain import Cells, Explanation, Neighbour
-from fewact.classifier.match import AlignerMatch, MatchedClips
+from fewact.classifier.match import MatchedClips
 from fewact.core import svg
 from fewact.methods.base import FrameMatch
 from fewact.report.document import drawing, render_page
@@ -46,19 +46,15 @@ def explanation_page(
         explanation: The explanation.
         absent: What is said of training clips whose frames are not at hand.
     """
-    largest = (
-        max((abs(contribution.log_odds) for contribution in explanation.contributions), default=0.0)
-        or 1.0
-    )
+    contributions = explanation.contributions
+    largest = max(map(abs, contributions.values()), default=0.0) or 1.0
     bars = [
         {
-            "name": contribution.name,
-            "log_odds": contribution.log_odds,
-            "drawing": drawing(
-                *BAR, _bar(contribution.log_odds / largest), title=contribution.name
-            ),
+            "name": name,
+            "log_odds": log_odds,
+            "drawing": drawing(*BAR, _bar(log_odds / largest), title=name),
         }
-        for contribution in explanation.contributions
+        for name, log_odds in contributions.items()
     ]
     largest_cells: dict[str, float] = {}
     for name, cells in (
@@ -245,24 +241,24 @@ def matched_page(clips: MatchedClips) -> str:
     """Return the page as HTML; names are escaped, images are embedded."""
     matches = [
         {
-            "aligner": aligner_match.aligner,
-            "similarity": aligner_match.similarity,
-            "windows": aligner_match.match.compares,
-            "drawing": _pair(clips, aligner_match),
-            "plan": square_of(aligner_match.match.plan, title=f"plan of {aligner_match.aligner}"),
+            "aligner": aligner,
+            "similarity": similarity,
+            "windows": match.compares,
+            "drawing": _pair(clips, aligner, match),
+            "plan": square_of(match.plan, title=f"plan of {aligner}"),
         }
-        for aligner_match in clips.found
+        for aligner, (similarity, match) in clips.found.items()
     ]
     return render_page("matched.html.j2", clips=clips, matches=matches)
 
 
-def _pair(clips: MatchedClips, aligner_match: AlignerMatch) -> str:
+def _pair(clips: MatchedClips, aligner: str, match: FrameMatch) -> str:
     """Draw both clips, the weight of each window, and ribbons between matched windows."""
     below = HEIGHT + JOINED
     parts = [
         *strip(clips.first_frames, 0.0),
-        *joined(aligner_match.match, HEIGHT),
+        *joined(match, HEIGHT),
         *strip(clips.second_frames, below),
     ]
-    title = f"{aligner_match.aligner}: {clips.first} and {clips.second}"
+    title = f"{aligner}: {clips.first} and {clips.second}"
     return drawing(WIDTH, below + HEIGHT, parts, title=title)
