@@ -99,9 +99,11 @@ def test_class_interval_is_that_of_the_differences() -> None:
 @pytest.mark.parametrize("other", [{"seed": 1}, {"shots": 1}, {"count": 59}])
 def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> None:
     first, second = (evaluate_method(Nearest(), *problem(**sizes)) for sizes in ({}, other))
-    with pytest.raises(
-        ResultError, match=r"b\.json: the episodes differ from the episodes of a\.json"
-    ):
+    message = (
+        r"b\.json: the episodes differ from the episodes of a\.json \(got made up, \(ways=4, shots="
+        r"\d, .*\); expected: made up, \(ways=4, shots=2, queries=3, count=60, seed=0, groups="
+    )
+    with pytest.raises(ResultError, match=message):
         compare([first, second], ["a.json", "b.json"])
 
 

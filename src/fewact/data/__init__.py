@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         load_benchmark,
     )
     from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
-    from fewact.data.leak import Leak, find_leaks, refuse_leaks
+    from fewact.data.leak import Leak, find_leak, refuse_leaks
 
 __all__ = [
     "BACKGROUND",
@@ -71,7 +71,7 @@ __all__ = [
     "check_benchmark",
     "clips_of_no_class",
     "expand_paths",
-    "find_leaks",
+    "find_leak",
     "is_background",
     "is_clip",
     "is_features",
@@ -93,7 +93,7 @@ __all__ = [
 _HOMES = {
     "benchmark_videos": "Availability ClassCount check_benchmark load_benchmark",
     "benchmarks": "ActionClass Benchmark benchmark benchmark_names variants",
-    "leak": "Leak find_leaks refuse_leaks",
+    "leak": "Leak find_leak refuse_leaks",
 }
 
 

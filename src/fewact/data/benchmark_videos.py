@@ -401,12 +401,11 @@ def _find_files(
     expected: Counts = Counter((v.split, v.label) for v in videos.videos if v.split)
     if by_name:
         expected |= Counter({(s, c.key): c.videos for s in SPLITS for c in bench.classes[s]})
-    with_files = tuple(_with_file(video, files.find(video)) for video in videos.videos)
-    return replace(videos, videos=with_files), expected
-
-
-def _with_file(video: Video, path: Path | None) -> Video:
-    return replace(video, source=Clip(path, video.label, group=video.group)) if path else video
+    with_files = (
+        replace(video, source=Clip(path, video.label, group=video.group)) if path else video
+        for video, path in ((video, files.find(video)) for video in videos.videos)
+    )
+    return replace(videos, videos=tuple(with_files)), expected
 
 
 def _available(videos: VideoList, broken: dict[str, str]) -> tuple[Video, ...]:

@@ -35,8 +35,8 @@ class Leak:
         )
 
 
-def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
-    """Return the overlap between a training list and a test list: no leak, or one.
+def find_leak(train: VideoList | str, test: VideoList | str) -> Leak | None:
+    """Return the overlap between a training list and a test list; None for no overlap.
 
     Two lists are compared video by video: lists of benchmarks by the published ids, other lists by
     their files. A name means the train or test split of a benchmark; the overlap is then taken from
@@ -47,14 +47,14 @@ def find_leaks(train: VideoList | str, test: VideoList | str) -> list[Leak]:
         test: Test list, such as ``videos.of("test")``, or name of a benchmark.
     """
     if isinstance(train, str) or isinstance(test, str):
-        return _known_leaks(_name(train), _name(test))
+        return _known_leak(_name(train), _name(test))
     benchmarks = published_list(train.name), published_list(test.name)
     ours = {key for keys in _videos(train, benchmarks[0]).values() for key in keys}
     theirs = _videos(test, benchmarks[1])
     classes, tested = (_classes(*pair) for pair in zip((train, test), benchmarks, strict=True))
     videos = sum(any(key in ours for key in keys) for keys in theirs.values())
     shared = len(classes & tested)
-    return [Leak(train.name, test.name, videos, shared, "lists")] if videos or shared else []
+    return Leak(train.name, test.name, videos, shared, "lists") if videos or shared else None
 
 
 def refuse_leaks(
@@ -63,36 +63,33 @@ def refuse_leaks(
     """Raise an error if test videos or classes are also in the training data.
 
     Args:
-        train: As for ``find_leaks``.
-        test: As for ``find_leaks``.
+        train: As for ``find_leak``.
+        test: As for ``find_leak``.
         allow_leak: Return flags instead, which every result must show.
 
     Raises:
         DataError: There is a leak, and ``allow_leak`` is False.
     """
-    leaks = find_leaks(train, test)
-    if leaks and not allow_leak:
+    leak = find_leak(train, test)
+    if leak and not allow_leak:
         raise DataError(
             "the training data contains test data",
-            got="; ".join(map(str, leaks)),
+            got=str(leak),
             hint="Train on another list. With --allow-leak (allow_leak=True) the test runs anyway, "
             "and every result shows the leak.",
         )
-    return tuple(f"leak: {leak}" for leak in leaks)
+    return (f"leak: {leak}",) if leak else ()
 
 
 def _name(videos: VideoList | str) -> str:
-    if isinstance(videos, str):
-        return benchmark(videos).id
-    return videos.name
+    return benchmark(videos).id if isinstance(videos, str) else videos.name
 
 
-def _known_leaks(train: str, test: str) -> list[Leak]:
-    return [
-        Leak(train, test, videos, classes, "facts")
-        for ours, theirs, videos, classes in read_facts("shared.toml")["shared"]
-        if (ours, theirs) == (train, test)
-    ]
+def _known_leak(train: str, test: str) -> Leak | None:
+    for ours, theirs, videos, classes in read_facts("shared.toml")["shared"]:
+        if (ours, theirs) == (train, test):
+            return Leak(train, test, videos, classes, "facts")
+    return None
 
 
 Keys = set[tuple[object, ...]]

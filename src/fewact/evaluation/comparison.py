@@ -176,7 +176,7 @@ def check_same_episodes(results: Sequence[Result], names: Sequence[str] | None) 
 
 
 def _text(protocol: object) -> str:
-    return str(protocol).removeprefix("Protocol")
+    return repr(protocol).removeprefix("Protocol")
 
 
 @dataclass(frozen=True)

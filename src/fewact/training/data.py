@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fewact.backbones.text import PRECOMPUTED, ClassTexts, known_texts
 from fewact.core.errors import TrainingError
-from fewact.data.leak import find_leaks
+from fewact.data.leak import find_leak
 from fewact.data.videos import Split, VideoList
 from fewact.evaluation.texts import embedded
 from fewact.features.sources import FeatureSource
@@ -50,12 +50,12 @@ class TrainingData:
     def __post_init__(self) -> None:
         _check_split(self.train, "train")
         _check_split(self.val, "val")
-        leaks = find_leaks(self.train, self.val)
-        if leaks:
+        leak = find_leak(self.train, self.val)
+        if leak is not None:
             raise TrainingError(
                 "training and validation share classes or videos",
                 where=f"{self.train.name}, {self.val.name}",
-                got="; ".join(f"{leak.videos} videos, {leak.classes} classes" for leak in leaks),
+                got=f"{leak.videos} videos, {leak.classes} classes",
                 hint="Give each class to one split alone.",
             )
         if (self.train_source is None) != (self.val_source is None):
