@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fewact.backbones.export import missing_packages
-from fewact.cli.commands import COMMANDS, LazyCommands
+from fewact.cli.app import COMMANDS, LazyCommands
 from fewact.video import EveryNth, read_frames, write_video
 
 Run = Callable[..., Any]

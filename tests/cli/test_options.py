@@ -1,8 +1,6 @@
-"""Option groups: what Typer sees of a command, what the command gets, how its help page looks."""
+"""Options of specs: what the command gets of them, and how its help page looks."""
 
-import inspect
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import typer
@@ -10,35 +8,33 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from fewact.backbones import BackboneSpec
-from fewact.cli.option_groups import Command, OptionGroup, SpecOptions, with_option_groups
+from fewact.cli.command import Command, SpecOptions, with_specs
 from fewact.cli.options import parse_options
 from fewact.core.errors import OptionError, UserError
 from fewact.core.options import Flag, Spec, words_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Size(OptionGroup):
-    heading: ClassVar[str] = "Size"
+class Size(Spec):
+    """Size.
 
-    width: Annotated[int, typer.Option(min=1, metavar="N", help="Width in pixels.")]
-    height: Annotated[int, typer.Option(metavar="N", help="Height in pixels.")] = 7
-    tag: Annotated[list[str] | None, typer.Option(help="Tag; can be repeated.")] = None
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+    """
+
+    width: Annotated[int, Field(ge=1), Flag(metavar="N")]
+    height: Annotated[int, Flag(metavar="N")] = 7
 
 
-@with_option_groups
+@with_specs
 def paint(
-    context: typer.Context,
     path: Annotated[str, typer.Argument(help="File to paint.")],
-    size: Size,
+    size: Annotated[dict[str, Any], SpecOptions("Size", Size, without=("height",))],
+    tag: Annotated[list[str] | None, typer.Option(help="Tag.", rich_help_panel="Label")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Hide the bar.")] = False,
 ) -> None:
     """Paint a file."""
-    from_line = [
-        name
-        for name in context.params
-        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
-    print(path, size, quiet, sorted(from_line))
+    print(path, size, tag, quiet)
 
 
 @pytest.fixture
@@ -48,58 +44,31 @@ def run() -> Any:
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
-def test_typer_sees_the_fields_of_a_group() -> None:
-    parameters = inspect.signature(paint).parameters
-    assert list(parameters) == ["context", "path", "width", "height", "tag", "quiet"]
-    assert parameters["width"].default is inspect.Parameter.empty
-    assert parameters["height"].default == 7
-    assert paint.__name__ == "paint"
-    assert paint.__doc__ == "Paint a file."
-
-
-def test_the_command_gets_the_group(run: Any) -> None:
+def test_the_command_gets_what_was_requested_of_a_spec(run: Any) -> None:
     ended = run("a.png", "--width", "3", "--tag", "x", "--tag", "y")
-    assert ended.exit_code == 0, ended.output
-    group = Size(width=3, tag=["x", "y"])
-    assert ended.stdout == f"a.png {group} False {['path', 'tag', 'width']}\n"
-
-
-def test_values_of_a_group_are_checked(run: Any) -> None:
-    assert "--width" in run("a.png").output
-    assert run("a.png").exit_code == 2
+    assert ended.stdout == "a.png {'width': 3} ['x', 'y'] False\n"
     assert run("a.png", "--width", "0").exit_code == 2
+    assert run("a.png", "--height", "3").exit_code == 2
 
 
-def test_a_help_page_lists_a_group_below_its_heading(run: Any) -> None:
+def test_a_help_page_lists_options_below_their_headings(run: Any) -> None:
     lines = run("--help").stdout.splitlines()
     assert lines[0] == "Usage: paint [OPTIONS] PATH"
-    places = [lines.index(f"{name}:") for name in ("Arguments", "Options", "Size")]
-    assert places == sorted(places)
+    heads = ("Arguments", "Options", "Size", "Label")
+    assert [line for line in lines if line.endswith(":")] == [f"{head}:" for head in heads]
     assert any(line.startswith("  PATH  File to paint.") for line in lines)
-    of_group = " ".join(lines[places[2] :])
-    assert all(f"--{name}" in of_group for name in ("width", "height", "tag"))
-    assert "--quiet" not in of_group
+    of_size = " ".join(lines[lines.index("Size:") : lines.index("Label:")])
+    assert "--width" in of_size
+    assert "--quiet" not in of_size
 
 
 def test_two_options_of_one_name_are_refused() -> None:
-    def command(size: Size, height: Annotated[int, typer.Option()] = 1) -> None: ...
+    def command(
+        size: Annotated[Size, SpecOptions("Size")], height: Annotated[int, typer.Option()] = 1
+    ) -> None: ...
 
     with pytest.raises(TypeError, match="two options named height"):
-        with_option_groups(command)
-
-
-def test_a_field_without_an_option_is_refused() -> None:
-    @dataclass(frozen=True, kw_only=True)
-    class Wrong(OptionGroup):
-        heading: ClassVar[str] = "Wrong"
-
-        width: Annotated[int, "no option"] = 1
-
-    def command(wrong: Any) -> None: ...
-
-    command.__annotations__["wrong"] = Wrong
-    with pytest.raises(TypeError, match=r"Wrong\.width needs one"):
-        with_option_groups(command)
+        with_specs(command)
 
 
 class Brush(Spec):
@@ -118,7 +87,7 @@ class Brush(Spec):
     kind: Annotated[Literal["flat", "round"], Flag("brush-kind")] = "flat"
 
 
-@with_option_groups
+@with_specs
 def draw(
     brush: Annotated[Brush | None, SpecOptions("Brush")],
     backbone: Annotated[BackboneSpec, SpecOptions("Backbone", without=("size",))],

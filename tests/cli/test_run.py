@@ -16,7 +16,7 @@ import pytest
 
 import fewact.classifier
 from fewact import __version__
-from fewact.cli.commands import COMMANDS, LazyCommands
+from fewact.cli.app import COMMANDS, LazyCommands
 from fewact.core.errors import DataError
 from fewact.video import VideoWarning
 
@@ -142,9 +142,9 @@ def test_summaries_of_commands_are_those_of_their_help_pages() -> None:
     """``fewact --help`` imports no command, so its summaries are written twice."""
     commands = LazyCommands()
     for group in COMMANDS.values():
-        for name, one in group.items():
+        for name, (_, summary) in group.items():
             text = inspect.cleandoc(commands[name].help or "")
-            assert " ".join(text.partition("\n\n")[0].split()) == one.summary, name
+            assert " ".join(text.partition("\n\n")[0].split()) == summary, name
 
 
 @pytest.mark.parametrize("name", [name for group in COMMANDS.values() for name in group])

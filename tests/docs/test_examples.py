@@ -24,8 +24,7 @@ import typer.main
 import fewact
 from fewact import methods
 from fewact.classifier.stream import FASTEST
-from fewact.cli.app import app, main
-from fewact.cli.commands import LazyCommands
+from fewact.cli.app import LazyCommands, app, main
 from fewact.training import read as read_recipe
 from fewact.video import write_video
 

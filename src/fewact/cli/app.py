@@ -5,22 +5,148 @@ command imports this module.
 """
 
 import atexit
+import importlib
 import io
 import os
 import sys
 import traceback
 import warnings
+from collections import UserDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from fewact.cli.commands import COMMANDS, LazyCommands
+from fewact.cli.command import Command
 from fewact.cli.run import FAULT, USER_FAULT, flush_output, guarded, say
 from fewact.core.paths import home_expanded
 from fewact.core.version import __version__
+
+COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "Teach and predict": {
+        "teach": ("teach:teach", "Teach a classifier from a few clips of each class."),
+        "predict": ("predict:predict", "Predict the class of each video, or (none)."),
+        "watch": ("watch:watch", "Find the actions in a long recording, or watch a camera."),
+        "serve": ("serve:serve", "Teach and use a model in the browser, on this computer only."),
+        "export": (
+            "export:export",
+            "Export a model as one file, or its network as an ONNX file.",
+        ),
+        "import": ("export:import_model", "Make a model folder of the file of a model."),
+        "demo": ("demo:demo", "Teach and predict on rendered clips, or on your own."),
+    },
+    "Know and correct a model": {
+        "info": ("model:info", "Show the classes of a model, its accuracy, and how it was made."),
+        "test": (
+            "model:measure_clips",
+            "Measure a model on labelled clips: accuracy with interval, confusions, each class.",
+        ),
+        "review": (
+            "model:review",
+            "Find confused classes, wrong labels and duplicates in a model, and say what to record "
+            "next.",
+        ),
+        "explain": (
+            "model:explain",
+            "Explain a prediction: what speaks for the class, and which frames were matched.",
+        ),
+        "match": (
+            "model:match",
+            "Show how aligners match two clips: windows, their weights, and the plan.",
+        ),
+        "map": (
+            "model:clip_map",
+            "Draw the clips of a model, the prototypes of its classes, and new videos as points.",
+        ),
+        "report": (
+            "results:report",
+            "Write a report of a model, or of results, as one file that needs nothing else.",
+        ),
+        "add": (
+            "edit:add",
+            "Add training clips to a model: to a class, to a new class, or to none.",
+        ),
+        "rename": ("edit:rename", "Rename a class of a model."),
+        "move": ("edit:move", "Correct the label of a training clip."),
+        "remove": (
+            "edit:remove",
+            "Remove classes or training clips from a model; the clips' files are not touched.",
+        ),
+        "undo": (
+            "edit:undo",
+            "Undo the latest change of a model: teach, import, add, rename, move or remove.",
+        ),
+    },
+    "Methods and networks": {
+        "methods": ("methods:methods", "List the few-shot methods, or show one with its options."),
+        "backbones": ("methods:backbones", "List the networks that compute features."),
+        "check-method": (
+            "methods:check_method",
+            "Check that a method keeps what all methods promise.",
+        ),
+    },
+    "Data": {
+        "data": ("data:app", "List, check and render benchmarks."),
+        "embed": ("embed:embed", "Compute features of labelled videos and store them on disk."),
+        "episodes": ("data:episodes", "Draw episodes and save them."),
+    },
+    "Train and evaluate": {
+        "train": ("train:train", "Train a method on the training classes of a benchmark."),
+        "convert": (
+            "train:convert",
+            "Convert a published checkpoint of CLIP-SPM to one of fewact.",
+        ),
+        "recipes": ("train:recipes", "List the recipes that come with fewact, or print one."),
+        "evaluate": ("evaluate:evaluate", "Compute the accuracy of a method over many episodes."),
+        "compare": ("results:compare", "Compare each pair of results on the same episodes."),
+        "confusion": (
+            "results:confusion",
+            "Show the accuracy of each class and the pairs of classes confused most often.",
+        ),
+        "stability": (
+            "results:stability",
+            "Show the accuracy as a function of the number of episodes.",
+        ),
+        "leaderboard": (
+            "results:leaderboard",
+            "List published accuracies together with your results.",
+        ),
+    },
+    "This machine": {
+        "doctor": ("doctor:doctor", "Report what is installed, and give advice."),
+    },
+}
+"""Commands below the headings of ``fewact --help``: module below ``fewact.cli`` and function, or
+application of Typer, there; and the first sentence of its help page, which a test compares."""
+
+
+class LazyCommands(UserDict[str, Any]):
+    """The commands by name; each is imported and built when it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            (name, target) for group in COMMANDS.values() for name, (target, _) in group.items()
+        )
+
+    def __getitem__(self, name: str) -> Any:
+        if isinstance(self.data[name], str):
+            self.data[name] = _build(name, self.data[name])
+        return self.data[name]
+
+
+def _build(name: str, target: str) -> Any:
+    """Return the command of a function, or the group of a Typer application."""
+    module, _, attribute = target.partition(":")
+    implementation = getattr(importlib.import_module(f"fewact.cli.{module}"), attribute)
+    if not isinstance(implementation, typer.Typer):
+        application = typer.Typer(rich_markup_mode=None, add_completion=False)
+        application.command(name, cls=Command)(implementation)
+        implementation = application
+    command = typer.main.get_command(implementation)
+    command.name = name
+    return command
 
 
 class Commands(TyperGroup):
@@ -36,7 +162,7 @@ class Commands(TyperGroup):
         for heading, commands in COMMANDS.items():
             with formatter.section(heading):
                 formatter.write_dl(
-                    [(name.ljust(width), command.summary) for name, command in commands.items()]
+                    [(name.ljust(width), summary) for name, (_, summary) in commands.items()]
                 )
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,18 +206,14 @@ def fewact(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line with the arguments, those of the process by default.
 
-    Args:
-        arguments: Arguments without the program's name; None for the arguments of the process.
-
-    Returns:
-        Exit code: 0 success, 1 bug in fewact, 2 error of the user, 3 some inputs were skipped,
-        130 interrupted.
+    The exit code is 0 for success, 1 for a bug in fewact, 2 for an error of the user, 3 if some
+    inputs were skipped, 130 if interrupted.
     """
     # Set before torch is loaded: waiting threads must not occupy the cores that they share.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
+    words = sys.argv[1:] if arguments is None else arguments
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -99,14 +221,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _warnings_in_one_line():
-            words = sys.argv[1:] if arguments is None else arguments
             app(list(map(home_expanded, words)), prog_name="fewact")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
     except Exception as error:
         traceback.print_exc()
-        code = _code_of(error, sys.argv[1:] if arguments is None else arguments)
+        code = _code_of(error, words)
     fault = flush_output()
     return code or fault
 

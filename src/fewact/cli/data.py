@@ -5,9 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.option_groups import Command, SpecOptions, with_option_groups
-from fewact.cli.options import Overwrite, Quiet, Splits
+from fewact.cli.command import Command, SpecOptions, with_specs
+from fewact.cli.options import (
+    DATA,
+    Overwrite,
+    Quiet,
+    Splits,
+    check_data,
+    check_output_files,
+    output_option,
+)
 from fewact.cli.output import (
     ListFormat,
     ListOutputFormat,
@@ -37,13 +44,7 @@ def render(
         ),
     ],
     output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Folder for the videos: new, empty, or of an earlier run.",
-        ),
+        Path, output_option("FOLDER", "Folder for the videos: new, empty, or of an earlier run.")
     ],
     videos: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of videos per class.")
@@ -222,13 +223,7 @@ def check(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Availability file to write (default: NAME.availability.json).",
-            callback=arguments.file_of_option,
-        ),
+        output_option("FILE", "Availability file to write (default: NAME.availability.json)."),
     ] = None,
     overwrite: Overwrite = False,
     format: ListOutputFormat = "table",
@@ -244,7 +239,7 @@ def check(
 
     bench = data.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
-    arguments.output_files(target, overwrite=overwrite, inputs=[splits])
+    check_output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
         availability = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
     for id, reason in availability.unreadable.items():
@@ -309,33 +304,14 @@ def _classes(bench: "Benchmark") -> list[dict[str, Any]]:
 app.command(cls=Command)(render)
 
 
-Groups = Literal["auto", "none", "within-class", "shared"]
-"""Separation of support and query; ``auto`` is the separation that the data define."""
-
 Split = Literal["train", "val", "test", "all"]
 """Split of the data; ``all`` for all classes."""
 
-SOURCES = (
-    "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
-)
-TABLE = "CSV table with the columns path,label[,split][,group]"
-VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
-DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
 
-
-@with_option_groups
+@with_specs
 def episodes(
-    data: Annotated[str, typer.Argument(help=DATA, callback=arguments.data)],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="File for the episodes.",
-            callback=arguments.file_of_option,
-        ),
-    ],
+    data: Annotated[str, typer.Argument(help=DATA, callback=check_data)],
+    output: Annotated[Path, output_option("FILE", "File for the episodes.")],
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store"))],
     size: Annotated[Protocol, SpecOptions("Episodes")],
     overwrite: Overwrite = False,
@@ -346,7 +322,7 @@ def episodes(
     """
     spec = DataSpec(source=data, **videos)
     inputs = [data, spec.splits, spec.availability]
-    arguments.output_files(output, overwrite=overwrite, inputs=inputs)
+    check_output_files(output, overwrite=overwrite, inputs=inputs)
     from fewact.evaluation import open_videos
     from fewact.evaluation.episodes import draw, save
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli.options import Quiet
+from fewact.cli.options import Quiet, output_option
 from fewact.cli.output import print_table, progress
 from fewact.cli.run import exit_skipped, say, saying_warnings
 from fewact.core.atomic import check_output_folder
@@ -50,9 +50,7 @@ def demo(
             help="Folder with one subfolder of clips per class (default: rendered clips).",
         ),
     ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
-    ] = Path("demo"),
+    output: Annotated[Path, output_option("FOLDER", "Folder for the results.")] = Path("demo"),
     quiet: Quiet = False,
 ) -> None:
     """Teach and predict on rendered clips, or on your own.

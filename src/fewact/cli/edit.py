@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.option_groups import with_option_groups
-from fewact.cli.options import Imports, LoadOptions, Model, NewWeights
+from fewact.cli.command import with_specs
+from fewact.cli.options import MODEL_FILE, NEW_WEIGHTS, Imports, Load, Model
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, saying_warnings
-from fewact.core.errors import DataError, did_you_mean
+from fewact.core.errors import DataError, ModelError, did_you_mean
+from fewact.core.paths import user_path
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -24,7 +24,7 @@ DIGITS = 9
 CLIP = "its name, the end of its name, or its number in `fewact info --clips`"
 
 
-@with_option_groups
+@with_specs
 def add(
     model: Model,
     label: Annotated[
@@ -43,7 +43,8 @@ def add(
             "people or places.",
         ),
     ],
-    load: LoadOptions,
+    load: Load,
+    imports: Imports = None,
 ) -> None:
     """Add training clips to a model: to a class, to a new class, or to none.
 
@@ -57,11 +58,11 @@ def add(
         sources = expand_paths(clips)
     from fewact.classifier.names import check_label
 
-    _, integers = arguments.training_clips_of(model)
+    _, integers = _training_clips(model)
     label = BACKGROUND if none else check_label(label, integers=integers)
     from fewact.classifier.revision import change_model
 
-    with saying_warnings(), change_model(model, f"add to {label}", **load.backbone) as classifier:
+    with saying_warnings(), change_model(model, f"add to {label}", **load) as classifier:
         before = len(classifier.all_clips_)
         classes = _classes(classifier.all_clips_)
         if none:
@@ -81,7 +82,7 @@ def rename(
     model: Model,
     label: Annotated[str, typer.Argument(metavar="CLASS", help="Class to rename.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
-    weights: NewWeights = None,
+    weights: Annotated[str | None, typer.Option(metavar="WEIGHTS", help=NEW_WEIGHTS)] = None,
     imports: Imports = None,
 ) -> None:
     """Rename a class of a model.
@@ -90,7 +91,7 @@ def rename(
     """
     from fewact.classifier.names import existing_class, new_name
 
-    clips, integers = arguments.training_clips_of(model)
+    clips, integers = _training_clips(model)
     classes = _classes(clips)
     if classes:
         existing_class(label, classes, integers=integers)
@@ -117,7 +118,7 @@ def move(
     from fewact.classifier.names import existing_class, find_clips
     from fewact.data import is_background
 
-    clips, integers = arguments.training_clips_of(model)
+    clips, integers = _training_clips(model)
     if clips:
         find_clips(clips, [_clip(clip)])
         if not is_background(label):
@@ -147,7 +148,7 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    training_clips, integers = arguments.training_clips_of(model)
+    training_clips, integers = _training_clips(model)
     if training_clips:
         _classes_and_clips(what, training_clips, integers=integers)
     from fewact.classifier.revision import change_model
@@ -184,6 +185,33 @@ def undo(
         return
     version = history.redo(model) if redo else history.undo(model)
     print_line(f"{'Redone' if redo else 'Undone'}: {version.change} ({version.time})")
+
+
+def _training_clips(model: Path) -> "tuple[tuple[Example, ...], bool]":
+    """Return the training clips of a saved model, and whether its classes are integers.
+
+    No clips if the file is damaged or of another version: loading the model says so.
+    """
+    from pydantic import BaseModel
+
+    from fewact.classifier.names import Example
+    from fewact.core.bounded import GIB, MIB, FileType
+    from fewact.core.tensors import read_metadata
+
+    class Listed(BaseModel):
+        examples: tuple[Example, ...]
+        integers: bool = False
+
+    path = user_path(model, ModelError)
+    file = path / MODEL_FILE if path.is_dir() else path
+    try:
+        metadata = read_metadata(FileType("saved classifier", ModelError, 8 * GIB), file)
+        text = FileType("saved classifier", ModelError, 64 * MIB)
+        content = text.parse(metadata.get("fewact", ""), str(file))
+        listed = text.validate(content, Listed, str(file))
+    except ModelError:
+        return (), False
+    return listed.examples, listed.integers
 
 
 def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:

@@ -4,20 +4,22 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.data import VIDEOS, Split
-from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
+from fewact.cli.command import SpecOptions, with_specs
+from fewact.cli.data import Split
 from fewact.cli.options import (
+    VIDEOS,
     Backbone,
     Imports,
     MethodOption,
     Quiet,
+    check_data,
+    check_extra,
+    output_option,
     parse_options,
 )
 from fewact.cli.output import print_table, progress
@@ -42,21 +44,35 @@ MEASURED = 8
 """Number of videos after which the remaining time is estimated."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureOptions(OptionGroup):
-    """Options that choose what is stored."""
+def _check_ray(address: str | None) -> str | None:
+    if address is not None:
+        check_extra("--ray", "ray", "ray")
+    return address
 
-    heading: ClassVar[str] = "Features"
 
+@with_specs
+def embed(
+    data: Annotated[str, typer.Argument(help=VIDEOS, callback=check_data)],
+    output: Annotated[
+        Path, output_option("FOLDER", "Folder of the feature store; created if it does not exist.")
+    ],
+    benchmark: Annotated[
+        dict[str, Any],
+        SpecOptions(
+            "Benchmark", DataSpec, only=("root", "splits", "availability", "allow_missing")
+        ),
+    ],
+    backbone: Backbone,
     method: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
             help="Method whose features are stored; can be repeated (default: auto).",
+            rich_help_panel="Method",
         ),
-    ] = None
-    option: MethodOption = None
-    imports: Imports = None
+    ] = None,
+    option: MethodOption = None,
+    imports: Imports = None,
     features: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,55 +80,27 @@ class FeatureOptions(OptionGroup):
             help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16; can be "
             "repeated.",
         ),
-    ] = None
+    ] = None,
     nodes: Annotated[
         bool, typer.Option("--nodes", help="Store the encoded nodes of the methods too.")
-    ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkOptions(OptionGroup):
-    """Options that divide the work between machines."""
-
-    heading: ClassVar[str] = "Several machines"
-
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="I/N", help="Part I of N to compute, from 1/N to N/N; for job arrays."
+            metavar="I/N",
+            help="Part I of N to compute, from 1/N to N/N; for job arrays.",
+            rich_help_panel="Several machines",
         ),
-    ] = None
+    ] = None,
     ray: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
             help="Ray cluster that computes; local starts one on this machine.",
-            callback=arguments.ray,
+            callback=_check_ray,
+            rich_help_panel="Several machines",
         ),
-    ] = None
-
-
-@with_option_groups
-def embed(
-    data: Annotated[str, typer.Argument(help=VIDEOS, callback=arguments.data)],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Folder of the feature store; created if it does not exist.",
-        ),
-    ],
-    features: FeatureOptions,
-    benchmark: Annotated[
-        dict[str, Any],
-        SpecOptions(
-            "Benchmark", DataSpec, without=("source", "split", "groups", "dataset", "store")
-        ),
-    ],
-    backbone: Backbone,
-    work: WorkOptions,
+    ] = None,
     split: Annotated[
         Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
     ] = None,
@@ -124,7 +112,7 @@ def embed(
     same store share the work. Videos that cannot be read are listed and skipped; the exit code is
     then 3.
     """
-    part, parts = _part(work.shard)
+    part, parts = _part(shard)
     check_output_folder(output)
     config = DataSpec(source=data, split=split, **benchmark)
     videos = _open(config)
@@ -132,21 +120,22 @@ def embed(
     from fewact.features.store.embedding import Job
 
     network = backbone.create()
-    methods = _methods(features)
-    if features.nodes and not methods:
+    names = method or ([] if features else ["auto"])
+    methods = _methods(names, parse_options(option or ()))
+    if nodes and not methods:
         raise OptionError("needs a method", where="--nodes", expected="--method NAME too")
-    requests = _requests(features.features, methods, network.card)
+    requests = _requests(features, methods, network.card)
     job = Job(Store.create(output), videos, network.card, requests)
     blocks = [block for block in range(len(job)) if block % parts == part]
     _announce(job, blocks)
     with progress("Embedding", quiet=quiet) as bar:
         total = sum(len(job.block(block)) for block in blocks)
-        report = _Report(total, bar, timed=work.ray is None)
-        if work.ray is None:
+        report = _Report(total, bar, timed=ray is None)
+        if ray is None:
             embed(job, network, blocks, report)
         else:
-            _embed_on_ray(job, backbone, blocks, report, address=work.ray)
-    if features.nodes:
+            _embed_on_ray(job, backbone, blocks, report, address=ray)
+    if nodes:
         _store_nodes(job, methods, quiet=quiet)
     _summarise(job, report)
     print(f"Next: {_next(config, output, methods)}")
@@ -225,12 +214,9 @@ def _part(shard: str | None) -> tuple[int, int]:
     return number - 1, count
 
 
-def _methods(features: FeatureOptions) -> list["Method"]:
-    """Return the requested methods; the default method if no features are requested either."""
+def _methods(names: Sequence[str], options: dict[str, Any]) -> list["Method"]:
     from fewact import methods
 
-    names = features.method or ([] if features.features else ["auto"])
-    options = parse_options(features.option or ())
     if options and len(names) != 1:
         raise OptionError(
             "needs exactly one method", where="--option", got=f"{len(names)} methods", expected="1"

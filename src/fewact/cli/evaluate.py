@@ -2,30 +2,29 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import arguments, completion
-from fewact.cli.data import DATA
-from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
+from fewact.cli.command import SpecOptions, complete_methods, with_specs
 from fewact.cli.options import (
+    DATA,
     METHOD,
     Backbone,
     Imports,
     MethodOption,
     Overwrite,
-    Quality,
     Quiet,
     Text,
-    backbone_of,
-    check_quality,
-    method_options,
+    check_data,
+    check_method,
+    check_output_files,
+    output_option,
     parse_options,
 )
-from fewact.cli.output import OutputFormat, print_result_tables, progress
+from fewact.cli.output import OutputFormat, ResultFormat, print_result_tables, progress
+from fewact.cli.quality import Quality, backbone_of, check_quality
 from fewact.cli.run import say
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
@@ -38,6 +37,7 @@ from fewact.evaluation.spec import (
     EvaluationSpec,
     ReadingSpec,
 )
+from fewact.methods import QUALITIES
 
 if TYPE_CHECKING:
     from fewact.evaluation import Result
@@ -50,39 +50,41 @@ ModalityWeights = Literal["support", "equal"]
 """How several sources of the same clips are weighted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluatedMethodOptions(OptionGroup):
-    """Options of the method."""
+def _check_modalities(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        check_data(name)
+    return names
 
-    heading: ClassVar[str] = "Method"
 
-    quality: Quality = "normal"
-    option: MethodOption = None
-    imports: Imports = None
+@with_specs
+def evaluate(
+    method: Annotated[
+        str, typer.Argument(help=METHOD, callback=check_method, autocompletion=complete_methods)
+    ],
+    data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=check_data)],
+    *,
+    quality: Quality = "normal",
+    option: MethodOption = None,
+    imports: Imports = None,
     sweep: Annotated[
         str | None,
         typer.Option(
             metavar="'KEY=A,B ...'",
             help="Values of options; each combination is evaluated, on validation classes if the "
             "data have splits.",
+            rich_help_panel="Method",
         ),
-    ] = None
+    ] = None,
     allow_leak: Annotated[
         bool,
         typer.Option(
             "--allow-leak",
             help="Allow training videos or classes of a trained method in the test; every result "
             "says so.",
+            rich_help_panel="Method",
         ),
-    ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions(OptionGroup):
-    """Further sources of the same clips."""
-
-    heading: ClassVar[str] = "Data"
-
+    ] = False,
+    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))],
     modalities: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,9 +93,10 @@ class SourceOptions(OptionGroup):
             help="Another source of the same clips, such as colour beside depth or a skeleton "
             "beside video: folder, table or .npz file with the same clip names. Repeat the option "
             "for more.",
-            callback=arguments.modalities,
+            callback=_check_modalities,
+            rich_help_panel="Data",
         ),
-    ] = None
+    ] = None,
     modality_weights: Annotated[
         ModalityWeights,
         typer.Option(
@@ -101,51 +104,9 @@ class SourceOptions(OptionGroup):
             metavar="RULE",
             help="Weights of the sources: support, decided by leave-one-out classification of the "
             "support videos, or equal.",
+            rich_help_panel="Data",
         ),
-    ] = "support"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultOptions(OptionGroup):
-    """Options of the result and of the run."""
-
-    heading: ClassVar[str] = "Output"
-
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="File for the result; folder for a sweep.",
-            callback=arguments.file_of_option,
-        ),
-    ] = None
-    overwrite: Overwrite = False
-    confusion: Annotated[
-        bool,
-        typer.Option(
-            "--confusion", help="Show the accuracy of each class and the most confused pairs, too."
-        ),
-    ] = False
-    format: OutputFormat = "table"
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Number of threads for scoring (default: all)."),
-    ] = None
-    quiet: Quiet = False
-
-
-@with_option_groups
-def evaluate(
-    method: Annotated[
-        str,
-        typer.Argument(help=METHOD, callback=arguments.method, autocompletion=completion.methods),
-    ],
-    data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=arguments.data)],
-    options: EvaluatedMethodOptions,
-    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))],
-    sources: SourceOptions,
+    ] = "support",
     episodes: Annotated[Protocol, SpecOptions("Episodes")],
     saved: Annotated[EpisodeFile | None, SpecOptions("Episodes")],
     camera: Annotated[CameraSpec | None, SpecOptions(CHANGES)],
@@ -153,7 +114,22 @@ def evaluate(
     reading: Annotated[ReadingSpec, SpecOptions(CHANGES)],
     backbone: Backbone,
     text: Text,
-    output: ResultOptions,
+    output: Annotated[
+        Path | None, output_option("PATH", "File for the result; folder for a sweep.")
+    ] = None,
+    overwrite: Overwrite = False,
+    confusion: Annotated[
+        bool,
+        typer.Option(
+            "--confusion", help="Show the accuracy of each class and the most confused pairs, too."
+        ),
+    ] = False,
+    format: OutputFormat = "table",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of threads for scoring (default: all)."),
+    ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Compute the accuracy of a method over many episodes.
 
@@ -162,42 +138,10 @@ def evaluate(
     """
     from fewact.data import is_features
 
-    grid = None if options.sweep is None else _grid(options.sweep)
-    check_quality(options.quality, method, features=is_features(data))
-    changes = method_options(options.option, options.quality, method)
-    _check(sources, episodes, saved, output)
-    if grid is None:
-        read = [data, *(sources.modalities or ()), None if saved is None else saved.file]
-        read += [videos.get("splits"), videos.get("availability")]
-        # A result of the same evaluation is shown again; another one is refused when it is read.
-        arguments.output_files(output.output, overwrite=True, inputs=read)
-    elif output.output is not None:
-        check_output_folder(output.output)
-    spec = EvaluationSpec(
-        method=method,
-        options=changes,
-        data=DataSpec(source=data, **videos),
-        modalities=tuple(sources.modalities or ()),
-        modality_weights=sources.modality_weights,
-        episodes=saved or episodes,
-        backbone=backbone_of(backbone, options.quality, method),
-        text=text,
-        camera=camera,
-        condition=condition,
-        reading=reading,
-        allow_leak=options.allow_leak,
-        threads=output.threads,
-        output=output.output,
-        overwrite=output.overwrite,
-    )
-    _print(_evaluated(spec, grid, quiet=output.quiet), output, grid)
-
-
-def _check(
-    sources: SourceOptions, episodes: Protocol, saved: EpisodeFile | None, output: ResultOptions
-) -> None:
-    """Refuse options that do not fit each other."""
-    if sources.modality_weights == "equal" and not sources.modalities:
+    grid = None if sweep is None else _grid(sweep)
+    check_quality(quality, method, features=is_features(data))
+    options = {**QUALITIES[quality].options, **parse_options(option or ())}
+    if modality_weights == "equal" and not modalities:
         raise OptionError("needs --with", where="--with-weights", got="equal")
     if saved is not None and episodes.requested:
         raise OptionError(
@@ -205,13 +149,42 @@ def _check(
             where="--episodes",
             got=f"also {', '.join(episodes.requested)}",
         )
-    if output.confusion and output.format == "json":
+    if confusion and format == "json":
         raise OptionError(
             "JSON has the predicted class of each query already",
             where="--confusion",
             got="--format json",
             expected="another format",
         )
+    if grid is None:
+        read = [data, *(modalities or ()), None if saved is None else saved.file]
+        read += [videos.get("splits"), videos.get("availability")]
+        # A result of the same evaluation is shown again; another one is refused when it is read.
+        check_output_files(output, overwrite=True, inputs=read)
+    elif output is not None:
+        check_output_folder(output)
+    spec = EvaluationSpec(
+        method=method,
+        options=options,
+        data=DataSpec(source=data, **videos),
+        modalities=tuple(modalities or ()),
+        modality_weights=modality_weights,
+        episodes=saved or episodes,
+        backbone=backbone_of(backbone, quality),
+        text=text,
+        camera=camera,
+        condition=condition,
+        reading=reading,
+        allow_leak=allow_leak,
+        threads=threads,
+        output=output,
+        overwrite=overwrite,
+    )
+    results = _evaluated(spec, grid, quiet=quiet)
+    if format == "json":
+        _print_json(results, grid)
+    else:
+        _print(results, format, tuple(grid or ()), confusion=confusion)
 
 
 def _evaluated(
@@ -254,21 +227,22 @@ def _grid(text: str) -> dict[str, list[Any]]:
     return values
 
 
-def _print(
-    results: Sequence["Result"], output: ResultOptions, grid: dict[str, list[Any]] | None
-) -> None:
+def _print_json(results: Sequence["Result"], grid: dict[str, list[Any]] | None) -> None:
     from fewact.evaluation import to_text
+
+    texts = [to_text(result).rstrip("\n") for result in results]
+    print(texts[0] if grid is None else "[\n" + ",\n".join(texts) + "\n]")
+
+
+def _print(
+    results: Sequence["Result"], format: ResultFormat, swept: Sequence[str], *, confusion: bool
+) -> None:
     from fewact.report import confusion_tables, interval_notes, result_table
 
-    format = output.format
-    if format == "json":
-        texts = [to_text(result).rstrip("\n") for result in results]
-        print(texts[0] if grid is None else "[\n" + ",\n".join(texts) + "\n]")
-        return
-    tables = [result_table(results, tuple(grid or ()))]
-    if output.confusion:
+    tables = [result_table(results, swept)]
+    if confusion:
         tables += [table for result in results for table in confusion_tables(result)]
     print_result_tables(tables, format)
-    for note in interval_notes(results):
-        if format == "table":
+    if format == "table":
+        for note in interval_notes(results):
             say(note)

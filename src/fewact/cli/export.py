@@ -7,11 +7,25 @@ from typing import Annotated
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.options import Imports, Model, Overwrite, OverwriteModel
+from fewact.cli.options import (
+    Imports,
+    Model,
+    Overwrite,
+    OverwriteModel,
+    check_file,
+    check_model_folder,
+    check_output_files,
+    missing_file,
+)
 from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
-from fewact.core.errors import OptionError
+from fewact.core.errors import ModelError, OptionError
+
+
+def _check_exported(path: Path) -> Path:
+    if not path.is_file():
+        raise missing_file(path, ModelError, "fewact export MODEL --file FILE")
+    return path
 
 
 def export(
@@ -22,7 +36,7 @@ def export(
             "--file",
             metavar="FILE",
             help="File to write: the model, as a .safetensors file.",
-            callback=arguments.file_of_option,
+            callback=check_file,
         ),
     ] = None,
     onnx: Annotated[
@@ -31,7 +45,7 @@ def export(
             "--onnx",
             metavar="FILE",
             help="File to write: its network, in the format ONNX.",
-            callback=arguments.file_of_option,
+            callback=check_file,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -49,7 +63,7 @@ def export(
     """
     if file is None and onnx is None:
         raise OptionError("nothing to export", expected="--file FILE or --onnx FILE")
-    arguments.output_files(file, onnx, overwrite=overwrite)
+    check_output_files(file, onnx, overwrite=overwrite)
     if file is not None:
         from fewact.classifier.file import copy_model
 
@@ -63,7 +77,6 @@ def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.backbones.export import check_exported, export_encoder
     from fewact.classifier.file import read_header
-    from fewact.core.errors import ModelError
     from fewact.features.sources import Precomputed
 
     check_exported(read_header(model).backbone.spec.precision, str(model))
@@ -82,7 +95,7 @@ def import_model(
         Path,
         typer.Argument(
             help="File written by `fewact export --file`, or saved on the page of `fewact serve`.",
-            callback=arguments.exported_model,
+            callback=_check_exported,
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
@@ -95,7 +108,7 @@ def import_model(
     `fewact undo` brings it back.
     """
     check_output_folder(model)
-    arguments.model_folder(model, overwrite=overwrite)
+    check_model_folder(model, overwrite=overwrite)
     from fewact.classifier.history import install
 
     install(file, model)

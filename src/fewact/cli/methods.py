@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fewact.cli import completion
-from fewact.cli.options import Imports, MethodOption
+from fewact.cli.command import complete_methods
+from fewact.cli.options import Imports, MethodOption, parse_options
 from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
 from fewact.cli.run import USER_FAULT
 from fewact.core.options import option_descriptions, option_groups
@@ -30,7 +30,7 @@ CARD = {
 def methods(
     name: Annotated[
         str | None,
-        typer.Argument(help="Name of a method to show.", autocompletion=completion.methods),
+        typer.Argument(help="Name of a method to show.", autocompletion=complete_methods),
     ] = None,
     imports: Imports = None,
     format: ListOutputFormat = "table",
@@ -182,7 +182,6 @@ def check_method(
     promise is listed with what was got and where to look; the exit code is then 2.
     """
     from fewact import methods
-    from fewact.cli.options import parse_options
     from fewact.methods.files import method_of
     from fewact.methods.promises import check_method as check
 

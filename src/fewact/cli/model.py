@@ -7,26 +7,30 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.option_groups import with_option_groups
+from fewact.cli.command import with_specs
 from fewact.cli.options import (
     Backbone,
     Dataset,
-    FalseAlarms,
     Imports,
-    LoadOptions,
+    Load,
     MethodOption,
     Model,
     Overwrite,
-    Page,
     Quiet,
+    check_dataset,
+    check_extra,
+    check_output_files,
+    check_training_clips,
+    false_alarms,
+    named_clips,
+    output_option,
     parse_options,
 )
 from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table, progress
-from fewact.cli.predict import named_clips
 from fewact.cli.run import exit_skipped, say
-from fewact.core.errors import DataError, OptionError
+from fewact.core.errors import DataError
 from fewact.core.page_folder import PAGE_FOLDER
+from fewact.core.paths import similar_name
 from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from fewact.classifier.measure import Tested
     from fewact.classifier.review import Review
     from fewact.data import FeatureClip, VideoClip
+
+Page = Annotated[Path, output_option("FILE", "HTML file to write.", "a page", ".html", ".htm")]
 
 
 def info(
@@ -85,28 +91,25 @@ def _lines_of(info: Any) -> dict[str, str]:
     }
 
 
-MeasuredFormat = Literal["table", "json", "csv"]
-"""MeasuredFormat of the result."""
-
-
-@with_option_groups
+@with_specs
 def measure_clips(
     model: Model,
     clips: Annotated[
         Path,
         typer.Argument(
-            callback=arguments.training_clips,
+            callback=check_training_clips,
             help="Labelled clips, as for `fewact teach`: a folder with one subfolder per class, a "
             "CSV table, or an .npz file of features. Clips in the subfolder none show no class.",
         ),
     ],
-    load: LoadOptions,
+    load: Load,
     dataset: Dataset = None,
-    false_alarms: FalseAlarms = None,
+    false_alarms: Annotated[float | None, false_alarms("as in teaching.")] = None,
     format: Annotated[
-        MeasuredFormat,
+        Literal["table", "json", "csv"],
         typer.Option("--format", help="Format of the result; CSV has the confusions."),
     ] = "table",
+    imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on labelled clips: accuracy with interval, confusions, each class.
@@ -119,7 +122,7 @@ def measure_clips(
     from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
-    classifier = FewShotClassifier.load(model, **load.backbone)
+    classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     with progress("Testing", quiet=quiet) as show:
@@ -147,8 +150,7 @@ def _rows(file: Path, dataset: str) -> "list[FeatureClip]":
     """Return the labelled rows of a data set, and those of no class."""
     from fewact.data import is_features, labelled_features
 
-    if not is_features(file):
-        raise OptionError("needs a file of features", where="--dataset", got=dataset)
+    check_dataset(dataset, features=is_features(file))
     return [
         *labelled_features(file, dataset=dataset),
         *labelled_features(file, dataset=dataset, background=True),
@@ -255,27 +257,43 @@ def _print_review(findings: "Review") -> None:
         print_line(f"{number}. {advice.text}")
 
 
-@with_option_groups
+def _check_folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise DataError("no such folder", where=str(path), hint=similar_name(path))
+    return path
+
+
+def _check_clip(path: Path) -> Path:
+    from fewact.data.files import check_one_clip
+    from fewact.video.opening import check_readable
+
+    check_one_clip(path)
+    check_readable(path)
+    return path
+
+
+@with_specs
 def explain(
     model: Model,
     video: Annotated[
         Path,
         typer.Argument(
             help="Video file, or an .npz file of the features of one clip.",
-            callback=arguments.one_clip,
+            callback=_check_clip,
         ),
     ],
     output: Page,
-    load: LoadOptions,
+    load: Load,
     clips: Annotated[
         Path | None,
         typer.Option(
-            callback=arguments.folder,
+            callback=_check_folder,
             metavar="FOLDER",
             help="Folder of the training clips, to show their frames (default: the clips of the "
             "page of `fewact serve`, and the thumbnails of the model).",
         ),
     ] = None,
+    imports: Imports = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Explain a prediction: what speaks for the class, and which frames were matched.
@@ -283,7 +301,7 @@ def explain(
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
-    arguments.output_files(output, overwrite=overwrite, inputs=[video])
+    check_output_files(output, overwrite=overwrite, inputs=[video])
     from fewact.data import is_features
 
     clip = _row(video) if is_features(video) else video
@@ -292,7 +310,7 @@ def explain(
     from fewact.core.atomic import write_text
     from fewact.report.explanation import explanation_page
 
-    classifier = FewShotClassifier.load(model, **load.backbone)
+    classifier = FewShotClassifier.load(model, **load)
     origins = _origins(classifier.clips_, model, clips)
     explanation = explain(classifier, clip, origins)
     write_text(output, explanation_page(explanation))
@@ -348,11 +366,11 @@ def _origins(
     return of_page | of_clips
 
 
-@with_option_groups
+@with_specs
 def clip_map(
     model: Model,
     output: Page,
-    load: LoadOptions,
+    load: Load,
     videos: Annotated[
         list[str] | None,
         typer.Argument(
@@ -361,6 +379,7 @@ def clip_map(
             "training clips; or one .npz file of features.",
         ),
     ] = None,
+    imports: Imports = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the clips of a model, the prototypes of its classes, and new videos as points.
@@ -368,15 +387,15 @@ def clip_map(
     Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
     cannot be read are listed and skipped; the exit code is then 3.
     """
-    arguments.extra("a map", "map", "sklearn")
-    arguments.output_files(output, overwrite=overwrite, inputs=videos or ())
+    check_extra("a map", "map", "sklearn")
+    check_output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips
     from fewact.core.atomic import write_text
     from fewact.report.clip_map import map_page
 
-    clip_map = map_clips(FewShotClassifier.load(model, **load.backbone), clips)
+    clip_map = map_clips(FewShotClassifier.load(model, **load), clips)
     write_text(output, map_page(clip_map))
     for point in clip_map.points:
         if point.kind == "video":
@@ -387,12 +406,10 @@ def clip_map(
     exit_skipped(len(clip_map.skipped))
 
 
-@with_option_groups
+@with_specs
 def match(
-    first: Annotated[Path, typer.Argument(help="Video file.", callback=arguments.one_clip)],
-    second: Annotated[
-        Path, typer.Argument(help="Another video file.", callback=arguments.one_clip)
-    ],
+    first: Annotated[Path, typer.Argument(help="Video file.", callback=_check_clip)],
+    second: Annotated[Path, typer.Argument(help="Another video file.", callback=_check_clip)],
     output: Page,
     backbone: Backbone,
     aligner: Annotated[
@@ -408,7 +425,7 @@ def match(
 
     The windows are those of the method a2m2, whose options --option sets.
     """
-    arguments.output_files(output, overwrite=overwrite, inputs=[first, second])
+    check_output_files(output, overwrite=overwrite, inputs=[first, second])
     from fewact.classifier.match import match_clips
     from fewact.core.atomic import write_text
     from fewact.report.explanation import matched_page

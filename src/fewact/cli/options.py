@@ -1,154 +1,249 @@
-"""Options of the command line that several commands share, alone and in groups."""
+"""Options and arguments that several commands share, with checks that need no torch.
 
+Most checks are callbacks of Typer: one returns the value or raises the error that the work would
+raise.
+"""
+
+import importlib.util
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fewact.backbones import BackboneSpec, TextSpec
-from fewact.cli import arguments
-from fewact.cli.option_groups import OptionGroup, SpecOptions
-from fewact.core.errors import OptionError
+from fewact.cli.command import SpecOptions
+from fewact.core.atomic import REPLACE, check_output_file
+from fewact.core.errors import (
+    DataError,
+    ModelError,
+    OptionError,
+    OutputError,
+    UnknownNameError,
+    UserError,
+    did_you_mean,
+)
 from fewact.core.options import option_descriptions
+from fewact.core.paths import similar_name, user_path
 from fewact.evaluation.spec import DataSpec
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from fewact.data import AnyClip
+
+MODEL_FILE, FORMER_VERSIONS = "model.safetensors", "history/*.safetensors"
 
 METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
-
-Engine = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="Inference engine of the backbone: auto, torch or onnx.",
-        callback=arguments.engine,
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", help="Device to run on: auto, cpu, cuda or mps.", callback=arguments.device
-    ),
-]
+SOURCES = (
+    "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
+)
+TABLE = "CSV table with the columns path,label[,split][,group]"
+VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
+DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
+TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
+TRAINING_CLIPS = (
+    "a folder with one subfolder of clips per class, a CSV table, or an .npz file of features"
+)
 
 
-def false_alarms(default: str) -> Any:
-    """Return the option ``--false-alarms`` of a command with its own default, as a sentence."""
-    return typer.Option(
-        metavar="RATE",
-        help="Highest fraction of clips of untaught actions that get a class; the others are "
-        f"answered (none). 1: every clip gets a class. Default: {default}",
+def check_extra(what: str, name: str, *modules: str) -> None:
+    """Check that the packages of an extra are installed, without importing them.
+
+    Args:
+        what: What needs them, as in "training".
+        name: Name of the extra.
+        modules: Top-level modules of its packages.
+    """
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise OptionError(
+            f"{what} needs {', '.join(missing)}", hint=f"Run: pip install 'fewact[{name}]'"
+        )
+
+
+def check_method(name: str) -> str:
+    """Check the name of a method; a path that exists is a trained method."""
+    from fewact import methods
+
+    names = methods.names()
+    if name != "auto" and not Path(name).exists() and name not in names:
+        raise UnknownNameError(
+            "unknown method",
+            got=repr(name),
+            expected=", ".join((*names, "or the folder of a training run")),
+            hint=did_you_mean(name, names) or "A method of your own needs --import FILE.py.",
+        )
+    return name
+
+
+def check_data(name: str) -> str:
+    """Check that there is the folder or file, or the benchmark, that names data."""
+    path = user_path(name, DataError)
+    if path.exists():
+        return name
+    if "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv"):
+        raise DataError("no such folder or file", where=name, hint=similar_name(path))
+    if name.partition(":")[0] == "motions":
+        from fewact import synthetic
+
+        synthetic.named(name)
+    else:
+        from fewact.data.benchmarks import benchmark_of_data
+
+        benchmark_of_data(name)
+    return name
+
+
+def check_training_clips(path: Path) -> Path:
+    """Check that there are training clips: a folder, a table or a file of features."""
+    folder = user_path(path, DataError)
+    if not folder.exists():
+        what, hint = "no such folder or table", similar_name(folder)
+    elif is_model(folder):
+        what, hint = "this is a saved model", "To predict, run: fewact predict MODEL VIDEO..."
+    else:
+        return path
+    raise DataError(what, where=str(path), expected=TRAINING_CLIPS, hint=hint)
+
+
+def check_model(context: typer.Context, path: Path) -> Path:
+    """Check that there is a saved model, which comes before the videos."""
+    folder = user_path(path, ModelError)
+    if is_model(folder) or (folder.is_file() and folder.suffix == ".safetensors"):
+        return path
+    if next(folder.glob(FORMER_VERSIONS), None):  # of a model whose file is gone
+        if context.info_name == "undo":
+            return path
+        raise ModelError(
+            f"the model has no {MODEL_FILE}",
+            where=str(path),
+            hint="`fewact undo MODEL` brings its former version back.",
+        )
+    what, hint = "not a saved classifier", ""
+    if not folder.exists():
+        what, hint = "no such folder", similar_name(folder)
+        if str(path).startswith("hf-hub:"):
+            hint = "In Python, FewShotClassifier.from_pretrained(...).save(FOLDER) makes one."
+    else:
+        what = "this is a file" if folder.is_file() else what
+        arguments = context.command.collect_usage_pieces(context)[1:]
+        if len(arguments) > 1:
+            hint = f"The model comes first: {context.command_path} {' '.join(arguments)}"
+    raise ModelError(
+        what, where=str(path), expected="a folder written by `fewact teach`", hint=hint
     )
 
 
-FalseAlarms = Annotated[float | None, false_alarms("as in teaching.")]
-FalseAlarmsOfTeaching = Annotated[
-    float | None,
-    false_alarms("0.1 with clips of no class; without them, every clip gets a class."),
-]
-FalseAlarmsOfRecording = Annotated[
-    float | None, false_alarms("a threshold that adapts to the recording.")
-]
+def is_model(path: Path) -> bool:
+    """Return whether a path looks like a saved model."""
+    return (path / MODEL_FILE).is_file()
 
 
-AutoMode = Literal["auto", "off"]
-"""Whether something is done where it is needed."""
-
-TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
-
-Imports = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import",
-        metavar="FILE.py",
-        help="Python file that is executed first; its methods can be named. Can be repeated.",
-        is_eager=True,
-        callback=arguments.imports,
-    ),
-]
-Dataset = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),
-]
-MethodOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="Option of the method; can be repeated."),
-]
-Model = Annotated[
-    Path,
-    typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=arguments.model),
-]
-Results = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="RESULT...",
-        help="Result files written by `fewact evaluate`.",
-        callback=arguments.results,
-    ),
-]
-Page = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="HTML file to write.",
-        callback=arguments.page_file,
-    ),
-]
-
-Chart = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="SVG file to write: a chart.",
-        callback=arguments.chart_file,
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
-"""Option of each command that writes a file; see ``arguments.output_files``."""
-OverwriteModel = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
-]
-"""Option of each command that makes a model; see ``arguments.model_folder``."""
-
-NewWeights = Annotated[
-    str | None, typer.Option(metavar="WEIGHTS", help="New location of the backbone's weights.")
-]
-Splits = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help=option_descriptions(DataSpec)["splits"].replace('"', "")),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
+def check_model_folder(path: Path, *, overwrite: bool) -> None:
+    """Check that a command may make a model in a folder: it has none, or it will be replaced."""
+    if not overwrite and is_model(user_path(path, ModelError)):
+        raise ModelError(
+            "the folder already has a model",
+            where=str(path),
+            hint="Replace it with --overwrite, or choose another folder.",
+        )
 
 
-Backbone = Annotated[BackboneSpec, SpecOptions("Backbone")]
-"""Network that computes the features, as options."""
+def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequence["AnyClip"]:
+    """Return the clips, or the rows of features, that the arguments name.
 
-Text = Annotated[TextSpec, SpecOptions("Class names (for methods that use text)")]
-"""Text encoder and prompts, as options."""
+    Args:
+        arguments: Video files, folders and patterns, or one file of features.
+        dataset: Dataset of the rows; None for all.
+    """
+    from fewact.data import Clip, expand_paths, is_features, read_features
+
+    files = [name for name in arguments if is_features(name)]
+    if files and len(arguments) > 1:
+        raise OptionError("only one file of features at a time", got=", ".join(arguments))
+    if files:
+        return read_features(files[0], dataset=dataset)
+    check_dataset(dataset, features=False)
+    return [Clip(path) for path in expand_paths(arguments)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions(OptionGroup):
-    """Options that say how the backbone and the method of a saved model are built."""
+def check_dataset(dataset: str | None, *, features: bool) -> None:
+    """Refuse a data set of other data than features."""
+    if dataset is not None and not features:
+        raise OptionError("needs a file of features", where="--dataset", got=dataset)
 
-    heading: ClassVar[str] = "Loading"
 
-    engine: Engine = "auto"
-    device: Device = "auto"
-    weights: NewWeights = None
-    imports: Imports = None
+def missing_file(path: Path, refusal: type[UserError], writer: str) -> UserError:
+    """Return the error that there is no file, which a command would have written."""
+    expected = f"a file written by `{writer}`"
+    hint = similar_name(path)
+    return refusal("there is no such file", where=str(path), expected=expected, hint=hint)
 
-    @property
-    def backbone(self) -> dict[str, Any]:
-        """Engine, device and weights."""
-        return {"engine": self.engine, "device": self.device, "weights": self.weights}
+
+def check_file(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Check that an option has its file: the next option is taken for it where it is left out."""
+    if path is None:
+        return None
+    if str(path).startswith("-"):
+        option = parameter.opts[0]
+        raise OptionError(
+            "the name of a file is missing",
+            where=option,
+            got=f"{str(path)!r}",
+            expected=f"{option} FILE",
+            hint=f"For a file of this name: {option} ./{path}",
+        )
+    return user_path(path, OutputError)
+
+
+def output_option(metavar: str, help: str, what: str = "", *extensions: str) -> Any:
+    """Return the option ``--output`` of a command.
+
+    Args:
+        metavar: FOLDER, FILE or PATH.
+        help: Text of the help page.
+        what: What a file has, if only some formats are possible.
+        extensions: Extensions of these formats.
+    """
+
+    def check(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+        file = path if metavar == "FOLDER" else check_file(parameter, path)
+        if file is not None and extensions and file.suffix.lower() not in extensions:
+            raise OptionError(
+                f"unknown format of {what}",
+                where=str(path),
+                got=repr(file.suffix),
+                expected=", ".join(extensions),
+            )
+        return file
+
+    return typer.Option("--output", "-o", metavar=metavar, help=help, callback=check)
+
+
+def check_output_files(
+    *paths: Path | None, overwrite: bool, inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Check that a command can write its files, and may: none exists, or it will be replaced.
+
+    Each command calls it first: an output is not known to be an input while options are read.
+
+    Args:
+        paths: Files that will be written; None where none is requested.
+        overwrite: Whether existing files will be replaced.
+        inputs: What the command reads, which is never replaced; None, folders and addresses do
+            not count.
+    """
+    requested = [path for path in paths if path is not None]
+    read = [Path(source) for source in inputs if source is not None]
+    for number, path in enumerate(requested):
+        check_output_file(path, inputs=read)
+        if path.resolve() in [output.resolve() for output in requested[:number]]:
+            raise OutputError(
+                "another output has this name, too", where=str(path), hint="Choose another name."
+            )
+        if path.exists() and not overwrite:
+            raise OutputError("the file exists already", where=str(path), hint=REPLACE)
 
 
 def parse_options(texts: Sequence[str], *, flag: str = "--option") -> dict[str, Any]:
@@ -185,94 +280,82 @@ def _value(text: str) -> Any:
     return text
 
 
-QualityChoice = Literal["fast", "normal", "best"]
-"""How much time the default method spends for accuracy."""
+def _execute(files: list[Path] | None) -> list[Path] | None:
+    """Execute Python files, so that their methods can be named."""
+    for file in files or ():
+        from fewact.methods.files import import_methods
 
-Quality = Annotated[
-    QualityChoice,
+        import_methods(file)
+    return files
+
+
+def false_alarms(default: str, panel: str | None = None) -> Any:
+    """Return the option ``--false-alarms`` of a command with its own default, as a sentence."""
+    return typer.Option(
+        metavar="RATE",
+        help="Highest fraction of clips of untaught actions that get a class; the others are "
+        f"answered (none). 1: every clip gets a class. Default: {default}",
+        rich_help_panel=panel,
+    )
+
+
+AutoMode = Literal["auto", "off"]
+"""Whether something is done where it is needed."""
+
+Imports = Annotated[
+    list[Path] | None,
     typer.Option(
-        metavar="NAME",
-        help="Time that the default method spends for accuracy: fast (sets --size 160 and "
-        "--option frames=5), normal, or best (sets --backbone efficientnet-lite0-lite1, "
-        "--size 192 and --option motion_frames=48).",
+        "--import",
+        metavar="FILE.py",
+        help="Python file that is executed first; its methods can be named. Can be repeated.",
+        is_eager=True,
+        callback=_execute,
+        rich_help_panel="Method",
     ),
 ]
+Dataset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Option of the method; can be repeated.",
+        rich_help_panel="Method",
+    ),
+]
+Model = Annotated[
+    Path, typer.Argument(help="Folder of a model saved by `fewact teach`.", callback=check_model)
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
+"""Option of each command that writes a file; see ``check_output_files``."""
 
+OverwriteModel = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is already in the folder.")
+]
+"""Option of each command that makes a model; see ``check_model_folder``."""
 
-def check_quality(quality: QualityChoice, method: str, *, features: bool) -> None:
-    """Refuse a quality that does not apply.
+Splits = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help=option_descriptions(DataSpec)["splits"].replace('"', "")),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
-    Args:
-        quality: Quality.
-        method: Name of the method.
-        features: Whether the data are features instead of videos.
+Backbone = Annotated[BackboneSpec, SpecOptions("Backbone")]
+"""Network that computes the features."""
 
-    Raises:
-        OptionError: The method has no qualities, or features have none.
-    """
-    if quality == "normal":
-        return
-    from fewact.methods import quality_of
+Text = Annotated[TextSpec, SpecOptions("Class names (for methods that use text)")]
+"""Text encoder and prompts."""
 
-    if features:
-        raise OptionError("features have no quality", where="--quality", got=quality)
-    quality_of(quality, method)
-
-
-def method_options(
-    requested: list[str] | None, quality: QualityChoice, method: str
-) -> dict[str, Any]:
-    """Return the options of a method: those of the quality, and those that were requested.
-
-    Args:
-        requested: Values of ``--option``.
-        quality: Quality.
-        method: Name of the method.
-
-    Raises:
-        OptionError: The quality does not apply, or an option is no NAME=VALUE.
-    """
-    options = parse_options(requested or ())
-    if quality == "normal":
-        return options
-    from fewact.methods import quality_of
-
-    return {**quality_of(quality, method).options, **options}
-
-
-def backbone_of(requested: BackboneSpec, quality: QualityChoice, method: str) -> BackboneSpec:
-    """Return a backbone with the network and the size of a quality.
-
-    A size that was requested stays.
-
-    Args:
-        requested: Backbone of the command line.
-        quality: Quality.
-        method: Name of the method.
-
-    Raises:
-        OptionError: The quality does not apply, or it needs another backbone than the requested
-            one.
-    """
-    if quality == "normal":
-        return requested
-    from fewact import backbones
-    from fewact.methods import quality_of
-
-    preset = quality_of(quality, method)
-    if preset.backbone != "auto":
-        named = preset.backbone if requested.name == "auto" else requested.name
-        weights = (named, requested.weights)
-        if weights != (preset.backbone, "default"):
-            raise OptionError(
-                "this quality has a backbone of its own",
-                where="--quality",
-                got=f"{quality}, backbone {weights[0]}, weights {weights[1]}",
-                expected=f"the backbone {preset.backbone} with its default weights",
-                hint="With another backbone, --option motion_frames=48 compares more frames of "
-                "motion.",
-            )
-        requested = requested.model_copy(update={"name": preset.backbone})
-    size = 0 if "size" in requested.model_fields_set else preset.size
-    reads_it = backbones.describe(requested.name).any_size
-    return requested.model_copy(update={"size": size}) if size and reads_it else requested
+NEW_WEIGHTS = "New location of the backbone's weights."
+Load = Annotated[
+    dict[str, Any],
+    SpecOptions(
+        "Loading",
+        BackboneSpec,
+        only=("weights", "engine", "device"),
+        texts={"weights": NEW_WEIGHTS},
+    ),
+]
+"""How the backbone of a saved model is built: arguments of ``FewShotClassifier.load``."""

@@ -3,9 +3,9 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -92,11 +92,8 @@ def print_result_tables(tables: Sequence["Table"], format: ResultFormat) -> None
     print("\n".join(render(table, markup, width) for table in tables), end="")
 
 
-class Show(Protocol):
-    """Shows a step of the progress."""
-
-    def __call__(self, done: int, total: int, label: str | None = None, /) -> None:
-        """Show the number of finished steps and of all steps, with another label if requested."""
+Show = Callable[..., None]
+"""Shows the numbers of finished steps and of all steps, with another label if one follows."""
 
 
 @contextmanager

@@ -3,14 +3,23 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli.option_groups import OptionGroup, with_option_groups
-from fewact.cli.options import TRIM, AutoMode, Dataset, FalseAlarms, LoadOptions, Model, Quiet
+from fewact.cli.command import with_specs
+from fewact.cli.options import (
+    TRIM,
+    AutoMode,
+    Dataset,
+    Imports,
+    Load,
+    Model,
+    Quiet,
+    false_alarms,
+    named_clips,
+)
 from fewact.cli.output import Columns, print_json, progress
 from fewact.cli.run import exit_skipped, loading, say
 from fewact.core.errors import OptionError
@@ -21,79 +30,11 @@ if TYPE_CHECKING:
     from fewact.data import AnyClip
     from fewact.features.extract import Timing
 
-
-def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequence["AnyClip"]:
-    """Return the clips, or the rows of features, that the arguments name.
-
-    Args:
-        arguments: Video files, folders and patterns, or one file of features.
-        dataset: Dataset of the rows; None for all.
-
-    Raises:
-        DataError: The clips are not there, or the features cannot be read.
-        OptionError: There is more than one file of features, or a dataset without one.
-    """
-    from fewact.data import Clip, expand_paths, is_features, read_features
-
-    files = [name for name in arguments if is_features(name)]
-    if files and len(arguments) > 1:
-        raise OptionError("only one file of features at a time", got=", ".join(arguments))
-    if files:
-        return read_features(files[0], dataset=dataset)
-    if dataset is not None:
-        raise OptionError("needs a file of features", where="--dataset", got=dataset)
-    return [Clip(path) for path in expand_paths(arguments)]
-
-
 Format = Literal["table", "json", "jsonl", "csv"]
 """Output formats; all but ``json`` are written prediction by prediction."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions(OptionGroup):
-    """Options that choose what is written about each clip."""
-
-    heading: ClassVar[str] = "Output"
-
-    format: Annotated[
-        Format, typer.Option("--format", help="Format of the predictions on stdout.")
-    ] = "table"
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="K",
-            help="Number of most probable classes to write (default: 1; in JSON: all).",
-        ),
-    ] = None
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Write the time of each processing stage to stderr.")
-    ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerOptions(OptionGroup):
-    """Options that decide on the answer."""
-
-    heading: ClassVar[str] = "Answer"
-
-    false_alarms: FalseAlarms = None
-    trim: Annotated[
-        AutoMode | None,
-        typer.Option(metavar="MODE", help=f"{TRIM}; off never does. Default: as in teaching."),
-    ] = None
-    sets: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Write a set of classes for each clip, so that the true one is in the set for "
-            "this fraction of clips, such as 0.9. Default: the rate saved in the model; "
-            "`fewact teach` saves none.",
-        ),
-    ] = None
-
-
-@with_option_groups
+@with_specs
 def predict(
     model: Model,
     videos: Annotated[
@@ -104,9 +45,51 @@ def predict(
             "features.",
         ),
     ],
-    output: OutputOptions,
-    answers: AnswerOptions,
-    load: LoadOptions,
+    *,
+    format: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="Format of the predictions on stdout.", rich_help_panel="Output"
+        ),
+    ] = "table",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Number of most probable classes to write (default: 1; in JSON: all).",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    timing: Annotated[
+        bool,
+        typer.Option(
+            "--timing",
+            help="Write the time of each processing stage to stderr.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
+    false_alarms: Annotated[float | None, false_alarms("as in teaching.", "Answer")] = None,
+    trim: Annotated[
+        AutoMode | None,
+        typer.Option(
+            metavar="MODE",
+            help=f"{TRIM}; off never does. Default: as in teaching.",
+            rich_help_panel="Answer",
+        ),
+    ] = None,
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Write a set of classes for each clip, so that the true one is in the set for "
+            "this fraction of clips, such as 0.9. Default: the rate saved in the model; "
+            "`fewact teach` saves none.",
+            rich_help_panel="Answer",
+        ),
+    ] = None,
+    load: Load,
+    imports: Imports = None,
     dataset: Dataset = None,
     quiet: Quiet = False,
 ) -> None:
@@ -115,10 +98,8 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
-    if answers.sets is not None and not 0 < answers.sets < 1:
-        raise OptionError(
-            "not a rate", where="--sets", got=f"{answers.sets:g}", expected="such as 0.9"
-        )
+    if sets is not None and not 0 < sets < 1:
+        raise OptionError("not a rate", where="--sets", got=f"{sets:g}", expected="such as 0.9")
     clips = named_clips(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
@@ -126,9 +107,11 @@ def predict(
         from fewact.data import FeatureClip
         from fewact.features.extract import Timing
 
-        check_rate(answers.false_alarms)
-        classifier = FewShotClassifier.load(model, **load.backbone)
-    _apply(answers, classifier)
+        check_rate(false_alarms)
+        classifier = FewShotClassifier.load(model, **load)
+    if trim is not None:
+        classifier.trim = trim
+    _choose_answers(classifier, false_alarms, sets)
     if sys.stderr.isatty():
         for folder in _class_folders(videos, classifier.classes_.tolist()):
             say(
@@ -136,15 +119,17 @@ def predict(
                 "fewact test MODEL FOLDER measures the accuracy"
             )
     clock = Timing()
-    predictions, skipped = _predicted(classifier, clips, output, clock, quiet=quiet)
+    results = classifier.predict_each(clips, timing=clock)  # refuses before a header is written
+    write = _writer(format, top, clips, classifier)
+    predictions, skipped = _written(results, len(clips), write, quiet=quiet)
     milliseconds = _milliseconds(clock, len(predictions))
-    if output.format == "json":
+    if format == "json":
         document: dict[str, Any] = {
-            "predictions": [_facts(prediction, output.top) for prediction in predictions],
+            "predictions": [_facts(prediction, top) for prediction in predictions],
             "skipped": [clip.to_dict() for clip in skipped],
         }
-        print_json({**document, "timing": milliseconds} if output.timing else document)
-    if output.timing:
+        print_json({**document, "timing": milliseconds} if timing else document)
+    if timing:
         _print_timing(milliseconds)
     _say_doubtful(predictions, classifier)
     if skipped:
@@ -153,41 +138,37 @@ def predict(
     exit_skipped(len(skipped))
 
 
-def _apply(answers: AnswerOptions, classifier: "FewShotClassifier") -> None:
-    """Set what the options change of a classifier, and say what follows from it."""
+def _choose_answers(
+    classifier: "FewShotClassifier", false_alarms: float | None, sets: float | None
+) -> None:
+    """Set what decides on answers, and say what follows from it."""
     from fewact.classifier.unknown import describe
 
-    if answers.false_alarms is not None:
-        classifier.false_alarms = answers.false_alarms
-        for line in describe(classifier.open_set_, answers.false_alarms, classifier.none_clips_):
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+        for line in describe(classifier.open_set_, false_alarms, classifier.none_clips_):
             say(line)
-    if answers.trim is not None:
-        classifier.trim = answers.trim
-    if answers.sets is not None:
-        classifier.sets = answers.sets
-    rate = classifier.sets
-    if rate is not None and not classifier.calibration_.set_threshold(rate):
-        held = classifier.calibration_.held_out
+    if sets is not None:
+        classifier.sets = sets
+    rate, calibration = classifier.sets, classifier.calibration_
+    if rate is not None and not calibration.set_threshold(rate):
+        held = calibration.held_out
         say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
 
 
-def _predicted(
-    classifier: "FewShotClassifier",
-    clips: Sequence["AnyClip"],
-    output: OutputOptions,
-    clock: "Timing",
+def _written(
+    results: "Iterable[Prediction | Skipped]",
+    total: int,
+    write: Callable[["Prediction"], None],
     *,
     quiet: bool,
 ) -> "tuple[list[Prediction], list[Skipped]]":
-    """Predict the clips, and write each prediction as soon as it is there."""
+    """Write each prediction as soon as it is there, and return all of them."""
     from fewact.classifier import Skipped
-    from fewact.classifier.prediction import display_name
 
-    results = classifier.predict_each(clips, timing=clock)  # refuses before a header is written
-    write = _writer(output, [display_name(clip) for clip in clips], classifier)
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
-    with progress("Predicting", quiet=quiet or len(clips) == 1) as show:
+    with progress("Predicting", quiet=quiet or total == 1) as show:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Skipped):
                 say(f"Skipped: {result.error}")
@@ -196,7 +177,7 @@ def _predicted(
                 write(result)
                 _say_remarks(result)
                 predictions.append(result)
-            show(done, len(clips))
+            show(done, total)
     return predictions, skipped
 
 
@@ -241,17 +222,19 @@ def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
 
 
 def _writer(
-    output: OutputOptions, paths: Sequence[str], classifier: "FewShotClassifier"
+    format: Format, top: int | None, clips: Sequence["AnyClip"], classifier: "FewShotClassifier"
 ) -> Callable[["Prediction"], None]:
     """Return a function that writes one prediction; a header is written immediately."""
-    if output.format == "table":
-        return _table_writer(paths, classifier, output.top or 1)
-    if output.format == "csv":
-        top = min(output.top or 1, len(classifier.classes_))
-        return _csv_writer(top, sets=classifier.sets is not None)
-    if output.format == "jsonl":
+    from fewact.classifier.prediction import display_name
+
+    if format == "table":
+        return _table_writer([display_name(clip) for clip in clips], classifier, top or 1)
+    if format == "csv":
+        ranks = min(top or 1, len(classifier.classes_))
+        return _csv_writer(ranks, sets=classifier.sets is not None)
+    if format == "jsonl":
         return lambda prediction: print(
-            json.dumps(_facts(prediction, output.top), ensure_ascii=False), flush=True
+            json.dumps(_facts(prediction, top), ensure_ascii=False), flush=True
         )
     return lambda prediction: None
 

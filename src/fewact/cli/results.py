@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli import arguments, completion
-from fewact.cli.options import Chart, Imports, Overwrite, Results
+from fewact.cli.command import complete_benchmarks
+from fewact.cli.options import (
+    Imports,
+    Overwrite,
+    check_extra,
+    check_model,
+    check_output_files,
+    missing_file,
+    output_option,
+)
 from fewact.cli.output import (
     OutputFormat,
     print_json,
@@ -16,9 +24,42 @@ from fewact.cli.output import (
     text_width,
 )
 from fewact.cli.run import say
+from fewact.core.errors import ModelError, ResultError
 
 if TYPE_CHECKING:
     from fewact.report.document import Page
+
+
+def _check_results(paths: list[Path] | None) -> list[Path]:
+    for path in paths or ():
+        if not path.exists():
+            raise missing_file(path, ResultError, "fewact evaluate -o FILE")
+    return paths or []
+
+
+def _check_model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
+    if len(paths) == 1 and not paths[0].is_file() and paths[0].suffix.lower() != ".json":
+        return [check_model(context, paths[0])]
+    if folder := next((path for path in paths if path.is_dir()), None):
+        raise ModelError(
+            "a model gets a report of its own",
+            where=str(folder),
+            expected="one model, or files of results",
+        )
+    return _check_results(paths)
+
+
+Results = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULT...",
+        help="Result files written by `fewact evaluate`.",
+        callback=_check_results,
+    ),
+]
+Chart = Annotated[
+    Path | None, output_option("FILE", "SVG file to write: a chart.", "a chart", ".svg")
+]
 
 
 def compare(
@@ -67,7 +108,7 @@ def confusion(
     the pairs that the first one confuses most: the pairs are chosen on the first half of the
     episodes, and the accuracies are those of the second half.
     """
-    arguments.output_files(output, overwrite=overwrite, inputs=results)
+    check_output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.core.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
@@ -114,7 +155,7 @@ def stability(
 
     The table has the accuracy over the first 10, 20, 50 ... episodes, with 95 % intervals.
     """
-    arguments.output_files(output, overwrite=overwrite, inputs=results)
+    check_output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.core.atomic import write_text
     from fewact.report import named, stability_chart, stability_table
@@ -137,7 +178,7 @@ def leaderboard(
         str,
         typer.Argument(
             help="Name of a benchmark, in any spelling; see `fewact data list`.",
-            autocompletion=completion.benchmarks,
+            autocompletion=complete_benchmarks,
         ),
     ],
     results: Annotated[
@@ -145,7 +186,7 @@ def leaderboard(
         typer.Argument(
             metavar="RESULT...",
             help="Result files written by `fewact evaluate` on the test classes.",
-            callback=arguments.results,
+            callback=_check_results,
         ),
     ] = None,
     shots: Annotated[
@@ -200,17 +241,16 @@ def report(
         typer.Argument(
             metavar="MODEL|RESULT...",
             help="Folder of a model, or result files written by `fewact evaluate`.",
-            callback=arguments.model_or_results,
+            callback=_check_model_or_results,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="File to write: .html, .pdf, or .md without images.",
-            callback=arguments.report_file,
+        output_option(
+            "FILE",
+            "File to write: .html, .pdf, or .md without images.",
+            "a report",
+            *(".html", ".md", ".pdf"),
         ),
     ],
     overwrite: Overwrite = False,
@@ -222,7 +262,9 @@ def report(
     and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
     paired comparisons of results on the same episodes.
     """
-    arguments.output_files(output, overwrite=overwrite, inputs=paths)
+    if output.suffix.lower() == ".pdf":
+        check_extra("a PDF", "pdf", "weasyprint")
+    check_output_files(output, overwrite=overwrite, inputs=paths)
     from fewact.core.atomic import write_bytes, write_text
 
     page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])

@@ -3,35 +3,39 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fewact.backbones import BackboneSpec
-from fewact.cli import arguments, completion
-from fewact.cli.option_groups import OptionGroup, with_option_groups
+from fewact.cli.command import complete_methods, with_specs
 from fewact.cli.options import (
     METHOD,
+    TRAINING_CLIPS,
     TRIM,
     AutoMode,
     Backbone,
     Dataset,
-    FalseAlarmsOfTeaching,
     Imports,
     MethodOption,
     OverwriteModel,
-    Quality,
     Quiet,
-    backbone_of,
-    check_quality,
-    method_options,
+    check_dataset,
+    check_method,
+    check_model_folder,
+    check_training_clips,
+    false_alarms,
+    output_option,
+    parse_options,
 )
 from fewact.cli.output import print_line, print_table, progress
+from fewact.cli.quality import Quality, backbone_of, check_quality
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError
+from fewact.methods import QUALITIES
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -42,67 +46,7 @@ TextMode = Literal["auto", "off", "on"]
 """Whether class names are used as text prompts."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MethodOptions(OptionGroup):
-    """Options that choose the few-shot method."""
-
-    heading: ClassVar[str] = "Method"
-
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=METHOD,
-            callback=arguments.method,
-            autocompletion=completion.methods,
-        ),
-    ] = "auto"
-    quality: Quality = "normal"
-    option: MethodOption = None
-    imports: Imports = None
-    text: Annotated[
-        TextMode,
-        typer.Option(
-            metavar="MODE",
-            help="Use of class names as text prompts: off, on, or auto (on if they improve the "
-            "prediction of held-out clips). Needs a backbone trained on image-text pairs.",
-        ),
-    ] = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnknownOptions(OptionGroup):
-    """Options about clips that show none of the classes."""
-
-    heading: ClassVar[str] = "None of the classes"
-
-    false_alarms: FalseAlarmsOfTeaching = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExampleOptions(OptionGroup):
-    """Options that choose the training clips."""
-
-    heading: ClassVar[str] = "Training clips"
-
-    max_per_class: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Maximum number of training clips per class (default: all)."
-        ),
-    ] = None
-    dataset: Dataset = None
-    trim: Annotated[
-        AutoMode,
-        typer.Option(
-            metavar="MODE",
-            help=f"{TRIM}, and uses only what the clips of a class have in common if they are all "
-            "too long; off never does.",
-        ),
-    ] = "auto"
-
-
-@with_option_groups
+@with_specs
 def teach(
     clips: Annotated[
         Path,
@@ -111,16 +55,53 @@ def teach(
             "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
             "labels beside it. Clips in the subfolder none, or with this label, show none of the "
             "classes.",
-            callback=arguments.training_clips,
+            callback=check_training_clips,
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the model.")
-    ],
-    examples: ExampleOptions,
-    method: MethodOptions,
+    output: Annotated[Path, output_option("FOLDER", "Folder for the model.")],
+    *,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=METHOD,
+            callback=check_method,
+            autocompletion=complete_methods,
+            rich_help_panel="Method",
+        ),
+    ] = "auto",
+    quality: Quality = "normal",
+    option: MethodOption = None,
+    imports: Imports = None,
+    text: Annotated[
+        TextMode,
+        typer.Option(
+            metavar="MODE",
+            help="Use of class names as text prompts: off, on, or auto (on if they improve the "
+            "prediction of held-out clips). Needs a backbone trained on image-text pairs.",
+            rich_help_panel="Method",
+        ),
+    ] = "auto",
     backbone: Backbone,
-    unknown: UnknownOptions,
+    max_per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Maximum number of training clips per class (default: all)."
+        ),
+    ] = None,
+    dataset: Dataset = None,
+    trim: Annotated[
+        AutoMode,
+        typer.Option(
+            metavar="MODE",
+            help=f"{TRIM}, and uses only what the clips of a class have in common if they are all "
+            "too long; off never does.",
+        ),
+    ] = "auto",
+    false_alarms: Annotated[
+        float | None,
+        false_alarms("0.1 with clips of no class; without them, every clip gets a class."),
+    ] = None,
     overwrite: OverwriteModel = False,
     thumbnails: Annotated[
         bool,
@@ -133,86 +114,82 @@ def teach(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     check_output_folder(output, replaced=True)
-    arguments.model_folder(output, overwrite=overwrite)
+    check_model_folder(output, overwrite=overwrite)
     from fewact.data import is_features
 
     features = is_features(clips)
-    check_quality(method.quality, method.method, features=features)
+    check_quality(quality, method, features=features)
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
-    source = _source(clips, examples, features=features)
+    check_dataset(dataset, features=features)
+    source = _features(clips, dataset, max_per_class) if features else _clips(clips, max_per_class)
     from fewact.classifier.history import check_target
 
     check_target(output)
-    classifier = _classifier(method, backbone, None if isinstance(source, Path) else source[0])
-    classifier.false_alarms, classifier.trim = unknown.false_alarms, examples.trim
+    options = {**QUALITIES[quality].options, **parse_options(option or ())}
+    sample = None if isinstance(source, Path) else source[0]
+    classifier = _classifier(method, options, backbone_of(backbone, quality), text, sample)
+    classifier.false_alarms, classifier.trim = false_alarms, trim
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
     classifier.save(output, thumbnails=thumbnails, change="taught again")
     _print_summary(classifier)
-    imports = [word for file in method.imports or () for word in ("--import", str(file))]
-    words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *imports])
+    import_words = [word for file in imports or () for word in ("--import", str(file))]
+    words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *import_words])
     print(f"Saved to {output}. Next: fewact predict {words}")
     exit_skipped(len(classifier.skipped_))
 
 
 def _classifier(
-    method: MethodOptions, backbone: BackboneSpec, clip: "AnyClip | None"
+    method: str,
+    options: dict[str, Any],
+    backbone: BackboneSpec,
+    text: TextMode,
+    clip: "AnyClip | None",
 ) -> "FewShotClassifier":
-    """Return an untaught classifier; ``clip`` is one of those that were listed already."""
+    """Return a classifier to fit; ``clip`` is one of those that were listed already."""
     from fewact import FewShotClassifier, methods
     from fewact.data import FeatureClip
     from fewact.evaluation.checkpoint import find_checkpoint
 
-    options = method_options(method.option, method.quality, method.method)
-    trained = find_checkpoint(method.method)
+    trained = find_checkpoint(method)
     if trained is None and clip is not None:
-        options = {**_fitting(method.method, clip), **options}
-    requested = backbone_of(backbone, method.quality, method.method)
-    spec = requested.over(None if trained is None else trained.backbone)
+        options = {**_fitting(method, clip), **options}
+    spec = backbone.over(None if trained is None else trained.backbone)
     return FewShotClassifier(
         spec.name if isinstance(clip, FeatureClip) else spec.create(),
-        methods.create(method.method, **options) if trained is None else trained.method(**options),
+        methods.create(method, **options) if trained is None else trained.method(**options),
         spec.device,
         weights=spec.weights,
         precision=spec.precision,
         engine=spec.engine,
-        text=method.text,
+        text=text,
     )
 
 
-def _source(clips: Path, examples: ExampleOptions, *, features: bool) -> "Path | Sequence[AnyClip]":
-    """Return the path, or a list of clips if their number is limited.
-
-    Raises:
-        DataError: The path is one video.
-        OptionError: A dataset is requested of videos.
-    """
+def _features(file: Path, dataset: str | None, limit: int | None) -> "Sequence[AnyClip]":
+    """Return the rows of a file of features, those of no class last."""
     from fewact import data
 
-    if examples.dataset is not None and not features:
-        raise OptionError("needs a file of features", where="--dataset", got=examples.dataset)
-    if clips.is_file() and data.is_clip(clips):
-        raise DataError(
-            "this is one video",
-            where=str(clips),
-            expected="a folder with one subfolder of clips per class, a CSV table, "
-            "or an .npz file of features",
-        )
-    limit, dataset = examples.max_per_class, examples.dataset
-    listed: Sequence[AnyClip]
-    none: Sequence[AnyClip]
-    if features:
-        listed = data.labelled_features(clips, dataset=dataset)
-        none = data.labelled_features(clips, dataset=dataset, background=True)
-    elif limit is None:
-        return clips
-    elif clips.is_file():
-        listed, none = data.read_table(clips), data.read_table(clips, background=True)
-    else:
-        listed = data.list_clips(clips)
-        none = [replace(clip, label=data.BACKGROUND) for clip in data.list_background(clips)]
+    listed = data.labelled_features(file, dataset=dataset)
+    none = data.labelled_features(file, dataset=dataset, background=True)
     return [*(listed if limit is None else data.limit_per_class(listed, limit)), *none]
+
+
+def _clips(path: Path, limit: int | None) -> "Path | Sequence[AnyClip]":
+    """Return the path of training clips, or a list of them if their number is limited."""
+    from fewact import data
+
+    if path.is_file() and data.is_clip(path):
+        raise DataError("this is one video", where=str(path), expected=TRAINING_CLIPS)
+    if limit is None:
+        return path
+    if path.is_file():
+        listed, none = data.read_table(path), data.read_table(path, background=True)
+    else:
+        listed = data.list_clips(path)
+        none = [replace(clip, label=data.BACKGROUND) for clip in data.list_background(path)]
+    return [*data.limit_per_class(listed, limit), *none]
 
 
 def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:

@@ -2,17 +2,24 @@
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewact.backbones import TextSpec
-from fewact.cli import arguments
-from fewact.cli.data import DATA
-from fewact.cli.option_groups import OptionGroup, SpecOptions, with_option_groups
-from fewact.cli.options import Imports, Quiet, Text, parse_options
+from fewact.backbones.spec import check_device_name
+from fewact.cli.command import SpecOptions, with_specs
+from fewact.cli.options import (
+    DATA,
+    Imports,
+    Quiet,
+    Text,
+    check_data,
+    check_extra,
+    output_option,
+    parse_options,
+)
 from fewact.cli.output import print_table, progress
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
@@ -26,12 +33,25 @@ CUSTOM_DATA = "CLIPS"
 """Data of a recipe that is not for a benchmark."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions(OptionGroup):
-    """Options that change the recipe or the run."""
-
-    heading: ClassVar[str] = "Training"
-
+@with_specs
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: a name of `fewact recipes`, or a .toml file.")
+    ],
+    output: Annotated[Path, output_option("FOLDER", "Folder for the run; may hold a stopped run.")],
+    source: Annotated[
+        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
+    ],
+    text: Text,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help=f"{DATA.removesuffix('.')} (default: the first benchmark of the recipe). The "
+            "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,7 +59,7 @@ class TrainingOptions(OptionGroup):
             help="Value of the recipe to change, such as stages.1.lr=1e-4 for the second stage; "
             "can be repeated.",
         ),
-    ] = None
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -47,21 +67,23 @@ class TrainingOptions(OptionGroup):
             help="Backbone that the recipe is adapted to, one that `fewact recipes` lists for it "
             "(default: the recipe's own).",
         ),
-    ] = None
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             metavar="WEIGHTS",
             help="Initial weights of the backbone (default: those of the recipe).",
         ),
-    ] = None
-    imports: Imports = None
+    ] = None,
+    imports: Imports = None,
     device: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Device to train on: auto, cpu or cuda.", callback=arguments.device
+            metavar="NAME",
+            help="Device to train on: auto, cpu or cuda.",
+            callback=check_device_name,
         ),
-    ] = "auto"
+    ] = "auto",
     workers: Annotated[
         int | None,
         typer.Option(
@@ -70,42 +92,7 @@ class TrainingOptions(OptionGroup):
             help="Number of processes that decode videos for one device (default: on a GPU one per "
             "core, at most 8; on a CPU 0, the network needs the cores).",
         ),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingDataOptions(OptionGroup):
-    """Options that choose the training data."""
-
-    heading: ClassVar[str] = "Data"
-
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA",
-            help=f"{DATA.removesuffix('.')} (default: the first benchmark of the recipe). The "
-            "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
-        ),
-    ] = None
-
-
-@with_option_groups
-def train(
-    recipe: Annotated[
-        str, typer.Argument(help="Recipe: a name of `fewact recipes`, or a .toml file.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Folder for the run; may hold a stopped run."
-        ),
-    ],
-    training: TrainingOptions,
-    videos: TrainingDataOptions,
-    source: Annotated[
-        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
-    ],
-    text: Text,
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a method on the training classes of a benchmark.
@@ -114,11 +101,11 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
-    arguments.extra("training", "train", "lightning_fabric")
+    check_extra("training", "train", "lightning_fabric")
     from fewact import training as subpackage
 
-    requested = {"data": videos.data or "", "backbone": training.backbone or ""}
-    data = _data(videos.data, subpackage.read(recipe, {}, **requested).data)
+    adapted_to = {"data": data or "", "backbone": backbone or ""}
+    data = _data(data, subpackage.read(recipe, {}, **adapted_to).data)
     check_output_folder(output)
     from fewact import methods
     from fewact.evaluation import EvaluationSpec
@@ -128,18 +115,20 @@ def train(
     from fewact.methods.files import imported_file
     from fewact.training.fabric import decoding_processes
 
-    resolved = subpackage.read(recipe, _changes(training, text), **requested)
+    changes = parse_options(set or (), flag="--set")
+    if weights is not None:
+        changes["backbone.weights"] = weights
+    resolved = subpackage.read(recipe, changes | _text_changes(text), **adapted_to)
     if not stand_in(resolved.method.name, resolved.method.options).uses_text:
         refuse_texts(text)
     config = DataSpec(source=data, **source)
     opened = _open(config, resolved)
-    workers = training.workers
     if workers is None:
-        workers = decoding_processes(training.device)
+        workers = decoding_processes(device)
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
         trained = subpackage.train(
-            resolved, opened, output, device=training.device, workers=workers, progress=show
+            resolved, opened, output, device=device, workers=workers, progress=show
         )
     if not first:
         return
@@ -153,14 +142,10 @@ def train(
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
 
 
-def _changes(training: TrainingOptions, text: TextSpec) -> dict[str, Any]:
-    """Return the values of the recipe that the command line changes."""
+def _text_changes(text: TextSpec) -> dict[str, Any]:
     from fewact.evaluation.texts import read_prompts
 
-    changes = parse_options(training.set or (), flag="--set")
-    if training.weights is not None:
-        changes["backbone.weights"] = training.weights
-    changes |= {f"text.{name}": value for name, value in text.requested.items()}
+    changes = {f"text.{name}": value for name, value in text.requested.items()}
     if text.prompts:
         changes["text.prompts"] = read_prompts(text.prompts)
     return changes
@@ -172,8 +157,7 @@ def _data(requested: str | None, of_recipe: str) -> str:
         raise OptionError("the recipe is for your clips", where="--data", got="none")
     if requested is None or of_recipe.startswith(f"{requested}_"):
         return of_recipe
-    arguments.data(requested)
-    return requested
+    return check_data(requested)
 
 
 def recipes(
@@ -238,10 +222,7 @@ def convert(
             "ssv2-full.",
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the checkpoint."),
-    ],
+    output: Annotated[Path, output_option("FOLDER", "Folder for the checkpoint.")],
     sha256: Annotated[
         str | None,
         typer.Option(metavar="HASH", help="SHA-256 of the file, which a .pt file needs."),

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.cli import arguments
-from fewact.cli.option_groups import with_option_groups
-from fewact.cli.options import FalseAlarmsOfRecording, LoadOptions, Model, Overwrite, Quiet
+from fewact.cli.command import with_specs
+from fewact.cli.options import (
+    Imports,
+    Load,
+    Model,
+    Overwrite,
+    Quiet,
+    check_file,
+    check_output_files,
+    false_alarms,
+    output_option,
+)
 from fewact.cli.output import Columns, progress
 from fewact.cli.run import INTERRUPTED, say, saying_warnings
 from fewact.core.atomic import write_text
-from fewact.core.errors import VideoError
+from fewact.core.errors import DataError, VideoError
+from fewact.core.paths import user_path
 from fewact.core.text_table import csv_line
 
 if TYPE_CHECKING:
@@ -30,39 +40,26 @@ EventFormat = Literal["table", "jsonl", "csv"]
 """Formats of events on stdout; all are written event by event."""
 
 
-EventsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete "
-        "after each event.",
-        callback=arguments.events_file,
-    ),
-]
-AnnotatedVideo = Annotated[
-    Path | None,
-    typer.Option(
-        "--video",
-        metavar="FILE",
-        help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
-        "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
-        "the frames that are analysed, at most 16 a second.",
-        callback=arguments.annotated_video,
-    ),
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only",
-        metavar="CLASS",
-        help="Class whose events are found. Can be repeated. Default: all classes.",
-    ),
-]
+def _check_recording(source: str) -> str:
+    from fewact.data.files import check_one_clip
+    from fewact.video.recording import check_recording, find_camera
+
+    if find_camera(source) is None:
+        check_one_clip(user_path(source, DataError))
+    check_recording(source)
+    return source
 
 
-@with_option_groups
+def _check_video(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    file = check_file(parameter, path)
+    if file is not None:
+        from fewact.video.writing import check_timed_video
+
+        check_timed_video(file)
+    return file
+
+
+@with_specs
 def watch(
     model: Model,
     source: Annotated[
@@ -71,18 +68,46 @@ def watch(
             metavar="VIDEO|CAMERA|URL",
             help="Video file; number of a camera such as 0, or its device; address such as "
             "rtsp://…; or - for the standard input.",
-            callback=arguments.recording,
+            callback=_check_recording,
         ),
     ],
-    load: LoadOptions,
-    output: EventsFile = None,
-    video: AnnotatedVideo = None,
+    load: Load,
+    output: Annotated[
+        Path | None,
+        output_option(
+            "FILE",
+            "File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete after "
+            "each event.",
+            "events",
+            *(".csv", ".json", ".vtt", ".srt"),
+        ),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            metavar="FILE",
+            help="Video of the recording with its events and counts drawn on it: .mp4, .mov, .mkv "
+            "or .webm, without sound. A file is read a second time; of a camera or a pipe it has "
+            "the frames that are analysed, at most 16 a second.",
+            callback=_check_video,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
     ] = "table",
-    only: Only = None,
-    false_alarms: FalseAlarmsOfRecording = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class whose events are found. Can be repeated. Default: all classes.",
+        ),
+    ] = None,
+    false_alarms: Annotated[
+        float | None, false_alarms("a threshold that adapts to the recording.")
+    ] = None,
+    imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the actions in a long recording, or watch a camera.
@@ -90,12 +115,12 @@ def watch(
     Events are written to stdout when they are complete: start, end, class and how many times the
     action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
     """
-    arguments.output_files(output, video, overwrite=overwrite, inputs=[source])
+    check_output_files(output, video, overwrite=overwrite, inputs=[source])
     from fewact import FewShotClassifier
     from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
-    classifier = FewShotClassifier.load(model, **load.backbone)
+    classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     events: list[Event] = []

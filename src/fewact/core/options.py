@@ -219,6 +219,9 @@ class Spec(BaseModel):
         except ValidationError as error:
             raise _spec_refusal(error, type(self).__name__) from None
 
+    def check(self) -> None:
+        """Refuse values that do not fit each other, as far as that is known without torch."""
+
     @property
     def requested(self) -> dict[str, Any]:
         """Fields that were set, and their values."""

@@ -1,0 +1,244 @@
+"""Commands whose options are made from specs, and which show them in groups on their help pages.
+
+The fields of a spec are options: their names, types, defaults and checks are the spec's, their
+descriptions those of its docstring:
+
+    @with_specs
+    def match(backbone: Annotated[BackboneSpec, SpecOptions("Backbone")]) -> None: ...
+
+The command gets the spec. A parameter of type ``dict[str, Any]`` gets the values that were
+requested, by field, to make a spec together with other arguments:
+
+    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))]
+
+Options that no spec has are parameters as Typer has them; ``rich_help_panel`` is their heading.
+"""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+from annotated_types import Ge
+from typer.core import TyperCommand
+
+from fewact.core.errors import OptionError
+from fewact.core.options import Flag, Spec, flag_of, flags, option_descriptions
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SpecOptions:
+    """Options that are made from the fields of a spec.
+
+    Args:
+        heading: Heading of the options on a help page.
+        spec: Type of the spec; None for the annotated type.
+        without: Fields that are no options of the command.
+        only: Fields that are; all others by default.
+        texts: Descriptions that replace those of the spec, by field.
+    """
+
+    heading: str
+    spec: type[Spec] | None = None
+    without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def flags(self, spec: type[Spec]) -> dict[str, Flag]:
+        """Return the options by field."""
+        return {
+            name: flag
+            for name, flag in flags(spec).items()
+            if name not in self.without and name in (self.only or (name,))
+        }
+
+    def parameters(self, spec: type[Spec]) -> list[inspect.Parameter]:
+        """Return a keyword parameter for each field; its value is None if nothing was requested."""
+        descriptions = {**_descriptions(spec), **self.texts}
+        return [
+            _option(spec, name, flag, descriptions[name], self.heading)
+            for name, flag in self.flags(spec).items()
+        ]
+
+    def value(self, spec: type[Spec], values: dict[str, Any]) -> Spec | dict[str, Any] | None:
+        """Take the values of the fields out of those of all parameters.
+
+        Returns:
+            The requested values if this has a spec, or the spec; None if nothing was requested of
+            a spec with a required field.
+
+        Raises:
+            OptionError: A value is invalid, or the required field was not requested.
+        """
+        taken = {name: values.pop(_parameter_name(f)) for name, f in self.flags(spec).items()}
+        requested = {n: v for n, v in taken.items() if v is not None and v is not False}
+        required = [name for name, f in spec.model_fields.items() if f.is_required()]
+        if any(name not in taken for name in required):  # the command knows it
+            return requested
+        if missing := [name for name in required if name not in requested]:
+            for name, value in requested.items():
+                what = f"needs {flag_of(spec, missing[0])}"
+                raise OptionError(what, where=flag_of(spec, name), got=str(value))
+            return None
+        built = spec(**requested)
+        built.check()
+        return built if self.spec is None else requested
+
+
+def _descriptions(spec: type[Spec]) -> dict[str, str]:
+    """Return the descriptions of the fields with their defaults, without Python's names."""
+    texts: dict[str, str] = {}
+    for name, text in option_descriptions(spec).items():
+        texts[name] = re.sub(r",? see fewact(\.\w+)+", "", text.replace('"', ""))
+        default = spec.model_fields[name].default
+        if isinstance(default, str | int) and default not in ("", False):
+            texts[name] = f"{texts[name].removesuffix('.')} (default: {default})."
+    return texts
+
+
+def _parameter_name(flag: Flag) -> str:
+    return flag.name.replace("-", "_")
+
+
+def _option(
+    spec: type[Spec], name: str, flag: Flag, description: str, heading: str
+) -> inspect.Parameter:
+    """Return the parameter of an option; the spec checks its value."""
+    field = spec.model_fields[name]
+    types = [t for t in (get_args(field.annotation) or (field.annotation,)) if t != NoneType]
+    type_: Any = next((t for t in types if t in (bool, int, Path)), str)
+    if get_origin(field.annotation) is None and isinstance(field.annotation, type):
+        type_ = field.annotation
+    choice = next((t for t in (field.annotation, *types) if get_origin(t) is Literal), None)
+    if choice is not None and flag.metavar != "NAME":
+        type_ = choice
+    option = typer.Option(
+        f"--{flag.name}",
+        help=description,
+        metavar=flag.metavar or None,
+        min=next((mark.ge for mark in field.metadata if isinstance(mark, Ge)), None),  # type: ignore[arg-type]  # of integers
+        rich_help_panel=heading,
+        autocompletion=complete_backbones if flag.name == "backbone" else None,
+    )
+    return inspect.Parameter(
+        _parameter_name(flag),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if type_ is bool else None,
+        annotation=Annotated[type_ if type_ is bool else type_ | None, option],
+    )
+
+
+def with_specs(command: Callable[..., T]) -> Callable[..., T]:
+    """Give Typer a signature in which each spec is replaced by its options.
+
+    A call builds the specs from their values.
+
+    Raises:
+        TypeError: Two options of the command have the same name.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    specs: dict[str, tuple[SpecOptions, type[Spec]]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        marks = getattr(hints[name], "__metadata__", ())
+        options = next((mark for mark in marks if isinstance(mark, SpecOptions)), None)
+        if options is None:
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
+            continue
+        annotated = hints[name].__origin__
+        types = (options.spec, annotated, *get_args(annotated))
+        spec = next(t for t in types if isinstance(t, type) and issubclass(t, Spec))
+        specs[name] = options, spec
+        parameters += options.parameters(spec)
+    names = [parameter.name for parameter in parameters]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"{command.__name__} has two options named {', '.join(sorted(twice))}")
+
+    @functools.wraps(command)
+    def call(**values: Any) -> T:
+        built = {name: options.value(spec, values) for name, (options, spec) in specs.items()}
+        return command(**values, **built)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
+
+
+class Command(TyperCommand):
+    """A command whose help page lists the options of each group below a heading.
+
+    ``fewact.cli.app`` registers each command with it.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line, arguments in capitals."""
+        names = [
+            _argument_name(parameter) if parameter.required else f"[{_argument_name(parameter)}]"
+            for parameter in self.get_params(ctx)
+            if parameter.param_type_name == "argument"
+        ]
+        return ["[OPTIONS]", *names]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; an empty path is refused, because it means the current folder."""
+        is_empty = "" in args
+        remaining = super().parse_args(ctx, args)
+        values = [v if isinstance(v, list | tuple) else [v] for v in ctx.params.values()]
+        if is_empty and any(item == Path() for items in values for item in items):
+            raise OptionError("not a path", got="''", expected="the name of a file or folder")
+        return remaining
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then options without a group, then the groups."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            if parameter.param_type_name == "argument":
+                help = record[1].removesuffix("[required]").rstrip()
+                sections["Arguments"].append((_argument_name(parameter), help))
+            else:
+                heading = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _argument_name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def complete_methods(incomplete: str) -> list[str]:
+    """Return the methods whose names begin so, for the shell; torch is not imported."""
+    from fewact import methods
+
+    return _beginning(incomplete, methods.names())
+
+
+def complete_backbones(incomplete: str) -> list[str]:
+    """Return the backbones whose names begin so."""
+    from fewact import backbones
+
+    return _beginning(incomplete, (backbones.AUTO, *backbones.names()))
+
+
+def complete_benchmarks(incomplete: str) -> list[str]:
+    """Return the benchmarks whose names begin so."""
+    from fewact.data.benchmarks import benchmark_names
+
+    return _beginning(incomplete, benchmark_names())
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
