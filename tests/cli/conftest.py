@@ -1,5 +1,8 @@
 """Small rendered clips, a model taught with them, and commands run in this process."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,6 +42,30 @@ def refused(ended: Ran, *messages: str) -> None:
     assert not ended.out
     for text in messages:
         assert text in ended.err
+
+
+WITHOUT_TORCH = """
+import contextlib, io, json, sys
+class Guard:
+    def find_spec(self, name, *rest):
+        if name == "torch": raise SystemExit("torch is imported")
+sys.meta_path.insert(0, Guard())
+from fewact.cli import main
+for arguments in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def run_without_torch(commands: list[list[str]]) -> list[Ran]:
+    """Run commands in a process that ends a command with code 0 when it imports torch."""
+    call = [sys.executable, "-c", WITHOUT_TORCH]
+    done = subprocess.run(
+        call, input=json.dumps(commands), capture_output=True, text=True, check=True
+    )
+    return [Ran(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture

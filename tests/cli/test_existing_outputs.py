@@ -1,8 +1,6 @@
 """Files that exist: every command refuses to replace one, unless ``--overwrite`` is given."""
 
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from fewact.backbones.export import missing_packages
 from fewact.cli.app import COMMANDS, LazyCommands
 from fewact.video import EveryNth, read_frames, write_video
+from tests.cli.conftest import run_without_torch
 
 Run = Callable[..., Any]
 
@@ -38,16 +37,6 @@ NEEDED = {
 }
 """Whether the packages of an extra are missing, by command."""
 
-WITHOUT_TORCH = """
-import sys
-class Guard:
-    def find_spec(self, name, *rest):
-        if name == "torch": raise SystemExit("torch is imported")
-sys.meta_path.insert(0, Guard())
-from fewact.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
 
 @pytest.fixture(scope="module")
 def inputs(model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
@@ -70,32 +59,32 @@ def inputs(model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def of_the_user(command: str, inputs: dict[str, object], folder: Path) -> tuple[list[str], Path]:
     """Return the words of a command, and its output, which exists."""
-    if NEEDED.get(command):
-        pytest.skip("packages of an extra are not installed")
     words = [one.format(**inputs, new=folder / "new") for one in WRITERS[command]]
     file = Path(words[-1])
+    folder.mkdir(exist_ok=True)
     file.write_bytes(b"of the user")
     return words, file
 
 
-@pytest.mark.parametrize("command", WRITERS)
-def test_a_file_is_kept_and_torch_is_not_imported(
-    command: str, inputs: dict[str, object], tmp_path: Path
+def test_files_are_kept_and_torch_is_not_imported(
+    inputs: dict[str, object], tmp_path: Path
 ) -> None:
-    words, file = of_the_user(command, inputs, tmp_path)
-    call = [sys.executable, "-c", WITHOUT_TORCH, *words]
-    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    commands = [command for command in WRITERS if not NEEDED.get(command)]
+    cases = [of_the_user(command, inputs, tmp_path / command) for command in commands]
     hint = "Replace it with --overwrite, or choose another file."
-    assert ended.stderr == f"Error: {file}: the file exists already. {hint}\n"
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert file.read_bytes() == b"of the user"
-    assert list(tmp_path.iterdir()) == [file]
+    for (_, file), ended in zip(cases, run_without_torch([w for w, _ in cases]), strict=True):
+        assert ended.err == f"Error: {file}: the file exists already. {hint}\n"
+        assert (ended.code, ended.out) == (2, "")
+        assert file.read_bytes() == b"of the user"
+        assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("command", WRITERS)
 def test_a_file_is_replaced_with_overwrite(
     run: Run, command: str, inputs: dict[str, object], tmp_path: Path
 ) -> None:
+    if NEEDED.get(command):
+        pytest.skip("packages of an extra are not installed")
     words, file = of_the_user(command, inputs, tmp_path)
     ended = run(*words, "--overwrite")
     assert ended.code in ((0,) if command != "data check" else (3,)), ended.err

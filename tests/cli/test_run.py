@@ -19,6 +19,7 @@ from fewact import __version__
 from fewact.cli.app import COMMANDS, LazyCommands
 from fewact.core.errors import DataError
 from fewact.video import VideoWarning
+from tests.cli.conftest import run_without_torch
 
 Run = Callable[..., Any]
 
@@ -307,60 +308,59 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     assert not done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["teach", "nowhere", "-o", "m"], r"nowhere: no such folder or table"),
-        (["teach", "clips", "-o", "file/m"], r"file: this is not a folder"),
-        (["teach", "clipz", "-o", "m"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
-        (["teach", "model", "-o", "m"], r"model: this is a saved model.*fewact predict MODEL"),
-        (["teach", "clips", "-o", "m", "--device", "gpu"], r"'gpu'.*Did you mean \"cuda\"\?"),
-        (["teach", "clips", "-o", "m", "--engine", "onx"], r"no such engine.*mean \"onnx\"\?"),
-        (["teach", "clips", "-o", "m", "--precision", "half"], r"there is no such precision"),
-        (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
-        (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
-        (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
-        (["watch", "a.mp4", "model"], r"model comes first: fewact watch MODEL VIDEO\|CAMERA"),
-        (["predict", "hf-hub:a/b", "a.mp4"], r"no such folder.*from_pretrained"),
-        (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
-        (["predict", "model", "b.mp4"], r"b.mp4: no clips found.*Did you mean \"a.mp4\"\?"),
-        (["predict", "clips", "model"], r"clips: not a saved.*first: fewact predict MODEL VIDEO"),
-        (["watch", "model", "b.mp4"], r"b.mp4: there is no such file.*Did you mean \"a.mp4\"\?"),
-        (["watch", "model", "/dev/video99"], r"there is no camera /dev/video99"),
-        (["watch", "model", "a.mp4", "-o", "e.xls"], r"unknown format of events.*'.xls'.*.srt"),
-        (["watch", "model", "a.mp4", "-o", "file/e.csv"], r"file: this is not a folder"),
-        (["watch", "model", "a.mp4", "--video", "a.txt"], r"unknown file extension.*'.txt'"),
-        (["watch", "model", "a.mp4", "--video", "a.mp4"], r"the input would be replaced"),
-        (["explain", "model", "b.mp4", "-o", "x.html"], r"there is no such file.*\"a.mp4\"\?"),
-        (["explain", "model", "a.mp4", "-o", "x.pdf"], r"unknown format of a page.*'.pdf'"),
-        (["match", "a.mp4", "b.mp4", "-o", "x.html"], r"b.mp4: there is no such file"),
-        (["map", "model", "-o", "x.png"], r"unknown format of a page.*expected: .html"),
-        (["test", "model", "clipz"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
-        (["stability", "file", "-o", "x.png"], r"unknown format of a chart.*expected: .svg"),
-        (["teach", "clips", "-o", "model"], r"model: the folder already has a model.*--overwrite"),
-        (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),
-        (["evaluate", "otam", "--data", "clips", "-o", "file/r"], r"file: this is not a folder"),
-        (["evaluate", "otam", "--data", "clips", "--episodes", "200"], r"number.*--count 200"),
-        (["evaluate", "otam", "--data", "clips", "--episodes", "e.json"], r"there is no such file"),
-        (["episodes", "clips", "-o", "file/e"], r"file: this is not a folder"),
-        (["evaluate", "otam", "--data", "motion"], r"no folder, file or ben.*mean \"motions\"\?"),
-        (["evaluate", "otam", "--data", "motions:lon"], r"unknown preset.*Did you mean \"long\"\?"),
-        (["evaluate", "otam", "--data", "ssv2-full"], r"several lists.*expected: ssv2-full_otam"),
-        (["train", "a2m2-clips-lite0", "--data", "clips.csv", "-o", "run"], r"no such folder or"),
-        (["embed", "hmdb52", "-o", "s"], r"hmdb52: no folder, file or benchmark.*hmdb51_arn"),
-        (["rename", "taught", "wawe", "x"], r"unknown class.*expected: clap, wave.*mean \"wave\""),
-        (["rename", "taught", "wave", "clap"], r"the name is taken"),
-        (["remove", "taught", "wawe"], r"no class or training clip.*expected: clap, wave"),
-        (["remove", "taught", "clap", "4"], r"no clip has this number.*expected: 1 to 3"),
-        (["move", "taught", "b.mp4", "clap"], r"no training clip has this name"),
-        (["move", "taught", "a.mp4", "clap"], r"2 training clips have this name"),
-        (["move", "taught", "1", "wawe"], r"unknown class.*expected: clap, wave"),
-        (["compare", "r.json", "s.json"], r"r.json: there is no such file"),
-        (["stability", "r.json"], r"r.json: there is no such file"),
-    ],
-)
+REFUSED = [
+    (["teach", "nowhere", "-o", "m"], r"nowhere: no such folder or table"),
+    (["teach", "clips", "-o", "file/m"], r"file: this is not a folder"),
+    (["teach", "clipz", "-o", "m"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
+    (["teach", "model", "-o", "m"], r"model: this is a saved model.*fewact predict MODEL"),
+    (["teach", "clips", "-o", "m", "--device", "gpu"], r"'gpu'.*Did you mean \"cuda\"\?"),
+    (["teach", "clips", "-o", "m", "--engine", "onx"], r"no such engine.*mean \"onnx\"\?"),
+    (["teach", "clips", "-o", "m", "--precision", "half"], r"there is no such precision"),
+    (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
+    (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
+    (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
+    (["watch", "a.mp4", "model"], r"model comes first: fewact watch MODEL VIDEO\|CAMERA"),
+    (["predict", "hf-hub:a/b", "a.mp4"], r"no such folder.*from_pretrained"),
+    (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
+    (["predict", "model", "b.mp4"], r"b.mp4: no clips found.*Did you mean \"a.mp4\"\?"),
+    (["predict", "clips", "model"], r"clips: not a saved.*first: fewact predict MODEL VIDEO"),
+    (["watch", "model", "b.mp4"], r"b.mp4: there is no such file.*Did you mean \"a.mp4\"\?"),
+    (["watch", "model", "/dev/video99"], r"there is no camera /dev/video99"),
+    (["watch", "model", "a.mp4", "-o", "e.xls"], r"unknown format of events.*'.xls'.*.srt"),
+    (["watch", "model", "a.mp4", "-o", "file/e.csv"], r"file: this is not a folder"),
+    (["watch", "model", "a.mp4", "--video", "a.txt"], r"unknown file extension.*'.txt'"),
+    (["watch", "model", "a.mp4", "--video", "a.mp4"], r"the input would be replaced"),
+    (["explain", "model", "b.mp4", "-o", "x.html"], r"there is no such file.*\"a.mp4\"\?"),
+    (["explain", "model", "a.mp4", "-o", "x.pdf"], r"unknown format of a page.*'.pdf'"),
+    (["match", "a.mp4", "b.mp4", "-o", "x.html"], r"b.mp4: there is no such file"),
+    (["map", "model", "-o", "x.png"], r"unknown format of a page.*expected: .html"),
+    (["test", "model", "clipz"], r"clipz: no such folder.*Did you mean \"clips\"\?"),
+    (["stability", "file", "-o", "x.png"], r"unknown format of a chart.*expected: .svg"),
+    (["teach", "clips", "-o", "model"], r"model: the folder already has a model.*--overwrite"),
+    (["evaluate", "protonet", "--data", "./nowhere"], r"nowhere: no such folder or file"),
+    (["evaluate", "otam", "--data", "clips", "-o", "file/r"], r"file: this is not a folder"),
+    (["evaluate", "otam", "--data", "clips", "--episodes", "200"], r"number.*--count 200"),
+    (["evaluate", "otam", "--data", "clips", "--episodes", "e.json"], r"there is no such file"),
+    (["episodes", "clips", "-o", "file/e"], r"file: this is not a folder"),
+    (["evaluate", "otam", "--data", "motion"], r"no folder, file or ben.*mean \"motions\"\?"),
+    (["evaluate", "otam", "--data", "motions:lon"], r"unknown preset.*Did you mean \"long\"\?"),
+    (["evaluate", "otam", "--data", "ssv2-full"], r"several lists.*expected: ssv2-full_otam"),
+    (["train", "a2m2-clips-lite0", "--data", "clips.csv", "-o", "run"], r"no such folder or"),
+    (["embed", "hmdb52", "-o", "s"], r"hmdb52: no folder, file or benchmark.*hmdb51_arn"),
+    (["rename", "taught", "wawe", "x"], r"unknown class.*expected: clap, wave.*mean \"wave\""),
+    (["rename", "taught", "wave", "clap"], r"the name is taken"),
+    (["remove", "taught", "wawe"], r"no class or training clip.*expected: clap, wave"),
+    (["remove", "taught", "clap", "4"], r"no clip has this number.*expected: 1 to 3"),
+    (["move", "taught", "b.mp4", "clap"], r"no training clip has this name"),
+    (["move", "taught", "a.mp4", "clap"], r"2 training clips have this name"),
+    (["move", "taught", "1", "wawe"], r"unknown class.*expected: clap, wave"),
+    (["compare", "r.json", "s.json"], r"r.json: there is no such file"),
+    (["stability", "r.json"], r"r.json: there is no such file"),
+]
+
+
 def test_arguments_are_checked_before_torch_is_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "clips" / "wave").mkdir(parents=True)
     for folder in ("model", "taught"):
@@ -374,18 +374,10 @@ def test_arguments_are_checked_before_torch_is_imported(
     content = len(content).to_bytes(8, "little") + content
     (tmp_path / "taught" / "model.safetensors").write_bytes(content)
     monkeypatch.chdir(tmp_path)
-    code = (
-        "import sys\n"
-        "class Guard:\n"
-        "    def find_spec(self, name, *rest):\n"
-        "        if name == 'torch': raise SystemExit('torch is imported')\n"
-        "sys.meta_path.insert(0, Guard())\n"
-        "from fewact.cli import main\n"
-        f"sys.exit(main({arguments!r}))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert re.search(message, done.stderr), done.stderr
+    outcomes = run_without_torch([arguments for arguments, _ in REFUSED])
+    for (arguments, message), ended in zip(REFUSED, outcomes, strict=True):
+        assert ended.code == 2, (arguments, ended)
+        assert re.search(message, ended.err), (arguments, ended.err)
 
 
 def test_loading_pauses_the_garbage_collector_until_its_end() -> None:
