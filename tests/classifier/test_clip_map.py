@@ -13,7 +13,7 @@ from fewact.classifier import clip_map
 from fewact.classifier.clip_map import ClipMap, MapPoint, distances, map_clips
 from fewact.core.errors import OptionError
 from fewact.data import FeatureClip, Frames
-from fewact.report.clip_map import map_page
+from fewact.report.explanation import map_page
 from fewact.video import EveryNth, read_frames
 
 AROUND_AN_ACTION = "down", "left", "down"

@@ -17,7 +17,7 @@ from fewact.report import (
 )
 from fewact.report.pages import result_page
 from fewact.report.results import ONE_EPISODE, stability_chart, stability_table
-from fewact.report.table import TableFormat, render
+from fewact.report.table import render
 from tests.evaluation.made_up import Constant, Nearest, Options, problem
 
 
@@ -145,7 +145,7 @@ def test_one_episode_has_no_interval() -> None:
     assert table.rows[0][2].endswith(" ± –")
     assert table.rows[0][3] == "–"
     assert stability_table({"a": stability(one)}).rows == (("a", "1", f"{one.accuracy:.2f} ± –"),)
-    latex = render(result_table([one]), TableFormat.LATEX)
+    latex = render(result_table([one]), "latex")
     assert f"{one.accuracy:.1f}~$\\pm$~–" in latex
     page = result_page([one], ["a.json"])
     assert f"{one.accuracy:.1f} ± – %" in page.html()

@@ -23,7 +23,7 @@ from fewact.cli.options import (
     output_option,
     parse_options,
 )
-from fewact.cli.output import OutputFormat, ResultFormat, print_result_tables, progress
+from fewact.cli.output import OutputFormat, print_result_tables, progress
 from fewact.cli.quality import Quality, backbone_of, check_quality
 from fewact.cli.run import say
 from fewact.core.atomic import check_output_folder
@@ -41,6 +41,7 @@ from fewact.methods import QUALITIES
 
 if TYPE_CHECKING:
     from fewact.evaluation import Result
+    from fewact.report import TableFormat
 
 
 CHANGES = "Camera, condition and reading"
@@ -235,7 +236,7 @@ def _print_json(results: Sequence["Result"], grid: dict[str, list[Any]] | None) 
 
 
 def _print(
-    results: Sequence["Result"], format: ResultFormat, swept: Sequence[str], *, confusion: bool
+    results: Sequence["Result"], format: "TableFormat", swept: Sequence[str], *, confusion: bool
 ) -> None:
     from fewact.report import confusion_tables, interval_notes, result_table
 

@@ -393,7 +393,7 @@ def clip_map(
     from fewact import FewShotClassifier
     from fewact.classifier.clip_map import map_clips
     from fewact.core.atomic import write_text
-    from fewact.report.clip_map import map_page
+    from fewact.report.explanation import map_page
 
     clip_map = map_clips(FewShotClassifier.load(model, **load), clips)
     write_text(output, map_page(clip_map))

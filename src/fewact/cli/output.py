@@ -12,7 +12,7 @@ import typer
 from fewact.core.text_table import WIDTH, printable, text_table
 
 if TYPE_CHECKING:
-    from fewact.report import Table
+    from fewact.report import Table, TableFormat
 
 
 ListFormat = Literal["table", "json"]
@@ -84,12 +84,12 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
-def print_result_tables(tables: Sequence["Table"], format: ResultFormat) -> None:
-    """Write tables in any format but JSON, with an empty line between them."""
-    from fewact.report import TableFormat, render
+def print_result_tables(tables: Sequence["Table"], format: "TableFormat") -> None:
+    """Write tables with an empty line between them."""
+    from fewact.report import render
 
-    markup, width = TableFormat(format), text_width()
-    print("\n".join(render(table, markup, width) for table in tables), end="")
+    width = text_width()
+    print("\n".join(render(table, format, width) for table in tables), end="")
 
 
 Show = Callable[..., None]

@@ -1,6 +1,7 @@
 """Commands on results: ``compare``, ``confusion``, ``stability``, ``leaderboard``, ``report``."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,7 @@ from fewact.cli.run import say
 from fewact.core.errors import ModelError, ResultError
 
 if TYPE_CHECKING:
+    from fewact.evaluation import Result
     from fewact.report.document import Page
 
 
@@ -62,6 +64,15 @@ Chart = Annotated[
 ]
 
 
+def _loaded(paths: Sequence[Path]) -> "tuple[list[str], list[Result]]":
+    """Return the results with their names in tables."""
+    from fewact import evaluation
+    from fewact.report import named
+
+    results = [evaluation.load(path) for path in paths]
+    return [named(str(p), result) for p, result in zip(paths, results, strict=True)], results
+
+
 def compare(
     results: Results,
     format: OutputFormat = "table",
@@ -73,22 +84,13 @@ def compare(
     are refused.
     """
     from fewact import evaluation
-    from fewact.report import comparison_table, named
+    from fewact.report import comparison_table
 
-    loaded = [evaluation.load(path) for path in results]
-    names = [named(str(path), result) for path, result in zip(results, loaded, strict=True)]
+    names, loaded = _loaded(results)
     comparisons = evaluation.compare(loaded, names)
     if format == "json":
-        print_json(
-            [
-                {
-                    **asdict(comparison),
-                    "first": names[comparison.first],
-                    "second": names[comparison.second],
-                }
-                for comparison in comparisons
-            ]
-        )
+        named = ({"first": names[pair.first], "second": names[pair.second]} for pair in comparisons)
+        print_json([asdict(pair) | of for pair, of in zip(comparisons, named, strict=True)])
         return
     print_result_tables([comparison_table(comparisons, names)], format)
 
@@ -113,8 +115,7 @@ def confusion(
     from fewact.core.atomic import write_text
     from fewact.report import confusion_chart, confusion_tables, named, pair_accuracy_table
 
-    loaded = [evaluation.load(path) for path in results]
-    names = [named(str(path), result) for path, result in zip(results, loaded, strict=True)]
+    names, loaded = _loaded(results)
     first = evaluation.confusion(loaded[0])
     half = len(loaded[0].per_episode) // 2
     confused = evaluation.confusion(loaded[0], slice(half)).most_confused(pairs)
@@ -158,11 +159,10 @@ def stability(
     check_output_files(output, overwrite=overwrite, inputs=results)
     from fewact import evaluation
     from fewact.core.atomic import write_text
-    from fewact.report import named, stability_chart, stability_table
+    from fewact.report import stability_chart, stability_table
 
-    loaded = {path: evaluation.load(path) for path in results}
     curves = {
-        named(str(path), result): evaluation.stability(result) for path, result in loaded.items()
+        name: evaluation.stability(result) for name, result in zip(*_loaded(results), strict=True)
     }
     if output is not None:
         write_text(output, stability_chart(curves))

@@ -34,15 +34,7 @@ HELD_BYTES = 256 * 2**20
 
 
 def check_drawable(path: Path, source: str) -> None:
-    """Check, with its first frame, that ``draw_again`` can draw a recording.
-
-    Args:
-        path: Video that will be written.
-        source: Recording that can be read again.
-
-    Raises:
-        VideoError: The recording cannot be read, or frames of its size cannot be encoded.
-    """
+    """Check, with its first frame, that ``draw_again`` can write a video of a recording."""
     with open_recording(source) as recording:
         for time, frame in recording.frames():
             drawn = Overlay(()).draw(time, recording.convert(frame))
@@ -67,10 +59,6 @@ def draw_again(
         labels: Classes, in the order of their colours.
         end: Time up to which it was watched, in seconds.
         show: Called with the time of each frame.
-
-    Raises:
-        VideoError: The recording cannot be read, or the video cannot be written.
-        OutputError: The file cannot be written.
     """
     overlay = Overlay(labels, end)
     overlay.add(events)
@@ -123,11 +111,7 @@ class DelayedVideo:
             self._draw(going_on)
 
     def close(self, events: Sequence[Event]) -> None:
-        """Draw the frames that are left.
-
-        Args:
-            events: Last events of the recording.
-        """
+        """Draw the frames that are left, with the last events of the recording."""
         self._overlay.add(events)
         while self._waiting:
             self._draw(())
@@ -139,13 +123,7 @@ class DelayedVideo:
 
 @contextmanager
 def delayed_video(path: Path, stream: Stream, labels: Sequence[str]) -> Iterator[DelayedVideo]:
-    """Open a video of a recording that is read once; it is complete when the block ends.
-
-    Raises:
-        VideoError: The video cannot be written.
-        OutputError: The file cannot be written.
-        ShapeError: No frame was added.
-    """
+    """Open a video of a recording that is read once; it is complete when the block ends."""
     with timed_video(path, stream.rate) as video:
         yield DelayedVideo(video, stream, labels, partial(check_frame, path, fps=stream.rate))
 
@@ -223,12 +201,9 @@ class Overlay:
         self._bar = None
 
     def draw(self, time: float, image: RGBImage, going_on: Sequence[Event] = ()) -> RGBImage:
-        """Return a frame (h w 3) with what it shows; small frames are enlarged.
+        """Return the frame (h w 3) of a time with events drawn on it; small frames are enlarged.
 
-        Args:
-            time: Time of the frame, in seconds.
-            image: Frame (h w 3), RGB, uint8; it is not changed.
-            going_on: Events that are not complete yet.
+        The frame is not changed. Events that go on are not complete yet.
         """
         picture = _enlarged(image)
         size = max(10, round(min(picture.size) * TEXT_HEIGHT))
@@ -333,13 +308,9 @@ def _paste(picture: Image.Image, panel: Image.Image, where: tuple[int, int]) -> 
 def _panel(
     lines: tuple[tuple[str, str], ...], font: Font, colour: tuple[int, ...], widest: int
 ) -> Image.Image:
-    """Return lines of text on a ground.
+    """Return lines of text, each a name and a further text, on a ground of a colour.
 
-    Args:
-        lines: Name and further text of each line; names are shortened where a line is too wide.
-        font: Font.
-        colour: Colour of the ground.
-        widest: Largest width of the panel, in pixels.
+    Names are shortened where a line is wider than ``widest``, in pixels.
     """
     high, pad = _line_height(font)
     texts = [_shortened(name, suffix, font, widest - 2 * pad) for name, suffix in lines]

@@ -2,15 +2,15 @@
 
 import base64
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fewact.core import svg
 from fewact.core.errors import OptionError
 from fewact.core.text_table import markdown_text
-from fewact.report.table import Table, TableFormat, render
+from fewact.report.table import Table, render
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,19 +39,6 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Small images below a heading; Markdown has the heading only.
-
-    Args:
-        name: Heading.
-        images: Title of each image and its JPEG file.
-    """
-
-    name: str
-    images: tuple[tuple[str, bytes], ...]
-
-
-@dataclass(frozen=True)
 class Section:
     """A part of a document.
 
@@ -61,7 +48,7 @@ class Section:
         bars: Accuracies.
         tables: Tables.
         items: Numbered list.
-        galleries: Images.
+        galleries: Title and JPEG file of images by heading; Markdown has none.
         folded: Whether HTML shows only the heading until it is opened.
     """
 
@@ -70,7 +57,7 @@ class Section:
     bars: tuple[Bar, ...] = ()
     tables: tuple[Table, ...] = ()
     items: tuple[str, ...] = ()
-    galleries: tuple[Gallery, ...] = ()
+    galleries: Mapping[str, Sequence[tuple[str, bytes]]] = field(default_factory=dict)
     folded: bool = False
 
 
@@ -95,11 +82,7 @@ class Page:
         return render_page("report.html.j2", page=self, bar=_bar, data=_data)
 
     def pdf(self) -> bytes:
-        """Return the document as a PDF file, A4.
-
-        Raises:
-            OptionError: WeasyPrint or its system library is not installed.
-        """
+        """Return the document as a PDF file, A4."""
         return as_pdf(self.html())
 
     def markdown(self) -> str:
@@ -139,7 +122,7 @@ def _markdown(page: Page) -> Iterator[str]:
             rows = tuple((bar.name, bar.text) for bar in section.bars)
             tables = (Table(("", "accuracy"), rows), *tables)
         for table in tables:
-            yield render(table, TableFormat.MARKDOWN)
+            yield render(table, "markdown")
         if section.items:
             numbered = enumerate(section.items, start=1)
             yield "".join(f"{number}. {markdown_text(text)}\n" for number, text in numbered)
@@ -152,12 +135,7 @@ def _paragraphs(text: tuple[str, ...]) -> Iterator[str]:
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Return a page.
-
-    Args:
-        template: Name of a template of this package.
-        values: Values that the template shows; strings are escaped.
-    """
+    """Return the page of a template of this package; strings among the values are escaped."""
     from markupsafe import Markup
 
     environment = _environment()
@@ -168,13 +146,9 @@ def render_page(template: str, **values: Any) -> str:
 
 
 def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":
-    """Return SVG elements as a drawing inside a page, whose style sheet it shares.
+    """Return elements of ``core.svg`` as a drawing inside a page, whose style sheet it shares.
 
-    Args:
-        width: Width in pixels.
-        height: Height in pixels.
-        parts: Elements of ``fewact.core.svg``, which escapes their texts.
-        title: Title for screen readers.
+    The size is in pixels, the title for screen readers.
     """
     from markupsafe import Markup, escape
 
@@ -196,14 +170,8 @@ def _environment() -> "Environment":
     )
 
 
-INSTALL = "Run: pip install 'fewact[pdf]'"
-
-
 def as_pdf(html: str) -> bytes:
-    """Return a page as a PDF file; it may load nothing but what is in it.
-
-    Args:
-        html: Page of ``render_page``.
+    """Return a page of ``render_page`` as a PDF file; it loads nothing but what is in it.
 
     Raises:
         OptionError: WeasyPrint is not installed, or does not find Pango, its system library.
@@ -212,7 +180,9 @@ def as_pdf(html: str) -> bytes:
         from weasyprint import HTML, LOGGER
         from weasyprint.urls import URLFetcher
     except ImportError as error:
-        raise OptionError("a PDF needs weasyprint", hint=INSTALL) from error
+        raise OptionError(
+            "a PDF needs weasyprint", hint="Run: pip install 'fewact[pdf]'"
+        ) from error
     except OSError as error:
         raise OptionError(
             "a PDF needs the system library Pango",

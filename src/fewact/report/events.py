@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier.events import Event
-from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
@@ -25,11 +24,8 @@ def events_text(
         facts: Facts about the recording, for JSON.
         delay: Seconds by which video players show the first frame after the start of the file, for
             subtitles.
-
-    Raises:
-        OptionError: The extension is another one.
     """
-    write = _format(path)
+    write = _FORMATS[path.suffix.lower()]
     if write in (_vtt, _srt):
         events = [
             replace(event, start=event.start + delay, end=event.end + delay) for event in events
@@ -71,18 +67,6 @@ def csv_row(event: Event) -> str:
     """Return the line of an event in CSV, with its line break."""
     times = f"{event.start:.3f}", f"{event.end:.3f}"
     return csv_line((*times, event.label, f"{event.confidence:.4f}", event.repetitions))
-
-
-def _format(path: Path) -> Callable[[Sequence[Event], Mapping[str, Any]], str]:
-    write = _FORMATS.get(path.suffix.lower())
-    if write is None:
-        raise OptionError(
-            "unknown format of events",
-            where=str(path),
-            got=repr(path.suffix),
-            expected=", ".join(_FORMATS),
-        )
-    return write
 
 
 def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:

@@ -1,12 +1,14 @@
-"""The pages that explain a prediction, and how aligners match two clips; each one HTML file."""
+"""Pages that explain a prediction, the match of two clips, and a model's clips, as HTML files."""
 
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.classifier.match import MatchedClips
 from fewact.core import svg
@@ -34,33 +36,32 @@ MIN_WEIGHT = 0.02
 """Smallest weight of a pair that is drawn, as a fraction of the weight of its row."""
 
 
+MAP_SIDE, MAP_MARGIN, LEGEND_HEIGHT, LEGEND_WIDTH = 640.0, 40.0, 20.0, 220.0
+SHAPES = ("circle", "square", "triangle", "diamond")
+"""Shapes of the classes after the first ones have taken all colours."""
+
 Spans = Sequence[tuple[float, float]]
 
 
 def explanation_page(
     explanation: Explanation, *, absent: str = "pass the folder of the training clips, --clips"
 ) -> str:
-    """Return the page as HTML; names are escaped, images are embedded.
+    """Return the page of a prediction; names are escaped, images are embedded.
 
-    Args:
-        explanation: The explanation.
-        absent: What is said of training clips whose frames are not at hand.
+    ``absent`` is said of training clips whose frames are not at hand.
     """
-    contributions = explanation.contributions
-    largest = max(map(abs, contributions.values()), default=0.0) or 1.0
+    log_odds = explanation.contributions
+    largest = max(map(abs, log_odds.values()), default=0.0) or 1.0
     bars = [
-        {
-            "name": name,
-            "log_odds": log_odds,
-            "drawing": drawing(*BAR, _bar(log_odds / largest), title=name),
-        }
-        for name, log_odds in contributions.items()
+        {"name": name, "log_odds": odds, "drawing": drawing(*BAR, _bar(odds / largest), title=name)}
+        for name, odds in log_odds.items()
+    ]
     ]
     largest_cells: dict[str, float] = {}
-    for name, cells in (
-        pair for neighbour in explanation.neighbours for pair in neighbour.cells.items()
-    ):
-        largest_cells[name] = max(largest_cells.get(name, 0.0), *_flat(cells))
+    for neighbour in explanation.neighbours:
+        for name, cells in neighbour.cells.items():
+            values = [value for frame in cells for row in frame for value in row]
+            largest_cells[name] = max(largest_cells.get(name, 0.0), *values)
     neighbours = [
         _neighbour(explanation, neighbour, largest_cells, absent)
         for neighbour in explanation.neighbours
@@ -111,8 +112,8 @@ def _bar(fraction: float) -> Iterator[str]:
     half = width / 2
     length = half * abs(fraction)
     x = half if fraction >= 0 else half - length
-    kind = "for" if fraction >= 0 else "against"
-    yield svg.rectangle(x, 2, length, height - 4, None, class_=kind)
+    side = "for" if fraction >= 0 else "against"
+    yield svg.rectangle(x, 2, length, height - 4, None, class_=side)
     yield svg.element("line", x1=half, y1=0, x2=half, y2=height, class_="axis")
 
 
@@ -121,11 +122,7 @@ def _neighbour(
 ) -> dict[str, Any]:
     """Return what the page shows of a neighbour: the query once for each sort of cells.
 
-    Args:
-        explanation: The explanation.
-        neighbour: The neighbour.
-        largest_cells: Largest value of a cell, by what is compared.
-        absent: What is said if its frames are not at hand.
+    The largest cells are by what is compared; ``absent`` is said if no frames are at hand.
     """
     tops = [i * (HEIGHT + GAP) for i in range(max(1, len(neighbour.cells)))]
     parts = [part for top in tops for part in strip(explanation.frames, top)]
@@ -136,15 +133,13 @@ def _neighbour(
     parts += strip(neighbour.frames, below, absent)
     if neighbour.match is not None:
         parts += joined(neighbour.match, middle)
-    picture = drawing(
-        WIDTH, below + HEIGHT, parts, title=f"{explanation.clip} and {neighbour.clip}"
-    )
+    title = f"{explanation.clip} and {neighbour.clip}"
     return {
         "label": neighbour.label,
         "clip": neighbour.clip,
         "similarity": neighbour.similarity,
         "parts": neighbour.parts,
-        "drawing": picture,
+        "drawing": drawing(WIDTH, below + HEIGHT, parts, title=title),
     }
 
 
@@ -188,10 +183,6 @@ def _aspect(frame: bytes) -> float:
         return 1.0
 
 
-def _flat(cells: Cells) -> list[float]:
-    return [value for frame in cells for row in frame for value in row]
-
-
 def joined(match: FrameMatch, top: float) -> Iterator[str]:
     """Yield the weight of each part of both clips, and ribbons between matched parts."""
     rows = [sum(row) for row in match.plan]
@@ -206,7 +197,7 @@ def joined(match: FrameMatch, top: float) -> Iterator[str]:
 def _weights(
     spans: Spans, weights: Sequence[float], largest: float, top: float, *, up: bool
 ) -> Iterator[str]:
-    """Draw the weight of each part as a bar at its centre; long parts have wide bars."""
+    """Draw the weight of each part as a bar in its middle; long parts have wide bars."""
     height = BARS - 4
     for (begin, end), weight in zip(spans, weights, strict=True):
         tall = height * weight / (largest or 1.0)
@@ -262,3 +253,85 @@ def _pair(clips: MatchedClips, aligner: str, match: FrameMatch) -> str:
     ]
     title = f"{aligner}: {clips.first} and {clips.second}"
     return drawing(WIDTH, below + HEIGHT, parts, title=title)
+
+
+def map_page(clip_map: ClipMap) -> str:
+    """Return the page of a model's clips as points; names are escaped."""
+    width = MAP_SIDE + 2 * MAP_MARGIN
+    styles = {label: _style(i) for i, label in enumerate(clip_map.classes)}
+    parts = [svg.rectangle(0, 0, width, width, None, class_="frame", fill_opacity=0.35)]
+    videos = [point for point in clip_map.points if point.kind == "video"]
+    of_model = [point for point in clip_map.points if point.kind != "video"]
+    for point in of_model:
+        parts += _drawn(point, *styles[point.label])
+    for number, video in enumerate(videos, start=1):
+        colour, _ = styles.get(video.label, ("", ""))  # "(none)" has no colour
+        parts += _video(video, colour, number)
+    columns = max(1, int(width // LEGEND_WIDTH))
+    for i, (label, (colour, shape)) in enumerate(styles.items()):
+        x, y = 12 + LEGEND_WIDTH * (i % columns), width + 24 + LEGEND_HEIGHT * (i // columns)
+        parts.append(_shape(x, y - 4, 5, shape, colour, escape(label)))
+        parts.append(svg.text(x + 12, y, label, colour=None, size=13))
+    height = width + 24 + LEGEND_HEIGHT * math.ceil(len(styles) / columns)
+    title = f"{len(of_model) - len(styles)} training clips, {len(styles)} classes"
+    return render_page(
+        "map.html.j2",
+        clip_map=clip_map,
+        title=title,
+        videos=videos,
+        drawing=drawing(width, height, parts, title=title),
+    )
+
+
+def _style(number: int) -> tuple[str, str]:
+    """Return colour and shape of a class."""
+    colours = svg.COLOURS
+    return colours[number % len(colours)], SHAPES[number // len(colours) % len(SHAPES)]
+
+
+def _drawn(point: MapPoint, colour: str, shape: str) -> Iterator[str]:
+    """Yield a point; its name is shown when the pointer is over it."""
+    if point.kind == "clip":
+        yield _shape(*_at(point), 5, shape, colour, escape(f"{point.label}: {point.name}"))
+    else:
+        name = escape(f"prototype of {point.label}")
+        yield _shape(*_at(point), 11, shape, colour, name, hollow=True)
+
+
+def _video(point: MapPoint, colour: str, number: int) -> Iterator[str]:
+    """Yield a new video as a cross with its number in the table."""
+    x, y = _at(point)
+    name = escape(f"{point.name}: {point.label}")
+    yield _shape(x, y, 9, "cross", colour or None, name, hollow=True)
+    yield svg.text(x + 13, y + 5, str(number), colour=None, size=14, weight=600)
+
+
+def _at(point: MapPoint) -> tuple[float, float]:
+    return MAP_MARGIN + MAP_SIDE * point.x, MAP_MARGIN + MAP_SIDE * (1 - point.y)
+
+
+def _shape(
+    x: float, y: float, r: float, shape: str, colour: str | None, name: str, *, hollow: bool = False
+) -> str:
+    """Return a mark with its middle and its radius; ``name`` is escaped."""
+    if shape == "cross":
+        path = f"M{x - r:.1f} {y - r:.1f} l{2 * r:g} {2 * r:g} m{-2 * r:g} 0 l{2 * r:g} {-2 * r:g}"
+    elif shape == "circle":
+        path = (
+            f"M{x - r:.1f} {y:.1f} a{r:g} {r:g} 0 1 0 {2 * r:g} 0 a{r:g} {r:g} 0 1 0 {-2 * r:g} 0 Z"
+        )
+    else:
+        corners = {"square": (45, 4), "triangle": (90, 3), "diamond": (90, 4)}[shape]
+        turns = [math.radians(corners[0] + 360 * i / corners[1]) for i in range(corners[1])]
+        at = " L".join(f"{x + r * math.cos(a):.1f} {y - r * math.sin(a):.1f}" for a in turns)
+        path = f"M{at} Z"
+    return svg.element(
+        "path",
+        f"<title>{name}</title>",
+        d=path,
+        class_="mark" if colour else "mark other",
+        fill="none" if hollow else colour,
+        stroke=colour,
+        stroke_width=3 if hollow else None,
+        fill_opacity=None if hollow else 0.75,
+    )

@@ -8,7 +8,7 @@ from fewact.classifier.review import Review
 from fewact.core.version import __version__
 from fewact.evaluation.comparison import Comparison
 from fewact.evaluation.result import Result
-from fewact.report.document import Bar, Gallery, Page, Section
+from fewact.report.document import Bar, Page, Section
 from fewact.report.results import (
     comparison_table,
     confusion_tables,
@@ -25,13 +25,7 @@ Thumbnails = Mapping[str, Sequence[tuple[str, bytes]]]
 
 
 def model_page(info: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
-    """Return the report of a model.
-
-    Args:
-        info: Facts of the model.
-        review: What the model says about its own clips.
-        thumbnails: Title and JPEG file of each clip by class, see ``info.thumbnails``.
-    """
+    """Return the report of a model; thumbnails are those of ``classifier.info``."""
     return Page(
         Path(info.folder).resolve().name or "Model",
         info.held_out_accuracy,
@@ -40,7 +34,7 @@ def model_page(info: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
             _model_classes(info, thumbnails),
             _confusions(review),
             Section("What to do next", items=tuple(advice.text for advice in review.advice)),
-            Section("Actions that were not taught", info.none_of_these),
+            Section("Actions outside of the classes", info.none_of_these),
             _origin(info),
             _clips(info),
         ),
@@ -62,24 +56,15 @@ def _model_accuracy(info: ModelInfo) -> Section:
     how = "fitted on held-out clips" if info.calibrated else "not calibrated: too few clips"
     return Section(
         "Accuracy",
-        (
-            checked,
-            f"Probabilities: {how} (temperature {info.temperature:.4g}).",
-        ),
+        (checked, f"Probabilities: {how} (temperature {info.temperature:.4g})."),
         bars,
     )
 
 
 def _model_classes(info: ModelInfo, thumbnails: Thumbnails) -> Section:
     rows = tuple((name, str(count)) for name, count in info.classes.items())
-    galleries = tuple(
-        Gallery(name, tuple(thumbnails[name][:MOST_IMAGES]))
-        for name in info.classes
-        if thumbnails.get(name)
-    )
-    return Section(
-        "Classes", tables=(Table(("class", "training clips"), rows),), galleries=galleries
-    )
+    images = {name: thumbnails[name][:MOST_IMAGES] for name in info.classes if thumbnails.get(name)}
+    return Section("Classes", tables=(Table(("class", "training clips"), rows),), galleries=images)
 
 
 def _confusions(review: Review) -> Section:
@@ -153,13 +138,13 @@ def result_page(
     names: Sequence[str],
     comparisons: Sequence[tuple[Sequence[str], Sequence[Comparison]]] = (),
 ) -> Page:
-    """Return the report of results.
+    """Return the report of results with their names, such as those of their files.
 
     Args:
         results: One or more results.
-        names: Name of each result, such as its file.
-        comparisons: Paired comparisons of results on the same episodes, with the names that their
-            positions stand for; see ``evaluation.compare``.
+        names: Name of each result.
+        comparisons: Paired comparisons of results on the same episodes, each with the names of its
+            results by position; see ``evaluation.compare``.
     """
     table = result_table(results)
     rows = tuple((name, *row) for name, row in zip(names, table.rows, strict=True))

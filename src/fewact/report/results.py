@@ -9,7 +9,6 @@ from fewact.evaluation.comparison import (
     SMALLEST_P,
     Comparison,
     Confusion,
-    Pair,
     PairAccuracy,
     Point,
     confusion,
@@ -34,21 +33,21 @@ ONE_EPISODE = "One episode has no interval: it does not say how precisely the ac
 
 def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
     """Return what the intervals of a table of these results mean."""
-    return tuple(dict.fromkeys(map(_interval_note, results)))
-
-
-def _interval_note(result: Result) -> str:
-    if result.ci95 is None:
-        return ONE_EPISODE
-    return WITHOUT_CLASS_INTERVAL if result.class_interval is None else INTERVALS
+    notes = (
+        ONE_EPISODE
+        if result.ci95 is None
+        else WITHOUT_CLASS_INTERVAL
+        if result.class_interval is None
+        else INTERVALS
+        for result in results
+    )
+    return tuple(dict.fromkeys(notes))
 
 
 def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
     """Return a table of results; the last column has the remarks needed to read the accuracy.
 
-    Args:
-        results: Results, a row for each.
-        swept: Options whose values are shown in every row; a default is marked.
+    The values of swept options are shown in every row; a default is marked.
     """
     return Table(
         ("method", "accuracy", "class interval", "episodes", "videos", "features", "remarks"),
@@ -169,39 +168,28 @@ SMALLEST, LARGEST = 7.0, 26.0
 
 
 def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
-    """Return the accuracy of each class, and the pairs of classes that are confused most often.
+    """Return the accuracy of each class, the lowest first, with the class it is taken for most.
 
-    Args:
-        result: Result.
-        pairs: Largest number of pairs.
+    A second table has the pairs of classes that are confused most often, at most ``pairs``.
     """
     confusions = confusion(result)
-    return [class_table(result, confusions), pair_table(confusions.most_confused(pairs))]
-
-
-def class_table(result: Result, confusions: Confusion) -> Table:
-    """Return the accuracy of each class, the lowest first, and what it was confused with.
-
-    Args:
-        result: Result.
-        confusions: Its confusions.
-    """
     taken_for = {label: _most(row, confusions) for row, label in enumerate(confusions.classes)}
-    ordered = sorted(result.per_class.items(), key=lambda item: item[1].accuracy)
-    rows = (
+    classes = tuple(
         (label, f"{of_class.accuracy:.1f}", str(of_class.queries), taken_for[label])
-        for label, of_class in ordered
+        for label, of_class in sorted(result.per_class.items(), key=lambda item: item[1].accuracy)
     )
-    header = ("class", "accuracy", "queries", "most often taken for")
-    return Table(header, tuple(rows), f"Classes: {result.setup.method.label}")
-
-
-def pair_table(pairs: Sequence[Pair]) -> Table:
-    """Return a table of confused pairs."""
-    rows = tuple(
-        (pair.first, pair.second, f"{pair.confused:.1f}", str(pair.queries)) for pair in pairs
+    confused = tuple(
+        (pair.first, pair.second, f"{pair.confused:.1f}", str(pair.queries))
+        for pair in confusions.most_confused(pairs)
     )
-    return Table(("class", "class", "confused, %", "queries"), rows, "Most confused pairs")
+    return [
+        Table(
+            ("class", "accuracy", "queries", "most often taken for"),
+            classes,
+            f"Classes: {result.setup.method.label}",
+        ),
+        Table(("class", "class", "confused, %", "queries"), confused, "Most confused pairs"),
+    ]
 
 
 def pair_accuracy_table(names: Sequence[str], accuracies: Sequence[PairAccuracy]) -> Table:
@@ -219,10 +207,6 @@ def confusion_chart(confusions: Confusion, title: str) -> str:
 
     A row is a true class, a column a predicted class. The colour is the fraction of the queries of
     the row, in episodes with both classes, that got the class of the column.
-
-    Args:
-        confusions: Confusions.
-        title: Title above the chart.
     """
     n, rates = len(confusions.classes), confusions.rates
     cell = min(max(SIDE / n, SMALLEST), LARGEST)
@@ -294,11 +278,8 @@ def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[T
     """Return tables with one row for each method and setting, and notes on the rows.
 
     The accuracies of all episodes are in one row, and list, remarks and source in numbered notes:
-    they would leave no width for the other columns.
-
-    Args:
-        rows: Rows of ``evaluation.leaderboard``.
-        all_rows: Whether to list published rows of other settings; otherwise a note counts them.
+    they would leave no width for the other columns. Published rows of other settings are listed
+    with ``all_rows``; otherwise a note counts them.
     """
     numbers: dict[str, int] = {}
     comparable = [row for row in rows if not row.not_comparable]
@@ -316,43 +297,34 @@ def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[T
 
 def _short(rows: Sequence[Row], numbers: dict[str, int]) -> Table:
     """Return a table of accuracies by episodes; notes that are new get the next numbers."""
-    kinds = sorted({(row.ways, row.shots) for row in rows})
+    sizes = sorted({(row.ways, row.shots) for row in rows})
     settings: list[dict[tuple[int, int], Row]] = []
     latest: dict[Row, dict[tuple[int, int], Row]] = {}
     for row in rows:
-        kind = row.ways, row.shots
-        without_kind = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
-        by_kind = latest.get(without_kind)
-        if by_kind is None or kind in by_kind:
-            by_kind = latest[without_kind] = {}
-            settings.append(by_kind)
-        by_kind[kind] = row
+        size = row.ways, row.shots
+        setting = replace(row, ways=0, shots=0, accuracy=0.0, ci95=None, source="")
+        by_size = latest.get(setting)
+        if by_size is None or size in by_size:
+            by_size = latest[setting] = {}
+            settings.append(by_size)
+        by_size[size] = row
+    settings.sort(key=lambda by_size: [-by_size[s].accuracy if s in by_size else 0 for s in sizes])
     lines = []
-    for by_kind in sorted(
-        settings, key=lambda setting: [-setting[k].accuracy if k in setting else 0 for k in kinds]
-    ):
-        first = next(iter(by_kind.values()))
-        note = "; ".join(
-            filter(
-                None,
-                (
-                    first.not_comparable,
-                    *first.flags,
-                    f"list {first.list}",
-                    *dict.fromkeys(row.source for row in by_kind.values()),
-                ),
-            )
-        )
+    for by_size in settings:
+        first = next(iter(by_size.values()))
+        sources = dict.fromkeys(row.source for row in by_size.values())
+        remarks = (first.not_comparable, *first.flags, f"list {first.list}", *sources)
+        note = "; ".join(filter(None, remarks))
         lines.append(
             (
                 _name(first),
                 first.year or "yours",
                 first.backbone,
-                *(_accuracy(by_kind[kind]) if kind in by_kind else "–" for kind in kinds),
+                *(_accuracy(by_size[size]) if size in by_size else "–" for size in sizes),
                 f"[{numbers.setdefault(note, len(numbers) + 1)}]",
             )
         )
-    names = [f"{ways}-way {shots}-shot" for ways, shots in kinds]
+    names = [f"{ways}-way {shots}-shot" for ways, shots in sizes]
     return Table(("method", "year", "backbone", *names, "note"), tuple(lines))
 
 

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import partial
+from typing import Literal
 
 from fewact.core.text_table import WIDTH, csv_line, markdown_text, printable, text_table
 
@@ -30,13 +29,8 @@ NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
 """Sign of a negative number, which LaTeX would print as a hyphen."""
 
 
-class TableFormat(StrEnum):
-    """Format of a table."""
-
-    TABLE = "table"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
+TableFormat = Literal["table", "csv", "markdown", "latex"]
+"""Format of a table; LaTeX needs the package booktabs."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +55,23 @@ def render(table: Table, format: TableFormat, width: int = WIDTH) -> str:
 
     Args:
         table: Table.
-        format: Format; LaTeX needs the package booktabs.
+        format: Format.
         width: Largest number of columns of a table as text; longer cells are wrapped.
 
-    >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), TableFormat.MARKDOWN), end="")
+    >>> print(render(Table(("method", "1 shot"), (("a", "50.0"),)), "markdown"), end="")
     | method   | 1 shot   |
     |----------|----------|
     | a        | 50.0     |
     """
-    write: dict[TableFormat, Callable[[Table], str]] = {
-        TableFormat.TABLE: partial(_text, width=width),
-        TableFormat.CSV: _csv,
-        TableFormat.MARKDOWN: _markdown,
-        TableFormat.LATEX: _latex,
-    }
-    return write[format](table)
-
-
-def _text(table: Table, width: int) -> str:
-    title = f"{table.title}\n" if table.title else ""
     lines = (table.header, *table.rows)
-    return title + text_table(lines, width, copied_names=table.copied_names)
-
-
-def _csv(table: Table) -> str:
-    return "".join(map(csv_line, (table.header, *table.rows)))
-
-
-def _markdown(table: Table) -> str:
-    title = f"**{markdown_text(table.title)}**\n\n" if table.title else ""
-    return title + _tabulated(table, "github", markdown_text)
-
-
-def _latex(table: Table) -> str:
+    if format == "csv":
+        return "".join(map(csv_line, lines))
+    if format == "table":
+        title = f"{table.title}\n" if table.title else ""
+        return title + text_table(lines, width, copied_names=table.copied_names)
+    if format == "markdown":
+        title = f"**{markdown_text(table.title)}**\n\n" if table.title else ""
+        return title + _tabulated(table, "github", markdown_text)
     title = f"% {printable(table.title)}\n" if table.title else ""
     text = _tabulated(table, "latex_booktabs", lambda cell: NEGATIVE.sub("−", printable(cell)))
     body = OPTION.sub(r"\1{\2}", _latex_text(text))
