@@ -56,7 +56,6 @@ def explanation_page(
         {"name": name, "log_odds": odds, "drawing": drawing(*BAR, _bar(odds / largest), title=name)}
         for name, odds in log_odds.items()
     ]
-    ]
     largest_cells: dict[str, float] = {}
     for neighbour in explanation.neighbours:
         for name, cells in neighbour.cells.items():
