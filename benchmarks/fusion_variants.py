@@ -6,8 +6,7 @@ from typing import Any
 
 from fewact import methods
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Detrend, MomentsTerm, MotionTerm
-from fewact.methods.fusion.weighted_terms import WeightedTerms
+from fewact.methods.fusion.terms import Detrend, MomentsTerm, MotionTerm, WeightedTerms
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,8 @@ from fewact.features.stored import StoredFeatures
 from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
-from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.method import INTRA_CLASS_WEIGHT, intra_class_factor, mean_appearance
-from fewact.methods.fusion.terms import LearnedMotionTerm
-from fewact.methods.fusion.weighted_terms import UNDECIDED, SupportDecision, WeightedTerms
+from fewact.methods.fusion import INTRA_CLASS_WEIGHT, Fusion, intra_class_factor, mean_appearance
+from fewact.methods.fusion.terms import UNDECIDED, LearnedMotionTerm, SupportDecision, WeightedTerms
 
 CLIPS_AT_ONCE, EPISODES_AT_ONCE = 8, 20
 CHECKED_EPISODES = 10
@@ -247,10 +245,8 @@ def compare_all(
     similarities: list[Callable[[Nodes, Nodes], Any]] = [method.similarity]
     if isinstance(method, Fusion):
         corners = corners_of(method.map_terms)
-        terms, flip = method.map_terms, method.options.horizontal_flip
         similarities = [
-            partial(terms.similarity, decision=one, quick=quick, horizontal_flip=flip)
-            for one in corners
+            partial(method.map_terms.similarity, decision=one, quick=quick) for one in corners
         ]
         if not quick:
             similarities.append(method.appearance)

@@ -5,7 +5,7 @@ import torch
 
 from fewact.features.request import Request
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.weighted_terms import MAX_BY_CAMERAS, SupportDecision, static_probability
+from fewact.methods.fusion.terms import MAX_BY_CAMERAS, SupportDecision, static_probability
 from tests.methods.fusion.made_up import CAMERA, MIDDLE, SMALL, create, features
 
 

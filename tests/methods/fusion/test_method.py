@@ -21,8 +21,7 @@ from fewact.features.request import (
 )
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import FusionOptions, TermWeights
-from fewact.methods.fusion.terms import MotionTerm
-from fewact.methods.fusion.weighted_terms import SupportDecision
+from fewact.methods.fusion.terms import MotionTerm, SupportDecision
 from tests.methods.fusion.made_up import (
     CAMERA,
     IMAGES,

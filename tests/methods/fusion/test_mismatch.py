@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fewact.features.request import FeatureRequest, Request
-from fewact.methods.fusion.method import (
+from fewact.methods.fusion import (
     ALIKE,
     INTRA_CLASS_WEIGHT,
     POWER,

@@ -12,7 +12,7 @@ from benchmarks.pairs import encode_videos
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
 from fewact.methods.fusion import Fusion, FusionState
-from fewact.methods.fusion.weighted_terms import MAX_BY_CAMERAS
+from fewact.methods.fusion.terms import MAX_BY_CAMERAS
 from fewact.synthetic.simulated_cameras import with_simulated_camera
 
 SHOTS, QUERIES = 3, 1

@@ -8,9 +8,9 @@ import torch
 
 from fewact import methods
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import Fusion
+from fewact.methods.fusion import Fusion, FusionState
 from fewact.methods.fusion.terms import AppearanceTerm, MeanAppearanceTerm, MotionTerm, unit_frames
-from fewact.methods.fusion.vectors import CHANNELS, UNORDERED, VectorState
+from fewact.methods.fusion.vectors import CHANNELS, UNORDERED
 from tests.methods.fusion.made_up import VECTORS, create, features
 
 CLASSES, SHOTS, QUERIES = 5, 5, 5
@@ -39,12 +39,11 @@ def split(nodes: Nodes, shots: int = SHOTS) -> tuple[Nodes, Nodes, torch.Tensor,
     return first, second, labels[support][None], labels[query]
 
 
-def fitted(values: torch.Tensor, shots: int = SHOTS) -> tuple[VectorState, torch.Tensor]:
+def fitted(values: torch.Tensor, shots: int = SHOTS) -> tuple[FusionState, torch.Tensor]:
     """Return the state of fusion, and which queries it predicts correctly."""
     method = create()
     support, query, labels, truth = split(method.encode({VECTORS: values}), shots)
     state = method.support(support, labels, CLASSES)
-    assert isinstance(state, VectorState)
     return state, method.score(state, query).argmax(-1)[0] == truth
 
 
@@ -112,7 +111,6 @@ def test_similarity_is_the_weighted_sum_of_the_terms() -> None:
     method = create(weights={"appearance": 1.5, "motion": 0.75})
     values = features(1, 7, maps=False)[VECTORS]
     state = method.support({"vectors": values[:, :4]}, torch.tensor([[0, 0, 1, 1]]), 2)
-    assert isinstance(state, VectorState)
     frames = values[0, :4].flatten(0, 1)
     mean, deviation = frames.mean(0), frames.std(0, correction=0)
     total = torch.tensor(0.0).double()
@@ -150,13 +148,10 @@ def test_the_posterior_compares_likelihoods_at_their_likeliest_temperatures() ->
         {"vectors": support["vectors"].repeat(2, 1, 1, 1)}, labels.repeat(2, 1), CLASSES
     )
     one = method.support(support, labels, CLASSES)
-    assert isinstance(doubled, VectorState)
-    assert isinstance(one, VectorState)
     torch.testing.assert_close(doubled.decision.weights, one.decision.weights.repeat(2, 1, 1))
     # Without what speaks for an order, its log-odds are the prior's.
     same = torch.zeros(1, 4, 8, 3).double()
     state = method.support({"vectors": same}, torch.tensor([[0, 0, 1, 1]]), 2)
-    assert isinstance(state, VectorState)
     assert state.decision.weights[0, :, 1].sum() == pytest.approx(UNORDERED)
 
 

@@ -17,7 +17,6 @@ from fewact.methods.base import FrameMatch, Nodes
 from fewact.methods.common.kernel import (
     LIKELIHOOD_WEIGHT,
     KernelState,
-    intra_class_similarity,
     leave_one_out_logits,
     likeliest_leave_one_out,
 )
@@ -90,17 +89,6 @@ class VectorDecision(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VectorState(KernelState):
-    """Support of vectors. Its nodes are those of ``VectorTerms.compared``.
-
-    Args:
-        decision: What the support says.
-    """
-
-    decision: VectorDecision
-
-
-@dataclass(frozen=True)
 class VectorTerms:
     """Similarity of vectors: appearance plus motion or, if the order does not matter, mean vectors.
 
@@ -127,8 +115,8 @@ class VectorTerms:
         """Return the vectors: what is compared of them depends on the support."""
         return {VECTORS: features[self.request]}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> VectorState:
-        """Return the support with what it says."""
+    def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[VectorDecision, Nodes]:
+        """Return what the support says, and what is compared of its videos."""
         decision = self._prior(nodes[VECTORS].detach())
         compared = self.compared(nodes, decision)
         with torch.no_grad():
@@ -139,14 +127,7 @@ class VectorTerms:
             ]
             prior = decision.weights.flatten(1).log()
             posterior = (prior + LIKELIHOOD_WEIGHT * torch.stack(likelihoods, 1)).softmax(1)
-        decision = decision._replace(weights=posterior.view_as(decision.weights))
-        inside = intra_class_similarity(
-            lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
-            compared,
-            labels,
-            n,
-        )
-        return VectorState(compared, labels, inside, decision)
+        return decision._replace(weights=posterior.view_as(decision.weights)), compared
 
     def _prior(self, vectors: Tensor) -> VectorDecision:
         """Return what is known of support videos (b s t d) without their labels."""
@@ -186,13 +167,7 @@ class VectorTerms:
         return {"appearance": self.appearance, "motion": self.motion, "mean": MeanAppearanceTerm()}
 
     def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Tensor:
-        """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
-
-        Args:
-            first: Nodes of ``compared``.
-            second: Nodes of ``compared``.
-            decision: What the support says.
-        """
+        """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
         appearance, motion = self.parts(first, second, decision).values()
         return appearance + motion
 
@@ -234,14 +209,14 @@ class VectorTerms:
         query, support = (self.motion.encode({self.request: x[VECTORS]}) for x in (first, second))
         return self.motion.match(query, support)
 
-    def findings(self, state: VectorState) -> tuple[str, ...]:
+    def findings(self, state: KernelState, decision: VectorDecision) -> tuple[str, ...]:
         """Say how well each term predicts the support videos of one episode from each other.
 
         Returns:
             Two sentences; none if no class has two videos.
         """
         n, compared = state.intra_class_similarity.shape[-1], state.nodes
-        of_channels = state.decision.weights[0].sum(-1)  # (c)
+        of_channels = decision.weights[0].sum(-1)  # (c)
         best = int(of_channels.argmax())
         right, held_out = [], 0
         for name, what in PARTS.items():
@@ -252,7 +227,7 @@ class VectorTerms:
             held_out = int(counts.sum())
         if not held_out:
             return ()
-        ordered = float(state.decision.weights[0, :, 0].sum())
+        ordered = float(decision.weights[0, :, 0].sum())
         shares = [
             f"for {100 * share:.0f} % {channels.text}"
             for channels, share in zip(self.channels, of_channels.tolist(), strict=True)
