@@ -78,7 +78,7 @@ def test_strm_vector(
         "frame_s": method.frame(patch_s),
         "frame_q": method.frame(patch_q),
         "logits_query_class": method.similarity(state, asked)[0],
-        "logits_trx": tuples.tuple_scores(asked["keys"], asked["values"], state.tuples)[0],
+        "logits_trx": tuples.tuple_scores(asked["keys"], asked["values"], state[0])[0],
         "logits": method.score(state, asked)[0],
     }
     compare(case, got, float32=dtype == torch.float32)

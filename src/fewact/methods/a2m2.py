@@ -192,7 +192,6 @@ class MomentOptions(OptionModel):
     normalise: Literal["none", "layernorm", "support_mean"] = "none"
 
     def level_of(self, card: Card) -> Level:
-        """Return the level whose features are used of a backbone."""
         if self.level != "auto":
             return self.level
         levels: tuple[Level, ...] = ("middle", "maps", "vectors")
@@ -269,7 +268,6 @@ class A2M2Options:
 
     @property
     def preset_defaults(self) -> Mapping[str, Any]:
-        """Defaults of the preset by option name."""
         return PRESETS[self.preset]
 
     def __post_init__(self) -> None:
@@ -277,7 +275,6 @@ class A2M2Options:
 
 
 def _refuse_conflicts(options: A2M2Options) -> None:
-    """Refuse options that contradict each other."""
     moments, name = options.moments, options.alignment.name
     card = align.AlignerCard() if name in MEAN_NODES else align.card(name)
     union, grid = options.shot_aggregation == "union", moments.grid > 1
@@ -356,11 +353,7 @@ def request_of(level: Level, options: A2M2Options) -> FeatureRequest:
 
 
 def maps_of(features: Features, options: A2M2Options) -> Tensor:
-    """Return the requested features as maps (… t c h w), promoted to float32 at least.
-
-    Raises:
-        OptionError: There are none of the level.
-    """
+    """Return the requested features as maps (… t c h w), promoted to float32 at least."""
     requested = options.moments.level
     levels: tuple[Level, ...] = ("middle", "maps", "vectors")
     for level in levels:
@@ -451,10 +444,7 @@ def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A
 
 
 def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return all nodes (b n k·m D) of each class, and which of them are present (b n k·m).
-
-    k is the largest number of shots; classes with fewer are padded at the end.
-    """
+    """Return all nodes (b n k·m D) of each class, padded, and which are present (b n k·m)."""
     nodes, present = by_class(videos, labels, n)  # (b n k m D), (b n k)
     m = videos.shape[2]
     return nodes.flatten(2, 3), present.repeat_interleave(m, -1)
@@ -510,7 +500,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return tuple(request_of(level, self.options) for level in needed)
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of scoring."""
         return self.requests(card)
 
     def fit_reduction(self, features: Features) -> None:
@@ -531,7 +520,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return nodes
 
     def _described(self, maps: Tensor) -> Tensor:
-        """Return the descriptors of maps: (… t c h w) → (… m D)."""
         reduced: Tensor = self.reduction(maps)
         if self.attention is not None:
             reduced = self.attention(reduced)
@@ -540,12 +528,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> A2M2State:
-        """Aggregate the support videos over the shots of each class.
-
-        Raises:
-            OptionError: Class names are used and there is no text.
-            ShapeError: The embeddings don't have one row per class, as long as the vectors.
-        """
         state = aggregate(nodes["nodes"], labels, n, self.options)
         weight = self.options.intra_class_weight
         if self.options.shot_aggregation == "mean" and weight > 0:
@@ -563,7 +545,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return replace(state, text=named.to(mean))
 
     def score(self, state: A2M2State, nodes: Nodes) -> Tensor:
-        """Return logits (b q n): similarities over the temperature, combined with the texts'."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: A2M2State, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
@@ -611,7 +592,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return self._bank_scorer(support["nodes"], query["nodes"]) if by_products else None
 
     def _bank_scorer(self, support: Tensor, query: Tensor) -> BankScorer:
-        """Return a scorer of banks (v m D) of support videos and (w m D) of queries."""
         norms, query_norms = vector_norm(support, dim=-1), vector_norm(query, dim=-1)
         weight = self.options.intra_class_weight
 
@@ -777,7 +757,6 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return weight * apart.abs()
 
     def _scaled(self, similarity: Tensor) -> Tensor:
-        """Return similarities over the temperature."""
         if self.log_temperature is None:
             return similarity * (1 / self.options.temperature)
         return similarity / self.log_temperature.to(similarity).exp()

@@ -344,12 +344,7 @@ def support_state(
 
 
 def rows(nodes: Nodes, index: Any) -> dict[str, Tensor]:
-    """Return the nodes of some videos: each tensor indexed alike.
-
-    Args:
-        nodes: Nodes of videos.
-        index: Index of the leading axes.
-    """
+    """Return the nodes of some videos: each tensor indexed alike."""
     return {name: value[index] for name, value in nodes.items()}
 
 

@@ -83,16 +83,7 @@ def card_of(name: str) -> MethodCard:
 
 
 def stand_in(name: str, options: Mapping[str, Any]) -> Method:
-    """Return a method for a small made-up backbone; its properties are those for any backbone.
-
-    Args:
-        name: Registry name.
-        options: Options; those that follow from a backbone may be missing.
-
-    Raises:
-        UnknownNameError: There is no method of this name.
-        OptionError: An option is invalid.
-    """
+    """Return a method for a small made-up backbone; its properties are those for any backbone."""
     fitting = methods.fitting(name, made_up_card(), options=options)
     return methods.create(name, **{**fitting, **options})
 

@@ -93,7 +93,6 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         self.contrast_scale = nn.Parameter(torch.tensor(1 / options.contrast_temperature))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
@@ -104,12 +103,7 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> ClipFsarState:
-        """Return prototypes, modulated by the text of their class.
-
-        Raises:
-            OptionError: There is no text.
-            ShapeError: The embeddings have another length, or don't have one row per class.
-        """
+        """Return prototypes, modulated by the text of their class."""
         frames = nodes["named" if "named" in nodes else "frames"]  # (b s t d)
         texts = self.text(text, n, frames)  # (b n d)
         mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)

@@ -308,13 +308,7 @@ PROMPT_DROPOUT = 0.05
 
 
 class Gate(nn.Module):
-    """Gate g(z) = sigmoid(B₂·leaky(B₁·z)).
-
-    Args:
-        width: Length d of a vector.
-        hidden: Width between the layers.
-        slope: Negative slope δ of the leaky ReLU.
-    """
+    """Gate g(z) = sigmoid(B₂·leaky(B₁·z))."""
 
     def __init__(self, width: int, hidden: int, slope: float) -> None:
         super().__init__()
@@ -410,18 +404,12 @@ class SPM(nn.Module):
         return torch.cat([token, self._shift(token) + gated], -2)
 
     def _shift(self, token: Tensor) -> Tensor:
-        """Return what a text or motion adds to each frame."""
         shift: Tensor = self.guide_weight * self.text_gate(token) * token
         return shift
 
 
 class HSMR(nn.Module):
-    """Motion regulariser: frames that are fused with their motion must keep that motion.
-
-    Args:
-        width: Length d of the vectors.
-        motion: Extraction of the motion, see ``ClipSpmOptions``.
-    """
+    """Motion regulariser: frames that are fused with their motion must keep that motion."""
 
     def __init__(self, width: int, motion: Motion) -> None:
         super().__init__()
@@ -430,14 +418,7 @@ class HSMR(nn.Module):
         self.second = nn.Conv1d(width, width, 3, padding=1)
 
     def motion(self, frames: Tensor) -> Tensor:
-        """Return the mean over time of ½[(Φ(V)_{τ+1} − V_τ) + (Φ(V)_τ − V_{τ+1})] (MFE).
-
-        Args:
-            frames: (… t d).
-
-        Returns:
-            (… d).
-        """
+        """Return the mean over time of ½[(Φ(V)_{τ+1} − V_τ) + (Φ(V)_τ − V_{τ+1})] (MFE)."""
         hidden = self.first(frames.reshape(-1, *frames.shape[-2:]).mT)  # (r d t)
         if self.extraction == "nonlinear":
             hidden = functional.gelu(hidden)
@@ -474,27 +455,14 @@ class Refined:
 
 
 class PADM(nn.Module):
-    """Refinement of prototypes and queries around anchors, by attention across videos per frame.
-
-    Args:
-        width: Length d of the vectors.
-        heads: Heads of the transformer.
-        head_width: Width of each head.
-        hidden: Hidden width of its feed-forward layers.
-    """
+    """Refinement of prototypes and queries around anchors, by attention across videos per frame."""
 
     def __init__(self, width: int, *, heads: int, head_width: int, hidden: int) -> None:
         super().__init__()
         self.transformer = Transformer(width, heads=heads, head_width=head_width, hidden=hidden)
 
     def anchors(self, support: Tensor, member: Tensor, query: Tensor | None) -> Tensor:
-        """Return the mean (b n t d) of each class's support videos, and of all queries if passed.
-
-        Args:
-            support: Fused support videos (b s t d).
-            member: (b n s), 1 where a video belongs to a class.
-            query: Fused queries (b q t d).
-        """
+        """Return the mean (b n t d) of each class's support videos and, if passed, all queries."""
         total, number = torch.einsum("bns,bstd->bntd", member, support), member.sum(-1)
         if query is not None:
             total, number = total + query.sum(1, keepdim=True), number + query.shape[1]
@@ -523,16 +491,7 @@ class PADM(nn.Module):
         return _refined(classes, member, query, global_anchor)
 
     def each_alone(self, support: Tensor, member: Tensor, query: Tensor) -> Refined:
-        """Refine each query as the only one of its episode; shared parts are computed once.
-
-        Args:
-            support: Fused support videos (b s t d).
-            member: (b n s), 1 where a video belongs to a class.
-            query: Fused queries (b q t d).
-
-        Returns:
-            Result for b·q episodes.
-        """
+        """Refine each query as the only one of its episode: the result is of b·q episodes."""
         projector = Projector(self.transformer)
         return self.each_projected(
             projector, projector.project(support.transpose(1, 2)), member, query
@@ -570,15 +529,7 @@ def _refined(classes: Tensor, member: Tensor, query: Tensor, global_anchor: Tens
 def logits_of_fused(
     padm: PADM | None, options: ClipSpmOptions, support: Tensor, member: Tensor, query: Tensor
 ) -> Tensor:
-    """Return logits (b q n), a few episodes at a time.
-
-    Args:
-        padm: Refinement; None leaves it out.
-        options: Options of the method.
-        support: Fused support videos (b s t d).
-        member: (b n s), 1 where a video belongs to a class.
-        query: Fused queries (b q t d).
-    """
+    """Return logits (b q n), a few episodes at a time."""
     q, t = query.shape[1:3]
     n, s = member.shape[1:]
     size = episodes_at_once(options, n, s, q, t)
@@ -743,14 +694,10 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         )
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
-        """Return gated frames (… t d), and the input of a prompt: (… 1) or (… d).
-
-        Without SPM, return plain frames.
-        """
+        """Return gated frames (… t d) and the input (… 1) or (… d) of a prompt, or plain frames."""
         frames = self._frames(features)
         if self.text is None:
             return {"gated": frames}
@@ -762,12 +709,7 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
     ) -> ClipSpmState:
-        """Return the support, fused with its texts.
-
-        Raises:
-            OptionError: There is no text.
-            ShapeError: The embeddings have another length, or don't have one row per class.
-        """
+        """Return the support, fused with its texts."""
         frames = nodes["named" if "named" in nodes else "gated"]
         if self.text is None:
             return ClipSpmState(frames, membership(labels, n, frames), None)

@@ -98,7 +98,6 @@ class Combined(Method[CombinedOptions, CombinedState]):
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """The combined methods."""
         return tuple(part for part in self.parts if isinstance(part, Method))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
@@ -107,7 +106,6 @@ class Combined(Method[CombinedOptions, CombinedState]):
         return tuple(dict.fromkeys(requests))
 
     def encode(self, features: Features) -> Nodes:
-        """Return the nodes of all parts, where all read the same modality."""
         return combined_nodes([part.encode(features) for part in self.methods])
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> CombinedState:
@@ -129,7 +127,6 @@ class Combined(Method[CombinedOptions, CombinedState]):
         return CombinedState(tuple(states), weights, scales)
 
     def score(self, state: CombinedState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
         nodes_by_part = self._nodes(nodes)
         logits = torch.stack(
             [
@@ -144,7 +141,6 @@ class Combined(Method[CombinedOptions, CombinedState]):
         return (weights * scaled(logits, state.scales[..., None, None])).sum(1)
 
     def _nodes(self, nodes: Nodes) -> list[dict[str, Tensor]]:
-        """Return the nodes of each part."""
         return [
             {
                 name.removeprefix(f"{i}."): value

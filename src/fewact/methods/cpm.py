@@ -72,12 +72,7 @@ class CPMState:
 
 
 class CrossAttention(nn.Module):
-    """Pre-norm attention of queries to tokens, added to the queries.
-
-    Args:
-        width: Length d of queries and tokens.
-        heads: Number of attention heads.
-    """
+    """Pre-norm attention of queries to tokens, added to the queries."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -129,7 +124,6 @@ class CPM(Method[CPMOptions, CPMState]):
             self.queries = nn.Parameter(0.02 * torch.randn(number, width))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
@@ -152,11 +146,9 @@ class CPM(Method[CPMOptions, CPMState]):
         }
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> CPMState:
-        """Return the prototypes of the support videos."""
         return CPMState({name: nodes[name] for name in ("global", "focused")}, labels, n)
 
     def score(self, state: CPMState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n): the mean similarity with a class's shots, over the temperature."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: CPMState, nodes: Nodes) -> tuple[Tensor, Tensor]:

@@ -65,12 +65,7 @@ class Attention(nn.Module):
 
 
 class Relation(nn.Module):
-    """Attention among the mean frames of a task's videos, and its fusion with their frames.
-
-    Args:
-        width: Length d of a frame.
-        heads: Number of heads.
-    """
+    """Attention among the mean frames of a task's videos, and its fusion with their frames."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -228,11 +223,9 @@ class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
             self.relation = Relation(width, heads)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of scoring, which the attention reads."""
         return self.requests(card)
 
     def encode(self, features: Features) -> Nodes:
@@ -270,7 +263,6 @@ class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
         return Task(items, torch.eye(n).to(mean).expand(len(mean), n, n))
 
     def score(self, state: SupportFrames | Task, nodes: Nodes) -> Tensor:
-        """Return logits (b q n): the negative distance."""
         if isinstance(state, SupportFrames):
             cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, self.options.eps)
             return state.average(-self._distance(cost))

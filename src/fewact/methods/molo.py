@@ -4,8 +4,7 @@ Wang et al., "MoLo: Motion-augmented Long-short Contrastive Learning for Few-sho
 Recognition", CVPR 2023, arXiv 2304.00946, as implemented by its public code.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -32,13 +31,7 @@ from fewact.methods.common.transformer import Transformer
 
 
 class Tokens(nn.Module):
-    """Global token and frames after a transformer.
-
-    Args:
-        width: Length d of a frame.
-        positions: Positions that are added first.
-        transformer: Transformer among the tokens.
-    """
+    """Global token and frames after a transformer."""
 
     def __init__(self, width: int, positions: ScaledPositions, transformer: Transformer) -> None:
         super().__init__()
@@ -61,12 +54,7 @@ class Tokens(nn.Module):
 
 
 class Motion(nn.Module):
-    """Difference of each frame's map, reduced and convolved, to its predecessor's.
-
-    Args:
-        channels: Channels c of a map.
-        width: Reduced number of channels.
-    """
+    """Difference of each frame's map, reduced and convolved, to its predecessor's."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -139,33 +127,22 @@ class MoLoOptions:
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
-class MoLoState:
-    """Class means of the tokens of both branches (b n 1+t d) and (b n t d), global token first."""
-
-    appearance: Tensor
-    motion: Tensor
-
-
-class Scores(NamedTuple):
-    """Scores (b q n) of a branch: distance, and costs of frames with the other's global token."""
-
-    distance: Tensor
-    support_to_query: Tensor
-    query_to_support: Tensor
+Scores = tuple[Tensor, Tensor, Tensor]
+"""Scores (b q n) of a branch: distance, and the costs of the frames of either video with the global
+token of the other."""
 
 
 def matching_scores(query: Tensor, prototypes: Tensor, eps: float) -> Scores:
     """Compare tokens (b q m d) with class means (b n m d), the global token first in both."""
     cost = align.pairwise_cosine_cost(query, prototypes, eps)  # (b q n m m)
-    return Scores(
+    return (
         align.bi_mhm(cost[..., 1:, 1:], plan=False).value,
         cost[..., 0, 1:].sum(-1),
         cost[..., 1:, 0].sum(-1),
     )
 
 
-class MoLo(Method[MoLoOptions, MoLoState]):
+class MoLo(Method[MoLoOptions, Nodes]):
     """Set matching of frames and of motion, trained with global tokens."""
 
     Options = MoLoOptions
@@ -182,11 +159,9 @@ class MoLo(Method[MoLoOptions, MoLoState]):
             self.decoder = decoder(width) if options.reconstruct else None
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request maps, or vectors of a backbone without maps."""
         return (map_request(card, self.options.frames),)
 
     def training_requests(self, card: Card) -> tuple[Request, ...]:
-        """Request pixels too, if they are reconstructed."""
         return (*self.requests(card), *((self._pixels,) if self.options.reconstruct else ()))
 
     @property
@@ -194,7 +169,6 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         return FeatureRequest("pixels", View(self.options.frames))
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of scoring, which the attention reads."""
         return self.requests(card)
 
     def encode(self, features: Features) -> Nodes:
@@ -216,23 +190,21 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         means = [nodes[name].mean(-2, keepdim=True) for name in BRANCHES]
         return means[0] + means[1]
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> MoLoState:
-        """Return the class means of all tokens."""
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> dict[str, Tensor]:
+        """Return the class means of the tokens of both branches (b n m d), global token first."""
         mean = one_hot_mean(labels, n, nodes["appearance"].dtype)  # (b n s)
-        return MoLoState(*(torch.einsum("bns,bsmd->bnmd", mean, nodes[name]) for name in BRANCHES))
+        return {name: torch.einsum("bns,bsmd->bnmd", mean, nodes[name]) for name in BRANCHES}
 
-    def scores(self, state: MoLoState, nodes: Nodes) -> tuple[Scores, Scores]:
-        """Return the scores of the branches of appearance and of motion."""
-        eps = self.options.eps
-        return (
-            matching_scores(nodes["appearance"], state.appearance, eps),
-            matching_scores(nodes["motion"], state.motion, eps),
+    def scores(self, state: Nodes, nodes: Nodes) -> tuple[Scores, Scores]:
+        appearance, motion = (
+            matching_scores(nodes[name], state[name], self.options.eps) for name in BRANCHES
         )
+        return appearance, motion
 
-    def score(self, state: MoLoState, nodes: Nodes) -> Tensor:
+    def score(self, state: Nodes, nodes: Nodes) -> Tensor:
         """Return logits (b q n): the negative distances of both branches."""
         appearance, motion = self.scores(state, nodes)
-        return -(appearance.distance + self.options.motion_weight * motion.distance)
+        return -(appearance[0] + self.options.motion_weight * motion[0])
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Return the losses of the tokens, and of the reconstructed pixels."""
@@ -249,10 +221,10 @@ class MoLo(Method[MoLoOptions, MoLoState]):
         contrast = next(iter(query.values())).new_zeros(())
         appearance, motion = self.scores(state, query)
         for branch, scores in ((self.appearance, appearance), (self.motion, motion)):
-            for cost in (scores.support_to_query, scores.query_to_support):
+            for cost in scores[1:]:
                 logits = -branch.contrast_scale * cost
                 contrast = contrast + cross_entropy(logits, batch.query_labels)
-        distance = appearance.distance + self.options.motion_weight * motion.distance
+        distance = appearance[0] + self.options.motion_weight * motion[0]
         return {
             "cross_entropy": cross_entropy(-distance, batch.query_labels),
             "contrast": contrast,

@@ -48,7 +48,6 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         self.averages_pairs = options.shot_aggregation == "mean"
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (self._request,)
 
     @property
@@ -56,7 +55,6 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
-        """Return the vectors of the frames (… t d)."""
         frames = features[self._request]
         return {"frames": frames.to(promoted(frames))}
 
@@ -65,7 +63,6 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
 
     def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
-        """Return logits (b q n): the negative distance."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: SupportFrames, nodes: Nodes) -> tuple[Tensor, Tensor | None]:

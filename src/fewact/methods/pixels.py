@@ -54,7 +54,6 @@ class Pixels(KernelMethod[PixelsOptions]):
     """Fitted on the development clips whose classes differ in motion."""
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the request for pixels."""
         return (self._request,)
 
     @property

@@ -69,7 +69,6 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         self.temperature = calibrated / options.temperature
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (self._request,)
 
     @property

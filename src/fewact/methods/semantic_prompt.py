@@ -5,7 +5,6 @@ paper, the text is a token among the patches of an image inside the backbone; he
 patches, so that the backbone is unchanged. No version for video is published.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -56,20 +55,8 @@ class SemanticPromptOptions:
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
-class SemanticPromptState:
-    """Prototypes: mean tokens (b n 1 d), or frames (b n t d)."""
-
-    prototypes: Tensor
-
-
 class ChannelPrompt(nn.Module):
-    """Shift of all frames of a video by its text, channel by channel.
-
-    Args:
-        width: Length d of the vectors.
-        text_width: Length of the text embeddings.
-    """
+    """Shift of all frames of a video by its text, channel by channel."""
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
@@ -85,7 +72,7 @@ class ChannelPrompt(nn.Module):
         return shift
 
 
-class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
+class SemanticPrompt(TextMethod[SemanticPromptOptions, Tensor]):
     """Support frames are shifted by the text of their class and attend to it; queries are not."""
 
     Options = SemanticPromptOptions
@@ -103,7 +90,6 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
             self.transformer = Transformer(width, heads=options.heads, hidden=options.hidden)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
@@ -114,21 +100,14 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
             query = query.mean(-2, keepdim=True)
         return {"frames": frames, "query": query}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> SemanticPromptState:
-        """Return prototypes of the prompted support.
-
-        Raises:
-            OptionError: There is no text.
-            ShapeError: The embeddings have another length, or don't have one row per class.
-        """
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Tensor:
+        """Return prototypes of the prompted support: mean tokens (b n 1 d), or frames (b n t d)."""
         texts = class_text(text, n, self.text_width)  # (b n d')
         if "tokens" not in nodes:
             nodes = self.with_text(nodes, of_videos(texts, labels))
         tokens = nodes["tokens"]  # (b s 1 d) or (b s t d)
         mean = one_hot_mean(labels, n, tokens.dtype)  # (b n s)
-        return SemanticPromptState(torch.einsum("bns,bstd->bntd", mean, tokens))
+        return torch.einsum("bns,bstd->bntd", mean, tokens)
 
     def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
         """Return the prompted tokens (… 1 d) or (… t d) of support videos, for texts (… d')."""
@@ -148,10 +127,9 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, SemanticPromptState]):
         tokens: Tensor = self.transformer(torch.cat([frames, self.token(text)[..., None, :]], -2))
         return tokens
 
-    def score(self, state: SemanticPromptState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
+    def score(self, state: Tensor, nodes: Nodes) -> Tensor:
         options = self.options
-        cost = align.pairwise_cosine_cost(nodes["query"], state.prototypes, options.eps)
+        cost = align.pairwise_cosine_cost(nodes["query"], state, options.eps)
         if options.alignment == "cosine":
             return (1 - cost[..., 0, 0]) / options.temperature
         if options.alignment == "otam":

@@ -4,7 +4,6 @@ Thatipelli et al., Spatio-temporal Relation Modeling for Few-shot Action Recogni
 arXiv 2112.05132.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -71,21 +70,12 @@ class STRMOptions:
         check_cardinalities((self.cardinality,), self.frames, "cardinality")
 
 
-@dataclass(frozen=True)
-class STRMState:
-    """Tuples of the support by class: of the frames, and of the nearest-tuple classifier."""
-
-    tuples: ClassTuples
-    embedded: ClassTuples
+State = tuple[ClassTuples, ClassTuples]
+"""Tuples of the support by class: of the frames, and of the nearest-tuple classifier."""
 
 
 class PatchLevel(nn.Module):
-    """Attention among the patches of a frame, without scaling, then three layers for each patch.
-
-    Args:
-        width: Channels d of a patch.
-        positions: Positions of the patches, added first.
-    """
+    """Attention among the patches of a frame, without scaling, then three layers for each patch."""
 
     def __init__(self, width: int, positions: Positions) -> None:
         super().__init__()
@@ -108,13 +98,7 @@ class PatchLevel(nn.Module):
 
 
 class FrameLevel(nn.Module):
-    """Two layers over time, then two layers over channels, each added to its input.
-
-    Args:
-        frames: Frames t of a video.
-        width: Channels d of a frame.
-        positions: Positions of the frames, added first.
-    """
+    """Two layers over time, then two layers over channels, each added to its input."""
 
     def __init__(self, frames: int, width: int, positions: Positions) -> None:
         super().__init__()
@@ -132,7 +116,7 @@ class FrameLevel(nn.Module):
         return enriched
 
 
-class STRM(Method[STRMOptions, STRMState]):
+class STRM(Method[STRMOptions, State]):
     """TRX on enriched frames, plus the distance to the nearest tuple of a class."""
 
     Options = STRMOptions
@@ -152,7 +136,6 @@ class STRM(Method[STRMOptions, STRMState]):
         self.query_class.requires_grad_(options.query_class == "trained")
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request maps, or vectors of a backbone without maps."""
         return (map_request(card, self.options.frames),)
 
     def encode(self, features: Features) -> Nodes:
@@ -172,22 +155,21 @@ class STRM(Method[STRMOptions, STRMState]):
         embedded = map_tuples(self.query_class, dropped, self.options.cardinality)
         return {"keys": keys, "values": values, "embedded": functional.relu(embedded)}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> STRMState:
-        """Return the tuples of the support videos, by class."""
-        return STRMState(
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> State:
+        return (
             class_tuples(nodes["keys"], nodes["values"], labels, n),
             class_tuples(nodes["embedded"], None, labels, n),
         )
 
-    def score(self, state: STRMState, nodes: Nodes) -> Tensor:
+    def score(self, state: State, nodes: Nodes) -> Tensor:
         """Return logits (b q n): TRX's scores plus the weighted query–class similarity."""
-        scores = tuple_scores(nodes["keys"], nodes["values"], state.tuples)
+        scores = tuple_scores(nodes["keys"], nodes["values"], state[0])
         weight = self.options.query_class_weight
         return scores + weight * self.similarity(state, nodes) if weight else scores
 
-    def similarity(self, state: STRMState, nodes: Nodes) -> Tensor:
+    def similarity(self, state: State, nodes: Nodes) -> Tensor:
         """Return the query–class similarities (b q n), at most 0."""
-        return nearest_tuple_scores(nodes["embedded"], state.embedded)
+        return nearest_tuple_scores(nodes["embedded"], state[1])
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
         """Return the attention of the query's tuples to those of one support video, by frames."""
@@ -201,7 +183,7 @@ class STRM(Method[STRMOptions, STRMState]):
         """Return the cross-entropies of the logits, and of the query–class similarities."""
         state = self.support(support, batch.support_labels, batch.n)
         similarity = self.similarity(state, query)
-        scores = tuple_scores(query["keys"], query["values"], state.tuples)
+        scores = tuple_scores(query["keys"], query["values"], state[0])
         weight, labels = self.options.query_class_weight, batch.query_labels
         return {
             "cross_entropy": cross_entropy(scores + weight * similarity, labels),

@@ -5,7 +5,6 @@ arXiv 2107.04782.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -34,11 +33,7 @@ def max_pool(maps: Tensor, *kernel: int) -> Tensor:
 
 
 class Warp(nn.Module):
-    """Linear warp of a video in time: frames at the times a·u + b, u from −1 to 1.
-
-    Args:
-        channels: Number of channels c of the maps.
-    """
+    """Linear warp of a video in time: frames at the times a·u + b, u from −1 to 1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -51,7 +46,6 @@ class Warp(nn.Module):
         self.head = nn.Sequential(nn.Linear(128, 32), nn.ReLU(), last, nn.Tanh())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return warped maps (r t c h w)."""
         hidden = maps.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             hidden = functional.relu(max_pool(norm(convolution(hidden)), 2, 2, 2))
@@ -197,15 +191,8 @@ class TA2NOptions:
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
-class TA2NState:
-    """Nodes of a class's videos, averaged after alignment in time: (b n t …) by name."""
-
-    nodes: Nodes
-
-
 class TimeMaps(nn.Module):
-    """Linear maps of the frames, for attention over time: keys and queries without bias."""
+    """Linear maps of the frames for attention over time."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -214,7 +201,7 @@ class TimeMaps(nn.Module):
         )
 
 
-class TA2N(Method[TA2NOptions, TA2NState]):
+class TA2N(Method[TA2NOptions, Nodes]):
     """Frames of aligned maps, compared in order by their cosines."""
 
     Options = TA2NOptions
@@ -236,7 +223,6 @@ class TA2N(Method[TA2NOptions, TA2NState]):
         self.trained = not any(True for _ in self.parameters())
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request maps, or vectors of a backbone without maps."""
         return (map_request(card, self.options.frames),)
 
     def encode(self, features: Features) -> Nodes:
@@ -273,31 +259,31 @@ class TA2N(Method[TA2NOptions, TA2NState]):
             "value_response": self.offsets.value_response(values, maps.shape[-2:]),
         }
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> TA2NState:
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> Nodes:
         """Return the nodes of each class, averaged over its shots."""
         names = {"frames", "maps", "keys", "values", "support_response"} & nodes.keys()
         mean = one_hot_mean(labels, n, next(iter(nodes.values())).dtype)  # (b n s)
         if self.shots is None:
-            return TA2NState({x: torch.einsum("bns,bs...->bn...", mean, nodes[x]) for x in names})
+            return {x: torch.einsum("bns,bs...->bn...", mean, nodes[x]) for x in names}
         keys, queries = nodes["shot_keys"], nodes["shot_queries"]
         scaled = torch.einsum("brtd,bsud->brstu", queries, keys) / keys.shape[-1] ** 0.5
         mixing = torch.einsum("bnr,bns,brstu->bnstu", mean, mean, scaled.softmax(-1))
-        return TA2NState({x: torch.einsum("bnstu,bsu...->bnt...", mixing, nodes[x]) for x in names})
+        return {x: torch.einsum("bnstu,bsu...->bnt...", mixing, nodes[x]) for x in names}
 
-    def score(self, state: TA2NState, nodes: Nodes) -> Tensor:
+    def score(self, state: Nodes, nodes: Nodes) -> Tensor:
         """Return logits (b q n): minus the sum over time of 1 − cosine."""
         if self.offsets is None:
-            support = functional.normalize(state.nodes["frames"], dim=-1).flatten(-2)
+            support = functional.normalize(state["frames"], dim=-1).flatten(-2)
             query = functional.normalize(nodes["frames"], dim=-1).flatten(-2)
             return query @ support.mT - self.options.frames
         # Batch norm sees all pairs of a training step together.
         b, q = nodes["keys"].shape[:2]
         whole = slice(None)
         if self.training:
-            return self._pairs(state.nodes, nodes, whole, whole)
-        n, elements = state.nodes["keys"].shape[1], nodes["query_response"][0, 0].numel()
+            return self._pairs(state, nodes, whole, whole)
+        n, elements = state["keys"].shape[1], nodes["query_response"][0, 0].numel()
         return in_chunks(
-            lambda rows, columns: self._pairs(state.nodes, nodes, rows, columns), b, q, n * elements
+            lambda rows, columns: self._pairs(state, nodes, rows, columns), b, q, n * elements
         )
 
     def _pairs(self, support: Nodes, query: Nodes, episodes: slice, queries: slice) -> Tensor:

@@ -5,7 +5,6 @@ arXiv 2101.06184.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -70,14 +69,7 @@ class TRXOptions:
         check_nodes("frames, cardinalities, key_width", 8 * tuples * self.key_width)
 
 
-@dataclass(frozen=True)
-class TRXState:
-    """Tuples of the support, for each cardinality."""
-
-    tuples: tuple[ClassTuples, ...]
-
-
-class TRX(Method[TRXOptions, TRXState]):
+class TRX(Method[TRXOptions, tuple[ClassTuples, ...]]):
     """Query-specific prototypes of tuples of frames."""
 
     Options = TRXOptions
@@ -98,7 +90,6 @@ class TRX(Method[TRXOptions, TRXState]):
             )
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
@@ -109,24 +100,21 @@ class TRX(Method[TRXOptions, TRXState]):
             nodes[f"keys{size}"], nodes[f"values{size}"] = attention(frames)
         return nodes
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> TRXState:
-        """Return the tuples of the support videos, by class."""
-        return TRXState(
-            tuple(
-                class_tuples(nodes[f"keys{size}"], nodes[f"values{size}"], labels, n)
-                for size in self.options.cardinalities
-            )
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[ClassTuples, ...]:
+        return tuple(
+            class_tuples(nodes[f"keys{size}"], nodes[f"values{size}"], labels, n)
+            for size in self.options.cardinalities
         )
 
-    def score(self, state: TRXState, nodes: Nodes) -> Tensor:
+    def score(self, state: tuple[ClassTuples, ...], nodes: Nodes) -> Tensor:
         """Return logits (b q n): the mean over the cardinalities, at most 0."""
         return torch.stack(self.scores(state, nodes)).mean(0)
 
-    def scores(self, state: TRXState, nodes: Nodes) -> list[Tensor]:
+    def scores(self, state: tuple[ClassTuples, ...], nodes: Nodes) -> list[Tensor]:
         """Return the scores (b q n) of each cardinality, see ``tuple_scores``."""
         return [
             tuple_scores(nodes[f"keys{size}"], nodes[f"values{size}"], tuples)
-            for size, tuples in zip(self.options.cardinalities, state.tuples, strict=True)
+            for size, tuples in zip(self.options.cardinalities, state, strict=True)
         ]
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:

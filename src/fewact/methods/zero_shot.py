@@ -3,7 +3,6 @@
 CLIP's rule, applied to video by the mean frame: the baseline of methods that use text and examples.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -41,14 +40,7 @@ class ZeroShotOptions:
     ] = 0
 
 
-@dataclass(frozen=True)
-class ZeroShotState:
-    """Embeddings of the class names (b n d), of length 1."""
-
-    text: Tensor
-
-
-class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
+class ZeroShot(TextMethod[ZeroShotOptions, Tensor]):
     """Cosine between the mean frame and the class text, over a temperature."""
 
     Options = ZeroShotOptions
@@ -62,7 +54,6 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
             self.text = ClassText(options.vector_width, options.text_width)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (FeatureRequest("vectors", View(self.options.frames)),)
 
     def encode(self, features: Features) -> Nodes:
@@ -70,19 +61,11 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
         return {"mean": functional.normalize(frames.mean(-2), dim=-1)}
 
-    def support(
-        self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
-    ) -> ZeroShotState:
-        """Return the class texts.
-
-        Raises:
-            OptionError: There is no text.
-            ShapeError: The embeddings have another length, or don't have one row per class.
-        """
+    def support(self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None) -> Tensor:
         if "text" in nodes:
             of_class = _first_of_class(labels, n)[..., None]  # (b n 1)
-            return ZeroShotState(nodes["text"].take_along_dim(of_class, 1))
-        return ZeroShotState(self._unit_text(text, n, nodes["mean"]))
+            return nodes["text"].take_along_dim(of_class, 1)  # (b n d), of length 1
+        return self._unit_text(text, n, nodes["mean"])
 
     def _unit_text(self, text: Tensor | None, n: int, like: Tensor) -> Tensor:
         return functional.normalize(self.text(text, n, like), dim=-1)
@@ -91,9 +74,8 @@ class ZeroShot(TextMethod[ZeroShotOptions, ZeroShotState]):
         """Return the text (v d) of each video's class: all that a support video adds."""
         return {"text": self._unit_text(text[:, None], 1, nodes["mean"])[:, 0]}
 
-    def score(self, state: ZeroShotState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
-        return nodes["mean"] @ state.text.mT * (1 / self.options.temperature)
+    def score(self, state: Tensor, nodes: Nodes) -> Tensor:
+        return nodes["mean"] @ state.mT * (1 / self.options.temperature)
 
     def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
         """Return a scorer from the products of videos and texts, after ``with_text``."""

@@ -14,17 +14,7 @@ from fewact.methods.base import promoted
 
 
 def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
-    """Return the vectors (… t d) of videos, promoted to float32 at least.
-
-    Args:
-        features: Features of videos.
-        frames: Number of frames t.
-        width: Length d that the method was created for.
-
-    Raises:
-        OptionError: There are no vectors of so many frames.
-        ShapeError: The vectors have another length, or are not (… t d).
-    """
+    """Return the vectors (… t d) of videos, promoted to float32 at least, after checking them."""
     vectors = _of_request(features, FeatureRequest("vectors", View(frames)))
     check_shape(vectors, f"… {frames} d", "vectors")
     if vectors.shape[-1] != width:
@@ -44,17 +34,7 @@ def map_request(card: Card, frames: int) -> FeatureRequest:
 
 
 def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
-    """Return the maps (… t c h w) of videos, promoted to float32 at least.
-
-    Args:
-        features: Features of videos, as ``map_request`` requested them; vectors are 1×1 maps.
-        frames: Number of frames t.
-        channels: Number of channels c that the method was created for.
-
-    Raises:
-        OptionError: There are neither maps nor vectors of so many frames.
-        ShapeError: The maps have another number of channels, or are not (… t c h w).
-    """
+    """Return maps (… t c h w) of ``map_request``, float32 at least; vectors are 1×1 maps."""
     maps = features.get(FeatureRequest("maps", View(frames)))
     if maps is None:
         vectors = _of_request(features, FeatureRequest("vectors", View(frames)))
@@ -102,29 +82,13 @@ class ClassText(nn.Module):
         )
 
     def forward(self, text: Tensor | None, n: int, like: Tensor) -> Tensor:
-        """Return texts (… n d') as (… n d), with the data type and device of ``like``.
-
-        Raises:
-            OptionError: There is no text.
-            ShapeError: The embeddings have another length, or their number is not n.
-        """
+        """Return texts (… n d') as (… n d), with the data type and device of ``like``."""
         projected: Tensor = self.projection(class_text(text, n, self.width).to(like))
         return projected
 
 
 def class_text(text: Tensor | None, n: int, width: int, *, hint: str = "") -> Tensor:
-    """Return the embeddings (… n d) of class names after checking them.
-
-    Args:
-        text: Embeddings, or None.
-        n: Number of classes.
-        width: Length d.
-        hint: Hint for embeddings of another length; default: to set the option ``text_width``.
-
-    Raises:
-        OptionError: There are no embeddings.
-        ShapeError: They have another length, or their number is not n.
-    """
+    """Return the embeddings (… n d) of class names after checking them."""
     if text is None:
         raise OptionError(
             "the method uses the names of the classes",

@@ -23,16 +23,7 @@ Chosen for ``fusion`` on the vectors of development clips; see docs/decisions/fu
 
 
 def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
-    """Return the mean similarity with the videos of each class.
-
-    Args:
-        similarity: (b q s).
-        labels: (b s) classes of the support videos.
-        n: Number of classes.
-
-    Returns:
-        (b q n).
-    """
+    """Return the mean similarity with the videos of each class: (b q s), (b s) → (b q n)."""
     return similarity @ one_hot_mean(labels, n, similarity.dtype).transpose(-1, -2)
 
 
@@ -174,17 +165,14 @@ class KernelMethod(Method[KernelOptionsT, KernelState]):
         """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
-        """Return the support with the intra-class similarity of each class."""
         inside = intra_class_similarity(
             lambda videos, _: self.similarity(videos, videos), nodes, labels, n
         )
         return KernelState(nodes, labels, inside)
 
     def score(self, state: KernelState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
-        """Return logits (b q n) and the similarities (b q s) that they average."""
         pairs = self.similarity(nodes, state.nodes)
         return state.logits(pairs, self.options.intra_class_weight), pairs

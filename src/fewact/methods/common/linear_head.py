@@ -43,11 +43,7 @@ class Products:
     query: Tensor
 
     def centred(self, weights: Tensor) -> "Products":
-        """Return the products after the subtraction of the weighted sum of the support vectors.
-
-        Args:
-            weights: (b s).
-        """
+        """Return the products after subtracting the support's sum with weights (b s)."""
         with_support = self.support @ weights[..., None]  # (b s 1): products with the sum
         with_query = self.across @ weights[..., None]  # (b q 1)
         square = weights[:, None] @ with_support  # (b 1 1)
@@ -93,12 +89,7 @@ def of_vectors(support: Tensor, query: Tensor) -> Products:
 
 
 class BankProducts:
-    """Products of episodes whose videos are rows of banks; vectors are not copied.
-
-    Args:
-        support: (v D).
-        query: (w D).
-    """
+    """Products of episodes whose videos are rows of banks; vectors are not copied."""
 
     def __init__(self, support: Tensor, query: Tensor) -> None:
         self._support, self._query = (x.to(promoted(x)) for x in (support, query))
@@ -118,10 +109,6 @@ class BankProducts:
 
         An episode of which this leaves almost nothing is centred before the products are computed.
 
-        Args:
-            rows: Support rows (b s).
-            queries: Query rows (b q).
-            weights: (b s).
         """
         before = self.of(rows, queries)
         centred = before.centred(weights)
@@ -189,7 +176,6 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         self.temperature = self.calibrated / options.temperature
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Request one vector per frame."""
         return (self._request,)
 
     @property
@@ -234,7 +220,6 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         return functional.normalize(centred, dim=-1) if self.options.unit_length else centred
 
     def score(self, state: LinearState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
         query = self.prepared(nodes["vector"], state.centre)
         return torch.baddbmm(state.bias[:, None], query, state.weights.mT)
 

@@ -52,7 +52,6 @@ class Only:
 
     @property
     def needs(self) -> str:
-        """Values of the other option in words."""
         return self._needs if isinstance(self._needs, str) else self._needs()
 
 
@@ -75,15 +74,7 @@ def options_dataclass(options: OptionsClass) -> OptionsClass:
 
 
 def refuse_without_effect(options: Any, preset: Mapping[str, Any]) -> None:
-    """Refuse options that are not at their defaults and have no effect with the others.
-
-    Args:
-        options: Dataclass of options.
-        preset: Defaults by option name, where they are not those of the class.
-
-    Raises:
-        OptionError: An option has no effect with the others.
-    """
+    """Refuse options that have no effect with the others and are not at their default."""
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name, None)
         if isinstance(value, BaseModel):
@@ -124,14 +115,7 @@ MAX_NODES = 1 * GIB
 
 @contextmanager
 def limited_parameters(of: str) -> Iterator[None]:
-    """Refuse a method whose parameters take too much memory, before most of it is used.
-
-    Args:
-        of: Name of the method for the message.
-
-    Raises:
-        OptionError: The modules that this thread builds in the block are too large.
-    """
+    """Refuse a method whose parameters take too much memory, before most of it is used."""
     thread, total = get_ident(), 0
 
     def count(module: nn.Module, name: str, value: Tensor | None) -> None:
@@ -157,15 +141,7 @@ def limited_parameters(of: str) -> Iterator[None]:
 
 
 def check_nodes(of: str, size: int) -> None:
-    """Refuse options with which the nodes of one video take too much memory.
-
-    Args:
-        of: Names of the options for the message.
-        size: Bytes of the nodes of one video.
-
-    Raises:
-        OptionError: See above.
-    """
+    """Refuse options, by their names, with which the nodes of one video take too many bytes."""
     if size > MAX_NODES:
         raise OptionError(
             "too large together",

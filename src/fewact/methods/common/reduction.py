@@ -75,14 +75,7 @@ class ChannelReduction(nn.Module):
         return convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
 
     def fit(self, samples: Tensor) -> None:
-        """Fit the principal directions.
-
-        Args:
-            samples: (m c) channels of many cells of many videos.
-
-        Raises:
-            ShapeError: There are fewer channels or samples than the width.
-        """
+        """Fit the principal directions to samples (m c): channels of many cells of many videos."""
         if samples.ndim != 2 or min(samples.shape) < self.width:
             raise ShapeError(
                 "too few samples or channels for the principal directions",
@@ -99,7 +92,7 @@ class ChannelReduction(nn.Module):
         self.mean = mean.to(samples)
 
     def reduced(self, channels: int) -> int:
-        """Return the number of channels after the reduction of this number of them."""
+        """Return the number of channels after the reduction."""
         if self._keeps(channels):
             return channels
         if self.method in ("auto", "orthogonal"):
@@ -110,12 +103,7 @@ class ChannelReduction(nn.Module):
         return self.method == "none" or (self.method == "auto" and channels <= AFFORDABLE)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Reduce the channels: (… c h w) → (… d h w).
-
-        Raises:
-            ShapeError: The number of channels is not ``in_channels``.
-            OptionError: The principal directions were not fitted.
-        """
+        """Reduce the channels: (… c h w) → (… d h w)."""
         channels = features.shape[-3]
         if self.in_channels not in (None, channels):
             raise ShapeError(

@@ -71,15 +71,7 @@ class SupportFrames:
 def support_frames(
     frames: Tensor, labels: Tensor, n: int, shot_aggregation: ShotAggregation
 ) -> SupportFrames:
-    """Return the frames that queries are compared with.
-
-    Args:
-        frames: Frames of the support videos (b s t d).
-        labels: (b s) int64 in 0 … n−1.
-        n: Number of classes.
-        shot_aggregation: ``mean`` keeps each video and averages their scores; ``prototype``
-            averages the videos of a class, frame by frame.
-    """
+    """Return the frames that queries are compared with."""
     if _is_one_each(labels, n):
         return SupportFrames(frames, None)
     mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)

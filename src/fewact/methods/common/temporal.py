@@ -55,8 +55,6 @@ class TemporalAttention(nn.Module):
     A = softmax(⟨W_q (g_u + e_u), W_k (g_v + e_v)⟩ / √d'), z'_u = z_u + W_v Σ_v A_uv z_v, one head
     (ours, after TCPNet). W_v is initialised to zero: nothing changes before training.
 
-    Args:
-        width: Number of channels d.
     """
 
     def __init__(self, width: int) -> None:
@@ -110,7 +108,6 @@ class ScaledPositions(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Add positions to tokens (… m d)."""
         m, d = tokens.shape[-2:]
         scaled = tokens * math.sqrt(d / self.feature_divisor)
         table = position_table(m, d).to(tokens)

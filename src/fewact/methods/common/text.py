@@ -8,16 +8,7 @@ from fewact.methods.base import TrainingBatch
 
 
 def text_logits(mean: Tensor, text: Tensor, temperature: float | Tensor) -> Tensor:
-    """Return cosines of videos with class texts, over a temperature.
-
-    Args:
-        mean: (b q d) mean frame of each video.
-        text: (b n d) embeddings of the class names.
-        temperature: Temperature of the logits.
-
-    Returns:
-        (b q n).
-    """
+    """Return cosines of frames (b q d) with texts (b n d) over a temperature: (b q n)."""
     cosine = functional.normalize(mean, dim=-1) @ functional.normalize(text, dim=-1).mT
     return cosine * (1 / temperature)
 

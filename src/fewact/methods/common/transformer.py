@@ -48,15 +48,7 @@ class Transformer(nn.Module):
         self.hidden_dropout = nn.Dropout(HIDDEN_DROPOUT)
 
     def forward(self, tokens: Tensor, first: int = 0) -> Tensor:
-        """Apply the block to tokens.
-
-        Args:
-            tokens: (… m d).
-            first: Index of the first token to return; tokens before it are attended to only.
-
-        Returns:
-            (… m−first d).
-        """
+        """Apply the block to tokens (… m d), and return those from ``first`` on."""
         sets = tokens.reshape(-1, *tokens.shape[-2:])  # (r m d)
         chunks = sets.split(max(1, TOKENS_PER_CHUNK // sets.shape[1]))
         out = torch.cat([self._chunk(chunk, first) for chunk in chunks])
@@ -86,7 +78,6 @@ class Transformer(nn.Module):
         return self._attend(*sets, first).view(*tokens.shape[:-2], -1, tokens.shape[-1])
 
     def _chunk(self, tokens: Tensor, first: int) -> Tensor:
-        """Apply the block to one chunk: (r m d) → (r m−first d)."""
         return self._attend(tokens, self.project(self.norm(tokens)), first)
 
     def _attend(self, tokens: Tensor, projected: Tensor, first: int) -> Tensor:

@@ -39,12 +39,7 @@ def map_tuples(linear: nn.Linear, frames: Tensor, size: int) -> Tensor:
 
 
 class Positions(nn.Module):
-    """Add a scaled sinusoidal code of the position to each token, then apply dropout.
-
-    Args:
-        scale: Factor of the sines and cosines.
-        dropout: Probability of the dropout.
-    """
+    """Add a scaled sinusoidal code of the position to each token, then apply dropout."""
 
     def __init__(self, scale: float, dropout: float) -> None:
         super().__init__()
@@ -78,14 +73,7 @@ class ClassTuples:
 
 
 def class_tuples(keys: Tensor, values: Tensor | None, labels: Tensor, n: int) -> ClassTuples:
-    """Return the tuples of the support by class.
-
-    Args:
-        keys: (b s m e) of the support videos.
-        values: (b s m e); None if they are the keys.
-        labels: (b s) int64 in 0 … n−1.
-        n: Number of classes.
-    """
+    """Return the support's tuples by class, of (b s m e); values are the keys if None."""
     by_shot, present = by_class(keys, labels, n)  # (b n k m e), (b n k)
     by_shot = by_shot.flatten(2, 3)
     values_by_shot = by_shot if values is None else by_class(values, labels, n)[0].flatten(2, 3)
@@ -93,11 +81,7 @@ def class_tuples(keys: Tensor, values: Tensor | None, labels: Tensor, n: int) ->
 
 
 def check_cardinalities(sizes: Sequence[int], frames: int, option: str) -> None:
-    """Refuse numbers of frames of a tuple that a video does not have, or that are repeated.
-
-    Raises:
-        OptionError: A size is larger than the number of frames, or is there twice.
-    """
+    """Refuse numbers of frames of a tuple that a video does not have, or that are repeated."""
     if max(sizes) > frames or len(set(sizes)) < len(sizes):
         raise OptionError(
             "no such tuples of frames",
@@ -112,11 +96,6 @@ class TupleAttention(nn.Module):
 
     The maps serve support and query alike.
 
-    Args:
-        width: Length d of a frame's vector.
-        size: Number of frames ω of a tuple.
-        inner: Length e of keys and values.
-        positions: Positions of the frames, added first.
     """
 
     def __init__(self, width: int, size: int, inner: int, positions: Positions) -> None:
@@ -186,15 +165,7 @@ def matched_frames(keys: Tensor, support: Tensor, t: int, size: int) -> Tensor:
 
 
 def nearest_tuple_scores(values: Tensor, support: ClassTuples) -> Tensor:
-    """Return −(1/m) Σ_p min ‖V_q(p) − V_s‖, the minimum over all tuples of all shots of a class.
-
-    Args:
-        values: Values (b q m e) of the queries.
-        support: Values of the support.
-
-    Returns:
-        (b q n).
-    """
+    """Return −(1/m) Σ_p min ‖V_q(p) − V_s‖, the minimum over all tuples of all shots of a class."""
     # About the mean, values of nearly equal tuples are small, and so are the rounding errors.
     with torch.no_grad():
         number = support.present.sum((1, 2))[:, None, None, None]

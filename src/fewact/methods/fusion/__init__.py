@@ -204,11 +204,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         self.vector_terms = vector_terms(options)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of all terms; of a backbone without maps, for vectors only.
-
-        Raises:
-            OptionError: Clips must be flipped, and there are no maps.
-        """
+        """Return the requests of all terms; of a backbone without maps, for vectors only."""
         if card.has("middle"):
             return self.map_terms.requests
         if self.options.horizontal_flip:
@@ -275,7 +271,6 @@ class Fusion(Method[FusionOptions, FusionState]):
     def restored_support(
         self, nodes: Nodes, labels: Tensor, n: int, summary: Mapping[str, Tensor]
     ) -> FusionState:
-        """Return the support of maps from its summary."""
         if VECTORS in nodes:
             return self.support(nodes, labels, n)
         b, like = len(labels), next(iter(nodes.values()))
@@ -286,11 +281,9 @@ class Fusion(Method[FusionOptions, FusionState]):
         return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
-        """Return logits (b q n)."""
         return self.score_and_pairs(state, nodes)[0]
 
     def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
-        """Return logits (b q n) and the similarities (b q s) that they average."""
         pairs = self.similarity(self._compared(nodes, state), state.nodes, state.decision)
         return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
 

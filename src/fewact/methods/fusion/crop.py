@@ -38,11 +38,6 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int =
 def separable_crop(images: Tensor, grid: int, *, margin: float = 1.0) -> Tensor:
     """Crop the images of a video likewise, and interpolate each cell at its middle.
 
-    Args:
-        images: (t h w).
-        grid: Rows and columns of the result, about as many as pixels in the crop.
-        margin: Factor of the side of the crop.
-
     Returns:
         (t grid grid).
     """
@@ -64,12 +59,7 @@ def _axis_weights(changes: Tensor, count: int, margin: float = 1.0) -> tuple[Ten
 
 
 def _weights(positions: Tensor, size: int) -> Tensor:
-    """Return the weights of cells in the interpolation at positions: (… n) → (… n size).
-
-    Args:
-        positions: Positions from the middle of the cells.
-        size: Number of cells.
-    """
+    """Return weights (… n size) of cells interpolated at positions (… n) from the middle."""
     cells = torch.arange(size, dtype=positions.dtype, device=positions.device)
     inside = (positions + (size - 1) / 2).clamp(0, size - 1)
     return (1 - (inside[..., None] - cells).abs()).clamp_min(0)

@@ -43,7 +43,6 @@ class SpaceTime(nn.Conv3d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the features of all frames."""
         reach = self.kernel_size[0] // 2
         padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
         neighbours = [padded[:, i : i + images.shape[1]] for i in range(2 * reach + 1)]
@@ -130,11 +129,7 @@ def lightened(images: Tensor) -> Tensor:
 
 @cache
 def motion_network(device: torch.device) -> MotionNetwork:
-    """Return the network with its weights, which come with the package.
-
-    Raises:
-        WeightsError: The file of the weights is not the expected one.
-    """
+    """Return the network with its weights, which come with the package."""
     what = "the weights of learned motion"
     tensors = packaged_tensors(__package__, WEIGHTS, WEIGHTS_SHA256, what)
     network = MotionNetwork().float().eval().requires_grad_(False)

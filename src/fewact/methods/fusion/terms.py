@@ -75,7 +75,6 @@ class AppearanceTerm(_InnerProducts):
         return self.of_frames(unit_frames(features[self.view]))
 
     def of_frames(self, frames: Tensor) -> Tensor:
-        """Return what ``encode`` returns, of ``unit_frames``."""
         return functional.normalize(frames.flatten(-2), dim=-1)
 
     def cells(self, maps: Tensor, second: Tensor) -> Tensor:
@@ -217,7 +216,6 @@ class MotionTerm(AlignedFrames):
         )
 
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
-        """Return what ``encode`` would return for flipped maps: (… t d) → (… t d)."""
         flipped: Tensor = encoded.unflatten(-1, (-1, self.grid, self.grid)).flip(-1).flatten(-3)
         return flipped
 
@@ -265,11 +263,7 @@ class LearnedMotionTerm(AlignedFrames):
         return encoded[..., 0, -1]
 
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
-        """Return what ``encode`` would return for flipped frames: (… t d) → (… t d).
-
-        Raises:
-            TypeError: Without ``flips``.
-        """
+        """Return what ``encode`` would return for flipped frames; needs ``flips``."""
         if not self.flips:
             raise TypeError("flipped frames are not encoded")
         upright, flipped, sure = encoded.split((LENGTH, LENGTH, 1), -1)
@@ -370,7 +364,6 @@ class SupportDecision(NamedTuple):
     figure: Tensor | float = 0.0
 
     def of(self, episodes: Tensor) -> "SupportDecision":
-        """Return the decision for some of the episodes."""
         return self._changed(lambda x: x[episodes])
 
     def of_pairs(self) -> "SupportDecision":
@@ -431,12 +424,7 @@ class WeightedTerm:
         return replace(self, name=f"static_{self.name}", term=term, when="static")
 
     def factor(self, decision: SupportDecision, queries: Tensor | None = None) -> Tensor | float:
-        """Return the weight of the term.
-
-        Args:
-            decision: What the support decides, (b 1 1) each or one for all.
-            queries: What the term keeps of the queries (b q …), for learned motion.
-        """
+        """Return the weight of the term."""
         weight: Tensor | float = self.weight
         if isinstance(self.term, LearnedMotionTerm):
             sure = 1.0 if queries is None else self.term.sure(queries)[..., None]
@@ -465,12 +453,10 @@ class WeightedTerms:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Features that the terms need."""
         views: dict[Request, None] = dict.fromkeys(weighted.term.view for weighted in self.terms)
         return tuple(views) if self.camera is None else (*views, self.camera)
 
     def encode(self, features: Features) -> Nodes:
-        """Return the nodes of each video."""
         run = side_by_side if torch.is_inference_mode_enabled() else map
         encoded = run(lambda weighted: weighted.term.encode(features), self.terms)
         nodes = {

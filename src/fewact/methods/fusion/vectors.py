@@ -84,7 +84,6 @@ class VectorDecision(NamedTuple):
     weights: Tensor
 
     def of(self, episodes: Tensor) -> "VectorDecision":
-        """Return the decision for some of the episodes."""
         return VectorDecision(*(value[episodes] for value in self))
 
 
@@ -108,7 +107,6 @@ class VectorTerms:
 
     @property
     def request(self) -> FeatureRequest:
-        """Features that the terms need."""
         return self.appearance.view
 
     def encode(self, features: Features) -> Nodes:
@@ -144,12 +142,7 @@ class VectorTerms:
         )
 
     def compared(self, nodes: Nodes, decision: VectorDecision) -> Nodes:
-        """Return what each term keeps of videos (b v …) under each assumption.
-
-        Args:
-            nodes: Nodes of ``encode``.
-            decision: What the support says.
-        """
+        """Return what each term keeps of videos (b v …) under each assumption."""
         terms = {}
         for i, channels in enumerate(self.channels):
             values = nodes[VECTORS]
@@ -186,10 +179,7 @@ class VectorTerms:
     def _similarities(
         self, first: Nodes, second: Nodes, *, quick: bool = False
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield appearance, motion and the similarity of the means, times their weights.
-
-        One of each (b q s) for each assumption about the channels.
-        """
+        """Yield weighted similarities (b q s) of appearance, motion and means."""
         appearance, motion = self.weights
         weights = {"appearance": appearance, "motion": motion, "mean": appearance + motion}
         for i in range(len(self.channels)):

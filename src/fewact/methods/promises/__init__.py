@@ -51,23 +51,13 @@ class Broken(Exception):
 
 
 class Promise:
-    """One promise of the contract.
-
-    Args:
-        text: The promise as a sentence.
-        look: Where to look if it is broken.
-        check: Raises ``Broken`` if a method breaks it.
-    """
+    """One promise of the contract."""
 
     def __init__(self, text: str, look: str, check: Check) -> None:
         self.text, self.look, self._check = text, look, check
 
     def check(self, subject: Subject) -> None:
-        """Check a method.
-
-        Raises:
-            PromiseError: The method breaks the promise.
-        """
+        """Raise a ``PromiseError`` if a method breaks the promise."""
         try:
             self._check(subject)
         except Broken as found:
