@@ -1,64 +1,49 @@
 """What every method promises, over the whole registry."""
 
-from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Card
 from fewact.core.errors import OptionError, UnknownNameError
-from fewact.methods.base import (
-    Method,
-    Nodes,
-    support_state,
-)
+from fewact.methods.base import Method, support_state
 from fewact.methods.fusion import Fusion
-from fewact.methods.promises import PROMISES, Subject
-from fewact.methods.promises.subject import made_up_card, made_up_features, made_up_text
-from tests.methods.made_up import make_card, make_features, make_text
+from fewact.methods.promises import check_method
+from fewact.methods.promises.subject import (
+    Subject,
+    made_up_card,
+    made_up_features,
+    made_up_text,
+    make,
+    scores,
+    take,
+)
 from tests.methods.option_sets import OPTION_SETS
-
-Episode = Callable[..., tuple[Nodes, torch.Tensor, Nodes]]
 
 CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
 """Methods in which what is taught of one class changes how another one is seen."""
 
-
-@pytest.fixture(
-    params=[
-        (name, options)
-        for name in methods.names()
-        for options in ({}, *OPTION_SETS.get(name, ())[:1])
-    ],
-    ids=lambda param: "-".join((param[0], *map(str, param[1].values()))),
+SETS = [
+    (name, options) for name in methods.names() for options in ({}, *OPTION_SETS.get(name, ())[:1])
+]
+EACH_SET = pytest.mark.parametrize(
+    ("name", "options"), SETS, ids=["-".join((n, *map(str, o.values()))) for n, o in SETS]
 )
-def method(request: pytest.FixtureRequest, card: Card) -> Method:
-    name, options = request.param
-    fitting = methods.fitting(name, card, options=options)
-    return methods.create(name, **{**fitting, **options}).eval()
+MAPS = pytest.mark.parametrize("maps", [True, False], ids=["maps", "vectors"])
 
 
-@pytest.mark.parametrize("name", PROMISES)
-def test_every_method_keeps_every_promise(method: Method, card: Card, name: str) -> None:
-    PROMISES[name].check(Subject(lambda: type(method)(method.options).eval(), card))
+def subject_of(name: str, options: dict[str, Any], *, maps: bool) -> Subject:
+    card = made_up_card(maps=maps)
+    return Subject(partial(make, methods.REGISTRY.get(name), card, options), card)
 
 
-def scores(
-    method: Method,
-    support: Nodes,
-    labels: torch.Tensor,
-    query: Nodes,
-    n: int,
-    text: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Logits; where no text is given, that of classes 0 … n−1."""
-    if text is None and method.uses_text:
-        like = next(iter(support.values()))
-        text = make_text(make_card(), len(labels), n).to(like)
-    with torch.no_grad():
-        return method.score(support_state(method, support, labels, n, text), query)
+@EACH_SET
+def test_every_method_keeps_every_promise(name: str, options: dict[str, Any]) -> None:
+    outcomes = check_method(methods.REGISTRY.get(name), options)
+    assert [str(outcome.error) for outcome in outcomes if outcome.error] == []
 
 
 def without_decision(method: Method) -> None:
@@ -69,61 +54,63 @@ def without_decision(method: Method) -> None:
         method.vector_terms = replace(terms, channels=terms.channels[:1], unordered=0.0)
 
 
-def take(nodes: Nodes, which: object) -> Nodes:
-    return {name: value[:, which] for name, value in nodes.items()}
-
-
-def test_uneven_shots(method: Method, card: Card, episode: Episode) -> None:
-    support, labels, query = episode(method, card, k=3)
-    some = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
-    logits = scores(method, take(support, some), labels[:, some], query, 3)
-    assert logits.isfinite().all()
-    if any(type(method) is methods.REGISTRY.get(name) for name in CLASSES_MEET):
+@MAPS
+@EACH_SET
+def test_between_classes_of_one_shot_the_shots_of_others_decide_nothing(
+    name: str, options: dict[str, Any], maps: bool
+) -> None:
+    if name in CLASSES_MEET:
         return
+    subject = subject_of(name, options, maps=maps)
+    method = subject.make()
+    support, labels, query = subject.episode(method, k=3)
+    videos = torch.tensor([0, 1, 2, 3, 6])  # class 0 three times, 1 and 2 once
     # All support clips together decide about all classes.
     without_decision(method)
-    logits = scores(method, take(support, some), labels[:, some], query, 3)
-    text = make_text(card, 2, 3)[:, 1:] if method.uses_text else None
+    logits = scores(subject, method, take(support, videos), labels[:, videos], query)
+    text = made_up_text(subject.card, 2, 3)[:, 1:] if method.uses_text else None
     few = take(support, torch.tensor([1, 2]))
-    only = scores(method, few, labels[:, [1, 2]] - 1, query, 2, text)
-    # Between classes of one shot, another class's shots decide nothing.
+    only = scores(subject, method, few, labels[:, [1, 2]] - 1, query, 2, text)
     torch.testing.assert_close(logits[..., 1] - logits[..., 2], only[..., 0] - only[..., 1])
 
 
+@MAPS
+@EACH_SET
 def test_pairs_are_what_each_video_scores_as_a_class(
-    method: Method, card: Card, episode: Episode
+    name: str, options: dict[str, Any], maps: bool
 ) -> None:
-    support, labels, query = episode(method, card)
+    subject = subject_of(name, options, maps=maps)
+    method = subject.make()
+    support, labels, query = subject.episode(method)
     without_decision(method)
     with torch.no_grad():
-        text = make_text(card, 2, 3) if method.uses_text else None
-        state = support_state(method, support, labels, 3, text)
+        state = support_state(method, support, labels, 3, subject.text(method, 2, 3))
         logits, pairs = method.score_and_pairs(state, query)
-    torch.testing.assert_close(logits, scores(method, support, labels, query, 3))
+    torch.testing.assert_close(logits, scores(subject, method, support, labels, query))
     if pairs is not None:
         each = torch.arange(6).expand(2, -1)
-        torch.testing.assert_close(pairs, scores(method, support, each, query, 6))
+        torch.testing.assert_close(pairs, scores(subject, method, support, each, query, 6))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_features_of_few_bits_are_computed_in_float32(
-    method: Method, card: Card, dtype: torch.dtype
-) -> None:
-    labels, text = torch.tensor([[0, 1, 2, 0]]), make_text(card, 1, 3)
+@pytest.mark.parametrize("name", methods.names())
+def test_features_of_few_bits_are_computed_in_float32(name: str, dtype: torch.dtype) -> None:
+    subject = subject_of(name, {}, maps=True)
+    method, labels = subject.make(), torch.tensor([[0, 1, 2, 0]])
     # A factor of 30 makes products of vectors too large for float16.
     short = [
         {
             request: value if request.level is None else (30 * value).to(dtype)
-            for request, value in make_features(method, card, 1, videos).items()
+            for request, value in made_up_features(method, subject.card, 1, videos).items()
         }
         for videos in (4, 2)
     ]
-    precise = [{request: value.float() for request, value in one.items()} for one in short]
+    precise = [{request: value.float() for request, value in side.items()} for side in short]
     found = []
     for support, query in (short, precise):
         with torch.no_grad():
             nodes = method.encode(support), method.encode(query)
-        found.append(scores(method, nodes[0], labels, nodes[1], 3, text))
+        found.append(scores(subject, method, nodes[0], labels, nodes[1]))
     torch.testing.assert_close(*found)
 
 
@@ -154,7 +141,7 @@ def test_a_method_with_random_initial_weights_is_not_trained(name: str) -> None:
         assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
-@pytest.mark.parametrize("maps", [True, False], ids=["maps", "vectors"])
+@MAPS
 @pytest.mark.parametrize("name", methods.names())
 def test_two_classes_of_few_frames(name: str, maps: bool) -> None:
     card, scored = made_up_card(maps=maps), 0
@@ -198,11 +185,11 @@ def test_bad_value_names_the_option() -> None:
         methods.create("protonet", distance="cosin")
 
 
-def test_a_method_of_ones_own_can_be_registered(card: Card) -> None:
+def test_a_method_of_ones_own_can_be_registered() -> None:
     name = "registered-in-a-test"
     methods.register(name)(methods.REGISTRY.get("protonet"))
     try:
         assert name in methods.names()
-        assert methods.create(name).requests(card)
+        assert methods.create(name).requests(made_up_card())
     finally:
         methods.REGISTRY._entries.pop(name)

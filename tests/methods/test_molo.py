@@ -45,9 +45,9 @@ def test_molo_vector(
         (params["scale"], params["scale_motion"]),
         strict=True,
     ):
-        got[f"dist{suffix}"] = scores.distance[0]
-        got[f"logits_s2q{suffix}"] = -scale * scores.support_to_query[0]
-        got[f"logits_q2s{suffix}"] = -scale * scores.query_to_support[0]
+        got[f"dist{suffix}"] = scores[0][0]
+        got[f"logits_s2q{suffix}"] = -scale * scores[1][0]
+        got[f"logits_q2s{suffix}"] = -scale * scores[2][0]
     compare(case, got, float32=dtype == torch.float32)
 
 

@@ -90,9 +90,6 @@ def time_code(t: int, d: int) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]
 
 
-LONGEST = 10_000.0
-
-
 class ScaledPositions(nn.Module):
     """x·√(d/A) + B·pe, then dropout.
 
