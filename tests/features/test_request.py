@@ -14,7 +14,7 @@ from fewact.features.request import (
     request_facts,
     request_from_facts,
 )
-from tests.methods.made_up import make_card
+from fewact.methods.promises.subject import made_up_card
 
 REQUESTS = {
     "middle:8": FeatureRequest("middle", View(8)),
@@ -30,7 +30,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("text", "request_"), REQUESTS.items())
 def test_texts_and_facts_are_read_back(text, request_):
     assert str(request_) == text
-    assert parse_request(text, make_card()) == request_
+    assert parse_request(text, made_up_card()) == request_
     assert request_from_facts(request_facts(request_)) == request_
 
 
@@ -47,9 +47,9 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
 @pytest.mark.parametrize("text", ["middle:8:auto:24", "middle:8::24", "middle:0", "middle:x"])
 def test_other_texts_are_refused(text):
     with pytest.raises(OptionError, match=r"invalid feature request.*LEVEL:FRAMES:STABILISE"):
-        parse_request(text, make_card())
+        parse_request(text, made_up_card())
 
 
 def test_numbers_of_frames_have_a_limit():
     with pytest.raises(OptionError, match="invalid number of frames"):
-        parse_request("middle:9999999", make_card())
+        parse_request("middle:9999999", made_up_card())

@@ -26,10 +26,10 @@ from fewact.features.views import (
     without_repeats,
 )
 from fewact.methods import quality_of
+from fewact.methods.promises.subject import made_up_card
 from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
 from fewact.video.cleaning.light import grey_of, same_light
-from tests.methods.made_up import make_card
 
 
 def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
@@ -174,7 +174,7 @@ def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
 
 
 def test_a_network_without_shallow_maps_is_refused() -> None:
-    card = make_card(maps=False)
+    card = made_up_card(maps=False)
     with pytest.raises(OptionError, match="shallow"):
         parse_request("differences:6", card)
 

@@ -1,12 +1,6 @@
-"""Features of made-up videos and the card of the backbone that they seem to come from."""
+"""Random numbers for the tests of methods."""
 
 import torch
-
-from fewact.methods.promises.subject import made_up_card as make_card
-from fewact.methods.promises.subject import made_up_features as make_features
-from fewact.methods.promises.subject import made_up_text as make_text
-
-__all__ = ["drawn", "make_card", "make_features", "make_text"]
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:

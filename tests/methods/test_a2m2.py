@@ -16,7 +16,8 @@ from fewact.core.options import flatten_options, make_options
 from fewact.features.request import FeatureRequest, Request, View
 from fewact.methods.a2m2 import A2M2, A2M2Options, MomentOptions, problems
 from fewact.methods.base import TrainingBatch
-from tests.methods.made_up import drawn, make_card
+from fewact.methods.promises.subject import made_up_card
+from tests.methods.made_up import drawn
 
 AS_WRITTEN = {
     "moments.level": "maps",
@@ -329,7 +330,7 @@ def test_text_and_visual_probabilities_are_combined(weight: float) -> None:
     text = torch.randn(1, 2, 7, generator=generator, dtype=torch.float64)
     method = create(text_weight=weight, **AS_WRITTEN).double()
     assert method.uses_text
-    assert method.requests(make_card()) == requests
+    assert method.requests(made_up_card()) == requests
     state = method.support(method.encode(support), labels, 2, text=text)
     logits, pairs = method.score_and_pairs(state, method.encode(query))
     assert pairs is None
@@ -577,7 +578,7 @@ def test_cells_are_where_two_videos_move_alike() -> None:
 )
 def test_no_cells_where_there_are_none_of_the_frame(options: dict[str, Any]) -> None:
     method = create(**{"moments.level": "maps" if options else "vectors"}, **options)
-    (request,) = method.requests(make_card())
+    (request,) = method.requests(made_up_card())
     assert isinstance(request, FeatureRequest)
     size = (8, 6, 7, 7) if options else (8, 6)
     features: dict[Request, torch.Tensor] = {request: torch.rand(size)}

@@ -11,7 +11,7 @@ from fewact.methods.common.temporal import TemporalAttention
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.common.tuples import matched_frames
 from fewact.methods.hyrsm import Attention
-from tests.methods.made_up import make_card, make_features
+from fewact.methods.promises.subject import made_up_card, made_up_features
 
 ATTENDING: dict[str, dict[str, Any]] = {
     "a2m2": {
@@ -30,14 +30,14 @@ MATCHING: dict[str, dict[str, Any]] = {
 
 
 def create(name: str, options: dict[str, Any]) -> Method:
-    return methods.create(name, **methods.fitting(name, make_card()), **options).eval()
+    return methods.create(name, **methods.fitting(name, made_up_card()), **options).eval()
 
 
 @pytest.mark.parametrize("name", ATTENDING)
 def test_each_frame_attends_to_all_frames_with_a_weight(name: str) -> None:
     method = create(name, ATTENDING[name])
     with torch.inference_mode():
-        found = method.attend_frames(make_features(method, make_card()))
+        found = method.attend_frames(made_up_features(method, made_up_card()))
     assert found is not None
     assert found.compares == "attention"
     assert len(found.query) == len(found.support) == len(found.plan) == 8
@@ -53,14 +53,14 @@ def test_fusion_without_a_term_of_motion_aligns_no_frames() -> None:
     still = ("motion", "learned_motion")
     method = create("fusion", {"weights": dict.fromkeys(still, 0)})
     with torch.inference_mode():
-        nodes = method.encode(make_features(method, make_card()))
+        nodes = method.encode(made_up_features(method, made_up_card()))
     assert method.match_frames(nodes, nodes) is None
 
 
 @pytest.mark.parametrize("name", NO_ATTENTION)
 def test_options_without_attention_have_none_to_show(name: str) -> None:
     method = create(name, NO_ATTENTION[name])
-    assert method.attend_frames(make_features(method, make_card())) is None
+    assert method.attend_frames(made_up_features(method, made_up_card())) is None
 
 
 def test_the_shown_weights_are_those_that_mix_the_frames() -> None:
@@ -87,7 +87,7 @@ def test_the_shown_weights_are_those_that_mix_the_frames() -> None:
 def test_the_attention_of_tuples_joins_frames_of_two_videos(name: str) -> None:
     method = create(name, MATCHING[name])
     with torch.inference_mode():
-        nodes = method.encode(make_features(method, make_card(), 2))
+        nodes = method.encode(made_up_features(method, made_up_card(), 2))
         query, support = ({key: value[i] for key, value in nodes.items()} for i in range(2))
         found = method.match_frames(query, support)
     assert found is not None

@@ -12,7 +12,7 @@ from torch.nn import functional
 from fewact import methods
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.methods.base import Method, TrainingBatch
-from tests.methods.made_up import make_card
+from fewact.methods.promises.subject import made_up_card
 
 MAPS, PIXELS = (FeatureRequest(level, View(4)) for level in ("maps", "pixels"))
 
@@ -141,7 +141,7 @@ def cost(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def test_pixels_are_requested_in_training_alone() -> None:
-    card = make_card()
+    card = made_up_card()
     assert small().requests(card) == (MAPS,)
     assert small().training_requests(card) == (MAPS, PIXELS)
     assert small(reconstruct=False).training_requests(card) == (MAPS,)

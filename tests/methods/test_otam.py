@@ -5,7 +5,7 @@ import torch
 
 from fewact import align, methods
 from fewact.features.request import FeatureRequest, View
-from tests.methods.made_up import make_card
+from fewact.methods.promises.subject import made_up_card
 
 
 @pytest.mark.vectors("otam.json")
@@ -42,7 +42,7 @@ def test_episode_vector(case, compare, dtype):
 
 
 def test_asks_for_one_vector_a_frame():
-    assert methods.create("otam", frames=5).requests(make_card(maps=False)) == (
+    assert methods.create("otam", frames=5).requests(made_up_card(maps=False)) == (
         FeatureRequest("vectors", View(5)),
     )
 

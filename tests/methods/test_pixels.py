@@ -5,7 +5,7 @@ import torch
 
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
-from tests.methods.made_up import make_card
+from fewact.methods.promises.subject import made_up_card
 
 REQUEST = FeatureRequest("pixels", View(8))
 
@@ -20,7 +20,7 @@ def clip(direction: int, colour: float) -> torch.Tensor:
 
 
 def test_needs_pixels_alone() -> None:
-    assert methods.create("pixels").requests(make_card(maps=False)) == (REQUEST,)
+    assert methods.create("pixels").requests(made_up_card(maps=False)) == (REQUEST,)
 
 
 def test_tells_directions_apart_whatever_the_brightness() -> None:

@@ -94,9 +94,9 @@ def test_other_classes_prompts_do_not_touch_a_prototype() -> None:
     support, text = drawn(1, 4, T, D), drawn(1, 2, 5, seed=1)
     method = create(**SMALL).double()
     nodes, labels = method.encode({REQUEST: support}), torch.tensor([[0, 1, 1, 0]])
-    plain = method.support(nodes, labels, 2, text=text).prototypes
+    plain = method.support(nodes, labels, 2, text=text)
     text[:, 1] += 1
-    other = method.support(nodes, labels, 2, text=text).prototypes
+    other = method.support(nodes, labels, 2, text=text)
     assert torch.equal(plain[:, 0], other[:, 0])
     assert (plain[:, 1] - other[:, 1]).abs().max() > 1e-4
 

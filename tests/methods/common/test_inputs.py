@@ -7,13 +7,13 @@ from fewact import methods
 from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.common.inputs import of_videos, seeded
-from tests.methods.made_up import make_card
+from fewact.methods.promises.subject import made_up_card
 
 READ_TEXT = [name for name in methods.names() if methods.REGISTRY.get(name).uses_text]
 
 
 def test_options_that_fit_a_card() -> None:
-    card = make_card()
+    card = made_up_card()
     assert methods.fitting("protonet", card, 5) == {}
     assert methods.fitting("auto", card) == {}
     assert methods.fitting("clip_spm", card) == {"vector_width": card.vectors}

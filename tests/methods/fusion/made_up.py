@@ -17,7 +17,7 @@ from fewact.features.request import (
 )
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import MotionTerm
-from tests.methods.made_up import make_card, make_features
+from fewact.methods.promises.subject import made_up_card, made_up_features
 
 VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 CAMERA = CameraRequest(View(32, "auto"))
@@ -42,7 +42,7 @@ def changed(method: Fusion, **fields: Any) -> Fusion:
 def features(
     *leading: int, seed: int = 0, maps: bool = True, **options: Any
 ) -> dict[Request, torch.Tensor]:
-    found = make_features(create(**options), make_card(maps=maps), *leading, seed=seed)
+    found = made_up_features(create(**options), made_up_card(maps=maps), *leading, seed=seed)
     return {request: values.double() for request, values in found.items()}
 
 

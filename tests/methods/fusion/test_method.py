@@ -22,6 +22,7 @@ from fewact.features.request import (
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import FusionOptions, TermWeights
 from fewact.methods.fusion.terms import MotionTerm, SupportDecision
+from fewact.methods.promises.subject import made_up_card
 from tests.methods.fusion.made_up import (
     CAMERA,
     IMAGES,
@@ -33,7 +34,6 @@ from tests.methods.fusion.made_up import (
     features,
     weighted,
 )
-from tests.methods.made_up import make_card
 
 MOTION_NODES = ("motion", "static_motion", "full_frame_motion", "static_full_frame_motion")
 OTHERS = ("full_frame_motion", "moments", "differences", "learned_motion")
@@ -223,7 +223,7 @@ def test_time_and_position_matter(axis: int) -> None:
 
 
 def test_frames_of_motion_are_stabilised_and_those_of_appearance_and_moments_are_not() -> None:
-    card = make_card()
+    card = made_up_card()
 
     def requests(**options: Any) -> set[Request]:
         return set(create(**options).requests(card))
@@ -289,7 +289,7 @@ def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
 
 def test_vectors_cannot_be_flipped() -> None:
     with pytest.raises(OptionError, match="maps"):
-        create(horizontal_flip=True).requests(make_card(maps=False))
+        create(horizontal_flip=True).requests(made_up_card(maps=False))
 
 
 def test_training_in_fewer_bits_does_not_round_the_differences_of_frames() -> None:
@@ -302,14 +302,14 @@ def test_training_in_fewer_bits_does_not_round_the_differences_of_frames() -> No
 
 def test_of_a_backbone_without_maps_the_vectors_are_kept_as_they_are() -> None:
     method = create()
-    assert method.requests(make_card(maps=False)) == (VECTORS,)
+    assert method.requests(made_up_card(maps=False)) == (VECTORS,)
     found = features(1, 2, maps=False)
     assert method.encode(found) == {"vectors": found[VECTORS]}
 
 
 def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
     method = create(weights={"appearance": 3})
-    (maps,) = method.explaining_requests(make_card())
+    (maps,) = method.explaining_requests(made_up_card())
     assert maps == FeatureRequest("maps", View(8))
     found = features(1, 2)
     own = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
@@ -329,7 +329,7 @@ def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
 
 def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() -> None:
     method, found = create(), features(1, 1)
-    (maps,) = method.explaining_requests(make_card())
+    (maps,) = method.explaining_requests(made_up_card())
     one = torch.zeros(1, 1, dtype=torch.int64)
 
     def cells(encoded: Nodes, maps: dict[Request, torch.Tensor]) -> set[str]:
@@ -339,7 +339,7 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
     other = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
     assert cells(method.encode(found), {maps: other}) == {"motion"}
     assert cells(method.encode(found), {maps: other[:, :10]}) == {"motion"}
-    assert create().explaining_requests(make_card(maps=False)) == ()
+    assert create().explaining_requests(made_up_card(maps=False)) == ()
     assert cells(method.encode(features(1, 1, maps=False)), {}) == set()
 
 
@@ -357,7 +357,7 @@ def test_a_term_counts_with_its_weight(name: str) -> None:
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
-    assert set(method.requests(make_card())) == {VECTORS, IMAGES, CAMERA}
+    assert set(method.requests(made_up_card())) == {VECTORS, IMAGES, CAMERA}
     nodes = method.encode(features(1, 3))
     assert nodes.keys() == {"appearance", "learned_motion", "camera_log_odds"}
     assert encoding_facts(method) != encoding_facts(create())  # Its nodes serve no other weights.
