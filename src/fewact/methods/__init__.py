@@ -75,7 +75,7 @@ def registered(
 
 
 def fitting(
-    name: str,
+    method: "str | type[Method]",
     card: "Card",
     text_width: int | None = None,
     *,
@@ -85,7 +85,7 @@ def fitting(
     """Return the options that a method must be created with to fit its features.
 
     Args:
-        name: One of ``names()``, or ``auto``.
+        method: One of ``names()``, ``auto``, or a class.
         card: Card of the backbone.
         text_width: Length of the text embeddings, for methods that use text.
         frames: Number of vectors of each clip, if only this number is available.
@@ -101,21 +101,9 @@ def fitting(
         UnknownNameError: There is no method of this name.
         OptionError: An option that is set is invalid.
     """
-    method = REGISTRY.get(AUTO if name == "auto" else name)
-    of = f'method "{name}"'
-    return fitting_of(method, card, text_width, frames=frames, options=options, of=of)
-
-
-def fitting_of(
-    method: "type[Method]",
-    card: "Card",
-    text_width: int | None = None,
-    *,
-    frames: int | None = None,
-    options: Mapping[str, Any] | None = None,
-    of: str,
-) -> dict[str, Any]:
-    """Return ``fitting`` for a class of methods; errors are ``of`` it."""
+    of = f'method "{method}"' if isinstance(method, str) else "the method"
+    if isinstance(method, str):
+        method = REGISTRY.get(AUTO if method == "auto" else method)
     channels = card.maps[0] if card.maps else card.vectors
     needed: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:

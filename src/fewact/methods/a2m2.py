@@ -36,8 +36,8 @@ from fewact.methods.base import (
     Nodes,
     TextMethod,
     TrainingBatch,
-    attention_of,
     cross_entropy,
+    frame_match,
     one_hot_mean,
     plan_of,
     promoted,
@@ -675,7 +675,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         if self.attention is None:
             return None
         maps = self.reduction(maps_of(features, self.options))
-        return attention_of(self.attention.weights(maps))
+        return frame_match("attention", self.attention.weights(maps))
 
     def match_cells(
         self, query: Nodes, support: Nodes, features: Features, state: Any = None

@@ -288,7 +288,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
             batch: Batch that the nodes were encoded from.
         """
         state = support_state(self, support, batch.support_labels, batch.n, batch.text)
-        logits = self.score(state, query)  # (b q n)
+        logits = self.score(state, query) / self.loss_temperature  # (b q n)
         return {"cross_entropy": cross_entropy(logits, batch.query_labels)}
 
 
@@ -392,10 +392,10 @@ def equal_parts(count: int) -> tuple[tuple[float, float], ...]:
     return tuple((i / count, (i + 1) / count) for i in range(count))
 
 
-def attention_of(weights: Tensor) -> FrameMatch:
-    """Return the attention weights (t t) of a video's frames as a match with itself."""
-    frames = equal_parts(len(weights))
-    return FrameMatch("attention", frames, frames, plan_of(weights))
+def frame_match(compares: str, plan: Tensor) -> FrameMatch:
+    """Return how t frames match t' frames, or attend to them, by a plan (t t')."""
+    query, support = map(equal_parts, plan.shape)
+    return FrameMatch(compares, query, support, plan_of(plan))
 
 
 def plan_of(plan: Tensor) -> tuple[tuple[float, ...], ...]:

@@ -17,7 +17,7 @@ from fewact import align
 from fewact.align import cosine_cost_of_products
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import FrameMatch, Method, Nodes, attention_of, one_hot_mean
+from fewact.methods.base import FrameMatch, Method, Nodes, frame_match, one_hot_mean
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.methods.common.shots import ShotAggregation, SupportFrames, in_chunks, support_frames
@@ -246,7 +246,7 @@ class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
         if self.options.relations == "none":
             return None
         frames = frame_vectors(features, self.options.frames, self.options.vector_width)
-        return attention_of(self.intra.weights(self.intra.norm(self.positions(frames))))
+        return frame_match("attention", self.intra.weights(self.intra.norm(self.positions(frames))))
 
     def class_vectors(self, nodes: Nodes) -> Tensor:
         """Return the frames (b v t d): in training each of them is classified."""

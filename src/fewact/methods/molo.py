@@ -19,8 +19,8 @@ from fewact.methods.base import (
     Method,
     Nodes,
     TrainingBatch,
-    attention_of,
     cross_entropy,
+    frame_match,
     join,
     one_hot_mean,
 )
@@ -183,7 +183,7 @@ class MoLo(Method[MoLoOptions, Nodes]):
     def attend_frames(self, features: Features) -> FrameMatch:
         """Return the weights of the transformer of appearance, without its global token."""
         maps = frame_maps(features, self.options.frames, self.options.map_channels)
-        return attention_of(self.appearance.attention(maps.mean((-2, -1))))
+        return frame_match("attention", self.appearance.attention(maps.mean((-2, -1))))
 
     def class_vectors(self, nodes: Nodes) -> Tensor:
         """Return the sum of both branches' mean tokens (b v 1 d)."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import FrameMatch, Method, Nodes, equal_parts, plan_of, promoted
+from fewact.methods.base import FrameMatch, Method, Nodes, frame_match, promoted
 from fewact.methods.common.options import options_dataclass
 from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
 
@@ -86,6 +86,4 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         )
         if alignment.plan is None:
             return None
-        return FrameMatch(
-            "frames", equal_parts(len(first)), equal_parts(len(second)), plan_of(alignment.plan)
-        )
+        return frame_match("frames", alignment.plan)

@@ -13,8 +13,8 @@ from torch.nn import functional
 from fewact import align
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Nodes
-from fewact.methods.common.kernel import KernelMethod
+from fewact.methods.base import Method, Nodes
+from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import check_nodes, options_dataclass
 from fewact.methods.common.temporal import unit_changes
 
@@ -44,12 +44,13 @@ class PixelsOptions:
         check_nodes("frames, grid", 4 * self.frames * self.grid**2)
 
 
-class Pixels(KernelMethod[PixelsOptions]):
+class Pixels(Method[PixelsOptions, KernelState]):
     """Dynamic time warping between grey frames from which the mean over the clip is removed."""
 
     Options = PixelsOptions
     paper = "control without a network"
     scoring = frozenset({"intra_class_weight"})
+    averages_pairs = True
     temperature = 0.1
     """Fitted on the development clips whose classes differ in motion."""
 
@@ -69,6 +70,19 @@ class Pixels(KernelMethod[PixelsOptions]):
         small = small.flatten(1).unflatten(0, grey.shape[:-2])  # (… t grid²)
         frames = functional.normalize(small, dim=-1)
         return {"frames": unit_changes(frames - frames.mean(-2, keepdim=True), frames)}
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
+        inside = intra_class_similarity(
+            lambda videos, _: self.similarity(videos, videos), nodes, labels, n
+        )
+        return KernelState(nodes, labels, inside)
+
+    def score(self, state: KernelState, nodes: Nodes) -> Tensor:
+        return self.score_and_pairs(state, nodes)[0]
+
+    def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
+        pairs = self.similarity(nodes, state.nodes)
+        return state.logits(pairs, self.options.intra_class_weight), pairs
 
     def similarity(self, first: Nodes, second: Nodes) -> Tensor:
         """Return minus the warping cost per frame: (b q …), (b s …) → (b q s)."""

@@ -18,8 +18,8 @@ from fewact.methods.base import (
     Method,
     Nodes,
     TrainingBatch,
-    attention_of,
     cross_entropy,
+    frame_match,
 )
 from fewact.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.methods.common.options import options_dataclass
@@ -173,7 +173,7 @@ class STRM(Method[STRMOptions, State]):
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
         """Return the attention of the query's tuples to those of one support video, by frames."""
         t, size = self.options.frames, self.options.cardinality
-        return attention_of(matched_frames(query["keys"], support["keys"], t, size))
+        return frame_match("attention", matched_frames(query["keys"], support["keys"], t, size))
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch

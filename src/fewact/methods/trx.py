@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fewact.backbones.card import Card
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.methods.base import FrameMatch, Method, Nodes, attention_of
+from fewact.methods.base import FrameMatch, Method, Nodes, frame_match
 from fewact.methods.common.inputs import frame_vectors, seeded
 from fewact.methods.common.options import check_nodes, options_dataclass
 from fewact.methods.common.tuples import (
@@ -123,4 +123,4 @@ class TRX(Method[TRXOptions, tuple[ClassTuples, ...]]):
         plans = [
             matched_frames(query[f"keys{size}"], support[f"keys{size}"], t, size) for size in sizes
         ]
-        return attention_of(torch.stack(plans).mean(0))
+        return frame_match("attention", torch.stack(plans).mean(0))

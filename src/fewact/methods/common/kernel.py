@@ -1,15 +1,13 @@
 """Class scores from similarities between pairs of videos."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.methods.base import Method, Nodes, one_hot_mean, rows
+from fewact.methods.base import Nodes, one_hot_mean, rows
 
 ClassSimilarity = Callable[[Nodes, Tensor], Tensor]
 """Videos (r k …) of r classes and the episode (r) of each class → (r k k): pair similarities."""
@@ -142,37 +140,3 @@ class KernelState:
         if isinstance(intra_class_weight, Tensor):
             intra_class_weight = intra_class_weight[..., None]  # (b q 1)
         return mean - intra_class_weight * inside[:, None]
-
-
-class KernelOptions(Protocol):
-    """Options of every kernel method."""
-
-    @property
-    def intra_class_weight(self) -> float:
-        """Weight of the intra-class similarity that is subtracted from a class's score."""
-
-
-KernelOptionsT = TypeVar("KernelOptionsT", bound=KernelOptions)
-
-
-class KernelMethod(Method[KernelOptionsT, KernelState]):
-    """A method whose class score is the mean pair similarity minus the intra-class similarity."""
-
-    averages_pairs = True
-
-    @abstractmethod
-    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
-        """Return the symmetric similarity of two sets of videos: (b q …), (b s …) → (b q s)."""
-
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
-        inside = intra_class_similarity(
-            lambda videos, _: self.similarity(videos, videos), nodes, labels, n
-        )
-        return KernelState(nodes, labels, inside)
-
-    def score(self, state: KernelState, nodes: Nodes) -> Tensor:
-        return self.score_and_pairs(state, nodes)[0]
-
-    def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
-        pairs = self.similarity(nodes, state.nodes)
-        return state.logits(pairs, self.options.intra_class_weight), pairs

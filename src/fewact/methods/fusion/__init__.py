@@ -28,7 +28,7 @@ from fewact.features.request import (
     Stabilise,
     View,
 )
-from fewact.methods.base import FrameMatch, Method, Nodes, TrainingBatch, cross_entropy, promoted
+from fewact.methods.base import FrameMatch, Method, Nodes, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.terms import (
@@ -409,11 +409,3 @@ class Fusion(Method[FusionOptions, FusionState]):
         if isinstance(state.decision, VectorDecision):
             return self.vector_terms.findings(state, state.decision)
         return ()
-
-    def losses_of_nodes(
-        self, support: Nodes, query: Nodes, batch: TrainingBatch
-    ) -> dict[str, Tensor]:
-        """Return the cross-entropy of the untrained method's probabilities."""
-        state = self.support(support, batch.support_labels, batch.n)
-        logits = self.score(state, query) / self.loss_temperature  # (b q n)
-        return {"cross_entropy": cross_entropy(logits, batch.query_labels)}

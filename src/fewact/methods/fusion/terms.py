@@ -29,7 +29,7 @@ from fewact.features.request import (
     Request,
     SmallFrameRequest,
 )
-from fewact.methods.base import FrameMatch, Nodes, equal_parts, plan_of
+from fewact.methods.base import FrameMatch, Nodes, frame_match
 from fewact.methods.common.kernel import leave_one_out
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal import linear_detrend, unit_changes
@@ -129,8 +129,7 @@ class AlignedFrames(ABC):
 
     def match(self, first: Tensor, second: Tensor) -> FrameMatch:
         """Return the same with the times of the frames: (t d), (t d)."""
-        times = equal_parts(len(first)), equal_parts(len(second))
-        return FrameMatch("motion", *times, plan_of(self.plan(first, second)))
+        return frame_match("motion", self.plan(first, second))
 
     def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return half the mean cosine of frames at the same time."""

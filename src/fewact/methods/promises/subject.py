@@ -11,7 +11,7 @@ from fewact.backbones.card import Card
 from fewact.core.errors import ExtensionError, OptionError
 from fewact.core.options import flatten_options, make_options
 from fewact.features.request import CameraRequest, Features, Request
-from fewact.methods import fitting_of
+from fewact.methods import fitting
 from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
 
 COURSES_SEED, NOISE = 2000, 0.1
@@ -128,9 +128,8 @@ class Subject:
 
 def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method:
     """Return a method that fits a backbone, in evaluation mode."""
-    of = "the method"
-    values = {**fitting_of(method, card, options=options, of=of), **options}
-    return method(make_options(method.Options, values, of=of)).float().eval()
+    values = {**fitting(method, card, options=options), **options}
+    return method(make_options(method.Options, values, of="the method")).float().eval()
 
 
 def accepts(method: Method, card: Card) -> bool:
