@@ -22,7 +22,8 @@ from fewact.core.errors import DataError, VideoError
 from fewact.video import EveryNth, Timeline, index, probe, read_frames, write_video
 from fewact.video.index import index_file, untimed
 from fewact.video.opening import Damage, collect_warnings, packets
-from fewact.video.recording import find_camera, open_recording
+from fewact.video.recording import Recording, find_camera, open_recording
+from fewact.video.writing import jpeg
 from tests.network_camera import jpeg_camera
 
 
@@ -65,8 +66,6 @@ def test_a_file_gives_all_frames_with_their_times(video: Path) -> None:
 
 
 def test_frames_that_are_not_later_are_left_out_and_counted() -> None:
-    from fewact.video.recording import Recording
-
     times = [0.0, 0.1, 0.2, 0.15, 0.2, 0.3, None, 0.9, 0.0, 0.1]
     opened = Recording("camera", iter([(time, VideoFrame(8, 8)) for time in times]), fps=10)
     found = [time for time, _ in opened.frames()]
@@ -80,8 +79,6 @@ def test_frames_that_are_not_later_are_left_out_and_counted() -> None:
 )
 def test_a_clock_that_begins_again_makes_no_gap(live: bool, jump: float, kept: bool) -> None:
     """A camera sends nothing for at most half a minute; FFmpeg makes a new clock a later day."""
-    from fewact.video.recording import Recording
-
     times = [0.0, 0.1, 0.2 + jump, 0.3 + jump]
     frames = iter([(time, VideoFrame(8, 8)) for time in times])
     opened = Recording("camera", frames, fps=10, live=live)
@@ -195,8 +192,6 @@ def test_frames_without_times_have_those_of_the_index(
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
-    from fewact.video.writing import jpeg
-
     for i, frame in enumerate(counted(5)):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame))
     times, frames = read(tmp_path)
@@ -204,14 +199,31 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     assert frames.shape == (5, 48, 64, 3)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_named_pipe(video: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def piped(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
+    """Return a function that gives a file through a named pipe; its reader may leave early."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
-    writer.start()
-    times, frames = read(pipe)
-    writer.join()
+    writers = []
+
+    def write(file: Path) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write_bytes(file.read_bytes())
+
+    def start(file: Path) -> Path:
+        writers.append(threading.Thread(target=write, args=[file]))
+        writers[-1].start()
+        return pipe
+
+    yield start
+    for writer in writers:
+        writer.join()
+
+
+def test_a_named_pipe(video: Path, piped: Callable[[Path], Path]) -> None:
+    times, frames = read(piped(video))
     assert len(times) == 30
     assert np.array_equal(frames, read_frames(video, EveryNth(1)))
 
@@ -238,20 +250,15 @@ def test_a_pipe_that_waits_for_its_writer_can_be_stopped(video: Path, tmp_path: 
     assert was_open == [True]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_an_interrupt_while_a_pipe_is_read_is_passed_on(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    video: Path, piped: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
-    writer.start()
+    pipe = piped(video)
     waiting = iter([([pipe], [], [])])
 
     def wait(*_: object) -> Any:
         with contextlib.suppress(StopIteration):
             return next(waiting)
-        writer.join()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(select, "select", wait)
@@ -259,22 +266,13 @@ def test_an_interrupt_while_a_pipe_is_read_is_passed_on(
         read(pipe)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_an_mp4_file_that_a_pipe_cannot_give_gets_a_hint(tmp_path: Path) -> None:
+def test_an_mp4_file_that_a_pipe_cannot_give_gets_a_hint(
+    tmp_path: Path, piped: Callable[[Path], Path]
+) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (30, 96, 128, 3), np.uint8)
-    write_video(tmp_path / "long.mp4", noise, 25)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-
-    def write() -> None:
-        with contextlib.suppress(BrokenPipeError):
-            pipe.write_bytes((tmp_path / "long.mp4").read_bytes())
-
-    writer = threading.Thread(target=write)
-    writer.start()
+    path = write_video(tmp_path / "long.mp4", noise, 25)
     with pytest.raises(VideoError, match=r"no frame can be decoded.*or pipe \.mkv"):
-        read(pipe)
-    writer.join()
+        read(piped(path))
 
 
 @pytest.fixture(scope="module")
@@ -394,21 +392,13 @@ def test_frames_that_are_missing_from_a_file_are_counted(clip: Any, name: str) -
     assert found.corrupt <= 1
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_no_frames_are_missing_from_a_pipe(clip: Any, tmp_path: Path) -> None:
+def test_no_frames_are_missing_from_a_pipe(clip: Any, piped: Callable[[Path], Path]) -> None:
     cut = clip.cut(clip("piped.mkv", range(200)), "piped_cut.mkv", 0.7)
     assert damage_of(cut).missing > 0
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(cut.read_bytes()))
-    writer.start()
-    assert damage_of(pipe) == Damage()
-    writer.join()
+    assert damage_of(piped(cut)) == Damage()
 
 
 def test_images_of_a_folder_that_do_not_decode_are_counted(tmp_path: Path) -> None:
-    from fewact.video.writing import jpeg
-
     for i, frame in enumerate(counted(5)):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(frame) if i != 3 else b"\xff\xd8\xff")
     assert damage_of(tmp_path) == Damage(replaced=1)

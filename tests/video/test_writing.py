@@ -105,7 +105,7 @@ def test_errors_of_other_files_are_not_those_of_the_video(tmp_path: Path, draw: 
     def write_timed() -> None:
         with timed_video(path, 10) as video:
             for image in printed():
-                video.write(0, image)
+                video.write(image, 0)
 
     with pytest.raises(BrokenPipeError):
         write_video(path, printed(), 10)
@@ -137,7 +137,7 @@ def test_an_error_of_the_encoder_names_the_video(
         pytest.raises(VideoError, match=r"a\.mp4: cannot be written as libx264: no space"),
         timed_video(path, 10) as video,
     ):
-        video.write(0, draw(0))
+        video.write(draw(0), 0)
     assert not list(tmp_path.iterdir())
 
 

@@ -25,9 +25,10 @@ from fewact.classifier.stream import Stream
 from fewact.core import svg
 from fewact.core.errors import warn
 from fewact.report.events import clock_time, title
-from fewact.video.recording import FALLBACK_FPS, open_recording
+from fewact.video.index import FALLBACK_FPS
+from fewact.video.recording import open_recording
 from fewact.video.samplers import RGBImage
-from fewact.video.writing import TimedVideo, check_frame, timed_video
+from fewact.video.writing import VideoEncoder, check_frame, timed_video
 
 HELD_BYTES = 256 * 2**20
 """Memory of the frames that wait; larger frames are made smaller."""
@@ -69,7 +70,7 @@ def draw_again(
         for time, frame in recording.frames():
             if time > end:
                 break
-            video.write(time, overlay.draw(time, recording.convert(frame)))
+            video.write(overlay.draw(time, recording.convert(frame)), time)
             show(time)
 
 
@@ -85,7 +86,7 @@ class DelayedVideo:
 
     def __init__(
         self,
-        video: TimedVideo,
+        video: VideoEncoder,
         stream: Stream,
         labels: Sequence[str],
         check: Callable[[RGBImage], None],
@@ -118,7 +119,7 @@ class DelayedVideo:
 
     def _draw(self, going_on: Sequence[Event]) -> None:
         time, image = self._waiting.popleft()
-        self._video.write(time, self._overlay.draw(time, image, going_on))
+        self._video.write(self._overlay.draw(time, image, going_on), time)
 
 
 @contextmanager

@@ -48,12 +48,7 @@ BACKWARDS |= {after: before for before, after in BACKWARDS.items()}
 
 @dataclass(frozen=True)
 class MotionStep:
-    """One part of a class.
-
-    Args:
-        motion: Elementary motion.
-        other: Whether the second object moves, instead of the one that moves in the first part.
-    """
+    """One part of a class: a motion, of the object that moves in the first part or of the other."""
 
     motion: Motion
     other: bool = False
@@ -64,12 +59,7 @@ class MotionStep:
 
 @dataclass(frozen=True)
 class MotionClass:
-    """Class of the benchmark.
-
-    Args:
-        steps: Two or three parts, in order; the first object moves in the first part.
-        split: Split of the class.
-    """
+    """Class of the benchmark: two or three parts in order; the first one moves the first object."""
 
     steps: tuple[MotionStep, ...]
     split: Split

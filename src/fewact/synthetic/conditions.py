@@ -38,12 +38,7 @@ BACKGROUND_BELOW = 24 / 255
 
 @dataclass(frozen=True)
 class Condition:
-    """Condition of a video.
-
-    Args:
-        name: Name, see ``CONDITIONS``.
-        severity: Severity, 1 to 3.
-    """
+    """Condition of a video: a name of ``CONDITIONS``, and a severity from 1 to 3."""
 
     name: str
     severity: int = 2
@@ -81,16 +76,9 @@ def parse_condition(text: str) -> Condition:
 def picture(
     frames: NDArray[np.uint8], times: Floats, condition: Condition, seed: int
 ) -> NDArray[np.uint8]:
-    """Return frames as they look in a condition of the pictures.
+    """Return frames (t h w 3) as they look in a condition of ``PICTURES``: (t h' w' 3), uint8.
 
-    Args:
-        frames: Frames (t h w 3), uint8, RGB.
-        times: Times (t,) of the frames as fractions of the video, 0 … 1.
-        condition: A condition of ``PICTURES``.
-        seed: Seed of the video.
-
-    Returns:
-        Frames (t h' w' 3), uint8, rounded to 8 bits as a camera does.
+    The times (t,) are fractions of the video, 0 … 1. Frames are rounded to 8 bits as a camera does.
     """
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
@@ -324,10 +312,7 @@ MAX_COMPRESSED = 400
 class InCondition(Step):
     """A video is shown in a condition, at its own size.
 
-    Args:
-        condition: Condition.
-        seed: Seed of what is drawn at random.
-        others: Videos that ``loose`` shows before and after the action; empty for the video itself.
+    ``loose`` shows the ``others`` before and after the action; without any, the video itself.
     """
 
     condition: Condition

@@ -122,13 +122,7 @@ def _rounded(value: float) -> float:
 
 
 def paint_background(image: Image, background: Image, camera: Camera) -> None:
-    """Paint the visible part of a background.
-
-    Args:
-        image: Frame (h h 3), overwritten.
-        background: Background (s s 3), centered on the scene, in pixels of the frame.
-        camera: Camera of the frame.
-    """
+    """Paint the visible part of a background (s s 3), centered on the scene, on a frame (h h 3)."""
     size, side = len(image), len(background)
     right, below, zoom = camera
     zoom = math.floor(zoom * 4096 + 0.5) / 4096
@@ -201,13 +195,9 @@ def paint_occluder(
     at: tuple[float, float],
     half: tuple[float, float],
 ) -> None:
-    """Paint an occluder with vertical stripes.
+    """Paint an occluder with vertical stripes on a frame (h h 3).
 
-    Args:
-        image: Frame (h h 3), painted on.
-        colors: Colors of the stripes.
-        at: Center, in pixels from the left and the top.
-        half: Half of the width and of the height, in pixels.
+    Its center and half of its width and height are pixels from the left and the top.
     """
     size = len(image)
     (over, wide), (down, high) = (
@@ -222,13 +212,7 @@ def paint_occluder(
 
 
 def add_noise(image: Image, octets: NDArray[np.uint8], strength: float) -> None:
-    """Add grey noise.
-
-    Args:
-        image: Frame (h h 3), changed in place.
-        octets: Random bytes (h²,).
-        strength: Amplitude.
-    """
+    """Add grey noise of random bytes (h²,) to a frame (h h 3), with this amplitude."""
     noise = (octets & 15).astype(np.float32) + (octets >> 4) - np.float32(15)
     image += (noise * np.float32(strength / 15)).reshape(*image.shape[:2], 1)
 

@@ -114,14 +114,10 @@ GAP = (0.12, 0.22)
 
 @dataclass
 class StateOffsets:
-    """Changes of an object's state in each frame.
+    """Changes of an object's state in each frame (t,).
 
-    Args:
-        x: Offset to the right (t,), in frame sides.
-        y: Offset downwards (t,), in frame sides.
-        size: Change of the radius (t,), in powers of two.
-        angle: Clockwise rotation (t,), in turns.
-        alpha: Factor of the opacity (t,).
+    Offsets are in frame sides, to the right and downwards, the size in powers of two, the angle in
+    clockwise turns; ``alpha`` is a factor of the opacity.
     """
 
     x: Track
@@ -343,14 +339,7 @@ MAX_STATIC = 2
 
 @dataclass(frozen=True)
 class Occluder:
-    """Occluder of an object.
-
-    Args:
-        x: Center, in frame sides from the left.
-        y: Center, in frame sides from the top.
-        width: Half of the width, in frame sides.
-        height: Half of the height, in frame sides.
-    """
+    """Occluder of an object: its center, and half of its width and height, in frame sides."""
 
     x: float
     y: float

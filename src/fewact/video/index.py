@@ -33,7 +33,9 @@ from fewact.video.samplers import Floats, Ints, Timeline
 _LARGE = 4 << 20
 # No codec shows a frame more than 16 positions before or after the position where it is stored.
 _REORDER = 32
-_FALLBACK_FPS = 25
+FALLBACK_FPS = 25
+"""Frames per second of a video that does not say its rate."""
+
 # Other containers guess time stamps that change after a seek, or cannot seek.
 _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpegts")
 _NOT_FOUND = -1 << 40
@@ -365,7 +367,7 @@ def _typical_duration(video: OpenVideo, durations: Ints) -> int:
     positive = durations[durations > 0]
     if positive.size:
         return int(np.median(positive))
-    return max(round(1 / ((video.stream.average_rate or _FALLBACK_FPS) * _time_base(video))), 1)
+    return max(round(1 / ((video.stream.average_rate or FALLBACK_FPS) * _time_base(video))), 1)
 
 
 def _time_base(video: OpenVideo) -> Fraction:

@@ -35,7 +35,7 @@ from av.video.stream import VideoStream
 from fewact.core.errors import DataError, VideoError
 from fewact.core.paths import user_path
 from fewact.video.decoding import FrameConverter, quantiser
-from fewact.video.index import RESTART, missing_bytes, missing_frames, untimed
+from fewact.video.index import FALLBACK_FPS, RESTART, missing_bytes, missing_frames, untimed
 from fewact.video.opening import (
     EXPORT,
     LENIENT,
@@ -64,9 +64,6 @@ LONGEST_GAP = 2**32 / 90_000
 a clock that begins again for one that wrapped around, so that times jump ahead by a day."""
 
 PIPE_HINT = "Most .mp4 files cannot be read from a pipe: pass the name of the file, or pipe .mkv."
-
-FALLBACK_FPS = 25.0
-"""Frames per second of a recording that does not say its rate."""
 
 
 class Recording:

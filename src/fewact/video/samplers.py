@@ -6,7 +6,7 @@ frames than requested, some are repeated.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -77,8 +77,25 @@ Sampler = Callable[[Timeline], Ints]
 """Function that chooses frames: int64 indices in any order, repeats allowed."""
 
 
+class _Checked:
+    """Refuses options of a sampler that are no number: from 1 up, a seed from 0 up."""
+
+    def __post_init__(self) -> None:
+        for option in fields(self):  # type: ignore[arg-type]
+            value, smallest = getattr(self, option.name), 0 if option.name == "seed" else 1
+            if value is None and option.default is None:
+                continue
+            if not isinstance(value, int | np.integer) or value < smallest:
+                raise OptionError(
+                    "invalid value",
+                    where=f'{type(self).__name__}, option "{option.name}"',
+                    got=repr(value),
+                    expected=f"an integer from {smallest} up",
+                )
+
+
 @dataclass(frozen=True)
-class Segments:
+class Segments(_Checked):
     """One frame from each of several segments of equal duration.
 
     Args:
@@ -95,10 +112,6 @@ class Segments:
     count: int
     seed: int | None = None
 
-    def __post_init__(self) -> None:
-        _check(self, count=self.count)
-        _check_seed(self, self.seed)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         inside = 0.5 if self.seed is None else np.random.default_rng(self.seed).random(self.count)
@@ -106,7 +119,7 @@ class Segments:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(_Checked):
     """Temporal window of ``count`` frames at a fixed stride.
 
     Args:
@@ -121,10 +134,6 @@ class Dense:
     stride: int = 1
     seed: int | None = None
 
-    def __post_init__(self) -> None:
-        _check(self, count=self.count, stride=self.stride)
-        _check_seed(self, self.seed)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         last = max(timeline.n - 1 - (self.count - 1) * self.stride, 0)
@@ -137,7 +146,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class EveryNth:
+class EveryNth(_Checked):
     """Every n-th frame, starting with the first.
 
     Args:
@@ -148,18 +157,13 @@ class EveryNth:
     step: int
     limit: int | None = None
 
-    def __post_init__(self) -> None:
-        _check(self, step=self.step)
-        if self.limit is not None:
-            _check(self, limit=self.limit)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (≤ limit,), sorted, no repeats."""
         return np.arange(0, timeline.n, self.step)[: self.limit]
 
 
 @dataclass(frozen=True)
-class PerrettTest:
+class PerrettTest(_Checked):
     """Sampling of TRX's published code at test time, also used by STRM, TA²N and CLIP-SPM.
 
     The first and the last frame are left out, unless too few remain. Evenly spaced positions are
@@ -174,16 +178,13 @@ class PerrettTest:
 
     count: int
 
-    def __post_init__(self) -> None:
-        _check(self, count=self.count)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         return _perrett(timeline.n, self.count, 1, timeline.n - 2)
 
 
 @dataclass(frozen=True)
-class PerrettTrain:
+class PerrettTrain(_Checked):
     """Sampling of TRX's published code at training time.
 
     As ``PerrettTest``, but start and end are chosen at random among the first and last six frames,
@@ -196,10 +197,6 @@ class PerrettTrain:
 
     count: int
     seed: int
-
-    def __post_init__(self) -> None:
-        _check(self, count=self.count)
-        _check(self, 0, seed=self.seed)
 
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
@@ -215,7 +212,7 @@ def _perrett(n_frames: int, count: int, start: int, end: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class BlockCentres:
+class BlockCentres(_Checked):
     """Middle frames of equal blocks: the sampling of HyRSM, MoLo and CLIP-FSAR at rate 50.
 
     Their code chooses a random frame of each block, also at test time; this is the middle frame.
@@ -231,9 +228,6 @@ class BlockCentres:
 
     count: int
 
-    def __post_init__(self) -> None:
-        _check(self, count=self.count)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         width = timeline.n // self.count
@@ -243,7 +237,7 @@ class BlockCentres:
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(_Checked):
     """Temporal window of ``count · rate`` frames at 12 fps, as in HyRSM, MoLo and CLIP-FSAR.
 
     A window longer than the video shrinks to ``count`` blocks of ⌊n/count⌋ frames. As in the
@@ -261,10 +255,6 @@ class Window:
     rate: int = 35
     seed: int | None = None
 
-    def __post_init__(self) -> None:
-        _check(self, count=self.count, rate=self.rate)
-        _check_seed(self, self.seed)
-
     def __call__(self, timeline: Timeline) -> Ints:
         """Return the indices (count,), sorted."""
         length = self.count * self.rate * timeline.fps / 12
@@ -278,24 +268,7 @@ class Window:
         return np.clip(positions, 0, timeline.n - 1).astype(np.int64)
 
 
-def _check(sampler: object, smallest: int = 1, **options: int | None) -> None:
-    for name, value in options.items():
-        if not isinstance(value, int | np.integer) or value < smallest:
-            raise OptionError(
-                "invalid value",
-                where=f'{type(sampler).__name__}, option "{name}"',
-                got=repr(value),
-                expected=f"an integer from {smallest} up",
-            )
-
-
-def _check_seed(sampler: object, seed: int | None) -> None:
-    if seed is not None:
-        _check(sampler, 0, seed=seed)
-
-
 SEGMENTS = "segments"
-
 
 RULES: Mapping[str, tuple[Callable[..., Sampler], Callable[..., Sampler], str]] = {
     SEGMENTS: (Segments, Segments, ""),

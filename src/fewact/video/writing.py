@@ -86,12 +86,11 @@ def write_video(
     with _replacing_video(path, container, encoder, rate, f"{encoder} at {fps} fps") as video:
         for image in frames:
             video.write(image)
-        video.close()
     return path
 
 
 @contextmanager
-def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
+def timed_video(path: str | Path, fps: float) -> Iterator["VideoEncoder"]:
     """Open a video to write frames that each have a time; it is complete when the block ends.
 
     Args:
@@ -104,10 +103,8 @@ def timed_video(path: str | Path, fps: float) -> Iterator["TimedVideo"]:
     """
     path, rate = user_path(path, OutputError), _rate(fps)
     container, encoder = check_timed_video(path)
-    with _replacing_video(path, container, encoder, rate, encoder) as encoding:
-        video = TimedVideo(encoding)
+    with _replacing_video(path, container, encoder, rate, encoder) as video:
         yield video
-        video.close()
 
 
 def check_timed_video(path: Path) -> tuple[str, str]:
@@ -126,8 +123,8 @@ def check_frame(path: Path, image: RGBImage, fps: float) -> None:
     rate = _rate(fps)
     try:
         with av.open(io.BytesIO(), "w", format=container) as output:
-            video = TimedVideo(_Encoder(output, encoder, rate, nullcontext))
-            video.write(0.0, image)
+            video = VideoEncoder(output, encoder, rate, nullcontext)
+            video.write(image, 0.0)
             video.close()
     except (FFmpegError, OSError) as error:
         height, width = image.shape[:2]
@@ -139,33 +136,10 @@ def check_frame(path: Path, image: RGBImage, fps: float) -> None:
         ) from error
 
 
-class TimedVideo:
-    """A video that is written frame by frame, each with its time; see ``timed_video``."""
-
-    def __init__(self, encoder: "_Encoder") -> None:
-        self._encoder = encoder
-        self._last = -1
-
-    def write(self, time: float, image: RGBImage) -> None:
-        """Write the next frame.
-
-        Args:
-            time: Time of the frame, in seconds, later than that of the last one. Times are rounded
-                to 1/60,000 s.
-            image: Frame (h w 3), uint8, RGB, of the size of the first one.
-        """
-        self._last = max(round(time * TICKS), self._last + 1)
-        self._encoder.write(image, self._last)
-
-    def close(self) -> None:
-        """Encode what the encoder holds back; ``timed_video`` calls this."""
-        self._encoder.close()
-
-
 @contextmanager
 def _replacing_video(
     path: Path, container: str, encoder: str, rate: Fraction, form: str
-) -> Iterator["_Encoder"]:
+) -> Iterator["VideoEncoder"]:
     """Yield the encoder of a video that replaces a file when the block ends.
 
     Only errors of the encoder and of its file are errors of the video, written as ``form``: what
@@ -176,7 +150,9 @@ def _replacing_video(
         with errors():
             output = av.open(f"file:{new}", "w", format=container)
         try:
-            yield _Encoder(output, encoder, rate, errors)
+            video = VideoEncoder(output, encoder, rate, errors)
+            yield video
+            video.close()
         finally:
             with errors():
                 output.close()
@@ -192,8 +168,11 @@ def _encoding_errors(path: Path, form: str) -> Iterator[None]:
         raise VideoError(path, f"cannot be written as {form}: {reason}") from error
 
 
-class _Encoder:
-    """Encodes images into an open container; ``errors`` is the context of all calls of FFmpeg."""
+class VideoEncoder:
+    """A video that is written image by image, see ``timed_video``.
+
+    The context of all calls of FFmpeg is ``errors``.
+    """
 
     def __init__(
         self,
@@ -208,7 +187,7 @@ class _Encoder:
                 where="codec",
                 got=repr(encoder),
             )
-        self._output, self._shape, self._errors = output, (0,), errors
+        self._output, self._shape, self._errors, self._last = output, (0,), errors, -1
         with errors():
             self._stream = output.add_stream(encoder, rate=rate, options=_OPTIONS.get(encoder, {}))
         self._pixels = _PIXELS.get(encoder, "yuv420p")
@@ -217,19 +196,20 @@ class _Encoder:
     def _context(self) -> VideoCodecContext:
         return cast(VideoCodecContext, self._stream.codec_context)
 
-    def write(self, image: RGBImage, ticks: int | None = None) -> None:
+    def write(self, image: RGBImage, time: float | None = None) -> None:
         """Encode an image.
 
         Args:
-            image: Image (h w 3) of the size of the first one.
-            ticks: Time in 1/60,000 s; None for the next time at the frame rate. All images have
-                one, or none has.
+            image: Image (h w 3), uint8, RGB, of the size of the first one.
+            time: Time in seconds, later than that of the last image, rounded to 1/60,000 s; None
+                for the next time at the frame rate. All images have one, or none has.
         """
         if self._shape == (0,):
-            self._begin(image, timed=ticks is not None)
+            self._begin(image, timed=time is not None)
         frame = av.VideoFrame.from_ndarray(_pad_to_even(_check(image, self._shape)), format="rgb24")
-        if ticks is not None:
-            frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
+        if time is not None:
+            self._last = max(round(time * TICKS), self._last + 1)
+            frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         with self._errors():
             self._output.mux(self._context.encode(frame))
 

@@ -1,11 +1,12 @@
-"""Flicker: found where the light of a whole frame changes, and removed."""
+"""Luma is the same on every processor; flicker is found where the light changes, and removed."""
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from fewact.video.cleaning.correction import FLICKERS, find_correction, find_faults
-from fewact.video.cleaning.light import LEAST_CHANGE, find_light, remove_flicker
+from fewact.video.cleaning.light import LEAST_CHANGE, find_light, grey_of, remove_flicker
 from tests.video.camera.scenery import scene
 
 GAINS = 1 + 0.25 * np.sin(np.arange(8) * 2.1)
@@ -91,3 +92,10 @@ def test_the_correction_removes_flicker_inside_the_bars_and_names_the_fault():
     assert find_faults(correction, (240, 320)) == (FLICKERS,)
     means = correction.frames(barred).mean((1, 2, 3))
     assert np.ptp(means) < 0.03 * means.mean()
+
+
+def test_luma_is_the_nearest_float_of_an_integer_of_thousandths() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (5, 3, 37, 53), dtype=np.uint8)
+    thousandths = np.einsum("tchw,c->thw", frames.astype(np.int64), [299, 587, 114])
+    expected = torch.from_numpy(thousandths).float() / 1000
+    assert torch.equal(grey_of(torch.from_numpy(frames)), expected)
