@@ -16,7 +16,7 @@ from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.few_shot import fitted_of
 from fewact.data import Frames
-from tests.video.test_steps import FPS, padded
+from tests.video.test_source import FPS, padded
 
 
 def test_contributions_add_up_to_the_log_odds_of_the_prediction(

@@ -17,7 +17,7 @@ from fewact.core.errors import OptionError
 from fewact.data import Frames
 from fewact.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, VideoWarning, read_frames, write_video
-from tests.video.test_steps import FPS, padded
+from tests.video.test_source import FPS, padded
 
 DARK = "very dark; record with more light"
 
