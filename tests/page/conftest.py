@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fewact.page import server as page_server
 from fewact.page.children import DECODER_LIMITS, ChildProcess
 from fewact.page.folder import PageFolder
 from fewact.page.session import PageSession
+from fewact.page.worker import Worker
 
 START = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -125,29 +127,57 @@ class Answers:
     def close(self) -> None: ...
 
 
+class WorkerHere:
+    """The worker of a model in this process, where torch is loaded already."""
+
+    def __init__(self, model: Path) -> None:
+        self._model, self._worker, self._one_call = str(model), None, threading.Lock()
+
+    async def call(
+        self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
+    ) -> tuple[Any, bytes]:
+        return await asyncio.to_thread(self._call, method, arguments, blob)
+
+    def _call(self, method: str, arguments: Any, blob: bytes) -> tuple[Any, bytes]:
+        with self._one_call, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            options = {"device": "cpu", "engine": "auto"}
+            self._worker = self._worker or Worker(self._model, options)
+            values = json.loads(json.dumps(arguments))
+            result = getattr(self._worker, method)(*values, **({"blob": blob} if blob else {}))
+        result, data = result if isinstance(result, tuple) else (result, b"")
+        return json.loads(json.dumps(result)), data
+
+    def close(self) -> None: ...
+
+
 class Here(Server):
-    """A server in this process, which has no model: it starts at once."""
+    """A server in this process: it starts at once."""
 
     def __init__(self, model: Path, decoder: ChildProcess, loop: asyncio.AbstractEventLoop) -> None:
         """Start it in a thread's loop, with a decoder that others use, too."""
         self.model, self._loop, self._folder = model, loop, PageFolder(model)
         page: Any = PageSession(self._folder, {})
-        page.worker, page.decoder = Answers(open=EMPTY), Answers()
+        page.worker, page.decoder = WorkerHere(model), Answers()
         page.decoder.call = decoder.call
         self._listener = page_server._listen("127.0.0.1", 0)
         self.port, self.token = self._listener.getsockname()[1], "secret"
         self.url = f"{self.origin}/?token={self.token}"
         hosts = page_server._hosts("127.0.0.1", self._listener)
         self._server = page_server.PageServer(page, token=self.token, hosts=hosts)
-        self._done = asyncio.run_coroutine_threadsafe(
-            self._server.serve(sockets=[self._listener]), loop
-        )
+        serving = self._server.serve(sockets=[self._listener])
+        self._done = asyncio.run_coroutine_threadsafe(serving, loop)
 
     def kill(self) -> None:
-        self._loop.call_soon_threadsafe(self._server.handle_exit, signal.SIGTERM, None)
-        self._done.result(60)
-        self._folder.close()
-        self._listener.close()
+        if not self._done.done():
+            self._loop.call_soon_threadsafe(self._server.handle_exit, signal.SIGTERM, None)
+            self._done.result(60)
+            self._folder.close()
+            self._listener.close()
+
+    def stop(self) -> str:
+        self.kill()
+        return ""
 
 
 EMPTY: dict[str, Any] = {"model": None, "examples": [], "faults": []}
@@ -168,29 +198,29 @@ def shared() -> Iterator[tuple[ChildProcess, asyncio.AbstractEventLoop]]:
 
 
 @pytest.fixture
-def serve_here(tmp_path: Path, shared: Any) -> Iterator[Callable[[], Here]]:
+def serve(tmp_path: Path, shared: Any) -> Iterator[Callable[..., Here]]:
     """Start servers in this process, which are stopped at the end."""
     servers: list[Here] = []
 
-    def start() -> Here:
-        servers.append(Here(tmp_path / "model", *shared))
+    def start(model: Path | None = None) -> Here:
+        servers.append(Here(model or tmp_path / "model", *shared))
         return servers[-1]
 
-    yield start
-    for server in servers:
-        if not server._done.done():
+    with warnings.catch_warnings():  # the worker replaces ``showwarning``
+        yield start
+        for server in servers:
             server.kill()
 
 
 @pytest.fixture
-def server(serve_here: Callable[[], Here]) -> Here:
+def server(serve: Callable[..., Here]) -> Here:
     """A server of a new page in this process."""
-    return serve_here()
+    return serve()
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers, which are stopped at the end."""
+def serve_apart(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers in processes of their own, which are stopped at the end."""
     servers: list[Server] = []
 
     def start(model: Path | None = None, before: str = "", options: Sequence[str] = ()) -> Server:

@@ -32,9 +32,9 @@ def recording(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_first_ten_minutes(
-    serve: Serve, chromium: Any, assets: Path, recording: Path, tmp_path: Path
+    serve_apart: Serve, chromium: Any, assets: Path, recording: Path, tmp_path: Path
 ) -> None:
-    person = Person(chromium, serve())
+    person = Person(chromium, serve_apart())
     page = person.page
     person.check()
 

@@ -41,10 +41,10 @@ def drop(page: Any, selector: str, *paths: Path) -> None:
 
 
 def test_at_an_address_that_browsers_do_not_trust(
-    serve_here: Callable[[], Here], chromium: Any, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[], Here], chromium: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewact.page.server.LOOPBACK", ("127.0.0.1", HOST))
-    server = serve_here()
+    server = serve()
     page = chromium.new_context().new_page()
     page.goto(server.url.replace("127.0.0.1", HOST))
     page.wait_for_selector("html[data-ready]", timeout=60_000)
@@ -158,6 +158,14 @@ def test_an_error_names_its_file(person: Person, clip: bytes, tmp_path: Path) ->
     assert re.fullmatch(r"notes\.mp4: is not a video, [^()]*\. Copy, [^()]*\.", message)
 
 
+def copies(folder: Path, clip: bytes, count: int) -> list[Path]:
+    """Write some files of a clip."""
+    files = [folder / f"{i}.mp4" for i in range(count)]
+    for file in files:
+        file.write_bytes(clip)
+    return files
+
+
 def held(page: Any) -> list[Any]:
     """Hold the uploads of a page; return the list of those that wait."""
     routes: list[Any] = []
@@ -175,9 +183,7 @@ def next_of(page: Any, waiting: list[Any]) -> Any:
 def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"{i}.mp4" for i in range(40)]
-    for file in files:
-        file.write_bytes(clip)
+    files = copies(tmp_path, clip, 40)
     person.add_action("wave", [])
     waiting = held(person.page)
     person.choose("Choose clips of wave", files)
@@ -191,9 +197,7 @@ def test_files_that_a_lost_program_did_not_get_are_named_in_one_message(
 def test_a_file_that_is_gone_is_named_and_the_others_are_added(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"{i}.mp4" for i in range(3)]
-    for file in files:
-        file.write_bytes(clip)
+    files = copies(tmp_path, clip, 3)
     person.add_action("wave", [])
     person.page.evaluate(  # the second one is gone before its turn
         """() => {
@@ -233,12 +237,11 @@ def test_a_part_of_a_recording_is_played_from_its_start_to_its_end(
 def test_an_answer_that_is_cut_off_is_one_that_did_not_come(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "1.mp4").write_bytes(clip)
     person.add_action("wave", [])
     waiting = held(person.page)
-    person.choose("Choose clips of wave", [tmp_path / "1.mp4"])
+    person.choose("Choose clips of wave", copies(tmp_path, clip, 1))
     next_of(person.page, waiting).fulfill(status=201, body='{"ids": ["01')
-    person.says(".toast.bad", r"^1\.mp4: The program does not answer\.$")
+    person.says(".toast.bad", r"^0\.mp4: The program does not answer\.$")
 
 
 @pytest.mark.parametrize("name", ["wave", "Anything else"])
@@ -277,9 +280,7 @@ def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_
     server = person.server
     page = person.page
     other = person.new_tab() if elsewhere else page
-    files = [tmp_path / f"{i}.mp4" for i in range(3)]
-    for file in files:
-        file.write_bytes(clip)
+    files = copies(tmp_path, clip, 3)
     person.add_action("wave", [])
     waiting = held(page)
     person.choose("Choose clips of wave", files)
@@ -307,10 +308,9 @@ def test_leaving_the_page_asks_while_files_are_being_added(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:
     page = person.page
-    (tmp_path / "1.mp4").write_bytes(clip)
     person.add_action("wave", [])
     waiting = held(page)
-    person.choose("Choose clips of wave", [tmp_path / "1.mp4"])
+    person.choose("Choose clips of wave", copies(tmp_path, clip, 1))
     sent = next_of(page, waiting)
     with page.expect_event("dialog") as asked:
         page.close(run_before_unload=True)
@@ -347,9 +347,8 @@ def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
 ) -> None:
     server = serve()
     person = Person(chromium, server)
-    (tmp_path / "1.mp4").write_bytes(clip)
     for name in ("wave", "throw"):
-        person.add_action(name, [tmp_path / "1.mp4"])
+        person.add_action(name, copies(tmp_path, clip, 1))
     person.says("#teach-status", "2 changes")
     (server.model / "model.safetensors").write_text("{}")
     person.page.reload()
@@ -377,9 +376,8 @@ def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:
     page = person.page
-    (tmp_path / "1.mp4").write_bytes(clip)
-    person.add_action("wave", [tmp_path / "1.mp4"])
-    person.choose("Choose clips to try", [tmp_path / "1.mp4"])
+    person.add_action("wave", copies(tmp_path, clip, 1))
+    person.choose("Choose clips to try", copies(tmp_path, clip, 1))
     page.locator(".answer select").select_option("wave")
     page.locator(".answer").get_by_role("button", name="Teach it").click()
     person.clips("wave", 2)
@@ -399,8 +397,8 @@ def test_clips_that_are_scrolled_out_of_view_are_not_animated(person: Person, cl
     assert 0 < person.page.evaluate("document.getAnimations().length") < 60
 
 
-def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
-    former = serve()
+def test_a_page_of_a_former_server_says_so(serve_apart: Serve, chromium: Any) -> None:
+    former = serve_apart()
     person = Person(chromium, former)
     page = person.page
     former.stop()
@@ -409,7 +407,7 @@ def test_a_page_of_a_former_server_says_so(serve: Serve, chromium: Any) -> None:
     page.evaluate("window.scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
     assert page.locator("#offline").bounding_box()["y"] == 0
     again = f"import sys; sys.argv += ['--port', '{former.port}']; "
-    server = serve(former.model, before=again)
+    server = serve_apart(former.model, before=again)
     person.says("#offline", "^Open the address that fewact serve shows")
     for path in ("/", "/report", "/why/0123456789abcdef"):
         page.goto(server.origin + path)

@@ -48,9 +48,9 @@ def test_what_is_tried_before_anything_is_taught_waits(
 
 
 def test_a_search_lets_a_clip_be_tried_and_is_cancelled(
-    serve: Serve, chromium: Any, begun: Path, tmp_path: Path
+    serve_apart: Serve, chromium: Any, begun: Path, tmp_path: Path
 ) -> None:
-    server = serve(begun, ENDLESS)
+    server = serve_apart(begun, ENDLESS)
     person = Person(chromium, server)
     page = person.page
     film = np.zeros((40, 48, 64, 3), np.uint8)

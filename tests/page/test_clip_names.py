@@ -1,10 +1,10 @@
 """Clips have the user's own names in the model, unique within a class."""
 
+import io
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
+from fewact.cli import main
 from fewact.data.files import numbered
 from fewact.page.names import LONGEST_FILE_NAME, file_name
-from tests.page.conftest import START, Server
+from tests.page.conftest import Server
 from tests.page.test_same_model import begun, idle, page_of, taught, videos
 
 __all__ = ["begun", "videos"]
@@ -65,9 +66,10 @@ def test_any_file_name_is_one_visible_part_of_a_path(text: str, number: int) -> 
 
 
 def command(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", START, *arguments], capture_output=True, text=True, check=True
-    ).stdout
+    """Return what a command writes."""
+    with redirect_stdout(io.StringIO()) as written:
+        assert main([*arguments]) == 0
+    return written.getvalue()
 
 
 def saved(model: Path) -> list[str]:

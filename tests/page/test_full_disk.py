@@ -16,12 +16,12 @@ NO_RESERVE = "import fewact.page.folder as f; f.RESERVED = 0; "
 
 
 def test_a_full_disk_refuses_changes_and_loses_nothing(
-    serve: Callable[..., Server], clip: bytes, tmp_path: Path
+    serve_apart: Callable[..., Server], clip: bytes, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk, 64 * PAGE) as resize:
-        server = serve(disk / "model", NO_RESERVE)
+        server = serve_apart(disk / "model", NO_RESERVE)
         (first,) = server.upload(clip, "label=wave")[1]["ids"]
         kept, names, statuses = {first}, {"wave"}, set()
         for level in range(10):
@@ -39,7 +39,7 @@ def test_a_full_disk_refuses_changes_and_loses_nothing(
         assert statuses == {200, 201, 507}
         server.kill()
         resize(64 << 20)
-        server = serve(disk / "model")
+        server = serve_apart(disk / "model")
         assert server.upload(clip, "label=wave")[0] == 507  # a gigabyte stays free
         state = server.state()
         assert (set(state["clips"]), set(state["classes"])) == (kept, names)
@@ -48,12 +48,12 @@ def test_a_full_disk_refuses_changes_and_loses_nothing(
 
 
 def test_a_model_file_that_does_not_fit_on_the_disk_is_not_called_damaged(
-    serve: Callable[..., Server], tmp_path: Path
+    serve_apart: Callable[..., Server], tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk, 64 * PAGE):
-        server = serve(disk / "model", NO_RESERVE)
+        server = serve_apart(disk / "model", NO_RESERVE)
         status, _, answer = server.request("POST", "/api/import", bytes(100 * PAGE))
         assert status == 507
         assert json.loads(answer)["error"]["what"] == "the disk is nearly full"

@@ -26,7 +26,7 @@ CLOSED = b"HTTP/1.1 499"
 
 PATHS = ("/static/", "/media/", "/strip/")
 ESCAPES = (
-    *(
+    *[
         "../app.py",
         "..%2fapp.py",
         "%2e%2e/app.py",
@@ -34,18 +34,12 @@ ESCAPES = (
         "..%5capp.py",
         "%00",
         "texts.json",
-    ),
-    *(
-        "/etc/passwd",
-        "%2fetc%2fpasswd",
-        "journal.jsonl",
-        "..%c0%afapp.py",
-        "A" * 5000,
-        "lock%2fserve",
-    ),
+    ],
+    *["/etc/passwd", "%2fetc%2fpasswd", "journal.jsonl", "..%c0%afapp.py", "lock%2fserve"],
+    "A" * 5000,
 )
 ROUTES = (
-    *("/api/clips/label", "/api/clips/remove", "/api/clips/restore", "/api/clips/forget"),
+    *(f"/api/clips/{what}" for what in ("label", "remove", "restore", "forget")),
     *("/api/classes", "/api/classes/rename", "/api/classes/remove"),
 )
 BODIES = (
@@ -156,12 +150,8 @@ def attacks(server: Server, clip: bytes, model: bytes) -> Iterator[Callable[[], 
         yield plain("POST", "/api/clips?name=../../a.mp4", content)
         yield plain("POST", "/api/clips?label=wave&name=a.zip", content)
     for query in (
-        "label=none%00",
+        *["label=none%00", "pieces=0", "pieces=9999", "pieces=x", "label="],
         "label=" + "x" * 99,
-        "pieces=0",
-        "pieces=9999",
-        "pieces=x",
-        "label=",
     ):
         yield plain("POST", f"/api/clips?{query}", clip)
     for length in (1 << 31, 1 << 40, 10**30):
@@ -172,22 +162,12 @@ def attacks(server: Server, clip: bytes, model: bytes) -> Iterator[Callable[[], 
     for host in ("example.org", f"evil.org:{port}", "", "127.0.0.1", f"127.0.0.1:{port}@evil.org"):
         yield plain("GET", "/api/state", Host=host or "x")
         yield plain("POST", "/api/undo", b"", Host=host or "x")
-    for origin in (
-        "http://evil.org",
-        "null",
-        f"https://127.0.0.1:{port}",
-        f"http://127.0.0.1:{port}.evil.org",
-        "http://127.0.0.1:1",
-    ):
+    mine, other = f"127.0.0.1:{port}", "http://127.0.0.1:1"
+    for origin in ("http://evil.org", "null", f"https://{mine}", f"http://{mine}.evil.org", other):
         yield plain("POST", "/api/teach", b"", Origin=origin)
         yield plain("GET", "/api/state", Origin=origin)
-    for cookie in (
-        "",
-        "a=b",
-        f"fewact-{port}=",
-        f"fewact-{port}={'x' * 4000}",
-        f"fewact-{port}=\u00e9",
-    ):
+    name = f"fewact-{port}"
+    for cookie in ("", "a=b", f"{name}=", f"{name}={'x' * 4000}", f"{name}=\u00e9"):
         yield plain("GET", "/api/state", Cookie=cookie)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"):
         yield plain(method, "/api/state", b"")
@@ -240,13 +220,13 @@ def attacks(server: Server, clip: bytes, model: bytes) -> Iterator[Callable[[], 
 
 
 def test_hostile_requests_are_refused_and_leave_nothing(
-    serve: Callable[..., Server], clip: bytes, model: bytes
+    serve_apart: Callable[..., Server], clip: bytes, model: bytes
 ) -> None:
-    server = serve()
+    server = serve_apart()
     (kept,) = server.upload(clip, "label=wave")[1]["ids"]
     server.kill()
     os.mkfifo(server.model / "page" / "00000000000000ff.mp4")
-    server = serve(server.model)  # a video that is a pipe
+    server = serve_apart(server.model)  # a video that is a pipe
     before = files_of(server.model), (server.model / "page" / "journal.jsonl").read_bytes()
     listed = list(itertools.islice(attacks(server, clip, model), COUNT))
     with ThreadPoolExecutor(8) as pool:

@@ -145,14 +145,14 @@ def test_pieces_of_a_recording_are_clips(server: Server, clip: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_changes_are_undone_and_survive_a_kill(serve: Serve, clip: bytes) -> None:
-    server = serve()
+def test_changes_are_undone_and_survive_a_kill(serve_apart: Serve, clip: bytes) -> None:
+    server = serve_apart()
     (id,) = server.upload(clip, "label=wave")[1]["ids"]
     assert server.post("/api/classes/rename", name="wave", to="hello")[0] == 200
     assert server.post("/api/clips/label", ids=[id], label="none")[0] == 200
     assert server.post("/api/clips/remove", ids=[id])[0] == 200
     server.kill()
-    server = serve(server.model)
+    server = serve_apart(server.model)
     state = server.state()
     assert state["clips"][id]["binned"]
     undone = []
@@ -178,13 +178,13 @@ def test_only_removed_clips_are_deleted_for_good(server: Server, clip: bytes) ->
 
 @pytest.mark.slow
 def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
-    serve: Serve, clip: bytes
+    serve_apart: Serve, clip: bytes
 ) -> None:
-    server = serve()
+    server = serve_apart()
     server.post("/api/classes", name="wave")
     server.kill()
     (server.model / "page" / "0123456789abcdef.mp4").write_bytes(clip)
-    server = serve(server.model)
+    server = serve_apart(server.model)
     state = server.wait(lambda state: state["clips"])
     assert state["clips"]["0123456789abcdef"]["label"] is None
     assert state["clips"]["0123456789abcdef"]["source"]
@@ -192,15 +192,15 @@ def test_an_upload_that_a_killed_server_did_not_list_is_recovered(
 
 
 @pytest.mark.slow
-def test_a_second_server_says_so(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
+def test_a_second_server_says_so(serve_apart: Serve, tmp_path: Path) -> None:
+    server = serve_apart()
     other = [sys.executable, "-c", START, "serve", str(server.model), "--no-browser"]
     second = subprocess.run(other, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 2
     assert "another `fewact serve` has this model open" in second.stderr
     assert server.request("GET", "/")[0] == 200
     assert "Traceback" not in server.stop()
-    serve(server.model)
+    serve_apart(server.model)
 
 
 @pytest.mark.parametrize("entry", ["notes.txt", "page/notes.txt"])

@@ -82,7 +82,7 @@ def opened(state: Any) -> bool:
 
 
 def test_nothing_that_was_kept_or_taught_is_lost(
-    serve: Callable[..., Server], assets: Path
+    serve_apart: Callable[..., Server], assets: Path
 ) -> None:
     folder = assets / "clips" / "utd5_rgb"
     clips = {
@@ -90,14 +90,14 @@ def test_nothing_that_was_kept_or_taught_is_lost(
         for name, action in (("wave", "a03_wave"), ("throw", "a05_throw"))
     }
     noise = random.Random(MOMENTS)
-    server, kept = serve(), {}
+    server, kept = serve_apart(), {}
     for label, contents in clips.items():
         for content in contents:
             kept[server.upload(content, f"label={label}&name={label}.mp4")[1]["ids"][0]] = label
     correct(server, kept)
     server.kill()
     begun = time.monotonic()
-    server = serve(server.model)
+    server = serve_apart(server.model)
     correct(server, kept)
     longest = 1.5 * (time.monotonic() - begun)
     taught, times_taught = dict(kept), 0
@@ -113,7 +113,7 @@ def test_nothing_that_was_kept_or_taught_is_lost(
             server.process.wait(0.5)
         if server.process.poll() is not None or i == MOMENTS - 1:
             server.kill()
-            server = serve(server.model)
+            server = serve_apart(server.model)
         state = server.wait(opened)
         found = {id: clip["label"] for id, clip in state["clips"].items() if not clip["binned"]}
         if asked:

@@ -211,9 +211,9 @@ def test_a_clip_that_cannot_be_taught_is_named(
 
 
 def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
-    serve: Serve, begun: Path, videos: list[bytes], tmp_path: Path
+    serve_apart: Serve, begun: Path, videos: list[bytes], tmp_path: Path
 ) -> None:
-    server = serve(begun)
+    server = serve_apart(begun)
     whole = video(tmp_path / "whole.mkv", 5, 48).read_bytes()
     (id,) = server.upload(whole[:-5000], "name=me%20waving.mkv")[1]["ids"]
     for _ in range(2):
@@ -240,7 +240,7 @@ class Ours(Pixels):
 
 
 def test_a_page_teaches_a_model_of_the_users_method(
-    serve: Serve, tmp_path: Path, videos: list[bytes]
+    serve_apart: Serve, tmp_path: Path, videos: list[bytes]
 ) -> None:
     file, model = tmp_path / "mine.py", tmp_path / "model"
     file.write_text(METHOD)
@@ -250,7 +250,7 @@ def test_a_page_teaches_a_model_of_the_users_method(
         video(clips / name / "1.mp4", 10 + i)
     teach = ["teach", str(clips), "-o", str(model), "--method", "ours", *imports]
     subprocess.run([sys.executable, "-c", START, *teach], check=True)
-    server = serve(model, options=imports)
+    server = serve_apart(model, options=imports)
     idle(server)
     server.upload(videos[0], "name=wave.mp4&label=x")
     taught(server)
@@ -288,9 +288,9 @@ PageSession._work = other
 
 
 def test_a_change_that_a_command_makes_while_clips_are_encoded_stays(
-    serve: Serve, begun: Path, videos: list[bytes]
+    serve_apart: Serve, begun: Path, videos: list[bytes]
 ) -> None:
-    server = serve(begun, MEANWHILE)
+    server = serve_apart(begun, MEANWHILE)
     idle(server)
     server.upload(videos[0], "name=new.mp4&label=y")
     assert taught(server)["model"]["clips"] == {"y": 2, "z": 1}

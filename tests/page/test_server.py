@@ -1,12 +1,12 @@
 """Listening: sockets are closed on a fault, and an address that is open to others is named."""
 
-import asyncio
 import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from fewact.cli import main
 from fewact.core.errors import ModelError, OptionError
@@ -87,31 +87,17 @@ def test_the_page_opens_at_the_address_as_browsers_send_it(
     assert sent in hosts
     assert ("127.0.0.1" in hosts) == (address[1] == 80)
 
-    async def answer(origin: str, name: str) -> dict[str, Any]:
-        sent_back: list[Any] = []
-
-        async def send(message: Any) -> None:
-            sent_back.append(message)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request"}
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-
-        headers = {"host": name, "origin": origin, "cookie": f"fewact-{address[1]}=secret"}
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/api/undo",
-            "query_string": b"",
-            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
-        }
-        await Guard(app, token="secret", hosts=hosts)(scope, receive, send)
-        return sent_back[0]
+    app: Any = object()
+    guard = Guard(app, token="secret", hosts=hosts)
 
     def status(origin: str, name: str = sent) -> int:
-        return int(asyncio.run(answer(origin, name))["status"])
+        headers = {"host": name, "origin": origin, "cookie": f"fewact-{address[1]}=secret"}
+        scope = {
+            **{"type": "http", "method": "POST", "path": "/api/undo", "query_string": b""},
+            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        }
+        answer: Any = guard._respond_to(Request(scope))
+        return 200 if answer is app else int(answer.status_code)
 
     assert status(f"http://{sent}") == 200
     assert status(f"http://{sent}", sent.upper()) == 200

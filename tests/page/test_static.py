@@ -1,16 +1,16 @@
-"""Values that the code of the page and the server share."""
+"""Texts and values that the code of the page and the server share."""
 
 import json
 import re
-from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fewact.core.errors import DataError
 from fewact.page.names import class_name
-from fewact.page.requests import error_page
+from fewact.page.requests import STATIC, error_page
 
-STATIC = files("fewact.page").joinpath("static")
 NOTHING = {"expected": "", "hint": ""}
 
 
@@ -34,3 +34,23 @@ def test_no_action_has_the_title_of_the_card_of_no_action() -> None:
         with pytest.raises(DataError, match="reserved"):
             class_name(name)
     assert class_name(f"{title} else") == f"{title} else"
+
+
+def test_every_text_exists_and_is_used() -> None:
+    texts: dict[str, Any] = json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))
+    scripts = [one for one in STATIC.iterdir() if one.name.endswith(".js")]
+    code = "".join(one.read_text(encoding="utf-8") for one in scripts)
+    html = STATIC.joinpath("page.html").read_text(encoding="utf-8")
+    python = "".join(path.read_text() for path in Path(str(STATIC)).parent.glob("*.py"))
+    in_html = set(re.findall(r"texts\.(\w+)", html))
+    in_code = set(re.findall(r"\btext\(\s*\"([\w.]+)\"", code))
+    assert in_html | in_code <= set(texts)
+    quoted = {name for name in texts if f'"{name}"' in code}
+    assert set(texts) - in_html - quoted == {"errors", "steps_done"}
+    for key in texts["errors"]:
+        stem = key.removeprefix("worker_").removeprefix("decoder_")
+        assert f'"{key}"' in code + python or f'"{stem}"' in python, key
+    for key in re.findall(r"RefusedError\(\d+, \"(\w+)\"", python):
+        assert key in texts["errors"], key
+    for what in texts["steps_done"]:
+        assert f'"{what}"' in python, what

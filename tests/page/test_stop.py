@@ -38,8 +38,8 @@ def test_processes_that_are_being_started(seconds: float, tmp_path: Path) -> Non
     assert process.returncode == 130
 
 
-def test_a_request_that_is_not_answered_yet(serve: Callable[..., Server]) -> None:
-    server = serve()
+def test_a_request_that_is_not_answered_yet(serve_apart: Callable[..., Server]) -> None:
+    server = serve_apart()
     headers = (
         f"Host: 127.0.0.1:{server.port}",
         f"Cookie: fewact-{server.port}={server.token}",

@@ -1,27 +1,21 @@
-"""The processes with limits, and the texts."""
+"""Processes with limits."""
 
 import asyncio
 import errno
-import json
 import os
-import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fewact.core.bounded import GIB
 from fewact.core.errors import OutputError, VideoError
 from fewact.page.children import DECODER_LIMITS, ChildError, ChildProcess, RemoteError
-
-STATIC = files("fewact.page").joinpath("static")
 
 
 class Odd:
@@ -69,7 +63,7 @@ class Odd:
 
 def run(work: Callable[[ChildProcess], Awaitable[None]], limits: Mapping[str, int] = {}) -> None:
     async def go() -> None:
-        child = ChildProcess("tests.page.test_parts:Odd", limits=limits)
+        child = ChildProcess("tests.page.test_children:Odd", limits=limits)
         try:
             await work(child)
         finally:
@@ -160,23 +154,3 @@ def test_a_process_that_cannot_be_started_is_one_that_died(monkeypatch: pytest.M
 
     monkeypatch.setattr(SpawnProcess, "start", start)
     run(work)
-
-
-def test_every_text_exists_and_is_used() -> None:
-    texts: dict[str, Any] = json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))
-    scripts = [one for one in STATIC.iterdir() if one.name.endswith(".js")]
-    code = "".join(one.read_text(encoding="utf-8") for one in scripts)
-    html = STATIC.joinpath("page.html").read_text(encoding="utf-8")
-    python = "".join(path.read_text() for path in Path(str(files("fewact.page"))).glob("*.py"))
-    in_html = set(re.findall(r"texts\.(\w+)", html))
-    in_code = set(re.findall(r"\btext\(\s*\"([\w.]+)\"", code))
-    assert in_html | in_code <= set(texts)
-    quoted = {name for name in texts if f'"{name}"' in code}
-    assert set(texts) - in_html - quoted == {"errors", "steps_done"}
-    for key in texts["errors"]:
-        stem = key.removeprefix("worker_").removeprefix("decoder_")
-        assert f'"{key}"' in code + python or f'"{stem}"' in python, key
-    for key in re.findall(r"RefusedError\(\d+, \"(\w+)\"", python):
-        assert key in texts["errors"], key
-    for what in texts["steps_done"]:
-        assert f'"{what}"' in python, what
