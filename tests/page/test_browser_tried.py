@@ -1,10 +1,14 @@
 """Clips to try in a real browser: before anything is taught, while a recording is searched."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from fewact.core.errors import DataError
+from fewact.page.session import PageSession
 from fewact.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, read_frames, write_video
 from tests.page.browser import MARKS, Person, Serve, clips_of
@@ -13,24 +17,6 @@ from tests.page.test_same_model import begun, video
 __all__ = ["begun"]
 
 pytestmark = MARKS
-
-ENDLESS = """
-import asyncio
-from fewact.core.errors import DataError
-from fewact.page.session import PageSession
-work, fails = PageSession._work, ["is damaged"]
-
-async def other(page, method, *arguments, seconds):
-    if method == "watch":
-        await asyncio.sleep(0.1)
-        return {"events": [], "counts": {}, "time": 7.0, "ended": False}
-    if method == "predict" and fails:
-        raise DataError(fails.pop())
-    return await work(page, method, *arguments, seconds=seconds)
-
-PageSession._work = other
-"""
-"""A search that never ends, and a first prediction that fails."""
 
 
 def test_what_is_tried_before_anything_is_taught_waits(
@@ -48,9 +34,21 @@ def test_what_is_tried_before_anything_is_taught_waits(
 
 
 def test_a_search_lets_a_clip_be_tried_and_is_cancelled(
-    serve_apart: Serve, chromium: Any, begun: Path, tmp_path: Path
+    serve: Serve, chromium: Any, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve_apart(begun, ENDLESS)
+    work, fails = PageSession._work, ["is damaged"]
+
+    async def other(page: PageSession, method: str, *arguments: Any, seconds: float) -> Any:
+        """Search without an end; the first prediction fails."""
+        if method == "watch":
+            await asyncio.sleep(0.1)
+            return {"events": [], "counts": {}, "time": 7.0, "ended": False}
+        if method == "predict" and fails:
+            raise DataError(fails.pop())
+        return await work(page, method, *arguments, seconds=seconds)
+
+    monkeypatch.setattr(PageSession, "_work", other)
+    server = serve(begun)
     person = Person(chromium, server)
     page = person.page
     film = np.zeros((40, 48, 64, 3), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 
 from fewact.classifier.file import MODEL, VERSION
 from tests.classifier.models import edit
-from tests.page.conftest import Server
+from tests.page.conftest import Here
 from tests.page.test_clip_names import command
 from tests.page.test_same_model import Serve, begun_in, idle, page_of, taught, videos
 
@@ -21,11 +21,11 @@ TAUGHT = {"wave": 3, "throw": 2}
 
 @pytest.fixture(scope="module")
 def original(
-    videos: list[bytes], tmp_path_factory: pytest.TempPathFactory
+    videos: list[bytes], tmp_path_factory: pytest.TempPathFactory, shared: Any
 ) -> tuple[Path, list[str]]:
     """A model whose page has four clips, and a fifth that a command added."""
     folder = tmp_path_factory.mktemp("page")
-    server, ids = page_of(Server, begun_in(folder), videos)
+    server, ids = page_of(lambda model: Here(model, *shared), begun_in(folder), videos)
     more = folder / "more.mp4"
     more.write_bytes(videos[5])
     command("add", str(server.model), "wave", str(more))

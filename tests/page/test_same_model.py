@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.classifier.revision import change_model
+from fewact.page.session import PageSession
 from fewact.page.worker import Worker
 from fewact.video import write_video
 from tests.page.conftest import START, Server
@@ -270,27 +272,20 @@ def test_a_page_that_is_loaded_again_shows_what_a_command_changed(
     assert set(idle(server)["classes"]) == {"y", "z"}
 
 
-MEANWHILE = """
-from fewact.classifier.revision import change_model
-from fewact.page.session import PageSession
-work, old = PageSession._work, ["x"]
-
-async def other(page, method, *arguments, seconds):
-    result = await work(page, method, *arguments, seconds=seconds)
-    if method == "encode" and old:
-        with change_model(page.folder.model, "rename", corrected=True) as classifier:
-            classifier.rename_class(old.pop(), "z")
-    return result
-
-PageSession._work = other
-"""
-"""A command changes the model while the first clip is encoded."""
-
-
 def test_a_change_that_a_command_makes_while_clips_are_encoded_stays(
-    serve_apart: Serve, begun: Path, videos: list[bytes]
+    serve: Serve, begun: Path, videos: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve_apart(begun, MEANWHILE)
+    work, old = PageSession._work, ["x"]
+
+    async def other(page: PageSession, method: str, *arguments: Any, seconds: float) -> Any:
+        result = await work(page, method, *arguments, seconds=seconds)
+        if method == "encode" and old:
+            with change_model(page.folder.model, "rename", corrected=True) as classifier:
+                classifier.rename_class(old.pop(), "z")
+        return result
+
+    monkeypatch.setattr(PageSession, "_work", other)
+    server = serve(begun)
     idle(server)
     server.upload(videos[0], "name=new.mp4&label=y")
     assert taught(server)["model"]["clips"] == {"y": 2, "z": 1}
