@@ -67,7 +67,8 @@ def test_the_engine_is_the_same(
         assert backbones.create().card == backbone.card
 
 
-@pytest.mark.parametrize("name", ["trx", pytest.param("molo", marks=pytest.mark.slow), "a2m2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["trx", "molo", "a2m2"])
 def test_methods_keep_their_promises(name: str) -> None:
     with float64():
         assert not [one.error for one in check_method(methods.REGISTRY.get(name)) if one.error]

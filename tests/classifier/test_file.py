@@ -48,6 +48,9 @@ from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
 from tests.classifier.models import content_of, edit
 
+LARGE = ("cpm", "hyrsm", "molo", "strm", "ta2n", "trx")
+"""Methods whose weights take a second to make, save and load."""
+
 
 def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     examples: FewShotClassifier,
@@ -136,7 +139,12 @@ def test_a_pickle_has_what_a_saved_model_has(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in methods.names() if not methods.REGISTRY.get(name).uses_text]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in methods.names()
+        if not methods.REGISTRY.get(name).uses_text
+    ],
 )
 def test_every_method_can_be_saved_and_loaded(
     name: str, backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
@@ -362,6 +370,7 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
         FewShotClassifier.load(model)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_normalises_frames_as_before(
     backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:

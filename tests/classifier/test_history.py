@@ -164,8 +164,10 @@ def test_history_is_bounded_and_keeps_the_latest(
     assert [version.change for version in history.versions(model)] == ["last"]
 
 
-@pytest.mark.parametrize("call", ["link", "replace", "fsync"])
-@pytest.mark.parametrize("change", ["save", "undo", "redo"])
+@pytest.mark.parametrize("call", ["link", "replace", pytest.param("fsync", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "change", ["save", *(pytest.param(how, marks=pytest.mark.slow) for how in ("undo", "redo"))]
+)
 def test_a_kill_at_any_call_loses_nothing(
     model: Path, taught: FewShotClassifier, monkeypatch: pytest.MonkeyPatch, change: str, call: str
 ) -> None:

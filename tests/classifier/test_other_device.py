@@ -75,6 +75,7 @@ def test_everything_that_a_model_is_for(
     assert all(one.label in classifier.classes_ for one in events)
 
 
+@pytest.mark.slow
 def test_class_names_are_embedded_elsewhere(
     actions: Path, queries: Mapping[str, Path], tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_damaged_training_clip_warns_once(
         quick.fit({"left": cut, "right": actions / "right"}).save(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_dark_clips_are_corrected_and_named(
     examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
 ) -> None:

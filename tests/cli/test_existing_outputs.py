@@ -79,7 +79,13 @@ def test_files_are_kept_and_torch_is_not_imported(
         assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("command", WRITERS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "export of a network" else [])
+        for name in WRITERS
+    ],
+)
 def test_a_file_is_replaced_with_overwrite(
     run: Run, command: str, inputs: dict[str, object], tmp_path: Path
 ) -> None:

@@ -68,7 +68,10 @@ def test_a_bad_output_is_known_before_the_work(
     assert Path(inputs["file"]).read_text() == "of the user"
 
 
-@pytest.mark.parametrize("command", ["teach", "episodes", "evaluate"])
+@pytest.mark.parametrize(
+    "command",
+    ["episodes", *(pytest.param(c, marks=pytest.mark.slow) for c in ("teach", "evaluate"))],
+)
 def test_a_limit_of_file_sizes_is_one_message(
     command: str, inputs: dict[str, str], tmp_path: Path
 ) -> None:
@@ -85,7 +88,14 @@ def test_a_limit_of_file_sizes_is_one_message(
     assert files in ([], ["out.progress"])
 
 
-@pytest.mark.parametrize("arguments", [("methods",), ("--help",), ("methods", "--format", "json")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("methods",),
+        ("--help",),
+        pytest.param(("methods", "--format", "json"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_or_closed_standard_output_is_one_message(arguments: tuple[str, ...]) -> None:
     call = [
         sys.executable,

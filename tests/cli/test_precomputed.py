@@ -119,6 +119,7 @@ def test_every_format_has_a_prediction_for_each_row(
     assert [line.split("  ")[0] for line in shown[1:]] == list(NEW)
 
 
+@pytest.mark.slow
 def test_a_row_is_explained_and_rows_are_drawn(
     run: Run, model_of_features: Path, new: Path, tmp_path: Path
 ) -> None:

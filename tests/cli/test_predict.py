@@ -93,6 +93,7 @@ def test_the_table_has_a_row_per_clip(
     assert "#2" in top[0]
 
 
+@pytest.mark.slow
 def test_clips_of_no_class_limit_false_alarms(run: Run, clips: Path, tmp_path: Path) -> None:
     for action, folder in (("growing", "growing"), ("turning", "turning"), ("moving left", "none")):
         shutil.copytree(clips / action, tmp_path / "clips" / folder)

@@ -45,6 +45,7 @@ def test_results_on_the_same_episodes_are_compared(run: Run, tmp_path: Path) -> 
     assert str(paths[2]) not in comparisons
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:HarfBuzz-Subset:DeprecationWarning")
 def test_a_pdf_has_all_that_the_page_has(run: Run, clips: Path, tmp_path: Path) -> None:
     try:

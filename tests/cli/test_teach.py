@@ -220,6 +220,7 @@ class NotNamed(ProtoNet):
 """
 
 
+@pytest.mark.slow
 def test_methods_of_a_file_are_taught_and_predict(
     run: Run, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

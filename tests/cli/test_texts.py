@@ -41,6 +41,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mine.npz"
 
 
+@pytest.mark.slow
 def test_text_encoder_of_the_backbone(run: Run, clips: Path, clip_folder: str) -> None:
     call = ("evaluate", "zero_shot", "--data", clips, "--backbone", "clip-vit", *FRAMES, *FEW)
     ended = run(*call, "--weights", clip_folder, "--precision", "float32")

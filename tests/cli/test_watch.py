@@ -236,6 +236,7 @@ def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("through_a_pipe", [False, pytest.param(True, marks=PIPES)])
 def test_frames_that_no_encoder_takes_are_refused_before_the_work(
     model: Path,

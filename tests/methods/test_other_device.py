@@ -11,6 +11,9 @@ from fewact import methods
 from fewact.methods.promises.subject import Subject, made_up_card, make
 from tests.pretend_device import DEVICE, without
 
+SLOW = ("clip_spm", "fusion", "molo")
+"""Methods with many operations, each of which takes its time on the pretend device."""
+
 
 @pytest.fixture(autouse=True)
 def no_float64() -> Iterator[None]:
@@ -19,7 +22,13 @@ def no_float64() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in methods.names()
+    ],
+)
 def test_logits_and_gradients(name: str) -> None:
     card = made_up_card()
     subject = Subject(partial(make, type(methods.create(name)), card, {}), card)

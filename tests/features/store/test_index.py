@@ -42,6 +42,7 @@ for i in range(int(sys.argv[2]), 60, 3):
 """
 
 
+@pytest.mark.slow
 def test_processes_write_at_the_same_time(tmp_path: Path) -> None:
     run = [sys.executable, "-c", WRITE, str(tmp_path / "store")]
     writers = [subprocess.Popen([*run, str(first)]) for first in range(3)]
