@@ -149,11 +149,8 @@ def test_a_clip_is_never_scored_by_its_own_group() -> None:
     assert apart.temperature > together.temperature
 
 
-def test_a_class_of_one_group_cannot_be_held_out() -> None:
+def test_a_group_is_held_out_of_all_of_its_classes_unless_one_has_no_other() -> None:
     assert folds_of([0, 0, 1, 1], 2, ["a", "a", "b", "c"]) == [[2], [3]]
-
-
-def test_a_group_of_several_classes_is_held_out_of_all_of_them() -> None:
     assert folds_of([0, 0, 1, 1], 2, ["a", "b", "a", "b"]) == [[0, 2], [1, 3]]
     assert folds_of([0, 0, 1, 1], 2, ["a", "b", "b", "a"]) == [[0, 3], [1, 2]]
     assert folds_of([0, 1, 1], 2, ["a", "a", "b"]) == [[2]]

@@ -80,14 +80,11 @@ def test_only_informative_names_are_used(seed: int) -> None:
     assert found["misleading"] == found["random"] == without
 
 
-def test_equal_embeddings_of_all_classes_are_not_used() -> None:
+def test_names_are_not_used_if_they_are_alike_or_if_all_clips_are_correct() -> None:
     nodes, labels, centres = taught_clips(2.5)
     alike = centres.mean(0).expand(4, -1)
     without = hold_out(METHOD, nodes, labels, 4, [None] * 20)[0]
     assert hold_out(METHOD, nodes, labels, 4, [None] * 20, names_of(alike))[0] == without
-
-
-def test_names_are_not_used_if_all_clips_are_correct() -> None:
     nodes, labels, centres = taught_clips(0.05)
     found = hold_out(
         METHOD, nodes, labels, 4, [None] * 20, names_of(texts("informative", centres))

@@ -1,6 +1,5 @@
 import random
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,18 +105,6 @@ def test_equal_clips_are_found_once_each() -> None:
     examples = join([*clips, *copies])
     found = [(new.name, old.name) for new, old in examples.copies()]
     assert found == [("a.mp4", "other.mp4"), ("copy.mp4", "other.mp4")]
-
-
-@pytest.mark.parametrize(
-    ("clip", "title"),
-    [
-        (Example("a/b.mp4", "x"), "a/b.mp4"),
-        (Example("b.mp4", "x", start=1.5, end=3), "b.mp4 [1.5 s … 3 s]"),
-        (Example("b.mp4", "x", end=3), "b.mp4 [0 s … 3 s]"),
-    ],
-)
-def test_titles_show_the_time_span(clip: Example, title: str) -> None:
-    assert clip.title == title
 
 
 def test_clips_of_no_class_are_last_and_are_split_off_without_a_copy() -> None:

@@ -40,6 +40,15 @@ class PictureLike:
         return self._array
 
 
+LABELS = ["clap"] * 2 + ["wave"] * 2
+
+
+@pytest.fixture
+def by_vectors() -> FewShotClassifier:
+    """A classifier of features, taught with the clips ``vectors(LABELS)``."""
+    return FewShotClassifier().fit(vectors(LABELS), LABELS)
+
+
 def all_frames(path: Path) -> np.ndarray:
     return read_frames(path, EveryNth(1))
 
@@ -157,25 +166,22 @@ def test_features_that_are_tensors_get_a_hint_that_works(fault: str) -> None:
         assert "expected: an array (t d)" in said
 
 
-def test_labels_and_weights_without_data_are_refused() -> None:
-    labels = ["clap"] * 2 + ["wave"] * 2
-    clips = vectors(labels)
-    classifier = FewShotClassifier().fit(clips, labels)
+def test_labels_and_weights_without_data_are_refused(by_vectors: FewShotClassifier) -> None:
+    clips = vectors(LABELS)
     nothing = torch.ones(4, device="meta")
     with pytest.raises(DataError, match=r"^labels: the tensor has no data"):
         FewShotClassifier().fit(clips, nothing.long())  # type: ignore[arg-type]
     bad: list[Any] = [nothing, [1, 2], [[1], [2, 3]], ["a"] * 4, [0] * 4, [1, 1, 1, -1]]
     for weights in (*bad, [float("nan")] * 4, 5, torch.ones(4).bfloat16()):
         with pytest.raises(DataError, match=r"^sample_weight: .*expected: 4 numbers from 0 up"):
-            classifier.score(clips, labels, weights)
-    assert classifier.score(clips, labels, torch.tensor([1.0, 0, 0, 1])) == 1  # type: ignore[arg-type]
+            by_vectors.score(clips, LABELS, weights)
+    assert by_vectors.score(clips, LABELS, torch.tensor([1.0, 0, 0, 1])) == 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("labels", [3, "ab", b"ab", {"a": 1, "b": 2}, torch.tensor(1)])
-def test_labels_are_a_list(labels: Any) -> None:
-    clips = vectors(["a", "b"])
-    classifier = FewShotClassifier().fit(clips, ["a", "b"])
-    for call in (classifier.fit, classifier.score):
+def test_labels_are_a_list(by_vectors: FewShotClassifier, labels: Any) -> None:
+    clips = vectors(LABELS)
+    for call in (by_vectors.fit, by_vectors.score):
         with pytest.raises(DataError, match=r"^labels: not a list of labels .*label of each clip"):
             call(clips, labels)
 
@@ -548,8 +554,7 @@ def test_what_is_learned_by_fit_is_missing_before() -> None:
     assert not any(hasattr(classifier, name) for name in learned)
     with pytest.raises(ModelError, match="no classes yet"):
         classifier.classes_  # noqa: B018
-    labels = ["clap"] * 2 + ["wave"] * 2
-    check_is_fitted(classifier.fit(vectors(labels), labels))
+    check_is_fitted(classifier.fit(vectors(LABELS), LABELS))
     assert all(hasattr(classifier, name) for name in learned)
 
 
@@ -590,10 +595,8 @@ def test_weights_of_a_score_belong_to_the_clips_in_their_order() -> None:
     assert classifier.score(mixed, truth, sample_weight=[0, 1, 1]) == 1
 
 
-def test_a_slice_of_predictions_has_their_labels() -> None:
-    labels = ["clap"] * 2 + ["wave"] * 2
-    clips = vectors(labels)
-    found = FewShotClassifier().fit(clips, labels).predict(clips)
+def test_a_slice_of_predictions_has_their_labels(by_vectors: FewShotClassifier) -> None:
+    found = by_vectors.predict(vectors(LABELS))
     assert found[1:3].labels == ["clap", "wave"]
     assert found[-1].label == "wave"
 

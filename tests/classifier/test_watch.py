@@ -21,7 +21,6 @@ from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.video import VideoWarning, write_video
 from fewact.video.recording import Recording, open_recording
-from tests.network_camera import network_camera
 
 EVENT = Event("wave", 0.0, 1.0, 1.0, 1)
 
@@ -149,22 +148,6 @@ def test_what_cannot_watch_is_refused_before_anything_is_opened(
         list(watch(quick, missing, only=["jump"]))
     with pytest.raises(VideoError, match="no such recording"):
         list(watch(quick, missing))
-
-
-@pytest.mark.slow
-def test_late_frames_of_the_network_are_dropped_and_counted() -> None:
-    """A camera with ten frames a second for three seconds; looking at one takes a third."""
-    frames = [np.full((24, 32, 3), 8 * i, np.uint8) for i in range(30)]
-    stream = SlowStream(1 / 3)
-    with network_camera(frames, 10) as address, open_recording(address) as recording:
-        assert recording.live
-        assert not recording.again
-        watch = Watch(stream, recording)  # type: ignore[arg-type]
-        assert list(watch.events()) == [EVENT]
-    assert 5 <= watch.dropped <= 20  # ten frames wait; about ten are looked at in three seconds
-    assert watch.looked_at + watch.dropped == 30
-    assert stream.times == sorted(stream.times)
-    assert stream.times[-1] == pytest.approx(2.9, abs=0.01)
 
 
 def test_no_frame_of_a_file_is_dropped() -> None:
