@@ -411,6 +411,7 @@ def test_camera_log_odds_need_no_network(pan_and_still, tiny, monkeypatch):
 
     estimate_camera_motion = motion.estimate_camera_motion
     monkeypatch.setattr(sys.modules["fewact.features.views"], "estimate_camera_motion", counted)
+    monkeypatch.setattr(motion, "estimate_camera_motion", counted)
     clips = pan_and_still
     chosen = [camera, pixels, FeatureRequest("pixels", View(6, "auto"))]
     pan, still = (one.features for one in extract(clips, tiny, chosen))

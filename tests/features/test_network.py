@@ -8,7 +8,7 @@ from torch import Tensor
 from fewact.backbones import Backbone
 from fewact.features.extract import NetworkFeatures
 from fewact.features.request import CameraRequest, FeatureRequest, Request, View
-from fewact.features.views import FrameBatch, NetworkInputs
+from fewact.features.views import FrameBatch
 from fewact.video import Segments, Timeline
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
@@ -24,9 +24,9 @@ def frames(tiny: Backbone) -> Tensor:
     return torch.randint(256, size, dtype=torch.uint8, generator=generator)
 
 
-def of(*batches: tuple[Tensor, *tuple[Request, ...]]) -> NetworkInputs:
+def of(*batches: tuple[Tensor, *tuple[Request, ...]]) -> list[FrameBatch]:
     """Return inputs of frames, each with its requests."""
-    return NetworkInputs([FrameBatch(frames, tuple(requests)) for frames, *requests in batches])
+    return [FrameBatch(frames, tuple(requests)) for frames, *requests in batches]
 
 
 def third(frames: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from fewact.features.request import (
     View,
 )
 from fewact.features.ring import FeatureRing
-from fewact.features.views import NetworkInputs, Views, difference_images, small_frames
+from fewact.features.views import FrameBatch, Views, difference_images, small_frames
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
 from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion, stabilise
 from fewact.video.camera.registration import Similarity
@@ -65,10 +65,10 @@ def test_frames_are_stabilised_by_the_motion_of_their_halves(mode):
 def test_requests_whose_views_show_the_same_share_frames(pan, static):
     moving, still = Views({8: pan}, ASPECT), Views({8: static}, ASPECT)
     auto, on, off = (FeatureRequest("maps", View(8, mode)) for mode in ("auto", "on", "off"))
-    shared = [batch.requests for batch in moving.inputs((auto, on, off)).batches]
+    shared = [batch.requests for batch in moving.inputs((auto, on, off))]
     assert shared == [(auto, on), (off,)]
     assert moving.shown(auto.view) == moving.shown(on.view) != moving.shown(off.view)
-    (batch,) = still.inputs((auto, on, off)).batches
+    (batch,) = still.inputs((auto, on, off))
     assert batch.requests == (auto, on, off)
     assert batch.frames is static
 
@@ -102,7 +102,7 @@ def test_small_images_of_equal_frames_share_a_tensor(pan, static, of, made):
     for frames, modes in ((pan, ("auto", "on")), (static, ("auto", "off"))):
         views = Views({8: frames}, ASPECT)
         requests = tuple(of(View(8, mode)) for mode in modes)
-        (batch,) = views.inputs(requests).batches
+        (batch,) = views.inputs(requests)
         assert batch.requests == requests
         assert torch.equal(batch.frames, made(views.frames(View(8, "auto"))))
 
@@ -190,9 +190,9 @@ class Grain:
 
 
 def prepared_images(reader: ClipReader, clip: VideoSource) -> torch.Tensor:
-    early: Future[NetworkInputs] = Future()
-    reader.read(clip, early)
-    (batch,) = early.result().batches
+    early: Future[list[FrameBatch]] = Future()
+    reader.read(clip, clip, early)
+    (batch,) = early.result()
     return batch.frames
 
 

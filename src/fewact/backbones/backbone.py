@@ -193,13 +193,7 @@ class Backbone:
 
 
 def build(spec: BackboneSpec, network_class: type[Network]) -> Backbone:
-    """Create a backbone: its network, with weights, in evaluation mode, on its device.
-
-    Raises:
-        WeightsError: The weights cannot be read or are of another network.
-        OptionError: An option, the device, the precision or the engine is unknown, or the engine
-            cannot be used.
-    """
+    """Create a backbone: its network, with weights, in evaluation mode, on its device."""
     options: Any = make_options(network_class.Options, spec.options, of=network_class.defaults.name)
     device = resolve_device(spec.device)
     check_engine(spec.engine, spec.precision, device.type)
@@ -236,10 +230,6 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
 
     Entries of the weights file's header, ``licence``, ``trained_on``, ``mean`` and ``std``
     (separated by commas) and ``interpolation``, replace those of the default weights.
-
-    Raises:
-        WeightsError: The header's mean or standard deviation are not three numbers, or its
-            interpolation is unknown.
     """
     defaults = network.describe()
     untrained = weights.source == "random"

@@ -67,11 +67,7 @@ def openai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def vision_facts(weights: Weights) -> dict[str, Any]:
-    """Return the vision transformer's configuration, from the shapes of its tensors.
-
-    Raises:
-        KeyError: A needed tensor is missing.
-    """
+    """Return the vision transformer's configuration, from the shapes of its tensors."""
     renamed = openai_names(weights.tensors)
     patches = renamed["vision_model.embeddings.patch_embedding.weight"]  # (c 3 p p)
     positions = renamed["vision_model.embeddings.position_embedding.weight"]  # (1 + h·w, c)
@@ -88,11 +84,7 @@ def vision_facts(weights: Weights) -> dict[str, Any]:
 
 
 def text_facts(weights: Weights) -> dict[str, Any]:
-    """Return the text transformer's configuration, from the shapes of its tensors.
-
-    Raises:
-        KeyError: A needed tensor is missing.
-    """
+    """Return the text transformer's configuration, from the shapes of its tensors."""
     renamed = openai_names(weights.tensors)
     words = renamed["text_model.embeddings.token_embedding.weight"]  # (vocabulary, c)
     positions = renamed["text_model.embeddings.position_embedding.weight"]  # (tokens, c)
@@ -128,11 +120,7 @@ FAMILIES = {
 
 
 def half(family: str, name: str, weights: Weights) -> Any:
-    """Return the configuration of one half, "vision" or "text", with their common width.
-
-    Raises:
-        WeightsError: An entry of config.json is invalid, or transformers is not installed.
-    """
+    """Return the configuration of one half, "vision" or "text", with their common width."""
     if weights.config["model_type"].endswith("_vision_model"):
         return configure(f"{family}VisionConfig", weights.config, where=weights.source)
     full_config = configure(f"{family}Config", weights.config, where=weights.source)
@@ -191,11 +179,7 @@ class ClipViT(LibraryNetwork):
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> Plan:
-        """Return the network that config.json or the tensors' shapes describe.
-
-        Raises:
-            WeightsError: The weights are of another network, or transformers is not installed.
-        """
+        """Return the network that config.json or the tensors' shapes describe."""
         model_type = check_model_type(weights, FAMILIES)
         family = FAMILIES.get(model_type, "CLIP")
         config = half(family, "vision", weights) if model_type else cls._without_config(weights)
@@ -287,11 +271,7 @@ class Siglip(LibraryNetwork):
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> Plan:
-        """Return the network that config.json describes (default: SigLIP base at 224 pixels).
-
-        Raises:
-            WeightsError: The configuration is of another network, or transformers is not installed.
-        """
+        """Return the network that config.json describes (default: SigLIP base at 224 pixels)."""
         alone = check_model_type(weights, MODEL_TYPES) == "siglip_vision_model"
         facts = weights.config if alone else weights.config.get("vision_config") or {}
         facts = {**facts, "vision_use_head": True}  # Without it there are no vectors.

@@ -113,11 +113,7 @@ def resolve_device(device: Device) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> Precision:
-    """Return a precision by name; "auto" depends on the device.
-
-    Raises:
-        OptionError: There is no such precision.
-    """
+    """Return a precision by name; "auto" depends on the device."""
     if precision == "auto":
         return AUTO_PRECISION if device.type == "cpu" and multiplies_bfloat16() else "float32"
     return cast(Precision, check_name("precision", precision, PRECISIONS))
@@ -214,11 +210,7 @@ def folded_tensors(network: Network) -> dict[str, Tensor]:
 
 
 def _pairs(network: Network) -> Iterator[tuple[str, str, nn.BatchNorm2d]]:
-    """Yield each batch norm with the name of the convolution before it and its own.
-
-    Raises:
-        TypeError: The module before a batch norm is no convolution.
-    """
+    """Yield each batch norm with the name of the convolution before it and its own."""
     for parent, module in network.named_modules():
         prefix = f"{parent}." if parent else ""
         before: tuple[str, nn.Module | None] = ("", None)
@@ -336,9 +328,6 @@ class OnnxEngine:
         graphs: Graphs in the order of computation.
         tensors: Weights of the graphs by name.
         images_at_once: Number of images of a run.
-
-    Raises:
-        Exception: ONNX Runtime cannot read a graph; it raises errors of many types.
     """
 
     name: EngineName = "onnx"

@@ -91,9 +91,6 @@ def check_exported(precision: str, where: str) -> None:
     Args:
         precision: Precision of a backbone.
         where: Backbone or model, for the message.
-
-    Raises:
-        OptionError: It is int8.
     """
     if precision == "int8":
         raise OptionError(
@@ -154,11 +151,7 @@ def _exported(module: _Encoder, example: Tensor, card: str) -> bytes:
 
 
 def _check(content: bytes, module: _Encoder, example: Tensor) -> None:
-    """Compare the file's outputs with those of torch, if ONNX Runtime is installed.
-
-    Raises:
-        OptionError: They differ.
-    """
+    """Compare the file's outputs with those of torch, if ONNX Runtime is installed."""
     if importlib.util.find_spec(PACKAGE) is None:
         return
     frames = example[: module.network.frames_together]
@@ -210,11 +203,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Raise KeyboardInterrupt after a block in which Ctrl-C raised it, whatever became of it there.
-
-    Raises:
-        KeyboardInterrupt: It was raised in the block, and the block ended otherwise.
-    """
+    """Raise KeyboardInterrupt after a block in which Ctrl-C raised it, even if it was caught."""
     before = signal.getsignal(signal.SIGINT)
     # Python handles signals in the main thread, and none that is ignored.
     if threading.current_thread() is not threading.main_thread() or not callable(before):

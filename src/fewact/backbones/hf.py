@@ -59,20 +59,12 @@ class LibraryNetwork(Network):
         return {CONFIG_ENTRY: self.config.to_json_string(use_diff=False)}
 
     def make(self) -> Any:
-        """Build the model of transformers.
-
-        Raises:
-            WeightsError: The configuration is invalid.
-        """
+        """Build the model of transformers."""
         return make_model(self.options.model_class, self.config)
 
 
 def of_transformers(name: str) -> Any:
-    """Return a class of transformers by name.
-
-    Raises:
-        WeightsError: transformers is not installed, or this version does not have the class.
-    """
+    """Return a class of transformers by name."""
     try:
         return getattr(importlib.import_module("transformers"), name)
     except (ImportError, AttributeError) as error:
@@ -90,9 +82,6 @@ def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> A
         config_class: Name of the configuration's class.
         entries: Entries of config.json.
         where: Name of the weights, for messages.
-
-    Raises:
-        WeightsError: An entry is invalid, or transformers is not installed.
     """
     config_type = of_transformers(config_class)
     strict = importlib.import_module("huggingface_hub").errors.StrictDataclassError
@@ -114,9 +103,6 @@ def make_model(model_class: str, config: Any, **options: Any) -> Any:
         model_class: Name of its class.
         config: Its configuration.
         **options: Further arguments of the class.
-
-    Raises:
-        WeightsError: The configuration is invalid, or transformers is not installed.
     """
     network_type = of_transformers(model_class)
     try:
@@ -143,11 +129,7 @@ def quiet() -> Iterator[None]:
 
 
 def check_model_type(weights: Weights, expected: Collection[str]) -> str:
-    """Return the model type in config.json; "" where there is none.
-
-    Raises:
-        WeightsError: The model type is none of the expected ones.
-    """
+    """Return the model type in config.json; "" where there is none."""
     model_type = str(weights.config.get("model_type", ""))
     if model_type and model_type not in expected:
         raise WeightsError(

@@ -58,9 +58,6 @@ CHOICES: Final = {"precision": PRECISIONS, "engine": ENGINES, "resize": get_args
 def check_device_name(name: str) -> str:
     """Return the name of a device if torch could know it.
 
-    Raises:
-        OptionError: It is another name of a device, or no name at all.
-
     >>> check_device_name("cuda:1")
     'cuda:1'
     """
@@ -77,11 +74,7 @@ def check_device_name(name: str) -> str:
 
 
 def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
-    """Return a name of an option that has few values.
-
-    Raises:
-        OptionError: It is none of them.
-    """
+    """Return a name of an option that has few values."""
     if name not in choices:
         raise OptionError(
             f"there is no such {what}",
@@ -275,11 +268,7 @@ class TextSpec(Spec):
 
 
 def check_size(size: int, network: Description) -> None:
-    """Refuse another size than the network's own where the network reads no other.
-
-    Raises:
-        OptionError: It does.
-    """
+    """Refuse another size than the network's own where the network reads no other."""
     if size and not network.any_size:
         raise OptionError(
             "this network reads frames of one size only",
@@ -296,9 +285,6 @@ def check_engine(engine: str, precision: str, device: str) -> None:
         engine: Requested engine.
         precision: Requested precision.
         device: Type of the device; ``auto`` where it is not resolved.
-
-    Raises:
-        OptionError: The engine has no such precision or device.
     """
     got = f"engine {engine}, device {device}, precision {precision}"
     elsewhere = device not in ("auto", "cpu")

@@ -323,11 +323,7 @@ def embed_classes(
 
 
 def known_texts(text: ClassTexts | Tensor) -> ClassTexts:
-    """Return embeddings (n d) with a description, which plain tensors don't have.
-
-    Raises:
-        ShapeError: The embeddings have another shape.
-    """
+    """Return embeddings (n d) with a description, which plain tensors don't have."""
     if isinstance(text, ClassTexts):
         return text
     check_shape(text, "n d", "text")

@@ -70,11 +70,7 @@ class Tokenizer:
     digest: str
 
     def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return the tokens of prompts (n m) int64, and a mask (n m) that is 0 for padding.
-
-        Raises:
-            OptionError: A prompt is too long.
-        """
+        """Return the tokens of prompts (n m) int64, and a mask (n m) that is 0 for padding."""
         with quiet():
             id_lists: list[list[int]] = self.implementation(list(prompts))["input_ids"]
         for prompt, ids in zip(prompts, id_lists, strict=True):
@@ -110,9 +106,6 @@ def read_tokenizer(
         vocabulary: Number of tokens in the network's vocabulary.
         longest: Largest number of tokens that the network reads.
         padding: Padding of shorter prompts.
-
-    Raises:
-        WeightsError: Files are missing or cannot be read, or the tokenizer is of another network.
     """
     present = sorted(name for name in DOWNLOADS if (folder / name).is_file())
     if not any(set(needed) <= set(present) for needed in FILES):
@@ -377,11 +370,7 @@ class TextEncoder:
 def build(
     network_class: type[TextNetwork], name: str, *, weights: str | Path, device: torch.device
 ) -> TextEncoder:
-    """Create a text encoder: its network, with weights and tokenizer, on its device.
-
-    Raises:
-        WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
-    """
+    """Create a text encoder: its network, with weights and tokenizer, on its device."""
     source = _default(name) if str(weights) == "default" else weights
     if str(source) == "random":
         raise WeightsError(

@@ -69,11 +69,7 @@ class VideoMAE(LibraryNetwork):
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> VideoPlan:
-        """Return the network that config.json describes (default: VideoMAE base).
-
-        Raises:
-            WeightsError: The configuration is of another network, or transformers is not installed.
-        """
+        """Return the network that config.json describes (default: VideoMAE base)."""
         check_model_type(weights, ("videomae",))
         # The tensors show whether the last norm belongs to the encoder or to the classifier.
         tensors = cls.rename(weights.tensors)

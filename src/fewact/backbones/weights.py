@@ -120,9 +120,6 @@ def put(
         of: Name of the module in messages.
         source: Text that names the weights in messages.
         expected: Weights that can be read, for messages.
-
-    Raises:
-        WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
     """
     new = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
     module_tensors = tensors_of(module)
@@ -298,9 +295,6 @@ class PinnedWeights:
         They are read from a copy in the cache folder. If the copy is missing or differs, they are
         read from the package's pickle, and the copy is written. A cache folder that cannot be
         written only costs time.
-
-        Raises:
-            WeightsError: The package is not installed, or its file is not the expected one.
         """
         folder = cache_folder()
         copy = folder / self.file.with_suffix(".safetensors").name if folder else None

@@ -68,32 +68,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically, in UTF-8, and return its path.
-
-    Raises:
-        OutputError: The file cannot be written; the old one is unchanged.
-    """
+    """Write a text file atomically, in UTF-8, and return its path."""
     # A file name may have bytes that are not UTF-8; in JSON, the escape is read as the same name.
     return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file atomically and return its path.
-
-    Raises:
-        OutputError: The file cannot be written; the old one is unchanged.
-    """
+    """Write a file atomically and return its path."""
     with replacing(path) as new:
         new.write_bytes(content)
     return path
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, synced to disk; nothing happens if it exists.
-
-    Raises:
-        OSError: It cannot be created.
-    """
+    """Create a folder and its parents, synced to disk; nothing happens if it exists."""
     if folder.is_dir():
         return
     if folder.parent != folder:
@@ -109,11 +97,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Sync a file or folder to disk; some disks and Windows cannot sync folders.
-
-    Raises:
-        OSError: The disk reports an error.
-    """
+    """Sync a file or folder to disk; some disks and Windows cannot sync folders."""
     folder = path.is_dir()
     if folder and os.name == "nt":
         return
@@ -128,12 +112,7 @@ def sync(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a target that exists and is not a regular file, such as a folder or a device.
-
-    Raises:
-        OutputError: It is not a regular file.
-        OSError: Its name is invalid.
-    """
+    """Refuse a target that exists and is not a regular file, such as a folder or a device."""
     mode = mode_of(path)
     if mode is not None and not stat.S_ISREG(mode):
         what = "this is a folder" if stat.S_ISDIR(mode) else "this is not a regular file"
@@ -141,11 +120,7 @@ def check_file(path: Path) -> None:
 
 
 def mode_of(path: Path) -> int | None:
-    """Return the mode of a file or folder; None if there is none.
-
-    Raises:
-        OSError: The name is invalid, or a parent cannot be searched.
-    """
+    """Return the mode of a file or folder; None if there is none."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -154,12 +129,7 @@ def mode_of(path: Path) -> int | None:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the system into an error of the user that names the output.
-
-    Raises:
-        OutputError: The block raised an OSError, other than one of a closed pipe.
-        BrokenPipeError: The block wrote to a closed pipe: that is never this output.
-    """
+    """Turn an OSError of the block into an ``OutputError``, unless it wrote to a closed pipe."""
     try:
         yield
     except BrokenPipeError:
@@ -170,16 +140,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a file that cannot be written.
-
-    Args:
-        path: File that will be created or replaced.
-        inputs: Files that are read.
-
-    Raises:
-        OutputError: It is a folder, a device or an input, a parent is not a folder, or the disk
-            refuses.
-    """
+    """Refuse a file that cannot be created or replaced, or that is one of the inputs."""
     with output_errors(path):
         check_file(path)
         if os.path.exists(path) and any(os.path.exists(i) and path.samefile(i) for i in inputs):
@@ -190,15 +151,7 @@ def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_output_folder(path: Path, *, replaced: bool = False) -> None:
-    """Refuse a folder that cannot be created or filled.
-
-    Args:
-        path: Folder that will be created, or get new files.
-        replaced: Whether an existing folder will be replaced as a whole.
-
-    Raises:
-        OutputError: It or a parent is not a folder, or the disk refuses.
-    """
+    """Refuse a folder that cannot be created or filled, or ``replaced`` as a whole if it exists."""
     with output_errors(path):
         mode = mode_of(path)
         if mode is not None and not stat.S_ISDIR(mode):
@@ -228,9 +181,6 @@ def holding(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, so that one process at a time renames its entries.
 
     The lock stays with the folder if that is renamed. Windows, and disks without locks, have none.
-
-    Raises:
-        OSError: The folder cannot be opened.
     """
     if fcntl is None:
         yield
@@ -250,12 +200,6 @@ def temporary(target: Path) -> Iterator[Path]:
 
     It has the permissions of the target, if there is one, and its owner can write it. What killed
     writers of the same target left is removed before.
-
-    Args:
-        target: Path beside which it is created, in an existing folder.
-
-    Raises:
-        OSError: It cannot be created.
     """
     remove_leftovers(target.parent, of=target)
     new, lock = _create(target)
@@ -269,12 +213,7 @@ def temporary(target: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
-    """Remove what killed writers left in a folder, as far as they are known to be dead.
-
-    Args:
-        folder: Folder that is searched; its subfolders are not.
-        of: Target whose leftovers are removed (default: all).
-    """
+    """Remove what killed writers left in a folder, of one target or of all, if they are dead."""
     start = "." if of is None else _start(of)
     try:
         with os.scandir(folder) as entries:
@@ -287,11 +226,7 @@ def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
 
 
 def is_empty(folder: Path) -> bool:
-    """Return whether a folder has no entries but temporary ones.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Return whether a folder has no entries but temporary ones."""
     return all(is_temporary(entry.name) for entry in folder.iterdir())
 
 

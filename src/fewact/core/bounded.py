@@ -57,11 +57,7 @@ class FileType:
 
     @contextmanager
     def open(self, path: Path) -> Iterator[BinaryIO]:
-        """Open a regular file; it is closed when the block ends.
-
-        Raises:
-            UserError: The file is missing, not a regular file, too large or unreadable.
-        """
+        """Open a regular file; it is closed when the block ends."""
         fault = f"the {self.name} cannot be read"
         if "\0" in str(path):
             self.refuse(repr(str(path)), fault, "a name with a NUL character")
@@ -76,44 +72,24 @@ class FileType:
             self.refuse(path, fault, error.strerror or str(error))
 
     def content(self, path: Path) -> bytes:
-        """Return the content of a file.
-
-        Raises:
-            UserError: The file cannot be read, or is too large.
-        """
+        """Return the content of a file."""
         with self.open(path) as file:
             return self.limited(file.read, str(path))
 
     def text(self, path: Path) -> str:
-        """Return the text of a file in UTF-8, without its byte order mark.
-
-        Raises:
-            UserError: The file cannot be read, or is not text in UTF-8.
-        """
+        """Return the text of a file in UTF-8, without its byte order mark."""
         return self.decode(self.content(path), str(path))
 
     def json(self, path: Path) -> Any:
-        """Return the content of a JSON file, see ``parse``.
-
-        Raises:
-            UserError: The file cannot be read, or is not JSON.
-        """
+        """Return the content of a JSON file, see ``parse``."""
         return self.parse(self.text(path), str(path))
 
     def model(self, path: Path, model: type[M]) -> M:
-        """Return the content of a JSON file as a pydantic model.
-
-        Raises:
-            UserError: The file cannot be read, or its content is invalid.
-        """
+        """Return the content of a JSON file as a pydantic model."""
         return self.validate(self.json(path), model, str(path))
 
     def validate(self, content: Any, model: type[M], where: str) -> M:
-        """Return parsed content as a pydantic model.
-
-        Raises:
-            UserError: The content is invalid; the message names the value.
-        """
+        """Return parsed content as a pydantic model."""
         try:
             return model.model_validate(content)
         except (ValidationError, RecursionError) as error:
@@ -139,11 +115,7 @@ class FileType:
             ) from None
 
     def toml(self, path: Path) -> dict[str, Any]:
-        """Return the content of a TOML file.
-
-        Raises:
-            UserError: The file cannot be read, or is not TOML.
-        """
+        """Return the content of a TOML file."""
         import tomllib
 
         text = self.text(path)
@@ -159,9 +131,6 @@ class FileType:
 
         Names must be unique, integers must fit into 64 bits, and objects and lists may be nested
         to a depth of ``MAX_DEPTH``.
-
-        Raises:
-            UserError: The text is not such JSON.
         """
         integer = _integer if _LONG_INTEGER.search(text) else None
         try:
@@ -172,11 +141,7 @@ class FileType:
             self.refuse(where, self.other, reason_of(error))
 
     def decode(self, content: bytes, where: str) -> str:
-        """Return text in UTF-8, without its byte order mark.
-
-        Raises:
-            UserError: The bytes are not text in UTF-8.
-        """
+        """Return text in UTF-8, without its byte order mark."""
         try:
             if b"\0" in content:
                 raise UnicodeError
@@ -185,11 +150,7 @@ class FileType:
             self.refuse(where, self.other, "bytes that are not text in UTF-8")
 
     def limited(self, read: Callable[[int], bytes], where: str) -> bytes:
-        """Return all that a function reads, such as one that decompresses a file.
-
-        Raises:
-            UserError: It is larger than the ceiling.
-        """
+        """Return all that a function reads, such as one that decompresses a file."""
         chunks, size = [], 0
         while chunk := read(_CHUNK):
             chunks.append(chunk)
@@ -199,20 +160,12 @@ class FileType:
         return b"".join(chunks)
 
     def check_size(self, size: int, where: str) -> None:
-        """Check the size of a file in bytes.
-
-        Raises:
-            UserError: It is larger than the ceiling.
-        """
+        """Check the size of a file in bytes."""
         if size > self.ceiling:
             self._too_large(where, size_text(size))
 
     def refuse(self, where: str | Path, what: str, got: str = "") -> NoReturn:
-        """Raise the error of this type of file.
-
-        Raises:
-            UserError: Always.
-        """
+        """Raise the error of this type of file."""
         raise self.refusal(
             what, where=str(where), got=got, expected=self.expected, hint=self.hint
         ) from None

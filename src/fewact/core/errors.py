@@ -180,14 +180,7 @@ def invalid_value(message: str) -> tuple[str, str]:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Suggest the known name that was probably meant.
-
-    Args:
-        name: Name that is unknown.
-        names: Names that exist.
-
-    Returns:
-        "Did you mean …?", or an empty string if no known name is similar.
+    """Return "Did you mean …?" with the known name that was probably meant; "" if none is similar.
 
     >>> did_you_mean("a2m3", ["a2m2", "protonet"])
     'Did you mean "a2m2"?'
@@ -206,10 +199,6 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning at the line outside of fewact that led to it.
 
     ``warnings.warn`` does so from Python 3.12 on, by ``skip_file_prefixes``.
-
-    Args:
-        text: Text of the warning.
-        category: Type of the warning.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):

@@ -33,17 +33,9 @@ def is_repository(text: str) -> bool:
 
 @contextmanager
 def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iterator[Any]:
-    """Yield the client ``huggingface_hub``; what it raises becomes one line.
+    """Yield the client ``huggingface_hub``; what it raises becomes a refusal of one line.
 
     Its messages about each attempt are not shown.
-
-    Args:
-        refusal: Error that is raised.
-        where: Repository, for the error.
-        expected: Repositories that can be used.
-
-    Raises:
-        UserError: The client is not installed, the hub cannot be reached, or it refuses.
     """
     try:
         hub = importlib.import_module("huggingface_hub")
@@ -76,9 +68,6 @@ def check_answers(hub: Any) -> None:
     """Check that the hub answers within the client's limit for the first answer.
 
     The client itself waits without end, or tries again for half a minute.
-
-    Raises:
-        Exception: It does not; the error of the client's HTTP library.
     """
     limit = hub.constants.HF_HUB_ETAG_TIMEOUT
     hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=limit)
@@ -87,12 +76,8 @@ def check_answers(hub: Any) -> None:
 def download(hub: Any, fetch: Callable[[bool], T]) -> T:
     """Download from the hub; if it does not answer, read what was downloaded before.
 
-    Args:
-        hub: Client.
-        fetch: Function that downloads; its argument is the client's ``local_files_only``.
-
-    Raises:
-        Exception: That of the client; its cause is why the hub did not answer.
+    ``fetch`` gets the client's ``local_files_only``. It raises errors of the client, whose cause
+    is why the hub did not answer.
     """
     try:
         check_answers(hub)

@@ -43,18 +43,10 @@ else:
 
 
 def exclusive(path: Path) -> int | None:
-    """Lock a file, which is created if it is missing, until its handle is closed.
+    """Lock a file in an existing folder until the returned handle is closed; None if it is locked.
 
-    The file must never be removed: another process may have opened it and not locked it yet.
-
-    Args:
-        path: Lock file, in an existing folder.
-
-    Returns:
-        The handle; None if the file is locked already. Without working locks, always the handle.
-
-    Raises:
-        OSError: The file cannot be opened.
+    It is created if it is missing, and must never be removed: another process may have opened it
+    and not locked it yet. Without working locks, the handle is returned always.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -83,12 +75,8 @@ def _remove_unused(path: Path) -> None:
 class Claims:
     """Blocks that this process holds: one locked byte of an empty file for each block.
 
-    Args:
-        path: Lock file, in a folder that has nothing else; processes that share it must number the
-            blocks alike.
-
-    Raises:
-        OutputError: The file cannot be created.
+    The file is in a folder that has nothing else; processes that share it must number the blocks
+    alike.
     """
 
     def __init__(self, path: Path) -> None:

@@ -33,15 +33,13 @@ def cache_folder() -> Path | None:
 
 
 def load_library(name: str, folders: Iterable[str], *, version: int) -> ctypes.CDLL:
-    """Load a compiled library of the package.
+    """Load a compiled library of the package, which has a function ``{name}_version``.
 
     Args:
-        name: Name of the library's file without its suffix. The library has a function
-            ``{name}_version``.
-        folders: Folders of the subpackage: an editable install has the sources and the built
-            library in different ones.
-        version: Version of the library's interface; an editable install may have an outdated
-            library.
+        name: Name of the file without its suffix.
+        folders: Folders of the subpackage: an editable install has sources and library in
+            different ones.
+        version: Version of the interface; an editable install may have an outdated library.
 
     Raises:
         OSError: The library is not built, is outdated, or cannot be loaded on this system.

@@ -25,16 +25,7 @@ class NoOptions:
 
 
 def check_options(names: Iterable[str], valid: Collection[str], *, of: str) -> None:
-    """Refuse options that do not exist.
-
-    Args:
-        names: Option names to check.
-        valid: Option names that exist.
-        of: Owner of the options, for the error message.
-
-    Raises:
-        OptionError: A name is unknown; the message lists those that exist.
-    """
+    """Refuse options that do not exist; ``of`` is their owner, for the message."""
     for name in names:
         if name not in valid:
             dotted = next((option for option in valid if option.endswith(f".{name}")), name)
@@ -149,11 +140,7 @@ def _refusal(
 
 
 def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
-    """Refuse numbers of frames, channels or cells that no memory can hold; seeds are not sizes.
-
-    Raises:
-        OptionError: An integer is above ``MAX_SIZE``.
-    """
+    """Refuse numbers of frames, channels or cells that no memory can hold; seeds are not sizes."""
     for name, value in flat.items():
         values = value if isinstance(value, list | tuple) else (value,)
         sizes = [size for size in values if isinstance(size, int) and size > MAX_SIZE]

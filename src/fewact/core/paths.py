@@ -60,11 +60,7 @@ def user_path(
 
 
 def clip_path(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a clip, see ``user_path``; most ``Path``s are returned as they are.
-
-    Raises:
-        DataError: As for ``user_path``.
-    """
+    """Return the path of a clip, see ``user_path``; most ``Path``s are returned as they are."""
     if isinstance(path, Path) and not str(path).startswith("~"):
         return path
     return user_path(path, DataError, hint=IN_MEMORY)

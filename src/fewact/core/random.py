@@ -37,11 +37,7 @@ class RandomStream:
         self._words = _words(" ".join(("fewact", *map(str, key))))
 
     def below(self, bound: int) -> int:
-        """Return a uniform integer in 0 … bound−1.
-
-        Args:
-            bound: Upper bound, 1 … 2⁶⁴.
-        """
+        """Return a uniform integer in 0 … bound−1, for a bound up to 2⁶⁴."""
         # Words beyond the last whole multiple of the bound would favour small numbers.
         limit = WORD - WORD % bound
         while (word := next(self._words)) >= limit:
@@ -49,12 +45,7 @@ class RandomStream:
         return word % bound
 
     def choose(self, items: Sequence[T], count: int) -> list[T]:
-        """Return some of the items in random order, without replacement (partial Fisher–Yates).
-
-        Args:
-            items: Items to choose from.
-            count: Number of items to choose, at most their total.
-        """
+        """Return ``count`` items in random order, without replacement (partial Fisher–Yates)."""
         swapped: dict[int, int] = {}  # sparse permutation: only the positions that were swapped
         sample = []
         for position in range(count):
@@ -111,11 +102,7 @@ def _words(key: str) -> Iterator[int]:
 
 
 class NamedDraws:
-    """Draws by name.
-
-    Args:
-        key: Values that the draws depend on; each part is used as its text.
-    """
+    """Draws by name, which depend on the name and the key alone."""
 
     def __init__(self, *key: object) -> None:
         self._key = "/".join(map(str, key))

@@ -1,23 +1,16 @@
 """One-line checks of tensors, for public functions only."""
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fewact.core.errors import ShapeError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
-class HasShape(Protocol):
-    """A torch tensor or a NumPy array."""
-
-    @property
-    def shape(self) -> Any:
-        """Sizes of the axes."""
-
-
-def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
+def check_shape(tensor: "Tensor | NDArray[Any]", pattern: str, name: str) -> dict[str, int]:
     """Check a shape against named axes and return the axes' sizes.
 
     Args:
@@ -54,16 +47,7 @@ def check_shape(tensor: HasShape, pattern: str, name: str) -> dict[str, int]:
 
 
 def check_tensor(tensor: "Tensor", pattern: str, name: str) -> dict[str, int]:
-    """Check that a value is a torch tensor of a shape, and return the axes' sizes.
-
-    Args:
-        tensor: Tensor to check.
-        pattern: Axis names, see ``check_shape``.
-        name: Name of the tensor in the error message.
-
-    Raises:
-        ShapeError: It is no tensor, or has another shape.
-    """
+    """Check that a value is a torch tensor of a shape, see ``check_shape``."""
     from torch import Tensor
 
     if not isinstance(tensor, Tensor):

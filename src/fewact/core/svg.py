@@ -73,15 +73,10 @@ def element(tag: str, *content: str, **attributes: Value) -> str:
 def document(
     width: float, height: float, parts: Iterable[str], *, title: str = "", style: str = ""
 ) -> str:
-    """Return an SVG file with a white background.
+    """Return an SVG file of a size in pixels, with a title for screen readers.
 
-    Args:
-        width: Width in pixels.
-        height: Height in pixels.
-        parts: Elements, from back to front.
-        title: Title for screen readers.
-        style: Style sheet. A rectangle of class ``ground`` is the background; without a style
-            sheet it is white.
+    The background is white, or that of the class ``ground`` of the style sheet. Elements are in the
+    order from back to front.
     """
     size = {"width": width, "height": height}
     head = [element("title", _escaped(title))] if title else []
@@ -114,17 +109,10 @@ def text(
     weight: int | None = None,
     **attributes: Value,
 ) -> str:
-    """Return a line of text whose baseline starts at (x, y).
+    """Return a line of text whose baseline is at y and whose anchor is at x, in pixels.
 
-    Args:
-        x: Position of the anchor in pixels.
-        y: Position of the baseline in pixels.
-        words: Text; it is escaped.
-        size: Font size in pixels; None for the size of the document.
-        colour: Colour; None for the colour of the style sheet.
-        anchor: ``start``, ``middle`` or ``end``; None for ``start``.
-        weight: Font weight; None for normal.
-        attributes: Further attributes, as in ``element``.
+    The anchor is ``start``, ``middle`` or ``end``; without a size or a colour, those of the
+    document and of the style sheet are used. ``attributes`` as in ``element``.
     """
     return element(
         "text",
@@ -217,11 +205,7 @@ class Panel:
 
 
 def line_chart(*panels: Panel) -> str:
-    """Draw panels below each other, as an SVG file for light and dark pages.
-
-    Args:
-        panels: At least one panel.
-    """
+    """Draw panels below each other, as an SVG file for light and dark pages."""
     parts, height = [], 0.0
     for panel in panels:
         drawn = _panel(panel)

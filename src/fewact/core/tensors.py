@@ -48,11 +48,7 @@ _SMALL = 64 * MIB
 
 
 def read_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return the tensors of a safetensors file, which stay mapped to it, and its metadata.
-
-    Raises:
-        UserError: The file cannot be read, or its header is damaged.
-    """
+    """Return the tensors of a safetensors file, which stay mapped to it, and its metadata."""
     from safetensors import SafetensorError, safe_open
 
     check_tensors(type, path)
@@ -67,11 +63,7 @@ def read_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[
 def parse_tensors(
     type: FileType, content: bytes, where: str
 ) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return copies of the tensors in the content of a safetensors file, and its metadata.
-
-    Raises:
-        UserError: The content is too large or damaged.
-    """
+    """Return copies of the tensors in the content of a safetensors file, and its metadata."""
     from io import BytesIO
 
     type.check_size(len(content), where)
@@ -79,11 +71,7 @@ def parse_tensors(
 
 
 def copy_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return copies of the tensors of a safetensors file, and its metadata.
-
-    Raises:
-        UserError: The file cannot be read, or is damaged.
-    """
+    """Return copies of the tensors of a safetensors file, and its metadata."""
     with type.open(path) as file:
         return _copied(type, file, os.fstat(file.fileno()).st_size, str(path))
 
@@ -123,21 +111,13 @@ def sha256_of(tensors: Mapping[str, "Tensor"]) -> str:
 
 
 def read_metadata(type: FileType, path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file; its tensors are not read.
-
-    Raises:
-        UserError: The file cannot be read, its header is damaged, or its tensors are cut off.
-    """
+    """Return the metadata of a safetensors file; its tensors are not read."""
     with type.open(path) as file:
         return _check_header(type, file, os.fstat(file.fileno()).st_size, str(path))[0]
 
 
 def check_tensors(type: FileType, path: Path) -> None:
-    """Check that the tensors that a safetensors file declares are in it.
-
-    Raises:
-        UserError: The file cannot be read, or its header is damaged.
-    """
+    """Check that the tensors that a safetensors file declares are in it."""
     with type.open(path) as file:
         _check_header(type, file, path.stat().st_size, str(path))
 
@@ -196,21 +176,10 @@ def _are_sizes(numbers: Any) -> bool:
 
 
 def read_array(type: FileType, path: Path, name: str) -> tuple[NDArray[Any] | None, list[str]]:
-    """Return an array of an .npz file; None if it has no array of this name.
+    """Return an array of an .npz file, or None, and the names of all of its arrays.
 
     Pickled arrays are refused. The declared shape is compared with the size before memory is
-    allocated.
-
-    Args:
-        type: Type of the file; its ceiling holds for the array too.
-        path: File.
-        name: Name of the array.
-
-    Returns:
-        Array, and the names of all arrays.
-
-    Raises:
-        UserError: The file cannot be read, is no .npz file, or its array is damaged.
+    allocated; the ceiling of the type of file holds for the array too.
     """
     with type.open(path) as file, _as_refusals(type, path), zipfile.ZipFile(file) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
@@ -239,11 +208,7 @@ def _as_refusals(type: FileType, path: Path) -> Iterator[None]:
 
 
 def _check_member(info: zipfile.ZipInfo, ceiling: int) -> None:
-    """Check that a member of an archive can be read within limits.
-
-    Raises:
-        ValueError: It is encrypted, compressed by another method, or too large.
-    """
+    """Refuse a member that is encrypted, compressed by another method, or too large."""
     if info.flag_bits & 1:
         raise ValueError(f"{info.filename} is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -256,11 +221,7 @@ def _check_member(info: zipfile.ZipInfo, ceiling: int) -> None:
 
 
 def _read_npy(member: Any, size: int) -> NDArray[Any]:
-    """Read the content of an .npy file.
-
-    Raises:
-        ValueError: Its header does not parse, has other types than numbers, or another size.
-    """
+    """Read an .npy file whose header parses, has a type of numbers, and the size of the file."""
     version = np.lib.format.read_magic(member)
     width = 2 if version == (1, 0) else 4
     length = int.from_bytes(member.read(width), "little")
@@ -291,17 +252,7 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
 
 
 def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[str, "Tensor"]:
-    """Return the tensors of a file that comes with the package.
-
-    Args:
-        package: Package that has the file.
-        file: Name of the file, in the format of safetensors.
-        sha256: Its SHA-256.
-        what: What it has, for the message.
-
-    Raises:
-        WeightsError: It is another file.
-    """
+    """Return the tensors of a safetensors file that comes with a package; ``what`` names them."""
     from safetensors.torch import load
 
     content = files(package).joinpath(file).read_bytes()

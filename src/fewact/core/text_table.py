@@ -23,12 +23,9 @@ MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 def text_table(
     lines: Sequence[Sequence[str]], width: int = WIDTH, *, copied_names: bool = True
 ) -> str:
-    """Return rows of cells as aligned text; long cells are wrapped.
+    """Return rows of cells as aligned text; long cells are wrapped at a width in columns.
 
-    Args:
-        lines: Rows, of equally many cells.
-        width: Largest number of columns.
-        copied_names: Whether the first column has names that are copied: it is not wrapped.
+    Names of the first column are copied from the terminal, so that they are not wrapped.
 
     >>> print(text_table([("method", "1 shot"), ("a", "50.0")]), end="")
     method  1 shot

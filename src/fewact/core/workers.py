@@ -91,13 +91,7 @@ def _workers(count: int) -> ThreadPoolExecutor:
 
 
 def one_core_threads(count: int, name: str, *, helped_by: int = 0) -> ThreadPoolExecutor:
-    """Return a pool whose threads are started and use one core each.
-
-    Args:
-        count: Number of threads.
-        name: Prefix of the threads' names.
-        helped_by: Number of other cores that help with what they do ``side_by_side``.
-    """
+    """Return a pool whose threads are started and use one core each, see ``started_threads``."""
     return started_threads(count, name, cores=1, helped_by=helped_by)
 
 
@@ -112,9 +106,6 @@ def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) ->
         name: Prefix of the threads' names.
         cores: Number of cores that each thread uses.
         helped_by: Number of other cores that help a thread of one core, see ``side_by_side``.
-
-    Raises:
-        RuntimeError: The system starts no more threads.
     """
     all_there = Barrier(count + 1)
 

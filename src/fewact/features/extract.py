@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, get_args
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from fewact.backbones.card import FROM_SHALLOW
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import on_one_core, one_core_threads, started_threads
 from fewact.features.request import FeatureRequest, Features, Request
-from fewact.features.views import NetworkInputs, Views
+from fewact.features.views import FrameBatch, Views
 from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
@@ -61,11 +61,7 @@ class Timing:
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
-        """Add the time inside of ``with`` to a stage, even after an error.
-
-        Raises:
-            OptionError: There is no such stage.
-        """
+        """Add the time inside of ``with`` to a stage, even after an error."""
         if name not in STAGES:
             raise OptionError("there is no such stage", got=repr(name), expected=", ".join(STAGES))
         begin = time.perf_counter()
@@ -101,13 +97,14 @@ class NetworkFeatures:
         }
         self._computed: OrderedDict[bytes, dict[Level, Tensor]] = OrderedDict()
 
-    def of(self, inputs: NetworkInputs) -> dict[Request, Tensor]:
+    def of(self, batches: Iterable[FrameBatch]) -> dict[Request, Tensor]:
         """Return features of prepared requests; the network runs no deeper than it must."""
-        features = {
-            request: value.to(self._backbone.device) for request, value in inputs.values.items()
-        }
+        features: dict[Request, Tensor] = {}
         # Frames with deeper levels first, so that others find theirs.
-        for batch in sorted(inputs.batches, key=lambda batch: _depth(batch.levels), reverse=True):
+        for batch in sorted(batches, key=lambda batch: _depth(batch.levels), reverse=True):
+            if not batch.levels:
+                features[batch.requests[0]] = batch.frames.to(self._backbone.device)
+                continue
             compute = self._each if self._backbone.reads_single_frames else self._backbone.features
             levels = compute(batch.frames, batch.levels)
             features |= {
@@ -161,21 +158,36 @@ def _depth(levels: Iterable[Level]) -> int:
     return max((FROM_SHALLOW.index(level) for level in levels if level in FROM_SHALLOW), default=0)
 
 
-class PreparedClip(NamedTuple):
-    """What is prepared of a clip before the network runs.
+@dataclass(frozen=True)
+class Extracted(Generic[S]):
+    """Features of a clip.
 
     Args:
-        inputs: Inputs of the requests that were not passed to the network before.
-        reading: What was found when the clip was read, without its frames; None where it cannot be
-            read.
-        warnings: Warnings of the decoder.
+        clip: Clip that was read.
+        features: Features by request, on the backbone's device: float32, but ``pixels`` uint8.
+            None where the clip cannot be read.
+        reading: What was found when the clip was read, without its frames; None where it cannot be.
+        warnings: Warnings of reading it, for ``warn``.
         error: Why the clip cannot be read.
     """
 
-    inputs: NetworkInputs
-    reading: Reading | None
+    clip: S
+    features: dict[Request, Tensor] | None
+    reading: Reading | None = None
     warnings: Sequence[str] = ()
     error: VideoError | None = None
+
+    @property
+    def result(self) -> Features | VideoError:
+        """Features on the CPU, or the error of a clip that cannot be read."""
+        if self.features is None:
+            return self.error or VideoError("clip", "there are no features")
+        return {request: value.cpu() for request, value in self.features.items()}
+
+    def warn(self) -> None:
+        """Warn that the clip is damaged."""
+        for text in self.warnings:
+            warn_of_video(text)
 
 
 class _Stopped(Exception):
@@ -213,25 +225,31 @@ class ClipReader:
         """Begin no other clip, and give up the current one at its next frame."""
         self._stopped.set()
 
-    def read(self, clip: VideoSource, early: Future[NetworkInputs]) -> PreparedClip:
+    def read(
+        self, clip: S, source: VideoSource, early: Future[list[FrameBatch]]
+    ) -> tuple[list[FrameBatch], Extracted[S]]:
         """Decode a clip once for all requests; only resized frames are held.
 
         Args:
             clip: Clip to decode.
+            source: Its video source.
             early: Gets the inputs of requests that need no camera motion, before it is estimated;
                 stays without a result if the clip cannot be read.
+
+        Returns:
+            Inputs of the other requests, and the clip without its features.
         """
         self._check_stopped()
         with self._timing.stage("decode"), collect_warnings() as texts:
             try:
-                reading = clip.read(list(self._samplers.values()), transform=self._resize)
+                reading = source.read(list(self._samplers.values()), transform=self._resize)
             except VideoError as error:
-                return PreparedClip(NetworkInputs(), None, texts, error)
+                return [], Extracted(clip, None, None, texts, error)
         views = self._views(reading)
         early.set_result(views.inputs(self._early))
         with self._timing.stage("stabilise"):
             later = views.inputs(self._later)
-        return PreparedClip(later, replace(reading, frames=()), texts)
+        return later, Extracted(clip, None, replace(reading, frames=()), texts)
 
     def _views(self, reading: Reading) -> Views:
         decoded, again = {}, {}
@@ -253,38 +271,6 @@ class ClipReader:
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise _Stopped
-
-
-@dataclass(frozen=True)
-class Extracted(Generic[S]):
-    """Features of a clip.
-
-    Args:
-        clip: Clip that was read.
-        features: Features by request, on the backbone's device: float32, but ``pixels`` uint8.
-            None where the clip cannot be read.
-        reading: What was found when the clip was read, without its frames; None where it cannot be.
-        warnings: Warnings of reading it, for ``warn``.
-        error: Why the clip cannot be read.
-    """
-
-    clip: S
-    features: dict[Request, Tensor] | None
-    reading: Reading | None = None
-    warnings: Sequence[str] = ()
-    error: VideoError | None = None
-
-    @property
-    def result(self) -> Features | VideoError:
-        """Features on the CPU, or the error of a clip that cannot be read."""
-        if self.features is None:
-            return self.error or VideoError("clip", "there are no features")
-        return {request: value.cpu() for request, value in self.features.items()}
-
-    def warn(self) -> None:
-        """Warn that the clip is damaged."""
-        for text in self.warnings:
-            warn_of_video(text)
 
 
 def extract(
@@ -336,32 +322,32 @@ def extract(
     reader = ClipReader(backbone, requests, sampler or sampler_of(backbone.card.sampler), timing)
 
     def run(
-        early: Future[NetworkInputs], preparing: Future[PreparedClip]
-    ) -> dict[Request, Tensor] | None:
+        early: Future[list[FrameBatch]],
+        preparing: Future[tuple[list[FrameBatch], Extracted[S]]],
+    ) -> Extracted[S]:
         either: tuple[Future[Any], ...] = (early, preparing)
         wait(either, return_when=FIRST_COMPLETED)
         network = NetworkFeatures(backbone, requests)
         with timing.stage("backbone"):
             features = network.of(early.result()) if early.done() else {}
-        clip = preparing.result()
+        later, clip = preparing.result()
         if clip.error is not None:
-            return None
+            return clip
         with timing.stage("backbone"):
-            features |= network.of(clip.inputs)
-        return {request: features[request] for request in requests}
+            features |= network.of(later)
+        return replace(clip, features={request: features[request] for request in requests})
 
-    def begin(clip: S, decoding: Executor, network: Executor) -> _Begun[S]:
-        early: Future[NetworkInputs] = Future()
+    def begin(clip: S, decoding: Executor, network: Executor) -> Future[Extracted[S]]:
+        early: Future[list[FrameBatch]] = Future()
         video = cast("VideoSource", clip) if source is None else source(clip)
-        preparing = decoding.submit(reader.read, video, early)
-        return _Begun(clip, preparing, network.submit(run, early, preparing))
+        return network.submit(run, early, decoding.submit(reader.read, clip, video, early))
 
     return _extract(clips, begin, reader, prefetch, at_once)
 
 
 def _extract(
     clips: Iterable[S],
-    begin: "Callable[[S, Executor, Executor], _Begun[S]]",
+    begin: Callable[[S, Executor, Executor], Future[Extracted[S]]],
     reader: ClipReader,
     prefetch: int,
     at_once: int,
@@ -378,24 +364,8 @@ def _extract(
             while begun:
                 first = begun.popleft()
                 begun.extend(begin(clip, decoding, network) for clip in islice(upcoming, 1))
-                prepared = first.preparing.result()
-                yield Extracted(
-                    first.clip,
-                    first.features.result(),
-                    prepared.reading,
-                    prepared.warnings,
-                    prepared.error,
-                )
+                yield first.result()
         finally:
             reader.stop()
             for waiting in begun:
-                waiting.features.cancel()
-
-
-@dataclass(frozen=True)
-class _Begun(Generic[S]):
-    """Clip that is prepared, or waits to be, and then runs through the network."""
-
-    clip: S
-    preparing: Future[PreparedClip]
-    features: Future[dict[Request, Tensor] | None]
+                waiting.cancel()

@@ -166,11 +166,7 @@ class _SmallImagesRequest(_ViewRequest):
     level: ClassVar[Level] = "shallow"
 
     def shape(self, card: Card) -> tuple[int, ...]:
-        """Shape of one video's features: (t c h w).
-
-        Raises:
-            OptionError: The backbone has no level ``shallow``.
-        """
+        """Shape of one video's features: (t c h w)."""
         from fewact.features.views import image_size
 
         channels, *cells = card.shape_of(self.level)
@@ -275,12 +271,7 @@ def request_facts(request: Request) -> dict[str, Any]:
 
 
 def request_from_facts(facts: dict[str, Any]) -> Request:
-    """Return the request that ``request_facts`` was made from.
-
-    Raises:
-        KeyError: There is no such type of request.
-        ValidationError: The facts do not describe a request.
-    """
+    """Return the request that ``request_facts`` was made from."""
     types: dict[str, type[Request]] = {kind.__name__: kind for kind in get_args(Request)}
     fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
     return TypeAdapter(types[facts["request"]]).validate_python(fields)

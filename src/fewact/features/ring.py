@@ -24,7 +24,7 @@ from fewact.backbones import Backbone, Level
 from fewact.core.workers import on_one_core
 from fewact.features.extract import NetworkFeatures, Timing
 from fewact.features.request import FeatureRequest, Request
-from fewact.features.views import NetworkInputs, Views, halved
+from fewact.features.views import FrameBatch, Views, halved
 from fewact.video.cleaning.correction import Fault, find_correction, find_faults
 
 KEPT_IMAGES = 600
@@ -55,7 +55,7 @@ class PreparedWindow(NamedTuple):
     """What the network reads of a window: kept frames, and images of this window alone."""
 
     shared: Mapping[FeatureRequest, Sequence[_Sample]]
-    images: NetworkInputs
+    images: Sequence[FrameBatch]
     faults: Sequence[Fault]
 
 
@@ -100,9 +100,6 @@ class FeatureRing:
             frame: Frame (h w 3), RGB, uint8; it is resized, not referred to.
             aspect: Width over height as displayed, of a frame that was resized before; None for
                 those of the frame.
-
-        Raises:
-            ShapeError: The frame has another shape or type.
         """
         self._samples.append(on_one_core(lambda: self._sample(time, frame)))
         self._added += 1

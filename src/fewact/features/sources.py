@@ -72,11 +72,7 @@ class FeatureSource(Protocol):
 
 
 def check_same_list(videos: VideoList, featured: VideoList) -> None:
-    """Refuse a list other than the one that features belong to.
-
-    Raises:
-        DataError: It is another list.
-    """
+    """Refuse a list other than the one that features belong to."""
     if videos.digest != featured.digest:
         raise DataError("these are features of another list", where=videos.name, got=featured.name)
 
@@ -111,11 +107,7 @@ class Precomputed:
         self.card = precomputed_card(PRECOMPUTED, width)
 
     def check(self, clip: FeatureClip) -> None:
-        """Refuse features of another size.
-
-        Raises:
-            DataError: The clip's vectors are not (t d).
-        """
+        """Refuse features of another size."""
         if clip.vectors.shape != (self.frames, self.card.vectors):
             frames, width = clip.vectors.shape
             raise DataError(
@@ -127,11 +119,7 @@ class Precomputed:
             )
 
     def check_requests(self, requests: Iterable[Request]) -> None:
-        """Refuse requests other than vectors of this number of frames.
-
-        Raises:
-            OptionError: Another level or number of frames is requested.
-        """
+        """Refuse requests other than vectors of this number of frames."""
         check_vectors(requests, self.frames, "features")
 
 
@@ -170,9 +158,6 @@ def check_vectors(requests: Iterable[Request], frames: int, where: str) -> None:
         requests: Requests of a method.
         frames: Number t of vectors of a clip.
         where: Name of the features' source, for the error.
-
-    Raises:
-        OptionError: Another level or number of frames is requested.
     """
     for request in requests:
         if request != FeatureRequest("vectors", View(frames)):
@@ -231,11 +216,7 @@ class ArrayFeatures:
         self.card = precomputed_card(name, sizes["d"], sha256=self.digest, trained_on=trained_on)
 
     def check_list(self, videos: VideoList) -> None:
-        """Check that there is one row for each video.
-
-        Raises:
-            DataError: There are more or fewer rows.
-        """
+        """Check that there is one row for each video."""
         if len(self._vectors) != len(videos.videos):
             raise DataError(
                 "not as many rows as videos",
@@ -299,11 +280,7 @@ class VideoFeatures:
         return VideoFeatures(videos, self._backbone, keep=self._keep)
 
     def check_list(self, videos: VideoList) -> None:
-        """Check that a list is the one whose videos are read.
-
-        Raises:
-            DataError: It is another list.
-        """
+        """Check that a list is the one whose videos are read."""
         check_same_list(videos, self._videos)
 
     def features(

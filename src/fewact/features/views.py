@@ -11,7 +11,6 @@ is taken away before. Both run through the first blocks of the network only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +45,10 @@ STRIDE = 16
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Frames that run through the network together.
+    """Frames that run through the network together, or the value of a request without a network.
 
     Args:
-        frames: Frames (n 3 H W) uint8.
+        frames: Frames (n 3 H W) uint8; the value itself where no level is requested.
         requests: Requests of their features.
     """
 
@@ -61,13 +60,6 @@ class FrameBatch:
         """Levels that are requested of the frames, each once."""
         levels = (request.level for request in self.requests)
         return tuple(dict.fromkeys(level for level in levels if level is not None))
-
-
-class NetworkInputs(NamedTuple):
-    """What some requests need: frames for the network, and values of those that need no network."""
-
-    batches: Sequence[FrameBatch] = ()
-    values: Mapping[Request, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -123,21 +115,13 @@ class Views:
         self._small: dict[Shown, Tensor] = {}
         self._differences: dict[Shown, Tensor] = {}
 
-    def inputs(self, requests: Sequence[Request]) -> NetworkInputs:
+    def inputs(self, requests: Sequence[Request]) -> list[FrameBatch]:
         """Return what requests need; those of one type whose views show the same share frames."""
-        batches: dict[tuple[object, Shown], list[Request]] = {}
-        values: dict[Request, Tensor] = {}
+        batches: dict[object, list[Request]] = {}
         for request in requests:
-            if request.level is None:
-                values[request] = request.prepare(self)
-            else:
-                shared = request.images, self.shown(request.view)
-                batches.setdefault(shared, []).append(request)
-        prepared = [
-            FrameBatch(requests_of[0].prepare(self), tuple(requests_of))
-            for requests_of in batches.values()
-        ]
-        return NetworkInputs(prepared, values)
+            shared = request.level and (request.images, self.shown(request.view))
+            batches.setdefault(shared or request, []).append(request)
+        return [FrameBatch(alike[0].prepare(self), tuple(alike)) for alike in batches.values()]
 
     def shown(self, view: View) -> Shown:
         """Return what a view shows."""

@@ -187,13 +187,8 @@ class _Block:
     entries: dict[Request, dict[str, Entry]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """Video source whose features are computed, with its fingerprint and its block."""
-
-    source: VideoSource
-    key: str
-    block: _Block
+_Task = tuple[VideoSource, str, _Block]
+"""Video source whose features are computed, its fingerprint and its block."""
 
 
 class _Run:
@@ -215,7 +210,7 @@ class _Run:
         """Compute what is missing of these blocks, each locked before it is yielded."""
         tasks = self._tasks(blocks)
         for extracted in extract(
-            tasks, self._backbone, self._requests, source=lambda task: task.source
+            tasks, self._backbone, self._requests, source=lambda task: task[0]
         ):
             extracted.warn()
             self._store(extracted)
@@ -255,12 +250,12 @@ class _Run:
             block.missing[key] = [video]
             sets = self._job.sets.items()
             block.needed[key] = {request for request, entries in sets if key not in entries}
-            return _Task(video.source, key, block)
+            return video.source, key, block
         return None
 
     def _store(self, extracted: Extracted[_Task]) -> None:
         """Store the features of a video; blocks are written when they are complete."""
-        key, block = extracted.clip.key, extracted.clip.block
+        _, key, block = extracted.clip
         block.pending -= 1
         error = None if extracted.error is None else extracted.error.reason
         try:
@@ -325,11 +320,7 @@ def feature_facts(card: Card, request: Request) -> Facts:
 
 
 def feature_layout(card: Card, request: Request) -> Layout:
-    """Return the layout of one video's features.
-
-    Raises:
-        OptionError: The backbone has no such level.
-    """
+    """Return the layout of one video's features."""
     return {NAME: Shape(request.dtype, request.shape(card))}
 
 

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,32 +26,28 @@ At 0, Ray's processes listen on the loopback interface alone.
 """
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What an actor needs for its work."""
-
-    store: str
-    videos: VideoList
-    requests: tuple[Request, ...]
-    block: int
-    backbone: BackboneSpec
-
-
 class _Worker:
     """Actor: creates the backbone once, and computes one block after the other.
 
     An error of the user goes back in the row, for Ray would wrap it in a traceback of its own.
     """
 
-    def __init__(self, task: _Task) -> None:
-        self._task = task
+    def __init__(
+        self,
+        store: str,
+        videos: VideoList,
+        requests: Sequence[Request],
+        block: int,
+        backbone: BackboneSpec,
+    ) -> None:
+        self._store, self._videos, self._requests = store, videos, requests
+        self._block, self._backbone = block, backbone
 
     @cached_property
     def _made(self) -> tuple[Job, Backbone]:
-        task = self._task
-        backbone = task.backbone.create()
-        store = Store(task.store)
-        return Job(store, task.videos, backbone.card, task.requests, block=task.block), backbone
+        backbone, store = self._backbone.create(), Store(self._store)
+        job = Job(store, self._videos, backbone.card, self._requests, block=self._block)
+        return job, backbone
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         outcomes: list[tuple[str, bool, str | None]] = []
@@ -94,7 +89,7 @@ def embed_on_ray(
         gpus = int(ray.cluster_resources().get("GPU", 0))
         cpus = int(ray.cluster_resources().get("CPU", 1))
         actors = max(1, min(gpus or cpus, len(blocks)))
-        task = _Task(
+        task = (
             str(job.store.folder.resolve()),
             job.videos,
             tuple(job.sets),
@@ -106,7 +101,7 @@ def embed_on_ray(
             [{"block": block} for block in blocks], override_num_blocks=len(blocks)
         ).map(
             _Worker,
-            fn_constructor_args=(task,),
+            fn_constructor_args=task,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=1,
             num_gpus=1 if gpus else 0,

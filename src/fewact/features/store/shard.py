@@ -155,9 +155,6 @@ def write_shard(folder: Path, facts: Facts, entries: Mapping[str, Entry]) -> Pat
         folder: Folder of the set.
         facts: Facts of the set.
         entries: Arrays by fingerprint, all with the same names, types and shapes.
-
-    Raises:
-        OutputError: The shard cannot be written.
     """
     videos = list(entries)
     checks = [check(entries[video]) for video in videos]

@@ -94,10 +94,6 @@ class StoreIndex:
 
     Attributes:
         created: Whether the tables were created.
-
-    Raises:
-        StoreError: The file is not an index, or one of another version.
-        OutputError: The file cannot be created.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -110,11 +106,7 @@ class StoreIndex:
         self._check()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a query.
-
-        Raises:
-            StoreError: The file is damaged.
-        """
+        """Return the rows of a query."""
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
@@ -122,12 +114,7 @@ class StoreIndex:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write what the block writes, all of it or nothing.
-
-        Raises:
-            OutputError: The file cannot be written.
-            StoreError: The file is damaged.
-        """
+        """Write what the block writes, all of it or nothing."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -399,11 +386,7 @@ class KnownVideos:
         return next((fact.error for fact in self._facts(video) if fact.error), None)
 
     def write(self, facts_of: Mapping[str, KnownVideo]) -> None:
-        """Write known videos by id; what was known of the same videos together is replaced.
-
-        Raises:
-            OutputError: The index cannot be written.
-        """
+        """Write known videos by id; what was known of the same videos together is replaced."""
         facts = {legible(id): video for id, video in facts_of.items()}
         page = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
         query = "SELECT id, fingerprint, stamp, error FROM videos WHERE list = ? AND page = ?"
@@ -476,11 +459,7 @@ class Store:
         return store
 
     def sets(self) -> Iterator[EntrySet]:
-        """Return all sets.
-
-        Raises:
-            StoreError: The facts of a set cannot be read.
-        """
+        """Return all sets."""
         for row in self.index.rows(
             "SELECT number, digest, facts, layout FROM sets ORDER BY digest"
         ):
