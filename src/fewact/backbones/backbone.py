@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -232,32 +232,23 @@ def make_card(network: Network, weights: Weights, precision: Precision) -> Card:
     (separated by commas) and ``interpolation``, replace those of the default weights.
     """
     defaults = network.describe()
-    untrained = weights.source == "random"
     header = weights.metadata
-    data = tuple(
-        entry.strip() for entry in header.get("trained_on", "").split(",") if entry.strip()
-    )
-    return Card(
-        name=defaults.name,
-        input_size=defaults.input_size,
-        mean=_three(weights, "mean") or defaults.mean,
-        std=_three(weights, "std") or defaults.std,
-        vectors=defaults.vectors,
-        maps=defaults.maps,
-        middle=defaults.middle,
-        shallow=defaults.shallow,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        licence="none"
-        if untrained
-        else header.get("licence", header.get("license", defaults.licence)),
-        weights=weights.source,
-        weights_sha256="" if untrained else weights.sha256 or digest(tensors_of(network)),
-        trained_on=() if untrained else data or defaults.trained_on,
-        precision=precision,
-        frames_per_slot=defaults.frames_per_slot,
-        interpolation=_interpolation(weights) or defaults.interpolation,
-        variant=defaults.variant,
-    )
+    facts: dict[str, Any] = {fact.name: getattr(defaults, fact.name) for fact in fields(Card)}
+    facts |= {
+        "mean": _three(weights, "mean") or defaults.mean,
+        "std": _three(weights, "std") or defaults.std,
+        "interpolation": _interpolation(weights) or defaults.interpolation,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights": weights.source,
+        "precision": precision,
+    }
+    if weights.source == "random":
+        return Card(**facts | {"licence": "none", "trained_on": ()})
+    licence = header.get("licence", header.get("license", defaults.licence))
+    data = [entry.strip() for entry in header.get("trained_on", "").split(",")]
+    facts |= {"licence": licence, "trained_on": tuple(filter(None, data)) or defaults.trained_on}
+    facts["weights_sha256"] = weights.sha256 or digest(tensors_of(network))
+    return Card(**facts)
 
 
 def header_of(network: Network, card: Card) -> dict[str, str]:

@@ -72,9 +72,9 @@ class Card:
     middle: tuple[int, int, int] | None
     parameters: int
     licence: str
-    weights: str
-    weights_sha256: str
-    trained_on: tuple[str, ...]
+    weights: str = "default"
+    weights_sha256: str = ""
+    trained_on: tuple[str, ...] = ()
     precision: str = "float32"
     engine: EngineName = "torch"
     frames_per_slot: int = 1
@@ -180,11 +180,7 @@ class Card:
         return shape
 
     def prepared_aspect(self, aspect: float) -> float:
-        """Return width over height of the part of a frame that is left after resizing.
-
-        Args:
-            aspect: Width over height of the frame.
-        """
+        """Return width over height of what is left of a frame of an aspect after resizing."""
         height, width = self.input_size
         return width / height if self.resize == "centre-crop" else aspect
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from fewact.backbones.card import Interpolation
+from fewact.backbones.card import Card
 from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -48,46 +48,18 @@ LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
 @dataclass(frozen=True)
-class Description:
-    """Facts of a backbone before its weights are read.
+class Description(Card):
+    """Card of a backbone before weights are read; licence and data are those of the default ones.
 
     Args:
-        name: Registry name.
         summary: One line on the network and its use.
         needs: Weights that it can read.
-        input_size: Height and width that frames are resized to, in pixels.
-        mean: Mean that is subtracted from each channel of frames scaled to [0, 1].
-        std: Standard deviation that each channel is divided by after that.
-        vectors: Length d of a frame's vector.
-        maps: Shape (c, h, w) of the last stage; None where there are only vectors.
-        middle: Shape (c, h, w) of the last block at stride 16; None where there is none.
-        shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
-        parameters: Number of weights, without the classification layer.
-        licence: Licence of the default weights.
-        trained_on: Data sets that the default weights were trained on.
-        frames_per_slot: Number of input frames of one output slot.
-        interpolation: Interpolation by which frames are resized.
-        variant: Other facts that change features and do not show in the weights.
         any_size: Whether frames of other sizes are read: the network is convolutional, and its
             vectors are means over all positions.
     """
 
-    name: str
-    summary: str
-    needs: str
-    input_size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    vectors: int
-    maps: tuple[int, int, int] | None
-    middle: tuple[int, int, int] | None
-    shallow: tuple[int, int, int] | None
-    parameters: int
-    licence: str
-    trained_on: tuple[str, ...]
-    frames_per_slot: int = 1
-    interpolation: Interpolation = "bilinear"
-    variant: str = ""
+    summary: str = ""
+    needs: str = "nothing"
     any_size: bool = False
 
 
@@ -297,8 +269,7 @@ def text_names() -> tuple[str, ...]:
 def text_of(name: str) -> str | None:
     """Return the name of the text encoder in a backbone's weights; None if there is none.
 
-    Args:
-        name: Name on the backbone's card; it need not be registered.
+    The name on a card need not be registered.
 
     >>> text_of("clip-vit-b16"), text_of("resnet50")
     ('clip', None)

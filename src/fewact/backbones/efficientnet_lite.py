@@ -1,6 +1,6 @@
 """EfficientNet-Lite: MobileNet-like blocks, ReLU6, no squeeze and excitation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,39 +11,20 @@ from fewact.backbones.catalogue import EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LI
 from fewact.backbones.network import PairedNetwork, SameConv2d, StagedNetwork
 from fewact.backbones.weights import PinnedWeights, Weights
 
+Stage = tuple[int, int, int, int, int]
+"""Blocks of equal width: their number, side of the depthwise kernels, stride of the first block,
+channels inside a block as a multiple of those of its input, channels of its output."""
 
-@dataclass(frozen=True)
-class LiteStage:
-    """Blocks of equal width.
-
-    Args:
-        blocks: Number of blocks.
-        kernel: Height and width of the depthwise convolutions.
-        stride: Stride of the first block.
-        expand: Number of channels inside a block, as a multiple of those of its input.
-        channels: Number of channels of its output.
-    """
-
-    blocks: int
-    kernel: int
-    stride: int
-    expand: int
-    channels: int
-
-
-LITE0 = (
-    LiteStage(1, 3, 1, 1, 16),
-    LiteStage(2, 3, 2, 6, 24),
-    LiteStage(2, 5, 2, 6, 40),
-    LiteStage(3, 3, 2, 6, 80),
-    LiteStage(3, 5, 1, 6, 112),
-    LiteStage(4, 5, 2, 6, 192),
-    LiteStage(1, 3, 1, 6, 320),
+LITE0: tuple[Stage, ...] = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
 )
-LITE1 = tuple(
-    replace(stage, blocks=stage.blocks + 1) if 0 < number < len(LITE0) - 1 else stage
-    for number, stage in enumerate(LITE0)
-)
+LITE1 = (LITE0[0], *((blocks + 1, k, s, e, c) for blocks, k, s, e, c in LITE0[1:-1]), LITE0[-1])
 STAGES_TO_STRIDE_8, STAGES_TO_STRIDE_16 = 3, 5
 
 
@@ -102,7 +83,7 @@ class EfficientNetLite(StagedNetwork):
     norms_follow_convolutions = True
     gains_from_bfloat16 = False
     head: ClassVar = ("_fc.",)
-    stages: ClassVar[tuple[LiteStage, ...]]
+    stages: ClassVar[tuple[Stage, ...]]
     weights: ClassVar[PinnedWeights]
     """The default weights."""
 
@@ -112,17 +93,15 @@ class EfficientNetLite(StagedNetwork):
         self._bn0 = _norm(32)
         self._blocks = nn.ModuleList()
         inputs = 32
-        for stage in self.stages:
-            for index in range(stage.blocks):
-                stride = stage.stride if index == 0 else 1
-                self._blocks.append(
-                    _Block(inputs, stage.channels, stage.kernel, stride, stage.expand)
-                )
-                inputs = stage.channels
+        for blocks, kernel, first_stride, expand, channels in self.stages:
+            for index in range(blocks):
+                stride = first_stride if index == 0 else 1
+                self._blocks.append(_Block(inputs, channels, kernel, stride, expand))
+                inputs = channels
         self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
         self._bn1 = _norm(1280)
         self._to_stride_8, self._to_stride_16 = (
-            sum(stage.blocks for stage in self.stages[:count])
+            sum(stage[0] for stage in self.stages[:count])
             for count in (STAGES_TO_STRIDE_8, STAGES_TO_STRIDE_16)
         )
 

@@ -131,14 +131,10 @@ def multiplies_bfloat16() -> bool:
 
 
 class TorchEngine:
-    """Runs a network.
+    """Runs a network in evaluation mode, on its device.
 
     Where batch norm is folded, later changes of its weights have no effect: a copy runs, which is
     made at the first run.
-
-    Args:
-        network: Network in evaluation mode, on its device.
-        precision: Precision of its arithmetic, ``float32`` or ``bfloat16``.
     """
 
     name: EngineName = "torch"
@@ -420,12 +416,7 @@ Engine = TorchEngine | OnnxEngine
 
 
 class _Unusable(Exception):
-    """The engine ``onnx`` cannot be used.
-
-    Args:
-        why: Reason.
-        hint: How to change that, as a sentence.
-    """
+    """The engine ``onnx`` cannot be used; the hint says how to change that."""
 
     def __init__(self, why: str, hint: str = "") -> None:
         self.hint = hint
@@ -435,11 +426,7 @@ class _Unusable(Exception):
 def choose(network: Network, card: Card, engine: str) -> tuple[Engine, str]:
     """Return the requested engine of a network, and why it is this one.
 
-    Args:
-        network: Network in evaluation mode, on its device.
-        card: Card of the network.
-        engine: ``torch``; ``onnx``; or ``auto``, which is ``onnx`` in int8, and in float32 on a
-            CPU if it can be used, otherwise ``torch``.
+    ``auto`` is ``onnx`` in int8, and in float32 on a CPU if it can be used, otherwise ``torch``.
 
     Raises:
         OptionError: The engine is ``onnx`` or the precision int8, and it cannot be used.
@@ -537,12 +524,8 @@ def _passed(network: Network, card: Card, graphs: Sequence[Graph], version: str)
 def disagreement(engine: Engine, network: Network, card: Card) -> str:
     """Return how the features of an engine differ from those of torch; empty if they agree.
 
-    The frames are of a video of the benchmark ``motions``, so that every machine checks the same.
-
-    Args:
-        engine: Engine to check, in float32 or int8.
-        network: Network on a CPU.
-        card: Card of the network, with the precision of the engine.
+    The card has the precision of the engine. The frames are of a video of the benchmark
+    ``motions``, so that every machine checks the same.
     """
     from fewact.synthetic import motions
     from fewact.video import Segments

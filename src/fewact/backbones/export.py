@@ -86,12 +86,7 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
 
 
 def check_exported(precision: str, where: str) -> None:
-    """Refuse int8: the file would compute other features, in float32.
-
-    Args:
-        precision: Precision of a backbone.
-        where: Backbone or model, for the message.
-    """
+    """Refuse int8: the file would compute other features, in float32."""
     if precision == "int8":
         raise OptionError(
             "a network in int8 cannot be exported",

@@ -76,13 +76,7 @@ def of_transformers(name: str) -> Any:
 
 
 def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> Any:
-    """Create a configuration of transformers from the entries of config.json.
-
-    Args:
-        config_class: Name of the configuration's class.
-        entries: Entries of config.json.
-        where: Name of the weights, for messages.
-    """
+    """Create a configuration of transformers from the entries of config.json."""
     config_type = of_transformers(config_class)
     strict = importlib.import_module("huggingface_hub").errors.StrictDataclassError
     try:
@@ -97,13 +91,7 @@ def configure(config_class: str, entries: Mapping[str, Any], *, where: str) -> A
 
 
 def make_model(model_class: str, config: Any, **options: Any) -> Any:
-    """Build a model of transformers.
-
-    Args:
-        model_class: Name of its class.
-        config: Its configuration.
-        **options: Further arguments of the class.
-    """
+    """Build a model of transformers by the name of its class."""
     network_type = of_transformers(model_class)
     try:
         with quiet():
@@ -144,14 +132,8 @@ def check_model_type(weights: Weights, expected: Collection[str]) -> str:
 def describe(defaults: Description, config: Any, weights: Weights, **facts: Any) -> Description:
     """Return the facts of a network with the entries of its configurations filled in.
 
-    Args:
-        defaults: Facts without configurations.
-        config: Configuration of transformers: input size and maps.
-        weights: Weights with the preprocessor's configuration: normalisation and interpolation.
-        **facts: Further fields of the description.
-
-    Raises:
-        WeightsError: A configuration has an unsupported value.
+    That of transformers has input size and maps, that of the preprocessor normalisation and
+    interpolation; ``facts`` are further fields.
     """
     size = _side(config.image_size, f"{weights.source}, image_size")
     across = size // _side(config.patch_size, f"{weights.source}, patch_size")

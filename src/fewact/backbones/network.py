@@ -142,14 +142,9 @@ class StagedNetwork(Network):
         """
 
     def last_maps(self, middle: Tensor, images: Tensor) -> Tensor:
-        """Compute the last stage's maps from the last block at stride 16, and from the images.
+        """Compute (n c' h' w') from the last block at stride 16, and from the images (n 3 H W).
 
-        Args:
-            middle: Last block at stride 16 (n c h w).
-            images: Normalised images (n 3 H W), for a network beside this one.
-
-        Returns:
-            (n c' h' w').
+        A network beside this one reads the images.
         """
         return self.to_maps(middle)
 

@@ -279,13 +279,7 @@ def check_size(size: int, network: Description) -> None:
 
 
 def check_engine(engine: str, precision: str, device: str) -> None:
-    """Refuse ``onnx`` and int8 where they do not run.
-
-    Args:
-        engine: Requested engine.
-        precision: Requested precision.
-        device: Type of the device; ``auto`` where it is not resolved.
-    """
+    """Refuse ``onnx`` and int8 where they do not run; ``auto`` is a device that is not resolved."""
     got = f"engine {engine}, device {device}, precision {precision}"
     elsewhere = device not in ("auto", "cpu")
     if engine == "onnx" and (elsewhere or precision == "bfloat16"):

@@ -9,7 +9,6 @@ import importlib.util
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -53,52 +52,8 @@ CLIP_TOKENS = [49406, 320, 1125, 539, 320, 2368, 49407]
 OTHER_SENTENCE = "two dogs were running"
 
 
-@dataclass(frozen=True)
 class Tokenizer:
-    """Tokenizer of a text encoder.
-
-    Args:
-        implementation: Tokenizer of transformers.
-        longest: Largest number of tokens that the network reads.
-        padding: Padding of shorter prompts.
-        digest: SHA-256 of its files.
-    """
-
-    implementation: Any
-    longest: int
-    padding: Padding
-    digest: str
-
-    def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return the tokens of prompts (n m) int64, and a mask (n m) that is 0 for padding."""
-        with quiet():
-            id_lists: list[list[int]] = self.implementation(list(prompts))["input_ids"]
-        for prompt, ids in zip(prompts, id_lists, strict=True):
-            if len(ids) > self.longest:
-                raise OptionError(
-                    "the prompt is too long for this text encoder",
-                    where=repr(prompt[:40]),
-                    got=f"{len(ids)} tokens",
-                    expected=f"at most {self.longest}",
-                )
-        length = self.longest if self.padding == "max_length" else max(map(len, id_lists))
-        tokens = torch.full((len(id_lists), length), self.implementation.pad_token_id or 0)  # (n m)
-        real = torch.zeros_like(tokens)
-        for row, ids in enumerate(id_lists):
-            tokens[row, : len(ids)] = torch.tensor(ids)
-            real[row, : len(ids)] = 1
-        return tokens, real
-
-
-def read_tokenizer(
-    folder: Path,
-    *,
-    tokenizer_class: str,
-    vocabulary: int,
-    longest: int,
-    padding: Padding,
-) -> Tokenizer:
-    """Read the tokenizer of a folder and check its vocabulary.
+    """Tokenizer of a text encoder, read from a folder; its vocabulary is checked.
 
     Args:
         folder: Folder of its files.
@@ -106,37 +61,76 @@ def read_tokenizer(
         vocabulary: Number of tokens in the network's vocabulary.
         longest: Largest number of tokens that the network reads.
         padding: Padding of shorter prompts.
+
+    Attributes:
+        digest: SHA-256 of its files.
+
+    Raises:
+        WeightsError: Files are missing or cannot be read, or the tokenizer is of another network.
     """
-    present = sorted(name for name in DOWNLOADS if (folder / name).is_file())
-    if not any(set(needed) <= set(present) for needed in FILES):
-        raise WeightsError(
-            "there is no tokenizer in the folder of the weights",
-            where=str(folder),
-            got=", ".join(present) or "none of its files",
-            expected=" or ".join(" with ".join(needed) for needed in FILES),
-            hint=HINT,
-        )
-    try:
-        with quiet():
-            tokenizer = of_transformers(tokenizer_class).from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tokenizer_class: str,
+        vocabulary: int,
+        longest: int,
+        padding: Padding,
+    ) -> None:
+        self._longest, self._padding = longest, padding
+        present = sorted(name for name in DOWNLOADS if (folder / name).is_file())
+        if not any(set(needed) <= set(present) for needed in FILES):
+            raise WeightsError(
+                "there is no tokenizer in the folder of the weights",
+                where=str(folder),
+                got=", ".join(present) or "none of its files",
+                expected=" or ".join(" with ".join(needed) for needed in FILES),
+                hint=HINT,
             )
-    except ImportError as error:
-        raise WeightsError(
-            "this tokenizer needs another package",
-            where=str(folder),
-            got=" ".join(str(error).split())[:120],
-            hint=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
-        ) from None
-    except Exception as error:  # The compiled tokenizers raise no narrower exception.
-        raise WeightsError(
-            "this tokenizer cannot be read", where=str(folder), got=str(error)[:200]
-        ) from None
-    _check(tokenizer, vocabulary, str(folder))
-    sha = hashlib.sha256()
-    for name in present:
-        sha.update(name.encode() + hashlib.sha256(FILE.content(folder / name)).digest())
-    return Tokenizer(tokenizer, longest, padding, sha.hexdigest())
+        try:
+            with quiet():
+                tokenizer = of_transformers(tokenizer_class).from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False
+                )
+        except ImportError as error:
+            raise WeightsError(
+                "this tokenizer needs another package",
+                where=str(folder),
+                got=" ".join(str(error).split())[:120],
+                hint=f"{INSTALL}; SigLIP 1 needs sentencepiece and protobuf too.",
+            ) from None
+        except Exception as error:  # The compiled tokenizers raise no narrower exception.
+            raise WeightsError(
+                "this tokenizer cannot be read", where=str(folder), got=str(error)[:200]
+            ) from None
+        _check(tokenizer, vocabulary, str(folder))
+        self._implementation = tokenizer
+        sha = hashlib.sha256()
+        for name in present:
+            sha.update(name.encode() + hashlib.sha256(FILE.content(folder / name)).digest())
+        self.digest = sha.hexdigest()
+
+    def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return the tokens of prompts (n m) int64, and a mask (n m) that is 0 for padding."""
+        with quiet():
+            id_lists: list[list[int]] = self._implementation(list(prompts))["input_ids"]
+        for prompt, ids in zip(prompts, id_lists, strict=True):
+            if len(ids) > self._longest:
+                raise OptionError(
+                    "the prompt is too long for this text encoder",
+                    where=repr(prompt[:40]),
+                    got=f"{len(ids)} tokens",
+                    expected=f"at most {self._longest}",
+                )
+        length = self._longest if self._padding == "max_length" else max(map(len, id_lists))
+        padding = self._implementation.pad_token_id or 0
+        tokens = torch.full((len(id_lists), length), padding)  # (n m)
+        real = torch.zeros_like(tokens)
+        for row, ids in enumerate(id_lists):
+            tokens[row, : len(ids)] = torch.tensor(ids)
+            real[row, : len(ids)] = 1
+        return tokens, real
 
 
 def _check(tokenizer: Any, vocabulary: int, where: str) -> None:
@@ -193,7 +187,7 @@ class TextNetwork(nn.Module, ABC):
 
     def read_tokenizer(self, folder: Path) -> Tokenizer:
         """Read the tokenizer of a folder and check that it fits the network."""
-        return read_tokenizer(
+        return Tokenizer(
             folder,
             tokenizer_class=self.tokenizer_class,
             vocabulary=self.config.vocab_size,

@@ -33,17 +33,10 @@ def prepared(frames: NDArray[np.uint8], card: Card) -> Tensor:
 def resized(
     images: Tensor, card: Card, size: tuple[int, int], margin: float = CROP_MARGIN
 ) -> Tensor:
-    """Resize images by the card's rule.
+    """Resize images (n 3 h w) uint8 by the card's rule to (n 3 H W).
 
-    Args:
-        images: (n 3 h w) uint8.
-        card: Card of the backbone.
-        size: Height and width (H, W) of the result.
-        margin: Size that a crop's rule resizes to, before it cuts out the middle, as a multiple of
-            the result's.
-
-    Returns:
-        (n 3 H W) uint8.
+    ``margin`` is the size that a crop's rule resizes to, before it cuts out the middle, as a
+    multiple of the result's.
     """
     if card.resize == "squash":
         return F.interpolate(images, size, mode=card.interpolation, antialias=True)

@@ -95,11 +95,9 @@ def read(weights: str | Path) -> Weights:
 
 
 def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:
-    """Return the folder that contains weights and the files that belong to them.
+    """Return the folder of weights and of the files that belong to them.
 
-    Args:
-        weights: As for ``read``.
-        files: Names of further files to download from the hub, if the hub has them.
+    Of ``files``, those that a repository of the hub has are downloaded, too.
     """
     text = str(weights)
     if text.startswith("hf-hub:"):
@@ -112,15 +110,7 @@ def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:
 def put(
     tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, expected: str
 ) -> None:
-    """Load tensors into a module, all of them or none.
-
-    Args:
-        tensors: Tensors by the names of the module.
-        module: Module that gets the tensors.
-        of: Name of the module in messages.
-        source: Text that names the weights in messages.
-        expected: Weights that can be read, for messages.
-    """
+    """Load tensors into a module, all of them or none; ``of`` is its name in messages."""
     new = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
     module_tensors = tensors_of(module)
     missing, unexpected = module_tensors.keys() - new.keys(), new.keys() - module_tensors.keys()

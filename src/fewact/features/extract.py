@@ -197,11 +197,7 @@ class _Stopped(Exception):
 class ClipReader:
     """Decodes clips and prepares the views that are requested, until it is stopped.
 
-    Args:
-        backbone: Backbone whose input size the frames are resized to.
-        requests: Requests whose views are prepared.
-        sampler: Makes the sampler that chooses a number of frames.
-        timing: Adds up the stages ``decode`` and ``stabilise``.
+    The stages ``decode`` and ``stabilise`` are timed.
     """
 
     def __init__(
@@ -230,14 +226,8 @@ class ClipReader:
     ) -> tuple[list[FrameBatch], Extracted[S]]:
         """Decode a clip once for all requests; only resized frames are held.
 
-        Args:
-            clip: Clip to decode.
-            source: Its video source.
-            early: Gets the inputs of requests that need no camera motion, before it is estimated;
-                stays without a result if the clip cannot be read.
-
-        Returns:
-            Inputs of the other requests, and the clip without its features.
+        ``early`` gets the inputs of requests that need no camera motion, before it is estimated,
+        unless the clip cannot be read. Returns those of the others, and the clip without features.
         """
         self._check_stopped()
         with self._timing.stage("decode"), collect_warnings() as texts:

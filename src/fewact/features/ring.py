@@ -112,12 +112,7 @@ class FeatureRing:
             self._samples.popleft()
 
     def features(self, start: float, end: float) -> dict[Request, Tensor]:
-        """Return the features of the window between two times, in the shapes of the requests.
-
-        Args:
-            start: Start of the window, in seconds.
-            end: End of the window; at least one frame must be kept.
-        """
+        """Return the features of the window between two times in seconds; it has a frame."""
         return self.compute(self.prepare(self.window(start, end)))
 
     def window(self, start: float, end: float) -> WindowFrames:

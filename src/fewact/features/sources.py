@@ -126,13 +126,9 @@ class Precomputed:
 def precomputed_card(
     name: str, width: int, *, sha256: str = "", trained_on: tuple[str, ...] = ()
 ) -> Card:
-    """Return the card of precomputed features, whose only level is ``vectors``.
+    """Return the card of precomputed features, whose only level is ``vectors`` of length d.
 
-    Args:
-        name: Name of the features' source.
-        width: Length d of a vector.
-        sha256: SHA-256 of the features, where the source has a fixed set of them.
-        trained_on: Data sets that the network behind the features was trained on.
+    ``sha256`` is that of the features, where the source has a fixed set of them.
     """
     return Card(
         name=name,
@@ -152,13 +148,7 @@ def precomputed_card(
 
 
 def check_vectors(requests: Iterable[Request], frames: int, where: str) -> None:
-    """Refuse requests other than vectors of a number of frames.
-
-    Args:
-        requests: Requests of a method.
-        frames: Number t of vectors of a clip.
-        where: Name of the features' source, for the error.
-    """
+    """Refuse requests other than vectors of a number of frames; ``where`` names the source."""
     for request in requests:
         if request != FeatureRequest("vectors", View(frames)):
             raise OptionError(

@@ -114,12 +114,7 @@ class StoredFeatures:
     def missing(
         self, requests: Sequence[Request], positions: Sequence[int] | None = None
     ) -> list[int]:
-        """Return the positions of videos without some of the requested features.
-
-        Args:
-            requests: Requested features.
-            positions: Positions of the videos to check; None for all.
-        """
+        """Return the positions of videos, of all or some, without some of the features."""
         sets = [self.set_of(request) for request in requests]
         among = range(len(self.keys)) if positions is None else positions
         return [i for i in among if not all(s is not None and self.keys[i] in s for s in sets)]

@@ -201,10 +201,7 @@ class Views:
 def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
     """Return the height and width of an image from those of the frames.
 
-    Args:
-        height: Height of the frames.
-        width: Width of the frames.
-        side: Height of the image, a multiple of 16; at most that of the frames.
+    ``side`` is the height, a multiple of 16; at most that of the frames.
     """
     side = min(side, STRIDE * max(1, height // STRIDE))
     return side, STRIDE * max(1, round(side * width / height / STRIDE))
@@ -222,15 +219,11 @@ def halved(frames: Tensor) -> Tensor:
 
 
 def repeats(frames: Tensor, grey: Tensor) -> Tensor:
-    """Return which of the frames repeat the one before: (n) bool; none if they are few.
+    """Return which of the frames (n 3 H W) repeat the one before: (n) bool; none if they are few.
 
     A frame that is equal does. An encoder does not leave repeats equal, but they change much less
     than their neighbours do, before and after. A person who stands still does so at the ends of a
-    movement only.
-
-    Args:
-        frames: Frames (n 3 H W), uint8, in the order of time.
-        grey: Their luma (n H W).
+    movement only. ``grey`` is their luma (n H W).
     """
     none = torch.zeros(len(frames), dtype=torch.bool)
     if len(frames) < 2:
@@ -249,12 +242,7 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
     """Return frames (n …) uint8 of which those that repeat others change evenly to the next one.
 
     A video of a low frame rate that was saved at a higher one repeats frames. What moves in it
-    would stand still, and then jump.
-
-    Args:
-        frames: The frames, in the order of time.
-        repeated: Which of them (n) repeat the one before; those at the end stay. The same frames
-            are returned if none does.
+    would stand still, and then jump. ``repeated`` (n) are those; at the end they stay.
     """
     if not repeated.any():
         return frames
@@ -268,12 +256,7 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
 
 
 def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
-    """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8.
-
-    Args:
-        frames: uint8.
-        side: Their new height, see ``image_size``.
-    """
+    """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8, see ``image_size``."""
     height, width = frames.shape[-2:]
     size = image_size(height, width, side)
     return functional.interpolate(frames, size, mode="bilinear", antialias=True)
@@ -282,10 +265,8 @@ def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
 def difference_images(frames: Tensor, side: int = SIDE, *, grey: Tensor | None = None) -> Tensor:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
-    Args:
-        frames: uint8, in the order of time. A pair beyond either end has no differences.
-        side: Height of the images, see ``image_size``.
-        grey: Luma (n H W) of the frames if it is known already.
+    The frames are in the order of time. A pair beyond either end has no differences. ``grey`` is
+    their luma (n H W) if it is known already.
     """
     grey = same_light(grey_of(frames) if grey is None else grey)
     height, width = grey.shape[-2:]

@@ -298,12 +298,7 @@ class Unfit(Exception):
 
 
 def feature_facts(card: Card, request: Request) -> Facts:
-    """Return all facts that decide a backbone's features of a video.
-
-    Args:
-        card: Card of the backbone.
-        request: Requested features.
-    """
+    """Return all facts that decide a backbone's features of a video."""
     sampler = sampler_of(card.sampler)
     facts: dict[str, JsonValue] = json.loads(
         json.dumps(

@@ -149,13 +149,7 @@ class Shard:
 
 
 def write_shard(folder: Path, facts: Facts, entries: Mapping[str, Entry]) -> Path:
-    """Write a shard; its set and its videos decide the name, so that equal names are equal files.
-
-    Args:
-        folder: Folder of the set.
-        facts: Facts of the set.
-        entries: Arrays by fingerprint, all with the same names, types and shapes.
-    """
+    """Write a shard; set and videos decide its name, so that equal names are equal files."""
     videos = list(entries)
     checks = [check(entries[video]) for video in videos]
     header = _Header(facts=json.loads(json.dumps(dict(facts))), videos=videos, checks=checks)

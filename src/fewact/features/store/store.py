@@ -357,10 +357,6 @@ class KnownVideos:
 
     A store identifies a video by its bytes. Reading all bytes of a benchmark takes minutes. On
     another machine without the videos, the ids of a list identify them.
-
-    Args:
-        index: Index of the store.
-        name: Name of the list.
     """
 
     def __init__(self, index: StoreIndex, name: str) -> None:
@@ -369,9 +365,7 @@ class KnownVideos:
     def fingerprint(self, video: Video, at: str | None) -> str | None:
         """Return a video's fingerprint if it is known without reading a file, otherwise None.
 
-        Args:
-            video: The video. If there is no file, its id decides, unless several videos had it.
-            at: Stamp of its video source.
+        ``at`` is the stamp of its source. Without a file its id decides, unless several had it.
         """
         if video.source is not None and not isinstance(video.source, Clip):
             return video.source.fingerprint()
