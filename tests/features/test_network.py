@@ -42,7 +42,10 @@ def test_eight_frames_are_among_24(length, rate):
 
 
 def test_equal_frames_run_once(tiny, frames, runs):
-    inputs = of((frames, MORE), (third(frames), VECTORS))._replace(values={CAMERA: torch.zeros(1)})
+    inputs = [
+        *of((frames, MORE), (third(frames), VECTORS)),
+        FrameBatch(torch.zeros(1), (CAMERA,)),
+    ]
     found = NetworkFeatures(tiny).of(inputs)
     assert runs == [(8, 1), (24, 1)]  # vectors alone are no middle maps
     runs.clear()

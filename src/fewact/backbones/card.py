@@ -72,9 +72,9 @@ class Card:
     middle: tuple[int, int, int] | None
     parameters: int
     licence: str
-    weights: str = "default"
-    weights_sha256: str = ""
-    trained_on: tuple[str, ...] = ()
+    weights: str
+    weights_sha256: str
+    trained_on: tuple[str, ...]
     precision: str = "float32"
     engine: EngineName = "torch"
     frames_per_slot: int = 1

@@ -47,7 +47,7 @@ LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
 """Of the training of EfficientNet-Lite; EfficientNet itself was trained with those of ImageNet."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Description(Card):
     """Card of a backbone before weights are read; licence and data are those of the default ones.
 
@@ -58,8 +58,10 @@ class Description(Card):
             vectors are means over all positions.
     """
 
-    summary: str = ""
-    needs: str = "nothing"
+    weights: str = "default"
+    weights_sha256: str = ""
+    summary: str = ""  # without a default, it would be the property of the card
+    needs: str
     any_size: bool = False
 
 
