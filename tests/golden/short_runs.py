@@ -66,7 +66,7 @@ def evaluation() -> Values:
     """Return accuracies and hits of some methods on many episodes."""
     labels, vectors = made_up.vectors("test", classes=8, each=12, frames=8, width=24)
     videos = _list(labels)
-    episodes = draw(videos, Protocol(WAYS, SHOTS, QUERIES, 300))
+    episodes = draw(videos, Protocol(ways=WAYS, shots=SHOTS, queries=QUERIES, count=300))
     drawn = np.concatenate([episodes.support, episodes.query], 1)
     found: Values = {"evaluation | episodes": drawn[:50].astype(np.int64)}
     source = ArrayFeatures(vectors, "made up")
