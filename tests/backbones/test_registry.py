@@ -8,10 +8,11 @@ from fewact.backbones import catalogue
 from fewact.core.errors import OptionError, UnknownNameError
 
 
-def test_naming_and_describing_backbones_loads_no_torch():
+def test_naming_describing_and_checking_backbones_loads_no_torch():
     code = (
         "import sys, fewact.backbones as b\n"
         "for name in ('auto', *b.names()): assert b.describe(name).vectors\n"
+        "b.BackboneSpec(name='clip-vit-b16', precision='bfloat16').check(); b.TextSpec()\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

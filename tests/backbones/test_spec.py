@@ -1,7 +1,5 @@
 """Specs of backbones and text encoders."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +44,6 @@ def test_a_wrong_value_is_refused(wrong: dict[str, Any], message: str) -> None:
 def test_what_cannot_be_created_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises((OptionError, UnknownNameError), match=message):
         BackboneSpec(**wrong).check()
-
-
-def test_a_spec_is_checked_without_torch() -> None:
-    code = (
-        "import sys; from fewact.backbones import BackboneSpec, TextSpec; "
-        "BackboneSpec(name='clip-vit-b16', precision='bfloat16').check(); TextSpec(); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_what_is_not_set_is_that_of_another_spec() -> None:

@@ -33,8 +33,7 @@ def slow_features(clip, backbone, request, sampler=Segments):
     return backbone.features(backbone.prepare(frames), (request.level,))[request.level]
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize("prefetch", [1, 2, 9])
+@pytest.mark.parametrize(("prefetch", "at_once"), [(1, 1), (2, 3), (9, 1)])
 def test_features_are_those_of_each_clip_alone_in_order(clips, tiny, prefetch, at_once):
     requests = (*FUSION, FeatureRequest("maps", View(3)), FeatureRequest("pixels", View(8)))
     found = list(extract(clips, tiny, requests, prefetch=prefetch, at_once=at_once))
@@ -52,9 +51,12 @@ def test_features_are_those_of_each_clip_alone_in_order(clips, tiny, prefetch, a
 
 
 def test_frames_run_once_and_no_deeper_than_they_must(clips, tiny):
-    list(extract(clips[:2], tiny, FUSION))
+    timing = Timing()
+    list(extract(clips[:2], tiny, FUSION, timing=timing))
     every = 12 + 13  # All frames of the clips are among the 16.
     assert tiny.network.counts == {"early": every, "late": 2 * 8}
+    assert timing.seconds["decode"] > 0 < timing.seconds["backbone"]
+    assert timing.seconds["moments"] == timing.seconds["alignment"] == 0
 
 
 def test_pixels_need_no_network(clips, tiny):
@@ -286,14 +288,6 @@ def test_frames_that_are_not_stabilised_do_not_wait_for_the_camera(clips, tiny, 
     assert in_time == [True]
     assert list(found) == requests
     assert all(torch.equal(found[request], expected[request]) for request in requests)
-
-
-def test_times_of_decoding_and_of_the_network_are_measured(clips, tiny):
-    timing = Timing()
-    list(extract(clips, tiny, FUSION, timing=timing))
-    assert timing.seconds["decode"] > 0
-    assert timing.seconds["backbone"] > 0
-    assert timing.seconds["moments"] == timing.seconds["alignment"] == 0
 
 
 @pytest.fixture

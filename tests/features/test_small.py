@@ -83,35 +83,28 @@ def repeated(changes: list[float]) -> list[bool]:
     return repeats(frames, grey_of(frames)).tolist()
 
 
-def test_frames_that_hardly_change_between_others_that_do_repeat_them() -> None:
-    changes = [5.0, 0.5, 6.0, 0.1, 0.1, 5.0, 4.0, 0.2, 5.0]
-    assert repeated(changes) == [False, *(change < 0.6 for change in changes)]
-
-
-def test_the_first_and_the_last_frame_have_neighbours_on_one_side_only() -> None:
-    changes = [0.2, 5.0, 0.2, 5.0, 0.2, 5.0, 0.2]
-    assert repeated(changes) == [False, *(change < 5 for change in changes)]
-
-
-def test_a_frame_is_repeated_up_to_four_times() -> None:
-    four = [5.0, *[0.1] * 4, 5.0, 5.0]
-    assert repeated(four) == [False, *(change < 5 for change in four)]
-    thrice = [5.0, *[0.2] * 3, 5.0, *[0.2] * 3, 5.0]
-    still = [*[0.1] * 8, 5.0]  # a person between two movements
-    assert repeated([*thrice, *still]) == [False, *(change == 0.2 for change in [*thrice, *still])]
-
-
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "most"),
     [
-        [5.0, 1.0, 5.0, 1.0, 5.0, 1.0],  # only slower
-        [0.1, 0.1, 0.1, 0.1, 0.1, 5.0, 5.0],  # a person begins to move
-        [5.0, 5.0, 0.1, 0.1, 0.1, 0.1, 0.1],
-        [5.0, 5.0, 5.0, 0.1, 5.0, 5.0, 5.0, 5.0],  # and turns back
+        ([5.0, 0.5, 6.0, 0.1, 0.1, 5.0, 4.0, 0.2, 5.0], 0.6),
+        ([0.2, 5.0, 0.2, 5.0, 0.2, 5.0, 0.2], 5.0),  # neighbours on one side only
+        ([5.0, *[0.1] * 4, 5.0, 5.0], 5.0),  # up to four times
+        ([5.0, 1.0, 5.0, 1.0, 5.0, 1.0], 0.0),  # only slower
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 5.0, 5.0], 0.0),  # a person begins to move
+        ([5.0, 5.0, 0.1, 0.1, 0.1, 0.1, 0.1], 0.0),
+        ([5.0, 5.0, 5.0, 0.1, 5.0, 5.0, 5.0, 5.0], 0.0),  # and turns back
     ],
 )
-def test_frames_of_a_person_who_stands_still_do_not_repeat_others(changes: list[float]) -> None:
-    assert not any(repeated(changes))
+def test_frames_that_hardly_change_between_others_that_do_repeat_them(
+    changes: list[float], most: float
+) -> None:
+    assert repeated(changes) == [False, *(change < most for change in changes)]
+
+
+def test_a_person_who_stands_still_between_repeats_does_not_repeat() -> None:
+    thrice = [5.0, *[0.2] * 3, 5.0, *[0.2] * 3, 5.0]
+    still = [*[0.1] * 8, 5.0]
+    assert repeated([*thrice, *still]) == [False, *(change == 0.2 for change in [*thrice, *still])]
 
 
 def test_few_frames_that_equal_others_are_left() -> None:
@@ -164,7 +157,7 @@ def test_a_still_clip_and_one_frame_have_black_images() -> None:
     assert not difference_images(frames[:1]).any()
 
 
-@pytest.mark.parametrize("size", range(32, 320, 32))
+@pytest.mark.parametrize("size", [32, 64, 192, 224])
 def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
     card = backbones.create(weights="random", engine="torch", size=size).card
     images = difference_images(torch.zeros(2, 3, size, size, dtype=torch.uint8))
