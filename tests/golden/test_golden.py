@@ -30,8 +30,10 @@ REAL = [
 ]
 """Marks of tests on real clips. Without the compiled registration some pixels round differently."""
 
-NETWORK_TOLERANCE = 4e-5
-"""Tolerance of values that a network computed: its kernels depend on the processor."""
+NETWORK_TOLERANCE = 1e-4
+"""Tolerance of values that a network computed: its kernels depend on the processor. Between two
+processors the same commit differed by 5e-5 (bit-equal on one of them to values of an older commit);
+no decision may change."""
 
 
 @pytest.fixture(scope="module")
