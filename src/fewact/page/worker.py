@@ -126,6 +126,7 @@ class Worker:
             "label": str(prediction.label),
             "probability": prediction.probability,
             "probabilities": {str(name): p for name, p in prediction.probabilities.items()},
+            "doubtful": prediction.doubtful,
             "faults": prediction.faults,
             "nearest": nearest,
         }

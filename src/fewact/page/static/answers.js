@@ -166,7 +166,7 @@ function answerText(item) {
   }
   if (result.error) return errorText(result.error);
   if (result.label === UNLIKE) return text("answer_none");
-  return text("answer", { label: result.label, percent: percent(result.probability) });
+  return text(result.doubtful ? "answer_doubtful" : "answer", { label: result.label, percent: percent(result.probability) });
 }
 
 function searchText(item) {
