@@ -533,7 +533,7 @@ def test_removed_clips_have_their_names(person: Person, clip: bytes) -> None:
         server.post("/api/clips/remove", ids=ids)
     person.page.locator("#bin-title").click()
     for name in ("1.mp4", "2.mp4"):
-        assert person.page.locator("#bin-list").get_by_text(name, exact=True).is_visible()
+        person.page.locator("#bin-list").get_by_text(name, exact=True).wait_for()
     person.check()
 
 
