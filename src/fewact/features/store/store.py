@@ -315,9 +315,17 @@ class EntrySet:
             present = {}
         for name, size, modified in shards:
             path, status = self.folder / str(name), present.get(name)
-            if status is None or not _NAME.fullmatch(name):
+            if not _NAME.fullmatch(name):
                 yield path, f"{path}: the shard is missing"
-            elif (status.st_size, status.st_mtime_ns) != (size, modified):
+                continue
+            if status is None:
+                # Another process that replaces a shard hides it for a moment from a listing.
+                try:
+                    status = path.stat()
+                except OSError:
+                    yield path, f"{path}: the shard is missing"
+                    continue
+            if (status.st_size, status.st_mtime_ns) != (size, modified):
                 try:
                     self._shard(name)
                 except StoreError as error:
