@@ -215,16 +215,16 @@ def _fit(
     labels, classes = examples.labels.to(device), examples.classes
     nodes = _on(examples, device)
     support = batch_of(nodes), labels[None], len(classes)
-    summary = {} if before is None else before[2]
     by_clip, by_none = EachAClass(method, nodes), None
     if none is not None:
         references = none.select(spread(len(none.clips), MAX_REFERENCES))
         by_none = EachAClass(method, _on(references, device))
     if before is not None:
+        calibration, open_set, summary = before
         by_class = (
             method.restored_support(*support, summary) if summary else method.support(*support)
         )
-        return before[0], by_class, by_clip, by_none, before[1]
+        return calibration, by_class, by_clip, by_none, open_set
     groups = [clip.group for clip in examples.clips]
     titles = [clip.title for clip in examples.clips]
     calibration, _, _ = hold_out(

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -315,17 +315,13 @@ class EntrySet:
             present = {}
         for name, size, modified in shards:
             path, status = self.folder / str(name), present.get(name)
-            if not _NAME.fullmatch(name):
-                yield path, f"{path}: the shard is missing"
-                continue
-            if status is None:
+            if status is None and _NAME.fullmatch(name):
                 # Another process that replaces a shard hides it for a moment from a listing.
-                try:
+                with suppress(OSError):
                     status = path.stat()
-                except OSError:
-                    yield path, f"{path}: the shard is missing"
-                    continue
-            if (status.st_size, status.st_mtime_ns) != (size, modified):
+            if status is None or not _NAME.fullmatch(name):
+                yield path, f"{path}: the shard is missing"
+            elif (status.st_size, status.st_mtime_ns) != (size, modified):
                 try:
                     self._shard(name)
                 except StoreError as error:
