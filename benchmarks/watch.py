@@ -35,10 +35,11 @@ from torch.nn import functional
 from benchmarks.datasets import Part, parts, read_index
 from fewact import FewShotClassifier
 from fewact.classifier import stream
-from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.classifier.events import EventFinder, WindowScore
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video, VideoList
+from fewact.data.events import Event
 from fewact.report.events import counts
 from fewact.synthetic import motions
 from fewact.synthetic.conditions import InCondition, parse_condition

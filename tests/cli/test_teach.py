@@ -159,7 +159,8 @@ def test_a_class_without_a_readable_clip_is_refused(
     ("text", "message"),
     [
         ("", "empty"),
-        ("file,label\n1.mp4,wave\n", 'no column "path"'),
+        ("file,lable\n1.mp4,wave\n", 'no column "path"'),
+        ("file,label\n1.mp4,wave\n", "line 2: there is no video 1.mp4"),
         ("path,label\n1.mp4,wave\n2.mp4,\n", 'line 3, column "label"'),
         ("path,label,start\n1.mp4,wave,soon\n", 'line 2, column "start"'),
         ("path,label\n1.mp4,wave\n2.mp4,clap\n", "none of the table's clips exist"),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewact.classifier.calibration import Calibration
-    from fewact.classifier.events import Event
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.names import NONE, Example, Label
     from fewact.classifier.prediction import Prediction, Predictions, Skipped
     from fewact.classifier.stream import Stream, StreamState
     from fewact.classifier.unknown import OpenSet, OpenSetDecision
+    from fewact.data.events import Event
 
 _NAMES_OF = {
     "calibration": ("Calibration",),

@@ -21,13 +21,13 @@ import math
 from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 
 from fewact.classifier.names import Label
+from fewact.data.events import Event
 
 FEWEST, MOST = 6, 3000
 """Number of windows from which the recording counts, and of the last ones that count. The first
@@ -71,30 +71,6 @@ events are reported that are right with a probability of at least half of it."""
 
 MOST_LOG_ODDS = 10.0
 """Largest log-odds, of either sign: no event is certain."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """An action in a recording, performed once or several times in a row.
-
-    Args:
-        label: Class of the action; an integer if the classes were given as integers.
-        start: Start, in seconds of the recording.
-        end: End, in seconds of the recording.
-        confidence: Estimated probability that the action was performed there, 0 … 1; that of the
-            clearest repetition.
-        repetitions: Number of times that the action was performed.
-    """
-
-    label: Label
-    start: float
-    end: float
-    confidence: float
-    repetitions: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON; times are rounded to milliseconds."""
-        return asdict(self) | {"start": round(self.start, 3), "end": round(self.end, 3)}
 
 
 @dataclass(frozen=True)

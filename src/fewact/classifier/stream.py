@@ -15,13 +15,14 @@ from torch import Tensor
 
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.events import Event, EventFinder, WindowScore
+from fewact.classifier.events import EventFinder, WindowScore
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.predict import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
 from fewact.core.errors import ModelError, OptionError, warn
 from fewact.core.workers import on_one_core, started_threads
 from fewact.data.clips import as_image
+from fewact.data.events import Event
 from fewact.features.extract import Timing
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fewact.classifier.events import Event
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.stream import Pace, Stream, check_watchable
 from fewact.classifier.unknown import check_rate
+from fewact.data.events import Event
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.samplers import RGBImage

@@ -32,7 +32,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_line, print_table, progress
 from fewact.cli.quality import Quality, backbone_of, check_quality
-from fewact.cli.run import exit_skipped, saying_warnings
+from fewact.cli.run import exit_skipped, say, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError
 from fewact.methods import QUALITIES
@@ -52,9 +52,9 @@ def teach(
         Path,
         typer.Argument(
             help="Training clips: a folder with one subfolder per class, a CSV table with the "
-            "columns path,label[,start,end], or an .npz file of features with a .tsv file of "
-            "labels beside it. Clips in the subfolder none, or with this label, show none of the "
-            "classes.",
+            "columns path,label[,start,end], events scored in BORIS, ELAN or another program, or "
+            "an .npz file of features with a .tsv file of labels beside it. Clips in the subfolder "
+            "none, or with this label, show none of the classes.",
             callback=check_training_clips,
         ),
     ],
@@ -122,7 +122,7 @@ def teach(
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
-    source = _features(clips, dataset, max_per_class) if features else _clips(clips, max_per_class)
+    source, unusable = _source(clips, dataset, max_per_class)
     from fewact.classifier.history import check_target
 
     check_target(output)
@@ -137,7 +137,28 @@ def teach(
     import_words = [word for file in imports or () for word in ("--import", str(file))]
     words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *import_words])
     print(f"Saved to {output}. Next: fewact predict {words}")
-    exit_skipped(len(classifier.skipped_))
+    exit_skipped(len(classifier.skipped_) + unusable)
+
+
+def _source(
+    path: Path, dataset: str | None, limit: int | None
+) -> tuple["Path | Sequence[AnyClip]", int]:
+    """Return the training clips, and the number of skipped rows, which are said."""
+    from fewact import data
+    from fewact.data.events import is_event_file
+
+    if data.is_features(path):
+        return _features(path, dataset, limit), 0
+    if not is_event_file(path):
+        return _clips(path, limit), 0
+    clips, skipped = data.event_clips(path)
+    for row in skipped:
+        say(f"Warning: skipped: {row}")
+    classes = [clip for clip in clips if not data.is_background(clip.label or "")]
+    none = [clip for clip in clips if data.is_background(clip.label or "")]
+    return [*(classes if limit is None else data.limit_per_class(classes, limit)), *none], len(
+        skipped
+    )
 
 
 def _classifier(

@@ -1,11 +1,13 @@
 """``fewact watch``: the actions in a long recording, a camera or a stream."""
 
 import json
+import os
 import signal
 import threading
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -76,10 +78,12 @@ def watch(
         Path | None,
         output_option(
             "FILE",
-            "File for the events: .csv, .json, or .vtt or .srt for subtitles. It is complete after "
-            "each event.",
+            "File for the events: .csv, .json, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), or "
+            ".vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
+            ".activitynet.json or .labelstudio.json for these programs. It is complete after each "
+            "event.",
             "events",
-            *(".csv", ".json", ".vtt", ".srt"),
+            *(".csv", ".json", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
         ),
     ] = None,
     video: Annotated[
@@ -250,13 +254,14 @@ def _with_progress(
 
 def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:
     """Return a function that writes one event; a header is written immediately."""
-    from fewact.report.events import COLUMNS, clock_time, csv_row
+    from fewact.data.events.tables import COLUMNS, cells
+    from fewact.report.events import clock_time
 
     if format == "jsonl":
         return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
     if format == "csv":
         print(csv_line(COLUMNS), end="", flush=True)
-        return lambda event: print(csv_row(event), end="", flush=True)
+        return lambda event: print(csv_line(cells(event, COLUMNS)), end="", flush=True)
     times = ["00:00:00.000"]
     columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
@@ -280,6 +285,10 @@ def _saver(
     from fewact.report.events import events_text
 
     damage = opened.recording.damage
+    # Programs look for the recording from the folder of the file.
+    recording = source
+    if output is not None and os.path.exists(source):
+        recording = os.path.relpath(source, output.parent)
 
     def save(events: list["Event"]) -> None:
         if output is not None:
@@ -294,7 +303,8 @@ def _saver(
                 "frames_out_of_order": opened.recording.not_later,
             }
             delay = opened.recording.delay
-            write_text(output, events_text(output, events, facts, delay=delay))
+            named = [replace(event, recording=recording) for event in events]
+            write_text(output, events_text(output, named, facts, delay=delay))
 
     return save
 

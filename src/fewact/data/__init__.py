@@ -27,6 +27,7 @@ from fewact.data.files import (
 )
 from fewact.data.tables import (
     FeatureDataset,
+    event_clips,
     is_features,
     is_table,
     labelled_features,
@@ -70,6 +71,7 @@ __all__ = [
     "benchmark_names",
     "check_benchmark",
     "clips_of_no_class",
+    "event_clips",
     "expand_paths",
     "find_leak",
     "is_background",

@@ -1,10 +1,10 @@
 """Tables of clips, with a header and one clip per row; and of precomputed features of clips."""
 
-import csv
-import io
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError, did_you_mean, warn
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_array
+from fewact.data.cells import delimiter_of, seconds, table_rows
 from fewact.data.clips import (
     BACKGROUND,
     UNUSABLE_FEATURES,
@@ -23,6 +24,7 @@ from fewact.data.clips import (
     is_background,
     usable_features,
 )
+from fewact.data.events import SUFFIXES, find_recording, is_event_file, read_events
 from fewact.data.files import first_few
 from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
@@ -38,12 +40,11 @@ TABLE = FileType(
 )
 SHOWN = 40
 """Characters of a cell that an error quotes."""
-TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
 def is_table(path: str | Path) -> bool:
-    """Return whether a path has the extension of a table."""
-    return Path(path).suffix.lower() in (".csv", ".tsv")
+    """Return whether a path has the extension of a table, or of a file of events."""
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
@@ -53,7 +54,8 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
     seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
     the label ``none`` belong to no class. A missing file raises an error when it is read, or here
-    if all files are missing.
+    if all files are missing. Files of events, see ``fewact.data.events``, are read, too: their rows
+    that cannot be used are skipped with a warning.
 
     Args:
         path: Table.
@@ -70,6 +72,26 @@ def read_rows(
 ) -> list[tuple[Clip, dict[str, str]]]:
     """Return the clips of a table, see ``read_table``, each with the cells of these columns."""
     table = user_path(path, DataError)
+    if is_event_file(table):
+        clips, skipped = event_clips(table)
+        for row in skipped:
+            warn(f"skipped: {row}")
+        rows = [(clip, _cells_of(clip, columns)) for clip in clips]
+    else:
+        rows = _clip_rows(table, columns)
+    if not rows:
+        raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
+    if not any(clip.path.exists() for clip, _ in rows):
+        raise DataError(
+            "none of the table's clips exist",
+            where=str(table),
+            got=f"first clip: {rows[0][0].path}",
+            hint="Relative paths start at the table's folder.",
+        )
+    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
+
+
+def _clip_rows(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str, str]]]:
     rows: list[tuple[Clip, dict[str, str]]] = []
     lines: dict[Clip, int] = {}
     for line, row in _rows(table, TABLE.text(table), columns):
@@ -85,35 +107,62 @@ def read_rows(
             )
         lines[segment] = line
         rows.append((clip, row))
-    if not rows:
-        raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
-    if not any(clip.path.exists() for clip, _ in rows):
+    return rows
+
+
+def event_clips(path: str | Path) -> tuple[list[Clip], list[str]]:
+    """Return the clips of a file of events, and a sentence for each row that is skipped.
+
+    Skipped are rows that name no video or one that does not exist, and all rows of a segment that
+    has several labels.
+
+    Raises:
+        DataError: The file cannot be read, or no row can be used.
+    """
+    table = read_events(path)
+    skipped = list(table.skipped)
+    segments: dict[Clip, list[tuple[str, str]]] = {}
+    for where, event in table.rows:
+        file = find_recording(table.path.parent, event.recording) if event.recording else None
+        if file is None or not file.exists():
+            named = f"there is no video {event.recording}" if file else "it names no video"
+            skipped.append(f"{table.path}, {where}: {named}")
+            continue
+        times = (event.start or None, None if math.isinf(event.end) else event.end)
+        segments.setdefault(Clip(file, None, *times), []).append((where, str(event.label)))
+    clips = []
+    for segment, rows in segments.items():
+        labels = {label for _, label in rows}
+        if len(labels) == 1:
+            clips.append(replace(segment, label=rows[0][1]))
+        repeated = rows[1:] if len(labels) == 1 else rows
+        fault = f"the same segment as {rows[0][0]}"
+        if len(labels) > 1:
+            fault = f"its segment has several labels: {', '.join(sorted(labels))}"
+        skipped += (f"{table.path}, {where}: {fault}" for where, _ in repeated)
+    if not clips:
         raise DataError(
-            "none of the table's clips exist",
-            where=str(table),
-            got=f"first clip: {rows[0][0].path}",
-            hint="Relative paths start at the table's folder.",
+            "no row of the file can be used",
+            where=str(table.path),
+            got=skipped[0] if skipped else "no events",
+            expected="states with a start, an end and a video",
         )
-    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
+    return clips, skipped
+
+
+def _cells_of(clip: Clip, columns: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a table of clips for a clip of an event."""
+    times = {"start": clip.start, "end": clip.end}
+    cells = {name: "" if time is None else f"{time:g}" for name, time in times.items()}
+    cells |= {"path": clip.path.name, "label": clip.label or ""}
+    return {column: cells.get(column, "") for column in columns}
 
 
 def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield for each row its first line number and its stripped cells by column."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_delimiter(text, readable), strict=True
-    )
     columns: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
+    for line, cells in table_rows(table, text, delimiter_of(text, readable)):
         where = f"{table}, line {line}"
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            break
-        except csv.Error as error:
-            raise DataError(f"invalid row: {error}", where=where) from None
-        if not any(cells):
-            continue
         if columns is None:
             columns = check_header(where, cells, readable)
             continue
@@ -129,20 +178,6 @@ def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int
         yield line, {column: row.get(column, "") for column in readable}
     if columns is None:
         raise DataError("the table is empty", where=str(table), expected=EXPECTED)
-
-
-def _delimiter(text: str, columns: Sequence[str]) -> str:
-    """Return the separator that gives most known columns in the first non-empty line.
-
-    A guess from the rows could mistake a comma inside a file name for a separator.
-    """
-    header = next((line for line in text.splitlines() if line.strip()), "")
-
-    def known(delimiter: str) -> int:
-        cells = header.replace('"', "").split(delimiter)
-        return len({cell.strip().casefold() for cell in cells} & set(columns))
-
-    return max(",;\t", key=known)
 
 
 def check_header(
@@ -212,18 +247,13 @@ def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
 
 
 def _seconds(where: str, text: str) -> float | None:
-    """Return the seconds of "12.5", "1:12.5" or "1:01:12.5"; a decimal comma is allowed."""
     if not text:
         return None
-    match = TIME.fullmatch(text.replace(",", "."))
-    if match is not None:
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        colons = text.count(":")
-        if (colons < 1 or seconds < 60) and (colons < 2 or minutes < 60):
-            return 3600 * hours + 60 * minutes + seconds
-    raise DataError(
-        "not a time", where=where, got=text, expected="seconds, mm:ss or hh:mm:ss, such as 1:02.5"
-    )
+    time = seconds(text)
+    if time is None:
+        expected = "seconds, mm:ss or hh:mm:ss, such as 1:02.5"
+        raise DataError("not a time", where=where, got=text, expected=expected)
+    return time
 
 
 def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> VideoList:

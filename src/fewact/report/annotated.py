@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fewact.classifier.events import Event
 from fewact.classifier.stream import Stream
 from fewact.core import svg
 from fewact.core.errors import warn
+from fewact.data.events import Event
 from fewact.report.events import clock_time, title
 from fewact.video.index import FALLBACK_FPS
 from fewact.video.recording import open_recording

@@ -1,4 +1,4 @@
-"""Events of a recording as text: CSV, JSON, and subtitles for video players."""
+"""Events of a recording as text: JSON, and subtitles for video players."""
 
 import json
 from collections import Counter
@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fewact.classifier.events import Event
-from fewact.core.text_table import csv_line
-
-COLUMNS = ("start", "end", "label", "confidence", "repetitions")
+from fewact.data.events import Event, writer_of
+from fewact.data.events import events_text as table_text
 
 
 def events_text(
@@ -19,13 +17,15 @@ def events_text(
     """Return the content of a file of events, in the format of its extension.
 
     Args:
-        path: File that will be written: .csv, .json, .vtt or .srt.
+        path: File that will be written: .json, .vtt, .srt, or one of ``fewact.data.events``.
         events: Events in the order of their starts.
         facts: Facts about the recording, for JSON.
         delay: Seconds by which video players show the first frame after the start of the file, for
             subtitles.
     """
-    write = _FORMATS[path.suffix.lower()]
+    write = _FORMATS.get(path.suffix.lower())
+    if write is None or writer_of(path) is not None:
+        return table_text(path, events)
     if write in (_vtt, _srt):
         events = [
             replace(event, start=event.start + delay, end=event.end + delay) for event in events
@@ -63,16 +63,6 @@ def clock_time(seconds: float, separator: str = ".") -> str:
     return f"{hours:02}:{minutes:02}:{whole:02}{separator}{fraction:03}"
 
 
-def csv_row(event: Event) -> str:
-    """Return the line of an event in CSV, with its line break."""
-    times = f"{event.start:.3f}", f"{event.end:.3f}"
-    return csv_line((*times, event.label, f"{event.confidence:.4f}", event.repetitions))
-
-
-def _csv(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    return csv_line(COLUMNS) + "".join(map(csv_row, events))
-
-
 def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
     document = {
         **facts,
@@ -104,7 +94,6 @@ def _escaped(text: str) -> str:
 
 
 _FORMATS: dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]] = {
-    ".csv": _csv,
     ".json": _json,
     ".vtt": _vtt,
     ".srt": _srt,

@@ -1,0 +1,157 @@
+"""An event of a recording: what all formats of events are read into and written from."""
+
+import math
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError, VideoError
+from fewact.data.cells import seconds
+from fewact.data.files import entries, stem_and_suffix
+
+EVENTS = FileType(
+    "file of events",
+    DataError,
+    256 * MIB,
+    "events of BORIS (.boris, exported tables), ELAN (.eaf), Sportscode or Nacsport (.xml), VIA, "
+    "ActivityNet, Create ML or Label Studio, or a table with video, label, start and end",
+    'In a spreadsheet, save it as "CSV UTF-8".',
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An action in a recording, performed once or several times in a row.
+
+    Args:
+        label: Class of the action; an integer if the classes were given as integers.
+        start: Start, in seconds of the recording.
+        end: End, in seconds of the recording; infinite for its end.
+        confidence: Estimated probability that the action was performed there, 0 … 1; that of the
+            clearest repetition. None if a person scored it.
+        repetitions: Number of times that the action was performed.
+        recording: File of the recording, as its table names it; empty if it names none.
+        subject: Individual that performed the action; empty if there is one.
+        frames: Numbers of the first and the last frame, from 0, if they are known.
+        clock: Date and time of the start, ISO 8601; empty if they are not known.
+    """
+
+    label: str | int
+    start: float
+    end: float
+    confidence: float | None = None
+    repetitions: int = 1
+    recording: str = ""
+    subject: str = ""
+    frames: tuple[int, int] | None = None
+    clock: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that are known, for JSON; times are rounded to milliseconds."""
+        fields = asdict(self) | {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {name: value for name, value in fields.items() if value not in ("", None)}
+
+
+Row = tuple[str, Mapping[str, Any]]
+"""Place of an event in its file, and its fields: texts or numbers, not checked; or a ``fault``."""
+
+Read = Callable[[Path, str], Iterator[Row]]
+Write = Callable[[Sequence[Event], Path], str]
+"""Returns the text of events; recordings are relative to the folder."""
+
+
+def event_of(fields: Mapping[str, Any]) -> Event:
+    """Return the event of a row.
+
+    Raises:
+        ValueError: The row cannot be used; the message says why.
+    """
+    if fault := fields.get("fault"):
+        raise ValueError(fault)
+    label = unicodedata.normalize("NFC", str(fields.get("label") or "").strip())
+    if not label:
+        raise ValueError("it has no class")
+    if not label.isprintable():
+        raise ValueError(f"the class {label!r} is not printable")
+    begin, end = (_time(name, fields.get(name)) for name in ("start", "end"))
+    if begin is None and end is None:
+        begin, end = 0.0, math.inf
+    elif end is None or (begin is not None and begin == end):
+        raise ValueError("a point event, which has no duration")
+    start = begin or 0.0
+    if end is None or end < start:
+        raise ValueError(f"it ends ({end:g} s) before it starts ({start:g} s)")
+    return Event(
+        label,
+        start,
+        end,
+        _number("confidence", fields.get("confidence"), float),
+        _number("repetitions", fields.get("repetitions"), int) or 1,
+        str(fields.get("recording") or "").strip(),
+        str(fields.get("subject") or "").strip(),
+        fields.get("frames"),
+        str(fields.get("clock") or ""),
+    )
+
+
+def _time(name: str, value: Any) -> float | None:
+    """Return the seconds of a cell; None if it is empty."""
+    if value is None or value in ("", "NA"):
+        return None
+    number = float(value) if _is_number(value) else seconds(str(value).strip())
+    if number is None or not math.isfinite(number):
+        raise ValueError(f"its {name} is no time: {str(value)[:40]!r}")
+    if number < 0:
+        raise ValueError(f"its {name} is before the recording: {number:g} s")
+    return number
+
+
+def _number(name: str, value: Any, type_: type) -> Any:
+    if value is None or value in ("", "NA"):
+        return None
+    try:
+        return type_(str(value).replace(",", "."))
+    except ValueError:
+        raise ValueError(f"its {name} is no number: {str(value)[:40]!r}") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def find_recording(folder: Path, name: str) -> Path:
+    """Return the file of a recording; the path in the folder if there is none.
+
+    A name is relative to the table, as on Windows or here; files that have moved are looked for
+    beside the table; a name without extension, as in ActivityNet, is that of one video there.
+    """
+    local = name.replace("\\", "/")
+    paths = [folder / name, folder / local, folder / Path(local).name]
+    if not stem_and_suffix(local)[1] and folder.is_dir():
+        beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
+        paths += beside if len(beside) == 1 else []
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+@lru_cache(maxsize=256)
+def media_of(path: Path) -> tuple[float, float] | None:
+    """Return duration in seconds and frame rate of a recording; None if it cannot be read."""
+    from fewact.video.reading import probe
+
+    try:
+        info = probe(path)
+    except (VideoError, DataError):
+        return None
+    return info.duration, info.fps
+
+
+def by_recording(events: Sequence[Event]) -> dict[str, list[Event]]:
+    """Return the events of each recording, in the order of the first events."""
+    groups: dict[str, list[Event]] = {}
+    for event in events:
+        groups.setdefault(event.recording, []).append(event)
+    return groups
