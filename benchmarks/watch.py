@@ -102,8 +102,10 @@ class NotedFinder(EventFinder):
 
     last: ClassVar["NotedFinder"]
 
-    def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
-        super().__init__(threshold, longest, adapts=adapts)
+    def __init__(
+        self, threshold: float, longest: float, *, adapts: bool = False, **options: float
+    ) -> None:
+        super().__init__(threshold, longest, adapts=adapts, **options)
         self.scores = Scores(threshold, longest, adapts, [], 0.0)
         NotedFinder.last = self
 

@@ -215,6 +215,83 @@ def test_a_missed_performance_is_within_an_event_if_all_windows_between_have_its
     assert [one.repetitions for one in find(slide(scores, labels))] == repetitions
 
 
+def windows_of(truth: list[tuple[str, float, float]], lengths: list[float]) -> list[WindowScore]:
+    """Windows of a recording of 100 s: a class is shown by those that are mostly inside of it.
+
+    Longer windows are more distinct, so that they are kept where a window shows a class.
+    """
+    windows = []
+    for length in lengths:
+        for step in range(int(6 * (100 - length) / length) + 1):
+            start = step * length / 6
+            inside = {
+                label: (min(end, start + length) - max(begin, start)) / length
+                for label, begin, end in truth
+            }
+            label = max(inside, key=lambda name: inside[name])
+            shown = inside[label] >= 0.8
+            name = label if shown else "xyz"[step % 3]
+            distinct = 0.2 * shown + length / 1000
+            windows.append(WindowScore(start, start + length, name, 0.9, float(shown), distinct))
+    return sorted(windows, key=lambda window: window.end)
+
+
+@pytest.mark.parametrize("lengths", [[3.0], [3.0, 20.0], [3.0, 7.746, 20.0]])
+@pytest.mark.parametrize("jogs", ["fits", "is a part"])
+def test_an_action_that_goes_on_is_one_event_of_its_length(lengths: list[float], jogs: str) -> None:
+    truth = [("wave", 10.0, 43.0), ("jog", 50.0, 90.0)]
+    windows = [
+        replace(one, fits=jogs == "fits" or (one.label != "jog") == (one.length < 10))
+        for one in windows_of(truth, lengths)
+    ]
+    expected = truth if jogs == "fits" or len(lengths) > 1 else truth[:1]
+    events = [event for event in find(windows, 0.5) if event.label not in "xyz"]
+    assert [event.label for event in events] == [label for label, _, _ in expected]
+    for event, (_, start, end) in zip(events, expected, strict=True):
+        assert (event.start, event.end) == pytest.approx((start, end), abs=0.6)
+        assert event.end - event.start == pytest.approx(end - start, abs=1)
+
+
+def test_events_of_one_class_never_overlap() -> None:
+    generator = np.random.default_rng(0)
+    every = windows_of([("a", 0, 100)], [3.0, 20.0])
+    for _ in range(60):
+        windows = [
+            replace(one, label=str(label), score=float(score))
+            for one, label, score in zip(
+                every,
+                generator.choice(list("ab"), len(every), p=[0.8, 0.2]),
+                generator.uniform(0, 1, len(every)),
+                strict=True,
+            )
+        ]
+        events = find(windows, 0.3)
+        assert events
+        for label in "ab":
+            alike = [event for event in events if event.label == label]
+            assert all(a.end <= b.start for a, b in pairwise(alike))
+
+
+def test_near_events_are_joined_and_short_ones_left_out() -> None:
+    windows = slide(
+        [0.9, *[-1.0] * 11, 0.9, *[-1.0] * 19, 0.9], "a" + "b" * 11 + "a" + "b" * 19 + "a"
+    )
+
+    def spans(gap: float, least: float) -> list[tuple[float, float, int]]:
+        finder = EventFinder(0.0, 2.0, merge_gap=gap, min_duration=least)
+        events = []
+        for window in windows:
+            events += finder.add([window], window.end)
+            known = [*events, *finder.going_on]
+            assert all(event.start < 2 or event.start > 4 for event in known)
+        return [(e.start, e.end, e.repetitions) for e in events + finder.close()]
+
+    assert spans(0, 0) == [(0, 2, 1), (6, 8, 1), (16, 18, 1)]
+    assert spans(4, 0) == [(0, 8, 2), (16, 18, 1)]
+    assert spans(4, 3) == [(0, 8, 2)]
+    assert spans(8, 0) == [(0, 18, 3)]
+
+
 def test_a_long_action_needs_bounded_memory() -> None:
     finder = EventFinder(0.0, 2.0)
     most = 0
@@ -598,10 +675,13 @@ def test_durations_are_saved(quick: FewShotClassifier, actions: Path, tmp_path: 
 
 def test_wrong_arguments_are_refused(taught: FewShotClassifier) -> None:
     rates = (0.0, -1.0, float("nan"), float("inf"), "25")
+    seconds = (-1.0, float("nan"), float("inf"), "2")
     numbers = (-1, "4", 2.0, None)
     wrong: list[tuple[str, str, tuple[Any, ...]]] = [
         ("fps", "expected: frames per second, > 0", rates),
         ("ahead", "expected: an integer, >= 0", numbers),
+        ("merge_gap", "expected: seconds, >= 0", seconds),
+        ("min_duration", "expected: seconds, >= 0", seconds),
     ]
     for name, expected, values in wrong:
         for value in values:

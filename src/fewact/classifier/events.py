@@ -9,7 +9,11 @@
    from all others, which says more of where it is than the score. Each kept window is one
    performance of its class.
 3. Performances of one class that follow each other closely are one event with repetitions, if all
-   windows between them have that class, too. An event that is probably wrong is not reported.
+   windows between them have that class, too, or if they overlap. An event that is probably wrong is
+   not reported.
+4. An action that goes on has no beginning in the middle: windows that were dropped for one of its
+   performances and show its class extend the event, and of a long performance whose parts show its
+   class, too, the shortest windows say where it begins and ends. Events of one class never overlap.
 
 If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
 A window is decided as soon as no later window can overlap it, with the same result as if all were
@@ -21,7 +25,7 @@ import math
 from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 import numpy as np
@@ -59,6 +63,17 @@ shorter one, and no window between them has another class: one performance may b
 BETWEEN = 0.3
 """Fraction of the shorter performance by which a window between two may overlap each of them."""
 
+EDGE, GOES_ON = 0.15, 3
+"""Fraction of a window by which it may be outside of an action whose class it shows, and number of
+performances in a row of an action that goes on."""
+
+LENGTH_ROUNDING = 1e-6
+"""Lengths of windows, in seconds, that differ by less are equal."""
+
+PARTS, SHORTER = 0.5, 0.6
+"""The shortest windows, if shorter than this fraction (the second one) of a performance, say where
+it begins and ends if at least this fraction of those inside (the first one) show its class."""
+
 CONFIDENCE = (1.2, 1.2, -1.75)
 """Log-odds that an event is right: weight of the probability that its best window is known, weight
 of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
@@ -85,6 +100,8 @@ class WindowScore:
         score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip; the
             sum of this and of ``distinct`` unless a rate of false alarms is requested.
         distinct: How distinct its class is from the second one, 0 … 1.
+        fits: Whether training clips of its class are about as long; a window may show an action
+            that goes on, or a part of one, but only one that fits is a performance.
     """
 
     start: float
@@ -93,6 +110,25 @@ class WindowScore:
     known: float
     score: float
     distinct: float
+    fits: bool = True
+
+    @property
+    def length(self) -> float:
+        """Duration, in seconds."""
+        return self.end - self.start
+
+
+@dataclass
+class _Run:
+    """Performances of one class that follow each other.
+
+    Args:
+        starts: Start of an event of some performances, and of an action that goes on, in seconds.
+        windows: The performances, in the order of their starts.
+    """
+
+    starts: tuple[float, float] = (0.0, 0.0)
+    windows: list[WindowScore] = field(default_factory=list)
 
 
 class EventFinder:
@@ -102,25 +138,43 @@ class EventFinder:
         threshold: Lowest score of a performance.
         longest: Duration of the longest window, in seconds.
         adapts: Whether the scores of the recording change the threshold.
+        merge_gap: Events of one class with at most this time between them are one, in seconds.
+        min_duration: Duration of the shortest event that is reported, in seconds.
     """
 
-    def __init__(self, threshold: float, longest: float, *, adapts: bool = False) -> None:
+    def __init__(
+        self,
+        threshold: float,
+        longest: float,
+        *,
+        adapts: bool = False,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
+    ) -> None:
         self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
         self.threshold = threshold
         """Lowest score of a performance now."""
-        self.decided = float("-inf")
-        """Time before which no performance can be found any more, in seconds."""
+        self._merge_gap, self._min_duration = merge_gap, min_duration
+        self._decided = -math.inf
         self._seen: deque[float] = deque(maxlen=MOST)
         self._waiting: list[WindowScore] = []
         self._recent: list[WindowScore] = []
         self._pending: list[WindowScore] = []
         self._kept: list[WindowScore] = []
-        self._run: list[WindowScore] = []
+        self._run = _Run()
+        self._open: list[Event] = []
+        self._ends: dict[Label, float] = {}
+
+    @property
+    def decided(self) -> float:
+        """Time before which no event can be found any more, in seconds."""
+        return min([self._decided, *(event.start for event in self._open)])
 
     @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
-        return [self._event(run) for run in self._runs(self._kept) if self._is_probable(run)]
+        runs = [self._event(run) for run in self._runs(self._kept) if self._is_probable(run)]
+        return joined([*self._open, *runs], self._merge_gap)
 
     def confidence(self, window: WindowScore) -> float:
         """Return the estimated probability that a window of this recording is right, 0 … 1."""
@@ -156,38 +210,91 @@ class EventFinder:
             mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
             lower = mean - BELOW * float(np.std(self._seen))
             self.threshold = min(lower, self._model_threshold)
-        self._pending += (window for window in self._waiting if window.score >= self.threshold)
+        self._pending += (window for window in self._waiting if window.fits and self._shows(window))
         self._waiting.clear()
 
     def _events(self, later: float) -> list[Event]:
         """Return complete events; all windows to come start after the time ``later``."""
         self._suppress(later)
-        self.decided = min([later, *(window.start for window in (*self._waiting, *self._pending))])
-        runs = self._runs(window for window in self._kept if window.start < self.decided)
-        self._kept = [window for window in self._kept if window.start >= self.decided]
-        if runs[-1]:
-            last = runs[-1][-1]
-            if last.end + GAP * (last.end - last.start) <= self.decided:
-                runs.append([])
+        self._decided = min([later, *(window.start for window in (*self._waiting, *self._pending))])
+        runs = self._runs(window for window in self._kept if window.start < self._decided)
+        self._kept = [window for window in self._kept if window.start >= self._decided]
+        last = runs[-1].windows[-1:]
+        if last and last[0].end + GAP * last[0].length <= self._decided:
+            runs.append(_Run())
         self._run = runs.pop()
-        since = self._run[-1].start if self._run else self.decided
+        events = self._reported([self._event(run) for run in runs if self._is_probable(run)])
+        last_start = next((window.start for window in self._run.windows[-1:]), self._decided)
+        since = last_start - 2 * self._longest
         self._recent = [window for window in self._recent if window.start >= since]
-        return [self._event(run) for run in runs if self._is_probable(run)]
+        return events
 
-    def _event(self, run: Sequence[WindowScore]) -> Event:
-        end = max(window.end for window in run)
-        return Event(run[0].label, run[0].start, end, self._confidence(run), len(run))
+    def _event(self, run: _Run) -> Event:
+        windows = run.windows
+        goes_on = len(windows) >= GOES_ON
+        end = max(self._edges(window, goes_on=goes_on)[1] for window in windows[-2:])
+        start = run.starts[goes_on]
+        return Event(windows[0].label, start, end, self._confidence(run), len(windows))
 
-    def _confidence(self, run: Sequence[WindowScore]) -> float:
-        return max(self.confidence(window) for window in run)
+    def _reported(self, events: Iterable[Event]) -> list[Event]:
+        """Return events to which no later one can belong; others wait, as do those after them."""
+        known = joined([*self._open, *events], self._merge_gap)
+        begun = min([self._decided, *self._run.starts[: len(self._run.windows)]])
+        near = (e.start for e in known if self._merge_gap and e.end + self._merge_gap >= begun)
+        first = min(near, default=math.inf)
+        self._open = [event for event in known if event.start >= first]
+        reported = []
+        for event in known[: len(known) - len(self._open)]:
+            start = max(event.start, self._ends.get(event.label, event.start))
+            self._ends[event.label] = max(event.end, start)
+            if event.end - start >= self._min_duration and event.end > start:
+                reported.append(replace(event, start=start))
+        return reported
 
-    def _runs(self, windows: Iterable[WindowScore]) -> list[list[WindowScore]]:
+    def _shows(self, window: WindowScore) -> bool:
+        """Whether a window shows its class."""
+        return window.score >= self.threshold
+
+    def _edges(self, window: WindowScore, *, goes_on: bool) -> tuple[float, float]:
+        """Return the start and end of the action that a performance is a part of."""
+        shortest = min(each.length for each in self._recent)
+        lengths = SHORTER * window.length, window.length + LENGTH_ROUNDING
+        around = [each for each in self._recent if lengths[0] <= each.length < lengths[1]]
+        start, end = window.start, window.end
+        if shortest < SHORTER * window.length:
+            parts = [each for each in self._recent if each.length < shortest + LENGTH_ROUNDING]
+            inside = [each for each in parts if start <= each.start and each.end <= end]
+            shown = [each for each in inside if self._supports(each, window)]
+            if len(shown) > PARTS * len(inside):
+                around, start, end = parts, shown[0].end, shown[-1].start
+                goes_on = True
+        if not goes_on:
+            return start, end
+        showing = [each for each in around if self._supports(each, window)]
+        for each in sorted(showing, key=attrgetter("start"), reverse=True):
+            if each.end >= start:
+                is_first = all(each.start <= other.start for other in around)
+                start = min(start, each.start + (0.0 if is_first else EDGE * each.length))
+        for each in sorted(showing, key=attrgetter("end")):
+            if each.start <= end:
+                is_last = all(each.end >= other.end for other in around)
+                end = max(end, each.end - (0.0 if is_last else EDGE * each.length))
+        return start, end
+
+    def _supports(self, window: WindowScore, performance: WindowScore) -> bool:
+        return window.label == performance.label and self._shows(window)
+
+    def _confidence(self, run: _Run) -> float:
+        return max(self.confidence(window) for window in run.windows)
+
+    def _runs(self, windows: Iterable[WindowScore]) -> list[_Run]:
         """Return the run that goes on, or an empty one, and later runs, with more performances."""
-        runs = [[*self._run]]
+        runs = [replace(self._run, windows=[*self._run.windows])]
         for window in sorted(windows, key=attrgetter("start")):
-            if not self._follows(runs[-1], window):
-                runs.append([])
-            runs[-1].append(window)
+            if not self._follows(runs[-1].windows, window):
+                act, goes_on = (self._edges(window, goes_on=each)[0] for each in (False, True))
+                runs.append(_Run((act, goes_on)))
+            runs[-1].windows.append(window)
         return runs
 
     def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
@@ -195,22 +302,24 @@ class EventFinder:
         if not run:
             return False
         first = run[-1]
-        shorter = min(first.end - first.start, second.end - second.start)
+        shorter = min(first.length, second.length)
         if first.label != second.label or second.start - first.end > GAP * shorter:
             return False
+        if second.start <= first.end:
+            return True
         start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
         ends = slice(*(bisect(self._recent, time, key=attrgetter("end")) for time in (start, end)))
         return all(
             window.label == first.label for window in self._recent[ends] if window.start >= start
         )
 
-    def _is_probable(self, run: Sequence[WindowScore]) -> bool:
+    def _is_probable(self, run: _Run) -> bool:
         """Whether a run is an event; an empty one is not."""
-        if not run:
+        if not run.windows:
             return False
         if not self._adapts or self._confidence(run) >= LEAST_CONFIDENCE:
             return True
-        best = max(window.score for window in run)
+        best = max(window.score for window in run.windows)
         return len(self._seen) < SHORT and best >= self._model_threshold
 
     def _suppress(self, later: float) -> None:
@@ -227,6 +336,31 @@ class EventFinder:
                     self._pending = [rival for rival in self._pending if rival not in rivals]
                     changed = True
                     break
+
+
+def joined(events: Iterable[Event], gap: float) -> list[Event]:
+    """Return events, in the order of their starts, of which those of a class are apart.
+
+    Where at most ``gap`` seconds are between two of one class, they are one; 0 joins none.
+
+    >>> [e.end for e in joined([Event("a", 0, 2, 0.9), Event("b", 1, 3), Event("a", 3, 5, 0.8)], 1)]
+    [5, 3]
+    """
+    last: dict[Label, Event] = {}
+    result: list[Event] = []
+    for event in sorted(events, key=attrgetter("start")):
+        before = last.get(event.label)
+        if gap and before is not None and event.start - before.end <= gap:
+            event = replace(
+                before,
+                end=max(before.end, event.end),
+                confidence=max(before.confidence or 0.0, event.confidence or 0.0),
+                repetitions=before.repetitions + event.repetitions,
+            )
+            result.remove(before)
+        last[event.label] = event
+        result.append(event)
+    return sorted(result, key=attrgetter("start"))
 
 
 def split(scores: Iterable[float]) -> float:

@@ -312,6 +312,8 @@ class FewShotClassifier:
         fps: float | None = None,
         ahead: int = 0,
         only: Label | Collection[Label] | None = None,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
     ) -> "Stream":
         """Begin to watch a recording whose frames are pushed one by one.
 
@@ -321,6 +323,8 @@ class FewShotClassifier:
             ahead: Number of windows that may still be computed when ``push`` returns: some keep all
                 cores busy where frames come faster than they are shown, but events come later.
             only: Class or classes whose events are returned, see ``Stream``; None returns all.
+            merge_gap: Events of one class with at most so many seconds between them are one.
+            min_duration: Duration of the shortest event that is returned, in seconds.
 
         Returns:
             Stream. What the classifier learns later does not change it.
@@ -329,8 +333,8 @@ class FewShotClassifier:
             ModelError: The classifier is one of precomputed features, or does not know the
                 durations of its training clips.
             DataError: ``only`` names a class that does not exist.
-            OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
-                windows.
+            OptionError: ``fps`` or ``false_alarms`` is not a rate, ``ahead`` is not a number of
+                windows, or ``merge_gap`` or ``min_duration`` is not a duration.
 
         >>> with classifier.stream(fps=25) as stream:  # doctest: +SKIP
         ...     events = [event for frame in frames for event in stream.push(frame)]
@@ -338,7 +342,15 @@ class FewShotClassifier:
         """
         from fewact.classifier.stream import Stream
 
-        return Stream(self._fitted, self.false_alarms, fps=fps, ahead=ahead, only=only)
+        return Stream(
+            self._fitted,
+            self.false_alarms,
+            fps=fps,
+            ahead=ahead,
+            only=only,
+            merge_gap=merge_gap,
+            min_duration=min_duration,
+        )
 
     def add_class(self, name: Label, clips: Source) -> Self:
         """Learn one more class.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
+from statistics import median
 from typing import Any, Self
 
 import torch
@@ -30,14 +31,49 @@ from fewact.video.cleaning.correction import STILL
 
 
 def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
-    """Return the backbone of a classifier that can watch recordings, and its ``window_lengths``."""
+    """Return the backbone of a classifier that can watch recordings, and the windows' durations.
+
+    They are the ``window_lengths``, and the duration of each class that none of these fits.
+    """
     backbone = fitted.pipeline.backbone
     if not isinstance(backbone, Backbone):
         raise ModelError(
             "a classifier of precomputed features cannot watch a recording",
             hint="Teach a classifier from videos.",
         )
-    return backbone, window_lengths(fitted.examples.durations)
+    lengths = list(window_lengths(fitted.examples.durations))
+    for durations in class_durations(fitted).values():
+        if not any(fits(length, durations) for length in lengths):
+            lengths.append(round(median(durations), 3))
+    return backbone, tuple(sorted(lengths))
+
+
+FITS = 2.0
+"""A window is a performance of a class if it is at most this many times as long as the longest
+training clip of the class, and the shortest one at most this many times as long as it."""
+
+
+def class_durations(fitted: Fitted) -> dict[str, list[float]]:
+    """Return the known durations of each class's training clips, in seconds."""
+    durations: dict[str, list[float]] = {}
+    for clip in fitted.examples.clips:
+        if clip.duration is not None:
+            durations.setdefault(str(clip.label), []).append(clip.duration)
+    return durations
+
+
+def fits(length: float, durations: Sequence[float]) -> bool:
+    """Return whether a window may be a performance of a class with clips of these durations."""
+    return min(durations) / FITS <= length <= max(durations) * FITS
+
+
+def _fitting(fitted: Fitted, lengths: Sequence[float]) -> dict[str, set[float]]:
+    """Return the lengths of windows that fit each class; the nearest one always does."""
+    fitting = {}
+    for label, durations in class_durations(fitted).items():
+        nearest = min(lengths, key=lambda length: abs(math.log(length / median(durations))))
+        fitting[label] = {nearest, *(length for length in lengths if fits(length, durations))}
+    return fitting
 
 
 def _check_arguments(fps: float | None, ahead: int) -> None:
@@ -178,13 +214,16 @@ class Stream:
             ``push`` returns every event that is complete.
         only: Class or classes whose events are returned. The others compete with them, as clips of
             other movements do that are a class of their own. None returns all events.
+        merge_gap: Events of one class with at most so many seconds between them are one; 0 joins
+            only performances that follow each other closely.
+        min_duration: Duration of the shortest event that is returned, in seconds.
 
     Raises:
         DataError: ``only`` names a class that does not exist.
         ModelError: The classifier is one of precomputed features, or does not know the durations
             of its training clips.
-        OptionError: ``fps`` or ``false_alarms`` is not a rate, or ``ahead`` is not a number of
-            windows.
+        OptionError: ``fps`` or ``false_alarms`` is not a rate, ``ahead`` is not a number of
+            windows, or ``merge_gap`` or ``min_duration`` is not a duration.
     """
 
     def __init__(
@@ -195,8 +234,15 @@ class Stream:
         fps: float | None = None,
         ahead: int = 0,
         only: Label | Collection[Label] | None = None,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
     ) -> None:
         _check_arguments(fps, ahead)
+        for name, seconds in (("merge_gap", merge_gap), ("min_duration", min_duration)):
+            if not (isinstance(seconds, Real) and math.isfinite(seconds) and seconds >= 0):
+                raise OptionError(
+                    "not a duration", where=name, got=repr(seconds), expected="seconds, >= 0"
+                )
         self._only = None
         if only is not None:
             self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
@@ -218,7 +264,15 @@ class Stream:
         if false_alarms is not None:
             scores = fitted.open_set
             threshold = scores.relative(scores.decision(false_alarms).threshold)
-        self._finder = EventFinder(threshold, self.lengths[-1], adapts=self._adapts)
+        self._merge_gap = merge_gap
+        self._fitting = _fitting(fitted, self.lengths)
+        self._finder = EventFinder(
+            threshold,
+            self.lengths[-1],
+            adapts=self._adapts,
+            merge_gap=merge_gap,
+            min_duration=min_duration,
+        )
         self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
         self._first: float | None = None
         self._last, self._step = -math.inf, 0.0
@@ -288,7 +342,7 @@ class Stream:
         Two windows: one that shows it, and one that could overlap it and be better. A third one for
         windows that wait for each other; more of these are rare.
         """
-        return 3 * self.lengths[-1]
+        return 3 * self.lengths[-1] + self._merge_gap
 
     def needs(self, time: float) -> bool:
         """Return whether a frame of this time would be looked at; others need not be converted."""
@@ -466,14 +520,17 @@ class Stream:
         first, second = logits[0].topk(2).values.tolist()
         distinct = min((first - second) / DISTINCT, 1.0)
         scores, known = self._fitted.open_set, known_scores.item()
+        label = self._fitted.labels[int(logits[0].argmax())]
+        fitting = self._fitting.get(str(label), self.lengths)
         relative = scores.relative(known)
         return WindowScore(
             start,
             end,
-            self._fitted.labels[int(logits[0].argmax())],
+            label,
             scores.known_probability(known),
             relative + distinct if self._adapts else relative,
             distinct,
+            min(self.lengths, key=lambda length: abs(length - (end - start))) in fitting,
         )
 
     @torch.inference_mode()

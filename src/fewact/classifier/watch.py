@@ -159,6 +159,8 @@ def watching(
     *,
     stop: threading.Event | None = None,
     only: Label | Collection[Label] | None = None,
+    merge_gap: float = 0.0,
+    min_duration: float = 0.0,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
 
@@ -167,6 +169,8 @@ def watching(
         source: Recording, see ``fewact.video.recording``.
         stop: Ends the recording when it is set.
         only: Classes whose events are found, see ``Stream``; None finds those of all.
+        merge_gap: Largest time between two events of one class that are one, in seconds.
+        min_duration: Duration of the shortest event, in seconds.
 
     Raises:
         VideoError: The recording cannot be opened.
@@ -179,7 +183,9 @@ def watching(
     with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
-        stream = classifier.stream(ahead=ahead, only=only)
+        stream = classifier.stream(
+            ahead=ahead, only=only, merge_gap=merge_gap, min_duration=min_duration
+        )
         try:
             yield Watch(stream, recording, stop)
         finally:

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +108,18 @@ def watch(
             help="Class whose events are found. Can be repeated. Default: all classes.",
         ),
     ] = None,
+    merge_gap: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Events of one class with at most this time between them are one.",
+        ),
+    ] = 0.0,
+    min_duration: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="Duration of the shortest event."),
+    ] = 0.0,
     false_alarms: Annotated[
         float | None, false_alarms("a threshold that adapts to the recording.")
     ] = None,
@@ -132,7 +144,9 @@ def watch(
     with (
         saying_warnings(),
         _stopped_by_ctrl_c() as stop,
-        _open(classifier, source, stop, only) as opened,
+        _open(
+            classifier, source, stop, only=only, merge_gap=merge_gap, min_duration=min_duration
+        ) as opened,
     ):
         if video is not None and opened.recording.again:
             from fewact.report.annotated import check_drawable
@@ -158,17 +172,14 @@ def watch(
 
 @contextmanager
 def _open(
-    classifier: "FewShotClassifier",
-    source: str,
-    stop: threading.Event,
-    only: Sequence[str] | None = None,
+    classifier: "FewShotClassifier", source: str, stop: threading.Event, **options: Any
 ) -> Iterator["Watch"]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
     from fewact.classifier.watch import watching
 
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(watching(classifier, source, stop=stop, only=only))
+            opened = stack.enter_context(watching(classifier, source, stop=stop, **options))
         except VideoError:
             if stop.is_set():
                 raise KeyboardInterrupt from None
