@@ -118,7 +118,7 @@ def test_events_of_a_pipe_do_not_wait_for_its_next_frame(
 ) -> None:
     requested: list[int] = []
 
-    def stream(self: FewShotClassifier, *, ahead: int = 0, only: None = None) -> SlowStream:
+    def stream(self: FewShotClassifier, *, ahead: int = 0, **options: object) -> SlowStream:
         requested.append(ahead)
         return SlowStream()
 
