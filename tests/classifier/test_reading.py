@@ -20,6 +20,7 @@ from fewact.video import EveryNth, VideoWarning, read_frames, write_video
 from tests.video.test_source import FPS, padded
 
 DARK = "very dark; record with more light"
+SLOW = "fewer than 3 pictures a second, which lose the motion; record or export 10 or more a second"
 
 
 def dark(path: Path) -> np.ndarray:
@@ -163,8 +164,10 @@ def test_teach_and_predict_warn(
     cells = r"left +\| left/clip 0.mp4 +\| very dark; record with more light +\|"
     assert re.search(cells, (tmp_path / "model.md").read_text())
     capsys.readouterr()
-    write_video(tmp_path / "dark.mp4", dark(queries["left"]), FPS)
-    main(["predict", model, str(tmp_path / "dark.mp4"), "--format", "json"])
-    out, err = capsys.readouterr()
-    assert "dark.mp4: very dark; record with more light" in err
-    assert json.loads(out)["predictions"][0]["faults"] == ["very dark; record with more light"]
+    slow = np.repeat(read_frames(queries["left"], EveryNth(3)), 2, axis=0)
+    for frames, fps, fault in [(dark(queries["left"]), FPS, DARK), (slow, 1, SLOW)]:
+        clip = write_video(tmp_path / f"{fps} fps.mp4", frames, fps)
+        main(["predict", model, str(clip), "--format", "json"])
+        out, err = capsys.readouterr()
+        assert f"{clip.name}: {fault}" in err
+        assert json.loads(out)["predictions"][0]["faults"] == [fault]

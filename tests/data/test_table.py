@@ -77,6 +77,7 @@ def test_rows_labelled_none_are_skipped(write) -> None:
         ("\n\n", ["empty"]),
         ("path,label\n", ["lists no clips"]),
         ("a.mp4,wave\n", ["line 1", 'no column "path"', "got a.mp4, wave"]),
+        ("a.mp4\twave, twice\t1\n", ["line 1", "got a.mp4, wave, twice, 1"]),
         ("paths,label\na.mp4,x\n", ['no column "path"', 'Rename the column "paths"']),
         ("path,lable\na.mp4,x\n", ['no column "label"', 'Rename the column "lable"']),
         ("path,label,strat\na.mp4,x,1\n", ['column "strat"', 'Did you mean "start"']),

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.page.server import MOST_CONNECTIONS
 from fewact.video import write_video
 from tests.page.conftest import START, Server, files_of
 
@@ -131,6 +133,7 @@ def test_a_clip_is_kept_shown_and_played(server: Server, clip: bytes) -> None:
     assert files_of(server.model) == {f"page/{id}.mov", f"page/{id}.strip"}
     status, headers, content = server.request("GET", f"/strip/{id}")
     assert (status, headers["content-type"], content[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
+    assert headers["cache-control"] == "no-store"  # what is deleted for good is not in the browser
     assert server.request("GET", f"/media/{id}")[2] == clip
     status, headers, content = server.request("GET", f"/media/{id}", Range="bytes=10-19")
     assert (status, content) == (206, clip[10:20])
@@ -228,6 +231,21 @@ def test_headers_that_do_not_come_are_not_awaited(
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
         assert silent.recv(100) == b""  # what a browser does not take for an answer
     assert server.request("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", b"refused"])
+def test_connections_without_a_token_do_not_keep_the_page_from_its_user(
+    server: Server, begun: bytes
+) -> None:
+    if begun == b"refused":  # the rest of a refused upload is awaited
+        host = f"127.0.0.1:{server.port}"
+        begun = f"POST /api/clips HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n".encode()
+    with ExitStack() as until_end:
+        for _ in range(MOST_CONNECTIONS + 10):
+            address = ("127.0.0.1", server.port)
+            until_end.enter_context(socket.create_connection(address, timeout=30)).sendall(begun)
+        for _ in range(3):
+            assert server.request("GET", "/api/state")[0] == 200
 
 
 @pytest.mark.parametrize("cookie", ["right", "wrong"])

@@ -33,13 +33,15 @@ def table_rows(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, li
 def delimiter_of(text: str, columns: Collection[str]) -> str:
     """Return the separator that gives most known columns in the first non-empty line.
 
-    A guess from the rows could mistake a comma inside a file name for a separator.
+    Of a line without a known column, the most frequent one: an error shows its cells. A guess from
+    the rows could mistake a comma inside a file name for a separator.
     """
     header = next((line for line in text.splitlines() if line.strip()), "")
 
-    def known(delimiter: str) -> int:
+    def known(delimiter: str) -> tuple[int, int]:
         cells = header.replace('"', "").split(delimiter)
-        return len({cell.strip().casefold() for cell in cells} & set(columns))
+        names = {cell.strip().casefold() for cell in cells}
+        return len(names & set(columns)), len(cells)
 
     return max(",;\t", key=known)
 

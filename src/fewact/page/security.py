@@ -140,14 +140,17 @@ class LingeringClose:
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP with a time limit for the headers of a request."""
+    """HTTP with a time limit for the headers of a request, and a place for each new connection."""
 
     _timer: asyncio.TimerHandle | None = None
+    _begun_at = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Start the time for the first request."""
         super().connection_made(transport)
         self._start_timer()
+        if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
+            self._make_place()
 
     def data_received(self, data: bytes) -> None:
         """Stop the time when the headers are complete."""
@@ -166,7 +169,21 @@ class TimedProtocol(H11Protocol):
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
+    def _make_place(self) -> None:
+        """Close the oldest connection without a complete request, or else one that was refused.
+
+        Both cost a client no token: they must not keep the page from its user.
+        """
+        others = [one for one in self.connections if isinstance(one, TimedProtocol)]
+        begun = [one for one in others if one._timer and one is not self]
+        refused = [one for one in others if one.cycle and not one.cycle.keep_alive]
+        if begun or refused:
+            oldest = min(begun, key=lambda one: one._begun_at) if begun else refused[0]
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+
     def _start_timer(self) -> None:
+        self._begun_at = self.loop.time()
         self._timer = self.loop.call_later(SECONDS_FOR_HEADERS, self._late)
 
     def _stop_timer(self) -> None:

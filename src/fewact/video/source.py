@@ -334,7 +334,7 @@ class Clean(Step):
             chosen=reading.chosen[:-1],
             size=correction.size(reading.size) if correction else reading.size,
             uncut=reading.size,
-            faults=find_faults(correction, reading.size, reading.quantiser),
+            faults=find_faults(correction, reading.size, reading.quantiser, reading.timeline.fps),
         )
 
     @property

@@ -9,6 +9,7 @@ from fewact.video.cleaning.correction import (
     DARK,
     FLAT,
     GRAINY,
+    SLOW,
     SMALL,
     STILL,
     WHITE_OUT,
@@ -142,6 +143,8 @@ def test_a_deep_blue_is_not_dark() -> None:
 
 def test_faults_name_what_to_do() -> None:
     assert find_faults(find_correction(frames()), (40, 160)) == (SMALL,)
+    for fps, slow in [(1.0, (SLOW,)), (2.9, (SLOW,)), (3.0, ()), (None, ())]:
+        assert find_faults(find_correction(frames()), (240, 320), fps=fps) == slow
     white = np.full((8, 120, 160, 3), 255, np.uint8)
     white[:, :40] = 0
     found = Correction(NO_BARS, None, 0.0, None, 0.0, brightness(white), 4 / 3)

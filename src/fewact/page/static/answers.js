@@ -40,7 +40,7 @@ function answer(item) {
   return h("li", { class: "answer", tabindex: "-1" },
     h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }), onclick: () => play(item) }, thumbnail(item, "")),
     h("div", { class: "answer-body" },
-      h("p", { class: "file", dir: "auto" }, item.name),
+      h("p", { class: "file" }, h("bdi", {}, item.name)),
       h("p", { class: "label", role: "status", dir: "auto" }),
       h("button", { class: "again", type: "button", hidden: true, onclick: () => tryClips([item.id]) }, text("try_again")),
       h("p", { class: "nearest", dir: "auto" }),
@@ -62,7 +62,7 @@ function answer(item) {
 
 function recording(item) {
   return h("li", { class: "answer recording", tabindex: "-1" },
-    h("p", { class: "file", dir: "auto" }, item.name),
+    h("p", { class: "file" }, h("bdi", {}, item.name)),
     h("p", { class: "label", role: "status" }),
     h("div", { class: "timeline" },
       filmOf(item),

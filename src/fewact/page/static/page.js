@@ -81,7 +81,7 @@ function showBin() {
   $("bin").hidden = !binned.length;
   setText($("bin-title"), text("bin_title", { n: binned.length }));
   sync($("bin-list"), binned, (clip) => clip.id, (clip) =>
-    h("li", {}, thumbnail(clip, ""), h("p", { class: "file", dir: "auto" }, clip.name),
+    h("li", {}, thumbnail(clip, ""), h("p", { class: "file" }, h("bdi", {}, clip.name)),
       h("button", {
         type: "button", "aria-label": text("restore_clip", { name: clip.name }),
         onclick: () => attempt(() => post("/api/clips/restore", { ids: [clip.id] })),

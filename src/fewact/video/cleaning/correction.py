@@ -142,6 +142,10 @@ COARSEST = 40.0
 that are encoded at a constant rate factor of 45, which costs 15 points, 74 in 100 have more."""
 
 
+LEAST_FPS = 3.0
+"""Fewest frames a second: a movement of a second is between the frames of a slower recording."""
+
+
 class Fault(NamedTuple):
     """Fault of a recording: what is wrong, as in "clip.mp4: very dark", and what to do."""
 
@@ -160,11 +164,18 @@ FLICKERS = Fault("the light flickers", "fix the exposure, or record by daylight"
 WHITE_OUT = Fault("overexposed", "record with less light, or a shorter exposure")
 COMPRESSED = Fault("compressed too much", "record, export or send it at a higher bit rate")
 STILL = Fault("only one or two pictures", "record the full movement")
+SLOW = Fault(
+    f"fewer than {LEAST_FPS:.0f} pictures a second, which lose the motion",
+    "record or export 10 or more a second",
+)
 SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
 
 
 def find_faults(
-    correction: Correction, size: tuple[int, int], quantiser: float | None = None
+    correction: Correction,
+    size: tuple[int, int],
+    quantiser: float | None = None,
+    fps: float | None = None,
 ) -> tuple[Fault, ...]:
     """Return the faults of a video of a height and width, the worst first.
 
@@ -172,10 +183,12 @@ def find_faults(
         correction: What was found in its frames.
         size: Height and width.
         quantiser: How coarsely its file stores the frames; None if that is not known.
+        fps: Frames a second; None if a computer, not the recording, decides it.
     """
     levels, compressed = correction.before, is_compressed(quantiser)
     faults = (
         (STILL, correction.still),
+        (SLOW, fps is not None and fps < LEAST_FPS),
         (DARK, levels.dark),
         (FLAT, levels.flat and not levels.dark),
         (COMPRESSED, compressed),
