@@ -29,6 +29,14 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "teach": ("teach:teach", "Teach a classifier from a few clips of each class."),
         "predict": ("predict:predict", "Predict the class of each video, or (none)."),
         "watch": ("watch:watch", "Find the actions in a long recording, or watch a camera."),
+        "agree": (
+            "scored:agree",
+            "Compare events with those that a person scored: F1, kappa, confusions, errors.",
+        ),
+        "budget": (
+            "scored:budget",
+            "Count how often and how long each class was performed in each recording.",
+        ),
         "serve": ("serve:serve", "Teach and use a model in the browser, on this computer only."),
         "export": (
             "export:export",

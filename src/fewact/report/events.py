@@ -1,14 +1,23 @@
-"""Events of a recording as text: JSON, and subtitles for video players."""
+"""Events as text: JSON and subtitles; tables of agreement and of time budgets; ethograms."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fewact.core import svg
+from fewact.core.text_table import csv_line
 from fewact.data.events import Event, writer_of
 from fewact.data.events import events_text as table_text
+from fewact.evaluation.agreement import IOU, Agreement, Kappa
+from fewact.evaluation.time_budget import Budget
+from fewact.report.table import Table
+from fewact.video.samplers import Timeline
 
 
 def events_text(
@@ -98,3 +107,145 @@ _FORMATS: dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]] = {
     ".vtt": _vtt,
     ".srt": _srt,
 }
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def agreement_tables(result: Agreement) -> list[Table]:
+    """Return the agreement of each class, kappa, and the confusion of classes per second."""
+    rows = []
+    for label in (*result.classes, None):
+        matched, false, missed = result.counts(label)
+        kappa = result.seconds.value if label is None else result.class_kappas[label]
+        numbers = (matched + missed, matched + false, matched, missed, false)
+        scores = (_number(result.f1(label)), _number(kappa))
+        rows.append((label or "all", *map(str, numbers), *scores))
+    header = ("class", "scored", "found", "matched", "missed", "false", "F1", "kappa (s)")
+    named = (("second", result.seconds), ("frame", result.frames))
+    kappas = [
+        (
+            f"per {name}",
+            _number(one.value),
+            "" if one.interval is None else " to ".join(map(_number, one.interval)),
+            str(one.units),
+        )
+        for name, one in named
+        if one is not None
+    ]
+    labels = (*result.classes, "(none)")
+    confusion = zip(labels, result.seconds.confusion.tolist(), strict=True)
+    return [
+        Table(header, tuple(rows), f"Events of one class with an IoU of at least {IOU:g}"),
+        Table(("Cohen's kappa", "value", "95 % interval", "units"), tuple(kappas)),
+        Table(
+            ("scored \\ found", *labels),
+            tuple((label, *map(str, counts)) for label, counts in confusion),
+            "Seconds of each class",
+        ),
+    ]
+
+
+def agreement_lists(result: Agreement) -> list[str]:
+    """Return a line for each missed and each false event, to look at."""
+    lines = []
+    for what, events in (("Missed", result.missed), ("False", result.false)):
+        for event in events:
+            times = f"{clock_time(event.start)} to {clock_time(event.end)}"
+            lines.append(f"{what}: {event.recording} {times} {event.label}".replace("  ", " "))
+    return lines
+
+
+def agreement_dict(result: Agreement) -> dict[str, Any]:
+    """Return the agreement for JSON; what is not defined is null."""
+
+    def of(kappa: Kappa | None) -> dict[str, Any] | None:
+        if kappa is None:
+            return None
+        return {
+            "value": None if math.isnan(kappa.value) else kappa.value,
+            "interval": kappa.interval,
+            "units": kappa.units,
+            "confusion": kappa.confusion.tolist(),
+        }
+
+    f1 = {label: result.f1(label) for label in result.classes}
+    return {
+        "classes": list(result.classes),
+        "f1": result.f1(),
+        "f1_of_class": f1,
+        "kappa_per_second": of(result.seconds),
+        "kappa_per_frame": of(result.frames),
+        "missed": [event.to_dict() for event in result.missed],
+        "false": [event.to_dict() for event in result.false],
+    }
+
+
+def budget_table(rows: Sequence[Budget], *, binned: bool) -> Table:
+    """Return a row for each recording and class, in parts of the time if ``binned``."""
+    parts = ("start", "end") if binned else ()
+    numbered = ("count", "total (s)", "mean (s)", "share", "latency (s)")
+    cells = []
+    for row in rows:
+        span = (_number(row.start, 1), _number(row.end, 1)) if binned else ()
+        share = f"{100 * row.share:.1f} %"
+        numbers = (_number(row.total), _number(row.mean), share, _number(row.latency))
+        cells.append((row.recording, row.label, *span, str(row.count), *numbers))
+    return Table(("recording", "class", *parts, *numbered), tuple(cells))
+
+
+def frame_header(classes: Sequence[str]) -> str:
+    """Return the header of a table of frames."""
+    return csv_line(("recording", "frame", "time", *classes))
+
+
+def frame_lines(
+    recording: str, events: Sequence[Event], timeline: Timeline, classes: Sequence[str]
+) -> str:
+    """Return a row for each frame: 1 where the middle of the frame is in an event of the class."""
+    middles = (timeline.times + np.append(timeline.times[1:], timeline.end)) / 2
+    shown = np.zeros((timeline.n, len(classes)), np.int64)
+    for event in events:
+        first, last = np.searchsorted(middles, (event.start, event.end))
+        shown[first:last, classes.index(str(event.label))] = 1
+    rows = zip(timeline.times.tolist(), shown.tolist(), strict=True)
+    return "".join(
+        csv_line((recording, i, f"{time:.6f}", *row)) for i, (time, row) in enumerate(rows)
+    )
+
+
+ROW, LEFT, ACROSS, TOP = 22.0, 160.0, 800.0, 30.0
+"""Sizes of an ethogram in pixels: row, names, time, and title of a recording."""
+
+COLOURS = ("#3b6ea8", "#c8553d", "#4f8a4b", "#8a5a9e", "#b8860b", "#3a8f8f", "#8c5a3c", "#5f6b7a")
+
+
+def ethogram(
+    events: Sequence[Event], durations: Mapping[str, float], classes: Sequence[str]
+) -> str:
+    """Return an SVG image: below each recording a row for each class, time to the right.
+
+    Args:
+        events: Events.
+        durations: Duration of each recording, in seconds.
+        classes: Classes.
+    """
+    parts, y = [], 0.0
+    longest = max([*durations.values(), 1e-3])
+    for recording, duration in durations.items():
+        width = ACROSS * duration / longest
+        parts.append(svg.text(10, y + 20, recording or "recording", weight=600))
+        parts.append(svg.text(LEFT + width, y + 20, clock_time(duration), anchor="end"))
+        y += TOP
+        for number, label in enumerate(classes):
+            parts.append(svg.text(10, y + 15, label))
+            parts.append(svg.rectangle(LEFT, y + 3, width, ROW - 6, "#eef0f3"))
+            for event in events:
+                if event.recording == recording and str(event.label) == label:
+                    x = LEFT + ACROSS * event.start / longest
+                    length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
+                    colour = COLOURS[number % len(COLOURS)]
+                    parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
+            y += ROW
+    return svg.document(LEFT + ACROSS + 20, y + 10, parts, title="Ethogram")

@@ -213,6 +213,16 @@ def read_frame_sets(
     return Reading(sets, positions_of, timeline, size, coarseness)
 
 
+def timeline_of(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> Timeline:
+    """Return the times of all frames of a video; none is decoded.
+
+    Raises:
+        VideoError: The video cannot be read.
+    """
+    path = clip_path(path)
+    return _segment(path, _index(path, folder_fps), None, None)[1]
+
+
 def _index(
     path: Path, fps: float, start: float | None = None, end: float | None = None
 ) -> FrameIndex:

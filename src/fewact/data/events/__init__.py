@@ -12,7 +12,15 @@ from typing import Final
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.events import boris, documents, tables, xml
-from fewact.data.events.event import EVENTS, Event, Read, Write, event_of, find_recording
+from fewact.data.events.event import (
+    EVENTS,
+    Event,
+    Read,
+    Write,
+    event_of,
+    find_recording,
+    timeline_or_none,
+)
 
 __all__ = [
     "SUFFIXES",
@@ -22,6 +30,7 @@ __all__ = [
     "find_recording",
     "is_event_file",
     "read_events",
+    "timeline_or_none",
     "writer_of",
 ]
 

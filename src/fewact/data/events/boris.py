@@ -11,7 +11,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from fewact.data.events.event import EVENTS, Event, Row, by_recording, find_recording, media_of
+from fewact.data.events.event import (
+    EVENTS,
+    Event,
+    Row,
+    by_recording,
+    find_recording,
+    timeline_or_none,
+)
 
 ROUNDING = 0.002
 """Seconds by which an event may reach beyond its media file, whose length is rounded."""
@@ -217,10 +224,8 @@ def _behaviour(name: str) -> dict[str, Any]:
 
 def _observation(recording: str, events: Sequence[Event], folder: Path) -> dict[str, Any]:
     """Return an observation; its length is the end of the last event if the file is not here."""
-    length, fps = media_of(find_recording(folder, recording)) or (
-        max(event.end for event in events),
-        0.0,
-    )
+    timeline = timeline_or_none(find_recording(folder, recording))
+    length = timeline.end if timeline else max(event.end for event in events)
     rows: list[list[Any]] = []
     for event in events:
         first, last = event.frames or ("NA", "NA")
@@ -243,7 +248,7 @@ def _observation(recording: str, events: Sequence[Event], folder: Path) -> dict[
         "scan_sampling_time": 0,
         "media_info": {
             "length": {recording: length},
-            "fps": {recording: fps},
+            "fps": {recording: timeline.fps if timeline else 0.0},
             "hasVideo": {recording: True},
             "hasAudio": {recording: False},
             "offset": {"1": 0.0},

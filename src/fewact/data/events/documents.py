@@ -8,7 +8,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 from fewact.core.errors import OutputError
-from fewact.data.events.event import EVENTS, Event, Row, by_recording, find_recording, media_of
+from fewact.data.events.event import (
+    EVENTS,
+    Event,
+    Row,
+    by_recording,
+    find_recording,
+    timeline_or_none,
+)
 from fewact.data.events.tables import FIELD
 
 
@@ -97,8 +104,8 @@ def _label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Iterator[Ro
                 times = {"start": value.get("start"), "end": value.get("end")}
                 yield where, {"recording": recording, "label": names[0], **times}
                 continue
-            info = media_of(find_recording(path.parent, recording))
-            fps = float(data["fps"]) if data.get("fps") else info[1] if info else 0.0
+            info = timeline_or_none(find_recording(path.parent, recording))
+            fps = float(data["fps"]) if data.get("fps") else info.fps if info else 0.0
             for span in spans:
                 first, last = int(span["start"]) - 1, int(span["end"])
                 if not fps:
@@ -127,12 +134,12 @@ def write_label_studio(events: Sequence[Event], folder: Path) -> str:
     """
     tasks = []
     for number, (recording, listed) in enumerate(by_recording(events).items(), start=1):
-        info = media_of(find_recording(folder, recording))
+        info = timeline_or_none(find_recording(folder, recording))
         if info is None:
             raise OutputError(
                 "times are in frames, but the recording cannot be read", got=recording
             )
-        fps = info[1]
+        fps = info.fps
         regions = []
         for i, event in enumerate(listed):
             span = {"start": round(event.start * fps) + 1, "end": round(event.end * fps)}

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, VideoError
 from fewact.data.cells import seconds
 from fewact.data.files import entries, stem_and_suffix
+
+if TYPE_CHECKING:
+    from fewact.video.samplers import Timeline
 
 EVENTS = FileType(
     "file of events",
@@ -138,15 +141,14 @@ def find_recording(folder: Path, name: str) -> Path:
 
 
 @lru_cache(maxsize=256)
-def media_of(path: Path) -> tuple[float, float] | None:
-    """Return duration in seconds and frame rate of a recording; None if it cannot be read."""
-    from fewact.video.reading import probe
+def timeline_or_none(path: Path) -> "Timeline | None":
+    """Return the times of the frames of a recording; None if it cannot be read."""
+    from fewact.video.reading import timeline_of
 
     try:
-        info = probe(path)
+        return timeline_of(path)
     except (VideoError, DataError):
         return None
-    return info.duration, info.fps
 
 
 def by_recording(events: Sequence[Event]) -> dict[str, list[Event]]:

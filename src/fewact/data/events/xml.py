@@ -103,9 +103,9 @@ def write_elan(events: Sequence[Event], folder: Path) -> str:
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for recording in filter(None, groups):
         path = Path(recording)
-        url = path.as_uri() if path.is_absolute() else quote(recording)
-        media = {"MEDIA_URL": url, "MIME_TYPE": "video/mp4"}
-        ET.SubElement(header, "MEDIA_DESCRIPTOR", media | {"RELATIVE_MEDIA_URL": quote(recording)})
+        url = path.as_uri() if path.is_absolute() else f"./{quote(recording)}"
+        media = {"MEDIA_URL": url, "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": url}
+        ET.SubElement(header, "MEDIA_DESCRIPTOR", media)
     order = ET.SubElement(root, "TIME_ORDER")
     tiers: dict[str, tuple[ET.Element, float]] = {}
     slots: list[tuple[int, str]] = []

@@ -1,0 +1,180 @@
+"""Commands on tables of events: ``agree`` and ``budget``."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewact.cli.options import Overwrite, check_file, check_output_files, output_option
+from fewact.cli.output import OutputFormat, print_json, print_line, print_result_tables
+from fewact.cli.run import exit_skipped, say
+from fewact.core.atomic import write_text
+from fewact.core.errors import DataError
+from fewact.core.paths import similar_name
+
+if TYPE_CHECKING:
+    from fewact.data.events import Event, EventTable
+    from fewact.video.samplers import Timeline
+
+
+def _check_events(path: Path) -> Path:
+    if not path.exists():
+        raise DataError("no such file", where=str(path), hint=similar_name(path))
+    return path
+
+
+def _check_each(paths: list[Path]) -> list[Path]:
+    return [_check_events(path) for path in paths]
+
+
+def _read(path: Path) -> "EventTable":
+    """Return the events of a file; say which rows are skipped."""
+    from fewact.data.events import read_events
+
+    table = read_events(path)
+    for row in table.skipped:
+        say(f"Warning: skipped: {row}")
+    return table
+
+
+def _timeline(tables: Sequence["EventTable"], events: Sequence["Event"]) -> "Timeline | None":
+    """Return the times of the frames of a recording that is found beside one of the tables."""
+    from fewact.data.events import find_recording, timeline_or_none
+
+    for name in dict.fromkeys(event.recording for event in events if event.recording):
+        for table in tables:
+            timeline = timeline_or_none(find_recording(table.path.parent, name))
+            if timeline is not None:
+                return timeline
+    return None
+
+
+def agree(
+    events: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EVENTS...",
+            help="Events that were found: written by `fewact watch -o`, or by another person.",
+            callback=_check_each,
+        ),
+    ],
+    scored: Annotated[
+        Path,
+        typer.Argument(
+            help="Events of the same recordings that a person scored.", callback=_check_events
+        ),
+    ],
+    format: OutputFormat = "table",
+) -> None:
+    """Compare events with those that a person scored: F1, kappa, confusions, errors.
+
+    Events of one class are the same if their temporal IoU is at least 0.5. Recordings that the
+    person did not score are left out.
+    """
+    import numpy as np
+
+    from fewact.evaluation import agreement
+    from fewact.report.events import agreement_dict, agreement_lists, agreement_tables
+
+    *tables, truth = [_read(path) for path in (*events, scored)]
+    found_events = [event for table in tables for event in table.events]
+    pairs = agreement.recordings(found_events, truth.events)
+    listed = []
+    for name, (found, true) in pairs.items():
+        if not true:
+            say(f"Warning: left out, not in {scored}: {name} ({len(found)} events)")
+            continue
+        if not found:
+            say(f"Warning: no events were found in {name}: all of {scored} are missed")
+        timeline = _timeline([*tables, truth], [*found, *true])
+        frames = None if timeline is None else np.append(timeline.times, timeline.end)
+        listed.append(agreement.Scored(name, tuple(found), tuple(true), frames))
+    if not listed:
+        raise DataError(
+            "the tables have no recording in common",
+            where=str(scored),
+            got=", ".join(sorted(pairs))[:200],
+            expected="the same names of recordings; folders and extensions do not count",
+        )
+    result = agreement.agree(listed)
+    if format == "json":
+        print_json(agreement_dict(result))
+    else:
+        print_result_tables(agreement_tables(result), format)
+        if format == "table":
+            for line in agreement_lists(result):
+                print_line(line)
+    exit_skipped(sum(len(table.skipped) for table in (*tables, truth)))
+
+
+def budget(
+    events: Annotated[
+        Path,
+        typer.Argument(
+            help="Events: written by `fewact watch -o`, or by a person.", callback=_check_events
+        ),
+    ],
+    bin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Width of the parts in which time is counted.", min=0.1
+        ),
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(
+            "--frames",
+            metavar="FILE",
+            help="CSV table to write: one row a frame, one column a class.",
+            callback=check_file,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        output_option(
+            "FILE",
+            "Ethogram to write, an SVG file: a row a class, time to the right.",
+            "ethogram",
+            ".svg",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    format: OutputFormat = "table",
+) -> None:
+    """Count how often and how long each class was performed in each recording.
+
+    Columns: number of performances, total and mean duration, share of the time, and latency to the
+    first event. Without the video, a recording lasts until its last event.
+    """
+    check_output_files(frames, output, overwrite=overwrite, inputs=[str(events)])
+    from fewact.data.events.event import by_recording
+    from fewact.evaluation.time_budget import budgets
+    from fewact.report.events import budget_table, ethogram, frame_header, frame_lines
+
+    table = _read(events)
+    if not table.rows:
+        raise DataError("the file has no events", where=str(events))
+    classes = sorted({str(event.label) for event in table.events})
+    rows, lines, durations = [], [frame_header(classes)], {}
+    for name, listed in by_recording(table.events).items():
+        timeline = _timeline([table], listed)
+        duration = timeline.end if timeline else max(event.end for event in listed)
+        if timeline is None:
+            say(f"Warning: cannot read {name or 'the recording'}: it lasts until its last event")
+        durations[name] = duration
+        rows += list(budgets(name, listed, duration, classes, width=bin))
+        if frames is not None and timeline is None:
+            raise DataError("a table of frames needs the recording", where=name or str(events))
+        if frames is not None and timeline is not None:
+            lines.append(frame_lines(name, listed, timeline, classes))
+    if frames is not None:
+        write_text(frames, "".join(lines))
+    if output is not None:
+        write_text(output, ethogram(table.events, durations, classes))
+    if format == "json":
+        print_json([asdict(row) | {"share": row.share} for row in rows])
+    else:
+        print_result_tables([budget_table(rows, binned=bin is not None)], format)
+    exit_skipped(len(table.skipped))

@@ -1,0 +1,84 @@
+"""``fewact agree`` and ``fewact budget``, and ``teach`` from scored events."""
+
+import csv
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewact import FewShotClassifier
+from fewact.video import write_video
+from tests.video.conftest import ClipMaker
+
+Run = Callable[..., Any]
+
+QUICK = ("--method", "protonet", "--option", "frames=2", "--precision", "float32")
+SCORED = "video,label,start,end\na.mp4,wave,1,3\na.mp4,clap,4,6\nb.mp4,wave,2,4\nb.mp4,clap,5,5\n"
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Two recordings of 8 s at 10 frames a second, and what a person scored."""
+    frames = np.random.default_rng(0).integers(0, 255, (80, 48, 64, 3), dtype=np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, frames, 10)
+    (tmp_path / "scored.csv").write_text(SCORED)
+    return tmp_path
+
+
+def test_a_model_is_taught_from_scored_events(run: Run, night: Path) -> None:
+    (night / "scored.csv").write_text(SCORED + "b.mp4,clap,5,7\n")
+    taught = run("teach", night / "scored.csv", "-o", night / "model", *QUICK)
+    assert taught.code == 3
+    assert "scored.csv, line 5: a point event" in taught.err
+    classifier = FewShotClassifier.load(night / "model")
+    assert sorted((c.label, c.name) for c in classifier.clips_) == [
+        ("clap", "a.mp4"),
+        ("clap", "b.mp4"),
+        ("wave", "a.mp4"),
+        ("wave", "b.mp4"),
+    ]
+
+
+def test_agreement_is_printed_with_what_to_look_at(run: Run, night: Path) -> None:
+    found = "recording,start,end,label,confidence,repetitions\na.mp4,1.2,3,wave,0.9,1\n"
+    (night / "found.csv").write_text(found + "other.mp4,1,2,wave,0.9,1\n")
+    shown = run("agree", night / "found.csv", night / "scored.csv")
+    assert shown.code == 3
+    assert "line 5: a point event" in shown.err
+    assert "left out, not in" in shown.err
+    assert "other (1 events)" in shown.err
+    assert "no events were found in b: all of" in shown.err
+    assert "Missed: a.mp4 00:00:04.000 to 00:00:06.000 clap\n" in shown.out
+    assert "Missed: b.mp4 00:00:02.000 to 00:00:04.000 wave\n" in shown.out
+    shown = run("agree", night / "found.csv", night / "scored.csv", "--format", "json")
+    document: dict[str, Any] = json.loads(shown.out)
+    assert document["f1"] == pytest.approx(2 / 4)
+    assert document["kappa_per_second"]["units"] == 16
+    assert document["kappa_per_frame"]["units"] == 160
+    (night / "b.csv").write_text("recording,start,end,label\nb.avi,2,4,wave\n")
+    shown = run("agree", night / "found.csv", night / "b.csv", night / "scored.csv")
+    numbers = next(line.split() for line in shown.out.splitlines() if line.startswith("all "))
+    assert numbers[:7] == ["all", "3", "2", "2", "1", "0", "0.80"]
+    none = run("agree", night / "found.csv", night / "a.mp4")
+    assert (none.code, "not text in UTF-8" in none.err) == (2, True)
+
+
+def test_a_table_of_frames_has_a_row_a_frame_at_variable_rates_too(run: Run, night: Path) -> None:
+    times = [0, 100, 150, 400, 900, 1000, 2500, 2600]
+    ClipMaker(night)("odd.mkv", range(8), times=times, unit=Fraction(1, 1000))
+    (night / "e.csv").write_text("video,label,start,end\nodd.mkv,wave,0.14,0.95\n")
+    words = ("budget", night / "e.csv", "--frames", night / "f.csv", "-o", night / "e.svg")
+    shown = run(*words, "--format", "csv")
+    assert shown.code == 0, shown.err
+    rows = list(csv.DictReader((night / "f.csv").read_text().splitlines()))
+    assert [round(1000 * float(row["time"])) for row in rows] == times
+    assert [row["wave"] for row in rows] == list("00110000")
+    assert "<svg" in (night / "e.svg").read_text()
+    (line,) = csv.DictReader(shown.out.splitlines())
+    assert (line["count"], line["total (s)"], line["latency (s)"]) == ("1", "0.81", "0.14")
+    assert run(*words).code == 2  # the files exist
