@@ -195,13 +195,12 @@ def test_a_photo_does_not_hide_the_videos_of_its_folder(
     assert ended.err.count("phone/IMG_2034.jpg") == 1
 
 
-@pytest.mark.parametrize("command", ["explain", "watch", "match"])
+@pytest.mark.parametrize("command", ["explain", "match"])
 def test_commands_of_one_clip_refuse_a_folder_of_clips(
     run: Run, model: Path, clips: Path, tmp_path: Path, command: str
 ) -> None:
     arguments = {
         "explain": (model, clips, "-o", tmp_path / "x.html"),
-        "watch": (model, clips),
         "match": (clips / "growing" / "1.mp4", clips, "-o", tmp_path / "x.html"),
     }
     ended = run(command, *arguments[command])

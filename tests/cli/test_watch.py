@@ -6,21 +6,26 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
 from fewact.classifier.stream import Stream
+from fewact.classifier.watch import watching
 from fewact.cli import main
 from fewact.cli.watch import _hint, _summarise
 from fewact.core import svg
@@ -196,6 +201,81 @@ def test_classes_that_are_integers_are_watched(
     assert set(found["counts"]) <= {"0", "1"}
     assert probe(drawn).frames == probe(source).frames
     assert "0: " in capsys.readouterr().err
+
+
+def dated(source: Path, target: Path, created: str) -> Path:
+    """Copy a video with the date and time at which it was recorded."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        written.metadata["creation_time"] = created
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
+    return target
+
+
+def test_many_recordings_are_one_table_that_is_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = {
+        motion: [render(tmp_path / f"{motion} {seed}.mp4", motion, seed) for seed in range(2)]
+        for motion in ("left", "right")
+    }
+    classifier = FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips)
+    night = tmp_path / "night"
+    night.mkdir()
+    for name, motion in (("b.mp4", "right"), ("c.mp4", "left")):
+        shutil.copy(clips[motion][0], night / name)
+    dated(clips["left"][0], night / "a.mp4", "2026-03-04T05:06:07Z")
+    bad = night / "bad.mp4"
+    bad.write_bytes(b"no video")
+    opened: list[str] = []
+    interrupt_at: list[str] = ["c.mp4"]
+
+    def noted(classifier: FewShotClassifier, source: str, **options: Any) -> Any:
+        opened.append(Path(source).name)
+        if opened[-1] in interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        return watching(classifier, source, **options)
+
+    monkeypatch.setattr("fewact.classifier.watch.watching", noted)
+    out, model = tmp_path / "events.csv", classifier.save(tmp_path / "model")
+    words = ["watch", str(model), str(night / "*.mp4"), "-o", str(out), "--format", "csv"]
+
+    def run(code: int, *more: str) -> tuple[list[str], list[str], str]:
+        """Return the recordings that were opened, those of the table, and stderr."""
+        opened.clear()
+        capsys.readouterr()
+        assert main([*words, *more]) == code
+        shown = capsys.readouterr()
+        rows = list(csv.DictReader(io.StringIO(out.read_text())))
+        if code != 2:
+            printed = list(csv.DictReader(io.StringIO(shown.out)))
+            assert Counter(row["recording"] for row in printed) == Counter(
+                row["recording"] for row in rows
+            )
+        return [*opened], [*dict.fromkeys(row["recording"] for row in rows)], shown.err
+
+    names = [f"night/{letter}.mp4" for letter in "abc"]
+    assert run(130)[:2] == (["a.mp4", "b.mp4", "bad.mp4", "c.mp4"], names[:2])
+    interrupt_at.clear()
+    watched, listed, said = run(3)
+    assert (watched, listed) == (["bad.mp4", "c.mp4"], names)
+    assert f"Skipped: {bad}: " in said
+    assert "2 of 4 recordings are finished" in said
+    assert "it is of another model or of other options" in run(2, "--min-duration", "0.1")[2]
+    shutil.copy(clips["left"][0], bad)
+    assert run(0)[:2] == (["bad.mp4"], [*names[:2], "night/bad.mp4", names[2]])
+    rows = list(csv.DictReader(io.StringIO(out.read_text())))
+    for row in rows:
+        moment = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC) + timedelta(seconds=float(row["start"]))
+        assert bool(row["clock"]) == (row["recording"] == names[0])
+        assert not row["clock"] or datetime.fromisoformat(row["clock"]) == moment
+    assert "the file exists already" in run(2)[2]
+    assert run(0, "--overwrite")[0] == ["a.mp4", "b.mp4", "bad.mp4", "c.mp4"]
+    assert not list(tmp_path.glob("*.finished.json"))
+    assert run(2, "--overwrite", "--video", str(tmp_path / "drawn.mp4"))[0] == []
 
 
 @pytest.mark.slow

@@ -47,6 +47,11 @@ class Watch:
         self._stop = stop or threading.Event()
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was ended before the recording."""
+        return self._stop.is_set()
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """Faults of the recording so far, each with what to do."""
         compressed = (str(COMPRESSED),) if is_compressed(self.recording.quantiser) else ()

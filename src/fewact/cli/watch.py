@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,10 +28,9 @@ from fewact.cli.options import (
     output_option,
 )
 from fewact.cli.output import Columns, progress
-from fewact.cli.run import INTERRUPTED, say, saying_warnings
+from fewact.cli.run import INTERRUPTED, exit_skipped, say, saying_warnings
 from fewact.core.atomic import write_text
-from fewact.core.errors import DataError, VideoError
-from fewact.core.paths import user_path
+from fewact.core.errors import OptionError, VideoError
 from fewact.core.text_table import csv_line
 
 if TYPE_CHECKING:
@@ -42,14 +43,17 @@ EventFormat = Literal["table", "jsonl", "csv"]
 """Formats of events on stdout; all are written event by event."""
 
 
-def _check_recording(source: str) -> str:
-    from fewact.data.files import check_one_clip
-    from fewact.video.recording import check_recording, find_camera
+def _check_recordings(sources: list[str]) -> list[str]:
+    """Return the recordings that files, folders and patterns name, or the only source."""
+    from fewact.data.files import expand_paths
+    from fewact.video.recording import check_recording
 
-    if find_camera(source) is None:
-        check_one_clip(user_path(source, DataError))
-    check_recording(source)
-    return source
+    only = sources[0] if len(sources) == 1 else ""
+    is_one = bool(only) and not os.path.isdir(only)
+    if is_one and (os.path.exists(only) or "://" in only or not has_magic(only)):
+        check_recording(only)
+        return sources
+    return [str(path) for path in expand_paths(sources)]
 
 
 def _check_video(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
@@ -64,13 +68,14 @@ def _check_video(parameter: typer.CallbackParam, path: Path | None) -> Path | No
 @with_specs
 def watch(
     model: Model,
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="VIDEO|CAMERA|URL",
-            help="Video file; number of a camera such as 0, or its device; address such as "
-            "rtsp://…; or - for the standard input.",
-            callback=_check_recording,
+            metavar="VIDEO...|CAMERA|URL",
+            help="Video files, folders, or patterns such as 'night/*.mp4'; or one camera: its "
+            "number such as 0, or its device; address such as rtsp://…; or - for the standard "
+            "input.",
+            callback=_check_recordings,
         ),
     ],
     load: Load,
@@ -126,12 +131,19 @@ def watch(
     imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find the actions in a long recording, or watch a camera.
+    """Find the actions in long recordings, or watch a camera.
 
     Events are written to stdout when they are complete: start, end, class and how many times the
-    action was performed in a row. Ctrl-C ends a camera; the events so far are kept.
+    action was performed in a row. Ctrl-C ends a camera; the events so far are kept. Of several
+    recordings one that cannot be read is skipped (exit code 3); after an interruption, the same
+    command with -o continues with those that are not finished.
     """
-    check_output_files(output, video, overwrite=overwrite, inputs=[source])
+    from fewact.cli.recordings import Recordings, finished_file, job_of, summarise
+
+    resumes = len(sources) > 1 and output is not None and finished_file(output).exists()
+    check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
+    if len(sources) > 1:
+        _check_outputs_of_many(output, video)
     from fewact import FewShotClassifier
     from fewact.classifier.unknown import check_rate
 
@@ -139,15 +151,46 @@ def watch(
     classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
-    events: list[Event] = []
+    options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
+    open_one = partial(_open, classifier, **options)
+    if len(sources) == 1:
+        _watch_one(sources[0], open_one, classifier, output, video, format, quiet=quiet)
+        return
+    recordings = Recordings(
+        [Path(source) for source in sources],
+        output,
+        job_of(model, {**options, "false_alarms": false_alarms, **load}),
+        _writer(format, classifier, sources),
+        overwrite,
+    )
     begun = clock.monotonic()
-    with (
-        saying_warnings(),
-        _stopped_by_ctrl_c() as stop,
-        _open(
-            classifier, source, stop, only=only, merge_gap=merge_gap, min_duration=min_duration
-        ) as opened,
-    ):
+    with saying_warnings(), _stopped_by_ctrl_c() as stop:
+        recordings.watch(open_one, stop, quiet=quiet)
+    summarise(recordings, begun)
+    exit_skipped(recordings.skipped)
+
+
+def _check_outputs_of_many(output: Path | None, video: Path | None) -> None:
+    """Refuse outputs that are of one recording."""
+    one = video if output is None or output.suffix.lower() not in (".vtt", ".srt") else output
+    if one is not None:
+        raise OptionError("this output is of one recording", where=str(one), expected=".csv, .json")
+
+
+def _watch_one(
+    source: str,
+    open_one: Callable[..., AbstractContextManager["Watch"]],
+    classifier: "FewShotClassifier",
+    output: Path | None,
+    video: Path | None,
+    format: EventFormat,
+    *,
+    quiet: bool,
+) -> None:
+    """Watch one recording, camera or stream."""
+    events: list[Event] = []
+    begun, false_alarms = clock.monotonic(), classifier.false_alarms
+    with saying_warnings(), _stopped_by_ctrl_c() as stop, open_one(source, stop) as opened:
         if video is not None and opened.recording.again:
             from fewact.report.annotated import check_drawable
 
@@ -263,23 +306,32 @@ def _with_progress(
             delayed.close(last)
 
 
-def _writer(format: EventFormat, classifier: "FewShotClassifier") -> Callable[["Event"], None]:
-    """Return a function that writes one event; a header is written immediately."""
+def _writer(
+    format: EventFormat, classifier: "FewShotClassifier", recordings: Sequence[str] = ()
+) -> Callable[["Event"], None]:
+    """Return a function that writes one event; a header is written immediately.
+
+    Of several recordings, each row names its own.
+    """
     from fewact.data.events.tables import COLUMNS, cells
     from fewact.report.events import clock_time
 
     if format == "jsonl":
         return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
+    several = ("recording",) if recordings else ()
     if format == "csv":
-        print(csv_line(COLUMNS), end="", flush=True)
-        return lambda event: print(csv_line(cells(event, COLUMNS)), end="", flush=True)
-    times = ["00:00:00.000"]
-    columns = Columns(COLUMNS, times, times, classifier.classes_.tolist(), [])
+        columns_of_csv = (*several, *COLUMNS, *(["clock"] if recordings else []))
+        print(csv_line(columns_of_csv), end="", flush=True)
+        return lambda event: print(csv_line(cells(event, columns_of_csv)), end="", flush=True)
+    times, names = ["00:00:00.000"], (*several, *COLUMNS)
+    first = [recordings] if recordings else []
+    columns = Columns(names, *first, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
 
     def write_row(event: "Event") -> None:
         span = clock_time(event.start), clock_time(event.end)
-        columns.print(*span, event.label, f"{event.confidence:.2f}", str(event.repetitions))
+        name = [event.recording] if recordings else []
+        columns.print(*name, *span, event.label, f"{event.confidence:.2f}", str(event.repetitions))
 
     return write_row
 

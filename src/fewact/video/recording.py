@@ -17,6 +17,7 @@ import time as clock
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from io import FileIO
 from itertools import chain
@@ -80,6 +81,7 @@ class Recording:
         damage: Report to which ``frames`` adds what is missing or damaged.
         delay: Seconds by which the first frame is shown after the start of the file, where sound
             begins earlier.
+        begun: Date and time of the first frame, where the file says when it was recorded.
 
     Attributes:
         damage: The report; what is missing at the end is known when all frames were read.
@@ -97,9 +99,10 @@ class Recording:
         again: bool = False,
         damage: Damage | None = None,
         delay: float = 0.0,
+        begun: datetime | None = None,
     ) -> None:
         self.name, self.live, self.duration, self.fps = name, live, duration, fps
-        self.again, self.delay = again, delay
+        self.again, self.delay, self.begun = again, delay, begun
         self.damage = damage or Damage()
         self.not_later = 0
         self._frames = frames
@@ -172,7 +175,22 @@ def recording_of(name: str, video: OpenVideo, *, cut_short: bool = False) -> Rec
         fps=float(stream.average_rate) if stream.average_rate else None,
         damage=damage,
         delay=_delay(video),
+        begun=_begun(video),
     )
+
+
+EARLIEST = 1990
+"""First year of a time of recording; clocks that were never set begin in 1904, 1970 or 1980."""
+
+
+def _begun(video: OpenVideo) -> datetime | None:
+    """Return date and time of the first frame, from ``creation_time``; None if it is not known."""
+    try:
+        created = datetime.fromisoformat(video.container.metadata.get("creation_time", ""))
+        begun = created + timedelta(seconds=_delay(video))
+    except (ValueError, OverflowError):
+        return None
+    return begun if begun.year >= EARLIEST else None
 
 
 def _delay(video: OpenVideo) -> float:

@@ -1,0 +1,223 @@
+"""Many recordings watched one after the other: one table of events, resumed after an interruption.
+
+What is finished stands in a file beside the table, which is removed when all recordings are.
+"""
+
+import hashlib
+import json
+import os
+import threading
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+from pydantic import BaseModel, ConfigDict
+
+from fewact.cli.output import Show, progress
+from fewact.cli.run import INTERRUPTED, say
+from fewact.core.atomic import write_text
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError, OutputError, VideoError
+from fewact.core.text_table import printable
+from fewact.data.events import Event
+from fewact.video.recording import open_recording
+
+if TYPE_CHECKING:
+    from fewact.classifier.watch import Watch
+
+FILE = FileType(
+    "file of finished recordings",
+    OutputError,
+    256 * MIB,
+    hint="Start from scratch with --overwrite.",
+)
+
+
+class _Watched(BaseModel):
+    """A recording that was watched to its end: size and time of its file, and its events."""
+
+    model_config = ConfigDict(extra="forbid")
+    size: int
+    modified: int
+    seconds: float
+    events: list[dict[str, Any]]
+
+
+class _Finished(BaseModel):
+    """Finished recordings by their names, and a digest of the model and the options."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: Literal[1] = 1
+    job: str
+    recordings: dict[str, _Watched] = {}
+
+
+def finished_file(output: Path) -> Path:
+    """Return the file of the finished recordings of a table that is not complete."""
+    return output.with_name(f"{output.name}.finished.json")
+
+
+def job_of(model: Path, options: Mapping[str, Any]) -> str:
+    """Return the digest of a saved model and of all options that change events."""
+    file = model / "model.safetensors" if model.is_dir() else model
+    text = json.dumps(options, sort_keys=True, default=str)
+    return hashlib.sha256(file.read_bytes() + text.encode()).hexdigest()
+
+
+@dataclass
+class Recordings:
+    """Recordings to watch.
+
+    Args:
+        paths: Files and folders of images.
+        output: File for the events of all; None for none.
+        job: What the events depend on, beside the recordings, see ``job_of``.
+        write: Writes an event to stdout.
+        overwrite: Whether finished recordings are watched again.
+    """
+
+    paths: Sequence[Path]
+    output: Path | None
+    job: str
+    write: Callable[[Event], None]
+    overwrite: bool = False
+    finished: _Finished = field(init=False)
+    skipped: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.finished = _Finished(job=self.job)
+        file = finished_file(self.output) if self.output is not None else None
+        if file is None or self.overwrite or not file.exists():
+            return
+        found = FILE.model(file, _Finished)
+        if found.job != self.job:
+            FILE.refuse(file, "it is of another model or of other options")
+        self.finished = found
+
+    @property
+    def events(self) -> list[Event]:
+        """Events of the finished recordings, in the order of the recordings."""
+        return [event for path in self.paths for event in self._events(path)]
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the finished recordings."""
+        known = self.finished.recordings
+        return sum(known[str(path)].seconds for path in self.paths if str(path) in known)
+
+    def watch(
+        self, opened: "Callable[[str, threading.Event], Any]", stop: threading.Event, *, quiet: bool
+    ) -> None:
+        """Watch all recordings that are not finished; one that cannot be read is skipped.
+
+        Args:
+            opened: Context of a ``Watch`` of a recording.
+            stop: Set by Ctrl-C.
+            quiet: Whether to show no progress.
+        """
+        left = [path for path in self.paths if not self._is_finished(path)]
+        for event in self.events:
+            self.write(event)
+        if len(left) < len(self.paths):
+            say(f"{len(self.paths) - len(left)} of {len(self.paths)} recordings are finished.")
+        durations = {} if quiet else {path: _duration(path) for path in left}
+        total, before = sum(durations.values()), 0.0
+        with progress("Watching", quiet=quiet) as show:
+            for number, path in enumerate(left, start=1):
+                label = f"{number}/{len(left)} {printable(path.name)}"
+                try:
+                    with opened(str(path), stop) as watch:
+                        self._watch(path, watch, show, (before, total, label))
+                except (VideoError, DataError, OSError) as error:
+                    say(f"Skipped: {printable(str(error))}")
+                    self.skipped += 1
+                if stop.is_set():
+                    raise typer.Exit(INTERRUPTED)
+                before += durations.get(path, 0.0)
+        if self.output is not None and not self.skipped:
+            with suppress(FileNotFoundError):
+                finished_file(self.output).unlink()
+
+    def _watch(
+        self, path: Path, watch: "Watch", show: Show, progress: tuple[float, float, str]
+    ) -> None:
+        before, total, label = progress
+        status, events = path.stat(), list[Event]()
+        name = os.path.relpath(path, self.output.parent) if self.output is not None else str(path)
+
+        def found(some: Sequence[Event]) -> None:
+            for event in some:
+                events.append(replace(event, recording=name, clock=_clock(watch, event)))
+                self.write(events[-1])
+
+        for time, _, complete in watch.moments():
+            found(complete)
+            show(int(before + time), int(max(total, before + time)), label)
+        if watch.stopped:
+            return
+        found(watch.close())
+        for fault in watch.faults:
+            say(f"Warning: {printable(watch.recording.name)}: {fault}")
+        self.finished.recordings[str(path)] = _Watched(
+            size=status.st_size,
+            modified=status.st_mtime_ns,
+            seconds=round(watch.time, 3),
+            events=[event.to_dict() for event in events],
+        )
+        self._save()
+
+    def _save(self) -> None:
+        from fewact.report.events import events_text
+
+        if self.output is not None:
+            known = self.finished.recordings
+            names = [str(path) for path in self.paths if str(path) in known]
+            facts = {"recordings": {name: known[name].seconds for name in names}}
+            write_text(self.output, events_text(self.output, self.events, facts))
+            write_text(finished_file(self.output), self.finished.model_dump_json())
+
+    def _is_finished(self, path: Path) -> bool:
+        known = self.finished.recordings.get(str(path))
+        with suppress(OSError):
+            status = path.stat()
+            if known and (known.size, known.modified) == (status.st_size, status.st_mtime_ns):
+                return True
+        self.finished.recordings.pop(str(path), None)
+        return False
+
+    def _events(self, path: Path) -> list[Event]:
+        known = self.finished.recordings.get(str(path))
+        return [Event(**event) for event in known.events] if known else []
+
+
+def _clock(watch: "Watch", event: Event) -> str:
+    """Return date and time of an event's start, where the file says when it was recorded."""
+    begun = watch.recording.begun
+    if begun is None:
+        return ""
+    return (begun + timedelta(seconds=event.start)).isoformat(timespec="milliseconds")
+
+
+def _duration(path: Path) -> float:
+    """Return the duration of a recording in seconds; 0 if it is not known."""
+    with suppress(VideoError, DataError, OSError), open_recording(path) as recording:
+        return recording.duration or 0.0
+    return 0.0
+
+
+def summarise(recordings: Recordings, begun: float) -> None:
+    """Say how often each action was performed, and how long it took."""
+    from fewact.report.events import clock_time, counts
+
+    for label, count in counts(recordings.events).items():
+        say(f"{label}: {count}")
+    done, passed = recordings.seconds, clock.monotonic() - begun
+    watched = len(recordings.paths) - recordings.skipped
+    say(f"Watched {watched} recordings, {clock_time(done)} in {clock_time(passed)}.")
+    if recordings.skipped:
+        say(f"Skipped {recordings.skipped} of {len(recordings.paths)} recordings.")
