@@ -24,6 +24,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "map": ("map", "{model}", "-o", "{new}.html"),
     "watch": ("watch", "{model}", "{clip}", "-o", "{new}.csv"),
     "watch with a video": ("watch", "{model}", "{clip}", "--video", "{new}.mp4"),
+    "budget": ("budget", "{events}", "-o", "{new}.svg"),
     "export of a model": ("export", "{model}", "--file", "{new}.safetensors"),
     "export of a network": ("export", "{model}", "--onnx", "{new}.onnx"),
     "episodes": ("episodes", "{features}", *SMALL, "-o", "{new}.json"),
@@ -51,7 +52,10 @@ def inputs(model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -
     call = ("evaluate", "protonet", "--data", str(features), *SMALL, "-o", str(result))
     assert main(list(call)) == 0
     clip = next(clips.rglob("*.mp4"))
+    events = folder / "e.csv"
+    events.write_text(f"video,label,start,end\n{clip},wave,0,1\n")
     return {
+        "events": events,
         **{"model": model, "clips": clips, "clip": clip},
         **{"features": features, "result": result, "folder": folder},
     }

@@ -156,6 +156,14 @@ def project(*events: list[object], **observation: object) -> str:
             {2: "no durations", 3: "no durations"},
         ),
         (
+            "tabular.tsv",
+            "Observation id\to\t\t\n\nTime offset (s)\t10.0\t\t\n\n"
+            "Time\tMedia file path\tSubject\tBehavior\tStatus\n"
+            "11.5\ta.mp4\trat\twave\tSTART\n13\ta.mp4\trat\twave\tSTOP\n",
+            [Event("wave", 1.5, 3.0, recording="a.mp4", subject="rat")],
+            {},
+        ),
+        (
             "tabular.csv",
             TABULAR
             + "".join(

@@ -25,6 +25,7 @@ SYNONYMS = {
 }
 FIELD = {word: field for field, words in SYNONYMS.items() for word in words.split()}
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"
+OLD_HEADER = r"(?m)^Time[\t,;].*\bBehavior[\t,;].*\bStatus\s*$"
 ATTRIBUTES = "# ATTRIBUTE = "
 BORIS_COLUMNS = {"observation id", "behavior"}
 
@@ -178,15 +179,28 @@ def write_via(events: Sequence[Event], folder: Path) -> str:
 
 
 def is_boris(path: Path, text: str) -> bool:
-    """Whether a table was exported by BORIS: aggregated or tabular events."""
-    return set(columns_of(text)) >= BORIS_COLUMNS
+    """Whether a table was exported by BORIS: aggregated or tabular events.
+
+    Older tabular events have facts of the observation above their header.
+    """
+    columns = columns_of(text)
+    above = columns[:1] == ["observation id"] and re.search(OLD_HEADER, text[:100_000]) is not None
+    return set(columns) >= BORIS_COLUMNS or above
 
 
 def read_boris(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a table of BORIS; several media files have their durations in it."""
-    rows = table_rows(path, text, delimiter_of(text, BORIS_COLUMNS))
-    names = [cell.casefold() for cell in next(rows)[1]]
-    listed = [(line, dict(zip(names, row, strict=False))) for line, row in rows]
+    rows = list(table_rows(path, text, delimiter_of(text, BORIS_COLUMNS)))
+    names: list[str] = []
+    facts: dict[str, str] = {}
+    listed = []
+    for line, cells in rows:
+        if names:
+            listed.append((line, {**facts, **dict(zip(names, cells, strict=False))}))
+        elif "behavior" in (folded := [cell.casefold() for cell in cells]):
+            names = folded
+        elif len(cells) > 1:
+            facts[cells[0].casefold()] = cells[1]
     media = {row.get("observation id", ""): _media(row) for _, row in listed}
     files: dict[str, set[str]] = {}
     for _, row in listed:
