@@ -34,7 +34,7 @@ from fewact.classifier.file import (
     sealed,
 )
 from fewact.classifier.names import Example
-from fewact.classifier.pipeline import SavedBackbone, SavedMethod, portable
+from fewact.classifier.pipeline import NOT_IN_FEATURES, SavedBackbone, SavedMethod, portable
 from fewact.classifier.unknown import OpenSet
 from fewact.core.errors import (
     DamagedModelError,
@@ -46,6 +46,7 @@ from fewact.core.errors import (
 from fewact.data import FeatureClip, list_clips
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
+from fewact.methods.promises.subject import made_up_card
 from tests.classifier.models import content_of, edit
 
 LARGE = ("cpm", "hyrsm", "molo", "strm", "ta2n", "trx")
@@ -536,7 +537,8 @@ def test_the_location_of_weights_is_portable(given: str, stored: str) -> None:
 
 HEADER = ModelHeader(
     backbone=SavedBackbone(
-        spec=BackboneSpec(name="b", weights="~/höhe.safetensors"), card={"mean": [0.1, 0.2]}
+        spec=BackboneSpec(name="b", weights="~/höhe.safetensors"),
+        card=json.loads(json.dumps(made_up_card().facts(*NOT_IN_FEATURES))),
     ),
     method=SavedMethod(name="fusion", options={"lengths": [1, 2], "weight": 0.1}),
     calibration=Calibration(0.1 + 0.2, "held-out clips", 7, 100 / 7),

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from fewact.classifier import FewShotClassifier, history
+from fewact.classifier.few_shot import load_stored
 from fewact.classifier.file import MODEL, VERSION, copy_model, load
-from fewact.classifier.revision import change_model, load_stored
+from fewact.classifier.revision import change_model
 from fewact.core.errors import DataError, ModelError, OptionError, OutputError
 from tests.classifier.models import content_of, edit
 

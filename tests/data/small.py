@@ -116,5 +116,5 @@ def write_videos(root: Path, lines: Lines, form: str) -> Path:
                 (path / f"img_{number:05}.jpg").touch()
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            path.write_bytes(b"video")
     return root

@@ -183,6 +183,21 @@ def test_a_deep_check_uses_the_cores_that_the_process_may_use(
     assert counts == [1]
 
 
+def test_a_file_of_no_bytes_is_not_available(readable: tuple[Path, Path], tmp_path: Path) -> None:
+    """It is what an interrupted copy left; a folder of frames has no size to compare."""
+    root, table = readable
+    (root / "31.mp4").write_bytes(b"")
+    for deep in (False, True):
+        found = check_benchmark("any", root, splits=table, deep=deep)
+        assert found.unreadable["31"] == "the file has 0 bytes"
+        assert "train 1 of 4" in found.gap()
+    with pytest.raises(DataError, match="train 1 of 4"):
+        load_benchmark("any", root, splits=table)
+    assert "31" not in {
+        video.id for video in load_benchmark("any", root, splits=table, allow_missing=True).videos
+    }
+
+
 def test_availability_of_another_state_is_refused(
     readable: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -110,3 +110,9 @@ def test_an_error_restores_the_number_of_threads() -> None:
     assert torch.get_num_threads() == before
     with pytest.raises(OptionError, match="threads"), workers(0):
         pass
+
+
+def test_a_published_list_with_unreadable_videos_names_the_check_that_lists_them() -> None:
+    videos = VideoList("any", tuple(Video(str(i), "a") for i in range(100)), availability="0" * 64)
+    with pytest.raises(DataError, match=r"data check any .*--deep -o FILE.*--allow-missing"):
+        encode_list(Nearest().eval(), source(), videos)

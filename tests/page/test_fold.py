@@ -123,6 +123,20 @@ def two() -> Story:
 WAVE, THROW = example(f"wave/{A}.mp4", "wave"), example(f"throw/{B}.mp4", "throw")
 
 
+def test_a_tried_clip_whose_lesson_is_undone_is_tried_again_and_not_removed() -> None:
+    story = two()
+    story.add(**{C: clip(C, None)})
+    story.teach()
+    story.move("label", C, label="wave")
+    story.teach()
+    story.undo()
+    assert (story.clips[C].label, story.clips[C].binned) == (None, False)
+    for finish in (story.teach, lambda: story.find(WAVE, THROW, model="2")):
+        finish()
+        assert (story.clips[C].label, story.clips[C].binned) == (None, False)
+        assert story.state.changes == 0
+
+
 def test_an_edit_and_its_undo() -> None:
     for what, edit in {
         "rename": lambda story: story.action("rename", "wave", "hello"),

@@ -7,6 +7,7 @@ gets the requested weights or an error is raised.
 import hashlib
 import importlib.util
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -85,13 +86,45 @@ def read(weights: str | Path) -> Weights:
     """
     text = str(weights)
     if text.startswith(("hf-hub:", "local-dir:")):
-        return _read_folder(folder_of(text), text)
+        content = _read_folder(folder_of(text), text)
+        _remember(text)
+        return content
     path = user_path(text, WeightsError)
     if path.is_dir():
         raise WeightsError(
             "this is a folder", where=text, expected=EXPECTED, hint=f'Say "local-dir:{text}".'
         )
-    return _read_file(path, text)
+    content = _read_file(path, text)
+    _remember(text)
+    return content
+
+
+def were_read(weights: str) -> bool:
+    """Return whether weights need no file of this machine, or were read from there before.
+
+    A model that names a file here may be someone else's. The user's own was read when it was
+    taught, or when its new location was passed.
+    """
+    if weights in ("default", "random") or weights.startswith("hf-hub:"):
+        return True
+    mark = _mark(weights)
+    return mark is not None and mark.exists()
+
+
+def _remember(weights: str) -> None:
+    mark = None if weights.startswith("hf-hub:") else _mark(weights)
+    if mark is not None and not mark.exists():
+        with suppress(OSError):  # then the location has to be passed each time
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def _mark(weights: str) -> Path | None:
+    """Return the file that exists once these weights were read; None without a cache folder."""
+    folder = cache_folder()
+    path = user_path(weights.removeprefix("local-dir:"), WeightsError).absolute()
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return None if folder is None else folder / "weights" / "read" / name
 
 
 def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:

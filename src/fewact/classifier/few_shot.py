@@ -21,8 +21,9 @@ from fewact.backbones.spec import Device
 from fewact.classifier import edit, file
 from fewact.classifier.calibration import Calibration, check_set_rate
 from fewact.classifier.class_names import TextMode
+from fewact.classifier.examples import check_finite_scores
 from fewact.classifier.fit import Progress, fit
-from fewact.classifier.fitted import Fitted, checked_fit, fit_examples
+from fewact.classifier.fitted import Fitted, checked_fit, fit_examples, score
 from fewact.classifier.inputs import (
     ClipLike,
     LabelledSource,
@@ -32,7 +33,7 @@ from fewact.classifier.inputs import (
     query_clips,
 )
 from fewact.classifier.names import NONE, ClipId, Example, Label, Labels, as_integer, text_source
-from fewact.classifier.pipeline import Choice, Pipeline
+from fewact.classifier.pipeline import Choice, DeferredBackbone, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.unknown import OpenSet, check_rate
@@ -296,6 +297,8 @@ class FewShotClassifier:
         """Predict a made-up clip, so that the first prediction takes no longer than later ones."""
         fitted = self._fitted
         backbone = fitted.pipeline.backbone
+        if isinstance(backbone, DeferredBackbone):  # only stored features are compared
+            return self
         clip: AnyClip
         if isinstance(backbone, Precomputed):
             shape = (backbone.frames, backbone.card.vectors or 1)
@@ -516,7 +519,8 @@ class FewShotClassifier:
             raise
         header, spec = model.header, model.header.backbone.spec
         location = str(weights) if weights is not None else spec.weights
-        built = backbone or header.backbone.create(location, device, engine, str(folder))
+        new_location = None if weights is None else location
+        built = backbone or header.backbone.create(new_location, device, engine, str(folder))
         header.backbone.check(built, str(folder))
         precomputed = isinstance(built, Precomputed)
         classifier = cls(
@@ -790,6 +794,12 @@ def _for_process(classifier: FewShotClassifier) -> tuple[Any, ...]:
 ForkingPickler.register(FewShotClassifier, _for_process)
 
 
+def load_stored(folder: str | Path) -> FewShotClassifier:
+    """Load a model for work with the features that it stores; its network is not built."""
+    deferred = file.read_header(folder).backbone.deferred(str(folder))
+    return FewShotClassifier.load(folder, backbone=deferred)
+
+
 def fitted_of(classifier: FewShotClassifier) -> Fitted:
     """Return what a classifier has learned, with new clips read as its ``trim`` says now."""
     return classifier._fitted.trimmed(classifier.trim)
@@ -807,6 +817,14 @@ def pipeline_for(classifier: FewShotClassifier, clip: AnyClip) -> Pipeline:
     ):
         return replace(fitted.pipeline, trim=trim)
     return replace(choice.build(clip), trim=trim)
+
+
+def check_scores(classifier: FewShotClassifier) -> None:
+    """Refuse a classifier that cannot score a clip of its own; no video is read."""
+    fitted = fitted_of(classifier)
+    with checked_fit(fitted.examples):
+        for scores in score(fitted, fitted.by_clip.select([0]).nodes):
+            check_finite_scores(scores.reshape(1, -1), [fitted.examples.clips[0].title])
 
 
 def replace_fitted(classifier: FewShotClassifier, fitted: Fitted) -> None:

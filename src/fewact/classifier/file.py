@@ -26,13 +26,14 @@ from fewact.classifier.calibration import Calibration
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
-from fewact.classifier.names import Example
+from fewact.classifier.names import Example, check_integers, check_label
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, UPGRADE, FileType
 from fewact.core.errors import (
     DamagedModelError,
+    DataError,
     LostModelError,
     ModelError,
     NewerModelError,
@@ -72,6 +73,7 @@ LONGEST_CHANGE: Final = 1000
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 THUMBNAIL = re.compile(r"thumbnail\.([0-9]{1,9})", re.ASCII)
+JPEG = b"\xff\xd8\xff"
 LONGER_SIDE = 160
 """Height or width of a thumbnail, in pixels, whichever is larger."""
 
@@ -139,11 +141,15 @@ class ModelHeader(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        classes = {example.label for example in self.examples} - {BACKGROUND}
+        classes = sorted({example.label for example in self.examples} - {BACKGROUND})
         if len(classes) < 2:
             raise ValueError("fewer than two classes")
-        if strange := [name for name in classes if not name.strip() or not name.isprintable()]:
-            raise ValueError(f"no class name: {strange[0][:60]!r}")
+        try:
+            check_integers(classes, integers=self.integers)
+            if strange := [name for name in classes if check_label(name) != name]:
+                raise ValueError(f"no class name: {strange[0][:60]!r}")
+        except DataError as error:
+            raise ValueError(str(error)[:300]) from None
         if strange := [clip.name for clip in self.examples if legible(clip.name) != clip.name]:
             raise ValueError(f"no name of a clip: {strange[0][:60]!r}")
         if len(self.open_set.inside) != len(classes):
@@ -341,6 +347,7 @@ def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) 
     if sha256_of(tensors) != header.tensors_sha256:
         MODEL_FILE.refuse(where, "the file was damaged or edited after it was saved")
     images = _pop_thumbnails(tensors, header, where)
+    _check_names(tensors, header, where)
     _check_numbers(tensors, where)
     # Of each node only one of both types of numbers is in memory.
     names = [name for name in tensors if name.startswith(NODES)]
@@ -362,11 +369,18 @@ def _pop_thumbnails(
     if sorted(names) != list(range(1, count + 1) if header.thumbnails else ()):
         MODEL_FILE.refuse(where, "the thumbnails do not match the examples of the header")
     images = {number: tensors.pop(name) for number, name in names.items()}
-    if any(image.dtype != torch.uint8 for image in images.values()):
+    files = {number: image.numpy().tobytes() for number, image in images.items()}
+    if any(images[n].dtype != torch.uint8 or files[n][:3] != JPEG for n in files):
         MODEL_FILE.refuse(where, "a thumbnail that is no image")
-    return tuple(
-        images[number].numpy().tobytes() if images else None for number in range(1, count + 1)
-    )
+    return tuple(files.get(number) for number in range(1, count + 1))
+
+
+def _check_names(tensors: Mapping[str, Tensor], header: ModelHeader, where: str) -> None:
+    """Refuse tensors that no part of a model has: saving the model again would lose them."""
+    for name in tensors:
+        is_class_names = name == CLASS_NAMES and header.class_names is not None
+        if not (is_class_names or name.startswith((NODES, METHOD, SUPPORT))):
+            MODEL_FILE.refuse(where, "a tensor that no model has", repr(name[:80]))
 
 
 def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:

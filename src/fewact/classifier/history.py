@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from fewact.classifier import file as model_files
+from fewact.classifier.few_shot import FewShotClassifier, check_scores, load_stored
 from fewact.classifier.file import (
     HEADER_TEXT,
     KEY,
@@ -43,7 +44,14 @@ from fewact.core.atomic import (
     temporary,
 )
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import DamagedModelError, ModelError, NewerModelError
+from fewact.core.errors import (
+    DamagedModelError,
+    ModelError,
+    NewerModelError,
+    UserError,
+    WeightsError,
+    warn,
+)
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_metadata
@@ -141,20 +149,30 @@ def _made(folder: Path) -> Iterator[None]:
 
 
 def install(
-    file: str | Path, folder: str | Path, check: Callable[[Path], object] | None = None
+    file: str | Path, folder: str | Path, load: Callable[[Path], FewShotClassifier] | None = None
 ) -> Path:
     """Make a file the model of a folder, and return this; a model there becomes a former version.
 
-    ``check`` raises a ``UserError`` for a file that must not replace the model.
+    ``load`` loads the file as it will be used; what it refuses replaces nothing. By default only
+    the weights of the network may be elsewhere, with a warning.
     """
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
     header, content = with_change(MODEL_FILE.content(source), "imported another model", str(source))
-    if check is not None:
-        check(source)
+    check_scores((load or _load)(source).warm_up())
     with editing(target) if target.is_dir() else nullcontext():
         save(target, header, content)
     return target
+
+
+def _load(file: Path) -> FewShotClassifier:
+    try:
+        return FewShotClassifier.load(file, "cpu")
+    except ModelError as error:
+        if not isinstance(error.__cause__, WeightsError):
+            raise
+        warn(str(error))
+        return load_stored(file)
 
 
 def hint_at_undo(error: ModelError, path: str | Path) -> None:
@@ -445,10 +463,12 @@ def _has(file: Path, header: ModelHeader) -> bool:
 def _check(version: Path) -> ModelHeader:
     """Refuse a version that is damaged, or cannot be read here: it must not replace the model."""
     try:
-        return model_files.load(version).header
+        header = read_header(version)
+        check_scores(load_stored(version))
+        return header
     except NewerModelError:  # It is not damaged: removing it would lose it.
         raise
-    except ModelError as error:
+    except UserError as error:
         hint = f"Remove {version} to undo the change before it."
         raise ModelError(error.what, where=error.where, got=error.got, hint=hint) from error
 

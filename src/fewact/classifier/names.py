@@ -181,6 +181,9 @@ def new_name(name: Label, classes: Sequence[str], *, integers: bool = False) -> 
     return new
 
 
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 def nfc(text: str) -> str:
     """Return a text in Unicode normal form C."""
     return unicodedata.normalize("NFC", text)
@@ -209,8 +212,8 @@ class Example:
 
     name: Annotated[str, Field(min_length=1)]
     label: Annotated[str, Field(min_length=1)]
-    start: float | None = None
-    end: float | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
     group: str | None = None
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     active: Span | None = None

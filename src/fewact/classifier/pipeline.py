@@ -3,23 +3,27 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
 from torch import Tensor
 
 from fewact import backbones, methods
 from fewact.backbones import Backbone, Card
 from fewact.backbones.engines import resolve_device
 from fewact.backbones.spec import BackboneSpec, Device
+from fewact.backbones.weights import were_read
+from fewact.core.bounded import reason_of
 from fewact.core.errors import (
     DamagedModelError,
     ModelError,
     OptionError,
     UnknownNameError,
     UserError,
+    WeightsError,
     warn,
 )
 from fewact.core.paths import user_path
@@ -142,6 +146,9 @@ def _check_type(argument: str, value: object, expected: type) -> None:
         )
 
 
+CARD = TypeAdapter(Card)
+
+
 class SavedBackbone(BaseModel):
     """The backbone of a saved model.
 
@@ -175,21 +182,47 @@ class SavedBackbone(BaseModel):
         """Whether the examples are precomputed features."""
         return self.spec.name == PRECOMPUTED
 
-    def create(self, weights: str, device: Device, engine: str, where: str) -> "AnyBackbone":
+    @cached_property
+    def _card(self) -> Card:
+        facts = {"weights": self.spec.weights, "licence": self.licence, "trained_on": ()}
+        return CARD.validate_python(self.card | facts)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SavedBackbone":
+        if self.precomputed:
+            return self
+        try:
+            card = self._card
+        except ValidationError as error:
+            raise ValueError(f"card: {reason_of(error)}") from None
+        if not all(abs(mean) <= 10 for mean in card.mean) or not all(
+            1e-3 <= std <= 10 for std in card.std
+        ):
+            raise ValueError("card: no mean or standard deviation of frames from 0 to 1")
+        return self
+
+    def create(self, weights: str | None, device: Device, engine: str, where: str) -> "AnyBackbone":
         """Build the backbone, or the size of precomputed features, of the model ``where``.
+
+        Without ``weights``, those that the model names. If these are a file or folder, it is opened
+        only if weights were read from there before: a model of someone else could name any file.
 
         It normalises frames as the model's backbone did: other versions may do it otherwise.
 
         Raises:
-            ModelError: The weights of the backbone have moved; or weights are given although the
-                model uses precomputed features.
+            ModelError: The weights of the backbone have moved, or were never used on this machine;
+                or weights are given although the model uses precomputed features.
             OptionError: There is no such device or engine.
         """
         if self.precomputed:
             return self._size(weights, device, where)
-        values = self.spec.requested | {"weights": weights, "device": str(device), "engine": engine}
+        values = {"weights": weights or self.spec.weights, "device": str(device), "engine": engine}
         try:
-            built = BackboneSpec(**values).create()
+            if weights is None and not were_read(self.spec.weights):
+                raise WeightsError(
+                    "never used on this machine, so not opened", where=values["weights"]
+                )
+            built = BackboneSpec(**self.spec.requested | values).create()
         except UserError as error:
             if isinstance(error, OptionError) and error.where in ("device", "engine"):
                 raise  # an argument of the caller: not the model's fault
@@ -201,12 +234,7 @@ class SavedBackbone(BaseModel):
             ) from error
         if self.spec.precision == "int8":
             return built  # Its arithmetic is that of one normalisation.
-        numbers: dict[str, Any] = {
-            name: tuple(channels)
-            for name in ("mean", "std")
-            if isinstance(channels := self.card.get(name), list)
-        }
-        card = replace(built.card, **numbers)
+        card = replace(built.card, mean=self._card.mean, std=self._card.std)
         if card == built.card:
             return built
         return Backbone(built.network, card, built.engine, built.why)
@@ -227,30 +255,22 @@ class SavedBackbone(BaseModel):
     def deferred(self, where: str) -> "DeferredBackbone | None":
         """Return the backbone, which is built when its network is first needed.
 
-        None for precomputed features, and if the model does not have its entire card.
+        None for precomputed features.
         """
-        facts: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in self.card.items()
-        }
-        try:
-            card = Card(**facts, weights=self.spec.weights, licence=self.licence, trained_on=())
-        except TypeError:  # another version of fewact saved other facts
-            return None
 
         def build() -> Backbone:
             # Its frames are not computed: graphs for another engine would be made for nothing.
             engine = "auto" if self.spec.precision == "int8" else "torch"
-            built = self.create(self.spec.weights, "auto", engine, where)
+            built = self.create(None, "auto", engine, where)
             self.check(built, where)
             if isinstance(built, Precomputed):
                 raise TypeError("precomputed features have no network")
             return built
 
-        return None if self.precomputed else DeferredBackbone(card, build)
+        return None if self.precomputed else DeferredBackbone(self._card, build)
 
-    def _size(self, weights: str, device: Device, where: str) -> Precomputed:
-        if weights != self.spec.weights:
+    def _size(self, weights: str | None, device: Device, where: str) -> Precomputed:
+        if weights is not None:
             raise ModelError(
                 "the model uses precomputed features, which need no weights",
                 where=where,
@@ -342,6 +362,9 @@ class SavedMethod(BaseModel):
 
     def create(self, parameters: Mapping[str, Tensor], where: str) -> Method:
         """Return the method with its parameters; warn if its code is not that of the model."""
+        shapes = {name: value.shape for name, value in self._without_memory(where).items()}
+        if shapes != {name: value.shape for name, value in parameters.items()}:
+            raise self._refusal(RuntimeError("its parameters are not those of its options"), where)
         method = self._build(where)
         try:
             method.load_state_dict(dict(parameters))
@@ -359,9 +382,12 @@ class SavedMethod(BaseModel):
 
     def parameter_bytes(self, where: str) -> int:
         """Return the size of the parameters; no memory is allocated for them."""
+        return sum(value.nbytes for value in self._without_memory(where).values())
+
+    def _without_memory(self, where: str) -> dict[str, Tensor]:
         with torch.device("meta"):
-            parameters = self._build(where).state_dict()
-        return sum(value.nbytes for value in parameters.values())
+            parameters: dict[str, Tensor] = self._build(where).state_dict()
+        return parameters
 
     def _build(self, where: str) -> Method:
         try:

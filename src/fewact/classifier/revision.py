@@ -12,10 +12,11 @@ from fewact.classifier.examples import Examples, join
 from fewact.classifier.few_shot import (
     FewShotClassifier,
     fitted_of,
+    load_stored,
     pipeline_for,
     replace_fitted,
 )
-from fewact.classifier.file import SavedModel, read_header
+from fewact.classifier.file import SavedModel
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
@@ -52,12 +53,6 @@ def change_model(
             classifier = FewShotClassifier.load(folder, device, weights, engine=engine)
         yield classifier
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
-
-
-def load_stored(folder: str | Path) -> FewShotClassifier:
-    """Load a model for work with the features that it stores; its network is not built."""
-    deferred = read_header(folder).backbone.deferred(str(folder))
-    return FewShotClassifier.load(folder, backbone=deferred)
 
 
 Key = tuple[str, float | None, float | None, int]

@@ -215,8 +215,8 @@ def review(
 
     Only stored features are compared; no video is read.
     """
+    from fewact.classifier.few_shot import load_stored
     from fewact.classifier.review import review
-    from fewact.classifier.revision import load_stored
 
     findings = review(load_stored(model))
     if format == "json":

@@ -279,9 +279,9 @@ def report(
 
 
 def _of_model(folder: Path) -> "Page":
+    from fewact.classifier.few_shot import load_stored
     from fewact.classifier.info import model_info, thumbnails
     from fewact.classifier.review import review
-    from fewact.classifier.revision import load_stored
     from fewact.report.pages import model_page
 
     info = model_info(folder)

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -331,7 +333,7 @@ def load_benchmark(
         return listed if split is None else listed.of(split)
     videos, expected = _find_files(bench, root, splits)
     checked = None if availability is None else Availability.read(availability)
-    broken = checked.unreadable if checked else {}
+    broken = (checked.unreadable if checked else {}) | _empty(videos)
     counted = _count(bench, videos, expected, broken)
     if checked and checked.digest != counted.digest:
         raise DataError(
@@ -378,7 +380,7 @@ def check_benchmark(
     """
     bench = benchmark(name)
     videos, expected = _find_files(bench, root, splits)
-    broken = find_unreadable(videos.videos, progress) if deep else {}
+    broken = (find_unreadable(videos.videos, progress) if deep else {}) | _empty(videos)
     return _count(bench, videos, expected, broken, deep=deep)
 
 
@@ -406,6 +408,20 @@ def _find_files(
         for video, path in ((video, files.find(video)) for video in videos.videos)
     )
     return replace(videos, videos=tuple(with_files)), expected
+
+
+def _empty(videos: VideoList) -> dict[str, str]:
+    """Return the reason by id of each video whose file has no bytes: an interrupted copy."""
+    reasons = {}
+    for video in videos.videos:
+        with suppress(OSError):  # what cannot be opened is reported where it is read
+            if video.clip is not None and _is_empty(video.clip.path.stat()):
+                reasons[video.id] = "the file has 0 bytes"
+    return reasons
+
+
+def _is_empty(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and not status.st_size
 
 
 def _available(videos: VideoList, broken: dict[str, str]) -> tuple[Video, ...]:

@@ -201,7 +201,12 @@ def encode_list(
             f"cannot be read: {len(unreadable)} of {len(numbers)} videos that are needed",
             where=videos.name,
             got=first_few(unreadable),
-            hint="Repair these videos or remove them from the list, then draw episodes again.",
+            hint=(
+                f"`fewact data check {videos.name} FOLDER --deep -o FILE` lists them; then "
+                "--availability FILE --allow-missing leaves them out, and every result says so."
+            )
+            if videos.availability
+            else "Repair these videos or remove them from the list, then draw episodes again.",
         )
     return bank
 

@@ -233,7 +233,7 @@ class Worker:
 
     def unpack(self, file: str) -> dict[str, Any]:
         """Replace the model by that of a file; the former one stays a former version."""
-        install(file, self._model, self._read)
+        install(file, self._model, lambda source: self._read(source).classifier)
         return self.open()
 
     def _new(self) -> Revision:
