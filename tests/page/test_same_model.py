@@ -71,6 +71,9 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     labels = {event["label"] for event in after_a_gap["events"]}
     assert labels
     assert labels <= {"0", "1"}
+    classifier.rename_class(0, 2).rename_class(1, 3).save(model)  # the camera follows
+    live = [worker.look("s", 64, 48, 501 + i / 10, blob=b.tobytes()) for i, b in enumerate(noise)]
+    assert live[-1]["state"]["label"] in ("2", "3")
 
 
 def idle(server: Server) -> Any:

@@ -50,6 +50,7 @@ class Worker:
         self._model, self._options = Path(model), options
         self._revision = self._new()
         self._loaded: tuple[int, ...] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._lost: dict[str, str] | None = None
         self._thumbnails = False
         self._searches: dict[str, Generator[dict[str, Any]]] = {}
@@ -185,13 +186,16 @@ class Worker:
         """Return what the camera shows now, events that are complete, and the frames a second used.
 
         Args:
-            stream: Id of the stream; a new one begins a recording.
+            stream: Id of the stream; a new one begins a recording, and so does another model.
             width: Width of the frame.
             height: Height of the frame.
             at: Time of the frame, in seconds.
             blob: Pixels (h w 4), RGBA.
         """
         self.open()
+        if self._streams and self._seen != self._loaded:  # by another model
+            self._streams.clear()
+        self._seen = self._loaded
         if stream not in self._streams:
             self._streams[stream] = self._revision.classifier.stream()
         self._streams.move_to_end(stream)

@@ -3,11 +3,10 @@
 import { NONE, post, teachIt } from "./api.js";
 import { addClips } from "./cards.js";
 import { editSegment, labelChoice, play } from "./player.js";
-import { clock, errorText, percent, text } from "./texts.js";
-import { ICONS, attempt, h, icon, setText, sync, thumbnail } from "./view.js";
+import { clock, errorText, headline, percent, stepText, text } from "./texts.js";
+import { ICONS, attempt, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
 
 const UNLIKE = "(none)";
-const COLOURS = 8;
 const SHOWN = 12;
 
 const isActive = (job) => ["waiting", "running"].includes(job?.state);
@@ -48,17 +47,25 @@ function answer(item) {
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why")),
       h("div", { class: "correct" },
-        h("label", { for: choice.id }, text("correct_as")),
+        h("button", { class: "right", type: "button", hidden: true }, text("right")),
+        h("label", { for: choice.id }),
         h("div", { class: "row" }, choice,
           h("button", {
-            type: "button",
-            onclick: () => choice.reportValidity() && attempt(async () => {
-              await post("/api/clips/label", { ids: [item.id], label: choice.value });
-              await teachIt();
-            }),
+            type: "button", onclick: () => choice.reportValidity() && teachAs(item, choice.value),
           }, text("correct"))))),
     removeButton(item));
 }
+
+/** Make a clip to try one of an action, and teach it; the message says so, and undoes this whatever came after. */
+const teachAs = (item, label) => attempt(async () => {
+  const relabel = (name) => post("/api/clips/label", { ids: [item.id], label: name });
+  await relabel(label);
+  toast(text("labelled", { name: item.name, label: label === NONE ? text("else_title") : label }), false, () => attempt(async () => {
+    await relabel(null);
+    toast(text("undone", { what: stepText({ what: "label", subject: item.name }) }));
+  }));
+  await teachIt();
+});
 
 function recording(item) {
   return h("li", { class: "answer recording", tabindex: "-1" },
@@ -121,13 +128,19 @@ function updateAnswer(element, item) {
   element.querySelector(".again").hidden =
     !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
   element.querySelector(".why").hidden = !result?.probabilities;
+  const label = isOld(item) || result?.error ? null : result?.label === UNLIKE ? NONE : result?.label;
+  const right = element.querySelector(".right");
+  right.hidden = label == null;
+  right.onclick = () => teachAs(item, label);
+  setText(element.querySelector(".correct label"), text(label == null ? "correct_as" : "wrong"));
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {
+    row.className = `bar ${hueOf(classes, row.dataset.key)}`;
     row.style.setProperty("--share", `${100 * share}%`);
     setText(row.querySelector(".value"), `${percent(share)} %`);
   });
-  labelChoice.update(element.querySelector("select"), classes, isOld(item) ? "" : result?.label === UNLIKE ? NONE : result?.label);
+  labelChoice.update(element.querySelector("select"), classes);
 }
 
 function updateRecording(element, item) {
@@ -138,7 +151,7 @@ function updateRecording(element, item) {
   const events = item.result?.events ?? [];
   const share = (seconds) => `${(100 * seconds) / item.seconds}%`;
   const key = (event) => `${event.label} ${event.start} ${event.end}`;
-  const colour = (event) => `c${Math.max(0, item.classes.indexOf(event.label)) % COLOURS}`;
+  const colour = (event) => hueOf(item.classes, event.label);
   element.querySelector(".searched").style.inlineSize = share(item.result?.ended ? item.seconds : item.result?.time ?? 0);
   sync(element.querySelector(".spans"), events, key, (event) => {
     const span = h("li", { class: colour(event), onclick: () => editSegment(item, event) });
@@ -166,7 +179,8 @@ function answerText(item) {
   }
   if (result.error) return errorText(result.error);
   if (result.label === UNLIKE) return text("answer_none");
-  return text(result.doubtful ? "answer_doubtful" : "answer", { label: result.label, percent: percent(result.probability) });
+  if (result.doubtful) return text("answer_doubtful", { label: result.label, percent: percent(result.probability) });
+  return headline(result.label, result.probability);
 }
 
 function searchText(item) {

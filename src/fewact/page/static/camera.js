@@ -1,17 +1,16 @@
 // The dialog with the camera's picture.
 
-import { openDialog } from "./player.js";
 import { text } from "./texts.js";
 import { h, setText } from "./view.js";
 
 /**
- * Open a dialog with the camera's picture: `over` is on the picture, `below` are under it. The camera
+ * Open a dialog by `open` with the camera's picture: `over` is on the picture, `below` are under it. The camera
  * is free again when the dialog is closed. Returns null where there is no camera; the dialog says why.
  */
-export async function openCamera(title, hint, over, ...below) {
+export async function openCamera(open, title, hint, over, ...below) {
   const video = h("video", { class: "mirror", muted: true, autoplay: true, playsInline: true });
   const status = h("p", { class: "hint", role: "status" }, hint);
-  const dialog = openDialog(title, h("div", { class: "camera" }, video, over), status, ...below);
+  const dialog = open(title, h("div", { class: "camera" }, video, over), status, ...below);
   let stream;
   try {
     if (!navigator.mediaDevices) throw new Error(text("camera_elsewhere"));

@@ -5,7 +5,7 @@ import { droppable } from "./drop.js";
 import { play } from "./player.js";
 import { record } from "./recorder.js";
 import { text } from "./texts.js";
-import { ICONS, attempt, chooseFiles, failureText, h, icon, setText, sync, thumbnail, toast } from "./view.js";
+import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
 
 const NEW = " new";
 const NAMED = 3;
@@ -88,6 +88,7 @@ function update(element, card) {
     element.classList.toggle("more", card.number > 1);
     return;
   }
+  element.className = card.name === NONE ? "card else" : `card ${hueOf(shown, card.name)}`;
   element.classList.toggle("filled", card.clips.length > 0);
   sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
     item.classList.toggle("pending", clip.model_label !== clip.label);

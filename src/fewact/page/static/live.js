@@ -2,17 +2,19 @@
 
 import { look, newId, pause } from "./api.js";
 import { openCamera } from "./camera.js";
-import { clock, errorText, percent, text } from "./texts.js";
+import { openBelow } from "./player.js";
+import { clock, errorText, headline, text } from "./texts.js";
 import { h, setText } from "./view.js";
 
 const WIDTH = 320;
 const LISTED = 6;
 
-/** Open the camera, and show which action it sees. */
-export async function watchCamera() {
+/** Open the camera below `element`, and show which action it sees, also while more is taught. */
+export async function watchCamera(element) {
+  if (element.parentElement.querySelector("dialog.inline")) return;
   const label = h("p", { class: "on-picture", role: "status", dir: "auto" });
   const events = h("ol", { class: "events", "aria-label": text("events") });
-  const camera = await openCamera(text("live_title"), text("live_hint"), label, events);
+  const camera = await openCamera((...content) => openBelow(element, ...content), text("live_title"), text("live_hint"), label, events);
   if (!camera) return;
   const { dialog, status, stream, video } = camera;
 
@@ -32,7 +34,7 @@ export async function watchCamera() {
       rate = seen.rate;
       const { label: action, confidence } = seen.state;
       label.classList.toggle("none", !action);
-      setText(label, action ? text("answer", { label: action, percent: percent(confidence) }) : text("live_none"));
+      setText(label, action ? headline(action, confidence) : text("live_none"));
       for (const event of seen.events) {
         events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
           event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));

@@ -103,14 +103,14 @@ $("import").addEventListener("click", () => chooseFiles(([file]) => attempt(asyn
   await sendModel(file);
   toast(text("imported", { name: file.name }));
 }), ".safetensors"));
-$("try-live").addEventListener("click", watchCamera);
+$("try-live").addEventListener("click", () => watchCamera($("try-drop")));
 droppable($("try-drop"), tryFiles);
 // A file that is dropped beside a target must not replace the page.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 // Files that were not sent yet are gone with the page: the browser asks first.
 window.addEventListener("beforeunload", (event) => (isUploading() || isUnsaved()) && event.preventDefault());
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog[open]");
+  const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog:modal");
   // Of layouts without Latin letters the place of the key counts; caps lock makes it "Z".
   const isZ = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() === "z" : event.code === "KeyZ";
   if ((event.ctrlKey || event.metaKey) && !event.shiftKey && isZ && !typing && !$("undo").disabled) {

@@ -89,6 +89,23 @@ function playPart(video, start, end) {
 
 /** Open a dialog; it is removed when it is closed. */
 export function openDialog(title, ...content) {
+  const dialog = dialogOf(title, content);
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/** Open a dialog in the page, below an element: the rest of the page can be used meanwhile. */
+export function openBelow(element, title, ...content) {
+  const dialog = dialogOf(title, content);
+  dialog.classList.add("inline");
+  dialog.addEventListener("keydown", (event) => event.key === "Escape" && dialog.close());
+  element.after(dialog);
+  dialog.show();
+  return dialog;
+}
+
+function dialogOf(title, content) {
   const id = `dialog-${Math.random().toString(36).slice(2)}`;
   const dialog = h("dialog", { "aria-labelledby": id },
     h("div", { class: "dialog-head" },
@@ -99,7 +116,5 @@ export function openDialog(title, ...content) {
     document.body.append(document.getElementById("toasts")); // messages may have been shown in it
     dialog.remove();
   });
-  document.body.append(dialog);
-  dialog.showModal();
   return dialog;
 }

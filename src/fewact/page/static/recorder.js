@@ -2,6 +2,7 @@
 
 import { newId, pause, upload } from "./api.js";
 import { openCamera } from "./camera.js";
+import { openDialog } from "./player.js";
 import { text } from "./texts.js";
 import { failureText, h, setText, toast } from "./view.js";
 
@@ -25,7 +26,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
   const count = h("p", { class: "countdown", "aria-live": "assertive" });
   const button = h("button", { class: "primary", type: "button", disabled: true }, text("start"));
   const hint = text(isElse ? "recorder_else_hint" : "recorder_hint");
-  const camera = await openCamera(title, hint, count, h("div", { class: "row" }, button));
+  const camera = await openCamera(openDialog, title, hint, count, h("div", { class: "row" }, button));
   if (!camera) return;
   const { dialog, status, stream } = camera;
   button.disabled = false;

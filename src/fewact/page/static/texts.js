@@ -33,4 +33,8 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+/** The action of an answer, as the headline: one that is not even as probable as all others is no answer. */
+export const headline = (label, share) =>
+  text(share < 0.5 ? "answer_unsure" : "answer", { label, percent: percent(share) });
+
 export const percent = (share) => Math.round(100 * share);

@@ -99,6 +99,11 @@ export function keepFocus(show) {
   if (isLost) part?.focus({ preventScroll: true });
 }
 
+const HUES = 8; // of base.css
+
+/** The class of the hue of an action, the same wherever it is shown; also of those that have no card any more. */
+export const hueOf = (classes, name) => (classes.includes(name) ? `hue c${classes.indexOf(name) % HUES}` : "hue");
+
 /** Set the text of an element if it is another one: screen readers read what changes. */
 export function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
@@ -106,9 +111,10 @@ export function setText(element, words) {
 
 /**
  * Show a short message, which can be closed. The next one replaces it, and it goes by itself.
- * An error stays until it is closed: while many files are added, the user may look elsewhere.
+ * An error stays until it is closed: while many files are added, the user may look elsewhere. `undoes`
+ * is done by a button of the message, which then stays longer.
  */
-export function toast(words, bad = false) {
+export function toast(words, bad = false, undoes = null) {
   let before = null; // what has the focus again when the message is closed
   const close = () => {
     const hasFocus = message.contains(document.activeElement);
@@ -116,18 +122,19 @@ export function toast(words, bad = false) {
     if (hasFocus) before?.focus({ preventScroll: true });
   };
   const message = h("p", { class: bad ? "toast bad" : "toast said" }, h("span", { dir: "auto" }, words),
+    undoes && h("button", { class: "quiet", type: "button", onclick: () => { close(); undoes(); } }, text("undo")),
     h("button", {
       class: "quiet icon", type: "button", "aria-label": text("hide_message"),
       onclick: close, onfocus: (event) => { before = event.relatedTarget; },
     }, icon(ICONS.remove)));
   const toasts = document.getElementById("toasts");
   // An open dialog covers the rest of the page, for screen readers too.
-  (document.querySelector("dialog[open]") ?? document.body).append(toasts);
+  (document.querySelector("dialog:modal") ?? document.body).append(toasts);
   const shown = [...toasts.querySelectorAll(bad ? ".bad" : ".said")];
   const stay = bad ? shown.filter((one) => one.textContent !== words).slice(1 - MOST_ERRORS) : [];
-  for (const one of shown) if (!stay.includes(one)) one.querySelector("button").click();
+  for (const one of shown) if (!stay.includes(one)) one.querySelector(".icon").click();
   toasts.append(message);
-  if (!bad) setTimeout(close, 5_000);
+  if (!bad) setTimeout(close, undoes ? 20_000 : 5_000);
 }
 
 /** Run an action of the user; say what went wrong. */
