@@ -275,6 +275,8 @@ def test_files_of_other_programs_are_read_and_unusable_rows_named(
         ("e.eaf", "<ANNOTATION_DOCUMENT>"),
         ("e.json", '{"database": [1]}'),
         ("e.json", "[[1]]"),
+        ("e.json", '[{"data": {}}]'),
+        ("e.json", '{"events": [{"label": "a", "frames": [1e999, 1]}]}'),
         ("e.boris", '{"observations": {"a": 1}, "behaviors_conf": {}}'),
         ("e.csv", "video,file,label\na,b,c\n"),
         ("e.csv", "x,y\n1,2\n"),

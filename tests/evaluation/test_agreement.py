@@ -38,6 +38,8 @@ def test_equal_tables_agree_and_none_says_so() -> None:
     assert (same.f1(), same.seconds.value, same.frames) == (1, 1, None)
     alone = agree([Scored("a", (), (Event("wave", 0, 10),))])
     assert (alone.f1(), alone.seconds.value, alone.seconds.interval) == (0, 0, None)
+    whole = agree([Scored("a", (Event("a", 0, math.inf),), (Event("a", 0, 60),))])
+    assert (whole.f1(), whole.false, whole.missed) == (1, (), ())
     assert math.isnan(kappa(np.array([[7, 0], [0, 0]])))
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -104,6 +104,14 @@ class Scored:
         ends = [event.end for event in (*self.found, *self.scored)]
         return max((end for end in ends if np.isfinite(end)), default=0.0)
 
+    def finite(self) -> "Scored":
+        """Return the events with those that go on to the end of the recording cut there."""
+        found, scored = (
+            tuple(replace(e, end=self.duration) if np.isinf(e.end) else e for e in events)
+            for events in (self.found, self.scored)
+        )
+        return replace(self, found=found, scored=scored)
+
 
 def key_of(recording: str) -> str:
     r"""Return what identifies a recording in tables of different programs: its name alone.
@@ -143,6 +151,7 @@ def recordings(
 
 def agree(listed: Sequence[Scored]) -> Agreement:
     """Return the agreement over recordings."""
+    listed = [one.finite() for one in listed]
     names = {str(e.label) for one in listed for e in (*one.found, *one.scored)}
     classes = tuple(sorted(names))
     matched: list[tuple[Event, Event]] = []

@@ -39,7 +39,7 @@ def read_document(path: Path, text: str) -> Iterator[Row]:
                 yield where, {"recording": content.get("source"), **event}
         else:
             EVENTS.refuse(path, "no events of a known program")
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         EVENTS.refuse(path, "not events of a known program")
 
 
@@ -90,8 +90,8 @@ def _label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Iterator[Ro
     """Yield segments of the timeline, in frames from 1, or of sound, in seconds."""
     for task in tasks:
         data = task["data"]
-        url = next(value for name, value in data.items() if name.startswith(("video", "audio")))
-        recording = _name(url)
+        urls = [value for name, value in data.items() if name.startswith(("video", "audio"))]
+        recording = _name(urls[0])
         regions = [r for a in (task.get("annotations") or ()) for r in a.get("result") or ()]
         for number, region in enumerate(regions, start=1):
             where, value = f"task {task.get('id', recording)}, region {number}", region["value"]
