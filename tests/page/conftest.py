@@ -28,7 +28,7 @@ from fewact.page import server as page_server
 from fewact.page.children import DECODER_LIMITS, ChildProcess
 from fewact.page.folder import PageFolder
 from fewact.page.session import PageSession
-from fewact.page.worker import Worker
+from fewact.page.worker import Advisor, Worker
 
 START = "import sys; from fewact.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -128,10 +128,10 @@ class Answers:
 
 
 class WorkerHere:
-    """The worker of a model in this process, where torch is loaded already."""
+    """The worker or advisor of a model in this process, where torch is loaded already."""
 
-    def __init__(self, model: Path) -> None:
-        self._model, self._worker, self._one_call = str(model), None, threading.Lock()
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._worker, self._one_call = make, None, threading.Lock()
 
     async def call(
         self, method: str, *arguments: Any, seconds: float, blob: bytes = b""
@@ -141,8 +141,7 @@ class WorkerHere:
     def _call(self, method: str, arguments: Any, blob: bytes) -> tuple[Any, bytes]:
         with self._one_call, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            options = {"device": "cpu", "engine": "auto"}
-            self._worker = self._worker or Worker(self._model, options)
+            self._worker = self._worker or self._make()
             values = json.loads(json.dumps(arguments))
             result = getattr(self._worker, method)(*values, **({"blob": blob} if blob else {}))
         result, data = result if isinstance(result, tuple) else (result, b"")
@@ -158,7 +157,9 @@ class Here(Server):
         """Start it in a thread's loop, with a decoder that others use, too."""
         self.model, self._loop, self._folder = model, loop, PageFolder(model)
         page: Any = PageSession(self._folder, {})
-        page.worker, page.decoder = WorkerHere(model), Answers()
+        options = {"device": "cpu", "engine": "auto"}
+        page.worker = WorkerHere(lambda: Worker(str(model), options))
+        page.advisor, page.decoder = WorkerHere(lambda: Advisor(str(model), nice=0)), Answers()
         page.decoder.call = decoder.call
         self._listener = page_server._listen("127.0.0.1", 0)
         self.port, self.token = self._listener.getsockname()[1], "secret"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from starlette.requests import Request
@@ -43,7 +44,6 @@ WORKER = {
     "predict": PREDICTED,
     "encode": None,
     "teach": TAUGHT_AGAIN,
-    "review": [],
     "watch": SEARCHED,
     "forget": None,
 }
@@ -65,6 +65,7 @@ def session(folder: PageFolder) -> Any:
     """Return a page with children that answer at once, and whose queue does not run yet."""
     page: Any = PageSession(folder, {})
     page.worker, page.decoder = Answers(**WORKER), Answers(inspect=FACTS)
+    page.advisor = Answers(review=[])
     return page
 
 
@@ -636,7 +637,7 @@ async def test_a_clip_that_is_tried_before_anything_is_taught_waits(page: Any) -
 async def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(page: Any) -> None:
     ids = [f"{i:016x}" for i in range(20)]
     asked: list[str] = []
-    page.worker.answers = {**WORKER, "review": [f"Add wave/{A}.mp4 again."]}
+    page.advisor.answers["review"] = [f"Add wave/{A}.mp4 again."]
     others = {A: clip(A), B: clip(B, None).model_copy(update={"binned": True})}
     await add(page, **{id: clip(id, None) for id in ids}, **others)
     page.worker.answers["predict"] = lambda facts: asked.append(facts["file"]) or PREDICTED
@@ -644,7 +645,37 @@ async def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(pa
     await ended(page)
     assert asked == [f"{id}.mp4" for id in reversed(ids)]
     assert page.results == {id: {**ANSWER, "model": "1"} for id in ids}
+    await page._advising
     assert page.advice == ["Add me.mp4 again."]
+
+
+async def test_no_job_waits_for_advice_and_its_failure_is_logged(
+    page: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With 200 clips advice takes a minute; that of an earlier model is not computed again."""
+    begun: list[str] = []
+
+    async def endless(*_: Any, **__: Any) -> Any:
+        begun.append(page.model["id"])
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(page.advisor, "call", endless)
+    await add(page, **{A: clip(A), B: clip(B, None), C: clip(C)})
+    assert await ended(page, page.predict(B, "")) == ["done"]
+    assert page.results[B] == {**ANSWER, "model": "1"}
+    assert await ended(page, page.teach("")) == ["done"]
+    await asyncio.sleep(0)
+    assert (page.advice, begun) == ([], ["1", "2"])
+    for failure in (ChildError("slow"), ModelError("damaged")):
+        monkeypatch.setattr(page.advisor, "call", AsyncMock(side_effect=failure))
+        await page._advise("2")
+        assert f"Warning: no advice on the model: {failure}" in capsys.readouterr().err
+    monkeypatch.setattr(page.advisor, "call", AsyncMock(return_value=(["More."], b"")))
+    await page._advise("2")
+    monkeypatch.undo()
+    page.advisor.answers.clear()
+    await page._advise("2")
+    assert page.advice == ["More."]
 
 
 async def test_all_answers_are_those_of_the_new_model_after_teaching(page: Any) -> None:

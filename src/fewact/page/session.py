@@ -1,6 +1,7 @@
 """What all tabs share: the journal, the processes that compute, their jobs and results."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,10 @@ SECONDS_TO_OPEN: Final = 180.0
 SECONDS_TO_INSPECT: Final = 90.0
 SECONDS_A_CLIP: Final = 120.0
 SECONDS_TO_TEACH: Final = 600.0
+SECONDS_TO_REVIEW: Final = 1800.0
+MOST_ADVISED: Final = 20
+"""Number of models, such as former versions, whose advice is kept."""
+
 UPLOADS_AT_ONCE: Final = 4
 
 
@@ -58,10 +63,13 @@ class PageSession:
         files = [str(file.absolute()) for file in imports]
         self.folder = folder
         self.worker = ChildProcess("fewact.page.worker:Worker", str(folder.model), options, files)
+        self.advisor = ChildProcess("fewact.page.worker:Advisor", str(folder.model), files)
         self.decoder = ChildProcess("fewact.page.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = JobQueue(self.notify)
         self.model: dict[str, Any] | None = None
         self.advice: list[str] = []
+        self._advice_of: dict[str, list[str]] = {}
+        self._advising: asyncio.Task[None] | None = None
         self.results: dict[str, dict[str, Any]] = {}
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._faults: dict[str, list[str]] = {}
@@ -107,6 +115,7 @@ class PageSession:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.worker.close)
+        await asyncio.to_thread(self.advisor.close)
         await asyncio.to_thread(self.decoder.close)
 
     def notify(self) -> None:
@@ -326,10 +335,7 @@ class PageSession:
         yield 1, 1
 
     async def _refresh(self) -> Steps:
-        """Make advice and answers those of the model: the newest clip first, then recordings."""
-        with suppress(UserError, ChildError):
-            sentences = await self._work("review", seconds=SECONDS_A_CLIP)
-            self.advice = [self._with_names(sentence, str) for sentence in sentences]
+        """Make the answers those of the model: the newest clip first, then recordings."""
         done = 0
         while outdated := self._outdated():
             yield done, done + len(outdated)
@@ -340,6 +346,21 @@ class PageSession:
         while self._unsearched:
             with suppress(OptionError, GoneError):
                 self.predict(*self._unsearched.popitem())
+
+    async def _advise(self, model: str) -> None:
+        """Show what would help a model: computed beside the jobs, none of which waits for it."""
+        try:
+            if model not in self._advice_of:
+                sentences, _ = await call_twice(self.advisor, "review", seconds=SECONDS_TO_REVIEW)
+                await asyncio.to_thread(self.advisor.close)  # its memory
+                self._advice_of[model] = sentences
+        except (UserError, ChildError) as error:
+            print(f"Warning: no advice on the model: {error}", file=sys.stderr, flush=True)
+            return
+        for oldest in list(self._advice_of)[:-MOST_ADVISED]:
+            del self._advice_of[oldest]
+        self.advice = [self._with_names(text, str) for text in self._advice_of[model]]
+        self.notify()
 
     def _outdated(self) -> list[str]:
         """Return the short clips to try that have no answer of the model, the newest first."""
@@ -397,6 +418,9 @@ class PageSession:
             self.notify()
         if self.model and (before is None or before["id"] != self.model["id"]):
             self.advice = []
+            if self._advising is not None:
+                self._advising.cancel()
+            self._advising = self._keep(self._advise(self.model["id"]))
             with suppress(OptionError):  # too many jobs wait
                 self.queue.add(PageJob("refresh", "", self._refresh(), patient=True))
 
@@ -427,10 +451,11 @@ class PageSession:
         async with self._changed:
             self._changed.notify_all()
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def step_facts(step: UndoableStep) -> dict[str, str]:
