@@ -82,3 +82,12 @@ def test_a_table_of_frames_has_a_row_a_frame_at_variable_rates_too(run: Run, nig
     (line,) = csv.DictReader(shown.out.splitlines())
     assert (line["count"], line["total (s)"], line["latency (s)"]) == ("1", "0.81", "0.14")
     assert run(*words).code == 2  # the files exist
+
+
+@pytest.mark.parametrize("name", ["e.eaf", "e.srt"])
+def test_files_of_one_recording_are_refused_for_several_before_they_are_watched(
+    run: Run, model: Path, night: Path, name: str
+) -> None:
+    shown = run("watch", model, night / "a.mp4", night / "b.mp4", "-o", night / name)
+    assert shown.code == 2
+    assert "this output is of one recording" in shown.err

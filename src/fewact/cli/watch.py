@@ -172,9 +172,12 @@ def watch(
 
 def _check_outputs_of_many(output: Path | None, video: Path | None) -> None:
     """Refuse outputs that are of one recording."""
-    one = video if output is None or output.suffix.lower() not in (".vtt", ".srt") else output
+    single = output is not None and output.suffix.lower() in (".eaf", ".vtt", ".srt")
+    one = output if single else video
     if one is not None:
-        raise OptionError("this output is of one recording", where=str(one), expected=".csv, .json")
+        raise OptionError(
+            "this output is of one recording", where=str(one), expected=".csv, .boris"
+        )
 
 
 def _watch_one(
