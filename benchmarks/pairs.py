@@ -149,6 +149,16 @@ class LookedUp(Method[Any, LookedUpState]):
         pairs = self.similarity(nodes, state.nodes, state.decision)
         return state.logits(pairs, self.intra_class_weight(state, nodes))
 
+    def pair_parts(self, state: LookedUpState, nodes: Nodes) -> dict[str, Tensor]:
+        """Return the appearance (b q s), if there is a table of it, and the others."""
+        if not self.pairs.appearance:
+            return {}
+        visible = self._appearance(nodes, state.nodes)
+        return {
+            "appearance": visible,
+            "others": self.similarity(nodes, state.nodes, state.decision) - visible,
+        }
+
     def intra_class_weight(self, state: LookedUpState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""
         weight: float = getattr(self.options, "intra_class_weight", INTRA_CLASS_WEIGHT)

@@ -23,8 +23,6 @@ from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promi
 from benchmarks.open_set.reliability import (
     coverage,
     fitted_draws,
-    kinds_of_training,
-    known_reliability,
     reliability,
     set_coverage,
 )
@@ -55,20 +53,9 @@ HEADS = {
         "set",
         "classes",
         "shots",
-        "training clips",
         "false alarms",
         "false rejections",
         "right",
-    ),
-    "known": (
-        "set",
-        "classes",
-        "shots",
-        "training clips",
-        "ECE",
-        "mean, taught / unknown",
-        "right and below 0.2",
-        "unknown and below 0.2",
     ),
     "calibrated": ("set", "shots", "accuracy", "ECE, method", "p ≥ 0.8, method", "ECE", "p ≥ 0.8"),
     "covered": ("set", "shots", "held out", "covered", "mean width"),
@@ -142,23 +129,18 @@ def without_none(
 ) -> list[Cells]:
     """Return what is measured at requested rates, without clips of no class.
 
-    There is a row for each kind of training clips; a cell has the means at all rates.
+    A cell has the means at all rates.
     """
-    rows = []
-    for name, kind in kinds_of_training(clips, shots):
-        rng = np.random.default_rng(SEED)
-        found = []
-        for _ in range(draws):
-            one = draw(clips.videos, ways, shots, rng, one_group=kind["one_group"])
-            fitted = fit_draw(clips, one, grouped=kind["grouped"])
-            found.append([outcome(clips, fitted, one.new, one.truth, rate) for rate in rates])
-        got = [
-            [[one.false_alarms, one.false_rejections, one.right] for one in some] for some in found
-        ]
-        means = 100 * np.mean(got, 0)  # (rates 3)
-        cells = [" / ".join(f"{value:.1f}" for value in column) for column in means.T]
-        rows.append([clips.name, str(ways), str(shots), name, *cells])
-    return rows
+    rng = np.random.default_rng(SEED)
+    got = []
+    for _ in range(draws):
+        drawn = draw(clips.videos, ways, shots, rng)
+        fitted = fit_draw(clips, drawn)
+        outcomes = (outcome(clips, fitted, drawn.new, drawn.truth, rate) for rate in rates)
+        got.append([[o.false_alarms, o.false_rejections, o.right] for o in outcomes])
+    means = 100 * np.mean(got, 0)  # (rates 3)
+    cells = [" / ".join(f"{value:.1f}" for value in column) for column in means.T]
+    return [[clips.name, str(ways), str(shots), *cells]]
 
 
 def probabilities(clips: ClipSet, shots: int, draws: int) -> dict[str, list[Cells]]:
@@ -183,9 +165,6 @@ def measure(clips: ClipSet, draws: int, keep: Keep, *, development: bool) -> dic
         rows = keep(f"sure-{shots}", partial(probabilities, clips, shots, draws))
         for name, some in rows.items():
             found.setdefault(name, []).extend(some)
-    for ways, shots in settings(clips):
-        each = partial(known_reliability, clips, ways, shots, draws, SEED)
-        found.setdefault("known", []).extend(keep(f"known-{ways}-{shots}", each))
     if not development:
         rates = (0.05, 0.1, 0.2)
         found["none"] = [

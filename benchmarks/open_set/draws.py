@@ -39,7 +39,6 @@ def draw(
     *,
     none: int = 0,
     new_per_class: int = 3,
-    one_group: bool = False,
 ) -> Draw:
     """Draw classes and clips at random.
 
@@ -54,7 +53,6 @@ def draw(
         rng: Source of randomness.
         none: Number of clips of no class.
         new_per_class: Number of new clips of each taught class.
-        one_group: Take the training clips of a class from as few groups as have enough clips.
     """
     labels = np.array([video.label for video in videos.videos])
     names = [video.group or str(i) for i, video in enumerate(videos.videos)]
@@ -62,21 +60,15 @@ def draw(
     groups = np.array(names)
     classes = rng.permutation(np.unique(labels))
     common = rng.permutation(np.unique(groups))
-    training, new, truth, used = [], [], [], shots
+    training, new, truth = [], [], []
     untaught_none, untaught_new = [], []
     for c, label in enumerate(classes):
         own = np.flatnonzero(labels == label)
         order = common if shared else rng.permutation(np.unique(groups[own]))
         half = shots + (len(order) - shots) // 2
-        if one_group:
-            by_group = [rng.permutation(own[groups[own] == group]) for group in order]
-            used = 1 + int(np.argmax(np.cumsum([len(clips) for clips in by_group]) >= shots))
         if c < ways:
-            if one_group:
-                training += [*np.concatenate(by_group[:used])[:shots]]
-            else:
-                training += [rng.choice(own[groups[own] == group]) for group in order[:shots]]
-            rest = own[np.isin(groups[own], order[half:] if shared and none else order[used:])]
+            training += [rng.choice(own[groups[own] == group]) for group in order[:shots]]
+            rest = own[np.isin(groups[own], order[half:] if shared and none else order[shots:])]
             chosen = rng.choice(rest, min(new_per_class, len(rest)), replace=False)
             new += [*chosen]
             truth += [c] * len(chosen)
@@ -84,7 +76,7 @@ def draw(
             untaught_none += [*own[np.isin(groups[own], order[shots:half])]]
             untaught_new += [*own[np.isin(groups[own], order[half:])]]
         else:
-            untaught_new += [*own[np.isin(groups[own], order[used:])]]
+            untaught_new += [*own[np.isin(groups[own], order[shots:])]]
     count = min(len(new), len(untaught_new))
     unknown = rng.choice(untaught_new, count, replace=False)
     outside = rng.choice(untaught_none, min(none, len(untaught_none)), replace=False)

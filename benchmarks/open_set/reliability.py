@@ -10,15 +10,8 @@ from benchmarks.open_set.draws import Draw, draw
 from benchmarks.open_set.promises import fit_draw, mean_and_interval
 from benchmarks.open_set.tables import ClipSet
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.prediction import DOUBTFUL
 
 WAYS, BINS, LEAST_NEW = 5, 10, 20
-TRAINING = {
-    "of several groups, known": {"one_group": False, "grouped": True},
-    "of several groups": {"one_group": False, "grouped": False},
-    "of one group": {"one_group": True, "grouped": False},
-}
-"""Training clips by their groups, and whether these are known."""
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -59,44 +52,6 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
         )
         yield f"{calibration_error(confidence, correct):.1f}"
         yield share
-
-
-def kinds_of_training(clips: ClipSet, shots: int) -> list[tuple[str, dict[str, bool]]]:
-    """Return the kinds of training clips that differ: one without groups, or with one clip each."""
-    plain = shots == 1 or not any(video.group for video in clips.videos.videos)
-    names = ["of several groups"] if plain else list(TRAINING)
-    return [(name, TRAINING[name]) for name in names]
-
-
-def known_reliability(
-    clips: ClipSet, ways: int, shots: int, draws: int, seed: int
-) -> list[list[str]]:
-    """Return the cells of a row on the known probability for each kind of training clips."""
-    rows = []
-    for name, kind in kinds_of_training(clips, shots):
-        rng = np.random.default_rng(seed)
-        probability, found = [], []
-        for _ in range(draws):
-            drawn = draw(clips.videos, ways, shots, rng, one_group=kind["one_group"])
-            fitted = fit_draw(clips, drawn, grouped=kind["grouped"])
-            logits, _, scores = score(fitted, {"number": torch.from_numpy(drawn.new)})
-            right = np.asarray(logits.argmax(-1)) == drawn.truth
-            found.append(np.stack([drawn.truth >= 0, right]))
-            probability.append([fitted.open_set.known_probability(x) for x in scores.tolist()])
-        likely, (known, right) = np.concatenate(probability), np.concatenate(found, -1)
-        rows.append(
-            [
-                clips.name,
-                str(ways),
-                str(shots),
-                name,
-                f"{calibration_error(likely, known):.1f}",
-                f"{100 * likely[known].mean():.0f} / {100 * likely[~known].mean():.0f}",
-                f"{100 * (right & (likely < DOUBTFUL)).sum() / known.sum():.1f}",
-                f"{100 * (likely[~known] < DOUBTFUL).mean():.0f}",
-            ]
-        )
-    return rows
 
 
 def set_coverage(

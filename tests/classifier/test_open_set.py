@@ -15,6 +15,7 @@ from fewact import FewShotClassifier
 from fewact.backbones import Backbone
 from fewact.classifier import NONE, OpenSet
 from fewact.classifier.names import Example
+from fewact.classifier.recordings import find_recordings, groups_of
 from fewact.classifier.unknown import (
     ANY_CLASS,
     NONE_WEIGHT,
@@ -203,7 +204,6 @@ def test_teach_says_whom_the_promise_is_about() -> None:
 
 def test_decisions_without_clips_of_no_class() -> None:
     scores = OpenSet(tuple(float(i) for i in range(29)), (-1.0, 1.0), (0.0, 0.0))
-    assert scores.decision() == ANY_CLASS
     estimate = scores.decision(0.5)
     assert (estimate.basis, estimate.threshold) == ("training clips, estimated", 0.0)
     assert scores.decision(0.05).threshold > scores.decision(0.2).threshold
@@ -324,7 +324,12 @@ def test_the_text_says_what_cannot_be_promised() -> None:
     assert "cannot be promised" not in enough
     without = OpenSet((1.0, 2.0), (0.0, 1.0), (0.0, 0.0))
     assert "rough estimate" in "\n".join(describe(without, 0.05))
-    assert "every clip gets a class" in "\n".join(describe(without))
+    assert "Most classes have one recording" in "\n".join(describe(without))
+    several = replace(without, grouped=True, recordings=(2, 3))
+    assert "about 10 % of clips of the classes are" in "\n".join(describe(several))
+    assert "from 5 recordings" in "\n".join(describe(several))
+    pair = OpenSet((), (0.5, 0.5), (0.0, 0.0))
+    assert "every clip gets a class; one clip of each" in "\n".join(describe(pair))
     assert "every clip gets a class" in "\n".join(describe(without, 1))
 
 
@@ -420,3 +425,52 @@ def test_false_alarms_of_real_clips_are_within_the_promise(assets: Path) -> None
     assert set(promised) == {0.1}
     assert np.mean(accepted) < 0.1 + 3 * math.sqrt(0.1 * 0.9 / 25)
     assert np.mean(kept) > 0.4
+
+
+def threshold_by_hand(scores: OpenSet, recordings: int) -> float:
+    """The equation of the module, written out."""
+    known, unknown = np.array(scores.known), np.array(scores.untaught)
+    prior = (0.35 * (known.mean() - unknown.mean())) ** 2 + unknown.var()
+    spread = (recordings - 1) * known.var() * recordings / (recordings - 1) + 2 * prior
+    spread /= recordings + 1
+    return float(known.mean() - 1.1 * math.sqrt(spread * (1 + 1 / recordings)))
+
+
+def test_the_default_threshold_follows_from_held_out_recordings() -> None:
+    scores = OpenSet(
+        (2.0, 3.0, 4.0, 3.5), (0.0, 1.0, 0.5), (0.0, 0.0), grouped=True, recordings=(2, 2)
+    )
+    decision = scores.decision()
+    assert decision.basis == "held-out recordings"
+    assert decision.threshold == pytest.approx(threshold_by_hand(scores, 4))
+    assert 0 < decision.promised < 0.5
+    # Where most classes have one recording, or none is known, the threshold is a low one.
+    low = 0.5 - 0.5 * float(np.std(scores.untaught))
+    for change in ({"recordings": (2, 1, 1)}, {"grouped": False}):
+        assert replace(scores, **change).decision().threshold == pytest.approx(low)
+    assert replace(scores, known=(), recordings=(1, 1)).decision().threshold == pytest.approx(low)
+    assert OpenSet((), (0.5, 0.5), (0.0, 0.0)).decision() == ANY_CLASS
+
+
+def test_recordings_are_found_in_what_clips_look_like_and_how_they_move() -> None:
+    rng = np.random.default_rng(3)
+    classes, recordings = rng.normal(0, 0.3, (2, 1, 1, 200)), rng.normal(0, 1, (2, 3, 1, 200))
+    vectors = (classes + recordings + rng.normal(0, 0.3, (2, 3, 4, 200))).reshape(24, 200)
+    vectors /= np.linalg.norm(vectors, axis=1)[:, None]
+    similarity, labels = torch.from_numpy(vectors @ vectors.T), torch.arange(24) // 12
+    expected = [4 * (i // 4) for i in range(24)]
+    assert find_recordings(similarity, 5 * similarity - 2, range(24), labels) == expected
+    # One clip of each recording is enough to be joined by.
+    held = range(0, 24, 4)
+    assert find_recordings(similarity[held], similarity[held], held, labels) == expected
+    apart = torch.from_numpy(np.eye(24))
+    assert find_recordings(apart, apart, range(24), labels) == list(range(24))
+
+
+def test_given_groups_are_kept_and_recordings_fill_the_others() -> None:
+    clips = [Example(f"{i}.mp4", "ab"[i // 3], group="anna" if i == 0 else None) for i in range(6)]
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    alike = torch.eye(6) + 0.9 * (labels[:, None] == labels)
+    assert groups_of(clips, None, alike, range(6), labels) == ["anna"] + 5 * [None]
+    found = groups_of(clips, alike, alike, range(6), labels)
+    assert found == ["anna", *2 * ["recording 0"], *3 * ["recording 3"]]

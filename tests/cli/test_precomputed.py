@@ -283,15 +283,14 @@ def test_invalid_features_are_refused(
     refused(run("predict", model_of_features, tmp_path / "gone.npz"), "gone.npz", "No such file")
 
 
-def test_clips_that_seem_to_show_no_class_are_counted(
+def test_clips_that_show_no_class_are_answered_so_by_default(
     run: Run, model_of_features: Path, tmp_path: Path
 ) -> None:
     other = np.random.default_rng(9).standard_normal((T, D))
     outside = write(tmp_path / "outside.npz", "clip\na\nb\nc\n", at0=other, at1=-other)
-    predictions = FewShotClassifier.load(model_of_features).predict(read_features(outside))
-    assert [one.doubtful for one in predictions] == [True, True, False]
-    assert [one.known < 0.2 for one in predictions] == [True, True, False]
-    said = "2 of 3 seem to show none of the classes"
-    assert said in run("predict", model_of_features, outside).err
-    for rate in ("1", "0.5"):  # the user decides
-        assert said not in run("predict", model_of_features, outside, "--false-alarms", rate).err
+    clips = read_features(outside)
+    classifier = FewShotClassifier.load(model_of_features)
+    labels = [prediction.label for prediction in classifier.predict(clips)]
+    assert labels[:2] == ["(none)", "(none)"]
+    assert run("predict", model_of_features, outside).out.count("(none)") == labels.count("(none)")
+    assert "(none)" not in run("predict", model_of_features, outside, "--false-alarms", 1).out

@@ -90,8 +90,8 @@ class FewShotClassifier:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
         false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
             ``OpenSet.decision``. 1 answers every clip with a class. It can be changed at any time.
-            None limits it to 0.1 if there are clips of no class; if there are none, every clip gets
-            a class.
+            None limits it to 0.1 if there are clips of no class; if there are none, about a tenth
+            of other people's clips of the classes is rejected.
         trim: Still ends of clips, before and after the action: ``auto`` leaves them out where they
             are long, ``off`` never. It holds for training clips and for predicted ones. It can be
             changed at any time, for later clips.

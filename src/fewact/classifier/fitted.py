@@ -25,6 +25,7 @@ from fewact.classifier.examples import (
 from fewact.classifier.names import Label, as_given, check_integers, existing_class, label_array
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
+from fewact.classifier.recordings import groups_of
 from fewact.classifier.unknown import (
     FEWEST_NONE,
     NoneScores,
@@ -225,13 +226,20 @@ def _fit(
             method.restored_support(*support, summary) if summary else method.support(*support)
         )
         return calibration, by_class, by_clip, by_none, open_set
-    groups = [clip.group for clip in examples.clips]
-    titles = [clip.title for clip in examples.clips]
-    calibration, _, _ = hold_out(
-        method, nodes, labels, len(classes), groups, class_names, titles=titles
-    )
     by_class = method.support(*support)
-    open_set = _open_set(examples, none, (by_class, by_clip, by_none), device)
+    held = spread_over_classes(examples.labels.tolist(), MAX_SCORED)
+    pairs, recordings = _compare(examples, held, by_class, by_clip)
+    open_set = _open_set(examples, none, (held, pairs, recordings), (by_class, by_clip, by_none))
+    given = [clip.group for clip in examples.clips]
+    calibration, _, _ = hold_out(
+        method,
+        nodes,
+        labels,
+        len(classes),
+        recordings if open_set.several_recordings else given,
+        class_names,
+        titles=[clip.title for clip in examples.clips],
+    )
     return calibration, by_class, by_clip, by_none, open_set
 
 
@@ -281,33 +289,48 @@ def _score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
     return logits, similarity, known_scores(similarity, fitted.examples.labels, inside, none)
 
 
+def _compare(
+    examples: Examples, held: Sequence[int], by_class: Any, by_clip: EachAClass
+) -> tuple[Tensor, list[str | None]]:
+    """Return similarities (h s) of some training clips with all, and the group of each clip.
+
+    Where a group is not given, it is the recording that the clip is found to be from; None where
+    the method does not tell what is visible from what moves.
+    """
+    scored = rows(by_clip.nodes, list(held))
+    pairs = similarities(by_clip, scored, by_class)
+    check_finite_scores(pairs, [examples.clips[i].title for i in held])
+    parts = [
+        by_clip.method.pair_parts(by_class, batch_of(rows(scored, part))).get("appearance")
+        for part in torch.arange(len(held)).split(CLIPS_AT_ONCE)
+    ]
+    seen = [rows_of(part) for part in parts if part is not None]
+    visible = torch.cat(seen) if seen else None
+    return pairs, groups_of(examples.clips, visible, pairs, held, examples.labels)
+
+
 def _open_set(
     examples: Examples,
     none: Examples | None,
+    compared: tuple[Sequence[int], Tensor, Sequence[str | None]],
     states: tuple[Any, EachAClass, EachAClass | None],
-    device: torch.device,
 ) -> OpenSet:
     """Score training clips without themselves and without their classes, and clips of no class.
 
-    ``states`` are ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
+    ``compared`` are the clips that are held out, and both results of ``_compare``; ``states`` are
+    ``by_class``, ``by_clip`` and ``by_none`` of ``Fitted``.
     """
-    by_class, by_clip, by_none = states
-    nodes, labels = _on(examples, device), examples.labels
-    groups = [clip.group for clip in examples.clips]
-    held = spread_over_classes(labels.tolist(), MAX_SCORED)
-    scored = rows(nodes, held)
-    pairs = similarities(by_clip, scored, by_class)
-    check_finite_scores(pairs, [examples.clips[i].title for i in held])
+    (held, pairs, groups), (by_class, by_clip, by_none) = compared, states
     scores = None
     if none is not None and by_none is not None:
-        outside = _on(none, device)
+        outside = _on(none, next(iter(by_clip.nodes.values())).device)
         references = spread(len(none.clips), MAX_REFERENCES)
         groups_of_none = [clip.group for clip in none.clips]
         of_none = mean_of_other_groups(similarities(by_none, outside), references, groups_of_none)
-        of_training = similarities(by_none, scored).mean(1)
+        of_training = similarities(by_none, rows(by_clip.nodes, list(held))).mean(1)
         pairs_of_none = similarities(by_clip, outside, by_class)
         scores = NoneScores(pairs_of_none, of_none, of_training, groups_of_none)
-    return fit_open_set(pairs, held, labels, len(examples.classes), groups, scores)
+    return fit_open_set(pairs, held, examples.labels, len(examples.classes), groups, scores)
 
 
 def similarities(support: EachAClass, nodes: Nodes, by_class: Any = None) -> Tensor:

@@ -2,22 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.names import NONE, Label, label_array
+from fewact.classifier.names import Label, label_array
 from fewact.core.errors import OptionError, VideoError
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.video.source import Span
 
 if TYPE_CHECKING:
     import pandas
-
-DOUBTFUL: Final = 0.2
-"""Known probability below which a clip more likely shows none of the classes, even if four of five
-clips show one."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,6 @@ class Prediction:
     def name(self) -> str:
         """Path of the clip; for features, their name."""
         return display_name(self.clip)
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether the clip got a class, but seems to show none of them: ``known`` is below 0.2."""
-        return self.label != NONE and self.known < DOUBTFUL
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as values of JSON, the most probable class first."""

@@ -30,6 +30,7 @@ from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.names import Example
+from fewact.classifier.recordings import groups_of
 from fewact.data.files import first_few
 from fewact.methods.base import Method
 
@@ -290,7 +291,10 @@ def review(classifier: FewShotClassifier) -> Review:
     pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
-    predicted = _predicted(method, fitted, examples, fitted.by_clip.select(positions).nodes)
+    found = groups_of(examples.clips, terms.get("appearance"), pairs, range(len(labels)), labels)
+    groups = found if fitted.open_set.several_recordings else [c.group for c in examples.clips]
+    nodes = fitted.by_clip.select(positions).nodes
+    predicted = _predicted(method, fitted, examples, nodes, groups)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)
@@ -312,10 +316,15 @@ def review(classifier: FewShotClassifier) -> Review:
     )
 
 
-def _predicted(method: Method, fitted: Fitted, examples: Examples, nodes: Nodes) -> Tensor:
+def _predicted(
+    method: Method,
+    fitted: Fitted,
+    examples: Examples,
+    nodes: Nodes,
+    groups: Sequence[str | None],
+) -> Tensor:
     """Return the predicted class (s) of some training clips; −1 of those not held out."""
     labels = examples.labels.to(next(iter(nodes.values())).device)
-    groups = [clip.group for clip in examples.clips]
     _, held_out, predicted = hold_out(
         method,
         nodes,

@@ -15,10 +15,19 @@ Without clips of no class, training clips say how high the scores of unknown cli
 an unknown clip, remove the class c of a training clip q and impute its similarity: for each clip u
 of another class, set g(c) to the similarity of u to c; average the scores over u.
 
-What can be promised follows from the number of clips of no class and their groups. A new clip of no
-class is drawn like m others: it exceeds the k-th highest of their scores with a probability of at
-most k / (m + 1) (conformal prediction). Clips of one person or one place resemble each other. A new
-clip of another group is only drawn like one clip of each of the G groups; after Lee, Barber,
+Without clips of no class, what can be promised is about clips of the classes: held-out recordings
+say how high the scores of other people's clips are. If their mean is μ and their variance v, over R
+recordings, the threshold is
+
+    μ − 1.1 · σ · √(1 + 1/R),   σ² = ((R − 1) · v + 2 · p²) / (R + 1),   p² = (0.35 · d)² + u²
+
+where d is how far μ is above the mean of the simulated unknown clips and u their standard
+deviation: what few recordings show is shrunk towards what development clips show.
+
+What else can be promised follows from the number of clips of no class and their groups. A new clip
+of no class is drawn like m others: it exceeds the k-th highest of their scores with a probability
+of at most k / (m + 1) (conformal prediction). Clips of one person or one place resemble each other.
+A new clip of another group is only drawn like one clip of each of the G groups; after Lee, Barber,
 Willett, "Distribution-free inference with hierarchical data", 2023, the probability is
 
     P ≤ (1 + Σ_g fraction of group g above the threshold) / (G + 1)
@@ -32,7 +41,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from numbers import Real
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, pstdev, pvariance
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -98,10 +107,20 @@ HARDLY_SEEN = 2.0
 nothing says how far known clips are above. All three were chosen on development clips."""
 
 DEFAULT_RATE = 0.1
-"""Limit of false alarms if there are clips of no class and no rate is requested."""
+"""Limit of false alarms if there are clips of no class and no rate is requested; without them,
+fraction of the clips of the classes, of other people and recordings, that are rejected."""
+
+REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.1, 2, 0.35
+"""Standard deviations from the mean of held-out recordings to the default threshold; the number of
+recordings that the prior counts as; its standard deviation as a fraction of how far known clips are
+above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md)."""
+
+BELOW_UNKNOWN, ENOUGH_CLASSES = 0.5, 0.5
+"""Standard deviations from the mean of simulated unknown clips down to the threshold, where fewer
+than this fraction of the classes have two recordings. Chosen on the same clips."""
 
 Score = Annotated[float, Field(allow_inf_nan=False)]
-Basis = Literal["clips of no class", "training clips, estimated", "off"]
+Basis = Literal["clips of no class", "training clips, estimated", "held-out recordings", "off"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -116,8 +135,9 @@ class OpenSet:
         none: Scores of the clips of no class, each without itself and its group.
         none_groups: Number of clips of no class in each of their groups; empty if a group is not
             known.
-        grouped: Whether the groups of all training clips are known, so that ``known`` compares
-            clips with other groups only.
+        grouped: Whether the groups of all training clips are known, or their recordings found, so
+            that ``known`` compares clips with other groups only.
+        recordings: Number of groups of each class.
     """
 
     known: tuple[Score, ...]
@@ -126,6 +146,7 @@ class OpenSet:
     none: tuple[Score, ...] = ()
     none_groups: tuple[PositiveInt, ...] = ()
     grouped: bool = False
+    recordings: tuple[PositiveInt, ...] = ()
 
     def decision(self, false_alarms: float | None = None) -> "OpenSetDecision":
         """Return the threshold for a limit of false alarms.
@@ -139,7 +160,10 @@ class OpenSet:
           threshold is the normal quantile mean + z · sd · √(1 + 1/n), where sd² is the weighted
           mean of their variance and of an expected one, see ``APART``. One clip of each of two
           classes estimates nothing: then 1 is promised.
-        - If no rate is requested and there are no clips of no class, every clip gets a class.
+        - If no rate is requested and there are no clips of no class, the threshold is about clips
+          of the classes, see the module: about ``DEFAULT_RATE`` of those of other people and
+          recordings are rejected. Where most classes have one recording, nothing says how
+          different other people are, and the threshold is a low one.
 
         Args:
             false_alarms: Highest fraction of clips of untaught actions that get a class, above 0;
@@ -167,7 +191,12 @@ class OpenSet:
             return OpenSetDecision(
                 "training clips, estimated", threshold, 1 if self._two_clips else rate
             )
-        return ANY_CLASS
+        if self._two_clips:
+            return ANY_CLASS
+        threshold = self._known_threshold
+        mean, spread = self._untaught
+        alarms = 1 - NormalDist(mean, spread).cdf(threshold) if spread > 0 else 1.0
+        return OpenSetDecision("held-out recordings", threshold, alarms)
 
     def known_probability(self, score: float) -> float:
         """Return the probability that a clip shows one of the classes, if half of all clips do.
@@ -199,6 +228,29 @@ class OpenSet:
         low, high, variance = self._normals
         unit = high - low if high > low else math.sqrt(variance) if variance > 0 else 1.0
         return (score - low) / unit
+
+    @property
+    def several_recordings(self) -> bool:
+        """Whether held-out clips say how much other recordings of most classes differ."""
+        count = sum(number > 1 for number in self.recordings)
+        return self.grouped and count >= ENOUGH_CLASSES * max(len(self.recordings), 1)
+
+    @property
+    def _known_threshold(self) -> float:
+        """Score that about ``DEFAULT_RATE`` of other people's clips of the classes do not reach."""
+        unknown, deviation = fmean(self.untaught), pstdev(self.untaught)
+        low = unknown - BELOW_UNKNOWN * deviation
+        if not self.known:
+            return low
+        mean, count = fmean(self.known), sum(n for n in self.recordings if n > 1)
+        freedom = max(count - 1, 0)
+        variance = pvariance(self.known) * count / freedom if freedom else 0.0
+        prior = (PRIOR_STD * max(mean - unknown, 0.0)) ** 2 + deviation**2
+        spread = (freedom * variance + RECORDINGS_OF_PRIOR * prior) / (
+            freedom + RECORDINGS_OF_PRIOR
+        )
+        threshold = mean - REJECTING * math.sqrt(spread * (1 + 1 / max(count, 1)))
+        return threshold if self.several_recordings else min(threshold, low)
 
     @cached_property
     def _normals(self) -> tuple[float, float, float]:
@@ -248,7 +300,8 @@ class OpenSetDecision:
         basis: Scores that the threshold comes from; ``off`` answers every clip with a class.
         threshold: Lowest known score that gets a class.
         promised: Limit of false alarms. It is higher than the requested rate where there are too
-            few clips for it; 1 promises nothing.
+            few clips for it; 1 promises nothing. An estimate where the threshold comes from
+            held-out recordings, which promise ``DEFAULT_RATE`` of false rejections.
         promised_other_groups: Limit of false alarms for clips of groups, such as people, that the
             clips of no class do not have; None if their groups are not known.
     """
@@ -281,7 +334,7 @@ def describe(
     limit = _at_most(decision.promised)
     lines = []
     if decision.basis == "off":
-        why = "" if false_alarms == 1 else ' (needs clips in "none", or a rate of false alarms)'
+        why = "" if false_alarms == 1 else "; one clip of each of two classes shows no more"
         return [f"None of these: every clip gets a class{why}"]
     if decision.basis == "clips of no class":
         lines.append(
@@ -294,6 +347,8 @@ def describe(
         lines += _about_others(
             decision, len(scores.none_groups), [clip.group for clip in none_clips]
         )
+    elif decision.basis == "held-out recordings":
+        pass
     elif decision.promised == 1:
         lines.append(
             "None of these: one clip of each of two classes does not say how many clips of other "
@@ -304,6 +359,8 @@ def describe(
             f"None of these: about {limit} of clips of other actions get a class; a rough "
             'estimate, only clips in "none" can promise it'
         )
+    if decision.basis == "held-out recordings":
+        return lines + _about_recordings(scores, decision)
     if scores.known:
         lost = decision.rejected(scores.known)
         new = "" if scores.grouped else "; of clips of new people or places more"
@@ -315,6 +372,22 @@ def describe(
                 "  That is most: teach more clips of each class, or allow more false alarms"
             )
     return lines
+
+
+def _about_recordings(scores: OpenSet, decision: OpenSetDecision) -> list[str]:
+    """Return what the default threshold costs on either side, and what it rests on."""
+    alarms = f"about {5 * round(20 * decision.promised)} % of clips of other actions get a class"
+    if not scores.several_recordings:
+        return [
+            f'None of these: only clips unlike all classes are "(none)"; {alarms}',
+            "  Most classes have one recording: teach clips of another person or place",
+        ]
+    rate, count = f"{100 * DEFAULT_RATE:g} %", sum(scores.recordings)
+    return [
+        f'None of these: about {rate} of clips of the classes are "(none)", and {alarms}',
+        f"  Estimated from {count} recordings, for other people and places like them; "
+        'clips in "none" can promise more',
+    ]
 
 
 def _about_others(
@@ -547,7 +620,18 @@ def fit_open_set(
         none=of_none,
         none_groups=sizes,
         grouped=None not in groups,
+        recordings=tuple(len(set(names)) for names in _groups_of_classes(groups, labels, n)),
     )
+
+
+def _groups_of_classes(
+    groups: Sequence[str | None], labels: Tensor, n: int
+) -> list[list[str | int]]:
+    """Return the groups of the clips of each class; a clip without one is a group by itself."""
+    names: list[list[str | int]] = [[] for _ in range(n)]
+    for i, (group, label) in enumerate(zip(groups, labels.tolist(), strict=True)):
+        names[label].append(i if group is None else group)
+    return names
 
 
 class NoneScores(NamedTuple):

@@ -131,7 +131,6 @@ def predict(
         print_json({**document, "timing": milliseconds} if timing else document)
     if timing:
         _print_timing(milliseconds)
-    _say_doubtful(predictions, classifier)
     if skipped:
         what = "rows" if isinstance(clips[0], FeatureClip) else "videos"
         say(f"Skipped {len(skipped)} of {len(clips)} {what}.")
@@ -188,21 +187,6 @@ def _say_remarks(prediction: "Prediction") -> None:
         say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
     for fault in prediction.faults:
         say(f"Warning: {name}: {fault}")
-
-
-def _say_doubtful(predictions: Sequence["Prediction"], classifier: "FewShotClassifier") -> None:
-    """Say how many clips seem to show no class, if nothing lets them be answered (none)."""
-    from fewact.classifier.prediction import DOUBTFUL
-
-    count = sum(prediction.doubtful for prediction in predictions)
-    if not count or classifier.false_alarms is not None or classifier.open_set_.none:
-        return
-    seem = "seems" if count == 1 else "seem"
-    say(
-        f"{count} of {len(predictions)} {seem} to show none of the classes: known is below "
-        f"{DOUBTFUL:g}. To have such clips answered (none), teach clips of other movements in "
-        '"none" or request --false-alarms'
-    )
 
 
 def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:

@@ -100,7 +100,10 @@ def teach(
     ] = "auto",
     false_alarms: Annotated[
         float | None,
-        false_alarms("0.1 with clips of no class; without them, every clip gets a class."),
+        false_alarms(
+            "0.1 with clips of no class; without them, a threshold that rejects about a tenth of "
+            "other people's clips of the classes."
+        ),
     ] = None,
     overwrite: OverwriteModel = False,
     thumbnails: Annotated[

@@ -129,7 +129,6 @@ class Worker:
             "label": str(prediction.label),
             "probability": prediction.probability,
             "probabilities": {str(name): p for name, p in prediction.probabilities.items()},
-            "doubtful": prediction.doubtful,
             "faults": prediction.faults,
             "nearest": nearest,
         }

@@ -179,7 +179,6 @@ function answerText(item) {
   }
   if (result.error) return errorText(result.error);
   if (result.label === UNLIKE) return text("answer_none");
-  if (result.doubtful) return text("answer_doubtful", { label: result.label, percent: percent(result.probability) });
   return headline(result.label, result.probability);
 }
 
