@@ -27,7 +27,6 @@ def test_motions_are_recognised(
 ) -> None:
     assert tuple(examples.classes_) == ("down", "left", "right")
     assert examples.calibration_.source == "held-out clips"
-    assert examples.calibration_.held_out == 9
     for (motion, path), got in zip(queries.items(), predicted, strict=True):
         assert (got.label, got.path) == (motion, path)
         assert got.nearest.startswith(f"{motion}/clip ")

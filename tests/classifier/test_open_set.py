@@ -207,9 +207,9 @@ def test_decisions_without_clips_of_no_class() -> None:
     estimate = scores.decision(0.5)
     assert (estimate.basis, estimate.threshold) == ("training clips, estimated", 0.0)
     assert scores.decision(0.05).threshold > scores.decision(0.2).threshold
-    few = OpenSet((), (-1.0, 1.0, 0.0), (0.0, 0.0)).decision(0.1).threshold
-    assert few == pytest.approx(3 * 1.28155 * math.sqrt(1.5), abs=1e-4)
-    for part, one in ((0.35, scores), (0.55, replace(scores, grouped=True))):
+    few = OpenSet((), (-1.0, 1.0, 0.0), (0.0, 0.0, 0.0)).decision(0.1).threshold
+    assert few == pytest.approx(2 * 1.28155 * math.sqrt(4 / 3), abs=1e-4)
+    for part, one in ((0.35, scores), (0.55, replace(scores, grouped=True, recordings=(15, 14)))):
         expected = math.sqrt((2.0 + 4 * (part * 14.0) ** 2) / 5 * 1.5)
         assert one.decision(0.1).threshold == pytest.approx(1.28155 * expected, abs=1e-4)
     assert scores.decision(1).threshold == -math.inf
@@ -272,9 +272,9 @@ def test_scores_relative_to_unknown_and_known_clips() -> None:
 
 
 def test_the_known_probability_follows_the_scores() -> None:
-    apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0), grouped=True)
-    assert apart.known_probability(2.0) == pytest.approx(0.5)
-    assert apart.known_probability(4.0) > 0.95
+    apart = OpenSet((3.0, 4.0, 5.0), (-1.0, 0.0, 1.0), (0.0, 0.0), grouped=True, recordings=(3, 2))
+    assert apart.known_probability(4 * (0.5 + 0.5 / 5)) == pytest.approx(0.5)
+    assert apart.known_probability(4.0) > 0.9
     assert apart.known_probability(0.0) < 0.05
     alike = OpenSet((-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0), (0.0, 0.0))
     assert alike.known_probability(9.0) == 0.5
@@ -291,14 +291,15 @@ def test_two_clips_of_two_classes_say_nothing_about_others(other: float) -> None
     assert two.relative(3.0) == pytest.approx(2.0, abs=0.01)
     assert two.decision(0.05) == two.decision(0.5)
     assert two.decision(0.05).promised == 1
-    assert "one clip of each of two classes does not say" in "\n".join(describe(two, 0.05))
+    assert "one recording of each of two classes does not say" in "\n".join(describe(two, 0.05))
     assert OpenSet((), (1.0, other), (0.0, 0.0), (0.0, 0.5)).known_probability(2.0) > 0.5
 
 
 def test_clips_of_one_person_say_little_about_others() -> None:
     """Nearly equal clips do not make a new one impossible, and it may be farther from them."""
     equal = (4.0, 4.001, 4.002), (0.0, 0.001, 0.002), (0.0, 0.0)
-    grouped, unknown = OpenSet(*equal, grouped=True), OpenSet(*equal)
+    grouped = OpenSet(*equal, grouped=True, recordings=(50, 50))
+    unknown = OpenSet(*equal)
     assert 0.001 < grouped.known_probability(0.0) < 0.01
     assert 0.99 < grouped.known_probability(4.0) < 0.999
     assert grouped.known_probability(1.5) < 0.2 < 0.5 < unknown.known_probability(1.5)
@@ -329,7 +330,7 @@ def test_the_text_says_what_cannot_be_promised() -> None:
     assert "about 10 % of clips of the classes are" in "\n".join(describe(several))
     assert "from 5 recordings" in "\n".join(describe(several))
     pair = OpenSet((), (0.5, 0.5), (0.0, 0.0))
-    assert "every clip gets a class; one clip of each" in "\n".join(describe(pair))
+    assert "every clip gets a class; one recording of each" in "\n".join(describe(pair))
     assert "every clip gets a class" in "\n".join(describe(without, 1))
 
 
@@ -427,44 +428,57 @@ def test_false_alarms_of_real_clips_are_within_the_promise(assets: Path) -> None
     assert np.mean(kept) > 0.4
 
 
-def threshold_by_hand(scores: OpenSet, recordings: int) -> float:
+def threshold_by_hand(scores: OpenSet, others: int) -> float:
     """The equation of the module, written out."""
     known, unknown = np.array(scores.known), np.array(scores.untaught)
     prior = (0.35 * (known.mean() - unknown.mean())) ** 2 + unknown.var()
-    spread = (recordings - 1) * known.var() * recordings / (recordings - 1) + 2 * prior
-    spread /= recordings + 1
-    return float(known.mean() - 1.1 * math.sqrt(spread * (1 + 1 / recordings)))
+    spread = (known.var() * (others + 1) + 4 * prior) / (others + 4)
+    return float(known.mean() - 1.1 * math.sqrt(spread * (1 + 1 / (others + 1))))
 
 
 def test_the_default_threshold_follows_from_held_out_recordings() -> None:
     scores = OpenSet(
-        (2.0, 3.0, 4.0, 3.5), (0.0, 1.0, 0.5), (0.0, 0.0), grouped=True, recordings=(2, 2)
+        (2.0, 3.0, 4.0, 3.5), (0.0, 1.0, 0.5), 3 * (0.0,), grouped=True, recordings=(2, 2, 1)
     )
     decision = scores.decision()
     assert decision.basis == "held-out recordings"
-    assert decision.threshold == pytest.approx(threshold_by_hand(scores, 4))
+    assert decision.threshold == pytest.approx(threshold_by_hand(scores, 2))
     assert 0 < decision.promised < 0.5
     # Where most classes have one recording, or none is known, the threshold is a low one.
     low = 0.5 - 0.5 * float(np.std(scores.untaught))
     for change in ({"recordings": (2, 1, 1)}, {"grouped": False}):
         assert replace(scores, **change).decision().threshold == pytest.approx(low)
-    assert replace(scores, known=(), recordings=(1, 1)).decision().threshold == pytest.approx(low)
+    assert replace(scores, known=(), recordings=(1, 1, 1)).decision().threshold == pytest.approx(
+        low
+    )
     assert OpenSet((), (0.5, 0.5), (0.0, 0.0)).decision() == ANY_CLASS
 
 
 def test_recordings_are_found_in_what_clips_look_like_and_how_they_move() -> None:
+    """Three people a class, four clips each; two people show both classes."""
     rng = np.random.default_rng(3)
-    classes, recordings = rng.normal(0, 0.3, (2, 1, 1, 200)), rng.normal(0, 1, (2, 3, 1, 200))
-    vectors = (classes + recordings + rng.normal(0, 0.3, (2, 3, 4, 200))).reshape(24, 200)
-    vectors /= np.linalg.norm(vectors, axis=1)[:, None]
+    classes, people = rng.normal(0, 0.3, (2, 1, 200)), rng.normal(0, 1, (4, 1, 200))
+    of_class, of_person = np.repeat([0, 1], 3), np.array([0, 1, 2, 0, 1, 3])
+    vectors = classes[of_class] + people[of_person] + rng.normal(0, 0.3, (6, 4, 200))
+    vectors = vectors.reshape(24, 200) / np.linalg.norm(vectors.reshape(24, 200), axis=1)[:, None]
     similarity, labels = torch.from_numpy(vectors @ vectors.T), torch.arange(24) // 12
-    expected = [4 * (i // 4) for i in range(24)]
+    expected = [first for first in (0, 4, 8, 0, 4, 20) for _ in range(4)]
     assert find_recordings(similarity, 5 * similarity - 2, range(24), labels) == expected
     # One clip of each recording is enough to be joined by.
     held = range(0, 24, 4)
     assert find_recordings(similarity[held], similarity[held], held, labels) == expected
     apart = torch.from_numpy(np.eye(24))
     assert find_recordings(apart, apart, range(24), labels) == list(range(24))
+
+
+def test_one_pair_that_looks_alike_does_not_join_two_recordings() -> None:
+    similarity = torch.zeros(9, 9).fill_diagonal_(1.0)
+    similarity[:4, :4] = similarity[4:8, 4:8] = 0.8
+    similarity[3, 4] = similarity[4, 3] = 0.7
+    similarity.fill_diagonal_(1.0)
+    labels = torch.tensor(8 * [0] + [1])
+    expected = [*4 * [0], *4 * [4], 8]
+    assert find_recordings(similarity, similarity, range(9), labels) == expected
 
 
 def test_given_groups_are_kept_and_recordings_fill_the_others() -> None:

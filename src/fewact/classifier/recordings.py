@@ -1,17 +1,16 @@
-"""Recordings: which training clips of a class were probably cut from one recording.
+"""Recordings: which training clips were probably cut from one recording, or show one person.
 
 Clips of one recording, or of one person in one place, are more alike than any clip of another
-person will be: a clip that is held out alone is recognised by its siblings. Where no groups are
-given, recordings are found from what the clips look like and how they move. With d_A and d_K, the
-distances of two clips in appearance and in all that the method compares, each divided by its mean
-over clips of different classes, two clips of a class are of one recording if
-
-    √(d_A(i, j) · d_K(i, j)) < 0.72
-
-and so are clips that a chain of such pairs joins. The distance of two clips is the mean similarity
-of clips with themselves less that of the two.
+person will be: a clip that is held out alone is recognised by its siblings, and it resembles other
+classes that were recorded with it. Where no groups are given, recordings are found from what the
+clips look like and how they move. With d_A and d_K, the distances of two clips in appearance and in
+all that the method compares, each divided by its mean over clips of different classes, the distance
+of clips of one class is √(d_A · d_K), that of clips of two classes d_A. Clusters whose mean
+distance is below 0.72 are joined, the nearest first. The distance of two clips is the mean
+similarity of clips with themselves less that of the two.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -61,19 +60,35 @@ def find_recordings(
     [0, 0, 2]
     """
     rows = torch.tensor(list(positions))
-    product = _relative_distance(appearance, rows, labels) * _relative_distance(pairs, rows, labels)
-    joined = (product < SAME_RECORDING**2) & (labels[rows][:, None] == labels)
+    visible = _relative_distance(appearance, rows, labels)
+    moving = _relative_distance(pairs, rows, labels)
+    distance = torch.where(
+        labels[rows][:, None] == labels, (visible * moving).sqrt(), visible
+    )  # (h s)
+    clusters = _mean_linkage((distance[:, rows] + distance[:, rows].T) / 2, SAME_RECORDING)
     first = list(range(len(labels)))
+    for row, cluster in zip(positions, clusters, strict=True):
+        first[row] = positions[cluster]
+    for clip in set(first).difference(positions):  # not compared with each other
+        of_cluster = {c: distance[torch.tensor(clusters) == c, clip].mean() for c in clusters}
+        nearest = min(of_cluster, key=of_cluster.__getitem__)
+        if of_cluster[nearest] < SAME_RECORDING:
+            first[clip] = positions[nearest]
+    return first
 
-    def root(clip: int) -> int:
-        while first[clip] != clip:
-            clip = first[clip]
-        return clip
 
-    for row, clip in joined.nonzero().tolist():
-        low, high = sorted((root(clip), root(int(rows[row]))))
-        first[high] = low
-    return [root(clip) for clip in range(len(labels))]
+def _mean_linkage(distance: Tensor, limit: float) -> list[int]:
+    """Return the cluster of each item, as the number of its first one; distances (h h)."""
+    distance, first = distance.double().fill_diagonal_(math.inf), list(range(len(distance)))
+    while distance.min() < limit:
+        a, b = sorted(divmod(int(distance.argmin()), len(first)))
+        mean = (first.count(a) * distance[a] + first.count(b) * distance[b]) / (
+            first.count(a) + first.count(b)
+        )
+        distance[a] = distance[:, a] = mean
+        distance[b] = distance[:, b] = distance[a, a] = math.inf
+        first = [a if cluster == b else cluster for cluster in first]
+    return first
 
 
 def _relative_distance(similarity: Tensor, rows: Tensor, labels: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ an unknown clip, remove the class c of a training clip q and impute its similari
 of another class, set g(c) to the similarity of u to c; average the scores over u.
 
 Without clips of no class, what can be promised is about clips of the classes: held-out recordings
-say how high the scores of other people's clips are. If their mean is μ and their variance v, over R
-recordings, the threshold is
+say how high the scores of other people's clips are. If their mean is μ, their variance v, and R the
+number of recordings beyond the first of each class, the threshold is
 
-    μ − 1.1 · σ · √(1 + 1/R),   σ² = ((R − 1) · v + 2 · p²) / (R + 1),   p² = (0.35 · d)² + u²
+    μ − 1.1 · σ · √(1 + 1/(R + 1)),   σ² = (R · v + 4 · p²) / (R + 4),   p² = (0.35 · d)² + u²
 
 where d is how far μ is above the mean of the simulated unknown clips and u their standard
 deviation: what few recordings show is shrunk towards what development clips show.
@@ -93,8 +93,8 @@ clips are from both differs from training clips to training clips. Chosen on dev
 the next ones (docs/results/unknown-actions.md)."""
 
 OTHER_PEOPLE = 0.0, 0.6
-"""Scores with even odds, on the scale of ``OpenSet.relative``, where the training clips are all of
-one person and new ones of others, and where they are of several people."""
+"""Scores with even odds, on the scale of ``OpenSet.relative``, where nothing says whether the
+training clips are all of one person and new ones of others (0), or of several people (0.6)."""
 
 APART, CLASSES_OF_PRIOR = (0.35, 0.55), 4
 """Standard deviation of the scores of unknown clips that is expected before any are seen, as a
@@ -110,7 +110,7 @@ DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested; without them,
 fraction of the clips of the classes, of other people and recordings, that are rejected."""
 
-REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.1, 2, 0.35
+REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.1, 4, 0.35
 """Standard deviations from the mean of held-out recordings to the default threshold; the number of
 recordings that the prior counts as; its standard deviation as a fraction of how far known clips are
 above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md)."""
@@ -158,8 +158,8 @@ class OpenSet:
           is about clips of other groups, see ``false_alarm_bounds``.
         - Without them, the ``untaught`` scores of the n classes estimate the false alarms. The
           threshold is the normal quantile mean + z · sd · √(1 + 1/n), where sd² is the weighted
-          mean of their variance and of an expected one, see ``APART``. One clip of each of two
-          classes estimates nothing: then 1 is promised.
+          mean of their variance and of an expected one, see ``APART``. One recording of each
+          of two classes estimates nothing: then 1 is promised.
         - If no rate is requested and there are no clips of no class, the threshold is about clips
           of the classes, see the module: about ``DEFAULT_RATE`` of those of other people and
           recordings are rejected. Where most classes have one recording, nothing says how
@@ -189,9 +189,9 @@ class OpenSet:
             mean, spread = self._untaught
             threshold = mean + NormalDist().inv_cdf(1 - rate) * spread
             return OpenSetDecision(
-                "training clips, estimated", threshold, 1 if self._two_clips else rate
+                "training clips, estimated", threshold, 1 if self._shows_nothing else rate
             )
-        if self._two_clips:
+        if self._shows_nothing:
             return ANY_CLASS
         threshold = self._known_threshold
         mean, spread = self._untaught
@@ -206,17 +206,20 @@ class OpenSet:
         so that the log-odds change by at most ``STEEPEST`` from the mean of unknown to that of
         known clips. Where these do not differ, the probability is ½.
 
-        The odds are even in the middle between them, if the leave-one-out scores are of clips
-        of other groups, if they are compared with clips of no class, or if there are none: then
-        known scores are assumed to be one standard deviation higher, see ``HARDLY_SEEN``.
-        Otherwise the training clips may be of one person or of several, which is as likely.
+        The odds are even in the middle between them, or (½ + ½/R) of the way where R held-out
+        recordings say how high known scores are: those of few recordings look better known than
+        other people's. Where nothing says it, known scores are assumed to be one standard deviation
+        higher, see ``HARDLY_SEEN``. Without recordings or groups, the training clips may be of one
+        person or of several, which is as likely.
         """
         low, high, variance = self._normals
-        if high <= low:
+        if high <= low or self._shows_nothing:
             return 0.5
         slope = 1 / (variance / (high - low) ** 2 + 1 / STEEPEST)
-        sure = self.grouped or self.none or not self.known
-        middles = (0.5,) if sure else OTHER_PEOPLE
+        middles: tuple[float, ...] = (0.5,)
+        if not self.none and self._held_out:
+            held = sum(number for number in self.recordings if number > 1)
+            middles = (0.5 + 0.5 / held,) if self.grouped else OTHER_PEOPLE
         odds = [slope * (self.relative(score) - middle) for middle in middles]
         return fmean(1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds)))) for log_odds in odds)
 
@@ -242,30 +245,34 @@ class OpenSet:
         low = unknown - BELOW_UNKNOWN * deviation
         if not self.known:
             return low
-        mean, count = fmean(self.known), sum(n for n in self.recordings if n > 1)
-        freedom = max(count - 1, 0)
-        variance = pvariance(self.known) * count / freedom if freedom else 0.0
+        mean = fmean(self.known)
+        others = max(sum(self.recordings) - len(self.recordings), 1)
+        variance = pvariance(self.known) * (others + 1) / others
         prior = (PRIOR_STD * max(mean - unknown, 0.0)) ** 2 + deviation**2
-        spread = (freedom * variance + RECORDINGS_OF_PRIOR * prior) / (
-            freedom + RECORDINGS_OF_PRIOR
-        )
-        threshold = mean - REJECTING * math.sqrt(spread * (1 + 1 / max(count, 1)))
+        spread = (others * variance + RECORDINGS_OF_PRIOR * prior) / (others + RECORDINGS_OF_PRIOR)
+        threshold = mean - REJECTING * math.sqrt(spread * (1 + 1 / (others + 1)))
         return threshold if self.several_recordings else min(threshold, low)
+
+    @property
+    def _held_out(self) -> tuple[float, ...]:
+        """Scores of held-out clips, unless most classes have one recording: its clips are alike."""
+        compared = self.none or not self.grouped or self.several_recordings
+        return self.known if compared else ()
 
     @cached_property
     def _normals(self) -> tuple[float, float, float]:
         """Mean score of unknown and of known clips, and the variance of both."""
         unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)
-        known = torch.tensor(self.known, dtype=torch.float64)
+        known = torch.tensor(self._held_out, dtype=torch.float64)
         squares, freedom = (unknown - unknown.mean()).square().sum(), len(unknown) - 1
-        if self.known:
+        if len(known):
             squares = squares + (known - known.mean()).square().sum()
             freedom += len(known) - 1
         variance = squares.item() / max(freedom, 1)
-        if not self.known and not self.none:
-            variance = 0.0 if self._two_clips else variance * self._hardly_seen**2
+        if not len(known) and not self.none:
+            variance *= 0.0 if self._shows_nothing else self._hardly_seen**2
         low = unknown.mean().item()
-        high = known.mean().item() if self.known else low + math.sqrt(max(variance, 0.0))
+        high = known.mean().item() if len(known) else low + math.sqrt(variance)
         return low, high, variance
 
     @cached_property
@@ -273,23 +280,23 @@ class OpenSet:
         """Mean score of unknown clips, and how far a new one is from it, by training clips."""
         scores, classes = torch.tensor(self.untaught, dtype=torch.float64), len(self.inside)
         mean, variance = scores.mean().item(), scores.var().item()
-        if self.known:
-            expected = APART[self.grouped] * max(0.0, fmean(self.known) - mean)
+        if self._held_out:
+            expected = APART[self.grouped] * max(0.0, fmean(self._held_out) - mean)
             degrees = classes - 1
             variance = degrees * variance + CLASSES_OF_PRIOR * expected**2
             variance /= degrees + CLASSES_OF_PRIOR
         else:
             variance *= self._hardly_seen**2
-        return mean, 0.0 if self._two_clips else math.sqrt(variance * (1 + 1 / classes))
+        return mean, 0.0 if self._shows_nothing else math.sqrt(variance * (1 + 1 / classes))
 
     @property
     def _hardly_seen(self) -> float:
         return 1 + HARDLY_SEEN / (len(self.inside) - 1)
 
     @property
-    def _two_clips(self) -> bool:
-        """Whether there is one clip of each of two classes: both scores are of the same pair."""
-        return not self.known and not self.none and len(self.untaught) == 2
+    def _shows_nothing(self) -> bool:
+        """Whether there is one recording of each of two classes: all scores are of that pair."""
+        return not self._held_out and not self.none and len(self.inside) == 2
 
 
 @dataclass(frozen=True)
@@ -334,7 +341,7 @@ def describe(
     limit = _at_most(decision.promised)
     lines = []
     if decision.basis == "off":
-        why = "" if false_alarms == 1 else "; one clip of each of two classes shows no more"
+        why = "" if false_alarms == 1 else "; one recording of each of two classes shows no more"
         return [f"None of these: every clip gets a class{why}"]
     if decision.basis == "clips of no class":
         lines.append(
@@ -351,8 +358,8 @@ def describe(
         pass
     elif decision.promised == 1:
         lines.append(
-            "None of these: one clip of each of two classes does not say how many clips of other "
-            'actions get a class; teach more clips, or put some of other actions in "none"'
+            "None of these: one recording of each of two classes does not say how many clips of "
+            'other actions get a class; teach more clips, or put some of other actions in "none"'
         )
     else:
         lines.append(
