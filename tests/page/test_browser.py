@@ -178,7 +178,7 @@ def test_every_width_scheme_and_direction(
     def unlike(page: PageSession) -> dict[str, Any]:
         """Return what the page shows with a model for which each clip is unlike all actions."""
         shown = facts(page)
-        model = {"id": "1", "interval": None, "none": 1}
+        model = {"id": "1", "sentences": [], "none": 1}
         result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
         return {**shown, "model": model, "results": dict.fromkeys(shown["clips"], result)}
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.classifier.info import model_info
 from fewact.classifier.revision import change_model
 from fewact.page.session import PageSession
 from fewact.page.worker import Worker
@@ -57,7 +58,9 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     (model / "page").mkdir()
     (model / "page" / "a.mp4").write_bytes(videos[0])
     worker = Worker(str(model), {"device": "cpu", "engine": "torch"})
-    assert worker.open()["model"]["classes"] == ["0", "1"]
+    opened, info = worker.open()["model"], model_info(model)
+    assert opened["classes"] == ["0", "1"]
+    assert opened["sentences"] == [*info.held_out_accuracy, *info.none_of_these]
     clip = {"source": True, "file": "a.mp4", "name": "a.mp4", "start": None, "end": None}
     found = worker.predict(clip)
     assert found["label"] in ("0", "1")

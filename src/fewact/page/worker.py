@@ -14,6 +14,7 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier
 from fewact.classifier import file as model_files
+from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.few_shot import load_stored
 from fewact.classifier.history import editing, install, versions
@@ -21,6 +22,7 @@ from fewact.classifier.info import model_info, thumbnails
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
+from fewact.classifier.unknown import describe
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
@@ -296,15 +298,14 @@ class Worker:
         classifier, examples = self._revision.classifier, self._revision.examples
         if not examples:
             return {"model": None, "examples": [], "faults": [], "lost": self._lost}
-        calibration = classifier.calibration_
+        accuracy = accuracy_lines(classifier.calibration_, len(classifier.classes_))
+        promised = describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_)
         return {
             "model": {
                 "id": str(self._loaded),
                 "classes": [str(label) for label in classifier.classes_],
                 "clips": dict(Counter(clip.label for clip in examples)),
-                "right": calibration.right,
-                "held_out": calibration.held_out,
-                "interval": calibration.interval,
+                "sentences": [line.strip() for line in (*accuracy, *promised)],
                 "none": len(classifier.none_clips_),
             },
             "examples": self._examples(),

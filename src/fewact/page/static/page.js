@@ -55,17 +55,9 @@ function showTeaching() {
     if (job.state === "failed") toast(errorText(job.error), true);
   }
   last = now;
-  const sentences = [...new Set(reviewSentences(state))];
+  const sentences = state.model ? [...new Set([...state.model.sentences, ...state.advice])] : [];
   $("review").hidden = !sentences.length;
   sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
-}
-
-/** The sentences about how well the model works. */
-function reviewSentences({ model, advice }) {
-  if (!model) return [];
-  const { right, held_out, interval } = model;
-  const first = interval ? text("held_out", { right, held_out, low: interval[0], high: interval[1] }) : text("held_out_unknown");
-  return [first, ...advice];
 }
 
 function teachText({ job, busy, open, enough }) {
