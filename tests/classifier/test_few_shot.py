@@ -28,7 +28,7 @@ def test_motions_are_recognised(
     assert tuple(examples.classes_) == ("down", "left", "right")
     assert examples.calibration_.source == "held-out clips"
     for (motion, path), got in zip(queries.items(), predicted, strict=True):
-        assert (got.label, got.path) == (motion, path)
+        assert (got.best, got.path) == (motion, path)
         assert got.nearest.startswith(f"{motion}/clip ")
         assert tuple(got.probabilities) == tuple(examples.classes_)
         assert got.probability == got.probabilities[motion] == max(got.probabilities.values())
