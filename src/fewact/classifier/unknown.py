@@ -119,7 +119,7 @@ BELOW_UNKNOWN, ENOUGH_CLASSES = 0.5, 0.5
 """Standard deviations from the mean of simulated unknown clips down to the threshold, where fewer
 than this fraction of the classes have two recordings. Chosen on the same clips."""
 
-Score = Annotated[float, Field(allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=-1e30, le=1e30)]  # their squares are numbers, too
 Basis = Literal["clips of no class", "training clips, estimated", "held-out recordings", "off"]
 
 
