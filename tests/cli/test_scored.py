@@ -82,6 +82,8 @@ def test_a_table_of_frames_has_a_row_a_frame_at_variable_rates_too(run: Run, nig
     (line,) = csv.DictReader(shown.out.splitlines())
     assert (line["count"], line["total (s)"], line["latency (s)"]) == ("1", "0.81", "0.14")
     assert run(*words).code == 2  # the files exist
+    (night / "whole.csv").write_text("video,label\ngone.mp4,wave\n")
+    assert "needs the recording" in run("budget", night / "whole.csv").err
 
 
 @pytest.mark.parametrize("name", ["e.eaf", "e.srt"])

@@ -1,5 +1,6 @@
 """Commands on tables of events: ``agree`` and ``budget``."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,20 @@ def _timeline(tables: Sequence["EventTable"], events: Sequence["Event"]) -> "Tim
             if timeline is not None:
                 return timeline
     return None
+
+
+def _duration(
+    table: "EventTable", name: str, events: Sequence["Event"]
+) -> tuple["Timeline | None", float]:
+    """Return the times of the frames of a recording, and its duration in seconds."""
+    timeline = _timeline([table], events)
+    if timeline is not None:
+        return timeline, timeline.end
+    last = max(event.end for event in events)
+    if math.isinf(last):
+        raise DataError("an event without times needs the recording", where=name or str(table.path))
+    say(f"Warning: cannot read {name or 'the recording'}: it lasts until its last event")
+    return None, last
 
 
 def agree(
@@ -159,12 +174,8 @@ def budget(
     classes = sorted({str(event.label) for event in table.events})
     rows, lines, durations = [], [frame_header(classes)], {}
     for name, listed in by_recording(table.events).items():
-        timeline = _timeline([table], listed)
-        duration = timeline.end if timeline else max(event.end for event in listed)
-        if timeline is None:
-            say(f"Warning: cannot read {name or 'the recording'}: it lasts until its last event")
-        durations[name] = duration
-        rows += list(budgets(name, listed, duration, classes, width=bin))
+        timeline, durations[name] = _duration(table, name, listed)
+        rows += list(budgets(name, listed, durations[name], classes, width=bin))
         if frames is not None and timeline is None:
             raise DataError("a table of frames needs the recording", where=name or str(events))
         if frames is not None and timeline is not None:
