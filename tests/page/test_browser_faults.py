@@ -149,6 +149,26 @@ def test_the_videos_of_a_dropped_folder_are_added(
     assert page.locator(".toast.bad").count() == 1
 
 
+def test_drops_beside_the_cards_make_actions(person: Person, clip: bytes, tmp_path: Path) -> None:
+    page = person.page
+    for name in ("mine/wave/1.mp4", "mine/wave/more/2.mp4", "mine/none/3.mp4", "jump/4.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(clip)
+    (tmp_path / "5.mp4").write_bytes(clip)
+    drop(page, "#actions .panel-head", tmp_path / "mine", tmp_path / "jump", tmp_path / "5.mp4")
+    dialog = page.get_by_role("dialog", name="Add 5.mp4")
+    dialog.get_by_label("Which action is it?").fill("clap")
+    person.check()
+    page.keyboard.press("Enter")
+    for name, count in (("wave", 2), ("jump", 1), ("clap", 1), ("Anything else", 1)):
+        person.clips(name, count)
+    drop(page, "#actions .panel-head", tmp_path / "5.mp4")
+    dialog.wait_for()
+    page.keyboard.press("Escape")  # then it is not added
+    dialog.wait_for(state="detached")
+    assert len(person.server.state()["clips"]) == 5
+
+
 def test_an_error_names_its_file(person: Person, clip: bytes, tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("no video")
     (tmp_path / "good.mp4").write_bytes(clip)

@@ -2,7 +2,7 @@
 
 import { NONE, newId, post, upload } from "./api.js";
 import { droppable } from "./drop.js";
-import { play } from "./player.js";
+import { openDialog, play } from "./player.js";
 import { record } from "./recorder.js";
 import { text } from "./texts.js";
 import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
@@ -139,6 +139,38 @@ function newCard() {
     if (!await attempt(() => post("/api/classes", { name }))) field.value ||= name;
   });
   return h("li", { class: "card new" }, form);
+}
+
+/** Add files that were dropped beside the cards: those of a folder to the action of its name, others to one that is asked for. */
+export async function addToActions(files, paths) {
+  const actions = new Map();
+  files.forEach((file, i) => {
+    const name = paths[i][1] ?? paths[i][0] ?? ""; // as teaching a folder of one folder an action does
+    actions.set(name, [...(actions.get(name) ?? []), file]);
+  });
+  for (const [name, clips] of actions) {
+    const label = name || await askName(clips);
+    if (label) await addClips(clips, label);
+  }
+}
+
+/** Ask which action files show; returns its name, or null if the dialog is closed. */
+function askName(files) {
+  const names = h("datalist", { id: "names" }, ...shown.map((name) => h("option", { value: name })));
+  const field = h("input", { id: "dropped-name", type: "text", maxlength: "60", dir: "auto", required: true, list: "names", autocomplete: "off" });
+  const form = h("form", { class: "new-form" },
+    h("label", { for: field.id }, text("dropped_name")), names,
+    h("div", { class: "row" }, field, h("button", { class: "primary", type: "submit" }, text("add"))));
+  const dialog = openDialog(text("dropped", { n: files.length, names: listed(files.map((file) => file.name)) }), form);
+  field.focus();
+  return new Promise((answer) => {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      answer(field.value.trim());
+      dialog.close();
+    });
+    dialog.addEventListener("close", () => answer(null));
+  });
 }
 
 /** Upload files as clips of an action, or to be tried (`label` null); returns their ids. */

@@ -3,9 +3,13 @@
 import { text } from "./texts.js";
 import { VIDEOS, toast } from "./view.js";
 
-/** Let an element take dropped files. */
+/**
+ * Let an element take dropped files: `take` gets them, and for each the path of its folder, from the
+ * dropped one on; empty if it was dropped itself.
+ */
 export function droppable(element, take) {
   let depth = 0;
+  element.dataset.drop = "";
   const mark = (change) => {
     depth = Math.max(0, depth + change);
     element.classList.toggle("over", depth > 0);
@@ -16,12 +20,13 @@ export function droppable(element, take) {
   element.addEventListener("drop", async (event) => {
     event.preventDefault();
     mark(-depth);
+    if (event.target.closest("[data-drop]") !== element) return; // one inside takes them
     // What was dropped can be read during the event only, the content of its folders later.
     const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
       .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry() }));
-    const files = [];
-    for (const { file, entry } of dropped) files.push(...(entry?.isDirectory ? await videosIn(entry) : [file]));
-    if (files.length) take(files);
+    const found = [];
+    for (const { file, entry } of dropped) found.push(...(entry?.isDirectory ? await videosIn(entry) : [{ file, path: [] }]));
+    if (found.length) take(found.map(({ file }) => file), found.map(({ path }) => path));
   });
 }
 
@@ -37,11 +42,11 @@ async function videosIn(folder) {
   return files;
 }
 
-async function below(folder) {
+async function below(folder, path = [folder.name]) {
   const files = [];
   for (const entry of await entriesOf(folder)) {
-    if (entry.isDirectory) files.push(...await below(entry));
-    else if (isVideo(entry.name)) files.push(await new Promise((done, fail) => entry.file(done, fail)));
+    if (entry.isDirectory) files.push(...await below(entry, [...path, entry.name]));
+    else if (isVideo(entry.name)) files.push({ file: await new Promise((done, fail) => entry.file(done, fail)), path });
   }
   return files;
 }

@@ -2,7 +2,7 @@
 
 import { NONE, follow, isUploading, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
-import { showCards } from "./cards.js";
+import { addToActions, showCards } from "./cards.js";
 import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
 import { isUnsaved, record } from "./recorder.js";
@@ -97,8 +97,7 @@ $("import").addEventListener("click", () => chooseFiles(([file]) => attempt(asyn
 }), ".safetensors"));
 $("try-live").addEventListener("click", () => watchCamera($("try-drop")));
 droppable($("try-drop"), tryFiles);
-// A file that is dropped beside a target must not replace the page.
-for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
+droppable(document.body, addToActions); // and no file that is dropped replaces the page
 // Files that were not sent yet are gone with the page: the browser asks first.
 window.addEventListener("beforeunload", (event) => (isUploading() || isUnsaved()) && event.preventDefault());
 document.addEventListener("keydown", (event) => {
