@@ -433,7 +433,7 @@ def threshold_by_hand(scores: OpenSet, others: int) -> float:
     known, unknown = np.array(scores.known), np.array(scores.untaught)
     prior = (0.35 * (known.mean() - unknown.mean())) ** 2 + unknown.var()
     spread = (known.var() * (others + 1) + 4 * prior) / (others + 4)
-    return float(known.mean() - 1.1 * math.sqrt(spread * (1 + 1 / (others + 1))))
+    return float(known.mean() - 1.35 * math.sqrt(spread * (1 + 1 / (others + 1))))
 
 
 def test_the_default_threshold_follows_from_held_out_recordings() -> None:

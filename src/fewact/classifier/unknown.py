@@ -19,7 +19,7 @@ Without clips of no class, what can be promised is about clips of the classes: h
 say how high the scores of other people's clips are. If their mean is μ, their variance v, and R the
 number of recordings beyond the first of each class, the threshold is
 
-    μ − 1.1 · σ · √(1 + 1/(R + 1)),   σ² = (R · v + 4 · p²) / (R + 4),   p² = (0.35 · d)² + u²
+    μ − 1.35 · σ · √(1 + 1/(R + 1)),   σ² = (R · v + 4 · p²) / (R + 4),   p² = (0.35 · d)² + u²
 
 where d is how far μ is above the mean of the simulated unknown clips and u their standard
 deviation: what few recordings show is shrunk towards what development clips show.
@@ -110,10 +110,11 @@ DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested; without them,
 fraction of the clips of the classes, of other people and recordings, that are rejected."""
 
-REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.1, 4, 0.35
+REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.35, 4, 0.35
 """Standard deviations from the mean of held-out recordings to the default threshold; the number of
 recordings that the prior counts as; its standard deviation as a fraction of how far known clips are
-above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md)."""
+above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md), so that on
+average at most ``DEFAULT_RATE`` of the clips are rejected."""
 
 BELOW_UNKNOWN, ENOUGH_CLASSES = 0.5, 0.5
 """Standard deviations from the mean of simulated unknown clips down to the threshold, where fewer
@@ -161,8 +162,8 @@ class OpenSet:
           mean of their variance and of an expected one, see ``APART``. One recording of each
           of two classes estimates nothing: then 1 is promised.
         - If no rate is requested and there are no clips of no class, the threshold is about clips
-          of the classes, see the module: about ``DEFAULT_RATE`` of those of other people and
-          recordings are rejected. Where most classes have one recording, nothing says how
+          of the classes, see the module: at most about ``DEFAULT_RATE`` of those of other people
+          and recordings are rejected. Where most classes have one recording, nothing says how
           different other people are, and the threshold is a low one.
 
         Args:
@@ -391,7 +392,7 @@ def _about_recordings(scores: OpenSet, decision: OpenSetDecision) -> list[str]:
         ]
     rate, count = f"{100 * DEFAULT_RATE:g} %", sum(scores.recordings)
     return [
-        f'None of these: about {rate} of clips of the classes are "(none)", and {alarms}',
+        f'None of these: at most about {rate} of clips of the classes are "(none)", and {alarms}',
         f"  Estimated from {count} recordings, for other people and places like them; "
         'clips in "none" can promise more',
     ]
