@@ -27,8 +27,10 @@ from fewact import FewShotClassifier
 from fewact.classifier.stream import Stream
 from fewact.classifier.watch import watching
 from fewact.cli import main
+from fewact.cli.recordings import recording_name
 from fewact.cli.watch import _hint, _summarise
 from fewact.core import svg
+from fewact.data.events import find_recording
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
 from tests.network_camera import network_camera, rtsp_camera
@@ -276,6 +278,67 @@ def test_many_recordings_are_one_table_that_is_resumed(
     assert run(0, "--overwrite")[0] == ["a.mp4", "b.mp4", "bad.mp4", "c.mp4"]
     assert not list(tmp_path.glob("*.finished.json"))
     assert run(2, "--overwrite", "--video", str(tmp_path / "drawn.mp4"))[0] == []
+
+
+def test_events_of_other_recordings_in_the_same_file_are_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = {name: [render(tmp_path / f"{name}.mp4", name, 0)] for name in ("left", "right")}
+    model = FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips).save(tmp_path / "m")
+    night, out = tmp_path / "night", tmp_path / "events.csv"
+    night.mkdir()
+    for name in "abcd":
+        shutil.copy(clips["left"][0], night / f"{name}.mp4")
+    during: dict[str, Callable[[], Any]] = {}
+
+    def noted(classifier: FewShotClassifier, source: str, **options: Any) -> Any:
+        during.pop(Path(source).name, lambda: None)()
+        return watching(classifier, source, **options)
+
+    monkeypatch.setattr("fewact.classifier.watch.watching", noted)
+
+    def run(*names: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(["watch", str(model), *names, "-o", str(out)])
+        return code, capsys.readouterr().err
+
+    def listed() -> set[str]:
+        return {row["recording"] for row in csv.DictReader(io.StringIO(out.read_text()))}
+
+    first, second = ([str(night / f"{name}.mp4") for name in pair] for pair in ("ab", "cd"))
+    # Another command ends while the first one watches: its table stays.
+    during["a.mp4"] = lambda: run(*second)
+    code, said = run(*first)
+    assert (code, listed()) == (2, {"night/c.mp4", "night/d.mp4"})
+    assert "another command has written this file meanwhile" in said
+    out.unlink()
+    # An interrupted command is continued with its own recordings only, from any folder.
+    during["b.mp4"] = lambda: signal.raise_signal(signal.SIGINT)
+    assert run(*first)[0] == 130
+    code, said = run(*second)
+    assert (code, listed()) == (2, {"night/a.mp4"})
+    assert "recordings that are not named now (got night/a.mp4)" in said
+    monkeypatch.chdir(night)
+    code, said = run("a.mp4", "b.mp4")
+    assert (code, listed()) == (0, {"night/a.mp4", "night/b.mp4"})
+    assert "1 of 2 recordings are finished" in said
+
+
+def test_recordings_are_named_from_the_real_folder_of_the_file_or_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real" / "results").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "results")
+    video = tmp_path / "a.mp4"
+    video.touch()
+    name = recording_name(video, tmp_path / "link" / "e.csv")
+    assert find_recording(tmp_path / "link", name).samefile(video)
+
+    def another_drive(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", another_drive)
+    assert recording_name(video, tmp_path / "e.csv") == str(video.resolve())
 
 
 @pytest.mark.slow

@@ -121,12 +121,36 @@ def project(*events: list[object], **observation: object) -> str:
             {3: "no class", 4: "before it starts", 5: "point", 6: "point", 7: "no time: 'soon'"},
         ),
         (
+            "odd.csv",
+            "video,label,start,end,repetitions,confidence,first_frame,last_frame\n"
+            "a.mp4,wave,1,2,2.0,,,,,\na.mp4,wave,1,2,,nan,,\na.mp4,wave,1,2,-3,,,\n"
+            f"a.mp4,wave,3,4,,,{'9' * 5000},1\n",
+            [
+                Event("wave", 1.0, 2.0, repetitions=2, recording="a.mp4"),
+                Event("wave", 3.0, 4.0, recording="a.mp4"),
+            ],
+            {3: "confidence is no number: 'nan'", 4: "repetitions is no number: '-3'"},
+        ),
+        (
+            "decimal.csv",
+            "video,label,start,end\na.mp4,wave,1,5,2,5\n",
+            [],
+            {2: "6 cells in 4 columns"},
+        ),
+        (
+            "decimal.boris.csv",
+            "Observation id,Media file name,Behavior,Start (s),Stop (s)\no,a.mp4,wave,1,5,2,5\n",
+            [],
+            {2: "7 cells in 5 columns"},
+        ),
+        (
             "metadata.csv",
             "file_name,label\na.mp4,wave\n",
             [Event("wave", 0.0, float("inf"), recording="a.mp4")],
             {},
         ),
         ("list.txt", "x/a b.mp4 0\n", [Event("0", 0.0, float("inf"), recording="x/a b.mp4")], {}),
+        ("list.txt", "a b.mp4\t0\n", [Event("0", 0.0, float("inf"), recording="a b.mp4")], {}),
         (
             "aggregated.tsv",
             AGGREGATED
@@ -295,15 +319,19 @@ def test_clips_of_events_are_segments_of_videos_that_exist(videos: Path) -> None
     table.write_text(
         "video,label,start,end\na b.mp4,wave,1,2\nC:\\data\\a b.mp4,clap,2,3\na b,wave,3,4\n"
         "gone.mp4,wave,1,2\na b.mp4,wave,5,6\na b.mp4,clap,5,6\na b.mp4,wave,1,2\n"
-        "a b.mp4,none,7,8\n"
+        f"a b.mp4,none,7,8\n{'x' * 300}.mp4,wave,1,2\n"
     )
     clips, skipped = event_clips(table)
     video = videos / "a b.mp4"
     known = [("wave", 1, 2), ("clap", 2, 3), ("wave", 3, 4), ("none", 7, 8)]
     assert clips == [Clip(video, *map_) for map_ in known]
-    reasons = ["line 5: there is no video", "line 8: the same segment as line 2"]
+    reasons = [
+        "line 5: there is no video",
+        "line 10: there is no video xxx",
+        "line 8: the same segment as line 2",
+    ]
     reasons += [f"line {line}: its segment has several labels: clap, wave" for line in (6, 7)]
-    assert len(skipped) == 4
+    assert len(skipped) == 5
     assert all(any(reason in row for row in skipped) for reason in reasons)
     with pytest.warns(UserWarning, match="skipped: "):
         assert read_table(table) == clips[:3]

@@ -49,7 +49,7 @@ class _Watched(BaseModel):
 
 
 class _Finished(BaseModel):
-    """Finished recordings by their names, and a digest of the model and the options."""
+    """Finished recordings by their names in the table; a digest of the model and the options."""
 
     model_config = ConfigDict(extra="forbid")
     version: Literal[1] = 1
@@ -67,6 +67,26 @@ def job_of(model: Path, options: Mapping[str, Any]) -> str:
     file = model / "model.safetensors" if model.is_dir() else model
     text = json.dumps(options, sort_keys=True, default=str)
     return hashlib.sha256(file.read_bytes() + text.encode()).hexdigest()
+
+
+def recording_name(source: str | Path, output: Path | None) -> str:
+    """Return how a file of events names a recording: programs look for it from its folder."""
+    if output is None:
+        return str(source)
+    path = Path(source)
+    file = path.parent.resolve() / path.name
+    try:
+        return os.path.relpath(file, output.parent.resolve())
+    except ValueError:  # Windows: another drive
+        return str(file)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that has replaced it; None if there is none."""
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns
+    return None
 
 
 @dataclass
@@ -88,15 +108,30 @@ class Recordings:
     overwrite: bool = False
     finished: _Finished = field(init=False)
     skipped: int = field(init=False, default=0)
+    names: dict[Path, str] = field(init=False)
+    _written: tuple[int, int] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.finished = _Finished(job=self.job)
-        file = finished_file(self.output) if self.output is not None else None
-        if file is None or self.overwrite or not file.exists():
+        self.names = {path: recording_name(path, self.output) for path in self.paths}
+        if self.output is None:
+            return
+        file = finished_file(self.output)
+        self._written = _identity(file)
+        if self.overwrite or self._written is None:
             return
         found = FILE.model(file, _Finished)
         if found.job != self.job:
             FILE.refuse(file, "it is of another model or of other options")
+        others = sorted(found.recordings.keys() - self.names.values())
+        if others:
+            raise OutputError(
+                "the file has events of recordings that are not named now",
+                where=str(self.output),
+                got=", ".join(others)[:200],
+                expected="the same recordings, or more",
+                hint="Name them, too, or choose another file; --overwrite starts from scratch.",
+            )
         self.finished = found
 
     @property
@@ -108,7 +143,7 @@ class Recordings:
     def seconds(self) -> float:
         """Duration of the finished recordings."""
         known = self.finished.recordings
-        return sum(known[str(path)].seconds for path in self.paths if str(path) in known)
+        return sum(known[name].seconds for name in self.names.values() if name in known)
 
     def watch(
         self, opened: "Callable[[str, threading.Event], Any]", stop: threading.Event, *, quiet: bool
@@ -123,6 +158,8 @@ class Recordings:
         left = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
+        if self.output is not None and self.finished.recordings and not self.output.exists():
+            self._save()
         if len(left) < len(self.paths):
             say(f"{len(self.paths) - len(left)} of {len(self.paths)} recordings are finished.")
         durations = {} if quiet else {path: _duration(path) for path in left}
@@ -148,11 +185,12 @@ class Recordings:
     ) -> None:
         before, total, label = progress
         status, events = path.stat(), list[Event]()
-        name = os.path.relpath(path, self.output.parent) if self.output is not None else str(path)
 
         def found(some: Sequence[Event]) -> None:
             for event in some:
-                events.append(replace(event, recording=name, clock=_clock(watch, event)))
+                events.append(
+                    replace(event, recording=self.names[path], clock=_clock(watch, event))
+                )
                 self.write(events[-1])
 
         for time, _, complete in watch.moments():
@@ -163,7 +201,7 @@ class Recordings:
         found(watch.close())
         for fault in watch.faults:
             say(f"Warning: {printable(watch.recording.name)}: {fault}")
-        self.finished.recordings[str(path)] = _Watched(
+        self.finished.recordings[self.names[path]] = _Watched(
             size=status.st_size,
             modified=status.st_mtime_ns,
             seconds=round(watch.time, 3),
@@ -174,24 +212,34 @@ class Recordings:
     def _save(self) -> None:
         from fewact.report.events import events_text
 
-        if self.output is not None:
-            known = self.finished.recordings
-            names = [str(path) for path in self.paths if str(path) in known]
-            facts = {"recordings": {name: known[name].seconds for name in names}}
-            write_text(self.output, events_text(self.output, self.events, facts))
-            write_text(finished_file(self.output), self.finished.model_dump_json())
+        if self.output is None:
+            return
+        file, known = finished_file(self.output), self.finished.recordings
+        first = self._written is None and not self.overwrite
+        if _identity(file) != self._written or (first and self.output.exists()):
+            raise OutputError(
+                "another command has written this file meanwhile",
+                where=str(self.output),
+                expected="one command at a time",
+                hint="Choose another file, or wait for the other one.",
+            )
+        seconds = {name: known[name].seconds for name in self.names.values() if name in known}
+        text = events_text(self.output, self.events, {"recordings": seconds})
+        write_text(self.output, text)
+        write_text(file, self.finished.model_dump_json())
+        self._written = _identity(file)
 
     def _is_finished(self, path: Path) -> bool:
-        known = self.finished.recordings.get(str(path))
+        known = self.finished.recordings.get(self.names[path])
         with suppress(OSError):
             status = path.stat()
             if known and (known.size, known.modified) == (status.st_size, status.st_mtime_ns):
                 return True
-        self.finished.recordings.pop(str(path), None)
+        self.finished.recordings.pop(self.names[path], None)
         return False
 
     def _events(self, path: Path) -> list[Event]:
-        known = self.finished.recordings.get(str(path))
+        known = self.finished.recordings.get(self.names[path])
         return [Event(**event) for event in known.events] if known else []
 
 

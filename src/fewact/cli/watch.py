@@ -348,13 +348,11 @@ def _saver(
     output: Path | None, source: str, classifier: "FewShotClassifier", opened: "Watch"
 ) -> Callable[[list["Event"]], None]:
     """Return a function that replaces the output with these events."""
+    from fewact.cli.recordings import recording_name
     from fewact.report.events import events_text
 
     damage = opened.recording.damage
-    # Programs look for the recording from the folder of the file.
-    recording = source
-    if output is not None and os.path.exists(source):
-        recording = os.path.relpath(source, output.parent)
+    recording = recording_name(source, output) if os.path.exists(source) else source
 
     def save(events: list["Event"]) -> None:
         if output is not None:

@@ -1,6 +1,7 @@
 """Tables of clips, with a header and one clip per row; and of precomputed features of clips."""
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ def event_clips(path: str | Path) -> tuple[list[Clip], list[str]]:
     segments: dict[Clip, list[tuple[str, str]]] = {}
     for where, event in table.rows:
         file = find_recording(table.path.parent, event.recording) if event.recording else None
-        if file is None or not file.exists():
+        if file is None or not os.path.exists(file):
             named = f"there is no video {event.recording}" if file else "it names no video"
             skipped.append(f"{table.path}, {where}: {named}")
             continue

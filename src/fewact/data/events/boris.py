@@ -17,6 +17,7 @@ from fewact.data.events.event import (
     Row,
     by_recording,
     find_recording,
+    frames_of,
     timeline_or_none,
 )
 
@@ -81,8 +82,8 @@ def aggregated(rows: Observed) -> Iterator[Row]:
             yield where, {"fault": "a point event, which has no duration"}
             continue
         times = media.event(_dot(row.get("start (s)", "")), _dot(row.get("stop (s)", "")))
-        first, last = row.get("image index start", ""), row.get("image index stop", "")
-        yield where, times | _who(row) | _frames(first, last)
+        frames = frames_of(row.get("image index start"), row.get("image index stop"))
+        yield where, times | _who(row) | {"frames": frames}
 
 
 def paired(rows: Observed) -> Iterator[Row]:
@@ -97,8 +98,8 @@ def paired(rows: Observed) -> Iterator[Row]:
         elif status == "STOP" and key in begun:
             at, first = begun.pop(key)
             times = media.event(_dot(first.get("time", "")), _dot(row.get("time", "")))
-            frames = _frames(first.get("image index", ""), row.get("image index", ""))
-            yield at, times | _who(row) | frames
+            frames = frames_of(first.get("image index"), row.get("image index"))
+            yield at, times | _who(row) | {"frames": frames}
         else:
             kinds = {"POINT": "a point event, which has no duration", "STOP": "STOP before START"}
             kinds |= {"START": "START before the STOP of the last one"}
@@ -116,11 +117,6 @@ def _who(row: Mapping[str, str]) -> dict[str, str]:
         "subject": "" if subject == NO_SUBJECT else subject,
         "label": row.get("behavior", ""),
     }
-
-
-def _frames(first: Any, last: Any) -> dict[str, tuple[int, int]]:
-    texts = str(first), str(last)
-    return {"frames": (int(texts[0]), int(texts[1]))} if all(map(str.isdecimal, texts)) else {}
 
 
 def _dot(text: str) -> str:

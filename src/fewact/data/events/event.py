@@ -1,6 +1,7 @@
 """An event of a recording: what all formats of events are read into and written from."""
 
 import math
+import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -117,9 +118,28 @@ def _number(name: str, value: Any, type_: type) -> Any:
     if value is None or value in ("", "NA"):
         return None
     try:
-        return type_(str(value).replace(",", "."))
+        number = float(str(value).replace(",", "."))
     except ValueError:
-        raise ValueError(f"its {name} is no number: {str(value)[:40]!r}") from None
+        number = math.nan
+    if not math.isfinite(number) or (type_ is int and (number < 0 or number % 1)):
+        raise ValueError(f"its {name} is no number: {str(value)[:40]!r}")
+    return type_(number)
+
+
+def frames_of(first: object, last: object) -> tuple[int, int] | None:
+    """Return the numbers of the first and the last frame; None if a cell has none."""
+    texts = str(first), str(last)
+    if all(text.isdecimal() and len(text) < 16 for text in texts):
+        return int(texts[0]), int(texts[1])
+    return None
+
+
+def extra_cells(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Return the fault of a row that has more cells than columns; empty if it has not."""
+    if not any(cells[len(columns) :]):
+        return {}
+    hint = "write a cell with a decimal comma or another separator in quotes"
+    return {"fault": f"{len(cells)} cells in {len(columns)} columns; {hint}"}
 
 
 def _is_number(value: Any) -> bool:
@@ -137,7 +157,7 @@ def find_recording(folder: Path, name: str) -> Path:
     if not stem_and_suffix(local)[1] and folder.is_dir():
         beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
         paths += beside if len(beside) == 1 else []
-    return next((path for path in paths if path.is_file()), paths[0])
+    return next((path for path in paths if os.path.isfile(path)), paths[0])
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from typing import Any
 from fewact.core.text_table import csv_line
 from fewact.data.cells import delimiter_of, table_rows
 from fewact.data.events.boris import Media, aggregated, paired
-from fewact.data.events.event import EVENTS, Event, Row
+from fewact.data.events.event import EVENTS, Event, Row, extra_cells, frames_of
 
 SYNONYMS = {
     "recording": "recording video file file_name filename media video_name clip path media_file",
@@ -57,12 +57,8 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
     for line, cells in rows:
         row: dict[str, Any] = dict(zip(fields, cells, strict=False))
         if row.get("first_frame") and row.get("last_frame"):
-            row["frames"] = _frames(row["first_frame"], row["last_frame"])
-        yield f"line {line}", row
-
-
-def _frames(first: str, last: str) -> tuple[int, int] | None:
-    return (int(first), int(last)) if first.isdecimal() and last.isdecimal() else None
+            row["frames"] = frames_of(row["first_frame"], row["last_frame"])
+        yield f"line {line}", row | extra_cells(cells, fields)
 
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
@@ -112,8 +108,8 @@ def read_list(path: Path, text: str) -> Iterator[Row]:
     """Yield the videos of a list of MMAction2, each as a whole."""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
-            name, _, label = line.strip().rpartition(" ")
-            yield f"line {number}", {"recording": name, "label": label}
+            *name, label = line.strip().rsplit(maxsplit=1)
+            yield f"line {number}", {"recording": "".join(name), "label": label}
 
 
 def write_list(events: Sequence[Event], folder: Path) -> str:
@@ -195,7 +191,9 @@ def read_boris(path: Path, text: str) -> Iterator[Row]:
     facts: dict[str, str] = {}
     listed = []
     for line, cells in rows:
-        if names:
+        if fault := names and extra_cells(cells, names):
+            yield f"line {line}", fault
+        elif names:
             listed.append((line, {**facts, **dict(zip(names, cells, strict=False))}))
         elif "behavior" in (folded := [cell.casefold() for cell in cells]):
             names = folded
