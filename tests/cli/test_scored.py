@@ -64,6 +64,11 @@ def test_agreement_is_printed_with_what_to_look_at(run: Run, night: Path) -> Non
     shown = run("agree", night / "found.csv", night / "b.csv", night / "scored.csv")
     numbers = next(line.split() for line in shown.out.splitlines() if line.startswith("all "))
     assert numbers[:7] == ["all", "3", "2", "2", "1", "0", "0.80"]
+    # Time that a person scored as none is time of no class.
+    times = "a.mp4,none,0,1\nb.mp4,None,5,8\na.mp4,none,1.5,3\n"
+    (night / "none.csv").write_text(SCORED + times)
+    shown = run("agree", night / "found.csv", night / "none.csv", "--format", "json")
+    assert json.loads(shown.out) == document
     none = run("agree", night / "found.csv", night / "a.mp4")
     assert (none.code, "not text in UTF-8" in none.err) == (2, True)
 
@@ -82,6 +87,10 @@ def test_a_table_of_frames_has_a_row_a_frame_at_variable_rates_too(run: Run, nig
     (line,) = csv.DictReader(shown.out.splitlines())
     assert (line["count"], line["total (s)"], line["latency (s)"]) == ("1", "0.81", "0.14")
     assert run(*words).code == 2  # the files exist
+    video = (night / "odd.mkv").read_bytes()
+    shown = run("budget", night / "e.csv", "--frames", night / "odd.mkv", "--overwrite")
+    assert "the input would be replaced" in shown.err
+    assert (night / "odd.mkv").read_bytes() == video
     (night / "whole.csv").write_text("video,label\ngone.mp4,wave\n")
     assert "needs the recording" in run("budget", night / "whole.csv").err
 

@@ -414,6 +414,20 @@ def test_frames_that_no_encoder_takes_are_refused_before_the_work(
         assert (shown.out, out.exists(), pushed) == ("", False, [])
 
 
+@PIPES
+def test_events_in_frames_are_refused_for_a_pipe_before_the_first_one(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, out = tmp_path / "pipe", tmp_path / "events.labelstudio.json"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=feed, args=(pipe, recording.read_bytes()))
+    feeder.start()
+    assert main(["watch", str(model), str(pipe), "-o", str(out)]) == 2
+    feeder.join()
+    assert "which a camera or a pipe does not number" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def feed(pipe: Path, content: bytes) -> None:
     with contextlib.suppress(BrokenPipeError):
         pipe.write_bytes(content)

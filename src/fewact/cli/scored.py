@@ -164,13 +164,16 @@ def budget(
     first event. Without the video, a recording lasts until its last event.
     """
     check_output_files(frames, output, overwrite=overwrite, inputs=[str(events)])
-    from fewact.data.events.event import by_recording
+    from fewact.data.events.event import by_recording, find_recording
     from fewact.evaluation.time_budget import budgets
     from fewact.report.events import budget_table, ethogram, frame_header, frame_lines
 
     table = _read(events)
     if not table.rows:
         raise DataError("the file has no events", where=str(events))
+    names = {event.recording for event in table.events if event.recording}
+    videos = [find_recording(table.path.parent, name) for name in names]
+    check_output_files(frames, output, overwrite=True, inputs=videos)
     classes = sorted({str(event.label) for event in table.events})
     rows, lines, durations = [], [frame_header(classes)], {}
     for name, listed in by_recording(table.events).items():

@@ -351,6 +351,13 @@ def _saver(
     from fewact.cli.recordings import recording_name
     from fewact.report.events import events_text
 
+    if output and output.name.lower().endswith(".labelstudio.json") and not opened.recording.again:
+        raise OptionError(
+            "times of Label Studio are frames, which a camera or a pipe does not number",
+            where=str(output),
+            got=source,
+            expected="a video file, or events as .csv, .json or .boris",
+        )
     damage = opened.recording.damage
     recording = recording_name(source, output) if os.path.exists(source) else source
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
+from fewact.data.clips import is_background
 from fewact.data.events import Event
 from fewact.data.files import stem_and_suffix
 
@@ -104,10 +105,14 @@ class Scored:
         ends = [event.end for event in (*self.found, *self.scored)]
         return max((end for end in ends if np.isfinite(end)), default=0.0)
 
-    def finite(self) -> "Scored":
-        """Return the events with those that go on to the end of the recording cut there."""
+    def of_classes(self) -> "Scored":
+        """Return the events of classes, those that go on to the end of the recording cut there."""
         found, scored = (
-            tuple(replace(e, end=self.duration) if np.isinf(e.end) else e for e in events)
+            tuple(
+                replace(e, end=self.duration) if np.isinf(e.end) else e
+                for e in events
+                if not is_background(str(e.label))
+            )
             for events in (self.found, self.scored)
         )
         return replace(self, found=found, scored=scored)
@@ -150,8 +155,9 @@ def recordings(
 
 
 def agree(listed: Sequence[Scored]) -> Agreement:
-    """Return the agreement over recordings."""
-    listed = [one.finite() for one in listed]
+    """Return the agreement over recordings; what a table calls ``none`` is time of no class."""
+    seconds = [np.arange(np.floor(one.duration + 0.5)) + 0.5 for one in listed]
+    listed = [one.of_classes() for one in listed]
     names = {str(e.label) for one in listed for e in (*one.found, *one.scored)}
     classes = tuple(sorted(names))
     matched: list[tuple[Event, Event]] = []
@@ -163,7 +169,6 @@ def agree(listed: Sequence[Scored]) -> Agreement:
         matched += [(one.found[i], one.scored[j]) for i, j in pairs.items()]
         false += [event for i, event in enumerate(one.found) if i not in pairs]
         missed += [event for j, event in enumerate(one.scored) if j not in partners]
-    seconds = [np.arange(np.floor(one.duration + 0.5)) + 0.5 for one in listed]
     middles = [(b[1:] + b[:-1]) / 2 for one in listed if (b := one.frames) is not None]
     return Agreement(
         classes,
