@@ -22,6 +22,9 @@ SAME_RECORDING = 0.72
 """Chosen on development clips of five kinds (docs/decisions/unknown-actions.md): of pairs of one
 recording 85 to 95 % are below it, of others 2 to 10 %; for clips of mice these overlap."""
 
+FOUND = "\0recording "
+"""Begin of the name of a recording that is found: no group that is given has this character."""
+
 
 def groups_of(
     clips: Sequence[Example],
@@ -32,14 +35,19 @@ def groups_of(
 ) -> list[str | None]:
     """Return the group of each training clip: the given one, or the recording that is found.
 
-    Other arguments are those of ``find_recordings``. Without ``appearance`` nothing is found.
+    A found recording is of the group that its first clip with one has. Other arguments are those of
+    ``find_recordings``. Without ``appearance`` nothing is found.
     """
     groups = [clip.group for clip in clips]
     if appearance is None or None not in groups or len(clips) == int(labels.max()) + 1:
         return groups
     recordings = find_recordings(appearance, pairs, positions, labels)
+    given: dict[int, str] = {}
+    for group, recording in zip(groups, recordings, strict=True):
+        if group is not None:
+            given.setdefault(recording, group)
     return [
-        f"recording {recording}" if group is None else group
+        given.get(recording, f"{FOUND}{recording}") if group is None else group
         for group, recording in zip(groups, recordings, strict=True)
     ]
 
@@ -69,11 +77,12 @@ def find_recordings(
     first = list(range(len(labels)))
     for row, cluster in zip(positions, clusters, strict=True):
         first[row] = positions[cluster]
+    found = sorted(set(clusters))
+    of_clusters = [distance[torch.tensor(clusters) == cluster].mean(0) for cluster in found]
+    least, nearest = (values.tolist() for values in torch.stack(of_clusters).min(0))  # (s) each
     for clip in set(first).difference(positions):  # not compared with each other
-        of_cluster = {c: distance[torch.tensor(clusters) == c, clip].mean() for c in clusters}
-        nearest = min(of_cluster, key=of_cluster.__getitem__)
-        if of_cluster[nearest] < SAME_RECORDING:
-            first[clip] = positions[nearest]
+        if least[clip] < SAME_RECORDING:
+            first[clip] = positions[found[nearest[clip]]]
     return first
 
 

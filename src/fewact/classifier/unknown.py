@@ -39,6 +39,7 @@ clips alone, and not on scores.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from statistics import NormalDist, fmean, pstdev, pvariance
@@ -142,7 +143,7 @@ class OpenSet:
     """
 
     known: tuple[Score, ...]
-    untaught: tuple[Score, ...]
+    untaught: Annotated[tuple[Score, ...], Field(min_length=1)]
     inside: Annotated[tuple[Score, ...], Field(min_length=2)]
     none: tuple[Score, ...] = ()
     none_groups: tuple[PositiveInt, ...] = ()
@@ -340,6 +341,8 @@ def describe(
     """
     decision, count = scores.decision(false_alarms), len(scores.none)
     limit = _at_most(decision.promised)
+    if decision.basis == "held-out recordings":
+        return _about_recordings(scores, decision)
     lines = []
     if decision.basis == "off":
         why = "" if false_alarms == 1 else "; one recording of each of two classes shows no more"
@@ -355,8 +358,6 @@ def describe(
         lines += _about_others(
             decision, len(scores.none_groups), [clip.group for clip in none_clips]
         )
-    elif decision.basis == "held-out recordings":
-        pass
     elif decision.promised == 1:
         lines.append(
             "None of these: one recording of each of two classes does not say how many clips of "
@@ -367,8 +368,6 @@ def describe(
             f"None of these: about {limit} of clips of other actions get a class; a rough "
             'estimate, only clips in "none" can promise it'
         )
-    if decision.basis == "held-out recordings":
-        return lines + _about_recordings(scores, decision)
     if scores.known:
         lost = decision.rejected(scores.known)
         new = "" if scores.grouped else "; of clips of new people or places more"
@@ -384,17 +383,18 @@ def describe(
 
 def _about_recordings(scores: OpenSet, decision: OpenSetDecision) -> list[str]:
     """Return what the default threshold costs on either side, and what it rests on."""
-    alarms = f"about {5 * round(20 * decision.promised)} % of clips of other actions get a class"
+    alarms = f"{_about(decision.promised)} of clips of other actions get a class"
     if not scores.several_recordings:
-        return [
-            f'None of these: only clips unlike all classes are "(none)"; {alarms}',
-            "  Most classes have one recording: teach clips of another person or place",
-        ]
-    rate, count = f"{100 * DEFAULT_RATE:g} %", sum(scores.recordings)
+        why = "Most classes have one recording: teach clips of another person or place"
+        if replace(scores, grouped=True).several_recordings:
+            why = "Which clips are of one recording is not known: a table can say the group"
+        return [f'None of these: only clips unlike all classes are "(none)"; {alarms}', f"  {why}"]
+    rate, least, most = f"{100 * DEFAULT_RATE:g} %", min(scores.recordings), max(scores.recordings)
+    count = f"{most}" if least == most else f"{least} to {most}"
     return [
         f'None of these: at most about {rate} of clips of the classes are "(none)", and {alarms}',
-        f"  Estimated from {count} recordings, for other people and places like them; "
-        'clips in "none" can promise more',
+        f"  Estimated from {count} recordings of each class, for other people and places like "
+        'them; clips in "none" can promise more',
     ]
 
 
@@ -420,6 +420,12 @@ def _about_others(
         f'  Of clips of other people or places than the {groups} in "none": at most '
         f"{_at_most(promised)}; more of them lower this"
     ]
+
+
+def _about(rate: float) -> str:
+    """Return an estimate in steps of 5 %; none of its ends is certain."""
+    percent = 5 * round(20 * rate)
+    return {0: "less than 5 %", 100: "more than 95 %"}.get(percent, f"about {percent} %")
 
 
 def _at_most(rate: float) -> str:
