@@ -44,6 +44,7 @@ def videos(tmp_path: Path) -> Path:
         ("e.csv", [WAVE, LATER, DETECTED, CLAP], lambda event: event),
         ("e.boris", [WAVE, LATER, CLAP], lambda event: event),
         ("e.eaf", [WAVE, LATER], lambda event: replace(event, frames=None)),
+        ("e.eaf", [replace(WAVE, recording="a\udcff%.mp4", frames=None)], lambda event: event),
         ("e.xml", [WAVE, LATER, CLAP], lambda event: replace(event, frames=None)),
         ("e.via.csv", [WAVE, LATER, CLAP], bare),
         ("e.createml.csv", [WAVE, LATER, CLAP], bare),

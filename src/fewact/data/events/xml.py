@@ -80,7 +80,8 @@ def _milliseconds(text: str | None) -> float | None:
 
 def _path(url: str) -> str:
     """Return the path of a file's URL, as ELAN writes it on Windows or elsewhere."""
-    path = unquote(urlparse(url).path) if url.startswith("file:") else unquote(url)
+    named = urlparse(url).path if url.startswith("file:") else url
+    path = unquote(named, errors="surrogateescape")  # the name may be no UTF-8
     return path[1:] if path[2:3] == ":" and path[:1] == "/" else path.removeprefix("./")
 
 
@@ -103,7 +104,11 @@ def write_elan(events: Sequence[Event], folder: Path) -> str:
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for recording in filter(None, groups):
         path = Path(recording)
-        url = path.as_uri() if path.is_absolute() else f"./{quote(recording)}"
+        url = (
+            path.as_uri()
+            if path.is_absolute()
+            else f"./{quote(recording, errors='surrogateescape')}"
+        )
         media = {"MEDIA_URL": url, "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": url}
         ET.SubElement(header, "MEDIA_DESCRIPTOR", media)
     order = ET.SubElement(root, "TIME_ORDER")
