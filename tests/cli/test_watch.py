@@ -30,6 +30,7 @@ from fewact.cli import main
 from fewact.cli.recordings import recording_name
 from fewact.cli.watch import _hint, _summarise
 from fewact.core import svg
+from fewact.core.atomic import write_text
 from fewact.data.events import find_recording
 from fewact.video import EveryNth, probe, read_frames, write_video
 from tests.classifier.conftest import STEPS, render
@@ -318,10 +319,33 @@ def test_events_of_other_recordings_in_the_same_file_are_not_lost(
     code, said = run(*second)
     assert (code, listed()) == (2, {"night/a.mp4"})
     assert "recordings that are not named now (got night/a.mp4)" in said
+    out.unlink()  # as after a kill before it was written
     monkeypatch.chdir(night)
     code, said = run("a.mp4", "b.mp4")
     assert (code, listed()) == (0, {"night/a.mp4", "night/b.mp4"})
     assert "1 of 2 recordings are finished" in said
+    # Killed between the two files of a recording.
+    table = out.read_text()
+    out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("fewact.cli.recordings.write_text", killed_after_one_file())
+        with contextlib.suppress(SystemExit):
+            run("a.mp4", "b.mp4")
+    assert run("a.mp4", "b.mp4")[0] == 0
+    assert out.read_text() == table
+
+
+def killed_after_one_file() -> Callable[[Path, str], Path]:
+    """Return a ``write_text`` that ends the command when it would write a second file."""
+    written: list[Path] = []
+
+    def write(file: Path, text: str) -> Path:
+        if written:
+            raise SystemExit(1)
+        written.append(file)
+        return write_text(file, text)
+
+    return write
 
 
 def test_recordings_are_named_from_the_real_folder_of_the_file_or_in_full(

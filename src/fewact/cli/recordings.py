@@ -158,7 +158,7 @@ class Recordings:
         left = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
-        if self.output is not None and self.finished.recordings and not self.output.exists():
+        if self.finished.recordings:  # a kill may have come before its table was written
             self._save()
         if len(left) < len(self.paths):
             say(f"{len(self.paths) - len(left)} of {len(self.paths)} recordings are finished.")
@@ -225,9 +225,9 @@ class Recordings:
             )
         seconds = {name: known[name].seconds for name in self.names.values() if name in known}
         text = events_text(self.output, self.events, {"recordings": seconds})
-        write_text(self.output, text)
         write_text(file, self.finished.model_dump_json())
         self._written = _identity(file)
+        write_text(self.output, text)
 
     def _is_finished(self, path: Path) -> bool:
         known = self.finished.recordings.get(self.names[path])
