@@ -364,4 +364,5 @@ def test_folders_in_a_folder_of_clips_of_no_class_are_groups(
     ended = run("add", mine, "none", write_clip(tmp_path / "loose.mp4", "growing", 9))
     assert '1 of 4 clips in "none" has no group; move it' in ended.out
     promised = json.loads(run("info", mine, "--format", "json").out)["none_of_these"]
+    assert "\n".join(promised) in run("info", mine).out
     assert any('1 of 4 clips in "none" has no group; move it' in line for line in promised)

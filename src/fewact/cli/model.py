@@ -65,6 +65,8 @@ def info(
         header, *rows = clip_rows(info.clips)
         print_table(header, rows)
     print()
+    for line in (*info.held_out_accuracy, *info.none_of_these):  # as teach says them
+        print(line)
     for name, value in _lines_of(info).items():
         print(f"{name}: {value}")
 
@@ -72,14 +74,7 @@ def info(
 def _lines_of(info: Any) -> dict[str, str]:
     from fewact.core.bounded import size_text
 
-    low_high = ""
-    if info.interval is not None:
-        low, high = info.interval
-        low_high = f"; with other clips {low} to {high} %"
     return {
-        "Held-out accuracy": f"{info.right} of {info.held_out}{low_high}"
-        if info.held_out
-        else "unknown (needs two clips per class)",
         "Method": info.method,
         "Backbone": f"{info.backbone}, {info.precision}"
         + (f", frames of {info.size} pixels" if info.size else "")
