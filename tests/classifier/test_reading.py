@@ -35,7 +35,7 @@ def test_padded_clips_are_answered_as_the_clips_are(
     classifier = FewShotClassifier().fit(actions)
     still = [Frames(padded(path, 4, 4), fps=FPS) for path in queries.values()]
     found = classifier.predict(still)
-    assert found.labels == list(queries)
+    assert [one.best for one in found] == list(queries)
     assert all(one.active is not None for one in found)
     assert found[0].to_dict()["active"] == list(found[0].active or ())
     classifier.trim = "off"
@@ -114,7 +114,7 @@ def test_dark_clips_are_corrected_and_named(
 ) -> None:
     clips = [Frames(dark(path), fps=FPS) for path in queries.values()]
     found = examples.predict(clips)
-    assert found.labels == list(queries)
+    assert [one.best for one in found] == list(queries)
     assert [one.faults for one in found] == [("very dark; record with more light",)] * len(found)
     assert found[0].to_dict()["faults"] == list(found[0].faults)
     assert all(one.faults == () and "faults" not in one.to_dict() for one in predicted)

@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Teach and predict": {
         "teach": ("teach:teach", "Teach a classifier from a few clips of each class."),
         "predict": ("predict:predict", "Predict the class of each video, or (none)."),
-        "watch": ("watch:watch", "Find the actions in a long recording, or watch a camera."),
+        "watch": ("watch:watch", "Find the actions in long recordings, or watch a camera."),
         "agree": (
             "scored:agree",
             "Compare events with those that a person scored: F1, kappa, confusions, errors.",
