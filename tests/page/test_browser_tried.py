@@ -46,7 +46,7 @@ def test_the_camera_is_beside_the_cards_and_follows_what_is_taught(
         return next(answers, {"state": {**state, "confidence": 0.15}, "events": [], "rate": 10})
 
     facts = PageSession.facts
-    model = {"id": "1", "interval": None, "none": 1}
+    model = {"id": "1", "sentences": [], "none": 1}
     monkeypatch.setattr(PageSession, "facts", lambda page: {**facts(page), "model": model})
     monkeypatch.setattr(PageSession, "look", look)
     for name in ("wave", "throw"):
@@ -75,7 +75,7 @@ def test_an_answer_is_confirmed_or_corrected_and_the_message_undoes_it(
     server: Here, chromium: Any, clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = PageSession.facts
-    model = {"id": "1", "interval": None, "none": 1}
+    model = {"id": "1", "sentences": [], "none": 1}
     result = {"label": "wave", "probability": 0.9, "probabilities": {"wave": 0.9, "throw": 0.1}}
 
     def answered(page: PageSession) -> dict[str, Any]:
