@@ -218,8 +218,6 @@ def frame_lines(
 ROW, LEFT, ACROSS, TOP = 22.0, 160.0, 800.0, 30.0
 """Sizes of an ethogram in pixels: row, names, time, and title of a recording."""
 
-COLOURS = ("#3b6ea8", "#c8553d", "#4f8a4b", "#8a5a9e", "#b8860b", "#3a8f8f", "#8c5a3c", "#5f6b7a")
-
 
 def ethogram(
     events: Sequence[Event], durations: Mapping[str, float], classes: Sequence[str]
@@ -245,7 +243,7 @@ def ethogram(
                 if event.recording == recording and str(event.label) == label:
                     x = LEFT + ACROSS * event.start / longest
                     length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
-                    colour = COLOURS[number % len(COLOURS)]
+                    colour = svg.COLOURS[number % len(svg.COLOURS)]
                     parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
             y += ROW
     return svg.document(LEFT + ACROSS + 20, y + 10, parts, title="Ethogram")
