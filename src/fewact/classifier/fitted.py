@@ -25,7 +25,7 @@ from fewact.classifier.examples import (
 from fewact.classifier.names import Label, as_given, check_integers, existing_class, label_array
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.recordings import groups_of
+from fewact.classifier.recordings import are_sought, groups_of
 from fewact.classifier.unknown import (
     FEWEST_NONE,
     NoneScores,
@@ -300,11 +300,11 @@ def _compare(
     scored = rows(by_clip.nodes, list(held))
     pairs = similarities(by_clip, scored, by_class)
     check_finite_scores(pairs, [examples.clips[i].title for i in held])
-    parts = [
-        by_clip.method.pair_parts(by_class, batch_of(rows(scored, part))).get("appearance")
-        for part in torch.arange(len(held)).split(CLIPS_AT_ONCE)
-    ]
-    seen = [rows_of(part) for part in parts if part is not None]
+    seen = []
+    if are_sought(examples.clips, examples.labels):
+        for part in torch.arange(len(held)).split(CLIPS_AT_ONCE):
+            parts = by_clip.method.pair_parts(by_class, batch_of(rows(scored, part)))
+            seen += [rows_of(parts["appearance"])] if "appearance" in parts else []
     visible = torch.cat(seen) if seen else None
     return pairs, groups_of(examples.clips, visible, pairs, held, examples.labels)
 

@@ -26,6 +26,11 @@ FOUND = "\0recording "
 """Begin of the name of a recording that is found: no group that is given has this character."""
 
 
+def are_sought(clips: Sequence[Example], labels: Tensor) -> bool:
+    """Return whether recordings are to be found: a group is missing, and a class has two clips."""
+    return any(clip.group is None for clip in clips) and len(clips) > int(labels.max()) + 1
+
+
 def groups_of(
     clips: Sequence[Example],
     appearance: Tensor | None,
@@ -39,7 +44,7 @@ def groups_of(
     ``find_recordings``. Without ``appearance`` nothing is found.
     """
     groups = [clip.group for clip in clips]
-    if appearance is None or None not in groups or len(clips) == int(labels.max()) + 1:
+    if appearance is None or not are_sought(clips, labels):
         return groups
     recordings = find_recordings(appearance, pairs, positions, labels)
     given: dict[int, str] = {}
