@@ -90,7 +90,7 @@ def record(page: Any, action: str) -> None:
     """Open the recorder of an action, and record for a while."""
     page.get_by_role("button", name=f"Record clips of {action}").click()
     page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Stop").wait_for()
+    page.locator("dialog.live").wait_for()
     page.wait_for_timeout(1500)
 
 
@@ -108,6 +108,30 @@ def test_closing_the_recorder_cancels_the_clip(person: Person) -> None:
     person.clips("wave", 1)
     assert len(person.server.state()["clips"]) == 1
     assert person.faults == []
+
+
+def test_clips_are_recorded_in_a_row_and_kept_or_thrown_away(person: Person) -> None:
+    page, server = person.page, person.server
+    person.add_action("wave", [])
+    page.get_by_role("button", name="Record clips of wave").click()
+    page.get_by_label("Length").select_option("2 s")
+    page.get_by_label("Clips in a row").select_option("3")
+    page.get_by_role("button", name="Start").click()
+    person.says("dialog .hint", "Recording 1 of 3")
+    person.says("dialog .time", r"^[01]\.\d of 2 s")
+    person.says("dialog .countdown", "[123]")
+    page.get_by_role("button", name="Stop").click()  # the first clip is there, no other comes
+    page.locator(".take video").wait_for()
+    page.get_by_role("button", name=re.compile("^Throw away")).click()
+    person.says("dialog .hint", "^0 clips saved")
+    page.wait_for_timeout(4000)
+    (clip,) = server.state()["clips"].values()
+    assert (clip["binned"], 1.5 < clip["seconds"] < 3) == (True, True)
+    page.get_by_role("button", name=re.compile("^Keep after all")).click()
+    person.says("dialog .hint", "^1 clip saved")
+    person.check()
+    page.keyboard.press("Escape")
+    person.clips("wave", 1)
 
 
 def test_a_recording_of_anything_else_that_is_stopped_early_has_fewer_parts(person: Person) -> None:
