@@ -38,16 +38,17 @@ def test_the_camera_is_beside_the_cards_and_follows_what_is_taught(
     server: Here, chromium: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streams = list[str]()
-    state = {"label": "wave", "confidence": 0.9}
-    answers = iter([{"state": state, "events": [], "rate": 10}])
 
     async def look(page: PageSession, stream: str, *_: Any) -> Any:
         streams.append(stream)
-        return next(answers, {"state": {**state, "confidence": 0.15}, "events": [], "rate": 10})
+        shares = {"wave": 0.15, "throw": 0.01}
+        return {"label": "wave", "probabilities": shares, "events": [], "rate": 10}
 
     facts = PageSession.facts
-    model = {"id": "1", "sentences": [], "none": 1}
-    monkeypatch.setattr(PageSession, "facts", lambda page: {**facts(page), "model": model})
+    taught = list[dict[str, Any]]()
+    monkeypatch.setattr(
+        PageSession, "facts", lambda page: {**facts(page), "model": taught[-1] if taught else None}
+    )
     monkeypatch.setattr(PageSession, "look", look)
     for name in ("wave", "throw"):
         server.post("/api/classes", name=name)
@@ -55,7 +56,12 @@ def test_the_camera_is_beside_the_cards_and_follows_what_is_taught(
         person = Person(chromium, server, viewport={"width": width, "height": 900})
         page = person.page
         page.get_by_role("button", name="Live camera").click()
+        if not taught:
+            person.says("#try dialog .on-picture", "^Waits until something is taught")
+            taught.append({"id": "1", "sentences": [], "none": 1})
+            server.post("/api/classes", name="jump")  # the page gets the state
         person.says("#try dialog .on-picture", "^Not sure: perhaps wave$")  # of 15 %
+        assert page.locator("#try dialog .bar").all_inner_texts() == ["wave\n15 %", "throw\n1 %"]
         cards, camera = (page.locator(one).bounding_box() for one in ("#cards", "#try dialog"))
         assert (camera["x"] > cards["x"] + cards["width"]) is beside
         person.check()

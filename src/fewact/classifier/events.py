@@ -102,6 +102,7 @@ class WindowScore:
         distinct: How distinct its class is from the second one, 0 … 1.
         fits: Whether training clips of its class are about as long; a window may show an action
             that goes on, or a part of one, but only one that fits is a performance.
+        probabilities: Probability of each class if it shows one of them, in their order.
     """
 
     start: float
@@ -111,6 +112,7 @@ class WindowScore:
     score: float
     distinct: float
     fits: bool = True
+    probabilities: tuple[float, ...] = ()
 
     @property
     def length(self) -> float:

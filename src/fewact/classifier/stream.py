@@ -6,7 +6,7 @@ import time as clock
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 from statistics import median
 from typing import Any, Self
@@ -179,11 +179,14 @@ class StreamState:
         label: Class that the last windows show; None if they show none.
         confidence: Estimated probability that they show their most probable class, 0 … 1.
         time: End of these windows, in seconds.
+        probabilities: Estimated probability that they show each class: those of the window that
+            decides, none above the confidence.
     """
 
     label: Label | None
     confidence: float
     time: float
+    probabilities: dict[Label, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
@@ -309,8 +312,18 @@ class Stream:
             best = max(latest, key=lambda window: window.score)
             shown = best.score >= self._finder.threshold and self._is_requested(best.label)
             label = best.label if shown else None
+            confidence = self._finder.confidence(best)
+            scale = min(1.0, confidence / max(best.probabilities))
             return StreamState(
-                label, self._finder.confidence(best), max(window.end for window in latest)
+                label,
+                confidence,
+                max(window.end for window in latest),
+                {
+                    label: scale * probability
+                    for label, probability in zip(
+                        self._fitted.labels, best.probabilities, strict=True
+                    )
+                },
             )
 
     @property
@@ -531,6 +544,7 @@ class Stream:
             relative + distinct if self._adapts else relative,
             distinct,
             min(self.lengths, key=lambda length: abs(length - (end - start))) in fitting,
+            tuple(logits[0].softmax(-1).tolist()),
         )
 
     @torch.inference_mode()

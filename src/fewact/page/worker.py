@@ -207,9 +207,10 @@ class Worker:
         camera = self._streams[stream]
         frame = np.frombuffer(blob, np.uint8).reshape(height, width, 4)[..., :3]
         events = camera.push(np.ascontiguousarray(frame), at)
-        label = camera.state.label
+        state = camera.state
         return {
-            "state": camera.state.to_dict() | {"label": None if label is None else str(label)},
+            "label": None if state.label is None else str(state.label),
+            "probabilities": {str(label): p for label, p in state.probabilities.items()},
             "events": [_event(event) for event in events],
             "rate": camera.rate,
         }

@@ -4,7 +4,7 @@ import { NONE, post, teachIt } from "./api.js";
 import { addClips } from "./cards.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, headline, percent, stepText, text } from "./texts.js";
-import { ICONS, attempt, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
+import { ICONS, attempt, h, hueOf, icon, setText, showBars, sync, thumbnail, toast } from "./view.js";
 
 const UNLIKE = "(none)";
 const SHOWN = 12;
@@ -135,11 +135,7 @@ function updateAnswer(element, item) {
   setText(element.querySelector(".correct label"), text(label == null ? "correct_as" : "wrong"));
   setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
-  sync(element.querySelector(".bars"), ranked, ([name]) => name, bar, (row, [, share]) => {
-    row.className = `bar ${hueOf(classes, row.dataset.key)}`;
-    row.style.setProperty("--share", `${100 * share}%`);
-    setText(row.querySelector(".value"), `${percent(share)} %`);
-  });
+  showBars(element.querySelector(".bars"), classes, ranked);
   labelChoice.update(element.querySelector("select"), classes);
 }
 
@@ -196,7 +192,3 @@ function searchText(item) {
 }
 
 const waitingForModel = ({ opening }) => text(opening ? "opening" : "waiting_for_model");
-
-function bar([name]) {
-  return h("li", { class: "bar" }, h("span", { class: "bar-name", dir: "auto" }, name), h("span", { class: "bar-line" }), h("span", { class: "value" }));
-}

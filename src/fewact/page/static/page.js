@@ -5,7 +5,7 @@ import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { addToActions, showCards } from "./cards.js";
 import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
-import { isUnsaved, record } from "./recorder.js";
+import { hasRecorded, isUnsaved, record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
 import { attempt, chooseFiles, h, keepFocus, setText, sync, thumbnail, toast } from "./view.js";
 
@@ -15,12 +15,13 @@ let last = null;
 
 function show(next) {
   if (state && next.changed_by_command > state.changed_by_command) toast(text("changed_by_command"));
+  // Who taught by the camera sees at once what was learned.
+  if (state && !state.model && next.model && hasRecorded()) watchCamera($("try-drop"), () => state);
   state = next;
   showCards($("cards"), state);
   showTeaching();
   showAnswers($("answers"), state);
   showBin();
-  $("try-live").disabled = !state.model;
   $("report").hidden = $("export").hidden = !state.model;
   const undo = $("undo");
   undo.disabled = !state.undo;
@@ -95,7 +96,7 @@ $("import").addEventListener("click", () => chooseFiles(([file]) => attempt(asyn
   await sendModel(file);
   toast(text("imported", { name: file.name }));
 }), ".safetensors"));
-$("try-live").addEventListener("click", () => watchCamera($("try-drop")));
+$("try-live").addEventListener("click", () => watchCamera($("try-drop"), () => state));
 droppable($("try-drop"), tryFiles);
 droppable(document.body, addToActions); // and no file that is dropped replaces the page
 // Files that were not sent yet are gone with the page: the browser asks first.

@@ -14,6 +14,10 @@ const TONES = { count: 440, begin: 880, end: 330 }; // hertz
 
 const chosen = { delay: 3, seconds: 3, row: 1, sound: true }; // by the user, until the page is closed
 let unsaved = 0;
+let recorded = 0;
+
+/** Whether clips were recorded since the page was opened. */
+export const hasRecorded = () => recorded > 0;
 
 /** Whether a recorded clip waits to be saved: it would be lost with the page. */
 export const isUnsaved = () => unsaved > 0;
@@ -110,6 +114,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     else if (isOne) dialog.close();
     else item.append(keepButton(one, say));
     say();
+    recorded += Boolean(one.ids);
     if (one.ids) saved(one.ids);
     return !error;
   }

@@ -1,6 +1,6 @@
 // Making and updating elements.
 
-import { errorText, text } from "./texts.js";
+import { errorText, percent, text } from "./texts.js";
 
 const MOST_ERRORS = 5; // that are shown
 
@@ -104,6 +104,17 @@ const HUES = 8; // of base.css
 
 /** The class of the hue of an action, the same wherever it is shown; also of those that have no card any more. */
 export const hueOf = (classes, name) => (classes.includes(name) ? `hue c${classes.indexOf(name) % HUES}` : "hue");
+
+/** Show a bar in its hue for each pair of an action and its probability. */
+export function showBars(list, classes, shares) {
+  const bar = ([name]) =>
+    h("li", { class: "bar" }, h("span", { class: "bar-name", dir: "auto" }, name), h("span", { class: "bar-line" }), h("span", { class: "value" }));
+  sync(list, shares, ([name]) => name, bar, (row, [name, share]) => {
+    row.className = `bar ${hueOf(classes, name)}`;
+    row.style.setProperty("--share", `${100 * share}%`);
+    setText(row.querySelector(".value"), `${percent(share)} %`);
+  });
+}
 
 /** Set the text of an element if it is another one: screen readers read what changes. */
 export function setText(element, words) {
