@@ -31,12 +31,12 @@ def focused(page: Any) -> str:
     return name
 
 
-def drop(page: Any, selector: str, *paths: Path) -> None:
-    """Drop files and folders on an element."""
+def drop(page: Any, selector: str, *paths: Path, steps: str = "dragEnter dragOver drop") -> None:
+    """Drop files and folders on an element, or do only some steps of it."""
     box = page.locator(selector).bounding_box()
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for what in ("dragEnter", "dragOver", "drop"):
+    for what in steps.split():
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         session.send("Input.dispatchDragEvent", {"type": what, "x": x, "y": y, "data": data})
 
@@ -191,6 +191,35 @@ def test_drops_beside_the_cards_make_actions(person: Person, clip: bytes, tmp_pa
     page.keyboard.press("Escape")  # then it is not added
     dialog.wait_for(state="detached")
     assert len(person.server.state()["clips"]) == 5
+
+
+def test_clips_move_between_cards_by_menu_and_by_drag(person: Person, clip: bytes) -> None:
+    page, server = person.page, person.server
+    for name in ("wave", "throw"):
+        server.post("/api/classes", name=name)
+    for name in ("1.mp4", "2.mp4"):
+        server.upload(clip, f"name={name}&label=wave")
+    page.get_by_label("Move the clip 1.mp4", exact=True).click()
+    person.check()
+    page.keyboard.press("Enter")  # the first of the other actions
+    person.clips("throw", 1)
+    person.says(".toast", "1.mp4 is a clip of throw now")
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    person.clips("wave", 2)
+    page.get_by_label("Move the clip 1.mp4", exact=True).click()
+    page.locator(".menu").get_by_role("button", name="Anything else").click()
+    person.clips("Anything else", 1)
+    page.locator(".clip").filter(has=page.get_by_label("Play 2.mp4")).drag_to(
+        page.locator("[data-key=throw] .card-head")
+    )
+    person.clips("throw", 1)
+    # A card stays marked when something else changes while files are over it.
+    drop(page, "[data-key=wave]", Path(__file__), steps="dragEnter dragOver")
+    page.locator("[data-key=wave][data-over]").wait_for()
+    server.post("/api/classes", name="clap")
+    page.get_by_label("Name of the action clap").wait_for()
+    assert page.locator("[data-over]").get_attribute("data-key") == "wave"
+    person.check()
 
 
 def test_an_error_names_its_file(person: Person, clip: bytes, tmp_path: Path) -> None:
@@ -438,6 +467,9 @@ def test_clips_that_are_scrolled_out_of_view_are_not_animated(person: Person, cl
     for _ in range(60):
         assert person.server.upload(clip, "name=1.mp4&label=wave")[0] == 201
     person.clips("wave", 60)
+    assert person.page.locator(".clip:visible").count() == 12  # the card is folded
+    person.page.get_by_role("button", name="Show all 60 clips").click()
+    assert person.page.locator(".clip:visible").count() == 60
     person.page.wait_for_timeout(500)
     assert 0 < person.page.evaluate("document.getAnimations().length") < 60
 

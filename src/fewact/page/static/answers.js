@@ -1,10 +1,11 @@
 // New clips and recordings, and what the model says of them.
 
 import { NONE, post, teachIt } from "./api.js";
-import { addClips } from "./cards.js";
+import { addClips, moveClip } from "./cards.js";
+import { draggable } from "./drop.js";
 import { editSegment, labelChoice, play } from "./player.js";
-import { clock, errorText, headline, percent, stepText, text } from "./texts.js";
-import { ICONS, attempt, h, hueOf, icon, setText, showBars, sync, thumbnail, toast } from "./view.js";
+import { clock, errorText, headline, percent, text } from "./texts.js";
+import { ICONS, attempt, h, hueOf, icon, setText, showBars, sync, thumbnail } from "./view.js";
 
 const UNLIKE = "(none)";
 const SHOWN = 12;
@@ -36,7 +37,7 @@ export async function tryClips(ids) {
 
 function answer(item) {
   const choice = labelChoice(item.classes, `choice-${item.id}`);
-  return h("li", { class: "answer", tabindex: "-1" },
+  const element = h("li", { class: "answer", tabindex: "-1" },
     h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }), onclick: () => play(item) }, thumbnail(item, "")),
     h("div", { class: "answer-body" },
       h("p", { class: "file" }, h("bdi", {}, item.name)),
@@ -54,32 +55,40 @@ function answer(item) {
             type: "button", onclick: () => choice.reportValidity() && teachAs(item, choice.value),
           }, text("correct"))))),
     removeButton(item));
+  draggable(element, item.id);
+  return element;
 }
 
-/** Make a clip to try one of an action, and teach it; the message says so, and undoes this whatever came after. */
-const teachAs = (item, label) => attempt(async () => {
-  const relabel = (name) => post("/api/clips/label", { ids: [item.id], label: name });
-  await relabel(label);
-  toast(text("labelled", { name: item.name, label: label === NONE ? text("else_title") : label }), false, () => attempt(async () => {
-    await relabel(null);
-    toast(text("undone", { what: stepText({ what: "label", subject: item.name }) }));
-  }));
-  await teachIt();
-});
+/** Make a clip to try one of an action, and teach it. */
+const teachAs = async (item, label) => await moveClip(item, label) && attempt(teachIt);
 
 function recording(item) {
+  const video = h("video", {
+    class: "film-video", src: `/media/${item.source}`, controls: true, muted: true, playsInline: true, preload: "none", hidden: true,
+  });
+  const film = filmOf(item);
+  const timeline = h("div", { class: "timeline" }, film, h("ul", { class: "lanes", "aria-label": text("counts") }), h("div", { class: "playhead", hidden: true }));
+  video.addEventListener("timeupdate", () => timeline.style.setProperty("--at", Math.min(1, video.currentTime / item.seconds)));
+  video.addEventListener("error", () => video.remove()); // then it is shown as frames only
+  const playFrom = (seconds) => {
+    video.hidden = timeline.lastChild.hidden = false;
+    video.currentTime = seconds;
+    video.play().catch(() => {});
+  };
+  film.addEventListener("click", (event) => {
+    const { left, width } = film.getBoundingClientRect();
+    playFrom((item.seconds * (event.clientX - left)) / width);
+  });
   return h("li", { class: "answer recording", tabindex: "-1" },
     h("p", { class: "file" }, h("bdi", {}, item.name)),
     h("p", { class: "label", role: "status" }),
-    h("div", { class: "timeline" },
-      filmOf(item),
-      h("div", { class: "searched" }),
-      h("ol", { class: "spans", "aria-hidden": "true" })),
-    h("ul", { class: "faults", "aria-label": text("faults") }),
+    h("progress", { class: "searched", max: 1, "aria-label": text("search") }),
+    video, timeline,
     h("div", { class: "times" }, h("span", {}, clock(0)), h("span", {}, clock(item.seconds))),
-    h("ul", { class: "counts", "aria-label": text("counts") }),
+    h("ul", { class: "faults", "aria-label": text("faults") }),
     h("ol", { class: "events", "aria-label": text("events") }),
     h("div", { class: "row" },
+      h("button", { type: "button", onclick: () => playFrom(video.currentTime) }, text("play")),
       h("button", { class: "again", type: "button", onclick: () => tryClips([item.id]) }, text("search_again")),
       h("button", { type: "button", onclick: () => editSegment(item, {}) }, text("mark")),
       h("button", { class: "cancel", type: "button", hidden: true }, text("cancel_search"))),
@@ -147,18 +156,24 @@ function updateRecording(element, item) {
   const events = item.result?.events ?? [];
   const share = (seconds) => `${(100 * seconds) / item.seconds}%`;
   const key = (event) => `${event.label} ${event.start} ${event.end}`;
-  const colour = (event) => hueOf(item.classes, event.label);
-  element.querySelector(".searched").style.inlineSize = share(item.result?.ended ? item.seconds : item.result?.time ?? 0);
-  sync(element.querySelector(".spans"), events, key, (event) => {
-    const span = h("li", { class: colour(event), onclick: () => editSegment(item, event) });
-    span.style.insetInlineStart = share(event.start);
-    span.style.inlineSize = share(event.end - event.start);
-    return span;
+  const searched = element.querySelector(".searched");
+  searched.hidden = !isActive(item.job);
+  searched.value = (item.result?.time ?? 0) / item.seconds;
+  const counts = item.result?.counts ?? {};
+  const lanes = [...new Set([...item.classes, ...Object.keys(counts)])].filter((name) => name in counts);
+  const lane = () => h("li", {}, h("span", { class: "lane-name", dir: "auto" }), h("ol", { class: "spans", "aria-hidden": "true" }));
+  sync(element.querySelector(".lanes"), lanes, String, lane, (row, name) => {
+    row.className = `lane ${hueOf(item.classes, name)}`;
+    setText(row.firstChild, text("count", { name, n: counts[name] }));
+    sync(row.lastChild, events.filter((event) => event.label === name), key, (event) => {
+      const span = h("li", { title: `${clock(event.start)}–${clock(event.end)}`, onclick: () => editSegment(item, event) });
+      span.style.insetInlineStart = share(event.start);
+      span.style.inlineSize = share(event.end - event.start);
+      return span;
+    });
   });
-  sync(element.querySelector(".counts"), Object.entries(item.result?.counts ?? {}), String, ([name, n]) =>
-    h("li", { class: colour({ label: name }), dir: "auto" }, text("count", { name, n })));
   sync(element.querySelector(".events"), events, key, (event) =>
-    h("li", {}, h("button", { type: "button", class: colour(event), onclick: () => editSegment(item, event) },
+    h("li", {}, h("button", { type: "button", class: hueOf(item.classes, event.label), onclick: () => editSegment(item, event) },
       h("span", { class: "when" }, `${clock(event.start)}–${clock(event.end)}`),
       h("span", { dir: "auto" }, event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label),
       h("span", { class: "value" }, `${percent(event.confidence)} %`))));

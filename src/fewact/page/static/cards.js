@@ -1,21 +1,27 @@
 // The actions as cards: their names, their clips, and how clips come to them.
 
-import { NONE, newId, post, upload } from "./api.js";
-import { droppable } from "./drop.js";
+import { NONE, newId, post, teachIt, upload } from "./api.js";
+import { draggable, droppable } from "./drop.js";
 import { openDialog, play } from "./player.js";
 import { record } from "./recorder.js";
-import { text } from "./texts.js";
+import { stepText, text } from "./texts.js";
 import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
 
 const NEW = " new";
 const NAMED = 3;
+const UNFOLDED = 12; // clips of a card that are shown in any case
 const LABELS = { ".name": "action_name", ".remove": "remove_action", ".clips": "clips_of", ".record": "record_for", ".choose": "choose_for" };
 
 let shown = []; // the actions of the state before
+let clipOf = {}; // its clips
+
+/** The name of an action, or what the page calls all others. */
+const titleOf = (name) => (name === NONE ? text("else_title") : name);
 
 /** Show the actions of a state. */
 export function showCards(list, state) {
   renameCards(list, state.classes);
+  clipOf = state.clips;
   const clips = Object.entries(state.clips).map(([id, clip]) => ({ id, ...clip }));
   const of = (label) => clips.filter((clip) => !clip.binned && clip.label === label);
   const cards = state.classes.map((name) => ({ name, clips: of(name) }));
@@ -47,7 +53,7 @@ function renameCards(list, classes) {
 /** Show the name of an action in its card; a name that is being typed in place of `old` stays. */
 function showName(card, name, old = "") {
   for (const [part, key] of Object.entries(LABELS)) {
-    card.querySelector(part)?.setAttribute("aria-label", text(key, { name: name === NONE ? text("else_title") : name }));
+    card.querySelector(part)?.setAttribute("aria-label", text(key, { name: titleOf(name) }));
   }
   const field = card.querySelector(".name");
   if (field && [old, name].includes(field.value.normalize().trim())) field.value = name;
@@ -66,6 +72,12 @@ function create(card) {
       }, icon(ICONS.remove))),
     isNone ? h("p", { class: "hint" }, text("else_intro")) : null,
     h("ul", { class: "clips" }),
+    h("button", {
+      class: "quiet fold", type: "button", hidden: true, onclick: () => {
+        element.toggleAttribute("data-unfolded");
+        showFold(element);
+      },
+    }),
     h("ul", { class: "faults", "aria-label": text("faults") }),
     h("p", { class: "drop-hint" }, text("drop_here")),
     h("div", { class: "row" },
@@ -77,8 +89,19 @@ function create(card) {
       }, icon(ICONS.file), text("choose"))),
   );
   showName(element, card.name);
-  droppable(element, take);
+  droppable(element, take, async (id) => {
+    const clip = { id, ...clipOf[id] };
+    if (clip.label !== label() && await moveClip(clip, label()) && clip.label === null) await attempt(teachIt);
+  });
   return element;
+}
+
+/** Offer to show all clips of a card, or fewer of them. */
+function showFold(element) {
+  const count = element.querySelectorAll(".clip").length;
+  const fold = element.querySelector(".fold");
+  fold.hidden = count <= UNFOLDED;
+  setText(fold, text(element.hasAttribute("data-unfolded") ? "fold" : "unfold", { n: count }));
 }
 
 function update(element, card) {
@@ -93,6 +116,7 @@ function update(element, card) {
   sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
     item.classList.toggle("pending", clip.model_label !== clip.label);
   });
+  showFold(element);
   const faults = [...new Set(card.clips.flatMap((clip) => clip.faults))].map((fault) => ({
     fault, names: listed(card.clips.filter((clip) => clip.faults.includes(fault)).map((clip) => clip.name)),
   }));
@@ -100,7 +124,7 @@ function update(element, card) {
 }
 
 function clipItem(clip) {
-  return h("li", { class: "clip" },
+  const item = h("li", { class: "clip" },
     h("button", {
       class: "bare", type: "button", "aria-label": text("play_clip", { name: clip.name }), title: clip.name,
       disabled: !clip.source, onclick: () => play(clip),
@@ -108,8 +132,42 @@ function clipItem(clip) {
     h("button", {
       class: "corner icon", type: "button", "aria-label": text("remove_clip", { name: clip.name }),
       onclick: () => attempt(() => post("/api/clips/remove", { ids: [clip.id] })),
-    }, icon(ICONS.remove)));
+    }, icon(ICONS.remove)),
+    h("button", {
+      class: "corner icon move", type: "button", "aria-label": text("move_clip", { name: clip.name }), "aria-haspopup": "true",
+      onclick: (event) => openMenu(event.currentTarget, clip),
+    }, icon(ICONS.move)));
+  draggable(item, clip.id);
+  return item;
 }
+
+/** Open the menu of the actions that a clip can be moved to. */
+function openMenu(button, clip) {
+  const names = [...shown, NONE].filter((name) => name !== clip.label);
+  const menu = h("div", { class: "menu", popover: "auto" }, h("p", { class: "hint" }, text("move_to")),
+    ...names.map((name) => h("button", {
+      class: `quiet ${hueOf(shown, name)}`, type: "button", dir: "auto",
+      onclick: () => { menu.hidePopover(); moveClip(clip, name); },
+    }, titleOf(name))));
+  menu.addEventListener("toggle", (event) => event.newState === "closed" && menu.remove());
+  document.body.append(menu);
+  menu.showPopover();
+  const place = button.getBoundingClientRect();
+  menu.style.left = `${Math.max(8, Math.min(place.left, innerWidth - menu.offsetWidth - 8))}px`;
+  menu.style.top = `${Math.max(8, Math.min(place.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
+  menu.querySelector("button").focus();
+}
+
+/** Make a clip one of an action, in the words of the message, which undoes this whatever came after; returns whether it is. */
+export const moveClip = (clip, label) => attempt(async () => {
+  const relabel = (name) => post("/api/clips/label", { ids: [clip.id], label: name });
+  await relabel(label);
+  toast(text("labelled", { name: clip.name, label: titleOf(label) }), false, () => attempt(async () => {
+    await relabel(clip.label);
+    toast(text("undone", { what: stepText({ what: "label", subject: clip.name }) }));
+  }));
+  return true;
+});
 
 /** The name of an action, which is edited in place; `name` returns it. */
 function nameField(name) {

@@ -3,32 +3,63 @@
 import { text } from "./texts.js";
 import { VIDEOS, toast } from "./view.js";
 
+const CLIP = "application/x-fewact-clip"; // what a clip of the page is dragged as
+const takers = new WeakMap();
+
 /**
  * Let an element take dropped files: `take` gets them, and for each the path of its folder, from the
- * dropped one on; empty if it was dropped itself.
+ * dropped one on; empty if it was dropped itself. `takeClip` gets the id of a clip of the page.
  */
-export function droppable(element, take) {
-  let depth = 0;
+export function droppable(element, take, takeClip = null) {
   element.dataset.drop = "";
-  const mark = (change) => {
-    depth = Math.max(0, depth + change);
-    element.classList.toggle("over", depth > 0);
-  };
-  element.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
-  element.addEventListener("dragleave", () => mark(-1));
-  element.addEventListener("dragover", (event) => event.preventDefault());
-  element.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    mark(-depth);
-    if (event.target.closest("[data-drop]") !== element) return; // one inside takes them
-    // What was dropped can be read during the event only, the content of its folders later.
-    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
-      .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry() }));
-    const found = [];
-    for (const { file, entry } of dropped) found.push(...(entry?.isDirectory ? await videosIn(entry) : [{ file, path: [] }]));
-    if (found.length) take(found.map(({ file }) => file), found.map(({ path }) => path));
+  takers.set(element, { take, takeClip });
+}
+
+/** Let a clip of the page be dragged. */
+export function draggable(element, id) {
+  element.draggable = true;
+  element.addEventListener("dragstart", (event) => {
+    event.dataTransfer.setData(CLIP, id);
+    event.dataTransfer.effectAllowed = "move";
   });
 }
+
+/** The innermost element around the pointer that takes what is dragged. */
+function takerOf(event) {
+  const { types } = event.dataTransfer;
+  const place = (event.target.closest ? event.target : event.target.parentElement).closest("[data-drop]");
+  return types.includes("Files") || (types.includes(CLIP) && takers.get(place)?.takeClip) ? place : null;
+}
+
+let marked = null;
+
+function mark(element) {
+  if (element !== marked) marked?.removeAttribute("data-over");
+  marked = element;
+  marked?.setAttribute("data-over", ""); // no class: those follow the state, which may come during the drag
+}
+
+document.addEventListener("dragover", (event) => {
+  mark(takerOf(event));
+  if (marked) event.preventDefault();
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget ?? mark(null));
+document.addEventListener("dragend", () => mark(null));
+document.addEventListener("drop", async (event) => {
+  const place = takerOf(event);
+  mark(null);
+  if (!place) return;
+  event.preventDefault();
+  const { take, takeClip } = takers.get(place);
+  const id = event.dataTransfer.getData(CLIP);
+  if (id) return takeClip(id);
+  // What was dropped can be read during the event only, the content of its folders later.
+  const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
+    .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry() }));
+  const found = [];
+  for (const { file, entry } of dropped) found.push(...(entry?.isDirectory ? await videosIn(entry) : [{ file, path: [] }]));
+  if (found.length) take(found.map(({ file }) => file), found.map(({ path }) => path));
+});
 
 /** The videos in a folder and below; says so where there are none. */
 async function videosIn(folder) {

@@ -35,6 +35,7 @@ export const ICONS = {
   remove: "M6 6l12 12M18 6 6 18",
   camera: "M4 7h10a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2Zm12 4 6-3v8l-6-3",
   add: "M12 5v14M5 12h14",
+  move: "M5 12h14m-5-5 5 5-5 5",
   undo: "M9 7 4 12l5 5M4.5 12H15a5 5 0 0 1 0 10h-3",
   file: "M12 16V4m0 0L7 9m5-5 5 5M4 20h16",
 };
