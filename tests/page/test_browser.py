@@ -58,7 +58,7 @@ def test_the_first_ten_minutes(
     person.says("#teach-status", r"Teaching: \d+ of \d+")
     page.reload()
     person.taught()
-    person.says("#review", r"\d of \d training clips")
+    person.says("#review", r"^\d of \d training clips were recognised")
 
     # New clips, the reason of an answer, the other tab, a correction, and its undo.
     person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))
@@ -78,7 +78,7 @@ def test_the_first_ten_minutes(
     )
     other.get_by_role("button", name=re.compile("^Undo")).click()
     person.clips("throw", 3)
-    person.says("#teach-status", "1 change is not taught")
+    person.says("#teach-status", "1 clip is new or changed")
     person.teach()
     other.close()
 
@@ -174,7 +174,7 @@ def test_every_width_scheme_and_direction(
     def unlike(page: PageSession) -> dict[str, Any]:
         """Return what the page shows with a model for which each clip is unlike all actions."""
         shown = facts(page)
-        model = {"id": "1", "sentences": [], "none": 1}
+        model = {"id": "1", "summary": "", "details": [], "none": 1}
         result = {"label": "(none)", "probabilities": {"wave": 0.6}, "model": "1"}
         return {**shown, "model": model, "results": dict.fromkeys(shown["clips"], result)}
 
@@ -185,7 +185,7 @@ def test_every_width_scheme_and_direction(
     server.upload(clip, f"name={quote(LONG)}.mp4")
     size = {"width": width, "height": 800}
     person = Person(chromium, server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
-    person.says(".answer .label", "unlike")
+    person.says(".answer .label", "None of your actions")
     person.check()
     person.page.get_by_role("button", name="Play Donau").first.click()
     close = person.page.get_by_role("button", name="Close")

@@ -66,11 +66,17 @@ def shows(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
 def test_each_sentence_of_advice_is_shown_once(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shows(monkeypatch, model={"sentences": ["First."]}, advice=["Same.", "Other.", "Same."])
+    shows(
+        monkeypatch,
+        model={"summary": "First.", "details": ["Same.", "Detail."]},
+        advice=["Same.", "Other.", "Same."],
+    )
     for name in ("wave", "throw", "clap"):
         person.add_action(name, [])
-    shown = person.page.locator("#review p").all_inner_texts()
+    shown = person.page.locator("#review p:visible").all_inner_texts()
     assert shown == ["First.", "Same.", "Other."]
+    person.page.get_by_text("What this rests on").click()
+    assert person.page.locator("#review li").all_inner_texts() == ["Same.", "Detail."]
 
 
 def test_lists_with_equal_keys_do_not_grow(person: Person) -> None:
@@ -273,19 +279,13 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_added(
 ) -> None:
     files = copies(tmp_path, clip, 3)
     person.add_action("wave", [])
-    person.page.evaluate(  # the second one is gone before its turn
-        """() => {
-            const send = window.fetch;
-            window.fetch = async (path, options) => {
-                if (path.includes("name=0.mp4")) await new Promise((go) => { window.go = go; });
-                return send(path, options);
-            };
-        }"""
-    )
+    waiting = held(person.page)
     person.choose("Choose clips of wave", files)
-    person.page.wait_for_function("() => window.go")
-    files[1].unlink()
-    person.page.evaluate("window.go()")
+    first = next_of(person.page, waiting)
+    person.says(".toast.working", "^Adding 1 of 3: 0.mp4")
+    files[1].unlink()  # the second one is gone before its turn
+    first.continue_()
+    next_of(person.page, waiting).continue_()
     person.says(".toast.bad", r"^1\.mp4: The file cannot be read")
     person.clips("wave", 2)
 
@@ -423,7 +423,7 @@ def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
     person = Person(chromium, server)
     for name in ("wave", "throw"):
         person.add_action(name, copies(tmp_path, clip, 1))
-    person.says("#teach-status", "2 changes")
+    person.says("#teach-status", "2 clips are new")
     (server.model / "model.safetensors").write_text("{}")
     person.page.reload()
     person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
@@ -456,7 +456,7 @@ def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
     page.locator(".answer").get_by_role("button", name="Teach it").click()
     person.clips("wave", 2)
     page.wait_for_timeout(1000)
-    person.says("#teach-status", "Two actions with a clip each are needed to teach")
+    person.says("#teach-status", "^To teach, give two actions a clip each")
     assert page.locator(".toast.bad").count() == 0
     refused = person.server.post("/api/teach")
     assert refused == (409, {"error": {"key": "needs_two"}})
@@ -571,7 +571,7 @@ def test_the_focus_stays_where_a_button_is_disabled_or_hidden(
     server.upload(film.read_bytes(), "name=long.mp4")
     person = Person(chromium, server)
     page = person.page
-    person.says("#teach-status", "1 change")
+    person.says("#teach-status", "1 clip is new")
     page.locator("#teach").focus()
     page.keyboard.press("Enter")
     person.taught()
@@ -784,7 +784,7 @@ def test_a_model_that_cannot_be_saved_as_a_file_says_why(
         raise OutputError("cannot be written: no space left on device")
 
     monkeypatch.setattr(PageSession, "export", export)
-    shows(monkeypatch, model={"sentences": []})
+    shows(monkeypatch, model={"summary": "", "details": []})
     person.add_action("wave", [])
     said = person.opens("Save the model as a file")
     said.get_by_text("no space left on device").wait_for()

@@ -60,7 +60,7 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     worker = Worker(str(model), {"device": "cpu", "engine": "torch"})
     opened, info = worker.open()["model"], model_info(model)
     assert opened["classes"] == ["0", "1"]
-    assert opened["sentences"] == [*info.held_out_accuracy, *info.none_of_these]
+    assert opened["details"] == [*info.held_out_accuracy, *info.none_of_these]
     clip = {"source": True, "file": "a.mp4", "name": "a.mp4", "start": None, "end": None}
     found = worker.predict(clip)
     assert found["label"] in ("0", "1")
@@ -94,6 +94,33 @@ def taught(server: Server) -> Any:
     (*_, job) = (job for job in state["jobs"] if job["kind"] == "teach")
     assert (job["state"], job["error"], state["changes"]) == ("done", None, 0)
     return state
+
+
+def test_one_action_and_anything_else_are_taught(serve: Serve, begun: Path) -> None:
+    server = serve(begun)
+    state = server.wait(lambda state: len(state["clips"]) == 2)
+    ids = {clip["label"]: id for id, clip in state["clips"].items()}
+    server.post("/api/clips/label", ids=[ids["y"]], label="none")
+    state = taught(server)
+    assert (state["model"]["classes"], state["model"]["none"]) == (["x"], 1)
+    assert state["model"]["clips"] == {"x": 1, "none": 1}
+    assert set(FewShotClassifier.load(begun).classes_) == {"anything else", "x"}
+    film = (begun.parent / "y.mp4").read_bytes()
+    (tried,) = server.upload(film, "name=new.mp4")[1]["ids"]
+    result = server.wait(
+        lambda state: server.post(f"/api/clips/{tried}/predict") and state["results"].get(tried)
+    )["results"][tried]
+    assert (result["label"], set(result["probabilities"])) == ("(none)", {"x", "none"})
+    server.stop()
+    server = serve(begun)  # what the model calls anything else is that for the page
+    state = server.wait(lambda state: state["model"])
+    assert (state["changes"], state["clips"][ids["y"]]["label"]) == (0, "none")
+    server.post(
+        "/api/clips/label", ids=[tried], label="y"
+    )  # a second action: two classes, and none
+    state = taught(server)
+    assert (state["model"]["classes"], state["model"]["none"]) == (["x", "y"], 1)
+    assert set(FewShotClassifier.load(begun).classes_) == {"x", "y"}
 
 
 def page_of(serve: Serve, begun: Path, videos: list[bytes]) -> tuple[Server, list[str]]:

@@ -30,6 +30,7 @@ def of_model(name: str) -> Page:
         held_out=2,
         accuracy=50.0,
         interval=(10, 95),
+        in_short="1 of 2 were recognised.",
         held_out_accuracy=("1 of 2",),
         temperature=1.5,
         calibrated=True,

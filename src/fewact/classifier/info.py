@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fewact.classifier.calibration import accuracy_lines
+from fewact.classifier.calibration import Calibration, accuracy_lines
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
+from fewact.classifier.unknown import OpenSet
 from fewact.data import BACKGROUND
 
 
@@ -26,6 +27,7 @@ class ModelInfo:
         held_out: Number of held-out training clips.
         accuracy: Accuracy on the held-out clips, in per cent; None if nothing was held out.
         interval: Accuracy to expect with other clips, in per cent; None if nothing was held out.
+        in_short: What to expect of the model, in one sentence for everybody.
         held_out_accuracy: The same as sentences, with what it can say.
         temperature: Temperature that divides the method's logits.
         calibrated: Whether held-out clips decided the temperature.
@@ -43,6 +45,7 @@ class ModelInfo:
     held_out: int
     accuracy: float | None
     interval: tuple[int, int] | None
+    in_short: str
     held_out_accuracy: tuple[str, ...]
     temperature: float
     calibrated: bool
@@ -65,6 +68,22 @@ class ModelInfo:
         return facts
 
 
+def in_short(calibration: Calibration, scores: OpenSet, false_alarms: float | None = None) -> str:
+    """Return what to expect of a classifier, in one sentence for everybody."""
+    if calibration.interval is None:
+        return "How well it recognises new clips is not known: each action needs a second clip."
+    low, high = calibration.interval
+    words = (
+        f"{calibration.right} of {calibration.held_out} training clips were recognised by a model "
+        "that had not seen them"
+    )
+    if lost := scores.decision(false_alarms).rejected(scores.known):
+        words += f", but {lost} of {len(scores.known)} would be called none of the actions"
+    if low <= 100 / len(scores.inside):
+        return f"{words}. That may be guessing: more clips would show more."
+    return f"{words}; expect {low} to {high} % of new clips."
+
+
 def model_info(folder: str | Path) -> ModelInfo:
     """Return the facts of a saved model."""
     file = model_file(folder)
@@ -77,6 +96,7 @@ def model_info(folder: str | Path) -> ModelInfo:
         held_out=header.calibration.held_out,
         accuracy=header.calibration.accuracy,
         interval=header.calibration.interval,
+        in_short=in_short(header.calibration, header.open_set, header.false_alarms),
         held_out_accuracy=tuple(
             map(str.strip, accuracy_lines(header.calibration, len(header.open_set.inside)))
         ),

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from fewact.core.errors import OptionError, OutputError, UserError
 from fewact.core.version import __version__
-from fewact.data import BACKGROUND, VIDEO_SUFFIXES
+from fewact.data import VIDEO_SUFFIXES
 from fewact.page.children import ChildError
 from fewact.page.folder import MOST_BYTES, PageFolder, suffix_of
 from fewact.page.jobs import facts_of
@@ -478,7 +478,7 @@ async def _undo(page: PageSession, request: Request) -> Response:
 
 async def _teach(page: PageSession, request: Request) -> Response:
     labels = {clip.label for clip in page.state.training_clips.values()}
-    if len(labels - {BACKGROUND}) < 2:
+    if len(labels) < 2:
         raise RefusedError(409, "needs_two")
     return JSONResponse({"job": page.teach(_tab(request)).id}, 202)
 

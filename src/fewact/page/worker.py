@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,8 @@ from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.few_shot import load_stored
 from fewact.classifier.history import editing, install, versions
-from fewact.classifier.info import model_info, thumbnails
+from fewact.classifier.info import in_short, model_info, thumbnails
+from fewact.classifier.names import NONE
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
@@ -26,8 +27,9 @@ from fewact.classifier.unknown import describe
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
-from fewact.data import Clip, is_background
+from fewact.data import BACKGROUND, Clip, is_background
 from fewact.methods.files import import_methods
+from fewact.page.names import TITLE_OF_NONE
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
 from fewact.report.pages import model_page
@@ -107,7 +109,16 @@ class Worker:
             for clip in clips:
                 if clip["source"]:  # after a restart nothing is encoded
                     self._encode(clip)
-            lessons = [(_key(clip), clip["label"], clip["saved_as"]) for clip in clips]
+            # With a single action, anything else is the other class: a model needs two.
+            none = TITLE_OF_NONE if len({clip["label"] for clip in clips}) == 2 else BACKGROUND
+            lessons = [
+                (
+                    _key(clip),
+                    none if clip["label"] == BACKGROUND else clip["label"],
+                    clip["saved_as"],
+                )
+                for clip in clips
+            ]
             for version in versions(self._model):  # clips without a file that come back
                 if self._revision.has(key for key, _, _ in lessons):
                     break
@@ -128,9 +139,9 @@ class Worker:
             if example.title == prediction.nearest
         )
         return {
-            "label": str(prediction.label),
+            "label": NONE if prediction.label == TITLE_OF_NONE else str(prediction.label),
             "probability": prediction.probability,
-            "probabilities": {str(name): p for name, p in prediction.probabilities.items()},
+            "probabilities": _by_label(prediction.probabilities),
             "faults": prediction.faults,
             "nearest": nearest,
         }
@@ -165,7 +176,8 @@ class Worker:
     def _search(self, clip: dict[str, Any]) -> Generator[dict[str, Any]]:
         """Yield what was found in a recording, after each step and at the end."""
         events: list[Event] = []
-        with watching(self._revision.classifier, self._clip(clip).path) as watch:
+        path = self._clip(clip).path
+        with watching(self._revision.classifier, path, only=self._actions) as watch:
 
             def result(*, ended: bool) -> dict[str, Any]:
                 return {
@@ -200,7 +212,7 @@ class Worker:
             self._streams.clear()
         self._seen = self._loaded
         if stream not in self._streams:
-            self._streams[stream] = self._revision.classifier.stream()
+            self._streams[stream] = self._revision.classifier.stream(only=self._actions)
         self._streams.move_to_end(stream)
         while len(self._streams) > MOST_STREAMS:
             self._streams.popitem(last=False)
@@ -210,7 +222,7 @@ class Worker:
         state = camera.state
         return {
             "label": None if state.label is None else str(state.label),
-            "probabilities": {str(label): p for label, p in state.probabilities.items()},
+            "probabilities": _by_label(state.probabilities),
             "events": [_event(event) for event in events],
             "rate": camera.rate,
         }
@@ -304,14 +316,23 @@ class Worker:
         return {
             "model": {
                 "id": str(self._loaded),
-                "classes": [str(label) for label in classifier.classes_],
-                "clips": dict(Counter(clip.label for clip in examples)),
-                "sentences": [line.strip() for line in (*accuracy, *promised)],
-                "none": len(classifier.none_clips_),
+                "classes": self._actions,
+                "clips": dict(Counter(_label(clip.label) for clip in examples)),
+                "summary": in_short(
+                    classifier.calibration_, classifier.open_set_, classifier.false_alarms
+                ),
+                "details": [line.strip() for line in (*accuracy, *promised)],
+                "none": sum(_label(clip.label) == BACKGROUND for clip in examples),
             },
             "examples": self._examples(),
             "faults": [example.faults for example in examples],
         }
+
+    @property
+    def _actions(self) -> list[str]:
+        """Names of the classes, without that of anything else."""
+        labels = map(str, self._revision.classifier.classes_)
+        return [label for label in labels if label != TITLE_OF_NONE]
 
     def _examples(self) -> list[dict[str, Any]]:
         """Return the training clips of the model, as ``state.PageClip``."""
@@ -320,7 +341,7 @@ class Worker:
             {
                 "name": example.name,
                 "page_file": example.page_file,
-                "label": example.label,
+                "label": _label(example.label),
                 "start": start,
                 "end": end,
                 "number": number,
@@ -350,6 +371,15 @@ class Advisor:
 def _event(event: Event) -> dict[str, Any]:
     """Return an event with its class as a text: all labels of the page are texts."""
     return event.to_dict() | {"label": str(event.label)}
+
+
+def _label(label: object) -> str:
+    """Return the label that the page has for one of the model."""
+    return BACKGROUND if label == TITLE_OF_NONE else str(label)
+
+
+def _by_label(probabilities: Mapping[Any, float]) -> dict[str, float]:
+    return {_label(label): probability for label, probability in probabilities.items()}
 
 
 def _key(clip: dict[str, Any]) -> Key:

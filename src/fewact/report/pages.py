@@ -28,7 +28,7 @@ def model_page(info: ModelInfo, review: Review, thumbnails: Thumbnails) -> Page:
     """Return the report of a model; thumbnails are those of ``classifier.info``."""
     return Page(
         Path(info.folder).resolve().name or "Model",
-        info.held_out_accuracy,
+        (info.in_short,),
         (
             _model_accuracy(info),
             _model_classes(info, thumbnails),
@@ -56,7 +56,11 @@ def _model_accuracy(info: ModelInfo) -> Section:
     how = "fitted on held-out clips" if info.calibrated else "not calibrated: too few clips"
     return Section(
         "Accuracy",
-        (checked, f"Probabilities: {how} (temperature {info.temperature:.4g})."),
+        (
+            *info.held_out_accuracy,
+            checked,
+            f"Probabilities: {how} (temperature {info.temperature:.4g}).",
+        ),
         bars,
     )
 

@@ -59,6 +59,18 @@ export const post = (path, body = {}) =>
     method: "POST", headers: headersOf("application/json"), body: JSON.stringify(body),
   }));
 
+/** Send a file, and return the JSON answer; `progress` gets the fraction that is sent, which `fetch` does not know. */
+const send = (path, headers, file, progress) =>
+  answer(new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => progress(loaded / total));
+    request.addEventListener("load", () => done({ ok: request.status < 300, json: async () => JSON.parse(request.responseText) }));
+    request.addEventListener("error", fail);
+    request.send(file);
+  }));
+
 let uploads = 0;
 
 /** Whether a clip is being sent: it would be lost with the page. */
@@ -68,26 +80,22 @@ export const isUploading = () => uploads > 0;
  * Send a clip; `facts` are its name, label, number of pieces, and the batch that is undone as one.
  * A clip that is sent again with the same `id` is added once.
  */
-export async function upload(blob, facts, id = newId()) {
+export async function upload(blob, facts, id = newId(), progress = () => {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(facts)) if (value != null) query.set(name, value);
   uploads += 1;
   try {
     await check(blob);
-    return await answer(fetch(`/api/clips?${query}`, {
-      method: "POST", headers: headersOf("application/octet-stream", id), body: blob,
-    }));
+    return await send(`/api/clips?${query}`, headersOf("application/octet-stream", id), blob, progress);
   } finally {
     uploads -= 1;
   }
 }
 
 /** Send a model file, which replaces the model. */
-export async function sendModel(file) {
+export async function sendModel(file, progress) {
   await check(file);
-  return answer(fetch(`/api/import?${new URLSearchParams({ name: file.name })}`, {
-    method: "POST", headers: headersOf("application/octet-stream"), body: file,
-  }));
+  return send(`/api/import?${new URLSearchParams({ name: file.name })}`, headersOf("application/octet-stream"), file, progress);
 }
 
 /** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */

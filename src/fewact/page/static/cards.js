@@ -5,7 +5,7 @@ import { draggable, droppable } from "./drop.js";
 import { openDialog, play } from "./player.js";
 import { record } from "./recorder.js";
 import { stepText, text } from "./texts.js";
-import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, sync, thumbnail, toast } from "./view.js";
+import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, showProgress, sync, thumbnail, titleOf, toast } from "./view.js";
 
 const NEW = " new";
 const NAMED = 3;
@@ -14,9 +14,6 @@ const LABELS = { ".name": "action_name", ".remove": "remove_action", ".clips": "
 
 let shown = []; // the actions of the state before
 let clipOf = {}; // its clips
-
-/** The name of an action, or what the page calls all others. */
-const titleOf = (name) => (name === NONE ? text("else_title") : name);
 
 /** Show the actions of a state. */
 export function showCards(list, state) {
@@ -232,27 +229,26 @@ function askName(files) {
 }
 
 /** Upload files as clips of an action, or to be tried (`label` null); returns their ids. */
-export async function addClips(files, label, pieces = 1) {
-  const message = h("p", { class: "toast" }, text("uploading", { n: files.length }));
-  document.getElementById("toasts").append(message);
+export const addClips = (files, label, pieces = 1) => showProgress(async (progress) => {
   const batch = newId();
   const ids = [];
   const refused = new Map();
   let last = null; // an error that the others would get, too
-  for (const file of files) {
+  for (const [done, file] of files.entries()) {
+    const show = (sent) => progress(text("uploading", { n: files.length, number: done + 1, name: file.name }), (done + sent) / files.length);
+    show(0);
     try {
       if (last) throw last;
-      ids.push(...(await upload(file, { name: file.name, label, pieces, batch })).ids);
+      ids.push(...(await upload(file, { name: file.name, label, pieces, batch }, newId(), show)).ids);
     } catch (error) {
       if (["offline", "action_removed"].includes(error.error?.key)) last = error;
       const words = failureText(error);
       refused.set(words, [...(refused.get(words) ?? []), file.name]);
     }
   }
-  message.remove();
   for (const [words, names] of refused) toast(text("error_of", { name: listed(names), error: words }), true);
   return ids;
-}
+});
 
 /** The first names of a list, and how many more there are. */
 function listed(names) {

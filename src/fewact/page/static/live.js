@@ -1,6 +1,6 @@
 // The camera with the answer on the picture, and a bar for each action.
 
-import { look, newId, pause } from "./api.js";
+import { NONE, look, newId, pause } from "./api.js";
 import { openCamera } from "./camera.js";
 import { openBelow } from "./player.js";
 import { clock, errorText, headline, text } from "./texts.js";
@@ -35,8 +35,8 @@ export async function watchCamera(element, current) {
     const shares = seen.probabilities;
     const { classes } = current();
     dialog.classList.toggle("unlike", !seen.label);
-    setText(label, seen.label ? headline(seen.label, shares[seen.label]) : text("live_none"));
-    showBars(bars, classes, classes.filter((name) => name in shares).map((name) => [name, shares[name]]));
+    setText(label, seen.label ? headline(seen.label, shares[seen.label]) : text("answer_none"));
+    showBars(bars, classes, [...classes, NONE].filter((name) => name in shares).map((name) => [name, shares[name]]));
     for (const event of seen.events) {
       events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
         event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));

@@ -1,13 +1,13 @@
 // The page: shows each state of the server, and connects the buttons.
 
-import { NONE, follow, isUploading, post, sendModel } from "./api.js";
+import { follow, isUploading, post, sendModel } from "./api.js";
 import { showAnswers, tryClips, tryFiles } from "./answers.js";
 import { addToActions, showCards } from "./cards.js";
 import { droppable } from "./drop.js";
 import { watchCamera } from "./live.js";
 import { hasRecorded, isUnsaved, record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
-import { attempt, chooseFiles, h, keepFocus, setText, sync, thumbnail, toast } from "./view.js";
+import { attempt, chooseFiles, h, keepFocus, setText, showProgress, sync, thumbnail, toast } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 let state = null;
@@ -19,6 +19,7 @@ function show(next) {
   if (state && !state.model && next.model && hasRecorded()) watchCamera($("try-drop"), () => state);
   state = next;
   showCards($("cards"), state);
+  $("examples").hidden = Object.keys(state.clips).length > 0;
   showTeaching();
   showAnswers($("answers"), state);
   showBin();
@@ -35,7 +36,7 @@ function showTeaching() {
   const job = state.jobs.filter((one) => one.kind === "teach").at(-1);
   const open = state.jobs.filter((one) => one.kind === "open").at(-1);
   const busy = job && ["waiting", "running"].includes(job.state);
-  const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label && clip.label !== NONE).map((clip) => clip.label));
+  const labels = new Set(Object.values(state.clips).filter((clip) => !clip.binned && clip.label).map((clip) => clip.label));
   const progress = $("teach-progress");
   progress.hidden = !busy;
   if (busy && job.total) {
@@ -56,9 +57,10 @@ function showTeaching() {
     if (job.state === "failed") toast(errorText(job.error), true);
   }
   last = now;
-  const sentences = state.model ? [...new Set([...state.model.sentences, ...state.advice])] : [];
-  $("review").hidden = !sentences.length;
-  sync($("review"), sentences, (one) => one, (one) => h("p", {}, one));
+  $("review").hidden = !state.model;
+  const sentences = state.model ? [...new Set([state.model.summary, ...state.advice])] : [];
+  sync($("review-short"), sentences, String, (one) => h("p", {}, one));
+  sync($("review-details"), state.model?.details ?? [], String, (one) => h("li", {}, one));
 }
 
 function teachText({ job, busy, open, enough }) {
@@ -93,7 +95,7 @@ $("teach").addEventListener("click", () => attempt(() => post("/api/teach")));
 $("try-files").addEventListener("click", () => chooseFiles(tryFiles));
 $("try-record").addEventListener("click", () => record({ label: null, saved: tryClips }));
 $("import").addEventListener("click", () => chooseFiles(([file]) => attempt(async () => {
-  await sendModel(file);
+  await showProgress((progress) => sendModel(file, (sent) => progress(text("importing", { name: file.name }), sent)));
   toast(text("imported", { name: file.name }));
 }), ".safetensors"));
 $("try-live").addEventListener("click", () => watchCamera($("try-drop"), () => state));

@@ -1,5 +1,6 @@
 // Making and updating elements.
 
+import { NONE } from "./api.js";
 import { errorText, percent, text } from "./texts.js";
 
 const MOST_ERRORS = 5; // that are shown
@@ -106,10 +107,13 @@ const HUES = 8; // of base.css
 /** The class of the hue of an action, the same wherever it is shown; also of those that have no card any more. */
 export const hueOf = (classes, name) => (classes.includes(name) ? `hue c${classes.indexOf(name) % HUES}` : "hue");
 
+/** The name of an action, or what the page calls all others. */
+export const titleOf = (name) => (name === NONE ? text("else_title") : name);
+
 /** Show a bar in its hue for each pair of an action and its probability. */
 export function showBars(list, classes, shares) {
   const bar = ([name]) =>
-    h("li", { class: "bar" }, h("span", { class: "bar-name", dir: "auto" }, name), h("span", { class: "bar-line" }), h("span", { class: "value" }));
+    h("li", { class: "bar" }, h("span", { class: "bar-name", dir: "auto" }, titleOf(name)), h("span", { class: "bar-line" }), h("span", { class: "value" }));
   sync(list, shares, ([name]) => name, bar, (row, [name, share]) => {
     row.className = `bar ${hueOf(classes, name)}`;
     row.style.setProperty("--share", `${100 * share}%`);
@@ -148,6 +152,23 @@ export function toast(words, bad = false, undoes = null) {
   for (const one of shown) if (!stay.includes(one)) one.querySelector(".icon").click();
   toasts.append(message);
   if (!bad) setTimeout(close, undoes ? 20_000 : 5_000);
+}
+
+/** Show a message with a bar while `work` goes on, which gets the function that sets its words and its fraction. */
+export async function showProgress(work) {
+  const words = h("span", { dir: "auto" });
+  const bar = h("progress", { max: 1 });
+  const message = h("p", { class: "toast working" }, words, bar);
+  document.getElementById("toasts").append(message);
+  try {
+    return await work((what, fraction) => {
+      setText(words, what);
+      bar.setAttribute("aria-label", what);
+      bar.value = fraction;
+    });
+  } finally {
+    message.remove();
+  }
 }
 
 /** Run an action of the user; say what went wrong. */
