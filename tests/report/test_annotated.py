@@ -7,7 +7,7 @@ import pytest
 
 from fewact.classifier.events import Event
 from fewact.core import svg
-from fewact.report.annotated import LIVE_SPAN, MOST_SIDE, Overlay, _font, _performed, _shortened
+from fewact.report.annotated import LIVE_SPAN, MOST_SIDE, Overlay, _performed, _shortened, font_of
 from fewact.video.writing import check_frame
 
 GREY = np.full((90, 160, 3), 90, np.uint8)
@@ -84,7 +84,7 @@ def test_short_counts_are_beside_the_label() -> None:
 
 
 def test_a_shortened_line_keeps_its_number() -> None:
-    font = _font("wave", 18)
+    font = font_of("wave", 18)
     for width in (100, 200, 300):
         line = _shortened("wave" * 20, "  0.88", font, width)
         assert line.endswith("…  0.88")

@@ -37,6 +37,10 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "scored:budget",
             "Count how often and how long each class was performed in each recording.",
         ),
+        "total": (
+            "total:total",
+            "Estimate counts and durations with intervals, from a sample that you check.",
+        ),
         "serve": ("serve:serve", "Teach and use a model in the browser, on this computer only."),
         "export": (
             "export:export",

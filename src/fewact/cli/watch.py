@@ -36,6 +36,7 @@ from fewact.core.text_table import csv_line
 if TYPE_CHECKING:
     from fewact.classifier import Event, FewShotClassifier
     from fewact.classifier.watch import Watch
+    from fewact.cli.recordings import Recordings
     from fewact.report.annotated import DelayedVideo
 
 
@@ -138,7 +139,7 @@ def watch(
     recordings one that cannot be read is skipped (exit code 3); after an interruption, the same
     command with -o continues with those that are not finished.
     """
-    from fewact.cli.recordings import Recordings, finished_file, job_of, summarise
+    from fewact.cli.recordings import Recordings, finished_file, job_of
 
     resumes = len(sources) > 1 and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
@@ -152,8 +153,8 @@ def watch(
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
-    open_one = partial(_open, classifier, **options)
     if len(sources) == 1:
+        open_one = partial(_open, classifier, **options)
         _watch_one(sources[0], open_one, classifier, output, video, format, quiet=quiet)
         return
     recordings = Recordings(
@@ -163,11 +164,24 @@ def watch(
         _writer(format, classifier, sources),
         overwrite,
     )
+    watch_many(recordings, classifier, options, quiet=quiet)
+    exit_skipped(recordings.skipped)
+
+
+def watch_many(
+    recordings: "Recordings",
+    classifier: "FewShotClassifier",
+    options: dict[str, Any],
+    *,
+    quiet: bool,
+) -> None:
+    """Watch several recordings, with the options of ``watching``, and say what was found."""
+    from fewact.cli.recordings import summarise
+
     begun = clock.monotonic()
     with saying_warnings(), _stopped_by_ctrl_c() as stop:
-        recordings.watch(open_one, stop, quiet=quiet)
+        recordings.watch(partial(_open, classifier, **options), stop, quiet=quiet)
     summarise(recordings, begun)
-    exit_skipped(recordings.skipped)
 
 
 def _check_outputs_of_many(output: Path | None, video: Path | None) -> None:

@@ -1,5 +1,7 @@
 """Confidence intervals of an accuracy: over episodes and over classes."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,6 +79,7 @@ def class_intervals(
     return intervals
 
 
+@cache
 def student_t(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t distribution of ``freedom`` degrees of freedom.
 

@@ -208,7 +208,7 @@ class Overlay:
         """
         picture = _enlarged(image)
         size = max(10, round(min(picture.size) * TEXT_HEIGHT))
-        font = _font(self._letters, size)
+        font = font_of(self._letters, size)
         self._finish(time)
         near = [*takewhile(lambda event: event.start <= time, self._ahead), *going_on]
         shown = [event for event in near if event.start <= time < event.end]
@@ -273,7 +273,7 @@ class Overlay:
 def check_font(labels: Sequence[str]) -> None:
     """Warn if no font has all characters of the class names."""
     letters = "".join(sorted(set("".join(labels))))
-    font = _font(letters, 16)
+    font = font_of(letters, 16)
     missing = _missing(font, letters)
     if missing:
         warn(f"no font of this computer has these characters of the class names: {missing}")
@@ -353,7 +353,7 @@ def _shortened(name: str, suffix: str, font: Font, widest: int) -> str:
 
 
 @lru_cache(maxsize=8)
-def _font(letters: str, size: int) -> Font:
+def font_of(letters: str, size: int) -> Font:
     """Return the font that has most of the characters, at a size in pixels."""
     fonts = [font for name in FONTS if (font := _installed(name, size)) is not None]
     fonts.append(ImageFont.load_default(size))

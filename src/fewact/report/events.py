@@ -16,6 +16,7 @@ from fewact.data.events import Event, writer_of
 from fewact.data.events import events_text as table_text
 from fewact.evaluation.agreement import IOU, Agreement, Kappa
 from fewact.evaluation.time_budget import Budget
+from fewact.evaluation.totals import Total
 from fewact.report.table import Table
 from fewact.video.samplers import Timeline
 
@@ -193,6 +194,25 @@ def budget_table(rows: Sequence[Budget], *, binned: bool) -> Table:
         numbers = (_number(row.total), _number(row.mean), share, _number(row.latency))
         cells.append((row.recording, row.label, *span, str(row.count), *numbers))
     return Table(("recording", "class", *parts, *numbered), tuple(cells))
+
+
+def totals_table(results: Sequence[tuple[str, str, Total]]) -> Table:
+    """Return a row for each class and measure with its total and interval."""
+
+    def span(interval: tuple[float, float] | None) -> str:
+        return "" if interval is None else " to ".join(_number(end, 1) for end in interval)
+
+    header = ("class", "total of", "found", "estimate", "95 % interval", "without the model")
+    cells = (
+        (
+            label,
+            name,
+            *(_number(x, 1) for x in (one.found, one.value)),
+            *map(span, (one.interval, one.alone)),
+        )
+        for label, name, one in results
+    )
+    return Table(header, tuple(cells), "Totals of all recordings")
 
 
 def frame_header(classes: Sequence[str]) -> str:
