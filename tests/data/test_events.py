@@ -71,6 +71,32 @@ def test_a_document_of_elan_has_one_recording_and_tiers_without_overlap(tmp_path
     assert written("e.eaf", events, tmp_path) == events
 
 
+def test_a_state_of_boris_is_on_or_off(tmp_path: Path) -> None:
+    times = [(1.0, 2.5), (2.0, 5.0), (3.0, 4.0), (5.0, 6.0)]
+    events = [replace(WAVE, start=a, end=b, frames=None) for a, b in times]
+    other = replace(events[1], subject="another")
+    read = written("e.boris", [*events, other], tmp_path)
+    assert [
+        (e.start, e.end, e.subject) for e in sorted(read, key=lambda e: e.subject != "another")
+    ] == [
+        (2.0, 5.0, "another"),
+        (1.0, 5.0, WAVE.subject),
+        (5.0, 6.0, WAVE.subject),
+    ]
+
+
+def test_a_document_of_elan_is_read_by_pympi(tmp_path: Path) -> None:
+    pympi = pytest.importorskip("pympi")
+    events = [replace(WAVE, frames=None), replace(WAVE, label="a & <b>", start=7.0, end=8.5)]
+    path = tmp_path / "e.eaf"
+    path.write_text(events_text(path, events), encoding="utf-8")
+    document = pympi.Eaf(str(path))
+    found = {t: document.get_annotation_data_for_tier(t) for t in document.get_tier_names()}
+    assert sorted(found.values()) == [
+        [(round(1000 * e.start), round(1000 * e.end), e.label)] for e in events
+    ]
+
+
 AGGREGATED = (
     "Observation id\tSource\tTime offset (s)\tMedia duration (s)\tSubject\tBehavior\t"
     "Behavior type\tStart (s)\tStop (s)\tMedia file name\tImage index start\tImage index stop\n"

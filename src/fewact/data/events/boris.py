@@ -6,7 +6,7 @@ time offset on.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -218,24 +218,41 @@ def _behaviour(name: str) -> dict[str, Any]:
     return {"type": "State event", "code": name, "modifiers": {}, **texts}
 
 
+def _states(events: Sequence[Event]) -> list[Event]:
+    """Return events in the order of their starts; what overlaps of a class and subject is one.
+
+    In BORIS a state of a subject is on or off: a second START is a STOP.
+    """
+    last: dict[tuple[str, str], int] = {}
+    states: list[Event] = []
+    for event in sorted(events, key=lambda event: event.start):
+        key = str(event.label), event.subject
+        before = states[last[key]] if key in last else None
+        if before is None or event.start >= before.end:
+            last[key] = len(states)
+            states.append(event)
+        elif event.end > before.end:
+            frames = before.frames and event.frames and (before.frames[0], event.frames[1])
+            states[last[key]] = replace(before, end=event.end, frames=frames)
+    return states
+
+
 def _observation(recording: str, events: Sequence[Event], folder: Path) -> dict[str, Any]:
     """Return an observation; its length is the end of the last event if the file is not here."""
     timeline = timeline_or_none(find_recording(folder, recording))
     length = timeline.end if timeline else max(event.end for event in events)
     rows: list[list[Any]] = []
-    for event in events:
-        first, last = event.frames or ("NA", "NA")
-        # Of equal behaviours, one ends before the next one starts.
-        rows.append([round(event.start, 3), 1, event.subject, str(event.label), first])
-        rows.append([round(event.end, 3), 0, event.subject, str(event.label), last])
-    rows.sort(key=lambda row: row[:2])
+    for event in _states(events):
+        (first, last), who = event.frames or ("NA", "NA"), [event.subject, str(event.label), "", ""]
+        rows += [[round(event.start, 3), *who, first], [round(event.end, 3), *who, last]]
+    rows.sort(key=lambda row: row[0])  # of equal ones, one ends before the next one starts
     return {
         "file": {"1": [recording], **{str(player): [] for player in range(2, 9)}},
         "type": "MEDIA",
         "date": "1970-01-01T00:00:00",
         "description": "",
         "time offset": 0.0,
-        "events": [[time, subject, label, "", "", f] for time, _, subject, label, f in rows],
+        "events": rows,
         "observation time interval": [0, 0],
         "independent_variables": {},
         "visualize_spectrogram": False,
