@@ -307,11 +307,19 @@ def test_events_of_other_recordings_in_the_same_file_are_not_lost(
         return {row["recording"] for row in csv.DictReader(io.StringIO(out.read_text()))}
 
     first, second = ([str(night / f"{name}.mp4") for name in pair] for pair in ("ab", "cd"))
-    # Another command ends while the first one watches: its table stays.
-    during["a.mp4"] = lambda: run(*second)
+    # Another command begins while the first one watches: it is refused, and leaves no file.
+    others: list[tuple[int, str]] = []
+    during["a.mp4"] = lambda: others.append(run(*second))
+    assert (run(*first)[0], listed()) == (0, {"night/a.mp4", "night/b.mp4"})
+    assert others[0][0] == 2
+    assert "another command writes this file" in others[0][1]
+    assert sorted(path.name for path in tmp_path.iterdir() if "events" in path.name) == [out.name]
+    # Or writes the file although it has not the lock, as on a disk without locks.
+    out.unlink()
+    during["a.mp4"] = lambda: out.write_text("of another command")
     code, said = run(*first)
-    assert (code, listed()) == (2, {"night/c.mp4", "night/d.mp4"})
-    assert "another command has written this file meanwhile" in said
+    assert (code, out.read_text()) == (2, "of another command")
+    assert "another command writes this file" in said
     out.unlink()
     # An interrupted command is continued with its own recordings only, from any folder.
     during["b.mp4"] = lambda: signal.raise_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fewact.core.locks import exclusive
+from fewact.core.locks import exclusive, locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process has its locks twice")
 
@@ -52,3 +52,13 @@ def test_on_a_disk_without_locks_nothing_is_refused(
     for handle in handles:
         assert handle is not None
         os.close(handle)
+
+
+def test_a_lock_is_held_once_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path) as first, locked(path) as second:
+        assert (first, second) == (True, False)
+        assert path.exists()
+    assert not path.exists()
+    with locked(path) as again:
+        assert again

@@ -23,6 +23,7 @@ from fewact.cli.run import INTERRUPTED, say
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, OutputError, VideoError
+from fewact.core.locks import locked
 from fewact.core.text_table import printable
 from fewact.data.events import Event
 from fewact.video.recording import open_recording
@@ -154,7 +155,29 @@ class Recordings:
             opened: Context of a ``Watch`` of a recording.
             stop: Set by Ctrl-C.
             quiet: Whether to show no progress.
+
+        Raises:
+            OutputError: Another command writes the same file.
         """
+        if self.output is None:
+            self._watch_all(opened, stop, quiet=quiet)
+            return
+        with locked(self.output.with_name(f".{self.output.name}.lock")) as free:
+            if not free or self._written != _identity(finished_file(self.output)):
+                raise self._taken()
+            self._watch_all(opened, stop, quiet=quiet)
+
+    def _taken(self) -> OutputError:
+        return OutputError(
+            "another command writes this file",
+            where=str(self.output),
+            expected="one command at a time",
+            hint="Choose another file, or wait for the other one.",
+        )
+
+    def _watch_all(
+        self, opened: "Callable[[str, threading.Event], Any]", stop: threading.Event, *, quiet: bool
+    ) -> None:
         left = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
@@ -217,12 +240,7 @@ class Recordings:
         file, known = finished_file(self.output), self.finished.recordings
         first = self._written is None and not self.overwrite
         if _identity(file) != self._written or (first and self.output.exists()):
-            raise OutputError(
-                "another command has written this file meanwhile",
-                where=str(self.output),
-                expected="one command at a time",
-                hint="Choose another file, or wait for the other one.",
-            )
+            raise self._taken()
         seconds = {name: known[name].seconds for name in self.names.values() if name in known}
         text = events_text(self.output, self.events, {"recordings": seconds})
         write_text(file, self.finished.model_dump_json())

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fewact.core.atomic import make_folder, output_errors
@@ -57,6 +57,32 @@ def exclusive(path: Path) -> int | None:
     except OSError:
         pass  # The disk has no locks.
     return file
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file during the block; it is removed then. Yields False if another one holds it.
+
+    A file that was removed between opening and locking is no lock: it is opened again.
+    """
+    file = exclusive(path)
+    while file is not None and not _is_at(path, file):
+        os.close(file)
+        file = exclusive(path)
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            with suppress(OSError):  # Windows removes no open file.
+                path.unlink()
+            os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _remove_unused(path: Path) -> None:
