@@ -73,6 +73,32 @@ def test_agreement_is_printed_with_what_to_look_at(run: Run, night: Path) -> Non
     assert (none.code, "not text in UTF-8" in none.err) == (2, True)
 
 
+def test_subjects_are_counted_and_compared_apart(run: Run, night: Path) -> None:
+    head = "video,label,start,end,subject\n"
+    rows = ["a.mp4,wave,1,3,rat", "a.mp4,wave,2,4,dog", "a.mp4,clap,5,6,dog"]
+    (night / "true.csv").write_text(head + "\n".join(rows))
+    (night / "found.csv").write_text(head + "\n".join([rows[0], "a.mp4,wave,2,4,rat"]))
+    shown = run("budget", night / "true.csv", "--subjects", "--format", "csv")
+    counts = {
+        (r["subject"], r["class"]): r["total (s)"] for r in csv.DictReader(shown.out.splitlines())
+    }
+    assert counts == {
+        ("rat", "clap"): "0.00",
+        ("rat", "wave"): "2.00",
+        ("dog", "clap"): "1.00",
+        ("dog", "wave"): "2.00",
+    }
+    words = ("agree", night / "found.csv", night / "true.csv")
+    together: dict[str, Any] = json.loads(run(*words, "--format", "json").out)
+    assert together["f1"] == pytest.approx(4 / 5)
+    apart: dict[str, Any] = json.loads(run(*words, "--subjects", "--format", "json").out)
+    assert apart["f1"] == pytest.approx(2 / 5)
+    assert {name: one["f1"] for name, one in apart["subjects"].items()} == {"dog": 0, "rat": 2 / 3}
+    assert "Missed: a.mp4 00:00:05.000 to 00:00:06.000 clap dog" in run(*words, "--subjects").out
+    (night / "none.csv").write_text(SCORED)
+    assert "no event has a subject" in run("budget", night / "none.csv", "--subjects").err
+
+
 def test_a_table_of_frames_has_a_row_a_frame_at_variable_rates_too(run: Run, night: Path) -> None:
     times = [0, 100, 150, 400, 900, 1000, 2500, 2600]
     ClipMaker(night)("odd.mkv", range(8), times=times, unit=Fraction(1, 1000))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from fewact.core.paths import similar_name
 
 if TYPE_CHECKING:
     from fewact.data.events import Event, EventTable
+    from fewact.evaluation.agreement import Scored
     from fewact.video.samplers import Timeline
 
 
@@ -81,6 +82,9 @@ def agree(
             help="Events of the same recordings that a person scored.", callback=_check_events
         ),
     ],
+    subjects: Annotated[
+        bool, typer.Option("--subjects", help="Compare the events of each subject apart.")
+    ] = False,
     format: OutputFormat = "table",
 ) -> None:
     """Compare events with those that a person scored: F1, kappa, confusions, errors.
@@ -88,40 +92,65 @@ def agree(
     Events of one class are the same if their temporal IoU is at least 0.5. Recordings that the
     person did not score are left out.
     """
+    from fewact.evaluation.agreement import agree
+    from fewact.report import events as report
+
+    *tables, truth = [_read(path) for path in (*events, scored)]
+    if subjects:
+        _check_subjects(*tables, truth)
+    listed = _scored_twice(tables, truth)
+    of_subjects = {}
+    if subjects:
+        listed = [own for one in listed for own in one.by_subject()]
+        names = sorted({one.subject for one in listed})
+        of_subjects = {s: agree([one for one in listed if one.subject == s]) for s in names}
+    result = agree(listed)
+    if format == "json":
+        each = {name: report.agreement_dict(one) for name, one in of_subjects.items()}
+        print_json(report.agreement_dict(result) | ({"subjects": each} if subjects else {}))
+    else:
+        also = [report.subjects_table(of_subjects)] if subjects else []
+        print_result_tables([*report.agreement_tables(result), *also], format)
+        if format == "table":
+            for line in report.agreement_lists(result):
+                print_line(line)
+    exit_skipped(sum(len(table.skipped) for table in (*tables, truth)))
+
+
+def _check_subjects(*tables: "EventTable") -> None:
+    for table in tables:
+        if not any(event.subject for event in table.events):
+            raise DataError(
+                "no event has a subject", where=str(table.path), expected="events with subjects"
+            )
+
+
+def _scored_twice(tables: Sequence["EventTable"], truth: "EventTable") -> "list[Scored]":
+    """Return the recordings that a person scored, with what was found in them."""
     import numpy as np
 
     from fewact.evaluation import agreement
-    from fewact.report.events import agreement_dict, agreement_lists, agreement_tables
 
-    *tables, truth = [_read(path) for path in (*events, scored)]
     found_events = [event for table in tables for event in table.events]
     pairs = agreement.recordings(found_events, truth.events)
     listed = []
     for name, (found, true) in pairs.items():
         if not true:
-            say(f"Warning: left out, not in {scored}: {name} ({len(found)} events)")
+            say(f"Warning: left out, not in {truth.path}: {name} ({len(found)} events)")
             continue
         if not found:
-            say(f"Warning: no events were found in {name}: all of {scored} are missed")
+            say(f"Warning: no events were found in {name}: all of {truth.path} are missed")
         timeline = _timeline([*tables, truth], [*found, *true])
         frames = None if timeline is None else np.append(timeline.times, timeline.end)
         listed.append(agreement.Scored(name, tuple(found), tuple(true), frames))
     if not listed:
         raise DataError(
             "the tables have no recording in common",
-            where=str(scored),
+            where=str(truth.path),
             got=", ".join(sorted(pairs))[:200],
             expected="the same names of recordings; folders and extensions do not count",
         )
-    result = agreement.agree(listed)
-    if format == "json":
-        print_json(agreement_dict(result))
-    else:
-        print_result_tables(agreement_tables(result), format)
-        if format == "table":
-            for line in agreement_lists(result):
-                print_line(line)
-    exit_skipped(sum(len(table.skipped) for table in (*tables, truth)))
+    return listed
 
 
 def budget(
@@ -155,6 +184,9 @@ def budget(
             ".svg",
         ),
     ] = None,
+    subjects: Annotated[
+        bool, typer.Option("--subjects", help="Count the events of each subject apart.")
+    ] = False,
     overwrite: Overwrite = False,
     format: OutputFormat = "table",
 ) -> None:
@@ -164,13 +196,15 @@ def budget(
     first event. Without the video, a recording lasts until its last event.
     """
     check_output_files(frames, output, overwrite=overwrite, inputs=[str(events)])
-    from fewact.data.events.event import by_recording, find_recording
+    from fewact.data.events.event import by_recording, by_subject, find_recording
     from fewact.evaluation.time_budget import budgets
     from fewact.report.events import budget_table, ethogram, frame_header, frame_lines
 
     table = _read(events)
     if not table.rows:
         raise DataError("the file has no events", where=str(events))
+    if subjects:
+        _check_subjects(table)
     names = {event.recording for event in table.events if event.recording}
     videos = [find_recording(table.path.parent, name) for name in names]
     check_output_files(frames, output, overwrite=True, inputs=videos)
@@ -178,7 +212,9 @@ def budget(
     rows, lines, durations = [], [frame_header(classes)], {}
     for name, listed in by_recording(table.events).items():
         timeline, durations[name] = _duration(table, name, listed)
-        rows += list(budgets(name, listed, durations[name], classes, width=bin))
+        for subject, own in (by_subject(listed) if subjects else {"": listed}).items():
+            numbers = budgets(name, own, durations[name], classes, width=bin)
+            rows += [replace(row, subject=subject) for row in numbers]
         if frames is not None and timeline is None:
             raise DataError("a table of frames needs the recording", where=name or str(events))
         if frames is not None and timeline is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError
 from fewact.data.clips import is_background
 from fewact.data.events import Event
+from fewact.data.events.event import by_subject
 from fewact.data.files import stem_and_suffix
 
 IOU = 0.5
@@ -90,12 +91,14 @@ class Scored:
         found: Events of a model, or of another person.
         scored: Events of the person.
         frames: Bounds of the frames (n+1,), in seconds; None if they are not known.
+        subject: Individual that performed all of them; empty if they count together.
     """
 
     name: str
     found: tuple[Event, ...]
     scored: tuple[Event, ...]
     frames: Floats | None = None
+    subject: str = ""
 
     @property
     def duration(self) -> float:
@@ -116,6 +119,14 @@ class Scored:
             for events in (self.found, self.scored)
         )
         return replace(self, found=found, scored=scored)
+
+    def by_subject(self) -> "list[Scored]":
+        """Return the events of each subject apart."""
+        found, scored = by_subject(self.found), by_subject(self.scored)
+        return [
+            replace(self, found=tuple(found.get(s, ())), scored=tuple(scored.get(s, ())), subject=s)
+            for s in sorted(found.keys() | scored)
+        ]
 
 
 def key_of(recording: str) -> str:

@@ -23,6 +23,7 @@ class Budget:
         mean: Mean duration of the events that begin in it, in seconds; None if there are none.
         latency: Seconds from the start of the part to the first event that begins in it; None if
             there is none.
+        subject: Individual; empty if all count together.
     """
 
     recording: str
@@ -33,6 +34,7 @@ class Budget:
     total: float
     mean: float | None
     latency: float | None
+    subject: str = ""
 
     @property
     def share(self) -> float:

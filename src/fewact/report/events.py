@@ -154,8 +154,21 @@ def agreement_lists(result: Agreement) -> list[str]:
     for what, events in (("Missed", result.missed), ("False", result.false)):
         for event in events:
             times = f"{clock_time(event.start)} to {clock_time(event.end)}"
-            lines.append(f"{what}: {event.recording} {times} {event.label}".replace("  ", " "))
+            words = (f"{what}:", event.recording, times, str(event.label), event.subject)
+            lines.append(" ".join(filter(None, words)))
     return lines
+
+
+def subjects_table(results: Mapping[str, Agreement]) -> Table:
+    """Return the agreement of each subject."""
+    rows = []
+    for subject, result in results.items():
+        matched, false, missed = result.counts()
+        numbers = (matched + missed, matched + false, matched, missed, false)
+        scores = (_number(result.f1()), _number(result.seconds.value))
+        rows.append((subject or "(none)", *map(str, numbers), *scores))
+    header = ("subject", "scored", "found", "matched", "missed", "false", "F1", "kappa (s)")
+    return Table(header, tuple(rows), "Events of each subject")
 
 
 def agreement_dict(result: Agreement) -> dict[str, Any]:
@@ -186,14 +199,16 @@ def agreement_dict(result: Agreement) -> dict[str, Any]:
 def budget_table(rows: Sequence[Budget], *, binned: bool) -> Table:
     """Return a row for each recording and class, in parts of the time if ``binned``."""
     parts = ("start", "end") if binned else ()
+    apart = ("subject",) if any(row.subject for row in rows) else ()
     numbered = ("count", "total (s)", "mean (s)", "share", "latency (s)")
     cells = []
     for row in rows:
         span = (_number(row.start, 1), _number(row.end, 1)) if binned else ()
         share = f"{100 * row.share:.1f} %"
         numbers = (_number(row.total), _number(row.mean), share, _number(row.latency))
-        cells.append((row.recording, row.label, *span, str(row.count), *numbers))
-    return Table(("recording", "class", *parts, *numbered), tuple(cells))
+        who = (row.subject,) if apart else ()
+        cells.append((row.recording, *who, row.label, *span, str(row.count), *numbers))
+    return Table(("recording", *apart, "class", *parts, *numbered), tuple(cells))
 
 
 def totals_table(results: Sequence[tuple[str, str, Total]]) -> Table:

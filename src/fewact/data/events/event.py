@@ -3,9 +3,10 @@
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,9 +172,18 @@ def timeline_or_none(path: Path) -> "Timeline | None":
         return None
 
 
-def by_recording(events: Sequence[Event]) -> dict[str, list[Event]]:
+def by_recording(events: Iterable[Event]) -> dict[str, list[Event]]:
     """Return the events of each recording, in the order of the first events."""
+    return _grouped(events, attrgetter("recording"))
+
+
+def by_subject(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """Return the events of each subject, in the order of the first events."""
+    return _grouped(events, attrgetter("subject"))
+
+
+def _grouped(events: Iterable[Event], name: Callable[[Event], str]) -> dict[str, list[Event]]:
     groups: dict[str, list[Event]] = {}
     for event in events:
-        groups.setdefault(event.recording, []).append(event)
+        groups.setdefault(name(event), []).append(event)
     return groups
