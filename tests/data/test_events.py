@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_a_document_of_elan_is_read_by_pympi(tmp_path: Path) -> None:
     assert sorted(found.values()) == [
         [(round(1000 * e.start), round(1000 * e.end), e.label)] for e in events
     ]
+
+
+def test_a_workbook_of_excel_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book, path = openpyxl.Workbook(), tmp_path / "scored.XLSX"
+    rows = [["File name", "Behaviour", "Start", "Stop"], ["a.mp4", "wave", 1.5, 3], [None] * 4]
+    rows += [["a.mp4", "wave", time(1, 2), timedelta(minutes=62.5)], ["a.mp4", "nod", 5, None]]
+    for row in rows:
+        book.active.append(row)
+    book.active["C4"].number_format = "h:mm"  # 1:02 was typed
+    book.active["D4"].number_format = "[h]:mm:ss"
+    book.save(path)
+    table = read_events(path)
+    assert [(e.start, e.end) for e in table.events] == [(1.5, 3.0), (62.0, 3750.0)]
+    assert [row.split(", ")[-2:] for row in table.skipped] == [
+        ["line 5: a point event", "which has no duration"]
+    ]
+    path.write_bytes(b"PK no workbook")
+    with pytest.raises(DataError, match="not a workbook"):
+        read_events(path)
 
 
 AGGREGATED = (

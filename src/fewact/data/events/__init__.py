@@ -11,7 +11,7 @@ from typing import Final
 
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
-from fewact.data.events import boris, documents, tables, xml
+from fewact.data.events import boris, documents, excel, tables, xml
 from fewact.data.events.event import (
     EVENTS,
     Event,
@@ -60,7 +60,7 @@ WRITERS: Final[dict[str, Write]] = {
 }
 """Writers by the end of a file's name; the first one that fits writes it."""
 
-SUFFIXES: Final = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xml")
+SUFFIXES: Final = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xlsx", ".xml")
 """Extensions of files that may have events."""
 
 
@@ -84,6 +84,10 @@ class EventTable:
         return [event for _, event in self.rows]
 
 
+def _text(path: Path) -> str:
+    return excel.sheet_text(path) if path.suffix.lower() == ".xlsx" else EVENTS.text(path)
+
+
 def _reader(path: Path, text: str) -> Read | None:
     return next((read for recognises, read in FORMATS if recognises(path, text)), None)
 
@@ -93,7 +97,7 @@ def is_event_file(path: Path) -> bool:
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
     try:
-        return _reader(path, EVENTS.text(path)) is not None
+        return _reader(path, _text(path)) is not None
     except DataError:  # whoever reads it says why it cannot be read
         return path.suffix.lower() not in (".csv", ".tsv")
 
@@ -105,7 +109,7 @@ def read_events(path: str | Path) -> EventTable:
         DataError: The file cannot be read, or no known program wrote it.
     """
     file = user_path(path, DataError)
-    text = EVENTS.text(file)
+    text = _text(file)
     read = _reader(file, text)
     if read is None:
         EVENTS.refuse(file, "the file has no events of a known program")

@@ -24,7 +24,7 @@ EVENTS = FileType(
     256 * MIB,
     "events of BORIS (.boris, exported tables), ELAN (.eaf), Sportscode or Nacsport (.xml), VIA, "
     "ActivityNet, Create ML or Label Studio, or a table with video, label, start and end",
-    'In a spreadsheet, save it as "CSV UTF-8".',
+    'In a spreadsheet, save it as .xlsx or "CSV UTF-8".',
 )
 
 
