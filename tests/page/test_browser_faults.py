@@ -92,6 +92,28 @@ def test_lists_with_equal_keys_do_not_grow(person: Person) -> None:
     assert shown == "aba"
 
 
+def test_words_of_numbers_times_and_errors(person: Person) -> None:
+    said = person.page.evaluate(
+        """async () => {
+            const { clock, errorText, headline, stepText, text } = await import("/static/texts.js");
+            return [
+                text("saved_clips", { n: 1 }), text("saved_clips", { n: 2 }), text("errors.no"),
+                clock(0), clock(59.9), clock(3661), headline("wave", 0.5), headline("wave", 0.494),
+                errorText({ key: "gone" }), errorText(undefined),
+                errorText({ key: "", what: "is damaged", expected: "a clip", hint: "Look." }),
+                stepText({ what: "rename", subject: "" }),
+            ];
+        }"""
+    )
+    assert said == [
+        *("1 clip saved", "2 clips saved", "errors.no"),
+        *("0:00", "0:59", "61:01", "wave, 50 %", "Not sure: perhaps wave"),
+        *("It is not there any more.", "That did not work."),
+        "is damaged (a clip). Look.",
+        "renamed several clips",
+    ]
+
+
 def record(page: Any, action: str) -> None:
     """Open the recorder of an action, and record for a while."""
     page.get_by_role("button", name=f"Record clips of {action}").click()

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from fewact import FewShotClassifier
 from fewact.classifier.info import model_info
 from fewact.classifier.revision import change_model
+from fewact.page.facts import LiveFacts, PageFacts, ResultFacts
 from fewact.page.session import PageSession
 from fewact.page.worker import Worker
 from fewact.video import write_video
@@ -66,10 +68,12 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     assert found["label"] in ("0", "1")
     assert set(found["probabilities"]) == {"0", "1"}
     searched = worker.watch("job", clip, begin=True)
+    TypeAdapter(ResultFacts).validate_python(searched | {"model": "1"})
     assert [event["label"] for event in searched["events"]] in (["0"], ["1"])
     noise = np.random.default_rng(5).integers(0, 255, (30, 48, 64, 4), np.uint8)
     live = [worker.look("s", 64, 48, i / 10, blob=b.tobytes()) for i, b in enumerate(noise)]
     assert live[-1]["label"] in ("0", "1")
+    TypeAdapter(LiveFacts).validate_python(live[-1], strict=True)
     shares = live[-1]["probabilities"]
     assert shares[live[-1]["label"]] == max(shares.values()) > 0
     after_a_gap = worker.look("s", 64, 48, 500.0, blob=noise[0].tobytes())
@@ -79,6 +83,10 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     classifier.rename_class(0, 2).rename_class(1, 3).save(model)  # the camera follows
     live = [worker.look("s", 64, 48, 501 + i / 10, blob=b.tobytes()) for i, b in enumerate(noise)]
     assert live[-1]["label"] in ("2", "3")
+
+
+FACTS = TypeAdapter(PageFacts)
+"""What the page expects of a state, and its code is checked against; see test_types."""
 
 
 def idle(server: Server) -> Any:
@@ -91,6 +99,7 @@ def taught(server: Server) -> Any:
     """Teach; return the state at the end."""
     assert server.post("/api/teach")[0] == 202
     state = idle(server)
+    FACTS.validate_python(state, strict=True)
     (*_, job) = (job for job in state["jobs"] if job["kind"] == "teach")
     assert (job["state"], job["error"], state["changes"]) == ("done", None, 0)
     return state
@@ -111,6 +120,7 @@ def test_one_action_and_anything_else_are_taught(serve: Serve, begun: Path) -> N
         lambda state: server.post(f"/api/clips/{tried}/predict") and state["results"].get(tried)
     )["results"][tried]
     assert (result["label"], set(result["probabilities"])) == ("(none)", {"x", "none"})
+    FACTS.validate_python(server.state(), strict=True)
     server.stop()
     server = serve(begun)  # what the model calls anything else is that for the page
     state = server.wait(lambda state: state["model"])

@@ -6,10 +6,11 @@ import traceback
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fewact.core.errors import OptionError, UserError
 from fewact.page.children import ChildError
+from fewact.page.facts import ErrorFacts, JobFacts
 
 MOST_WAITING: Final = 500
 """Number of jobs that wait or run."""
@@ -44,17 +45,24 @@ class PageJob:
     done: int = 0
     total: int = 0
     cancelled: bool = False
-    error: dict[str, str] | None = None
+    error: ErrorFacts | None = None
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.state in ("done", "failed", "cancelled")
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JobFacts:
         """Return what the page shows."""
-        names = ("id", "kind", "subject", "state", "done", "total", "error")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "subject": self.subject,
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "error": self.error,
+        }
 
 
 class JobQueue:
@@ -144,13 +152,19 @@ class JobQueue:
             self._fail(job, {"key": "worker_died"})
 
     @staticmethod
-    def _fail(job: PageJob, error: dict[str, str]) -> None:
+    def _fail(job: PageJob, error: ErrorFacts) -> None:
         if job.state != "cancelled":
             job.state, job.error = "failed", error
 
 
-def facts_of(error: UserError | ChildError) -> dict[str, str]:
+def facts_of(error: UserError | ChildError) -> ErrorFacts:
     """Return what the page shows of an error of a job."""
     if isinstance(error, ChildError):
         return {"key": f"worker_{error.reason}"}
-    return {"key": "", **{name: part for name, part in error.parts.items() if name != "where"}}
+    return {
+        "key": "",
+        "what": error.parts["what"],
+        "got": error.parts["got"],
+        "expected": error.parts["expected"],
+        "hint": error.parts["hint"],
+    }

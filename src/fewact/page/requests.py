@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.types import Receive, Scope, Send
 
 from fewact.core.bounded import KIB
+from fewact.page.facts import ErrorFacts
 from fewact.page.state import PageValue, RefusedError
 
 CLOSE: Final = {"connection": "close"}
@@ -106,7 +107,7 @@ def texts() -> Any:
     return json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))
 
 
-def error_page(error: Mapping[str, str]) -> str:
+def error_page(error: ErrorFacts) -> str:
     """Return the page that says an error.
 
     Args:
@@ -120,7 +121,7 @@ def error_page(error: Mapping[str, str]) -> str:
 
 def error_response(
     request: Request,
-    error: Mapping[str, str],
+    error: ErrorFacts,
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -132,7 +133,7 @@ def error_response(
     return HTMLResponse(error_page(error), status, {**policy, **(headers or {})})
 
 
-def _text(error: Mapping[str, str], words: Any) -> str:
+def _text(error: ErrorFacts, words: Any) -> str:
     """Return the words of an error, as ``errorText`` of texts.js does."""
     if error["key"]:
         return str(words["errors"][error["key"]])

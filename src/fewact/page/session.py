@@ -19,6 +19,7 @@ from fewact.page.children import (
     RemoteError,
     call_twice,
 )
+from fewact.page.facts import ClipFacts, ModelFacts, PageFacts, ResultFacts, StepFacts
 from fewact.page.folder import PageFolder
 from fewact.page.jobs import JobQueue, PageJob, Steps, facts_of
 from fewact.page.state import (
@@ -66,11 +67,11 @@ class PageSession:
         self.advisor = ChildProcess("fewact.page.worker:Advisor", str(folder.model), files)
         self.decoder = ChildProcess("fewact.page.decoder:Decoder", limits=DECODER_LIMITS)
         self.queue = JobQueue(self.notify)
-        self.model: dict[str, Any] | None = None
+        self.model: ModelFacts | None = None
         self.advice: list[str] = []
         self._advice_of: dict[str, list[str]] = {}
         self._advising: asyncio.Task[None] | None = None
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, ResultFacts] = {}
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._faults: dict[str, list[str]] = {}
         self._unsearched: dict[str, str] = {}
@@ -130,13 +131,13 @@ class PageSession:
                 newer = self._changed.wait_for(lambda: self._version != version or self._stopping)
                 await asyncio.wait_for(newer, seconds)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> PageFacts:
         """Return all that the page shows."""
         state = self.state
         return {
             "version": self._version,
             "name": self.folder.model.name,
-            "classes": state.classes,
+            "classes": list(state.classes),
             "clips": {id: self._clip_facts(id, clip) for id, clip in state.clips.items()},
             "changes": state.changes,
             "undo": step_facts(state.last_step) if state.steps else None,
@@ -278,7 +279,8 @@ class PageSession:
                     "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
                 )
                 begin, ended = False, events["ended"]
-                self._show(id, {**events, "model": model})
+                result: ResultFacts = events | {"model": model}
+                self._show(id, result)
                 yield min(total, round(events["time"])), total
         finally:
             if not (ended or self._stopping):  # else the worker ends, too
@@ -368,7 +370,8 @@ class PageSession:
             id
             for id, clip in reversed(self.state.clips.items())
             if clip.label is None and not (clip.binned or clip.is_recording)
-            if self.model and self.results.get(id, {}).get("model") != self.model["id"]
+            if self.model
+            and (id not in self.results or self.results[id]["model"] != self.model["id"])
         ]
 
     async def _answer(self, id: str) -> None:
@@ -383,9 +386,10 @@ class PageSession:
             self._show(id, {"error": facts_of(error), "model": model})
             raise
         nearest = self.state.id_of(PageClip.model_validate(result["nearest"]).key)
-        self._show(id, {**result, "nearest": nearest, "model": model})
+        answer: ResultFacts = result | {"nearest": nearest, "model": model}
+        self._show(id, answer)
 
-    def _show(self, id: str, result: dict[str, Any]) -> None:
+    def _show(self, id: str, result: ResultFacts) -> None:
         """Make this the last result, unless the clip was removed for good meanwhile."""
         self.results.pop(id, None)
         if id in self.state.clips:
@@ -437,14 +441,20 @@ class PageSession:
                     text = text.replace(form(file), form(clip.title))
         return text
 
-    def _clip_facts(self, id: str, clip: PageClip) -> dict[str, Any]:
+    def _clip_facts(self, id: str, clip: PageClip) -> ClipFacts:
         return {
-            **clip.model_dump(exclude={"file", "page_file", "name_number", "number"}),
             "name": clip.title,
+            "label": clip.label,
+            "seconds": clip.seconds,
+            "frames": clip.frames,
+            "aspect": clip.aspect,
+            "start": clip.start,
+            "end": clip.end,
+            "binned": clip.binned,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
             "model_label": self.state.model_labels.get(id),
             "recording": clip.is_recording,
-            "faults": self._faults.get(id, ()),
+            "faults": self._faults.get(id, []),
         }
 
     async def _wake(self) -> None:
@@ -458,7 +468,7 @@ class PageSession:
         return task
 
 
-def step_facts(step: UndoableStep) -> dict[str, str]:
+def step_facts(step: UndoableStep) -> StepFacts:
     """Return what the page shows of a step that can be undone, or was undone."""
     return {"what": step.what, "subject": step.subject}
 

@@ -29,6 +29,7 @@ from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import BACKGROUND, Clip, is_background
 from fewact.methods.files import import_methods
+from fewact.page.facts import EventFacts, LiveFacts, ModelFacts
 from fewact.page.names import TITLE_OF_NONE
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
@@ -197,7 +198,7 @@ class Worker:
             events += watch.close()
             yield result(ended=True)
 
-    def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> Any:
+    def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> LiveFacts:
         """Return what the camera shows now, events that are complete, and the frames a second used.
 
         Args:
@@ -313,20 +314,18 @@ class Worker:
             return {"model": None, "examples": [], "faults": [], "lost": self._lost}
         accuracy = accuracy_lines(classifier.calibration_, len(classifier.classes_))
         promised = describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_)
-        return {
-            "model": {
-                "id": str(self._loaded),
-                "classes": self._actions,
-                "clips": dict(Counter(_label(clip.label) for clip in examples)),
-                "summary": in_short(
-                    classifier.calibration_, classifier.open_set_, classifier.false_alarms
-                ),
-                "details": [line.strip() for line in (*accuracy, *promised)],
-                "none": sum(_label(clip.label) == BACKGROUND for clip in examples),
-            },
-            "examples": self._examples(),
-            "faults": [example.faults for example in examples],
+        model: ModelFacts = {
+            "id": str(self._loaded),
+            "classes": self._actions,
+            "clips": dict(Counter(_label(clip.label) for clip in examples)),
+            "summary": in_short(
+                classifier.calibration_, classifier.open_set_, classifier.false_alarms
+            ),
+            "details": [line.strip() for line in (*accuracy, *promised)],
+            "none": sum(_label(clip.label) == BACKGROUND for clip in examples),
         }
+        faults = [list(example.faults) for example in examples]
+        return {"model": model, "examples": self._examples(), "faults": faults}
 
     @property
     def _actions(self) -> list[str]:
@@ -368,9 +367,15 @@ class Advisor:
         return [advice.text for advice in review(load_stored(self._model)).advice[:MOST_ADVICE]]
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event) -> EventFacts:
     """Return an event with its class as a text: all labels of the page are texts."""
-    return event.to_dict() | {"label": str(event.label)}
+    return {
+        "label": str(event.label),
+        "start": round(event.start, 3),
+        "end": round(event.end, 3),
+        "confidence": event.confidence,
+        "repetitions": event.repetitions,
+    }
 
 
 def _label(label: object) -> str:

@@ -1,3 +1,4 @@
+// @ts-check
 // New clips and recordings, and what the model says of them.
 
 import { NONE, post, teachIt } from "./api.js";
@@ -12,7 +13,11 @@ const SHOWN = 12;
 
 const isActive = (job) => ["waiting", "running"].includes(job?.state);
 
-/** Show the clips to try, the newest first. */
+/**
+ * Show the clips to try, the newest first.
+ * @param {HTMLElement} list
+ * @param {import("./types").PageFacts} state
+ */
 export function showAnswers(list, state) {
   const isBusyWith = (kind) => state.jobs.some((job) => job.kind === kind && isActive(job));
   const [opening, refreshing] = ["open", "refresh"].map(isBusyWith);

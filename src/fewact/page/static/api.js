@@ -1,4 +1,8 @@
+// @ts-check
 // Requests to the server, and the state that follows it.
+
+/** @typedef {import("./types").PageFacts} PageFacts */
+/** @typedef {import("./types").ErrorFacts} ErrorFacts */
 
 /** The label of clips that show none of the actions. */
 export const NONE = "none";
@@ -12,6 +16,7 @@ export const newId = () =>
 const tab = newId();
 
 class Refused extends Error {
+  /** @param {ErrorFacts | undefined} error */
   constructor(error) {
     super(error?.what ?? error?.key ?? "failed");
     this.error = error;
@@ -98,13 +103,22 @@ export async function sendModel(file, progress) {
   return send(`/api/import?${new URLSearchParams({ name: file.name })}`, headersOf("application/octet-stream"), file, progress);
 }
 
-/** Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream. */
+/**
+ * Send a frame of the camera: RGBA pixels; `facts` say its size, time and stream.
+ * @param {Uint8ClampedArray} pixels
+ * @param {Record<string, any>} facts
+ * @returns {Promise<import("./types").LiveFacts>}
+ */
 export const look = (pixels, facts) =>
   answer(fetch(`/api/live?${new URLSearchParams(facts)}`, {
     method: "POST", headers: { "content-type": "application/octet-stream", "x-tab": tab }, body: pixels,
   }));
 
-/** Call `show` with each new state, for as long as the page is open, and `failed` with an error or null. */
+/**
+ * Call `show` with each new state, for as long as the page is open, and `failed` with an error or null.
+ * @param {(state: PageFacts) => void} show
+ * @param {(error: ErrorFacts | null) => void} failed
+ */
 export async function follow(show, failed) {
   let version = "";
   for (;;) {
@@ -114,9 +128,10 @@ export async function follow(show, failed) {
       continue;
     }
     try {
-      const state = await answer(fetch(`/api/state?after=${version}`, { signal: AbortSignal.timeout(60_000) }));
+      /** @type {PageFacts} */
+      const state = await answer(fetch(`/api/state?after=${version}`, { signal: /** @type {any} */ (AbortSignal).timeout(60_000) }));
       failed(null);
-      version = state.version;
+      version = String(state.version);
       show(state);
       await pause(80);
     } catch (refused) {

@@ -1,3 +1,4 @@
+// @ts-check
 // The dialog with the camera's picture.
 
 import { text } from "./texts.js";

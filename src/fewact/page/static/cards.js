@@ -1,3 +1,4 @@
+// @ts-check
 // The actions as cards: their names, their clips, and how clips come to them.
 
 import { NONE, newId, post, teachIt, upload } from "./api.js";
@@ -12,26 +13,33 @@ const NAMED = 3;
 const UNFOLDED = 12; // clips of a card that are shown in any case
 const LABELS = { ".name": "action_name", ".remove": "remove_action", ".clips": "clips_of", ".record": "record_for", ".choose": "choose_for" };
 
+/** @type {string[]} */
 let shown = []; // the actions of the state before
+/** @type {Record<string, import("./types").ClipFacts>} */
 let clipOf = {}; // its clips
 
-/** Show the actions of a state. */
+/**
+ * Show the actions of a state.
+ * @param {HTMLElement} list
+ * @param {import("./types").PageFacts} state
+ */
 export function showCards(list, state) {
   renameCards(list, state.classes);
   clipOf = state.clips;
   const clips = Object.entries(state.clips).map(([id, clip]) => ({ id, ...clip }));
   const of = (label) => clips.filter((clip) => !clip.binned && clip.label === label);
+  /** @type {{ name: string, clips?: any[], number?: number }[]} */
   const cards = state.classes.map((name) => ({ name, clips: of(name) }));
   const empty = newKeys(list, state.classes.length);
   cards.push(...empty.map((name, i) => ({ name, number: state.classes.length + i })));
-  cards.splice(cards.length - (empty.length === 1), 0, { name: NONE, clips: of(NONE) });
+  cards.splice(cards.length - Number(empty.length === 1), 0, { name: NONE, clips: of(NONE) });
   sync(list, cards, (card) => card.name, create, update);
 }
 
 /** The cards that wait for a name: up to the second action one for each, then one; a name that is being typed stays. */
 function newKeys(list, count) {
   const isTyped = (key) => Boolean([...list.children].find((one) => one.dataset.key === key)?.querySelector("input").value);
-  const keys = [NEW + 0, NEW + 1].sort((a, b) => isTyped(b) - isTyped(a));
+  const keys = [NEW + 0, NEW + 1].sort((a, b) => Number(isTyped(b)) - Number(isTyped(a)));
   return keys.slice(0, Math.max(1, 2 - count, keys.filter(isTyped).length)).sort();
 }
 

@@ -1,3 +1,4 @@
+// @ts-check
 // Dropped files, and the videos of dropped folders.
 
 import { text } from "./texts.js";
@@ -27,7 +28,7 @@ export function draggable(element, id) {
 /** The innermost element around the pointer that takes what is dragged. */
 function takerOf(event) {
   const { types } = event.dataTransfer;
-  const place = (event.target.closest ? event.target : event.target.parentElement).closest("[data-drop]");
+  const place = (event.target instanceof Element ? event.target : event.target.parentElement).closest("[data-drop]");
   return types.includes("Files") || (types.includes(CLIP) && takers.get(place)?.takeClip) ? place : null;
 }
 

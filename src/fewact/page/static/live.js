@@ -1,3 +1,4 @@
+// @ts-check
 // The camera with the answer on the picture, and a bar for each action.
 
 import { NONE, look, newId, pause } from "./api.js";
@@ -18,11 +19,12 @@ export async function watchCamera(element, current) {
   const label = h("p", { class: "on-picture", role: "status", dir: "auto" });
   const bars = h("ul", { class: "bars", "aria-label": text("bars") });
   const events = h("ol", { class: "events", "aria-label": text("events") });
-  const camera = await openCamera((...content) => openBelow(element, ...content), text("live_title"), text("live_hint"), label, bars, events);
+  const camera = await openCamera((...content) => openBelow(element, ...content), text("live_title"), text("live_hint"), label, events);
   if (!camera) return;
   const { dialog, status, stream, video } = camera;
+  dialog.querySelector(".camera").after(bars);
 
-  const canvas = new OffscreenCanvas(WIDTH, 1);
+  const canvas = h("canvas", { width: WIDTH, height: 1 });
   const pencil = canvas.getContext("2d", { willReadFrequently: true });
   let id = newId();
   let begun = performance.now();

@@ -1,3 +1,4 @@
+// @ts-check
 // The page: shows each state of the server, and connects the buttons.
 
 import { follow, isUploading, post, sendModel } from "./api.js";
@@ -9,10 +10,13 @@ import { hasRecorded, isUnsaved, record } from "./recorder.js";
 import { errorText, stepText, text } from "./texts.js";
 import { attempt, chooseFiles, h, keepFocus, setText, showProgress, sync, thumbnail, toast } from "./view.js";
 
+/** @type {(id: string) => any} */
 const $ = (id) => document.getElementById(id);
+/** @type {import("./types").PageFacts} */
 let state = null;
 let last = null;
 
+/** @param {import("./types").PageFacts} next */
 function show(next) {
   if (state && next.changed_by_command > state.changed_by_command) toast(text("changed_by_command"));
   // Who taught by the camera sees at once what was learned.
@@ -104,7 +108,7 @@ droppable(document.body, addToActions); // and no file that is dropped replaces 
 // Files that were not sent yet are gone with the page: the browser asks first.
 window.addEventListener("beforeunload", (event) => (isUploading() || isUnsaved()) && event.preventDefault());
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea") || document.querySelector("dialog:modal");
+  const typing = /** @type {Element} */ (event.target).closest("input, select, textarea") || document.querySelector("dialog:modal");
   // Of layouts without Latin letters the place of the key counts; caps lock makes it "Z".
   const isZ = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() === "z" : event.code === "KeyZ";
   if ((event.ctrlKey || event.metaKey) && !event.shiftKey && isZ && !typing && !$("undo").disabled) {

@@ -1,3 +1,4 @@
+// @ts-check
 // Dialogs that play clips, and mark and correct segments of recordings.
 
 import { NONE, post, teachIt } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Recording clips with the camera, by MediaRecorder: also alone, from where the action is done.
 
 import { newId, pause, post, upload } from "./api.js";
@@ -26,7 +27,7 @@ export const isUnsaved = () => unsaved > 0;
  * Record clips for an action, or one to try (`label` null); `saved` gets the ids of each. `pieces` is
  * the number of equal parts that become a clip each, fewer if the recording is stopped early.
  */
-export async function record({ label, pieces = 1, saved = () => {} }) {
+export async function record({ label, pieces = 1, saved = (ids) => {} }) {
   const isElse = pieces > 1;
   const isOne = isElse || label == null;
   const title = isElse ? text("recorder_else") : label == null ? text("recorder_try") : text("recorder_title", { name: label });
@@ -47,6 +48,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
   button.disabled = false;
   button.focus();
 
+  /** @type {(() => void) | null} */
   let stop = null; // ends the countdown or the recording, and the row
   dialog.addEventListener("close", () => stop?.());
   button.addEventListener("click", async () => {
@@ -114,7 +116,7 @@ export async function record({ label, pieces = 1, saved = () => {} }) {
     else if (isOne) dialog.close();
     else item.append(keepButton(one, say));
     say();
-    recorded += Boolean(one.ids);
+    recorded += Number(Boolean(one.ids));
     if (one.ids) saved(one.ids);
     return !error;
   }

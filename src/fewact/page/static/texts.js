@@ -1,3 +1,4 @@
+// @ts-check
 // The texts of the page, which the server put into it from texts.json.
 
 const texts = JSON.parse(document.getElementById("texts").textContent);
@@ -11,12 +12,18 @@ export function text(key, values = {}) {
   return found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** What an undoable step did, in words. */
+/**
+ * What an undoable step did, in words.
+ * @param {import("./types").StepFacts} step
+ */
 export function stepText(step) {
   return text(`steps_done.${step.what}`, { subject: step.subject || text("several_clips") });
 }
 
-/** What an error of the server says. */
+/**
+ * What an error of the server says.
+ * @param {import("./types").ErrorFacts | undefined} error
+ */
 export function errorText(error) {
   let words = text(`errors.${error?.key}`);
   if (!error?.key) {

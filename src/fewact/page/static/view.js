@@ -1,3 +1,4 @@
+// @ts-check
 // Making and updating elements.
 
 import { NONE } from "./api.js";
@@ -8,7 +9,13 @@ const MOST_ERRORS = 5; // that are shown
 /** Suffixes of the files that are videos, which the server put into the page. */
 export const VIDEOS = document.body.dataset.videos.split(" ");
 
-/** An element with properties, listeners (on…) and children. */
+/**
+ * An element with properties, listeners (on…) and children.
+ * @param {string} tag
+ * @param {Record<string, any>} properties
+ * @param {...(Node | string | null | undefined)} children
+ * @returns {any} the element; which one it is, only `tag` says
+ */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -68,7 +75,8 @@ export function sync(list, items, key, create, update) {
   if (focus && document.activeElement === document.body) refocus(list, focus);
 }
 
-const controls = (element) => [...element.querySelectorAll("a[href], button:enabled, input, select")].filter((one) => one.checkVisibility());
+/** @type {(element: Element) => any[]} */
+const controls = (element) => [...element.querySelectorAll("a[href], button:enabled, input, select")].filter((one) => /** @type {any} */ (one).checkVisibility());
 
 /** The control of a list that has the focus, and where it is: in which child, and after how many of its sort. */
 function focusIn(list) {
@@ -95,7 +103,9 @@ function refocus(list, { control, index, nth }) {
 
 /** Call `show`; the focus of a control that it disables or hides goes to the part of the page around it. */
 export function keepFocus(show) {
+  /** @type {any} */
   const control = document.activeElement;
+  /** @type {HTMLElement | null} */
   const part = control.closest("[tabindex]");
   show();
   const isLost = [control, document.body].includes(document.activeElement) && (control.matches(":disabled") || !control.checkVisibility());
@@ -149,7 +159,7 @@ export function toast(words, bad = false, undoes = null) {
   (document.querySelector("dialog:modal") ?? document.body).append(toasts);
   const shown = [...toasts.querySelectorAll(bad ? ".bad" : ".said")];
   const stay = bad ? shown.filter((one) => one.textContent !== words).slice(1 - MOST_ERRORS) : [];
-  for (const one of shown) if (!stay.includes(one)) one.querySelector(".icon").click();
+  for (const one of shown) if (!stay.includes(one)) /** @type {HTMLElement} */ (one.querySelector(".icon")).click();
   toasts.append(message);
   if (!bad) setTimeout(close, undoes ? 20_000 : 5_000);
 }
