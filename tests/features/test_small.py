@@ -29,7 +29,7 @@ from fewact.methods import quality_of
 from fewact.methods.promises.subject import made_up_card
 from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
-from fewact.video.cleaning.light import grey_of, same_light
+from fewact.video.cleaning.light import same_light
 
 
 def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
@@ -62,7 +62,7 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
 )
 def test_repeated_frames_move_evenly_to_the_next(levels: list[int], expected: list[int]) -> None:
     frames = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 6)
-    found = without_repeats(frames, repeats(frames, grey_of(frames)))
+    found = without_repeats(frames, repeats(frames))
     assert found.dtype == torch.uint8
     assert found[:, 0, 0, 0].tolist() == expected
     assert torch.equal(found, found[:, :1, :1, :1].expand_as(frames))
@@ -80,7 +80,7 @@ def with_changes(changes: list[float]) -> torch.Tensor:
 
 def repeated(changes: list[float]) -> list[bool]:
     frames = with_changes(changes)
-    return repeats(frames, grey_of(frames)).tolist()
+    return repeats(frames).tolist()
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_a_person_who_stands_still_between_repeats_does_not_repeat() -> None:
 
 def test_few_frames_that_equal_others_are_left() -> None:
     frames = with_changes([5.0, 0.0, 5.0, 0.0, 5.0, 5.0, 5.0])
-    assert not repeats(frames, grey_of(frames)).any()  # 2 of 7
-    many = repeats(frames[:7], grey_of(frames[:7]))
+    assert not repeats(frames).any()  # 2 of 7
+    many = repeats(frames[:7])
     assert many.nonzero()[:, 0].tolist() == [2, 4]  # 2 of 6
-    assert repeats(frames[:1], grey_of(frames[:1])).tolist() == [False]
+    assert repeats(frames[:1]).tolist() == [False]
 
 
 def test_an_encoder_does_not_hide_repeats(assets: Path) -> None:
@@ -122,11 +122,11 @@ def test_an_encoder_does_not_hide_repeats(assets: Path) -> None:
     shown = compress(frames.repeat(2, 0), 30, 23.0)
     found = torch.from_numpy(shown).permute(0, 3, 1, 2)
     assert not any(map(torch.equal, found[0::2], found[1::2]))
-    repeated = repeats(found, grey_of(found))
+    repeated = repeats(found)
     assert repeated[1::2].float().mean() > 0.6
     assert repeated[0::2].float().mean() < 0.1
     once = torch.from_numpy(compress(frames, 15, 23.0)).permute(0, 3, 1, 2)
-    assert not repeats(once, grey_of(once)).any()
+    assert not repeats(once).any()
 
 
 def flickering(factors: list[float]) -> torch.Tensor:

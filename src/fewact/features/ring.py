@@ -9,9 +9,10 @@ alike.
 """
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,23 +25,66 @@ from fewact.backbones import Backbone, Level
 from fewact.core.workers import on_one_core
 from fewact.features.extract import NetworkFeatures, Timing
 from fewact.features.request import FeatureRequest, Request
-from fewact.features.views import FrameBatch, Views, halved
-from fewact.video.cleaning.correction import Fault, find_correction, find_faults
+from fewact.features.views import FrameBatch, Views, halved, stacked
+from fewact.video.cleaning.correction import Correction, Fault, find_correction, find_faults
+from fewact.video.frame import SharedFrame
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each
 length."""
 
 
-@dataclass(frozen=True)
+MOST_CORRECTIONS = 4
+"""Number of corrections of a frame that are kept: windows of each length may have their own."""
+
+
+@dataclass(frozen=True, eq=False)
 class _Sample:
-    """A kept frame (3 H W) uint8, its number, its half, and its features by level once computed."""
+    """A kept frame, and what windows share of it.
+
+    Args:
+        number: Its number.
+        time: Its time, in seconds.
+        shared: The frame (H W 3) uint8.
+        features: Its features by level once computed.
+        corrected: The corrected frame, by the correction.
+    """
 
     number: int
     time: float
-    frame: Tensor
-    half: Tensor
+    shared: SharedFrame[NDArray[np.uint8]]
     features: dict[Level, Tensor] = field(default_factory=dict)
+    corrected: "OrderedDict[object, _Sample]" = field(default_factory=OrderedDict)
+
+    @cached_property
+    def frame(self) -> Tensor:
+        """The frame (3 H W)."""
+        return torch.from_numpy(self.shared.image).permute(2, 0, 1)
+
+    @cached_property
+    def half(self) -> SharedFrame[Tensor]:
+        """The halved frame (3 h w)."""
+        return SharedFrame(halved(self.frame[None])[0])
+
+    def with_image(self, image: NDArray[np.uint8]) -> "_Sample":
+        """Return a sample of the same number with another image."""
+        return _Sample(self.number, self.time, SharedFrame(image))
+
+
+def _corrected(samples: Sequence[_Sample], correction: Correction) -> list[_Sample]:
+    """Return corrected samples; windows share those that do not depend on other frames."""
+    key = correction.of_each_frame
+    if key is None:
+        images = correction.frames(np.stack([sample.shared.image for sample in samples]))
+        return [sample.with_image(image) for sample, image in zip(samples, images, strict=True)]
+    new = {sample.number: sample for sample in samples if key not in sample.corrected}
+    if new:
+        images = correction.frames(np.stack([sample.shared.image for sample in new.values()]))
+        for sample, image in zip(new.values(), images, strict=True):
+            sample.corrected[key] = sample.with_image(image)
+            if len(sample.corrected) > MOST_CORRECTIONS:
+                sample.corrected.popitem(last=False)
+    return [sample.corrected[key] for sample in samples]
 
 
 class WindowFrames(NamedTuple):
@@ -149,37 +193,30 @@ class FeatureRing:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             resized = self._backbone.prepare(frame).clone()
-            return _Sample(self._added, time, resized, halved(resized[None])[0])
+            image = np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
+            return _Sample(self._added, time, SharedFrame(image))
 
     def _prepare(self, window: WindowFrames) -> PreparedWindow:
         with self._timing.stage("stabilise"):
-            card = self._backbone.card
-            frames = {
-                n: _stacked([sample.frame for sample in samples])
-                for n, samples in window.frames.items()
-            }
-            last_axis = {n: images.permute(0, 2, 3, 1).numpy() for n, images in frames.items()}
-            correction = find_correction(last_axis[max(last_axis)], window.aspect)
-            halves = {}
+            card, samples = self._backbone.card, window.frames
+            measured = [sample.shared for sample in samples[max(samples)]]
+            correction = find_correction(measured, window.aspect)
             if correction:
-                frames = {
-                    n: torch.from_numpy(correction.frames(images)).permute(0, 3, 1, 2)
-                    for n, images in last_axis.items()
-                }
-            else:
-                halves = {
-                    n: _stacked([sample.half for sample in samples])
-                    for n, samples in window.frames.items()
-                }
-            aspect = card.prepared_aspect(correction.aspect)
-            again = {n: _chosen_again(samples) for n, samples in window.frames.items()}
-            views = Views(frames, aspect, card.frames_per_slot, halves=halves, again=again)
+                samples = {n: _corrected(each, correction) for n, each in samples.items()}
+            views = Views(
+                {n: stacked([sample.frame for sample in each]) for n, each in samples.items()},
+                card.prepared_aspect(correction.aspect),
+                card.frames_per_slot,
+                halves={n: [sample.half for sample in each] for n, each in samples.items()},
+                again={n: _chosen_again(each) for n, each in samples.items()},
+            )
+            are_shared = not correction or correction.of_each_frame is not None
             shared = {
-                request: window.frames[self._numbers[request]]
+                request: samples[self._numbers[request]]
                 for request in self._requests
                 if isinstance(request, FeatureRequest)
                 and self._backbone.reads_single_frames
-                and not correction
+                and are_shared
                 and views.shown(request.view).motion is None
             }
             images = views.inputs([request for request in self._requests if request not in shared])
@@ -203,11 +240,6 @@ class FeatureRing:
             for level, values in self._backbone.features(frames, passed).items():
                 for sample, value in zip(batch, values, strict=True):
                     sample.features[level] = value
-
-
-def _stacked(frames: Sequence[Tensor]) -> Tensor:
-    """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
-    return torch.stack([frame.permute(1, 2, 0) for frame in frames]).permute(0, 3, 1, 2)
 
 
 def _chosen_again(samples: Sequence[_Sample]) -> Tensor:

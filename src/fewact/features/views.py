@@ -27,7 +27,8 @@ from fewact.video.camera.motion import (
     without_motion,
 )
 from fewact.video.camera.registration import Similarity
-from fewact.video.cleaning.light import grey_of, same_light
+from fewact.video.cleaning.light import luma, same_light
+from fewact.video.frame import SharedFrame, shared
 
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""
@@ -41,6 +42,10 @@ and the least fraction of such frames: where fewer repeat others, motion is hard
 
 STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
+
+
+Frames = Tensor | Sequence[SharedFrame[Tensor]]
+"""Frames (n 3 H W) uint8; overlapping clips share what is computed of them."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class Views:
         aspect: Width over height of what the frames show, before they were resized; of a narrower
             strip the narrowest aspect that can be registered is taken.
         frames_per_slot: Number of input frames of a slot, see the backbone's card.
-        halves: Their halved frames, by their number n, if they are known already.
+        halves: Their halved frames, by their number n, if they are known already: windows of a
+            recording share what is computed of them.
         again: Which of them (n) are the frame before, chosen again, by their number n; None if none
             is. A clip of fewer frames than n has such ones; a correction may make them unequal.
     """
@@ -100,18 +106,18 @@ class Views:
         aspect: float,
         frames_per_slot: int = 1,
         *,
-        halves: Mapping[int, Tensor] | None = None,
+        halves: Mapping[int, Sequence[SharedFrame[Tensor]]] | None = None,
         again: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
         self._halves = dict(halves or {})
+        self._stacked: dict[int, Tensor] = {}
         self._again = again or {}
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
-        self._grey: dict[int, Tensor] = {}
         self._motion: dict[int, CameraMotion] = {}
         self._repeated: dict[int, Tensor] = {}
         self._stabilised: dict[Shown, Tensor] = {}
-        self._even: dict[Shown, Tensor] = {}
+        self._even: dict[Shown, Sequence[SharedFrame[Tensor]]] = {}
         self._small: dict[Shown, Tensor] = {}
         self._differences: dict[Shown, Tensor] = {}
 
@@ -151,9 +157,7 @@ class Views:
         """Return images (n 3 h w) uint8 of what changes in a view."""
         shown = self.shown(view)
         if shown not in self._differences:
-            as_decoded = shown.motion is None and not self._repeated_of(shown.count).any()
-            grey = self._grey_of(shown.count) if as_decoded else None
-            self._differences[shown] = difference_images(self._even_frames(shown), grey=grey)
+            self._differences[shown] = difference_images(self._even_frames(shown))
         return self._differences[shown]
 
     def camera_log_odds(self, view: View) -> Tensor:
@@ -161,41 +165,49 @@ class Views:
         log_odds = self._motion_of(view.frames * self._frames_per_slot).log_odds
         return torch.tensor([log_odds], dtype=torch.float32)
 
-    def _even_frames(self, shown: Shown) -> Tensor:
+    def _even_frames(self, shown: Shown) -> Sequence[SharedFrame[Tensor]]:
         """Return halved frames that move evenly."""
         if shown not in self._even:
-            halves = self._halved_of(shown.count)
+            repeated = self._repeated_of(shown.count)
+            if shown.motion is None and not repeated.any():
+                return self._halved_of(shown.count)
+            halves = self._stacked_halves(shown.count)
             if shown.motion is not None:
                 halves = self._without_motion(halves, shown.motion)
-            self._even[shown] = without_repeats(halves, self._repeated_of(shown.count))
+            self._even[shown] = shared(without_repeats(halves, repeated))
         return self._even[shown]
 
     def _without_motion(self, frames: Tensor, motion: Similarity) -> Tensor:
-        factor = frames.shape[-2] / self._halved_of(len(frames)).shape[-2]
+        factor = frames.shape[-2] / self._halved_of(len(frames))[0].image.shape[-2]
         return without_motion(frames, motion.scaled(factor), self._aspect)
 
     def _motion_of(self, n: int) -> CameraMotion:
         if n not in self._motion:
             self._motion[n] = estimate_camera_motion(
-                self._halved_of(n), aspect=self._aspect, grey=self._grey_of(n)
+                self._stacked_halves(n), aspect=self._aspect, known=self._halved_of(n)
             )
         return self._motion[n]
 
-    def _halved_of(self, n: int) -> Tensor:
+    def _halved_of(self, n: int) -> Sequence[SharedFrame[Tensor]]:
         if n not in self._halves:
-            self._halves[n] = halved(self._decoded[n])
+            self._halves[n] = shared(halved(self._decoded[n]))
         return self._halves[n]
+
+    def _stacked_halves(self, n: int) -> Tensor:
+        if n not in self._stacked:
+            self._stacked[n] = stacked([frame.image for frame in self._halved_of(n)])
+        return self._stacked[n]
 
     def _repeated_of(self, n: int) -> Tensor:
         if n not in self._repeated:
-            repeated = repeats(self._halved_of(n), self._grey_of(n))
+            repeated = repeats(self._halved_of(n))
             self._repeated[n] = repeated | self._again[n] if n in self._again else repeated
         return self._repeated[n]
 
-    def _grey_of(self, n: int) -> Tensor:
-        if n not in self._grey:
-            self._grey[n] = grey_of(self._halved_of(n))
-        return self._grey[n]
+
+def stacked(frames: Sequence[Tensor]) -> Tensor:
+    """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
+    return torch.stack([frame.permute(1, 2, 0) for frame in frames]).permute(0, 3, 1, 2)
 
 
 def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
@@ -218,24 +230,35 @@ def halved(frames: Tensor) -> Tensor:
     return functional.interpolate(frames, (height, max(1, width)), mode="bilinear")
 
 
-def repeats(frames: Tensor, grey: Tensor) -> Tensor:
+def repeats(frames: Frames) -> Tensor:
     """Return which of the frames (n 3 H W) repeat the one before: (n) bool; none if they are few.
 
     A frame that is equal does. An encoder does not leave repeats equal, but they change much less
     than their neighbours do, before and after. A person who stands still does so at the ends of a
-    movement only. ``grey`` is their luma (n H W).
+    movement only.
     """
     none = torch.zeros(len(frames), dtype=torch.bool)
     if len(frames) < 2:
         return none
-    change = torch.stack([(after - before).abs().mean() for before, after in pairwise(grey)])
-    equal = torch.tensor([torch.equal(before, after) for before, after in pairwise(frames)])
+    pairs = [*pairwise(shared(frames))]
+    change = torch.stack([before.with_later(after, _mean_change) for before, after in pairs])
+    unchanged = (change == 0).tolist()
+    equal = torch.tensor(
+        [
+            same and torch.equal(before.image, after.image)
+            for (before, after), same in zip(pairs, unchanged, strict=True)
+        ]
+    )
     greatest = functional.pad(change, (NEAR, NEAR)).unfold(0, NEAR, 1).amax(1)
     before, after = greatest[: len(change)].clone(), greatest[-len(change) :].clone()
     before[0], after[-1] = after[0], before[-1]  # nothing is known of the other side
     repeated = equal | (change < LITTLE * torch.minimum(before, after))
     frequent = bool(repeated.float().mean() >= MANY)
     return functional.pad(repeated, (1, 0)) if frequent else none
+
+
+def _mean_change(before: SharedFrame[Tensor], after: SharedFrame[Tensor]) -> Tensor:
+    return (after.of(luma) - before.of(luma)).abs().mean()
 
 
 def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
@@ -255,26 +278,42 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
     return even
 
 
-def small_frames(frames: Tensor, side: int = SIDE) -> Tensor:
+def small_frames(frames: Frames) -> Tensor:
     """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8, see ``image_size``."""
-    height, width = frames.shape[-2:]
-    size = image_size(height, width, side)
-    return functional.interpolate(frames, size, mode="bilinear", antialias=True)
+    return stacked([frame.of(_small) for frame in shared(frames)])
 
 
-def difference_images(frames: Tensor, side: int = SIDE, *, grey: Tensor | None = None) -> Tensor:
+def _small(frame: SharedFrame[Tensor]) -> Tensor:
+    return _resized(frame.image[None])[0]
+
+
+def _resized(images: Tensor) -> Tensor:
+    size = image_size(*images.shape[-2:])
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def difference_images(frames: Frames) -> Tensor:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
-    The frames are in the order of time. A pair beyond either end has no differences. ``grey`` is
-    their luma (n H W) if it is known already.
+    The frames are in the order of time. A pair beyond either end has no differences.
     """
-    grey = same_light(grey_of(frames) if grey is None else grey)
-    height, width = grey.shape[-2:]
-    size = image_size(height, width, side)
-    changes = grey.new_empty(max(len(grey) - 1, 0), *size)
-    for small, before, after in zip(changes, grey[:-1], grey[1:], strict=True):
-        pair = (after - before).abs_()[None, None]  # one fits the cache
-        small[:] = functional.interpolate(pair, size, mode="bilinear", antialias=True)[0, 0]
-    rounded = (GAIN * changes).round_().clamp_(0, 255).to(torch.uint8)
-    padded = functional.pad(rounded, (0, 0, 0, 0, 2, 2))  # (n+3 h w)
-    return torch.stack([padded[i : i + len(frames)] for i in range(3)], 1)
+    known = shared(frames)
+    grey = torch.stack([frame.of(luma) for frame in known])
+    evenly_lit = same_light(grey)
+    if evenly_lit is grey:
+        changes = [before.with_later(after, _change) for before, after in pairwise(known)]
+    else:
+        changes = [_small_change(before, after) for before, after in pairwise(evenly_lit)]
+    none = grey.new_zeros(image_size(*grey.shape[-2:]))
+    padded = torch.stack([none, none, *changes, none, none])  # (n+3 h w)
+    levels = (GAIN * padded).round_().clamp_(0, 255).to(torch.uint8)
+    return torch.stack([levels[i : i + len(frames)] for i in range(3)], 1)
+
+
+def _change(before: SharedFrame[Tensor], after: SharedFrame[Tensor]) -> Tensor:
+    return _small_change(before.of(luma), after.of(luma))
+
+
+def _small_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return the small image (h' w') of the changes between two grey frames (h w)."""
+    return _resized((after - before).abs_()[None, None])[0, 0]

@@ -26,7 +26,8 @@ from fewact.video.camera.registration import (
     residuals,
     warp,
 )
-from fewact.video.cleaning.light import grey_of
+from fewact.video.cleaning.light import luma
+from fewact.video.frame import SharedFrame, shared
 
 FINEST, COARSEST, LEVELS = 112, 10, 4
 """Most rows and columns of the images of the finest level, fewest that are reached by halving, and
@@ -57,26 +58,47 @@ class Pyramid:
     ``pixel`` returns the width of a pixel of images (t h w) over its height.
     """
 
-    def __init__(self, grey: Tensor, pixel: Callable[[Tensor], float]) -> None:
-        self._pixel = pixel
-        self._grey = _pooled(grey, (min(FINEST, grey.shape[1]), min(FINEST, grey.shape[2])))
-        self.fine = self._level(self._grey)
+    def __init__(
+        self, frames: Sequence[SharedFrame[Tensor]], pixel: Callable[[Tensor], float]
+    ) -> None:
+        self._frames, self._pixel = frames, pixel
+        self.fine = self._level([frame.of(_fine) for frame in frames])
 
     @cached_property
     def levels(self) -> list[Level]:
         """Levels, fine to coarse; most static cameras need the first one alone."""
-        levels, grey = [self.fine], self._grey
-        for _ in range(LEVELS - 1):
-            grey = _pooled(grey, (_half(grey.shape[1]), _half(grey.shape[2])))
-            levels.append(self._level(grey))
-        return levels
+        coarse = zip(*(frame.of(_coarse) for frame in self._frames), strict=True)
+        return [self.fine, *map(self._level, coarse)]
 
-    def _level(self, grey: Tensor) -> Level:
-        centred = grey - grey.mean((1, 2), keepdim=True)
-        # torch's deviation takes ten times as long.
-        variance = centred.square().sum((1, 2), keepdim=True) / max(1, grey[0].numel() - 1)
-        images = centred / variance.sqrt().clamp_min(1.0)
-        return Level(images, self._pixel(images))
+    def _level(self, images: Sequence[Tensor]) -> Level:
+        level = torch.stack([*images])
+        return Level(level, self._pixel(level))
+
+
+def _fine_grey(frame: SharedFrame[Tensor]) -> Tensor:
+    grey = frame.of(luma)
+    return _pooled(grey, (min(FINEST, grey.shape[0]), min(FINEST, grey.shape[1])))
+
+
+def _fine(frame: SharedFrame[Tensor]) -> Tensor:
+    """Return the image (h w) of the finest level."""
+    return _normalised(frame.of(_fine_grey))
+
+
+def _coarse(frame: SharedFrame[Tensor]) -> list[Tensor]:
+    """Return the images of the other levels."""
+    images, grey = [], frame.of(_fine_grey)
+    for _ in range(LEVELS - 1):
+        grey = _pooled(grey, (_half(grey.shape[0]), _half(grey.shape[1])))
+        images.append(_normalised(grey))
+    return images
+
+
+def _normalised(grey: Tensor) -> Tensor:
+    centred = grey - grey.mean()
+    # torch's deviation takes ten times as long.
+    variance = centred.square().sum() / max(1, grey.numel() - 1)
+    return centred / variance.sqrt().clamp_min(1.0)
 
 
 def _half(side: int) -> int:
@@ -84,14 +106,16 @@ def _half(side: int) -> int:
     return max(min(side, COARSEST), side // 2)
 
 
-def _pooled(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return images (t h w) of a size, in which each pixel is the mean of those that it covers.
+def _pooled(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return an image (h w) of a size, in which each pixel is the mean of those that it covers.
 
     Sums of slices halve a side with the values of torch's pooling, in a fifth of its time.
     """
-    if images.shape[1:] != (2 * size[0], 2 * size[1]):
-        return functional.adaptive_avg_pool2d(images[:, None], size)[:, 0]
-    upper, lower = images[:, ::2], images[:, 1::2]
+    if image.shape == size:
+        return image
+    if image.shape != (2 * size[0], 2 * size[1]):
+        return functional.adaptive_avg_pool2d(image[None], size)[0]
+    upper, lower = image[::2], image[1::2]
     return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
 
 
@@ -170,7 +194,10 @@ class CameraMotion:
 
 
 def estimate_camera_motion(
-    frames: Tensor, *, aspect: float | None = None, grey: Tensor | None = None
+    frames: Tensor,
+    *,
+    aspect: float | None = None,
+    known: Sequence[SharedFrame[Tensor]] | None = None,
 ) -> CameraMotion:
     """Estimate the camera motion of a clip.
 
@@ -184,15 +211,14 @@ def estimate_camera_motion(
         frames: Clip (t 3 h w), uint8, RGB.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
-        grey: Luma (t h w) of the frames if it is known already.
+        known: The same frames, with what was computed of them.
     """
     check_clip(frames, aspect)
     t, height = len(frames), frames.shape[-2]
     if t == 1:
         identity = Similarity.identity(t)
         return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: identity)
-    grey = grey_of(frames) if grey is None else grey
-    pyramid = Pyramid(grey, lambda images: pixel_aspect(images, frames, aspect))
+    pyramid = Pyramid(known or shared(frames), lambda images: pixel_aspect(images, frames, aspect))
     registration = _Registration(pyramid)
     static_fraction = _static_fraction(pyramid.fine, frames)
     log_odds = registration.log_odds(static_fraction)

@@ -5,7 +5,9 @@ all, unless they show little before a plain background (see ``fewact.video.clean
 frames of a video get the same correction, but for the flicker of their light.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,14 +29,18 @@ from fewact.video.cleaning.framing import (
 )
 from fewact.video.cleaning.light import (
     STEP,
+    AnyFrames,
     Brightness,
     Floats,
     Frames,
+    Measured,
     brightness,
     find_light,
     new_levels,
     remove_flicker,
+    stacked,
 )
+from fewact.video.frame import shared
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,14 @@ class Correction:
         changed = any(change is not None for change in changes)
         return changed or self.bars != NO_BARS or self.blur > 0 or self.grain > 0
 
+    @property
+    def of_each_frame(self) -> object | None:
+        """What decides a corrected frame, whatever the others show; None if they count."""
+        if self.light is not None or self.grain > 0:
+            return None
+        levels = None if self.levels is None else self.levels.tobytes()
+        return self.bars, self.blur, levels, self.part
+
     def frames(self, frames: Frames) -> Frames:
         """Return corrected frames (t h w 3), in the order of time, of the size of the measured."""
         corrected = self._uncut(frames)
@@ -95,40 +109,43 @@ class Correction:
         return remove_grain(corrected, self.grain) if self.grain else corrected
 
 
-def find_correction(frames: Frames, aspect: float | None = None) -> Correction:
+def find_correction(frames: AnyFrames, aspect: float | None = None) -> Correction:
     """Return the correction of a video.
 
     Args:
         frames: Some frames (t h w 3), uint8, RGB.
         aspect: Width over height of the video as displayed; None for that of the frames.
     """
-    if frames.dtype != np.uint8:
-        raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
-    check_shape(frames, "t h w 3", "frames")
+    if isinstance(frames, np.ndarray):
+        if frames.dtype != np.uint8:
+            raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
+        check_shape(frames, "t h w 3", "frames")
+    frames = shared(frames)
     bars = rows, columns = find_bars(frames)
-    picture = inside_bars(frames, bars)
+    picture = frames if bars == NO_BARS else shared(inside_bars(stacked(frames), bars))
     light = find_light(picture)
     if light is not None:
-        picture = remove_flicker(picture, light)
-    measured = brightness(picture)
-    levels = new_levels(picture, measured)
-    grain = find_grain(picture if levels is None else levels[picture])
+        picture = shared(remove_flicker(stacked(picture), light))
+    found = brightness(picture)
+    levels = new_levels(picture, found)
+    grain = find_grain(picture if levels is None else levels[stacked(picture)])
     # Noise and steps between few levels would be amplified.
     blur = 0.0 if grain or levels is not None else find_blur(picture)
-    height, width = frames.shape[1:3]
+    height, width = frames[0].image.shape[:2]
     displayed = (aspect or width / height) * (1 - sum(columns)) / (1 - sum(rows))
-    uncut = Correction(
-        bars, light, blur, levels, grain, measured, displayed, still=_is_still(frames)
-    )
-    part = find_part(uncut.frames(frames), displayed)
+    uncut = Correction(bars, light, blur, levels, grain, found, displayed, still=_is_still(frames))
+    part = find_part(uncut.frames(stacked(frames)) if uncut else frames, displayed)
     return uncut if part is None else replace(uncut, part=part, aspect=ASPECT)
 
 
-def _is_still(frames: Frames) -> bool:
-    """Return whether there are several frames (t h w 3), but at most two that differ."""
-    sampled = frames[:, ::STEP, ::STEP]
-    changes = (sampled[1:] != sampled[:-1]).any((1, 2, 3))
-    return len(frames) > 2 and int(changes.sum()) <= 1
+def _is_still(frames: Sequence[Measured]) -> bool:
+    """Return whether there are several frames, but at most two that differ."""
+    changes = (a.of(_sampled) != b.of(_sampled) for a, b in pairwise(frames))
+    return len(frames) > 2 and sum(islice(filter(None, changes), 2)) <= 1
+
+
+def _sampled(frame: Measured) -> bytes:
+    return frame.image[::STEP, ::STEP].tobytes()
 
 
 MOST_WHITE = 0.5

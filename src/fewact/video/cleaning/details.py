@@ -12,6 +12,7 @@ where something moves, other frames do not count.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.video.cleaning.light import Frames, grey_of, some_frames
+from fewact.video.cleaning.light import AnyFrames, Frames, Measured, grey_of, some_frames
 
 SOME = 4
 """Every so many of the frames that grain is measured in are measured; the sharpest one counts."""
@@ -47,14 +48,13 @@ MARGIN = 32
 """Pixels around a frame in which it is reflected."""
 
 
-def find_blur(frames: Frames) -> float:
+def find_blur(frames: AnyFrames) -> float:
     """Return the standard deviation of the blur of frames (t h w 3), in pixels; 0 if sharp."""
-    if min(frames.shape[1:3]) <= MARGIN:
-        return 0.0
     widths = []
     for frame in some_frames(frames)[::SOME]:
-        (luma,) = grey_of(torch.from_numpy(frame).permute(2, 0, 1)[None])  # (h w)
-        width = _width(_slopes(luma), _slopes(_blurred(luma)))
+        if min(frame.image.shape[:2]) <= MARGIN:
+            return 0.0
+        width = frame.of(_width)
         if width is None:
             continue
         if width < LEAST_BLUR:
@@ -97,16 +97,14 @@ def _slopes(luma: Tensor) -> Tensor:
     return torch.hypot(down, across)[border:-border, border:-border]
 
 
-def _width(first: Tensor, second: Tensor) -> float | None:
-    """Return the standard deviation of the edges of a frame; None if it has no edges.
-
-    Its slopes (h w) are those before and after it was blurred once more.
-    """
-    slopes = first.numpy()
+def _width(frame: Measured) -> float | None:
+    """Return the standard deviation of the edges of a frame; None if it has no edges."""
+    (luma,) = grey_of(torch.from_numpy(frame.image).permute(2, 0, 1)[None])  # (h w)
+    slopes, blurred = _slopes(luma).numpy(), _slopes(_blurred(luma)).numpy()
     steep = slopes >= max(float(np.quantile(slopes, 1 - STEEP)), LEAST_SLOPE)
     if steep.sum() < LEAST_PIXELS:
         return None
-    ratio = float(np.quantile(slopes[steep] / second.numpy()[steep].clip(1e-6), SHARPEST))
+    ratio = float(np.quantile(slopes[steep] / blurred[steep].clip(1e-6), SHARPEST))
     return AGAIN / math.sqrt(max(ratio**2 - 1, 1e-6))
 
 
@@ -137,14 +135,14 @@ SOFT = 1.2
 pixel has the weight 1/e."""
 
 
-def find_grain(frames: Frames) -> float:
+def find_grain(frames: AnyFrames) -> float:
     """Return the standard deviation of the grain of frames (t h w 3), in levels; 0 if none."""
-    if len(frames) < 2 or min(frames.shape[1:3]) < 2 * BLOCK:
-        return 0.0
     sampled = some_frames(frames)
+    if len(frames) < 2 or min(sampled[0].image.shape[:2]) < 2 * BLOCK:
+        return 0.0
     if _is_fine(sampled[::2]):
         return 0.0
-    images = _planes(sampled)  # (t 3 h w)
+    images = _planes(np.stack([frame.image for frame in sampled]))  # (t 3 h w)
     before, after = images[:-1], images[1:]
     difference = (after - before).flatten(0, 1)[:, None]
     variance = _pool(difference.square()) - _pool(difference).square()
@@ -192,29 +190,29 @@ def _planes(frames: Frames) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
 
 
-def _is_fine(frames: Frames) -> bool:
+def _is_fine(frames: Sequence[Measured]) -> bool:
     """Return whether the quiet blocks of frames have too little detail for grain.
 
     As soon as enough blocks of the first frames have, the others are not measured.
     """
     details: list[NDArray[np.float32]] = []
     for frame in frames:
-        details.append(_details(frame[None]))
+        details.append(frame.of(_details))
         blocks = len(frames) * details[0].size
         if sum(int((detail < LEAST_DETAIL).sum()) for detail in details) > QUIET * blocks + 1:
             return True
     return float(np.quantile(np.concatenate(details), QUIET)) < LEAST_DETAIL
 
 
-def _details(frames: Frames) -> NDArray[np.float32]:
-    """Return the details of blocks (t rows columns 3): the standard deviation of white noise."""
-    levels = frames.astype(np.int16)
-    ridges = levels[:, :-2] - 2 * levels[:, 1:-1] + levels[:, 2:]
-    laplacian = ridges[:, :, :-2] - 2 * ridges[:, :, 1:-1] + ridges[:, :, 2:]
-    rows, columns = (side // BLOCK for side in laplacian.shape[1:3])
-    inside = laplacian[:, : rows * BLOCK, : columns * BLOCK].astype(np.float32)
-    of_rows = np.square(inside).reshape(len(frames), rows, BLOCK, -1).sum(2)
-    of_blocks = of_rows.reshape(len(frames), rows, columns, BLOCK, 3).sum(3)
+def _details(frame: Measured) -> NDArray[np.float32]:
+    """Return the details of blocks (rows columns 3): the standard deviation of white noise."""
+    levels = frame.image.astype(np.int16)
+    ridges = levels[:-2] - 2 * levels[1:-1] + levels[2:]
+    laplacian = ridges[:, :-2] - 2 * ridges[:, 1:-1] + ridges[:, 2:]
+    rows, columns = (side // BLOCK for side in laplacian.shape[:2])
+    inside = laplacian[: rows * BLOCK, : columns * BLOCK].astype(np.float32)
+    of_rows = np.square(inside).reshape(rows, BLOCK, -1).sum(1)
+    of_blocks = of_rows.reshape(rows, columns, BLOCK, 3).sum(2)
     return np.asarray(np.sqrt(of_blocks) / (6 * BLOCK))
 
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.video.cleaning.light import Frames, brightest_color, some_frames
+from fewact.video.cleaning.light import (
+    AnyFrames,
+    Frames,
+    Measured,
+    brightest_of,
+    every,
+    some_frames,
+)
+from fewact.video.frame import shared
 
 BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
@@ -77,7 +85,7 @@ class CroppedPart:
     background: tuple[int, int, int]
 
 
-def find_part(frames: Frames, aspect: float) -> CroppedPart | None:
+def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
     """Return the part around what is shown; None if the picture should stay as it is.
 
     It stays if its background is not plain, if what it shows is large enough, or if it is a strip.
@@ -86,6 +94,7 @@ def find_part(frames: Frames, aspect: float) -> CroppedPart | None:
         frames: Some frames (t h w 3) of a video.
         aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
+    frames = shared(frames)
     if _shown(_away(some_frames(frames)[::SOME])[1]) > SURELY_NOT_PLAIN:
         return None
     background, away = _away(frames)
@@ -138,9 +147,9 @@ def resized(frames: Frames, size: tuple[int, int]) -> Frames:
     return resized_frames
 
 
-def _away(frames: Frames) -> tuple[Tensor, Tensor]:
+def _away(frames: AnyFrames) -> tuple[Tensor, Tensor]:
     """Return the background's colour (3), and how far from it blocks of frames are (t h w)."""
-    blocks = _blocks(frames)  # (t 3 h w)
+    blocks = torch.from_numpy(every(frames, _blocks)).permute(0, 3, 1, 2)  # (t 3 h w)
     background = blocks.movedim(1, 0).flatten(1).median(1).values
     return background, (blocks - background[:, None, None]).abs().amax(1)
 
@@ -149,18 +158,19 @@ def _shown(away: Tensor) -> float:
     return float((away > DIFFERENT).float().mean())
 
 
-def _blocks(frames: Frames) -> Tensor:
-    """Return the mean colours (t 3 h w) of blocks of frames."""
-    size = min(BLOCK, *frames.shape[1:3])
-    rows, columns = (length - length % size for length in frames.shape[1:3])
+def _blocks(frame: Measured) -> NDArray[np.float32]:
+    """Return the mean colours (h w 3) of blocks of a frame."""
+    image = frame.image
+    size = min(BLOCK, *image.shape[:2])
+    rows, columns = (length - length % size for length in image.shape[:2])
     # Sums of slices need a quarter of the time of torch's pooling.
-    of_rows = np.zeros((len(frames), rows // size, *frames.shape[2:]), np.uint16)
+    of_rows = np.zeros((rows // size, *image.shape[1:]), np.uint16)
     for i in range(size):
-        of_rows += frames[:, i:rows:size]
-    sums = np.zeros((*of_rows.shape[:2], columns // size, 3), np.uint16)
+        of_rows += image[i:rows:size]
+    sums = np.zeros((len(of_rows), columns // size, 3), np.uint16)
     for i in range(size):
-        sums += of_rows[:, :, i:columns:size]
-    return torch.from_numpy(sums.astype(np.float32) / size**2).permute(0, 3, 1, 2)
+        sums += of_rows[:, i:columns:size]
+    return sums.astype(np.float32) / np.float32(size**2)
 
 
 def _without_specks(shown: Tensor) -> Tensor:
@@ -201,9 +211,9 @@ Bars = tuple[tuple[float, float], tuple[float, float]]
 NO_BARS: Bars = ((0.0, 0.0), (0.0, 0.0))
 
 
-def find_bars(frames: Frames) -> Bars:
+def find_bars(frames: AnyFrames) -> Bars:
     """Return the black bars of frames (t h w 3)."""
-    brightest = brightest_color(frames.max(0))  # (h w)
+    brightest = np.maximum.reduce([frame.of(brightest_of) for frame in shared(frames)])  # (h w)
     top, bottom = _ends(brightest)
     height, width = brightest.shape
     first_column, right = _ends(brightest[top : height - bottom].T)

@@ -6,6 +6,7 @@ the median frame: what moves covers less than half of a frame. What is cut off a
 brighter frames is taken from the others.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewact.video.frame import SharedFrame, shared
+
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+
+Measured = SharedFrame[NDArray[np.uint8]]
+"""Frame (h w 3), and what was measured in it."""
+
+AnyFrames = Frames | Sequence[Measured]
+"""Frames (t h w 3) of a video; windows of a recording share what is measured in their frames."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
 STEP = 4
@@ -22,6 +31,11 @@ STEP = 4
 
 MEASURED = 8
 """Most frames that grain and flicker are measured in."""
+
+
+def luma(frame: SharedFrame[Tensor]) -> Tensor:
+    """Return the luma (h w) of a frame (3 h w), see ``grey_of``."""
+    return grey_of(frame.image[None])[0]
 
 
 def grey_of(frames: Tensor) -> Tensor:
@@ -36,15 +50,32 @@ def grey_of(frames: Tensor) -> Tensor:
     return luma
 
 
-def some_frames(frames: Frames) -> Frames:
-    """Return at most ``MEASURED`` of the frames (t h w 3), spread evenly."""
+def stacked(frames: Sequence[Measured]) -> Frames:
+    """Return frames as one array (t h w 3)."""
+    return np.stack([frame.image for frame in frames])
+
+
+def some_frames(frames: AnyFrames) -> Sequence[Measured]:
+    """Return at most ``MEASURED`` of the frames, spread evenly."""
     count = min(MEASURED, len(frames))
-    return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
+    all_frames = shared(frames)
+    return [all_frames[(2 * i + 1) * len(frames) // (2 * count)] for i in range(count)]
 
 
-def luma_of(frames: Frames) -> Floats:
-    """Return the luma (t h w) of some pixels of frames (t h w 3)."""
-    return np.asarray(frames[:, ::STEP, ::STEP] @ LUMA)
+def every(frames: AnyFrames, measure: Callable[[Measured], NDArray[Any]]) -> NDArray[Any]:
+    """Return what is measured in each of the frames: (t …)."""
+    return np.stack([frame.of(measure) for frame in shared(frames)])
+
+
+def luma_of(frame: Measured) -> Floats:
+    """Return the luma (h w) of some pixels of a frame."""
+    return np.asarray(frame.image[::STEP, ::STEP] @ LUMA)
+
+
+def brightest_of(frame: Measured) -> NDArray[np.uint8]:
+    """Return the largest of red, green and blue (h w) of each pixel of a frame."""
+    red, green, blue = (frame.image[..., i] for i in range(3))
+    return np.maximum(np.maximum(red, green), blue)
 
 
 def lower_median(values: NDArray[Any]) -> Any:
@@ -75,11 +106,11 @@ LEAST_CHANGE, LEAST_UNIFORM = 0.06, 1.5
 pixels, of a video that flickers."""
 
 
-def find_light(frames: Frames) -> Floats | None:
+def find_light(frames: AnyFrames) -> Floats | None:
     """Return the median frame (h w) of a video (t h w 3) that flickers, as ``luma_of``; or None."""
     if len(frames) < 4:
         return None
-    luma = luma_of(some_frames(frames))
+    luma = every(some_frames(frames), luma_of)
     reference = np.asarray(np.median(luma, axis=0))
     ratios = [_ratios(image, reference) for image in luma]
     light = [_median(ratio) for ratio in ratios]
@@ -94,7 +125,7 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
 
     A pixel that is cut off is at least as bright as it is in the median of the corrected frames.
     """
-    factors = [np.exp(_median(_ratios(image, reference))) for image in luma_of(frames)]
+    factors = [np.exp(_median(_ratios(image, reference))) for image in every(frames, luma_of)]
     levels = np.arange(256.0)
     tables = [(levels / factor).round().clip(0, 255).astype(np.uint8) for factor in factors]
     corrected = np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
@@ -208,41 +239,37 @@ class Brightness(NamedTuple):
         return self.high - self.low < LEAST_RANGE
 
 
-def brightness(frames: Frames) -> Brightness:
+def brightness(frames: AnyFrames) -> Brightness:
     """Return the levels of frames (t h w 3)."""
-    luma = luma_of(frames).ravel()
+    luma = every(frames, luma_of).ravel()
     shown = int((luma >= SHOWN).sum())
     ends = [int(part * (luma.size - 1)) for part in (LOWEST, HIGHEST)]
     middle = luma.size - shown + shown // 2 if shown else 0
     low, high, median = np.partition(luma, (*ends, middle))[[*ends, middle]].tolist()
     typical = 0.0 if shown < (1 - HIGHEST) * luma.size else median
-    color = float(np.quantile(brightest_color(frames[:, ::STEP, ::STEP]), HIGHEST))
+    colors = np.stack([frame.of(brightest_of)[::STEP, ::STEP] for frame in shared(frames)])
+    color = float(np.quantile(colors, HIGHEST))
     return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
 
 
-def brightest_color(frames: Frames) -> NDArray[np.uint8]:
-    """Return the largest of red, green and blue: (… 3) → (…)."""
-    return np.maximum(np.maximum(frames[..., 0], frames[..., 1]), frames[..., 2])
-
-
-def new_levels(frames: Frames, measured: Brightness) -> NDArray[np.uint8] | None:
+def new_levels(frames: AnyFrames, found: Brightness) -> NDArray[np.uint8] | None:
     """Return new levels (256): darker ones if a video is bright; more contrast if dark or flat."""
-    if measured.bright:
-        levels = ((np.arange(256.0) - measured.low) / max(255 - measured.low, 1)).clip(0, 1)
+    if found.bright:
+        levels = ((np.arange(256.0) - found.low) / max(255 - found.low, 1)).clip(0, 1)
         return np.asarray(NEW_WHITE * levels**BRIGHT_GAMMA).round().astype(np.uint8)
-    if not (measured.dark or measured.flat):
+    if not (found.dark or found.flat):
         return None
-    span = measured.high - measured.low
+    span = found.high - found.low
     gain = min(MOST_GAIN, 255 / max(span, 1))
     # What the limit of the gain leaves free is free at both ends, unless that made it lighter.
-    base = min(measured.low, (255 - gain * span) / 2)
+    base = min(found.low, (255 - gain * span) / 2)
 
     def stretched(levels: Floats) -> Floats:
-        return ((base + gain * (levels - measured.low)) / 255).clip(0, 1)
+        return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
 
     new = stretched(np.arange(256.0))
     # A gamma stretches dark levels further: where the gain is at its limit, that would exceed it.
-    gamma = 1.0 if gain == MOST_GAIN else _gamma_of(stretched(luma_of(frames)))
+    gamma = 1.0 if gain == MOST_GAIN else _gamma_of(stretched(every(frames, luma_of)))
     return np.asarray(255 * new**gamma).round().astype(np.uint8)
 
 
