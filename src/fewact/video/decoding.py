@@ -33,6 +33,7 @@ from fewact.video.opening import (
     warn_of_video,
 )
 from fewact.video.samplers import Array, Ints, RGBImage
+from fewact.video.tone_mapping import is_hdr, tone_mapped
 
 IndexedFrame = tuple[int, VideoFrame]
 """Position of a frame in the index, and the decoded frame."""
@@ -280,7 +281,8 @@ class FrameConverter:
     def convert(self, frame: VideoFrame) -> RGBImage:
         """Return a frame as an upright image (h w 3), uint8, RGB, of the size of the first one.
 
-        Transparency is dropped. Non-square pixels stay as they are stored.
+        A high dynamic range is mapped to the standard one. Transparency is dropped. Non-square
+        pixels stay as they are stored.
         """
         matrix = self._matrix(frame)
         swaps_axes = matrix[0, 0] == 0
@@ -291,8 +293,10 @@ class FrameConverter:
             side = round(np.linalg.det(matrix))  # −1 if the image is also flipped
             self.rotation = _degrees(matrix[0] * (side, 1)) % 360
         width, height = self._shown_size[::-1] if swaps_axes else self._shown_size
-        rgb = self._rgb(frame, width, height)
-        return np.ascontiguousarray(_rotate(rgb.to_ndarray(), matrix), np.uint8)
+        rgb = self._rgb(frame, width, height).to_ndarray()
+        if is_hdr(frame):
+            rgb = tone_mapped(rgb, int(frame.color_trc))
+        return np.ascontiguousarray(_rotate(rgb, matrix), np.uint8)
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         """Return a frame in RGB and of this size, as stored."""
