@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from fewact.backbones.card import Card
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.predict import (
+    FASTEST,
     clearest_window,
     clearness,
     clearness_of,
     encode_windows,
 )
-from fewact.data import Frames
+from fewact.data import Clip, Frames
 from fewact.features.request import DifferenceImageRequest, Features, Request, View
-from fewact.video import EveryNth, read_frames
-from fewact.video.source import Span
+from fewact.video import EveryNth, Reading, read_frames
+from fewact.video.source import KeepFrames, Span
 from tests.classifier.conftest import joined
 
 SPANS, USED = torch.tensor([[0.0, 2], [2, 4], [4, 6]]), torch.tensor([0.0, 6])
@@ -101,6 +103,44 @@ def test_windows_of_one_frame_are_not_compared(
     found = classifier.predict(queries["left"])
     assert isinstance(found, Prediction)
     assert (found.active, found.duration) == (None, 1.0)
+
+
+def test_a_clip_is_decoded_once_for_its_answer_and_the_search(
+    backbone: Backbone, actions: Path, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its still ends are left out, and windows of the rest are compared."""
+    frames = [read_frames(queries[name], EveryNth(1)) for name in ("right", "left", "right")]
+    still = [np.repeat(frames[0][:1], 20, 0), np.repeat(frames[2][-1:], 20, 0)]
+    clip = Frames(np.concatenate([still[0], *frames, still[1]]), fps=12, name="long")
+    classifier = FewShotClassifier(backbone).fit(actions)
+    reads = []
+    read = Frames.read
+
+    def counted(self: Frames, *arguments: Any, **options: Any) -> Reading:
+        reads.append(self.name)
+        return read(self, *arguments, **options)
+
+    monkeypatch.setattr(Frames, "read", counted)
+    found = classifier.predict(clip)
+    assert isinstance(found, Prediction)
+    assert found.active is not None
+    assert reads == ["long"]
+
+
+def test_windows_are_those_of_kept_frames(backbone: Backbone, queries: dict[str, Path]) -> None:
+    source, span = Clip(queries["left"]), Span(0.0, 1.0)
+    keep = KeepFrames(FASTEST, 0.0, 99)
+
+    def resized(frame: np.ndarray) -> np.ndarray:
+        return backbone.prepare(frame).permute(1, 2, 0).numpy()
+
+    kept = keep.read(source, [EveryNth(1, 1)], resized).kept
+    again = encode_windows(source, DifferenceImages(), backbone, [0.4], span)
+    windows = encode_windows(source, DifferenceImages(), backbone, [0.4], span, kept=kept)
+    assert [one for one, _ in windows] == [one for one, _ in again]
+    assert len(windows) == 7
+    for (_, nodes), (_, expected) in zip(windows, again, strict=True):
+        assert torch.equal(nodes["images"], expected["images"])
 
 
 class DifferenceImages:

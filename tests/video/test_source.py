@@ -10,6 +10,7 @@ import pytest
 from fewact.data import Clip, Frames
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline, read_frames
 from fewact.video.source import (
+    KeepFrames,
     Part,
     ProcessedVideo,
     Span,
@@ -150,3 +151,46 @@ def test_one_cut_between_still_images_is_no_action() -> None:
     frames[16:, 5:10, 5:10] = 255
     times = np.arange(33) / 8
     assert active_part(times, frames, 33 / 8) is None
+
+
+class Counted(Frames):
+    """A clip that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, samplers: Sequence[Sampler], **options: Any) -> Reading:
+        Counted.reads += 1
+        return super().read(samplers, **options)
+
+
+def test_a_part_of_kept_frames_is_not_read_again(clip: Path) -> None:
+    source = Counted(padded(clip, 2.0, 2.0), fps=FPS)
+    exact = trimmed(source).read([Segments(8)])
+    Counted.reads = 0
+    keep = KeepFrames(6.0, 3.0, 99)
+    reading = ProcessedVideo(source).then(keep).then(Trim()).read([Segments(8)])
+    assert Counted.reads == 1
+    assert (reading.active, reading.duration) == (exact.active, exact.duration)
+    assert np.abs(reading.chosen[0] - exact.chosen[0]).max() == 1  # every other frame is kept
+    assert reading.active is not None
+    first = round(reading.active.start * FPS)
+    assert np.array_equal(reading.frames[0], source.array[reading.chosen[0] + first])
+    assert reading.kept is not None
+    assert np.array_equal(reading.kept.frames, source.array[reading.kept.chosen])
+    assert reading.kept.times.tolist() == [(i + 0.5) / 6 for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        (KeepFrames(8.0, 2.0, 20), 20),
+        (KeepFrames(8.0, 2.5, 20), 0),  # not longer
+        (KeepFrames(8.0, 2.0, 19), 0),  # too many
+        (KeepFrames(100.0, 2.0, 999), 60),  # each frame once
+    ],
+)
+def test_frames_of_long_clips_are_kept(keep: KeepFrames, kept: int) -> None:
+    source = Frames(np.zeros((60, 48, 64, 3), np.uint8), fps=24)
+    reading = keep.read(source, [Segments(8)], None)
+    assert [len(frames) for frames in reading.frames] == [8]
+    assert (0 if reading.kept is None else len(reading.kept.frames)) == kept

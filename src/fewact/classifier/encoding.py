@@ -22,7 +22,7 @@ from fewact.features.sources import ArrayFeatures, Precomputed
 from fewact.methods.encode import Encoder, encode_each, workers
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
-from fewact.video.source import Span, TrimMode, as_predicted
+from fewact.video.source import KeepFrames, KeptFrames, Span, VideoSource, as_predicted
 
 D = TypeVar("D")
 
@@ -40,6 +40,7 @@ class EncodedClip(NamedTuple):
         aspect: Width over height of the clip as displayed; None for features, and if it cannot be
             read.
         warnings: Warnings of reading what the nodes show, for ``warn``.
+        kept: Frames of a long clip at the backbone's input size, to search it.
     """
 
     clip: AnyClip
@@ -49,6 +50,7 @@ class EncodedClip(NamedTuple):
     faults: tuple[Fault, ...] = ()
     aspect: float | None = None
     warnings: tuple[str, ...] = ()
+    kept: KeptFrames | None = None
 
     @property
     def source(self) -> VideoClip | None:
@@ -67,6 +69,7 @@ def encode(
     timing: Timing | None = None,
     *,
     image_embedding: bool = False,
+    keep: KeepFrames | None = None,
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
@@ -80,6 +83,7 @@ def encode(
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
         image_embedding: Whether to keep the mean vector of a clip for class names too.
+        keep: Frames of long videos that are kept for a search; None for none.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or
@@ -96,7 +100,11 @@ def encode(
     else:
         check = _video
         run = partial(
-            _of_videos, encoder=encoder, backbone=backbone, trim=pipeline.trim, timing=timing
+            _of_videos,
+            encoder=encoder,
+            backbone=backbone,
+            as_read=partial(as_predicted, trim=pipeline.trim, keep=keep),
+            timing=timing,
         )
     if isinstance(clips, Iterator):
         return _until_error(map(check, clips), run)
@@ -139,14 +147,14 @@ def _of_videos(
     clips: Iterable[VideoClip],
     encoder: "ClipEncoder",
     backbone: Backbone,
-    trim: TrimMode,
+    as_read: Callable[[VideoClip], VideoSource],
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
     extracted = extract(
         clips,
         backbone,
         encoder.requests(backbone.card),
-        source=partial(as_predicted, trim=trim),
+        source=as_read,
         timing=timing,
     )
     # The features are not kept for clips whose nodes wait for those of others.
@@ -167,6 +175,7 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError) -> EncodedCl
         reading.faults,
         reading.uncut_aspect,
         warnings,
+        reading.kept,
     )
 
 

@@ -13,7 +13,7 @@ from fewact.classifier.file import thumbnail
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.predict import find_action
+from fewact.classifier.predict import find_action, frames_to_search
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
@@ -107,7 +107,8 @@ def encode_examples(
     read: list[Examples] = []
     searched: list[str] = []
     skipped: list[Skipped] = []
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding)
+    keep = None if fitted is None else frames_to_search(fitted)
+    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, keep=keep)
     for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
         used = full
         if fitted is not None and full.clip.label in fitted.classes:

@@ -2,16 +2,18 @@
 
 A clip that lasts longer than any training clip shows something else before or after the action, and
 frames that are chosen evenly over it show little of the action; or the action is slower. In it
-windows as long as the training clips are searched, which share decoding and the network, as in
-``stream``; the full clip is one more window. The one with the best score answers for the clip. Of a
-clip that is added to a class, the one that is most like the class is used.
+windows as long as the training clips are searched, which share the network, as in ``stream``, and
+the decoding with the full clip; that is one more window. The one with the best score answers for
+the clip. Of a clip that is added to a class, the one that is most like the class is used.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.backbones import Backbone
@@ -27,9 +29,9 @@ from fewact.data import AnyClip
 from fewact.features.extract import Timing, stage
 from fewact.features.ring import FeatureRing
 from fewact.methods.encode import Encoder
-from fewact.video import Timeline, collect_warnings
-from fewact.video.samplers import Floats, Ints
-from fewact.video.source import Part, ProcessedVideo, Span, VideoSource
+from fewact.video import EveryNth, collect_warnings
+from fewact.video.samplers import Floats
+from fewact.video.source import KeepFrames, KeptFrames, Part, ProcessedVideo, Span, VideoSource
 
 LONG, LEAST_LONG = 4.0, 10.0
 """A clip is taken for a long recording if it is this many times as long as the longest training
@@ -84,7 +86,13 @@ def predict(
     decision = fitted.open_set.decision(false_alarms)
     check_set_rate(sets)
     lowest = None if sets is None else fitted.calibration.set_threshold(sets)
-    encoded = encode(clips, fitted.pipeline, timing, image_embedding=fitted.uses_text)
+    encoded = encode(
+        clips,
+        fitted.pipeline,
+        timing,
+        image_embedding=fitted.uses_text,
+        keep=frames_to_search(fitted),
+    )
     return (_answer(fitted, decision, clip, timing, lowest) for clip in encoded)
 
 
@@ -155,23 +163,23 @@ def find_action(
     action is slower than in the training clips, so that it fills the clip. ``label`` is the class
     that the clip shows, one of those learned; None if it is not known.
     """
+    kept, encoded = encoded.kept, encoded._replace(kept=None)
     pipeline = fitted.pipeline
     source, backbone, duration = encoded.source, pipeline.backbone, encoded.duration
-    durations = fitted.examples.durations
+    keep = frames_to_search(fitted)
     if (
         source is None
+        or keep is None
         or not isinstance(backbone, Backbone)
         or isinstance(encoded.nodes, VideoError)
-        or pipeline.trim == "off"
         or duration is None
-        or not durations
-        or duration <= LONGER * max(durations)
+        or duration <= keep.longer
     ):
         return encoded
     encoder = ClipEncoder(pipeline, timing, image_embedding=fitted.uses_text)
     used = encoded.active or Span(0.0, duration)
-    with collect_warnings() as warnings:
-        windows = encode_windows(source, encoder, backbone, window_lengths(durations), used, timing)
+    lengths = window_lengths(fitted.examples.durations)
+    windows = encode_windows(source, encoder, backbone, lengths, used, timing, kept=kept)
     if not windows:
         return encoded
     spans, rows = zip((used, encoded.nodes), *windows, strict=True)
@@ -189,8 +197,17 @@ def find_action(
         nodes=encoded.nodes | rows[best],
         duration=spans[best].end - spans[best].start,
         active=spans[best],
-        warnings=tuple(warnings),
     )
+
+
+def frames_to_search(fitted: Fitted) -> KeepFrames | None:
+    """Return which frames of new clips are kept to search them; None if no clip is searched."""
+    pipeline, durations = fitted.pipeline, fitted.examples.durations
+    if not isinstance(pipeline.backbone, Backbone) or pipeline.trim == "off" or not durations:
+        return None
+    encoder = ClipEncoder(pipeline, None, image_embedding=fitted.uses_text)
+    rate = _rate(encoder, pipeline.backbone, window_lengths(durations))
+    return None if rate is None else KeepFrames(rate, LONGER * max(durations), MOST_SAMPLES)
 
 
 def window_lengths(durations: Sequence[float]) -> tuple[float, ...]:
@@ -223,7 +240,7 @@ def encode_windows(
     used: Span,
     timing: Timing | None = None,
     *,
-    hop: float = HOP,
+    kept: KeptFrames | None = None,
 ) -> list[tuple[Span, Nodes]]:
     """Return the windows of the used part of a clip, each with its nodes (1 …).
 
@@ -237,46 +254,52 @@ def encode_windows(
         lengths: Durations of the windows, in seconds, ascending.
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
-        hop: Largest distance between the starts of windows, as a fraction of their length.
+        kept: Frames of the clip at the backbone's input size; None to read them.
     """
-    requests = encoder.requests(backbone.card)
-    frames, duration = max(request.frames for request in requests), used.end - used.start
-    rate = min(FASTEST, OVERSAMPLING * frames / lengths[0])
-    if duration * rate > MOST_SAMPLES or lengths[0] * rate < FEWEST_FRAMES:
+    duration, rate = used.end - used.start, _rate(encoder, backbone, lengths)
+    if rate is None:
         return []
-
-    def sampler(timeline: Timeline) -> Ints:
-        return timeline.at(_times_at(rate, timeline))
-
-    reading = (
-        ProcessedVideo(clip)
-        .then(Part(used))
-        .read([sampler], transform=lambda frame: backbone.prepare(frame).permute(1, 2, 0).numpy())
-    )
-    ring = FeatureRing(backbone, requests, timing)
-    times = _times_at(rate, reading.timeline)
-    for time, image in zip(times, reading.frames[0], strict=True):
-        ring.add(used.start + time, image, reading.aspect)
+    if kept is None:
+        kept = _read_kept(clip, backbone, KeepFrames(rate, 0.0, MOST_SAMPLES), used)
+    if kept is None:
+        return []
+    ring = FeatureRing(backbone, encoder.requests(backbone.card), timing)
+    for time, image in kept.within(used):
+        ring.add(time, image, kept.aspect)
     spans = [
         Span(start, start + length)
         for length in lengths
-        for start in (used.start + _starts(duration, length, hop)).tolist()
+        for start in (used.start + _starts(duration, length)).tolist()
     ]
     with torch.inference_mode():
         return [(span, dict(encoder.encode(ring.features(*span)))) for span in spans]
 
 
-def _times_at(rate: float, timeline: Timeline) -> Floats:
-    """Return the times of the frames that are shown at a rate, in seconds; of a frame only one."""
-    count = max(1, math.floor(rate * timeline.end))
-    times: Floats = (np.arange(count, dtype=np.float64) + 0.5) / rate
-    # A clip may have fewer frames than this rate.
-    return times[np.diff(timeline.at(times), prepend=-1) > 0]
+def _rate(encoder: Encoder, backbone: Backbone, lengths: Sequence[float]) -> float | None:
+    """Return how many frames a second are kept for windows; None if they have too few."""
+    frames = max(request.frames for request in encoder.requests(backbone.card))
+    rate = min(FASTEST, OVERSAMPLING * frames / lengths[0])
+    return rate if lengths[0] * rate >= FEWEST_FRAMES else None
 
 
-def _starts(duration: float, length: float, hop: float) -> Floats:
+def _read_kept(
+    clip: VideoSource, backbone: Backbone, keep: KeepFrames, used: Span
+) -> KeptFrames | None:
+    """Read the frames of a part of a clip that are kept, with their times in the clip."""
+
+    def resized(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = backbone.prepare(frame).permute(1, 2, 0).numpy()
+        return image
+
+    part = ProcessedVideo(clip).then(Part(used)).then(keep)
+    with collect_warnings():  # the clip was read before
+        kept = part.read([EveryNth(1, 1)], transform=resized).kept
+    return None if kept is None else replace(kept, times=kept.times + used.start)
+
+
+def _starts(duration: float, length: float) -> Floats:
     """Return the starts of windows, evenly spread from the start of a clip to its end."""
-    count = 1 + math.ceil(round((duration - length) / (hop * length), 6))
+    count = 1 + math.ceil(round((duration - length) / (HOP * length), 6))
     return np.linspace(0, duration - length, count)
 
 

@@ -10,6 +10,7 @@ where it is: an end without changes is left out if it is long.
 """
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,35 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class KeptFrames:
+    """Frames of a clip at an even rate, from which those of any part of it can be chosen.
+
+    Args:
+        frames: Frames (n h w 3), or (n …) of transformed frames.
+        chosen: Positions (n) of the frames in the timeline, ascending.
+        times: Times (n) at which they are shown, in seconds, ascending.
+        aspect: Width over height of the frames as displayed, before they were transformed.
+    """
+
+    frames: Array
+    chosen: Ints
+    times: Floats
+    aspect: float
+
+    def nearest(self, positions: Ints) -> Ints:
+        """Return the numbers (t) of the kept frames that are nearest to positions (t)."""
+        after = np.searchsorted(self.chosen, positions).clip(1, len(self.chosen) - 1)
+        before = after - 1
+        is_before = positions - self.chosen[before] <= self.chosen[after] - positions
+        return np.where(is_before, before, after)
+
+    def within(self, span: Span) -> Iterator[tuple[float, Array]]:
+        """Yield the times and the frames that are shown within a part of the clip."""
+        first, last = np.searchsorted(self.times, span)
+        yield from zip(self.times[first:last].tolist(), self.frames[first:last], strict=True)
+
+
+@dataclass(frozen=True, eq=False)
 class Reading:
     """Frames that samplers chose from a video, and what was found in it; iterates over the frames.
 
@@ -50,6 +80,7 @@ class Reading:
         uncut: Height and width before bars were cut off; None if they were not searched.
         active: Part of the clip that samplers could choose from; None for the full clip.
         faults: Faults of the recording, cleaned or not; empty if they were not searched.
+        kept: Frames as recorded, at an even rate, see ``KeepFrames``; None if none were kept.
     """
 
     frames: Sequence[Array]
@@ -60,6 +91,7 @@ class Reading:
     uncut: tuple[int, int] | None = None
     active: Span | None = None
     faults: "tuple[Fault, ...]" = ()
+    kept: KeptFrames | None = None
 
     def __iter__(self) -> Iterator[Array]:
         return iter(self.frames)
@@ -264,6 +296,18 @@ class Part(Step):
         chosen = [indices - first for indices in reading.chosen]
         return replace(reading, chosen=chosen, timeline=timeline, active=self.span)
 
+    def of_kept(self, reading: Reading, kept: KeptFrames, samplers: Sequence[Sampler]) -> Reading:
+        """Return a reading of the part: each frame is the nearest of those that were kept."""
+        first, timeline = self._of(reading.timeline)
+        nearest = [kept.nearest(sampler(timeline) + first) for sampler in samplers]
+        return replace(
+            reading,
+            frames=[kept.frames[numbers] for numbers in nearest],
+            chosen=[kept.chosen[numbers] - first for numbers in nearest],
+            timeline=timeline,
+            active=self.span,
+        )
+
     @property
     def change(self) -> str:
         """The part."""
@@ -287,6 +331,51 @@ class Part(Step):
 
 
 @dataclass(frozen=True)
+class KeepFrames(Step):
+    """Frames of a long clip are kept at an even rate: its parts need no other decoding.
+
+    Args:
+        rate: Frames per second.
+        longer: Duration in seconds above which a clip is long.
+        most: Largest number of frames; of a clip that has more, none are kept.
+    """
+
+    rate: float
+    longer: float
+    most: int
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read frames, see ``VideoSource.read``."""
+
+        def chosen(timeline: Timeline) -> Ints:
+            # One that is read anyway stands for none.
+            times = self._times(timeline)
+            return timeline.at(times) if len(times) else samplers[0](timeline)[:1]
+
+        reading = source.read([*samplers, chosen], transform=transform)
+        (*frames, own), (*positions, of_own) = reading.frames, reading.chosen
+        times = self._times(reading.timeline)
+        kept = KeptFrames(own, of_own, times, reading.aspect) if len(times) else None
+        return replace(reading, frames=frames, chosen=positions, kept=kept)
+
+    @property
+    def change(self) -> str:
+        """The rate, and which clips it is kept of."""
+        return f"kept {self.rate:g} {self.longer:g} {self.most}"
+
+    def _times(self, timeline: Timeline) -> Floats:
+        """Return the times (n) of the frames, none if they are not kept; of a frame only one."""
+        count = max(1, math.floor(self.rate * timeline.end))
+        if timeline.end <= self.longer or count > self.most:
+            return np.zeros(0)
+        times: Floats = (np.arange(count, dtype=np.float64) + 0.5) / self.rate
+        # A clip may have fewer frames than this rate.
+        return times[np.diff(timeline.at(times), prepend=-1) > 0]
+
+
+@dataclass(frozen=True)
 class Trim(Step):
     """Long still ends are left out."""
 
@@ -302,6 +391,10 @@ class Trim(Step):
             for text in warnings:  # Otherwise the second reading warns.
                 warn_of_video(text)
             return replace(reading, frames=reading.frames[:-1], chosen=reading.chosen[:-1])
+        if reading.kept is not None:
+            for text in warnings:
+                warn_of_video(text)
+            return Part(active).of_kept(reading, reading.kept, samplers)
         return Part(active).read(source, samplers, transform)
 
     @property
@@ -343,9 +436,12 @@ class Clean(Step):
         return f"corrected {CLEAN_VERSION}"
 
 
-def as_predicted(clip: VideoSource, trim: TrimMode = "auto") -> ProcessedVideo:
+def as_predicted(
+    clip: VideoSource, trim: TrimMode = "auto", keep: KeepFrames | None = None
+) -> ProcessedVideo:
     """Return a clip as a classifier reads it: without still ends if they are left out, cleaned."""
-    return ProcessedVideo(clip, (Clean(),) if trim == "off" else (Trim(), Clean()))
+    video = ProcessedVideo(clip, () if keep is None else (keep,))
+    return (video if trim == "off" else video.then(Trim())).then(Clean())
 
 
 def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:
