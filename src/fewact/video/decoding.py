@@ -293,10 +293,10 @@ class FrameConverter:
             side = round(np.linalg.det(matrix))  # −1 if the image is also flipped
             self.rotation = _degrees(matrix[0] * (side, 1)) % 360
         width, height = self._shown_size[::-1] if swaps_axes else self._shown_size
-        rgb = self._rgb(frame, width, height).to_ndarray()
+        rgb = np.asarray(self._rgb(frame, width, height).to_ndarray(), np.uint8)
         if is_hdr(frame):
             rgb = tone_mapped(rgb, int(frame.color_trc))
-        return np.ascontiguousarray(_rotate(rgb, matrix), np.uint8)
+        return np.ascontiguousarray(_rotate(rgb, matrix))
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         """Return a frame in RGB and of this size, as stored."""

@@ -55,7 +55,8 @@ def tone_mapped(image: RGBImage, transfer: int) -> RGBImage:
     """
     red, green, blue = np.moveaxis(image.astype(np.uint32), -1, 0)
     mapped = _table(transfer)[red << 16 | green << 8 | blue]  # (h w)
-    return mapped[..., None].view(np.uint8)[..., :3]
+    shown: RGBImage = mapped[..., None].view(np.uint8)[..., :3]
+    return shown
 
 
 @lru_cache(maxsize=2)
