@@ -128,3 +128,20 @@ def test_files_of_one_recording_are_refused_for_several_before_they_are_watched(
     shown = run("watch", model, night / "a.mp4", night / "b.mp4", "-o", night / name)
     assert shown.code == 2
     assert "this output is of one recording" in shown.err
+
+
+def test_a_class_is_taught_against_the_rest_where_labels_overlap(run: Run, night: Path) -> None:
+    rows = ["a.mp4,wave,1,3", "a.mp4,sit,1,3", "a.mp4,sit,2,5", "a.mp4,sit,5,7", "b.mp4,sit,0,2"]
+    rows += ["b.mp4,wave,4,6", "b.mp4,clap,6,7.5"]
+    (night / "both.csv").write_text("\n".join(["video,label,start,end", *rows]))
+    taught = run("teach", night / "both.csv", "-o", night / "m", "--only", "wave", *QUICK)
+    assert taught.code == 0, taught.err
+    assert "wave against the rest: 3 clips of other events" in taught.err
+    classifier = FewShotClassifier.load(night / "m")
+    clips = {(c.label, c.start, c.end) for c in classifier.clips_}
+    rest = {("not wave", *times) for times in ((5, 7), (None, 2), (6, 7.5))}
+    assert clips == {("wave", 1, 3), ("wave", 4, 6), *rest}
+    found = run("watch", night / "m", night / "b.mp4", "-o", night / "w.csv", "--only", "wave")
+    assert found.code == 0, found.err
+    missing = run("teach", night / "both.csv", "-o", night / "n", "--only", "rear", *QUICK)
+    assert "no event of this class" in missing.err

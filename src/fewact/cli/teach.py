@@ -89,6 +89,14 @@ def teach(
             min=1, metavar="N", help="Maximum number of training clips per class (default: all)."
         ),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class of scored events that is taught against the rest, for actions that are "
+            "performed at the same time: a model for each (default: all classes in one).",
+        ),
+    ] = None,
     dataset: Dataset = None,
     trim: Annotated[
         AutoMode,
@@ -125,7 +133,7 @@ def teach(
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
-    source, unusable = _source(clips, dataset, max_per_class)
+    source, unusable = _source(clips, dataset, max_per_class, only)
     from fewact.classifier.history import check_target
 
     check_target(output)
@@ -144,21 +152,27 @@ def teach(
 
 
 def _source(
-    path: Path, dataset: str | None, limit: int | None
+    path: Path, dataset: str | None, limit: int | None, only: str | None
 ) -> tuple["Path | Sequence[AnyClip]", int]:
     """Return the training clips, and the number of skipped rows, which are said."""
     from fewact import data
     from fewact.data.events import is_event_file
 
+    events = not data.is_features(path) and is_event_file(path)
+    if only is not None and not events:
+        raise OptionError("needs scored events", where="--only", got=str(path))
     if data.is_features(path):
         return _features(path, dataset, limit), 0
-    if not is_event_file(path):
+    if not events:
         return _clips(path, limit), 0
-    clips, skipped = data.event_clips(path)
+    clips, skipped = data.event_clips(path, only=only)
     for row in skipped:
         say(f"Warning: skipped: {row}")
     classes = [clip for clip in clips if not data.is_background(clip.label or "")]
     none = [clip for clip in clips if data.is_background(clip.label or "")]
+    if only is not None:
+        number = sum(clip.label != only for clip in clips)
+        say(f"{only} against the rest: {number} clips of other events show none of it")
     return [*(classes if limit is None else data.limit_per_class(classes, limit)), *none], len(
         skipped
     )

@@ -25,7 +25,15 @@ from fewact.data.clips import (
     is_background,
     usable_features,
 )
-from fewact.data.events import SUFFIXES, find_recording, is_event_file, read_events
+from fewact.data.events import (
+    SUFFIXES,
+    Event,
+    EventTable,
+    find_recording,
+    is_event_file,
+    read_events,
+)
+from fewact.data.events.event import by_recording
 from fewact.data.files import first_few
 from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
@@ -111,11 +119,16 @@ def _clip_rows(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str
     return rows
 
 
-def event_clips(path: str | Path) -> tuple[list[Clip], list[str]]:
+def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip], list[str]]:
     """Return the clips of a file of events, and a sentence for each row that is skipped.
 
     Skipped are rows that name no video or one that does not exist, and all rows of a segment that
     has several labels.
+
+    Args:
+        path: File of events.
+        only: Class that is taught against the rest: other events are of the class ``not …``, unless
+            this one is performed meanwhile. None for all classes.
 
     Raises:
         DataError: The file cannot be read, or no row can be used.
@@ -123,7 +136,7 @@ def event_clips(path: str | Path) -> tuple[list[Clip], list[str]]:
     table = read_events(path)
     skipped = list(table.skipped)
     segments: dict[Clip, list[tuple[str, str]]] = {}
-    for where, event in table.rows:
+    for where, event in table.rows if only is None else _against_rest(table, only):
         file = find_recording(table.path.parent, event.recording) if event.recording else None
         if file is None or not os.path.exists(file):
             named = f"there is no video {event.recording}" if file else "it names no video"
@@ -149,6 +162,28 @@ def event_clips(path: str | Path) -> tuple[list[Clip], list[str]]:
             expected="states with a start, an end and a video",
         )
     return clips, skipped
+
+
+def _against_rest(table: EventTable, only: str) -> Iterator[tuple[str, Event]]:
+    """Yield the events of a class, and others that overlap none of them as the class ``not …``."""
+    labels = {str(event.label) for event in table.events}
+    if only not in labels:
+        raise DataError(
+            "the file has no event of this class",
+            where=str(table.path),
+            got=repr(only),
+            expected=", ".join(sorted(labels)),
+        )
+    own = by_recording(event for event in table.events if str(event.label) == only)
+    segments = set()
+    for where, event in table.rows:
+        segment = event.recording, event.start, event.end
+        beside = (e.start < event.end and event.start < e.end for e in own.get(event.recording, ()))
+        if str(event.label) == only:
+            yield where, event
+        elif segment not in segments and not any(beside):
+            segments.add(segment)
+            yield where, replace(event, label=f"not {only}")
 
 
 def _cells_of(clip: Clip, columns: Sequence[str]) -> dict[str, str]:
