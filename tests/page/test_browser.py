@@ -58,7 +58,7 @@ def test_the_first_ten_minutes(
     person.says("#teach-status", r"Teaching: \d+ of \d+")
     page.reload()
     person.taught()
-    person.says("#review", r"^\d of \d training clips were recognised")
+    person.says("#review p", r"^\d of \d training clips were recognised")
 
     # New clips, the reason of an answer, the other tab, a correction, and its undo.
     person.choose("Choose clips to try", clips_of(assets, "a03_wave", "s6_t1"))

@@ -799,6 +799,26 @@ def test_no_action_is_chosen_for_a_new_mark(person: Person, tmp_path: Path) -> N
     assert set(server.state()["clips"]) > {id}
 
 
+def test_a_long_recording_on_an_action_is_cut_or_searched(person: Person, tmp_path: Path) -> None:
+    frames = np.zeros((32, 48, 64, 3), np.uint8)
+    frames[:, 10:30, 10:30] = 200
+    film, page = write_video(tmp_path / "long.mp4", frames, 2), person.page
+    person.server.post("/api/classes", name="wave")
+    person.choose("Choose clips of wave", [film])
+    dialog = page.get_by_role("dialog", name=re.compile(r"^long.*lasts 0:16$"))
+    person.check()
+    dialog.get_by_role("button", name="Cut the action out").click()
+    assert page.get_by_label("This shows").input_value() == "wave"
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+    page.locator(".answer.recording").wait_for()
+    (clip,) = (one for one in person.server.state()["clips"].values() if one["label"])
+    assert (clip["label"], clip["start"], clip["end"]) == ("wave", 0, 2)
+    person.choose("Choose clips of wave", [film])
+    dialog.get_by_role("button", name="Search it").click()
+    person.clips("wave", 1)
+    assert page.locator(".answer.recording").count() == 2
+
+
 def test_a_model_that_cannot_be_saved_as_a_file_says_why(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

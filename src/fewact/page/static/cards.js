@@ -1,11 +1,11 @@
 // @ts-check
 // The actions as cards: their names, their clips, and how clips come to them.
 
-import { NONE, newId, post, teachIt, upload } from "./api.js";
+import { NONE, newId, pause, post, teachIt, upload } from "./api.js";
 import { draggable, droppable } from "./drop.js";
-import { openDialog, play } from "./player.js";
+import { editSegment, openDialog, play } from "./player.js";
 import { record } from "./recorder.js";
-import { stepText, text } from "./texts.js";
+import { clock, stepText, text } from "./texts.js";
 import { ICONS, attempt, chooseFiles, failureText, h, hueOf, icon, setText, showProgress, sync, thumbnail, titleOf, toast } from "./view.js";
 
 const NEW = " new";
@@ -237,7 +237,30 @@ function askName(files) {
 }
 
 /** Upload files as clips of an action, or to be tried (`label` null); returns their ids. */
-export const addClips = (files, label, pieces = 1) => showProgress(async (progress) => {
+export async function addClips(files, label, pieces = 1) {
+  const ids = await sendClips(files, label, pieces);
+  if (label && label !== NONE) for (const id of ids) await askIfLong(id, label);
+  return ids;
+}
+
+/** Ask what to do with a long recording that was added to an action, as if it showed this once. */
+async function askIfLong(id, label) {
+  for (let i = 0; i < 100 && !clipOf[id]; i++) await pause(50); // the state follows the upload
+  const clip = { id, classes: shown, ...clipOf[id] };
+  if (!clip.recording || clip.label === null) return;
+  const answer = (words, then = null) => h("button", {
+    type: "button", onclick: () => {
+      dialog.close();
+      if (then) attempt(async () => then(await post("/api/clips/label", { ids: [id], label: null })));
+    },
+  }, text(words));
+  const dialog = openDialog(text("long", { name: clip.name, time: clock(clip.seconds) }), h("p", { class: "hint" }, text("long_hint")),
+    h("div", { class: "row" }, answer("long_cut", () => editSegment(clip, { label })),
+      answer("long_search", () => post(`/api/clips/${id}/predict`)), answer("long_keep")));
+  await new Promise((closed) => dialog.addEventListener("close", closed));
+}
+
+const sendClips = (files, label, pieces) => showProgress(async (progress) => {
   const batch = newId();
   const ids = [];
   const refused = new Map();

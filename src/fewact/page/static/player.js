@@ -23,7 +23,7 @@ export function editSegment(clip, event) {
     h("label", {}, text("to"), end), video && now(end, text("to_here")),
     h("label", { class: "wide" }, text("shows"), choice),
     h("button", { type: "submit", class: "primary wide" }, text("correct")));
-  const dialog = openDialog(event.label ? text("correct_event") : text("mark"), film, form);
+  const dialog = openDialog(text(event.start == null ? "mark" : "correct_event"), film, form);
   form.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
     const body = { start: Number(start.value), end: Number(end.value), label: choice.value };
