@@ -7,7 +7,7 @@ import pytest
 
 from fewact.core.errors import DataError, OptionError
 from fewact.data.events import Event, EventTable
-from fewact.evaluation.check import Plan, Scored, blank_table, draw, totals
+from fewact.evaluation.check import Plan, ScoredWindows, blank_table, draw, totals
 from fewact.evaluation.totals import measure, total
 
 SCORED = np.array([0, 1, 0, 2, 1, 0, 0, 3, 1, 0, 1, 2], float)
@@ -126,7 +126,9 @@ def test_scored_events_are_cut_at_the_windows_and_what_went_on_is_not_counted() 
         Event("none", 26.0, 36.0),
         Event("b", 0.5, 1.5),  # in a title
     ]
-    scored = Scored(plan, table_of(*events, skipped=("x: no",)), Path("check.mp4"), complete=True)
+    scored = ScoredWindows(
+        plan, table_of(*events, skipped=("x: no",)), Path("check.mp4"), complete=True
+    )
     spans = [(e.start, e.end, e.repetitions) for e in scored.events[0]]
     assert spans == [(50.0, 52.0, 0), (58.0, 60.0, 2), (0.0, 1.0, 2)]
     assert [row.split(": ")[-1] for row in scored.skipped] == [
@@ -141,14 +143,14 @@ def test_windows_are_scored_in_their_order() -> None:
     plan = plan_of(*range(12))
     each = [Event("none", 12.0 * i + 2, 12.0 * i + 12) for i in range(12)]
     video = Path("check.mp4")
-    assert Scored(plan, table_of(*each[:11]), video, complete=False).checked == 11
+    assert ScoredWindows(plan, table_of(*each[:11]), video, complete=False).checked == 11
     with pytest.raises(DataError, match="windows are not scored"):
-        Scored(plan, table_of(*each[1:]), video, complete=False)
+        ScoredWindows(plan, table_of(*each[1:]), video, complete=False)
     with pytest.raises(DataError, match="too few"):
-        Scored(plan, table_of(*each[:5]), video, complete=False)
+        ScoredWindows(plan, table_of(*each[:5]), video, complete=False)
     elsewhere = table_of(Event("a", 2.0, 3.0, recording="monday.mp4"))
     with pytest.raises(DataError, match="not events of the video"):
-        Scored(plan, elsewhere, video, complete=True)
+        ScoredWindows(plan, elsewhere, video, complete=True)
 
 
 def test_the_blank_table_has_a_row_for_each_window() -> None:

@@ -92,6 +92,12 @@ def total(
         exit_skipped(skipped)
         return
     plan = PLAN.model(output / PLAN_FILE, Plan)
+    _check_same(plan, options, paths, output)
+    exit_skipped(_report(plan, output, scored, format))
+
+
+def _check_same(plan: "Plan", options: dict[str, Any], paths: Sequence[Path], output: Path) -> None:
+    """Refuse other options than those of the draw; say which recordings are new."""
     if plan.options != options:
         drawn = " ".join(f"--{name} {value}" for name, value in plan.options.items())
         raise OptionError(
@@ -105,7 +111,6 @@ def total(
     for path in paths:
         if _name(path, output) not in names:
             say(f"Warning: not among the recordings that were drawn from: {printable(str(path))}")
-    exit_skipped(_report(plan, output, scored, format))
 
 
 def _name(path: Path, output: Path) -> str:
@@ -175,11 +180,11 @@ def _prepare(
 def _report(plan: "Plan", output: Path, scored: Path | None, format: Any) -> int:
     """Print the totals; return how many rows of the person are skipped."""
     from fewact.data.events import find_recording, read_events
-    from fewact.evaluation.check import Scored, totals
+    from fewact.evaluation.check import ScoredWindows, totals
     from fewact.report.events import totals_table
 
     table = read_events(scored or output / TABLE)
-    person = Scored(plan, table, output / VIDEO, complete=scored is not None)
+    person = ScoredWindows(plan, table, output / VIDEO, complete=scored is not None)
     for row in person.skipped:
         say(f"Warning: skipped: {row}")
     number = {

@@ -132,7 +132,7 @@ def blank_table(plan: Plan, video: str) -> str:
     return "".join(lines)
 
 
-class Scored:
+class ScoredWindows:
     """What a person scored in the video of a plan.
 
     Args:
@@ -209,7 +209,7 @@ class Scored:
 
 
 def totals(
-    plan: Plan, found: Mapping[int, Iterable[Event]], scored: Scored
+    plan: Plan, found: Mapping[int, Iterable[Event]], scored: ScoredWindows
 ) -> list[tuple[str, str, Total]]:
     """Return class, measure and total, of the classes of the model and of the person.
 
