@@ -139,6 +139,7 @@ class LookedUp(Method[Any, LookedUpState]):
         own = {name: value[number] for name, value in self.pairs.nodes.items()}  # (b s …)
         return terms.decide(
             own,
+            self._appearance(nodes, nodes),
             lambda one: self._mixed(self.pairs.quick, nodes, nodes, one),
             labels,
             n,
@@ -187,7 +188,7 @@ class LookedUp(Method[Any, LookedUpState]):
 
 def _shares(decision: SupportDecision) -> tuple[Tensor | float, ...]:
     """Return what corners differ in."""
-    return decision.static, decision.figure
+    return decision.static, decision.appearance
 
 
 def _nearness(value: Tensor | float, at: Tensor | float) -> Any:
@@ -199,9 +200,9 @@ def corners_of(terms: WeightedTerms) -> list[SupportDecision]:
     """Return the decisions between which any other one is interpolated."""
     both = (0.0, 1.0)
     return [
-        SupportDecision(static, figure)
+        SupportDecision(static, appearance)
         for static in (both if terms.camera is not None else (0.0,))
-        for figure in (both if learned_names(terms) else (0.0,))
+        for appearance in both
     ]
 
 

@@ -43,7 +43,7 @@ def test_neighbours_have_frames_parts_and_a_match(
         assert sum(one.parts.values()) == pytest.approx(one.similarity, abs=1e-5)
         assert len(one.frames) == 8
         assert one.match is not None
-        assert len(one.match.query) == len(one.match.plan) == 32
+        assert len(one.match.query) == len(one.match.plan) == 24
         assert sum(map(sum, one.match.plan)) == pytest.approx(1)
         assert examples.all_clips_[one.number - 1].title == one.clip
         sizes = {name: (len(x), len(x[0]), len(x[0][0])) for name, x in one.cells.items()}

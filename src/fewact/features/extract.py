@@ -108,7 +108,7 @@ class NetworkFeatures:
             compute = self._each if self._backbone.reads_single_frames else self._backbone.features
             levels = compute(batch.frames, batch.levels)
             features |= {
-                request: levels[request.level]
+                request: request.reduced(levels[request.level])
                 for request in batch.requests
                 if request.level is not None
             }

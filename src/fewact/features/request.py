@@ -91,6 +91,10 @@ class _ViewRequest:
         """Data type in which a store keeps the features."""
         return "float16"
 
+    def reduced(self, features: "Tensor") -> "Tensor":
+        """Return what is kept of the features (t …) of its level."""
+        return features
+
 
 @dataclass(frozen=True, order=True)
 class FeatureRequest(_ViewRequest):
@@ -128,6 +132,40 @@ class FeatureRequest(_ViewRequest):
     def dtype(self) -> str:
         """Data type in which a store keeps the features."""
         return "uint8" if self.level == "pixels" else "float16"
+
+
+@dataclass(frozen=True, order=True)
+class MovingRequest(FeatureRequest):
+    """Vectors (t d) of the part of the frames that moves, see ``fewact.features.moving``.
+
+    Args:
+        level: The maps whose cells are averaged, each weighted by how much it changes.
+        view: The frames.
+
+    >>> str(MovingRequest(view=View(8)))
+    'moving:8'
+    """
+
+    level: Level = "maps"
+    name: ClassVar[str] = "moving"
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.view}"
+
+    @property
+    def images(self) -> object:
+        """Type of the prepared images: the frames of any ``FeatureRequest``."""
+        return FeatureRequest
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's vectors: (t d)."""
+        return (self.frames, card.shape_of(self.level)[0])
+
+    def reduced(self, features: "Tensor") -> "Tensor":
+        """Return the vectors (t d) of maps (t d h w)."""
+        from fewact.features.moving import moving_vectors
+
+        return moving_vectors(features)
 
 
 @dataclass(frozen=True, order=True)
@@ -248,7 +286,12 @@ class DifferenceImageRequest(_ViewRequest):
 
 
 Request = (
-    FeatureRequest | CameraRequest | SmallFrameRequest | DifferenceRequest | DifferenceImageRequest
+    FeatureRequest
+    | MovingRequest
+    | CameraRequest
+    | SmallFrameRequest
+    | DifferenceRequest
+    | DifferenceImageRequest
 )
 """Request that a method makes of each video."""
 
@@ -301,12 +344,13 @@ def parse_request(text: str, card: Card) -> Request:
     fields: dict[str, Any] = {"frames": int(frames)}
     if mode:
         fields["stabilise"] = mode
-    request_types = (CameraRequest, SmallFrameRequest, DifferenceRequest, DifferenceImageRequest)
-    named = {request_type.name: request_type for request_type in request_types}
+    named = {kind.name: kind for kind in get_args(Request) if kind is not FeatureRequest}
     if level == CameraRequest.name:
         fields = {"stabilise": "auto"} | fields
     view = View(**fields)
-    request = named[level](view) if level in named else FeatureRequest(cast("Level", level), view)
+    request = (
+        named[level](view=view) if level in named else FeatureRequest(cast("Level", level), view)
+    )
     if request.level is not None:
         card.shape_of(request.level)
     return request

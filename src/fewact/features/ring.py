@@ -183,7 +183,9 @@ class FeatureRing:
             self._network.forget(KEPT_IMAGES)
         features |= on_one_core(
             lambda: {
-                request: torch.stack([sample.features[request.level] for sample in samples])
+                request: request.reduced(
+                    torch.stack([sample.features[request.level] for sample in samples])
+                )
                 for request, samples in prepared.shared.items()
             }
         )

@@ -95,9 +95,8 @@ class Learner(nn.Module):
                 if request.level == "pixels":
                     features[request] = images
                 else:
-                    features[request] = (
-                        deep[request.level].float().unflatten(0, (v, request.frames))
-                    )
+                    values = deep[request.level].float().unflatten(0, (v, request.frames))
+                    features[request] = request.reduced(values)
         return features
 
     def _episodes(self, batch: Batch, features: Features) -> TrainingBatch:

@@ -11,6 +11,7 @@ from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
+    MovingRequest,
     Request,
     SmallFrameRequest,
     View,
@@ -20,6 +21,7 @@ from fewact.methods.fusion.terms import MotionTerm
 from fewact.methods.promises.subject import made_up_card, made_up_features
 
 VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
+MOVING = MovingRequest(view=View(8))
 CAMERA = CameraRequest(View(32, "auto"))
 SMALL, DIFFERENCES, IMAGES = (
     request(View(32, "auto"))

@@ -46,9 +46,9 @@ def test_with_one_clip_of_each_class_the_cameras_decide(log_odds: float, expecte
     assert decided(method, found, labels) == pytest.approx([expected], abs=1e-3)
     nodes = method.encode(found)
     state = method.support(nodes, labels, 3)
-    figure, p = state.decision.figure, state.decision.static[0]
+    factor, p = state.decision.appearance, state.decision.static[0]
     moving, static = (
-        method.similarity(nodes, nodes, SupportDecision(at, figure)) for at in (0.0, 1.0)
+        method.similarity(nodes, nodes, SupportDecision(at, factor)) for at in (0.0, 1.0)
     )
     torch.testing.assert_close(method.score(state, nodes), (1 - p) * moving + p * static)
 

@@ -11,6 +11,7 @@ from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import option_names
 from fewact.evaluation.identity import encoding_facts
+from fewact.features.moving import moving_vectors
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
@@ -21,12 +22,13 @@ from fewact.features.request import (
 )
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import FusionOptions, TermWeights
-from fewact.methods.fusion.terms import MotionTerm, SupportDecision
+from fewact.methods.fusion.terms import MotionTerm, SupportDecision, appearance_factor
 from fewact.methods.promises.subject import made_up_card
 from tests.methods.fusion.made_up import (
     CAMERA,
     IMAGES,
     MIDDLE,
+    MOVING,
     SMALL,
     VECTORS,
     changed,
@@ -58,15 +60,14 @@ def test_weights_are_given_by_name() -> None:
 def test_similarity_is_symmetric_and_greatest_for_the_same_clip() -> None:
     method = create()
     nodes = method.encode(features(1, 6))
-    nodes["learned_motion"][..., -1] = 0.7  # how sure the network is
     for quick in (False, True):
         pairs = method.map_terms.similarity(nodes, nodes, quick=quick)[0]
         torch.testing.assert_close(pairs, pairs.T)
         assert pairs.argmax(1).tolist() == list(range(6))
 
 
-@pytest.mark.parametrize(("static", "figure"), [(0.0, 1.0), (0.3, 0.4), (1.0, 0.0)])
-def test_similarity_is_the_weighted_sum_of_the_terms(static: float, figure: float) -> None:
+@pytest.mark.parametrize(("static", "factor"), [(0.0, 1.0), (0.3, 0.4), (1.0, 0.0)])
+def test_similarity_is_the_weighted_sum_of_the_terms(static: float, factor: float) -> None:
     weights = TermWeights(appearance=0.9, motion=1.8, moments=0.6, learned_motion=0.7)
     method = create(weights=weights)
     first, second = (method.encode(features(2, count, seed=count)) for count in (3, 4))
@@ -74,28 +75,43 @@ def test_similarity_is_the_weighted_sum_of_the_terms(static: float, figure: floa
         one.name: one.term.similarity(first[one.name], second[one.name])
         for one in method.map_terms.terms
     }
-    others = (
-        0.9 * parts["appearance"]
+    expected = (
+        factor * 0.9 * parts["appearance"]
         + 0.6 * parts["moments"]
-        + (1 - static) * (1.8 * parts["motion"] + 0.6 * parts["full_frame_motion"])
-        + static * (1.8 * parts["static_motion"] + 0.6 * parts["static_full_frame_motion"])
-        + 1.8 * parts["differences"]
+        + (1 - static) * 1.8 * (parts["motion"] + parts["full_frame_motion"])
+        + static * 1.8 * (parts["static_motion"] + parts["static_full_frame_motion"])
+        + 2.7 * parts["differences"]
+        + 0.7 * parts["learned_motion"]
     )
-    sure = first["learned_motion"][:, :, 0, -1:]  # (b q 1)
-    expected = (1 - figure / 2) * others + 0.7 * figure * sure * parts["learned_motion"]
     for all_or_each in (float, lambda p: torch.full((2,), p, dtype=torch.float64)):
-        decision = SupportDecision(*map(all_or_each, (static, figure)))
+        decision = SupportDecision(*map(all_or_each, (static, factor)))
         torch.testing.assert_close(method.similarity(first, second, decision), expected)
 
 
-def test_learned_motion_alone_is_zero_where_its_network_is_not_sure() -> None:
-    others = {name: 0 for name in TermWeights.model_fields if name != "learned_motion"}
-    method = create(weights=others)
-    nodes = method.encode(features(1, 3))
-    unsure = {**nodes, "learned_motion": nodes["learned_motion"].clone()}
-    unsure["learned_motion"][..., -1] = 0
-    state = method.support(unsure, torch.arange(3)[None], 3)
-    assert torch.equal(method.score(state, unsure), torch.zeros(1, 3, 3).double())
+def test_appearance_counts_less_where_figures_move_in_different_scenes() -> None:
+    labels = torch.tensor([[0, 0, 1, 1]])
+    same = labels[:, :, None] == labels[:, None, :]
+
+    def factor(between: float, figure: float) -> float:
+        similarity = torch.where(same, 0.95, between)
+        return appearance_factor(similarity, torch.tensor([figure]), labels).item()
+
+    assert [factor(between, 0.9) for between in (0.8, 0.7)] == pytest.approx([1, 1])
+    assert factor(0.65, 0.9) == pytest.approx(1 - 0.9 / 2)
+    assert [factor(between, 0.9) for between in (0.6, 0.3)] == pytest.approx([0.1, 0.1])
+    assert factor(0.3, 0.0) == 1
+    alone = appearance_factor(torch.full((1, 2, 2), 0.3), 1.0, torch.zeros(1, 2))
+    assert alone.tolist() == [1]  # one class has nothing to differ from
+
+
+def test_the_support_decides_the_factor_by_what_the_network_sees() -> None:
+    method = create()
+    nodes, labels = method.encode(features(1, 3)), torch.arange(3)[None]
+    nodes["appearance"] = torch.eye(3, nodes["appearance"].shape[-1]).double()[None]
+    for sure in (0.0, 0.25, 1.0):
+        nodes["learned_motion"][..., -1] = sure
+        state = method.support(nodes, labels, 3)
+        assert state.decision.appearance.tolist() == [1 - sure]
 
 
 def test_a_support_is_restored_from_its_summary(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +246,7 @@ def test_frames_of_motion_are_stabilised_and_those_of_appearance_and_moments_are
 
     def of(view: View) -> set[Request]:
         types = SmallFrameRequest, DifferenceRequest, DifferenceImageRequest
-        return {VECTORS, MIDDLE, *(request(view) for request in types)}
+        return {MOVING, MIDDLE, *(request(view) for request in types)}
 
     assert requests() == {*of(View(32, "auto")), CAMERA}
     assert requests(stabilise="on") == {*of(View(32, "on")), CAMERA}
@@ -276,11 +292,13 @@ def test_a_person_at_another_position_is_recognised() -> None:
 def test_a_horizontal_flip_is_the_same_with_the_option() -> None:
     found = features(1, 4)
     turned = {request: v.flip(-1) if v.ndim >= 5 else v for request, v in found.items()}
-    method, plain = create(horizontal_flip=True), create()
-    clips, images = method.encode(found), method.encode(turned)
-    both = method.similarity(clips, images)
-    torch.testing.assert_close(both, method.similarity(clips, clips))
-    torch.testing.assert_close(both, method.similarity(images, clips))
+    for weights in ({}, {"learned_motion": 0}):
+        method = create(horizontal_flip=True, weights=weights)
+        clips, images = method.encode(found), method.encode(turned)
+        both = method.similarity(clips, images)
+        torch.testing.assert_close(both, method.similarity(clips, clips))
+        torch.testing.assert_close(both, method.similarity(images, clips))
+    plain = create(weights={"learned_motion": 0})
     unflipped, flipped = (plain.similarity(clips, nodes) for nodes in (clips, images))
     torch.testing.assert_close(both, unflipped.maximum(flipped))
     assert (flipped.diagonal(dim1=1, dim2=2) < both.diagonal(dim1=1, dim2=2) - 0.1).all()
@@ -312,8 +330,8 @@ def test_cells_of_appearance_add_up_to_its_part_of_the_similarity() -> None:
     (maps,) = method.explaining_requests(made_up_card())
     assert maps == FeatureRequest("maps", View(8))
     found = features(1, 2)
-    own = torch.rand(8, 12, 3, 3, generator=torch.Generator().manual_seed(2)).double()
-    found[VECTORS][0, 0] = own.mean((-2, -1))
+    own = torch.rand(8, 10, 3, 3, generator=torch.Generator().manual_seed(2)).double()
+    found[MOVING][0, 0] = moving_vectors(own)
     nodes = method.encode(found)
     query, support = ({name: value[0, i] for name, value in nodes.items()} for i in range(2))
     first, second = ({name: value[:, i : i + 1] for name, value in nodes.items()} for i in range(2))
@@ -343,21 +361,21 @@ def test_vectors_that_are_not_the_means_of_maps_have_no_cells_of_appearance() ->
     assert cells(method.encode(features(1, 1, maps=False)), {}) == set()
 
 
-@pytest.mark.parametrize("name", ["differences", "motion"])
-def test_a_term_counts_with_its_weight(name: str) -> None:
+@pytest.mark.parametrize(("name", "times"), [("differences", 1.5), ("motion", 1)])
+def test_a_term_counts_with_its_weight(name: str, times: float) -> None:
     method, without = create(), weighted({name: 0})
     nodes = method.encode(features(1, 4))
     (term,) = (one.term for one in method.map_terms.terms if one.name == name)
     assert nodes["motion"].shape == (1, 4, 32, 2 * 5 * 36)
     pairs = method.similarity(nodes, nodes)
     torch.testing.assert_close(pairs, pairs.mT)
-    counted = TermWeights().motion * term.similarity(nodes[name], nodes[name])
+    counted = times * TermWeights().motion * term.similarity(nodes[name], nodes[name])
     torch.testing.assert_close(pairs, without.similarity(nodes, nodes) + counted)
 
 
 def test_a_term_of_weight_zero_is_neither_requested_nor_encoded() -> None:
     method = create(weights={"motion": 0, "moments": 0})
-    assert set(method.requests(made_up_card())) == {VECTORS, IMAGES, CAMERA}
+    assert set(method.requests(made_up_card())) == {MOVING, IMAGES, CAMERA}
     nodes = method.encode(features(1, 3))
     assert nodes.keys() == {"appearance", "learned_motion", "camera_log_odds"}
     assert encoding_facts(method) != encoding_facts(create())  # Its nodes serve no other weights.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact.features.request import FeatureRequest, Request
+from fewact.features.request import MovingRequest, Request
 from fewact.methods.fusion import (
     ALIKE,
     INTRA_CLASS_WEIGHT,
@@ -35,7 +35,7 @@ def faint(found: dict[Request, Tensor], kept: float) -> dict[Request, Tensor]:
     """Return features of which the vectors lose all but the first fraction of their channels."""
     changed = dict(found)
     for request, value in found.items():
-        if isinstance(request, FeatureRequest) and request.level == "vectors":
+        if isinstance(request, MovingRequest):
             channels = torch.arange(value.shape[-1]) < kept * value.shape[-1]
             changed[request] = value * channels
     return changed

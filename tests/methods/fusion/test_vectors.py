@@ -108,7 +108,7 @@ def test_with_one_clip_of_each_class_the_priors_hold() -> None:
 
 def test_similarity_is_the_weighted_sum_of_the_terms() -> None:
     """Against the equation of docs/methods/fusion.md, written down for one pair."""
-    method = create(weights={"appearance": 1.5, "motion": 0.75})
+    method = create(weights={"appearance": 2.25, "motion": 0.25})
     values = features(1, 7, maps=False)[VECTORS]
     state = method.support({"vectors": values[:, :4]}, torch.tensor([[0, 0, 1, 1]]), 2)
     frames = values[0, :4].flatten(0, 1)

@@ -23,6 +23,7 @@ from fewact.features.request import (
     DifferenceRequest,
     FeatureRequest,
     Features,
+    MovingRequest,
     Request,
     SmallFrameRequest,
     Stabilise,
@@ -95,19 +96,18 @@ class TermWeights(OptionModel):
     """Weights of the terms; a term of weight 0 is not computed, but for appearance.
 
     Args:
-        appearance: Weight of appearance.
-        motion: Weight of motion in small stabilised frames, and of that in images of the
-            differences between frames. Motion in the frames of appearance, without a crop, has a
-            third of it, and motion of vectors two thirds.
+        appearance: Weight of the appearance of what moves; of vectors two thirds of it.
         moments: Weight of moments.
+        motion: Weight of motion in small stabilised frames, cropped, and of motion in the frames of
+            appearance, without a crop. Motion in images of the differences between frames has one
+            and a half times of it, motion of vectors twice.
         learned_motion: Weight of learned motion, which a small network computes from images of
-            differences. Where the network is sure of the support, it replaces half of the other
-            weights.
+            differences.
     """
 
-    appearance: NonNegativeFloat = 1.0
-    motion: NonNegativeFloat = 1.5
-    moments: NonNegativeFloat = 0.75
+    appearance: NonNegativeFloat = 1.5
+    moments: NonNegativeFloat = 0.3
+    motion: NonNegativeFloat = 0.5
     learned_motion: NonNegativeFloat = 1.0
 
 
@@ -137,7 +137,7 @@ class FusionOptions:
 def map_terms(options: FusionOptions) -> WeightedTerms:
     """Return the terms for a backbone with maps."""
     frames, view = View(options.frames), View(options.motion_frames, options.stabilise)
-    vectors, middle = (FeatureRequest(level, frames) for level in ("vectors", "middle"))
+    middle = FeatureRequest("middle", frames)
     weights = options.weights
     small, differences = (
         MotionTerm(request, crop=True, grid=SMALL_GRID)
@@ -148,12 +148,12 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     when: When = "moving" if estimated else "always"
     motion = WeightedTerm("motion", small, weights.motion, when)
     full_frame = MotionTerm(middle, grid=MIDDLE_GRID)
-    full_motion = WeightedTerm("full_frame_motion", full_frame, weights.motion / 3, when)
+    full_motion = WeightedTerm("full_frame_motion", full_frame, weights.motion, when)
     terms = [
-        WeightedTerm("appearance", AppearanceTerm(vectors), weights.appearance),
+        WeightedTerm("appearance", AppearanceTerm(MovingRequest(view=frames)), weights.appearance),
         WeightedTerm("moments", MomentsTerm(middle), weights.moments),
         motion,
-        WeightedTerm("differences", differences, weights.motion),
+        WeightedTerm("differences", differences, 1.5 * weights.motion),
         WeightedTerm("learned_motion", learned, weights.learned_motion),
         full_motion,
     ]
@@ -167,7 +167,7 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
 def vector_terms(options: FusionOptions) -> VectorTerms:
     """Return the terms for a backbone without maps, whose vectors say nothing of the camera."""
     vectors = FeatureRequest("vectors", View(options.frames))
-    weights = options.weights.appearance, 2 * options.weights.motion / 3
+    weights = options.weights.appearance / 1.5, 2 * options.weights.motion
     return VectorTerms(AppearanceTerm(vectors), MotionTerm(vectors, "constant"), weights)
 
 
@@ -195,7 +195,7 @@ class Fusion(Method[FusionOptions, FusionState]):
     Options = FusionOptions
     paper = "ours"
     averages_pairs = True
-    temperature = loss_temperature = 0.03
+    temperature = loss_temperature = 0.035
     """Between the best for one shot and for five shots, on the development clips."""
 
     def __init__(self, options: FusionOptions) -> None:
@@ -205,7 +205,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all terms; of a backbone without maps, for vectors only."""
-        if card.has("middle"):
+        if card.has("middle") and card.has("maps"):
             return self.map_terms.requests
         if self.options.horizontal_flip:
             raise OptionError(
@@ -245,9 +245,10 @@ class Fusion(Method[FusionOptions, FusionState]):
             decision, nodes = self.vector_terms.decide(nodes, labels, n)
         else:
             quick = partial(self.map_terms.similarity, nodes, nodes, quick=True)
+            visible = self.appearance(nodes, nodes)
             with torch.no_grad():
-                decision = self.map_terms.decide(nodes, quick, labels, n)
-            appearance = mean_appearance(self.appearance(nodes, nodes))
+                decision = self.map_terms.decide(nodes, visible, quick, labels, n)
+            appearance = mean_appearance(visible)
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
@@ -260,12 +261,12 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return what the support of maps decides, and its similarities; of vectors nothing."""
         if state.appearance is None or isinstance(state.decision, VectorDecision):
             return {}
-        static, figure = state.decision
+        static, factor = state.decision
         return {
             "intra_class_similarity": state.intra_class_similarity,
             "appearance": state.appearance,
             "static": torch.as_tensor(static),
-            "figure": torch.as_tensor(figure).to(state.appearance),
+            "appearance_factor": torch.as_tensor(factor).to(state.appearance),
         }
 
     def restored_support(
@@ -274,10 +275,11 @@ class Fusion(Method[FusionOptions, FusionState]):
         if VECTORS in nodes:
             return self.support(nodes, labels, n)
         b, like = len(labels), next(iter(nodes.values()))
-        static, appearance = (summary[name].to(like).view(b) for name in ("static", "appearance"))
+        static, factor, appearance = (
+            summary[name].to(like).view(b) for name in ("static", "appearance_factor", "appearance")
+        )
         inside = summary["intra_class_similarity"].to(like).view(b, n)
-        figure = summary["figure"].to(like).expand(b)
-        decision = SupportDecision(static, figure)
+        decision = SupportDecision(static, factor)
         return FusionState(nodes, labels, inside, decision, appearance)
 
     def score(self, state: FusionState, nodes: Nodes) -> Tensor:
@@ -327,7 +329,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         if VECTORS in query:
             return self.vector_terms.match_frames(query, support)
         moving = [
-            (float(weighted.factor(UNDECIDED, query[weighted.name])), weighted)
+            (float(weighted.factor(UNDECIDED)), weighted)
             for weighted in self.map_terms.terms
             if isinstance(weighted.term, AlignedFrames)
         ]
@@ -359,7 +361,7 @@ class Fusion(Method[FusionOptions, FusionState]):
             if weighted.weight == 0 or term.compares in cells:
                 continue
             if isinstance(term, AppearanceTerm) and maps is not None:
-                encoded = term.encode({term.view: maps.mean((-2, -1))})
+                encoded = term.of_maps(maps)
                 if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
                     weight = weighted.factor(state.decision)  # (b), of one episode
                     cells["appearance"] = weight * term.cells(maps, support[name])
@@ -376,8 +378,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
         The similarity of a video with itself is the greatest. A video without motion has motion and
-        moments of similarity 0 with all others. It is symmetric but for the weight of learned
-        motion, which depends on the first videos.
+        moments of similarity 0 with all others.
 
         Args:
             first: Nodes of a set of videos, the queries; of vectors what is compared of them.

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.core.workers import side_by_side
+from fewact.features.moving import motion_weights, moving_vectors
 from fewact.features.request import (
     CameraRequest,
     DifferenceImageRequest,
@@ -62,7 +63,7 @@ class AppearanceTerm(_InnerProducts):
     """Cosine of the frames' vectors, joined in the order of time.
 
     Args:
-        view: Vectors of the frames.
+        view: Vectors of the frames, or of what moves in them.
     """
 
     compares: ClassVar[str] = "appearance"
@@ -77,25 +78,27 @@ class AppearanceTerm(_InnerProducts):
     def of_frames(self, frames: Tensor) -> Tensor:
         return functional.normalize(frames.flatten(-2), dim=-1)
 
+    def of_maps(self, maps: Tensor) -> Tensor:
+        """Return what ``encode`` returns of the maps (t c h w) that the vectors are means of."""
+        return self.of_frames(unit_frames(moving_vectors(maps)))
+
     def cells(self, maps: Tensor, second: Tensor) -> Tensor:
         """Return what each cell of the first video's frames adds to the cosine.
 
-        A frame's vector is the mean of its map. What a channel adds is shared among the cells in
-        proportion to their part of the channel's mean.
+        A frame's vector is a weighted mean of its map. What a channel adds is shared among the
+        cells in proportion to their part of the channel's mean.
 
         Args:
-            maps: Maps of a video (t c h w), whose means over the cells are its vectors.
+            maps: Maps of a video (t c h w), whose weighted means over the cells are its vectors.
             second: Another video, encoded (t·c).
 
         Returns:
             (t h w); the sum over all cells is the similarity.
         """
-        vectors = maps.mean((-2, -1))  # (t c)
-        encoded = self.encode({self.view: vectors})  # (t·c)
-        products = (encoded * second).view_as(vectors)
+        vectors = moving_vectors(maps)  # (t c)
+        products = (self.of_maps(maps) * second).view_as(vectors)
         means = torch.where(vectors == 0, 1.0, vectors)  # a channel of mean 0 adds nothing
-        shared = products / (means * maps.shape[-2:].numel())
-        return torch.einsum("tc,tchw->thw", shared, maps)
+        return torch.einsum("tc,tchw,hw->thw", products / means, maps, motion_weights(maps))
 
 
 class MeanAppearanceTerm(_InnerProducts):
@@ -233,6 +236,14 @@ class LearnedMotionTerm(AlignedFrames):
     flips: bool = False
     smoothing: float = 0.01
 
+    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return how much more alike than different motions two videos are: (b q s), from 0 on."""
+        return _above(super().similarity(first, second))
+
+    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the same of frames at the same time."""
+        return _above(2 * super().quick_similarity(first, second) - 1)
+
     def encode(self, features: Features) -> Tensor:
         """Return vectors of length 1 of the frames, then those of the flipped ones: (… 24 d).
 
@@ -269,8 +280,23 @@ class LearnedMotionTerm(AlignedFrames):
         return torch.cat([flipped, upright, sure], -1)
 
     def vectors(self, encoded: Tensor) -> Tensor:
-        """Return the vectors alone: (… t d) → (… t 64)."""
+        """Return the vectors alone: (… t d) → (… t 64).
+
+        With ``flips`` those of both sides are joined, (… t 128): the network does not see a flipped
+        figure as it sees an upright one, and so two flipped videos are as similar as the upright.
+        """
+        if self.flips:
+            return encoded[..., : 2 * LENGTH] / math.sqrt(2)
         return encoded[..., :LENGTH]
+
+
+UNLIKE, SOFTNESS = -0.5, 0.05
+"""Similarity of learned motion that different motions reach too, and how gently what is above it
+begins to count. Chosen on development clips."""
+
+
+def _above(similarity: Tensor) -> Tensor:
+    return SOFTNESS * functional.softplus((similarity - UNLIKE) / SOFTNESS)
 
 
 @dataclass(frozen=True)
@@ -342,12 +368,9 @@ TEMPERATURE = 0.2
 MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
-LEARNED_SHARE = 0.5
-"""Fraction of all other weights that learned motion replaces where its network is sure. So scores
-and their temperature stay about the same. Chosen on development clips, like SURE_EXPONENT."""
-
-SURE_EXPONENT = 2
-"""Exponent of the mean probability that support videos show one moving figure."""
+ALIKE, UNLIKE_SCENES = 0.7, 0.6
+"""Mean similarity of appearance of clips of different classes from which on they may show one
+scene, and below which they show different ones. Chosen on development clips."""
 
 
 class SupportDecision(NamedTuple):
@@ -355,12 +378,12 @@ class SupportDecision(NamedTuple):
 
     Args:
         static: Probability (b) that the cameras are static, or one for all.
-        figure: How sure (b) the network of learned motion is of the support videos, or one for
-            all. At 1 learned motion has its weight and all others half of theirs; at 0 it has none.
+        appearance: Factor (b) of the weight of appearance, or one for all: less than 1 where one
+            figure moves in each video and the scenes differ, so that appearance may be the scene.
     """
 
     static: Tensor | float = 0.0
-    figure: Tensor | float = 0.0
+    appearance: Tensor | float = 1.0
 
     def of(self, episodes: Tensor) -> "SupportDecision":
         return self._changed(lambda x: x[episodes])
@@ -374,7 +397,25 @@ class SupportDecision(NamedTuple):
 
 
 UNDECIDED = SupportDecision()
-"""The decision without a support: cameras move, and learned motion does not count."""
+"""The decision without a support: cameras move, and appearance counts."""
+
+
+def appearance_factor(similarity: Tensor, figure: Tensor | float, labels: Tensor) -> Tensor:
+    """Return the factor (b) of appearance: 1 − ρ · how certain it is that the scenes differ.
+
+    Appearance of clips in one scene differs by what moves, and is worth what it distinguishes. In
+    different scenes it may be the scene: then it counts as far as motion says little.
+
+    Args:
+        similarity: Similarities of appearance (b s s) of the support videos.
+        figure: ρ, mean probability (b) that a support video shows one moving figure.
+        labels: (b s).
+    """
+    different = labels[:, :, None] != labels[:, None, :]
+    count = different.sum((1, 2))
+    mean = (similarity * different).sum((1, 2)) / count.clamp_min(1)
+    scenes = ((ALIKE - mean) / (ALIKE - UNLIKE_SCENES)).clamp(0, 1) * (count > 0)
+    return 1 - figure * scenes
 
 
 def static_probability(
@@ -422,17 +463,13 @@ class WeightedTerm:
         term = replace(term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="static")
 
-    def factor(self, decision: SupportDecision, queries: Tensor | None = None) -> Tensor | float:
+    def factor(self, decision: SupportDecision) -> Tensor | float:
         """Return the weight of the term."""
-        weight: Tensor | float = self.weight
-        if isinstance(self.term, LearnedMotionTerm):
-            sure = 1.0 if queries is None else self.term.sure(queries)[..., None]
-            weight = weight * decision.figure * sure
-        else:
-            weight = weight * (1 - LEARNED_SHARE * decision.figure)
+        if isinstance(self.term, AppearanceTerm):
+            return self.weight * decision.appearance
         if self.when == "always":
-            return weight
-        return weight * (decision.static if self.when == "static" else 1 - decision.static)
+            return self.weight
+        return self.weight * (decision.static if self.when == "static" else 1 - decision.static)
 
 
 @dataclass(frozen=True)
@@ -473,8 +510,6 @@ class WeightedTerms:
     ) -> Tensor:
         """Return the sum: (b q …), (b s …) → (b q s).
 
-        It is symmetric but for the weight of learned motion, which depends on the first videos.
-
         Args:
             first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
@@ -506,6 +541,7 @@ class WeightedTerms:
     def decide(
         self,
         nodes: Nodes,
+        appearance: Tensor,
         similarity: Callable[[SupportDecision], Tensor],
         labels: Tensor,
         n: int,
@@ -514,24 +550,24 @@ class WeightedTerms:
 
         Args:
             nodes: Nodes of the support videos (b s …).
-            similarity: Returns their similarities (b s s), approximately.
+            appearance: Similarities of their appearance (b s s).
+            similarity: Returns all their similarities (b s s), approximately.
             labels: (b s).
             n: Number of classes.
         """
-        figure = self._figure(nodes)
+        factor = appearance_factor(appearance, self._figure(nodes), labels)
         if self.camera is None:
-            never = torch.zeros(len(labels), dtype=torch.float32, device=labels.device)
-            return SupportDecision(never, figure)
-        moving, static = (similarity(SupportDecision(p, figure)) for p in (0.0, 1.0))
-        probability = static_probability(nodes[LOG_ODDS], moving, static, labels, n)
-        return SupportDecision(probability, figure)
+            return SupportDecision(torch.zeros_like(factor), factor)
+        moving, static = (similarity(SupportDecision(p, factor)) for p in (0.0, 1.0))
+        return SupportDecision(
+            static_probability(nodes[LOG_ODDS], moving, static, labels, n), factor
+        )
 
     def _figure(self, nodes: Nodes) -> Tensor | float:
-        """Return how sure (b) the network of learned motion is; 0 without it."""
+        """Return how sure (b) the network of learned motion is of one figure; 0 without it."""
         for weighted in self.terms:
             if isinstance(weighted.term, LearnedMotionTerm):
-                sure = weighted.term.sure(nodes[weighted.name])  # (b s)
-                return sure.mean(1) ** SURE_EXPONENT
+                return weighted.term.sure(nodes[weighted.name]).mean(1)
         return 0.0
 
     def parts(self, first: Nodes, second: Nodes, decision: SupportDecision) -> dict[str, Tensor]:
@@ -556,7 +592,7 @@ def _sum(
     """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
     total = next(iter(first.values())).new_zeros(())
     for weighted in terms:
-        factor = weighted.factor(decision, first[weighted.name])
+        factor = weighted.factor(decision)
         if torch.as_tensor(factor).any():
             compare = weighted.term.quick_similarity if quick else weighted.term.similarity
             total = total + factor * compare(first[weighted.name], second[weighted.name])
