@@ -143,6 +143,15 @@ def test_windows_are_those_of_kept_frames(backbone: Backbone, queries: dict[str,
         assert torch.equal(nodes["images"], expected["images"])
 
 
+def test_windows_share_their_frames_and_reach_the_end(backbone: Backbone) -> None:
+    clip = Frames(np.random.default_rng(0).integers(0, 256, (36, 64, 64, 3), np.uint8), fps=12)
+    windows = encode_windows(clip, DifferenceImages(), backbone, [2.0], Span(0.1, 3.0))
+    assert [span.start for span, _ in windows] == pytest.approx([0.1, 0.6, 1.0])
+    assert [span.end for span, _ in windows] == pytest.approx([2.1, 2.6, 3.0])
+    (full,) = encode_windows(clip, DifferenceImages(), backbone, [2.0], Span(0.5, 2.5))
+    assert full[0] == (0.5, 2.5)
+
+
 class DifferenceImages:
     """Encodes a window as its images of differences."""
 

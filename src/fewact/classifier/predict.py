@@ -298,9 +298,13 @@ def _read_kept(
 
 
 def _starts(duration: float, length: float) -> Floats:
-    """Return the starts of windows, evenly spread from the start of a clip to its end."""
-    count = 1 + math.ceil(round((duration - length) / (HOP * length), 6))
-    return np.linspace(0, duration - length, count)
+    """Return the starts of windows from the start of a clip on; the last one ends with it.
+
+    The others' distance is a multiple of that of their frames, which they share.
+    """
+    last = max(0.0, duration - length)
+    count = math.ceil(round(last / (HOP * length), 6))
+    return np.append(HOP * length * np.arange(count), last)
 
 
 def clearness(logits: Tensor, known: Tensor) -> Tensor:
