@@ -21,7 +21,7 @@ from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.predict import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
 from fewact.core.errors import ModelError, OptionError, warn
-from fewact.core.workers import on_one_core, started_threads
+from fewact.core.workers import on_one_core, one_core_threads
 from fewact.data.clips import as_image
 from fewact.data.events import Event
 from fewact.features.extract import Timing
@@ -119,9 +119,11 @@ class Stages:
 
     def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
         self._stages, self._closed = stages, False
-        cores = torch.get_num_threads()
+        # Each thread uses one core, and others help: torch's own threads wait by spinning.
+        helpers = torch.get_num_threads() - 1
         self._threads = [
-            started_threads(1, "fewact-stage", cores=cores) for _ in (stages if threads else ())
+            one_core_threads(1, "fewact-stage", helped_by=helpers)
+            for _ in (stages if threads else ())
         ]
 
     def run(self, value: Any) -> Future[Any]:
