@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact.align import dtw, soft_dtw
+from fewact.align.dtw import warp
 from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs
@@ -43,6 +45,22 @@ def test_hard_path_is_a_warping_path():
         assert cells[0].tolist() == [0, 0]
         assert cells[-1].tolist() == [5, 8]
         assert {tuple(step) for step in cells.diff(dim=0).tolist()} <= {(0, 1), (1, 0), (1, 1)}
+
+
+def test_symmetric_form():
+    cost = costs(6, 4, 6)
+    for one, aligned in zip(cost, map(partial(dtw, diagonal=2.0), cost), strict=True):
+        best = np.full((5, 7), np.inf)
+        best[0, 0] = 0
+        for i, j in np.ndindex(4, 6):
+            cell = one[i, j].item()
+            steps = best[i, j] + 2 * cell, best[i, j + 1] + cell, best[i + 1, j] + cell
+            best[i + 1, j + 1] = min(steps)
+        assert aligned.value.item() == pytest.approx(best[-1, -1])
+        assert (aligned.plan * one).sum().item() == pytest.approx(best[-1, -1])
+        assert aligned.plan.sum() == 4 + 6
+    smooth = cost.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: warp(x, 0.1, False, 2.0).value, smooth)
 
 
 def test_ties_take_the_diagonal():

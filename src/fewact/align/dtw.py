@@ -6,23 +6,26 @@ from torch import Tensor
 from fewact.align.alignment import Alignment, check_smoothing, finite_costs, solve_optimum
 
 
-def warp(cost: Tensor, smoothing: float, plan: bool) -> Alignment:
+def warp(cost: Tensor, smoothing: float, plan: bool, diagonal: float = 1.0) -> Alignment:
     """Compute the cost of the best warping path, and how much of it runs through each cell.
 
     Args:
         cost: (… m m'), finite, float32 or float64.
         smoothing: λ of the soft minimum; 0 is the hard minimum.
         plan: Whether to return the path.
+        diagonal: How often the cost of a cell counts that a diagonal step leads to.
 
     Returns:
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost.
     """
     return solve_optimum(
-        cost, lambda costs, with_path: _solve(costs, smoothing, with_path), plan=plan
+        cost, lambda costs, with_path: _solve(costs, smoothing, with_path, diagonal), plan=plan
     )
 
 
-def _solve(cost: Tensor, smoothing: float, with_path: bool) -> tuple[Tensor, Tensor | None]:
+def _solve(
+    cost: Tensor, smoothing: float, with_path: bool, diagonal: float
+) -> tuple[Tensor, Tensor | None]:
     """Values (batch) and, with ``with_path``, paths (batch m m') of costs (batch m m')."""
     soft, scale = smoothing > 0, -1 / smoothing if smoothing else -1.0
     best = torch.logaddexp if soft else torch.maximum
@@ -33,11 +36,14 @@ def _solve(cost: Tensor, smoothing: float, with_path: bool) -> tuple[Tensor, Ten
     moves = torch.empty_like(table[2:, 1:])  # part of −γ/λ from the previous cells
     for k in range(2, len(table)):
         either = best(table[k - 1, 1:], table[k - 1, :-1])
-        table[k, 1:] += best(either, table[k - 2, :-1], out=moves[k - 2])
+        across = table[k - 2, :-1]
+        if diagonal != 1:
+            across = across + (diagonal - 1) * table[k, 1:]
+        table[k, 1:] += best(either, across, out=moves[k - 2])
     value = table[-1, -1] / scale
     if not with_path:
         return value, None
-    path = _path(table, moves, soft)
+    path = _path(table, moves, soft, diagonal)
     return value, _cells(path, m, columns).permute(2, 0, 1)
 
 
@@ -50,11 +56,14 @@ def _cells(table: Tensor, m: int, columns: int) -> Tensor:
     )
 
 
-def _path(table: Tensor, moves: Tensor, soft: bool) -> Tensor:
+def _path(table: Tensor, moves: Tensor, soft: bool, diagonal: float) -> Tensor:
     """How much of the path runs through each cell, as a table of diagonals."""
     beside, above, across = table[1:-1, 1:], table[1:-1, :-1], table[:-2, :-1]
+    outside = moves == -torch.inf
+    if diagonal != 1:
+        cells = (table[2:, 1:] - moves).masked_fill(outside, 0)
+        across = across + (diagonal - 1) * cells
     if soft:
-        outside = moves == -torch.inf
         moves = moves.masked_fill(outside, 0)
         fractions = [(cells - moves).exp() for cells in (beside, above, across)]
     else:
@@ -68,21 +77,25 @@ def _path(table: Tensor, moves: Tensor, soft: bool) -> Tensor:
         path[k - 1, 1:].addcmul_(cells, fractions[0][k - 2])
         path[k - 1, :-1].addcmul_(cells, fractions[1][k - 2])
         path[k - 2, :-1].addcmul_(cells, fractions[2][k - 2])
+    if diagonal != 1:
+        path[2:, 1:] *= 1 + (diagonal - 1) * fractions[2]
     return path
 
 
-def dtw(cost: Tensor, *, plan: bool = True) -> Alignment:
+def dtw(cost: Tensor, *, diagonal: float = 1.0, plan: bool = True) -> Alignment:
     """Find the cheapest warping path; its cost is the sum of its cells (Sakoe and Chiba 1978).
 
     A path runs from the first cell to the last; each step goes down, right or diagonally.
 
     Args:
         cost: (… m m').
+        diagonal: How often the cost of a cell counts that a diagonal step leads to. With 2, the
+            symmetric form, the costs of each path have the total weight m + m'.
         plan: Whether to return the path.
 
     Returns:
-        ``value`` (…); ``plan`` (… m m'), ∂value/∂cost: 1 on the path, 0 elsewhere. A tie prefers
-        the diagonal step.
+        ``value`` (…); ``plan`` (… m m'), ∂value/∂cost: on the path 1, or ``diagonal`` after such a
+        step; 0 elsewhere. A tie prefers the diagonal step.
 
     Raises:
         ShapeError: The costs have fewer than two axes, or one is empty.
@@ -92,7 +105,7 @@ def dtw(cost: Tensor, *, plan: bool = True) -> Alignment:
     >>> dtw(torch.tensor([[1.0, 5.0, 5.0], [5.0, 1.0, 2.0]])).value
     tensor(4.)
     """
-    return warp(finite_costs(cost), 0.0, plan)
+    return warp(finite_costs(cost), 0.0, plan, diagonal)
 
 
 def soft_dtw(cost: Tensor, smoothing: float = 0.1, *, plan: bool = True) -> Alignment:

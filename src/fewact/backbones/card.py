@@ -28,7 +28,7 @@ is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle
 READING = ("resize", "sampler", "size")
 """Facts of how frames are chosen and resized."""
 
-LATER = (*READING, "shallow")
+LATER = (*READING, "shallow", "joints")
 """Facts that are left out where they have their default, so that they change no older digest."""
 
 NOT_IN_DIGESTS = ("weights", "licence", "shallow")
@@ -61,6 +61,7 @@ class Card:
         size: Requested height and width of frames; 0 means the network's own.
         variant: Other facts that change features and do not show in the weights.
         shallow: Shape (c, h, w) of the last block at stride 8; None where there is none.
+        joints: Layout of the joints in precomputed vectors, see ``fewact.core.joints``; or empty.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Card:
     size: int = 0
     variant: str = ""
     shallow: tuple[int, int, int] | None = None
+    joints: str = ""
 
     def facts(self, *without: str) -> dict[str, Any]:
         """Return the facts by name, without some, and without later ones that are defaults."""

@@ -79,7 +79,7 @@ class Choice:
         _check_type("backbone", self.backbone, Backbone)
         _check_type("method", self.method, Method)
         if isinstance(clip, FeatureClip):
-            return self._for_features(*clip.vectors.shape)
+            return self._for_features(clip)
         method, backbone = self._build_method(None), self.backbone
         if isinstance(backbone, str):
             backbone = backbones.create(
@@ -95,7 +95,7 @@ class Choice:
             method = methods.create(self.method, **fitting)
         return Pipeline(backbone, method.to(backbone.device).eval(), choice=self)
 
-    def _for_features(self, frames: int, width: int) -> Pipeline:
+    def _for_features(self, clip: FeatureClip) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
         got = (name, str(self.weights), self.precision, self.engine)
         expected = ("auto", "default", "auto", "auto")
@@ -106,7 +106,8 @@ class Choice:
                 got=", ".join(got),
                 expected=", ".join(expected),
             )
-        size = Precomputed(frames, width, self.device)
+        frames, width = clip.vectors.shape
+        size = Precomputed(frames, width, self.device, clip.joints)
         method = self._build_method(size)
         size.check_requests(method.requests(size.card))
         return Pipeline(size, method.to(size.device).eval(), choice=self)
@@ -283,7 +284,7 @@ class SavedBackbone(BaseModel):
                 where=where,
                 got=f"{frames} vectors of length {width}",
             )
-        return Precomputed(frames, width, device)
+        return Precomputed(frames, width, device, str(self.card.get("joints", "")))
 
 
 AnyBackbone = Backbone | Precomputed

@@ -146,7 +146,8 @@ def teach(
     classifier.save(output, thumbnails=thumbnails, change="taught again")
     _print_summary(classifier)
     import_words = [word for file in imports or () for word in ("--import", str(file))]
-    words = shlex.join([str(output), "FEATURES.npz" if features else "VIDEO", *import_words])
+    new = "VIDEO" if not features else "FEATURES.npz" if clips.suffix == ".npz" else "POSES"
+    words = shlex.join([str(output), new, *import_words])
     print(f"Saved to {output}. Next: fewact predict {words}")
     exit_skipped(len(classifier.skipped_) + unusable)
 
@@ -230,7 +231,7 @@ def _clips(path: Path, limit: int | None) -> "Path | Sequence[AnyClip]":
     return [*data.limit_per_class(listed, limit), *none]
 
 
-def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
+def _fitting(method: str, clip: "AnyClip") -> dict[str, Any]:
     """Return options of a registered method that fit the size of precomputed features."""
     from fewact import methods
     from fewact.data import FeatureClip
@@ -239,7 +240,7 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, int]:
     if not isinstance(clip, FeatureClip):
         return {}
     frames, width = clip.vectors.shape
-    return methods.fitting(method, precomputed_card("", width), frames=frames)
+    return methods.fitting(method, precomputed_card("", width, joints=clip.joints), frames=frames)
 
 
 def _print_summary(classifier: "FewShotClassifier") -> None:

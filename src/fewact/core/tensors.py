@@ -221,7 +221,7 @@ def _check_member(info: zipfile.ZipInfo, ceiling: int) -> None:
 
 
 def _read_npy(member: Any, size: int) -> NDArray[Any]:
-    """Read an .npy file whose header parses, has a type of numbers, and the size of the file."""
+    """Read an .npy file whose header parses, of numbers or text, and of the size that it says."""
     version = np.lib.format.read_magic(member)
     width = 2 if version == (1, 0) else 4
     length = int.from_bytes(member.read(width), "little")
@@ -233,7 +233,7 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
     dtype, shape = np.dtype(header["descr"]), header.get("shape")
     if dtype.hasobject:
         raise ValueError("pickled data, which could run code")
-    if dtype.kind not in "fiub" or not isinstance(shape, tuple) or not _are_sizes(list(shape)):
+    if dtype.kind not in "fiubU" or not isinstance(shape, tuple) or not _are_sizes(list(shape)):
         raise ValueError(f"an array of {dtype} {str(shape)[:80]}")
     size_of_numbers = size - 8 - width - length
     if math.prod(shape) * dtype.itemsize != size_of_numbers:

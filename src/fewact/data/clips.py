@@ -501,6 +501,7 @@ class FeatureClip:
         vectors: Feature vectors (t d), a floating-point array; ignored when clips are compared.
         label: Class of the clip; None if it is not known.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
 
     Raises:
         DataError: The vectors are not an array, the name is empty, or the name, label or group is
@@ -512,12 +513,13 @@ class FeatureClip:
     vectors: NDArray[np.floating[Any]] = field(compare=False, repr=False)
     label: str | None = None
     group: str | None = None
+    joints: str = ""
 
     start: ClassVar[None] = None
     end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        check_texts(name=self.name, label=self.label, group=self.group)
+        check_texts(name=self.name, label=self.label, group=self.group, joints=self.joints)
         if not self.name:
             raise DataError(
                 "a clip of features needs a name",

@@ -7,12 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError, did_you_mean, warn
+from fewact.core.joints import parse_joints
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_array
 from fewact.data.cells import delimiter_of, seconds, table_rows
@@ -35,6 +37,7 @@ from fewact.data.events import (
 )
 from fewact.data.events.event import by_recording
 from fewact.data.files import first_few
+from fewact.data.poses import is_poses, labelled_poses, read_poses
 from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
 REQUIRED = ("path", "label")
@@ -324,8 +327,8 @@ FEATURES = FileType(
 
 
 def is_features(path: str | Path) -> bool:
-    """Return whether a path has the extension of a feature file."""
-    return Path(path).suffix.lower() == ".npz"
+    """Return whether a path is a file of features by its extension, or has poses by its content."""
+    return Path(path).suffix.lower() == ".npz" or is_poses(path)
 
 
 def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
@@ -336,19 +339,23 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
 
     Args:
         file: Feature file (.npz), see ``FeatureDataset``. The .tsv file beside it needs only the
-            column ``clip``; without it, clips are named by their numbers, from 0.
+            column ``clip``; without it, clips are named by their numbers, from 0. Or a file or
+            folder of poses, see ``fewact.data.poses``.
         dataset: Data set in the column ``dataset``; None for all rows.
 
     Raises:
         DataError: A file is missing or invalid, or there is no such data set.
     """
     path = user_path(file, DataError)
+    if is_poses(path):
+        return read_poses(path)
     table = path.with_suffix(".tsv")
     if dataset is None and not table.exists():
-        return [FeatureClip(str(i), vectors) for i, vectors in enumerate(_read_array(path))]
-    stored, rows = _read_features(path, "clip")
+        stored, joints = _read_array(path)
+        return [FeatureClip(str(i), row, joints=joints) for i, row in enumerate(stored)]
+    stored, joints, rows = _read_features(path, "clip")
     numbers = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
-    return _feature_clips(stored, rows, numbers)
+    return _feature_clips(stored, joints, rows, numbers)
 
 
 def labelled_features(
@@ -366,9 +373,13 @@ def labelled_features(
         DataError: As for ``read_features``; no row has a class; no data set is chosen of several.
     """
     path = user_path(file, DataError)
-    table = path.with_suffix(".tsv")
-    stored, rows = _read_features(path, "clip", "class")
-    clips = _feature_clips(stored, rows, _chosen(table, rows, dataset))
+    table = path
+    if is_poses(path):
+        clips = labelled_poses(path)
+    else:
+        table = path.with_suffix(".tsv")
+        stored, joints, rows = _read_features(path, "clip", "class")
+        clips = _feature_clips(stored, joints, rows, _chosen(table, rows, dataset))
     outside = [clip for clip in clips if is_background(clip.label or "")]
     if background:
         return outside
@@ -383,18 +394,20 @@ def labelled_features(
 class FeatureDataset:
     """Features in an .npz file with labels in a .tsv file of the same name beside it.
 
-    The .npz file contains an array ``features`` (clips t d), floating-point. The .tsv file has a
+    The .npz file contains an array ``features`` (clips t d), floating-point; for skeletons and
+    landmarks also a text ``joints``, their layout, see ``fewact.core.joints``. The .tsv file has a
     header and one row per clip, in the same order. Rows with the label ``none`` belong to no class
     and are not in the list. Pickled data is refused.
 
     Args:
-        file: Feature file (.npz).
+        file: Feature file (.npz), or folder of poses in class folders.
         groups: Scope of the group names, or ``auto``, see ``make_list``.
         dataset: Data set in the column ``dataset``; required if there are several.
 
     Attributes:
         videos: List of the clips.
         features: Features (clips t d), float32, in the order of the list.
+        joints: Layout of the joints of skeletons and landmarks; empty for other features.
 
     Raises:
         DataError: A file is missing or invalid, no row has a class, a feature is not finite or too
@@ -403,19 +416,24 @@ class FeatureDataset:
 
     videos: VideoList
     features: NDArray[np.float32]
+    joints: str
 
     def __init__(
         self, file: str | Path, *, groups: GroupScopeOption = "auto", dataset: str | None = None
     ) -> None:
         path = user_path(file, DataError)
         table = path.with_suffix(".tsv")
-        stored, rows = _read_features(path, "clip", "class", filled=("clip", "class"))
+        if is_poses(path):
+            stored, self.joints, rows = _read_labelled(path)
+        else:
+            filled = ("clip", "class")
+            stored, self.joints, rows = _read_features(path, *filled, filled=filled)
         positions = _chosen(table, rows, dataset)
         actions = [i for i in positions if not is_background(rows[i]["class"])]
         if not actions:
             raise _no_class(table)
         background = [i for i in positions if is_background(rows[i]["class"])]
-        self._outside = _feature_clips(stored, rows, background)
+        self._outside = _feature_clips(stored, self.joints, rows, background)
         videos = [
             Video(
                 row["clip"],
@@ -442,7 +460,7 @@ class FeatureDataset:
     def __iter__(self) -> Iterator[FeatureClip]:
         """Yield the clips of classes in the order of the list, then those of no class."""
         for video, vectors in zip(self.videos.videos, self.features, strict=True):
-            yield FeatureClip(video.id, vectors, video.label, video.group)
+            yield FeatureClip(video.id, vectors, video.label, video.group, self.joints)
         yield from self._outside
 
     def of(self, videos: VideoList) -> NDArray[np.float32]:
@@ -455,7 +473,8 @@ class FeatureDataset:
         return self.features[[self._row[video.id] for video in videos.videos]]
 
 
-def _read_array(path: Path) -> NDArray[np.floating]:
+def _read_array(path: Path) -> tuple[NDArray[np.floating], str]:
+    """Return the features (clips t d) of a file, and the layout of their joints, if any."""
     stored, names = read_array(FEATURES, path, "features")
     if stored is None:
         FEATURES.refuse(path, "there is no array `features`", first_few(names))
@@ -469,15 +488,30 @@ def _read_array(path: Path) -> NDArray[np.floating]:
             if stored.ndim == 2
             else "",
         )
-    return np.asarray(stored)
+    layout = read_array(FEATURES, path, "joints")[0] if "joints" in names else None
+    return np.asarray(stored), "" if layout is None else _layout(path, layout, stored.shape[-1])
+
+
+def _layout(path: Path, stored: NDArray[Any], width: int) -> str:
+    """Return the layout of joints that a file has beside vectors of length d."""
+    layout = str(stored) if stored.ndim == 0 and stored.dtype.kind == "U" else repr(stored)
+    expected = parse_joints(layout).width
+    if expected != width:
+        raise DataError(
+            "the features have another width than their joints",
+            where=str(path),
+            got=f"width {width}",
+            expected=f"{expected}: joints={layout}",
+        )
+    return layout
 
 
 def _read_features(
     path: Path, *required: str, filled: Sequence[str] = ("clip",)
-) -> tuple[NDArray[np.floating], list[dict[str, str]]]:
-    """Return the features (clips t d) and their rows; columns as for ``_label_rows``."""
+) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
+    """Return features (clips t d), their joints and rows; columns as for ``_label_rows``."""
     table = path.with_suffix(".tsv")
-    stored = _read_array(path)
+    stored, joints = _read_array(path)
     rows = _label_rows(table, required, filled)
     if len(rows) != len(stored):
         raise DataError(
@@ -485,14 +519,28 @@ def _read_features(
             where=str(table),
             got=f"{len(rows)} rows for {len(stored)} clips in {path.name}",
         )
-    return stored, rows
+    return stored, joints, rows
+
+
+def _read_labelled(path: Path) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
+    """Return what ``_read_features`` returns, of a folder of poses."""
+    clips = labelled_poses(path)
+    empty = dict.fromkeys(FEATURE_COLUMNS, "")
+    rows = [
+        {**empty, "clip": clip.name, "class": clip.label or "", "group": clip.group or ""}
+        for clip in clips
+    ]
+    return np.stack([clip.vectors for clip in clips]), clips[0].joints, rows
 
 
 def _feature_clips(
-    stored: NDArray[np.floating], rows: Sequence[Mapping[str, str]], positions: Iterable[int]
+    stored: NDArray[np.floating],
+    joints: str,
+    rows: Sequence[Mapping[str, str]],
+    positions: Iterable[int],
 ) -> list[FeatureClip]:
     return [
-        FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None)
+        FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None, joints)
         for i, row in ((i, rows[i]) for i in positions)
     ]
 

@@ -456,7 +456,7 @@ def _source(
     if dataset is not None:
         if config.store is not None:
             raise OptionError("needs videos", where="--store", got=f"features, {config.source}")
-        return ArrayFeatures(dataset.of(videos), dataset.videos.name)
+        return ArrayFeatures(dataset.of(videos), dataset.videos.name, joints=dataset.joints)
     if config.store is None:
         return VideoFeatures(videos, backbone.create(), keep=keep)
     store = Store(config.store)

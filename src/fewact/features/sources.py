@@ -88,6 +88,7 @@ class Precomputed:
         frames: Number t of vectors of a clip.
         width: Length d of a vector.
         device: Device of the method that reads them, as in ``fewact.backbones.create``.
+        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
 
     Raises:
         OptionError: A number is not positive, or there is no such device.
@@ -96,7 +97,7 @@ class Precomputed:
     75
     """
 
-    def __init__(self, frames: int, width: int, device: Device = "auto") -> None:
+    def __init__(self, frames: int, width: int, device: Device = "auto", joints: str = "") -> None:
         for name, value in (("frames", frames), ("width", width)):
             if value < 1:
                 raise OptionError(
@@ -104,7 +105,7 @@ class Precomputed:
                 )
         self.frames = frames
         self.device = resolve_device(device)
-        self.card = precomputed_card(PRECOMPUTED, width)
+        self.card = precomputed_card(PRECOMPUTED, width, joints=joints)
 
     def check(self, clip: FeatureClip) -> None:
         """Refuse features of another size."""
@@ -117,6 +118,13 @@ class Precomputed:
                 expected=f"{self.frames} vectors of length {self.card.vectors}",
                 hint="Compute them in the same way as the features of the training clips.",
             )
+        if clip.joints != self.card.joints:
+            raise DataError(
+                "other joints than in the training clips",
+                where=clip.name,
+                got=clip.joints or "no layout of joints",
+                expected=self.card.joints or "no layout of joints",
+            )
 
     def check_requests(self, requests: Iterable[Request]) -> None:
         """Refuse requests other than vectors of this number of frames."""
@@ -124,11 +132,17 @@ class Precomputed:
 
 
 def precomputed_card(
-    name: str, width: int, *, sha256: str = "", trained_on: tuple[str, ...] = ()
+    name: str,
+    width: int,
+    *,
+    sha256: str = "",
+    trained_on: tuple[str, ...] = (),
+    joints: str = "",
 ) -> Card:
     """Return the card of precomputed features, whose only level is ``vectors`` of length d.
 
-    ``sha256`` is that of the features, where the source has a fixed set of them.
+    ``sha256`` is that of the features, where the source has a fixed set of them; ``joints`` the
+    layout of the joints that a vector holds.
     """
     return Card(
         name=name,
@@ -144,6 +158,7 @@ def precomputed_card(
         weights="",
         weights_sha256=sha256,
         trained_on=trained_on,
+        joints=joints,
     )
 
 
@@ -171,6 +186,7 @@ class ArrayFeatures:
         ids: Names of the videos for errors (default: the name of the source and a number).
         skip_invalid: Report vectors that are not finite or too large as videos that cannot be read,
             instead of refusing the array.
+        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
 
     Raises:
         ShapeError: The array has another shape or type.
@@ -185,6 +201,7 @@ class ArrayFeatures:
         trained_on: tuple[str, ...] = (),
         ids: Sequence[str] = (),
         skip_invalid: bool = False,
+        joints: str = "",
     ) -> None:
         check_vectors_are_numpy(vectors, name, "an array (v t d), floating-point")
         sizes = check_shape(vectors, "v t d", name)
@@ -203,7 +220,9 @@ class ArrayFeatures:
         sha = hashlib.sha256(f"{vectors.shape} {vectors.dtype.name}\n".encode())
         sha.update(vectors.astype(vectors.dtype.newbyteorder("<"), order="C", copy=False).data)
         self.digest = sha.hexdigest()
-        self.card = precomputed_card(name, sizes["d"], sha256=self.digest, trained_on=trained_on)
+        self.card = precomputed_card(
+            name, sizes["d"], sha256=self.digest, trained_on=trained_on, joints=joints
+        )
 
     def check_list(self, videos: VideoList) -> None:
         """Check that there is one row for each video."""

@@ -93,9 +93,9 @@ def fitting(
 
     Returns:
         Those of these options that the method has: ``vector_width``; ``map_channels``, the length
-        of the vectors if the backbone has no maps; ``frames``; ``text_width`` if texts and vectors
-        differ in length, so that the method is trained to project the texts; and those of
-        ``Method.fitting``.
+        of the vectors if the backbone has no maps; ``frames``; ``joints``, if the card has their
+        layout; ``text_width`` if texts and vectors differ in length, so that the method is trained
+        to project the texts; and those of ``Method.fitting``.
 
     Raises:
         UnknownNameError: There is no method of this name.
@@ -108,6 +108,8 @@ def fitting(
     needed: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
         needed["frames"] = frames
+    if card.joints:
+        needed["joints"] = card.joints
     if text_width is not None and text_width != card.vectors:
         needed["text_width"] = text_width
     existing = {option.name for option in fields(method.Options)}

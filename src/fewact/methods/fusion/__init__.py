@@ -2,8 +2,8 @@
 
 ``terms`` defines the similarities of a backbone with maps (appearance, motion, second-order
 moments) and adds them up, with weights that the support decides; ``vectors`` does so for a backbone
-without maps. ``motion_network`` sees motion in images of differences; ``crop`` prepares maps and
-images.
+without maps, ``joints`` for skeletons and landmarks. ``motion_network`` sees motion in images of
+differences; ``crop`` prepares maps and images.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,7 @@ from fewact.features.request import (
 from fewact.methods.base import FrameMatch, Method, Nodes, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
+from fewact.methods.fusion.joints import JointDecision, JointTerms
 from fewact.methods.fusion.terms import (
     UNDECIDED,
     AlignedFrames,
@@ -44,7 +45,7 @@ from fewact.methods.fusion.terms import (
     WeightedTerms,
     When,
 )
-from fewact.methods.fusion.vectors import VECTORS, VectorDecision, VectorTerms
+from fewact.methods.fusion.vectors import VECTORS, SupportTerms, VectorDecision, VectorTerms
 
 INTRA_CLASS_WEIGHT = 0.5
 """Weight of the intra-class similarity that is subtracted from the score of a class; less for a
@@ -124,6 +125,8 @@ class FusionOptions:
             clips decide how static the cameras are. Needs a backbone with maps.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal. Needs a backbone with maps.
+        joints: Layout of the joints in vectors, such as ``kinect20:xyz``; empty without joints. A
+            file of features names it in an array ``joints``.
         weights: Group of options: weights of the terms.
     """
 
@@ -131,6 +134,7 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 32
     stabilise: Stabilise = "auto"
     horizontal_flip: bool = False
+    joints: str = ""
     weights: TermWeights = TermWeights()
 
 
@@ -164,15 +168,21 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     return WeightedTerms(needed, camera, options.horizontal_flip)
 
 
-def vector_terms(options: FusionOptions) -> VectorTerms:
+def vector_terms(options: FusionOptions) -> SupportTerms:
     """Return the terms for a backbone without maps, whose vectors say nothing of the camera."""
     vectors = FeatureRequest("vectors", View(options.frames))
     weights = options.weights.appearance / 1.5, 2 * options.weights.motion
+    if options.joints:
+        return JointTerms(vectors, options.joints, weights)
     return VectorTerms(AppearanceTerm(vectors), MotionTerm(vectors, "constant"), weights)
 
 
 MEANS_OF_MAPS = 0.99
 """Least cosine of a video's vectors with the means of its maps that rounding explains."""
+
+
+Decision = SupportDecision | VectorDecision | JointDecision
+"""What a support decides: of maps, of vectors, or of joints."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +195,7 @@ class FusionState(KernelState):
             vectors, whose origin is not known.
     """
 
-    decision: SupportDecision | VectorDecision
+    decision: Decision
     appearance: Tensor | None = None
 
 
@@ -239,7 +249,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
         """Return the support with what it decides, from frames that are not aligned."""
-        decision: SupportDecision | VectorDecision
+        decision: Decision
         appearance = None
         if VECTORS in nodes:
             decision, nodes = self.vector_terms.decide(nodes, labels, n)
@@ -259,7 +269,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def summary(self, state: FusionState) -> dict[str, Tensor]:
         """Return what the support of maps decides, and its similarities; of vectors nothing."""
-        if state.appearance is None or isinstance(state.decision, VectorDecision):
+        if state.appearance is None or not isinstance(state.decision, SupportDecision):
             return {}
         static, factor = state.decision
         return {
@@ -313,14 +323,12 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def _compared(self, nodes: Nodes, state: FusionState) -> Nodes:
         """Return what is compared of queries."""
-        if isinstance(state.decision, VectorDecision):
+        if not isinstance(state.decision, SupportDecision):
             return self.vector_terms.compared(nodes, state.decision)
         return nodes
 
-    def _parts(
-        self, first: Nodes, second: Nodes, decision: SupportDecision | VectorDecision
-    ) -> dict[str, Tensor]:
-        if isinstance(decision, VectorDecision):
+    def _parts(self, first: Nodes, second: Nodes, decision: Decision) -> dict[str, Tensor]:
+        if not isinstance(decision, SupportDecision):
             return self.vector_terms.parts(first, second, decision)
         return self.map_terms.parts(first, second, decision)
 
@@ -353,7 +361,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         the means of its maps has none.
         """
         cells: dict[str, Tensor] = {}
-        if isinstance(state.decision, VectorDecision):
+        if not isinstance(state.decision, SupportDecision):
             return cells
         maps = features.get(self._appearance_maps)
         for weighted in self.map_terms.terms:
@@ -373,7 +381,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         self,
         first: Nodes,
         second: Nodes,
-        decision: SupportDecision | VectorDecision = UNDECIDED,
+        decision: Decision = UNDECIDED,
     ) -> Tensor:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
@@ -385,7 +393,7 @@ class Fusion(Method[FusionOptions, FusionState]):
             second: Nodes of another set.
             decision: See ``FusionState``.
         """
-        if isinstance(decision, VectorDecision):
+        if not isinstance(decision, SupportDecision):
             return self.vector_terms.similarity(first, second, decision)
         return self.map_terms.similarity(first, second, decision)
 
@@ -407,6 +415,6 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def findings(self, state: FusionState) -> tuple[str, ...]:
         """Return how well the parts of vectors predict the support clips by leave-one-out."""
-        if isinstance(state.decision, VectorDecision):
+        if not isinstance(state.decision, SupportDecision):
             return self.vector_terms.findings(state, state.decision)
         return ()

@@ -7,7 +7,7 @@ probability, by how well the support videos classify each other with it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -43,6 +43,35 @@ PARTS = {
 CONSTANT = 1e-6
 """A channel whose standard deviation is below this fraction of its root mean square is constant:
 what is left are rounding errors."""
+
+
+class SupportTerms(Protocol):
+    """Similarity of precomputed vectors, of which a support decides something."""
+
+    @property
+    def request(self) -> FeatureRequest:
+        """Request for the vectors."""
+
+    def encode(self, features: Features) -> Nodes:
+        """Return the nodes of videos."""
+
+    def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[Any, Nodes]:
+        """Return what the support says, and what is compared of its videos."""
+
+    def compared(self, nodes: Nodes, decision: Any) -> Nodes:
+        """Return what is compared of other videos."""
+
+    def similarity(self, first: Nodes, second: Nodes, decision: Any) -> Tensor:
+        """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
+
+    def parts(self, first: Nodes, second: Nodes, decision: Any) -> dict[str, Tensor]:
+        """Return the parts of ``similarity``: (b q s) each."""
+
+    def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch | None:
+        """Return the alignment of two videos."""
+
+    def findings(self, state: KernelState, decision: Any) -> tuple[str, ...]:
+        """Return what the support says, in sentences."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""Accuracy on skeletons and landmarks: `fusion` that knows joints, and methods that do not.
+
+    python -m benchmarks.skeletons ASSETS [--episodes 2000] [--only fusion --change "no mirror" …]
+
+ASSETS contains ``more/SET/SET.npz`` and ``.tsv``. Support and query never share a group; five ways,
+five queries per class; 1 and 5 shots, or as many as there are groups beside one. ``--change``
+replaces a rule of ``fewact.methods.fusion.joints``: the alternatives of docs/decisions/fusion.md.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import torch
+
+from benchmarks.shared import heading
+from fewact import align, methods
+from fewact.data import FeatureDataset
+from fewact.evaluation import ArrayFeatures, evaluate_method
+from fewact.evaluation.episodes import Protocol, draw
+from fewact.methods.fusion import joints
+
+SETS: Final[Mapping[str, str]] = {
+    "utkinect10": "kinect20:xyz",
+    "kinder58": "kinect20:xyz",
+    "sign13": "pose33:xyzc+hand21:xyz+hand21:xyz",
+}
+COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "mean of frames": ("protonet", {"unit_frames": True}),
+    "frames in order": ("protonet", {"unit_frames": True, "frame_matching": "concatenated"}),
+    "otam": ("otam", {}),
+    "a2m2": ("a2m2", {}),
+    "fusion, without joints": ("fusion", {}),
+    "fusion": ("fusion", {"joints": True}),
+}
+CHANGES: Final[Mapping[str, Callable[[], Any]]] = {
+    "no mirror": lambda: patch.object(joints, "MIRROR_COST", 1e6),
+    "free mirror": lambda: patch.object(joints, "MIRROR_COST", 0.0),
+    "no displacement": lambda: patch.object(joints, "DISPLACEMENT", 0.0),
+    "no interpolation": lambda: patch.object(joints, "filled", lambda x, p: (x, p.any(-2))),
+    "cells weigh 1": lambda: patch.object(joints, "_aligned", align.dtw),
+    "relative to the body": lambda: patch.object(joints.JointTerms, "_decision", _unweighted),
+}
+
+
+def _unweighted(_: joints.JointTerms, distances: torch.Tensor) -> joints.JointDecision:
+    one = torch.eye(distances.shape[-1]).to(distances)
+    return joints.JointDecision(one.expand(len(distances), -1, -1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path, help="folder with the sets in more/")
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--sets", choices=SETS, nargs="+", default=list(SETS))
+    parser.add_argument("--only", choices=COLUMNS, nargs="+", default=list(COLUMNS))
+    parser.add_argument("--change", choices=CHANGES)
+    options = parser.parse_args()
+
+    print(heading(f"5-way, 1 / 5 shots, {options.episodes} episodes", *options.only))
+    widest = 0.0
+    for name in options.sets:
+        data = FeatureDataset(options.assets / "more" / name / f"{name}.npz")
+        source = ArrayFeatures(data.features, name)
+        groups = len({video.group for video in data.videos.videos})
+        drawn = [
+            draw(
+                data.videos,
+                Protocol(
+                    shots=min(shots, groups - 1),
+                    queries=5,
+                    count=options.episodes,
+                    groups=data.videos.groups,
+                ),
+            )
+            for shots in (1, 5)
+        ]
+        row = []
+        for column in options.only:
+            method_name, settings = COLUMNS[column]
+            known = {"joints": SETS[name]} if "joints" in settings else settings
+            with CHANGES[options.change]() if options.change else nullcontext():
+                method = methods.create(method_name, frames=source.frames, **known).eval()
+                results = [
+                    evaluate_method(method, source, data.videos, episodes) for episodes in drawn
+                ]
+            widest = max(widest, *(result.ci95 or 0.0 for result in results))
+            row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
+        print(f"| `{name}` | " + " | ".join(row) + " |", flush=True)
+    print(f"\n95 % intervals: at most ± {widest:.2f}")
+
+
+if __name__ == "__main__":
+    main()

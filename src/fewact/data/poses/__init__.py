@@ -1,0 +1,163 @@
+"""Files of poses by other programs: skeletons and landmarks as clips of features.
+
+A file, or a folder of frames of OpenPose, is a clip. A folder with a folder for each class has
+labelled clips; folders in the folder of a class are groups.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from fewact.core.errors import DataError, warn
+from fewact.data.clips import BACKGROUND, FeatureClip, is_background
+from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible
+from fewact.data.poses import documents, tables
+from fewact.data.poses.pose import POSES, Poses
+
+SUFFIXES: Final = (".json", ".csv", ".tsv", ".h5", ".hdf5")
+LEVELS: Final = 4
+"""Levels of folders that are searched, below a folder of poses."""
+
+HEAD: Final = 65536
+"""Bytes of a file by which its format is recognised."""
+
+DOCUMENT: Final = re.compile(r'"(keypoints|pose_keypoints_2d)"\s*:|landmark|^\s*\[+\s*\{\s*"x"')
+
+
+def is_poses(path: str | Path) -> bool:
+    """Return whether a file has poses, or a folder has such files and no videos or images."""
+    given = Path(path)
+    return bool(_has_poses(given)) if given.is_dir() else _is_pose_file(given)
+
+
+def _has_poses(folder: Path, levels: int = LEVELS) -> bool | None:
+    """Return whether poses, not videos, are in the first folder that has either; None for none."""
+    try:
+        inside = entries(folder)
+    except DataError:
+        return False
+    if any(e.suffix.lower() in VIDEO_SUFFIXES or is_image_file(e) for e in inside):
+        return False
+    if _frames(inside) or any(_is_pose_file(entry) for entry in inside):
+        return True
+    below = (_has_poses(entry, levels - 1) for entry in inside if levels and entry.is_dir())
+    return next((decided for decided in below if decided is not None), None)
+
+
+def _frames(inside: list[Path]) -> list[Path]:
+    return [entry for entry in inside if entry.name.endswith(documents.FRAME_END)]
+
+
+def _is_pose_file(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES or not path.is_file():
+        return False
+    if suffix in (".h5", ".hdf5"):
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
+    if suffix == ".json":
+        return DOCUMENT.search(head) is not None
+    return tables.is_deeplabcut(head) or tables.is_wide(head)
+
+
+def read_pose(path: Path) -> Poses:
+    """Return the poses of one clip: a file, or a folder of frames of OpenPose.
+
+    Raises:
+        DataError: No known program wrote it, or it has no pose.
+    """
+    if path.is_dir():
+        return documents.read_openpose(_frames(entries(path)))
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        return tables.read_hdf5(path)
+    text = POSES.text(path)
+    if suffix != ".json":
+        read = tables.read_deeplabcut if tables.is_deeplabcut(text) else tables.read_wide
+        return read(path, text)
+    content = POSES.parse(text, str(path))
+    if isinstance(content, dict) and "people" in content:
+        return documents.read_openpose([path])
+    return (documents.read_coco if documents.is_coco(content) else documents.read_mediapipe)(
+        path, content
+    )
+
+
+def _clips_below(folder: Path, levels: int = LEVELS) -> Iterator[Path]:
+    """Yield the clips below a folder; an HDF5 file beside the table of the same name is none."""
+    inside = entries(folder)
+    if _frames(inside):
+        yield folder
+        return
+    tabled = {entry.stem for entry in inside if entry.suffix.lower() == ".csv"}
+    for entry in inside:
+        if entry.is_dir():
+            yield from _clips_below(entry, levels - 1) if levels else ()
+        elif entry.suffix.lower() in (".h5", ".hdf5") and entry.stem in tabled:
+            continue
+        elif _is_pose_file(entry):
+            yield entry
+
+
+def read_poses(path: Path) -> list[FeatureClip]:
+    """Return the clips of a file or a folder of poses, without labels.
+
+    Raises:
+        DataError: None can be read.
+    """
+    files = list(_clips_below(path)) if path.is_dir() else [path]
+    return _read(path, [(file, None, None) for file in files])
+
+
+def labelled_poses(folder: Path) -> list[FeatureClip]:
+    """Return the clips of a folder of class folders; those of no class have the label ``none``.
+
+    Raises:
+        DataError: There is no class folder, a class has no poses, or none can be read.
+    """
+    listed = []
+    classes = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
+    for entry in classes:
+        label = unicodedata.normalize("NFC", legible(entry.name)).strip()
+        files = list(_clips_below(entry))
+        if not files:
+            raise DataError(f'the class "{label}" has no poses', where=str(entry))
+        for file in files:
+            parts = file.relative_to(entry).parts
+            group = legible(parts[0]) if len(parts) > 1 else None
+            listed.append((file, BACKGROUND if is_background(label) else label, group))
+    if not listed:
+        raise DataError(
+            "the poses are not sorted into class folders",
+            where=str(folder),
+            expected="a folder for each class, with the poses of its clips",
+        )
+    return _read(folder, listed)
+
+
+def _read(root: Path, listed: Sequence[tuple[Path, str | None, str | None]]) -> list[FeatureClip]:
+    """Return the clips that can be read; the others are named in warnings."""
+    clips: list[FeatureClip] = []
+    for file, label, group in listed:
+        name = legible(file.relative_to(root).as_posix() if file != root else file.name)
+        try:
+            read = read_pose(file)
+            clip = FeatureClip(name, read.vectors(), label, group, read.layout)
+        except DataError as error:
+            if len(listed) == 1:
+                raise
+            warn(f"skipped: {error}")
+            continue
+        if clips and clip.joints != clips[0].joints:
+            warn(f"skipped: {file}: its joints, {clip.joints}, are not those of {clips[0].name}")
+            continue
+        clips.append(clip)
+    if not clips:
+        raise DataError("no poses can be read", where=str(root), expected=POSES.expected)
+    return clips
