@@ -3,8 +3,8 @@
     python -m benchmarks.clips ASSETS [--backbone mobilenet-v2 --weights FILE] [--episodes 2000]
 
 ASSETS contains ``clips/index.tsv`` (path, dataset, class, group …) and the clips. Support and query
-never share a group; five ways, five queries per class. No option is chosen here: the rows are the
-clips that chose nothing (``benchmarks/datasets.py``).
+never share a group; five ways, five queries per class. The first rows are clips that chose nothing
+(``benchmarks/datasets.py``), the last ones, of ``ASSETS/more``, development clips of other scenes.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import episode_sets, is_development, parts, read_index
+from benchmarks.datasets import is_development, other_scenes, parts, read_index
 from benchmarks.pairs import evaluate_sets
 from benchmarks.shared import heading
 from fewact import backbones, methods
@@ -26,7 +26,6 @@ from fewact.features.request import Request
 from fewact.methods import QUALITIES, Quality
 from fewact.methods.a2m2 import A2M2
 
-QUERIES = 5
 CELLS_PER_CLIP = 128
 
 QUALITY_COLUMNS = {f"fusion, quality {name}": name for name in ("best", "fast")}
@@ -119,12 +118,13 @@ def main() -> None:
     print(f"{normal.card.name}, {normal.card.precision}\n")
     print(heading(f"5-way, 1 / 5 shots, {options.episodes} episodes", *columns))
     widest = 0.0
-    for part in parts(datasets, development=options.development):
+    rows = parts(datasets, development=options.development)
+    for part in [*rows, *other_scenes(options.assets)]:
         sources = {
             quality: VideoFeatures(part.videos, network, keep=True)
             for quality, network in networks.items()
         }
-        drawn = episode_sets(part.videos, QUERIES, options.episodes)
+        drawn = part.drawn(options.episodes)
         row = []
         for name, method in columns.items():
             results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)

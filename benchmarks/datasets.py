@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fewact.data import Clip, Video, VideoList
+from fewact.data import Clip, Video, VideoList, read_table
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 
 WAYS, SHOTS = 5, (1, 5)
+
+
+RARE = ("head_raising", "wall_supported_rearing")
+"""Classes that are in too few groups of ``mouse6``."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,20 @@ class Part:
     Args:
         name: Name in tables.
         videos: The videos.
+        ways: Number of classes of an episode.
+        shots: Numbers of support videos of a class.
+        queries: Number of queries per class.
     """
 
     name: str
     videos: VideoList
+    ways: int = WAYS
+    shots: tuple[int, int] = SHOTS
+    queries: int = 5
+
+    def drawn(self, episodes: int) -> list[EpisodeSet]:
+        """Draw episodes at each number of shots."""
+        return episode_sets(self.videos, self.queries, episodes, ways=self.ways, shots=self.shots)
 
 
 def read_rows(assets: Path) -> list[dict[str, str]]:
@@ -69,6 +83,22 @@ def parts(datasets: Mapping[str, VideoList], *, development: bool) -> list[Part]
         every = datasets[name]
         chosen = tuple(v for v in every.videos if is_development(name, v) == development)
         found.append(Part(f"`{name}` {which}".strip(), replace(every, videos=chosen)))
+    return found
+
+
+def other_scenes(assets: Path) -> list[Part]:
+    """Return the development clips of other scenes: gestures, yoga and mice."""
+    found = []
+    for name in ("ego10", "yoga6", "mouse6"):
+        clips = read_table(assets / "more" / name / "clips.csv")
+        kept = [
+            Video(str(clip.path), str(clip.label), group=clip.group, source=clip)
+            for clip in clips
+            if clip.label not in RARE
+        ]
+        videos = VideoList(name, tuple(kept), "shared")
+        few = Part(name, videos, ways=4, shots=(1, 3), queries=1)
+        found.append(few if name == "mouse6" else Part(name, videos, queries=3))
     return found
 
 

@@ -4,6 +4,9 @@
 
 A row is the difference of a variant from the default in the same episodes, with the half-width of
 its 95 % interval, at one shot and at as many as the groups allow; the last row corrects no frames.
+``one_scene`` and ``scenes`` show the people of ``utd27_depth`` before backgrounds that are drawn:
+one for all clips, or another one for each class and person, so that no query is in the scene of its
+class.
 """
 
 import argparse
@@ -13,20 +16,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import fraction_of, parts, read_index
+from benchmarks.datasets import Part, fraction_of, other_scenes, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant, fusion
 from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
 from benchmarks.shared import heading
 from fewact import backbones
-from fewact.data import Video, VideoList, read_table
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.data import Video, VideoList
+from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.fusion import Fusion
+from fewact.synthetic.conditions import Condition, InCondition
 from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 from fewact.video.source import Clean
 
-SETS = ("utd27_depth", "full_body", "ucf7", "ego10", "yoga6", "mouse6")
-RARE = ("head_raising", "wall_supported_rearing")  # in too few groups of mouse6
+SETS = ("utd27_depth", "one_scene", "scenes", "full_body", "ucf7", "ego10", "yoga6", "mouse6")
 
 
 def variants() -> dict[str, Variant]:
@@ -52,18 +55,28 @@ def measure(
     ]
 
 
-def videos_of(name: str, assets: Path) -> VideoList:
+def part_of(name: str, assets: Path) -> Part:
     """Return the development videos of a set."""
-    if name in ("ego10", "yoga6", "mouse6"):
-        clips = read_table(assets / "more" / name / "clips.csv")
-        kept = (clip for clip in clips if clip.label not in RARE)
-        videos = (
-            Video(str(clip.path), str(clip.label), group=clip.group, source=clip) for clip in kept
-        )
-        return VideoList(name, tuple(videos), "shared")
+    for part in other_scenes(assets):
+        if part.name == name:
+            return part
     index = parts(read_index(assets), development=True)
     depth, web = (fraction_of(part.videos, 0.5) for part in index)
-    return {"utd27_depth": depth, "ucf7": web}.get(name) or full_body(depth)
+    if name == "full_body":
+        return Part(name, full_body(depth), shots=(1, 3), queries=1)
+    videos = {"ucf7": web, "one_scene": in_scenes(depth, 1), "scenes": in_scenes(depth, 20)}
+    return Part(name, videos.get(name, depth), queries=3)
+
+
+def in_scenes(videos: VideoList, scenes: int) -> VideoList:
+    """Return videos of depth before so many backgrounds, in turn over the classes of a person."""
+    groups = sorted({video.group or "" for video in videos.videos})
+
+    def scene(video: Video) -> InCondition:
+        number = videos.classes.index(video.label) + groups.index(video.group or "")
+        return InCondition(Condition("background", 2), seed=number % scenes)
+
+    return videos.processed(scene, f"{scenes} scenes")
 
 
 def main() -> None:
@@ -74,17 +87,15 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=500)
     options = parser.parse_args()
     for name in options.sets:
-        videos = videos_of(name, options.assets)
-        shots, queries, ways = (3, 1, 4) if name == "mouse6" else (5, 3, 5)
-        size = {"ways": ways, "queries": queries, "count": options.episodes}
-        drawn = [draw(videos, Protocol(shots=k, groups=videos.groups, **size)) for k in (1, shots)]
+        part = part_of(name, options.assets)
+        videos, drawn = part.videos, part.drawn(options.episodes)
         if options.camera:
             videos = with_simulated_camera(videos, options.camera)
         measured = variants()
         cleaned = videos.processed(lambda _: Clean(), "cleaned")
         rows = measure(cleaned, [variant.method() for variant in measured.values()], drawn)
         (uncorrected,) = measure(videos, [fusion()], drawn)
-        print("\n" + heading("", f"{name}, 1 / {shots} shots"))
+        print("\n" + heading("", f"{name}, {' / '.join(map(str, part.shots))} shots"))
         for row, right in zip([*measured, "uncorrected"], [*rows, uncorrected], strict=True):
             print(f"| {row} | {paired_cell(right, None if right is rows[0] else rows[0])} |")
 
