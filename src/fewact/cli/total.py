@@ -70,11 +70,11 @@ def total(
     window: Annotated[
         float, typer.Option(min=1, max=300, metavar="SECONDS", help="Duration of a window.")
     ] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the draw.")] = 0,
     format: OutputFormat = "table",
     quiet: Quiet = False,
 ) -> None:
-    """Estimate how often and how long each class was performed, with 95 % intervals.
+    """Estimate counts and durations with intervals, from a sample that you check.
 
     The first run finds the actions in all recordings, and shows windows of them, drawn at random,
     in the video check.mp4. Score these in the table check.csv. The same command then gives totals
