@@ -39,9 +39,9 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
         "request": "FeatureRequest",
         "level": "middle",
         "view": {"frames": 16, "stabilise": "auto"},
-        "pipeline": [1, 7],
+        "pipeline": [2, 7],
     }
-    assert request_facts(FeatureRequest("maps"))["pipeline"] == 1
+    assert request_facts(FeatureRequest("maps"))["pipeline"] == 2
 
 
 @pytest.mark.parametrize("text", ["middle:8:auto:24", "middle:8::24", "middle:0", "middle:x"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fewact.features.views import Views
 
-PIPELINE = 1
+PIPELINE = 2
 """Version of reading, sampling and resizing frames; it increases when features change by more
 than rounding."""
 
