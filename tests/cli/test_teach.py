@@ -61,7 +61,7 @@ def test_the_quality_sets_options_that_others_replace(
     for option in ('weights={"moments": 1}', "weights.moments=1"):
         ended = run(*few, "--quality", "fast", "--option", option)
         options = json.loads((tmp_path / "model" / "config.json").read_text())["method"]["options"]
-        assert (ended.code, options["weights.moments"], options["weights.motion"]) == (0, 1, 1.5)
+        assert (ended.code, options["weights.moments"], options["weights.motion"]) == (0, 1, 0.5)
     assert run(*few, "--quality", "fast", "--size", "96").code == 0
     assert "frames of 96 pixels" in run("info", tmp_path / "model").out
     assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()

@@ -42,8 +42,8 @@ OTHERS = ("full_frame_motion", "moments", "differences", "learned_motion")
 """Terms besides appearance and motion."""
 
 
-def test_there_are_at_most_eight_options() -> None:
-    assert len(option_names(FusionOptions)) <= 8
+def test_there_are_at_most_nine_options() -> None:
+    assert len(option_names(FusionOptions)) <= 9
 
 
 def test_weights_are_given_by_name() -> None:
