@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--development", action="store_true", help="use the development clips")
+    parser.add_argument("--sets", nargs="+", help="first words of rows (default: all)")
     parser.add_argument("--only", choices=COLUMNS, nargs="+", help="columns (default: all)")
     options = parser.parse_args()
 
@@ -120,6 +121,8 @@ def main() -> None:
     widest = 0.0
     rows = parts(datasets, development=options.development)
     for part in [*rows, *other_scenes(options.assets)]:
+        if options.sets and part.videos.name not in options.sets:
+            continue
         sources = {
             quality: VideoFeatures(part.videos, network, keep=True)
             for quality, network in networks.items()

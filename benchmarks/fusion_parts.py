@@ -37,8 +37,9 @@ def variants() -> dict[str, Variant]:
     names = dict.fromkeys(term.name.removeprefix("static_") for term in fusion().map_terms.terms)
     return {
         "default": Variant(),
-        **{f"stabilise={mode}": Variant({"stabilise": mode}) for mode in ("off", "on")},
+        "stabilise=off": Variant({"stabilise": "off"}),
         "no crop": Variant(motion={"crop": False}),
+        "appearance of full frames": Variant(appearance="full frames"),
         **{f"no {name}": Variant(weights={name: 0.0}) for name in names},
     }
 

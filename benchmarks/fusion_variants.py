@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from fewact import methods
+from fewact.features.request import FeatureRequest, View
 from fewact.methods.fusion import Fusion
-from fewact.methods.fusion.terms import Detrend, MomentsTerm, MotionTerm, WeightedTerms
+from fewact.methods.fusion.terms import (
+    AppearanceTerm,
+    Detrend,
+    MomentsTerm,
+    MotionTerm,
+    WeightedTerms,
+)
 
 
 @dataclass(frozen=True)
@@ -18,18 +25,23 @@ class Variant:
         weights: Weights of terms, by their names; others keep their defaults.
         detrend: What motion and moments remove over time; None keeps what the options say.
         motion: Fields of the motion terms.
+        appearance: Whether appearance is that of what moves, or of the full frames.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     detrend: Detrend | None = None
     motion: Mapping[str, Any] = field(default_factory=dict)
+    appearance: Literal["moving", "full frames"] = "moving"
 
     def method(self) -> Fusion:
         """Return the method."""
         method = fusion(**self.options)
         terms = with_weights(method.map_terms, self.weights)
         terms = with_fields(terms, MotionTerm, **self.motion)
+        if self.appearance == "full frames":
+            vectors = FeatureRequest("vectors", View(method.options.frames))
+            terms = with_fields(terms, AppearanceTerm, view=vectors)
         if self.detrend is not None:
             terms = with_fields(terms, MotionTerm, detrend=self.detrend)
             terms = with_fields(terms, MomentsTerm, detrend=self.detrend)
@@ -46,7 +58,9 @@ def fusion(**options: Any) -> Fusion:
 
 
 def with_fields(
-    terms: WeightedTerms, of: type[MotionTerm] | type[MomentsTerm], **fields: Any
+    terms: WeightedTerms,
+    of: type[MotionTerm] | type[MomentsTerm] | type[AppearanceTerm],
+    **fields: Any,
 ) -> WeightedTerms:
     """Return terms in which all those of a type have other values of their fields."""
     changed = (
