@@ -4,11 +4,25 @@ import torch
 from torch import Tensor
 
 
+def motion_beyond_median(changes: Tensor) -> Tensor:
+    """Return the motion of each cell, the norm of its changes, minus that of the median cell.
+
+    Args:
+        changes: A video's maps minus their mean over time (… t c h w).
+
+    Returns:
+        (… h w), at least 0.
+    """
+    length = changes.square().sum((-4, -3)).sqrt()  # (… h w)
+    median = length.flatten(-2).median(-1).values[..., None, None]
+    return (length - median).clamp_min(0)
+
+
 def motion_weights(maps: Tensor) -> Tensor:
     """Return the weights of the cells of a video's maps: how much each changes over time.
 
-    A cell has the root mean square of its changes, minus that of the median cell; the weights of
-    a video sum to 1. Where no cell changes more than the median one, all weigh the same.
+    A cell weighs as its motion beyond that of the median cell; the weights of a video sum to 1.
+    Where no cell changes more than the median one, all weigh the same.
 
     Args:
         maps: (… t c h w).
@@ -16,10 +30,7 @@ def motion_weights(maps: Tensor) -> Tensor:
     Returns:
         (… h w).
     """
-    changes = maps - maps.mean(-4, keepdim=True)
-    change = changes.square().sum(-3).mean(-3).sqrt()  # (… h w)
-    median = change.flatten(-2).median(-1).values[..., None, None]
-    moving = (change - median).clamp_min(0)
+    moving = motion_beyond_median(maps - maps.mean(-4, keepdim=True))
     total = moving.sum((-2, -1), keepdim=True)
     moves = total > 0
     cells = maps.shape[-2] * maps.shape[-1]

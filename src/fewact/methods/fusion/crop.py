@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from fewact.features.moving import motion_beyond_median
+
 CROP_SIDE = 4.0
 """Side of the crop in standard deviations of the position of motion. Chosen on development clips,
 as are the exponent of the changes and the smallest crop, half of the map."""
@@ -68,9 +70,7 @@ def _weights(positions: Tensor, size: int) -> Tensor:
 def _crop_square(changes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return x and y of the center, from the map's center, and the side, in cells: (…) each."""
     height, width = changes.shape[-2:]
-    length = changes.square().sum((-4, -3)).sqrt()  # (… h w)
-    median = length.flatten(-2).median(-1).values[..., None, None]
-    weight = (length - median).clamp_min(0).square()
+    weight = motion_beyond_median(changes).square()  # (… h w)
     weight = weight / weight.sum((-2, -1), keepdim=True).clamp_min(1e-12)
     columns, rows = (
         torch.arange(size, dtype=changes.dtype, device=changes.device) + 0.5 - size / 2

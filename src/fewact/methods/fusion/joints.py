@@ -95,11 +95,11 @@ class JointTerms:
         places, present = filled(places, present)
         seen = present[..., None, :, None].to(places)  # (… 1 j 1)
         number = seen.sum(-2, keepdim=True).clamp_min(1)
-        centre = (places * seen).sum(-2, keepdim=True) / number  # (… t 1 c)
-        centred = (places - centre) * seen
+        center = (places * seen).sum(-2, keepdim=True) / number  # (… t 1 c)
+        centred = (places - center) * seen
         sizes = (centred.square().sum((-2, -1)) / number[..., 0, 0]).sqrt()  # (… t)
         size = sizes.median(-1).values.clamp_min(TINY)[..., None, None, None]
-        body, way = centred / size, centre / size
+        body, way = centred / size, center / size
         displacement = way - way.mean(-3, keepdim=True)
         return {
             VECTORS: torch.cat([body, displacement], -2).flatten(-2),

@@ -368,7 +368,7 @@ TEMPERATURE = 0.2
 MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
-ALIKE, UNLIKE_SCENES = 0.7, 0.6
+SAME_SCENE, OTHER_SCENES = 0.7, 0.6
 """Mean similarity of appearance of clips of different classes from which on they may show one
 scene, and below which they show different ones. Chosen on development clips."""
 
@@ -414,7 +414,7 @@ def appearance_factor(similarity: Tensor, figure: Tensor | float, labels: Tensor
     different = labels[:, :, None] != labels[:, None, :]
     count = different.sum((1, 2))
     mean = (similarity * different).sum((1, 2)) / count.clamp_min(1)
-    scenes = ((ALIKE - mean) / (ALIKE - UNLIKE_SCENES)).clamp(0, 1) * (count > 0)
+    scenes = ((SAME_SCENE - mean) / (SAME_SCENE - OTHER_SCENES)).clamp(0, 1) * (count > 0)
     return 1 - figure * scenes
 
 
