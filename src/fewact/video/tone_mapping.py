@@ -61,7 +61,7 @@ def tone_mapped(image: RGBImage, transfer: int) -> RGBImage:
 
 @lru_cache(maxsize=2)
 def _table(transfer: int) -> NDArray[np.uint32]:
-    """Return the colour, four bytes each, of all 2²⁴ signals: 64 MB, made in a second.
+    """Return the colour, four bytes each, of all 2²⁴ signals: 64 MB, made in under two seconds.
 
     A picture of a phone has two million pixels, for each of which the formula takes longer.
     """

@@ -177,6 +177,11 @@ def vector_terms(options: FusionOptions) -> SupportTerms:
     return VectorTerms(AppearanceTerm(vectors), MotionTerm(vectors, "constant"), weights)
 
 
+def compares_maps(card: Card) -> bool:
+    """Return whether a backbone has the maps that the terms compare; else its vectors are."""
+    return card.has("middle") and card.has("maps")
+
+
 MEANS_OF_MAPS = 0.99
 """Least cosine of a video's vectors with the means of its maps that rounding explains."""
 
@@ -215,7 +220,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all terms; of a backbone without maps, for vectors only."""
-        if card.has("middle") and card.has("maps"):
+        if compares_maps(card):
             return self.map_terms.requests
         if self.options.horizontal_flip:
             raise OptionError(
@@ -227,7 +232,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
         """Return the request of the maps whose means are the vectors of appearance."""
-        return (self._appearance_maps,) if card.has("middle") and card.has("maps") else ()
+        return (self._appearance_maps,) if compares_maps(card) else ()
 
     @property
     def _appearance_maps(self) -> FeatureRequest:
