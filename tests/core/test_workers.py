@@ -1,6 +1,10 @@
 """Pieces of work in threads that keep to one core each."""
 
+import ctypes
+import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -181,3 +185,24 @@ def test_pieces_are_computed_without_gradients_where_the_caller_has_none(helped_
     with one_core_threads(1, "test", helped_by=helped_by) as pool:
         found = pool.submit(within).result()
     assert [set(one) for one in found] == [{(True, False)}, {(False, False)}, {(False, True)}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_fork_waits_for_threads_that_free_their_memory() -> None:
+    c_library, key = ctypes.CDLL(None), ctypes.c_uint()
+    assert c_library.pthread_key_create(ctypes.byref(key), c_library.usleep) == 0
+
+    def sleep_at_the_end() -> int:
+        c_library.pthread_setspecific(key, ctypes.c_void_p(300_000))
+        return threading.get_native_id()
+
+    pool = one_core_threads(1, "test")
+    task = Path(f"/proc/self/task/{pool.submit(sleep_at_the_end).result()}")
+    pool.shutdown()
+    assert task.exists()
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    ended = not task.exists()
+    os.waitpid(child, 0)
+    assert ended

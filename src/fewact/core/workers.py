@@ -8,11 +8,13 @@ waits for another thread, and the result does not depend on the number of thread
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Lock
 from typing import TypeVar
 
@@ -21,8 +23,13 @@ import torch
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+ENDING_SECONDS = 10.0
+"""Longest time for which a fork waits for threads that end."""
+
 _starting = Lock()
 _this = threading.local()
+_started: dict[int, threading.Thread] = {}
+"""Threads of all pools, by the system's number."""
 
 
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
@@ -110,6 +117,7 @@ def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) ->
     all_there = Barrier(count + 1)
 
     def start() -> None:
+        _started[threading.get_native_id()] = threading.current_thread()
         use_cores(cores)
         _this.cores = 1 + helped_by
         with suppress(BrokenBarrierError):
@@ -131,6 +139,7 @@ def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) ->
             torch.set_num_threads(before)
 
     with _starting, ThreadPoolExecutor(1, "fewact-start") as starter:
+        _forget_ended()
         starter.submit(start_all).result()
     return pool
 
@@ -141,16 +150,37 @@ def use_cores(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def _await_ending_threads() -> None:
+    """Wait until threads of pools that are shut down have ended for the system too.
+
+    Python calls a thread ended before its libraries have freed the thread's memory. MKL does so
+    under a lock that spins; a child forked meanwhile would wait for it for ever.
+    """
+    _starting.acquire()
+    end = time.monotonic() + ENDING_SECONDS
+    while _forget_ended() and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def _forget_ended() -> bool:
+    """Forget threads that the system has ended; return whether others are about to end."""
+    for number, thread in list(_started.items()):
+        if not (thread.is_alive() or Path(f"/proc/self/task/{number}").exists()):
+            del _started[number]
+    return not all(thread.is_alive() for thread in _started.values())
+
+
 def _forget_threads() -> None:
     """A forked child does not have its parent's threads, and would wait for them."""
     _starting.release()
+    _started.clear()
     _workers.cache_clear()
     torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_starting.acquire,
+        before=_await_ending_threads,
         after_in_parent=_starting.release,
         after_in_child=_forget_threads,
     )
