@@ -83,6 +83,30 @@ def test_a_pdf_without_its_library_is_refused_first(
     assert "pip install 'fewact[pdf]'" in ended.err
 
 
+def test_events_become_an_ethogram_with_their_numbers(run: Run, tmp_path: Path) -> None:
+    rows = ["a.mp4,wave,0:01,0:03", "a.mp4,clap & sing,4,8", "a.mp4,wave,5,6", "b.mp4,wave,0,2"]
+    head, none = "video,label,start,end", "b.mp4,clap,3,3"
+    (tmp_path / "scored.csv").write_text("\n".join((head, *rows, none)))
+    ended = run("report", tmp_path / "scored.csv", "-o", tmp_path / "r.html")
+    assert ended.code == 3  # a point event is skipped
+    assert "line 6" in ended.err
+    page = (tmp_path / "r.html").read_text()
+    found = Reader(page)
+    assert found.tags.count("svg") == 1
+    for text in ("clap & sing", "4 events of 2 classes in 2 recordings", "37.5 %"):
+        assert text in found.shown
+    wave, clap = (
+        [float(x) for x in re.findall(rf'<rect x="([\d.]+)"[^>]* fill="{colour}"', page)]
+        for colour in (svg.COLOURS[1], svg.COLOURS[0])
+    )
+    assert (wave, clap) == ([160 + 800 * s / 8 for s in (1, 5, 0)], [160 + 800 * 4 / 8])
+    run("budget", tmp_path / "scored.csv", "-o", tmp_path / "e.svg")
+    drawing = (tmp_path / "e.svg").read_text()
+    assert all(part in page for part in re.findall("<rect x.*", drawing))
+    assert run("report", tmp_path / "scored.csv", "-o", tmp_path / "r.md").code == 3
+    assert re.search(r"\| a.mp4 +\| wave +\| 2 +\| 3.00", (tmp_path / "r.md").read_text())
+
+
 @pytest.mark.parametrize(
     ("paths", "output", "words"),
     [

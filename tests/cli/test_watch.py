@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -279,6 +280,64 @@ def test_many_recordings_are_one_table_that_is_resumed(
     assert run(0, "--overwrite")[0] == ["a.mp4", "b.mp4", "bad.mp4", "c.mp4"]
     assert not list(tmp_path.glob("*.finished.json"))
     assert run(2, "--overwrite", "--video", str(tmp_path / "drawn.mp4"))[0] == []
+
+
+def on_a_pretend_cluster(
+    work: Callable[[Any], Any], items: list[Any], *, address: str
+) -> Iterator[Any]:
+    """Do what ``map_on_ray`` does, in two copies of the work, the last item first."""
+    assert address == "local"
+    actors = [pickle.loads(pickle.dumps(work)) for _ in range(2)]
+    for i, item in reversed([*enumerate(items)]):
+        yield json.loads(json.dumps(actors[i % 2](json.loads(json.dumps(item)))))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:::ray")
+@pytest.mark.parametrize("cluster", ["pretend", "ray"])
+def test_a_cluster_finds_what_one_machine_finds(
+    cluster: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if cluster == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
+    else:
+        monkeypatch.setattr("fewact.cli.options.check_extra", lambda *names: None)
+        monkeypatch.setattr("fewact.core.cluster.map_on_ray", on_a_pretend_cluster)
+    clips = {name: [render(tmp_path / f"{name}.mp4", name, 0)] for name in ("left", "right")}
+    FewShotClassifier(method="pixels", false_alarms=1.0).fit(clips).save(tmp_path / "m")
+    night = tmp_path / "night"
+    night.mkdir()
+    for name, motion in (("b", "left"), ("c", "right")):
+        shutil.copy(clips[motion][0], night / f"{name}.mp4")
+    dated(clips["left"][0], night / "a.mp4", "2026-03-04T05:06:07Z")
+    bad = night / "bad.mp4"
+    bad.write_bytes(b"no video")
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, code: int, *more: str) -> tuple[list[str], str]:
+        """Return the lines of the table and stderr."""
+        out = tmp_path / name
+        words = ["watch", "m", "night", "-o", name, "--format", "csv", *more]
+        assert main(words) == code
+        shown = capsys.readouterr()
+        lines = out.read_text().splitlines()
+        assert sorted(shown.out.splitlines()) == sorted(lines)
+        return lines, shown.err
+
+    alone, _ = run("alone.csv", 3)
+    assert {line.partition(",")[0] for line in alone[1:]} == {f"night/{x}.mp4" for x in "abc"}
+    together, said = run("together.csv", 3, "--ray", "local")
+    assert together == alone
+    assert f"Skipped: {bad}: " in said
+    shutil.copy(clips["left"][0], bad)
+    resumed, said = run("together.csv", 0, "--ray", "local")
+    assert "3 of 4 recordings are finished" in said
+    assert resumed == run("alone.csv", 0)[0]
+    assert main(["watch", "m", str(bad), "--ray", "local"]) == 2
+    assert "expected: several" in capsys.readouterr().err
 
 
 def test_events_of_other_recordings_in_the_same_file_are_not_lost(

@@ -17,8 +17,8 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     Quiet,
+    Ray,
     check_data,
-    check_extra,
     output_option,
     parse_options,
 )
@@ -42,12 +42,6 @@ if TYPE_CHECKING:
 
 MEASURED = 8
 """Number of videos after which the remaining time is estimated."""
-
-
-def _check_ray(address: str | None) -> str | None:
-    if address is not None:
-        check_extra("--ray", "ray", "ray")
-    return address
 
 
 @with_specs
@@ -92,15 +86,7 @@ def embed(
             rich_help_panel="Several machines",
         ),
     ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Ray cluster that computes; local starts one on this machine.",
-            callback=_check_ray,
-            rich_help_panel="Several machines",
-        ),
-    ] = None,
+    ray: Ray = None,
     split: Annotated[
         Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
     ] = None,

@@ -362,3 +362,20 @@ Load = Annotated[
     ),
 ]
 """How the backbone of a saved model is built: arguments of ``FewShotClassifier.load``."""
+
+
+def _check_ray(address: str | None) -> str | None:
+    if address is not None:
+        check_extra("--ray", "ray", "ray")
+    return address
+
+
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster that computes; local starts one on this machine.",
+        callback=_check_ray,
+        rich_help_panel="Several machines",
+    ),
+]

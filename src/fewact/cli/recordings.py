@@ -1,4 +1,4 @@
-"""Many recordings watched one after the other: one table of events, resumed after an interruption.
+"""Many recordings, watched one after the other or on a cluster: one table of events, resumed.
 
 What is finished stands in a file beside the table, which is removed when all recordings are.
 """
@@ -8,17 +8,19 @@ import json
 import os
 import threading
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from fewact.cli.output import Show, progress
+from fewact.cli.output import progress
 from fewact.cli.run import INTERRUPTED, say
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
@@ -29,6 +31,7 @@ from fewact.data.events import Event
 from fewact.video.recording import open_recording
 
 if TYPE_CHECKING:
+    from fewact import FewShotClassifier
     from fewact.classifier.watch import Watch
 
 FILE = FileType(
@@ -39,7 +42,7 @@ FILE = FileType(
 )
 
 
-class _Watched(BaseModel):
+class Watched(BaseModel):
     """A recording that was watched to its end: size and time of its file, and its events."""
 
     model_config = ConfigDict(extra="forbid")
@@ -55,7 +58,7 @@ class _Finished(BaseModel):
     model_config = ConfigDict(extra="forbid")
     version: Literal[1] = 1
     job: str
-    recordings: dict[str, _Watched] = {}
+    recordings: dict[str, Watched] = {}
 
 
 def finished_file(output: Path) -> Path:
@@ -146,26 +149,23 @@ class Recordings:
         known = self.finished.recordings
         return sum(known[name].seconds for name in self.names.values() if name in known)
 
-    def watch(
-        self, opened: "Callable[[str, threading.Event], Any]", stop: threading.Event, *, quiet: bool
-    ) -> None:
+    def watch(self, each: "Each", *, quiet: bool) -> None:
         """Watch all recordings that are not finished; one that cannot be read is skipped.
 
         Args:
-            opened: Context of a ``Watch`` of a recording.
-            stop: Set by Ctrl-C.
+            each: Watches recordings, see ``one_by_one`` and ``on_ray``.
             quiet: Whether to show no progress.
 
         Raises:
             OutputError: Another command writes the same file.
         """
         if self.output is None:
-            self._watch_all(opened, stop, quiet=quiet)
+            self._watch_all(each, quiet=quiet)
             return
         with locked(self.output.with_name(f".{self.output.name}.lock")) as free:
             if not free or self._written != _identity(finished_file(self.output)):
                 raise self._taken()
-            self._watch_all(opened, stop, quiet=quiet)
+            self._watch_all(each, quiet=quiet)
 
     def _taken(self) -> OutputError:
         return OutputError(
@@ -175,9 +175,7 @@ class Recordings:
             hint="Choose another file, or wait for the other one.",
         )
 
-    def _watch_all(
-        self, opened: "Callable[[str, threading.Event], Any]", stop: threading.Event, *, quiet: bool
-    ) -> None:
+    def _watch_all(self, each: "Each", *, quiet: bool) -> None:
         left = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
@@ -186,51 +184,25 @@ class Recordings:
         if len(left) < len(self.paths):
             say(f"{len(self.paths) - len(left)} of {len(self.paths)} recordings are finished.")
         durations = {} if quiet else {path: _duration(path) for path in left}
-        total, before = sum(durations.values()), 0.0
+        total, before, number = sum(durations.values()), 0.0, 1
         with progress("Watching", quiet=quiet) as show:
-            for number, path in enumerate(left, start=1):
+
+            def shown(path: Path, time: float) -> None:
                 label = f"{number}/{len(left)} {printable(path.name)}"
-                try:
-                    with opened(str(path), stop) as watch:
-                        self._watch(path, watch, show, (before, total, label))
-                except (VideoError, DataError, OSError) as error:
-                    say(f"Skipped: {printable(str(error))}")
+                show(int(before + time), int(max(total, before + time)), label)
+
+            for path, outcome in each(self, left, shown):
+                if isinstance(outcome, Watched):
+                    self.finished.recordings[self.names[path]] = outcome
+                    self._save()
+                else:
+                    say(f"Skipped: {printable(outcome)}")
                     self.skipped += 1
-                if stop.is_set():
-                    raise typer.Exit(INTERRUPTED)
-                before += durations.get(path, 0.0)
+                shown(path, durations.get(path, 0.0))
+                before, number = before + durations.get(path, 0.0), number + 1
         if self.output is not None and not self.skipped:
             with suppress(FileNotFoundError):
                 finished_file(self.output).unlink()
-
-    def _watch(
-        self, path: Path, watch: "Watch", show: Show, progress: tuple[float, float, str]
-    ) -> None:
-        before, total, label = progress
-        status, events = path.stat(), list[Event]()
-
-        def found(some: Sequence[Event]) -> None:
-            for event in some:
-                events.append(
-                    replace(event, recording=self.names[path], clock=_clock(watch, event))
-                )
-                self.write(events[-1])
-
-        for time, _, complete in watch.moments():
-            found(complete)
-            show(int(before + time), int(max(total, before + time)), label)
-        if watch.stopped:
-            return
-        found(watch.close())
-        for fault in watch.faults:
-            say(f"Warning: {printable(watch.recording.name)}: {fault}")
-        self.finished.recordings[self.names[path]] = _Watched(
-            size=status.st_size,
-            modified=status.st_mtime_ns,
-            seconds=round(watch.time, 3),
-            events=[event.to_dict() for event in events],
-        )
-        self._save()
 
     def _save(self) -> None:
         from fewact.report.events import events_text
@@ -259,6 +231,146 @@ class Recordings:
     def _events(self, path: Path) -> list[Event]:
         known = self.finished.recordings.get(self.names[path])
         return [Event(**event) for event in known.events] if known else []
+
+
+Shown = Callable[[Path, float], None]
+"""Shows the time up to which a recording was watched, in seconds."""
+
+Each = Callable[[Recordings, Sequence[Path], Shown], Iterator[tuple[Path, Watched | str]]]
+"""Watches recordings; yields what was found in each, or why it is skipped."""
+
+UNREADABLE = (VideoError, DataError, OSError)
+"""Errors of one recording: the others are watched."""
+
+
+def one_by_one(
+    recordings: Recordings,
+    left: Sequence[Path],
+    shown: Shown,
+    *,
+    opened: "Callable[[str, threading.Event], AbstractContextManager[Watch]]",
+    stop: threading.Event,
+) -> Iterator[tuple[Path, Watched | str]]:
+    """Watch recordings here, until ``stop`` is set; events are written when they are complete."""
+    for path in left:
+        try:
+            with opened(str(path), stop) as watch:
+                watched = _watched(
+                    watch, path, recordings.names[path], recordings.write, partial(shown, path)
+                )
+                for fault in watch.faults:
+                    say(f"Warning: {printable(watch.recording.name)}: {fault}")
+        except UNREADABLE as error:
+            yield path, str(error)
+        else:
+            if not watch.stopped:
+                yield path, watched
+        if stop.is_set():
+            raise typer.Exit(INTERRUPTED)
+
+
+@dataclass
+class RemoteWatch:
+    """Watches recordings on a worker; the model is loaded once.
+
+    Args:
+        model: Saved model.
+        load: Arguments of ``FewShotClassifier.load``.
+        false_alarms: Requested limit of false alarms; None for that of the model.
+        options: Options of ``watching``.
+    """
+
+    model: Path
+    load: Mapping[str, Any]
+    false_alarms: float | None
+    options: Mapping[str, Any]
+
+    @cached_property
+    def _classifier(self) -> "FewShotClassifier":
+        return load_classifier(self.model, self.load, self.false_alarms)
+
+    def __call__(self, recording: tuple[str, str]) -> dict[str, Any]:
+        """Return what was found in a recording of this path and name, for JSON."""
+        from fewact.classifier.watch import watching
+
+        classifier, (path, name) = self._classifier, recording
+        outcome: dict[str, Any] = {"path": path}
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("default", UserWarning)
+            try:
+                with watching(classifier, path, **self.options) as watch:
+                    watched = _watched(watch, Path(path), name)
+                    faults = [f"{watch.recording.name}: {fault}" for fault in watch.faults]
+                    outcome |= {"watched": watched.model_dump(), "faults": faults}
+            except UNREADABLE as error:
+                outcome["error"] = str(error)
+        return outcome | {"warnings": [str(one.message) for one in warned]}
+
+
+def on_ray(
+    recordings: Recordings,
+    left: Sequence[Path],
+    shown: Shown,
+    *,
+    work: RemoteWatch,
+    address: str,
+) -> Iterator[tuple[Path, Watched | str]]:
+    """Watch recordings on a Ray cluster, whose machines reach the model and them by these paths."""
+    from fewact.core.cluster import map_on_ray
+
+    absolute = {str(path.absolute()): path for path in left}
+    items = [(file, recordings.names[path]) for file, path in absolute.items()]
+    for outcome in map_on_ray(work, items, address=address):
+        for text in (*outcome["warnings"], *outcome.get("faults", ())):
+            say(f"Warning: {printable(text)}")
+        path = absolute[outcome["path"]]
+        if "error" in outcome:
+            yield path, outcome["error"]
+            continue
+        watched = Watched.model_validate(outcome["watched"])
+        for event in watched.events:
+            recordings.write(Event(**event))
+        yield path, watched
+
+
+def load_classifier(
+    model: Path, load: Mapping[str, Any], false_alarms: float | None
+) -> "FewShotClassifier":
+    """Return a saved classifier that keeps to a limit of false alarms; None for its own."""
+    from fewact import FewShotClassifier
+
+    classifier = FewShotClassifier.load(model, **load)
+    if false_alarms is not None:
+        classifier.false_alarms = false_alarms
+    return classifier
+
+
+def _watched(
+    watch: "Watch",
+    path: Path,
+    name: str,
+    write: Callable[[Event], None] = lambda event: None,
+    shown: Callable[[float], None] = lambda time: None,
+) -> Watched:
+    """Watch a recording to its end, or until it is stopped."""
+    status, events = path.stat(), list[Event]()
+
+    def found(some: Sequence[Event]) -> None:
+        for event in some:
+            events.append(replace(event, recording=name, clock=_clock(watch, event)))
+            write(events[-1])
+
+    for time, _, complete in watch.moments():
+        found(complete)
+        shown(time)
+    if not watch.stopped:
+        found(watch.close())
+    return Watched(
+        size=status.st_size,
+        modified=status.st_mtime_ns,
+        seconds=round(watch.time, 3),
+        events=[event.to_dict() for event in events],
+    )
 
 
 def _clock(watch: "Watch", event: Event) -> str:

@@ -24,7 +24,7 @@ from fewact.cli.output import (
     print_result_tables,
     text_width,
 )
-from fewact.cli.run import say
+from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import ModelError, ResultError
 
 if TYPE_CHECKING:
@@ -239,8 +239,9 @@ def report(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="MODEL|RESULT...",
-            help="Folder of a model, or result files written by `fewact evaluate`.",
+            metavar="MODEL|RESULT...|EVENTS",
+            help="Folder of a model, result files written by `fewact evaluate`, or a file of "
+            "events: written by `fewact watch -o`, or by a person.",
             callback=_check_model_or_results,
         ),
     ],
@@ -256,18 +257,19 @@ def report(
     overwrite: Overwrite = False,
     imports: Imports = None,
 ) -> None:
-    """Write a report of a model, or of results, as one file that needs nothing else.
+    """Write a report of a model, results or events, as one file that needs nothing else.
 
     The report of a model has its classes, held-out accuracy, confusions, advice, how it was made,
     and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
-    paired comparisons of results on the same episodes.
+    paired comparisons of results on the same episodes. The report of events has their ethogram, how
+    often and how long each class was performed, and all of them.
     """
     if output.suffix.lower() == ".pdf":
         check_extra("a PDF", "pdf", "weasyprint")
     check_output_files(output, overwrite=overwrite, inputs=paths)
     from fewact.core.atomic import write_bytes, write_text
 
-    page = _of_results(paths) if paths[0].is_file() else _of_model(paths[0])
+    page, skipped = _report_of(paths)
     match output.suffix.lower():
         case ".pdf":
             write_bytes(output, page.pdf())
@@ -276,6 +278,19 @@ def report(
         case _:
             write_text(output, page.markdown())
     print(f"Saved to {output}")
+    exit_skipped(skipped)
+
+
+def _report_of(paths: list[Path]) -> "tuple[Page, int]":
+    """Return the report, and how many of the rows of a file of events are skipped."""
+    from fewact.cli.scored import event_page
+    from fewact.data.events import is_event_file
+
+    if not paths[0].is_file():
+        return _of_model(paths[0]), 0
+    if len(paths) == 1 and is_event_file(paths[0]):
+        return event_page(paths[0])
+    return _of_results(paths), 0
 
 
 def _of_model(folder: Path) -> "Page":

@@ -18,6 +18,7 @@ from fewact.core.paths import similar_name
 if TYPE_CHECKING:
     from fewact.data.events import Event, EventTable
     from fewact.evaluation.agreement import Scored
+    from fewact.report.document import Page
     from fewact.video.samplers import Timeline
 
 
@@ -222,9 +223,27 @@ def budget(
     if frames is not None:
         write_text(frames, "".join(lines))
     if output is not None:
-        write_text(output, ethogram(table.events, durations, classes))
+        write_text(output, ethogram(table.events, durations, classes).file)
     if format == "json":
         print_json([asdict(row) | {"share": row.share} for row in rows])
     else:
         print_result_tables([budget_table(rows, binned=bin is not None)], format)
     exit_skipped(len(table.skipped))
+
+
+def event_page(path: Path) -> tuple["Page", int]:
+    """Return the report of a file of events, and the number of rows that are skipped."""
+    from fewact.data.events.event import by_recording
+    from fewact.evaluation.time_budget import budgets
+    from fewact.report import pages
+
+    table = _read(path)
+    if not table.rows:
+        raise DataError("the file has no events", where=str(path))
+    listed = by_recording(table.events)
+    durations = {name: _duration(table, name, own)[1] for name, own in listed.items()}
+    classes = sorted({str(event.label) for event in table.events})
+    rows = [
+        row for name, own in listed.items() for row in budgets(name, own, durations[name], classes)
+    ]
+    return pages.event_page(path.name, rows, table.events, durations), len(table.skipped)

@@ -22,13 +22,14 @@ from fewact.cli.options import (
     Model,
     Overwrite,
     Quiet,
+    Ray,
     check_file,
     check_output_files,
     false_alarms,
     output_option,
 )
 from fewact.cli.output import Columns, progress
-from fewact.cli.run import INTERRUPTED, exit_skipped, say, saying_warnings
+from fewact.cli.run import INTERRUPTED, exit_skipped, say
 from fewact.core.atomic import write_text
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.text_table import csv_line
@@ -129,6 +130,7 @@ def watch(
     false_alarms: Annotated[
         float | None, false_alarms("a threshold that adapts to the recording.")
     ] = None,
+    ray: Ray = None,
     imports: Imports = None,
     quiet: Quiet = False,
 ) -> None:
@@ -139,19 +141,18 @@ def watch(
     recordings one that cannot be read is skipped (exit code 3); after an interruption, the same
     command with -o continues with those that are not finished.
     """
-    from fewact.cli.recordings import Recordings, finished_file, job_of
+    from fewact.cli.recordings import Recordings, finished_file, job_of, load_classifier
 
     resumes = len(sources) > 1 and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     if len(sources) > 1:
         _check_outputs_of_many(output, video)
-    from fewact import FewShotClassifier
+    elif ray is not None:
+        raise OptionError("a cluster shares recordings", where="--ray", expected="several of them")
     from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
-    classifier = FewShotClassifier.load(model, **load)
-    if false_alarms is not None:
-        classifier.false_alarms = false_alarms
+    classifier = load_classifier(model, load, false_alarms)
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if len(sources) == 1:
         open_one = partial(_open, classifier, **options)
@@ -164,7 +165,10 @@ def watch(
         _writer(format, classifier, sources),
         overwrite,
     )
-    watch_many(recordings, classifier, options, quiet=quiet)
+    if ray is None:
+        watch_many(recordings, classifier, options, quiet=quiet)
+    else:
+        _watch_on_ray(recordings, classifier, model, load, options, address=ray, quiet=quiet)
     exit_skipped(recordings.skipped)
 
 
@@ -176,11 +180,38 @@ def watch_many(
     quiet: bool,
 ) -> None:
     """Watch several recordings, with the options of ``watching``, and say what was found."""
-    from fewact.cli.recordings import summarise
+    from fewact.cli.recordings import one_by_one, summarise
 
     begun = clock.monotonic()
-    with saying_warnings(), _stopped_by_ctrl_c() as stop:
-        recordings.watch(partial(_open, classifier, **options), stop, quiet=quiet)
+    with _stopped_by_ctrl_c() as stop:
+        opened = partial(_open, classifier, **options)
+        recordings.watch(partial(one_by_one, opened=opened, stop=stop), quiet=quiet)
+    summarise(recordings, begun)
+
+
+def _watch_on_ray(
+    recordings: "Recordings",
+    classifier: "FewShotClassifier",
+    model: Path,
+    load: dict[str, Any],
+    options: dict[str, Any],
+    *,
+    address: str,
+    quiet: bool,
+) -> None:
+    """Watch several recordings on a cluster, with the engine that this machine would use."""
+    from fewact.backbones import BackboneSpec
+    from fewact.classifier.few_shot import fitted_of
+    from fewact.classifier.stream import check_watchable
+    from fewact.cli.recordings import RemoteWatch, on_ray, summarise
+
+    begun = clock.monotonic()
+    backbone, _ = check_watchable(fitted_of(classifier))
+    load = {**load, "engine": backbone.card.engine}
+    if weights := load.get("weights"):
+        load["weights"] = BackboneSpec(weights=weights).with_absolute_weights.weights
+    work = RemoteWatch(model.absolute(), load, classifier.false_alarms, options)
+    recordings.watch(partial(on_ray, work=work, address=address), quiet=quiet)
     summarise(recordings, begun)
 
 
@@ -207,7 +238,7 @@ def _watch_one(
     """Watch one recording, camera or stream."""
     events: list[Event] = []
     begun, false_alarms = clock.monotonic(), classifier.false_alarms
-    with saying_warnings(), _stopped_by_ctrl_c() as stop, open_one(source, stop) as opened:
+    with _stopped_by_ctrl_c() as stop, open_one(source, stop) as opened:
         if video is not None and opened.recording.again:
             from fewact.report.annotated import check_drawable
 

@@ -39,6 +39,33 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """Elements of ``core.svg``.
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        parts: Elements, from back to front.
+        title: Title for screen readers.
+    """
+
+    width: float
+    height: float
+    parts: tuple[str, ...]
+    title: str
+
+    @property
+    def file(self) -> str:
+        """The drawing as an SVG file."""
+        return svg.document(self.width, self.height, self.parts, title=self.title)
+
+    @property
+    def inline(self) -> "Markup":
+        """The drawing as a part of a page, whose style sheet it shares."""
+        return drawing(self.width, self.height, self.parts, title=self.title)
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a document.
 
@@ -50,6 +77,7 @@ class Section:
         items: Numbered list.
         galleries: Title and JPEG file of images by heading; Markdown has none.
         folded: Whether HTML shows only the heading until it is opened.
+        drawing: Drawing; Markdown has none.
     """
 
     title: str
@@ -59,6 +87,7 @@ class Section:
     items: tuple[str, ...] = ()
     galleries: Mapping[str, Sequence[tuple[str, bytes]]] = field(default_factory=dict)
     folded: bool = False
+    drawing: Drawing | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from fewact.data.events import events_text as table_text
 from fewact.evaluation.agreement import IOU, Agreement, Kappa
 from fewact.evaluation.time_budget import Budget
 from fewact.evaluation.totals import Total
+from fewact.report.document import Drawing
 from fewact.report.table import Table
 from fewact.video.samplers import Timeline
 
@@ -211,6 +212,20 @@ def budget_table(rows: Sequence[Budget], *, binned: bool) -> Table:
     return Table(("recording", *apart, "class", *parts, *numbered), tuple(cells))
 
 
+def event_table(events: Sequence[Event]) -> Table:
+    """Return a row for each event."""
+    header = ("recording", "start", "end", "class", "subject", "confidence", "repetitions")
+    cells = (
+        (
+            event.recording,
+            *map(clock_time, (event.start, event.end)),
+            *(str(event.label), event.subject, _number(event.confidence), str(event.repetitions)),
+        )
+        for event in events
+    )
+    return Table(header, tuple(cells))
+
+
 def totals_table(results: Sequence[tuple[str, str, Total]]) -> Table:
     """Return a row for each class and measure with its total and interval."""
 
@@ -256,15 +271,15 @@ ROW, LEFT, ACROSS, TOP = 22.0, 160.0, 800.0, 30.0
 
 def ethogram(
     events: Sequence[Event], durations: Mapping[str, float], classes: Sequence[str]
-) -> str:
-    """Return an SVG image: below each recording a row for each class, time to the right.
+) -> Drawing:
+    """Return a drawing: below each recording a row for each class, time to the right.
 
     Args:
         events: Events.
         durations: Duration of each recording, in seconds.
         classes: Classes.
     """
-    parts, y = [], 0.0
+    parts, y = list[str](), 0.0
     longest = max([*durations.values(), 1e-3])
     for recording, duration in durations.items():
         width = ACROSS * duration / longest
@@ -273,7 +288,7 @@ def ethogram(
         y += TOP
         for number, label in enumerate(classes):
             parts.append(svg.text(10, y + 15, label))
-            parts.append(svg.rectangle(LEFT, y + 3, width, ROW - 6, "#eef0f3"))
+            parts.append(svg.rectangle(LEFT, y + 3, width, ROW - 6, svg.PALE, class_="frame"))
             for event in events:
                 if event.recording == recording and str(event.label) == label:
                     x = LEFT + ACROSS * event.start / longest
@@ -281,4 +296,4 @@ def ethogram(
                     colour = svg.COLOURS[number % len(svg.COLOURS)]
                     parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
             y += ROW
-    return svg.document(LEFT + ACROSS + 20, y + 10, parts, title="Ethogram")
+    return Drawing(LEFT + ACROSS + 20, y + 10, tuple(parts), "Ethogram")

@@ -1,4 +1,4 @@
-"""The reports of a model and of results."""
+"""The reports of a model, of results and of events."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 from fewact.classifier.info import ModelInfo, clip_rows
 from fewact.classifier.review import Review
 from fewact.core.version import __version__
+from fewact.data.events import Event
 from fewact.evaluation.comparison import Comparison
 from fewact.evaluation.result import Result
+from fewact.evaluation.time_budget import Budget
 from fewact.report.document import Bar, Page, Section
+from fewact.report.events import budget_table, ethogram, event_table
 from fewact.report.results import (
     comparison_table,
     confusion_tables,
@@ -171,6 +174,30 @@ def result_page(
     title = names[0] if len(names) == 1 else f"{len(names)} results"
     return Page(
         title, interval_notes(results), tuple(sections), f"Written by fewact {__version__}."
+    )
+
+
+def event_page(
+    name: str, rows: Sequence[Budget], events: Sequence[Event], durations: Mapping[str, float]
+) -> Page:
+    """Return the report of events: their ethogram, the numbers of each class, and all of them.
+
+    Args:
+        name: Title, such as the name of their file.
+        rows: Time budgets.
+        events: Events.
+        durations: Duration of each recording, in seconds.
+    """
+    classes = sorted({row.label for row in rows})
+    return Page(
+        name,
+        (f"{len(events)} events of {len(classes)} classes in {len(durations)} recordings.",),
+        (
+            Section("Ethogram", drawing=ethogram(events, durations, classes)),
+            Section("Numbers", tables=(budget_table(rows, binned=False),)),
+            Section("All events", tables=(event_table(events),), folded=True),
+        ),
+        f"Written by fewact {__version__}.",
     )
 
 

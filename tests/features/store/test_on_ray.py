@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fewact.backbones import BackboneSpec
-from fewact.core.errors import OptionError, StoreError
+from fewact.core.errors import OptionError, UserError
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
@@ -156,7 +156,7 @@ def test_an_error_of_a_worker_is_one_of_the_user(cluster: Any, tmp_path: Path) -
     (one,) = job.sets.values()
     one.folder.parent.mkdir()
     one.folder.write_text("no folder")
-    with pytest.raises(StoreError, match=rf"^on a worker: {one.folder}"):
+    with pytest.raises(UserError, match=rf"^on a worker: {one.folder}"):
         embed_on_ray(job, OPTIONS, range(len(job)), lambda _: None, address=cluster.address)
 
 
