@@ -13,11 +13,14 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+from av import VideoFrame
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fewact.classifier.stream import Stream
@@ -28,7 +31,7 @@ from fewact.report.events import clock_time, title
 from fewact.video.index import FALLBACK_FPS
 from fewact.video.recording import open_recording
 from fewact.video.samplers import RGBImage
-from fewact.video.writing import VideoEncoder, check_frame, timed_video
+from fewact.video.writing import Planes, VideoEncoder, check_frame, planes_of, timed_video
 
 HELD_BYTES = 256 * 2**20
 """Memory of the frames that wait; larger frames are made smaller."""
@@ -38,7 +41,7 @@ def check_drawable(path: Path, source: str) -> None:
     """Check, with its first frame, that ``draw_again`` can write a video of a recording."""
     with open_recording(source) as recording:
         for time, frame in recording.frames():
-            drawn = Overlay(()).draw(time, recording.convert(frame))
+            drawn = Overlay(()).draw(time, recording.planes(frame))
             check_frame(path, drawn, recording.fps or FALLBACK_FPS)
             return
 
@@ -70,7 +73,7 @@ def draw_again(
         for time, frame in recording.frames():
             if time > end:
                 break
-            video.write(overlay.draw(time, recording.convert(frame)), time)
+            video.write(overlay.draw(time, recording.planes(frame)), time)
             show(time)
 
 
@@ -89,7 +92,7 @@ class DelayedVideo:
         video: VideoEncoder,
         stream: Stream,
         labels: Sequence[str],
-        check: Callable[[RGBImage], None],
+        check: Callable[[Planes], None],
     ) -> None:
         self._video, self._stream, self._overlay = video, stream, Overlay(labels)
         self._check = check
@@ -102,7 +105,7 @@ class DelayedVideo:
             self._most = 2 + math.ceil(self._stream.rate * self._stream.delay)
             bytes_of_all = self._most * frame.nbytes
             self._smaller = math.ceil(math.sqrt(bytes_of_all / HELD_BYTES))
-            first = _reduced(frame, self._smaller)
+            first = planes_of(_reduced(frame, self._smaller))
             self._check(self._overlay.draw(time, first))
         self._overlay.add(events)
         self._waiting.append((time, _reduced(frame, self._smaller)))
@@ -119,7 +122,7 @@ class DelayedVideo:
 
     def _draw(self, going_on: Sequence[Event]) -> None:
         time, image = self._waiting.popleft()
-        self._video.write(self._overlay.draw(time, image, going_on), time)
+        self._video.write(self._overlay.draw(time, planes_of(image), going_on), time)
 
 
 @contextmanager
@@ -153,6 +156,8 @@ LIVE_SPAN = 60.0
 
 MOST_COUNTS = 8
 """Number of classes with a count: those that were performed most often."""
+
+OPAQUE, HALF = np.uint16(255), np.uint16(127)
 
 DARK, WHITE = (16, 22, 29, 190), (255, 255, 255, 255)
 
@@ -192,7 +197,7 @@ class Overlay:
         self._past: deque[Event] = deque()
         self._ahead: deque[Event] = deque()
         self._counts: Counter[str] = Counter()
-        self._bar: Image.Image | None = None
+        self._bar: _Panel | None = None
         self._letters = "".join(sorted(set("".join(labels))))
         check_font(labels)
 
@@ -201,13 +206,14 @@ class Overlay:
         self._ahead.extend(events)
         self._bar = None
 
-    def draw(self, time: float, image: RGBImage, going_on: Sequence[Event] = ()) -> RGBImage:
-        """Return the frame (h w 3) of a time with events drawn on it; small frames are enlarged.
+    def draw(self, time: float, planes: Planes, going_on: Sequence[Event] = ()) -> Planes:
+        """Return the planes of a time's frame with events drawn on it; small frames are enlarged.
 
-        The frame is not changed. Events that go on are not complete yet.
+        The planes, YUV 4:2:0, are not changed: to RGB and back would take longer than the drawing.
+        Events that go on are not complete yet.
         """
-        picture = _enlarged(image)
-        size = max(10, round(min(picture.size) * TEXT_HEIGHT))
+        picture = _Picture(_enlarged(planes))
+        size = max(10, round(min(picture.width, picture.height) * TEXT_HEIGHT / 2) * 2)
         font = font_of(self._letters, size)
         self._finish(time)
         near = [*takewhile(lambda event: event.start <= time, self._ahead), *going_on]
@@ -219,20 +225,19 @@ class Overlay:
             label = str(best.label)
             text = title(best).removeprefix(label) + f"  {best.confidence:.2f}"
             panel = _panel(((label, text),), font, self._colours[label], widest)
-            _paste(picture, panel, (margin, margin))
+            picture.paste(panel, (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:
             panel = _panel(counts, font, DARK, widest)
             # Beside each label or below each, so that it stays where it is.
             beside = _widest_label(tuple(self._colours), font) + margin + panel.width <= widest
             top = margin if beside else 2 * margin + _height(1, font)
-            _paste(picture, panel, (picture.width - panel.width - margin, top))
+            picture.paste(panel, (picture.width - panel.width - margin, top))
         self._draw_bar(picture, time, going_on, size)
         clock = _panel((("", clock_time(time).partition(".")[0]),), font, DARK, widest)
         below = picture.height - size - clock.height - margin
-        _paste(picture, clock, (margin, below))
-        drawn: RGBImage = np.asarray(picture)
-        return drawn
+        picture.paste(clock, (margin, below))
+        return picture.planes
 
     def _finish(self, time: float) -> None:
         """Count the events that are over; forget those that the bar does not show."""
@@ -244,15 +249,15 @@ class Overlay:
             self._past.popleft()
 
     def _draw_bar(
-        self, picture: Image.Image, time: float, going_on: Sequence[Event], height: int
+        self, picture: "_Picture", time: float, going_on: Sequence[Event], height: int
     ) -> None:
         begin, end = 0.0, self._duration or 1.0
         if self._duration is None:
             begin, end = time - LIVE_SPAN, time
         bar = self._bar
         if bar is None:
-            bar = Image.new("RGBA", (picture.width, height), DARK)
-            draw = ImageDraw.Draw(bar)
+            image = Image.new("RGBA", (picture.width, height), DARK)
+            draw = ImageDraw.Draw(image)
             for event in (*self._past, *self._ahead, *going_on):
                 left, right = (
                     picture.width * (x - begin) / (end - begin) for x in (event.start, event.end)
@@ -262,12 +267,69 @@ class Overlay:
                         (left, height // 6, max(right, left + 1), height - height // 6),
                         fill=self._colours[str(event.label)],
                     )
+            bar = _prepared(image)
             self._bar = None if self._duration is None else bar
-        _paste(picture, bar, (0, picture.height - height))
+        picture.paste(bar, (0, picture.height - height))
         now = picture.width * min(1.0, (time - begin) / (end - begin))
-        wide = max(1, height // 12)
-        top = picture.height - height
-        ImageDraw.Draw(picture).rectangle((now - wide, top, now, picture.height), fill=WHITE[:3])
+        picture.paste(_line(max(2, height // 12), height), (int(now), picture.height - height))
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """An image that is pasted: of each plane its values times their opacity, and what remains.
+
+    The values have half of 255 more, so that their division rounds.
+    """
+
+    width: int
+    height: int
+    planes: tuple[tuple[NDArray[np.uint16], NDArray[np.uint16]], ...]
+
+
+class _Picture:
+    """Planes of a frame to paste on; positions and sizes are even."""
+
+    def __init__(self, planes: Planes) -> None:
+        self.planes = planes
+        self.height, self.width = planes.shape[0] * 2 // 3, planes.shape[1]
+        self._each = _split(planes)
+
+    def paste(self, panel: _Panel, where: tuple[int, int]) -> None:
+        """Paste a panel whose corner is at (left, top), as far as it is in the picture."""
+        left, top = (max(0, x // 2 * 2) for x in where)
+        for plane, (values, remains) in zip(self._each, panel.planes, strict=True):
+            step = self.width // plane.shape[1]
+            part = plane[top // step :, left // step :][: values.shape[0], : values.shape[1]]
+            high, wide = part.shape
+            part[:] = (part * remains[:high, :wide] + values[:high, :wide]) // OPAQUE
+
+
+def _split(planes: Planes) -> tuple[Planes, Planes, Planes]:
+    """Return views of the three planes: (h w), (h/2 w/2), (h/2 w/2)."""
+    rows, width = planes.shape
+    height, flat = rows * 2 // 3, planes.reshape(-1)
+    luma, chroma = height * width, (height // 2, width // 2)
+    first, second = flat[luma:].reshape(2, *chroma)
+    return flat[:luma].reshape(height, width), first, second
+
+
+def _prepared(image: Image.Image) -> _Panel:
+    """Return an image with an alpha channel, to be pasted; to even sizes nothing is added."""
+    width, height = (size + size % 2 for size in image.size)
+    rgba = np.asarray(image.crop((0, 0, width, height)), np.uint8)
+    opacity = rgba[..., 3].astype(np.uint16)
+    halved = opacity.reshape(height // 2, 2, width // 2, 2).mean((1, 3)).astype(np.uint16)
+    planes = zip(
+        _split(planes_of(np.ascontiguousarray(rgba[..., :3]))),
+        (opacity, halved, halved),
+        strict=True,
+    )
+    return _Panel(width, height, tuple((p * a + HALF, OPAQUE - a) for p, a in planes))
+
+
+@lru_cache(maxsize=8)
+def _line(width: int, height: int) -> _Panel:
+    return _prepared(Image.new("RGBA", (width, height), WHITE))
 
 
 def check_font(labels: Sequence[str]) -> None:
@@ -294,21 +356,22 @@ def _lines(counts: Counter[str]) -> tuple[tuple[str, str], ...]:
     return tuple((label, f"  {count}") for label, count in sorted(frequent))
 
 
-def _enlarged(image: RGBImage) -> Image.Image:
-    picture = Image.fromarray(image)
-    factor = min(math.ceil(LEAST_SIDE / min(picture.size)), MOST_SIDE // max(picture.size))
-    size = picture.width * factor, picture.height * factor
-    return picture.resize(size, Image.Resampling.BICUBIC) if factor > 1 else picture
-
-
-def _paste(picture: Image.Image, panel: Image.Image, where: tuple[int, int]) -> None:
-    picture.paste(panel, where, panel)
+def _enlarged(planes: Planes) -> Planes:
+    """Return a copy of planes; small ones are enlarged."""
+    size = planes.shape[1], planes.shape[0] * 2 // 3
+    factor = min(math.ceil(LEAST_SIDE / min(size)), MOST_SIDE // max(size))
+    if factor <= 1:
+        return planes.copy()
+    frame = VideoFrame.from_ndarray(planes, format="yuv420p")
+    width, height = (side * factor for side in size)
+    larger = frame.reformat(width, height, interpolation="BICUBIC")
+    return np.asarray(larger.to_ndarray(), np.uint8)
 
 
 @lru_cache(maxsize=64)
 def _panel(
     lines: tuple[tuple[str, str], ...], font: Font, colour: tuple[int, ...], widest: int
-) -> Image.Image:
+) -> _Panel:
     """Return lines of text, each a name and a further text, on a ground of a colour.
 
     Names are shortened where a line is wider than ``widest``, in pixels.
@@ -320,7 +383,7 @@ def _panel(
     draw = ImageDraw.Draw(panel)
     for i, text in enumerate(texts):
         draw.text((pad, pad + i * (high + pad)), text, font=font, fill=WHITE)
-    return panel
+    return _prepared(panel)
 
 
 @lru_cache(maxsize=8)

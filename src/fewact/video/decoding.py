@@ -17,7 +17,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from fewact.core.errors import VideoError
 from fewact.video.index import FrameIndex, seek
@@ -258,6 +258,7 @@ def quantiser(frame: VideoFrame) -> float | None:
 
 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
+_BT601 = (_UNSPECIFIED, 5, 6)  # AVCOL_SPC_BT470BG, AVCOL_SPC_SMPTE170M
 
 
 class FrameConverter:
@@ -297,6 +298,18 @@ class FrameConverter:
         if is_hdr(frame):
             rgb = tone_mapped(rgb, int(frame.color_trc))
         return np.ascontiguousarray(_rotate(rgb, matrix))
+
+    def is_plain(self, frame: VideoFrame) -> bool:
+        """Whether a frame as ``convert`` returns it is stored as YUV 4:2:0, BT.601, limited."""
+        return (
+            frame.format.name == "yuv420p"
+            and frame.colorspace in _BT601
+            and frame.color_range != ColorRange.JPEG
+            and self._shown_size == (frame.width, frame.height)
+            and not (frame.width % 2 or frame.height % 2)
+            and np.array_equal(self._matrix(frame), np.eye(2))
+            and not is_hdr(frame)
+        )
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         """Return a frame in RGB and of this size, as stored."""

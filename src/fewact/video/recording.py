@@ -53,6 +53,7 @@ from fewact.video.opening import (
 )
 from fewact.video.reading import FOLDER_FPS, decode_images, index_images
 from fewact.video.samplers import RGBImage
+from fewact.video.writing import Planes, planes_of
 
 TimedFrame = tuple[float | None, VideoFrame]
 """Frame with its time in seconds after the start of the recording; None if it is not known."""
@@ -161,6 +162,12 @@ class Recording:
         if (estimate := quantiser(frame)) is not None:
             self._quantisers[round(estimate)] += 1
         return self._converter.convert(frame)
+
+    def planes(self, frame: VideoFrame) -> Planes:
+        """Return a frame as ``convert`` does, as planes of YUV 4:2:0, to draw on and to write."""
+        if self._converter.is_plain(frame):
+            return np.asarray(frame.to_ndarray(), np.uint8)
+        return planes_of(self.convert(frame))
 
 
 def recording_of(name: str, video: OpenVideo, *, cut_short: bool = False) -> Recording:
