@@ -18,6 +18,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from benchmarks.shared import line
 from benchmarks.watch import draw, record, script, sets
 from fewact.cli import main as fewact
 from fewact.data import BACKGROUND, Video
@@ -73,7 +74,7 @@ def row(folder: Path, set_name: str, assets: Path, minutes: float, seed: int) ->
         f"{frames['value']:.2f}",
         f"{len(result['missed'])} / {len(result['false'])}",
     )
-    return "| " + " | ".join(cells) + " |"
+    return line(*cells)
 
 
 HEAD = (

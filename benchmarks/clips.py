@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.datasets import is_development, other_scenes, parts, read_index
 from benchmarks.pairs import evaluate_sets
-from benchmarks.shared import heading
+from benchmarks.shared import accuracies_cell, heading, line
 from fewact import backbones, methods
 from fewact.data import VideoList
 from fewact.evaluation import VideoFeatures
@@ -132,8 +132,8 @@ def main() -> None:
         for name, method in columns.items():
             results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)
             widest = max(widest, *(result.ci95 or 0.0 for result in results))
-            row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
-        print(f"| {part.name} | " + " | ".join(row) + " |", flush=True)
+            row.append(accuracies_cell(result.accuracy for result in results))
+        print(line(part.name, *row), flush=True)
     print(f"\n95 % intervals: at most ± {widest:.2f}")
 
 

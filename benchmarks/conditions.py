@@ -29,7 +29,7 @@ from benchmarks.pairs import (
     episode_accuracies,
     scored_accuracies,
 )
-from benchmarks.shared import heading, save_arrays
+from benchmarks.shared import heading, line, save_arrays
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import VideoList
@@ -177,7 +177,7 @@ def table(part: Part, on: str, options: argparse.Namespace) -> str:
             )
             keys = [f"{on} {shots}" for shots in SHOTS]
             cells.append(" / ".join(cell(found[key], clean[key], condition) for key in keys))
-        lines.append(f"| {condition} | " + " | ".join(cells) + " |")
+        lines.append(line(condition, *cells))
     return "\n".join(lines)
 
 

@@ -16,14 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
 from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
-from benchmarks.shared import heading
+from benchmarks.shared import accuracies_cell, heading, line
 from fewact import backbones
 from fewact.backbones import Backbone
 from fewact.evaluation.intervals import half_width
@@ -91,12 +88,7 @@ def rows(
             for method, across, own in compared
         ]
         widest = max(half_width(right) or 0.0 for column in found for right in column)
-        yield name, [cell(column) for column in found], widest
-
-
-def cell(accuracies: Sequence[NDArray[np.float64]]) -> str:
-    """Return the mean accuracies by the number of shots."""
-    return " / ".join(f"{right.mean():.1f}" for right in accuracies)
+        yield name, [accuracies_cell(one.mean() for one in column) for column in found], widest
 
 
 def selected_parts(options: argparse.Namespace) -> list[Part]:
@@ -155,7 +147,7 @@ def main() -> None:
         print("\n" + heading(f"{part.name}, {len(part.videos.videos)} clips", *heads))
         for name, cells, width in rows(part, backbone, measurement):
             widest = max(widest, width)
-            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+            print(line(name, *cells), flush=True)
     print(f"\n95 % intervals: at most ± {widest:.1f}")
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.shared import features_of
+from benchmarks.shared import accuracies_cell, features_of
 from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
 from fewact.evaluation import ArrayFeatures, Result, VideoFeatures, evaluate_method
@@ -350,7 +350,7 @@ def paired_cell(
         base: Accuracies in the same episodes that these are compared with.
     """
     if base is None:
-        return " / ".join(f"{one.mean():.1f}" for one in accuracies)
+        return accuracies_cell(one.mean() for one in accuracies)
     differences = (one - other for one, other in zip(accuracies, base, strict=True))
     return " / ".join(f"{one.mean():+.1f} ± {half_width(one):.1f}" for one in differences)
 

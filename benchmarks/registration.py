@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
-from benchmarks.shared import heading
+from benchmarks.shared import heading, line
 from fewact.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 from fewact.video.camera.motion import estimate_camera_motion
@@ -203,7 +203,7 @@ def main() -> None:
                 for camera in SHOWN
             ]
             milliseconds = 1000 * np.median(measured.seconds[title])
-            print(f"| {title} | " + " | ".join(cells) + f" | {milliseconds:.0f} |")
+            print(line(title, *cells, f"{milliseconds:.0f}"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What several benchmarks need: tables, files of arrays, features that can all be read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,17 @@ def heading(*columns: str) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(line(*cells) for cells in (head, ["---"] * len(head), *rows))
+
+
+def line(*cells: str) -> str:
+    """Return a row of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def accuracies_cell(values: Iterable[float]) -> str:
+    """Return a cell of mean accuracies, by the number of shots."""
+    return " / ".join(f"{value:.1f}" for value in values)
 
 
 def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.shared import heading
+from benchmarks.shared import accuracies_cell, heading, line
 from fewact import align, methods
 from fewact.data import FeatureDataset
 from fewact.evaluation import ArrayFeatures, evaluate_method
@@ -88,8 +88,8 @@ def main() -> None:
                     evaluate_method(method, source, data.videos, episodes) for episodes in drawn
                 ]
             widest = max(widest, *(result.ci95 or 0.0 for result in results))
-            row.append(" / ".join(f"{result.accuracy:.1f}" for result in results))
-        print(f"| `{name}` | " + " | ".join(row) + " |", flush=True)
+            row.append(accuracies_cell(result.accuracy for result in results))
+        print(line(f"`{name}`", *row), flush=True)
     print(f"\n95 % intervals: at most ± {widest:.2f}")
 
 

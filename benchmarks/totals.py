@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets import class_number, read_rows
+from benchmarks.shared import line
 from fewact.data.events import Event
 from fewact.evaluation.totals import Total, measure, total, windows
 
@@ -177,7 +178,7 @@ def rows(kind: Study, lengths: Lengths, studies: int) -> list[str]:
             f"{100 * np.mean((high - low) / 2 / true):.0f}",
             f"{100 * (1 - len(known) / len(some)):.0f}",
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(line(*cells))
     return lines
 
 

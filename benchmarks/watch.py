@@ -33,6 +33,7 @@ from scipy import stats
 from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.shared import line
 from fewact import FewShotClassifier
 from fewact.classifier import stream
 from fewact.classifier.events import EventFinder, WindowScore
@@ -457,7 +458,7 @@ def row(some: Sequence[Outcome]) -> str:
         f"{60 * first.cpu / first.seconds:.1f}",
         f"{first.memory:.0f} MiB",
     )
-    return "| " + " | ".join(cells) + " |"
+    return line(*cells)
 
 
 def mean(values: Sequence[float]) -> str:

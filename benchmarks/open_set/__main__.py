@@ -28,7 +28,7 @@ from benchmarks.open_set.reliability import (
 )
 from benchmarks.open_set.scores import CANDIDATES, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
-from benchmarks.shared import table
+from benchmarks.shared import accuracies_cell, table
 from fewact.core.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
@@ -139,7 +139,7 @@ def without_none(
         outcomes = (outcome(clips, fitted, drawn.new, drawn.truth, rate) for rate in rates)
         got.append([[o.false_alarms, o.false_rejections, o.right] for o in outcomes])
     means = 100 * np.mean(got, 0)  # (rates 3)
-    cells = [" / ".join(f"{value:.1f}" for value in column) for column in means.T]
+    cells = [accuracies_cell(column) for column in means.T]
     return [[clips.name, str(ways), str(shots), *cells]]
 
 

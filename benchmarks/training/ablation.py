@@ -18,7 +18,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from benchmarks.shared import heading, table
+from benchmarks.shared import heading, line, table
 from benchmarks.training.stored import stored
 from fewact import backbones
 from fewact.backbones.efficientnet_lite import EfficientNetLite0
@@ -224,7 +224,7 @@ def main() -> None:
             seeds = [work.measure(moments, clip_mean, seed) for seed in range(options.seeds)]
             found[moments] = {how: [results[how] for results in seeds] for how in ALIGNMENTS}
             cells = [cell(results) for results in found[moments].values()]
-            print(f"| {moments} | " + " | ".join(cells) + " |", flush=True)
+            print(line(moments, *cells), flush=True)
         print()
         print(table(["claim", "mean", "each seed", "over other classes", ""], [*claims(found)]))
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,17 +29,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /pr
 def test_eight_threads_share_a_classifier(
     examples: FewShotClassifier, queries: dict[str, Path]
 ) -> None:
-    expected = examples.predict(queries.values())
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(examples.predict(queries.values())))
-        for _ in range(8)
-    ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert found == [expected] * 8
+    clips = [*queries.values()]
+    expected = examples.predict(clips)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(examples.predict, 3 * clips)) == 3 * expected
 
 
 def by_features() -> FewShotClassifier:
@@ -193,7 +187,7 @@ def test_threads_forks_and_busy_cores_change_no_bit(
     examples: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     examples.save(tmp_path / "model")
-    call = [sys.executable, "-c", PREDICT, BURN, tmp_path / "model", *queries.values()]
+    call = [sys.executable, "-c", PREDICT, BURN, tmp_path / "model", queries["left"]]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = done.stdout.splitlines()
@@ -231,31 +225,36 @@ if sys.argv[1] == "features":
     clips, rounds = [clip(i) for i in range(500)], 20
 else:
     classifier = FewShotClassifier.load(sys.argv[1])
-    clips, rounds = 10 * [Path(one) for one in sys.argv[2:]], 6
+    clips, rounds = 3 * [Path(one) for one in sys.argv[2:]], 6
 for _ in range(rounds):
     classifier.predict(clips)
     gc.collect()
     info = malloc_info()
-    print(info.uordblks + info.hblkhd)
+    print((info.uordblks + info.hblkhd) // len(clips))
 """
 
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["10,000 features", "180 videos"])
+@pytest.mark.parametrize(("what", "most"), [("features", 60), ("videos", 1_000)])
 def test_memory_stays_flat(
-    what: str, examples: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
+    what: str,
+    most: int,
+    examples: FewShotClassifier,
+    queries: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
+    """The memory that each clip of a round adds is less than so many bytes."""
     examples.save(tmp_path / "model")
-    given = ["features"] if "features" in what else [tmp_path / "model", *queries.values()]
+    given = ["features"] if what == "features" else [tmp_path / "model", *queries.values()]
     call = [sys.executable, "-c", MEMORY, *map(str, given)]
     # Python's objects in malloc's memory, too, so that it counts them.
     environment = os.environ | {"PYTHONMALLOC": "malloc"}
     done = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
-    used = [int(line) for line in done.stdout.split()]  # bytes, after each round
+    used = [int(line) for line in done.stdout.split()]  # bytes a clip, after each round
     grown = [after - before for before, after in itertools.pairwise(used)]
     # A thread's first buffers are a step of many MB; a leak grows in every round.
-    assert statistics.median(grown) < 30_000, used
+    assert statistics.median(grown) < most, used
 
 
 @linux

@@ -65,19 +65,23 @@ def test_streams_that_are_closed_are_the_null_device(
 
     out, taught = tmp_path / "out.txt", tmp_path / "taught"
     video = next(clips.rglob("*.mp4"))
-    for arguments, code in (
-        (["teach", clips, "-o", taught], 0),
-        (["predict", model, video], 0),
+    commands: list[tuple[list[object], int]] = [
         (["info", model], 0),
         (["predict", tmp_path / "no-model", video], 2),
-    ):
+    ]
+    if len(closed) == 3:
+        commands += [
+            (["teach", clips, "-o", taught, "--method", "pixels"], 0),
+            (["predict", model, video], 0),
+        ]
+    for arguments, code in commands:
         with out.open("w") as file:
             process = started(*arguments, stdout=file, stderr=subprocess.PIPE, preexec_fn=close)
             _, errors = process.communicate()
         assert process.returncode == code
         assert "Traceback" not in errors
         assert "Error" not in out.read_text()
-    assert taught.is_dir()
+    assert taught.is_dir() == (len(closed) == 3)
 
 
 def test_help_imports_no_heavy_package() -> None:

@@ -46,13 +46,20 @@ MOTIONS = ["left", "down", "down", "right"]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("watch")
     for motion in STEPS:
         for seed in range(3):
-            render(root / "clips" / motion / f"{seed}.mp4", motion, seed)
-    assert main(["teach", str(root / "clips"), "-o", str(root / "model"), "--quiet"]) == 0
-    return root / "model"
+            render(root / motion / f"{seed}.mp4", motion, seed)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model without a network, which is faster."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    assert main(["teach", str(clips), "-o", str(folder), "--method", "pixels", "--quiet"]) == 0
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +76,16 @@ def labels(text: str) -> list[str]:
 
 
 @pytest.mark.slow
+def test_the_default_method_finds_the_events(
+    clips: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(tmp_path / "model")
+    assert main(["teach", str(clips), "-o", model, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["watch", model, str(recording), "--format", "csv"]) == 0
+    assert labels(capsys.readouterr().out) == MOTIONS
+
+
 def test_events_on_stdout_and_in_files(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +113,6 @@ def test_events_on_stdout_and_in_files(
     assert capsys.readouterr().err.count(warning) == 1
 
 
-@pytest.mark.slow
 def test_events_of_one_class_alone(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,7 +144,6 @@ def test_a_recording_without_times_is_watched_as_it_is_predicted(
     assert document["frames_out_of_order"] == 0
 
 
-@pytest.mark.slow
 def test_subtitles_count_from_the_start_of_the_file(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

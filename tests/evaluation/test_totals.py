@@ -7,7 +7,7 @@ import pytest
 
 from fewact.core.errors import DataError, OptionError
 from fewact.data.events import Event, EventTable
-from fewact.evaluation.check import Plan, ScoredWindows, blank_table, draw, totals
+from fewact.evaluation.check import CheckPlan, ScoredWindows, blank_table, draw, totals
 from fewact.evaluation.totals import measure, total
 
 SCORED = np.array([0, 1, 0, 2, 1, 0, 0, 3, 1, 0, 1, 2], float)
@@ -89,7 +89,7 @@ def test_performances_count_where_they_begin_and_seconds_once() -> None:
     assert found["seconds"].tolist() == [[10, 0], [4, 1.5], [0, 10]]
 
 
-def plan_of(*windows: int) -> Plan:
+def plan_of(*windows: int) -> CheckPlan:
     """A recording of 200 s, and windows of 10 s that are shown every 12 s."""
     plan = draw({"a.mp4": 200.0}, "12", 10.0, 0)
     some = [

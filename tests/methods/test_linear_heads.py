@@ -91,7 +91,7 @@ def test_simpleshot_accumulates_the_mean_of_the_training_videos() -> None:
     # In evaluation nothing changes it, and it is what is subtracted.
     nodes = method.encode({request: videos(1, 6).float()})
     state = method.support(nodes, torch.tensor([LABELS]), 3)
-    torch.testing.assert_close(state.centre[0, 0], method.mean.running_mean)
+    torch.testing.assert_close(state.offset[0, 0], method.mean.running_mean)
     assert torch.equal(method.mean.running_mean, learned)
     # The training loop treats it as a norm's statistics, so that a step may be split.
     assert len(StepStatistics(method.train(), fabric=None)._kept) == 2

@@ -102,8 +102,8 @@ def read(weights: str | Path) -> Weights:
 def were_read(weights: str) -> bool:
     """Return whether weights need no file of this machine, or were read from there before.
 
-    A model that names a file here may be someone else's. The user's own was read when it was
-    taught, or when its new location was passed.
+    A model that names a file here may be someone else's. The user's own was read by
+    ``teach``, or when its new location was passed.
     """
     if weights in ("default", "random") or weights.startswith("hf-hub:"):
         return True

@@ -1,7 +1,7 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
 1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
-   another room all scores are lower, so that the recording itself counts more: the threshold is a
+   another scene all scores are lower, so that the recording itself counts more: the threshold is a
    little below a quarter of the model's and three quarters of the one that splits the windows so
    far best into two (Otsu's), and at most the model's.
 2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
@@ -78,7 +78,7 @@ CONFIDENCE = (1.2, 1.2, -1.75)
 """Log-odds that an event is right: weight of the probability that its best window is known, weight
 of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
 to 553 events of development recordings, see docs/decisions/recordings.md. The first says what the
-model knows; the second holds if people or a room are new to it, too."""
+model knows; the second holds if people or a scene are new to it, too."""
 
 LEAST_CONFIDENCE = 0.35
 """Confidence below which an event is not reported if the recording counts. F1 is largest if the

@@ -7,7 +7,7 @@ p ∝ p_text^w · exp((1 − w) · score / T), the log-odds of two classes are
     log p(c)/p(c') = Σ_parts (1 − w) · (score_part(c) − score_part(c')) / T
                      + w · (log p_text(c) − log p_text(c'))
 
-Methods whose similarities have no parts are explained as a whole.
+Methods whose similarities have no parts get one explanation for the clip.
 """
 
 from collections.abc import Iterable, Mapping

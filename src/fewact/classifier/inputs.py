@@ -264,7 +264,7 @@ def _without_class(clip: AnyClip) -> AnyClip:
 def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
     """Return clips of one class and their names, as if they were in a folder of its name.
 
-    A file of features stands for all its rows, a table for its rows of the class. The folders in a
+    A file of features means all its rows, a table its rows of the class. The folders in a
     folder of clips of no class, whose label is ``none`` in any case, are groups.
     """
     label = BACKGROUND if is_background(label) else check_label(label)

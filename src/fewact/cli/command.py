@@ -147,8 +147,8 @@ def with_specs(command: Callable[..., T]) -> Callable[..., T]:
     specs: dict[str, tuple[SpecOptions, type[Spec]]] = {}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
-        marks = getattr(hints[name], "__metadata__", ())
-        options = next((mark for mark in marks if isinstance(mark, SpecOptions)), None)
+        metadata = getattr(hints[name], "__metadata__", ())
+        options = next((mark for mark in metadata if isinstance(mark, SpecOptions)), None)
         if options is None:
             keyword = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(annotation=hints[name], kind=keyword))

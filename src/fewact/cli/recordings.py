@@ -1,6 +1,6 @@
 """Many recordings, watched one after the other or on a cluster: one table of events, resumed.
 
-What is finished stands in a file beside the table, which is removed when all recordings are.
+What is finished is in a file beside the table, which is removed when all recordings are.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def recording_name(source: str | Path, output: Path | None) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from one that has replaced it; None if there is none."""
+    """Return what distinguishes a file from one that has replaced it; None if there is none."""
     with suppress(OSError):
         status = path.stat()
         return status.st_ino, status.st_mtime_ns

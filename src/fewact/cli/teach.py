@@ -93,7 +93,7 @@ def teach(
         str | None,
         typer.Option(
             metavar="CLASS",
-            help="Class of scored events that is taught against the rest, for actions that are "
+            help="Class of scored events to teach against the rest, for actions that are "
             "performed at the same time: a model for each (default: all classes in one).",
         ),
     ] = None,

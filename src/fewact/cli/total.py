@@ -17,7 +17,7 @@ from fewact.core.text_table import printable
 
 if TYPE_CHECKING:
     from fewact.data.events import Event
-    from fewact.evaluation.check import Plan
+    from fewact.evaluation.check import CheckPlan
 
 EVENTS, PLAN_FILE, VIDEO, TABLE = "events.csv", "plan.json", "check.mp4", "check.csv"
 
@@ -83,7 +83,7 @@ def total(
     check_output_folder(output)
     paths = [path for path in map(Path, sources) if output.resolve() not in path.resolve().parents]
     options = {"check": check, "window": window, "seed": seed}
-    from fewact.evaluation.check import PLAN, Plan
+    from fewact.evaluation.check import PLAN, CheckPlan
 
     if not (output / PLAN_FILE).exists():
         make_folder(output)
@@ -91,12 +91,14 @@ def total(
         _prepare(output, paths, events, classes, options, quiet=quiet)
         exit_skipped(skipped)
         return
-    plan = PLAN.model(output / PLAN_FILE, Plan)
+    plan = PLAN.model(output / PLAN_FILE, CheckPlan)
     _check_same(plan, options, paths, output)
     exit_skipped(_report(plan, output, scored, format))
 
 
-def _check_same(plan: "Plan", options: dict[str, Any], paths: Sequence[Path], output: Path) -> None:
+def _check_same(
+    plan: "CheckPlan", options: dict[str, Any], paths: Sequence[Path], output: Path
+) -> None:
     """Refuse other options than those of the draw; say which recordings are new."""
     if plan.options != options:
         drawn = " ".join(f"--{name} {value}" for name, value in plan.options.items())
@@ -177,7 +179,7 @@ def _prepare(
     print(f"Next: score them in {output / TABLE}, then run the same command again.")
 
 
-def _report(plan: "Plan", output: Path, scored: Path | None, format: Any) -> int:
+def _report(plan: "CheckPlan", output: Path, scored: Path | None, format: Any) -> int:
     """Print the totals; return how many rows of the person are skipped."""
     from fewact.data.events import find_recording, read_events
     from fewact.evaluation.check import ScoredWindows, totals

@@ -53,7 +53,7 @@ def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iter
         yield hub
     except UserError:
         raise
-    except Exception as error:  # a hub that lies makes the client fail anywhere
+    except Exception as error:  # a wrong answer of a hub makes the client fail anywhere
         what, hint = _reason(hub, error)
         unreachable = isinstance(error, hub.errors.LocalEntryNotFoundError)
         cause = (unreachable and error.__cause__) or error  # its own line only repeats the hint

@@ -41,7 +41,7 @@ SKELETONS: Final[Mapping[str, tuple[int, tuple[tuple[int, int], ...]]]] = {
     "pose33": (33, (*_runs((1, 4, 3)), *_alternating(7, 33))),
     "hand21": (21, ()),
 }
-"""Joints and mirrored pairs of skeletons: of Kinect 1 and 2, COCO, OpenPose and MediaPipe. Of two
+"""Joints and left-right pairs of skeletons: of Kinect 1 and 2, COCO, OpenPose and MediaPipe. Of two
 hands of a layout, the first swaps with the second."""
 
 AXES: Final = ("xy", "xyc", "xyz", "xyzc")
@@ -102,7 +102,7 @@ def parse_joints(layout: str) -> Joints:
 
 
 def _part(layout: str, part: str) -> tuple[int, tuple[tuple[int, int], ...], str]:
-    """Return the number of joints, the mirrored pairs and the axes of a part."""
+    """Return the number of joints, the left-right pairs and the axes of a part."""
     match = PART.fullmatch(part)
     if match is None or match["axes"] not in AXES:
         _refuse(layout, f'"{part}" is no part of a layout')

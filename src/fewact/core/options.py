@@ -180,7 +180,7 @@ def _dotted(group: str, names: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Flag:
-    """How the command line writes a field of a spec; stands in the field's ``Annotated`` type.
+    """How the command line writes a field of a spec; it is in the field's ``Annotated`` type.
 
     Args:
         name: Name of the option without dashes; empty for that of the field.

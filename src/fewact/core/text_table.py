@@ -14,7 +14,7 @@ READABLE = range(12, 21)
 """Numbers of characters that a column has at least: those of its longest word, within limits."""
 
 TIED = "\ue000"
-"""Stands for a space where no line may break: around ±."""
+"""Replaces a space where no line may break: around ±."""
 
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 """Characters that Markdown would take for its own, escaped."""

@@ -130,7 +130,7 @@ def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip
 
     Args:
         path: File of events.
-        only: Class that is taught against the rest: other events are of the class ``not …``, unless
+        only: Class to teach against the rest: other events are of the class ``not …``, unless
             this one is performed meanwhile. None for all classes.
 
     Raises:

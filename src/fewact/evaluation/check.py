@@ -27,7 +27,7 @@ NO_CLASS = "it has no class"
 MEASURES = ("count", "seconds")
 
 
-class Part(BaseModel):
+class SampledRecording(BaseModel):
     """A recording: its name relative to the plan, seconds, and number of equal windows."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +44,7 @@ class Checked(BaseModel):
     window: int
 
 
-class Plan(BaseModel):
+class CheckPlan(BaseModel):
     """What was drawn, in the order in which it is shown.
 
     Args:
@@ -61,7 +61,7 @@ class Plan(BaseModel):
     options: dict[str, str | int | float]
     events: str = ""
     classes: list[str] = []
-    recordings: list[Part]
+    recordings: list[SampledRecording]
     checked: list[Checked]
     shown: list[float] = []
 
@@ -77,7 +77,7 @@ class Plan(BaseModel):
         return sum(part.windows for part in self.recordings)
 
 
-def draw(durations: Mapping[str, float], check: str, width: float, seed: int) -> Plan:
+def draw(durations: Mapping[str, float], check: str, width: float, seed: int) -> CheckPlan:
     """Return windows drawn at random, each as probable as any other; not where they are shown.
 
     Args:
@@ -89,7 +89,10 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
     Raises:
         OptionError: The number is none, or too small or large.
     """
-    parts = [Part(name=n, duration=d, windows=windows(d, width)) for n, d in durations.items()]
+    parts = [
+        SampledRecording(name=n, duration=d, windows=windows(d, width))
+        for n, d in durations.items()
+    ]
     every = [
         Checked(recording=i, window=j) for i, part in enumerate(parts) for j in range(part.windows)
     ]
@@ -103,7 +106,7 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
             expected=f"{FEWEST} to {len(every)}",
             hint=f"--check {min(percent, 100)}%, or shorter windows: --window {width / 2:g}",
         )
-    return Plan(
+    return CheckPlan(
         options={"check": check, "window": width, "seed": seed},
         recordings=parts,
         checked=random.Random(seed).sample(every, number),
@@ -121,7 +124,7 @@ def _number(check: str, every: int) -> int:
         ) from None
 
 
-def blank_table(plan: Plan, video: str) -> str:
+def blank_table(plan: CheckPlan, video: str) -> str:
     """Return a table of events to fill in: a row for each window, without a class."""
     lines = [csv_line(("video", "start", "end", "label", "window", "shows"))]
     for number, (checked, shown) in enumerate(zip(plan.checked, plan.shown, strict=True), start=1):
@@ -136,7 +139,7 @@ class ScoredWindows:
     """What a person scored in the video of a plan.
 
     Args:
-        plan: Plan.
+        plan: Plan of the check.
         table: Events in times of the video.
         video: File of the video.
         complete: Whether all windows are scored; else only those in which there is an event, or
@@ -148,7 +151,7 @@ class ScoredWindows:
         skipped: A sentence for each row that cannot be used.
     """
 
-    def __init__(self, plan: Plan, table: EventTable, video: Path, *, complete: bool) -> None:
+    def __init__(self, plan: CheckPlan, table: EventTable, video: Path, *, complete: bool) -> None:
         self.plan, self._table = plan, table
         self.events: dict[int, list[Event]] = {i: [] for i in range(len(plan.recordings))}
         self.skipped = [row for row in table.skipped if complete or not row.endswith(NO_CLASS)]
@@ -209,12 +212,12 @@ class ScoredWindows:
 
 
 def totals(
-    plan: Plan, found: Mapping[int, Iterable[Event]], scored: ScoredWindows
+    plan: CheckPlan, found: Mapping[int, Iterable[Event]], scored: ScoredWindows
 ) -> list[tuple[str, str, Total]]:
     """Return class, measure and total, of the classes of the model and of the person.
 
     Args:
-        plan: Plan.
+        plan: Plan of the check.
         found: Events that a model found in each recording.
         scored: What a person scored.
     """

@@ -254,8 +254,8 @@ def _nearest(times: Sequence[float], start: float, end: float, number: int) -> l
     """Return the positions of the times nearest to the middles of equal segments of a window."""
     nearest = []
     for k in range(number):
-        centre = start + (k + 0.5) * (end - start) / number
-        after = min(bisect_left(times, centre), len(times) - 1)
+        middle = start + (k + 0.5) * (end - start) / number
+        after = min(bisect_left(times, middle), len(times) - 1)
         before = max(after - 1, 0)
-        nearest.append(before if centre - times[before] <= times[after] - centre else after)
+        nearest.append(before if middle - times[before] <= times[after] - middle else after)
     return nearest

@@ -58,10 +58,10 @@ class SimpleShot(LinearHead[SimpleShotOptions]):
             self.mean(nodes["vector"].flatten(0, -2))
         return nodes
 
-    def centre(self, vectors: Tensor) -> Tensor:
+    def offset(self, vectors: Tensor) -> Tensor:
         """Return the mean of the training videos (1 1 D), or 0."""
         if self.mean is None or self.mean.running_mean is None:
-            return super().centre(vectors)
+            return super().offset(vectors)
         return self.mean.running_mean.to(vectors)[None, None]
 
     def solve(self, gram: Tensor, labels: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:

@@ -225,7 +225,7 @@ class FrameBatches(Dataset[Batch]):
         image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))
         size, margin = self._card.input_size, CROP_MARGIN
         if self._augments:
-            margin = 1.0  # A random crop replaces the margin of the centre crop.
+            margin = 1.0  # A random crop replaces the margin of the middle crop.
             side = self._augment.read_size
             size = size if side is None else (side, side)
         small = resized(image.permute(2, 0, 1)[None], self._card, size, margin)

@@ -11,7 +11,7 @@ from typing import Final
 
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
-from fewact.data.events import boris, documents, excel, tables, xml
+from fewact.data.events import boris, documents, tables, xml
 from fewact.data.events.event import (
     EVENTS,
     Event,
@@ -85,7 +85,7 @@ class EventTable:
 
 
 def _text(path: Path) -> str:
-    return excel.sheet_text(path) if path.suffix.lower() == ".xlsx" else EVENTS.text(path)
+    return tables.sheet_text(path) if path.suffix.lower() == ".xlsx" else EVENTS.text(path)
 
 
 def _reader(path: Path, text: str) -> Read | None:
@@ -98,7 +98,7 @@ def is_event_file(path: Path) -> bool:
         return False
     try:
         return _reader(path, _text(path)) is not None
-    except DataError:  # whoever reads it says why it cannot be read
+    except DataError:  # the caller who reads it says why it cannot be read
         return path.suffix.lower() not in (".csv", ".tsv")
 
 

@@ -12,7 +12,7 @@ from fewact.data.poses.pose import BY_NUMBER, POSES, Poses, poses, skeleton_of, 
 FRAME_END: Final = "_keypoints.json"
 """End of the name of a frame of OpenPose."""
 
-BODIES: Final[Mapping[int, str]] = {25: "body25", 18: "body18", 17: "coco17"}
+BODY_SKELETONS: Final[Mapping[int, str]] = {25: "body25", 18: "body18", 17: "coco17"}
 """Skeletons of OpenPose by their numbers of joints."""
 
 OPENPOSE: Final = ("pose_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
@@ -31,7 +31,7 @@ def read_openpose(frames: Sequence[Path]) -> Poses:
         if numbers:
             count = numbers.pop()
             parts.append(stacked((person[key] for person in people), count, 3))
-            skeletons.append("hand21" if "hand" in key else BODIES.get(count, str(count)))
+            skeletons.append("hand21" if "hand" in key else BODY_SKELETONS.get(count, str(count)))
     if not parts:
         POSES.refuse(frames[0].parent, "no frame has a person")
     return poses(np.concatenate(parts, 1), "+".join(skeletons))
@@ -71,13 +71,13 @@ def read_coco(path: Path, content: Any) -> Poses:
             image = str(row["image_id"])
             if image not in best or size > best[image][0]:
                 best[image] = size, _triples(row["keypoints"])
-        bodies = [best[image][1] for image in sorted(best, key=natural_key)]
+        people = [best[image][1] for image in sorted(best, key=natural_key)]
         categories = content.get("categories") if isinstance(content, dict) else None
         names = categories[0].get("keypoints") if categories else None
-        joints = len(bodies[0])
+        joints = len(people[0])
         numbers = [str(i) for i in range(joints)]
         named = names if names and len(names) == joints else numbers
-        return poses(stacked(bodies, joints, 3), skeleton_of(named))
+        return poses(stacked(people, joints, 3), skeleton_of(named))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         POSES.refuse(path, "not COCO keypoints", str(error)[:80])
 

@@ -116,8 +116,8 @@ class BankProducts:
         if not rounded.any():
             return centred
         support, query = self._support[rows[rounded]], self._query[queries[rounded]]
-        centre = weights[rounded][:, None] @ support  # (b 1 D)
-        return centred.replaced(rounded, of_vectors(support - centre, query - centre))
+        offset = weights[rounded][:, None] @ support  # (b 1 D)
+        return centred.replaced(rounded, of_vectors(support - offset, query - offset))
 
 
 FrameOrder = Literal["pooled", "ordered"]
@@ -149,12 +149,12 @@ class LinearState:
     """A linear classifier: logits = ⟨weights, x⟩ + bias of a centred vector x.
 
     Args:
-        centre: Vector (b 1 D) that is subtracted from each video's.
+        offset: Vector (b 1 D) that is subtracted from each video's.
         weights: (b n D).
         bias: (b n).
     """
 
-    centre: Tensor
+    offset: Tensor
     weights: Tensor
     bias: Tensor
 
@@ -193,14 +193,14 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         """Return the classifier of each episode."""
         vectors = nodes["vector"]
         means = one_hot_mean(labels, n, vectors.dtype)  # (b n s)
-        centre = self.centre(vectors)
+        offset = self.offset(vectors)
         if self.centred_on_support:
-            centre = means.mean(1, keepdim=True) @ vectors
-        vectors = self.prepared(vectors, centre)
+            offset = means.mean(1, keepdim=True) @ vectors
+        vectors = self.prepared(vectors, offset)
         weights, bias = self.solve(vectors @ vectors.mT, labels, means)
-        return LinearState(centre, weights @ vectors, bias)
+        return LinearState(offset, weights @ vectors, bias)
 
-    def centre(self, vectors: Tensor) -> Tensor:
+    def offset(self, vectors: Tensor) -> Tensor:
         """Return what is subtracted from vectors (b v D) of any episode: (1 1 D), default 0."""
         return vectors.new_zeros(1, 1, vectors.shape[-1])
 
@@ -214,20 +214,20 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
             means: Weights (b n s) that average the videos of each class.
         """
 
-    def prepared(self, vectors: Tensor, centre: Tensor) -> Tensor:
+    def prepared(self, vectors: Tensor, offset: Tensor) -> Tensor:
         """Return centred vectors (b v D), of length 1 if the option says so."""
-        centred = vectors - centre
+        centred = vectors - offset
         return functional.normalize(centred, dim=-1) if self.options.unit_length else centred
 
     def score(self, state: LinearState, nodes: Nodes) -> Tensor:
-        query = self.prepared(nodes["vector"], state.centre)
+        query = self.prepared(nodes["vector"], state.offset)
         return torch.baddbmm(state.bias[:, None], query, state.weights.mT)
 
     def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer:
         """Return a scorer from the products of the videos' vectors."""
         banks = [side["vector"] for side in (support, query)]
         if not self.centred_on_support:
-            banks = [bank - self.centre(bank)[0] for bank in banks]
+            banks = [bank - self.offset(bank)[0] for bank in banks]
         products = BankProducts(*banks)
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class OptionModel(BaseModel):
 
 
 class Only:
-    """Marks an option that has an effect only with some values of another option.
+    """Metadata of an option that has an effect only with some values of another option.
 
     It is refused with the others unless it has its default value, instead of being ignored.
 
@@ -81,14 +81,16 @@ def refuse_without_effect(options: Any, preset: Mapping[str, Any]) -> None:
             for option, field in type(value).model_fields.items():
                 default = preset.get(f"{name}.{option}", field.default)
                 checked = f"{name}.{option}", getattr(value, option), default
-                _refuse_marked(options, *checked, marks=field.metadata)
+                _refuse_marked(options, *checked, metadata=field.metadata)
         else:
             default = preset.get(name, getattr(type(options), name, None))
-            _refuse_marked(options, name, value, default, marks=getattr(hint, "__metadata__", ()))
+            _refuse_marked(
+                options, name, value, default, metadata=getattr(hint, "__metadata__", ())
+            )
 
 
-def _refuse_marked(options: Any, name: str, value: Any, default: Any, marks: Any) -> None:
-    for mark in marks:
+def _refuse_marked(options: Any, name: str, value: Any, default: Any, metadata: Any) -> None:
+    for mark in metadata:
         if not isinstance(mark, Only) or value in (default, mark.off):
             continue
         with_value = reduce(getattr, mark.option.split("."), options)

@@ -130,7 +130,7 @@ TEXTURED = 0.45
 0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
 
 MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
-"""Smallest inlier ratio of an accepted motion; after a cut, for example, the ratio is lower. On a
+"""Smallest inlier ratio of a valid motion; after a cut, for example, the ratio is lower. On a
 textureless background a person who squats has many inliers too, so that the limit is higher."""
 
 PIXEL_STEPS = 10

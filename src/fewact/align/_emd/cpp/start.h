@@ -21,7 +21,7 @@ class Start {
     int rows_left = open(w.open_rows, w.weight, w.rows);
     int columns_left = open(w.open_columns, w.weight + w.rows, w.columns);
     int struck = 0;
-    centre();
+    subtract_means();
     std::memset(w.cheapest_in, 0, sizeof(uint64_t) * w.columns * w.words);
     for (int i = 0; i < w.n; ++i)
       if (w.weight[i] > 0) find_cheapest_cell(i);
@@ -59,7 +59,7 @@ class Start {
 
   // key = cost − mean of the row − mean of the column. It halves the pivots: the mean cost of a row
   // does not determine which of its cells carries flow.
-  void centre() {
+  void subtract_means() {
     const int width = w.columns / LANES;
     Vec* const column_mean = vecs(w.column_sum);
     for (int k = 0; k < width; ++k) column_mean[k] *= splat(1.0 / w.n);
