@@ -222,7 +222,7 @@ malloc_info.restype = MallocInfo
 
 if sys.argv[1] == "features":
     classifier = FewShotClassifier(method="protonet").fit([clip(i) for i in range(15)])
-    clips, rounds = [clip(i) for i in range(500)], 20
+    clips, rounds = [clip(i) for i in range(500)], 8
 else:
     classifier = FewShotClassifier.load(sys.argv[1])
     clips, rounds = 3 * [Path(one) for one in sys.argv[2:]], 6

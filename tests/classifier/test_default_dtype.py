@@ -68,7 +68,7 @@ def test_the_engine_is_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["trx", "molo", "a2m2"])
+@pytest.mark.parametrize("name", ["molo", "a2m2"])
 def test_methods_keep_their_promises(name: str) -> None:
     with float64():
         assert not [one.error for one in check_method(methods.REGISTRY.get(name)) if one.error]

@@ -30,23 +30,22 @@ def dark(path: Path) -> np.ndarray:
 
 @pytest.mark.slow
 def test_padded_clips_are_answered_as_the_clips_are(
-    actions: Path, queries: dict[str, Path], tmp_path: Path
+    taught: FewShotClassifier, queries: dict[str, Path], tmp_path: Path
 ) -> None:
-    classifier = FewShotClassifier().fit(actions)
     still = [Frames(padded(path, 4, 4), fps=FPS) for path in queries.values()]
-    found = classifier.predict(still)
+    found = taught.predict(still)
     assert [one.best for one in found] == list(queries)
     assert all(one.active is not None for one in found)
     assert found[0].to_dict()["active"] == list(found[0].active or ())
-    classifier.trim = "off"
-    assert all(one.active is None for one in classifier.predict(still))
+    taught.trim = "off"
+    assert all(one.active is None for one in taught.predict(still))
 
-    classifier.trim = "auto"
-    classifier.add_clips("left", [still[0]])
-    assert sum(example.active is not None for example in classifier.clips_) == 1
-    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
+    taught.trim = "auto"
+    taught.add_clips("left", [still[0]])
+    assert sum(example.active is not None for example in taught.clips_) == 1
+    loaded = FewShotClassifier.load(taught.save(tmp_path / "model"))
     assert loaded.trim == "auto"
-    assert loaded.clips_ == classifier.clips_
+    assert loaded.clips_ == taught.clips_
 
 
 def test_an_unknown_value_is_refused(actions: Path) -> None:
@@ -131,12 +130,11 @@ def test_windows_of_a_dark_recording_are_corrected_too(
 
 
 @pytest.mark.parametrize(("bright", "faults"), [(0, [DARK]), (1, [DARK]), (4, [])])
-@pytest.mark.slow
 def test_a_recording_has_the_faults_of_most_of_its_windows(
-    examples: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
+    taught: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
 ) -> None:
     frames = read_frames(queries["left"], EveryNth(1))
-    stream = examples.stream(fps=FPS)
+    stream = taught.stream(fps=FPS)
     assert stream.faults == ()
     for frame in [*dark(queries["left"])] * (4 - bright) + [*frames] * bright:
         stream.push(frame)

@@ -120,7 +120,6 @@ A2M2_CASES = (
     Case("a2m2", {"moments.descriptor": "mean", "moments.subtract_clip_mean": False}),
     Case("a2m2", {"moments.descriptor": "third", "moments.sketch": 256}),
     Case("a2m2", {"moments.grid": 2, **ORTHOGONAL}),
-    Case("a2m2", {"moments.grid": 2, "shot_aggregation": "union", **ORTHOGONAL}, real=False),
     Case("a2m2", {"moments.cross_frame": 0.5}),
     Case("a2m2", {"moments.cross_frame": 0.5, "moments.descriptor": "covariance"}, real=False),
     Case("a2m2", {"moments.linear_detrend": True}),

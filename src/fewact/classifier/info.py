@@ -11,7 +11,7 @@ from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
-from fewact.classifier.unknown import OpenSet
+from fewact.classifier.unknown import OpenSet, describe
 from fewact.data import BACKGROUND
 
 
@@ -82,6 +82,14 @@ def in_short(calibration: Calibration, scores: OpenSet, false_alarms: float | No
     if low <= 100 / len(scores.inside):
         return f"{words}. That may be guessing: more clips would show more."
     return f"{words}; expect {low} to {high} % of new clips."
+
+
+def accuracy_and_promises(classifier: FewShotClassifier) -> tuple[list[str], list[str]]:
+    """Return lines on the held-out accuracy, and on clips of untaught actions."""
+    return (
+        accuracy_lines(classifier.calibration_, len(classifier.classes_)),
+        describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_),
+    )
 
 
 def model_info(folder: str | Path) -> ModelInfo:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -250,11 +251,8 @@ def _clip(text: str) -> str | int:
 
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:
     """Print the held-out accuracy and what is promised about false alarms after a change."""
-    from fewact.classifier.calibration import accuracy_lines
-    from fewact.classifier.unknown import describe
+    from fewact.classifier.info import accuracy_and_promises
 
-    for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
-        print(line)
-    for line in describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_):
+    for line in chain(*accuracy_and_promises(classifier)):
         print(line)
     print(f"Undo: fewact undo {shlex.quote(str(model))}")

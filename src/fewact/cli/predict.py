@@ -22,7 +22,6 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import Columns, print_json, progress
 from fewact.cli.run import exit_skipped, loading, say
-from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
@@ -98,16 +97,16 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
-    if sets is not None and not 0 < sets < 1:
-        raise OptionError("not a rate", where="--sets", got=f"{sets:g}", expected="such as 0.9")
     clips = named_clips(videos, dataset)
     with loading():
         from fewact import FewShotClassifier
+        from fewact.classifier.calibration import check_set_rate
         from fewact.classifier.unknown import check_rate
         from fewact.data import FeatureClip
         from fewact.features.extract import Timing
 
         check_rate(false_alarms)
+        check_set_rate(sets)
         classifier = FewShotClassifier.load(model, **load)
     if trim is not None:
         classifier.trim = trim

@@ -246,8 +246,7 @@ def _fitting(method: str, clip: "AnyClip") -> dict[str, Any]:
 def _print_summary(classifier: "FewShotClassifier") -> None:
     """Print the number of clips per class, the held-out accuracy and what is promised."""
     from fewact.classifier import NONE
-    from fewact.classifier.calibration import accuracy_lines
-    from fewact.classifier.unknown import describe
+    from fewact.classifier.info import accuracy_and_promises
 
     clips = Counter(clip.label for clip in classifier.clips_)
     rows = [(label, str(count)) for label, count in clips.items()]
@@ -255,14 +254,14 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
         rows.append((NONE, str(len(classifier.none_clips_))))
     print_table(("class", "clips"), rows)
     print()
-    for line in accuracy_lines(classifier.calibration_, len(classifier.classes_)):
+    accuracy, promised = accuracy_and_promises(classifier)
+    for line in accuracy:
         print(line)
     calibration = classifier.calibration_
     if calibration.interval is not None:
         print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     else:
         print("Probabilities: not calibrated (too few clips)")
-    promised = describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_)
     for line in (*promised, *classifier.findings_):
         print_line(line)
     if calibration.text_weight:

@@ -14,16 +14,14 @@ import numpy as np
 
 from fewact.classifier import Event, FewShotClassifier
 from fewact.classifier import file as model_files
-from fewact.classifier.calibration import accuracy_lines
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.few_shot import load_stored
 from fewact.classifier.history import editing, install, versions
-from fewact.classifier.info import in_short, model_info, thumbnails
+from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
-from fewact.classifier.unknown import describe
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
@@ -312,8 +310,7 @@ class Worker:
         classifier, examples = self._revision.classifier, self._revision.examples
         if not examples:
             return {"model": None, "examples": [], "faults": [], "lost": self._lost}
-        accuracy = accuracy_lines(classifier.calibration_, len(classifier.classes_))
-        promised = describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_)
+        accuracy, promised = accuracy_and_promises(classifier)
         model: ModelFacts = {
             "id": str(self._loaded),
             "classes": self._actions,
