@@ -93,7 +93,7 @@ def test_events_become_an_ethogram_with_their_numbers(run: Run, tmp_path: Path) 
     page = (tmp_path / "r.html").read_text()
     found = Reader(page)
     assert found.tags.count("svg") == 1
-    for text in ("clap & sing", "4 events of 2 classes in 2 recordings", "37.5 %"):
+    for text in ("clap & sing", "Events: 4, classes: 2, recordings: 2", "37.5 %"):
         assert text in found.shown
     wave, clap = (
         [float(x) for x in re.findall(rf'<rect x="([\d.]+)"[^>]* fill="{colour}"', page)]
@@ -104,6 +104,9 @@ def test_events_become_an_ethogram_with_their_numbers(run: Run, tmp_path: Path) 
     drawing = (tmp_path / "e.svg").read_text()
     assert all(part in page for part in re.findall("<rect x.*", drawing))
     assert run("report", tmp_path / "scored.csv", "-o", tmp_path / "r.md").code == 3
+    (tmp_path / "long.csv").write_text(f"{head}\na.mp4,{'x' * 40},0,4\n")
+    run("report", tmp_path / "long.csv", "-o", tmp_path / "long.html")
+    assert '<rect x="320"' in (tmp_path / "long.html").read_text()  # right of its name
     assert re.search(r"\| a.mp4 +\| wave +\| 2 +\| 3.00", (tmp_path / "r.md").read_text())
 
 

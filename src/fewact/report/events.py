@@ -265,8 +265,8 @@ def frame_lines(
     )
 
 
-ROW, LEFT, ACROSS, TOP = 22.0, 160.0, 800.0, 30.0
-"""Sizes of an ethogram in pixels: row, names, time, and title of a recording."""
+ROW, LEFT, ACROSS, TOP, LETTER = 22.0, 160.0, 800.0, 30.0, 7.5
+"""Sizes of an ethogram in pixels: row, names at least, time, title of a recording, and a letter."""
 
 
 def ethogram(
@@ -281,19 +281,20 @@ def ethogram(
     """
     parts, y = list[str](), 0.0
     longest = max([*durations.values(), 1e-3])
+    left = max([LEFT, *(20 + LETTER * len(label) for label in classes)])
     for recording, duration in durations.items():
         width = ACROSS * duration / longest
         parts.append(svg.text(10, y + 20, recording or "recording", weight=600))
-        parts.append(svg.text(LEFT + width, y + 20, clock_time(duration), anchor="end"))
+        parts.append(svg.text(left + width, y + 20, clock_time(duration), anchor="end"))
         y += TOP
         for number, label in enumerate(classes):
             parts.append(svg.text(10, y + 15, label))
-            parts.append(svg.rectangle(LEFT, y + 3, width, ROW - 6, svg.PALE, class_="frame"))
+            parts.append(svg.rectangle(left, y + 3, width, ROW - 6, svg.PALE, class_="frame"))
             for event in events:
                 if event.recording == recording and str(event.label) == label:
-                    x = LEFT + ACROSS * event.start / longest
+                    x = left + ACROSS * event.start / longest
                     length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
                     colour = svg.COLOURS[number % len(svg.COLOURS)]
                     parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
             y += ROW
-    return Drawing(LEFT + ACROSS + 20, y + 10, tuple(parts), "Ethogram")
+    return Drawing(left + ACROSS + 20, y + 10, tuple(parts), "Ethogram")

@@ -191,7 +191,7 @@ def event_page(
     classes = sorted({row.label for row in rows})
     return Page(
         name,
-        (f"{len(events)} events of {len(classes)} classes in {len(durations)} recordings.",),
+        (f"Events: {len(events)}, classes: {len(classes)}, recordings: {len(durations)}.",),
         (
             Section("Ethogram", drawing=ethogram(events, durations, classes)),
             Section("Numbers", tables=(budget_table(rows, binned=False),)),
