@@ -16,6 +16,7 @@ from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.result import hits
 from fewact.evaluation.scoring import Scorer
 from fewact.methods.base import Method
+from fewact.methods.common import kernel
 
 evaluate_module = import_module("fewact.evaluation.scoring")
 
@@ -154,6 +155,96 @@ def test_logits_from_products_of_real_features(
     tolerance = 2e-6 if name == "protonet" else 2e-5
     scale = float(expected.abs().max())
     torch.testing.assert_close(got, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("comparisons", [0, 10**6])
+@pytest.mark.parametrize("shots", [1, 2, 5])
+def test_fusion_of_real_vectors(data: FeatureDataset, shots: int, comparisons: int) -> None:
+    vectors = torch.from_numpy(data.features).float()[::3]
+    vectors[::4] = vectors[::4, :1]  # static videos
+    vectors[1] = 0
+    vectors[2, 3] = 0
+    vectors[:, :, 5] = 3
+    _check_fusion(vectors, vectors, shots, comparisons)
+
+
+@pytest.mark.parametrize("comparisons", [0, 10**6])
+def test_fusion_of_signed_vectors_and_other_queries(comparisons: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    support, query = (torch.randn(v, 6, 40, generator=generator) for v in (30, 20))
+    _check_fusion(support, query + 0.5, 3, comparisons)
+
+
+def _check_fusion(support: torch.Tensor, query: torch.Tensor, shots: int, comparisons: int) -> None:
+    """Compare the scores of rows with those of copies, both against float64."""
+    generator = torch.Generator().manual_seed(1)
+    rows, queries = (
+        torch.stack([torch.randperm(len(x), generator=generator)[:count] for _ in range(4)])
+        for x, count in ((support, 5 * shots), (query, 6))
+    )
+    rows[:, 0], queries[:, 0] = torch.arange(4), torch.arange(4)  # of the unusual videos
+    labels = torch.arange(5).repeat_interleave(shots)
+    labels[-1:] = 0 if shots > 1 else 4  # uneven shots
+    labels = labels.expand(4, -1)
+    method, exact = (methods.create("fusion", frames=support.shape[1]).eval() for _ in range(2))
+    with torch.inference_mode():
+        state = exact.support({"vectors": support.double()[rows]}, labels, 5)
+        expected = exact.score(state, {"vectors": query.double()[queries]})
+        score = method.bank_scorer({"vectors": support}, {"vectors": query}, comparisons)
+        assert score is not None
+        got = score(rows, labels, 5, queries)
+    assert expected.std() > 0.05
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+def test_pairs_in_a_table(limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if limit is not None:
+        monkeypatch.setattr(kernel, "MOST_NUMBERS", limit)
+    asked = []
+
+    def compare(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        asked.append(first.shape[1] * second.shape[1])
+        return torch.stack(
+            [first[:, :, None] + second[:, None], first[:, :, None] * second[:, None]], -1
+        )
+
+    rows = torch.arange(100)
+    table = kernel.PairTable(compare, rows, rows, symmetric=True, comparisons=5000)
+    computed = sum(asked)
+    first, second = torch.randint(100, (2, 3, 7))
+    found = table(first, second)
+    assert (
+        found[1, 2, 3] == torch.stack([first[1, 2] + second[1, 3], first[1, 2] * second[1, 3]])
+    ).all()
+    assert found.shape == (3, 7, 7, 2)
+    assert (sum(asked) == computed) == (limit is None)
+    assert computed < 0.8 * 100**2
+    asked.clear()
+    kernel.PairTable(compare, rows, rows, symmetric=True, comparisons=4999)
+    assert not asked
+
+
+@pytest.mark.assets
+def test_pairs_once_and_in_each_episode_have_the_same_logits(data: FeatureDataset) -> None:
+    method = create()
+    bank = encode_list(
+        method, ArrayFeatures(data.features[:60]), VideoList("60", data.videos.videos[:60])
+    )
+    nodes = bank.tensors["nodes"]
+    rows, queries = (torch.stack([torch.randperm(60)[:k] for _ in range(5)]) for k in (6, 4))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2]).expand(5, -1)
+    with torch.inference_mode():
+        each, once = (
+            method.bank_scorer({"nodes": nodes}, {"nodes": nodes}, comparisons)
+            for comparisons in (0, 10**6)
+        )
+        assert each is not None
+        assert once is not None
+        expected, got = (score(rows, labels, 3, queries) for score in (each, once))
+    assert expected.std() > 0.1
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["ridge", "lda", "simpleshot"])

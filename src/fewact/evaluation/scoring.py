@@ -109,11 +109,14 @@ class Scorer:
         copies: bool = False,
         size: int | None = None,
     ) -> None:
+        self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
+        comparisons = self._support.size * self._query.shape[1]
         with torch.inference_mode():
-            self.bank = None if copies else method.bank_scorer(support.tensors, query.tensors)
+            self.bank = (
+                None if copies else method.bank_scorer(support.tensors, query.tensors, comparisons)
+            )
         self._method, self._episodes, self._text = method, episodes, text
         self._banks = {"support": support, "query": query}
-        self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
         self._device = next(iter(support.tensors.values())).device
         self._buffers = local()
         self.batches = Batches(len(episodes.support), size or self._size())

@@ -7,6 +7,7 @@ depends on the other video. Any other registered aligner can compare the same no
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -44,7 +45,7 @@ from fewact.methods.base import (
     support_state,
 )
 from fewact.methods.common.inputs import class_text, seeded
-from fewact.methods.common.kernel import intra_class_similarity, mean_over_shots
+from fewact.methods.common.kernel import PairTable, intra_class_similarity, mean_over_shots
 from fewact.methods.common.options import Only, OptionModel, options_dataclass
 from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.shots import by_class
@@ -82,6 +83,9 @@ Weights = Literal["cross", "self", "uniform"]
 
 MEAN_NODES = ("cosine", "euclidean")
 """Comparisons of the mean nodes, which align nothing."""
+
+SYMMETRIC = ("emd", "hungarian")
+"""Aligners whose value is the same, but for rounding, whichever video is the query."""
 
 WEIGHT_OFFSET = 1e-3
 """Added to the weight of each node, so that none vanishes."""
@@ -579,7 +583,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         support = second["nodes"]
         return self._scores(first["nodes"], support, support.new_ones(support.shape[:-1]))
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a scorer of videos in banks, where logits depend on products of nodes alone."""
         options = self.options
         by_products = (
@@ -589,9 +593,11 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             and self._aligns
             and self._weights != "self"
         )
-        return self._bank_scorer(support["nodes"], query["nodes"]) if by_products else None
+        if not by_products:
+            return None
+        return self._bank_scorer(support["nodes"], query["nodes"], comparisons)
 
-    def _bank_scorer(self, support: Tensor, query: Tensor) -> BankScorer:
+    def _bank_scorer(self, support: Tensor, query: Tensor, comparisons: int) -> BankScorer:
         norms, query_norms = vector_norm(support, dim=-1), vector_norm(query, dim=-1)
         weight = self.options.intra_class_weight
 
@@ -603,12 +609,22 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
             costs = _weighted(cost, *_weights(products, present, self._weights), present)
             return self._scaled(self._aligned(*costs, present))
 
+        inner = partial(pairs, support, norms)
+        across = partial(pairs, query, query_norms)
+        of_support, of_query = (torch.arange(len(x), device=x.device) for x in (support, query))
+        same = torch.equal(support, query)
+        symmetric = same and self.options.alignment.name in SYMMETRIC
+        table = PairTable(
+            across, of_query, of_support, symmetric=symmetric, comparisons=comparisons
+        )
+        within = table if same else inner
+
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
-            logits = mean_over_shots(pairs(query, query_norms, queries, rows), labels, n)  # (b q n)
+            logits = mean_over_shots(table(queries, rows), labels, n)  # (b q n)
             if weight == 0:
                 return logits
             inside = intra_class_similarity(
-                lambda members, _: pairs(support, norms, members["rows"], members["rows"]),
+                lambda members, _: within(members["rows"], members["rows"]),
                 {"rows": rows},
                 labels,
                 n,

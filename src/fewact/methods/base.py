@@ -189,7 +189,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         """
         return self.score(state, nodes), None
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a function that scores episodes by the rows of their videos, without copies.
 
         Its logits are those of ``support`` and ``score``, but for the rounding of sums.
@@ -197,6 +197,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         Args:
             support: Nodes (v …) of all support videos.
             query: Nodes (w …) of all queries.
+            comparisons: Number of comparisons of a query with a support video in all episodes: what
+                pairs of videos need may be computed once where they are fewer, see ``PairTable``.
 
         Returns:
             The function; None where the method needs the nodes of an episode themselves.

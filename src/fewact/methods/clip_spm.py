@@ -730,7 +730,7 @@ class ClipSpm(TextMethod[ClipSpmOptions, ClipSpmState]):
         projector = Projector(self.padm.transformer, fold=True)
         return {"own_text": class_text, **projector.project(named)}
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a scorer of queries alone, after ``with_text``."""
         if self.padm is None or "value" not in support:
             return None

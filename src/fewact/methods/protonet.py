@@ -96,7 +96,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
         return state.average(pairs) * (1 / self.options.temperature)
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a scorer from the products of the videos' vectors, for cosines of one vector."""
         options = self.options
         pairs_of_vectors = options.frame_matching in ("pooled", "concatenated")

@@ -77,7 +77,7 @@ class ZeroShot(TextMethod[ZeroShotOptions, Tensor]):
     def score(self, state: Tensor, nodes: Nodes) -> Tensor:
         return nodes["mean"] @ state.mT * (1 / self.options.temperature)
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer | None:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a scorer from the products of videos and texts, after ``with_text``."""
         if "text" not in support:
             return None

@@ -110,6 +110,58 @@ def likeliest_leave_one_out(
     return torch.stack(likelihoods).amax(0)
 
 
+TILE = 48
+"""Videos on each side of a block of a table of pairs: their nodes should fit into the caches."""
+
+MOST_NUMBERS = 2**26
+"""Largest table of pairs, in float32 numbers: 256 MiB."""
+
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""Rows (b q) of first videos, rows (b s) of second ones → (b q s …): what pairs need."""
+
+
+class PairTable:
+    """What a method needs of pairs of videos, computed once for all episodes where that is less.
+
+    Args:
+        compare: Compares the videos of some rows; must not depend on the other rows of a call.
+        first: Rows (v) of all first videos: 0 … v−1.
+        second: Rows (w) of all second videos.
+        symmetric: Whether first and second videos are the same, and pairs the same in both orders.
+        comparisons: Number of comparisons in all episodes. The table is filled if there are more of
+            them than pairs, and if it fits into limited memory; else each call compares.
+    """
+
+    def __init__(
+        self, compare: Compare, first: Tensor, second: Tensor, *, symmetric: bool, comparisons: int
+    ) -> None:
+        self._compare, self._table = compare, None
+        pairs = len(first) * len(second)
+        if comparisons < (pairs // 2 if symmetric else pairs):
+            return
+        if pairs * compare(first[None, :1], second[None, :1]).numel() <= MOST_NUMBERS:
+            self._table = self._filled(first, second, symmetric)
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return what is needed of pairs: rows (b q), rows (b s) → (b q s …)."""
+        if self._table is None:
+            return self._compare(first, second)
+        return self._table[first[:, :, None], second[:, None]]
+
+    def _filled(self, first: Tensor, second: Tensor, symmetric: bool) -> Tensor:
+        like = self._compare(first[None, :1], second[None, :1])[0, 0, 0]
+        table = like.new_empty(len(first), len(second), *like.shape)
+        columns = second.split(TILE)
+        for i, rows_of_tile in enumerate(first.split(TILE)):
+            for columns_of_tile in columns[i if symmetric else 0 :]:
+                block = self._compare(rows_of_tile[None], columns_of_tile[None])[0]  # (q s …)
+                at = rows_of_tile[:, None], columns_of_tile[None]
+                table[at] = block
+                if symmetric:
+                    table[at[1], at[0]] = block
+        return table
+
+
 @dataclass(frozen=True)
 class KernelState:
     """Support of a method that averages pair similarities.

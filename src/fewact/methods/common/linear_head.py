@@ -223,7 +223,7 @@ class LinearHead(Method[LinearOptionsT, LinearState]):
         query = self.prepared(nodes["vector"], state.offset)
         return torch.baddbmm(state.bias[:, None], query, state.weights.mT)
 
-    def bank_scorer(self, support: Nodes, query: Nodes) -> BankScorer:
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer:
         """Return a scorer from the products of the videos' vectors."""
         banks = [side["vector"] for side in (support, query)]
         if not self.centred_on_support:

@@ -29,7 +29,7 @@ from fewact.features.request import (
     Stabilise,
     View,
 )
-from fewact.methods.base import FrameMatch, Method, Nodes, promoted
+from fewact.methods.base import BankScorer, FrameMatch, Method, Nodes, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.joints import JointDecision, JointTerms
@@ -45,6 +45,7 @@ from fewact.methods.fusion.terms import (
     WeightedTerms,
     When,
 )
+from fewact.methods.fusion.vector_bank import VectorBank
 from fewact.methods.fusion.vectors import VECTORS, SupportTerms, VectorDecision, VectorTerms
 
 INTRA_CLASS_WEIGHT = 0.5
@@ -303,6 +304,13 @@ class Fusion(Method[FusionOptions, FusionState]):
     def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
         pairs = self.similarity(self._compared(nodes, state), state.nodes, state.decision)
         return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
+
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
+        """Return a scorer from the products of vectors; maps and joints have none."""
+        if VECTORS not in support or not isinstance(self.vector_terms, VectorTerms):
+            return None
+        banks = support[VECTORS], query[VECTORS]
+        return VectorBank(self.vector_terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""

@@ -5,7 +5,7 @@ order may say nothing of the class. Each assumption gives a similarity. Its weig
 probability, by how well the support videos classify each other with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -43,6 +43,10 @@ PARTS = {
 CONSTANT = 1e-6
 """A channel whose standard deviation is below this fraction of its root mean square is constant:
 what is left are rounding errors."""
+
+
+Weighted = tuple[Tensor, Tensor, Tensor]
+"""Weighted similarities (b q s) of appearance, of motion and of means."""
 
 
 class SupportTerms(Protocol):
@@ -144,31 +148,50 @@ class VectorTerms:
 
     def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[VectorDecision, Nodes]:
         """Return what the support says, and what is compared of its videos."""
-        decision = self._prior(nodes[VECTORS].detach())
+        frames = nodes[VECTORS].detach().flatten(1, 2)
+        decision = self.prior(*torch.std_mean(frames, 1, correction=0))
         compared = self.compared(nodes, decision)
         with torch.no_grad():
-            likelihoods = [
-                likeliest_leave_one_out(pairs, labels, n, TEMPERATURES)
-                for appearance, motion, mean in self._similarities(compared, compared, quick=True)
-                for pairs in (appearance + motion, mean)
-            ]
-            prior = decision.weights.flatten(1).log()
-            posterior = (prior + LIKELIHOOD_WEIGHT * torch.stack(likelihoods, 1)).softmax(1)
-        return decision._replace(weights=posterior.view_as(decision.weights)), compared
+            similarities = self._similarities(compared, compared, quick=True)
+            return self.posterior(decision, similarities, labels, n), compared
 
-    def _prior(self, vectors: Tensor) -> VectorDecision:
-        """Return what is known of support videos (b s t d) without their labels."""
-        frames = vectors.flatten(1, 2)
-        deviation, mean = torch.std_mean(frames, 1, correction=0)  # (b d)
+    def prior(self, deviation: Tensor, mean: Tensor) -> VectorDecision:
+        """Return what is known of support videos without their labels.
+
+        Args:
+            deviation: Standard deviation (b d) of each channel.
+            mean: Mean (b d) of each channel.
+        """
         constant = deviation <= CONSTANT * torch.hypot(deviation, mean)
         scale = torch.where(constant, 0.0, 1 / deviation)
-        order = frames.new_tensor([1 - self.unordered, self.unordered])
+        order = mean.new_tensor([1 - self.unordered, self.unordered])
         weights = torch.outer(
-            frames.new_tensor([channels.probability for channels in self.channels]), order
+            mean.new_tensor([channels.probability for channels in self.channels]), order
         )
         return VectorDecision(
-            mean[:, None, None], scale[:, None, None], weights.expand(len(frames), -1, -1)
+            mean[:, None, None], scale[:, None, None], weights.expand(len(mean), -1, -1)
         )
+
+    def posterior(
+        self, decision: VectorDecision, similarities: Iterable[Weighted], labels: Tensor, n: int
+    ) -> VectorDecision:
+        """Return a decision with weights by how well the support videos classify each other.
+
+        Args:
+            decision: The decision without labels.
+            similarities: Those of the support videos (b s s) under each assumption, see
+                ``weighted``.
+            labels: (b s).
+            n: Number of classes.
+        """
+        likelihoods = [
+            likeliest_leave_one_out(pairs, labels, n, TEMPERATURES)
+            for appearance, motion, mean in similarities
+            for pairs in (appearance + motion, mean)
+        ]
+        prior = decision.weights.flatten(1).log()
+        posterior = (prior + LIKELIHOOD_WEIGHT * torch.stack(likelihoods, 1)).softmax(1)
+        return decision._replace(weights=posterior.view_as(decision.weights))
 
     def compared(self, nodes: Nodes, decision: VectorDecision) -> Nodes:
         """Return what each term keeps of videos (b v …) under each assumption."""
@@ -195,7 +218,13 @@ class VectorTerms:
 
     def parts(self, first: Nodes, second: Nodes, decision: VectorDecision) -> dict[str, Tensor]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
-        by_term = zip(*self._similarities(first, second), strict=True)
+        return self.mixed(self._similarities(first, second), decision)
+
+    def mixed(
+        self, similarities: Iterable[Weighted], decision: VectorDecision
+    ) -> dict[str, Tensor]:
+        """Return the parts from similarities under each assumption, see ``weighted``."""
+        by_term = zip(*similarities, strict=True)
         appearance, motion, mean = (
             torch.stack(by_channels, 1) for by_channels in by_term
         )  # (b c q s)
@@ -205,21 +234,28 @@ class VectorTerms:
             "motion": (ordered * motion).sum(1),
         }
 
+    def weighted(self, appearance: Tensor, motion: Tensor, mean: Tensor) -> Weighted:
+        """Return the similarities under one assumption, weighted: (b q s) each."""
+        of_appearance, of_motion = self.weights
+        return (
+            of_appearance * appearance,
+            of_motion * motion,
+            (of_appearance + of_motion) * mean,
+        )
+
     def _similarities(
         self, first: Nodes, second: Nodes, *, quick: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield weighted similarities (b q s) of appearance, motion and means."""
-        appearance, motion = self.weights
-        weights = {"appearance": appearance, "motion": motion, "mean": appearance + motion}
+    ) -> Iterator[Weighted]:
+        """Yield weighted similarities under each assumption."""
         for i in range(len(self.channels)):
-            ordered, changes, mean = (
-                weights[name]
-                * (term.quick_similarity if quick else term.similarity)(
-                    first[f"{name}.{i}"], second[f"{name}.{i}"]
+            yield self.weighted(
+                *(
+                    (term.quick_similarity if quick else term.similarity)(
+                        first[f"{name}.{i}"], second[f"{name}.{i}"]
+                    )
+                    for name, term in self._terms.items()
                 )
-                for name, term in self._terms.items()
             )
-            yield ordered, changes, mean
 
     def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion of two videos; None if motion has no weight."""
