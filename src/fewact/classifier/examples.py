@@ -24,6 +24,9 @@ Nodes = dict[str, Tensor]
 
 TEACH_AGAIN = "Teach again from the clips."
 
+FEW_VALUES = 64
+"""Number of values of each node by which most clips are distinguished."""
+
 ROUNDING = 2**-11
 """Largest relative error of rounding to float16, where values are not too small for it."""
 
@@ -107,6 +110,11 @@ class Examples:
             content.update(self.nodes[name][i].contiguous().numpy().tobytes())
         return content.hexdigest()
 
+    def _beginning(self, i: int) -> bytes:
+        """Return the first values of each node of clip ``i``."""
+        beginnings = (self.nodes[name][i].flatten()[:FEW_VALUES] for name in sorted(self.nodes))
+        return b"".join(values.numpy().tobytes() for values in beginnings)
+
     def repeated(self, new: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
         keys, new_keys = (
@@ -139,12 +147,11 @@ class Examples:
         Without new clips, find those of these that are equal to an earlier one.
         """
         candidates = self if new is None else new
-        smallest = min(self.nodes, key=lambda name: self.nodes[name][0].numel())
         rows_of_self, rows_of_new = (
-            [row.numpy().tobytes() for row in examples.nodes[smallest]]
+            [examples._beginning(i) for i in range(len(examples.clips))]
             for examples in (self, candidates)
         )
-        # Few clips share the smallest node: only their other nodes are compared, by their digests.
+        # Few clips begin alike: only these are compared completely, by their digests.
         count, copies_needed = Counter(rows_of_self), 2 if new is None else 1
         alike = {row for row in rows_of_new if count[row] >= copies_needed}
         first: dict[str, int] = {}
@@ -190,7 +197,8 @@ def rounded(nodes: Nodes) -> Nodes:
 
 
 def _is_close(half: Tensor, value: Tensor) -> bool:
-    return bool((half - value).norm() <= ROUNDING * value.norm() and half.isfinite().all())
+    largest = ROUNDING * value.norm()
+    return bool((half - value).norm() <= largest < math.inf)  # then all of half is finite
 
 
 def stored(nodes: Nodes) -> Nodes:

@@ -205,6 +205,20 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         """
         return None
 
+    def tabulated(self, nodes: Nodes) -> "tuple[Method, Nodes]":
+        """Return a method of the same scores that looks up similarities, and nodes for it.
+
+        Where the same few videos are compared several times, as support and as queries, each pair
+        is compared once. The default returns the method itself.
+
+        Args:
+            nodes: Nodes (v …) of the videos.
+
+        Returns:
+            The method; and its nodes of these videos (v …), of which any rows can be taken.
+        """
+        return self, nodes
+
     def pair_parts(self, state: StateT, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the pair similarities by name; empty where they are no sums.
 

@@ -7,6 +7,7 @@ differences; ``crop`` prepares maps and images.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
@@ -261,7 +262,7 @@ class Fusion(Method[FusionOptions, FusionState]):
             decision, nodes = self.vector_terms.decide(nodes, labels, n)
         else:
             quick = partial(self.map_terms.similarity, nodes, nodes, quick=True)
-            visible = self.appearance(nodes, nodes)
+            visible = self.appearance(nodes, nodes, quick=True)
             with torch.no_grad():
                 decision = self.map_terms.decide(nodes, visible, quick, labels, n)
             appearance = mean_appearance(visible)
@@ -311,6 +312,14 @@ class Fusion(Method[FusionOptions, FusionState]):
             return None
         banks = support[VECTORS], query[VECTORS]
         return VectorBank(self.vector_terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
+
+    def tabulated(self, nodes: Nodes) -> tuple[Method, Nodes]:
+        """Return the method with tables of its terms' similarities; itself for vectors."""
+        if VECTORS in nodes or self.options.horizontal_flip:
+            return self, nodes
+        method = copy(self)
+        method.map_terms, nodes = self.map_terms.tabulated(nodes)
+        return method, nodes
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""
@@ -410,14 +419,14 @@ class Fusion(Method[FusionOptions, FusionState]):
             return self.vector_terms.similarity(first, second, decision)
         return self.map_terms.similarity(first, second, decision)
 
-    def appearance(self, first: Nodes, second: Nodes) -> Tensor:
+    def appearance(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
         """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
         term = next(
             weighted
             for weighted in self.map_terms.terms
             if isinstance(weighted.term, AppearanceTerm)
         )
-        return term.term.similarity(first[term.name], second[term.name])
+        return term.similarity(first, second, quick=quick)
 
     def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
         """Return the weight of the intra-class similarity, for each query (b q) or for all."""

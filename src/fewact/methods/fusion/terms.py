@@ -272,6 +272,10 @@ class LearnedMotionTerm(AlignedFrames):
         """Return how sure the network is of each video: (… t d) → (…)."""
         return encoded[..., 0, -1]
 
+    def without_vectors(self, encoded: Tensor) -> Tensor:
+        """Return what ``sure`` reads alone: (… t d) → (… 1 1)."""
+        return encoded[..., :1, -1:]
+
     def horizontal_flip(self, encoded: Tensor) -> Tensor:
         """Return what ``encode`` would return for flipped frames; needs ``flips``."""
         if not self.flips:
@@ -441,6 +445,33 @@ def static_probability(
     return torch.sigmoid(by_cameras + likelihood_static - likelihood_moving)
 
 
+NUMBER = "number"
+"""Name of the node that has the number of a video in the tables."""
+
+QUERIES_AT_ONCE = 8
+"""Number of videos that are compared with all others at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Similarities of a term between v videos, by their numbers.
+
+    Args:
+        exact: (v v).
+        quick: Approximations (v v).
+    """
+
+    exact: Tensor
+    quick: Tensor
+
+    @classmethod
+    def of(cls, term: Term, encoded: Tensor) -> "Table":
+        """Compare encoded videos (v …) with each other."""
+        parts, every = encoded.split(QUERIES_AT_ONCE), encoded[None]
+        exact = torch.cat([term.similarity(part[None], every)[0] for part in parts])
+        return cls(exact, term.quick_similarity(every, every)[0])
+
+
 @dataclass(frozen=True)
 class WeightedTerm:
     """A term of the sum.
@@ -450,12 +481,22 @@ class WeightedTerm:
         term: The term.
         weight: Its weight; 0 skips it.
         when: When it counts.
+        table: Its similarities, looked up by the node ``NUMBER``; None to compute them.
     """
 
     name: str
     term: Term
     weight: float
     when: When = "always"
+    table: Table | None = None
+
+    def similarity(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
+        """Return the similarity of nodes: (b q …), (b s …) → (b q s)."""
+        if self.table is not None:
+            values = self.table.quick if quick else self.table.exact
+            return values[first[NUMBER][:, :, None], second[NUMBER][:, None]]
+        compare = self.term.quick_similarity if quick else self.term.similarity
+        return compare(first[self.name], second[self.name])
 
     def as_static(self) -> "WeightedTerm":
         """Return the same term of motion for static cameras: only the mean over time is removed."""
@@ -499,6 +540,23 @@ class WeightedTerms:
             weighted.name: values for weighted, values in zip(self.terms, encoded, strict=True)
         }
         return nodes if self.camera is None else {**nodes, LOG_ODDS: features[self.camera]}
+
+    def tabulated(self, nodes: Nodes) -> "tuple[WeightedTerms, Nodes]":
+        """Return the terms with tables of videos (v …), and the nodes that are still read."""
+        terms = tuple(
+            replace(weighted, table=Table.of(weighted.term, nodes[weighted.name]))
+            for weighted in self.terms
+        )
+        compared = {weighted.name for weighted in self.terms}
+        rest = {name: value for name, value in nodes.items() if name not in compared}
+        rest |= {
+            weighted.name: weighted.term.without_vectors(nodes[weighted.name])
+            for weighted in self.terms
+            if isinstance(weighted.term, LearnedMotionTerm)
+        }
+        some = next(iter(nodes.values()))
+        number = torch.arange(len(some), device=some.device)
+        return replace(self, terms=terms), {**rest, NUMBER: number}
 
     def similarity(
         self,
@@ -594,6 +652,5 @@ def _sum(
     for weighted in terms:
         factor = weighted.factor(decision)
         if torch.as_tensor(factor).any():
-            compare = weighted.term.quick_similarity if quick else weighted.term.similarity
-            total = total + factor * compare(first[weighted.name], second[weighted.name])
+            total = total + factor * weighted.similarity(first, second, quick=quick)
     return total

@@ -438,9 +438,12 @@ def text_methods(subject: Subject) -> None:
         raise Broken(got=f"no error for {shape}", expected="an OptionError or ShapeError")
 
 
-@_promise("What an evaluation computes once a video changes no logit.", "with_text and bank_scorer")
+@_promise(
+    "What is computed once a video or a pair changes no logit.",
+    "with_text, bank_scorer and tabulated",
+)
 def once_a_video(subject: Subject) -> None:
-    """Score nodes that have met the text of their class, and rows of a bank of nodes."""
+    """Score nodes that have met the text of their class, rows of a bank, and tables of pairs."""
     method = subject.make()
     support, labels, query = subject.episode(method)
     expected = scores(subject, method, support, labels, query)
@@ -462,6 +465,17 @@ def once_a_video(subject: Subject) -> None:
             queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
             got = score(rows, labels, WAYS, queries)
             check_equal(got, expected, where="bank_scorer")
+        looked_up, numbers = method.tabulated(
+            {n: torch.cat([flat[n], value]) for n, value in flat_query.items() if n in flat}
+        )
+        if looked_up is not method:
+            parts = slice(labels.numel()), slice(labels.numel(), None)
+            shown, asked = (
+                {name: value[part].unflatten(0, (EPISODES, -1)) for name, value in numbers.items()}
+                for part in parts
+            )
+            got = looked_up.score(looked_up.support(shown, labels, WAYS), asked)
+            check_equal(got, expected, where="tabulated")
 
 
 @_promise(
