@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
+from benchmarks.datasets import SHOTS, Part, episode_sets, other_scenes, parts, read_index
 from benchmarks.pairs import (
     Pairs,
     compare_all,
@@ -29,6 +29,7 @@ from benchmarks.pairs import (
     episode_accuracies,
     scored_accuracies,
 )
+from benchmarks.phone import phone_clips
 from benchmarks.shared import heading, line, save_arrays
 from fewact import backbones, methods
 from fewact.backbones import Backbone
@@ -46,7 +47,9 @@ VARIANTS = ("fusion", CORRECTED, "protonet", "otam", "a2m2", "pixels")
 CLEAN = "clean"
 DEPTH_ONLY = ("background",)
 """Conditions that need the mask of a depth video."""
-MEASURED = tuple(name for name in CONDITIONS if name != "loose")
+PHONE = "phone"
+"""Condition of clips that ``benchmarks/phone.py`` writes; it has no severity."""
+MEASURED = (*(name for name in CONDITIONS if name != "loose"), PHONE)
 """Conditions of the table; ``benchmarks/loose.py`` measures the other one."""
 
 
@@ -120,6 +123,8 @@ class Measurement:
     def _videos(self, condition: str) -> VideoList:
         if condition == CLEAN:
             return self._part.videos
+        if condition == PHONE:
+            return phone_clips(self._part.videos, self._options.work / PHONE)
         return with_condition(self._part.videos, f"{condition}:{self._options.severity}")
 
     def _method(self, variant: str) -> Any:
@@ -157,7 +162,7 @@ def conditions(part: Part, options: argparse.Namespace) -> list[str]:
 
 def file_of(part: Part, condition: str, variant: str, options: argparse.Namespace) -> Path:
     """Return the file of the accuracies of a variant in a condition."""
-    severity = 0 if condition == CLEAN else options.severity
+    severity = 0 if condition in (CLEAN, PHONE) else options.severity
     words = (part.name, condition, severity, variant, options.classes)
     name = "-".join("".join(c for c in str(word) if c.isalnum()) for word in words)
     folder: Path = options.work
@@ -215,9 +220,11 @@ def main() -> None:
     parser.add_argument("--development", action="store_true")
     options = parser.parse_args()
     backbone = backbones.create()
+    every = parts(read_index(options.assets), development=options.development)
+    every += other_scenes(options.assets) if options.development else []
     chosen = [
         Part(part.name, few(part.videos, options.classes))
-        for part in parts(read_index(options.assets), development=options.development)
+        for part in every
         if part.videos.name in options.sets
     ]
     for part in chosen:
