@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import av
 import numpy as np
 import torch
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.datasets import read_index
@@ -81,16 +83,16 @@ def write(
     sideways = bool(rng.random() < 0.5)
     if sideways:
         frames = np.rot90(frames, -1, (1, 2))
-    height, width = frames.shape[1:3]
-    scale = phone.lines / min(height, width)
-    size = [round(side * scale / 2) * 2 for side in (width, height)]
+    scale = phone.lines / min(frames.shape[1:3])
+    height, width = (round(side * scale / 2) * 2 for side in frames.shape[1:3])
     count = max(2, round((seconds or shown.end) * phone.fps))
     kept = np.flatnonzero(rng.random(count) >= LOST)
     positions = shown.at(kept / phone.fps % shown.end)
     new = path.with_suffix(".new.mp4")
     with av.open(str(new), "w") as output:
-        stream = output.add_stream(phone.codec, rate=phone.fps, options=phone.options)
-        stream.width, stream.height = size
+        added = output.add_stream(phone.codec, rate=phone.fps, options=phone.options)
+        stream = cast(VideoStream, added)
+        stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p10le" if phone.hdr else "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS)
         stream.codec_context.gop_size = phone.fps
@@ -101,7 +103,7 @@ def write(
             stream.set_display_rotation(90)
         for number, position in zip(kept, positions, strict=True):
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frames[position]), "rgb24")
-            image = image.reformat(*size, format=stream.pix_fmt, interpolation="BICUBIC")
+            image = image.reformat(width, height, stream.pix_fmt, interpolation="BICUBIC")
             image.pts = int(number) * TICKS // phone.fps
             image.time_base = Fraction(1, TICKS)
             output.mux(stream.encode(image))

@@ -205,7 +205,7 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         """
         return None
 
-    def tabulated(self, nodes: Nodes) -> "tuple[Method, Nodes]":
+    def tabulated(self, nodes: dict[str, Tensor]) -> "tuple[Method, dict[str, Tensor]]":
         """Return a method of the same scores that looks up similarities, and nodes for it.
 
         Where the same few videos are compared several times, as support and as queries, each pair

@@ -313,7 +313,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         banks = support[VECTORS], query[VECTORS]
         return VectorBank(self.vector_terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
 
-    def tabulated(self, nodes: Nodes) -> tuple[Method, Nodes]:
+    def tabulated(self, nodes: dict[str, Tensor]) -> tuple[Method, dict[str, Tensor]]:
         """Return the method with tables of its terms' similarities; itself for vectors."""
         if VECTORS in nodes or self.options.horizontal_flip:
             return self, nodes

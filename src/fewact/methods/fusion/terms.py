@@ -541,7 +541,7 @@ class WeightedTerms:
         }
         return nodes if self.camera is None else {**nodes, LOG_ODDS: features[self.camera]}
 
-    def tabulated(self, nodes: Nodes) -> "tuple[WeightedTerms, Nodes]":
+    def tabulated(self, nodes: Nodes) -> "tuple[WeightedTerms, dict[str, Tensor]]":
         """Return the terms with tables of videos (v …), and the nodes that are still read."""
         terms = tuple(
             replace(weighted, table=Table.of(weighted.term, nodes[weighted.name]))
