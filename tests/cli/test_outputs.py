@@ -107,17 +107,3 @@ def test_a_full_or_closed_standard_output_is_one_message(arguments: tuple[str, .
         ended = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.stderr == "Error: output: No space left on device\n"
     assert ended.returncode == 2
-
-
-@pytest.mark.parametrize("command", ["explain", "match"])
-def test_a_clip_is_not_replaced_by_the_page_about_it(
-    run: Run, command: str, tmp_path: Path
-) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.safetensors").write_text("{}")  # not read: the output comes first
-    (clip := tmp_path / "a.html").write_bytes(b"of the user")
-    other = tmp_path / "model" if command == "explain" else clip
-    done = run(command, str(other), str(clip), "-o", str(clip))
-    assert done.code == 2
-    assert "the input would be replaced" in done.err
-    assert clip.read_bytes() == b"of the user"

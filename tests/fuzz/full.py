@@ -7,16 +7,14 @@ gets EDQUOT at a random change of a file.
 """
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 
 from tests.fuzz._mount import missing, small_disk
 from tests.fuzz.report import Report, cases
-from tests.fuzz.runner import Runner
+from tests.fuzz.runner import Runner, opened
 
 LEVELS = 10
 QUOTAS = 5
@@ -25,12 +23,15 @@ ROOM = 64 << 20
 
 
 def run(
-    seed: int, seconds: float | None, count: int | None, names: Sequence[str] | None = None
+    seed: int,
+    seconds: float | None,
+    count: int | None,
+    names: Sequence[str] | None = None,
+    runner: Runner | None = None,
 ) -> Report:
     """Fill disks; ``names`` are the scenarios of ``commands``."""
     report = Report()
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(Path(folder))
+    with opened(runner) as runner:
         chosen = runner.chosen(names)
         for number in cases(seconds, count):
             name, level = chosen[number % len(chosen)], number // len(chosen) % (LEVELS + QUOTAS)

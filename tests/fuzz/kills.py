@@ -4,24 +4,25 @@ Half of the kills are before a random change of a file (a new file, a rename, a 
 sync, the others after a random time.
 """
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from tests.fuzz.report import Report, cases
-from tests.fuzz.runner import Runner
+from tests.fuzz.runner import Runner, opened
 
 
 def run(
-    seed: int, seconds: float | None, count: int | None, names: Sequence[str] | None = None
+    seed: int,
+    seconds: float | None,
+    count: int | None,
+    names: Sequence[str] | None = None,
+    runner: Runner | None = None,
 ) -> Report:
     """Kill commands; ``names`` are the scenarios of ``commands``, default: all."""
     report = Report()
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(Path(folder))
+    with opened(runner) as runner:
         chosen = list(names or runner.commands.SCENARIOS)
         for number in cases(seconds, count):
             name = chosen[number % len(chosen)]

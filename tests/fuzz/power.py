@@ -5,27 +5,28 @@ what was not safe on the disk, and runs the command again: it must end with the 
 run. A command that has ended must have all of its files on the disk.
 """
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from tests.fuzz.disk import Disk, write_out
 from tests.fuzz.report import Report, cases
-from tests.fuzz.runner import Runner
+from tests.fuzz.runner import Runner, opened
 
 KEPT = (0.0, 0.5, 1.0)
 """Probabilities with which a change survives that was not safe."""
 
 
 def run(
-    seed: int, seconds: float | None, count: int | None, names: Sequence[str] | None = None
+    seed: int,
+    seconds: float | None,
+    count: int | None,
+    names: Sequence[str] | None = None,
+    runner: Runner | None = None,
 ) -> Report:
     """Cut the power of commands; ``names`` are the scenarios of ``commands``."""
     report = Report()
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(Path(folder))
+    with opened(runner) as runner:
         chosen = runner.chosen(names)
         for number in cases(seconds, count):
             name, draw = chosen[number % len(chosen)], np.random.default_rng([seed, number])

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -33,6 +35,16 @@ class Whole:
     after: dict[str, bytes]
     changes: tuple[Change, ...]
     seconds: float
+
+
+@contextmanager
+def opened(runner: "Runner | None") -> "Iterator[Runner]":
+    """Use a runner whose server runs and whose whole runs are known, or a new one."""
+    if runner is not None:
+        yield runner
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Runner(Path(folder))
 
 
 class Runner:

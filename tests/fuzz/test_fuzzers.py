@@ -6,8 +6,15 @@ import pytest
 
 from tests.fuzz import files, full, inputs, kills, power, promises, transport, videos
 from tests.fuzz.__main__ import fuzzers
+from tests.fuzz.runner import Runner
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a fork server")
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """One server of processes, and one run of each command that nothing disturbs."""
+    return Runner(tmp_path_factory.mktemp("runner"))
 
 
 def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
@@ -52,31 +59,31 @@ def test_the_solver_under_the_sanitizers() -> None:
 
 @needs_linux
 @pytest.mark.slow
-def test_killed_commands_continue_to_the_same_bytes() -> None:
-    report = kills.run(seed=1, seconds=None, count=11)
+def test_killed_commands_continue_to_the_same_bytes(runner: Runner) -> None:
+    report = kills.run(seed=1, seconds=None, count=11, runner=runner)
     assert not report.defects
     assert sum(n for name, n in report.outcomes.items() if name.endswith("kills")) >= 5
 
 
 @needs_linux
 @pytest.mark.slow
-def test_nothing_is_believed_after_a_power_loss_that_is_not_whole() -> None:
-    report = power.run(seed=1, seconds=None, count=18)
+def test_nothing_is_believed_after_a_power_loss_that_is_not_whole(runner: Runner) -> None:
+    report = power.run(seed=1, seconds=None, count=18, runner=runner)
     assert not report.defects
     assert report.cases == 18
 
 
 @needs_linux
 @pytest.mark.slow
-def test_no_former_version_of_a_model_is_lost_with_the_power() -> None:
-    report = power.run(seed=2, seconds=None, count=20, names=("add",))
+def test_no_former_version_of_a_model_is_lost_with_the_power(runner: Runner) -> None:
+    report = power.run(seed=2, seconds=None, count=20, names=("add",), runner=runner)
     assert not report.defects
     assert report.outcomes["add: whole"] == 20
 
 
 @needs_linux
 @pytest.mark.slow
-def test_full_disks_lose_nothing_and_leave_nothing() -> None:
-    report = full.run(seed=1, seconds=None, count=30, names=("save", "export"))
+def test_full_disks_lose_nothing_and_leave_nothing(runner: Runner) -> None:
+    report = full.run(seed=1, seconds=None, count=30, names=("save", "export"), runner=runner)
     assert not report.defects
     assert sum(n for name, n in report.outcomes.items() if name.endswith("quota, refused")) >= 5

@@ -22,7 +22,7 @@ def test_random_problems_are_proved_optimal() -> None:
         native.library()
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
-    command = [sys.executable, HERE / "fuzz.py", "--problems", "2000", "--seed", "1"]
+    command = [sys.executable, HERE / "fuzz.py", "--problems", "500", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"{name} float64" in done.stdout for name in native.instruction_sets())
