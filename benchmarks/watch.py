@@ -372,7 +372,8 @@ def run(
         used = watch(model, work / "recording.mp4", out)
         found = json.loads(out.read_text())
         scores = SCORES.validate_json((work / SCORES_FILE).read_bytes())
-        if found["events"] != [one.to_dict() for one in scores.events]:
+        events = [replace(one, recording="recording.mp4") for one in scores.events]
+        if found["events"] != [one.to_dict() for one in events]:
             raise SystemExit("the scores that were kept give other events than the command")
         outcome = Outcome(
             part.name + (f", {classes} classes" if classes else ""),

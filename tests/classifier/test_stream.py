@@ -342,6 +342,12 @@ def test_ring_shares_features_and_gives_those_of_a_clip(backbone: Backbone) -> N
     torch.testing.assert_close(found[requests[0]], expected, rtol=1e-4, atol=1e-3)
     ring.forget(8.0)
     assert len(ring) == 8
+    counted.clear()
+    assert len(counted) == 0
+    for i, frame in enumerate(clip):
+        counted.add(i + 0.5, frame)
+    counted.features(0, 16)
+    assert sum(runs) == 32
 
 
 def test_frames_run_as_deep_as_they_are_requested(backbone: Backbone) -> None:
@@ -417,6 +423,7 @@ def test_actions_in_a_recording_are_found(
     assert all(a.end <= b.start + 0.5 for a, b in pairwise(events))
     performed = [label for event in events for label in [event.label] * event.repetitions]
     assert performed == [label for label, _ in recording]
+    assert len(stream._ring) == 0
     assert stream.close() == []
     with pytest.raises(OptionError, match="closed"):
         stream.push(recording[0][1][0])

@@ -422,13 +422,18 @@ class Stream:
             try:
                 return self._requested(self._end(end))
             finally:
-                self._stages.close()
+                self._release()
 
     def stop(self) -> None:
         """End the recording without the events that are not complete; ``close`` returns none."""
         with self._lock:
             self._closed = True
-            self._stages.close()
+            self._release()
+
+    def _release(self) -> None:
+        """End the threads, and free frames: cycles of references would keep them for a while."""
+        self._stages.close()
+        self._ring.clear()
 
     def _requested(self, events: list[Event]) -> list[Event]:
         return [event for event in events if self._is_requested(event.label)]

@@ -155,6 +155,11 @@ class FeatureRing:
         while self._samples and self._samples[0].time < before:
             self._samples.popleft()
 
+    def clear(self) -> None:
+        """Forget all frames and features."""
+        self._samples.clear()
+        self._network.forget(0)
+
     def features(self, start: float, end: float) -> dict[Request, Tensor]:
         """Return the features of the window between two times in seconds; it has a frame."""
         return self.compute(self.prepare(self.window(start, end)))
