@@ -113,8 +113,9 @@ UNGROUPED = with_groups(("wave", None), ("clap", None))
 
 
 def test_scope_of_groups() -> None:
-    for scope in ("none", "shared", "within-class"):
+    for scope in ("none", "shared"):
         assert make_list("", PERSONS, scope, where="").groups == scope
+    assert make_list("", RECORDINGS, "within-class", where="").groups == "within-class"
     assert make_list("", PERSONS, "auto", where="").groups == "shared"
     assert make_list("", RECORDINGS, "auto", where="").groups == "within-class"
     assert make_list("", UNGROUPED, "auto", where="").groups == "none"
@@ -138,3 +139,16 @@ def test_real_clips(assets: Path) -> None:
     videos = list_folder(assets / "clips" / "ucf7")
     assert (len(videos.videos), len(videos.classes)) == (350, 7)
     assert all(v.clip and v.clip.path.is_file() for v in videos.videos)
+
+
+def test_rows_of_no_class_are_named(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r'left out, rows of the label "none": 1 \(b.mp4\)'):
+        videos = list_table(table(tmp_path, "path,label\na.mp4,wave\nb.mp4,None\n"))
+    assert [video.id for video in videos.videos] == ["a.mp4"]
+
+
+def test_groups_of_several_classes_leak_within_classes(tmp_path: Path) -> None:
+    text = "path,label,group\na.mp4,wave,ann\nb.mp4,nod,ann\n"
+    with pytest.warns(UserWarning, match=r"groups of several classes \(ann\).*shared"):
+        assert list_table(table(tmp_path, text), groups="within-class").groups == "within-class"
+    assert list_table(table(tmp_path, text)).groups == "shared"

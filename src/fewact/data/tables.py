@@ -83,7 +83,12 @@ def read_rows(
     path: str | Path, columns: Sequence[str] = COLUMNS, *, background: bool = False
 ) -> list[tuple[Clip, dict[str, str]]]:
     """Return the clips of a table, see ``read_table``, each with the cells of these columns."""
-    table = user_path(path, DataError)
+    rows = _every_row(user_path(path, DataError), columns)
+    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
+
+
+def _every_row(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str, str]]]:
+    """Return the clips of classes and those of no class."""
     if is_event_file(table):
         clips, skipped = event_clips(table)
         for row in skipped:
@@ -100,7 +105,7 @@ def read_rows(
             got=f"first clip: {rows[0][0].path}",
             hint="Relative paths start at the table's folder.",
         )
-    return [(clip, row) for clip, row in rows if is_background(clip.label or "") == background]
+    return rows
 
 
 def _clip_rows(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str, str]]]:
@@ -305,14 +310,26 @@ def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> Video
         groups: Scope of the group names, or ``auto``, see ``make_list``.
     """
     file = user_path(table, DataError)
-    videos = []
-    for clip, row in read_rows(file, (*COLUMNS, "split")):
+    videos, outside = [], []
+    for clip, row in _every_row(file, (*COLUMNS, "split")):
         id = row["path"]
         if clip.start is not None or clip.end is not None:
             id += f"#{row['start']}-{row['end']}"
+        if is_background(clip.label or ""):
+            outside.append(id)
+            continue
         split = read_split(row["split"], where=f"{file}, {id}")
         videos.append(Video(id, clip.label or "", split, clip.group, clip))
+    name_left_out(str(file), outside)
     return make_list(file.stem, videos, groups, where=str(file))
+
+
+def name_left_out(where: str, ids: Sequence[str]) -> None:
+    """Warn of clips that are not in a list, because they belong to no class."""
+    if ids:
+        warn(
+            f'{where}: left out, rows of the label "{BACKGROUND}": {len(ids)} ({first_few(ids, 3)})'
+        )
 
 
 FEATURE_COLUMNS = ("clip", "class", "group", "split", "dataset")
@@ -408,6 +425,7 @@ class FeatureDataset:
         videos: List of the clips.
         features: Features (clips t d), float32, in the order of the list.
         joints: Layout of the joints of skeletons and landmarks; empty for other features.
+        outside: Clips of no class.
 
     Raises:
         DataError: A file is missing or invalid, no row has a class, a feature is not finite or too
@@ -433,7 +451,7 @@ class FeatureDataset:
         if not actions:
             raise _no_class(table)
         background = [i for i in positions if is_background(rows[i]["class"])]
-        self._outside = _feature_clips(stored, self.joints, rows, background)
+        self.outside = _feature_clips(stored, self.joints, rows, background)
         videos = [
             Video(
                 row["clip"],
@@ -461,7 +479,7 @@ class FeatureDataset:
         """Yield the clips of classes in the order of the list, then those of no class."""
         for video, vectors in zip(self.videos.videos, self.features, strict=True):
             yield FeatureClip(video.id, vectors, video.label, video.group, self.joints)
-        yield from self._outside
+        yield from self.outside
 
     def of(self, videos: VideoList) -> NDArray[np.float32]:
         """Return the features (videos t d) of a list of these clips, in the order of the list."""

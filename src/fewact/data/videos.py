@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from fewact.core.errors import DataError, OptionError, did_you_mean
+from fewact.core.errors import DataError, OptionError, did_you_mean, warn
 from fewact.data.clips import Clip
+from fewact.data.files import first_few
 
 if TYPE_CHECKING:
     from fewact.video.source import Step, VideoSource
@@ -173,12 +174,19 @@ def _scope(videos: Sequence[Video], option: GroupScopeOption, where: str) -> Gro
             expected="a column group with a name in each row",
             hint='Use groups="none" if clips need not be kept apart.',
         )
-    if option != "auto":
-        return option
     classes: defaultdict[str | None, set[str]] = defaultdict(set)
     for video in videos:
         classes[video.group].add(video.label)
-    return "shared" if any(len(labels) > 1 for labels in classes.values()) else "within-class"
+    common = [str(group) for group, labels in classes.items() if len(labels) > 1]
+    if option == "within-class" and common:
+        warn(
+            f"{where}: groups of several classes ({first_few(common, 3)}) are separated within "
+            "each class only: a person can be in the support of one class and the query of "
+            'another. Use groups="shared" unless a name means another group in each class.'
+        )
+    if option != "auto":
+        return option
+    return "shared" if common else "within-class"
 
 
 def read_split(text: str, *, where: str) -> Split | None:

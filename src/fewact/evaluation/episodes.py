@@ -34,8 +34,9 @@ class Protocol(Spec):
         seed: Seed of the draw.
         groups: Separation of support and query by recording or person. ``within-class``: each shot
             of a class is from another of its groups, and the queries are from the remaining groups.
-            ``shared``: the same groups for all classes, so that a person in the support of one
-            class is in the query of none. ``none``: no separation.
+            ``shared``: a person in the support of one class is in the query of none. Each shot is
+            of another group, the same for all classes, where the classes of an episode share enough
+            groups; else several shots may be of one group. ``none``: no separation.
 
     Raises:
         OptionError: A value is invalid.
@@ -231,20 +232,49 @@ def _check_class(label: str, groups: ByGroup, protocol: Protocol, name: str) -> 
     shots, queries = protocol.shots, protocol.queries
     sizes = sorted(map(len, groups.values()))
     if protocol.groups == "none":
-        too_few, needed = sizes[0] < shots + queries, f"{shots + queries} videos"
-        got = f"{sizes[0]} videos"
+        too_few, needed = sizes[0] < shots + queries, _count(shots + queries, "video")
+        got = _count(sizes[0], "video")
     else:
-        too_few = len(sizes) <= shots or sum(sizes[: len(sizes) - shots]) < queries
-        needed = f"{shots + 1} groups, and {queries} videos outside of any {shots} of them"
-        got = f"{len(sizes)} groups of {', '.join(map(str, sizes))} videos"
+        got = f"{_count(len(sizes), 'group')} of {', '.join(map(str, sizes))} videos"
+        if protocol.groups == "shared":
+            needed = f"{_count(shots, 'video')} in some groups and {queries} in others"
+            stream = RandomStream("groups of a class", label)
+            too_few = not _separable([groups], protocol) and not _separated(
+                [groups], protocol, stream
+            )
+        else:
+            too_few = not _separable([groups], protocol)
+            needed = (
+                f"{shots + 1} groups, and {_count(queries, 'video')} outside of any {shots} of them"
+            )
     if too_few:
         raise EpisodeError(
             f'class "{label}" has too few {"videos" if protocol.groups == "none" else "groups"}',
             where=name,
             got=got,
-            expected=f"at least {needed} for {shots} shots and {queries} queries",
+            expected=f"at least {needed} for {_count(shots, 'shot')} and "
+            f"{queries} {'query' if queries == 1 else 'queries'}",
             hint="Choose fewer shots or queries, or remove this class.",
         )
+
+
+def _count(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> _count(1, "video"), _count(2, "video")
+    ('1 video', '2 videos')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _separable(classes: Sequence[ByGroup], protocol: Protocol) -> bool:
+    """Return whether any groups, one a shot, leave each class enough queries."""
+    sizes = (sorted(map(len, groups.values())) for groups in classes)
+    return all(
+        len(of_class) > protocol.shots
+        and sum(of_class[: len(of_class) - protocol.shots]) >= protocol.queries
+        for of_class in sizes
+    )
 
 
 def _ungrouped(
@@ -274,23 +304,75 @@ def _shared(
     classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
 ) -> Episode:
     labels = stream.choose(list(classes), protocol.ways)
-    first, *remaining = (classes[label] for label in labels)
+    chosen = [classes[label] for label in labels]
+    first, *remaining = chosen
     common = [group for group in first if all(group in groups for groups in remaining)]
-    if len(common) < protocol.shots:
+    support: list[int] = []
+    if len(common) >= protocol.shots and _separable(chosen, protocol):
+        drawn = stream.choose(common, protocol.shots)
+        query = []
+        for groups in chosen:
+            support += [_one(groups[group], stream) for group in drawn]
+            query += stream.choose(_outside(groups, drawn), protocol.queries)
+        return support, query
+    separated = _separated(chosen, protocol, stream)
+    if separated is None:
         fewest = min(labels, key=lambda label: len(classes[label]))
         raise EpisodeError(
-            f'class "{fewest}" shares too few groups with the other classes of an episode',
+            "the classes of an episode have no groups that separate support and query",
             where=name,
-            got=f"{len(common)} groups in all of {', '.join(labels)}",
-            expected=f"at least {protocol.shots} for {protocol.shots} shots",
-            hint="Choose fewer shots or ways, or remove this class.",
+            got=f"{', '.join(labels)}; {_count(len(classes[fewest]), 'group')} in {fewest}",
+            expected=f"groups with {_count(protocol.shots, 'video')} of each class, and "
+            f"{protocol.queries} of each class in other groups",
+            hint=f"Choose fewer shots, queries or ways, or remove {fewest}.",
         )
-    drawn = stream.choose(common, protocol.shots)
-    support, query = [], []
-    for label in labels:
-        support += [_one(classes[label][group], stream) for group in drawn]
-        query += stream.choose(_outside(classes[label], drawn), protocol.queries)
+    for groups in chosen:
+        inside = [group for group in separated if group in groups]
+        support += _spread([groups[group] for group in inside], protocol.shots, stream)
+    query = [
+        video
+        for groups in chosen
+        for video in stream.choose(_outside(groups, separated), protocol.queries)
+    ]
     return support, query
+
+
+ORDERS = 50
+"""Random orders in which groups are tried for the support, before an episode is refused."""
+
+
+def _separated(
+    classes: Sequence[ByGroup], protocol: Protocol, stream: RandomStream
+) -> list[str] | None:
+    """Return groups for the support that leave each class enough queries; None without success.
+
+    At first as many groups as shots are taken, so that the shots are as different as they can be;
+    then only those that are needed.
+    """
+    names = list(dict.fromkeys(group for groups in classes for group in groups))
+    for most in (protocol.shots, 0):
+        for _ in range(ORDERS):
+            taken: list[str] = []
+            missing = [protocol.shots] * len(classes)
+            left = [sum(map(len, groups.values())) - protocol.queries for groups in classes]
+            for group in stream.choose(names, len(names)):
+                sizes = [len(groups.get(group, ())) for groups in classes]
+                needed = any(m > 0 and size for m, size in zip(missing, sizes, strict=True))
+                possible = all(size <= spare for size, spare in zip(sizes, left, strict=True))
+                if possible and (needed or len(taken) < most):
+                    taken.append(group)
+                    missing = [m - size for m, size in zip(missing, sizes, strict=True)]
+                    left = [spare - size for spare, size in zip(left, sizes, strict=True)]
+            if max(missing) <= 0:
+                return taken
+    return None
+
+
+def _spread(groups: Sequence[Sequence[int]], count: int, stream: RandomStream) -> list[int]:
+    """Choose videos from as many groups as possible, and from each group as evenly."""
+    shuffled = [stream.choose(videos, len(videos)) for videos in stream.choose(groups, len(groups))]
+    rounds = range(max(map(len, shuffled)))
+    return [videos[i] for i in rounds for videos in shuffled if i < len(videos)][:count]
 
 
 def _one(videos: Sequence[int], stream: RandomStream) -> int:

@@ -18,6 +18,7 @@ from fewact.core.paths import user_path
 from fewact.data import FeatureDataset, is_features, list_folder, list_table, load_benchmark
 from fewact.data.benchmarks import benchmark_of_data
 from fewact.data.files import first_few, stem_and_suffix
+from fewact.data.tables import name_left_out
 from fewact.data.videos import Split, Video, VideoList
 from fewact.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
 from fewact.evaluation.encode import Encodings, ModalityEncodings
@@ -362,6 +363,7 @@ def open_videos(
     if is_features(path):
         _refuse_options(config, "dataset")
         features = FeatureDataset(path, groups=config.groups, dataset=config.dataset)
+        name_left_out(str(path), [clip.name for clip in features.outside])
         videos = features.videos
     elif path.is_dir():
         _refuse_options(config)

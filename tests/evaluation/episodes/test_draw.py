@@ -96,20 +96,53 @@ def test_groups_are_separated(kind: str) -> None:
         assert any(set(one[0]) != set(one[1]) for one in support)
 
 
-def test_shared_groups_occur_in_all_classes_of_the_episode() -> None:
-    rows = [("a", "123"), ("b", "234"), ("c", "345")]
-    videos = VideoList(
+def grouped(rows: dict[str, str], each: int = 2) -> VideoList:
+    """Videos of classes: `each` for each letter, which is their group."""
+    return VideoList(
         "partial",
         tuple(
-            Video(f"{label}{group}{i}", label, group=group)
-            for label, groups in rows
-            for group in groups
-            for i in range(2)
+            Video(f"{label}{group}{place}/{i}", label, group=group)
+            for label, groups in rows.items()
+            for place, group in enumerate(groups)
+            for i in range(each)
         ),
     )
+
+
+def test_shared_groups_occur_in_all_classes_of_the_episode() -> None:
+    videos = grouped({"a": "123", "b": "234", "c": "345"})
     drawn = draw(videos, Protocol(ways=3, queries=2, count=20, groups="shared"))
     assert (facts(videos, drawn.support, 3, "group") == "3").all()
-    with pytest.raises(EpisodeError, match=r"1 groups in all of .*at least 2 for 2 shots"):
+
+
+@pytest.mark.parametrize(
+    ("videos", "shots", "queries", "groups"),
+    [
+        (grouped(dict.fromkeys("abcd", "12345"), 10), 5, 10, 4),  # five people, ten clips each
+        (grouped(dict.fromkeys("abcd", "12"), 6), 5, 6, 1),  # two recordings
+        (grouped({"a": "123", "b": "234", "c": "345", "d": "51"}, 3), 2, 1, 1),  # none in all
+        (grouped({"a": "1123", "b": "2344445", "c": "455", "d": "111115"}), 2, 2, 1),
+    ],
+)
+def test_several_shots_of_a_shared_group(
+    videos: VideoList, shots: int, queries: int, groups: int
+) -> None:
+    protocol = Protocol(ways=3, shots=shots, queries=queries, count=60, groups="shared")
+    drawn = draw(videos, protocol)
+    drawn.check_list(videos)
+    support, query = (facts(videos, p, 3, "group") for p in (drawn.support, drawn.query))
+    for shot_groups, query_groups in zip(support, query, strict=True):
+        assert not set(shot_groups.flat) & set(query_groups.flat)
+        assert min(len(set(of_class)) for of_class in shot_groups) >= groups
+    assert len({tuple(row) for row in drawn.support.tolist()}) > 20
+    assert (
+        draw(videos, protocol.model_copy(update={"count": 3})).support == drawn.support[:3]
+    ).all()
+
+
+def test_shared_groups_that_cannot_be_separated() -> None:
+    videos = grouped({"a": "12", "b": "23", "c": "31"})
+    with pytest.raises(EpisodeError, match=r"no groups that separate.*got .*; 2 groups in"):
         draw(videos, Protocol(ways=3, shots=2, count=1, groups="shared"))
 
 
@@ -142,9 +175,18 @@ FEW_GROUPS = r'"class 1" has too few .*got 2 groups of 2, 2 videos\); expected: 
     [
         (short("none"), {}, r'"class 1" has too few .*got 3 videos\); expected: at least 4 videos'),
         (short("shared"), {"groups": "within-class"}, FEW_GROUPS),
-        (short("shared"), {"groups": "shared"}, FEW_GROUPS),
+        (
+            grouped({"class 1": "1", "class 2": "12"}, 9),
+            {"groups": "shared"},
+            r"got 1 group of 9 videos\); expected: at least 2 videos in some groups and 2 in",
+        ),
+        (
+            grouped({"class 1": "1", "class 2": "12"}, 1),
+            {"shots": 1, "queries": 1},
+            r"got 1 video\); expected: at least 2 videos for 1 shot and 1 query",
+        ),
         (GROUPED, {"groups": "within-class", "queries": 5}, "5 videos outside of any 2"),
-        (GROUPED, {"groups": "shared", "queries": 5}, "5 videos outside of any 2"),
+        (GROUPED, {"groups": "shared", "queries": 7}, "2 videos in some groups and 7 in others"),
         (videos_of(classes=3), {"ways": 4}, "3 classes for 4 ways"),
         (videos_of(), {"groups": "shared"}, "made up, 0/0: the video has no group"),
     ],
