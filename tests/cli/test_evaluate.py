@@ -418,7 +418,7 @@ def test_leaderboard(run: Run) -> None:
         (["--data", "F", "--features", "y"], "No such option: --features"),
         (["--data", "missing.npz"], "missing.npz"),
         (["--data", "F", "--ways", "6"], "too few classes"),
-        (["--data", "F", "--shots", "6"], "too few groups"),
+        (["--data", "F", "--shots", "12"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),
         (["--data", "F", "--option", "distance=far"], "distance"),
         (["--data", "F", "--sweep", "frame_matching"], "not a list of values"),
