@@ -313,6 +313,10 @@ class EntrySet:
                 present = {file.name: file.stat() for file in files if file.is_file()}
         except FileNotFoundError:
             present = {}
+        except NotADirectoryError:
+            raise StoreError(
+                "this is a file", where=str(self.folder), expected="a folder"
+            ) from None
         for name, size, modified in shards:
             path, status = self.folder / str(name), present.get(name)
             if status is None and _NAME.fullmatch(name):
