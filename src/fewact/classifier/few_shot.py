@@ -36,6 +36,7 @@ from fewact.classifier.names import NONE, ClipId, Example, Label, Labels, as_int
 from fewact.classifier.pipeline import Choice, DeferredBackbone, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
+from fewact.classifier.regions import predict_regions, tracks_of_table
 from fewact.classifier.unknown import OpenSet, check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.hub import check_answers, download, hub_client, is_repository
@@ -47,6 +48,7 @@ from fewact.data.files import first_few
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
+from fewact.video.regions import find_tracks
 from fewact.video.source import TrimMode, check_trim
 
 if TYPE_CHECKING:
@@ -244,6 +246,40 @@ class FewShotClassifier:
             OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
         return self._predict_each(self._fitted, each_query(clips), timing)
+
+    def predict_regions(
+        self,
+        clips: ClipLike | Iterable[ClipLike],
+        *,
+        boxes: str | Path | None = None,
+        timing: Timing | None = None,
+    ) -> Iterator[Prediction | Skipped]:
+        """Predict what each of several subjects in view does, one by one.
+
+        Regions of movement are followed, without a detector: each is predicted as a clip of its
+        own, and has a ``subject`` and a ``box``. Of a clip in which nothing moves there is one
+        prediction, without them.
+
+        Args:
+            clips: Video files, or frames in memory, as for ``predict``.
+            boxes: Table of the subjects' boxes in the only clip, which are used instead of regions
+                of movement: a header frame,id,x,y,w,h, or the format of MOTChallenge.
+            timing: Adds up the time of each stage.
+
+        Returns:
+            For each clip, in order: the prediction of each subject, or why the clip was skipped.
+
+        Raises:
+            DataError: As for ``predict``; or the clips are features; or the table is none of boxes.
+        """
+        return predict_regions(
+            self._fitted.trimmed(self.trim),
+            each_query(clips),
+            timing,
+            find=find_tracks if boxes is None else tracks_of_table(boxes),
+            false_alarms=self.false_alarms,
+            sets=self.sets,
+        )
 
     def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
         """Return probabilities (q n) of clips that show one of ``classes_``, in this order.

@@ -11,6 +11,7 @@ from fewact.classifier.names import Label, label_array
 from fewact.core.errors import OptionError, VideoError
 from fewact.data import AnyClip, Clip, FeatureClip
 from fewact.video.source import Span
+from fewact.video.track import Box
 
 if TYPE_CHECKING:
     import pandas
@@ -34,6 +35,8 @@ class Prediction:
         set: Classes among which the true one is at the rate ``FewShotClassifier.sets``, the most
             probable first; empty if no sets are requested.
         faults: Faults of the recording, such as "very dark", each with what to do.
+        subject: Which of several subjects in view it is about; empty if it is about the clip.
+        box: Where the subject is, in pixels; None if it is about the clip.
 
     Labels are texts, or integers if the classes were given as integers.
     """
@@ -49,6 +52,8 @@ class Prediction:
     active: Span | None = None
     set: tuple[Label, ...] = ()
     faults: tuple[str, ...] = ()
+    subject: str = ""
+    box: Box | None = None
 
     @property
     def path(self) -> Path:
@@ -65,6 +70,8 @@ class Prediction:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
         facts = {
             "path": self.name,
+            **({"subject": self.subject} if self.subject else {}),
+            **({} if self.box is None else {"box": [round(side, 1) for side in self.box]}),
             "label": self.label,
             "best": self.best,
             "probability": self.probability,

@@ -17,6 +17,7 @@ from fewact.cli.options import (
     Load,
     Model,
     Quiet,
+    check_file,
     false_alarms,
     named_clips,
 )
@@ -87,6 +88,26 @@ def predict(
             rich_help_panel="Answer",
         ),
     ] = None,
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions",
+            help="Answer for each of several subjects in view: what moves is followed, and "
+            "predicted as a clip of its own.",
+            rich_help_panel="Answer",
+        ),
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            metavar="FILE",
+            help="Boxes of the subjects in the only video, instead of what moves: a table "
+            "frame,id,x,y,w,h in pixels, or MOT.",
+            rich_help_panel="Answer",
+            callback=check_file,
+        ),
+    ] = None,
     load: Load,
     imports: Imports = None,
     dataset: Dataset = None,
@@ -98,6 +119,11 @@ def predict(
     listed and skipped; the exit code is then 3.
     """
     clips = named_clips(videos, dataset)
+    if boxes is not None and len(clips) != 1:
+        raise OptionError(
+            "boxes are of one video", where="--boxes", got=f"{len(clips)} videos", expected="1"
+        )
+    by_subject = regions or boxes is not None
     with loading():
         from fewact import FewShotClassifier
         from fewact.classifier.calibration import check_set_rate
@@ -118,9 +144,13 @@ def predict(
                 "fewact test MODEL FOLDER measures the accuracy"
             )
     clock = Timing()
-    results = classifier.predict_each(clips, timing=clock)  # refuses before a header is written
-    write = _writer(format, top, clips, classifier)
-    predictions, skipped = _written(results, len(clips), write, quiet=quiet)
+    # They refuse before a header is written.
+    if by_subject:
+        results = classifier.predict_regions(clips, boxes=boxes, timing=clock)
+    else:
+        results = classifier.predict_each(clips, timing=clock)
+    write = _writer(format, top, clips, classifier, by_subject=by_subject)
+    predictions, skipped = _written(results, None if by_subject else len(clips), write, quiet=quiet)
     milliseconds = _milliseconds(clock, len(predictions))
     if format == "json":
         document: dict[str, Any] = {
@@ -156,17 +186,20 @@ def _choose_answers(
 
 def _written(
     results: "Iterable[Prediction | Skipped]",
-    total: int,
+    total: int | None,
     write: Callable[["Prediction"], None],
     *,
     quiet: bool,
 ) -> "tuple[list[Prediction], list[Skipped]]":
-    """Write each prediction as soon as it is there, and return all of them."""
+    """Write each prediction as soon as it is there, and return all of them.
+
+    The total is not known of subjects; of clips, a doubtful one is searched for several subjects.
+    """
     from fewact.classifier import Skipped
 
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
-    with progress("Predicting", quiet=quiet or total == 1) as show:
+    with progress("Predicting", quiet=quiet or total in (1, None)) as show:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Skipped):
                 say(f"Skipped: {result.error}")
@@ -174,8 +207,10 @@ def _written(
             else:
                 write(result)
                 _say_remarks(result)
+                if total is not None:
+                    _say_subjects(result)
                 predictions.append(result)
-            show(done, total)
+            show(done, total or done)
     return predictions, skipped
 
 
@@ -186,6 +221,14 @@ def _say_remarks(prediction: "Prediction") -> None:
         say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
     for fault in prediction.faults:
         say(f"Warning: {name}: {fault}")
+
+
+def _say_subjects(prediction: "Prediction") -> None:
+    from fewact.classifier.regions import subjects_in
+
+    count = subjects_in(prediction)
+    if count > 1:
+        say(f"{printable(prediction.name)}: {count} things move in it: --regions answers for each")
 
 
 def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:
@@ -204,17 +247,31 @@ def _facts(prediction: "Prediction", top: int | None) -> dict[str, Any]:
     return prediction.to_dict() | {"probabilities": dict(_ranked(prediction, top))}
 
 
+def _box(prediction: "Prediction") -> str:
+    """Return left, top, width and height as text, such as "12,30 80x120"."""
+    if prediction.box is None:
+        return ""
+    x, y, width, height = map(round, prediction.box)
+    return f"{x},{y} {width}x{height}"
+
+
 def _writer(
-    format: Format, top: int | None, clips: Sequence["AnyClip"], classifier: "FewShotClassifier"
+    format: Format,
+    top: int | None,
+    clips: Sequence["AnyClip"],
+    classifier: "FewShotClassifier",
+    *,
+    by_subject: bool = False,
 ) -> Callable[["Prediction"], None]:
     """Return a function that writes one prediction; a header is written immediately."""
     from fewact.classifier.prediction import display_name
 
     if format == "table":
-        return _table_writer([display_name(clip) for clip in clips], classifier, top or 1)
+        paths = [display_name(clip) for clip in clips]
+        return _table_writer(paths, classifier, top or 1, by_subject=by_subject)
     if format == "csv":
         ranks = min(top or 1, len(classifier.classes_))
-        return _csv_writer(ranks, sets=classifier.sets is not None)
+        return _csv_writer(ranks, sets=classifier.sets is not None, by_subject=by_subject)
     if format == "jsonl":
         return lambda prediction: print(
             json.dumps(_facts(prediction, top), ensure_ascii=False), flush=True
@@ -223,27 +280,32 @@ def _writer(
 
 
 def _table_writer(
-    paths: Sequence[str], classifier: "FewShotClassifier", top: int
+    paths: Sequence[str], classifier: "FewShotClassifier", top: int, *, by_subject: bool
 ) -> Callable[["Prediction"], None]:
     from fewact.classifier import NONE
 
     classes = [str(name) for name in classifier.classes_]
     ranks = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
     ranked = [[f"{name} 0.00" for name in classes] for _ in ranks]
-    header = ["path", "label", "best", "probability", "known", *ranks, "nearest"]
+    subject = ["subject", "box"] if by_subject else []
+    header = ["path", *subject, "label", "best", "probability", "known", *ranks, "nearest"]
     titles = []
     if classifier.sets is not None:
         header.append("set")
         titles = [[clip.title for clip in classifier.clips_]]
-    columns = Columns(header, paths, [*classes, NONE], classes, [], [], *ranked, *titles)
+    widest_of_subject = [["99"], ["1000,1000 1000x1000"]] if by_subject else []
+    of_class = [[*classes, NONE], classes, [], []]
+    columns = Columns(header, paths, *widest_of_subject, *of_class, *ranked, *titles)
     columns.print_header()
 
     def write(prediction: "Prediction") -> None:
         runners_up = [f"{name} {value:.2f}" for name, value in _ranked(prediction, top)[1:]]
         shares = f"{prediction.probability:.2f}", f"{prediction.known:.2f}"
         label_set = [", ".join(map(str, prediction.set))] if prediction.set else []
+        where = [prediction.subject, _box(prediction)] if by_subject else []
         columns.print(
             prediction.name,
+            *where,
             str(prediction.label),
             str(prediction.best),
             *shares,
@@ -255,19 +317,23 @@ def _table_writer(
     return write
 
 
-def _csv_writer(top: int, *, sets: bool) -> Callable[["Prediction"], None]:
+def _csv_writer(top: int, *, sets: bool, by_subject: bool) -> Callable[["Prediction"], None]:
     def line(cells: Sequence[object]) -> None:
         print(csv_line(cells), end="", flush=True)
 
     ranks = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     label_set = ["set"] if sets else []
-    line(("path", "label", "best", "probability", "known", "nearest", *ranks, *label_set))
+    subject = ("subject", "x", "y", "w", "h") if by_subject else ()
+    columns = ("path", *subject, "label", "best", "probability", "known", "nearest")
+    line((*columns, *ranks, *label_set))
 
     def write(prediction: "Prediction") -> None:
         runners_up = [cell for pair in _ranked(prediction, top)[1:] for cell in pair]
         label_set = ["|".join(map(str, prediction.set))] if prediction.set else []
+        box = [f"{side:.1f}" for side in prediction.box] if prediction.box else [""] * 4
         facts = (
             prediction.name,
+            *((prediction.subject, *box) if by_subject else ()),
             prediction.label,
             prediction.best,
             prediction.probability,

@@ -6,7 +6,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -23,6 +23,7 @@ from fewact.data.files import check_one_clip, is_image_file, natural_key
 if TYPE_CHECKING:
     from fewact.video import Reading, Sampler
     from fewact.video.source import Transform
+    from fewact.video.track import Box
 
 
 def check_texts(**texts: object) -> None:
@@ -428,6 +429,22 @@ UNUSABLE_FEATURES = "features that are not finite numbers, or too large"
 USABLE_FEATURES = f"finite numbers of magnitude up to {LARGEST_FEATURE:g}"
 
 
+def as_box(values: Sequence[float], where: str) -> "Box":
+    """Return left, top, width and height as a box; ``where`` names it in an error."""
+    from fewact.video.track import Box
+
+    numbers = [*values] if isinstance(values, Sequence) else []
+    valid = len(numbers) == 4 and all(isinstance(n, Real) and math.isfinite(n) for n in numbers)
+    if not valid or numbers[2] <= 0 or numbers[3] <= 0:
+        raise DataError(
+            "not a box",
+            where=where,
+            got=repr(values)[:80],
+            expected="left, top, width and height in pixels; the last two above 0",
+        )
+    return Box(*map(float, numbers))
+
+
 @dataclass(frozen=True)
 class Clip:
     """Segment of a video file.
@@ -438,9 +455,11 @@ class Clip:
         start: Start of the segment, in seconds; None for the start of the file.
         end: End of the segment, in seconds; None for the end of the file.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+        box: Box around who is meant, where several people are in view: left, top, width and height
+            in pixels as displayed; None if all of the picture is. What is around it is read.
 
     Raises:
-        DataError: The path is no path, or the label or the group is no text.
+        DataError: The path is no path, the label or the group is no text, or the box is none.
     """
 
     path: Path
@@ -448,10 +467,13 @@ class Clip:
     start: float | None = None
     end: float | None = None
     group: str | None = None
+    box: "Box | None" = None
 
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
         object.__setattr__(self, "path", clip_path(self.path))
+        if self.box is not None:
+            object.__setattr__(self, "box", as_box(self.box, str(self.path)))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None
@@ -459,6 +481,12 @@ class Clip:
         """Read the frames that several samplers choose, see ``VideoSource.read``."""
         from fewact.video import read_frame_sets
 
+        if self.box is not None:
+            from fewact.video.source import Show
+            from fewact.video.track import Around
+
+            clip = replace(self, box=None)
+            return Show(Around(self.box)).read(clip, samplers, transform)
         check_one_clip(self.path)
         return read_frame_sets(
             self.path, samplers, start=self.start, end=self.end, transform=transform
@@ -470,7 +498,8 @@ class Clip:
         Raises:
             VideoError: The file cannot be read, or is not a regular file: pipes have no end.
         """
-        sha = hashlib.sha256(repr((self.start, self.end)).encode())
+        box = () if self.box is None else tuple(self.box)
+        sha = hashlib.sha256(repr((self.start, self.end, *box)).encode())
         try:
             for file in self._files():
                 with file.open("rb") as stream:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.errors import OptionError, did_you_mean
+from fewact.core.errors import OptionError, VideoError, did_you_mean
 from fewact.video.opening import collect_warnings, warn_of_video
 from fewact.video.samplers import Array, Floats, Ints, Sampler, Segments, Timeline
+from fewact.video.track import Around, Picture
 
 if TYPE_CHECKING:
     from fewact.video.cleaning.correction import Fault
@@ -328,6 +329,48 @@ class Part(Step):
         first, last = int(shown[0]), int(shown[-1]) + 1
         times = np.maximum(bounds[first:last], start) - start
         return first, Timeline(times, min(float(bounds[last]), end) - start)
+
+
+@dataclass(frozen=True)
+class Show(Step):
+    """Only what a picture shows is read.
+
+    Args:
+        picture: Part of the frames, and what is painted over in them.
+    """
+
+    picture: Picture | Around
+
+    def read(
+        self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
+    ) -> Reading:
+        """Read frames of the picture, see ``VideoSource.read``.
+
+        Raises:
+            VideoError: The picture is beside the frames.
+        """
+        size: tuple[int, int] | None = None
+
+        def shown(frame: NDArray[np.uint8]) -> NDArray[Any]:
+            nonlocal size
+            image = self.picture.of(frame)
+            if not image.size:
+                height, width = frame.shape[:2]
+                raise VideoError(
+                    getattr(source, "path", "clip"),
+                    "the box is beside the picture",
+                    expected=f"x, y, width and height in pixels of a picture of {width}x{height}",
+                )
+            size = image.shape[:2]
+            return image if transform is None else transform(image)
+
+        reading = source.read(samplers, transform=shown)
+        return replace(reading, size=size or reading.size)
+
+    @property
+    def change(self) -> str:
+        """The picture."""
+        return str(self.picture)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Event:
         subject: Individual that performed the action; empty if there is one.
         frames: Numbers of the first and the last frame, from 0, if they are known.
         clock: Date and time of the start, ISO 8601; empty if they are not known.
+        box: Where the subject is: left, top, width and height in pixels; None if it is not known.
     """
 
     label: str | int
@@ -54,6 +55,7 @@ class Event:
     subject: str = ""
     frames: tuple[int, int] | None = None
     clock: str = ""
+    box: tuple[float, float, float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are known, for JSON; times are rounded to milliseconds."""

@@ -1,0 +1,165 @@
+"""Predict what each of several subjects in view does: each is a clip of its own.
+
+The picture of a subject is cut out of the clip: one part for all of its frames, as of a static
+camera, so that a walk stays a walk. One subject that fills the picture is the clip itself.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import TypeAlias
+
+import numpy as np
+
+from fewact.classifier.fitted import Fitted
+from fewact.classifier.predict import predict
+from fewact.classifier.prediction import Prediction, Skipped
+from fewact.core.errors import DataError, VideoError
+from fewact.data import AnyClip, Clip, Frames, VideoClip
+from fewact.data.tracks import read_tracks
+from fewact.features.extract import Timing
+from fewact.video.reading import probe, timeline_of
+from fewact.video.regions import find_tracks
+from fewact.video.samplers import Sampler
+from fewact.video.source import ProcessedVideo, Reading, Show, Transform
+from fewact.video.track import Box, Picture, Track, pictures
+
+FindTracks: TypeAlias = Callable[[VideoClip], tuple[list[Track], tuple[int, int]]]
+"""Returns the tracks of a clip, and the height and width of its picture."""
+
+
+@dataclass(frozen=True)
+class _Shown(Clip):
+    """Clip of a file of which a picture is shown."""
+
+    picture: Picture = field(default_factory=Picture)
+
+    def read(self, samplers: Sequence[Sampler], *, transform: Transform | None = None) -> Reading:
+        """Return frames of the picture, see ``VideoSource.read``."""
+        return Show(self.picture).read(self.full, samplers, transform)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the file and the picture."""
+        return ProcessedVideo(self.full, (Show(self.picture),)).fingerprint()
+
+    @property
+    def full(self) -> Clip:
+        """The clip, of which all is shown."""
+        return Clip(self.path, self.label, self.start, self.end, self.group, self.box)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A subject of a clip.
+
+    Args:
+        clip: The clip, of which only the subject is shown.
+        subject: Its name.
+        box: Where it is, in pixels; None where nothing moves.
+    """
+
+    clip: VideoClip
+    subject: str
+    box: Box | None
+
+
+def regions_of(
+    clip: AnyClip, find: FindTracks = find_tracks, aspect: float | None = None
+) -> list[Region]:
+    """Return the subjects of a clip; the clip itself if nothing moves.
+
+    Args:
+        clip: Clip of a file, or frames in memory.
+        find: Returns its tracks.
+        aspect: Width over height of what is shown of a subject; None for that of the clip.
+
+    Raises:
+        DataError: The clip has no picture.
+        VideoError: The clip cannot be read.
+    """
+    if not isinstance(clip, Clip | Frames):
+        raise DataError(
+            "regions need a picture",
+            where=str(clip.path),
+            got=type(clip).__name__,
+            expected="a video file, or frames in memory",
+        )
+    tracks, size = find(clip)
+    boxes = [track.box() for track in tracks]
+    shown = zip(tracks, boxes, pictures(boxes, size, aspect), strict=True)
+    regions = [Region(_shown(clip, picture), track.subject, box) for track, box, picture in shown]
+    return regions or [Region(clip, "", None)]
+
+
+def _shown(clip: Clip | Frames, picture: Picture) -> VideoClip:
+    if picture.is_full:
+        return clip
+    if isinstance(clip, Frames):
+        return replace(clip, array=np.stack([picture.of(frame) for frame in clip.array]))
+    return _Shown(clip.path, clip.label, clip.start, clip.end, clip.group, clip.box, picture)
+
+
+def tracks_of_table(table: str | Path) -> FindTracks:
+    """Return a function that returns the tracks of a user's table for a clip of its video.
+
+    Raises:
+        DataError: The table is not one of tracks, see ``read_tracks``, or the clip is in memory.
+        VideoError: The video cannot be read.
+    """
+
+    def find(clip: VideoClip) -> tuple[list[Track], tuple[int, int]]:
+        if not isinstance(clip, Clip):
+            raise DataError("tracks are of a file", where=str(table), got=type(clip).__name__)
+        info = probe(clip.path)
+        return read_tracks(table, timeline_of(clip.path).times), (info.height, info.width)
+
+    return find
+
+
+def aspect_of(fitted: Fitted) -> float | None:
+    """Return the typical width over height of the training clips; None if it is not known."""
+    aspects = [clip.aspect for clip in fitted.examples.clips if clip.aspect is not None]
+    return median(aspects) if aspects else None
+
+
+def predict_regions(
+    fitted: Fitted,
+    clips: Iterable[AnyClip],
+    timing: Timing | None = None,
+    *,
+    find: FindTracks = find_tracks,
+    false_alarms: float | None = None,
+    sets: float | None = None,
+) -> Iterator[Prediction | Skipped]:
+    """Yield the prediction of each subject of each clip, in order, or why a clip was skipped.
+
+    Args:
+        fitted: What the classifier learned.
+        clips: Clips in files or frames in memory.
+        timing: Adds up the time of each stage.
+        find: Returns the tracks of a clip, such as those of a user's table.
+        false_alarms: Rate of false alarms, see ``predict``.
+        sets: Fraction of clips whose true class is in the set, see ``predict``.
+    """
+    for clip in clips:
+        try:
+            regions = regions_of(clip, find, aspect_of(fitted))
+        except VideoError as error:
+            yield Skipped(clip, error)
+            continue
+        parts = [region.clip for region in regions]
+        answers = predict(fitted, parts, timing, false_alarms=false_alarms, sets=sets)
+        for region, (_, answer) in zip(regions, answers, strict=True):
+            if isinstance(answer, Skipped):
+                yield replace(answer, clip=clip)
+            else:
+                yield replace(answer, clip=clip, subject=region.subject, box=region.box)
+
+
+def subjects_in(prediction: Prediction) -> int:
+    """Return how many things move in the clip of a prediction that is doubtful; else 1."""
+    clip = prediction.clip
+    if prediction.known >= 0.5 or not isinstance(clip, Clip | Frames):
+        return 1
+    return len(find_tracks(clip)[0])

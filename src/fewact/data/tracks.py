@@ -1,0 +1,87 @@
+"""Tracks of subjects in tables: ``frame,id,x,y,w,h``, and the text of MOTChallenge."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
+from fewact.data.cells import delimiter_of, table_rows
+from fewact.video.samplers import Floats
+from fewact.video.track import Track
+
+FIELD = {
+    **dict.fromkeys(("frame", "frame_id", "frame_index"), "frame"),
+    **dict.fromkeys(("id", "track", "track_id", "subject"), "id"),
+    **dict.fromkeys(("x", "left", "bb_left"), "x"),
+    **dict.fromkeys(("y", "top", "bb_top"), "y"),
+    **dict.fromkeys(("w", "width", "bb_width"), "w"),
+    **dict.fromkeys(("h", "height", "bb_height"), "h"),
+}
+COLUMNS = ("frame", "id", "x", "y", "w", "h")
+EXPECTED = "a header with frame, id, x, y, w and h, frames from 0; or MOT: no header, frames from 1"
+TRACKS = FileType("table of tracks", DataError, 256 * MIB, EXPECTED)
+
+
+def read_tracks(path: str | Path, times: Floats) -> list[Track]:
+    """Return the tracks of a table, in the order of their first rows.
+
+    Boxes are in pixels of the picture as displayed. In a table with a header the first frame has
+    the number 0; in the format of MOTChallenge, which has none, 1.
+
+    Args:
+        path: Table.
+        times: Times (n) of the frames of the video, in seconds.
+
+    Raises:
+        DataError: The table cannot be read, or a row is invalid.
+    """
+    table = user_path(path, DataError)
+    text = TRACKS.text(table)
+    rows = list(table_rows(table, text, delimiter_of(text, FIELD)))
+    if not rows:
+        TRACKS.refuse(table, "the table is empty", "")
+    names, first = [FIELD.get(cell.casefold(), "") for cell in rows[0][1]], 0
+    if set(names) >= set(COLUMNS):
+        rows = rows[1:]
+    elif _numbers(rows[0][1][:6]) is not None:
+        names, first = [*COLUMNS], 1
+    else:
+        TRACKS.refuse(table, "not a table of tracks", ",".join(rows[0][1])[:80])
+    boxes: dict[str, dict[float, list[float]]] = {}
+    for line, cells in rows:
+        row = dict(zip(names, cells, strict=False))
+        numbers = _numbers([row.get(name, "") for name in COLUMNS if name != "id"])
+        if numbers is None or min(numbers[3:]) <= 0:
+            raise DataError(
+                "not a box",
+                where=f"{table}, line {line}",
+                got=",".join(cells)[:80],
+                expected="numbers of the frame and in pixels; width and height above 0",
+            )
+        number = round(numbers[0]) - first
+        if not 0 <= number < len(times):
+            raise DataError(
+                "the video has no such frame",
+                where=f"{table}, line {line}",
+                got=f"frame {round(numbers[0])}",
+                expected=f"{first} to {len(times) - 1 + first}",
+            )
+        boxes.setdefault(row.get("id", ""), {})[float(times[number])] = numbers[1:]
+    return [_track(subject, rows_of) for subject, rows_of in boxes.items()]
+
+
+def _track(subject: str, boxes: dict[float, list[float]]) -> Track:
+    ordered = sorted(boxes)
+    return Track(subject, np.array(ordered), np.array([boxes[time] for time in ordered]))
+
+
+def _numbers(cells: list[str]) -> list[float] | None:
+    """Return cells as finite numbers; None if one is none."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return None
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None

@@ -1,0 +1,359 @@
+"""Regions of movement: what moves by itself is followed over time, without a detector of people.
+
+1. Frames are made small and stabilised, in overlapping chunks. What differs between neighbours is
+   residual motion; where the camera moved, a pixel is compared with all neighbours of its place.
+2. A cell of a frame moves if a pixel of it changes within a second of it. Connected cells with some
+   strong change are a component: a person who waves moves a little from head to foot, so that weak
+   change joins the arm to the body.
+3. A component continues the track whose box it overlaps. One that overlaps several is divided, each
+   cell to the track that is nearest. A track whose subject stands still waits at its place.
+4. Tracks of little movement are dropped, and those that lie in each other are joined.
+
+After Jain et al., "Action Localization with Tubelets from Motion" (CVPR 2014), and Bewley et al.,
+"Simple Online and Realtime Tracking" (ICIP 2016), without their flow, superpixels or detector.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.video.camera.motion import estimate_camera_motion, without_motion
+from fewact.video.camera.registration import Similarity
+from fewact.video.cleaning.light import luma
+from fewact.video.frame import SharedFrame
+from fewact.video.opening import collect_warnings
+from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
+from fewact.video.source import VideoSource
+from fewact.video.track import Box, Track, extent
+
+RATE = 8.0
+"""Frames per second that are compared."""
+
+ROWS, CELL = 144, 4
+"""Rows of a small frame, and rows and columns of a cell."""
+
+CHUNK, CONTEXT = 32, 8
+"""Frames of a chunk, which are stabilised together, and frames of the ones before and after it."""
+
+WEAK, STRONG, NOISE = 5.0, 14.0, 4.0
+"""Change of a pixel that moves a little and one that surely moves, in levels; smallest change, in
+standard deviations of the noise."""
+
+LEAST_HEIGHT = 0.08
+"""Smallest height or width of a region, as a fraction of the picture's height."""
+
+LEAST_SECONDS = 0.75
+"""Shortest time in which the subject of a track moves, in seconds."""
+
+SHRINK = 0.3
+"""Fraction by which the box of a track shrinks to its component in a second."""
+
+TOUCH, INSIDE = 0.25, 0.6
+"""Fraction of the smaller of two boxes that both share, from which a component continues a track,
+and from which two tracks are of one subject."""
+
+WALKS = 3.0
+"""Area of the place of a track, as a multiple of its box, from which on its subject walks."""
+
+NEAR, PART = 0.25, 0.6
+"""Margin of a track's box, as a fraction of its width and height, and largest height of a component
+in it, as a fraction of the track's: such a component is an arm, or a leg."""
+
+MOST_FRAMES = 480
+"""Largest number of frames of a clip that are compared."""
+
+
+def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
+    """Return what moves in a clip, and the height and width of its picture.
+
+    Raises:
+        VideoError: The clip cannot be read.
+    """
+
+    def chosen(timeline: Timeline) -> Ints:
+        return Segments(max(2, min(MOST_FRAMES, round(RATE * timeline.end))))(timeline)
+
+    with collect_warnings():  # the clip is read again
+        reading = source.read([chosen], transform=_small)
+    finder = RegionFinder()
+    for frame, time in zip(
+        reading.frames[0], reading.timeline.times[reading.chosen[0]], strict=True
+    ):
+        finder.add(frame, float(time), reading.size)
+    return finder.tracks(), reading.size
+
+
+Cells = NDArray[np.int64]
+"""Rows and columns (k 2) of cells."""
+
+
+@dataclass
+class _Followed:
+    """A track while it is followed; lengths are cells.
+
+    Args:
+        box: Box of the subject; it grows at once, and shrinks slowly.
+        times: Times at which the subject moves.
+        boxes: Its boxes then.
+        strength: Sum of the strong cells.
+    """
+
+    box: Box
+    times: list[float] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    strength: int = 0
+
+    def take(self, cells: Cells, time: float) -> None:
+        """Continue with the cells of a component."""
+        seen = _around(cells)
+        if self.times:
+            rate = min(1.0, SHRINK * (time - self.times[-1]))
+            ends = (
+                (_eased(self.box.x, seen.x, rate, -1), _eased(self.box.y, seen.y, rate, -1)),
+                (
+                    _eased(self.box.x + self.box.width, seen.x + seen.width, rate, 1),
+                    _eased(self.box.y + self.box.height, seen.y + seen.height, rate, 1),
+                ),
+            )
+            (left, top), (right, bottom) = ends
+            seen = Box(left, top, right - left, bottom - top)
+        self.box = seen
+        self.times.append(time)
+        self.boxes.append(seen)
+
+
+def _eased(edge: float, seen: float, rate: float, outward: int) -> float:
+    return seen if (seen - edge) * outward > 0 else edge + rate * (seen - edge)
+
+
+def _around(cells: Cells) -> Box:
+    top, left = cells.min(0).tolist()
+    bottom, right = (cells.max(0) + 1).tolist()
+    return Box(left, top, right - left, bottom - top)
+
+
+class RegionFinder:
+    """Finds what moves in a recording while its frames come; memory does not grow with pixels.
+
+    Frames come at ``RATE`` a second, or fewer.
+    """
+
+    def __init__(self) -> None:
+        self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
+        self._times: list[float] = []
+        self._done = 0  # of these frames, those that are context only
+        self._followed: list[_Followed] = []
+        self._size = (1, 1)
+        self._scale = 1.0  # pixels of the recording in a cell
+
+    def add(self, frame: Array, time: float, size: tuple[int, int] | None = None) -> None:
+        """Take the next frame.
+
+        Args:
+            frame: Frame (h w 3), uint8.
+            time: Its time, in seconds.
+            size: Height and width of the picture, of a frame that is small already.
+        """
+        self._size = frame.shape[:2] if size is None else size
+        small = _small(frame) if size is None else frame
+        self._scale = CELL * self._size[0] / len(small)
+        self._frames.append(torch.from_numpy(small).permute(2, 0, 1))
+        self._times.append(time)
+        if len(self._frames) >= self._done + CHUNK + CONTEXT:
+            self._finish(self._done + CHUNK)
+
+    def tracks(self) -> list[Track]:
+        """Return what moved, in the order of appearance; no frame may follow."""
+        if len(self._frames) - self._done > 1:
+            self._finish(len(self._frames))
+        kept = [f for f in self._followed if len(f.times) >= LEAST_SECONDS * RATE]
+        rows = self._size[0] / self._scale
+        kept = [f for f in kept if _longest_side(f) >= LEAST_HEIGHT * rows]
+        ordered = sorted(_joined(kept), key=lambda f: (f.times[0], f.box.x))
+        return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
+
+    def _track(self, subject: str, followed: _Followed) -> Track:
+        boxes = np.array(followed.boxes, np.float64)
+        boxes += (0.5, 0.5, -1.0, -1.0)  # a cell moves if any of its pixels does
+        boxes *= self._scale
+        return Track(subject, np.array(followed.times), boxes)
+
+    def _finish(self, count: int) -> None:
+        """Follow what moves in the frames up to this number; keep the context of later ones."""
+        frames = torch.stack(self._frames)
+        changes, motion = residual_motion(frames)  # (t-1 h w)
+        level = max(WEAK, NOISE * _noise(changes))
+        weak, strong = _cells(changes, level), _cells(changes, STRONG / WEAK * level)
+        for i in range(self._done, count):
+            near = slice(max(0, i - CONTEXT), i + CONTEXT)
+            moving = np.asarray(weak[near].any(0))
+            components = list(_components(moving, np.asarray(strong[near].any(0))))
+            center = np.array(moving.shape, np.float64)[::-1] / 2
+            moved = [_moved(cells, motion, i, center) for cells in components]
+            self._follow(moved, self._times[i])
+        kept = max(0, count - CONTEXT)
+        self._done = count - kept
+        self._frames, self._times = self._frames[kept:], self._times[kept:]
+
+    def _follow(self, components: Sequence[Cells], time: float) -> None:
+        """Continue the tracks with the components of a frame, and begin new ones."""
+        cells_of: dict[int, list[Cells]] = {}
+        for cells in components:
+            box = _around(cells)
+            near = [i for i, f in enumerate(self._followed) if f.box.overlap(box) >= TOUCH]
+            near = near or [i for i, f in enumerate(self._followed) if _is_part(box, f.box)]
+            if not near:
+                self._followed.append(_Followed(box))
+                near = [len(self._followed) - 1]
+            parts = _divided(cells, [self._followed[i].box for i in near])
+            for i, part in zip(near, parts, strict=True):
+                if len(part):
+                    cells_of.setdefault(i, []).append(part)
+        for i, some in cells_of.items():
+            self._followed[i].take(np.concatenate(some), time)
+
+
+def residual_motion(frames: Tensor) -> tuple[Tensor, Similarity | None]:
+    """Return how much each frame differs from the one before it, without camera motion.
+
+    Args:
+        frames: Frames (t 3 h w), uint8.
+
+    Returns:
+        Changes (t-1 h w) in levels, in the view of the middle frame, and the motion that was
+        removed; None of a static camera.
+    """
+    camera = estimate_camera_motion(frames)
+    motion = camera.motion if camera.moved else None
+    if motion is not None and not bool(motion.is_identity.all()):
+        frames = without_motion(frames, motion)
+    else:
+        motion = None
+    grey = torch.stack([SharedFrame(frame).of(luma) for frame in frames])  # (t h w)
+    grey = grey - grey.mean((1, 2), keepdim=True) + grey.mean()
+    if motion is None:
+        return (grey[1:] - grey[:-1]).abs(), None
+    # A pixel has moved if it is like none of the pixels around its place.
+    padded = functional.pad(grey, (1, 1, 1, 1), mode="replicate")
+    low, high = -functional.max_pool2d(-padded, 3, 1), functional.max_pool2d(padded, 3, 1)
+    forward = (grey[1:] - high[:-1]).clamp_min(0) + (low[:-1] - grey[1:]).clamp_min(0)
+    backward = (grey[:-1] - high[1:]).clamp_min(0) + (low[1:] - grey[:-1]).clamp_min(0)
+    return torch.maximum(forward, backward), motion
+
+
+def _small(frame: Array) -> Array:
+    """Return a frame (h w 3) as a small one (h' w' 3) with square pixels."""
+    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
+    height, width = frame.shape[:2]
+    rows = min(height, ROWS)
+    size = rows, max(CELL, round(width * rows / height))
+    small = functional.interpolate(image, size, mode="bilinear", antialias=True)[0]
+    return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
+
+
+def _noise(changes: Tensor) -> float:
+    """Return the standard deviation of the noise of changes, from their median."""
+    return float(changes[:, ::2, ::2].median()) / 0.6745
+
+
+def _cells(changes: Tensor, level: float) -> NDArray[np.bool_]:
+    """Return which cells change: (t h w) → (t r c); single pixels do not count."""
+    smooth = functional.avg_pool2d(changes[:, None], 2, 1, padding=0)
+    return (functional.max_pool2d(smooth, CELL, ceil_mode=True)[:, 0] > level).numpy()
+
+
+def _components(moving: NDArray[np.bool_], surely: NDArray[np.bool_]) -> Iterator[Cells]:
+    """Yield the connected cells that move, also over a gap of one cell, where some surely do."""
+    left = set(map(tuple, np.argwhere(moving).tolist()))
+    sure = set(map(tuple, np.argwhere(surely).tolist()))
+    steps = [(y, x) for y in (-2, -1, 0, 1, 2) for x in (-2, -1, 0, 1, 2)]
+    while left:
+        waiting = [left.pop()]
+        component = []
+        while waiting:
+            y, x = waiting.pop()
+            component.append((y, x))
+            for dy, dx in steps:
+                cell = (y + dy, x + dx)
+                if cell in left:
+                    left.remove(cell)
+                    waiting.append(cell)
+        if len(sure.intersection(component)) >= 2:
+            yield np.array(component)
+
+
+def _moved(cells: Cells, motion: Similarity | None, i: int, center: Floats) -> Cells:
+    """Return cells of the stabilised view where the frame number ``i`` has them."""
+    if motion is None:
+        return cells
+    linear, shift = complex(motion.linear[i]), complex(motion.shift[i]) / CELL
+    z = (cells[:, 1] + 0.5 - center[0]) + 1j * (cells[:, 0] + 0.5 - center[1])
+    z = linear * z + shift
+    return np.stack([np.floor(z.imag + center[1]), np.floor(z.real + center[0])], 1).astype(int)
+
+
+def _divided(cells: Cells, boxes: Sequence[Box]) -> list[Cells]:
+    """Return the cells of a component that are nearest to each of some boxes."""
+    if len(boxes) == 1:
+        return [cells]
+    distances = []
+    for box in boxes:
+        y = (cells[:, 0] + 0.5 - box.y - box.height / 2) / box.height
+        x = (cells[:, 1] + 0.5 - box.x - box.width / 2) / box.width
+        distances.append(np.maximum(np.abs(x), np.abs(y)))
+    nearest = np.argmin(distances, 0)
+    return [cells[nearest == number] for number in range(len(boxes))]
+
+
+def _is_part(part: Box, of: Box) -> bool:
+    """Return whether a component may be a limb of a subject beside whose box it is."""
+    x, y = NEAR * of.width, NEAR * of.height
+    around = Box(of.x - x, of.y - y, of.width + 2 * x, of.height + 2 * y)
+    return part.height <= PART * of.height and part.shared(around) >= part.area / 2
+
+
+def _longest_side(followed: _Followed) -> float:
+    return float(np.median([max(box.width, box.height) for box in followed.boxes]))
+
+
+def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
+    """Return tracks of which those that lie in each other are one."""
+    kept: list[_Followed] = []
+    for track in sorted(followed, key=lambda f: -len(f.times)):
+        same = [k for k in kept if _shared_place(k, track) >= INSIDE]
+        if not same:
+            kept.append(track)
+            continue
+        into = same[0]
+        both = sorted(zip(into.times + track.times, into.boxes + track.boxes, strict=True))
+        into.times, into.boxes = [time for time, _ in both], [box for _, box in both]
+    return [_once(track) for track in kept]
+
+
+def _once(track: _Followed) -> _Followed:
+    """Return a track with one box a time, around all of that time."""
+    boxes: dict[float, Box] = {}
+    for time, box in zip(track.times, track.boxes, strict=True):
+        other = boxes.get(time, box)
+        left, top = min(box.x, other.x), min(box.y, other.y)
+        right = max(box.x + box.width, other.x + other.width)
+        bottom = max(box.y + box.height, other.y + other.height)
+        boxes[time] = Box(left, top, right - left, bottom - top)
+    return replace(track, times=list(boxes), boxes=list(boxes.values()))
+
+
+def _shared_place(first: _Followed, second: _Followed) -> float:
+    """Return how much of the place of one of two tracks the other one has; 0 of a walker."""
+    places = []
+    for track in (first, second):
+        boxes = np.array(track.boxes)
+        place = extent(boxes)
+        if place.area > WALKS * float(np.median(boxes[:, 2] * boxes[:, 3])):
+            return 0.0
+        places.append(place)
+    return places[0].overlap(places[1])

@@ -1,0 +1,96 @@
+"""Regions of movement: found, followed, divided and joined."""
+
+import numpy as np
+import pytest
+
+from fewact.data import Frames
+from fewact.video.regions import RATE, RegionFinder, find_tracks
+from fewact.video.track import Box, Track
+
+SIZE = 144, 192
+Mover = tuple[float, float, float, float]
+
+
+def scene(seed: int = 0) -> np.ndarray:
+    """Return a textured background (h w 3), with a border for a camera that moves."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(30, 160, (23, 29, 3))
+    return np.kron(coarse, np.ones((8, 8, 1)))[: SIZE[0] + 32, : SIZE[1] + 32]
+
+
+def recorded(movers: list[list[Box]], *, handheld: bool = False) -> np.ndarray:
+    """Return frames (t h w 3) of textured boxes that are at places (t) before a scene."""
+    frames = []
+    for t in range(max(map(len, movers))):
+        picture = scene()
+        for number, places in enumerate(movers):
+            box = places[min(t, len(places) - 1)]
+            texture = np.random.default_rng(number + 5).uniform(0, 255, (64, 64, 3))
+            y, x = 16 + round(box.y), 16 + round(box.x)
+            height, width = round(box.height), round(box.width)
+            rows = np.arange(height) * 8 // max(1, height)
+            columns = np.arange(width) * 4 // max(1, width)
+            picture[y : y + height, x : x + width] = texture[rows][:, columns]
+        down, right = (0, 0)
+        if handheld:
+            down, right = round(5 * np.sin(t / 3)), round(6 * np.sin(t / 4 + 1))
+        top, left = 16 + down, 16 + right
+        frames.append(picture[top : top + SIZE[0], left : left + SIZE[1]])
+    return np.stack(frames).astype(np.uint8)
+
+
+def swaying(x: float, y: float, width: float, height: float, count: int = 40) -> list[Box]:
+    """Return the places of something that goes to and fro by an eighth of its width."""
+    shifts = width / 8 * np.sin(np.arange(count))
+    return [Box(x + shift, y, width, height) for shift in shifts]
+
+
+def tracks_of(frames: np.ndarray) -> list[Track]:
+    return find_tracks(Frames(frames, fps=RATE))[0]
+
+
+def test_nothing_moves_in_a_still_clip() -> None:
+    assert tracks_of(recorded([[Box(50, 30, 30, 60)] * 30])) == []
+
+
+def test_noise_is_no_movement() -> None:
+    rng = np.random.default_rng(0)
+    frames = np.repeat(recorded([[Box(50, 30, 30, 60)]]), 30, axis=0)
+    noisy = frames + rng.normal(0, 6, frames.shape)
+    assert tracks_of(noisy.clip(0, 255).astype(np.uint8)) == []
+
+
+@pytest.mark.parametrize("handheld", [False, True])
+def test_two_that_move_are_two_tracks_with_their_boxes(handheld: bool) -> None:
+    places = [Box(20, 30, 28, 90), Box(130, 60, 20, 45)]
+    tracks = tracks_of(recorded([swaying(*box) for box in places], handheld=handheld))
+    assert [track.subject for track in tracks] == ["1", "2"]
+    for track, box in zip(sorted(tracks, key=lambda track: track.box().x), places, strict=True):
+        assert track.box().iou(box) > 0.5
+
+
+def test_a_walker_is_one_track() -> None:
+    walk = [Box(10 + 3.5 * t, 40, 24, 70) for t in range(38)]
+    (track,) = tracks_of(recorded([walk]))
+    assert track.box(0.9, 1.1).x < track.box(3.9, 4.1).x - 40
+
+
+def test_a_subject_that_pauses_keeps_its_name() -> None:
+    box = Box(20, 30, 28, 90)
+    pausing = [*swaying(*box, count=24), *[box] * 60, *swaying(*box, count=24)]
+    other = [*[Box(130, 60, 20, 45)] * 50, *swaying(130, 60, 20, 45, count=58)]
+    tracks = tracks_of(recorded([pausing, other]))
+    assert len(tracks) == 2
+    assert tracks[0].end > 10
+    assert not ((tracks[0].times > 5) & (tracks[0].times < 9)).any()
+
+
+def test_a_recording_is_followed_over_its_chunks() -> None:
+    frames = recorded([swaying(20, 30, 28, 90, count=150), swaying(130, 60, 20, 45, count=150)])
+    finder = RegionFinder()
+    for number, frame in enumerate(frames):
+        finder.add(frame, number / RATE)
+    first, second = finder.tracks()
+    assert first.start < 1
+    assert second.end == pytest.approx(149 / RATE, abs=0.3)
+    assert len(first.times) > 140
