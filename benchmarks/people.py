@@ -371,7 +371,8 @@ def watch(work: Path, *, regions: bool) -> tuple[list[Event], float, float]:
     if os.waitstatus_to_exitcode(status):
         raise SystemExit((work / "out.txt").read_text())
     events = json.loads((work / "events.json").read_text())["events"]
-    found = [Event(**event) for event in events]
+    found = [Event(**event | {"box": tuple(event["box"])}) for event in events if "box" in event]
+    found += [Event(**event) for event in events if "box" not in event]
     return found, time.monotonic() - begin, used.ru_utime + used.ru_stime
 
 

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.data import Clip
+from fewact.video import EveryNth, write_video
 from tests.classifier.models import edit
+from tests.cli.conftest import CLASSES, refused
 
 Run = Callable[..., Any]
 
@@ -305,3 +309,40 @@ def test_real_clips_and_formats(run: Run, assets: Path, tmp_path: Path) -> None:
     skipped = {Path(one["path"]).name for one in document["skipped"]}
     assert {"not_a_video.mp4", "zero_bytes.webm"} <= skipped
     assert "Traceback" not in ended.err
+
+
+def side_by_side(clips: Path, folder: Path) -> Path:
+    """Write a clip in which two things move."""
+    frames = []
+    for action in CLASSES[1:]:
+        (one,) = Clip(clips / action / "1.mp4").read([EveryNth(1)])
+        frames.append(np.repeat(one, 4, axis=0))
+    return write_video(folder / "two.mp4", iter(np.concatenate(frames, axis=2)), 8)
+
+
+def test_regions_answer_for_each_subject_in_every_format(
+    run: Run, model: Path, clips: Path, tmp_path: Path
+) -> None:
+    video = side_by_side(clips, tmp_path)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("frame,id,x,y,w,h\n0,left,10,10,70,70\n0,right,110,10,70,70\n")
+    ended = run("predict", model, video, "--boxes", boxes, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    assert [(row["subject"], row["x"], row["w"]) for row in rows] == [
+        ("left", "10.0", "70.0"),
+        ("right", "110.0", "70.0"),
+    ]
+    table = run("predict", model, video, "--boxes", boxes)
+    header, *lines = table.out.splitlines()
+    assert header.split()[:3] == ["path", "subject", "box"]
+    assert lines[0].split()[1:4] == ["left", "10,10", "70x70"]
+    documents = run("predict", model, video, "--regions", "--format", "json")
+    predictions = json.loads(documents.out)["predictions"]
+    assert all(len(one["box"]) == 4 for one in predictions)
+    assert [one["subject"] for one in predictions] == ["1", "2"]
+
+
+def test_boxes_are_of_one_video(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("frame,id,x,y,w,h\n0,1,0,0,9,9\n")
+    refused(run("predict", model, clips, "--boxes", boxes), "boxes are of one video", "--boxes")

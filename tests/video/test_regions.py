@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 from fewact.data import Frames
 from fewact.video.regions import RATE, RegionFinder, find_tracks
@@ -13,9 +15,10 @@ Mover = tuple[float, float, float, float]
 
 def scene(seed: int = 0) -> np.ndarray:
     """Return a textured background (h w 3), with a border for a camera that moves."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.uniform(30, 160, (23, 29, 3))
-    return np.kron(coarse, np.ones((8, 8, 1)))[: SIZE[0] + 32, : SIZE[1] + 32]
+    coarse = torch.from_numpy(np.random.default_rng(seed).uniform(0, 200, (1, 3, 12, 16)))
+    size = SIZE[0] + 32, SIZE[1] + 32
+    smooth = functional.interpolate(coarse, size, mode="bicubic").clamp(0, 255)
+    return smooth[0].permute(1, 2, 0).numpy().copy()
 
 
 def recorded(movers: list[list[Box]], *, handheld: bool = False) -> np.ndarray:
@@ -65,8 +68,10 @@ def test_two_that_move_are_two_tracks_with_their_boxes(handheld: bool) -> None:
     places = [Box(20, 30, 28, 90), Box(130, 60, 20, 45)]
     tracks = tracks_of(recorded([swaying(*box) for box in places], handheld=handheld))
     assert [track.subject for track in tracks] == ["1", "2"]
+    x, y = (6, 5) if handheld else (0, 0)  # the camera moves them in the picture by so much
     for track, box in zip(sorted(tracks, key=lambda track: track.box().x), places, strict=True):
-        assert track.box().iou(box) > 0.5
+        seen = Box(box.x - x, box.y - y, box.width + 2 * x, box.height + 2 * y)
+        assert track.box().iou(seen) > 0.7
 
 
 def test_a_walker_is_one_track() -> None:

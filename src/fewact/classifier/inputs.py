@@ -327,13 +327,13 @@ def _named(
 
 
 def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
-    titles: dict[tuple[str, float | None, float | None], str] = {}
+    titles: dict[tuple[object, ...], str] = {}
     for clip in clips:
         if isinstance(clip, Clip):
             key = os.path.realpath(clip.path)
         else:
             key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
-        name, place = display_name(clip), (key, clip.start, clip.end)
+        name, place = display_name(clip), (key, clip.start, clip.end, getattr(clip, "box", None))
         if place in titles:
             raise DataError(
                 "the clip appears twice", where=name, got=f"the same as {titles[place]}"

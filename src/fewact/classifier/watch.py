@@ -6,16 +6,21 @@ import time as clock
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.names import Label, existing_classes
+from fewact.classifier.regions import aspect_of
 from fewact.classifier.stream import Pace, Stream, check_watchable
+from fewact.classifier.subjects import SubjectStreams, tracks_of_recording
 from fewact.classifier.unknown import check_rate
+from fewact.core.errors import OptionError
 from fewact.data.events import Event
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.samplers import RGBImage
+from fewact.video.track import Track
 
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
@@ -28,7 +33,7 @@ class Watch:
     """Looks at a recording while it is read.
 
     Args:
-        stream: Stream of the classifier.
+        stream: Stream of the classifier, or those of several subjects.
         recording: Open recording.
         stop: Ends the recording when it is set; the events so far are complete.
 
@@ -39,7 +44,10 @@ class Watch:
     """
 
     def __init__(
-        self, stream: Stream, recording: Recording, stop: threading.Event | None = None
+        self,
+        stream: Stream | SubjectStreams,
+        recording: Recording,
+        stop: threading.Event | None = None,
     ) -> None:
         self.stream, self.recording = stream, recording
         self.time, self.looked_at, self.dropped = 0.0, 0, 0
@@ -50,6 +58,11 @@ class Watch:
     def stopped(self) -> bool:
         """Whether it was ended before the recording."""
         return self._stop.is_set()
+
+    @property
+    def by_subject(self) -> bool:
+        """Whether events have a subject and a box."""
+        return isinstance(self.stream, SubjectStreams)
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -166,6 +179,7 @@ def watching(
     only: Label | Collection[Label] | None = None,
     merge_gap: float = 0.0,
     min_duration: float = 0.0,
+    regions: bool | str | Path = False,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
 
@@ -176,25 +190,51 @@ def watching(
         only: Classes whose events are found, see ``Stream``; None finds those of all.
         merge_gap: Largest time between two events of one class that are one, in seconds.
         min_duration: Duration of the shortest event, in seconds.
+        regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
+            each event; or the table of their boxes, see ``fewact.data.tracks``.
 
     Raises:
         VideoError: The recording cannot be opened.
+        OptionError: Subjects are followed first: not those of a camera, a pipe or an address.
     """
     fitted = fitted_of(classifier)
     check_watchable(fitted)  # before anything is opened
     check_rate(classifier.false_alarms)
     if only is not None:
         existing_classes(only, fitted.classes, integers=fitted.integers)
+    tracks = _tracks(source, regions, stop)
     with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
-        stream = classifier.stream(
-            ahead=ahead, only=only, merge_gap=merge_gap, min_duration=min_duration
+        begin = partial(
+            classifier.stream,
+            ahead=ahead,
+            only=only,
+            merge_gap=merge_gap,
+            min_duration=min_duration,
         )
+        stream = begin() if tracks is None else SubjectStreams(begin, tracks, aspect_of(fitted))
         try:
             yield Watch(stream, recording, stop)
         finally:
             stream.stop()
+
+
+def _tracks(
+    source: str | Path, regions: bool | str | Path, stop: threading.Event | None
+) -> list[Track] | None:
+    """Return the subjects of a recording; None if all of the picture is watched."""
+    if regions is False:
+        return None
+    if not Path(source).is_file():
+        raise OptionError(
+            "subjects are followed through the recording before they are watched",
+            where="regions",
+            got=str(source),
+            expected="a video file",
+            hint="Record the camera or the stream first.",
+        )
+    return tracks_of_recording(source, None if regions is True else regions, stop)
 
 
 def watch(

@@ -200,6 +200,28 @@ def check_file(parameter: typer.CallbackParam, path: Path | None) -> Path | None
     return user_path(path, OutputError)
 
 
+Regions = Annotated[
+    bool,
+    typer.Option(
+        "--regions",
+        help="Answer for each of several subjects in view: what moves is followed, and the picture "
+        "around it is a clip of its own.",
+        rich_help_panel="Subjects",
+    ),
+]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        metavar="FILE",
+        help="Boxes of the subjects in the only video, instead of what moves: a table "
+        "frame,id,x,y,w,h in pixels, or MOT.",
+        rich_help_panel="Subjects",
+        callback=check_file,
+    ),
+]
+
+
 def output_option(metavar: str, help: str, what: str = "", *extensions: str) -> Any:
     """Return the option ``--output`` of a command.
 

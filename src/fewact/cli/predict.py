@@ -12,12 +12,13 @@ from fewact.cli.command import with_specs
 from fewact.cli.options import (
     TRIM,
     AutoMode,
+    Boxes,
     Dataset,
     Imports,
     Load,
     Model,
     Quiet,
-    check_file,
+    Regions,
     false_alarms,
     named_clips,
 )
@@ -88,26 +89,8 @@ def predict(
             rich_help_panel="Answer",
         ),
     ] = None,
-    regions: Annotated[
-        bool,
-        typer.Option(
-            "--regions",
-            help="Answer for each of several subjects in view: what moves is followed, and "
-            "predicted as a clip of its own.",
-            rich_help_panel="Answer",
-        ),
-    ] = False,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            "--boxes",
-            metavar="FILE",
-            help="Boxes of the subjects in the only video, instead of what moves: a table "
-            "frame,id,x,y,w,h in pixels, or MOT.",
-            rich_help_panel="Answer",
-            callback=check_file,
-        ),
-    ] = None,
+    regions: Regions = False,
+    boxes: Boxes = None,
     load: Load,
     imports: Imports = None,
     dataset: Dataset = None,

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from glob import has_magic
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,12 +18,14 @@ import typer
 
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
+    Boxes,
     Imports,
     Load,
     Model,
     Overwrite,
     Quiet,
     Ray,
+    Regions,
     check_file,
     check_output_files,
     false_alarms,
@@ -130,6 +133,8 @@ def watch(
     false_alarms: Annotated[
         float | None, false_alarms("a threshold that adapts to the recording.")
     ] = None,
+    regions: Regions = False,
+    boxes: Boxes = None,
     ray: Ray = None,
     imports: Imports = None,
     quiet: Quiet = False,
@@ -146,7 +151,7 @@ def watch(
     resumes = len(sources) > 1 and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     if len(sources) > 1:
-        _check_outputs_of_many(output, video)
+        _check_outputs_of_many(output, video, boxes)
     elif ray is not None:
         raise OptionError("a cluster shares recordings", where="--ray", expected="several of them")
     from fewact.classifier.unknown import check_rate
@@ -154,6 +159,8 @@ def watch(
     check_rate(false_alarms)
     classifier = load_classifier(model, load, false_alarms)
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
+    if regions or boxes is not None:
+        options["regions"] = str(boxes) if boxes is not None else True
     if len(sources) == 1:
         open_one = partial(_open, classifier, **options)
         _watch_one(sources[0], open_one, classifier, output, video, format, quiet=quiet)
@@ -162,7 +169,7 @@ def watch(
         [Path(source) for source in sources],
         output,
         job_of(model, {**options, "false_alarms": false_alarms, **load}),
-        _writer(format, classifier, sources),
+        _writer(format, classifier, sources, by_subject="regions" in options),
         overwrite,
     )
     if ray is None:
@@ -215,8 +222,10 @@ def _watch_on_ray(
     summarise(recordings, begun)
 
 
-def _check_outputs_of_many(output: Path | None, video: Path | None) -> None:
-    """Refuse outputs that are of one recording."""
+def _check_outputs_of_many(output: Path | None, video: Path | None, boxes: Path | None) -> None:
+    """Refuse outputs, and boxes, that are of one recording."""
+    if boxes is not None:
+        raise OptionError("boxes are of one recording", where="--boxes", expected="one recording")
     single = output is not None and output.suffix.lower() in (".eaf", ".vtt", ".srt")
     one = output if single else video
     if one is not None:
@@ -243,7 +252,8 @@ def _watch_one(
             from fewact.report.annotated import check_drawable
 
             check_drawable(video, source)
-        write, save = _writer(format, classifier), _saver(output, source, classifier, opened)
+        write = _writer(format, classifier, by_subject=opened.by_subject)
+        save = _saver(output, source, classifier, opened)
         save(events)
         with _delayed(video, opened, classifier) as delayed:
             for event in _with_progress(opened, delayed, quiet=quiet):
@@ -283,7 +293,9 @@ def _delayed(
     video: Path | None, opened: "Watch", classifier: "FewShotClassifier"
 ) -> Iterator["DelayedVideo | None"]:
     """Yield the video of a recording that is read once; None if there is none."""
-    if video is None or opened.recording.again:
+    from fewact.classifier.stream import Stream
+
+    if video is None or opened.recording.again or not isinstance(opened.stream, Stream):
         yield None
         return
     from fewact.report.annotated import delayed_video
@@ -355,30 +367,38 @@ def _with_progress(
 
 
 def _writer(
-    format: EventFormat, classifier: "FewShotClassifier", recordings: Sequence[str] = ()
+    format: EventFormat,
+    classifier: "FewShotClassifier",
+    recordings: Sequence[str] = (),
+    *,
+    by_subject: bool = False,
 ) -> Callable[["Event"], None]:
     """Return a function that writes one event; a header is written immediately.
 
     Of several recordings, each row names its own.
     """
-    from fewact.data.events.tables import COLUMNS, cells
+    from fewact.data.events.tables import BOX, COLUMNS, cells
     from fewact.report.events import clock_time
 
     if format == "jsonl":
         return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
     several = ("recording",) if recordings else ()
     if format == "csv":
-        columns_of_csv = (*several, *COLUMNS, *(["clock"] if recordings else []))
+        subject = ("subject", *BOX) if by_subject else ()
+        columns_of_csv = (*several, *COLUMNS, *subject, *(["clock"] if recordings else []))
         print(csv_line(columns_of_csv), end="", flush=True)
         return lambda event: print(csv_line(cells(event, columns_of_csv)), end="", flush=True)
-    times, names = ["00:00:00.000"], (*several, *COLUMNS)
+    times = ["00:00:00.000"]
+    names = (*several, *(["subject"] if by_subject else []), *COLUMNS)
     first = [recordings] if recordings else []
+    first += [["99"]] if by_subject else []
     columns = Columns(names, *first, times, times, classifier.classes_.tolist(), [])
     columns.print_header()
 
     def write_row(event: "Event") -> None:
         span = clock_time(event.start), clock_time(event.end)
         name = [event.recording] if recordings else []
+        name += [event.subject] if by_subject else []
         columns.print(*name, *span, event.label, f"{event.confidence:.2f}", str(event.repetitions))
 
     return write_row
@@ -419,7 +439,8 @@ def _saver(
                 "frames_out_of_order": opened.recording.not_later,
             }
             delay = opened.recording.delay
-            named = [replace(event, recording=recording) for event in events]
+            ordered = sorted(events, key=attrgetter("start"))
+            named = [replace(event, recording=recording) for event in ordered]
             write_text(output, events_text(output, named, facts, delay=delay))
 
     return save

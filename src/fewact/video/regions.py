@@ -29,7 +29,7 @@ from fewact.video.frame import SharedFrame
 from fewact.video.opening import collect_warnings
 from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
 from fewact.video.source import VideoSource
-from fewact.video.track import Box, Track, extent
+from fewact.video.track import WALKS, Box, Track, extent
 
 RATE = 8.0
 """Frames per second that are compared."""
@@ -56,9 +56,6 @@ SHRINK = 0.3
 TOUCH, INSIDE = 0.25, 0.6
 """Fraction of the smaller of two boxes that both share, from which a component continues a track,
 and from which two tracks are of one subject."""
-
-WALKS = 3.0
-"""Area of the place of a track, as a multiple of its box, from which on its subject walks."""
 
 NEAR, PART = 0.25, 0.6
 """Margin of a track's box, as a fraction of its width and height, and largest height of a component

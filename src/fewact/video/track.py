@@ -13,6 +13,9 @@ from fewact.video.samplers import Floats
 MARGIN = 1.35
 """Height of the picture of a subject as a multiple of that of its box."""
 
+WALKS = 3.0
+"""Area of the place of a track, as a multiple of its box, from which on its subject walks."""
+
 LARGE = 0.9
 """Height of that picture, as a fraction of the full one's, from which on it is the full height."""
 
@@ -168,10 +171,11 @@ def pictures(
         aspect: Width over height of what is shown; None for that of the full picture.
     """
     shown = []
-    for box in boxes:
+    for number, box in enumerate(boxes):
         part = _part_around(box, size, aspect or size[1] / size[0])
         frame = part or Box(0, 0, size[1], size[0])
-        others = tuple(b for b in boxes if b is not box and b.shared(frame) > 0)
+        rest = [*boxes[:number], *boxes[number + 1 :]]
+        others = tuple(other for other in rest if other.shared(frame) > 0)
         shown.append(Picture(part, box if others else None, others))
     return shown
 

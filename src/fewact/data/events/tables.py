@@ -63,6 +63,9 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
         yield f"line {line}", row | extra_cells(cells, fields)
 
 
+BOX = ("x", "y", "w", "h")
+"""Columns of the box of a subject."""
+
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
 
@@ -72,7 +75,8 @@ def columns(events: Sequence[Event]) -> tuple[str, ...]:
     subject = ("subject",) if any(event.subject for event in events) else ()
     frames = ("first_frame", "last_frame") if any(event.frames for event in events) else ()
     clock = ("clock",) if any(event.clock for event in events) else ()
-    return (*first, *COLUMNS, *subject, *frames, *clock)
+    box = BOX if any(event.box for event in events) else ()
+    return (*first, *COLUMNS, *subject, *box, *frames, *clock)
 
 
 def cells(event: Event, names: Sequence[str]) -> list[object]:
@@ -84,6 +88,7 @@ def cells(event: Event, names: Sequence[str]) -> list[object]:
         "confidence": "" if event.confidence is None else f"{event.confidence:.4f}",
         "first_frame": first,
         "last_frame": last,
+        **dict(zip(BOX, event.box or ("",) * 4, strict=True)),
     }
     return [values[name] if name in values else getattr(event, name) for name in names]
 

@@ -1,0 +1,143 @@
+"""Watch each of several subjects in a recording: a stream for each, of the picture around it.
+
+A recording is read twice: what moves is followed first, so that the picture of a subject that stays
+at its place is the same for all of the recording, and that of a walker follows it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Flag
+
+import numpy as np
+
+from fewact.classifier.stream import Pace, Stream
+from fewact.data.events import Event
+from fewact.data.tracks import read_tracks
+from fewact.video.recording import open_recording
+from fewact.video.regions import RATE, RegionFinder
+from fewact.video.samplers import RGBImage
+from fewact.video.track import WALKS, Box, Track, extent, pictures
+
+AROUND = 2.0
+"""Seconds before and after its movements in which a subject is watched."""
+
+NEAR = 1.0
+"""Seconds before and after a time in which the boxes of a walker are around its picture."""
+
+
+def tracks_of_recording(
+    source: str | Path, boxes: str | Path | None = None, stop: Flag | None = None
+) -> list[Track]:
+    """Return the subjects of a recording, in the order of appearance.
+
+    Args:
+        source: Video file.
+        boxes: Table of boxes, see ``read_tracks``; None for what moves.
+        stop: Ends the search when it is set; the tracks so far are complete.
+
+    Raises:
+        VideoError: The recording cannot be opened.
+        DataError: The table is none of tracks.
+    """
+    finder, pace, times = RegionFinder(), Pace(RATE), []
+    with open_recording(source, stop=stop) as recording:
+        for time, frame in recording.frames():
+            times.append(time)
+            if stop is not None and stop.is_set():
+                break
+            if boxes is None and pace.needs(time):
+                pace.take(time)
+                finder.add(recording.convert(frame), time)
+    if boxes is not None:
+        return read_tracks(boxes, np.array(times))
+    return finder.tracks()
+
+
+class SubjectStreams:
+    """Watches each subject of a recording, as a ``Stream`` watches all of the picture.
+
+    Args:
+        begin: Returns a new stream.
+        tracks: The subjects.
+        aspect: Width over height of what is shown of a subject; None for that of the recording.
+    """
+
+    def __init__(
+        self, begin: Callable[[], Stream], tracks: Sequence[Track], aspect: float | None
+    ) -> None:
+        self._tracks, self._aspect = tracks, aspect
+        self._streams = [begin() for _ in tracks or (None,)]
+        self._boxes = [track.box() for track in tracks]
+        self._walks = [_walks(track) for track in tracks]
+        self._pace = Pace(self._streams[0].rate)
+        self._last = -math.inf
+        self.lengths, self.rate = self._streams[0].lengths, self._streams[0].rate
+        self.delay = self._streams[0].delay
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of most windows so far of any subject, each with what to do."""
+        return tuple(dict.fromkeys(fault for each in self._streams for fault in each.faults))
+
+    def needs(self, time: float) -> bool:
+        """Return whether a frame of this time would be looked at."""
+        return self._pace.needs(time)
+
+    def push(self, frame: RGBImage, time: float) -> list[Event]:
+        """Look at the next frame (h w 3); return the events that are complete."""
+        self._pace.take(time)
+        self._last = time
+        if not self._tracks:
+            return self._streams[0].push(frame, time)
+        numbers = [i for i in range(len(self._tracks)) if self._is_watched(i, time)]
+        boxes = [self._box(i, time) for i in numbers]
+        size = frame.shape[0], frame.shape[1]
+        events = []
+        for i, picture in zip(numbers, pictures(boxes, size, self._aspect), strict=True):
+            events += self._named(i, self._streams[i].push(picture.of(frame), time))
+        return events
+
+    def close(self, end: float | None = None) -> list[Event]:
+        """End the recording; return the events that were not complete."""
+        events = []
+        for i, stream in enumerate(self._streams):
+            lasts = not self._tracks or self._is_watched(i, self._last)
+            events += self._named(i, stream.close(end if lasts else None))
+        return sorted(events, key=lambda event: event.start)
+
+    def stop(self) -> None:
+        """End the recording without the events that are not complete."""
+        for stream in self._streams:
+            stream.stop()
+
+    def _is_watched(self, number: int, time: float) -> bool:
+        track = self._tracks[number]
+        alone = len(self._tracks) == 1
+        return alone or track.start - AROUND <= time <= track.end + AROUND
+
+    def _box(self, number: int, time: float) -> Box:
+        if self._walks[number]:
+            return self._tracks[number].box(time - NEAR, time + NEAR)
+        return self._boxes[number]
+
+    def _named(self, number: int, events: Sequence[Event]) -> list[Event]:
+        """Return events with the subject and where it was."""
+        if not self._tracks:
+            return [*events]
+        track = self._tracks[number]
+        return [
+            replace(event, subject=track.subject, box=_rounded(track.box(event.start, event.end)))
+            for event in events
+        ]
+
+
+def _rounded(box: Box) -> tuple[float, float, float, float]:
+    x, y, width, height = (round(side, 1) for side in box)
+    return x, y, width, height
+
+
+def _walks(track: Track) -> bool:
+    areas = track.boxes[:, 2] * track.boxes[:, 3]
+    return extent(track.boxes).area > WALKS * float(np.median(areas))
