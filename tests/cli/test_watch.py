@@ -113,6 +113,28 @@ def test_events_on_stdout_and_in_files(
     assert capsys.readouterr().err.count(warning) == 1
 
 
+@pytest.mark.slow
+def test_one_subject_that_fills_the_picture_has_the_events_of_the_recording(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = probe(recording)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(f"frame,id,x,y,w,h\n0,anna,0,0,{info.width},{info.height}\n")
+    capsys.readouterr()
+    command = ["watch", str(model), str(recording), "--format", "csv", "-q"]
+    assert main(command) == 0
+    expected = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    out = tmp_path / "events.json"
+    assert main([*command, "--boxes", str(boxes), "-o", str(out)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows
+    assert [{name: row[name] for name in expected[0]} for row in rows] == expected
+    assert {row["subject"] for row in rows} == {"anna"}
+    assert {row["w"] for row in rows} == {f"{info.width}.0"}
+    events = json.loads(out.read_text())["events"]
+    assert [event["box"][2] for event in events] == [info.width] * len(rows)
+
+
 def test_events_of_one_class_alone(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

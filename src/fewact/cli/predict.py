@@ -24,6 +24,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import Columns, print_json, progress
 from fewact.cli.run import exit_skipped, loading, say
+from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:

@@ -53,6 +53,9 @@ LEAST_SECONDS = 0.75
 SHRINK = 0.3
 """Fraction by which the box of a track shrinks to its component in a second."""
 
+BEFORE = 24
+"""Number of movements after which a subject that walks is elsewhere; its box follows it at once."""
+
 TOUCH, INSIDE = 0.25, 0.6
 """Fraction of the smaller of two boxes that both share, from which a component continues a track,
 and from which two tracks are of one subject."""
@@ -97,31 +100,33 @@ class _Followed:
         box: Box of the subject; it grows at once, and shrinks slowly.
         times: Times at which the subject moves.
         boxes: Its boxes then.
-        strength: Sum of the strong cells.
+        seen: Boxes around what moved then.
     """
 
     box: Box
     times: list[float] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
-    strength: int = 0
+    seen: list[Box] = field(default_factory=list)
 
     def take(self, cells: Cells, time: float) -> None:
         """Continue with the cells of a component."""
-        seen = _around(cells)
-        if self.times:
+        self.box = seen = _around(cells)
+        self.seen.append(seen)
+        before = self.seen[-BEFORE:][0]
+        if self.times and before.overlap(seen) >= TOUCH:  # else it walks
+            last = self.boxes[-1]
             rate = min(1.0, SHRINK * (time - self.times[-1]))
             ends = (
-                (_eased(self.box.x, seen.x, rate, -1), _eased(self.box.y, seen.y, rate, -1)),
+                (_eased(last.x, seen.x, rate, -1), _eased(last.y, seen.y, rate, -1)),
                 (
-                    _eased(self.box.x + self.box.width, seen.x + seen.width, rate, 1),
-                    _eased(self.box.y + self.box.height, seen.y + seen.height, rate, 1),
+                    _eased(last.x + last.width, seen.x + seen.width, rate, 1),
+                    _eased(last.y + last.height, seen.y + seen.height, rate, 1),
                 ),
             )
             (left, top), (right, bottom) = ends
-            seen = Box(left, top, right - left, bottom - top)
-        self.box = seen
+            self.box = Box(left, top, right - left, bottom - top)
         self.times.append(time)
-        self.boxes.append(seen)
+        self.boxes.append(self.box)
 
 
 def _eased(edge: float, seen: float, rate: float, outward: int) -> float:
