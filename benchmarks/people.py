@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
+from benchmarks.shared import line
 from benchmarks.watch import SHOTS, f1, group_of, iou, mean, right
 from benchmarks.watch import Truth as Span
 from fewact import FewShotClassifier
@@ -130,9 +131,12 @@ class Person:
             start = shown / FPS
             yield from zip(frames, alpha, strict=True)
             shown += len(frames)
-            seen = np.argwhere(alpha.max(0) > 0.5)
-            (top, left), (bottom, right) = seen.min(0), seen.max(0) + 1
-            box = (self._x + left, self._y + top, right - left, bottom - top)
+            left, top, width, height = body(self._size)
+            if "depth" in video.id:
+                seen = np.argwhere(alpha.max(0) > 0.5)
+                (top, left), (bottom, right) = seen.min(0), seen.max(0) + 1
+                width, height = right - left, bottom - top
+            box = (self._x + left, self._y + top, width, height)
             taught = video in self._taught
             self.acts.append(
                 Act(video.label, start, shown / FPS, tuple(map(float, box)), taught)  # type: ignore[arg-type]
@@ -437,7 +441,7 @@ def row(some: Sequence[Outcome]) -> str:
         f"{60 * sum(one.cpu for one in some) / seconds:.1f}",
         f"{seconds / sum(one.wall for one in some):.1f}",
     )
-    return "| " + " | ".join(cells) + " |"
+    return line(*cells)
 
 
 def tables(folder: Path) -> str:
