@@ -192,7 +192,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part)[:60] for part in first["loc"][:6])
-        return f"{place}: {first['msg']}"[:300] if place else str(first["msg"])[:300]
+        said = first["msg"].removeprefix("Value error, ")
+        return (f"{place}: {said}" if place else said)[:300]
     if isinstance(error, RecursionError):
         return f"nested deeper than {MAX_DEPTH} levels"
     return " ".join(str(error).split())[:300]

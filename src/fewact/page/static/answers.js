@@ -6,7 +6,7 @@ import { addClips, moveClip } from "./cards.js";
 import { draggable } from "./drop.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, headline, percent, text } from "./texts.js";
-import { ICONS, attempt, h, hueOf, icon, setText, showBars, sync, thumbnail } from "./view.js";
+import { ICONS, attempt, h, hueOf, icon, setText, showBars, sync, thumbnail, titleOf } from "./view.js";
 
 const UNLIKE = "(none)";
 const SHOWN = 12;
@@ -51,14 +51,14 @@ function answer(item) {
       h("p", { class: "nearest", dir: "auto" }),
       h("ul", { class: "faults", "aria-label": text("faults") }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
-      h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why")),
-      h("div", { class: "correct" },
-        h("button", { class: "right", type: "button", hidden: true }, text("right")),
-        h("label", { for: choice.id }),
-        h("div", { class: "row" }, choice,
-          h("button", {
-            type: "button", onclick: () => choice.reportValidity() && teachAs(item, choice.value),
-          }, text("correct"))))),
+      h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why"))),
+    h("div", { class: "correct" },
+      h("button", { class: "right", type: "button", hidden: true }, text("right")),
+      h("label", { for: choice.id }),
+      h("div", { class: "row" }, choice,
+        h("button", {
+          type: "button", onclick: () => choice.reportValidity() && teachAs(item, choice.value),
+        }, text("correct")))),
     removeButton(item));
   draggable(element, item.id);
   return element;
@@ -147,8 +147,8 @@ function updateAnswer(element, item) {
   right.hidden = label == null;
   right.onclick = () => teachAs(item, label);
   setText(element.querySelector(".correct label"), text(label == null ? "correct_as" : "wrong"));
-  setText(element.querySelector(".nearest"), nearest ? text("nearest", { name: nearest.name }) : "");
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
+  setText(element.querySelector(".nearest"), result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
   showBars(element.querySelector(".bars"), classes, ranked);
   labelChoice.update(element.querySelector("select"), classes);
 }

@@ -88,7 +88,7 @@ function create(card) {
     h("div", { class: "row" },
       h("button", {
         class: "record", type: "button", onclick: () => record({ label: label(), pieces: isNone ? 10 : 1 }),
-      }, icon(ICONS.camera), text(isNone ? "record_else" : "record")),
+      }, icon(ICONS.camera), text("record")),
       h("button", {
         class: "choose", type: "button", onclick: () => chooseFiles(take),
       }, icon(ICONS.file), text("choose"))),
@@ -139,7 +139,7 @@ function clipItem(clip) {
       onclick: () => attempt(() => post("/api/clips/remove", { ids: [clip.id] })),
     }, icon(ICONS.remove)),
     h("button", {
-      class: "corner icon move", type: "button", "aria-label": text("move_clip", { name: clip.name }), "aria-haspopup": "true",
+      class: "corner icon move", type: "button", "aria-label": text("move_clip", { name: clip.name }), "aria-haspopup": "dialog",
       onclick: (event) => openMenu(event.currentTarget, clip),
     }, icon(ICONS.move)));
   draggable(item, clip.id);
@@ -149,7 +149,7 @@ function clipItem(clip) {
 /** Open the menu of the actions that a clip can be moved to. */
 function openMenu(button, clip) {
   const names = [...shown, NONE].filter((name) => name !== clip.label);
-  const menu = h("div", { class: "menu", popover: "auto" }, h("p", { class: "hint" }, text("move_to")),
+  const menu = h("div", { class: "menu", popover: "auto", role: "dialog", "aria-label": text("move_clip", { name: clip.name }) }, h("p", { class: "hint" }, text("move_to")),
     ...names.map((name) => h("button", {
       class: `quiet ${hueOf(shown, name)}`, type: "button", dir: "auto",
       onclick: () => { menu.hidePopover(); moveClip(clip, name); },

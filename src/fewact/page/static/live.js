@@ -38,7 +38,9 @@ export async function watchCamera(element, current) {
     const { classes } = current();
     dialog.classList.toggle("unlike", !seen.label);
     setText(label, seen.label ? headline(seen.label, shares[seen.label]) : text("answer_none"));
-    showBars(bars, classes, [...classes, NONE].filter((name) => name in shares).map((name) => [name, shares[name]]));
+    const known = classes.filter((name) => name in shares).map((name) => [name, shares[name]]);
+    const rest = known.reduce((left, [, share]) => left - share, 1);
+    showBars(bars, classes, known.length ? [...known, [NONE, Math.max(0, rest)]] : []);
     for (const event of seen.events) {
       events.prepend(h("li", {}, h("span", { class: "when" }, clock(event.start)), h("span", { dir: "auto" },
         event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label)));

@@ -3,7 +3,7 @@
 
 import { NONE, post, teachIt } from "./api.js";
 import { text } from "./texts.js";
-import { attempt, h, sync, toast } from "./view.js";
+import { attempt, h, sync, titleOf, toast } from "./view.js";
 
 /** Play a clip, or a segment of one. */
 export function play(clip) {
@@ -53,7 +53,7 @@ export function labelChoice(classes, id, label) {
 labelChoice.update = (choice, classes, label = "") => {
   const value = choice.dataset.chosen ? choice.value : label;
   sync(choice, ["", ...classes, NONE], (name) => name, (name) =>
-    h("option", { value: name, hidden: !name }, name === NONE ? text("other_action") : name || text("choose_action")));
+    h("option", { value: name, hidden: !name }, name ? titleOf(name) : text("choose_action")));
   choice.value = [...choice.options].some((option) => option.value === value) ? value : "";
 };
 

@@ -140,13 +140,16 @@ export async function record({ label, pieces = 1, saved = (ids) => {} }) {
     if (isOne) dialog.querySelector(".camera").after(takes);
   }
 
-  /** A clip as it was recorded, in a loop. */
-  function takeItem({ clip, length }) {
+  /** A clip as it was recorded, in a loop that a click ends. */
+  function takeItem({ clip, length, facts: { name } }) {
     const address = URL.createObjectURL(clip);
     dialog.addEventListener("close", () => URL.revokeObjectURL(address));
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const film = h("video", { class: "mirror", src: address, muted: true, loop: true, playsInline: true, autoplay: !isStill, controls: isStill });
-    return h("li", { class: "take" }, film, h("span", { class: "length" }, text("seconds", { n: length.toFixed(1) })));
+    const film = h("video", { class: "mirror", src: address, muted: true, loop: true, playsInline: true, autoplay: !isStill });
+    const play = h("button", {
+      class: "bare", type: "button", "aria-label": text("play_take", { name }), onclick: () => (film.paused ? film.play() : film.pause()),
+    }, film);
+    return h("li", { class: "take" }, play, h("span", { class: "length" }, text("seconds", { n: length.toFixed(1) })));
   }
 }
 
