@@ -184,11 +184,18 @@ def test_every_width_scheme_and_direction(
         assert server.post("/api/classes", name=name)[0] == 200
     server.upload(clip, f"name={quote(LONG)}.mp4&label=wave")
     server.upload(clip, f"name={quote(LONG)}.mp4")
-    size = {"width": width, "height": 800}
-    person = Person(chromium, server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    size, touch = {"width": width, "height": 800}, width == 320
+    options = {"viewport": size, "color_scheme": scheme, "has_touch": touch, "is_mobile": touch}
+    person = Person(chromium, server, reduced_motion="reduce", **options)
     person.says(".answer .label", "None of your actions")
     person.says(".answer .nearest", "wave comes nearest")
     person.check()
+    if touch:  # a clip moves by the menu, and back by the message
+        person.page.get_by_label("Move the clip Donau").tap()
+        person.page.locator(".menu").get_by_role("button", name="Anything else").tap()
+        person.clips("Anything else", 1)
+        person.page.locator(".toast").get_by_role("button", name="Undo").tap()
+        person.clips("wave", 1)
     person.page.get_by_role("button", name="Play Donau").first.click()
     close = person.page.get_by_role("button", name="Close")
     assert close.bounding_box()["width"] > close.bounding_box()["height"]
