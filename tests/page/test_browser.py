@@ -191,7 +191,7 @@ def test_every_width_scheme_and_direction(
     person.says(".answer .nearest", "wave comes nearest")
     person.check()
     if touch:  # a clip moves by the menu, and back by the message
-        person.page.get_by_label("Move the clip Donau").tap()
+        person.page.locator(".clip .move").tap()
         person.page.locator(".menu").get_by_role("button", name="Anything else").tap()
         person.clips("Anything else", 1)
         person.page.locator(".toast").get_by_role("button", name="Undo").tap()
