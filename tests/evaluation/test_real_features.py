@@ -13,6 +13,8 @@ MEAN: dict[str, object] = {"unit_frames": True}
 IN_ORDER: dict[str, object] = {**MEAN, "frame_matching": "concatenated"}
 
 
+# UCF101 numbers the groups of each class from 1.
+@pytest.mark.filterwarnings("ignore:.*groups of several classes")
 @pytest.mark.slow
 @pytest.mark.assets
 @pytest.mark.parametrize(

@@ -793,7 +793,7 @@ def test_a_long_recording_on_an_action_is_cut_or_searched(person: Person, tmp_pa
     dialog.get_by_role("button", name="Cut the action out").click()
     assert page.get_by_label("This shows").input_value() == "wave"
     page.locator("dialog").get_by_role("button", name="Teach it").click()
-    page.locator(".answer.recording").wait_for()
+    page.locator("[aria-label='Clips of wave'] .clip").wait_for()
     (clip,) = (one for one in person.server.state()["clips"].values() if one["label"])
     assert (clip["label"], clip["start"], clip["end"]) == ("wave", 0, 2)
     person.choose("Choose clips of wave", [film])

@@ -74,7 +74,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
         "report": (
             "results:report",
-            "Write a report of a model, or of results, as one file that needs nothing else.",
+            "Write a report of a model, results or events, as one file that needs nothing else.",
         ),
         "add": (
             "edit:add",
