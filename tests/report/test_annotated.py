@@ -1,5 +1,6 @@
 """Events drawn on frames."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,24 @@ def test_small_frames_are_enlarged_and_the_frame_is_not_changed() -> None:
     assert rgb(drawn).shape == (360, 640, 3)
     assert np.array_equal(GREY, before)
     assert np.array_equal(rgb(drawn)[180, 320], rgb(GREY)[45, 80])
+
+
+def test_subjects_have_boxes_with_their_labels() -> None:
+    boxes = [(20.0, 30.0, 40.0, 50.0), (100.0, 30.0, 80.0, 40.0)]  # the second leaves the frame
+    events = [
+        replace(event, start=1.0, end=4.0, box=box)
+        for event, box in zip(EVENTS, boxes, strict=True)
+    ]
+    overlay = Overlay(["clap", "wave"], 10.0)
+    overlay.add(events)
+    drawn = rgb(overlay.draw(2.0, GREY))  # four times as large
+    for name, left, top, bottom in (("wave", 80, 120, 320), ("clap", 400, 120, 280)):
+        colour = svg.COLOURS[["clap", "wave"].index(name)]
+        for y, x in ((top + 1, left + 60), (bottom - 2, left + 60), (top + 80, left + 1)):
+            assert near(drawn[y, x].tolist(), colour), (name, y, x)
+        assert near(drawn[top - 2, left + 2].tolist(), colour)  # its label stands on the box
+        assert np.abs(drawn[top + 40, left + 60].astype(int) - 90).max() < 5
+    assert near(drawn[200, 638].tolist(), svg.COLOURS[0])
 
 
 @pytest.mark.parametrize("shape", [(1000, 2), (1, 1), (3, 5000)])

@@ -1,4 +1,4 @@
-"""A video of a recording with labels, counts and a bar of events drawn on it, in constant memory.
+"""A video of a recording with labels, boxes, counts and a bar of events on it, in constant memory.
 
 An event is complete two to three of the longest windows after its end. So what can be read again is
 read again: a file is drawn when all its events are known, with all of its frames. A camera or a
@@ -220,12 +220,15 @@ class Overlay:
         shown = [event for event in near if event.start <= time < event.end]
         margin = size // 2
         widest = picture.width - 2 * margin
-        if shown:
-            best = max(shown, key=lambda event: event.start)
-            label = str(best.label)
-            text = title(best).removeprefix(label) + f"  {best.confidence:.2f}"
-            panel = _panel(((label, text),), font, self._colours[label], widest)
-            picture.paste(panel, (margin, margin))
+        for event in sorted(shown, key=lambda event: event.start):
+            panel = self._panel_of(event, font, widest)
+            where = (margin, margin)
+            if event.box is not None:
+                scaled = [side * picture.width / planes.shape[1] for side in event.box]
+                where = self._draw_box(picture, event, scaled, panel)
+            elif event is not max(shown, key=lambda event: event.start):
+                continue
+            picture.paste(panel, where)
         counts = _lines(self._counts + _performed(near, time))
         if counts:
             panel = _panel(counts, font, DARK, widest)
@@ -238,6 +241,28 @@ class Overlay:
         below = picture.height - size - clock.height - margin
         picture.paste(clock, (margin, below))
         return picture.planes
+
+    def _panel_of(self, event: Event, font: Font, widest: int) -> "_Panel":
+        label = str(event.label)
+        text = title(event).removeprefix(label) + f"  {event.confidence:.2f}"
+        return _panel(((label, text),), font, self._colours[label], widest)
+
+    def _draw_box(
+        self, picture: "_Picture", event: Event, box: Sequence[float], panel: "_Panel"
+    ) -> tuple[int, int]:
+        """Draw the box of a subject, in pixels of the picture; return where its panel belongs."""
+        left, top = (max(0, round(edge)) for edge in box[:2])
+        right = min(picture.width, round(box[0] + box[2]))
+        bottom = min(picture.height, round(box[1] + box[3]))
+        thick = max(2, panel.height // 8 // 2 * 2)
+        width, height = max(thick, right - left), max(thick, bottom - top)
+        colour = self._colours[str(event.label)]
+        for x in (left, left + width - thick):
+            picture.paste(_ground(thick, height, colour), (x, top))
+        for y in (top, top + height - thick):
+            picture.paste(_ground(width, thick, colour), (left, y))
+        above = top - panel.height
+        return min(left, picture.width - panel.width), above if above >= 0 else top
 
     def _finish(self, time: float) -> None:
         """Count the events that are over; forget those that the bar does not show."""
@@ -271,7 +296,8 @@ class Overlay:
             self._bar = None if self._duration is None else bar
         picture.paste(bar, (0, picture.height - height))
         now = picture.width * min(1.0, (time - begin) / (end - begin))
-        picture.paste(_line(max(2, height // 12), height), (int(now), picture.height - height))
+        line = _ground(max(2, height // 12), height, WHITE)
+        picture.paste(line, (int(now), picture.height - height))
 
 
 @dataclass(frozen=True)
@@ -327,9 +353,9 @@ def _prepared(image: Image.Image) -> _Panel:
     return _Panel(width, height, tuple((p * a + HALF, OPAQUE - a) for p, a in planes))
 
 
-@lru_cache(maxsize=8)
-def _line(width: int, height: int) -> _Panel:
-    return _prepared(Image.new("RGBA", (width, height), WHITE))
+@lru_cache(maxsize=64)
+def _ground(width: int, height: int, colour: tuple[int, ...]) -> _Panel:
+    return _prepared(Image.new("RGBA", (width, height), colour))
 
 
 def check_font(labels: Sequence[str]) -> None:
