@@ -30,7 +30,7 @@ FindTracks: TypeAlias = Callable[[VideoClip], tuple[list[Track], tuple[int, int]
 
 
 @dataclass(frozen=True)
-class _Shown(Clip):
+class _PartClip(Clip):
     """Clip of a file of which a picture is shown."""
 
     picture: Picture = field(default_factory=Picture)
@@ -97,7 +97,7 @@ def _shown(clip: Clip | Frames, picture: Picture) -> VideoClip:
         return clip
     if isinstance(clip, Frames):
         return replace(clip, array=np.stack([picture.of(frame) for frame in clip.array]))
-    return _Shown(clip.path, clip.label, clip.start, clip.end, clip.group, clip.box, picture)
+    return _PartClip(clip.path, clip.label, clip.start, clip.end, clip.group, clip.box, picture)
 
 
 def tracks_of_table(table: str | Path) -> FindTracks:
@@ -142,9 +142,10 @@ def predict_regions(
         false_alarms: Rate of false alarms, see ``predict``.
         sets: Fraction of clips whose true class is in the set, see ``predict``.
     """
+    aspect = aspect_of(fitted)
     for clip in clips:
         try:
-            regions = regions_of(clip, find, aspect_of(fitted))
+            regions = regions_of(clip, find, aspect)
         except VideoError as error:
             yield Skipped(clip, error)
             continue

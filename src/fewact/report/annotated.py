@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import takewhile
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -220,15 +221,15 @@ class Overlay:
         shown = [event for event in near if event.start <= time < event.end]
         margin = size // 2
         widest = picture.width - 2 * margin
-        for event in sorted(shown, key=lambda event: event.start):
-            panel = self._panel_of(event, font, widest)
-            where = (margin, margin)
+        scale = picture.width / planes.shape[1]
+        latest = max(shown, key=attrgetter("start"), default=None)
+        for event in sorted(shown, key=attrgetter("start")):
             if event.box is not None:
-                scaled = [side * picture.width / planes.shape[1] for side in event.box]
-                where = self._draw_box(picture, event, scaled, panel)
-            elif event is not max(shown, key=lambda event: event.start):
-                continue
-            picture.paste(panel, where)
+                panel = self._panel_of(event, font, widest)
+                scaled = [side * scale for side in event.box]
+                picture.paste(panel, self._draw_box(picture, event, scaled, panel))
+            elif event is latest:
+                picture.paste(self._panel_of(event, font, widest), (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:
             panel = _panel(counts, font, DARK, widest)

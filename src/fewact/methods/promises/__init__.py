@@ -470,11 +470,11 @@ def once_a_video(subject: Subject) -> None:
         )
         if looked_up is not method:
             parts = slice(labels.numel()), slice(labels.numel(), None)
-            shown, asked = (
+            shown, new = (
                 {name: value[part].unflatten(0, (EPISODES, -1)) for name, value in numbers.items()}
                 for part in parts
             )
-            got = looked_up.score(looked_up.support(shown, labels, WAYS), asked)
+            got = looked_up.score(looked_up.support(shown, labels, WAYS), new)
             check_equal(got, expected, where="tabulated")
 
 
