@@ -43,6 +43,10 @@ def test_results_on_the_same_episodes_are_compared(run: Run, tmp_path: Path) -> 
     comparisons = text.split("## Comparisons")[1].split("## Settings")[0]
     assert f"| {paths[0]} | {paths[1]} |" in comparisons
     assert str(paths[2]) not in comparisons
+    assert run("report", paths[0], "-o", tmp_path / "one.md").code == 0
+    (tmp_path / "other.json").write_text('{"format": "another"}')
+    ended = run("report", tmp_path / "other.json", "-o", tmp_path / "two.md")
+    assert (ended.code, "not a result file" in ended.err) == (2, True)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 from fewact.core.errors import DataError, OutputError
 from fewact.data import Clip, event_clips, read_table
-from fewact.data.events import Event, events_text, read_events
+from fewact.data.events import Event, events_text, is_event_file, read_events
 from fewact.video import write_video
 
 WAVE = Event("wave", 1.25, 2.5, recording="a b.mp4", frames=(10, 20), subject="rat; 1")
@@ -353,6 +353,8 @@ def test_files_of_other_programs_are_read_and_unusable_rows_named(
         ("e.csv", "video,file,label\na,b,c\n"),
         ("e.csv", "x,y\n1,2\n"),
         ("e.json", "[" * 100_000),
+        ("e.json", '{"format": "another", "results of": []}'),
+        ("e.json", '[{"clip": "a.mp4"}]'),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, name: str, text: str) -> None:
@@ -360,6 +362,26 @@ def test_other_files_are_refused(tmp_path: Path, name: str, text: str) -> None:
     path.write_text(text)
     with pytest.raises(DataError, match=name):
         read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ('{"events": []}', True),
+        ('{"results": {}}', True),
+        ('[{"video": "a.mp4", "label": "wave", "start": 0, "end": 1}]', True),
+        ('[{"data": {"video": "a.mp4"}}]', True),
+        ("[]", True),
+        ("[", True),  # its reader says what is wrong
+        ('{"format": "another", "per_episode": [1]}', False),
+        ('[{"clip": "a.mp4"}]', False),
+        ("[1]", False),
+    ],
+)
+def test_json_is_events_by_its_names(tmp_path: Path, text: str, events: bool) -> None:
+    path = tmp_path / "e.json"
+    path.write_text(text)
+    assert is_event_file(path) == events
 
 
 def test_clips_of_events_are_segments_of_videos_that_exist(videos: Path) -> None:

@@ -285,11 +285,10 @@ def _report_of(paths: list[Path]) -> "tuple[Page, int]":
     """Return the report, and how many of the rows of a file of events are skipped."""
     from fewact.cli.scored import event_page
     from fewact.data.events import is_event_file
-    from fewact.evaluation.result import is_result
 
     if not paths[0].is_file():
         return _of_model(paths[0]), 0
-    if len(paths) == 1 and is_event_file(paths[0]) and not is_result(paths[0]):
+    if len(paths) == 1 and is_event_file(paths[0]):
         return event_page(paths[0])
     return _of_results(paths), 0
 

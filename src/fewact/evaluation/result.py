@@ -272,15 +272,6 @@ def load(path: str | Path) -> Result:
     return RESULT.validate(content, Result, where)
 
 
-def is_result(path: Path) -> bool:
-    """Whether a file is a result, or damaged JSON, of which ``load`` says why it is none."""
-    try:
-        content = RESULT.json(path)
-    except ResultError:
-        return path.suffix.lower() == ".json"
-    return isinstance(content, dict) and content.get("format") == FORMAT
-
-
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -20,27 +20,42 @@ from fewact.data.events.tables import FIELD
 
 
 def is_document(path: Path, text: str) -> bool:
-    """Whether a text may be JSON."""
-    return text.lstrip()[:1] in ("{", "[")
+    """Whether a text is JSON in which the names are those of a known program."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    return _program(EVENTS.parse(text, str(path))) is not None
 
 
 def read_document(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a document; its names say which program wrote it."""
     content = EVENTS.parse(text, str(path))
     try:
-        if isinstance(content, list) and content and "data" in content[0]:
-            yield from _label_studio(path, content)
-        elif isinstance(content, list):
-            yield from _fields(content, "row")
-        elif "database" in content or "results" in content:
-            yield from _activitynet(content)
-        elif "events" in content:
-            for where, event in _fields(content["events"], "event"):
-                yield where, {"recording": content.get("source"), **event}
-        else:
-            EVENTS.refuse(path, "no events of a known program")
+        match _program(content):
+            case "label studio":
+                yield from _label_studio(path, content)
+            case "create ml":
+                yield from _fields(content, "row")
+            case "activitynet":
+                yield from _activitynet(content)
+            case "fewact":
+                for where, event in _fields(content["events"], "event"):
+                    yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         EVENTS.refuse(path, "not events of a known program")
+
+
+def _program(content: Any) -> str | None:
+    """Return the program that wrote a document; None for another document, such as a result."""
+    if isinstance(content, dict):
+        if "database" in content or "results" in content:
+            return "activitynet"
+        return "fewact" if "events" in content else None
+    first = content[0] if content else {"label": ""}
+    if not isinstance(first, dict):
+        return None
+    if "data" in first:
+        return "label studio"
+    return "create ml" if "label" in map(FIELD.get, first) else None
 
 
 def _fields(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
