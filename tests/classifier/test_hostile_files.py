@@ -134,6 +134,7 @@ def test_a_model_does_not_open_the_files_that_it_names(
         edit(model, setting("backbone/spec/weights", named))
         with pytest.raises(ModelError, match="never used on this machine, so not opened"):
             FewShotClassifier.load(model)
-        with pytest.warns(UserWarning, match="so not opened"):
+        with pytest.raises(ModelError, match="so not opened"):
             history.install(model / MODEL, tmp_path / "new")
     assert opened == []
+    assert not (tmp_path / "new").exists()

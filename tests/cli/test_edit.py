@@ -205,6 +205,11 @@ def test_a_model_is_corrected_although_its_weights_have_moved(
     moved = f"local-dir:{tmp_path / 'moved'}"
     assert run("rename", tmp_path / "on", "growing", "rising", "--weights", moved).code == 0
     assert "rising" in FewShotClassifier.load(tmp_path / "on").classes_
+    given = ("import", tmp_path / "off" / "model.safetensors", tmp_path / "new")
+    ended = run(*given)
+    assert (ended.code, "cannot be built" in ended.err) == (2, True)
+    assert not (tmp_path / "new").exists()
+    assert run(*given, "--weights", moved).code == 0
     wrong = shutil.copytree(tmp_path / "moved", tmp_path / "wrong")
     tensors = load_file(wrong / "model.safetensors")
     save_file({name: 2 * value for name, value in tensors.items()}, wrong / "model.safetensors")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -49,8 +50,6 @@ from fewact.core.errors import (
     ModelError,
     NewerModelError,
     UserError,
-    WeightsError,
-    warn,
 )
 from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
@@ -153,26 +152,15 @@ def install(
 ) -> Path:
     """Make a file the model of a folder, and return this; a model there becomes a former version.
 
-    ``load`` loads the file as it will be used; what it refuses replaces nothing. By default only
-    the weights of the network may be elsewhere, with a warning.
+    ``load`` loads the file as it will be used; what it refuses replaces nothing.
     """
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
     header, content = with_change(MODEL_FILE.content(source), "imported another model", str(source))
-    check_scores((load or _load)(source).warm_up())
+    check_scores((load or partial(FewShotClassifier.load, device="cpu"))(source).warm_up())
     with editing(target) if target.is_dir() else nullcontext():
         save(target, header, content)
     return target
-
-
-def _load(file: Path) -> FewShotClassifier:
-    try:
-        return FewShotClassifier.load(file, "cpu")
-    except ModelError as error:
-        if not isinstance(error.__cause__, WeightsError):
-            raise
-        warn(str(error))
-        return load_stored(file)
 
 
 def hint_at_undo(error: ModelError, path: str | Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.command import with_specs
-from fewact.cli.options import MODEL_FILE, NEW_WEIGHTS, Imports, Load, Model
+from fewact.cli.options import MODEL_FILE, Imports, Load, Model, NewWeights
 from fewact.cli.output import print_line
 from fewact.cli.run import exit_skipped, saying_warnings
 from fewact.core.errors import DataError, ModelError, did_you_mean
@@ -83,7 +83,7 @@ def rename(
     model: Model,
     label: Annotated[str, typer.Argument(metavar="CLASS", help="Class to rename.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="New name.")],
-    weights: Annotated[str | None, typer.Option(metavar="WEIGHTS", help=NEW_WEIGHTS)] = None,
+    weights: NewWeights = None,
     imports: Imports = None,
 ) -> None:
     """Rename a class of a model.

@@ -10,6 +10,7 @@ import typer
 from fewact.cli.options import (
     Imports,
     Model,
+    NewWeights,
     Overwrite,
     OverwriteModel,
     check_file,
@@ -100,16 +101,18 @@ def import_model(
     ],
     model: Annotated[Path, typer.Argument(help="Folder of the model; a new one is created.")],
     overwrite: OverwriteModel = False,
+    weights: NewWeights = None,
     imports: Imports = None,
 ) -> None:
     """Make a model folder of the file of a model.
 
-    The file is checked completely first. A model that is replaced is kept as a former version;
-    `fewact undo` brings it back.
+    The file is checked completely first, with the weights of its backbone. A model that is replaced
+    is kept as a former version; `fewact undo` brings it back.
     """
     check_output_folder(model)
     check_model_folder(model, overwrite=overwrite)
+    from fewact import FewShotClassifier
     from fewact.classifier.history import install
 
-    install(file, model)
+    install(file, model, lambda source: FewShotClassifier.load(source, "cpu", weights=weights))
     print(f"Saved to {model}. Next: fewact info {shlex.quote(str(model))}")

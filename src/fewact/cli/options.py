@@ -374,6 +374,7 @@ Text = Annotated[TextSpec, SpecOptions("Class names (for methods that use text)"
 """Text encoder and prompts."""
 
 NEW_WEIGHTS = "New location of the backbone's weights."
+NewWeights = Annotated[str | None, typer.Option("--weights", metavar="WEIGHTS", help=NEW_WEIGHTS)]
 Load = Annotated[
     dict[str, Any],
     SpecOptions(
