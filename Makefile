@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(wildcard CMakeLists.txt src/fewact/align/_*/cpp/* src/fewact/video/camera/_native/cpp/*)
 
-# Files of tests in two processes of one thread each: no thread waits for the core of another.
+# Files of tests in processes of one thread each: no thread waits for the core of another. One process
+# more than a small machine has cores: a fifth of the time, tests wait for a browser, a child or a disk.
 # In the order of tests/conftest.py.
-SPREAD := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+SPREAD := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD)
 
 # Bytecode is kept, whatever the shell says: without it each process compiles what it imports, for seconds.
