@@ -23,7 +23,7 @@ from fewact.evaluation import checkpoint
 from fewact.evaluation.checkpoint import training_flags
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.clip_spm import ClipSpm
-from fewact.training import published
+from fewact.training import public_code, published
 from tests.conftest import read_cases, vectors_folder
 from tests.training.test_other_networks import SmallResNet50
 
@@ -70,7 +70,7 @@ def small_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         entries = {**catalogue.NETWORKS._entries, "resnet": Resnet}
         patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
-        patch.setattr(published, "NETWORKS", {"backbone.attnpool.c_proj.weight": "resnet"})
+        patch.setitem(public_code.NETWORKS, "attnpool.c_proj.weight", "resnet")
         yield
 
 
@@ -178,9 +178,11 @@ def test_nothing_that_a_file_names_is_run(
     ("change", "says"),
     [
         ({"gate_text.0.bias": torch.ones(6)}, "of another shape.*text_gate.first.bias"),
-        ({"context2.layers.0.0.fn.to_v.weight": None}, "no spm.transformer.project.weight"),
+        ({"context2.layers.0.0.fn.to_v.weight": None}, "spm.transformer.project.weight"),
         ({"backbone.attnpool.c_proj.weight": None}, "no image encoder"),
         ({"backbone.conv1.weight": None}, r"1 missing \(visual.conv1.weight"),
+        ({"gate_text.0.weight": None}, "no gate_text.0.weight"),
+        ({"mo_alpha1": None, "context2.layers.0.0.norm.weight": None}, "CLIP-SPM .mo_alpha1"),
         ({"motion_conv1.bias": torch.full((8,), torch.nan)}, "not finite.*hsmr.first.bias"),
         ({"gate_audio.0.weight": torch.ones(2)}, r"1 unknown \(gate_audio.0.weight"),
         ({"backbone.attnpool.c_proj.weight": torch.ones(9, 64)}, "attnpool.c_proj"),

@@ -108,7 +108,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "train": ("train:train", "Train a method on the training classes of a benchmark."),
         "convert": (
             "train:convert",
-            "Convert a published checkpoint of CLIP-SPM to one of fewact.",
+            "Convert a checkpoint of a method's public code to one of fewact.",
         ),
         "recipes": ("train:recipes", "List the recipes that come with fewact, or print one."),
         "evaluate": ("evaluate:evaluate", "Compute the accuracy of a method over many episodes."),

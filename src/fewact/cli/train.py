@@ -211,7 +211,8 @@ def convert(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Checkpoint of CLIP-SPM's public code: .safetensors, or .pt with --sha256."
+            help="Checkpoint of the public code of CLIP-SPM, TRX, STRM, HyRSM, MoLo or CLIP-FSAR: "
+            ".safetensors, or .pt with --sha256."
         ),
     ],
     benchmark: Annotated[
@@ -228,18 +229,25 @@ def convert(
         typer.Option(metavar="HASH", help="SHA-256 of the file, which a .pt file needs."),
     ] = None,
 ) -> None:
-    """Convert a published checkpoint of CLIP-SPM to one of fewact.
+    """Convert a checkpoint of a method's public code to one of fewact.
 
     The image encoder and the method are converted; frames are then prepared as in the public code.
-    CLIP's text encoder is not in the file: `fewact evaluate` gets it by --text-weights. A .pt file
-    is read without running what is in it, and only if its hash is the one you pass.
+    Options are read from shapes and from settings in the file; those that it does not show are
+    printed. CLIP's text encoder is not in the file: `fewact evaluate` gets it by --text-weights. A
+    .pt file is read without running what is in it, and only if its hash is the one you pass.
     """
     check_output_folder(output)
+    from fewact.methods.cards import stand_in
     from fewact.training.published import convert
 
-    weights = convert(file, output, benchmark, sha256=sha256)
-    print(f"{weights.backbone.name}, {weights.trained_on.name}")
+    header, hidden = convert(file, output, benchmark, sha256=sha256)
+    print(f"{header.name}, {header.backbone.name}, {header.trained_on.name}")
+    if hidden:
+        values = ", ".join(f"{option}={value}" for option, value in hidden.items())
+        print(f"Not in the file, so as published: {values}. Change by `evaluate --option`.")
+    uses_text = stand_in(header.name, header.options).uses_text
+    text = " --text-encoder clip --text-weights WEIGHTS" if uses_text else ""
     print(
         f"Saved to {output}. Next: fewact evaluate {shlex.quote(str(output))} "
-        f"--data {weights.trained_on.name} --text-encoder clip --text-weights WEIGHTS"
+        f"--data {header.trained_on.name}{text}"
     )

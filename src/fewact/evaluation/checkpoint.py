@@ -336,7 +336,7 @@ def training_flags(
     selection = facts.selection
     remarks = [
         f"trained on {facts.trained_on.name}",
-        f"converted: {facts.origin}; its authors select on test episodes"
+        f"converted: {facts.origin}"
         if selection is None
         else f"checkpoint selected by validation accuracy ({selection.accuracy:.1f} % on "
         f"{selection.list})" + (": the initial weights" if selection.initial else ""),

@@ -1,11 +1,11 @@
-"""Checkpoints of CLIP-SPM's public code, converted to checkpoints of fewact."""
+"""Checkpoints of methods' public codes, converted to checkpoints of fewact."""
 
 import hashlib
 import io
+import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fewact import backbones, methods
-from fewact.backbones.spec import check_name
-from fewact.backbones.weights import PICKLES, put
+from fewact.backbones.card import Card
+from fewact.backbones.spec import BackboneSpec, check_name
+from fewact.backbones.weights import PICKLES, put, tensors_of
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, WeightsError
@@ -25,47 +26,17 @@ from fewact.data.benchmarks import benchmark
 from fewact.evaluation.checkpoint import FILE, WITHIN, Header, TrainedOn, to_bytes
 from fewact.methods.base import Method
 from fewact.methods.clip_spm import PRESETS
+from fewact.training.public_code import Code, Layout, Published, code_of
 from fewact.training.recipe import read
 
-STATE: Final = "model_state_dict"
-"""Name of the weights in a file of the public code."""
+STATES: Final = ("model_state_dict", "model_state")
+"""Names of the weights in a file of a public code."""
 
-NETWORKS = {"backbone.proj": "clip-vit-b16", "backbone.attnpool.c_proj.weight": "clip-rn50"}
-"""Network by a tensor that it alone has."""
+EXPECTED = "a .safetensors file with the tensors of a checkpoint of a method's public code"
+CHECKPOINT = FileType("checkpoint of a method's public code", WeightsError, 16 * GIB, EXPECTED)
 
-HEADS = 8
-"""Number of heads of each transformer of the public code; no tensor shows it."""
-
-EXPECTED = "a .safetensors file with the tensors of a checkpoint of CLIP-SPM's public code"
-CHECKPOINT = FileType("checkpoint of CLIP-SPM's public code", WeightsError, 16 * GIB, EXPECTED)
-
-UNUSED = ("scale",)
-"""Weights that the public code keeps and does not use."""
-
-PROJECTIONS = (".fn.to_q", ".fn.to_k", ".fn.to_v")
-"""Three layers of a transformer, which are one in fewact."""
-
-NAMES = {
-    "motion_conv1": "hsmr.first",
-    "motion_conv2": "hsmr.second",
-    "gate_text.0": "spm.text_gate.first",
-    "gate_text.2": "spm.text_gate.second",
-    "gate_vision.0": "spm.frame_gate.first",
-    "gate_vision.2": "spm.frame_gate.second",
-    "token_tr.mlp.net.0": "spm.prompter.0",
-    "token_tr.mlp.net.3": "spm.prompter.3",
-    **{
-        f"{theirs}.layers.0.{part}": f"{ours}.transformer.{name}"
-        for theirs, ours in (("context1", "padm"), ("context2", "spm"))
-        for part, name in (
-            ("0.norm", "norm"),
-            ("0.fn.to_out.0", "out"),
-            ("1.net.0", "widen"),
-            ("1.net.3", "narrow"),
-        )
-    },
-}
-"""Names of layers in fewact by their names in the public code."""
+WRAPPERS = re.compile(r"^head\.|(?<=\.)module\.|^module\.")
+"""Parts of names that say how a model was wrapped for several GPUs or beside a backbone."""
 
 
 class _Ignored:
@@ -85,63 +56,6 @@ IGNORED = (
 """Names under which NumPy's numbers are in a file."""
 
 
-@dataclass(frozen=True)
-class Published:
-    """Checkpoint of the public code.
-
-    Args:
-        source: Name and SHA-256 of its file.
-        tensors: Weights by their names in the public code.
-    """
-
-    source: str
-    tensors: Mapping[str, Tensor]
-
-    @property
-    def network(self) -> str:
-        """Name of its image encoder.
-
-        Raises:
-            WeightsError: It has neither of the public code's encoders.
-        """
-        network = next((name for tensor, name in NETWORKS.items() if tensor in self.tensors), None)
-        if network is None:
-            raise WeightsError(
-                "there is no image encoder of CLIP-SPM's public code",
-                where=self.source,
-                got=", ".join(sorted(self.tensors)[:3]),
-                expected=", ".join(NETWORKS),
-            )
-        return network
-
-    def encoder(self) -> dict[str, Tensor]:
-        """Return the image encoder under OpenAI's names."""
-        prefix = "backbone."
-        return {
-            f"visual.{name.removeprefix(prefix)}": tensor
-            for name, tensor in self.tensors.items()
-            if name.startswith(prefix)
-        }
-
-    def head(self) -> dict[str, Tensor]:
-        """Return the method's weights under the names of ``clip_spm``."""
-        tensors: dict[str, Tensor] = {}
-        for name, tensor in self.tensors.items():
-            layer, _, parameter = name.rpartition(".")
-            if name.startswith("backbone.") or name in UNUSED or layer.endswith(PROJECTIONS):
-                continue
-            if name == "mo_alpha1":
-                tensors["motion_weight"] = tensor.reshape(())
-            else:
-                tensors[f"{NAMES.get(layer, layer)}.{parameter}"] = tensor
-        for theirs, ours in (("context1", "padm"), ("context2", "spm")):
-            parts = [f"{theirs}.layers.0.0{projection}.weight" for projection in PROJECTIONS]
-            projections = [self.tensors[part] for part in parts if part in self.tensors]
-            if len(projections) == len(parts):
-                tensors[f"{ours}.transformer.project.weight"] = torch.cat(projections)
-        return tensors
-
-
 def read_published(file: str | Path, sha256: str | None) -> Published:
     """Read a checkpoint of the public code.
 
@@ -155,6 +69,7 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
     """
     path = user_path(file, WeightsError)
     tensors: Mapping[str, Any]
+    settings: Mapping[str, Any] = {}
     if path.suffix.lower() not in PICKLES:
         mapped, _ = read_tensors(CHECKPOINT, path)
         tensors, source = {name: value.clone() for name, value in mapped.items()}, path.name
@@ -169,13 +84,14 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
                 expected=sha256 or "--sha256",
                 hint="Compare it with that of the file's source, and pass --sha256.",
             )
-        tensors, source = _weights_only(content, path), f"{path.name}, SHA-256 {actual}"
-    short = {re.sub(r"^backbone\.module\.", "backbone.", name): x for name, x in tensors.items()}
-    return Published(source, {name: value.float() for name, value in short.items()})
+        tensors, settings = _weights_only(content, path)
+        source = f"{path.name}, SHA-256 {actual}"
+    short = {WRAPPERS.sub("", name): value.float() for name, value in tensors.items()}
+    return Published(source, short, settings)
 
 
-def _weights_only(content: bytes, path: Path) -> Mapping[str, Tensor]:
-    """Return the weights in a file of ``torch.save``, read without running what it names."""
+def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+    """Return the weights and settings in a file of ``torch.save``; nothing it names is run."""
     try:
         with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED]):
             saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -186,15 +102,31 @@ def _weights_only(content: bytes, path: Path) -> Mapping[str, Tensor]:
             got=" ".join(str(error).split())[:200],
             expected=EXPECTED,
         ) from None
-    state = saved.get(STATE, saved) if isinstance(saved, Mapping) else None
+    found = saved if isinstance(saved, Mapping) else {}
+    state = next((found[name] for name in STATES if name in found), found or None)
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
         raise WeightsError(
             "there are no weights in the file",
             where=str(path),
             got=", ".join(map(str, saved)) if isinstance(saved, Mapping) else type(saved).__name__,
-            expected=f"tensors by name, or a dictionary of them named {STATE}",
+            expected=f"tensors by name, or a dictionary of them named {STATES[0]}",
         )
-    return state
+    return state, _settings(found.get("cfg"), path)
+
+
+def _settings(text: Any, path: Path) -> Mapping[str, Any]:
+    """Return the settings that some public codes save beside the weights, as JSON."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise WeightsError(
+            "the settings in the file are damaged", where=str(path), got=text[:60], expected="JSON"
+        )
+    return settings
 
 
 def convert(
@@ -203,18 +135,18 @@ def convert(
     trained_on: str,
     *,
     sha256: str | None = None,
-) -> Header:
-    """Convert a checkpoint of CLIP-SPM's public code to the folder of a checkpoint.
+) -> tuple[Header, dict[str, Any]]:
+    """Convert a checkpoint of a method's public code to the folder of a checkpoint.
 
     Args:
         file: File, as for ``read_published``.
         folder: Folder that is created; in an existing one only the checkpoint is replaced.
-        trained_on: Benchmark of the checkpoint, one of ``PRESETS``: it decides the weight of texts
-            and the slope of the gates, which no tensor shows.
+        trained_on: Benchmark of the checkpoint, one of ``PRESETS``: its recipe has what neither
+            tensors nor settings in the file show, such as the frames that are taken.
         sha256: SHA-256 of the file, required for a file of ``torch.save``.
 
     Returns:
-        Metadata of the checkpoint.
+        Metadata of the checkpoint; and the options that the file does not show.
 
     Raises:
         WeightsError: The file cannot be read, or its weights are of something else.
@@ -223,31 +155,23 @@ def convert(
     """
     check_name("benchmark", trained_on, tuple(PRESETS))
     published = read_published(file, sha256)
-    name, head = published.network, published.head()
-    recipe = read(f"clip_spm-{trained_on}-clip-vit-b16")
-    method = _method(head, recipe.method.options, published.source)
+    code, name = code_of(published), published.network
+    layout = code.layout(published, trained_on)
+    recipe = read(code.method, data=trained_on)
+    method = _method(code, layout, recipe.method.options, published)
     bench = benchmark(recipe.data)
     backbone = recipe.backbone.model_copy(
         update={"name": name, "weights": WITHIN, "precision": "float32"}
     )
+    pixels = zip(("MEAN", "STD"), code.pixels, strict=True)
     facts = {
-        # The public code scales pixels to [0, 1], and subtracts nothing.
-        **{"mean": "0, 0, 0", "std": "1, 1, 1"},
-        "trained_on": ", ".join((*backbones.describe(name).trained_on, bench.id)),
+        key.lower(): ", ".join(map(str, published.setting(f"DATA.{key}", default)))
+        for key, default in pixels
     }
-
+    facts["trained_on"] = ", ".join((*backbones.describe(name).trained_on, bench.id))
     encoder = published.encoder()
-    with tempfile.TemporaryDirectory() as temporary:
-        weights = Path(temporary, "network.safetensors")
-        weights.write_bytes(save_tensors(encoder, facts))
-        on_cpu = {"weights": str(weights), "engine": "torch", "device": "cpu"}
-        card = backbone.model_copy(update=on_cpu).create().card
-    if card.vectors != method.options.vector_width:
-        raise WeightsError(
-            "image encoder and method have vectors of different lengths",
-            where=published.source,
-            got=f"{card.vectors} and {method.options.vector_width}",
-        )
+    card = _card(backbone, encoder, facts)
+    _check_widths(card, method, published.source)
     registry_name, options = methods.registered(method)
     header = Header(
         name=registry_name,
@@ -261,44 +185,48 @@ def convert(
             sha256=bench.sha256["train"],
             videos={label.key: () for label in bench.classes["train"]},
         ),
-        origin=f"public code of CLIP-SPM, {published.source}",
+        origin=f"public code of {code.title}, {published.source}; {code.selection}",
     )
     target = user_path(folder, OutputError) / FILE
     write_bytes(target, to_bytes(method, header, encoder, facts))
-    return header
+    return header, {option: options[option] for option in layout.hidden}
 
 
-def _method(head: Mapping[str, Tensor], options: Mapping[str, Any], source: str) -> Method:
+def _card(backbone: BackboneSpec, encoder: Mapping[str, Tensor], facts: Mapping[str, str]) -> Card:
+    """Return the card of the backbone with the weights of the image encoder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        weights = Path(temporary, "network.safetensors")
+        weights.write_bytes(save_tensors(dict(encoder), dict(facts)))
+        on_cpu = {"weights": str(weights), "engine": "torch", "device": "cpu"}
+        return backbone.model_copy(update=on_cpu).create().card
+
+
+def _check_widths(card: Card, method: Method, source: str) -> None:
+    maps = card.maps or (card.vectors,)
+    widths = {"vector_width": card.vectors, "map_channels": maps[0]}
+    for option, width in widths.items():
+        of_method = getattr(method.options, option, width)
+        if of_method != width:
+            raise WeightsError(
+                "image encoder and method have vectors of different lengths",
+                where=source,
+                got=f"{width} and {of_method}",
+            )
+
+
+def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Published) -> Method:
     """Return the method with the weights of the public code, of their sizes.
 
     Raises:
-        WeightsError: The weights are of something else, or of another benchmark.
+        WeightsError: The weights are of something else.
     """
-    parts = ("text_gate.first", "transformer.project", "transformer.widen")
-    needed = [f"spm.{part}.weight" for part in parts]
-    for tensor in needed:
-        if tensor not in head or head[tensor].ndim != 2:
-            raise WeightsError(
-                "there is no head of CLIP-SPM's public code", where=source, got=f"no {tensor}"
-            )
-    gate, project, widen = (head[tensor] for tensor in needed)
-    sizes = {
-        "vector_width": gate.shape[1],
-        "head_width": project.shape[0] // (3 * HEADS),
-        "hidden": widen.shape[0],
-    }
-    fitting = [
-        name
-        for name, preset in PRESETS.items()
-        if int(preset.text_gate * gate.shape[1]) == len(gate)
-    ]
-    if fitting and options["preset"] not in fitting:
-        raise WeightsError(
-            "the gate of texts has the width of another benchmark",
-            where=source,
-            got=f"{options['preset']}, width {len(gate)}",
-            expected=", ".join(fitting),
-        )
-    method = methods.create("clip_spm", **{**options, **sizes, "heads": HEADS, "protocol": "joint"})
-    put(head, method, of=f"CLIP-SPM for {options['preset']}", source=source, expected=EXPECTED)
+    method = methods.create(code.method, **{**options, **layout.options})
+    expected, head = tensors_of(method), file.head(layout)
+    for name, tensor in head.items():
+        ours = expected.get(name)
+        # Some have axes of length 1 that fewact's have not.
+        if ours is not None and tensor.squeeze().shape == ours.squeeze().shape:
+            head[name] = tensor.reshape(ours.shape)
+    unsaved = {n: x for n, x in expected.items() if n.startswith(layout.initial or "-")}
+    put(unsaved | head, method, of=code.title, source=file.source, expected=EXPECTED)
     return method
