@@ -5,7 +5,7 @@
 
 Each person stands at a random place in a random size, and performs clips of one subject with pauses
 between them; others are in front or behind. Depth clips are cut out, colour clips have soft edges.
-Half of the recordings are hand-held: the composed picture moves as a hand-held camera's does.
+With ``--handheld`` the composed picture moves as a hand-held camera's does.
 """
 
 import argparse
@@ -326,8 +326,8 @@ def run(name: str, assets: Path, folder: Path, options: argparse.Namespace, seed
     rng = random.Random(seed)
     videos = part.videos.videos
     teach, none, taught, other, groups = drawn(videos, rng)
-    case, handheld = options.case, seed % 2 == 1
-    stem = f"{name}-{options.people}-{case}-{seed}"
+    case, handheld = options.case, options.handheld
+    stem = f"{name}-{options.people}-{case}-{seed}{'-handheld' if handheld else ''}"
     work = folder / stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -456,7 +456,7 @@ def tables(folder: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    runs = commands.add_parser("run", help="make and watch recordings; those of odd seeds move")
+    runs = commands.add_parser("run", help="make and watch recordings")
     runs.add_argument("set")
     runs.add_argument("assets", type=Path)
     runs.add_argument("folder", type=Path)
@@ -464,6 +464,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("--minutes", type=float, default=2)
     runs.add_argument("--seed", type=int, nargs="+", default=[0])
     runs.add_argument("--case", choices=("plain", "idle", "door", "screen"), default="plain")
+    runs.add_argument("--handheld", action="store_true", help="the camera moves")
     runs.add_argument("--whole", action="store_true", help="watch without regions")
     runs.add_argument("--keep", action="store_true", help="keep the recording and the model")
     all_tables = commands.add_parser("tables", help="print the table of all recordings")

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from fewact.data import Frames
 from fewact.video.regions import RATE, RegionFinder, find_tracks
-from fewact.video.track import Box, Track
+from fewact.video.track import Box, Track, pictures
 
 SIZE = 144, 192
 Mover = tuple[float, float, float, float]
@@ -34,12 +34,15 @@ def recorded(movers: list[list[Box]], *, handheld: bool = False) -> np.ndarray:
             rows = np.arange(height) * 8 // max(1, height)
             columns = np.arange(width) * 4 // max(1, width)
             picture[y : y + height, x : x + width] = texture[rows][:, columns]
-        down, right = (0, 0)
-        if handheld:
-            down, right = round(5 * np.sin(t / 3)), round(6 * np.sin(t / 4 + 1))
+        down, right = hand(t) if handheld else (0, 0)
         top, left = 16 + down, 16 + right
         frames.append(picture[top : top + SIZE[0], left : left + SIZE[1]])
     return np.stack(frames).astype(np.uint8)
+
+
+def hand(t: int) -> tuple[int, int]:
+    """Return the rows and columns by which a hand moves the camera down and to the right."""
+    return round(5 * np.sin(t / 3)), round(6 * np.sin(t / 4 + 1))
 
 
 def swaying(x: float, y: float, width: float, height: float, count: int = 40) -> list[Box]:
@@ -90,12 +93,48 @@ def test_a_subject_that_pauses_keeps_its_name() -> None:
     assert not ((tracks[0].times > 5) & (tracks[0].times < 9)).any()
 
 
-def test_a_recording_is_followed_over_its_chunks() -> None:
-    frames = recorded([swaying(20, 30, 28, 90, count=150), swaying(130, 60, 20, 45, count=150)])
+def followed(frames: np.ndarray) -> RegionFinder:
     finder = RegionFinder()
     for number, frame in enumerate(frames):
         finder.add(frame, number / RATE)
+    return finder
+
+
+def test_a_recording_is_followed_over_its_chunks() -> None:
+    frames = recorded([swaying(20, 30, 28, 90, count=150), swaying(130, 60, 20, 45, count=150)])
+    finder = followed(frames)
     first, second = finder.tracks()
     assert first.start < 1
     assert second.end == pytest.approx(149 / RATE, abs=0.3)
     assert len(first.times) > 140
+    assert finder.camera() is None
+
+
+def test_the_path_of_a_camera_goes_on_over_chunks() -> None:
+    frames = recorded([swaying(20, 30, 28, 90, count=150)], handheld=True)
+    finder = followed(frames)
+    (track,) = finder.tracks()
+    camera = finder.camera()
+    assert camera is not None
+    views = [camera.view(t / RATE) for t in range(150)]
+    shifts = np.array([view.shift for view in views])
+    down, right = np.array([hand(t) for t in range(150)]).T
+    off = shifts + right + 1j * down  # what the camera does, the picture does the other way round
+    assert np.abs(off - off.mean()).max() < 0.5
+    steady = camera.steady(track)
+    assert steady.box().iou(Box(20 - off.mean().real, 30 - off.mean().imag, 28, 90)) > 0.75
+    again = camera.in_picture(steady)
+    np.testing.assert_allclose(again.boxes, track.boxes, atol=1e-6)
+
+
+def test_the_picture_of_a_subject_is_steady_where_the_camera_is_not() -> None:
+    frames = recorded(
+        [[Box(70, 40, 30, 60)] * 60, swaying(140, 60, 20, 45, count=60)], handheld=True
+    )
+    camera = followed(frames).camera()
+    assert camera is not None
+    (picture,) = pictures([Box(60, 30, 50, 80)], SIZE, 0.6, camera.scene)
+    shown = np.stack([picture.of(frame, camera.view(t / RATE)) for t, frame in enumerate(frames)])
+    change = np.abs(np.diff(shown.astype(int), axis=0)).mean()
+    moving = np.abs(np.diff(frames[:, 20:120, 52:118].astype(int), axis=0)).mean()
+    assert change < moving / 5

@@ -353,6 +353,7 @@ class FewShotClassifier:
         only: Label | Collection[Label] | None = None,
         merge_gap: float = 0.0,
         min_duration: float = 0.0,
+        static: bool = False,
     ) -> "Stream":
         """Begin to watch a recording whose frames are pushed one by one.
 
@@ -364,6 +365,8 @@ class FewShotClassifier:
             only: Class or classes whose events are returned, see ``Stream``; None returns all.
             merge_gap: Events of one class with at most so many seconds between them are one.
             min_duration: Duration of the shortest event that is returned, in seconds.
+            static: Whether the camera is known to be static: its motion is not estimated, and a
+                recording costs less.
 
         Returns:
             Stream. What the classifier learns later does not change it.
@@ -389,6 +392,7 @@ class FewShotClassifier:
             only=only,
             merge_gap=merge_gap,
             min_duration=min_duration,
+            static=static,
         )
 
     def add_class(self, name: Label, clips: Source) -> Self:

@@ -222,6 +222,7 @@ class Stream:
         merge_gap: Events of one class with at most so many seconds between them are one; 0 joins
             only performances that follow each other closely.
         min_duration: Duration of the shortest event that is returned, in seconds.
+        static: Whether the camera is known to be static: its motion is not estimated.
 
     Raises:
         DataError: ``only`` names a class that does not exist.
@@ -241,6 +242,7 @@ class Stream:
         only: Label | Collection[Label] | None = None,
         merge_gap: float = 0.0,
         min_duration: float = 0.0,
+        static: bool = False,
     ) -> None:
         _check_arguments(fps, ahead)
         for name, seconds in (("merge_gap", merge_gap), ("min_duration", min_duration)):
@@ -264,7 +266,7 @@ class Stream:
         self.lengths = tuple(dict.fromkeys(min(length, longest) for length in self.lengths))
         self.timing = Timing()
         """Time of each stage."""
-        self._ring = FeatureRing(backbone, requests, self.timing)
+        self._ring = FeatureRing(backbone, requests, self.timing, static=static)
         self._adapts, threshold = false_alarms is None, THRESHOLD
         if false_alarms is not None:
             scores = fitted.open_set

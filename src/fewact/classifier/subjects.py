@@ -1,7 +1,8 @@
 """Watch each of several subjects in a recording: a stream for each, of the picture around it.
 
 A recording is read twice: what moves is followed first, so that the picture of a subject that stays
-at its place is the same for all of the recording, and that of a walker follows it.
+at its place is the same for all of the recording, and that of a walker follows it. Where the camera
+moves, its motion is known from all of the picture then, so that a subject's picture is steady.
 """
 
 import math
@@ -18,7 +19,7 @@ from fewact.data.tracks import read_tracks
 from fewact.video.recording import open_recording
 from fewact.video.regions import RATE, RegionFinder
 from fewact.video.samplers import RGBImage
-from fewact.video.track import WALKS, Box, Track, extent, pictures
+from fewact.video.track import WALKS, Box, CameraPath, Track, extent, pictures
 
 AROUND = 2.0
 """Seconds before and after its movements in which a subject is watched."""
@@ -29,8 +30,8 @@ NEAR = 1.0
 
 def tracks_of_recording(
     source: str | Path, boxes: str | Path | None = None, stop: Flag | None = None
-) -> list[Track]:
-    """Return the subjects of a recording, in the order of appearance.
+) -> tuple[list[Track], CameraPath | None]:
+    """Return the subjects of a recording, in the order of appearance, and the camera's motion.
 
     Args:
         source: Video file.
@@ -47,12 +48,13 @@ def tracks_of_recording(
             times.append(time)
             if stop is not None and stop.is_set():
                 break
-            if boxes is None and pace.needs(time):
+            if pace.needs(time):
                 pace.take(time)
                 finder.add(recording.convert(frame), time)
+    tracks = finder.tracks()
     if boxes is not None:
-        return read_tracks(boxes, np.array(times))
-    return finder.tracks()
+        tracks = read_tracks(boxes, np.array(times))
+    return tracks, finder.camera()
 
 
 class SubjectStreams:
@@ -62,17 +64,24 @@ class SubjectStreams:
         begin: Returns a new stream.
         tracks: The subjects.
         aspect: Width over height of what is shown of a subject; None for that of the recording.
+        camera: How the camera moves; None if it is static.
     """
 
     def __init__(
-        self, begin: Callable[[], Stream], tracks: Sequence[Track], aspect: float | None
+        self,
+        begin: Callable[[], Stream],
+        tracks: Sequence[Track],
+        aspect: float | None,
+        camera: CameraPath | None = None,
     ) -> None:
-        self._tracks, self._aspect = tracks, aspect
+        self._tracks, self._aspect, self._camera = tracks, aspect, camera
         self._streams = [begin() for _ in tracks or (None,)]
-        self._boxes = [track.box() for track in tracks]
-        self._walks = [_walks(track) for track in tracks]
+        self._steady = [*tracks] if camera is None else [*map(camera.steady, tracks)]
+        self._boxes = [track.box() for track in self._steady]
+        self._walks = [_walks(track) for track in self._steady]
         self._pace = Pace(self._streams[0].rate)
         self._last = -math.inf
+        self._shown: dict[int, tuple[Box | None, RGBImage]] = {}
         self.lengths, self.rate = self._streams[0].lengths, self._streams[0].rate
         self.delay = self._streams[0].delay
 
@@ -94,9 +103,15 @@ class SubjectStreams:
         numbers = [i for i in range(len(self._tracks)) if self._is_watched(i, time)]
         boxes = [self._box(i, time) for i in numbers]
         size = frame.shape[0], frame.shape[1]
+        scene, view = None, None
+        if self._camera is not None:
+            scene, view = self._camera.scene, self._camera.view(time)
         events = []
-        for i, picture in zip(numbers, pictures(boxes, size, self._aspect), strict=True):
-            events += self._named(i, self._streams[i].push(picture.of(frame), time))
+        for i, picture in zip(numbers, pictures(boxes, size, self._aspect, scene), strict=True):
+            part, before = self._shown.get(i, (None, None))
+            image = picture.of(frame, view, before if part == picture.part else None)
+            self._shown[i] = picture.part, image
+            events += self._named(i, self._streams[i].push(image, time))
         return events
 
     def close(self, end: float | None = None) -> list[Event]:
@@ -119,7 +134,7 @@ class SubjectStreams:
 
     def _box(self, number: int, time: float) -> Box:
         if self._walks[number]:
-            return self._tracks[number].box(time - NEAR, time + NEAR)
+            return self._steady[number].box(time - NEAR, time + NEAR)
         return self._boxes[number]
 
     def _named(self, number: int, events: Sequence[Event]) -> list[Event]:

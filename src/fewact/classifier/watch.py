@@ -20,7 +20,7 @@ from fewact.data.events import Event
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.samplers import RGBImage
-from fewact.video.track import Track
+from fewact.video.track import CameraPath, Track
 
 AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
@@ -202,7 +202,7 @@ def watching(
     check_rate(classifier.false_alarms)
     if only is not None:
         existing_classes(only, fitted.classes, integers=fitted.integers)
-    tracks = _tracks(source, regions, stop)
+    subjects = _subjects(source, regions, stop)
     with open_recording(source, stop=stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
@@ -213,17 +213,23 @@ def watching(
             merge_gap=merge_gap,
             min_duration=min_duration,
         )
-        stream = begin() if tracks is None else SubjectStreams(begin, tracks, aspect_of(fitted))
+        stream: Stream | SubjectStreams
+        if subjects is None:
+            stream = begin()
+        else:
+            tracks, camera = subjects
+            begin = partial(begin, static=bool(tracks))
+            stream = SubjectStreams(begin, tracks, aspect_of(fitted), camera)
         try:
             yield Watch(stream, recording, stop)
         finally:
             stream.stop()
 
 
-def _tracks(
+def _subjects(
     source: str | Path, regions: bool | str | Path, stop: threading.Event | None
-) -> list[Track] | None:
-    """Return the subjects of a recording; None if all of the picture is watched."""
+) -> tuple[list[Track], CameraPath | None] | None:
+    """Return the subjects and the camera of a recording; None if all of the picture is watched."""
     if regions is False:
         return None
     if not Path(source).is_file():

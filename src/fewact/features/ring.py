@@ -110,6 +110,7 @@ class FeatureRing:
         backbone: Backbone that computes the features.
         requests: Requested features of a window.
         timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
+        static: Whether the camera is known to be static, see ``Views``.
 
     Attributes:
         windows: Number of windows that were computed.
@@ -121,8 +122,10 @@ class FeatureRing:
         backbone: Backbone,
         requests: Sequence[Request],
         timing: Timing | None = None,
+        *,
+        static: bool = False,
     ) -> None:
-        self._backbone, self._requests = backbone, tuple(requests)
+        self._backbone, self._requests, self._static = backbone, tuple(requests), static
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
         self._added = 0
@@ -216,6 +219,7 @@ class FeatureRing:
                 card.frames_per_slot,
                 halves={n: [sample.half for sample in each] for n, each in samples.items()},
                 again={n: _chosen_again(each) for n, each in samples.items()},
+                static=self._static,
             )
             are_shared = not correction or correction.of_each_frame is not None
             shared = {

@@ -98,6 +98,7 @@ class Views:
             recording share what is computed of them.
         again: Which of them (n) are the frame before, chosen again, by their number n; None if none
             is. A clip of fewer frames than n has such ones; a correction may make them unequal.
+        static: Whether the camera is known to be static; its motion is not estimated.
     """
 
     def __init__(
@@ -108,7 +109,9 @@ class Views:
         *,
         halves: Mapping[int, Sequence[SharedFrame[Tensor]]] | None = None,
         again: Mapping[int, Tensor] | None = None,
+        static: bool = False,
     ) -> None:
+        self._static = static
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
         self._halves = dict(halves or {})
         self._stacked: dict[int, Tensor] = {}
@@ -182,6 +185,8 @@ class Views:
         return without_motion(frames, motion.scaled(factor), self._aspect)
 
     def _motion_of(self, n: int) -> CameraMotion:
+        if self._static:
+            return CameraMotion.static(n)
         if n not in self._motion:
             self._motion[n] = estimate_camera_motion(
                 self._stacked_halves(n), aspect=self._aspect, known=self._halved_of(n)

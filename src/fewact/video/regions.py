@@ -2,6 +2,7 @@
 
 1. Frames are made small and stabilised, in overlapping chunks. What differs between neighbours is
    residual motion; where the camera moved, a pixel is compared with all neighbours of its place.
+   Chunks are joined by the frames that they share, so that all boxes are in one steady view.
 2. A cell of a frame moves if a pixel of it changes within a second of it. Connected cells with some
    strong change are a component: a person who waves moves a little from head to foot, so that weak
    change joins the arm to the body.
@@ -22,14 +23,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.video.camera.motion import estimate_camera_motion, without_motion
+from fewact.video.camera.motion import (
+    LEAST_LOG_ODDS,
+    estimate_camera_motion,
+    without_motion,
+)
 from fewact.video.camera.registration import Similarity
 from fewact.video.cleaning.light import luma
 from fewact.video.frame import SharedFrame
 from fewact.video.opening import collect_warnings
 from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
 from fewact.video.source import VideoSource
-from fewact.video.track import WALKS, Box, Track, extent
+from fewact.video.track import WALKS, Box, CameraPath, Track, extent
 
 RATE = 8.0
 """Frames per second that are compared."""
@@ -149,6 +154,10 @@ class RegionFinder:
         self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
         self._times: list[float] = []
         self._done = 0  # of these frames, those that are context only
+        self._views = Similarity.identity(0)  # of the first of these frames, from the steady view
+        self._path: list[Similarity] = []  # of frames that are finished, in pixels of small ones
+        self._path_times: list[float] = []
+        self._moved = False
         self._followed: list[_Followed] = []
         self._size = (1, 1)
         self._scale = 1.0  # pixels of the recording in a cell
@@ -169,26 +178,41 @@ class RegionFinder:
         if len(self._frames) >= self._done + CHUNK + CONTEXT:
             self._finish(self._done + CHUNK)
 
-    def tracks(self) -> list[Track]:
-        """Return what moved, in the order of appearance; no frame may follow."""
+    def _end(self) -> None:
         if len(self._frames) - self._done > 1:
             self._finish(len(self._frames))
+
+    def tracks(self) -> list[Track]:
+        """Return what moved, in the order of appearance; no frame may follow."""
+        self._end()
         kept = [f for f in self._followed if len(f.times) >= LEAST_SECONDS * RATE]
         rows = self._size[0] / self._scale
         kept = [f for f in kept if _longest_side(f) >= LEAST_HEIGHT * rows]
         ordered = sorted(_joined(kept), key=lambda f: (f.times[0], f.box.x))
         return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
 
+    def camera(self) -> CameraPath | None:
+        """Return how the camera moved; None of a static camera. No frame may follow."""
+        self._end()
+        if not self._moved:
+            return None
+        path = Similarity(*map(torch.cat, zip(*self._path, strict=True)))
+        linear, shift = (x.numpy().astype(complex) for x in path.scaled(self._scale / CELL))
+        return CameraPath(np.array(self._path_times), linear, shift, self._size)
+
     def _track(self, subject: str, followed: _Followed) -> Track:
         boxes = np.array(followed.boxes, np.float64)
         boxes += (0.5, 0.5, -1.0, -1.0)  # a cell moves if any of its pixels does
         boxes *= self._scale
-        return Track(subject, np.array(followed.times), boxes)
+        track, camera = Track(subject, np.array(followed.times), boxes), self.camera()
+        return track if camera is None else camera.in_picture(track)
 
     def _finish(self, count: int) -> None:
         """Follow what moves in the frames up to this number; keep the context of later ones."""
         frames = torch.stack(self._frames)
-        changes, motion = residual_motion(frames)  # (t-1 h w)
+        changes, motion = residual_motion(frames, moved=self._moved)  # (t-1 h w)
+        first = self._joined_to_the_path(motion or Similarity.identity(len(frames)))
+        self._moved |= motion is not None
         level = max(WEAK, NOISE * _noise(changes))
         weak, strong = _cells(changes, level), _cells(changes, STRONG / WEAK * level)
         for i in range(self._done, count):
@@ -196,11 +220,27 @@ class RegionFinder:
             moving = np.asarray(weak[near].any(0))
             components = list(_components(moving, np.asarray(strong[near].any(0))))
             center = np.array(moving.shape, np.float64)[::-1] / 2
-            moved = [_moved(cells, motion, i, center) for cells in components]
-            self._follow(moved, self._times[i])
-        kept = max(0, count - CONTEXT)
-        self._done = count - kept
+            steady = [_moved(cells, first.inverse(), center) for cells in components]
+            self._follow(steady, self._times[i])
+        done, kept = slice(self._done, count), max(0, count - CONTEXT)
+        self._path.append(self._views.of(done))
+        self._path_times += self._times[done]
+        self._done, self._views = count - kept, self._views.of(slice(kept, None))
         self._frames, self._times = self._frames[kept:], self._times[kept:]
+
+    def _joined_to_the_path(self, motion: Similarity) -> Similarity:
+        """Set the view of each frame; return that of this chunk's middle frame.
+
+        Args:
+            motion: Similarities (t) from the view of the chunk's middle frame to each frame.
+        """
+        shared = len(self._views.linear)
+        first = Similarity.identity(1)
+        if shared:
+            linear, shift = motion.of(slice(shared)).inverse().after(self._views)
+            first = Similarity(linear.mean()[None], shift.mean()[None])
+        self._views = motion.after(first)
+        return first
 
     def _follow(self, components: Sequence[Cells], time: float) -> None:
         """Continue the tracks with the components of a frame, and begin new ones."""
@@ -220,18 +260,20 @@ class RegionFinder:
             self._followed[i].take(np.concatenate(some), time)
 
 
-def residual_motion(frames: Tensor) -> tuple[Tensor, Similarity | None]:
+def residual_motion(frames: Tensor, *, moved: bool = False) -> tuple[Tensor, Similarity | None]:
     """Return how much each frame differs from the one before it, without camera motion.
 
     Args:
         frames: Frames (t 3 h w), uint8.
+        moved: Whether the camera moved before: it does unless it is certainly static.
 
     Returns:
         Changes (t-1 h w) in levels, in the view of the middle frame, and the motion that was
         removed; None of a static camera.
     """
     camera = estimate_camera_motion(frames)
-    motion = camera.motion if camera.moved else None
+    certain = camera.log_odds <= LEAST_LOG_ODDS
+    motion = camera.motion if camera.moved or (moved and not certain) else None
     if motion is not None and not bool(motion.is_identity.all()):
         frames = without_motion(frames, motion)
     else:
@@ -289,11 +331,11 @@ def _components(moving: NDArray[np.bool_], surely: NDArray[np.bool_]) -> Iterato
             yield np.array(component)
 
 
-def _moved(cells: Cells, motion: Similarity | None, i: int, center: Floats) -> Cells:
-    """Return cells of the stabilised view where the frame number ``i`` has them."""
-    if motion is None:
+def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:
+    """Return cells where one similarity moves them."""
+    if bool(motion.is_identity):
         return cells
-    linear, shift = complex(motion.linear[i]), complex(motion.shift[i]) / CELL
+    linear, shift = motion.linear.item(), motion.shift.item() / CELL
     z = (cells[:, 1] + 0.5 - center[0]) + 1j * (cells[:, 0] + 0.5 - center[1])
     z = linear * z + shift
     return np.stack([np.floor(z.imag + center[1]), np.floor(z.real + center[0])], 1).astype(int)

@@ -1,8 +1,13 @@
-"""A subject in a recording: where it is over time, and the picture that is cut out around it."""
+"""A subject in a recording: where it is over time, and the picture that is cut out around it.
+
+Where the camera moves, the picture is cut out of the steady view: what a camera shows that stands
+where the recording begins.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +23,9 @@ WALKS = 3.0
 
 LARGE = 0.9
 """Height of that picture, as a fraction of the full one's, from which on it is the full height."""
+
+ENOUGH = 400
+"""Rows of a picture of which no more are needed: a network reads fewer."""
 
 
 class Box(NamedTuple):
@@ -93,12 +101,82 @@ class Track:
         return extent(self.boxes[first : max(int(last), first + 1)])
 
 
+class View(NamedTuple):
+    """Similarity from positions in the steady view to those in a frame: z → linear·z + shift.
+
+    Positions are complex, x to the right and y down from the middle of the picture, in pixels.
+    """
+
+    linear: complex
+    shift: complex
+
+    def box(self, steady: Box, frame: NDArray[Any]) -> Box:
+        """Return where a frame (h w …) shows a box of the steady view, moved and zoomed."""
+        rows, columns = frame.shape[:2]
+        middle = complex(columns, rows) / 2
+        z = complex(steady.x + steady.width / 2, steady.y + steady.height / 2) - middle
+        z = self.linear * z + self.shift + middle
+        width, height = (side * abs(self.linear) for side in (steady.width, steady.height))
+        return Box(z.real - width / 2, z.imag - height / 2, width, height)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPath:
+    """How a camera moves through a recording.
+
+    Args:
+        times: Times (n), in seconds, ascending.
+        linear: Linear parts (n) of the ``View`` at these times, complex.
+        shift: Its shifts (n), complex.
+        size: Height and width of the picture, in pixels.
+    """
+
+    times: Floats
+    linear: NDArray[np.complex128]
+    shift: NDArray[np.complex128]
+    size: tuple[int, int]
+
+    def view(self, time: float) -> View:
+        """Return how the camera stands at a time, interpolated."""
+        linear, shift = (np.interp(time, self.times, x) for x in (self.linear, self.shift))
+        return View(complex(linear), complex(shift))
+
+    @cached_property
+    def scene(self) -> Box:
+        """Part of the steady view that is in the picture most of the time."""
+        frame = Track("", self.times, np.tile((0.0, 0.0, *self.size[::-1]), (len(self.times), 1)))
+        return self.steady(frame).box()
+
+    def steady(self, track: Track) -> Track:
+        """Return a track of boxes in the picture as one of boxes in the steady view."""
+        linear, shift = self._at(track.times)
+        return self._mapped(track, 1 / linear, -shift / linear)
+
+    def in_picture(self, track: Track) -> Track:
+        """Return a track of boxes in the steady view as one of boxes in the picture."""
+        return self._mapped(track, *self._at(track.times))
+
+    def _at(self, times: Floats) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+        return np.interp(times, self.times, self.linear), np.interp(times, self.times, self.shift)
+
+    def _mapped(
+        self, track: Track, linear: NDArray[np.complex128], shift: NDArray[np.complex128]
+    ) -> Track:
+        """Return a track whose boxes are moved and zoomed; they are not rolled."""
+        corners, sides = track.boxes[:, :2], track.boxes[:, 2:] * np.abs(linear)[:, None]
+        middle = np.array(self.size[::-1]) / 2
+        x, y = (corners + track.boxes[:, 2:] / 2 - middle).T
+        z = linear * (x + 1j * y) + shift
+        boxes = np.column_stack([np.stack([z.real, z.imag], 1) + middle - sides / 2, sides])
+        return Track(track.subject, track.times, boxes)
+
+
 @dataclass(frozen=True)
 class Picture:
     """What is shown of a subject: a part of the picture, in which others are painted over.
 
     Args:
-        part: The part; None for the full picture.
+        part: The part, in the steady view; None for the full picture.
         own: Box of the subject, in which nothing is painted over.
         others: Boxes of other subjects. Each row of them is interpolated between its two ends, so
             that nothing moves there.
@@ -113,16 +191,66 @@ class Picture:
         """Whether frames stay as they are."""
         return self.part is None and not self.others
 
-    def of(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what is shown (h' w' 3) of a frame (h w 3); empty if it is beside the frame."""
+    def of(
+        self,
+        frame: NDArray[np.uint8],
+        view: View | None = None,
+        before: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Return what is shown (h' w' 3) of a frame (h w 3); empty if it is beside the frame.
+
+        Args:
+            frame: The frame.
+            view: Where the steady view is in it, in which the boxes and the part are then.
+            before: What was shown of the frame before, in place of what is beside this one.
+        """
         if self.others:
             shown = frame.copy()
             for other in self.others:
-                _paint_over(shown, other)
+                _paint_over(shown, other if view is None else view.box(other, frame))
             if self.own is not None:
-                self.own.within(shown)[:] = self.own.within(frame)
+                own = self.own if view is None else view.box(self.own, frame)
+                own.within(shown)[:] = own.within(frame)
             frame = shown
+        if view is not None:
+            part = self.part or Box(0, 0, *frame.shape[1::-1])
+            shown, inside = _stabilised(frame, part, view)
+            if before is not None and before.shape == shown.shape:
+                shown = np.where(inside[..., None], shown, before)
+            return shown
         return np.ascontiguousarray(frame if self.part is None else self.part.within(frame))
+
+
+def _stabilised(
+    frame: NDArray[np.uint8], part: Box, view: View
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a part (h' w' 3) of the steady view of a frame (h w 3), and what is inside (h' w').
+
+    The border of the frame is repeated. A large part is shown smaller, with at least ``ENOUGH``
+    rows.
+    """
+    import torch  # clips are described and listed without it
+    from torch.nn import functional
+
+    from fewact.video.camera.registration import pixel_positions, sample
+
+    rows, columns = frame.shape[:2]
+    seen = view.box(part, frame)
+    left, top = max(0, math.floor(seen.x) - 2), max(0, math.floor(seen.y) - 2)
+    right, bottom = math.ceil(seen.x + seen.width) + 2, math.ceil(seen.y + seen.height) + 2
+    left, top = min(left, columns - 1), min(top, rows - 1)
+    near = frame[top : max(bottom, top + 1), left : max(right, left + 1)]
+    step = max(1, int(part.height) // ENOUGH)
+    image = torch.from_numpy(np.ascontiguousarray(near)).permute(2, 0, 1)[None].float()
+    image = functional.avg_pool2d(image, step, ceil_mode=True) if step > 1 else image
+    size = max(1, round(part.height / step)), max(1, round(part.width / step))
+    middle = complex(part.x + part.width / 2 - columns / 2, part.y + part.height / 2 - rows / 2)
+    shift = view.linear * middle + view.shift + complex(columns / 2 - left, rows / 2 - top)
+    shift = shift / step - complex(image.shape[-1], image.shape[-2]) / 2
+    at = view.linear * pixel_positions(*size, 1.0, torch.float32) + shift
+    sampled, inside = sample(image, at[None])
+    shown = sampled[0].round().to(torch.uint8).permute(1, 2, 0)
+    return np.ascontiguousarray(shown.numpy()), inside[0].numpy()
 
 
 @dataclass(frozen=True)
@@ -161,7 +289,10 @@ def _paint_over(frame: NDArray[np.uint8], box: Box) -> None:
 
 
 def pictures(
-    boxes: Sequence[Box], size: tuple[int, int], aspect: float | None = None
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    aspect: float | None = None,
+    scene: Box | None = None,
 ) -> list[Picture]:
     """Return what is shown of each of several subjects.
 
@@ -169,10 +300,12 @@ def pictures(
         boxes: Box around each subject, in pixels.
         size: Height and width of the full picture.
         aspect: Width over height of what is shown; None for that of the full picture.
+        scene: What a camera that moves shows of the steady view, in which the boxes are then; None
+            of a static camera.
     """
     shown = []
     for number, box in enumerate(boxes):
-        part = _part_around(box, size, aspect or size[1] / size[0])
+        part = _part_around(box, size, aspect or size[1] / size[0], scene)
         frame = part or Box(0, 0, size[1], size[0])
         rest = [*boxes[:number], *boxes[number + 1 :]]
         others = tuple(other for other in rest if other.shared(frame) > 0)
@@ -180,17 +313,19 @@ def pictures(
     return shown
 
 
-def _part_around(box: Box, size: tuple[int, int], aspect: float) -> Box | None:
+def _part_around(box: Box, size: tuple[int, int], aspect: float, scene: Box | None) -> Box | None:
     """Return the part of the picture around a subject; None for all of it."""
     rows, columns = size
     height = max(MARGIN * box.height, MARGIN * box.width / aspect)
     height = rows if height >= LARGE * rows else height
     width = height * aspect
-    if height == rows and width >= LARGE * columns:
+    if height == rows and width >= LARGE * columns and scene is None:
         return None
     width = min(columns, width)
-    left = min(max(0.0, box.x + box.width / 2 - width / 2), columns - width)
-    top = min(max(0.0, box.y + box.height / 2 - height / 2), rows - height)
+    inside = scene or Box(0, 0, columns, rows)
+    right, bottom = inside.x + inside.width - width, inside.y + inside.height - height
+    left = max(inside.x, min(box.x + box.width / 2 - width / 2, right))
+    top = max(inside.y, min(box.y + box.height / 2 - height / 2, bottom))
     return Box(float(round(left)), float(round(top)), float(round(width)), float(round(height)))
 
 

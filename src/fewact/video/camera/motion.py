@@ -6,7 +6,7 @@ To stabilise a clip is to warp every frame to the view of the middle frame's cam
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import get_args
 
 import torch
@@ -179,6 +179,11 @@ class CameraMotion:
     static_fraction: float
     estimate: Callable[[], Similarity]
 
+    @staticmethod
+    def static(count: int) -> "CameraMotion":
+        """Return that of a static camera, of a number of frames."""
+        return CameraMotion(LEAST_LOG_ODDS, 1.0, partial(Similarity.identity, count))
+
     @cached_property
     def motion(self) -> Similarity:
         """Similarities (t) from positions in the middle frame to positions in each frame.
@@ -216,8 +221,7 @@ def estimate_camera_motion(
     check_clip(frames, aspect)
     t, height = len(frames), frames.shape[-2]
     if t == 1:
-        identity = Similarity.identity(t)
-        return CameraMotion(LEAST_LOG_ODDS, 1.0, lambda: identity)
+        return CameraMotion.static(t)
     pyramid = Pyramid(known or shared(frames), lambda images: pixel_aspect(images, frames, aspect))
     registration = _Registration(pyramid)
     static_fraction = _static_fraction(pyramid.fine, frames)
