@@ -67,7 +67,7 @@ FREE: dict[str, tuple[str, dict[str, Any]]] = {
 
 TO_WIDTH = {"in_channels": WIDTH, "width": WIDTH}
 TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (name, {}) for name in ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo")},
+    **{name: (name, {}) for name in ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo", "team")},
     "a2m2, linear reduction": ("a2m2", {"moments": {"reduction": "linear", **TO_WIDTH}}),
     "a2m2, as published": ("a2m2", {"preset": "paper", "moments": TO_WIDTH}),
 }

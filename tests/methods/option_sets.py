@@ -28,6 +28,7 @@ OPTION_SETS: dict[str, list[dict[str, Any]]] = {
     "cpm": [{"layers": 2, "global_prototypes": 1, "focused_prototypes": 3}],
     "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
     "ta2n": [{"shot_aggregation": "attention"}, {"stages": "first"}, {"stages": "none"}],
+    "team": [{"tokens": 1}],
     "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
 }
 """Options beside the defaults with which the same is promised: the tests take the first of each

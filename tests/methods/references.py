@@ -199,6 +199,50 @@ def hyrsm(
     }
 
 
+def team(params: Weights, weights: Weights, support: Array, labels: Array, query: Array) -> Weights:
+    """TEAM of frames (s t d), (q t d)."""
+    t, d = query.shape[1:]
+    n, tokens = labels.max() + 1, weights["tokens"]
+    classes = range(n)
+
+    def normed(x: Array) -> Array:
+        return np.stack([layer_norm(one, weights["ln_g"], weights["ln_b"]) for one in x])
+
+    def gathered(video: Array) -> Array:
+        frames = normed(video + sinusoids(t, d, params["pe_scale"]))
+        scale = np.sqrt(d // params["heads"])
+        return np.stack([softmax(frames @ token / scale) @ frames for token in normed(tokens)])
+
+    def finished(x: Array) -> Array:
+        hidden = relu(x @ weights["w1"].T + weights["b1"])
+        return relu(x + hidden @ weights["w2"].T + weights["b2"])
+
+    def distance(x: Array, y: Array) -> float:
+        return sum(1 - cosine(a, b, 1e-16) for a, b in zip(x, y, strict=True))
+
+    own = [gathered(support[labels == c].mean(0)) for c in classes]
+    of_class: list[list[Array]] = []
+    for sign in (1, -1):
+        plain = [finished(tokens + sign * o) for o in own]
+        of_class.append([])
+        for c in classes:
+            found = []
+            for other in set(classes) - {c}:
+                pairs = zip(plain[c], plain[other], strict=True)
+                alike = np.array([cosine(a, b, 1e-16) for a, b in pairs])[:, None]
+                found.append(finished(tokens + sign * (own[c] - alike * (own[other] - own[c]))))
+            of_class[-1].append(np.mean(found, 0))
+    near, far = np.zeros((2, len(query), n))
+    for q, video in enumerate(query):
+        instance, exclusive = (finished(tokens + sign * gathered(video)) for sign in (1, -1))
+        for c in classes:
+            near[q, c] = distance(of_class[0][c], instance)
+            others = set(classes) - {c}
+            far[q, c] = max(distance(of_class[0][o], exclusive) for o in others) / 2
+            far[q, c] += max(distance(of_class[1][o], instance) for o in others) / 2
+    return {"logits_pos": -near, "logits_neg": -far, "logits": -near - far}
+
+
 def molo(params: Weights, inputs: Mapping[str, Array]) -> Weights:
     """MoLo's head, of a token and frames for each video and branch."""
     labels, found, total = inputs["labels"], {}, 0.0

@@ -23,7 +23,7 @@ from fewact.methods.promises.subject import (
 )
 from tests.methods.option_sets import OPTION_SETS
 
-CLASSES_MEET = ("clip_spm", "hyrsm", "simpleshot", "ridge", "lda")
+CLASSES_MEET = ("clip_spm", "hyrsm", "team", "simpleshot", "ridge", "lda")
 """Methods in which what is taught of one class changes how another one is seen."""
 
 SETS = [
@@ -123,6 +123,7 @@ NEED_TRAINING = {
     "semantic_prompt": {},
     "cpm": {},
     "strm": {},
+    "team": {},
     "ta2n": {},
     "trx": {},
     "simpleshot": {"centre": "training"},

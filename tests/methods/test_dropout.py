@@ -46,6 +46,8 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
         ("semantic_prompt", {0.2: 2, 0.05: 4}),  # the block on frames, then on support and text
         ("cpm", {0.1: 1, 0.2: 2, 0.05: 4}),  # positions; encoder and decoder
         ("ta2n", {0.5: 1}),  # maps
+        # Positions, attention and what it gathers: of all videos, then of class means.
+        ("team", {0.1: 6}),
     ],
 )
 def test_dropout_is_applied_in_training_as_published(

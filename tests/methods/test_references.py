@@ -16,6 +16,7 @@ from tests.methods import test_cpm as cpm
 from tests.methods import test_hyrsm as hyrsm
 from tests.methods import test_molo as molo
 from tests.methods import test_strm as strm
+from tests.methods import test_team as team
 from tests.methods import test_trx as trx
 
 TOLERANCES = {"float64_abs": 1e-9, "float32_abs": 2e-4}
@@ -169,6 +170,19 @@ def test_molo(size: Size, dtype: torch.dtype, compare: Compare) -> None:
 
 
 @DTYPES
+@EACH_SIZE
+def test_team(size: Size, dtype: torch.dtype, compare: Compare) -> None:
+    draw, d = Drawn(5), size.d
+    weights = {
+        **{"tokens": draw(3, d), "ln_g": draw(d), "ln_b": draw(d)},
+        **{"w1": draw.linear(d, d), "b1": draw(d), "w2": draw.linear(d, d), "b2": draw(d)},
+    }
+    params, inputs = {"heads": 2, "pe_scale": 0.1}, draw.episode(size)
+    expected = references.team(params, weights, **inputs)
+    team.test_team_vector(case(params, inputs, weights, expected), dtype, compare)
+
+
+@DTYPES
 @pytest.mark.parametrize(("by_index", "focused"), [(1, 1), (5, 2), (2, 6)])
 def test_cpm(by_index: int, focused: int, dtype: torch.dtype, compare: Compare) -> None:
     draw = Drawn(4)
@@ -185,6 +199,13 @@ def test_trx_reference(case: dict[str, Any], compare: Compare) -> None:
     inputs, weights = arrays(case["inputs"]), arrays(case["weights"])
     inputs = {name: inputs[name] for name in ("support", "labels", "query")}
     compare(case, references.trx(case["params"], weights, **inputs))
+
+
+@pytest.mark.vectors("team.json")
+def test_team_reference(case: dict[str, Any], compare: Compare) -> None:
+    compare(
+        case, references.team(case["params"], arrays(case["weights"]), **arrays(case["inputs"]))
+    )
 
 
 @pytest.mark.vectors("strm.json")

@@ -68,6 +68,7 @@ def doubled(i: int, inputs: int, outputs: int) -> Shapes:
     }
 
 
+FIXED_HEADS = ("clip_fsar", "team")
 FC = ("inp_fc", "out_fc")
 
 
@@ -87,6 +88,9 @@ def shapes(code: str, d: int, e: int, hidden: int) -> Shapes:
         }
     if code == "clip_fsar":
         return {"scale": (1,), **block("context2", d, hidden, "to_q to_k to_v")}
+    if code == "team":
+        mlp = layers("DPM.mlp", inp_fc=(d, d), out_fc=(d, d))
+        return {"DPM.AP": (1, 60, d), "DPM.pe.pe": (1, 12, d), **layers("DPM", ln=(d,)), **mlp}
     common: Shapes = {"pe.pe": (1, 20, d)}
     common |= {"classification_layer.weight": (64, d), "classification_layer.bias": (64,)}
     if code == "hyrsm":
@@ -176,7 +180,7 @@ def save(file: Path, code: str, tensors: dict[str, Tensor], cfg: dict[str, Any])
     parameter.grad = torch.ones(2)
     optimiser.step()
     content: dict[str, Any]
-    if code in ("trx", "strm"):
+    if code in ("trx", "strm", "team"):
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [1000])
         parallel = {n.replace("resnet.", "resnet.module."): x for n, x in tensors.items()}
         parallel = {n.replace("attn_pat.", "attn_pat.module."): x for n, x in parallel.items()}
@@ -248,6 +252,11 @@ OF_FRAMES = {
     for i, layer in ((1, "inp_fc"), (2, "out_fc"))
     for kind in kinds
 }
+OF_TOKENS = {
+    **{"ln_g": "ln.weight", "ln_b": "ln.bias"},
+    **{f"w{i}": f"mlp.{layer}.weight" for i, layer in ((1, "inp_fc"), (2, "out_fc"))},
+    **{f"b{i}": f"mlp.{layer}.bias" for i, layer in ((1, "inp_fc"), (2, "out_fc"))},
+}
 OF_TASKS = {"Wq": "w_qs.weight", "Wk": "w_ks.weight", "Wv": "w_vs.weight", "Wo": "fc.weight"}
 OF_TASKS |= {"bo": "fc.bias", "ln_g": "layer_norm.weight", "ln_b": "layer_norm.bias"}
 
@@ -266,6 +275,10 @@ def of_vector(code: str, case: dict[str, Any]) -> dict[str, Tensor]:
         own = named("transformers.0.", OF_TUPLES, given["trx"])
         own |= named("", OF_PATCHES, given["patch"]) | named("", OF_FRAMES, given["frame"])
         return random(code) | own | {"attn_pat.pe.pe": torch.ones(1, 6, 8)}
+    if code == "team":
+        tables = {"DPM.pe.pe": torch.ones(1, int(1.5 * len(case["inputs"]["query"][0])), 8)}
+        tokens = {"DPM.AP": torch.tensor(given["tokens"])[None]}
+        return random(code) | named("DPM.", OF_TOKENS, given) | tables | tokens
     if code == "hyrsm":
         intra, before = given["intra"], "temporal_atte_before."
         qkv = torch.cat([torch.tensor(intra[name]) for name in ("Wq", "Wk", "Wv")])
@@ -284,7 +297,7 @@ def cases(config: pytest.Config, code: str) -> list[dict[str, Any]]:
     return read_cases(vectors_folder(config) / f"{code}.json")
 
 
-@pytest.mark.parametrize("code", ["trx", "strm", "hyrsm", "clip_fsar"])
+@pytest.mark.parametrize("code", ["trx", "strm", "hyrsm", "team", "clip_fsar"])
 def test_logits_are_those_of_the_public_code(
     code: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -298,7 +311,7 @@ def test_logits_are_those_of_the_public_code(
         cfg = {"VIDEO": {"HEAD": {"NAME": head}}, "TRAIN": train, "DATA": {"MEAN": [0.1, 0.2, 0.3]}}
         found = converted(folder, code, of_vector(code, case), cfg)
         # What the public code fixes and the vector does not; and for STRM, what it does not save.
-        changes: dict[str, Any] = {"heads": params["heads"]} if code == "clip_fsar" else {}
+        changes: dict[str, Any] = {"heads": params["heads"]} if code in FIXED_HEADS else {}
         changes |= {"query_class_weight": 0.0} if code == "strm" else {}
         method = found.method(**changes).double()
         suffix = "_patches" if code == "strm" else ""
@@ -307,7 +320,9 @@ def test_logits_are_those_of_the_public_code(
         if code == "strm":
             sides = [side.mT.unflatten(-1, (2, 2)) for side in sides]
         level: Level = "maps" if code == "strm" else "vectors"
-        support, query = (method.encode({FeatureRequest(level, View(8)): x}) for x in sides)
+        support, query = (
+            method.encode({FeatureRequest(level, View(x.shape[2])): x}) for x in sides
+        )
         labels = torch.tensor(inputs["labels"])[None]
         n = int(labels.max()) + 1
         text = None
@@ -319,7 +334,9 @@ def test_logits_are_those_of_the_public_code(
         expected = case["expected"]
         name = {"strm": "logits_trx", "clip_fsar": "logits_visual"}.get(code, "logits")
         torch.testing.assert_close(got, torch.tensor(expected[name]).double(), atol=1e-4, rtol=1e-5)
-        mean = (0.0,) * 3 if code in ("trx", "strm") else (0.1, 0.2, 0.3)
+        mean = {"trx": (0.0,) * 3, "strm": (0.0,) * 3, "team": (0.45,) * 3}.get(
+            code, (0.1, 0.2, 0.3)
+        )
         assert found.backbone.model_copy(update={"device": "cpu"}).create().card.mean == mean
 
 

@@ -48,6 +48,7 @@ RUN_SLOWLY = (
     "cpm-hmdb51-resnet50",
     "strm-kinetics100-resnet50",
     "ta2n-ucf101-resnet50",
+    "team-motions-resnet50",
 )
 """Further methods and stages; other adaptations change numbers of the same recipes."""
 

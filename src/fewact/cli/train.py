@@ -211,8 +211,8 @@ def convert(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Checkpoint of the public code of CLIP-SPM, TRX, STRM, HyRSM, MoLo or CLIP-FSAR: "
-            ".safetensors, or .pt with --sha256."
+            help="Checkpoint of the public code of CLIP-SPM, TRX, STRM, HyRSM, MoLo, TEAM or "
+            "CLIP-FSAR: .safetensors, or .pt with --sha256."
         ),
     ],
     benchmark: Annotated[

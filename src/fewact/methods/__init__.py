@@ -32,6 +32,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "cpm": "fewact.methods.cpm:CPM",
         "hyrsm": "fewact.methods.hyrsm:HyRSM",
         "molo": "fewact.methods.molo:MoLo",
+        "team": "fewact.methods.team:TEAM",
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",

@@ -243,6 +243,22 @@ def strm(file: Published, benchmark: str) -> Layout:
     )
 
 
+def team(file: Published, benchmark: str) -> Layout:
+    """Return the layout of TEAM."""
+    return Layout(
+        {
+            "frames": _tokens(file.size("DPM.pe.pe", 1)),
+            "vector_width": file.size("DPM.AP", 2),
+            "tokens": file.size("DPM.AP", 1),
+        },
+        {
+            **{"DPM.AP": "patterns", "DPM.ln": "norm"},
+            **{"DPM.mlp.inp_fc": "mlp.0", "DPM.mlp.out_fc": "mlp.2"},
+        },
+        unused=(r"DPM\.pe\.pe",),
+    )
+
+
 def _positions(file: Published) -> dict[str, float]:
     a, b = (file.setting(f"TRAIN.POSITION_{letter}") for letter in "AB")
     given = a is not None and b is not None
@@ -401,6 +417,7 @@ CODES = (
     Code("strm", "STRM", "attn_pat.gamma", UNSCALED, FIXED, strm),
     Code("trx", "TRX", "transformers.0.k_linear.weight", UNSCALED, FIXED, trx),
     Code("molo", "MoLo", "motion_reduce.weight", EVEN, SELECTED, molo),
+    Code("team", "TEAM", "DPM.AP", EVEN, SELECTED, team),
     Code("hyrsm", "HyRSM", "layer2.0.weight", EVEN, SELECTED, hyrsm),
     Code("clip_fsar", "CLIP-FSAR", "context2.layers.0.0.norm.weight", CLIP, SELECTED, clip_fsar),
 )

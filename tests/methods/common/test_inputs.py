@@ -37,7 +37,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("name", ["trx", "strm", "cpm", "hyrsm", "molo", "ta2n", "clip_spm"])
+@pytest.mark.parametrize(
+    "name", ["trx", "strm", "cpm", "hyrsm", "molo", "ta2n", "team", "clip_spm"]
+)
 @pytest.mark.parametrize(("request_", "shape", "message"), WRONG)
 def test_vectors_of_other_frames_are_refused(
     name: str, request_: FeatureRequest, shape: tuple[int, ...], message: str
