@@ -24,6 +24,9 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "map": ("map", "{model}", "-o", "{new}.html"),
     "watch": ("watch", "{model}", "{clip}", "-o", "{new}.csv"),
     "watch with a video": ("watch", "{model}", "{clip}", "--video", "{new}.mp4"),
+    "find": ("find", "{index}", "{clip}", "--again", "1", "-o", "{new}.csv"),
+    "suggest": ("suggest", "{index}", "{clip}", "--again", "1", "-o", "{new}.json"),
+    "discover": ("discover", "{index}", "-o", "{new}.boris"),
     "budget": ("budget", "{events}", "-o", "{new}.svg"),
     "export of a model": ("export", "{model}", "--file", "{new}.safetensors"),
     "export of a network": ("export", "{model}", "--onnx", "{new}.onnx"),
@@ -52,12 +55,13 @@ def inputs(model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -
     call = ("evaluate", "protonet", "--data", str(features), *SMALL, "-o", str(result))
     assert main(list(call)) == 0
     clip = next(clips.rglob("*.mp4"))
+    assert main(["index", str(clip), "-o", str(folder / "index"), "--quiet"]) == 0
     events = folder / "e.csv"
     events.write_text(f"video,label,start,end\n{clip},wave,0,1\n")
     return {
         "events": events,
         **{"model": model, "clips": clips, "clip": clip},
-        **{"features": features, "result": result, "folder": folder},
+        **{"index": folder / "index", "features": features, "result": result, "folder": folder},
     }
 
 

@@ -323,7 +323,7 @@ REFUSED = [
     (["teach", "clips", "-o", "m", "--method", "fussion"], r"Did you mean \"fusion\"\?"),
     (["teach", "clips", "-o", "m", "--backbone", "resnet"], r"Did you mean \"resnet50\"\?"),
     (["predict", "a.mp4", "model"], r"this is a file.*The model comes first"),
-    (["watch", "a.mp4", "model"], r"model comes first: fewact watch MODEL VIDEO\.\.\.\|CAMERA"),
+    (["watch", "a.mp4", "model"], r"model comes first: fewact watch MODEL \[VIDEO\.\.\.\|CAMERA"),
     (["predict", "hf-hub:a/b", "a.mp4"], r"no such folder.*from_pretrained"),
     (["predict", "modle", "a.mp4"], r"modle: no such folder.*Did you mean \"model\"\?"),
     (["predict", "model", "b.mp4"], r"b.mp4: no clips found.*Did you mean \"a.mp4\"\?"),

@@ -3,10 +3,12 @@
 import math
 import threading
 import time as clock
+from bisect import bisect
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
@@ -20,6 +22,7 @@ from fewact.data.events import Event
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.samplers import RGBImage
+from fewact.video.source import Span
 from fewact.video.track import CameraPath, Track
 
 AHEAD = 10
@@ -36,6 +39,7 @@ class Watch:
         stream: Stream of the classifier, or those of several subjects.
         recording: Open recording.
         stop: Ends the recording when it is set; the events so far are complete.
+        spans: Parts of the recording that are watched, far from each other; None for all of it.
 
     Attributes:
         time: Time up to which the recording was read, in seconds.
@@ -48,8 +52,9 @@ class Watch:
         stream: Stream | SubjectStreams,
         recording: Recording,
         stop: threading.Event | None = None,
+        spans: Sequence[Span] | None = None,
     ) -> None:
-        self.stream, self.recording = stream, recording
+        self.stream, self.recording, self._spans = stream, recording, spans
         self.time, self.looked_at, self.dropped = 0.0, 0, 0
         self._end: float | None = None
         self._stop = stop or threading.Event()
@@ -104,8 +109,14 @@ class Watch:
             # The last frame is shown as long as the one before it.
             self._end = time + (time - self.time if self._end is not None else 0.0)
             self.time = time
-            if self.stream.needs(time):
+            if self._is_watched(time) and self.stream.needs(time):
                 yield time, self.recording.convert(frame)
+
+    def _is_watched(self, time: float) -> bool:
+        if self._spans is None:
+            return True
+        number = bisect(self._spans, time, key=attrgetter("start"))
+        return number > 0 and time < self._spans[number - 1].end
 
     def _live(self) -> Iterator[tuple[float, RGBImage]]:
         """Yield the frames of a live source; a thread reads them, so that none is late."""
@@ -180,6 +191,7 @@ def watching(
     merge_gap: float = 0.0,
     min_duration: float = 0.0,
     regions: bool | str | Path = False,
+    spans: Sequence[Span] | None = None,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
 
@@ -192,6 +204,7 @@ def watching(
         min_duration: Duration of the shortest event, in seconds.
         regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
             each event; or the table of their boxes, see ``fewact.data.tracks``.
+        spans: Parts of a file that are watched, see ``find.spans_to_watch``; None for all of it.
 
     Raises:
         VideoError: The recording cannot be opened.
@@ -221,7 +234,7 @@ def watching(
             begin = partial(begin, static=bool(tracks))
             stream = SubjectStreams(begin, tracks, aspect_of(fitted), camera)
         try:
-            yield Watch(stream, recording, stop)
+            yield Watch(stream, recording, stop, spans)
         finally:
             stream.stop()
 

@@ -29,6 +29,22 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "teach": ("teach:teach", "Teach a classifier from a few clips of each class."),
         "predict": ("predict:predict", "Predict the class of each video, or (none)."),
         "watch": ("watch:watch", "Find the actions in long recordings, or watch a camera."),
+        "index": (
+            "archive:index",
+            "Read recordings once, so that any action can be found in them later.",
+        ),
+        "find": (
+            "archive:find",
+            "Find an action in indexed recordings by one clip, several, or a model.",
+        ),
+        "suggest": (
+            "archive:suggest",
+            "Name the segments whose marks would help most: uncertain, and unlike each other.",
+        ),
+        "discover": (
+            "archive:discover",
+            "Group the recurring movements of indexed recordings, without any label.",
+        ),
         "agree": (
             "scored:agree",
             "Compare events with those that a person scored: F1, kappa, confusions, errors.",

@@ -246,6 +246,19 @@ def output_option(metavar: str, help: str, what: str = "", *extensions: str) -> 
     return typer.Option("--output", "-o", metavar=metavar, help=help, callback=check)
 
 
+EventsOutput = Annotated[
+    Path | None,
+    output_option(
+        "FILE",
+        "File for the events: .csv, .json, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), or "
+        ".vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
+        ".activitynet.json or .labelstudio.json for these programs.",
+        "events",
+        *(".csv", ".json", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
+    ),
+]
+
+
 def check_output_files(
     *paths: Path | None, overwrite: bool, inputs: Iterable[str | Path | None] = ()
 ) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time as clock
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ import typer
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
     Boxes,
+    EventsOutput,
     Imports,
     Load,
     Model,
@@ -29,7 +30,6 @@ from fewact.cli.options import (
     check_file,
     check_output_files,
     false_alarms,
-    output_option,
 )
 from fewact.cli.output import Columns, progress
 from fewact.cli.run import INTERRUPTED, exit_skipped, say
@@ -42,14 +42,17 @@ if TYPE_CHECKING:
     from fewact.classifier.watch import Watch
     from fewact.cli.recordings import Recordings
     from fewact.report.annotated import DelayedVideo
+    from fewact.video.source import Span
 
 
 EventFormat = Literal["table", "jsonl", "csv"]
 """Formats of events on stdout; all are written event by event."""
 
 
-def _check_recordings(sources: list[str]) -> list[str]:
+def _check_recordings(sources: list[str] | None) -> list[str]:
     """Return the recordings that files, folders and patterns name, or the only source."""
+    if not sources:
+        return []
     from fewact.data.files import expand_paths
     from fewact.video.recording import check_recording
 
@@ -74,7 +77,7 @@ def _check_video(parameter: typer.CallbackParam, path: Path | None) -> Path | No
 def watch(
     model: Model,
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="VIDEO...|CAMERA|URL",
             help="Video files, folders, or patterns such as 'night/*.mp4'; or one camera: its "
@@ -82,20 +85,29 @@ def watch(
             "input.",
             callback=_check_recordings,
         ),
-    ],
+    ] = None,
+    *,
     load: Load,
-    output: Annotated[
+    index: Annotated[
         Path | None,
-        output_option(
-            "FILE",
-            "File for the events: .csv, .json, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), or "
-            ".vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
-            ".activitynet.json or .labelstudio.json for these programs. It is complete after each "
-            "event.",
-            "events",
-            *(".csv", ".json", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Index by `fewact index`: only the parts of its recordings are watched in which "
+            "the index finds the classes most probable. Default of VIDEO: all its recordings.",
+            rich_help_panel="Index",
         ),
     ] = None,
+    part: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="FRACTION",
+            help="Fraction of each recording that is watched at least; 1 watches all of it.",
+            rich_help_panel="Index",
+        ),
+    ] = 0.3,
+    output: EventsOutput = None,
     video: Annotated[
         Path | None,
         typer.Option(
@@ -148,6 +160,7 @@ def watch(
     """
     from fewact.cli.recordings import Recordings, finished_file, job_of, load_classifier
 
+    sources = sources or _indexed(index)
     resumes = len(sources) > 1 and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     if len(sources) > 1:
@@ -161,6 +174,11 @@ def watch(
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if regions or boxes is not None:
         options["regions"] = str(boxes) if boxes is not None else True
+    job = job_of(model, {**options, "false_alarms": false_alarms, **load, "index": (index, part)})
+    if index is not None:
+        if ray is not None or "regions" in options:
+            raise OptionError("cannot be used with --ray or --regions", where="--index")
+        options["spans"] = _spans(index, classifier, sources, part)
     if len(sources) == 1:
         open_one = partial(_open, classifier, **options)
         _watch_one(sources[0], open_one, classifier, output, video, format, quiet=quiet)
@@ -168,7 +186,7 @@ def watch(
     recordings = Recordings(
         [Path(source) for source in sources],
         output,
-        job_of(model, {**options, "false_alarms": false_alarms, **load}),
+        job,
         _writer(format, classifier, sources, by_subject="regions" in options),
         overwrite,
     )
@@ -177,6 +195,43 @@ def watch(
     else:
         _watch_on_ray(recordings, classifier, model, load, options, address=ray, quiet=quiet)
     exit_skipped(recordings.skipped)
+
+
+def _indexed(index: Path | None) -> list[str]:
+    """Return the recordings of an index whose files are there."""
+    if index is None:
+        raise OptionError("missing argument", where="VIDEO", expected="recordings, or --index")
+    from fewact.classifier.archive import indexed_files
+
+    return indexed_files(index)
+
+
+def _spans(
+    index: Path, classifier: "FewShotClassifier", sources: Sequence[str], part: float
+) -> "Mapping[str, Sequence[Span]]":
+    """Return what is watched of each source that is indexed; all of the others is watched."""
+    from fewact.classifier.archive import Archive
+    from fewact.classifier.few_shot import fitted_of
+    from fewact.classifier.find import question_of_model, spans_to_watch
+    from fewact.classifier.stream import check_watchable
+    from fewact.features.store import Store
+
+    fitted = fitted_of(classifier)
+    archive, question = (
+        Archive(Store(index), check_watchable(fitted)[0].card),
+        question_of_model(fitted),
+    )
+    known = {str(one.path): one for one in archive.recordings()}
+    absolute = {source: str(Path(source).absolute()) for source in sources}
+    spans = {
+        source: spans_to_watch(archive, known[path], question, part)
+        for source, path in absolute.items()
+        if path in known
+    }
+    for source in sources:
+        if source not in spans:
+            say(f"Not in the index, watched as a whole: {source}")
+    return spans
 
 
 def watch_many(
@@ -273,14 +328,20 @@ def _watch_one(
 
 @contextmanager
 def _open(
-    classifier: "FewShotClassifier", source: str, stop: threading.Event, **options: Any
+    classifier: "FewShotClassifier",
+    source: str,
+    stop: threading.Event,
+    spans: "Mapping[str, Sequence[Span]] | None" = None,
+    **options: Any,
 ) -> Iterator["Watch"]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source."""
     from fewact.classifier.watch import watching
 
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(watching(classifier, source, stop=stop, **options))
+            opened = stack.enter_context(
+                watching(classifier, source, stop=stop, spans=(spans or {}).get(source), **options)
+            )
         except VideoError:
             if stop.is_set():
                 raise KeyboardInterrupt from None

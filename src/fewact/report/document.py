@@ -66,6 +66,21 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Player:
+    """A segment of a video, with a player that starts there; Markdown has none.
+
+    Args:
+        title: What it shows.
+        address: Address of the file, with the times of the segment.
+        jpeg: A frame of the segment; empty if there is none.
+    """
+
+    title: str
+    address: str
+    jpeg: bytes = b""
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a document.
 
@@ -78,6 +93,7 @@ class Section:
         galleries: Title and JPEG file of images by heading; Markdown has none.
         folded: Whether HTML shows only the heading until it is opened.
         drawing: Drawing; Markdown has none.
+        players: Segments of videos.
     """
 
     title: str
@@ -88,6 +104,7 @@ class Section:
     galleries: Mapping[str, Sequence[tuple[str, bytes]]] = field(default_factory=dict)
     folded: bool = False
     drawing: Drawing | None = None
+    players: tuple[Player, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Event:
         frames: Numbers of the first and the last frame, from 0, if they are known.
         clock: Date and time of the start, ISO 8601; empty if they are not known.
         box: Where the subject is: left, top, width and height in pixels; None if it is not known.
+        mark: Whether a person found it ``right`` or ``wrong``; ``?`` if nobody was asked yet.
     """
 
     label: str | int
@@ -56,6 +57,7 @@ class Event:
     frames: tuple[int, int] | None = None
     clock: str = ""
     box: tuple[float, float, float, float] | None = None
+    mark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are known, for JSON; times are rounded to milliseconds."""
@@ -102,6 +104,7 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         str(fields.get("subject") or "").strip(),
         fields.get("frames"),
         str(fields.get("clock") or ""),
+        mark=str(fields.get("mark") or "").strip().casefold(),
     )
 
 

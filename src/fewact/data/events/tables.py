@@ -22,6 +22,7 @@ SYNONYMS = {
     "confidence": "confidence probability score",
     "repetitions": "repetitions count",
     "clock": "clock",
+    "mark": "mark",
     "first_frame": "first_frame",
     "last_frame": "last_frame",
 }
@@ -76,7 +77,8 @@ def columns(events: Sequence[Event]) -> tuple[str, ...]:
     frames = ("first_frame", "last_frame") if any(event.frames for event in events) else ()
     clock = ("clock",) if any(event.clock for event in events) else ()
     box = BOX if any(event.box for event in events) else ()
-    return (*first, *COLUMNS, *subject, *box, *frames, *clock)
+    mark = ("mark",) if any(event.mark for event in events) else ()
+    return (*first, *COLUMNS, *subject, *box, *frames, *clock, *mark)
 
 
 def cells(event: Event, names: Sequence[str]) -> list[object]:

@@ -37,6 +37,7 @@ DTYPES = {
     "F16": "float16",
     "F32": "float32",
     "F64": "float64",
+    "I8": "int8",
     "U8": "uint8",
     "I32": "int32",
     "I64": "int64",

@@ -84,6 +84,18 @@ class MotionNetwork(nn.Module):
         Args:
             images: What ``prepared`` returns (v t s s).
         """
+        x = self._frames(images)
+        figure = self.figure(torch.cat([x.mean(1), x.std(1)], -1).detach())[:, 0].float()
+        vectors = self.out(x).float()
+        deviation = vectors - vectors.mean(1, keepdim=True)
+        return functional.normalize(deviation, dim=-1), figure
+
+    def vectors(self, images: Tensor) -> Tensor:
+        """Return the vectors of the frames with their mean over time: (v t s s) → (v t d)."""
+        vectors: Tensor = self.out(self._frames(images)).float()
+        return vectors
+
+    def _frames(self, images: Tensor) -> Tensor:
         x = images[:, :, None]
         for convolution, norm in zip(self.space, self.space_norms, strict=True):
             x = convolution(x)
@@ -93,11 +105,8 @@ class MotionNetwork(nn.Module):
         for norm, convolution in zip(self.time_norms, self.time, strict=True):
             y = functional.dropout(norm(x), DROPOUT, self.training)
             x = x + functional.gelu(convolution(y.mT).mT)
-        x = self.last(x).float()
-        figure = self.figure(torch.cat([x.mean(1), x.std(1)], -1).detach())[:, 0].float()
-        vectors = self.out(x).float()
-        deviation = vectors - vectors.mean(1, keepdim=True)
-        return functional.normalize(deviation, dim=-1), figure
+        last: Tensor = self.last(x).float()
+        return last
 
 
 def prepared(images: Tensor) -> Tensor:

@@ -1,0 +1,156 @@
+"""Discover recurring movements in an index without any label: groups of segments that are alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewact.classifier.archive import TRACKS, Archive, Recorded
+from fewact.classifier.find import (
+    OVERLAP,
+    Array,
+    Segment,
+    Sought,
+    apart,
+    joined_vector,
+    parts_of,
+)
+
+LENGTH: Final = 2.5
+"""Duration of the segments unless another one is requested, in seconds."""
+
+WINDOWS: Final = 4000
+"""Largest number of windows that are compared with each other."""
+
+HOP: Final = 1 / 5
+"""Least distance between the starts of windows, as a fraction of their length."""
+
+SEEDS: Final = 2
+"""Number of other segments that the first one of a group is like."""
+
+ALIKE: Final = 0.75
+"""Least similarity of a segment with its group."""
+
+ROUNDS: Final = 1
+"""Number of times that a group is compared with its mean."""
+
+FEWEST: Final = 3
+"""Least number of segments of a group."""
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of recordings.
+
+    Args:
+        recorded: Recording of each window.
+        starts: Start of each, in seconds (w).
+        vectors: Vectors (w d).
+        length: Duration, in seconds.
+    """
+
+    recorded: list[Recorded]
+    starts: Array
+    vectors: Array
+    length: float
+
+    @cached_property
+    def places(self) -> Array:
+        """Starts (w) on one time for all recordings, which are far from each other."""
+        numbers = {recorded: i for i, recorded in enumerate(dict.fromkeys(self.recorded))}
+        return self.starts + 1e7 * np.array([numbers[recorded] for recorded in self.recorded])
+
+
+def discover(
+    archive: Archive,
+    recordings: Sequence[Recorded],
+    *,
+    length: float = LENGTH,
+    most: int = 20,
+) -> list[list[Segment]]:
+    """Return the recurring movements of recordings as groups, the clearest group first.
+
+    Args:
+        archive: Index.
+        recordings: Its recordings that are searched.
+        length: Duration of the segments, in seconds.
+        most: Largest number of groups.
+    """
+    windows = _windows(archive, recordings, length)
+    if len(windows.starts) <= SEEDS:
+        return []
+    alike = windows.vectors @ windows.vectors.T
+    free = np.ones(len(windows.starts), bool)
+    groups: list[list[Segment]] = []
+    while len(groups) < most:
+        members = _clearest(windows, alike, free)
+        if len(members) < FEWEST:
+            break
+        groups.append(
+            [
+                Segment(
+                    windows.recorded[i],
+                    float(windows.starts[i]),
+                    float(windows.starts[i]) + length,
+                    f"group {len(groups) + 1}",
+                    rank,
+                )
+                for i, rank in members
+            ]
+        )
+        for i, _ in members:
+            free &= ~_overlapping(windows, i)
+    return groups
+
+
+def _windows(archive: Archive, recordings: Sequence[Recorded], length: float) -> _Windows:
+    """Return the windows of recordings, with a larger hop where there would be too many."""
+    seconds = sum(60 * archive.blocks(recorded.fingerprint) for recorded in recordings)
+    hop = max(HOP * length, seconds / WINDOWS)
+    of: list[Recorded] = []
+    starts: list[float] = []
+    vectors: list[Array] = []
+    for recorded in recordings:
+        before = -1.0
+        for begin, rows in parts_of(archive, recorded):
+            duration = len(rows["layout"]) / TRACKS["layout"].rate
+            for start in np.arange(0.0, duration - length + 1e-6, hop).tolist():
+                if begin + start > before:
+                    before = begin + start
+                    of.append(recorded)
+                    starts.append(before)
+                    vectors.append(joined_vector(Sought.of_rows(rows, start, length)))
+    return _Windows(of, np.array(starts), np.array(vectors, np.float32), length)
+
+
+def _clearest(windows: _Windows, alike: Array, free: NDArray[np.bool_]) -> list[tuple[int, float]]:
+    """Return the windows of the clearest group of free ones, with their similarities to it."""
+    places = windows.places
+    best, seeds = -np.inf, list[int]()
+    for i in np.flatnonzero(free).tolist():
+        ranks = np.where(free, alike[i], -np.inf)
+        nearest = apart(places, places + windows.length, ranks, SEEDS + 1)
+        score = float(ranks[nearest[1:]].mean()) if len(nearest) > SEEDS else -np.inf
+        if score > best:
+            best, seeds = score, nearest
+    members = [(i, 0.0) for i in seeds]
+    for _ in range(ROUNDS):
+        if not members:
+            break
+        mean = windows.vectors[[i for i, _ in members]].mean(0)
+        ranks = windows.vectors @ (mean / max(float(np.linalg.norm(mean)), 1e-6))
+        ranks = np.where(free & (ranks >= ALIKE), ranks, -np.inf)
+        nearest = apart(places, places + windows.length, ranks, len(places))
+        members = [(i, float(ranks[i])) for i in nearest if ranks[i] >= ALIKE]
+    return members
+
+
+def _overlapping(windows: _Windows, chosen: int) -> NDArray[np.bool_]:
+    """Return which windows show a part of what a chosen one shows."""
+    near: NDArray[np.bool_] = np.abs(windows.places - windows.places[chosen]) < (
+        (1 - OVERLAP) * windows.length
+    )
+    return near

@@ -1,0 +1,552 @@
+"""Find actions in an index by examples: rank all windows by small vectors, read the best again.
+
+The similarity of small vectors is a correlation along time, so that all windows of any duration are
+scored by a few matrix products. The segments that rank best are read from their recordings, and
+compared as ``predict`` compares clips.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fewact.classifier.archive import BLOCK, LARGEST, TRACKS, Archive, Recorded, Rows, projected
+from fewact.classifier.encoding import encode
+from fewact.classifier.examples import Nodes
+from fewact.classifier.fitted import EachAClass, Fitted, score, similarities
+from fewact.classifier.names import Label
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.predict import window_lengths
+from fewact.core.errors import DataError, ModelError, VideoError
+from fewact.core.workers import side_by_side
+from fewact.data import BACKGROUND, Clip, VideoClip
+from fewact.data.events import Event
+from fewact.methods.fusion.motion_network import FRAMES
+from fewact.video.source import Span
+
+Array = NDArray[np.floating]
+
+WEIGHTS: Final = {"appearance": 5.0, "layout": 1.0, "motion": 2.0}
+"""Weights of the similarities. Chosen on development recordings, as are the others here, see
+docs/results/archive.md."""
+
+FLOOR: Final = {"layout": 1.0, "motion": 1.0}
+"""Variance that is added to that of a window: where nothing moves, noise is like nothing."""
+
+HOP: Final = 1 / 6
+"""Distance between the starts of windows, as a fraction of their length, as in ``watch``."""
+
+LENGTHS: Final = (0.8, 1.0, 1.25)
+"""Durations of windows, as multiples of those of examples."""
+
+OVERLAP: Final = 0.4
+"""Fraction of the shorter of two windows from which on they show the same performance."""
+
+PER_PART: Final = 100
+"""Largest number of segments of an hour that are ranked."""
+
+MINUTES: Final = 60
+"""Length of the parts in which a recording is searched, in minutes."""
+
+CELL: Final = 0.5
+"""Precision of the spans that are watched, in seconds."""
+
+FOUND: Final = "found"
+"""Class of what clips without a label show."""
+
+RIGHT: Final = "right"
+WRONG: Final = "wrong"
+AGAINST: Final = 0.5
+"""Weight of the nearest wrong example, next to 1 for the mean of the right ones."""
+
+PROBABILITY: Final = (3.64, 9.47)
+"""Log-odds that a segment is right: a constant that is subtracted, and the factor of its
+similarity."""
+
+# Positions of a window at which its rows are compared, as fractions of its duration: those of the
+# frames that ``fusion`` compares.
+_EVEN = (np.arange(8) + 0.5) / 8
+_LEARNED = (np.linspace(0, 31, FRAMES) + 0.5) / 32
+POSITIONS: Final = {"appearance": _EVEN, "layout": _EVEN, "motion": _LEARNED}
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Small vectors of an example.
+
+    Args:
+        length: Duration of the example, in seconds.
+        vectors: Vectors (k d) at ``POSITIONS``, by track; their sum of squares is 1.
+    """
+
+    length: float
+    vectors: Mapping[str, Array]
+
+    @classmethod
+    def of_nodes(cls, nodes: Nodes, length: float) -> "Sought":
+        """Return the small vectors of the nodes (…) of one clip by ``fusion``."""
+        try:
+            appearance = nodes["appearance"].reshape(len(_EVEN), -1)
+            layout = nodes["static_full_frame_motion"]
+            motion = nodes["learned_motion"][:, : TRACKS["motion"].width]
+        except (KeyError, RuntimeError):
+            raise ModelError(
+                "only clips that are compared by fusion, with its default frames, can be found in "
+                "an index",
+                got=", ".join(nodes),
+            ) from None
+        values = {
+            "appearance": appearance,
+            "layout": layout[:, : layout.shape[1] // 2],
+            "motion": motion,
+        }
+        return cls._of(length, {n: projected(n, v.float()).numpy() for n, v in values.items()})
+
+    @classmethod
+    def of_rows(cls, rows: Mapping[str, Array], start: float, length: float) -> "Sought":
+        """Return those of a window of an index."""
+        return cls._of(
+            length,
+            {n: rows[n][_at(n, np.array([start]), length, len(rows[n]))[0]] for n in TRACKS},
+        )
+
+    @classmethod
+    def _of(cls, length: float, vectors: Mapping[str, Array]) -> "Sought":
+        return cls(length, {name: _normalised(name, value) for name, value in vectors.items()})
+
+
+def _normalised(name: str, vectors: Array) -> Array:
+    vectors = _units(vectors) if name == "appearance" else vectors - vectors.mean(0)
+    scaled: Array = vectors / max(float(np.linalg.norm(vectors)), 1e-6)
+    return scaled
+
+
+def _units(vectors: Array) -> Array:
+    units: Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
+    return units
+
+
+def _at(name: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]:
+    """Return the rows (w k) of windows."""
+    times = starts[:, None] + length * POSITIONS[name]
+    return (times * TRACKS[name].rate).astype(np.int64).clip(0, rows - 1)
+
+
+def window_scores(
+    rows: Mapping[str, Array],
+    variances: Mapping[str, Array],
+    examples: Sequence[Sought],
+    starts: Array,
+    length: float,
+) -> dict[str, Array]:
+    """Return the similarities (w q) of windows with examples, by track, about −1 to 1.
+
+    Args:
+        rows: Rows of a recording, see ``small_rows``.
+        variances: Their variances, see ``variances_of``.
+        examples: Examples.
+        starts: Starts (w) of the windows, in seconds.
+        length: Their duration, in seconds.
+    """
+    found = {}
+    for name, track in TRACKS.items():
+        values = rows[name]
+        at = _at(name, starts, length, len(values))
+        queries = np.stack([example.vectors[name] for example in examples])  # (q k d)
+        products = values @ queries.reshape(-1, track.width).T
+        products = products.reshape(len(values), *queries.shape[:2])
+        total = np.zeros((len(starts), len(examples)), np.float32)
+        for k in range(queries.shape[1]):
+            total += products[at[:, k], :, k]
+        size = np.full(len(starts), float(queries.shape[1]))
+        if name in variances:
+            middle = ((starts + length / 2) / CELL).astype(np.int64)
+            size *= variances[name][middle.clip(0, len(variances[name]) - 1)] + FLOOR[name]
+        found[name] = total / np.sqrt(size)[:, None]
+    return found
+
+
+def variances_of(rows: Mapping[str, Array], length: float) -> dict[str, Array]:
+    """Return the variance of what changes, in windows of about a duration around each half second.
+
+    Sums of half seconds suffice: the windows are as many of them as fit best.
+    """
+    found = {}
+    for name in FLOOR:
+        values, each = rows[name], round(CELL * TRACKS[name].rate)
+        count = len(values) // each
+        cells = values[: count * each].reshape(count, each, -1).sum(1)  # (c d)
+        squares = np.einsum("nd,nd->n", values, values)[: count * each].reshape(count, each).sum(1)
+        wide = max(1, min(round(length / CELL), count))
+        sums, totals = (np.cumsum(x, axis=0, dtype=np.float32) for x in (cells, squares))
+        sums[wide:], totals[wide:] = sums[wide:] - sums[:-wide], totals[wide:] - totals[:-wide]
+        mean = sums[wide - 1 :] / (wide * each)
+        variance = totals[wide - 1 :] / (wide * each) - np.einsum("nd,nd->n", mean, mean)
+        before = wide // 2
+        found[name] = np.pad(variance.clip(0), (before, wide - 1 - before), mode="edge")
+    return found
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Segment of a recording that an action is compared with.
+
+    Args:
+        recorded: The recording.
+        start: Start, in seconds.
+        end: End, in seconds.
+        label: Class that it shows most probably.
+        rank: Score of the small vectors; larger is nearer.
+        similarity: Similarity of the complete features; None if it was not read again.
+        probability: Estimated probability that it shows its class; None if it was not read again.
+    """
+
+    recorded: Recorded
+    start: float
+    end: float
+    label: Label
+    rank: float
+    similarity: float | None = None
+    probability: float | None = None
+
+    @property
+    def clip(self) -> Clip:
+        """The segment of the file."""
+        return Clip(self.recorded.path, start=self.start, end=self.end)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be found.
+
+    Args:
+        pipeline: Backbone and method, by which segments are compared.
+        nodes: Nodes (s …) of the examples.
+        labels: Class of each example; ``none`` for what is to be left out.
+        lengths: Duration of each example, in seconds.
+        fitted: The model whose classes are to be found; None for clips.
+    """
+
+    pipeline: Pipeline
+    nodes: Nodes
+    labels: tuple[str, ...]
+    lengths: tuple[float, ...]
+    fitted: Fitted | None = None
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Classes to be found."""
+        return sorted(set(self.labels) - {BACKGROUND})
+
+    @cached_property
+    def sought(self) -> list[Sought]:
+        """Small vectors of the examples."""
+        return [
+            Sought.of_nodes({name: value[i] for name, value in self.nodes.items()}, length)
+            for i, length in enumerate(self.lengths)
+        ]
+
+    @cached_property
+    def window_lengths(self) -> list[float]:
+        """Durations of the windows, in seconds."""
+        known = [
+            n for n, label in zip(self.lengths, self.labels, strict=True) if label != BACKGROUND
+        ]
+        return sorted({round(factor * n, 2) for n in window_lengths(known) for factor in LENGTHS})
+
+    def joined(self, pairs: Array) -> Array:
+        """Return the scores (w n) of classes from similarities (w s) with examples."""
+        labels = np.array(self.labels)
+        of = [pairs[:, labels == label].mean(1) for label in self.classes]
+        scores: Array = np.stack(of, 1)
+        wrong = labels == BACKGROUND
+        if wrong.any():
+            scores = scores - AGAINST * pairs[:, wrong].max(1, keepdims=True)
+        return scores
+
+
+def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Question:
+    """Return the question for clips with their labels.
+
+    Raises:
+        VideoError: A clip cannot be read.
+    """
+    encoded = list(encode(clips, pipeline))
+    nodes = []
+    for clip in encoded:
+        clip.warn()
+        if isinstance(clip.nodes, VideoError):
+            raise clip.nodes
+        nodes.append(clip.nodes)
+    used = [clip.active or (0.0, clip.duration or 0.0) for clip in encoded]
+    return Question(
+        pipeline,
+        {name: torch.cat([one[name] for one in nodes]).cpu() for name in nodes[0]},
+        tuple(clip.label or FOUND for clip in clips),
+        tuple(end - start for start, end in used),
+    )
+
+
+def with_marks(question: Question, marks: Sequence[Event]) -> Question:
+    """Return the question with found segments as examples: right ones, and wrong ones.
+
+    Args:
+        question: The question that found them.
+        marks: Events with paths as recordings, marked ``right`` or ``wrong``; others do not count.
+
+    Raises:
+        DataError: Nothing is marked.
+        VideoError: A marked segment cannot be read.
+    """
+    clips = [
+        Clip(
+            Path(event.recording),
+            BACKGROUND if event.mark == WRONG else str(event.label),
+            event.start,
+            event.end,
+        )
+        for event in marks
+        if event.mark in (RIGHT, WRONG)
+    ]
+    if not clips:
+        raise DataError(
+            "no segment is marked",
+            where="column mark",
+            expected=f"{RIGHT} or {WRONG} in some rows",
+        )
+    marked = question_of_clips(clips, replace(question.pipeline, trim="off"))
+    nodes = {
+        name: torch.cat([value.cpu(), marked.nodes[name]]) for name, value in question.nodes.items()
+    }
+    return Question(
+        question.pipeline,
+        nodes,
+        (*question.labels, *marked.labels),
+        (*question.lengths, *marked.lengths),
+    )
+
+
+def question_of_model(fitted: Fitted) -> Question:
+    """Return the question for the classes of a model.
+
+    Raises:
+        ModelError: The model does not know how long its training clips are.
+    """
+    everything = fitted.everything
+    lengths = [clip.duration for clip in everything.clips]
+    if None in lengths:
+        window_lengths(())
+    return Question(
+        fitted.pipeline,
+        everything.nodes,
+        tuple(str(clip.label) for clip in everything.clips),
+        tuple(length or 0.0 for length in lengths),
+        fitted,
+    )
+
+
+def proposals(archive: Archive, question: Question, most: int) -> list[Segment]:
+    """Return the segments whose small vectors are nearest to the examples, the best first.
+
+    Segments do not overlap. Memory does not depend on the number of recordings.
+    """
+    question.sought  # noqa: B018 - before threads share it
+    found = side_by_side(
+        lambda recorded: _of_recording(archive, recorded, question), archive.recordings()
+    )
+    every = [segment for segments in found for segment in segments]
+    return sorted(every, key=lambda segment: -segment.rank)[:most]
+
+
+def _of_recording(archive: Archive, recorded: Recorded, question: Question) -> list[Segment]:
+    found: list[Segment] = []
+    for begin, rows in parts_of(archive, recorded):
+        windows = _scored(rows, question)
+        starts, ends = (np.concatenate([each[i] for each in windows]) for i in (0, 1))
+        scores = np.concatenate([each[2] for each in windows])  # (w n)
+        found += [
+            Segment(
+                recorded,
+                begin + float(starts[i]),
+                begin + float(ends[i]),
+                question.classes[int(scores[i].argmax())],
+                float(scores[i].max()),
+            )
+            for i in apart(starts, ends, scores.max(1), PER_PART)
+        ]
+    starts, ends, ranks = (
+        np.array([getattr(s, n) for s in found]) for n in ("start", "end", "rank")
+    )
+    return [found[i] for i in apart(starts, ends, ranks, len(found))]
+
+
+def apart(starts: Array, ends: Array, ranks: Array, most: int) -> list[int]:
+    """Return the best windows that show different performances, at most so many, the best first."""
+    order = np.argsort(-ranks, kind="stable")[: 20 * most]
+    chosen: list[int] = []
+    while len(order) and len(chosen) < most:
+        best = int(order[0])
+        chosen.append(best)
+        shared = np.minimum(ends[order], ends[best]) - np.maximum(starts[order], starts[best])
+        shorter = np.minimum(ends[order] - starts[order], ends[best] - starts[best])
+        order = order[shared <= OVERLAP * shorter]
+    return chosen
+
+
+def parts_of(archive: Archive, recorded: Recorded) -> Iterator[tuple[float, dict[str, Array]]]:
+    """Yield the starts, in seconds, and rows of parts of a recording, which share a minute."""
+    count = archive.blocks(recorded.fingerprint)
+    for first in range(0, count, MINUTES):
+        last = min(count, first + MINUTES + 1)
+        if first == 0 or last - first > 1:
+            yield float(first * BLOCK), small_rows(archive.rows(recorded.fingerprint, first, last))
+
+
+def small_rows(rows: Rows) -> dict[str, Array]:
+    """Return rows as they are compared, without those at the end that have no frame."""
+    shown = np.flatnonzero(rows["layout"].any(1))
+    end = (shown[-1] + 1) / TRACKS["layout"].rate if len(shown) else 0.0
+    values = {
+        name: values[: round(end * TRACKS[name].rate)] * np.float32(LARGEST / 127)
+        for name, values in rows.items()
+    }
+    return values | {"appearance": _units(values["appearance"])}
+
+
+Windows = tuple[NDArray[np.float64], NDArray[np.float64], Array]
+"""Starts and ends (w) of windows, in seconds, and their scores (w n)."""
+
+
+def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
+    """Return the windows of each length."""
+    lengths, found = question.window_lengths, list[Windows]()
+    duration = len(rows["layout"]) / TRACKS["layout"].rate
+    if duration < CELL:
+        return [(np.zeros(0), np.zeros(0), np.zeros((0, len(question.classes))))]
+    variances = variances_of(rows, lengths[len(lengths) // 2])
+    for length in lengths:
+        starts = np.arange(0.0, max(duration - length, 0.0) + 1e-6, HOP * length)
+        parts = window_scores(rows, variances, question.sought, starts, length)
+        pairs = np.sum([WEIGHTS[name] * part for name, part in parts.items()], axis=0)
+        found.append((starts, (starts + length).clip(max=duration), question.joined(pairs)))
+    return found
+
+
+def spans_to_watch(
+    archive: Archive, recorded: Recorded, question: Question, fraction: float
+) -> list[Span]:
+    """Return the spans of a recording, in seconds, in which its classes are most probable.
+
+    Args:
+        archive: Index.
+        recorded: A recording of it.
+        question: Question of a model.
+        fraction: Fraction of the recording, from 0 to 1, that the spans have at least.
+    """
+    longest = question.window_lengths[-1]
+    best = np.zeros(0)
+    for begin, rows in parts_of(archive, recorded):
+        end = begin + len(rows["layout"]) / TRACKS["layout"].rate
+        cells = np.full(math.ceil(end / CELL), -np.inf)
+        cells[: len(best)] = best
+        best = cells
+        for starts, ends, scores in _scored(rows, question):
+            firsts, lasts = (
+                np.floor((begin + times + side * longest) / CELL).astype(int).clip(0, len(best))
+                for times, side in ((starts, -1), (ends, 1))
+            )
+            for first, last, rank in zip(firsts, lasts, scores.max(1), strict=True):
+                best[first:last] = np.maximum(best[first:last], rank)
+    if not len(best):
+        return []
+    chosen = best >= np.quantile(best, max(0.0, 1 - fraction), method="lower")
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
+    spans: list[Span] = []
+    for first, last in edges.reshape(-1, 2).tolist():
+        # No window may contain a gap that is too short to end it.
+        if spans and first * CELL - spans[-1].end <= longest:
+            spans[-1] = Span(spans[-1].start, last * CELL)
+        else:
+            spans.append(Span(first * CELL, last * CELL))
+    return spans
+
+
+def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]:
+    """Compare segments by the complete method, and sort them; one whose file is gone stays last."""
+    here = [segment for segment in segments if segment.recorded.is_there]
+    read = encode([segment.clip for segment in here], replace(question.pipeline, trim="off"))
+    compared, rest = [], [one for one in segments if not one.recorded.is_there]
+    for segment, clip in zip(here, read, strict=True):
+        if isinstance(clip.nodes, VideoError):
+            rest.append(segment)
+        else:
+            compared.append(_compared(segment, clip.nodes, question))
+    return sorted(compared, key=lambda one: -(one.similarity or 0.0)) + rest
+
+
+def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
+    if question.fitted is not None:
+        logits, similarity, known = score(question.fitted, nodes)
+        best = int(logits[0].argmax())
+        of_class = question.fitted.examples.labels == best
+        return replace(
+            segment,
+            label=question.fitted.labels[best],
+            similarity=float(similarity[0][of_class].mean()),
+            probability=question.fitted.open_set.known_probability(known.item()),
+        )
+    by_clip = EachAClass(question.pipeline.method, question.nodes)
+    pairs = similarities(by_clip, nodes).numpy()
+    value = float(question.joined(pairs)[0].max())
+    offset, slope = PROBABILITY
+    return replace(
+        segment, similarity=value, probability=1 / (1 + math.exp(offset - slope * value))
+    )
+
+
+def to_mark(archive: Archive, found: Sequence[Segment], most: int) -> list[Segment]:
+    """Return the segments whose marks would help most: uncertain, and unlike each other."""
+    compared = [segment for segment in found if segment.probability is not None]
+    if not compared:
+        return []
+    vectors = np.stack([small_vector(archive, segment) for segment in compared])
+    alike = vectors @ vectors.T
+    value = np.array([1 - abs(2 * (segment.probability or 0.0) - 1) for segment in compared])
+    chosen: list[int] = []
+    while len(chosen) < min(most, len(compared)):
+        nearest = alike[:, chosen].max(1) if chosen else np.zeros(len(compared))
+        worth = value * (1 - nearest.clip(min=0))
+        worth[chosen] = -1
+        chosen.append(int(worth.argmax()))
+    return [compared[i] for i in chosen]
+
+
+def small_vector(archive: Archive, segment: Segment) -> Array:
+    """Return the small vectors of a segment as one vector (d) of length 1."""
+    first = int(segment.start // BLOCK)
+    last = min(archive.blocks(segment.recorded.fingerprint), int(segment.end // BLOCK) + 1)
+    rows = small_rows(archive.rows(segment.recorded.fingerprint, first, last))
+    length = segment.end - segment.start
+    return joined_vector(Sought.of_rows(rows, segment.start - first * BLOCK, length))
+
+
+def joined_vector(sought: Sought) -> Array:
+    """Return the vectors of all tracks as one (d), whose products add up their similarities."""
+    total = sum(WEIGHTS.values())
+    parts = [sought.vectors[name].ravel() * (WEIGHTS[name] / total) ** 0.5 for name in TRACKS]
+    joined: Array = np.concatenate(parts)
+    return joined
+
+
+def events_of(segments: Sequence[Segment]) -> list[Event]:
+    """Return segments as events."""
+    return [
+        Event(one.label, one.start, one.end, one.probability, recording=str(one.recorded.path))
+        for one in segments
+    ]
