@@ -210,19 +210,19 @@ class Archive:
         clip = Clip(path)
         at = stamp(clip)
         name = legible(str(path.absolute()))
-        facts = self.known.every().get(name)
+        facts = self.known.every(name).get(name)
         if facts is not None and facts.stamp == at and facts.error is None:
             return False
         fingerprint = clip.fingerprint()
-        known = {one.fingerprint for one in self.recordings()}
+        is_new = not self.known.every(fingerprint=fingerprint)
         try:
-            if fingerprint not in known:
+            if is_new:
                 self._read(path, fingerprint, backbone, shown)
         except UserError as error:
             self.known.write({name: KnownVideo(None, at, str(error))})
             raise
         self.known.write({name: KnownVideo(fingerprint, at)})
-        return fingerprint not in known
+        return is_new
 
     def _read(self, path: Path, fingerprint: str, backbone: Backbone, shown: Shown) -> None:
         """Write the minutes of a recording that are not stored."""

@@ -32,7 +32,7 @@ from fewact.video.source import Span
 
 Array = NDArray[np.floating]
 
-WEIGHTS: Final = {"appearance": 5.0, "layout": 1.0, "motion": 2.0}
+WEIGHTS: Final = {"appearance": 8.0, "layout": 1.0, "motion": 2.0}
 """Weights of the similarities. Chosen on development recordings, as are the others here, see
 docs/results/archive.md."""
 

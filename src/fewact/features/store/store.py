@@ -387,10 +387,14 @@ class KnownVideos:
         """Return why the features of a video could not be computed; None if that is not known."""
         return next((fact.error for fact in self._facts(video) if fact.error), None)
 
-    def every(self) -> dict[str, KnownVideo]:
-        """Return the known videos by id."""
-        query = "SELECT id, fingerprint, stamp, error FROM videos WHERE list = ? ORDER BY id"
-        return {row[0]: KnownVideo(*row[1:]) for row in self._index.rows(query, self._name)}
+    def every(self, id: str | None = None, fingerprint: str | None = None) -> dict[str, KnownVideo]:
+        """Return the known videos by id: all, or those with this id or fingerprint."""
+        query = (
+            "SELECT id, fingerprint, stamp, error FROM videos "
+            "WHERE list = ? AND id = ifnull(?, id) AND (? IS NULL OR fingerprint = ?) ORDER BY id"
+        )
+        rows = self._index.rows(query, self._name, id, fingerprint, fingerprint)
+        return {row[0]: KnownVideo(*row[1:]) for row in rows}
 
     def write(self, facts_of: Mapping[str, KnownVideo]) -> None:
         """Write known videos by id; what was known of the same videos together is replaced."""
