@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets import Part, parts, read_index
-from benchmarks.pairs import evaluate_sets
 from benchmarks.shared import table
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.evaluation import Comparison, Result, compare, load, save
+from fewact.evaluation import Comparison, Result, compare, evaluate_method, load, save
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.identity import method_facts
 from fewact.features.store import Job, Outcome, Store, embed
@@ -133,7 +132,7 @@ def found_or_measured(
     files = [folder / f"{key}-{number}.json" for number in range(len(drawn))]
     if all(file.exists() for file in files):
         return [load(file) for file in files]
-    results = evaluate_sets(method, source, source.videos, drawn)
+    results = [evaluate_method(method, source, source.videos, episodes) for episodes in drawn]
     for file, result in zip(files, results, strict=True):
         file.parent.mkdir(exist_ok=True)
         save(result, file)

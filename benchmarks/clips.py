@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import is_development, other_scenes, parts, read_index
-from benchmarks.pairs import evaluate_sets
 from benchmarks.shared import accuracies_cell, heading, line
 from fewact import backbones, methods
 from fewact.data import VideoList
-from fewact.evaluation import VideoFeatures
+from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import Request
 from fewact.methods import QUALITIES, Quality
@@ -130,7 +129,8 @@ def main() -> None:
         drawn = part.drawn(options.episodes)
         row = []
         for name, method in columns.items():
-            results = evaluate_sets(method, sources[quality_of[name]], part.videos, drawn)
+            source = sources[quality_of[name]]
+            results = [evaluate_method(method, source, part.videos, each) for each in drawn]
             widest = max(widest, *(result.ci95 or 0.0 for result in results))
             row.append(accuracies_cell(result.accuracy for result in results))
         print(line(part.name, *row), flush=True)

@@ -11,33 +11,23 @@ others. Of each person or recording one clip of a class is taken.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets import SHOTS, Part, episode_sets, other_scenes, parts, read_index
-from benchmarks.pairs import (
-    Pairs,
-    compare_all,
-    compare_within,
-    encode_videos,
-    episode_accuracies,
-    scored_accuracies,
-)
+from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.phone import phone_clips
 from benchmarks.shared import heading, line, save_arrays
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.data import VideoList
 from fewact.evaluation.intervals import half_width
-from fewact.methods.a2m2 import A2M2
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import Fusion
 from fewact.synthetic.conditions import CONDITIONS, with_condition
 from fewact.video.source import Clean
 
@@ -53,13 +43,6 @@ MEASURED = (*(name for name in CONDITIONS if name != "loose"), PHONE)
 """Conditions of the table; ``benchmarks/loose.py`` measures the other one."""
 
 
-class Found(NamedTuple):
-    """Nodes of all videos by one variant, and what compares them with each other."""
-
-    nodes: Nodes
-    pairs: Callable[[], Pairs]
-
-
 class Measurement:
     """Measures conditions of a part.
 
@@ -71,7 +54,7 @@ class Measurement:
 
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self._part, self._backbone, self._options = part, backbone, options
-        self._clean: dict[str, Found] = {}
+        self._clean: dict[str, Nodes] = {}
         self._drawn = episode_sets(part.videos, options.queries, options.episodes)
 
     def measure(self, condition: str, variants: Sequence[str]) -> None:
@@ -89,35 +72,20 @@ class Measurement:
             found = self._encoded(self._videos(condition), new)
         for variant, own in found.items():
             clean = self._clean_of(variant, new)
-            compared = isinstance(self._method(variant), Fusion | A2M2)
-            right = (self._compared if compared else self._scored)(condition, variant, own, clean)
+            right = self._accuracies(variant, own, clean)
             file = file_of(self._part, condition, variant, self._options)
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, right)
             print(f"{self._part.name}: {condition}, {variant}", flush=True)
 
-    def _compared(
-        self, _: str, variant: str, own: Found, clean: Found
-    ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies from similarities of pairs, which each episode looks up."""
+    def _accuracies(self, variant: str, own: Nodes, clean: Nodes) -> dict[str, NDArray[np.float64]]:
+        """Return the accuracies where all clips are in the condition, and where queries are."""
         method = self._method(variant)
-        across = {"all": own.pairs().exact, "query": compare_all(method, own.nodes, clean.nodes)}
-        support = {"all": own.pairs(), "query": clean.pairs()}
+        scorers = {"all": scorer_of(method, own), "query": scorer_of(method, clean, own)}
         return {
-            f"{on} {shots}": episode_accuracies(method, across[on], support[on], episodes)
+            f"{on} {shots}": episode_accuracies(score, episodes)
             for shots, episodes in zip(SHOTS, self._drawn, strict=True)
-            for on in across
-        }
-
-    def _scored(
-        self, _: str, variant: str, own: Found, clean: Found
-    ) -> dict[str, NDArray[np.float64]]:
-        """Return the accuracies of another method."""
-        method = self._method(variant)
-        return {
-            f"{on} {shots}": scored_accuracies(method, own.nodes, support, one)
-            for shots, one in zip(SHOTS, self._drawn, strict=True)
-            for on, support in (("all", own.nodes), ("query", clean.nodes))
+            for on, score in scorers.items()
         }
 
     def _videos(self, condition: str) -> VideoList:
@@ -130,19 +98,15 @@ class Measurement:
     def _method(self, variant: str) -> Any:
         return methods.create(variant.partition(",")[0]).eval()
 
-    def _clean_of(self, variant: str, variants: Sequence[str]) -> Found:
+    def _clean_of(self, variant: str, variants: Sequence[str]) -> Nodes:
         if variant not in self._clean:
             self._clean |= self._encoded(self._part.videos, variants)
         return self._clean[variant]
 
-    def _encoded(self, videos: VideoList, variants: Sequence[str]) -> dict[str, Found]:
+    def _encoded(self, videos: VideoList, variants: Sequence[str]) -> dict[str, Nodes]:
         made = [self._method(one) for one in variants]
         read = videos.processed(lambda _: Clean(), "cleaned") if CORRECTED in variants else videos
-        nodes = encode_videos(made, self._backbone, read)
-        return {
-            variant: Found(own, cache(partial(compare_within, method, own)))
-            for variant, method, own in zip(variants, made, nodes, strict=True)
-        }
+        return dict(zip(variants, encode_videos(made, self._backbone, read), strict=True))
 
 
 def measure(part: Part, backbone: Backbone, options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.datasets import Part, fraction_of, other_scenes, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant, fusion
-from benchmarks.pairs import compare_within, encode_videos, episode_accuracies, paired_cell
+from benchmarks.pairs import encode_videos, episode_accuracies, paired_cell, scorer_of
 from benchmarks.shared import heading
 from fewact import backbones
 from fewact.data import Video, VideoList
@@ -49,11 +49,8 @@ def measure(
 ) -> list[list[NDArray[np.float64]]]:
     """Return the accuracy of each episode of each set, by each method."""
     encoded = encode_videos(methods, backbones.create(), videos)
-    pairs = [compare_within(*both) for both in zip(methods, encoded, strict=True)]
-    return [
-        [episode_accuracies(method, own.exact, own, episodes) for episodes in drawn]
-        for method, own in zip(methods, pairs, strict=True)
-    ]
+    scorers = [scorer_of(*both) for both in zip(methods, encoded, strict=True)]
+    return [[episode_accuracies(score, episodes) for episodes in drawn] for score in scorers]
 
 
 def part_of(name: str, assets: Path) -> Part:

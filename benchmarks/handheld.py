@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.datasets import Part, episode_sets, fraction_of, parts, read_index
 from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
-from benchmarks.pairs import Pairs, compare_all, compare_within, encode_videos, episode_accuracies
+from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import accuracies_cell, heading, line
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -71,22 +71,16 @@ def rows(
     """Yield each camera with its cells and the half-width of its widest interval."""
     fusions = list(measurement.columns.values())
     drawn = episode_sets(part.videos, measurement.queries, measurement.episodes)
-    fixed: tuple[Nodes, Pairs] | None = None
+    fixed: Nodes | None = None
     for name in measurement.cameras:
         recorded = with_simulated_camera(part.videos, name, measurement.seed)
         nodes = encode_videos(fusions, backbone, recorded)
-        each = [compare_within(method, own) for method, own in zip(fusions, nodes, strict=True)]
-        compared = [(method, own.exact, own) for method, own in zip(fusions, each, strict=True)]
+        scorers = [scorer_of(method, own) for method, own in zip(fusions, nodes, strict=True)]
         if name == "fixed":
-            fixed = nodes[-1], each[-1]
+            fixed = nodes[-1]
         if fixed is not None:
-            default, (support, support_pairs) = fusions[-1], fixed
-            across = compare_all(default, nodes[-1], support)
-            compared.append((default, across, support_pairs))
-        found = [
-            [episode_accuracies(method, across, own, one) for one in drawn]
-            for method, across, own in compared
-        ]
+            scorers.append(scorer_of(fusions[-1], fixed, nodes[-1]))
+        found = [[episode_accuracies(score, one) for one in drawn] for score in scorers]
         widest = max(half_width(right) or 0.0 for column in found for right in column)
         yield name, [accuracies_cell(one.mean() for one in column) for column in found], widest
 

@@ -21,14 +21,7 @@ from torch import Tensor
 from benchmarks.conditions import cell, few
 from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
 from benchmarks.fusion_variants import fusion
-from benchmarks.pairs import (
-    LookedUp,
-    Pairs,
-    compare_all,
-    compare_within,
-    encode_videos,
-    episode_accuracies,
-)
+from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import heading, save_arrays
 from fewact import backbones
 from fewact.backbones import Backbone
@@ -43,7 +36,8 @@ from fewact.classifier.predict import (
 from fewact.classifier.unknown import known_scores
 from fewact.data import VideoList
 from fewact.evaluation.episodes import EpisodeSet
-from fewact.methods.base import Nodes
+from fewact.methods.base import Nodes, rows
+from fewact.methods.fusion import Fusion
 from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline
 from fewact.video.samplers import Ints
@@ -83,22 +77,22 @@ class Measurement:
         loose = with_condition(self.kept, f"loose:{severity}", others=self._others)
         clean, full = (self._encode(videos) for videos in (self.kept, loose))
         windows = [
-            self._windows(video.source, {name: value[0, i, None] for name, value in full.items()})
-            for i, video in enumerate(loose.videos)
+            self._windows(video.source, rows(full, [i])) for i, video in enumerate(loose.videos)
         ]
         joined = {
-            name: torch.cat([row[name] for each in windows for _, row in each])[None]
-            for name in clean
+            name: torch.cat([value, *(row[name] for each in windows for _, row in each)])
+            for name, value in clean.items()
         }
-        own, every = compare_within(self._method, clean), compare_within(self._method, full)
-        in_full, found = (compare_all(self._method, one, clean) for one in (full, joined))
+        with torch.inference_mode():
+            tables = self._method.tabulated(joined, len(self.kept.videos))
+        searched = tables or (self._method, joined)
+        both = {"clean": (clean, clean), "full": (clean, full), "all": (full, full)}
+        scorers = {name: scorer_of(self._method, *nodes) for name, nodes in both.items()}
         right = {}
         for shots, drawn in zip(SHOTS, self._drawn, strict=True):
-            alone = (("clean", own.exact, own), ("full", in_full, own), ("all", every.exact, every))
-            for name, across, support in alone:
-                right[f"{name} {shots}"] = episode_accuracies(self._method, across, support, drawn)
-            cut = torch.from_numpy(drawn.support).long().flatten(1)
-            right[f"found {shots}"] = self._accuracies(drawn, cut, own, found, windows)
+            for name, score in scorers.items():
+                right[f"{name} {shots}"] = episode_accuracies(score, drawn)
+            right[f"found {shots}"] = self._accuracies(drawn, *searched, windows)
         return right
 
     def _encode(self, videos: VideoList) -> Nodes:
@@ -118,29 +112,26 @@ class Measurement:
     def _accuracies(
         self,
         drawn: EpisodeSet,
-        numbers: Tensor,
-        support: Pairs,
-        across: Tensor,
+        method: Fusion,
+        nodes: Nodes,
         windows: list[list[Window]],
     ) -> NDArray[np.float64]:
         """Return the accuracy of each episode in which each query is searched, in per cent.
 
         Args:
             drawn: Episodes.
-            numbers: Numbers (b s) of the support videos, or windows, of each episode.
-            support: Similarities of v support videos or windows.
-            across: (r w v) similarities of the windows of all queries with them.
+            method: Method with tables of the support videos and the windows.
+            nodes: Its nodes of all support videos, then of the windows of all queries.
             windows: Windows of each query; the first one is the full clip.
         """
-        count, ways = support.exact.shape[-1], drawn.protocol.ways
-        exact = torch.cat([support.exact, across], 1)
-        looked_up = LookedUp(self._method, replace(support, exact=exact))
+        count, ways = len(windows), drawn.protocol.ways
+        numbers = torch.from_numpy(drawn.support).long().flatten(1)
         labels = torch.arange(ways).repeat_interleave(drawn.protocol.shots).expand(len(numbers), -1)
-        state = looked_up.support({"number": numbers}, labels, ways)
+        state = method.support(rows(nodes, numbers), labels, ways)
         # The last window stands for those that a query has less than others.
         most = max(map(len, windows))
         first = np.cumsum([count, *map(len, windows)])
-        rows = torch.tensor(
+        window = torch.tensor(
             [
                 [begin + min(i, len(own) - 1) for i in range(most)]
                 for begin, own in zip(first, windows, strict=False)
@@ -150,17 +141,16 @@ class Measurement:
             [[own[min(i, len(own) - 1)][0] for i in range(most)] for own in windows]
         )
         asked = torch.from_numpy(drawn.query).long().flatten(1)  # (b q)
-        every = {"number": rows[asked].flatten(1)}
-        logits = looked_up.score(state, every)
-        logits = logits.unflatten(1, (-1, most)) / self._method.temperature  # (b q most n)
-        pairs = looked_up.similarity(every, state.nodes, state.decision)  # (b q·most s)
+        every = rows(nodes, window[asked].flatten(1))
+        logits, pairs = method.score_and_pairs(state, every)  # (b q·most n), (b q·most s)
+        logits = logits.unflatten(1, (-1, most)) / method.temperature
         known = torch.stack(
             [
                 known_scores(*one)
                 for one in zip(pairs, labels, state.intra_class_similarity, strict=True)
             ]
         )
-        known = known.view(logits.shape[:-1]) / self._method.temperature
+        known = known.view(logits.shape[:-1]) / method.temperature
         used = spans[:, 0]  # (v 2)
         best = clearest_window(clearness(logits, known), spans[asked], used[asked])  # (b q)
         chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]

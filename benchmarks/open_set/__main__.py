@@ -78,7 +78,7 @@ def separation(clips: ClipSet, shots: int, draws: int) -> Cells:
     found: list[list[float]] = [[] for _ in CANDIDATES]
     for _ in range(draws):
         drawn = draw(clips.videos, ways_of(clips), shots, rng)
-        scores, known = score_draw(clips.method, drawn), drawn.truth >= 0
+        scores, known = score_draw(clips, drawn), drawn.truth >= 0
         for candidate, values in zip(CANDIDATES.values(), found, strict=True):
             values_of_draw = candidate(scores)
             values.append(auroc(values_of_draw[known], values_of_draw[~known]))

@@ -105,7 +105,7 @@ def rows_of(clips: ClipSet, draws: int) -> Iterator[list[str]]:
                 continue
             most = max(most, int(np.bincount(drawn.labels).max()))
             fitted = fit_draw(clips, drawn, grouped=False)
-            logits, _, values = score(fitted, {"number": torch.from_numpy(drawn.new)})
+            logits, _, values = score(fitted, clips.of(drawn.new))
             shown, decision = drawn.truth >= 0, fitted.open_set.decision()
             of_known, of_unknown = np.asarray(values)[shown], np.asarray(values)[~shown]
             right = np.asarray(logits.argmax(1))[shown] == drawn.truth[shown]

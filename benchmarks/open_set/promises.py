@@ -60,7 +60,7 @@ def fit_draw(clips: ClipSet, drawn: Draw, *, grouped: bool = True) -> Fitted:
             Example(one.id, label, group=group)
             for one, label, group in zip(videos, labels, groups, strict=True)
         ),
-        {"number": torch.tensor(numbers)},
+        clips.of(torch.tensor(numbers)),
         (None,) * len(numbers),
     )
     return fit_examples(Pipeline(Precomputed(1, 1, "cpu"), clips.method), examples)
@@ -71,7 +71,7 @@ def outcome(
 ) -> Outcome:
     """Return what the classifier does with new clips at a limit of false alarms."""
     decision = fitted.open_set.decision(rate)
-    logits, _, scores = score(fitted, {"number": torch.from_numpy(new)})
+    logits, _, scores = score(fitted, clips.of(new))
     accepted = np.asarray(scores >= decision.threshold)
     known = truth >= 0
     correct = np.asarray(logits.argmax(1)) == truth

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw, draw
@@ -36,7 +35,7 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
     right = []
     for one, drawn in fitted:
         known = drawn.truth >= 0
-        nodes = {"number": torch.from_numpy(drawn.new[known])}
+        nodes = clips.of(drawn.new[known])
         logits = score(one, nodes)[0]
         own = logits * (one.calibration.temperature / clips.method.temperature)
         for name, each in (("method", own), ("calibrated", logits)):
@@ -62,7 +61,7 @@ def set_coverage(
         inside, sizes, every = [], [], []
         for one, drawn in fitted:
             known, lowest = drawn.truth >= 0, one.calibration.set_threshold(rate)
-            nodes = {"number": torch.from_numpy(drawn.new[known])}
+            nodes = clips.of(drawn.new[known])
             likely = np.asarray(score(one, nodes)[0].softmax(-1))  # (q n)
             truth = drawn.truth[known]
             chosen = likely >= lowest
@@ -87,7 +86,7 @@ def coverage(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -> l
         known, interval = drawn.truth >= 0, one.calibration.interval
         if interval is None or known.sum() < LEAST_NEW:
             return None
-        nodes = {"number": torch.from_numpy(drawn.new[known])}
+        nodes = clips.of(drawn.new[known])
         predicted = np.asarray(score(one, nodes)[0].argmax(-1))
         accuracy = 100 * (predicted == drawn.truth[known]).mean()
         inside.append(interval[0] <= accuracy <= interval[1])

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw
-from benchmarks.pairs import LookedUp, LookedUpState
+from benchmarks.open_set.tables import ClipSet
 from fewact.classifier.unknown import intra_class, known_scores
 
 Array = NDArray[np.float64]
@@ -33,27 +33,17 @@ class Scores:
     temperature: float
 
 
-def score_draw(method: LookedUp, drawn: Draw) -> Scores:
+def score_draw(clips: ClipSet, drawn: Draw) -> Scores:
     """Score the new clips and the training clips of a draw."""
-    n, labels = int(drawn.labels.max()) + 1, torch.from_numpy(drawn.labels)
+    n, labels, method = int(drawn.labels.max()) + 1, torch.from_numpy(drawn.labels), clips.method
+    training, new = (clips.of(numbers[None]) for numbers in (drawn.training, drawn.new))
     with torch.inference_mode():
-        state = method.support(_nodes(drawn.training), labels[None], n)
-        logits, pairs = _score(method, state, drawn.new)
-        _, training_pairs = _score(method, state, drawn.training)
-    return Scores(logits, pairs, training_pairs, drawn.labels, method.temperature)
-
-
-def _nodes(numbers: NDArray[np.int64]) -> dict[str, torch.Tensor]:
-    return {"number": torch.from_numpy(numbers)[None]}
-
-
-def _score(
-    method: LookedUp, state: LookedUpState, numbers: NDArray[np.int64]
-) -> tuple[Array, Array]:
-    nodes = _nodes(numbers)
-    pairs = method.similarity(nodes, state.nodes, state.decision)
-    logits = state.logits(pairs, method.intra_class_weight(state, nodes))
-    return np.asarray(logits[0].double()), np.asarray(pairs[0].double())
+        state = method.support(training, labels[None], n)
+        logits, pairs = method.score_and_pairs(state, new)
+        _, among = method.score_and_pairs(state, training)
+    values = {"logits": logits, "pairs": pairs, "training_pairs": among}
+    found = {name: np.asarray(value[0].double()) for name, value in values.items()}
+    return Scores(**found, labels=drawn.labels, temperature=method.temperature)
 
 
 def max_probability(s: Scores) -> Array:

@@ -1,17 +1,28 @@
 """Similarities of all pairs of the clips of each set, computed once."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from benchmarks.datasets import parts, read_index
 from benchmarks.fusion_variants import fusion
-from benchmarks.pairs import LookedUp, Pairs, compare_within, corners_of, encode_videos
+from benchmarks.pairs import encode_videos
 from fewact import backbones
 from fewact.data import Split, VideoList
+from fewact.methods.base import Nodes, rows
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.terms import NUMBER
 from fewact.synthetic import motions
+
+TABLE = "table."
+"""Prefix of the names of the tables in a file."""
 
 SYNTHETIC = 6
 """Number of videos of each class of the synthetic benchmark."""
@@ -24,12 +35,18 @@ class ClipSet:
     Args:
         name: Name in tables.
         videos: The clips with their classes and groups.
-        method: ``fusion`` with all similarities looked up; a clip's node is its number.
+        method: ``fusion`` with all similarities looked up.
+        nodes: Its nodes of the clips (v …).
     """
 
     name: str
     videos: VideoList
-    method: LookedUp
+    method: Fusion
+    nodes: Nodes
+
+    def of(self, numbers: NDArray[np.int64] | Tensor) -> dict[str, Tensor]:
+        """Return the nodes of clips by their numbers."""
+        return rows(self.nodes, torch.as_tensor(numbers))
 
 
 def clip_lists(assets: Path, *, development: bool) -> dict[str, VideoList]:
@@ -54,26 +71,38 @@ def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
     Raises:
         SystemExit: The cache is of another version of the method.
     """
-    method = fusion()
+    method = copy(fusion())
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{file_name(name)}.safetensors"
     if not file.exists():
         _store(file, method, videos)
     nodes = load_file(file)
-    exact, quick = nodes.pop("exact"), nodes.pop("quick")
-    corners = corners_of(method.map_terms)
-    if len(quick) != len(corners):
+    terms = method.map_terms
+    if not terms.names <= {name.removeprefix(TABLE) for name in nodes}:
         raise SystemExit(f"{cache} is of another version of the method: use another folder")
-    pairs = Pairs(exact, quick, corners, method.map_terms, nodes)
-    return ClipSet(name, videos, LookedUp(method, pairs))
+    tables = {term.name: partial(_entries, nodes.pop(TABLE + term.name)) for term in terms.terms}
+    looked_up = tuple(replace(term, table=tables[term.name]) for term in terms.terms)
+    method.map_terms = replace(terms, terms=looked_up)
+    return ClipSet(name, videos, method, nodes)
+
+
+def _entries(table: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    return table[first[:, :, None], second[:, None]]
 
 
 def _store(file: Path, method: Fusion, videos: VideoList) -> None:
     """Compute the similarities of videos, and write them to a file."""
-    (nodes,) = encode_videos([method], backbones.create(), videos)
-    pairs = compare_within(method, nodes)
+    (encoded,) = encode_videos([method], backbones.create(), videos)
+    with torch.inference_mode():
+        looked_up, nodes = method.map_terms.tabulated(encoded, len(videos.videos))
+    every = nodes[NUMBER][None]
+    tables = {
+        TABLE + term.name: term.table(every, every)[0]
+        for term in looked_up.terms
+        if term.table is not None
+    }
     new = file.with_suffix(".new")
-    save_file({"exact": pairs.exact, "quick": pairs.quick, **pairs.nodes}, new)
+    save_file({name: value.contiguous() for name, value in {**nodes, **tables}.items()}, new)
     new.replace(file)
 
 

@@ -1,4 +1,4 @@
-"""Similarities that are looked up score as the method itself does, with and without its steps."""
+"""Tables of pairs score as the method itself does, with and without its steps."""
 
 from dataclasses import replace
 
@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from benchmarks.handheld import COLUMNS
-from benchmarks.pairs import LookedUp, compare_within, encode_videos
+from benchmarks.pairs import encode_videos
 from fewact import backbones
+from fewact.methods.base import MOST_PAIRS, rows
 from fewact.synthetic import motions
 
 WAYS, SHOTS = 2, 2
@@ -22,14 +23,20 @@ def test_looked_up_similarities_score_as_the_method_does(column: str) -> None:
     method = COLUMNS[column].method()
     (nodes,) = encode_videos([method], backbones.create(), replace(videos, videos=tuple(kept)))
     numbers = torch.arange(len(kept)).view(WAYS, SHOTS + 1)
-    support, query = numbers[:, :SHOTS].flatten(), numbers[:, SHOTS:].flatten()
+    support, query = numbers[None, :, :SHOTS].flatten(1), numbers[None, :, SHOTS:].flatten(1)
     truth = torch.arange(WAYS).repeat_interleave(SHOTS)[None]
     with torch.inference_mode():
-        state = method.support({k: v[:, support] for k, v in nodes.items()}, truth, WAYS)
-        expected = method.score(state, {k: v[:, query] for k, v in nodes.items()})
-        looked_up = LookedUp(method, compare_within(method, nodes))
-        found = looked_up.score(
-            looked_up.support({"number": support[None]}, truth, WAYS), {"number": query[None]}
+        expected = method.score(
+            method.support(rows(nodes, support), truth, WAYS), rows(nodes, query)
         )
+        within = method.bank_scorer(nodes, nodes, MOST_PAIRS)
+        across = method.bank_scorer(rows(nodes, support[0]), rows(nodes, query[0]), MOST_PAIRS)
+        assert within is not None
+        assert across is not None
+        found = [
+            within(support, truth, WAYS, query),
+            across(numbers.view(1, -1)[:, : len(truth[0])], truth, WAYS, torch.arange(WAYS)[None]),
+        ]
     assert expected.std() > 0
-    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+    for logits in found:
+        torch.testing.assert_close(logits, expected, atol=2e-6, rtol=0)

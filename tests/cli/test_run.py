@@ -65,16 +65,15 @@ def test_streams_that_are_closed_are_the_null_device(
 
     out, taught = tmp_path / "out.txt", tmp_path / "taught"
     video = next(clips.rglob("*.mp4"))
-    commands: list[tuple[list[object], int]] = [
-        (["info", model], 0),
-        (["predict", tmp_path / "no-model", video], 2),
-    ]
-    if len(closed) == 3:
-        commands += [
+    commands: dict[tuple[int, ...], list[tuple[list[object], int]]] = {
+        (1,): [(["info", model], 0)],
+        (2,): [(["predict", tmp_path / "no-model", video], 2)],
+        (0, 1, 2): [
             (["teach", clips, "-o", taught, "--method", "pixels"], 0),
-            (["predict", model, video], 0),
-        ]
-    for arguments, code in commands:
+            (["predict", taught, video], 0),
+        ],
+    }
+    for arguments, code in commands[closed]:
         with out.open("w") as file:
             process = started(*arguments, stdout=file, stderr=subprocess.PIPE, preexec_fn=close)
             _, errors = process.communicate()

@@ -96,7 +96,7 @@ def test_real_clips(backbone: str, assets: Path, golden: Values) -> None:
         for label in real_clips.ON_REAL_CLIPS
         for dataset in real_clips.CLASSES
     }
-    chosen = real_clips.sampled()
+    chosen = real_clips.sampled(backbone)
     found = real_clips.logits(assets, backbone, chosen)
     assert len(found) == sum(map(len, chosen.values()))
     agree_after_network(found, golden)

@@ -235,7 +235,7 @@ class Wrong(Nearest):
 
 
 class OtherRows(Nearest):
-    def bank_scorer(self, support: Any, query: Any) -> Any:
+    def bank_scorer(self, support: Any, query: Any, comparisons: int = 0) -> Any:
         def score(rows: Any, labels: Any, n: int, queries: Any) -> Any:
             own, asked = ({"mean": x["mean"][i]} for x, i in ((support, rows), (query, queries)))
             return self.score(self.support(own, labels.flip(1), n), asked)

@@ -228,10 +228,9 @@ def _fit(
         return calibration, by_class, by_clip, by_none, open_set
     by_class = method.support(*support)
     few = len(labels) <= MAX_SCORED  # all of them are compared with all, and held out
-    looked_up, numbers = method.tabulated(nodes) if few else (method, nodes)
-    state = by_class
-    if looked_up is not method:
-        state = looked_up.support(batch_of(numbers), *support[1:])
+    tables = method.tabulated(nodes) if few else None
+    looked_up, numbers = tables or (method, nodes)
+    state = looked_up.support(batch_of(numbers), *support[1:]) if tables else by_class
     held = spread_over_classes(examples.labels.tolist(), MAX_SCORED)
     pairs, recordings = _compare(examples, held, state, EachAClass(looked_up, numbers))
     open_set = _open_set(examples, none, (held, pairs, recordings), (by_class, by_clip, by_none))

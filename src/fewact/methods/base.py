@@ -67,6 +67,9 @@ BankScorer = Callable[[Tensor, Tensor, int, Tensor], Tensor]
 """Support rows (b s), labels (b s), number of classes n, query rows (b q) → logits (b q n)."""
 
 
+MOST_PAIRS = 2**25
+"""Most pairs of videos whose similarities are computed once for all episodes."""
+
 OptionsT = TypeVar("OptionsT", default=Any)
 StateT = TypeVar("StateT", default=Any)
 
@@ -201,23 +204,44 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
                 pairs of videos need may be computed once where they are fewer, see ``PairTable``.
 
         Returns:
-            The function; None where the method needs the nodes of an episode themselves.
+            The function; None where the method needs the nodes of an episode themselves. The
+            default scores by tables of ``tabulated``, if the method has these.
         """
-        return None
+        if type(self).tabulated is Method.tabulated:
+            return None
+        count, others = (len(next(iter(nodes.values()))) for nodes in (support, query))
+        same = all(value.equal(query[name]) for name, value in support.items())
+        if not count * (count if same else count + others) <= min(comparisons, MOST_PAIRS):
+            return None
+        bank = {n: v if same else torch.cat([v, query[n]]) for n, v in support.items()}
+        tables = self.tabulated(bank, count)
+        if tables is None:
+            return None
+        looked_up, numbers = tables
 
-    def tabulated(self, nodes: dict[str, Tensor]) -> "tuple[Method, dict[str, Tensor]]":
+        def score(shown: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+            state = looked_up.support(rows(numbers, shown), labels, n)
+            return looked_up.score(state, rows(numbers, queries if same else queries + count))
+
+        return score
+
+    def tabulated(
+        self, nodes: dict[str, Tensor], columns: int | None = None
+    ) -> "tuple[Method, dict[str, Tensor]] | None":
         """Return a method of the same scores that looks up similarities, and nodes for it.
 
         Where the same few videos are compared several times, as support and as queries, each pair
-        is compared once. The default returns the method itself.
+        is compared once.
 
         Args:
             nodes: Nodes (v …) of the videos.
+            columns: Number of videos, the first ones, that others are compared with; None for all.
 
         Returns:
-            The method; and its nodes of these videos (v …), of which any rows can be taken.
+            The method; and its nodes of these videos (v …), of which any rows can be taken. None
+            where it averages no similarities of pairs.
         """
-        return self, nodes
+        return None
 
     def pair_parts(self, state: StateT, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the pair similarities by name; empty where they are no sums.

@@ -222,14 +222,13 @@ class Overlay:
         margin = size // 2
         widest = picture.width - 2 * margin
         scale = picture.width / planes.shape[1]
-        latest = max(shown, key=attrgetter("start"), default=None)
-        for event in sorted(shown, key=attrgetter("start")):
-            if event.box is not None:
-                panel = self._panel_of(event, font, widest)
-                scaled = [side * scale for side in event.box]
-                picture.paste(panel, self._draw_box(picture, event, scaled, panel))
-            elif event is latest:
-                picture.paste(self._panel_of(event, font, widest), (margin, margin))
+        shown.sort(key=attrgetter("start"))
+        for event in filter(attrgetter("box"), shown):
+            panel = self._panel_of(event, font, widest)
+            scaled = [side * scale for side in event.box or ()]
+            picture.paste(panel, self._draw_box(picture, event, scaled, panel))
+        if shown and shown[-1].box is None:
+            picture.paste(self._panel_of(shown[-1], font, widest), (margin, margin))
         counts = _lines(self._counts + _performed(near, time))
         if counts:
             panel = _panel(counts, font, DARK, widest)

@@ -11,6 +11,7 @@ from benchmarks.full_body import edited, flipped
 from benchmarks.pairs import encode_videos
 from fewact import backbones, methods
 from fewact.data import Video, VideoList
+from fewact.methods.base import rows
 from fewact.methods.fusion import Fusion, FusionState
 from fewact.methods.fusion.terms import MAX_BY_CAMERAS
 from fewact.synthetic.simulated_cameras import with_simulated_camera
@@ -37,9 +38,9 @@ def classified(videos: Sequence[Video], camera: str) -> tuple[FusionState, list[
     (nodes,) = encode_videos([method], backbones.create(), VideoList("people", tuple(ordered)))
     count = len(labels)
     number = torch.arange(count).repeat_interleave(SHOTS)[None]
-    first = {name: value[:, : number.shape[1]] for name, value in nodes.items()}
+    first = {name: value[None, : number.shape[1]] for name, value in nodes.items()}
     state = method.support(first, number, count)
-    scored = method.score(state, {n: value[:, number.shape[1] :] for n, value in nodes.items()})
+    scored = method.score(state, {n: value[None, number.shape[1] :] for n, value in nodes.items()})
     truth = torch.arange(count).repeat_interleave(QUERIES)
     return state, scored[0].argmax(-1).tolist(), truth.tolist()
 
@@ -86,7 +87,7 @@ def test_flipped_people_are_recognised(assets: Path) -> None:
         method = methods.create("fusion", horizontal_flip=flip).eval()
         assert isinstance(method, Fusion)
         clips, others = (
-            encode_videos([method], backbones.create(), videos)[0]
+            rows(encode_videos([method], backbones.create(), videos)[0], None)
             for videos in (
                 VideoList("people", tuple(support)),
                 flipped(VideoList("people", tuple(queries))),

@@ -307,18 +307,22 @@ class Fusion(Method[FusionOptions, FusionState]):
         return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
 
     def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
-        """Return a scorer from the products of vectors; maps and joints have none."""
-        if VECTORS not in support or not isinstance(self.vector_terms, VectorTerms):
+        """Return a scorer from the products of vectors, or from tables of pairs of maps."""
+        if VECTORS not in support:
+            return super().bank_scorer(support, query, comparisons)
+        if not isinstance(self.vector_terms, VectorTerms):
             return None
         banks = support[VECTORS], query[VECTORS]
         return VectorBank(self.vector_terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
 
-    def tabulated(self, nodes: dict[str, Tensor]) -> tuple[Method, dict[str, Tensor]]:
-        """Return the method with tables of its terms' similarities; itself for vectors."""
-        if VECTORS in nodes or self.options.horizontal_flip:
-            return self, nodes
-        method = copy(self)
-        method.map_terms, nodes = self.map_terms.tabulated(nodes)
+    def tabulated(
+        self, nodes: dict[str, Tensor], columns: int | None = None
+    ) -> "tuple[Fusion, dict[str, Tensor]] | None":
+        """Return the method with tables of its terms' similarities; vectors have none."""
+        if not self.map_terms.names <= nodes.keys() or self.options.horizontal_flip:
+            return None
+        method, columns = copy(self), columns or len(next(iter(nodes.values())))
+        method.map_terms, nodes = self.map_terms.tabulated(nodes, columns)
         return method, nodes
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:

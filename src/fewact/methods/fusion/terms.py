@@ -31,7 +31,7 @@ from fewact.features.request import (
     SmallFrameRequest,
 )
 from fewact.methods.base import FrameMatch, Nodes, frame_match
-from fewact.methods.common.kernel import leave_one_out
+from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
 from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal import linear_detrend, unit_changes
 from fewact.methods.fusion.crop import motion_centred_crop
@@ -448,29 +448,6 @@ def static_probability(
 NUMBER = "number"
 """Name of the node that has the number of a video in the tables."""
 
-QUERIES_AT_ONCE = 8
-"""Number of videos that are compared with all others at a time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Similarities of a term between v videos, by their numbers.
-
-    Args:
-        exact: (v v).
-        quick: Approximations (v v).
-    """
-
-    exact: Tensor
-    quick: Tensor
-
-    @classmethod
-    def of(cls, term: Term, encoded: Tensor) -> "Table":
-        """Compare encoded videos (v …) with each other."""
-        parts, every = encoded.split(QUERIES_AT_ONCE), encoded[None]
-        exact = torch.cat([term.similarity(part[None], every)[0] for part in parts])
-        return cls(exact, term.quick_similarity(every, every)[0])
-
 
 @dataclass(frozen=True)
 class WeightedTerm:
@@ -481,22 +458,35 @@ class WeightedTerm:
         term: The term.
         weight: Its weight; 0 skips it.
         when: When it counts.
-        table: Its similarities, looked up by the node ``NUMBER``; None to compute them.
+        table: Its similarities and their approximations (… 2), looked up by the node ``NUMBER``;
+            None to compute them.
     """
 
     name: str
     term: Term
     weight: float
     when: When = "always"
-    table: Table | None = None
+    table: Compare | None = None
 
     def similarity(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
         """Return the similarity of nodes: (b q …), (b s …) → (b q s)."""
         if self.table is not None:
-            values = self.table.quick if quick else self.table.exact
-            return values[first[NUMBER][:, :, None], second[NUMBER][:, None]]
+            return self.table(first[NUMBER], second[NUMBER])[..., int(quick)]
         compare = self.term.quick_similarity if quick else self.term.similarity
         return compare(first[self.name], second[self.name])
+
+    def tabulated(self, encoded: Tensor, columns: int) -> "WeightedTerm":
+        """Return the term with a table of encoded videos (v …): all with the first ``columns``."""
+
+        def compare(first: Tensor, second: Tensor) -> Tensor:
+            pair = encoded[first], encoded[second]
+            exact, quick = self.term.similarity(*pair), self.term.quick_similarity(*pair)
+            return torch.stack([exact, quick], -1)
+
+        number = torch.arange(len(encoded), device=encoded.device)
+        symmetric, pairs = columns == len(encoded), columns * len(encoded)
+        table = PairTable(compare, number, number[:columns], symmetric=symmetric, comparisons=pairs)
+        return replace(self, table=table)
 
     def as_static(self) -> "WeightedTerm":
         """Return the same term of motion for static cameras: only the mean over time is removed."""
@@ -533,6 +523,11 @@ class WeightedTerms:
         views: dict[Request, None] = dict.fromkeys(weighted.term.view for weighted in self.terms)
         return tuple(views) if self.camera is None else (*views, self.camera)
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the nodes that are compared."""
+        return {weighted.name for weighted in self.terms}
+
     def encode(self, features: Features) -> Nodes:
         run = side_by_side if torch.is_inference_mode_enabled() else map
         encoded = run(lambda weighted: weighted.term.encode(features), self.terms)
@@ -541,14 +536,10 @@ class WeightedTerms:
         }
         return nodes if self.camera is None else {**nodes, LOG_ODDS: features[self.camera]}
 
-    def tabulated(self, nodes: Nodes) -> "tuple[WeightedTerms, dict[str, Tensor]]":
+    def tabulated(self, nodes: Nodes, columns: int) -> "tuple[WeightedTerms, dict[str, Tensor]]":
         """Return the terms with tables of videos (v …), and the nodes that are still read."""
-        terms = tuple(
-            replace(weighted, table=Table.of(weighted.term, nodes[weighted.name]))
-            for weighted in self.terms
-        )
-        compared = {weighted.name for weighted in self.terms}
-        rest = {name: value for name, value in nodes.items() if name not in compared}
+        terms = tuple(term.tabulated(nodes[term.name], columns) for term in self.terms)
+        rest = {name: value for name, value in nodes.items() if name not in self.names}
         rest |= {
             weighted.name: weighted.term.without_vectors(nodes[weighted.name])
             for weighted in self.terms

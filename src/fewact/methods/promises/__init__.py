@@ -13,7 +13,7 @@ from torch import Tensor
 from fewact.core.errors import OptionError, ShapeError, UserError
 from fewact.core.options import option_descriptions, option_groups, option_names
 from fewact.features.request import FeatureRequest
-from fewact.methods.base import Method, Nodes, TextMethod, join
+from fewact.methods.base import MOST_PAIRS, Method, Nodes, TextMethod, join
 from fewact.methods.common.inputs import of_videos
 from fewact.methods.promises.subject import (
     EPISODES,
@@ -459,23 +459,12 @@ def once_a_video(subject: Subject) -> None:
             got = scores(subject, method, nodes, labels, query)
             check_equal(got, expected, where="with_text")
             flat = named
-        score = method.bank_scorer(flat, flat_query)
-        if score is not None:
-            rows = torch.arange(labels.numel()).view(labels.shape)
-            queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
-            got = score(rows, labels, WAYS, queries)
-            check_equal(got, expected, where="bank_scorer")
-        looked_up, numbers = method.tabulated(
-            {n: torch.cat([flat[n], value]) for n, value in flat_query.items() if n in flat}
-        )
-        if looked_up is not method:
-            parts = slice(labels.numel()), slice(labels.numel(), None)
-            shown, new = (
-                {name: value[part].unflatten(0, (EPISODES, -1)) for name, value in numbers.items()}
-                for part in parts
-            )
-            got = looked_up.score(looked_up.support(shown, labels, WAYS), new)
-            check_equal(got, expected, where="tabulated")
+        rows = torch.arange(labels.numel()).view(labels.shape)
+        queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
+        for comparisons in (0, MOST_PAIRS):  # without tables of pairs, and with
+            score = method.bank_scorer(flat, flat_query, comparisons)
+            if score is not None:
+                check_equal(score(rows, labels, WAYS, queries), expected, where="bank_scorer")
 
 
 @_promise(
