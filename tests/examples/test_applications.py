@@ -68,7 +68,7 @@ def test_an_exported_network_needs_no_fewact(clips: Path, tmp_path: Path) -> Non
     )
     taught = tmp_path / "clips"
     shutil.copytree(clips / "taught", taught)
-    for name in COLOURS:
+    for name in list(COLOURS)[:2]:
         # Clips of no class: the query itself would be the nearest one.
         shutil.rmtree(taught / "None", ignore_errors=True)
         shutil.copytree(clips / "new" / name, taught / "None")

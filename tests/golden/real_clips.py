@@ -86,7 +86,7 @@ def logits(assets: Path, name: str, chosen: Mapping[str, Sequence[str]] | None =
     )
     chosen = dict.fromkeys(ON_REAL_CLIPS, tuple(CLASSES)) if chosen is None else chosen
     found = Values()
-    for dataset in CLASSES:
+    for dataset in {name: None for sets in chosen.values() for name in sets}:
         own = {label: CASES[label] for label, sets in chosen.items() if dataset in sets}
         every = (
             one for case in own.values() for one in case.make(backbone.card).requests(backbone.card)
