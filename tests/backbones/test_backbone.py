@@ -25,7 +25,9 @@ VARIANTS = [
     ("clip-rn50", {}),
     ("clip-vit", {}),
     ("siglip", {}),
+    ("dinov2", {}),
     ("videomae", {}),
+    ("vjepa2", {}),
 ]
 # Of one size only, as large as published: test_clip.py has them.
 FULL_SIZE = {"clip-vit-b32", "clip-vit-b16"}
@@ -63,7 +65,9 @@ def fitting(backbone: Backbone, frames: torch.Tensor, count: int = 2) -> torch.T
         ("mobilenet-v2", "torchvision"),
         ("clip-vit", ""),
         ("siglip", ""),
+        ("dinov2", ""),
         ("videomae", ""),
+        ("vjepa2", ""),
     ],
 )
 def test_a_network_is_read_again_from_a_file_with_its_header(
@@ -139,7 +143,9 @@ def test_the_middle_alone_does_not_run_the_last_stage(name, frames, random_backb
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-vit", "siglip", "videomae"])
+@pytest.mark.parametrize(
+    "name", [*MEAN_POOLED, "clip-vit", "siglip", "dinov2", "videomae", "vjepa2"]
+)
 def test_features_do_not_depend_on_other_frames(name, precision, frames, random_backbone):
     options = {"last_stride": 2} if name == "resnet50" else {}
     backbone = random_backbone(name, precision=precision, **options)

@@ -58,13 +58,34 @@ def videomae() -> Any:
     return stirred(VideoMAEForVideoClassification, config)
 
 
+def dinov2() -> Any:
+    from transformers import Dinov2Config, Dinov2Model
+
+    small = {name: value for name, value in VISION.items() if name != "intermediate_size"}
+    return stirred(Dinov2Model, Dinov2Config(**{**small, "image_size": 48}, mlp_ratio=2))
+
+
+def vjepa2() -> Any:
+    from transformers import VJEPA2Config, VJEPA2ForVideoClassification
+
+    small = {name: VISION[name] for name in ("hidden_size", "num_hidden_layers", "patch_size")}
+    config = VJEPA2Config(
+        **small,
+        **{"num_attention_heads": 2, "crop_size": 32, "mlp_ratio": 2.0, "num_labels": 3},
+        **{"num_pooler_layers": 1, "pred_hidden_size": 24, "pred_num_attention_heads": 1},
+        pred_num_hidden_layers=1,
+    )
+    return stirred(VJEPA2ForVideoClassification, config)
+
+
 def bert() -> Any:
     from transformers import BertConfig, BertModel
 
     return stirred(BertModel, BertConfig(**TEXT, vocab_size=len(WORDS)))
 
 
-MODELS = {"clip-vit": clip, "siglip": siglip, "videomae": videomae}
+MODELS = {"clip-vit": clip, "siglip": siglip, "dinov2": dinov2}
+MODELS |= {"videomae": videomae, "vjepa2": vjepa2}
 
 
 def stirred(kind: Any, config: Any) -> Any:
@@ -85,6 +106,9 @@ def save(name: str, folder: Path) -> None:
         save_letters(folder)
     if name == "siglip":
         save_words(folder)
+    if name == "dinov2":
+        crop = {"crop_size": {"height": 32, "width": 32}, "size": {"shortest_edge": 36}}
+        folder.joinpath("preprocessor_config.json").write_text(json.dumps(crop))
 
 
 def clip_vocabulary() -> dict[str, int]:

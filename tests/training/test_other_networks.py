@@ -34,7 +34,10 @@ OTHER_NETWORKS = ("clip-vit-b16", "clip-rn50", "videomae")
 """Networks of A²M²-Net's paper besides ResNet-50."""
 
 ALL = [name for name in FROZEN if name.startswith("a2m2-") and name.endswith(OTHER_NETWORKS)]
-REGISTERED = {"clip-vit-b16": "clip-vit", "clip-rn50": "small-rn50", "videomae": "videomae"}
+ALL += ["a2m2-hmdb51-dinov2", "a2m2-hmdb51-vjepa2"]
+FOLDERS = ("clip-vit", "videomae", "dinov2", "vjepa2")
+REGISTERED = {"clip-vit-b16": "clip-vit", "clip-rn50": "small-rn50"}
+REGISTERED |= {name: name for name in FOLDERS}
 """Backbones that read small weights."""
 
 
@@ -73,7 +76,7 @@ class SmallResNet50(resnet.ClipResNet50):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small weights of CLIP and VideoMAE, as transformers saves them."""
-    found = {name: tmp_path_factory.mktemp(name) for name in ("clip-vit", "videomae")}
+    found = {name: tmp_path_factory.mktemp(name) for name in FOLDERS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tiny.TEXT, "max_position_embeddings", 77)  # for prompts of many letters
         for name, folder in found.items():
@@ -94,7 +97,7 @@ def small(name: str, folders: dict[str, Path], **options: JsonValue) -> Recipe:
     recipe = read(name)
     registered = REGISTERED[recipe.backbone.name]
     weights = f"local-dir:{folders[registered]}" if registered in folders else "random"
-    frames = 8 if registered == "videomae" else 4
+    frames = 8 if registered in ("videomae", "vjepa2") else 4
     changed = shortened(recipe)
     method = changed.method.model_copy(
         update={"options": {**changed.method.options, "frames": frames, **options}}
@@ -127,9 +130,9 @@ def test_recipes_train_their_network(name: str, folders: dict[str, Path], tmp_pa
     found = checkpoint.read(tmp_path / "run")
     method = found.method()
     assert isinstance(method, A2M2)
-    channels = {"clip-vit": 128, "small-rn50": 64, "videomae": 128}[recipe.backbone.name]
+    channels = 64 if recipe.backbone.name == "small-rn50" else 128
     assert method.options.moments.in_channels == channels
-    named = not name.endswith("videomae")
+    named = not name.endswith(FOLDERS[1:])
     assert method.uses_text is named
     assert (found.header.text is not None) is named
     assert any("contrast" in line for line in lines) is named

@@ -26,7 +26,9 @@ NETWORKS: "Final[Registry[type[Network]]]" = Registry(
         "clip-vit-b16": "fewact.backbones.clip:ClipViTB16",
         "clip-vit": "fewact.backbones.clip:ClipViT",
         "siglip": "fewact.backbones.clip:Siglip",
+        "dinov2": "fewact.backbones.dinov2:DINOv2",
         "videomae": "fewact.backbones.videomae:VideoMAE",
+        "vjepa2": "fewact.backbones.vjepa2:VJEPA2Network",
     },
 )
 TEXT_NETWORKS: "Final[Registry[type[TextNetwork]]]" = Registry(
@@ -193,6 +195,24 @@ SIGLIP = Description(
     variant="gelu_pytorch_tanh, 12 heads, epsilon 1e-06",
 )
 
+DINOV2 = Description(
+    name="dinov2",
+    summary="DINOv2 of any size, such as base, without or with registers; fine maps",
+    needs="a folder in transformers' layout (dinov2, dinov2_with_registers)",
+    input_size=(224, 224),
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    vectors=768,
+    maps=(768, 16, 16),
+    middle=None,
+    shallow=None,
+    parameters=85_725_696,
+    licence="Apache-2.0",
+    trained_on=("LVD-142M",),
+    interpolation="bicubic",
+    variant="gelu, 12 heads, epsilon 1e-06",
+)
+
 VIDEOMAE = Description(
     name="videomae",
     summary="VideoMAE, such as base: reads 16 frames together, returns 8 slots",
@@ -211,6 +231,24 @@ VIDEOMAE = Description(
     variant="gelu, 12 heads, epsilon 1e-12",
 )
 
+VJEPA2 = Description(
+    name="vjepa2",
+    summary="V-JEPA 2, such as ViT-L: reads 16 frames together, returns 8 slots",
+    needs="a folder in transformers' layout (vjepa2)",
+    input_size=(256, 256),
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    vectors=1024,
+    maps=(1024, 16, 16),
+    middle=None,
+    shallow=None,
+    parameters=303_885_312,
+    licence="as the file states",
+    trained_on=("Something-Something V2", "Kinetics-700", "HowTo100M", "YT-Temporal-1B"),
+    frames_per_slot=2,
+    variant="gelu, 16 heads, epsilon 1e-06, 16 frames",
+)
+
 DESCRIPTIONS = {
     description.name: description
     for description in (
@@ -223,7 +261,9 @@ DESCRIPTIONS = {
         CLIP_VIT_B16,
         CLIP_VIT,
         SIGLIP,
+        DINOV2,
         VIDEOMAE,
+        VJEPA2,
     )
 }
 

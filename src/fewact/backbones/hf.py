@@ -129,20 +129,37 @@ def check_model_type(weights: Weights, expected: Collection[str]) -> str:
     return model_type
 
 
-def describe(defaults: Description, config: Any, weights: Weights, **facts: Any) -> Description:
+def describe(
+    defaults: Description,
+    config: Any,
+    weights: Weights,
+    *,
+    image_size: Any = None,
+    variant_end: str = "",
+    **facts: Any,
+) -> Description:
     """Return the facts of a network with the entries of its configurations filled in.
 
     That of transformers has input size and maps, that of the preprocessor normalisation and
     interpolation; ``facts`` are further fields.
+
+    Args:
+        defaults: Facts without weights.
+        config: Configuration of transformers.
+        weights: Weights, for their preprocessor.
+        image_size: Side of the images (default: the configuration's).
+        variant_end: End of the variant.
+        **facts: Further fields.
     """
-    size = _side(config.image_size, f"{weights.source}, image_size")
+    given = config.image_size if image_size is None else image_size
+    size = _side(given, f"{weights.source}, image_size")
     across = size // _side(config.patch_size, f"{weights.source}, patch_size")
     return replace(
         _with_preprocessor(defaults, weights),
         input_size=(size, size),
         maps=(config.hidden_size, across, across),
         variant=f"{config.hidden_act}, {config.num_attention_heads} heads, "
-        f"epsilon {config.layer_norm_eps}",
+        f"epsilon {config.layer_norm_eps}{variant_end}",
         **facts,
     )
 
@@ -183,6 +200,15 @@ def _side(size: Any, where: str) -> int:
     if len(sides) != 1 or not isinstance(side := sides.pop(), int) or side < 1:
         raise WeightsError("only square images are supported", where=where, got=repr(size))
     return side
+
+
+def without_prefix(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    """Return tensors without the name of the model inside a model with a head."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
+        found[name.removeprefix(prefix)] = tensor
+    return found
 
 
 def as_map(tokens: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class VideoMAE(LibraryNetwork):
             weights,
             vectors=config.hidden_size,
             frames_per_slot=config.tubelet_size,
-            trained_on=_trained_on(weights) or cls.defaults.trained_on,
+            trained_on=trained_on(weights) or cls.defaults.trained_on,
         )
         if config.num_frames != FRAMES:  # No tensor shows it.
             variant = f"{description.variant}, {config.num_frames} frames"
@@ -108,7 +108,7 @@ def _name(name: str) -> str:
     return re.sub(r"\.v_bias$", ".value.bias", name)
 
 
-def _trained_on(weights: Weights) -> tuple[str, ...]:
+def trained_on(weights: Weights) -> tuple[str, ...]:
     """Return Something-Something if the head's classes or the weights' name show it."""
     labels = weights.config.get("id2label") or {}
     # The folders above may be those of the data set, whatever the weights were trained on.
