@@ -1,11 +1,14 @@
 """Several subjects in view: each is predicted, and watched, as a clip of its own."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fewact import FewShotClassifier
+from fewact.classifier.info import thumbnails
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, Frames, VideoBytes
@@ -122,3 +125,35 @@ def test_a_camera_is_refused(classifier: FewShotClassifier) -> None:
         watching(classifier, "rtsp://127.0.0.1/none", regions=True),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_a_table_teaches_one_of_two_people(assets: Path, tmp_path: Path) -> None:
+    boxes = "0,0,160,120", "160,0,160,120"
+    lines = ["path,label,box"]
+    for person in (1, 2, 3):
+        parts = [frames_of(assets, label, person) for label in TAUGHT]
+        for i, label in enumerate(TAUGHT):
+            name = f"{label}_{person}.mp4"
+            write_video(tmp_path / name, beside(parts[i], parts[(i + 1) % 3]), fps=FPS)
+            lines.append(f'{name},{label},"{boxes[0]}"')
+    # The other one of a clip is one of another class.
+    lines.append(f'{TAUGHT[0]}_1.mp4,{TAUGHT[1]},"{boxes[1]}"')
+    table = tmp_path / "clips.csv"
+    table.write_text("\n".join(lines))
+    taught = FewShotClassifier().fit(table)
+    saved = FewShotClassifier.load(taught.save(tmp_path / "model", thumbnails=True))
+    assert [clip.box for clip in saved.clips_[:2]] == [(0, 0, 160, 120)] * 2
+    assert f"{TAUGHT[0]}_1.mp4 [160,0 160x120]" in [clip.title for clip in saved.clips_]
+    for images in thumbnails(saved).values():
+        for _, image in images:
+            width, height = Image.open(BytesIO(image)).size
+            assert width / height == pytest.approx(4 / 3, abs=0.02)
+    # A prediction with the box is that of the part of the picture alone.
+    for model in (taught, saved):
+        right = 0
+        for label in TAUGHT:
+            frames = beside(frames_of(assets, label, 5), frames_of(assets, TAUGHT[0], 6))
+            video = write_video(tmp_path / "new.mp4", frames, FPS, overwrite=True)
+            right += model.predict(Clip(video, box=Box(0, 0, 160, 120))).best == label
+        assert right == 3

@@ -26,7 +26,7 @@ def test_clips_of_a_model_are_known_without_a_copy_of_their_nodes(
     monkeypatch.setattr(Examples, "select", None)
     keys = keys_of(examples.clips_)
     assert revision.has(keys)
-    assert not revision.has([*keys, ("new.mp4", None, None, 0)])
+    assert not revision.has([*keys, ("new.mp4", None, None, 0, None)])
 
 
 def other_card(header: ModelHeader) -> ModelHeader:
@@ -106,7 +106,7 @@ def test_a_lesson_that_is_not_encoded_is_refused(
     revision = Revision(quick)
     for file in list(files.values())[:encoded]:
         revision.encode(Clip(file))
-    lessons = [((file.name, None, None, 0), label, label) for label, file in files.items()]
+    lessons = [((file.name, None, None, 0, None), label, label) for label, file in files.items()]
     with pytest.raises(
         DataError, match=f'"{list(files)[encoded]}" cannot be taught: it has no vid'
     ):

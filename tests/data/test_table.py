@@ -1,12 +1,15 @@
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.core.errors import DataError
-from fewact.data import Clip, read_table
+from fewact.data import Clip, list_table, read_table
 from fewact.data.tables import _seconds
+from fewact.video import write_video
 
 
 @pytest.fixture
@@ -42,6 +45,52 @@ def test_every_variant_of_a_table(
         Clip(folder / "a.mp4", "clap", 62.0, 3662.5, None),
         Clip(folder / "c, d.mp4", "höhe; weite", None, 7.0, "bo"),
     ]
+
+
+def test_a_box_says_who_is_meant(write) -> None:
+    table = write(
+        "path;label;box;x;y;w;h;subject;width;start\n"
+        "a.mp4;wave;310,80,90,200;;;;;;640;\na.mp4;clap;10 80 90.5 200;;;;;bob;640;\n"
+        "b.mp4;wave;;1;2;3;4;;640;0:01\nb.mp4;clap;;;;;;;640;\n"
+    )
+    boxes = [clip.box for clip in read_table(table)]
+    assert boxes == [(310, 80, 90, 200), (10, 80, 90.5, 200), (1, 2, 3, 4), None]
+    ids = [video.id for video in list_table(table).videos]
+    assert ids[:2] == [
+        "a.mp4@310,80,90,200",
+        "a.mp4@10,80,90.5,200",
+    ]
+
+
+def test_a_table_of_boxes_says_where_a_subject_is(tmp_path: Path) -> None:
+    write_video(tmp_path / "crowd.mp4", np.zeros((40, 48, 64, 3), np.uint8), fps=10)
+    (tmp_path / "boxes.csv").write_text(
+        "frame,id,x,y,w,h\n"
+        + "".join(f"{i},anna,{i},2,10,20\n{i},bob,30,2,10,20\n" for i in range(20))
+    )
+    (tmp_path / "alone.txt").write_text("".join(f"{i},1,5,6,7,8,1\n" for i in range(1, 41)))
+    table = tmp_path / "clips.csv"
+    head = "path,label,start,end,box,subject\n"
+
+    def boxes(*rows: str) -> list[object]:
+        table.write_text(head + "".join(f"crowd.mp4,{row}\n" for row in rows))
+        return [clip.box for clip in read_table(table)]
+
+    anna, bob, alone = boxes(
+        "wave,1,1.5,boxes.csv,anna", "clap,,,boxes.csv,bob", "jump,,,alone.txt,"
+    )
+    assert anna == pytest.approx((10.2, 2, 13.6, 20), abs=1e-6)  # frames 10 to 14
+    assert bob == (30, 2, 10, 20)
+    assert alone == (5, 6, 7, 8)
+    for row, part in [
+        ("wave,,,boxes.csv,", "several subjects, and none is named"),
+        ("wave,,,boxes.csv,eve", 'one in the column "subject": anna, bob'),
+        ("wave,3,,boxes.csv,bob", "the subject has no box in the clip (got bob: 0 s to 1.9 s"),
+        ("wave,,,crowd.csv,bob", "neither a box nor a file"),
+    ]:
+        with pytest.raises(DataError, match=re.escape(part)) as caught:
+            boxes(row)
+        assert "line 2" in str(caught.value)
 
 
 def test_path_and_label_in_any_order(write) -> None:
@@ -97,6 +146,13 @@ def test_rows_labelled_none_are_skipped(write) -> None:
         ("path,label\na.mp4,x\na.mp4,x\n", ["line 3", "same clip as in line 2"]),
         ("path,label\na.mp4,x\na.mp4,y\n", ["line 3", "same clip as in line 2"]),
         ("path,label\nq.mp4,x\n", ["none of the table's clips exist", "table's folder"]),
+        ("path,label,bbox\na.mp4,x,1\n", ['unknown column "bbox"', 'Did you mean "box"']),
+        ('path,label,box\na.mp4,x,"1,2,3"\n', ["line 2", 'column "box"', "got 1, 2, 3", "width"]),
+        ("path,label,box\na.mp4,x,1 2 0 4\n", ["not a box", "got 1, 2, 0, 4", "such as 310,80"]),
+        ("path,label,box\na.mp4,x,anna\n", ["line 2", "neither a box nor a file", "anna", "frame"]),
+        ("path,label,x,y,w,h\na.mp4,x,1,,3,4\n", ["line 2", '"x", "y", "w", "h"', "got 1, , 3, 4"]),
+        ("path,label,box,x\na.mp4,x,1 2 3 4,1\n", ["line 2", "either box, or x, y, w and h"]),
+        ("path,label,box\na.mp4,x,1 2 3 4\na.mp4,y,1 2 3 4.0\n", ["line 3", "as in line 2"]),
         (",".join(["0.123"] * 1000), ['no column "path"', "0.123, 0.123 and 995 more)"]),
         ("9" * 1000, [f"(got {'9' * 40})"]),
         (b"path,label\n\xff.mp4,x\n", ["not text in UTF-8", "Features are read from an .npz"]),

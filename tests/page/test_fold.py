@@ -236,7 +236,7 @@ def test_what_an_action_is_called_now() -> None:
 def test_a_segment_is_within_its_clip(start: float, end: float) -> None:
     state = Story(**{A: clip(A), B: PageClip(file=None, name="b.mp4", label="wave")}).state
     whole, part = state.clips[A], state.segment(A, 0.2, 3.0, "throw")
-    assert (part.key, part.label) == ((whole.file, 0.2, 2.0, 0), "throw")
+    assert (part.key, part.label) == ((whole.file, 0.2, 2.0, 0, None), "throw")
     assert state.segment(A, 1.9, 2.0, "throw").start == 1.9
     assert (state.id_of(whole.key), state.id_of(part.key)) == (A, None)
     with pytest.raises(RefusedError, match="bad_segment"):

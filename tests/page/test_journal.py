@@ -63,7 +63,7 @@ def test_any_other_damage_is_refused(path: Path) -> None:
         first + second[:20] + b"0" + second[21:] + third,
         first + second[1:] + third,
         first + first + third,
-        first.replace(b'"version":4', b'"version":9') + second,
+        first.replace(b'"version":5', b'"version":9') + second,
     ):
         path.write_bytes(content)
         if content:

@@ -217,7 +217,7 @@ async def test_a_result_that_comes_after_its_clip_is_removed_for_good_is_dropped
 ) -> None:
     await add(page, **{A: clip(A)})
 
-    def late(facts: Any) -> Any:
+    def late(facts: Any, *_: Any) -> Any:
         drop(page, A)
         return PREDICTED
 
@@ -640,7 +640,7 @@ async def test_a_model_that_is_opened_has_advice_and_answers_the_newest_first(pa
     page.advisor.answers["review"] = [f"Add wave/{A}.mp4 again."]
     others = {A: clip(A), B: clip(B, None).model_copy(update={"binned": True})}
     await add(page, **{id: clip(id, None) for id in ids}, **others)
-    page.worker.answers["predict"] = lambda facts: asked.append(facts["file"]) or PREDICTED
+    page.worker.answers["predict"] = lambda facts, *_: asked.append(facts["file"]) or PREDICTED
     page.open()
     await ended(page)
     assert asked == [f"{id}.mp4" for id in reversed(ids)]
@@ -691,7 +691,7 @@ async def test_all_answers_are_those_of_the_new_model_after_teaching(page: Any) 
 async def test_an_error_of_a_clip_is_its_result_until_it_is_tried_again(page: Any) -> None:
     await add(page, **{A: clip(A), B: clip(B, None), C: clip(C, None)})
 
-    def fails(facts: Any) -> Any:
+    def fails(facts: Any, *_: Any) -> Any:
         if facts["file"] == f"{C}.mp4":
             raise VideoError("a.mp4", "is damaged")
         return PREDICTED
@@ -713,7 +713,7 @@ async def test_answers_are_not_looked_for_without_end_in_a_damaged_model(page: A
     def damaged() -> Any:
         raise ModelError("damaged")
 
-    page.worker.answers["predict"] = lambda facts: page.worker.answers.update(open=damaged)
+    page.worker.answers["predict"] = lambda *_: page.worker.answers.update(open=damaged)
     page.open()
     await ended(page)
     assert [(job.kind, job.state) for job in page.queue.jobs] == [

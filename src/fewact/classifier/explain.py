@@ -30,7 +30,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
-from fewact.data import Clip, VideoClip
+from fewact.data import VideoClip
 from fewact.features.extract import extract
 from fewact.features.request import Features
 from fewact.methods.base import (
@@ -133,7 +133,7 @@ Origins = Mapping[str, VideoClip]
 def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoClip]:
     """Return the training clips whose files are in the folder of their page, by title."""
     return {
-        example.title: Clip(folder / example.page_file, start=example.start, end=example.end)
+        example.title: example.clip(folder / example.page_file)
         for example in examples
         if example.page_file and (folder / example.page_file).is_file()
     }

@@ -147,6 +147,7 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         active=encoded.active,
         aspect=encoded.aspect,
         faults=tuple(map(str, encoded.faults)),
+        box=clip.box if isinstance(clip, Clip) else None,
     )
     row = {name: value.cpu() for name, value in nodes.items()}
     if isinstance(clip, FeatureClip):

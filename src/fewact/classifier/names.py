@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, TypeAlias
 
 import numpy as np
@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
 from fewact.core.page_folder import PAGE_CLIP
-from fewact.data import BACKGROUND, is_background
-from fewact.data.clips import check_dense
+from fewact.data import BACKGROUND, Clip, is_background
+from fewact.data.clips import as_box, check_dense
 from fewact.video.source import Span
 
 Label: TypeAlias = str | int
@@ -184,6 +184,12 @@ def new_name(name: Label, classes: Sequence[str], *, integers: bool = False) -> 
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Pixels: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Sides: TypeAlias = tuple[Pixels, Pixels, Positive, Positive]
+"""Left, top, width and height of a box, in pixels."""
+
+
 def nfc(text: str) -> str:
     """Return a text in Unicode normal form C."""
     return unicodedata.normalize("NFC", text)
@@ -208,6 +214,8 @@ class Example:
             its name and class; None if it came by no page.
         faults: Faults of the recording, each with what to do, such as "very dark; record with more
             light".
+        box: Left, top, width and height around who is meant, in pixels; None if all of the picture
+            is.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -215,23 +223,34 @@ class Example:
     start: Seconds | None = None
     end: Seconds | None = None
     group: str | None = None
-    duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    duration: Positive | None = None
     active: Span | None = None
-    aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    aspect: Positive | None = None
     page_file: Annotated[str, Field(pattern=PAGE_CLIP.pattern)] | None = None
     faults: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    box: Sides | None = None
+
+    def clip(self, path: Path) -> Clip:
+        """Return the clip, whose file is here."""
+        return Clip(path, start=self.start, end=self.end, box=as_box(self.box, self.title))
 
     @property
     def title(self) -> str:
-        """Name of the clip, with its time span if it is a segment of the file.
+        """Name of the clip, with its time span if it is a segment of the file, and its box.
 
         >>> Example("game.mp4", "goal", start=12.5).title
         'game.mp4 [12.5 s …]'
+        >>> Example("game.mp4", "goal", box=(310, 80, 90, 200)).title
+        'game.mp4 [310,80 90x200]'
         """
-        if self.start is None and self.end is None:
-            return self.name
-        end = "…" if self.end is None else f"… {self.end:g} s"
-        return f"{self.name} [{self.start or 0:g} s {end}]"
+        parts = []
+        if self.start is not None or self.end is not None:
+            end = "…" if self.end is None else f"… {self.end:g} s"
+            parts.append(f"{self.start or 0:g} s {end}")
+        if self.box is not None:
+            x, y, width, height = self.box
+            parts.append(f"{x:g},{y:g} {width:g}x{height:g}")
+        return f"{self.name} [{', '.join(parts)}]" if parts else self.name
 
 
 def find_clips(

@@ -20,7 +20,7 @@ from fewact.classifier.file import SavedModel
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
-from fewact.classifier.names import Example, check_label
+from fewact.classifier.names import Example, Sides, check_label
 from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
@@ -55,19 +55,19 @@ def change_model(
         classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
 
 
-Key = tuple[str, float | None, float | None, int]
+Key = tuple[str, float | None, float | None, int, Sides | None]
 """File of a clip of a page, or name of another clip; start and end of the segment; number among
-the clips that have all of these in common."""
+the clips that have all of these in common; and the box."""
 
 
 def keys_of(examples: Iterable[Example]) -> list[Key]:
     """Return what identifies each of the examples of a model."""
-    counts: Counter[tuple[str, float | None, float | None]] = Counter()
-    keys = []
+    counts: Counter[tuple[object, ...]] = Counter()
+    keys = list[Key]()
     for example in examples:
         source = example.page_file or example.name, example.start, example.end
-        keys.append((*source, counts[source]))
-        counts[source] += 1
+        keys.append((*source, counts[*source, example.box], example.box))
+        counts[*source, example.box] += 1
     return keys
 
 
@@ -93,7 +93,7 @@ class Revision:
 
     def encode(self, clip: Clip) -> None:
         """Encode a clip, if it is not encoded yet; its label does not matter."""
-        key = clip.path.name, clip.start, clip.end, 0
+        key = clip.path.name, clip.start, clip.end, 0, clip.box
         if self.has([key]):
             return
         pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)

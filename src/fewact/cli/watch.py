@@ -438,14 +438,15 @@ def _writer(
 
     Of several recordings, each row names its own.
     """
-    from fewact.data.events.tables import BOX, COLUMNS, cells
+    from fewact.data.events.event import SIDES
+    from fewact.data.events.tables import COLUMNS, cells
     from fewact.report.events import clock_time
 
     if format == "jsonl":
         return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
     several = ("recording",) if recordings else ()
     if format == "csv":
-        subject = ("subject", *BOX) if by_subject else ()
+        subject = ("subject", *SIDES) if by_subject else ()
         columns_of_csv = (*several, *COLUMNS, *subject, *(["clock"] if recordings else []))
         print(csv_line(columns_of_csv), end="", flush=True)
         return lambda event: print(csv_line(cells(event, columns_of_csv)), end="", flush=True)

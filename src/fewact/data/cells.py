@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def delimiter_of(text: str, columns: Collection[str]) -> str:
         return len(names & set(columns)), len(cells)
 
     return max(",;\t", key=known)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a cell is a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def seconds(text: str) -> float | None:

@@ -429,18 +429,25 @@ UNUSABLE_FEATURES = "features that are not finite numbers, or too large"
 USABLE_FEATURES = f"finite numbers of magnitude up to {LARGEST_FEATURE:g}"
 
 
-def as_box(values: Sequence[float], where: str) -> "Box":
-    """Return left, top, width and height as a box; ``where`` names it in an error."""
+BOX_EXPECTED = "left, top, width and height in pixels; the last two above 0"
+
+
+def as_box(
+    values: Sequence[float] | None, where: str, *, shown: str = "", expected: str = BOX_EXPECTED
+) -> "Box | None":
+    """Return left, top, width and height as a box; None stays None. The rest is for an error."""
     from fewact.video.track import Box
 
+    if values is None:
+        return None
     numbers = [*values] if isinstance(values, Sequence) else []
     valid = len(numbers) == 4 and all(isinstance(n, Real) and math.isfinite(n) for n in numbers)
     if not valid or numbers[2] <= 0 or numbers[3] <= 0:
         raise DataError(
             "not a box",
             where=where,
-            got=repr(values)[:80],
-            expected="left, top, width and height in pixels; the last two above 0",
+            got=(shown or repr(values))[:80],
+            expected=expected,
         )
     return Box(*map(float, numbers))
 
@@ -472,8 +479,7 @@ class Clip:
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
         object.__setattr__(self, "path", clip_path(self.path))
-        if self.box is not None:
-            object.__setattr__(self, "box", as_box(self.box, str(self.path)))
+        object.__setattr__(self, "box", as_box(self.box, str(self.path)))
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None

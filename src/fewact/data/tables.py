@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,14 @@ from fewact.core.errors import DataError, did_you_mean, warn
 from fewact.core.joints import parse_joints
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_array
-from fewact.data.cells import delimiter_of, seconds, table_rows
+from fewact.data.cells import delimiter_of, is_number, seconds, table_rows
 from fewact.data.clips import (
     BACKGROUND,
     UNUSABLE_FEATURES,
     USABLE_FEATURES,
     Clip,
     FeatureClip,
+    as_box,
     is_background,
     usable_features,
 )
@@ -34,15 +35,28 @@ from fewact.data.events import (
     find_recording,
     is_event_file,
     read_events,
+    timeline_or_none,
 )
-from fewact.data.events.event import by_recording
+from fewact.data.events.event import SIDES, by_recording
 from fewact.data.files import first_few
 from fewact.data.poses import is_poses, labelled_poses, read_poses
 from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
+if TYPE_CHECKING:
+    from fewact.video.track import Box
+
 REQUIRED = ("path", "label")
-COLUMNS = (*REQUIRED, "start", "end", "group")
-EXPECTED = "a header with path and label; optional: start, end and group"
+COLUMNS = (*REQUIRED, "start", "end", "group", "box", *SIDES, "subject")
+NEVER_MISSPELT = (*SIDES, "subject")
+"""Columns of so common names that others may begin with them."""
+
+EXPECTED = (
+    "a header with path and label; optional: start, end, group, subject, and box, or x, y, w and h"
+)
+BOX_EXPECTED = (
+    "left, top, width and height in pixels of the picture as displayed, such as 310,80,90,200; or "
+    "in the column box a table of boxes with frame, id, x, y, w and h"
+)
 TABLE = FileType(
     "table",
     DataError,
@@ -62,7 +76,9 @@ def is_table(path: str | Path) -> bool:
 def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     """Return the clips of a table with the columns path and label.
 
-    Optional columns are start, end and group; others are ignored. Cells are separated by commas,
+    Optional columns are start, end and group. Where several people are in view, box, or x, y, w and
+    h, say who is meant: in pixels; or box is a table of boxes, see ``read_tracks``, and subject the
+    id there. Others are ignored. Cells are separated by commas,
     semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
     seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
     the label ``none`` belong to no class. A missing file raises an error when it is read, or here
@@ -114,13 +130,13 @@ def _clip_rows(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str
     for line, row in _rows(table, TABLE.text(table), columns):
         where = f"{table}, line {line}"
         clip = _clip(table.parent, where, row)
-        segment = Clip(clip.path, start=clip.start, end=clip.end)
+        segment = Clip(clip.path, start=clip.start, end=clip.end, box=clip.box)
         if segment in lines:
             raise DataError(
                 f"the same clip as in line {lines[segment]}",
                 where=where,
                 got=row["path"],
-                expected="each segment of a file once",
+                expected="each segment of a file once, or with another box",
             )
         lines[segment] = line
         rows.append((clip, row))
@@ -151,7 +167,8 @@ def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip
             skipped.append(f"{table.path}, {where}: {named}")
             continue
         times = (event.start or None, None if math.isinf(event.end) else event.end)
-        segments.setdefault(Clip(file, None, *times), []).append((where, str(event.label)))
+        segment = Clip(file, None, *times, box=as_box(event.box, where))
+        segments.setdefault(segment, []).append((where, str(event.label)))
     clips = []
     for segment, rows in segments.items():
         labels = {label for _, label in rows}
@@ -248,7 +265,7 @@ def check_header(
                 expected=expected,
                 hint=f'Rename the column "{near}".' if near else "",
             )
-    absent = [column for column in readable if column not in columns]
+    absent = [c for c in readable if c not in columns and c not in NEVER_MISSPELT]
     for column in columns:
         if column in readable and columns.count(column) > 1:
             raise DataError(f'two columns have the name "{column}"', where=where)
@@ -287,7 +304,58 @@ def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
             expected="printable text",
             hint=f'Use "{BACKGROUND}" for clips of no class.',
         )
-    return Clip(path, label, start, end, row["group"] or None)
+    clip = Clip(path, label, start, end, row["group"] or None)
+    return replace(clip, box=_box(folder, where, row, clip))
+
+
+def _box(folder: Path, where: str, row: dict[str, str], clip: Clip) -> "Box | None":
+    """Return the box of a row; None if all of the picture is meant, or the video cannot be read."""
+    sides = [row[side] for side in SIDES]
+    if any(sides) and row["box"]:
+        raise DataError("two boxes", where=where, expected="either box, or x, y, w and h")
+    where += ', columns "x", "y", "w", "h"' if any(sides) else ', column "box"'
+    cells = sides if any(sides) else re.split(r"[\s,;]+", row["box"])
+    if not any(cells):
+        return None
+    if len(cells) == 1 and not is_number(cells[0]):
+        return _box_of_table(where, folder / user_path(row["box"], DataError), row["subject"], clip)
+    numbers = [float(cell) for cell in cells if is_number(cell)]
+    return as_box(numbers, where, shown=", ".join(cells), expected=BOX_EXPECTED)
+
+
+def _box_of_table(where: str, table: Path, subject: str, clip: Clip) -> "Box | None":
+    """Return where a subject of a table of boxes is in a clip."""
+    from fewact.data.tracks import read_tracks
+
+    if not table.is_file():
+        raise DataError(
+            "neither a box nor a file", where=where, got=str(table)[-80:], expected=BOX_EXPECTED
+        )
+    timeline = timeline_or_none(clip.path)
+    if timeline is None:  # its reader says why
+        return None
+    tracks = {track.subject: track for track in read_tracks(table, timeline.times)}
+    start, end = clip.start or 0.0, clip.end or timeline.end
+    if not subject and len(tracks) == 1:
+        (subject,) = tracks
+    if subject not in tracks:
+        raise DataError(
+            "no subject of the table of boxes"
+            if subject
+            else "several subjects, and none is named",
+            where=f"{where}: {table}",
+            got=subject,
+            expected=f'one in the column "subject": {first_few(tracks)}',
+        )
+    track = tracks[subject]
+    if track.end < start or track.start >= end:
+        raise DataError(
+            "the subject has no box in the clip",
+            where=f"{where}: {table}",
+            got=f"{subject}: {track.start:g} s to {track.end:g} s",
+            expected=f"{start:g} s to {end:g} s",
+        )
+    return track.box(start, end)
 
 
 def _seconds(where: str, text: str) -> float | None:
@@ -303,7 +371,7 @@ def _seconds(where: str, text: str) -> float | None:
 def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> VideoList:
     """Return the videos of a table, see ``read_table``; a column may be their split.
 
-    Ids are the paths as written in the table, with the start and end of a segment.
+    Ids are the paths as written in the table, with the start and end of a segment and the box.
 
     Args:
         table: Table.
@@ -315,6 +383,8 @@ def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> Video
         id = row["path"]
         if clip.start is not None or clip.end is not None:
             id += f"#{row['start']}-{row['end']}"
+        if clip.box is not None:
+            id += f"@{','.join(f'{side:g}' for side in clip.box)}"
         if is_background(clip.label or ""):
             outside.append(id)
             continue

@@ -42,7 +42,8 @@ class Decoder:
             frames = read_frames(Path(path), Segments(count), transform=_shrunk)
         strip = jpeg(np.concatenate(list(frames), axis=1))
         aspect = info.width / info.height
-        return {"seconds": info.duration, "frames": count, "aspect": aspect}, strip
+        facts = {"seconds": info.duration, "frames": count, "aspect": aspect}
+        return {**facts, "height": info.height}, strip
 
 
 def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

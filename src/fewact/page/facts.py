@@ -38,6 +38,8 @@ class ClipFacts(TypedDict):
     seconds: float
     frames: int
     aspect: float
+    height: int
+    box: list[float] | None
     start: float | None
     end: float | None
     binned: bool
@@ -84,11 +86,26 @@ class EventFacts(TypedDict):
     end: float
     confidence: float | None
     repetitions: int
+    subject: NotRequired[str]
+    box: NotRequired[list[float] | None]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class SubjectFacts(TypedDict):
+    """What one of several subjects does, and where it is, in pixels."""
+
+    subject: str
+    box: list[float] | None
+    label: str
+    probability: float
 
 
 @with_config(ConfigDict(extra="forbid"))
 class ResultFacts(TypedDict):
-    """What a model says of a clip or a recording, or why it says nothing."""
+    """What a model says of a clip or a recording, or why it says nothing.
+
+    ``movers`` counts what moves in a doubtful clip; ``subjects`` has the answer for each of them.
+    """
 
     model: str
     error: NotRequired[ErrorFacts]
@@ -97,6 +114,8 @@ class ResultFacts(TypedDict):
     probability: NotRequired[float]
     probabilities: NotRequired[dict[str, float]]
     nearest: NotRequired[str | None]
+    movers: NotRequired[int]
+    subjects: NotRequired[list[SubjectFacts]]
     events: NotRequired[list[EventFacts]]
     counts: NotRequired[dict[str, int]]
     time: NotRequired[float]

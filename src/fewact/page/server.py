@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from fewact.classifier.names import Sides
 from fewact.core.errors import OptionError, OutputError, UserError
 from fewact.core.version import __version__
 from fewact.data import VIDEO_SUFFIXES
@@ -88,6 +89,7 @@ class _Segment(PageValue):
     start: float
     end: float
     label: str
+    box: Sides | None = None
 
 
 class _Clips(PageValue):
@@ -96,6 +98,10 @@ class _Clips(PageValue):
 
 class _Relabel(_Clips):
     label: str | None
+
+
+class _Box(_Clips):
+    box: Sides | None
 
 
 def serve(
@@ -246,6 +252,7 @@ def create_app(page: PageSession, *, token: str, hosts: Iterable[str]) -> Starle
             route("/api/clips/label", _move("label", _Relabel)),
             route("/api/clips/remove", _move("remove", _Clips)),
             route("/api/clips/restore", _move("restore", _Clips)),
+            route("/api/clips/box", _move("box", _Box)),
             route("/api/clips/forget", _forget),
             route("/api/clips/{id}/predict", _predict),
             route("/api/clips/{id}/segment", _segment),
@@ -398,8 +405,8 @@ def _described(page: PageSession, request: Request) -> tuple[PageClip, int]:
     return PageClip(name=name or "clip", label=label), int(pieces)
 
 
-def _move(what: Literal["label", "remove", "restore"], form: type[_Clips]) -> Handler:
-    """Return what labels clips, removes them, or brings them back."""
+def _move(what: Literal["label", "remove", "restore", "box"], form: type[_Clips]) -> Handler:
+    """Return what labels clips, removes them, brings them back, or says who is meant."""
 
     async def handler(page: PageSession, request: Request) -> Response:
         body = await json_body(request, form)
@@ -409,7 +416,9 @@ def _move(what: Literal["label", "remove", "restore"], form: type[_Clips]) -> Ha
                 state.clip(id)
             label = body.label if isinstance(body, _Relabel) else None
             name = None if label is None else state.label(label)
-            return ClipsMoved(id=request.state.id, what=what, clips=tuple(body.ids), label=name)
+            box = body.box if isinstance(body, _Box) else None
+            ids = tuple(body.ids)
+            return ClipsMoved(id=request.state.id, what=what, clips=ids, label=name, box=box)
 
         return _recorded(await page.record(request.state.id, moved))
 
@@ -484,7 +493,8 @@ async def _teach(page: PageSession, request: Request) -> Response:
 
 
 async def _predict(page: PageSession, request: Request) -> Response:
-    job = page.predict(request.path_params["id"], _tab(request))
+    apart = {"1": True, "0": False}.get(request.query_params.get("apart", ""))
+    job = page.predict(request.path_params["id"], _tab(request), apart=apart)
     return JSONResponse({"job": job.id}, 202)
 
 
@@ -498,7 +508,8 @@ async def _segment(page: PageSession, request: Request) -> Response:
     with ExitStack() as reserved:
 
         def added(state: PageState) -> AnyEntry:
-            clip = state.segment(request.path_params["id"], body.start, body.end, body.label)
+            span = body.start, body.end
+            clip = state.segment(request.path_params["id"], *span, body.label, body.box)
             if id := state.id_of(clip.key):
                 number = state.clips[id].name_number
                 clip = clip.model_copy(update={"name_number": number})

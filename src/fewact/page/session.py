@@ -75,6 +75,7 @@ class PageSession:
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._faults: dict[str, list[str]] = {}
         self._unsearched: dict[str, str] = {}
+        self._apart: set[str] = set()  # clips in which each subject is answered
         self._version, self._stopping = 0, False
         self._changed_by_command = 0
         self._changed = asyncio.Condition()
@@ -234,9 +235,14 @@ class PageSession:
         """Let the model follow the page."""
         return self.queue.add(PageJob("teach", tab, self._teach()))
 
-    def predict(self, id: str, tab: str) -> PageJob:
-        """Predict the class of a clip, or search a recording for actions."""
+    def predict(self, id: str, tab: str, *, apart: bool | None = None) -> PageJob:
+        """Predict the class of a clip, or search a recording for actions.
+
+        ``apart`` answers for each of several subjects; None does so if it was done before.
+        """
         clip = self.state.clip(id)
+        if apart is not None:
+            self._apart = self._apart | {id} if apart else self._apart - {id}
         if clip.is_recording:
             steps = self._watch(new_id(), tab, id, clip)
             return self.queue.add(PageJob("watch", tab, steps, id, patient=True))
@@ -275,8 +281,9 @@ class PageSession:
         total = max(1, round(clip.seconds))
         try:
             while not ended and id in self.state.clips and not self.state.clips[id].binned:
+                apart = id in self._apart
                 events = await self._work(
-                    "watch", job, _facts_of(clip), begin, seconds=SECONDS_A_CLIP
+                    "watch", job, _facts_of(clip), begin, apart, seconds=SECONDS_A_CLIP
                 )
                 begin, ended = False, events["ended"]
                 result: ResultFacts = events | {"model": model}
@@ -311,7 +318,11 @@ class PageSession:
             if self.model and not state.changes:
                 return
             clips = state.training_clips
-            new = [id for id in clips if id not in state.model_labels and clips[id].file]
+            new = [
+                id
+                for id, clip in clips.items()
+                if clip.file and (id not in state.model_labels or not state.is_taught(id))
+            ]
             total = len(new) + 2
             yield 1, total
             for done, id in enumerate(new, start=2):
@@ -327,7 +338,8 @@ class PageSession:
             )
         # No step follows: it is done, also if it was cancelled while the model was saved.
         labels = {id: clip.label or "" for id, clip in clips.items()}
-        entry = ModelTaught(id=new_id(), model=opened["model"]["id"], clips=labels)
+        boxes = {id: clip.box for id, clip in clips.items() if clip.box is not None}
+        entry = ModelTaught(id=new_id(), model=opened["model"]["id"], clips=labels, boxes=boxes)
         await self.record(entry.id, lambda _: entry)
         self._follow(opened)
 
@@ -381,7 +393,8 @@ class PageSession:
             return
         model = self.model["id"]
         try:
-            result = await self._work("predict", _facts_of(clip), seconds=SECONDS_A_CLIP)
+            facts, apart = _facts_of(clip), id in self._apart
+            result = await self._work("predict", facts, apart, seconds=SECONDS_A_CLIP)
         except (UserError, ChildError) as error:
             self._show(id, {"error": facts_of(error), "model": model})
             raise
@@ -448,11 +461,13 @@ class PageSession:
             "seconds": clip.seconds,
             "frames": clip.frames,
             "aspect": clip.aspect,
+            "height": clip.height,
+            "box": None if clip.box is None else [*clip.box],
             "start": clip.start,
             "end": clip.end,
             "binned": clip.binned,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
-            "model_label": self.state.model_labels.get(id),
+            "model_label": self.state.model_labels.get(id) if self.state.is_taught(id) else None,
             "recording": clip.is_recording,
             "faults": self._faults.get(id, []),
         }
@@ -486,6 +501,6 @@ def _examples(opened: dict[str, Any]) -> tuple[PageClip, ...]:
 
 def _facts_of(clip: PageClip) -> dict[str, Any]:
     """Return what the worker needs of a clip."""
-    key = dict(zip(("file", "start", "end", "number"), clip.key, strict=True))
+    key = dict(zip(("file", "start", "end", "number", "box"), clip.key, strict=True))
     names = {"name": clip.title, "saved_as": clip.saved_as, "label": clip.label}
     return {**key, **names, "source": clip.file is not None}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from fewact.classifier.names import Sides
 from fewact.core.errors import DataError
 from fewact.core.page_folder import PAGE_CLIP
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
@@ -29,9 +30,8 @@ MOST_UNDO: Final = 200
 SHORTEST_SEGMENT: Final = 0.1
 """Seconds that a segment lasts at least."""
 
-ClipKey = tuple[str, float | None, float | None, int]
-"""What identifies a clip in the model: file of a page, or name of another clip; start and end of
-the segment; number among the clips that have all of these in common."""
+ClipKey = tuple[str, float | None, float | None, int, Sides | None]
+"""What identifies a clip in the model, see ``revision.Key``."""
 
 
 class RefusedError(Exception):
@@ -76,12 +76,14 @@ class PageClip(PageValue):
         seconds: Duration of the file.
         frames: Number of frames side by side in its thumbnail.
         aspect: Width of a frame relative to its height.
+        height: Height of the picture, in pixels; 0 if it is not known.
         start: Start of the segment, in seconds; None for the start of the file.
         end: End of the segment, in seconds; None for the end of the file.
         binned: Whether the user removed it; it can be restored.
         number: Number among the model's clips of this name and segment.
         page_file: File in the folder of another page; None if this page has the video, or no page.
         name_number: Number among the files of this name and class.
+        box: Box around who is meant, in pixels; None if all of the picture is.
     """
 
     file: Annotated[str, AfterValidator(_video_file)] | None = None
@@ -90,12 +92,14 @@ class PageClip(PageValue):
     seconds: float = 0.0
     frames: int = 1
     aspect: float = 1.0
+    height: int = 0
     start: float | None = None
     end: float | None = None
     binned: bool = False
     number: int = 0
     page_file: PageFile | None = None
     name_number: int = 1
+    box: Sides | None = None
 
     @property
     def source(self) -> str | None:
@@ -105,7 +109,7 @@ class PageClip(PageValue):
     @property
     def key(self) -> ClipKey:
         """What identifies it in the model."""
-        return self.source or self.name, self.start, self.end, self.number
+        return self.source or self.name, self.start, self.end, self.number, self.box
 
     @property
     def title(self) -> str:
@@ -160,6 +164,7 @@ class PageState(PageValue):
         clips: Clips by id, in the order in which they came.
         model: Identity of the model as it was last seen; None if there is none.
         model_labels: Label of each clip that this model has.
+        model_boxes: Box of each of these clips that has one there.
         deleted: Key of each clip that was deleted for good, as long as the model may have it.
         former_names: What an action of each former name is called now; None if it was removed.
         steps: Changes that can be undone, the last one last.
@@ -169,6 +174,7 @@ class PageState(PageValue):
     clips: dict[ClipId, PageClip] = Field({})
     model: str | None = None
     model_labels: dict[str, str] = Field({})
+    model_boxes: dict[str, Sides] = Field({})
     deleted: dict[str, ClipKey] = Field({})
     former_names: dict[str, str | None] = Field({})
     steps: tuple[UndoableStep, ...] = ()
@@ -176,8 +182,19 @@ class PageState(PageValue):
     @property
     def changes(self) -> int:
         """Number of clips that the model does not have as the page has them."""
-        differ = (c.training_label != self.model_labels.get(id) for id, c in self.clips.items())
-        return sum(differ) + len(self.model_labels.keys() - self.clips.keys())
+        differ = sum(not self.is_taught(id) for id in self.clips)
+        return differ + len(self.model_labels.keys() - self.clips.keys())
+
+    def is_taught(self, id: str) -> bool:
+        """Return whether the model has a clip as the page has it; or neither has it."""
+        clip = self.clips[id]
+        has_box = clip.training_label is None or clip.box == self.model_boxes.get(id)
+        return has_box and clip.training_label == self.model_labels.get(id)
+
+    def key_in_model(self, id: str) -> ClipKey:
+        """Return the key of a clip in the model, if that has it, or the key that it would have."""
+        key = self.clips[id].key
+        return (*key[:4], self.model_boxes.get(id)) if id in self.model_labels else key
 
     @property
     def last_step(self) -> UndoableStep:
@@ -213,16 +230,23 @@ class PageState(PageValue):
         """Return the id of the clip with this key; None if there is none."""
         return next((id for id, clip in self.clips.items() if clip.key == key), None)
 
-    def segment(self, id: str, start: float, end: float, label: str) -> PageClip:
-        """Return a segment of a clip, in seconds, as a clip; refuse one that is not within it."""
+    def segment(
+        self, id: str, start: float, end: float, label: str, box: Sides | None = None
+    ) -> PageClip:
+        """Return a segment of a clip, in seconds, as a clip; refuse one that is not within it.
+
+        What lasts as long as a short clip is the clip itself, of which ``box`` is meant.
+        """
         whole, label = self.clip(id), self.label(label)
         if whole.file is None or not 0 <= start < end <= whole.seconds + 1:
             raise RefusedError(422, "bad_segment")
+        values: dict[str, Any] = {"label": label, "binned": False, "box": box}
+        if box and not whole.is_recording and end - start >= whole.seconds - SHORTEST_SEGMENT:
+            return whole.model_copy(update=values)
         end = min(end, whole.seconds)  # the user may have rounded it
         if round(end - start, 3) < SHORTEST_SEGMENT:
             raise RefusedError(422, "bad_segment")
-        values = {"label": label, "start": start, "end": end, "binned": False}
-        return whole.model_copy(update=values)
+        return whole.model_copy(update={**values, "start": start, "end": end})
 
 
 class JournalEntry(PageValue):
@@ -240,11 +264,12 @@ class ClipsAdded(JournalEntry):
 
 
 class ClipsMoved(JournalEntry):
-    """The user labelled clips, removed them, or brought them back."""
+    """The user labelled clips, removed them, brought them back, or said who is meant."""
 
-    what: Literal["label", "remove", "restore"]
+    what: Literal["label", "remove", "restore", "box"]
     clips: tuple[str, ...]
     label: Label | None = None
+    box: Sides | None = None
 
 
 class ActionChanged(JournalEntry):
@@ -279,11 +304,12 @@ class ModelFound(JournalEntry):
 
 
 class ModelTaught(JournalEntry):
-    """The page taught the model: the identity of the new one, and the label of each clip."""
+    """The page taught the model: the identity of the new one, label and box of each clip."""
 
     what: Literal["teach"] = "teach"
     model: str
     clips: dict[str, str]
+    boxes: dict[str, Sides] = Field({})
 
 
 class StepUndone(JournalEntry):
@@ -298,7 +324,7 @@ class StateSnapshot(JournalEntry):
 
     what: Literal["snapshot"] = "snapshot"
     format: Literal["fewact page"] = "fewact page"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     state: PageState
 
 
@@ -351,7 +377,7 @@ def after(state: PageState, entry: AnyEntry, *, undone: bool = False) -> PageSta
         case ClipsDeleted():
             return _without(state, entry.clips)
         case ModelTaught():
-            return _with_model(state, entry.model, entry.clips)
+            return _with_model(state, entry.model, entry.clips, entry.boxes)
         case ModelFound():
             new, clips, classes = _merged(state, entry)
         case ClipsAdded() | ClipsMoved() | ActionChanged():
@@ -388,6 +414,8 @@ def _edited(state: PageState, edit: Edit) -> tuple[dict[str, PageClip], tuple[st
             change = {"binned": edit.what == "remove"}
             if edit.what == "label":
                 change["label"] = edit.label
+            if edit.what == "box":
+                change = {"box": edit.box}
             present = {id: state.clips[id] for id in edit.clips if id in state.clips}
             clips = {id: clip.model_copy(update=change) for id, clip in present.items()}
         case ActionChanged(what="add_class"):
@@ -416,23 +444,27 @@ def _merged(
     """
     if found.model is None:
         lost = {id: _binned(clip) for id, clip in state.training_clips.items() if clip.file is None}
-        return _with_model(state, None, {}), lost, state.classes
+        return _with_model(state, None, {}, {}), lost, state.classes
     base: dict[str, str | None] = {**state.model_labels}
     if found.what == "import":
         keys = {example.key for example in found.examples}
         base |= {id: clip.training_label for id, clip in state.clips.items() if clip.key in keys}
     deleted = {id: key for id, key in state.deleted.items() if id in base}
     id_of_key = {key: id for id, key in deleted.items()}
-    id_of_key |= {clip.key: id for id, clip in state.clips.items()}
-    clips, labels = dict[str, PageClip](), dict[str, str]()
+    id_of_key |= {state.key_in_model(id): id for id in state.clips}
+    clips, labels, boxes = dict[str, PageClip](), dict[str, str](), dict[str, Sides]()
     for example in found.examples:
         id = id_of_key.get(example.key) or _id_from(example.key)
         labels[id] = example.label or BACKGROUND
+        boxes |= {} if example.box is None else {id: example.box}
         clip = state.clips.get(id)
         if clip is None and id not in deleted:
             clips[id] = example
         elif clip is not None and clip.training_label == base.get(id):
-            clips[id] = clip.model_copy(update={"label": example.label, "binned": False})
+            change: dict[str, Any] = {"label": example.label, "binned": False}
+            if found.what == "import":
+                change["box"] = example.box
+            clips[id] = clip.model_copy(update=change)
     for id in state.model_labels.keys() & state.clips.keys() - labels.keys():
         if state.clips[id].training_label == base[id]:
             clips[id] = _binned(state.clips[id])
@@ -442,13 +474,15 @@ def _merged(
     names = [name for name in state.classes if name in has or name not in had]
     classes = _with_actions_of(all_clips.values(), names)
     state = state.model_copy(update={"deleted": deleted})
-    return _with_model(state, found.model, labels), clips, classes
+    return _with_model(state, found.model, labels, boxes), clips, classes
 
 
-def _with_model(state: PageState, model: str | None, labels: Mapping[str, str]) -> PageState:
+def _with_model(
+    state: PageState, model: str | None, labels: Mapping[str, str], boxes: Mapping[str, Sides]
+) -> PageState:
     deleted = {id: key for id, key in state.deleted.items() if id in labels}
     new = {"model": model, "model_labels": dict(labels), "deleted": deleted}
-    return state.model_copy(update=new)
+    return state.model_copy(update={**new, "model_boxes": dict(boxes)})
 
 
 def _without(state: PageState, ids: Iterable[str]) -> PageState:
@@ -460,7 +494,7 @@ def _without(state: PageState, ids: Iterable[str]) -> PageState:
     return state.model_copy(
         update={
             "clips": {id: clip for id, clip in state.clips.items() if id not in gone},
-            "deleted": state.deleted | {id: state.clips[id].key for id in gone},
+            "deleted": state.deleted | {id: state.key_in_model(id) for id in gone},
             "steps": tuple(step for step in steps if step.clips or step.changes_actions),
         }
     )

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import threading
 import time
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,15 +21,18 @@ from fewact.classifier.few_shot import load_stored
 from fewact.classifier.history import editing, install, versions
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
+from fewact.classifier.prediction import Prediction, Skipped
+from fewact.classifier.regions import subjects_in
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
-from fewact.classifier.watch import watching
+from fewact.classifier.watch import Watch, watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
 from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import BACKGROUND, Clip, is_background
+from fewact.data.clips import as_box
 from fewact.methods.files import import_methods
-from fewact.page.facts import EventFacts, LiveFacts, ModelFacts
+from fewact.page.facts import EventFacts, LiveFacts, ModelFacts, SubjectFacts
 from fewact.page.names import TITLE_OF_NONE
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
@@ -128,30 +133,37 @@ class Worker:
             self._loaded = self._identity()
         return self._facts()
 
-    def predict(self, clip: dict[str, Any]) -> dict[str, Any]:
-        """Predict the class of a clip."""
+    def predict(self, clip: dict[str, Any], apart: bool = False) -> dict[str, Any]:
+        """Predict the class of a clip; if ``apart`` also that of each subject in it."""
         self.open()
-        prediction = self._revision.classifier.predict(self._clip(clip))
+        classifier = self._revision.classifier
+        prediction = classifier.predict(self._clip(clip))
+        answers = classifier.predict_regions(self._clip(clip)) if apart else ()
         nearest = next(
             facts
             for facts, example in zip(self._examples(), self._revision.examples, strict=True)
             if example.title == prediction.nearest
         )
         return {
-            "label": NONE if prediction.label == TITLE_OF_NONE else str(prediction.label),
+            "label": _answer(prediction),
             "probability": prediction.probability,
+            "movers": subjects_in(prediction),
+            **({"subjects": [_subject(one) for one in answers]} if apart else {}),
             "probabilities": _by_label(prediction.probabilities),
             "faults": prediction.faults,
             "nearest": nearest,
         }
 
-    def watch(self, job: str, clip: dict[str, Any], begin: bool) -> dict[str, Any]:
+    def watch(
+        self, job: str, clip: dict[str, Any], begin: bool, apart: bool = False
+    ) -> dict[str, Any]:
         """Search a recording for actions, for half a second.
 
         Args:
             job: Id of the search.
             clip: Recording.
             begin: Whether this is the first step.
+            apart: Whether each subject is watched.
 
         Returns:
             Events so far and how many of each action; time in seconds up to which it was searched;
@@ -159,7 +171,7 @@ class Worker:
         """
         if begin:
             self.open()
-            self._searches[job] = self._search(clip)
+            self._searches[job] = self._search(clip, apart=apart)
         if job not in self._searches:
             raise ModelError("the search was interrupted", hint="Search again.")
         result = next(self._searches[job])
@@ -172,29 +184,30 @@ class Worker:
         if search := self._searches.pop(job, None):
             search.close()
 
-    def _search(self, clip: dict[str, Any]) -> Generator[dict[str, Any]]:
+    def _search(self, clip: dict[str, Any], *, apart: bool) -> Generator[dict[str, Any]]:
         """Yield what was found in a recording, after each step and at the end."""
         events: list[Event] = []
-        path = self._clip(clip).path
-        with watching(self._revision.classifier, path, only=self._actions) as watch:
-
-            def result(*, ended: bool) -> dict[str, Any]:
-                return {
-                    "events": [_event(event) for event in events],
-                    "counts": counts(events),
-                    "faults": watch.faults,
-                    "time": watch.time,
-                    "ended": ended,
-                }
-
-            until = time.monotonic() + SECONDS_OF_A_STEP
-            for _, _, complete in watch.moments():
-                events += complete
-                if time.monotonic() > until:
-                    yield result(ended=False)
-                    until = time.monotonic() + SECONDS_OF_A_STEP
-            events += watch.close()
-            yield result(ended=True)
+        path, stop = self._clip(clip).path, threading.Event()
+        opened = watching(
+            self._revision.classifier, path, stop=stop, only=self._actions, regions=apart
+        )
+        with ExitStack() as until_end, ThreadPoolExecutor(1) as pool:
+            # Subjects are followed through all of it first; others have their turn meanwhile.
+            opening = pool.submit(until_end.enter_context, opened)
+            try:
+                while not wait([opening], SECONDS_OF_A_STEP).done:
+                    yield _found([])
+                watch = opening.result()
+                until = time.monotonic() + SECONDS_OF_A_STEP
+                for _, _, complete in watch.moments():
+                    events += complete
+                    if time.monotonic() > until:
+                        yield _found(events, watch)
+                        until = time.monotonic() + SECONDS_OF_A_STEP
+                events += watch.close()
+                yield _found(events, watch, ended=True)
+            finally:
+                stop.set()
 
     def look(self, stream: str, width: int, height: int, at: float, *, blob: bytes) -> LiveFacts:
         """Return what the camera shows now, events that are complete, and the frames a second used.
@@ -287,7 +300,7 @@ class Worker:
             raise DataError("the model has no video of this clip, only features")
         path = self._model / PAGE_FOLDER / clip["file"]
         self._names[str(path)] = clip["name"]
-        return Clip(path, start=clip["start"], end=clip["end"])
+        return Clip(path, start=clip["start"], end=clip["end"], box=clip["box"])
 
     def _show_warning(self, message: Warning | str, *_: object, **__: object) -> None:
         """Write a warning to the terminal: in one line, once, with the name that the user sees."""
@@ -341,8 +354,11 @@ class Worker:
                 "start": start,
                 "end": end,
                 "number": number,
+                "box": box,
             }
-            for example, (_, start, end, number) in zip(examples, keys_of(examples), strict=True)
+            for example, (_, start, end, number, box) in zip(
+                examples, keys_of(examples), strict=True
+            )
         ]
 
 
@@ -364,6 +380,19 @@ class Advisor:
         return [advice.text for advice in review(load_stored(self._model)).advice[:MOST_ADVICE]]
 
 
+def _found(
+    events: Sequence[Event], watch: Watch | None = None, *, ended: bool = False
+) -> dict[str, Any]:
+    """Return what was found in a recording so far; it may not be open yet."""
+    return {
+        "events": [_event(event) for event in events],
+        "counts": counts(events),
+        "faults": [] if watch is None else watch.faults,
+        "time": 0.0 if watch is None else watch.time,
+        "ended": ended,
+    }
+
+
 def _event(event: Event) -> EventFacts:
     """Return an event with its class as a text: all labels of the page are texts."""
     return {
@@ -372,7 +401,26 @@ def _event(event: Event) -> EventFacts:
         "end": round(event.end, 3),
         "confidence": event.confidence,
         "repetitions": event.repetitions,
+        "subject": event.subject,
+        "box": None if event.box is None else [*event.box],
     }
+
+
+def _subject(prediction: Prediction | Skipped) -> SubjectFacts:
+    """Return the answer for a subject."""
+    if isinstance(prediction, Skipped):
+        raise prediction.error
+    box = None if prediction.box is None else [float(round(side)) for side in prediction.box]
+    return {
+        "subject": prediction.subject,
+        "box": box,
+        "label": _answer(prediction),
+        "probability": prediction.probability,
+    }
+
+
+def _answer(prediction: Prediction) -> str:
+    return NONE if prediction.label == TITLE_OF_NONE else str(prediction.label)
 
 
 def _label(label: object) -> str:
@@ -385,4 +433,5 @@ def _by_label(probabilities: Mapping[Any, float]) -> dict[str, float]:
 
 
 def _key(clip: dict[str, Any]) -> Key:
-    return clip["file"], clip["start"], clip["end"], clip["number"]
+    box = clip["box"] and as_box(clip["box"], clip["name"])
+    return clip["file"], clip["start"], clip["end"], clip["number"], box

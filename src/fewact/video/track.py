@@ -21,6 +21,11 @@ MARGIN = 1.35
 WALKS = 3.0
 """Area of the place of a track, as a multiple of its box, from which on its subject walks."""
 
+SLIM = 0.6
+"""Smallest width over height, and height over width, of the picture around a box of the user's. In
+the shape of the full picture it would show half of a neighbour: taught so from eight classes of two
+people side by side, 8 of 16 new clips with a box were right, in that of the box 15."""
+
 LARGE = 0.9
 """Height of that picture, as a fraction of the full one's, from which on it is the full height."""
 
@@ -268,7 +273,8 @@ class Around:
         rows, columns = frame.shape[:2]
         if not self.box.within(frame).size:
             return frame[:0]
-        return pictures([self.box], (rows, columns))[0].of(frame)
+        aspect = min(max(self.box.width / self.box.height, SLIM), 1 / SLIM)
+        return pictures([self.box], (rows, columns), aspect)[0].of(frame)
 
 
 def _paint_over(frame: NDArray[np.uint8], box: Box) -> None:

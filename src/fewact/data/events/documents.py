@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 from fewact.core.errors import OutputError
 from fewact.data.events.event import (
     EVENTS,
+    SIDES,
     Event,
     Row,
     by_recording,
@@ -61,6 +62,7 @@ def _program(content: Any) -> str | None:
 def _fields(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
     for number, row in enumerate(rows, start=1):
         fields: dict[str, Any] = {FIELD.get(column, ""): value for column, value in row.items()}
+        fields |= zip(SIDES, row.get("box") or (), strict=False)
         if row.get("frames"):
             fields["frames"] = tuple(map(int, row["frames"]))
         yield f"{name} {number}", fields

@@ -28,6 +28,10 @@ EVENTS = FileType(
 )
 
 
+SIDES = ("x", "y", "w", "h")
+"""Columns of a box in tables: left, top, width and height, in pixels."""
+
+
 @dataclass(frozen=True)
 class Event:
     """An action in a recording, performed once or several times in a row.
@@ -104,8 +108,19 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         str(fields.get("subject") or "").strip(),
         fields.get("frames"),
         str(fields.get("clock") or ""),
+        _box(fields),
         mark=str(fields.get("mark") or "").strip().casefold(),
     )
+
+
+def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the box of a row; None if it has none."""
+    x, y, w, h = (_number(side, fields.get(side), float) for side in SIDES)
+    if None in (x, y, w, h):
+        return None
+    if w <= 0 or h <= 0:
+        raise ValueError(f"its box is no box: {w:g} x {h:g} pixels")
+    return x, y, w, h
 
 
 def _time(name: str, value: Any) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from fewact.core.text_table import csv_line
 from fewact.data.cells import delimiter_of, table_rows
 from fewact.data.events.boris import Media, aggregated, paired
-from fewact.data.events.event import EVENTS, Event, Row, extra_cells, frames_of
+from fewact.data.events.event import EVENTS, SIDES, Event, Row, extra_cells, frames_of
 
 SYNONYMS = {
     "recording": "recording video file file_name filename media video_name clip path media_file",
@@ -25,6 +25,7 @@ SYNONYMS = {
     "mark": "mark",
     "first_frame": "first_frame",
     "last_frame": "last_frame",
+    **{side: side for side in SIDES},
 }
 FIELD = {word: field for field, words in SYNONYMS.items() for word in words.split()}
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"
@@ -64,9 +65,6 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
         yield f"line {line}", row | extra_cells(cells, fields)
 
 
-BOX = ("x", "y", "w", "h")
-"""Columns of the box of a subject."""
-
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
 
@@ -76,7 +74,7 @@ def columns(events: Sequence[Event]) -> tuple[str, ...]:
     subject = ("subject",) if any(event.subject for event in events) else ()
     frames = ("first_frame", "last_frame") if any(event.frames for event in events) else ()
     clock = ("clock",) if any(event.clock for event in events) else ()
-    box = BOX if any(event.box for event in events) else ()
+    box = SIDES if any(event.box for event in events) else ()
     mark = ("mark",) if any(event.mark for event in events) else ()
     return (*first, *COLUMNS, *subject, *box, *frames, *clock, *mark)
 
@@ -90,7 +88,7 @@ def cells(event: Event, names: Sequence[str]) -> list[object]:
         "confidence": "" if event.confidence is None else f"{event.confidence:.4f}",
         "first_frame": first,
         "last_frame": last,
-        **dict(zip(BOX, event.box or ("",) * 4, strict=True)),
+        **dict(zip(SIDES, event.box or ("",) * 4, strict=True)),
     }
     return [values[name] if name in values else getattr(event, name) for name in names]
 

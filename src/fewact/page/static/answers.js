@@ -3,6 +3,7 @@
 
 import { NONE, post, teachIt } from "./api.js";
 import { addClips, moveClip } from "./cards.js";
+import { showMarks, stageOf } from "./box.js";
 import { draggable } from "./drop.js";
 import { editSegment, labelChoice, play } from "./player.js";
 import { clock, errorText, headline, percent, text } from "./texts.js";
@@ -36,19 +37,22 @@ export async function tryFiles(files) {
   await tryClips(await addClips(files, null));
 }
 
-export async function tryClips(ids) {
-  for (const id of ids) await attempt(() => post(`/api/clips/${id}/predict`));
+/** Ask what clips show: `apart` asks for each subject, or not; null as before. */
+export async function tryClips(ids, apart = null) {
+  for (const id of ids) await attempt(() => post(`/api/clips/${id}/predict${apart == null ? "" : `?apart=${Number(apart)}`}`));
 }
 
 function answer(item) {
   const choice = labelChoice(item.classes, `choice-${item.id}`);
   const element = h("li", { class: "answer", tabindex: "-1" },
-    h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }), onclick: () => play(item) }, thumbnail(item, "")),
+    h("button", { class: "bare", type: "button", "aria-label": text("play_clip", { name: item.name }) }, thumbnail(item, "")),
     h("div", { class: "answer-body" },
       h("p", { class: "file" }, h("bdi", {}, item.name)),
       h("p", { class: "label", role: "status", dir: "auto" }),
       h("button", { class: "again", type: "button", hidden: true, onclick: () => tryClips([item.id]) }, text("try_again")),
       h("p", { class: "nearest", dir: "auto" }),
+      h("div", { class: "movers", hidden: true }, h("p"), h("button", { class: "apart", type: "button" })),
+      h("ol", { class: "events", "aria-label": text("subjects") }),
       h("ul", { class: "faults", "aria-label": text("faults") }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why"))),
@@ -69,14 +73,20 @@ const teachAs = async (item, label) => await moveClip(item, label) && attempt(te
 
 function recording(item) {
   const video = h("video", {
-    class: "film-video", src: `/media/${item.source}`, controls: true, muted: true, playsInline: true, preload: "none", hidden: true,
+    src: `/media/${item.source}`, controls: true, muted: true, playsInline: true, preload: "none",
   });
   const film = filmOf(item);
+  const stage = stageOf(video, item.aspect);
+  stage.hidden = true;
   const timeline = h("div", { class: "timeline" }, film, h("ul", { class: "lanes", "aria-label": text("counts") }), h("div", { class: "playhead", hidden: true }));
-  video.addEventListener("timeupdate", () => timeline.style.setProperty("--at", Math.min(1, video.currentTime / item.seconds)));
-  video.addEventListener("error", () => video.remove()); // then it is shown as frames only
+  video.addEventListener("timeupdate", () => {
+    const now = video.currentTime;
+    timeline.style.setProperty("--at", Math.min(1, now / item.seconds));
+    showMarks(stage, item, marksOf(element.events.filter(({ start, end }) => start <= now && now < end), item));
+  });
+  video.addEventListener("error", () => stage.remove()); // then it is shown as frames only
   const playFrom = (seconds) => {
-    video.hidden = timeline.lastChild.hidden = false;
+    stage.hidden = timeline.lastChild.hidden = false;
     video.currentTime = seconds;
     video.play().catch(() => {});
   };
@@ -84,21 +94,28 @@ function recording(item) {
     const { left, width } = film.getBoundingClientRect();
     playFrom((item.seconds * (event.clientX - left)) / width);
   });
-  return h("li", { class: "answer recording", tabindex: "-1" },
+  const element = h("li", { class: "answer recording", tabindex: "-1" },
     h("p", { class: "file" }, h("bdi", {}, item.name)),
     h("p", { class: "label", role: "status" }),
     h("progress", { class: "searched", max: 1, "aria-label": text("search") }),
-    video, timeline,
+    stage, timeline,
     h("div", { class: "times" }, h("span", {}, clock(0)), h("span", {}, clock(item.seconds))),
     h("ul", { class: "faults", "aria-label": text("faults") }),
     h("ol", { class: "events", "aria-label": text("events") }),
     h("div", { class: "row" },
       h("button", { type: "button", onclick: () => playFrom(video.currentTime) }, text("play")),
       h("button", { class: "again", type: "button", onclick: () => tryClips([item.id]) }, text("search_again")),
+      h("button", { class: "apart", type: "button" }),
       h("button", { type: "button", onclick: () => editSegment(item, {}) }, text("mark")),
       h("button", { class: "cancel", type: "button", hidden: true }, text("cancel_search"))),
     removeButton(item));
+  element.events = [];
+  return element;
 }
+
+/** What is shown of subjects on a player. */
+const marksOf = (subjects, { classes }) =>
+  subjects.map(({ subject, label, box }) => ({ box, name: label === UNLIKE ? subject : `${subject} ${label}`, hue: hueOf(classes, label) }));
 
 /** Some frames of a recording side by side. */
 function filmOf(item) {
@@ -150,6 +167,14 @@ function updateAnswer(element, item) {
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
   setText(element.querySelector(".nearest"), result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
   showBars(element.querySelector(".bars"), classes, ranked);
+  const subjects = isOld(item) ? [] : result?.subjects ?? [];
+  element.querySelector(".bare").onclick = () => play({ ...item, subjects: marksOf(subjects, item) });
+  const movers = isOld(item) ? 0 : result?.movers ?? 0;
+  element.querySelector(".movers").hidden = movers < 2 && !subjects.length;
+  setText(element.querySelector(".movers p"), subjects.length ? text("each") : text("movers", { n: movers }));
+  offerApart(element.querySelector(".apart"), item, subjects.length > 0, "answer_apart", "answer_together");
+  sync(element.querySelector(".events"), subjects, (one) => `${one.subject} ${one.label} ${one.probability}`, (one) =>
+    eventButton(item, { ...one, start: 0, end: item.seconds }, one.subject, one.label === UNLIKE ? text("answer_none") : one.label, one.label === UNLIKE ? "" : `${percent(one.probability)} %`));
   labelChoice.update(element.querySelector("select"), classes);
 }
 
@@ -158,30 +183,46 @@ function updateRecording(element, item) {
   const cancel = element.querySelector(".cancel");
   cancel.hidden = !isActive(item.job);
   cancel.onclick = () => attempt(() => post(`/api/jobs/${item.job.id}/cancel`));
-  const events = item.result?.events ?? [];
+  const events = element.events = item.result?.events ?? [];
+  const isApart = events.some(({ subject }) => subject);
+  offerApart(element.querySelector(".apart"), item, isApart, "search_apart", "search_together");
   const share = (seconds) => `${(100 * seconds) / item.seconds}%`;
-  const key = (event) => `${event.label} ${event.start} ${event.end}`;
+  const key = (event) => `${event.subject} ${event.label} ${event.start} ${event.end}`;
   const searched = element.querySelector(".searched");
   searched.hidden = !isActive(item.job);
   searched.value = (item.result?.time ?? 0) / item.seconds;
   const counts = item.result?.counts ?? {};
-  const lanes = [...new Set([...item.classes, ...Object.keys(counts)])].filter((name) => name in counts);
+  const ofClasses = [...new Set([...item.classes, ...Object.keys(counts)])].filter((name) => name in counts);
+  const lanes = isApart ? [...new Set(events.map(({ subject }) => subject))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true })) : ofClasses;
   const lane = () => h("li", {}, h("span", { class: "lane-name", dir: "auto" }), h("ol", { class: "spans", "aria-hidden": "true" }));
   sync(element.querySelector(".lanes"), lanes, String, lane, (row, name) => {
-    row.className = `lane ${hueOf(item.classes, name)}`;
-    setText(row.firstChild, text("count", { name, n: counts[name] }));
-    sync(row.lastChild, events.filter((event) => event.label === name), key, (event) => {
-      const span = h("li", { title: `${clock(event.start)}–${clock(event.end)}`, onclick: () => editSegment(item, event) });
+    const own = events.filter((event) => (isApart ? event.subject : event.label) === name);
+    row.className = `lane ${isApart ? "" : hueOf(item.classes, name)}`;
+    setText(row.firstChild, isApart ? text("subject", { name }) : text("count", { name, n: counts[name] }));
+    sync(row.lastChild, own, key, (event) => {
+      const span = h("li", { class: hueOf(item.classes, event.label), title: `${event.label} ${clock(event.start)}–${clock(event.end)}`, onclick: () => editSegment(item, event) });
       span.style.insetInlineStart = share(event.start);
       span.style.inlineSize = share(event.end - event.start);
       return span;
     });
   });
   sync(element.querySelector(".events"), events, key, (event) =>
-    h("li", {}, h("button", { type: "button", class: hueOf(item.classes, event.label), onclick: () => editSegment(item, event) },
-      h("span", { class: "when" }, `${clock(event.start)}–${clock(event.end)}`),
-      h("span", { dir: "auto" }, event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label),
-      h("span", { class: "value" }, `${percent(event.confidence)} %`))));
+    eventButton(item, event, [event.subject, `${clock(event.start)}–${clock(event.end)}`].filter(Boolean).join(" · "),
+      event.repetitions > 1 ? text("count", { name: event.label, n: event.repetitions }) : event.label, `${percent(event.confidence)} %`));
+}
+
+/** An action that was found, or the answer for a subject; a click opens what corrects it. */
+function eventButton(item, event, when, what, value) {
+  const correct = () => editSegment(item, event.label === UNLIKE ? { ...event, label: NONE } : event);
+  return h("li", {}, h("button", { type: "button", class: hueOf(item.classes, event.label), onclick: correct },
+    h("span", { class: "when" }, when), h("span", { dir: "auto" }, what), h("span", { class: "value" }, value)));
+}
+
+/** The button that asks for an answer for each subject, or again for one for all of the picture. */
+function offerApart(button, item, isApart, apart, together) {
+  setText(button, text(isApart ? together : apart));
+  button.disabled = isActive(item.job) || !item.model;
+  button.onclick = () => tryClips([item.id], !isApart);
 }
 
 function answerText(item) {

@@ -118,7 +118,7 @@ function update(element, card) {
   }
   element.className = card.name === NONE ? "card else" : `card ${hueOf(shown, card.name)}`;
   element.classList.toggle("filled", card.clips.length > 0);
-  sync(element.querySelector(".clips"), card.clips, (clip) => clip.id, clipItem, (item, clip) => {
+  sync(element.querySelector(".clips"), card.clips, (clip) => `${clip.id} ${clip.box ?? ""}`, clipItem, (item, clip) => {
     item.classList.toggle("pending", clip.model_label !== clip.label);
   });
   showFold(element);

@@ -2,15 +2,27 @@
 // Dialogs that play clips, and mark and correct segments of recordings.
 
 import { NONE, post, teachIt } from "./api.js";
+import { boxEditor, showMarks, stageOf } from "./box.js";
 import { text } from "./texts.js";
 import { attempt, h, sync, titleOf, toast } from "./view.js";
 
-/** Play a clip, or a segment of one. */
+/** Play a clip, or a segment of one, with the boxes of its subjects; a training clip can get a box around who is meant. */
 export function play(clip) {
-  openDialog(clip.name, player(clip, clip.start, clip.end));
+  const film = player(clip, clip.start, clip.end, clip.subjects);
+  if (clip.label == null || clip.binned) return void openDialog(clip.name, film);
+  const who = boxEditor(film.firstChild, clip, clip.box);
+  const form = h("form", { class: "who-form" }, who.element, h("button", { type: "submit", class: "primary" }, text("box_save")));
+  const dialog = openDialog(clip.name, film, form);
+  form.addEventListener("submit", async (submitted) => {
+    submitted.preventDefault();
+    const box = who.value();
+    if (String(box) !== String(clip.box) && !await attempt(() => post("/api/clips/box", { ids: [clip.id], box }))) return;
+    dialog.close();
+    if (String(box) !== String(clip.box)) toast(text(box ? "box_saved" : "box_cleared", { name: clip.name }));
+  });
 }
 
-/** Correct an event of a recording, or mark a new one: `event` has its start, end and label, or nothing. */
+/** Correct an event of a recording or the answer for a subject, or mark a new one: `event` has its start, end, label and box, or nothing. */
 export function editSegment(clip, event) {
   const start = seconds(event.start ?? 0);
   const end = seconds(event.end ?? Math.min(clip.seconds, 2));
@@ -18,15 +30,17 @@ export function editSegment(clip, event) {
   const film = player(clip, event.start, event.end);
   const video = film.querySelector("video");
   const now = (field, words) => h("button", { type: "button", onclick: () => { field.value = video.currentTime.toFixed(1); } }, words);
-  const form = h("form", { class: "segment" },
+  const who = boxEditor(film.firstChild, clip, event.box ?? null);
+  const times = clip.recording && [
     h("label", {}, text("from"), start), video && now(start, text("from_here")),
-    h("label", {}, text("to"), end), video && now(end, text("to_here")),
+    h("label", {}, text("to"), end), video && now(end, text("to_here"))];
+  const form = h("form", { class: "segment" }, ...(times || []), who.element,
     h("label", { class: "wide" }, text("shows"), choice),
     h("button", { type: "submit", class: "primary wide" }, text("correct")));
   const dialog = openDialog(text(event.start == null ? "mark" : "correct_event"), film, form);
   form.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
-    const body = { start: Number(start.value), end: Number(end.value), label: choice.value };
+    const body = { start: Number(start.value), end: Number(end.value), label: choice.value, box: who.value() };
     const done = await attempt(async () => {
       await post(`/api/clips/${clip.id}/segment`, body);
       await teachIt();
@@ -57,13 +71,20 @@ labelChoice.update = (choice, classes, label = "") => {
   choice.value = [...choice.options].some((option) => option.value === value) ? value : "";
 };
 
-/** A player of a file from `start` to `end`; its frames where the browser cannot play it. */
-function player(clip, start, end) {
+/** A player of a file from `start` to `end` with boxes; its frames where the browser cannot play it. */
+function player(clip, start, end, marks = []) {
   const video = h("video", { src: `/media/${clip.source}`, controls: true, loop: start == null && end == null, muted: true, playsInline: true });
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.autoplay = true;
   if (start != null || end != null) playPart(video, start ?? 0, end ?? Infinity);
-  const frame = h("div", { class: "player" }, video);
-  video.addEventListener("error", () => frame.replaceChildren(h("img", { class: "sheet", src: `/strip/${clip.source}`, alt: clip.name })));
+  const stage = stageOf(video, clip.aspect);
+  const frame = h("div", { class: "player" }, stage);
+  showMarks(stage, clip, marks);
+  video.addEventListener("error", () => {
+    video.remove(); // boxes can be drawn on its first frame
+    stage.style.backgroundImage = `url(/strip/${clip.source})`;
+    stage.style.backgroundSize = `${100 * clip.frames}% 100%`;
+    frame.append(h("img", { class: "sheet", src: `/strip/${clip.source}`, alt: clip.name }));
+  });
   return frame;
 }
 

@@ -19,6 +19,8 @@ export interface ClipFacts {
   seconds: number;
   frames: number;
   aspect: number;
+  height: number;
+  box: number[] | null;
   start: number | null;
   end: number | null;
   binned: boolean;
@@ -53,6 +55,15 @@ export interface EventFacts {
   end: number;
   confidence: number | null;
   repetitions: number;
+  subject?: string;
+  box?: number[] | null;
+}
+
+export interface SubjectFacts {
+  subject: string;
+  box: number[] | null;
+  label: string;
+  probability: number;
 }
 
 export interface ResultFacts {
@@ -63,6 +74,8 @@ export interface ResultFacts {
   probability?: number;
   probabilities?: Record<string, number>;
   nearest?: string | null;
+  movers?: number;
+  subjects?: SubjectFacts[];
   events?: EventFacts[];
   counts?: Record<string, number>;
   time?: number;

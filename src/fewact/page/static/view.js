@@ -216,6 +216,13 @@ export function thumbnail(clip, label) {
   frames.style.setProperty("--last", share(end));
   frames.style.setProperty("--middle", share(Math.round((first + end) / 2)));
   frames.style.setProperty("--steps", `steps(${Math.max(2, end - first + 1)}, jump-none)`);
+  if (clip.box && clip.height) {
+    const [x, y, w, tall] = clip.box;
+    const parts = [x / clip.aspect, y, w / clip.aspect, tall].map((side) => `${(100 * side) / clip.height}%`);
+    const mark = h("span", { class: "mark own" });
+    ["left", "top", "width", "height"].forEach((side, i) => { mark.style[side] = parts[i]; });
+    frames.append(mark);
+  }
   outer.append(frames);
   return outer;
 }
