@@ -244,6 +244,19 @@ def test_keyboard_alone(person: Person, clip: bytes) -> None:
     page.locator("dialog video").wait_for()
     page.keyboard.press("Escape")
     page.locator("dialog").wait_for(state="detached")
+    tab_to("Play me.mp4")
+    page.keyboard.press("Enter")
+    tab_to("Draw a box")
+    page.keyboard.press("Enter")  # the middle of 64 x 48 pixels
+    for key in ("ArrowRight", "ArrowUp", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    tab_to("Left")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("5")
+    tab_to("Save")
+    page.keyboard.press("Enter")
+    page.locator("dialog").wait_for(state="detached")
+    assert server.state()["clips"][id]["box"] == [5, 5, 32, 37]
     tab_to("Remove the clip me.mp4")
     page.keyboard.press("Enter")
     person.clips("hello", 0)

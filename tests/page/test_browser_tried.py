@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
+from fewact.page.jobs import PageJob
 from fewact.page.session import PageSession
 from fewact.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, read_frames, write_video
@@ -102,6 +103,108 @@ def test_an_answer_is_confirmed_or_corrected_and_the_message_undoes_it(
         person.clips(name, 0)
         person.says(".toast", "Undone: labelled 1.mp4")
     assert server.state()["classes"] == ["wave", "throw", "after wave", "after throw"]
+
+
+def test_a_box_says_who_is_meant_and_each_who_moves_has_an_answer(
+    server: Here, chromium: Any, clip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, asked = PageSession.facts, list[bool | None]()
+    model = {"id": "1", "summary": "", "details": [], "none": 1}
+    boxes = [2.0, 5.0, 20.0, 40.0], [40.0, 5.0, 20.0, 40.0]
+    shares = {"probability": 0.4, "probabilities": {"wave": 0.4, "throw": 0.6}}
+    each = [("1", boxes[0], "wave", 0.9), ("2", boxes[1], "(none)", 0.5)]
+    subjects = [
+        {"subject": s, "box": box, "label": label, "probability": p} for s, box, label, p in each
+    ]
+    found = [("2", "throw", 4.0), ("1", "wave", 1.0), ("2", "wave", 8.0)]
+    events = [
+        {"label": label, "start": at, "end": at + 2, "confidence": 0.9, "repetitions": 1}
+        | {"subject": s, "box": boxes[int(s) - 1]}
+        for s, label, at in found
+    ]
+
+    def answered(page: PageSession) -> dict[str, Any]:
+        shown = facts(page)
+        one = {"label": "(none)", **shares, "movers": 2, "model": "1"}
+        one |= {"subjects": subjects} if asked[-1:] == [True] else {}
+        watched = {"events": events, "counts": {"wave": 2, "throw": 1}, "ended": True, "time": 20}
+        results = {
+            id: {**watched, "model": "1"} if clip["recording"] else one
+            for id, clip in shown["clips"].items()
+        }
+        return {**shown, "model": model, "results": results}
+
+    def predict(page: PageSession, id: str, tab: str, *, apart: bool | None = None) -> Any:
+        asked.append(apart)
+        page.notify()
+        return PageJob("predict", tab, page._predict(id), id)
+
+    monkeypatch.setattr(PageSession, "facts", answered)
+    monkeypatch.setattr(PageSession, "predict", predict)
+    for name in ("wave", "throw"):
+        server.post("/api/classes", name=name)
+    (id,) = server.upload(clip, "name=me.mp4&label=wave")[1]["ids"]
+    person = Person(chromium, server, viewport={"width": 390, "height": 844}, has_touch=True)
+    page, dialog = person.page, person.page.locator("dialog")
+
+    def box() -> Any:
+        dialog.wait_for(state="detached")
+        return server.state()["clips"][id]["box"]
+
+    for label, begin, end in [("a", (0.25, 0.25), (0.75, 1.2)), ("another", (0.9, 0.5), (0.4, 0))]:
+        page.get_by_role("button", name="Play me.mp4").tap()
+        dialog.get_by_role("button", name=f"Draw {label} box").tap()
+        person.check()
+        place = dialog.locator(".marks").bounding_box()
+        for step, (x, y) in enumerate((begin, end)):
+            page.mouse.move(place["x"] + x * place["width"], place["y"] + y * place["height"])
+            page.mouse.up() if step else page.mouse.down()
+        dialog.get_by_role("button", name="Save").tap()
+        left, top = (min(begin[i], end[i]) for i in (0, 1))
+        right, bottom = (min(1, max(begin[i], end[i])) for i in (0, 1))
+        parts = left * 64, top * 48, (right - left) * 64, (bottom - top) * 48
+        assert box() == pytest.approx(parts, abs=1)
+    page.locator(".clip .mark").wait_for()
+    page.get_by_role("button", name="Play me.mp4").tap()
+    dialog.get_by_role("button", name="Use all of the picture").tap()
+    dialog.get_by_role("button", name="Save").tap()
+    assert box() is None
+    page.get_by_role("button", name="Undo").first.tap()
+    person.says(".toast", "Undone: said who is meant in me.mp4")
+    assert box() == pytest.approx(parts, abs=1)
+
+    # A clip in which two things move: an answer for each, which teaches who is in its box.
+    server.upload(clip, "name=two.mp4")
+    answer = page.locator(".answer")
+    person.says(".movers", "2 things move")
+    answer.get_by_role("button", name="Answer for each").tap()
+    person.says(".answer .label", "2 who move")
+    texts = answer.locator(".events button").all_inner_texts()
+    assert [" ".join(one.split()) for one in texts] == ["1 wave 90 %", "2 None of your actions"]
+    person.check()
+    page.get_by_role("button", name="Play two.mp4").tap()
+    assert dialog.locator(".mark").all_inner_texts() == ["1 wave", "2"]
+    page.keyboard.press("Escape")
+    answer.locator(".events button").last.tap()
+    dialog.get_by_label("This shows").select_option("throw")
+    dialog.get_by_role("button", name="Teach it").tap()
+    person.clips("throw", 1)
+    taught = [one for one in server.state()["clips"].values() if one["label"] == "throw"]
+    assert [(one["box"], one["start"], one["end"]) for one in taught] == [(boxes[1], None, None)]
+    assert asked == [True]
+
+    # A recording: a row for each subject.
+    film = write_video(tmp_path / "long.mp4", np.zeros((40, 48, 64, 3), np.uint8), 2)
+    server.upload(film.read_bytes(), "name=long.mp4")
+    recording = page.locator(".recording")
+    recording.locator(".lane").first.wait_for()
+    assert recording.locator(".lane-name").all_inner_texts() == ["Subject 1", "Subject 2"]
+    lanes = recording.locator(".lane").all()
+    assert [lane.locator(".spans li").count() for lane in lanes] == [1, 2]
+    person.check()
+    recording.locator(".spans li").first.tap()
+    assert dialog.get_by_label("Left").input_value() == "2"
+    assert dialog.get_by_label("From (s)").input_value() == "1.00"
 
 
 def test_a_search_lets_a_clip_be_tried_and_is_cancelled(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fewact.classifier.names import Sides
 from fewact.core.errors import DataError
 from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND
@@ -75,11 +76,12 @@ class Story:
 
     def move(
         self,
-        what: Literal["label", "remove", "restore"],
+        what: Literal["label", "remove", "restore", "box"],
         *ids: str,
         label: str | None = None,
+        box: Sides | None = None,
     ) -> None:
-        self._append(ClipsMoved(id=new_id(), what=what, clips=ids, label=label))
+        self._append(ClipsMoved(id=new_id(), what=what, clips=ids, label=label, box=box))
 
     def action(
         self,
@@ -98,7 +100,8 @@ class Story:
 
     def teach(self) -> None:
         labels = {id: clip.label or "" for id, clip in self.state.training_clips.items()}
-        self._append(ModelTaught(id=new_id(), model=new_id(), clips=labels))
+        boxes = {id: box for id in labels if (box := self.clips[id].box)}
+        self._append(ModelTaught(id=new_id(), model=new_id(), clips=labels, boxes=boxes))
 
     def find(
         self,
@@ -120,6 +123,7 @@ def two() -> Story:
     return Story(**{A: clip(A), B: clip(B, "throw")})
 
 
+BOX = 10.0, 20.0, 30.0, 40.0
 WAVE, THROW = example(f"wave/{A}.mp4", "wave"), example(f"throw/{B}.mp4", "throw")
 
 
@@ -160,6 +164,33 @@ def test_an_edit_and_its_undo() -> None:
     assert story.state.classes == ()
     with pytest.raises(DataError, match="nothing to undo"):
         story.undo()
+
+
+def test_who_is_meant_is_said_taught_and_undone() -> None:
+    story = two()
+    story.teach()
+    story.move("box", A, box=BOX)
+    assert (story.clips[A].box, story.state.changes) == (BOX, 1)
+    assert story.state.last_step.what == "box"
+    assert not story.state.is_taught(A)
+    # A command changed something else: the model's clip, without the box, is the same one.
+    story.find(WAVE, example(f"throw/{B}.mp4", "jump"))
+    assert {id: (c.label, c.box) for id, c in story.clips.items()} == {
+        A: ("wave", BOX),
+        B: ("jump", None),
+    }
+    story.teach()
+    assert (story.state.changes, story.state.model_boxes) == (0, {A: BOX})
+    story.move("remove", A)
+    assert story.state.changes == 1
+    story.undo()
+    story.undo()  # the box
+    assert (story.clips[A].box, story.clips[A].binned, story.state.changes) == (None, False, 1)
+    # A model file that has the box brings it back; another box is another clip.
+    story.find(example(f"wave/{A}.mp4", "wave", box=BOX), THROW, what="import")
+    assert story.clips[A].box == BOX
+    story.find(example(f"wave/{A}.mp4", "throw", box=(1, 2, 3, 4)), THROW, what="import")
+    assert story.clips.keys() > {A, B}
 
 
 def test_a_removed_clip_of_an_action_that_is_renamed_comes_back_under_the_new_name() -> None:
@@ -451,7 +482,7 @@ EXAMPLES = st.lists(
     st.builds(example, st.sampled_from([f"{A}.mp4", f"{B}.mp4", "wave/me.mp4"]), ACTIONS),
     unique_by=lambda saved: saved.name,
 )
-MOVES = st.tuples(st.sampled_from(["label", "remove", "restore"]), IDS, LABELS)
+MOVES = st.tuples(st.sampled_from(["label", "remove", "restore", "box"]), IDS, LABELS)
 STEPS = st.one_of(
     st.tuples(st.just("add"), IDS, LABELS, FILES),
     st.tuples(st.just("move"), MOVES),
@@ -468,7 +499,7 @@ def act(story: Story, step: tuple[Any, ...]) -> None:
         case ("add", id, label, name) if id not in state.clips:
             story.add(**{id: clip(id, label, name)})
         case ("move", (what, id, label)):
-            story.move(what, id, label=label)
+            story.move(what, id, label=label, box=BOX if label == "wave" else None)
         case ("action", what, name, to) if name in state.classes and to not in state.classes:
             story.action(what, name, to)
         case ("find", examples, what):

@@ -51,8 +51,8 @@ function answer(item) {
       h("p", { class: "label", role: "status", dir: "auto" }),
       h("button", { class: "again", type: "button", hidden: true, onclick: () => tryClips([item.id]) }, text("try_again")),
       h("p", { class: "nearest", dir: "auto" }),
-      h("div", { class: "movers", hidden: true }, h("p"), h("button", { class: "apart", type: "button" })),
       h("ol", { class: "events", "aria-label": text("subjects") }),
+      h("div", { class: "movers", hidden: true }, h("p"), h("button", { class: "apart", type: "button" })),
       h("ul", { class: "faults", "aria-label": text("faults") }),
       h("ul", { class: "bars", "aria-label": text("bars") }),
       h("a", { class: "why", href: `/why/${item.id}`, target: "_blank", hidden: true }, text("why"))),
@@ -139,7 +139,7 @@ function removeButton(item) {
 
 function update(element, item) {
   const { result, job } = item;
-  element.classList.toggle("unlike", result?.label === UNLIKE);
+  element.classList.toggle("unlike", result?.label === UNLIKE && !subjectsOf(item).length);
   element.classList.toggle("busy", isActive(job) || isPending(item));
   element.classList.toggle("old", isOld(item));
   setText(element.querySelector(".label"), item.recording ? searchText(item) : answerText(item));
@@ -147,6 +147,9 @@ function update(element, item) {
   if (item.recording) updateRecording(element, item);
   else updateAnswer(element, item);
 }
+
+/** The answers for each who moves in a short clip, if they were asked for. */
+const subjectsOf = (item) => (isOld(item) || isActive(item.job) ? [] : item.result?.subjects ?? []);
 
 /** Whether a result is that of a former model, or there is none. */
 const isOld = ({ result, model }) => result?.model !== model?.id;
@@ -158,21 +161,22 @@ function updateAnswer(element, item) {
   const { result, nearest, classes, job } = item;
   element.querySelector(".again").hidden =
     !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
-  element.querySelector(".why").hidden = !result?.probabilities;
-  const label = isOld(item) || result?.error ? null : result?.label === UNLIKE ? NONE : result?.label;
+  element.querySelector(".why").hidden = !result?.probabilities || subjectsOf(item).length > 0;
+  const isApart = subjectsOf(item).length > 0;
+  const label = isOld(item) || isApart || result?.error ? null : result?.label === UNLIKE ? NONE : result?.label;
   const right = element.querySelector(".right");
   right.hidden = label == null;
   right.onclick = () => teachAs(item, label);
   setText(element.querySelector(".correct label"), text(label == null ? "correct_as" : "wrong"));
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
-  setText(element.querySelector(".nearest"), result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
-  showBars(element.querySelector(".bars"), classes, ranked);
-  const subjects = isOld(item) ? [] : result?.subjects ?? [];
+  setText(element.querySelector(".nearest"), isApart ? "" : result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
+  showBars(element.querySelector(".bars"), classes, isApart ? [] : ranked);
+  const subjects = subjectsOf(item);
   element.querySelector(".bare").onclick = () => play({ ...item, subjects: marksOf(subjects, item) });
   const movers = isOld(item) ? 0 : result?.movers ?? 0;
-  element.querySelector(".movers").hidden = movers < 2 && !subjects.length;
-  setText(element.querySelector(".movers p"), subjects.length ? text("each") : text("movers", { n: movers }));
-  offerApart(element.querySelector(".apart"), item, subjects.length > 0, "answer_apart", "answer_together");
+  element.querySelector(".movers").hidden = movers < 2 && !isApart;
+  setText(element.querySelector(".movers p"), isApart ? "" : text("movers", { n: movers }));
+  offerApart(element.querySelector(".apart"), item, isApart, "answer_apart", "answer_together");
   sync(element.querySelector(".events"), subjects, (one) => `${one.subject} ${one.label} ${one.probability}`, (one) =>
     eventButton(item, { ...one, start: 0, end: item.seconds }, one.subject, one.label === UNLIKE ? text("answer_none") : one.label, one.label === UNLIKE ? "" : `${percent(one.probability)} %`));
   labelChoice.update(element.querySelector("select"), classes);
@@ -235,6 +239,7 @@ function answerText(item) {
     return text(result ? "answer_is_old" : "not_tried");
   }
   if (result.error) return errorText(result.error);
+  if (subjectsOf(item).length) return text("each", { n: result.subjects.length });
   if (result.label === UNLIKE) return text("answer_none");
   return headline(result.label, result.probability);
 }
