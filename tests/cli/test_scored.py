@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -89,12 +90,28 @@ def test_subjects_are_counted_and_compared_apart(run: Run, night: Path) -> None:
         ("dog", "wave"): "2.00",
     }
     words = ("agree", night / "found.csv", night / "true.csv")
-    together: dict[str, Any] = json.loads(run(*words, "--format", "json").out)
+    together: dict[str, Any] = json.loads(run(*words, "--no-subjects", "--format", "json").out)
     assert together["f1"] == pytest.approx(4 / 5)
     apart: dict[str, Any] = json.loads(run(*words, "--subjects", "--format", "json").out)
     assert apart["f1"] == pytest.approx(2 / 5)
     assert {name: one["f1"] for name, one in apart["subjects"].items()} == {"dog": 0, "rat": 2 / 3}
     assert "Missed: a.mp4 00:00:05.000 to 00:00:06.000 clap dog" in run(*words, "--subjects").out
+    default = run(*words, "--format", "json")
+    assert json.loads(default.out) == apart
+    assert "Each subject apart: rat in both" in default.err
+    # Names that no table has in common, or a side without names, are counted together.
+    numbered = (night / "found.csv").read_text().replace("rat", "1")
+    (night / "numbered.csv").write_text(numbered)
+    (night / "unnamed.csv").write_text(numbered.replace(",subject", "").replace(",1\n", "\n")[:-2])
+    for name, said in [("numbered", "(found: 1; scored: dog, rat)"), ("unnamed", "(found: none; ")]:
+        shown = run("agree", night / f"{name}.csv", night / "true.csv", "--format", "json")
+        assert json.loads(shown.out)["f1"] == together["f1"]
+        assert f"Subjects together: no name is in both {said}" in shown.err
+    shown = run("report", night / "true.csv", "-o", night / "report.html")
+    page = (night / "report.html").read_text()
+    rows = [name for name in ("rat: wave", "rat: clap", "dog: wave", "dog: clap") if name in page]
+    assert rows == ["rat: wave", "dog: wave", "dog: clap"]
+    assert re.search(r"<th[^>]*>subject</th>", page)
     (night / "none.csv").write_text(SCORED)
     assert "no event has a subject" in run("budget", night / "none.csv", "--subjects").err
 

@@ -73,6 +73,28 @@ def test_a_person_checks_windows_and_gets_totals(run: Run, week: Path) -> None:
     assert (other.code, "drawn with other options" in other.err) == (2, True)
 
 
+def test_each_subject_has_totals_where_both_sides_name_it(run: Run, week: Path) -> None:
+    rows = (week / "found.csv").read_text().splitlines()
+    named = [f"{row},{'subject' if i == 0 else 'anna'}" for i, row in enumerate(rows)]
+    (week / "found.csv").write_text("\n".join([*named, "b.mp4,30,32,wave,0.9,1,bob"]))
+    words = ("total", week / "found.csv", week / "a.mp4", week / "b.mp4", "-o", week / "study")
+    words += ("--check", "100%", "--window", "5")
+    assert run(*words, "-q").code == 0
+    table = week / "study" / "check.csv"
+    head, *lines = table.read_text().splitlines()
+    assert head == "video,start,end,label,subject,window,shows"
+    scored = [line.replace(",,,", ",none,,") for line in lines]
+    seen = [
+        f"check.mp4,{start:.3f},{end:.3f},wave,anna,," for start, end in _in_video(week / "study")
+    ]
+    table.write_text("\n".join([head, *scored, *seen]))
+    shown = run(*words, "--format", "json")
+    assert "Each subject apart: anna in both" in shown.err
+    totals = {(r["class"], r["measure"]): (r["found"], r["value"]) for r in json.loads(shown.out)}
+    assert totals["anna: wave", "count"] == (4, 5)
+    assert totals["bob: wave", "count"] == (1, 0)
+
+
 def test_the_windows_are_shown_at_their_times(run: Run, week: Path) -> None:
     from fewact.video import EveryNth, read_frames
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,8 +84,13 @@ def agree(
         ),
     ],
     subjects: Annotated[
-        bool, typer.Option("--subjects", help="Compare the events of each subject apart.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--subjects/--no-subjects",
+            help="Compare the events of each subject apart (default: if both have subjects of the "
+            "same names).",
+        ),
+    ] = None,
     format: OutputFormat = "table",
 ) -> None:
     """Compare events with those that a person scored: F1, kappa, confusions, errors.
@@ -99,6 +104,9 @@ def agree(
     *tables, truth = [_read(path) for path in (*events, scored)]
     if subjects:
         _check_subjects(*tables, truth)
+    found = [event for table in tables for event in table.events]
+    if subjects is None:
+        subjects = are_apart(found, truth.events)
     listed = _scored_twice(tables, truth)
     of_subjects = {}
     if subjects:
@@ -124,6 +132,19 @@ def _check_subjects(*tables: "EventTable") -> None:
             raise DataError(
                 "no event has a subject", where=str(table.path), expected="events with subjects"
             )
+
+
+def are_apart(found: Sequence["Event"], scored: Sequence["Event"]) -> bool:
+    """Return whether events are counted by subject: both sides name some of the same; say so."""
+    names = [{event.subject for event in events} - {""} for events in (found, scored)]
+    if not any(names):
+        return False
+    if common := names[0] & names[1]:
+        say(f"Each subject apart: {', '.join(sorted(common))} in both")
+        return True
+    first, second = (", ".join(sorted(of))[:80] or "none" for of in names)
+    say(f"Subjects together: no name is in both (found: {first}; scored: {second})")
+    return False
 
 
 def _scored_twice(tables: Sequence["EventTable"], truth: "EventTable") -> "list[Scored]":
@@ -180,14 +201,18 @@ def budget(
         Path | None,
         output_option(
             "FILE",
-            "Ethogram to write, an SVG file: a row a class, time to the right.",
+            "Ethogram to write, an SVG file: a row a subject and class, time to the right.",
             "ethogram",
             ".svg",
         ),
     ] = None,
     subjects: Annotated[
-        bool, typer.Option("--subjects", help="Count the events of each subject apart.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--subjects/--no-subjects",
+            help="Count the events of each subject apart (default: if they have subjects).",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     format: OutputFormat = "table",
 ) -> None:
@@ -197,8 +222,8 @@ def budget(
     first event. Without the video, a recording lasts until its last event.
     """
     check_output_files(frames, output, overwrite=overwrite, inputs=[str(events)])
-    from fewact.data.events.event import by_recording, by_subject, find_recording
-    from fewact.evaluation.time_budget import budgets
+    from fewact.data.events.event import by_recording, find_recording
+    from fewact.evaluation.time_budget import budgets_of
     from fewact.report.events import budget_table, ethogram, frame_header, frame_lines
 
     table = _read(events)
@@ -213,9 +238,7 @@ def budget(
     rows, lines, durations = [], [frame_header(classes)], {}
     for name, listed in by_recording(table.events).items():
         timeline, durations[name] = _duration(table, name, listed)
-        for subject, own in (by_subject(listed) if subjects else {"": listed}).items():
-            numbers = budgets(name, own, durations[name], classes, width=bin)
-            rows += [replace(row, subject=subject) for row in numbers]
+        rows += budgets_of(name, listed, durations[name], classes, width=bin, apart=subjects)
         if frames is not None and timeline is None:
             raise DataError("a table of frames needs the recording", where=name or str(events))
         if frames is not None and timeline is not None:
@@ -234,7 +257,7 @@ def budget(
 def event_page(path: Path) -> tuple["Page", int]:
     """Return the report of a file of events, and the number of rows that are skipped."""
     from fewact.data.events.event import by_recording
-    from fewact.evaluation.time_budget import budgets
+    from fewact.evaluation.time_budget import budgets_of
     from fewact.report import pages
 
     table = _read(path)
@@ -244,6 +267,8 @@ def event_page(path: Path) -> tuple["Page", int]:
     durations = {name: _duration(table, name, own)[1] for name, own in listed.items()}
     classes = sorted({str(event.label) for event in table.events})
     rows = [
-        row for name, own in listed.items() for row in budgets(name, own, durations[name], classes)
+        row
+        for name, own in listed.items()
+        for row in budgets_of(name, own, durations[name], classes)
     ]
     return pages.event_page(path.name, rows, table.events, durations), len(table.skipped)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,7 +153,7 @@ def _prepare(
     quiet: bool,
 ) -> None:
     """Draw windows; write their video, the table to fill in, and what was drawn."""
-    from fewact.data.events import timeline_or_none
+    from fewact.data.events import read_events, timeline_or_none
     from fewact.evaluation.check import blank_table, draw
     from fewact.report.check_video import Excerpt, starts, write_check_video
 
@@ -172,7 +173,8 @@ def _prepare(
     ]
     with progress("Writing", quiet=quiet) as show:
         write_check_video(output / VIDEO, excerpts, show)
-    write_text(output / TABLE, blank_table(plan, VIDEO))
+    apart = any(event.subject for event in read_events(events).events)
+    write_text(output / TABLE, blank_table(plan, VIDEO, apart=apart))
     write_text(output / PLAN_FILE, plan.model_dump_json())
     minutes = sum(end - start for start, end in spans) / 60
     print(f"Drawn: {len(spans)} of {plan.windows} windows, {minutes:.1f} minutes: {output / VIDEO}")
@@ -181,6 +183,7 @@ def _prepare(
 
 def _report(plan: "CheckPlan", output: Path, scored: Path | None, format: Any) -> int:
     """Print the totals; return how many rows of the person are skipped."""
+    from fewact.cli.scored import are_apart
     from fewact.data.events import find_recording, read_events
     from fewact.evaluation.check import ScoredWindows, totals
     from fewact.report.events import totals_table
@@ -198,7 +201,9 @@ def _report(plan: "CheckPlan", output: Path, scored: Path | None, format: Any) -
         position = number.get(find_recording(file.parent, event.recording).resolve())
         if position is not None:
             found.setdefault(position, []).append(event)
-    results = totals(plan, found, person)
+    sides = ([*chain(*side.values())] for side in (found, person.events))
+    apart = are_apart(*sides)
+    results = totals(plan, found, person, apart=apart)
     if format == "json":
         print_json([{"class": c, "measure": m, **asdict(t)} for c, m, t in results])
     else:
@@ -206,7 +211,8 @@ def _report(plan: "CheckPlan", output: Path, scored: Path | None, format: Any) -
     left = len(plan.checked) - person.checked
     also = f"; the last {left} that were drawn are not scored" if left else ""
     say(f"Checked: {person.checked} of {plan.windows} windows{also}.")
-    if unknown := {label for label, _, _ in results}.difference(plan.classes):
+    labels = {str(event.label) for listed in person.events.values() for event in listed}
+    if unknown := labels.difference(plan.classes):
         say(f"Warning: not classes of the model: {', '.join(sorted(unknown))}")
     if rare := {label for label, _, one in results if one.interval is None}:
         say(f"Too few of the windows have these for an interval: {', '.join(sorted(rare))}")

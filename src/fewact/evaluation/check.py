@@ -124,14 +124,15 @@ def _number(check: str, every: int) -> int:
         ) from None
 
 
-def blank_table(plan: CheckPlan, video: str) -> str:
-    """Return a table of events to fill in: a row for each window, without a class."""
-    lines = [csv_line(("video", "start", "end", "label", "window", "shows"))]
+def blank_table(plan: CheckPlan, video: str, *, apart: bool = False) -> str:
+    """Return a table of events to fill in: a row for each window, without a class or subject."""
+    subject = ("subject",) if apart else ()
+    lines = [csv_line(("video", "start", "end", "label", *subject, "window", "shows"))]
     for number, (checked, shown) in enumerate(zip(plan.checked, plan.shown, strict=True), start=1):
         start, end = plan.span(checked)
         times = f"{shown:.3f}", f"{shown + end - start:.3f}"
         shows = f"{plan.recordings[checked.recording].name} {start:.1f} s to {end:.1f} s"
-        lines.append(csv_line((video, *times, "", number, shows)))
+        lines.append(csv_line((video, *times, "", *("" for _ in subject), number, shows)))
     return "".join(lines)
 
 
@@ -211,8 +212,20 @@ class ScoredWindows:
         return number
 
 
+def _by_subject(events: Mapping[int, Iterable[Event]]) -> dict[int, list[Event]]:
+    """Return events with the subject in the name of the class."""
+    return {
+        i: [replace(e, label=f"{e.subject}: {e.label}" if e.subject else e.label) for e in listed]
+        for i, listed in events.items()
+    }
+
+
 def totals(
-    plan: CheckPlan, found: Mapping[int, Iterable[Event]], scored: ScoredWindows
+    plan: CheckPlan,
+    found: Mapping[int, Iterable[Event]],
+    scored: ScoredWindows,
+    *,
+    apart: bool = False,
 ) -> list[tuple[str, str, Total]]:
     """Return class, measure and total, of the classes of the model and of the person.
 
@@ -220,9 +233,15 @@ def totals(
         plan: Plan of the check.
         found: Events that a model found in each recording.
         scored: What a person scored.
+        apart: Whether a class of each subject is a class of its own, named "subject: class".
     """
-    labels = {str(event.label) for events in scored.events.values() for event in events}
-    classes = [*plan.classes, *sorted(labels.difference(plan.classes))]
+    events_of: Mapping[int, Iterable[Event]] = scored.events
+    classes = [] if apart else plan.classes
+    if apart:
+        found, events_of = _by_subject(found), _by_subject(scored.events)
+    both = (*(found.values() if apart else ()), *events_of.values())
+    labels = {str(event.label) for events in both for event in events}
+    classes = [*classes, *sorted(labels.difference(classes))]
 
     def measured(events: Mapping[int, Iterable[Event]]) -> Mapping[str, Floats]:
         parts = [
@@ -233,7 +252,7 @@ def totals(
 
     before = np.cumsum([0, *(part.windows for part in plan.recordings)])
     checked = [int(before[one.recording]) + one.window for one in plan.checked[: scored.checked]]
-    true, predicted = measured(scored.events), measured(found)
+    true, predicted = measured(events_of), measured(found)
     return [
         (label, name, total(true[name][checked, column], predicted[name][:, column], checked))
         for column, label in enumerate(classes)

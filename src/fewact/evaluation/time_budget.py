@@ -1,12 +1,13 @@
 """Time budgets: how often and how long each class was performed in each recording."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from fewact.data.events import Event
+from fewact.data.events.event import by_subject
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,28 @@ class Budget:
     def share(self) -> float:
         """Fraction of the time, 0 … 1."""
         return self.total / (self.end - self.start) if self.end > self.start else 0.0
+
+
+def budgets_of(
+    recording: str,
+    events: Sequence[Event],
+    duration: float,
+    classes: Sequence[str],
+    *,
+    width: float | None = None,
+    apart: bool | None = None,
+) -> list[Budget]:
+    """Return the numbers of each class of each subject, see ``budgets``.
+
+    ``apart`` counts each subject apart; None if an event has one.
+    """
+    if apart is None:
+        apart = any(event.subject for event in events)
+    return [
+        replace(row, subject=subject)
+        for subject, own in (by_subject(events) if apart else {"": events}).items()
+        for row in budgets(recording, own, duration, classes, width=width)
+    ]
 
 
 def budgets(

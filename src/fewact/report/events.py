@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fewact.core import svg
 from fewact.core.text_table import csv_line
 from fewact.data.events import Event, writer_of
 from fewact.data.events import events_text as table_text
+from fewact.data.events.event import by_subject
 from fewact.evaluation.agreement import IOU, Agreement, Kappa
 from fewact.evaluation.time_budget import Budget
 from fewact.evaluation.totals import Total
@@ -272,7 +274,7 @@ ROW, LEFT, ACROSS, TOP, LETTER = 22.0, 160.0, 800.0, 30.0, 7.5
 def ethogram(
     events: Sequence[Event], durations: Mapping[str, float], classes: Sequence[str]
 ) -> Drawing:
-    """Return a drawing: below each recording a row for each class, time to the right.
+    """Return a drawing: below each recording a row for each subject and class, time to the right.
 
     Args:
         events: Events.
@@ -281,20 +283,26 @@ def ethogram(
     """
     parts, y = list[str](), 0.0
     longest = max([*durations.values(), 1e-3])
-    left = max([LEFT, *(20 + LETTER * len(label) for label in classes)])
+    names = {subject: f"{subject}: " if subject else "" for subject in by_subject(events)}
+    left = max(
+        [LEFT, *(20 + LETTER * len(name + label) for name in names.values() for label in classes)]
+    )
     for recording, duration in durations.items():
         width = ACROSS * duration / longest
         parts.append(svg.text(10, y + 20, recording or "recording", weight=600))
         parts.append(svg.text(left + width, y + 20, clock_time(duration), anchor="end"))
         y += TOP
-        for number, label in enumerate(classes):
-            parts.append(svg.text(10, y + 15, label))
+        own = by_subject(event for event in events if event.recording == recording)
+        for subject, label in product(own, classes):
+            shown = [event for event in own[subject] if str(event.label) == label]
+            if subject and not shown:
+                continue
+            parts.append(svg.text(10, y + 15, names[subject] + label))
             parts.append(svg.rectangle(left, y + 3, width, ROW - 6, svg.PALE, class_="frame"))
-            for event in events:
-                if event.recording == recording and str(event.label) == label:
-                    x = left + ACROSS * event.start / longest
-                    length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
-                    colour = svg.COLOURS[number % len(svg.COLOURS)]
-                    parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
+            colour = svg.COLOURS[classes.index(label) % len(svg.COLOURS)]
+            for event in shown:
+                x = left + ACROSS * event.start / longest
+                length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
+                parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
             y += ROW
     return Drawing(left + ACROSS + 20, y + 10, tuple(parts), "Ethogram")
