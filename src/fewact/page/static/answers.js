@@ -175,7 +175,9 @@ function updateAnswer(element, item) {
   element.querySelector(".bare").onclick = () => play({ ...item, subjects: marksOf(subjects, item) });
   const movers = isOld(item) ? 0 : result?.movers ?? 0;
   element.querySelector(".movers").hidden = movers < 2 && !isApart;
-  setText(element.querySelector(".movers p"), isApart ? "" : text("movers", { n: movers }));
+  const said = element.querySelector(".movers p");
+  said.hidden = isApart;
+  setText(said, text("movers", { n: movers }));
   offerApart(element.querySelector(".apart"), item, isApart, "answer_apart", "answer_together");
   sync(element.querySelector(".events"), subjects, (one) => `${one.subject} ${one.label} ${one.probability}`, (one) =>
     eventButton(item, { ...one, start: 0, end: item.seconds }, one.subject, one.label === UNLIKE ? text("answer_none") : one.label, one.label === UNLIKE ? "" : `${percent(one.probability)} %`));
