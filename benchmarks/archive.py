@@ -2,6 +2,7 @@
 
     python -m benchmarks.archive find SET ASSETS FOLDER [--queries 8]
     python -m benchmarks.archive scale FOLDER [--hours 1 10 100]
+    python -m benchmarks.archive search FOLDER [--hours 1 10]
     python -m benchmarks.archive discover FOLDER [--seeds 5]
 
 A recording has one clip of each class and person, in random order, of other people than the
@@ -13,7 +14,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ from fewact.classifier.find import (
     HOP,
     Question,
     Segment,
+    Sought,
     apart,
+    joined_vector,
+    parts_of,
     proposals,
     question_of_clips,
     read_again,
@@ -43,6 +47,8 @@ from fewact.cli.archive import READ_AGAIN
 from fewact.data import Clip, Video
 from fewact.features.ring import FeatureRing
 from fewact.features.store import Store
+from fewact.features.store.store import KnownVideo
+from fewact.methods.common.reduction import orthogonal_projection
 from fewact.video import write_video
 from fewact.video.recording import open_recording
 
@@ -161,13 +167,12 @@ def find(name: str, assets: Path, folder: Path, queries: int) -> None:
         print(label, *(f"{value:.3f}" for value in rows[-1]), flush=True)
     mean = np.mean(rows, 0)
     seconds = truth[-1][2]
-    size = len(archive.entries) * archive.entries.bytes_a_video
     cells = (
         part.name + (" (development)" if development else ""),
         f"{seconds / 60:.1f}",
         str(len(rows)),
         *(f"{value:.3f}" for value in mean[:3]),
-        f"{3600 * size / seconds / 1e6:.1f}",
+        f"{60 * archive.entries.bytes_a_video / 1e6:.1f}",
         f"{60 * index_cpu / seconds:.1f}",
         f"{60 * every_cpu / seconds:.1f}",
         f"{mean[3]:.1f}",
@@ -257,6 +262,97 @@ def scale(folder: Path, hours: Sequence[int]) -> None:
         )
 
 
+def search(folder: Path, hours: Sequence[int]) -> None:
+    """Compare faiss, hnswlib and usearch with exact products of window vectors.
+
+    A window is a vector of 256 numbers, projected from those of ``joined_vector``; these libraries
+    need one for each window of each duration. The indices are those that ``scale`` wrote.
+    """
+    card = backbones.create().card
+    for count in hours:
+        archive = Archive(Store(folder / f"index-{count}"), card)
+        vectors = np.concatenate(
+            [window_vectors(archive, recorded) for recorded in archive.recordings()]
+        )
+        queries = vectors[:: len(vectors) // 20][:20]
+        begin = time.process_time()
+        exact = np.argsort(-(queries @ vectors.T), 1)[:, :READ_AGAIN]
+        each = (time.process_time() - begin) / len(queries)
+        mb = vectors.nbytes / 1e6
+        print(
+            line(
+                str(count),
+                str(len(vectors)),
+                "exact",
+                "",
+                f"{1000 * each:.1f}",
+                "1.00",
+                f"{mb:.0f}",
+            )
+        )
+        for name, build in LIBRARIES.items():
+            begin = time.process_time()
+            ask = build(vectors)
+            built, begin = time.process_time() - begin, time.process_time()
+            found = ask(queries)
+            each = (time.process_time() - begin) / len(queries)
+            recall = np.mean(
+                [len(set(a) & set(b)) / READ_AGAIN for a, b in zip(found, exact, strict=True)]
+            )
+            cells = (str(count), str(len(vectors)), name, f"{built:.0f}", f"{1000 * each:.1f}")
+            print(line(*cells, f"{recall:.2f}", ""), flush=True)
+
+
+def window_vectors(archive: Archive, recorded: Recorded) -> NDArray[np.float32]:
+    """Return the vectors (w 256) of the windows of a recording, of 2.2 seconds."""
+    length, found = 2.2, list[NDArray[np.floating]]()
+    projection = None
+    for _, rows in parts_of(archive, recorded):
+        duration = len(rows["layout"]) / TRACKS["layout"].rate
+        for start in np.arange(0, duration - length, HOP * length).tolist():
+            vector = joined_vector(Sought.of_rows(rows, start, length))
+            if projection is None:
+                projection = orthogonal_projection(len(vector), 256).numpy()
+            found.append(projection @ vector)
+    vectors = np.array(found, np.float32)
+    units: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return units
+
+
+Ask = Callable[[NDArray[np.float32]], Sequence[Sequence[int]]]
+
+
+def build_faiss(vectors: NDArray[np.float32]) -> Ask:
+    import faiss
+
+    index = faiss.index_factory(vectors.shape[1], "IVF256,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    index.nprobe = 16
+    return lambda queries: index.search(queries, READ_AGAIN)[1].tolist()
+
+
+def build_hnswlib(vectors: NDArray[np.float32]) -> Ask:
+    import hnswlib
+
+    index = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    index.init_index(len(vectors), ef_construction=100, M=16)
+    index.add_items(vectors, num_threads=1)
+    index.set_ef(100)
+    return lambda queries: index.knn_query(queries, READ_AGAIN)[0].tolist()
+
+
+def build_usearch(vectors: NDArray[np.float32]) -> Ask:
+    from usearch.index import Index
+
+    index = Index(ndim=vectors.shape[1], metric="ip", expansion_search=100)
+    index.add(np.arange(len(vectors)), vectors, threads=1)
+    return lambda queries: index.search(queries, READ_AGAIN).keys.tolist()
+
+
+LIBRARIES = {"faiss": build_faiss, "hnswlib": build_hnswlib, "usearch": build_usearch}
+
+
 def plant(
     archive: Archive,
     rows: Rows,
@@ -271,7 +367,7 @@ def plant(
     for hour in range(hours):
         parts: list[tuple[float, float]] = []
         seconds = 0.0
-        while seconds < 3600:
+        while seconds < 3700:  # more than is kept, as cuts are rounded
             start, end = others[int(rng.integers(len(others)))]
             parts.append((start, end))
             seconds += end - start
@@ -304,8 +400,6 @@ def plant(
                 for minute in range(60)
             }
         )
-        from fewact.features.store.store import KnownVideo
-
         archive.known.write({f"/archive/{hour}.mp4": KnownVideo(name, "simulated")})
     return places
 
@@ -382,6 +476,9 @@ def main() -> None:
     scales = commands.add_parser("scale", help="time and rank of planted actions")
     scales.add_argument("folder", type=Path)
     scales.add_argument("--hours", type=int, nargs="+", default=[1, 10, 100])
+    searches = commands.add_parser("search", help="approximate search of window vectors")
+    searches.add_argument("folder", type=Path)
+    searches.add_argument("--hours", type=int, nargs="+", default=[1, 10])
     sixes = commands.add_parser("discover", help="groups of six actions")
     sixes.add_argument("folder", type=Path)
     sixes.add_argument("--seeds", type=int, default=5)
@@ -390,6 +487,8 @@ def main() -> None:
         find(options.set, options.assets, options.folder, options.queries)
     elif options.command == "scale":
         scale(options.folder, options.hours)
+    elif options.command == "search":
+        search(options.folder, options.hours)
     else:
         groups(options.folder, options.seeds)
 

@@ -93,6 +93,22 @@ def test_a_killed_index_goes_on_and_is_the_same(
         np.testing.assert_array_equal(killed.rows(key, 0, 3)[name], values)
 
 
+def test_a_gap_has_no_vectors(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 48, 64, 3), np.uint8)
+    times = [k / 10 for k in range(120) if not 35 <= k < 80]
+    monkeypatch.setattr(
+        module, "_sampled", lambda path, begin: ((t, images[int(10 * t) % 64]) for t in times)
+    )
+    (minute,) = list(module._minutes(Path("gap"), backbone, 0, lambda time: None))
+    for name, track in TRACKS.items():
+        shown = minute[name].any(1)
+        assert len(shown) == 60 * track.rate
+        assert shown[: 2 * track.rate].all()
+        assert not shown[4 * track.rate : 7 * track.rate].any()
+        assert shown[9 * track.rate : 11 * track.rate].all()
+        assert not shown[13 * track.rate :].any()
+
+
 def test_only_what_is_new_is_read(
     archive: Archive, recording: Path, backbone: Backbone, tmp_path: Path
 ) -> None:
@@ -173,6 +189,8 @@ def test_window_scores_are_correlations(archive: Archive) -> None:
         for start, score in zip(starts, scores[name][:, 0], strict=True):
             times = start + length * POSITIONS[name]
             of = [rows[name][int(time * track.rate)] for time in times]
+            if name == "appearance":
+                of = [x / np.linalg.norm(x) for x in of]
             product = sum(float(x @ q) for x, q in zip(of, sought.vectors[name], strict=True))
             size = float(len(of))
             if name != "appearance":

@@ -32,9 +32,17 @@ from fewact.video.source import Span
 
 Array = NDArray[np.floating]
 
-WEIGHTS: Final = {"appearance": 8.0, "layout": 1.0, "motion": 2.0}
+WEIGHTS: Final = {"appearance": 3.0, "layout": 1.0, "motion": 2.0}
 """Weights of the similarities. Chosen on development recordings, as are the others here, see
 docs/results/archive.md."""
+
+UNLIKE: Final = {"layout": 0.1, "motion": 0.2}
+SOFTNESS: Final = 0.1
+"""Similarities of movements that differ, and how gently what is above begins to count: among unlike
+movements, appearance decides."""
+
+ALIKE_WEIGHTS: Final = {"appearance": 0.5, "layout": 1.0, "motion": 2.0}
+"""Weights of the similarities of segments with each other."""
 
 FLOOR: Final = {"layout": 1.0, "motion": 1.0}
 """Variance that is added to that of a window: where nothing moves, noise is like nothing."""
@@ -42,7 +50,7 @@ FLOOR: Final = {"layout": 1.0, "motion": 1.0}
 HOP: Final = 1 / 6
 """Distance between the starts of windows, as a fraction of their length, as in ``watch``."""
 
-LENGTHS: Final = (0.8, 1.0, 1.25)
+LENGTHS: Final = (0.85, 1.15)
 """Durations of windows, as multiples of those of examples."""
 
 OVERLAP: Final = 0.4
@@ -65,9 +73,9 @@ WRONG: Final = "wrong"
 AGAINST: Final = 0.5
 """Weight of the nearest wrong example, next to 1 for the mean of the right ones."""
 
-PROBABILITY: Final = (3.64, 9.47)
-"""Log-odds that a segment is right: a constant that is subtracted, and the factor of its
-similarity."""
+PROBABILITY: Final = (1.3, 1.74)
+"""Log-odds that a segment is right: a constant that is subtracted, and the weight of its similarity
+in standard deviations from the mean of the segments that are read again."""
 
 # Positions of a window at which its rows are compared, as fractions of its duration: those of the
 # frames that ``fusion`` compares.
@@ -122,14 +130,12 @@ class Sought:
 
 
 def _normalised(name: str, vectors: Array) -> Array:
-    vectors = _units(vectors) if name == "appearance" else vectors - vectors.mean(0)
+    if name == "appearance":
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
+    else:
+        vectors = vectors - vectors.mean(0)
     scaled: Array = vectors / max(float(np.linalg.norm(vectors)), 1e-6)
     return scaled
-
-
-def _units(vectors: Array) -> Array:
-    units: Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
-    return units
 
 
 def _at(name: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]:
@@ -159,16 +165,18 @@ def window_scores(
         values = rows[name]
         at = _at(name, starts, length, len(values))
         queries = np.stack([example.vectors[name] for example in examples])  # (q k d)
-        products = values @ queries.reshape(-1, track.width).T
-        products = products.reshape(len(values), *queries.shape[:2])
-        total = np.zeros((len(starts), len(examples)), np.float32)
+        across = queries.swapaxes(0, 1).reshape(-1, track.width).astype(np.float32)
+        products = (across @ values.T).reshape(*queries.shape[1::-1], len(values))  # (k q n)
+        if name == "appearance":
+            products /= np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-6)
+        total = np.zeros((len(examples), len(starts)), np.float32)
         for k in range(queries.shape[1]):
-            total += products[at[:, k], :, k]
+            total += products[k][:, at[:, k]]
         size = np.full(len(starts), float(queries.shape[1]))
         if name in variances:
             middle = ((starts + length / 2) / CELL).astype(np.int64)
             size *= variances[name][middle.clip(0, len(variances[name]) - 1)] + FLOOR[name]
-        found[name] = total / np.sqrt(size)[:, None]
+        found[name] = (total / np.sqrt(size)).T
     return found
 
 
@@ -184,10 +192,11 @@ def variances_of(rows: Mapping[str, Array], length: float) -> dict[str, Array]:
         cells = values[: count * each].reshape(count, each, -1).sum(1)  # (c d)
         squares = np.einsum("nd,nd->n", values, values)[: count * each].reshape(count, each).sum(1)
         wide = max(1, min(round(length / CELL), count))
-        sums, totals = (np.cumsum(x, axis=0, dtype=np.float32) for x in (cells, squares))
-        sums[wide:], totals[wide:] = sums[wide:] - sums[:-wide], totals[wide:] - totals[:-wide]
-        mean = sums[wide - 1 :] / (wide * each)
-        variance = totals[wide - 1 :] / (wide * each) - np.einsum("nd,nd->n", mean, mean)
+        # Adding neighbours is faster than a cumulative sum along the first axis.
+        kept = count - wide + 1
+        sums, totals = (sum(x[i : i + kept] for i in range(wide)) for x in (cells, squares))
+        mean = sums / (wide * each)
+        variance = totals / (wide * each) - np.einsum("nd,nd->n", mean, mean)
         before = wide // 2
         found[name] = np.pad(variance.clip(0), (before, wide - 1 - before), mode="edge")
     return found
@@ -412,11 +421,10 @@ def small_rows(rows: Rows) -> dict[str, Array]:
     """Return rows as they are compared, without those at the end that have no frame."""
     shown = np.flatnonzero(rows["layout"].any(1))
     end = (shown[-1] + 1) / TRACKS["layout"].rate if len(shown) else 0.0
-    values = {
+    return {
         name: values[: round(end * TRACKS[name].rate)] * np.float32(LARGEST / 127)
         for name, values in rows.items()
     }
-    return values | {"appearance": _units(values["appearance"])}
 
 
 Windows = tuple[NDArray[np.float64], NDArray[np.float64], Array]
@@ -433,9 +441,16 @@ def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     for length in lengths:
         starts = np.arange(0.0, max(duration - length, 0.0) + 1e-6, HOP * length)
         parts = window_scores(rows, variances, question.sought, starts, length)
-        pairs = np.sum([WEIGHTS[name] * part for name, part in parts.items()], axis=0)
+        pairs = np.sum([WEIGHTS[name] * _counted(name, part) for name, part in parts.items()], 0)
         found.append((starts, (starts + length).clip(max=duration), question.joined(pairs)))
     return found
+
+
+def _counted(name: str, similarity: Array) -> Array:
+    if name not in UNLIKE:
+        return similarity
+    above: Array = SOFTNESS * np.logaddexp(0, (similarity - UNLIKE[name]) / SOFTNESS)
+    return above
 
 
 def spans_to_watch(
@@ -487,6 +502,8 @@ def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]
             rest.append(segment)
         else:
             compared.append(_compared(segment, clip.nodes, question))
+    if question.fitted is None:
+        compared = _probable(compared)
     return sorted(compared, key=lambda one: -(one.similarity or 0.0)) + rest
 
 
@@ -503,11 +520,20 @@ def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
         )
     by_clip = EachAClass(question.pipeline.method, question.nodes)
     pairs = similarities(by_clip, nodes).numpy()
-    value = float(question.joined(pairs)[0].max())
+    return replace(segment, similarity=float(question.joined(pairs)[0].max()))
+
+
+def _probable(segments: Sequence[Segment]) -> list[Segment]:
+    """Return segments with the probabilities that their similarities have among each other."""
+    values = np.array([segment.similarity for segment in segments], float)
     offset, slope = PROBABILITY
-    return replace(
-        segment, similarity=value, probability=1 / (1 + math.exp(offset - slope * value))
-    )
+    spread = float(values.std()) if len(values) > 1 else 0.0
+    scaled = (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+    odds = (slope * scaled - offset).tolist()
+    return [
+        replace(segment, probability=1 / (1 + math.exp(-each)))
+        for segment, each in zip(segments, odds, strict=True)
+    ]
 
 
 def to_mark(archive: Archive, found: Sequence[Segment], most: int) -> list[Segment]:
@@ -538,8 +564,8 @@ def small_vector(archive: Archive, segment: Segment) -> Array:
 
 def joined_vector(sought: Sought) -> Array:
     """Return the vectors of all tracks as one (d), whose products add up their similarities."""
-    total = sum(WEIGHTS.values())
-    parts = [sought.vectors[name].ravel() * (WEIGHTS[name] / total) ** 0.5 for name in TRACKS]
+    total = sum(ALIKE_WEIGHTS.values())
+    parts = [sought.vectors[name].ravel() * (ALIKE_WEIGHTS[name] / total) ** 0.5 for name in TRACKS]
     joined: Array = np.concatenate(parts)
     return joined
 
