@@ -355,7 +355,7 @@ def test_killed_by_the_system_and_resumed(tmp_path: Path) -> None:
     whole, output = tmp_path / "whole.json", tmp_path / "r.json"
     evaluate_method(Nearest(), *problem(count=200), run=RunOptions(output=whole))
     rng = random.Random(1)
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, str(output)], stdout=subprocess.PIPE
         )
