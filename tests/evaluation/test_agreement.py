@@ -7,7 +7,7 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.data.events import Event
-from fewact.evaluation.agreement import Scored, agree, kappa, recordings
+from fewact.evaluation.agreement import TIOUS, Scored, agree, average_precisions, kappa, recordings
 from fewact.evaluation.time_budget import Budget, budgets
 
 TRUTH = [Event("wave", 0, 10), Event("clap", 20, 30), Event("wave", 40, 50)]
@@ -101,3 +101,67 @@ def test_time_budgets_are_exact() -> None:
         (25, 50, 0, 0, None),
         (50, 60, 1, 5, 5),
     ]
+
+
+def slow_precision(listed: list[Scored], label: str, tiou: float) -> float:
+    """ActivityNet's definition, step by step: locks of scored events, and padded curves."""
+    order = [(e.confidence or 0, one.name, e) for one in listed for e in one.found]
+    order = sorted((x for x in order if x[2].label == label), key=lambda x: -x[0])
+    truth = [(one.name, e) for one in listed for e in one.scored if e.label == label]
+    locked: set[int] = set()
+    precision, recall, right = [0.0], [0.0], 0
+    for number, (_, name, event) in enumerate(order, start=1):
+        overlaps = []
+        for j, (of, true) in enumerate(truth):
+            if of == name:
+                shared = max(0.0, min(event.end, true.end) - max(event.start, true.start))
+                lengths = event.end - event.start + true.end - true.start
+                overlaps.append((shared / (lengths - shared), j))
+        for overlap, j in sorted(overlaps, reverse=True):
+            if overlap < tiou:
+                break
+            if j not in locked:
+                locked.add(j)
+                right += 1
+                break
+        precision.append(right / number)
+        recall.append(right / len(truth))
+    precision, recall = [*precision, 0.0], [*recall, 1.0]
+    area = 0.0
+    for i in range(1, len(recall)):
+        area += (recall[i] - recall[i - 1]) * max(precision[i:])
+    return area
+
+
+def test_average_precisions_are_those_of_activitynets_definition() -> None:
+    generator = np.random.default_rng(0)
+
+    def events(count: int, *, found: bool) -> tuple[Event, ...]:
+        starts, lengths = generator.uniform(0, 60, count), generator.uniform(2, 9, count)
+        labels = generator.choice(["a", "b"], count)
+        scores = generator.permutation(count) / count
+        rows = zip(starts, lengths, labels, scores, strict=True)
+        return tuple(
+            Event(str(c), float(t), float(t + d), confidence=float(p) if found else None)
+            for t, d, c, p in rows
+        )
+
+    listed = [Scored(n, events(40, found=True), events(12, found=False)) for n in ("x", "y", "z")]
+    # A detector that is often right, so that the curves are not near zero.
+    near = tuple(
+        Event(str(e.label), e.start + 0.5, e.end, confidence=0.9) for e in listed[0].scored
+    )
+    listed[0] = Scored("x", listed[0].found + near, listed[0].scored)
+    got = average_precisions(listed)
+    assert got.keys() == {"a", "b"}
+    for label, values in got.items():
+        expected = [slow_precision(listed, label, tiou) for tiou in TIOUS]
+        assert values == pytest.approx(expected)
+        assert 0 < values[-1] < values[0] < 1
+    scored = (Event("a", 0, 5), Event("a", 20, 30))
+    found = (Event("a", 0, 4, confidence=0.9), Event("a", 20, 24, confidence=0.8))
+    by_hand = Scored("x", found, scored)
+    assert average_precisions([by_hand])["a"] == pytest.approx([1, 1, 0.5, 0.5, 0.5])
+    without = Scored("x", (Event("a", 0, 4),), scored)
+    assert average_precisions([without]) == {}
+    assert agree([by_hand]).mean_precisions() == pytest.approx([1, 1, 0.5, 0.5, 0.5])

@@ -18,6 +18,9 @@ from fewact.data.files import stem_and_suffix
 IOU = 0.5
 """Temporal IoU from which two events of one class are the same."""
 
+TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""Temporal IoUs of the mean average precision, as published for few-shot localisation."""
+
 BLOCK = 30.0
 """Seconds of a block of the bootstrap: neighbouring units of time are not independent."""
 
@@ -57,6 +60,8 @@ class Agreement:
         seconds: κ per second.
         frames: κ per frame; None if a recording cannot be read.
         class_kappas: κ per second of each class against the rest.
+        precisions: Average precision of each scored class at each of ``TIOUS``; empty if an event
+            was found without a confidence.
     """
 
     classes: tuple[str, ...]
@@ -66,6 +71,11 @@ class Agreement:
     seconds: Kappa
     frames: Kappa | None
     class_kappas: Mapping[str, float]
+    precisions: Mapping[str, Sequence[float]]
+
+    def mean_precisions(self) -> list[float]:
+        """Return the mean average precision (mAP) at each of ``TIOUS``."""
+        return [float(column) for column in np.mean(list(self.precisions.values()), 0)]
 
     def f1(self, label: str | None = None) -> float:
         """Return the F1 of the events of a class, or of all; NaN if there are none."""
@@ -189,6 +199,7 @@ def agree(listed: Sequence[Scored]) -> Agreement:
         _kappa(listed, seconds, classes),
         _kappa(listed, middles, classes) if len(middles) == len(listed) else None,
         {name: _kappa_of_class(listed, seconds, name) for name in classes},
+        average_precisions(listed),
     )
 
 
@@ -212,6 +223,57 @@ def match(found: Sequence[Event], scored: Sequence[Event]) -> list[tuple[int, in
             partner[i] = j
             taken.add(j)
     return sorted(partner.items())
+
+
+def average_precisions(
+    listed: Sequence[Scored], tious: Sequence[float] = TIOUS
+) -> dict[str, list[float]]:
+    """Return the average precision of each scored class at temporal IoUs, as ActivityNet's code.
+
+    Found events of a class, of all recordings, are taken by falling confidence. One is right if the
+    scored event of its class and recording that it overlaps most, of those that are not taken yet,
+    reaches the IoU. The area is that under the interpolated curve of precision over recall.
+
+    Returns:
+        By class; empty if an event was found without a confidence, or none was found.
+    """
+    found = [(one, event) for one in listed for event in one.found]
+    if not found or any(event.confidence is None for _, event in found):
+        return {}
+    found.sort(key=lambda pair: -(pair[1].confidence or 0.0))
+    return {
+        label: [_average_precision(found, listed, label, tiou) for tiou in tious]
+        for label in sorted({str(event.label) for one in listed for event in one.scored})
+    }
+
+
+def _average_precision(
+    found: Sequence[tuple[Scored, Event]], listed: Sequence[Scored], label: str, tiou: float
+) -> float:
+    free = {
+        one.name: [event for event in one.scored if str(event.label) == label] for one in listed
+    }
+    total = sum(map(len, free.values()))
+    right = []
+    for one, event in found:
+        if str(event.label) != label:
+            continue
+        candidates = free[one.name]
+        overlaps = [_iou(event, true) for true in candidates]
+        nearest = int(np.argmax(overlaps)) if candidates else -1
+        right.append(nearest >= 0 and overlaps[nearest] >= tiou)
+        if right[-1]:
+            del candidates[nearest]
+    hits = np.cumsum(right)
+    precision = hits / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]  # of this recall or a higher one
+    return float(best[np.array(right, dtype=bool)].sum() / total)
+
+
+def _iou(first: Event, second: Event) -> float:
+    shared = max(0.0, min(first.end, second.end) - max(first.start, second.start))
+    union = first.end - first.start + second.end - second.start - shared
+    return shared / union if union > 0 else 0.0
 
 
 def codes(events: Iterable[Event], classes: Sequence[str], times: Floats) -> Ints:

@@ -16,7 +16,7 @@ from fewact.core.text_table import csv_line
 from fewact.data.events import Event, writer_of
 from fewact.data.events import events_text as table_text
 from fewact.data.events.event import by_subject
-from fewact.evaluation.agreement import IOU, Agreement, Kappa
+from fewact.evaluation.agreement import IOU, TIOUS, Agreement, Kappa
 from fewact.evaluation.time_budget import Budget
 from fewact.evaluation.totals import Total
 from fewact.report.document import Drawing
@@ -138,11 +138,29 @@ def agreement_tables(result: Agreement) -> list[Table]:
         for name, one in named
         if one is not None
     ]
+    precisions = [*result.precisions.items()]
+    if precisions:
+        precisions.append(("mean", result.mean_precisions()))
+    localised = tuple(
+        (name, *(_number(value) for value in (*values, sum(values) / len(values))))
+        for name, values in precisions
+    )
     labels = (*result.classes, "(none)")
     confusion = zip(labels, result.seconds.confusion.tolist(), strict=True)
     return [
         Table(header, tuple(rows), f"Events of one class with an IoU of at least {IOU:g}"),
         Table(("Cohen's kappa", "value", "95 % interval", "units"), tuple(kappas)),
+        *(
+            [
+                Table(
+                    ("class", *(f"{tiou:g}" for tiou in TIOUS), "mean"),
+                    localised,
+                    "Average precision at temporal IoUs, as ActivityNet defines it",
+                )
+            ]
+            if localised
+            else []
+        ),
         Table(
             ("scored \\ found", *labels),
             tuple((label, *map(str, counts)) for label, counts in confusion),
@@ -194,6 +212,8 @@ def agreement_dict(result: Agreement) -> dict[str, Any]:
         "f1_of_class": f1,
         "kappa_per_second": of(result.seconds),
         "kappa_per_frame": of(result.frames),
+        "average_precision": dict(result.precisions),
+        "mean_average_precision": result.mean_precisions() if result.precisions else None,
         "missed": [event.to_dict() for event in result.missed],
         "false": [event.to_dict() for event in result.false],
     }
