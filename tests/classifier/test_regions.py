@@ -69,6 +69,17 @@ def test_each_of_two_people_gets_the_class_of_its_action(
 
 
 @pytest.mark.slow
+def test_what_moves_in_a_doubtful_clip_is_counted(
+    classifier: FewShotClassifier, assets: Path
+) -> None:
+    first, other = frames_of(assets, TAUGHT[0], 5), frames_of(assets, TAUGHT[1], 6)
+    two = classifier.predict(Frames(beside(first, other), FPS))
+    assert two.known < 0.5
+    assert two.movers == 2
+    assert classifier.predict(Frames(alone(first), FPS)).movers == 1
+
+
+@pytest.mark.slow
 def test_one_subject_that_fills_the_picture_is_predicted_as_without_regions(
     classifier: FewShotClassifier, assets: Path
 ) -> None:

@@ -342,6 +342,16 @@ def test_regions_answer_for_each_subject_in_every_format(
     assert [one["subject"] for one in predictions] == ["1", "2"]
 
 
+def test_a_doubtful_clip_of_two_that_move_is_named(
+    run: Run, model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewact.classifier.predict.DOUBTFUL", 1.0)
+    video = side_by_side(clips, tmp_path)
+    ended = run("predict", model, video, clips / CLASSES[1] / "1.mp4")
+    named = [line for line in ended.err.splitlines() if "move in it" in line]
+    assert named == [f"{video}: 2 things move in it: --regions answers for each"]
+
+
 def test_boxes_are_of_one_video(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("frame,id,x,y,w,h\n0,1,0,0,9,9\n")

@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from fewact.data import Frames
-from fewact.video.regions import RATE, RegionFinder, find_tracks
+from fewact.video.regions import RATE, RegionFinder, count_movers, find_tracks
+from fewact.video.source import KeptFrames
 from fewact.video.track import Box, Track, pictures
 
 SIZE = 144, 192
@@ -64,6 +65,18 @@ def test_noise_is_no_movement() -> None:
     frames = np.repeat(recorded([[Box(50, 30, 30, 60)]]), 30, axis=0)
     noisy = frames + rng.normal(0, 6, frames.shape)
     assert tracks_of(noisy.clip(0, 255).astype(np.uint8)) == []
+
+
+def test_movers_are_counted_in_frames_of_any_size() -> None:
+    still = [Box(70, 50, 20, 20)] * 40
+    movers = [still, swaying(20, 30, 28, 90), swaying(130, 60, 20, 45)]
+    for count in (0, 1, 2):
+        images = torch.from_numpy(recorded(movers[: count + 1])).permute(0, 3, 1, 2)
+        square = functional.interpolate(images, (224, 224), mode="bilinear", antialias=True)
+        frames = square.permute(0, 2, 3, 1).numpy()
+        numbers = np.arange(len(frames))
+        kept = KeptFrames(frames, numbers, numbers / RATE, SIZE[1] / SIZE[0])
+        assert count_movers(kept) == count
 
 
 @pytest.mark.parametrize("handheld", [False, True])

@@ -180,6 +180,16 @@ def test_a_part_of_kept_frames_is_not_read_again(clip: Path) -> None:
     assert reading.kept.times.tolist() == [(i + 0.5) / 6 for i in range(30)]
 
 
+def test_frames_that_ends_were_found_in_are_kept_if_needed(clip: Path) -> None:
+    source = Frames(padded(clip, 2.0, 2.0), fps=FPS)
+    assert trimmed(source).read([Segments(8)]).compared is None
+    reading = as_predicted(source, keep=KeepFrames(6.0, 99.0, 99)).read([Segments(8)])
+    assert reading.active is not None
+    assert reading.compared is not None
+    assert np.array_equal(reading.compared.frames, source.array[reading.compared.chosen])
+    assert reading.compared.times[0] < 0.2 < 2.0 < reading.active.end < reading.compared.times[-1]
+
+
 @pytest.mark.parametrize(
     ("keep", "kept"),
     [

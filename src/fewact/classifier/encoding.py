@@ -41,6 +41,7 @@ class EncodedClip(NamedTuple):
             read.
         warnings: Warnings of reading what the nodes show, for ``warn``.
         kept: Frames of a long clip at the backbone's input size, to search it.
+        compared: Frames of all of the clip at that size, to count what moves.
     """
 
     clip: AnyClip
@@ -51,6 +52,7 @@ class EncodedClip(NamedTuple):
     aspect: float | None = None
     warnings: tuple[str, ...] = ()
     kept: KeptFrames | None = None
+    compared: KeptFrames | None = None
 
     @property
     def source(self) -> VideoClip | None:
@@ -176,6 +178,7 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError) -> EncodedCl
         reading.uncut_aspect,
         warnings,
         reading.kept,
+        reading.compared,
     )
 
 

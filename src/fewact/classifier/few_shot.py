@@ -818,7 +818,7 @@ class FewShotClassifier:
         self, fitted: Fitted, clips: Iterable[AnyClip], timing: Timing | None = None
     ) -> Iterator[Prediction | Skipped]:
         trimmed, limit = fitted.trimmed(self.trim), self.false_alarms
-        answers = predict(trimmed, clips, timing, false_alarms=limit, sets=self.sets)
+        answers = predict(trimmed, clips, timing, false_alarms=limit, sets=self.sets, movers=True)
         return (answer for _, answer in answers)
 
 

@@ -30,6 +30,7 @@ from fewact.features.extract import Timing, stage
 from fewact.features.ring import FeatureRing
 from fewact.methods.encode import Encoder
 from fewact.video import EveryNth, collect_warnings
+from fewact.video.regions import count_movers
 from fewact.video.samplers import Floats
 from fewact.video.source import KeepFrames, KeptFrames, Part, ProcessedVideo, Span, VideoSource
 
@@ -39,6 +40,9 @@ clip, and lasts this many seconds."""
 
 LONGER = 1.4
 """A clip is searched if it lasts this many times as long as the longest training clip."""
+
+DOUBTFUL = 0.5
+"""Known probability below which a clip may show several subjects: what moves is counted."""
 
 DISTINCT = 0.5
 """Weight of the distance between the best two classes, beside the known score."""
@@ -77,11 +81,13 @@ def predict(
     *,
     false_alarms: float | None = None,
     sets: float | None = None,
+    movers: bool = False,
 ) -> Iterator[tuple[EncodedClip, Prediction | Skipped]]:
     """Return each clip, in order, as it was encoded, and its prediction or why it was skipped.
 
     An iterator is read only a few clips ahead. ``false_alarms`` is that of ``OpenSet.decision``;
     ``sets`` the fraction of clips whose true class must be in ``Prediction.set``, None for no sets.
+    With ``movers`` what moves in doubtful clips is counted.
     """
     decision = fitted.open_set.decision(false_alarms)
     check_set_rate(sets)
@@ -93,7 +99,18 @@ def predict(
         image_embedding=fitted.uses_text,
         keep=frames_to_search(fitted),
     )
-    return (_answer(fitted, decision, clip, timing, lowest) for clip in encoded)
+    answers = (_answer(fitted, decision, clip, timing, lowest) for clip in encoded)
+    return map(_counted, answers) if movers else ((part, answer) for part, answer, _ in answers)
+
+
+def _counted(
+    answer: tuple[EncodedClip, Prediction | Skipped, KeptFrames | None],
+) -> tuple[EncodedClip, Prediction | Skipped]:
+    """Return an answer with the number of things that move in the clip, if it is doubtful."""
+    part, prediction, compared = answer
+    if isinstance(prediction, Prediction) and prediction.known < DOUBTFUL and compared is not None:
+        prediction = replace(prediction, movers=count_movers(compared))
+    return part, prediction
 
 
 def _answer(
@@ -102,7 +119,8 @@ def _answer(
     encoded: EncodedClip,
     timing: Timing | None,
     set_threshold: float | None,
-) -> tuple[EncodedClip, Prediction | Skipped]:
+) -> tuple[EncodedClip, Prediction | Skipped, KeptFrames | None]:
+    compared, encoded = encoded.compared, encoded._replace(compared=None)
     duration, durations = encoded.duration, fitted.everything.durations
     if duration is not None and durations and duration > max(LONG * max(durations), LEAST_LONG):
         warn(
@@ -112,9 +130,10 @@ def _answer(
         )
     part = find_action(encoded, fitted, timing)
     if isinstance(part.nodes, VideoError):
-        return part, Skipped(part.clip, part.nodes)
+        return part, Skipped(part.clip, part.nodes), None
     part.warn()
-    return part, _classify(fitted, decision, part, part.nodes, timing, set_threshold)
+    prediction = _classify(fitted, decision, part, part.nodes, timing, set_threshold)
+    return part, prediction, compared
 
 
 def _classify(

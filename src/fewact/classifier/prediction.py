@@ -37,6 +37,7 @@ class Prediction:
         faults: Faults of the recording, such as "very dark", each with what to do.
         subject: Which of several subjects in view it is about; empty if it is about the clip.
         box: Where the subject is, in pixels; None if it is about the clip.
+        movers: Number of things that move in the clip, of one without a known action; else 1.
 
     Labels are texts, or integers if the classes were given as integers.
     """
@@ -54,6 +55,7 @@ class Prediction:
     faults: tuple[str, ...] = ()
     subject: str = ""
     box: Box | None = None
+    movers: int = 1
 
     @property
     def path(self) -> Path:

@@ -156,11 +156,3 @@ def predict_regions(
                 yield replace(answer, clip=clip)
             else:
                 yield replace(answer, clip=clip, subject=region.subject, box=region.box)
-
-
-def subjects_in(prediction: Prediction) -> int:
-    """Return how many things move in the clip of a prediction that is doubtful; else 1."""
-    clip = prediction.clip
-    if prediction.known >= 0.5 or not isinstance(clip, Clip | Frames):
-        return 1
-    return len(find_tracks(clip)[0])

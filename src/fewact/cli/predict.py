@@ -177,7 +177,7 @@ def _written(
 ) -> "tuple[list[Prediction], list[Skipped]]":
     """Write each prediction as soon as it is there, and return all of them.
 
-    The total is not known of subjects; of clips, a doubtful one is searched for several subjects.
+    The total is not known of subjects.
     """
     from fewact.classifier import Skipped
 
@@ -191,8 +191,6 @@ def _written(
             else:
                 write(result)
                 _say_remarks(result)
-                if total is not None:
-                    _say_subjects(result)
                 predictions.append(result)
             show(done, total or done)
     return predictions, skipped
@@ -205,14 +203,8 @@ def _say_remarks(prediction: "Prediction") -> None:
         say(f"Trimmed: {name}: only {start:.1f} to {end:.1f} s are used")
     for fault in prediction.faults:
         say(f"Warning: {name}: {fault}")
-
-
-def _say_subjects(prediction: "Prediction") -> None:
-    from fewact.classifier.regions import subjects_in
-
-    count = subjects_in(prediction)
-    if count > 1:
-        say(f"{printable(prediction.name)}: {count} things move in it: --regions answers for each")
+    if prediction.movers > 1:
+        say(f"{name}: {prediction.movers} things move in it: --regions answers for each")
 
 
 def _class_folders(arguments: Sequence[str], classes: Iterable[object]) -> list[str]:

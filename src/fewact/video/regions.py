@@ -33,7 +33,7 @@ from fewact.video.cleaning.light import luma
 from fewact.video.frame import SharedFrame
 from fewact.video.opening import collect_warnings
 from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
-from fewact.video.source import VideoSource
+from fewact.video.source import KeptFrames, VideoSource
 from fewact.video.track import WALKS, Box, CameraPath, Track, extent
 
 RATE = 8.0
@@ -91,6 +91,15 @@ def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
     ):
         finder.add(frame, float(time), reading.size)
     return finder.tracks(), reading.size
+
+
+def count_movers(frames: KeptFrames) -> int:
+    """Return how many things move in frames of a clip, of any size."""
+    finder = RegionFinder()
+    width = max(CELL, round(ROWS * frames.aspect))
+    for frame, time in zip(frames.frames, frames.times.tolist(), strict=True):
+        finder.add(_resized(frame, (ROWS, width)), time, (ROWS, width))
+    return len(finder.tracks())
 
 
 Cells = NDArray[np.int64]
@@ -292,10 +301,13 @@ def residual_motion(frames: Tensor, *, moved: bool = False) -> tuple[Tensor, Sim
 
 def _small(frame: Array) -> Array:
     """Return a frame (h w 3) as a small one (h' w' 3) with square pixels."""
-    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
     height, width = frame.shape[:2]
     rows = min(height, ROWS)
-    size = rows, max(CELL, round(width * rows / height))
+    return _resized(frame, (rows, max(CELL, round(width * rows / height))))
+
+
+def _resized(frame: Array, size: tuple[int, int]) -> Array:
+    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
     small = functional.interpolate(image, size, mode="bilinear", antialias=True)[0]
     return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
 

@@ -82,6 +82,7 @@ class Reading:
         active: Part of the clip that samplers could choose from; None for the full clip.
         faults: Faults of the recording, cleaned or not; empty if they were not searched.
         kept: Frames as recorded, at an even rate, see ``KeepFrames``; None if none were kept.
+        compared: Frames of all of the clip that still ends were found in, if they are kept.
     """
 
     frames: Sequence[Array]
@@ -93,6 +94,7 @@ class Reading:
     active: Span | None = None
     faults: "tuple[Fault, ...]" = ()
     kept: KeptFrames | None = None
+    compared: KeptFrames | None = None
 
     def __iter__(self) -> Iterator[Array]:
         return iter(self.frames)
@@ -420,7 +422,13 @@ class KeepFrames(Step):
 
 @dataclass(frozen=True)
 class Trim(Step):
-    """Long still ends are left out."""
+    """Long still ends are left out.
+
+    Args:
+        keeps: Whether the reading has the frames that are compared.
+    """
+
+    keeps: bool = False
 
     def read(
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
@@ -430,15 +438,19 @@ class Trim(Step):
             reading = source.read([*samplers, _compared(samplers)], transform=transform)
         times = reading.timeline.times[reading.chosen[-1]]
         active = active_part(times, reading.frames[-1], reading.duration)
-        if active is None:
+        compared = None
+        if self.keeps:
+            compared = KeptFrames(reading.frames[-1], reading.chosen[-1], times, reading.aspect)
+        if active is None or reading.kept is not None:
             for text in warnings:  # Otherwise the second reading warns.
                 warn_of_video(text)
-            return replace(reading, frames=reading.frames[:-1], chosen=reading.chosen[:-1])
-        if reading.kept is not None:
-            for text in warnings:
-                warn_of_video(text)
-            return Part(active).of_kept(reading, reading.kept, samplers)
-        return Part(active).read(source, samplers, transform)
+        if active is None:
+            reading = replace(reading, frames=reading.frames[:-1], chosen=reading.chosen[:-1])
+        elif reading.kept is not None:
+            reading = Part(active).of_kept(reading, reading.kept, samplers)
+        else:
+            reading = Part(active).read(source, samplers, transform)
+        return replace(reading, compared=compared)
 
     @property
     def change(self) -> str:
@@ -482,9 +494,12 @@ class Clean(Step):
 def as_predicted(
     clip: VideoSource, trim: TrimMode = "auto", keep: KeepFrames | None = None
 ) -> ProcessedVideo:
-    """Return a clip as a classifier reads it: without still ends if they are left out, cleaned."""
+    """Return a clip as a classifier reads it: without still ends if they are left out, cleaned.
+
+    With ``keep`` the reading has the frames that are kept, and those that ends were found in.
+    """
     video = ProcessedVideo(clip, () if keep is None else (keep,))
-    return (video if trim == "off" else video.then(Trim())).then(Clean())
+    return (video if trim == "off" else video.then(Trim(keep is not None))).then(Clean())
 
 
 def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:
