@@ -22,7 +22,6 @@ from fewact.classifier.history import editing, install, versions
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
 from fewact.classifier.prediction import Prediction, Skipped
-from fewact.classifier.regions import subjects_in
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.classifier.stream import Stream
@@ -147,7 +146,7 @@ class Worker:
         return {
             "label": _answer(prediction),
             "probability": prediction.probability,
-            "movers": subjects_in(prediction),
+            "movers": prediction.movers,
             **({"subjects": [_subject(one) for one in answers]} if apart else {}),
             "probabilities": _by_label(prediction.probabilities),
             "faults": prediction.faults,
