@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import backbones
+from fewact.core.random import NamedDraws
 from fewact.synthetic import MotionsBenchmark, motions
 
 CHANCE = 8
@@ -45,6 +46,37 @@ def test_pixels_and_truth_of_a_version_never_change(name: str, size: int, place:
     digest.update(np.rint(truth.progress * 1e6).astype("<i8").tobytes())
     digest.update(truth.pause.tobytes())
     assert digest.hexdigest()[:32] == KNOWN[name, size, place]
+
+
+@pytest.mark.parametrize("place", [0, 21, 85])
+def test_a_frame_of_noise_holds_nothing(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame is each of the 2^784 images with equal probability, whatever the objects do.
+
+    Changing the low bits of all random bytes by any pattern changes every frame by this pattern and
+    no object. Random bytes are uniform before and after. So the probability of an image and of the
+    image changed by the pattern are equal, for all patterns.
+    """
+    benchmark = motions("noise", videos=1, frames=24)
+    one = video(benchmark, place)
+    frames, scene = benchmark.render(one), benchmark.scene(one)
+    pattern = np.random.default_rng(place).integers(0, 2, 28 * 28, dtype=np.uint8)
+    octets = NamedDraws.octets
+
+    def changed(self: NamedDraws, name: object, count: int) -> NDArray[np.uint8]:
+        return octets(self, name, count) ^ pattern
+
+    monkeypatch.setattr(NamedDraws, "octets", changed)
+    other = benchmark.render(one)
+    big = pattern.reshape(28, 28).repeat(4, 0).repeat(4, 1)[..., None]
+    assert ((frames ^ other) == 255 * big).all()
+    assert set(np.unique(frames)) == {0, 255}
+    again = benchmark.scene(one)
+    assert all((a.x == b.x).all() for a, b in zip(scene.objects, again.objects, strict=True))
+    # Over time, only cells of what moves change.
+    change = (frames[1:, ::4, ::4, 0] != frames[:-1, ::4, ::4, 0]).mean((1, 2))  # (t−1)
+    assert 0 < change.max() < 0.25
+    moving = ~benchmark.truth(one).pause[1:]
+    assert change[moving].mean() > change[~moving].mean()
 
 
 def test_no_pixel_hangs_on_the_last_bit_of_a_sine_or_power(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from fewact.core.errors import DataError, OptionError, UnknownNameError, VideoEr
 from fewact.core.random import NamedDraws
 from fewact.data.videos import Video, VideoList
 from fewact.synthetic.classes import PRESETS, MotionClass, classes, preset_of
-from fewact.synthetic.rendering import paint_frames
+from fewact.synthetic.rendering import noise_frames, paint_frames
 from fewact.synthetic.scene import Scene, Truth, correspondence, draw_scene, draw_truth
 from fewact.video import Reading, Sampler, Timeline
 from fewact.video.source import Transform, transformed
@@ -168,14 +168,12 @@ class MotionsBenchmark:
                 raise DataError(
                     "no such frame", where=video_id, got=str(frame), expected=f"0 … {count - 1}"
                 )
-        return paint_frames(
-            requested,
-            self.scene(video_id),
-            preset_of(self.preset),
-            self.size,
-            self._draws(motion, index),
-            common=self._draws(motion, "looks"),
-        )
+        scene, preset = self.scene(video_id), preset_of(self.preset)
+        draws = self._draws(motion, index)
+        if preset.cell:
+            return noise_frames(requested, scene, preset, self.size, draws)
+        common = self._draws(motion, "looks")
+        return paint_frames(requested, scene, preset, self.size, draws, common=common)
 
     @cached_property
     def _motions(self) -> dict[str, tuple[MotionClass, int]]:
@@ -230,7 +228,7 @@ def motions(
 
     Args:
         preset: Preset: ``plain``, ``misaligned``, ``moving-camera``, ``distractors``,
-            ``appearance-biased`` or ``long``.
+            ``appearance-biased``, ``noise`` or ``long``.
         seed: Seed of the videos; the classes are the same for all seeds.
         videos: Number of videos per class; the first ones do not depend on it.
         size: Side of a frame, in pixels; up to 4096.

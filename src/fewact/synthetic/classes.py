@@ -166,6 +166,8 @@ class Preset:
         zoom: Range of the zoom over the video, in powers of two.
         distractors: Range of the number of further objects that move at random.
         bias: Fraction of videos with the appearance of their class.
+        cell: Side in pixels of the cells of noise that frames consist of; 0 for painted frames.
+        scale: Factor of the objects' radii.
     """
 
     summary: str
@@ -178,6 +180,8 @@ class Preset:
     zoom: Range = (0.0, 0.0)
     distractors: tuple[int, int] = (0, 0)
     bias: float = 0.0
+    cell: int = 0
+    scale: float = 1.0
 
 
 PRESETS = {
@@ -193,6 +197,11 @@ PRESETS = {
     ),
     "distractors": Preset("one or two more objects move at random", distractors=(1, 2)),
     "appearance-biased": Preset("appearance and background mostly identify the class", bias=0.8),
+    "noise": Preset(
+        "every frame is noise; only what changes from frame to frame shows the objects",
+        cell=4,
+        scale=2.0,
+    ),
     "long": Preset("long videos with long pauses", frames=(64, 512), edge=(0.0, 0.8), gap=(0, 0.5)),
 }
 

@@ -321,6 +321,69 @@ def paint_frames(
     return painted
 
 
+BAR = 0.45
+"""Half of the width of an object in noise, in halves of its length: a bar shows its rotation."""
+
+
+def noise_frames(
+    positions: Sequence[int], scene: Scene, preset: Preset, size: int, draws: NamedDraws
+) -> NDArray[np.uint8]:
+    """Return frames (t size size 3) of noise, in which only changes in time show the objects.
+
+    A cell in an object gets a new random value in each frame, the others keep theirs.
+    So the cells of a frame are independent and black or white with probability ½ whatever the
+    objects do: a new value is independent of all before, and so is the one that a cell keeps.
+    """
+    grid = math.ceil(size / preset.cell)
+    centers = (np.arange(grid) + 0.5) * preset.cell / size
+    cells = np.empty((max(positions) + 1, grid, grid), dtype=np.uint8)
+    for frame in range(len(cells)):
+        octets = draws.octets(f"cells {frame}", grid**2).reshape(grid, grid)
+        kept = octets & 1 if not frame else cells[frame - 1]
+        opacity = _opacity(scene, preset, frame, centers)
+        cells[frame] = np.where(octets >> 1 < 128 * opacity, octets & 1, kept)
+    chosen = cells[list(positions)]  # (t g g)
+    pixels = chosen.repeat(preset.cell, 1).repeat(preset.cell, 2)[:, :size, :size]
+    return np.repeat(pixels[..., None] * np.uint8(255), 3, -1)
+
+
+def _opacity(
+    scene: Scene, preset: Preset, frame: int, centers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the opacity of the objects that the class moves in each cell (g g), 0 … 1."""
+    found = np.zeros((len(centers), len(centers)))
+    behind = scene.occluder
+    occluded = (np.abs(centers - behind.x) < behind.width) & (
+        np.abs(centers - behind.y) < behind.height
+    )[:, None]
+    for item in (scene.hidden, *scene.objects):
+        if not item.acts or not _moves(item, frame):
+            continue
+        x, y, radius = (
+            math.floor(float(track[frame]) * 4096 + 0.5) / 4096
+            for track in (item.x, item.y, item.radius)
+        )
+        across, down = centers - x, (centers - y)[:, None]
+        cos, sin = (
+            math.floor(ratio(math.tau * item.angle[frame]) * 4096 + 0.5) / 4096
+            for ratio in (math.cos, math.sin)
+        )
+        length = preset.scale * radius
+        inside = (np.abs(across * cos + down * sin) < length) & (
+            np.abs(down * cos - across * sin) < BAR * length
+        )
+        if item is scene.hidden:
+            inside &= ~occluded
+        found = np.maximum(found, inside * item.alpha[frame])
+    return found
+
+
+def _moves(item: SceneObject, frame: int) -> bool:
+    """Return whether an object differs from what it was in the frame before."""
+    tracks = (item.x, item.y, item.radius, item.angle, item.alpha)
+    return frame > 0 and any(track[frame] != track[frame - 1] for track in tracks)
+
+
 def _camera(draws: NamedDraws, preset: Preset, progress: float, frame: int) -> Camera:
     """Return the camera at a frame; its path is centered on the middle of the video."""
     angle = math.tau * draws.uniform("direction")
