@@ -19,7 +19,9 @@ INITIAL = {
     "lda": {"temperature"},
     "clip_spm": {"motion_weight", "seed"},
     "clip_fsar": {"contrast_temperature", "seed"},
-    **{name: {"seed"} for name in ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo", "team")},
+    **{
+        name: {"seed"} for name in ("trx", "strm", "ta2n", "cpm", "safsar", "hyrsm", "molo", "team")
+    },
     "semantic_prompt": {"seed"},
 }
 """Options that set nothing but initial weights, by method."""

@@ -26,6 +26,7 @@ OPTION_SETS: dict[str, list[dict[str, Any]]] = {
     "simpleshot": [{"centre": "training"}, {"centre": "none", "frame_order": "ordered"}],
     "semantic_prompt": [{"alignment": "otam"}, {"alignment": "bi_mhm", "text_norm": "unscaled"}],
     "cpm": [{"layers": 2, "global_prototypes": 1, "focused_prototypes": 3}],
+    "safsar": [{"discriminator": False}],
     "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
     "ta2n": [{"shot_aggregation": "attention"}, {"stages": "first"}, {"stages": "none"}],
     "team": [{"tokens": 1}],

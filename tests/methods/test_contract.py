@@ -122,6 +122,7 @@ NEED_TRAINING = {
     "molo": {},
     "semantic_prompt": {},
     "cpm": {},
+    "safsar": {},
     "strm": {},
     "team": {},
     "ta2n": {},

@@ -30,6 +30,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "strm": "fewact.methods.strm:STRM",
         "ta2n": "fewact.methods.ta2n:TA2N",
         "cpm": "fewact.methods.cpm:CPM",
+        "safsar": "fewact.methods.safsar:SAFSAR",
         "hyrsm": "fewact.methods.hyrsm:HyRSM",
         "molo": "fewact.methods.molo:MoLo",
         "team": "fewact.methods.team:TEAM",
