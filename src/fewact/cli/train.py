@@ -20,7 +20,7 @@ from fewact.cli.options import (
     output_option,
     parse_options,
 )
-from fewact.cli.output import print_table, progress
+from fewact.cli.output import print_result_tables, print_table, progress
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
 from fewact.evaluation.spec import DataSpec
@@ -46,9 +46,20 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
+            "--data",
+            "--base",
             metavar="DATA",
             help=f"{DATA.removesuffix('.')} (default: the first benchmark of the recipe). The "
             "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    novel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA",
+            help="Other data to evaluate on after the training, with the episodes of the "
+            "validation; can be repeated. Training videos in them are refused.",
             rich_help_panel="Data",
         ),
     ] = None,
@@ -107,6 +118,8 @@ def train(
     adapted_to = {"data": data or "", "backbone": backbone or ""}
     data = _data(data, subpackage.read(recipe, {}, **adapted_to).data)
     check_output_folder(output)
+    for name in novel or ():
+        check_data(name)
     from fewact import methods
     from fewact.evaluation import EvaluationSpec
     from fewact.evaluation.spec import command_of
@@ -140,6 +153,30 @@ def train(
     next_config = EvaluationSpec(method=str(output), data=config)
     file = imported_file(methods.REGISTRY.get(resolved.method.name))
     print(f"Saved to {output}. Next: {command_of(next_config, file)}")
+    if novel:
+        _evaluate(output, novel, config, resolved, text, quiet=quiet)
+
+
+def _evaluate(
+    run: Path, novel: list[str], base: DataSpec, recipe: "Recipe", text: TextSpec, *, quiet: bool
+) -> None:
+    """Evaluate a trained method on other data, with the episodes of the recipe's validation."""
+    from fewact.evaluation import EvaluationSpec, Protocol, evaluate
+    from fewact.report import result_table
+
+    validation = recipe.validation.model_dump(exclude={"every"})
+    results = []
+    for name in novel:
+        data = DataSpec(source=name, store=base.store if Path(name).suffix != ".npz" else None)
+        output = run / f"novel-{Path(name).stem.replace(':', '-')}.json"
+        spec = EvaluationSpec(
+            method=str(run), data=data, episodes=Protocol(**validation), text=text, output=output
+        )
+        with progress(f"Evaluating on {name}", quiet=quiet) as show:
+            results.append(
+                evaluate(spec, progress=lambda stage, done, total: show(done, total, stage))
+            )
+    print_result_tables([result_table(results)], "table")
 
 
 def _text_changes(text: TextSpec) -> dict[str, Any]:
