@@ -274,7 +274,7 @@ def episodes(task: Task) -> list[Row]:
                     right = dict(score(scorer, range(len(scorer.batches)), pool))
                     task.synchronise()
                     spent[place] = time.perf_counter() - begin
-                hits[place] = np.concatenate([right[i] for i in sorted(right)])
+                hits[place] = np.concatenate([right[i].predictions for i in sorted(right)])
             changed = int((hits["CPU"] != hits["device"]).sum())
             row |= {place: f"{seconds:.2f} s" for place, seconds in spent.items()}
             row["decisions that differ"] = f"{changed} of {hits['CPU'].size}"

@@ -33,10 +33,10 @@ from fewact.classifier.predict import (
     encode_windows,
     window_lengths,
 )
-from fewact.classifier.unknown import known_scores
 from fewact.data import VideoList
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes, rows
+from fewact.methods.common.known import known_scores
 from fewact.methods.fusion import Fusion
 from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline

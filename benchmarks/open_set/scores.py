@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw
 from benchmarks.open_set.tables import ClipSet
-from fewact.classifier.unknown import intra_class, known_scores
+from fewact.methods.common.known import intra_class, known_scores
 
 Array = NDArray[np.float64]
 

@@ -18,18 +18,15 @@ from fewact.classifier.names import Example
 from fewact.classifier.recordings import find_recordings, groups_of
 from fewact.classifier.unknown import (
     ANY_CLASS,
-    NONE_WEIGHT,
-    OTHERS_WEIGHT,
     describe,
     fit_open_set,
-    intra_class,
-    known_scores,
     mean_of_other_groups,
     needed_clips,
     promise_to_other_groups,
 )
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, FeatureClip, FeatureDataset
+from fewact.methods.common.known import NONE_WEIGHT, OTHERS_WEIGHT, intra_class, known_scores
 from tests.classifier.conftest import render
 
 LABELS = [0, 0, 0, 1, 1, 2]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier, methods
-from fewact.evaluation import checkpoint
+from fewact.evaluation import checkpoint, load
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 from fewact.training import names, text_of
@@ -78,6 +78,29 @@ def trained(run: Run, place: Path) -> Path:
     return folder
 
 
+def test_other_data_are_evaluated_and_leaks_refused(run: Run, place: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "other.npz", features=rng.random((20, 4, 16)).astype(np.float16))
+    lines = [f"o{c}-{i}\tthing {c}\tp{i}\n" for c in range(4) for i in range(5)]
+    (tmp_path / "other.tsv").write_text("clip\tclass\tgroup\n" + "".join(lines))
+    call = ("train", place / "mine.toml", "--base", place / "mine.npz", "--device", "cpu")
+    ended = run(*call, "-o", tmp_path / "run", "--novel", tmp_path / "other.npz")
+    assert ended.code == 0, ended.err
+    assert "validation" in ended.out
+    result = load(tmp_path / "run" / "novel-other.json")
+    assert result.flags[0] == "trained on mine"
+    assert result.setup.method.validation is not None
+    assert result.setup.episodes.protocol.count == 20
+    leak = tmp_path / "leak" / "mine.npz"
+    leak.parent.mkdir()
+    shutil.copy(place / "mine.npz", leak)
+    rows = (place / "mine.tsv").read_text().splitlines()
+    leak.with_suffix(".tsv").write_text("".join(f"{r.rpartition(chr(9))[0]}\n" for r in rows))
+    refused = run(*call, "-o", tmp_path / "run", "--novel", leak)
+    assert refused.code == 2
+    assert "the training data contains test data" in refused.err
+
+
 SMALL = ("--ways", 3, "--count", 30, "--format", "json")
 
 
@@ -109,6 +132,8 @@ def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
     assert document["flags"][0] == "trained on mine"
     assert "validation accuracy" in document["flags"][1]
     assert "on mine" in document["flags"][1]
+    accuracy = document["setup"]["method"]["validation"]
+    assert f"({accuracy:.1f} % on mine)" in document["flags"][1]
     other = json.loads(run(*call, "--option", "alignment.name=otam").out)
     assert other["setup"]["method"]["options"]["alignment.name"] == "otam"
     assert (

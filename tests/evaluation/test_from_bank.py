@@ -58,7 +58,7 @@ def test_no_decision_differs_on_real_features(data: FeatureDataset, name: str, s
     assert by_copies.bank is None
     assert by_rows.bank is not None
     found = [
-        np.concatenate([score(batch) for batch in range(len(score.batches))])
+        np.concatenate([score(batch).predictions for batch in range(len(score.batches))])
         for score in (by_copies, by_rows)
     ]
     assert 0.3 < hits(found[0], 5).mean() < 1

@@ -31,12 +31,12 @@ from fewact.classifier.unknown import (
     NoneScores,
     OpenSet,
     fit_open_set,
-    known_scores,
     mean_of_other_groups,
 )
 from fewact.core.errors import ModelError, UserError, warn
 from fewact.core.workers import on_one_core
 from fewact.methods.base import Method, rows
+from fewact.methods.common.known import known_scores
 from fewact.video.source import TrimMode, check_trim
 
 MAX_SCORED, MAX_REFERENCES = 100, 40

@@ -238,9 +238,12 @@ def _print_json(results: Sequence["Result"], grid: dict[str, list[Any]] | None) 
 def _print(
     results: Sequence["Result"], format: "TableFormat", swept: Sequence[str], *, confusion: bool
 ) -> None:
-    from fewact.report import confusion_tables, interval_notes, result_table
+    from fewact.report import confusion_tables, interval_notes, open_set_table, result_table
 
     tables = [result_table(results, swept)]
+    if any(result.open_set for result in results):
+        names = [result.setup.method.label_with(swept) for result in results]
+        tables.append(open_set_table(results, names))
     if confusion:
         tables += [table for result in results for table in confusion_tables(result)]
     print_result_tables(tables, format)

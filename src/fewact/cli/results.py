@@ -81,18 +81,30 @@ def compare(
 
     The table has the mean difference with its 95 % interval, and the p-value of the exact sign-flip
     test over episodes, also corrected for the number of pairs (Holm). Results on different episodes
-    are refused.
+    are refused. Further tables have the validation accuracies of trained methods, and differences
+    in the rejection of queries of other classes (--open-set).
     """
     from fewact import evaluation
-    from fewact.report import comparison_table
+    from fewact.report import comparison_table, open_set_differences, validation_table
 
     names, loaded = _loaded(results)
     comparisons = evaluation.compare(loaded, names)
     if format == "json":
         named = ({"first": names[pair.first], "second": names[pair.second]} for pair in comparisons)
-        print_json([asdict(pair) | of for pair, of in zip(comparisons, named, strict=True)])
+        validated = [result.setup.method.validation for result in loaded]
+        print_json(
+            [
+                asdict(pair) | of | {"validation": [validated[pair.first], validated[pair.second]]}
+                for pair, of in zip(comparisons, named, strict=True)
+            ]
+        )
         return
-    print_result_tables([comparison_table(comparisons, names)], format)
+    tables = [comparison_table(comparisons, names)]
+    if any(result.setup.method.validation is not None for result in loaded):
+        tables.append(validation_table(loaded, names))
+    if any(pair.open_set for pair in comparisons):
+        tables.append(open_set_differences(comparisons, names))
+    print_result_tables(tables, format)
 
 
 def confusion(

@@ -183,6 +183,7 @@ class Checkpoint:
         method.temperature = self.header.temperature
         selection = self.header.selection
         method.trained = method.trained or selection is None or not selection.initial
+        method.validation = None if selection is None else selection.accuracy
         return method.eval()
 
     def _initial(self, changes: Mapping[str, Any]) -> Method:

@@ -1,6 +1,6 @@
 """Compare results on the same episodes: differences, confusions, and stability."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import lgamma, log
@@ -34,6 +34,8 @@ class Comparison:
         p_holm: p-value corrected for the number of comparisons (Holm).
         class_interval: 95 % interval of the mean difference over other classes; None if a class is
             in every episode.
+        open_set: Mean differences of the measures of open sets that both results have, with the
+            half-widths of their 95 % intervals, by score and measure.
     """
 
     first: int
@@ -45,6 +47,7 @@ class Comparison:
     p: float
     p_holm: float
     class_interval: tuple[float, float] | None
+    open_set: Mapping[str, Mapping[str, tuple[float, float | None]]]
 
 
 def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> list[Comparison]:
@@ -86,11 +89,23 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
             p=p_value,
             p_holm=corrected,
             class_interval=interval,
+            open_set=_open_set(results[i], results[j]),
         )
         for (i, j), row, p_value, corrected, interval in zip(
             pairs, differences, p, holm(p), intervals, strict=True
         )
     ]
+
+
+def _open_set(first: Result, second: Result) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Return the paired differences of measures, and their half-widths, by score and measure."""
+    found: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for score, measures in first.open_set.items():
+        for name, measure in measures.items() if score in second.open_set else ():
+            other = second.open_set[score][name]
+            difference = np.subtract(measure.per_episode, other.per_episode)
+            found.setdefault(score, {})[name] = float(difference.mean()), half_width(difference)
+    return found
 
 
 def sign_flip_p(differences: NDArray[np.int64]) -> float:

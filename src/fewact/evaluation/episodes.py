@@ -37,6 +37,8 @@ class Protocol(Spec):
             ``shared``: a person in the support of one class is in the query of none. Each shot is
             of another group, the same for all classes, where the classes of an episode share enough
             groups; else several shots may be of one group. ``none``: no separation.
+        open_set: Fraction of an episode's queries that are of classes outside it, and must be
+            rejected. They come beside the queries of its classes, which they do not change.
 
     Raises:
         OptionError: A value is invalid.
@@ -48,6 +50,18 @@ class Protocol(Spec):
     count: Annotated[int, Field(ge=1), Flag(metavar="N")] = 10_000
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED), Flag(metavar="N")] = 0
     groups: GroupScope = "none"
+    open_set: Annotated[float, Field(ge=0, le=0.95), Flag(metavar="FRACTION")] = 0.0
+
+    @property
+    def known(self) -> int:
+        """Number of queries of the classes of an episode."""
+        return self.ways * self.queries
+
+    @property
+    def unknown(self) -> int:
+        """Number of queries of classes outside an episode; at least one if there shall be any."""
+        number = round(self.known * self.open_set / (1 - self.open_set))
+        return max(1, number) if self.open_set else 0
 
 
 Positions = NDArray[np.int32]
@@ -66,6 +80,8 @@ class EpisodeSet:
         list_digest: SHA-256 of that list.
         support: (count, ways·shots) int32 positions of the support videos.
         query: (count, ways·queries) int32 positions of the query videos.
+        unknown: (count, unknown) int32 positions of the queries of classes outside an episode;
+            None without any.
     """
 
     protocol: Protocol
@@ -73,29 +89,43 @@ class EpisodeSet:
     list_digest: str
     support: Positions
     query: Positions
+    unknown: Positions | None = None
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the protocol, the list's digest and all positions as little-endian int32."""
         facts = {**self.protocol.model_dump(), "list": self.list_digest}
+        if self.unknown is None:  # the same as before there were open sets
+            del facts["open_set"]
         sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        for positions in (self.support, self.query):
+        for _, positions, _ in self.parts:
             sha.update(positions.astype("<i4").tobytes())
         return sha.hexdigest()
 
     @cached_property
     def needed(self) -> Positions:
         """Positions of all videos of the episodes, ascending."""
-        return np.union1d(self.support, self.query).astype(np.int32)
+        return np.union1d(self.support, self.queried).astype(np.int32)
+
+    @property
+    def queried(self) -> Positions:
+        """Positions of all queries: those of the classes, then those of other classes."""
+        if self.unknown is None:
+            return self.query
+        return np.concatenate([self.query, self.unknown], 1)
 
     @property
     def parts(self) -> tuple[tuple[str, Positions, tuple[int, int]], ...]:
-        """Name and positions of the support and the query, and the shape that they must have."""
-        count, ways = self.protocol.count, self.protocol.ways
-        return (
-            ("support", self.support, (count, ways * self.protocol.shots)),
-            ("query", self.query, (count, ways * self.protocol.queries)),
+        """Name and positions of each part of the episodes, and the shape that they must have."""
+        protocol = self.protocol
+        parts = (
+            ("support", self.support, (protocol.count, protocol.ways * protocol.shots)),
+            ("query", self.query, (protocol.count, protocol.known)),
         )
+        if self.unknown is None and not protocol.unknown:
+            return parts
+        unknown = np.empty((0, 0), np.int32) if self.unknown is None else self.unknown
+        return (*parts, ("unknown", unknown, (protocol.count, protocol.unknown)))
 
     def check_list(self, videos: VideoList) -> None:
         """Check that the episodes were drawn from this list, and are episodes.
@@ -114,7 +144,7 @@ class EpisodeSet:
                 hint="Draw episodes from this list, or use the list they were drawn from.",
             )
         self._check_shapes(len(videos.videos))
-        together = np.sort(np.concatenate([self.support, self.query], 1), 1)
+        together = np.sort(np.concatenate([self.support, self.queried], 1), 1)
         self._refuse((np.diff(together, axis=1) == 0).any(1), "a video is in it twice")
         _, labels = np.unique([video.label for video in videos.videos], return_inverse=True)
         ways = self.protocol.ways
@@ -127,6 +157,9 @@ class EpisodeSet:
         self._refuse(wrong, "videos are not in the order of its classes")
         twice = (np.diff(np.sort(classes[..., 0], 1), axis=1) == 0).any(1)
         self._refuse(twice, "a class is in it twice")
+        if self.unknown is not None:
+            inside = labels[self.unknown][:, :, None] == classes[..., 0][:, None]
+            self._refuse(inside.any((1, 2)), "an unknown query is of one of its classes")
 
     def _check_shapes(self, videos: int) -> None:
         for name, positions, shape in self.parts:
@@ -168,7 +201,7 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
 
     Classes, and videos of a class, are drawn without replacement. Episode i depends on the list,
     the size of an episode, the seed and i alone. It does not depend on the number of episodes or on
-    the machine.
+    the machine. Queries of other classes are drawn beside it, as evenly over these as possible.
 
     Args:
         videos: List to draw from, usually of one split.
@@ -180,7 +213,11 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
     draw_episode = drawer(videos, protocol)
     drawn = [draw_episode(index) for index in range(protocol.count)]
     support, query = (np.array(part, dtype=np.int32) for part in zip(*drawn, strict=True))
-    return EpisodeSet(protocol, videos.name, videos.digest, support, query)
+    unknown = None
+    if protocol.unknown:
+        outside = [_unknown(videos, protocol, i, drawn[i][0]) for i in range(protocol.count)]
+        unknown = np.array(outside, dtype=np.int32)
+    return EpisodeSet(protocol, videos.name, videos.digest, support, query, unknown)
 
 
 def drawer(videos: VideoList, protocol: Protocol) -> Callable[[int], Episode]:
@@ -375,6 +412,29 @@ def _spread(groups: Sequence[Sequence[int]], count: int, stream: RandomStream) -
     return [videos[i] for i in rounds for videos in shuffled if i < len(videos)][:count]
 
 
+def _unknown(
+    videos: VideoList, protocol: Protocol, index: int, support: Sequence[int]
+) -> list[int]:
+    """Draw queries of classes outside an episode, by its support; of no person in it if shared."""
+    stream = RandomStream("queries of other classes", protocol.seed, index)
+    shown = [videos.videos[position] for position in support]
+    inside = {video.label for video in shown}
+    groups = {video.group for video in shown} if protocol.groups == "shared" else set()
+    outside: dict[str, list[int]] = {}
+    for position, video in enumerate(videos.videos):
+        if video.label not in inside and video.group not in groups:
+            outside.setdefault(video.label, []).append(position)
+    if sum(map(len, outside.values())) < protocol.unknown:
+        raise EpisodeError(
+            "too few videos of classes outside an episode",
+            where=videos.name,
+            got=f"{_count(sum(map(len, outside.values())), 'video')} of {len(outside)} classes",
+            expected=f"{protocol.unknown}, for open_set {protocol.open_set:g}",
+            hint="Choose fewer ways or queries, or a smaller --open-set.",
+        )
+    return _spread(list(outside.values()), protocol.unknown, stream)
+
+
 def _one(videos: Sequence[int], stream: RandomStream) -> int:
     return videos[stream.below(len(videos))]
 
@@ -400,6 +460,7 @@ class _File(BaseModel):
     sha256: str
     support: Rows
     query: Rows
+    unknown: Rows = []
 
 
 def save(episodes: EpisodeSet, path: str | Path) -> Path:
@@ -413,7 +474,7 @@ def save(episodes: EpisodeSet, path: str | Path) -> Path:
         "sha256": episodes.digest,
     }
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
-    for name, positions in (("support", episodes.support), ("query", episodes.query)):
+    for name, positions, _ in episodes.parts:
         rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in positions.tolist())
         lines.append(f'"{name}": [\n{rows}\n]')
     return write_text(user_path(path, EpisodeError), "{\n" + ",\n".join(lines) + "\n}\n")
@@ -434,6 +495,7 @@ def load(path: str | Path) -> EpisodeSet:
             content.list_sha256,
             np.array(content.support, dtype=np.int32),
             np.array(content.query, dtype=np.int32),
+            np.array(content.unknown, dtype=np.int32) if content.unknown else None,
         )
     except (TypeError, ValueError) as error:
         EPISODES.refuse(where, "not a file of episodes", str(error))

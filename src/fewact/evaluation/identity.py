@@ -33,6 +33,8 @@ class MethodFacts(Facts):
         transductive: Whether a query's logits depend on the other queries.
         uses_text: Whether the method reads the names of the classes.
         trained: False where learnable parts have random initial weights.
+        validation: Accuracy in per cent on the validation episodes that selected the weights; None
+            for a method that is not trained, and for a converted one.
     """
 
     name: str
@@ -43,6 +45,7 @@ class MethodFacts(Facts):
     transductive: bool
     uses_text: bool
     trained: bool
+    validation: float | None = None
 
     @property
     def label(self) -> str:
@@ -98,6 +101,7 @@ def method_facts(method: Method) -> MethodFacts:
         transductive=method.transductive,
         uses_text=method.uses_text,
         trained=method.trained,
+        validation=method.validation,
     )
 
 

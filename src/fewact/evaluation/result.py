@@ -6,6 +6,7 @@ import json
 import platform
 import re
 from collections import Counter
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -31,6 +32,7 @@ from fewact.data.benchmarks import published_list
 from fewact.data.videos import Split, VideoList
 from fewact.evaluation.episodes import EpisodeSet, Protocol
 from fewact.evaluation.identity import Facts, FeatureFacts, MethodFacts
+from fewact.evaluation.intervals import half_width
 
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).
@@ -83,7 +85,7 @@ HINT = "Evaluate again, or restore the file."
 RESULT = FileType("result file", ResultError, 64 * MIB, hint=HINT)
 
 
-EPISODES = ("per_episode", "episode_classes", "predicted")
+EPISODES = ("per_episode", "episode_classes", "predicted", "open_set")
 """Fields with data of each episode."""
 
 MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
@@ -139,6 +141,44 @@ class ClassAccuracy(Facts, allow_inf_nan=False):
     queries: PositiveInt
 
 
+class OpenSetMean(Facts, allow_inf_nan=False):
+    """Mean of a measure over episodes, in per cent, with its values in the episodes.
+
+    Args:
+        mean: Mean over the episodes.
+        ci95: Half-width of its 95 % interval; None for a single episode.
+        per_episode: Value in each episode.
+    """
+
+    mean: Percent
+    ci95: NonNegativeFloat | None
+    per_episode: tuple[Percent, ...] = Field(min_length=1)
+
+
+OpenSetMeans = dict[str, dict[str, OpenSetMean]]
+"""Measures ``auroc``, ``oscr`` and ``fpr95`` of each score, see ``evaluation.open_set``."""
+
+DIGITS = 4
+"""Digits after the point of a measure of an episode."""
+
+
+def open_set_means(
+    found: Mapping[str, Mapping[str, NDArray[np.float64]]],
+) -> OpenSetMeans:
+    """Return means and intervals of measures (N) by score and measure."""
+    return {
+        score: {
+            name: OpenSetMean(
+                mean=float(values.mean()),
+                ci95=half_width(values),
+                per_episode=tuple(values.round(DIGITS).tolist()),
+            )
+            for name, values in measures.items()
+        }
+        for score, measures in found.items()
+    }
+
+
 class EvaluationSetup(Facts, allow_inf_nan=False):
     """Everything that decides a result; equal setups give equal results.
 
@@ -181,6 +221,7 @@ class Result(Facts, allow_inf_nan=False):
         episode_classes: Classes of each episode, as positions in the list of classes.
         predicted: Predicted class of each query, packed (``predictions.pack``) and in base64;
             ``predictions`` reads it.
+        open_set: How well queries of other classes are rejected; empty without such queries.
     """
 
     format: Literal["fewact result"] = FORMAT
@@ -197,6 +238,7 @@ class Result(Facts, allow_inf_nan=False):
     per_episode: tuple[Percent, ...] = Field(min_length=1)
     episode_classes: tuple[tuple[NonNegativeInt, ...], ...]
     predicted: str
+    open_set: OpenSetMeans = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -210,6 +252,12 @@ class Result(Facts, allow_inf_nan=False):
                 raise ValueError("an episode has a class that the list does not have")
         if protocol.count == 1 and (self.ci95, self.class_interval) != (None, None):
             raise ValueError("a single episode has no interval")
+        for measure in (m for by_name in self.open_set.values() for m in by_name.values()):
+            values = measure.per_episode
+            if len(values) != protocol.count or not np.isclose(
+                np.mean(values), measure.mean, atol=0.1**DIGITS
+            ):
+                raise ValueError("a measure of the open set has another mean than the episodes")
         accuracies = 100 * hits(self.predictions(), protocol.ways).mean(1)
         if not np.allclose(accuracies, self.per_episode):
             raise ValueError("the predictions have other accuracies than the episodes")

@@ -24,6 +24,7 @@ from fewact.core.paths import user_path
 from fewact.core.random import permutations
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
+from fewact.evaluation import open_set
 from fewact.evaluation.encode import Encodings, NodeBank
 from fewact.evaluation.episodes import EpisodeSet
 from fewact.evaluation.identity import method_facts
@@ -37,6 +38,7 @@ from fewact.evaluation.result import (
     flags_of,
     hits,
     load,
+    open_set_means,
     pack,
     packed,
     save,
@@ -51,6 +53,20 @@ MAX_BYTES = 32 * 2**20
 
 MAX_EPISODES = 256
 """Largest number of episodes in a batch."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is kept of scored episodes.
+
+    Args:
+        predictions: Predicted class of each query of the episodes' classes: (b ways·queries).
+        rejection: Measures (b m 3) of how other queries are rejected, by score, see ``open_set``;
+            m = 0 without such queries.
+    """
+
+    predictions: Predictions
+    rejection: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -109,13 +125,16 @@ class Scorer:
         copies: bool = False,
         size: int | None = None,
     ) -> None:
-        self._support, self._query = support.rows(episodes.support), query.rows(episodes.query)
+        self._support, self._query = support.rows(episodes.support), query.rows(episodes.queried)
         comparisons = self._support.size * self._query.shape[1]
         with torch.inference_mode():
             self.bank = (
                 None if copies else method.bank_scorer(support.tensors, query.tensors, comparisons)
             )
         self._method, self._episodes, self._text = method, episodes, text
+        self._labels = torch.arange(episodes.protocol.ways).repeat_interleave(
+            episodes.protocol.shots
+        )
         self._banks = {"support": support, "query": query}
         self._device = next(iter(support.tensors.values())).device
         self._buffers = local()
@@ -133,61 +152,119 @@ class Scorer:
             limit, episode_size = MAX_PRODUCTS, prod(n * bank.nodes_a_video for n, bank in sides)
         return int(np.clip(limit // max(1, episode_size), 1, MAX_EPISODES))
 
-    def __call__(self, batch: int) -> Predictions:
-        """Return the predicted class of each query of a batch, without padding."""
+    @property
+    def rejection_scores(self) -> tuple[str, ...]:
+        """Names of the scores that reject queries of other classes; empty without such queries."""
+        if self._episodes.unknown is None:
+            return ()
+        return open_set.SCORES if self._method.rejects else open_set.SCORES[:-1]
+
+    def __call__(self, batch: int) -> Scored:
+        """Return what is kept of the episodes of a batch, without padding."""
         protocol = self._episodes.protocol
         indices = self.batches.indices(batch)
-        number = protocol.ways * protocol.queries
+        number = self._query.shape[1]
         orders = permutations(f"order of queries {protocol.seed}", indices.tolist(), number)
         query = np.take_along_axis(self._query[indices], orders, 1)
+        back, size = np.argsort(orders, 1), self.batches.episodes_in(batch)
         with torch.inference_mode():
-            logits = self._logits(indices, query)  # (b q n)
-            expected = (len(indices), number, protocol.ways)
-            if logits.shape != expected:
-                raise ResultError(
-                    "the logits of the method have another shape",
-                    where="score",
-                    got=str(tuple(logits.shape)),
-                    expected=f"(b q n) = {expected}",
-                    hint="`fewact check-method FILE.py` says more.",
-                )
-            finite = logits.isfinite().flatten(1).all(1)  # (b)
-            if not finite.all():
-                first = int(indices[(~finite).nonzero()[0]])
-                raise ResultError(
-                    "a logit of the method is not a finite number", where=f"episode {first}"
-                )
+            logits, discriminated = self._logits(
+                self._support[indices], self._labels, protocol.ways, query, self._texts(indices)
+            )
+            self._check(logits, indices, number)
             predicted = logits.argmax(-1).cpu().numpy().astype(np.uint16)  # (b q)
-        ordered = np.empty_like(predicted)
-        np.put_along_axis(ordered, orders, predicted, 1)
-        return ordered[: self.batches.episodes_in(batch)]
+            scores = self._rejection(indices, query, logits, discriminated)
+        ordered = np.take_along_axis(predicted, back, 1)[:size, : protocol.known]
+        if not scores:
+            return Scored(ordered, np.empty((size, 0, len(open_set.MEASURES))))
+        stacked = torch.stack([scores[name].cpu() for name in self.rejection_scores], 1).numpy()
+        in_order = np.take_along_axis(stacked, back[:, None], 2)[:size]
+        return Scored(ordered, open_set.measures(in_order, hits(ordered, protocol.ways)))
 
-    def _logits(self, indices: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
-        """Return the logits (b q n) of episodes (b) for query rows (b q)."""
-        protocol = self._episodes.protocol
-        labels = torch.arange(protocol.ways).repeat_interleave(protocol.shots)
-        labels = labels.expand(len(indices), -1)
-        support = self._support[indices]
-        labels = labels.to(self._device)
+    def _check(self, logits: Tensor, indices: NDArray[np.int64], number: int) -> None:
+        """Refuse logits of another shape, and those that are no finite numbers."""
+        expected = (len(indices), number, self._episodes.protocol.ways)
+        if logits.shape != expected:
+            raise ResultError(
+                "the logits of the method have another shape",
+                where="score",
+                got=str(tuple(logits.shape)),
+                expected=f"(b q n) = {expected}",
+                hint="`fewact check-method FILE.py` says more.",
+            )
+        finite = logits.isfinite().flatten(1).all(1)  # (b)
+        if not finite.all():
+            first = int(indices[(~finite).nonzero()[0]])
+            raise ResultError(
+                "a logit of the method is not a finite number", where=f"episode {first}"
+            )
+
+    def _rejection(
+        self,
+        indices: NDArray[np.int64],
+        query: NDArray[np.int64],
+        logits: Tensor,
+        discriminated: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Return the scores (b q) by name; empty where all queries are of the episodes' classes."""
+        if self._episodes.unknown is None:
+            return {}
+        labels, ways = self._labels, self._episodes.protocol.ways
+        support, text = self._support[indices], self._texts(indices)
+        temperature = self._method.temperature
+        scores = open_set.of_logits(logits, temperature)
+        alone, shot_text = torch.arange(len(labels)), None if text is None else text[:, labels]
+        own = self._banks["query"].rows(self._episodes.support[indices])
+        both = np.concatenate([query, own], 1)
+        pairs, _ = self._logits(support, alone, len(labels), both, shot_text)
+        scores["known"] = open_set.known(pairs, labels.expand(len(indices), -1), ways)
+        twice = torch.cat([labels, torch.full_like(labels, ways)])
+        mean = None if text is None else torch.cat([text, text.mean(1, keepdim=True)], 1)
+        doubled = np.concatenate([support, support], 1)
+        with_garbage, _ = self._logits(doubled, twice, ways + 1, query, mean)
+        scores["garbage"] = open_set.garbage(with_garbage, temperature)
+        if discriminated is not None:
+            scores["discriminator"] = discriminated.double()
+        return scores
+
+    def _texts(self, indices: NDArray[np.int64]) -> Tensor | None:
+        return None if self._text is None else self._text(indices)
+
+    def _logits(
+        self,
+        support: NDArray[np.int64],
+        labels: Tensor,
+        n: int,
+        query: NDArray[np.int64],
+        text: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the logits (b q n), and what a discriminator of the method says of queries (b q).
+
+        Args:
+            support: Rows (b s) of the support videos.
+            labels: Their classes (s), the same in all episodes.
+            n: Number of classes.
+            query: Rows (b q) of the queries.
+            text: Embeddings (b n d) of the class names.
+        """
+        labels = labels.expand(len(support), -1).to(self._device)
         if self.bank is not None:
             rows = [torch.from_numpy(side).to(self._device) for side in (support, query)]
-            return self.bank(rows[0], labels, protocol.ways, rows[1])
-        state = support_state(
-            self._method,
-            self._gather("support", support),
-            labels,
-            protocol.ways,
-            None if self._text is None else self._text(indices),
-        )
-        return self._method.score(state, self._gather("query", query))
+            return self.bank(rows[0], labels, n, rows[1]), None
+        nodes = self._gather("support", support)
+        state = support_state(self._method, nodes, labels, n, text)
+        queries = self._gather("query", query)
+        open_queries = self._method.rejects and self._episodes.unknown is not None
+        known = self._method.known(state, queries) if open_queries else None
+        return self._method.score(state, queries), known
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the nodes (b s …) of these rows (b s), in buffers that each thread reuses."""
-        buffers: dict[tuple[str, str], Tensor] = self._buffers.__dict__.setdefault("nodes", {})
+        buffers: dict[tuple[str, str, int], Tensor] = self._buffers.__dict__.setdefault("nodes", {})
         flat = torch.from_numpy(rows.ravel()).to(self._device)
         gathered = {}
         for name, values in self._banks[side].tensors.items():
-            key = (side, name)
+            key = (side, name, rows.size)
             if key not in buffers:
                 buffers[key] = values.new_empty((len(flat), *values.shape[1:]))
             torch.index_select(values, 0, flat, out=buffers[key])
@@ -196,8 +273,8 @@ class Scorer:
 
 
 def score(
-    scorer: Callable[[int], Predictions], batches: Iterable[int], pool: Executor
-) -> Iterator[tuple[int, Predictions]]:
+    scorer: Callable[[int], Scored], batches: Iterable[int], pool: Executor
+) -> Iterator[tuple[int, Scored]]:
     """Score batches; yield the number and the result of each batch when it is finished."""
     running = {pool.submit(scorer, batch): batch for batch in batches}
     for future in as_completed(running):
@@ -215,15 +292,16 @@ class ProgressFile:
     ``output``.
     """
 
-    def __init__(self, output: Path, setup: EvaluationSetup, batches: Batches) -> None:
+    def __init__(
+        self, output: Path, setup: EvaluationSetup, batches: Batches, scores: int = 0
+    ) -> None:
         self.path = _beside(output)
-        protocol = setup.episodes.protocol
-        self._batches, self._ways = batches, protocol.ways
-        self._queries = protocol.ways * protocol.queries
+        self._batches, self._protocol = batches, setup.episodes.protocol
+        self._measures = scores, len(open_set.MEASURES)
         self._key = f"{_digest(setup)} {batches.size}"
         self._head = f"{HEAD} {self._key}"
 
-    def read(self) -> dict[int, Predictions]:
+    def read(self) -> dict[int, Scored]:
         """Return the finished batches; refuse a file of another evaluation."""
         if not self.path.exists():
             return {}
@@ -240,17 +318,15 @@ class ProgressFile:
         return dict(filter(None, map(self._parse, lines[1:-1])))
 
     @contextmanager
-    def writing(
-        self, done: Mapping[int, Predictions]
-    ) -> Iterator[Callable[[int, Predictions], None]]:
+    def writing(self, done: Mapping[int, Scored]) -> Iterator[Callable[[int, Scored], None]]:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
         lines = (self._line(*batch) for batch in done.items())
         write_text(self.path, "".join((f"{self._head}\n", *lines)))
         with self.path.open("ab", buffering=0) as file:
 
-            def append(batch: int, predictions: Predictions) -> None:
+            def append(batch: int, scored: Scored) -> None:
                 with output_errors(self.path):
-                    file.write(self._line(batch, predictions).encode("ascii"))
+                    file.write(self._line(batch, scored).encode("ascii"))
 
             yield append
 
@@ -258,20 +334,25 @@ class ProgressFile:
         """Delete the file, after the result was written."""
         self.path.unlink(missing_ok=True)
 
-    def _line(self, batch: int, predictions: Predictions) -> str:
-        text = f"{batch} {pack(predictions, self._ways).hex()}"
+    def _line(self, batch: int, scored: Scored) -> str:
+        packed = pack(scored.predictions, self._protocol.ways)
+        text = f"{batch} {(scored.rejection.astype('<f8').tobytes() + packed).hex()}"
         return f"{text} {self._checksum(text)}\n"
 
     def _checksum(self, text: str) -> str:
         return hashlib.sha256(f"{self._key} {text}".encode()).hexdigest()[:16]
 
-    def _parse(self, line: str) -> tuple[int, Predictions] | None:
+    def _parse(self, line: str) -> tuple[int, Scored] | None:
         text, _, checksum = line.rpartition(" ")
         if checksum != self._checksum(text):
             return None
         batch, _, packed = text.partition(" ")
-        shape = self._batches.episodes_in(int(batch)), self._queries
-        return int(batch), unpack(bytes.fromhex(packed), self._ways, shape)
+        episodes, content = self._batches.episodes_in(int(batch)), bytes.fromhex(packed)
+        shape = episodes, *self._measures
+        rejection = np.frombuffer(content, "<f8", prod(shape)).reshape(shape)
+        predictions = content[8 * prod(shape) :]
+        known = episodes, self._protocol.known
+        return int(batch), Scored(unpack(predictions, self._protocol.ways, known), rejection)
 
 
 def remove_progress(output: Path, setup: EvaluationSetup) -> None:
@@ -385,10 +466,14 @@ def evaluate_method(
             support = _with_text(method, support, videos, episodes, texts, run.threads)
     class_texts = None if texts is None else _by_episode(texts.embeddings, labels)
     scorer = Scorer(method, episodes, support, query, class_texts)
-    file = None if target is None else ProgressFile(target, setup, scorer.batches)
+    names = scorer.rejection_scores
+    file = None if target is None else ProgressFile(target, setup, scorer.batches, len(names))
     with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
-        predictions = _score(scorer, pool, file, report)
-    result = _result(predictions, labels, setup, videos, flags, command)
+        scored = _score(scorer, pool, file, report)
+    result = _result(scored.predictions, labels, setup, videos, flags, command)
+    if names:
+        rejection = open_set_means(open_set.by_score(scored.rejection, names))
+        result = result.model_copy(update={"open_set": rejection})
     if target is not None:
         times = target.with_name(f"{target.name}.times")
         write_text(times, json.dumps({"seconds": seconds}) + "\n")
@@ -424,7 +509,9 @@ def _banks(
     if query_nodes is None:
         support = bank(nodes, episodes.needed)
         return support, support
-    return bank(nodes, np.unique(episodes.support)), bank(query_nodes, np.unique(episodes.query))
+    # In an open set, the support videos are compared with each other, too.
+    queried = episodes.query if episodes.unknown is None else episodes.needed
+    return bank(nodes, np.unique(episodes.support)), bank(query_nodes, np.unique(queried))
 
 
 def _with_text(
@@ -453,20 +540,23 @@ def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | Node
     return source if isinstance(source, NodeBank | Encodings) else Encodings(source)
 
 
-def _score(
-    scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress
-) -> Predictions:
-    """Return the predicted class of each query of each episode: (N ways·queries)."""
+def _score(scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress) -> Scored:
+    """Return what is kept of all episodes."""
     batches = scorer.batches
     done = {} if file is None else file.read()
     todo = [batch for batch in range(len(batches)) if batch not in done]
     with nullcontext(None) if file is None else file.writing(done) as keep:
-        for batch, predictions in score(scorer, todo, pool):
-            done[batch] = predictions
+        for batch, scored in score(scorer, todo, pool):
+            done[batch] = scored
             if keep is not None:
-                keep(batch, predictions)
-            report("Scoring", sum(map(len, done.values())), batches.count)
-    return np.concatenate([done[batch] for batch in range(len(batches))])
+                keep(batch, scored)
+            number = sum(len(scored.predictions) for scored in done.values())
+            report("Scoring", number, batches.count)
+    parts = [done[batch] for batch in range(len(batches))]
+    return Scored(
+        np.concatenate([part.predictions for part in parts]),
+        np.concatenate([part.rejection for part in parts]),
+    )
 
 
 def _result(

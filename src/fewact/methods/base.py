@@ -94,8 +94,12 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     """Whether the logits of a query depend on the other queries of its episode."""
     averages_pairs: bool = False
     """Whether class scores are means of similarities of pairs, see ``score_and_pairs``."""
+    rejects: bool = False
+    """Whether ``known`` says how well a query is known."""
     trained: bool = True
     """False while learnable parts have random initial weights: scores mean nothing until then."""
+    validation: float | None = None
+    """Accuracy in per cent on the validation episodes that selected the weights, if any did."""
     temperature: float = 1.0
     """Probabilities are softmax(logits / temperature) unless a calibration on clips replaces it."""
     loss_temperature: float = 1.0
@@ -182,6 +186,14 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     @abstractmethod
     def score(self, state: StateT, nodes: Nodes) -> Tensor:
         """Return logits (b q n) of the query videos' nodes (b q …): bigger is nearer."""
+
+    def known(self, state: StateT, nodes: Nodes) -> Tensor:
+        """Return how well the queries (b q …) are known, if the method ``rejects``.
+
+        Returns:
+            (b q), bigger for queries of the episode's classes.
+        """
+        raise NotImplementedError
 
     def score_and_pairs(self, state: StateT, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
         """Return the logits, and the pair similarities that they average if ``averages_pairs``.

@@ -7,11 +7,14 @@ from fewact.report.results import (
     interval_notes,
     leaderboard_tables,
     named,
+    open_set_differences,
+    open_set_table,
     pair_accuracy_table,
     result_table,
     short_tables,
     stability_chart,
     stability_table,
+    validation_table,
 )
 from fewact.report.table import Table, TableFormat, latex_notes, render
 
@@ -25,10 +28,13 @@ __all__ = [
     "latex_notes",
     "leaderboard_tables",
     "named",
+    "open_set_differences",
+    "open_set_table",
     "pair_accuracy_table",
     "render",
     "result_table",
     "short_tables",
     "stability_chart",
     "stability_table",
+    "validation_table",
 ]

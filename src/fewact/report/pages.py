@@ -17,6 +17,8 @@ from fewact.report.results import (
     confusion_tables,
     episodes,
     interval_notes,
+    open_set_differences,
+    open_set_table,
     result_table,
 )
 from fewact.report.table import Table
@@ -166,7 +168,15 @@ def result_page(
         for name, row, result in zip(names, table.rows, results, strict=True)
     )
     paired = tuple(comparison_table(compared, of) for of, compared in comparisons)
-    sections = [Section("Accuracy", bars=bars, tables=(Table(("result", *table.header), rows),))]
+    tables = [Table(("result", *table.header), rows)]
+    if any(result.open_set for result in results):
+        tables.append(open_set_table(results, names))
+        paired += tuple(
+            open_set_differences(compared, of)
+            for of, compared in comparisons
+            if any(pair.open_set for pair in compared)
+        )
+    sections = [Section("Accuracy", bars=bars, tables=tuple(tables))]
     if paired:
         sections.append(Section("Comparisons", (ABOUT_P,), tables=paired))
     for name, result in zip(names, results, strict=True):

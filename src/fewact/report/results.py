@@ -31,6 +31,27 @@ WITHOUT_CLASS_INTERVAL = (
 ONE_EPISODE = "One episode has no interval: it does not say how precisely the accuracy is known."
 
 
+def validation_table(results: Sequence[Result], names: Sequence[str]) -> Table:
+    """Return a table of accuracies beside those on the validation episodes, which are others."""
+    return Table(
+        ("result", "validation", "accuracy"),
+        tuple(
+            (name, _validation(result), with_half_width(result.accuracy, result.ci95))
+            for name, result in zip(names, results, strict=True)
+        ),
+        "Validation, which selected the weights, beside the test",
+    )
+
+
+def _validation(result: Result) -> str:
+    accuracy = result.setup.method.validation
+    return "–" if accuracy is None else f"{accuracy:.1f}"
+
+
+OPEN_SET = {"auroc": "AUROC", "oscr": "OSCR", "fpr95": "FPR at 95 % TPR"}
+"""Measures of an open set in tables."""
+
+
 def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
     """Return what the intervals of a table of these results mean."""
     notes = (
@@ -47,14 +68,18 @@ def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
 def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
     """Return a table of results; the last column has the remarks needed to read the accuracy.
 
-    The values of swept options are shown in every row; a default is marked.
+    The values of swept options are shown in every row; a default is marked. Beside the accuracies
+    of trained methods are those on the validation episodes that selected their weights.
     """
+    trained = any(result.setup.method.validation is not None for result in results)
+    columns = ("class interval", "episodes", "videos", "features", "remarks")
     return Table(
-        ("method", "accuracy", "class interval", "episodes", "videos", "features", "remarks"),
+        ("method", "accuracy", *(["validation"] if trained else []), *columns),
         tuple(
             (
                 result.setup.method.label_with(swept),
                 with_half_width(result.accuracy, result.ci95),
+                *([_validation(result)] if trained else []),
                 _interval(result.class_interval),
                 episodes(result.setup.episodes.protocol),
                 result.setup.videos.name,
@@ -64,6 +89,36 @@ def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
             for result in results
         ),
         copied_names=False,
+    )
+
+
+def open_set_table(results: Sequence[Result], names: Sequence[str] = ()) -> Table:
+    """Return a table of how queries of classes outside an episode are rejected, by score."""
+    names = names or [result.setup.method.label for result in results]
+    return Table(
+        ("method", "score", *OPEN_SET.values()),
+        tuple(
+            (name, score, *(with_half_width(m.mean, m.ci95) for m in map(means.get, OPEN_SET) if m))
+            for name, result in zip(names, results, strict=True)
+            for score, means in result.open_set.items()
+        ),
+        "Queries of other classes, rejected by a score",
+    )
+
+
+def open_set_differences(comparisons: Sequence[Comparison], names: Sequence[str]) -> Table:
+    """Return a table of paired differences of the measures of open sets, first − second."""
+    return Table(
+        ("first", "second", "score", *OPEN_SET.values()),
+        tuple(
+            (
+                *(names[comparison.first], names[comparison.second], score),
+                *(with_half_width(*found[measure], "+.2f") for measure in OPEN_SET),
+            )
+            for comparison in comparisons
+            for score, found in comparison.open_set.items()
+        ),
+        "Differences in the rejection of other classes",
     )
 
 
@@ -104,6 +159,8 @@ def episodes(protocol: Protocol) -> str:
     queries = "1 query" if protocol.queries == 1 else f"{protocol.queries} queries"
     groups = "" if protocol.groups == "none" else f", groups {protocol.groups}"
     count = "1 episode" if protocol.count == 1 else f"{protocol.count} episodes"
+    if protocol.unknown:
+        queries = f"{queries} and {protocol.unknown} of other classes"
     return f"{protocol.ways}-way {protocol.shots}-shot, {queries}, {count}{groups}"
 
 
