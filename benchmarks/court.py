@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.shared import table
 from benchmarks.skeletons import SETS as SKELETONS
@@ -51,12 +52,12 @@ SOURCES: Mapping[str, tuple[str, str | None]] = {
 SHOTS, QUERIES, LEAST_OUTSIDE = (1, 5), 5, 2
 
 
-def read_set(assets: Path, name: str) -> tuple[VideoList, ArrayFeatures]:
-    """Return the videos of a set, with the rule for its groups, and their features."""
+def read_set(assets: Path, name: str) -> tuple[VideoList, NDArray[Any]]:
+    """Return the videos of a set, with the rule for its groups, and their vectors (v t d)."""
     file, dataset = SOURCES[name]
     data = FeatureDataset(assets / f"{file}.npz", dataset=dataset)
     videos = replace(data.videos, groups="within-class") if "ucf" in name else data.videos
-    return videos, ArrayFeatures(data.of(data.videos), name)
+    return videos, data.of(data.videos)
 
 
 def protocol(videos: VideoList, shots: int, episodes: int) -> Protocol:
@@ -77,7 +78,8 @@ def results(
 ) -> Iterator[tuple[str, int, str, Result]]:
     """Yield the set, the shots, the method and the result of each evaluation."""
     for name in names:
-        videos, source = read_set(assets, name)
+        videos, vectors = read_set(assets, name)
+        source = ArrayFeatures(vectors, name)
         for shots in SHOTS:
             drawn = draw(videos, protocol(videos, shots, episodes))
             for label, (method, settings) in METHODS.items():
@@ -111,7 +113,8 @@ def correlations(found: Sequence[tuple[str, int, str, Result]]) -> list[list[str
     rows = []
     keys = list(dict.fromkeys((name, shots) for name, shots, _, _ in found))
     for score in SCORES[:-1]:
-        within, pooled = [], []
+        within: list[list[float]] = []
+        pooled: list[list[float]] = []
         for key in [*keys, None]:
             some = [r for name, shots, _, r in found if key in (None, (name, shots))]
             x = np.array([r.accuracy for r in some])

@@ -23,7 +23,7 @@ from fewact.methods.promises.subject import (
 )
 from tests.methods.option_sets import OPTION_SETS
 
-CLASSES_MEET = ("clip_spm", "hyrsm", "team", "simpleshot", "ridge", "lda")
+CLASSES_MEET = ("clip_spm", "hyrsm", "team", "simpleshot", "ridge", "lda", "safsar")
 """Methods in which what is taught of one class changes how another one is seen."""
 
 SETS = [

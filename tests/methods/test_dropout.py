@@ -45,7 +45,6 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
         ("clip_spm", {0.2: 6, 0.05: 14}),
         ("semantic_prompt", {0.2: 2, 0.05: 4}),  # the block on frames, then on support and text
         ("cpm", {0.1: 1, 0.2: 2, 0.05: 4}),  # positions; encoder and decoder
-        ("safsar", {0.1: 6}),  # weights are dropped inside of torch: outputs of both passes
         ("ta2n", {0.5: 1}),  # maps
         # Positions, attention and what it gathers: of all videos, then of class means.
         ("team", {0.1: 6}),

@@ -72,12 +72,13 @@ class SAFSAR(Method[SAFSAROptions, SAFSARState]):
         self.rejects = options.discriminator
         with seeded(options.seed):
             self.join = nn.TransformerEncoderLayer(width, heads, options.hidden, batch_first=True)
-            self.discriminator = nn.Sequential(
+            layers = (
                 *(nn.Linear(width, 2 * width), nn.ReLU()),
                 *(nn.Linear(2 * width, width), nn.ReLU()),
                 *(nn.Linear(width, LAST_HIDDEN), nn.ReLU()),
                 nn.Linear(LAST_HIDDEN, 1),
             )
+            self.discriminator = nn.Sequential(*(layers if options.discriminator else ()))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         return (FeatureRequest("vectors", View(self.options.frames)),)
@@ -96,27 +97,32 @@ class SAFSAR(Method[SAFSAROptions, SAFSARState]):
 
     def known(self, state: SAFSARState, nodes: Nodes) -> Tensor:
         """Return the log-odds (b q) of the discriminator."""
-        return self._compared(state, nodes["video"])[1]
+        return self._odds(self._compared(state, nodes["video"])[1])
 
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
         """Return the cross-entropy of the cosines, and that of the discriminator."""
         state, labels = self.support(support, batch.support_labels, batch.n), batch.query_labels
-        logits, known = self._compared(state, query["video"])
+        logits, residual = self._compared(state, query["video"])
         losses = {"cross_entropy": cross_entropy(logits, labels)}
         if self.options.discriminator:
             own = functional.one_hot(labels, batch.n).bool()
-            unknown = self._compared(state, query["video"], hidden=own)[1]
+            known = self._odds(residual)
+            unknown = self._odds(self._compared(state, query["video"], hidden=own)[1])
             right = (logits.argmax(-1) == labels).to(known)  # (b q)
             each = (functional.softplus(-known) + functional.softplus(unknown)) / 2
             losses["discriminator"] = (each * right).sum() / right.sum().clamp_min(1)
         return losses
 
+    def _odds(self, residual: Tensor) -> Tensor:
+        odds: Tensor = self.discriminator(residual)
+        return odds.squeeze(-1)
+
     def _compared(
         self, state: SAFSARState, videos: Tensor, hidden: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the cosines (b q n), and the log-odds (b q) that a query is of a class.
+        """Return the cosines (b q n), and the residual (b q d) of the nearest class.
 
         Args:
             state: Class means.
@@ -132,5 +138,4 @@ class SAFSAR(Method[SAFSAROptions, SAFSARState]):
         if hidden is not None:
             cosines = cosines.masked_fill(hidden, -2.0)
         nearest = cosines.argmax(-1)[..., None, None].expand(-1, -1, 1, query.shape[-1])
-        residual = (query - classes.gather(2, nearest)).squeeze(2)  # (b q d)
-        return cosines, self.discriminator(residual).squeeze(-1)
+        return cosines, (query - classes.gather(2, nearest)).squeeze(2)

@@ -1,0 +1,227 @@
+"""Training on one set, episodes on others: docs/results/court.md.
+
+    python -m benchmarks.domains ASSETS --work FOLDER [--episodes 500] [--steps 300]
+
+Stored features of eight frames are reduced to the first principal directions of the base set's
+training videos. Every trained method gets the same budget; validation classes of the base set
+choose its checkpoint. Half of the queries are of classes outside an episode. FOLDER keeps what is
+finished.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.court import protocol, read_set
+from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal
+from benchmarks.shared import table
+from fewact import methods
+from fewact.core.random import RandomStream
+from fewact.data.leak import refuse_leaks
+from fewact.data.videos import SPLITS, VideoList
+from fewact.evaluation import ArrayFeatures, Result, RunOptions, checkpoint, evaluate_method
+from fewact.evaluation.episodes import draw
+from fewact.methods.base import Method
+from fewact.training import TrainingData, train
+from fewact.training.recipe import parse
+
+WIDTH, FRAMES = 48, 8
+LINEAR = {
+    "moments": {
+        "level": "vectors",
+        "reduction": "linear",
+        "in_channels": WIDTH,
+        "width": WIDTH,
+        "lengths": [1, 2, 4],
+    },
+    "frames": FRAMES,
+}
+
+FREE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "mean frame": ("protonet", {}),
+    "frames in order": ("protonet", {"frame_matching": "concatenated"}),
+    "otam": ("otam", {}),
+    "ridge": ("ridge", {}),
+}
+"""Methods that are not trained."""
+
+TRAINED: Mapping[str, tuple[str, Mapping[str, Any], bool]] = {
+    "classifier, then moments in order": (
+        "a2m2",
+        {**LINEAR, "alignment": {"name": "diagonal"}},
+        True,
+    ),
+    "moments in order": ("a2m2", {**LINEAR, "alignment": {"name": "diagonal"}}, False),
+    "moments, aligned (OTAM)": ("a2m2", {**LINEAR, "alignment": {"name": "otam"}}, False),
+    "moments, aligned (EMD)": ("a2m2", LINEAR, False),
+    "trx": ("trx", {}, False),
+    "hyrsm, set matching": ("hyrsm", {}, False),
+    "cpm": ("cpm", {}, False),
+    "safsar, mean frame": ("safsar", {}, False),
+}
+"""Methods, options, and whether they are trained to classify all base classes: plain transfer."""
+
+DOMAINS: Mapping[str, tuple[tuple[int, int], tuple[str, ...]]] = {
+    "utd27_depth": ((15, 5), ("utd5_rgb", "ucf7")),
+    "kinder58": ((36, 10), ("utkinect10",)),
+}
+"""Base sets with their numbers of training and validation classes, and novel sets."""
+
+
+def split(
+    videos: VideoList, sizes: tuple[int, int], novel: Sequence[VideoList]
+) -> dict[str, VideoList]:
+    """Return the classes of each split, in random order; those of novel sets are test classes."""
+    order = RandomStream("domains", videos.name).choose(sorted(videos.classes), len(videos.classes))
+    order.sort(key=lambda label: any(label in other.classes for other in novel))
+    ends = (sizes[0], sum(sizes), len(order))
+    parts = zip(SPLITS, (0, *ends), ends, strict=False)
+    return {
+        name: replace(
+            videos,
+            videos=tuple(
+                replace(video, split=name)
+                for video in videos.videos
+                if video.label in order[first:end]
+            ),
+        )
+        for name, first, end in parts
+    }
+
+
+def frames_of(vectors: NDArray[Any], videos: VideoList, every: VideoList) -> Tensor:
+    """Return eight frames (v 8 d) of the videos of a list."""
+    place = {video.id: i for i, video in enumerate(every.videos)}
+    chosen = torch.from_numpy(vectors[[place[video.id] for video in videos.videos]]).float()
+    at = np.linspace(0, chosen.shape[1] - 1, FRAMES).round().astype(int)
+    return torch.nan_to_num(chosen[:, at])
+
+
+def recipe(label: str, groups: str, steps: int) -> Any:
+    """Return the recipe of a method: the same for all but the method and its options."""
+    name, options, classify = TRAINED[label]
+    known = {field.name for field in fields(methods.REGISTRY.get(name).Options)}
+    sizes = {**SMALL, "key_width": WIDTH, "vector_width": WIDTH, "frames": FRAMES}
+    stage = {**STAGE, "steps": steps, "accumulate": 1, "loss_weights": LOSSES.get(name, {})}
+    if classify:
+        stage = {**stage, "kind": "classify", "batch": 25}
+        del stage["queries"], stage["loss_weights"]
+    content = {
+        "name": "domains",
+        "summary": "The same budget for all methods.",
+        "data": "CLIPS",
+        "groups": groups,
+        "largest_loss": 1e6,
+        "method": {
+            "name": name,
+            "options": {**{n: v for n, v in sizes.items() if n in known}, **options},
+        },
+        "backbone": {"name": "efficientnet-lite0"},
+        "stages": [stage],
+        "validation": {"every": steps // 3, "count": 200},
+    }
+    return parse(content, "domains")
+
+
+def trained(label: str, data: TrainingData, folder: Path, steps: int) -> Method:
+    """Train a method, or continue its run, and return it."""
+    run = train(recipe(label, data.train.groups, steps), data, folder / label, device="cpu")
+    return checkpoint.load(run.folder)
+
+
+def measure(
+    assets: Path, work: Path, base: str, episodes: int, steps: int
+) -> Iterator[tuple[str, str, str, Result]]:
+    """Yield base, novel set, method and result."""
+    sizes, novel = DOMAINS[base]
+    every, vectors = read_set(assets, base)
+    others = {name: read_set(assets, name) for name in novel}
+    lists = split(every, sizes, [videos for videos, _ in others.values()])
+    raw = {name: frames_of(vectors, videos, every) for name, videos in lists.items()}
+    mean = raw["train"].mean((0, 1))
+    directions = principal(raw["train"] - mean)[:, :WIDTH]
+
+    def reduced(name: str, vectors: Tensor) -> ArrayFeatures:
+        return ArrayFeatures(((vectors - mean) @ directions).half().numpy(), name)
+
+    sources = {name: reduced(base, vectors) for name, vectors in raw.items()}
+    data = TrainingData(lists["train"], lists["val"], sources["train"], sources["val"])
+    tests = {base: (lists["test"], sources["test"])}
+    for name, (videos, unreduced) in others.items():
+        refuse_leaks(lists["train"], videos, allow_leak=False)
+        tests[name] = videos, reduced(name, frames_of(unreduced, videos, videos))
+    for label in (*FREE, *TRAINED):
+        if label in FREE:
+            method = methods.create(FREE[label][0], frames=FRAMES, **FREE[label][1])
+        else:
+            method = trained(label, data, work / base, steps)
+        for name, (videos, features) in tests.items():
+            drawn = draw(videos, protocol(videos, 1, episodes))
+            file = work / f"{base}-{name}-{label.replace(', ', '-').replace(' ', '-')}.json"
+            run = RunOptions(output=file, threads=1)
+            yield (
+                base,
+                name,
+                label,
+                evaluate_method(method.eval(), features, videos, drawn, run=run),
+            )
+
+
+def cell(result: Result) -> str:
+    """Return the accuracy and its interval."""
+    return f"{result.accuracy:.1f} ± {result.ci95 or 0:.1f}"
+
+
+def rejection(result: Result, score: str) -> str:
+    """Return AUROC and OSCR of a score."""
+    if score not in result.open_set:
+        return "–"
+    return " / ".join(f"{result.open_set[score][m].mean:.1f}" for m in ("auroc", "oscr"))
+
+
+def print_table(base: str, found: Sequence[tuple[str, str, str, Result]]) -> None:
+    """Print the accuracies on each novel set, beside the validation accuracy."""
+    names = list(dict.fromkeys(name for _, name, _, _ in found))
+    rows = []
+    for label in dict.fromkeys(label for _, _, label, _ in found):
+        results = {name: r for _, name, other, r in found if other == label}
+        validation = results[base].setup.method.validation
+        rows.append(
+            [
+                label,
+                "–" if validation is None else f"{validation:.1f}",
+                *(cell(results[name]) for name in names),
+                *(rejection(results[name], "best") for name in names),
+                *(rejection(results[name], "discriminator") for name in names),
+            ]
+        )
+    scores = [f"{name}, {score}" for score in ("best", "discriminator") for name in names]
+    print("", f"Base {base}", "", table(["", "validation", *names, *scores], rows), sep="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assets", type=Path, help="folder of the features")
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs and results")
+    parser.add_argument("--episodes", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--only", choices=DOMAINS, nargs="+", default=list(DOMAINS))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for base in options.only:
+        found = []
+        for one in measure(options.assets, options.work, base, options.episodes, options.steps):
+            found.append(one)
+            print(*one[:3], cell(one[3]), sep=" | ", flush=True)
+        print_table(base, found)
+
+
+if __name__ == "__main__":
+    main()
