@@ -1,6 +1,7 @@
 """Frames that are noise: methods on ``motions:noise``, also after H.264: docs/results/court.md.
 
-    python -m benchmarks.noise [--videos 4] [--size 112 224] [--crf 23 28 35] [--only fusion …]
+    python -m benchmarks.noise [--videos 4] [--episodes 400] [--size 112 224] [--crf 23 28 35]
+        [--only fusion …]
 
 Methods without training on the default network, 5-way 1-shot; ``--crf`` are constant rate factors
 of x264, of which 23 is its default and 51 the worst. ``plain`` has the same classes, painted.
@@ -38,7 +39,9 @@ def encoded(video: Video, crf: int) -> Video:
     return replace(video, id=name, source=RenderedVideo(name, source.frames, FPS, decoded))
 
 
-def settings(names: Sequence[str], sizes: Sequence[int], crfs: Sequence[int], videos: int) -> None:
+def settings(
+    names: Sequence[str], sizes: Sequence[int], crfs: Sequence[int], videos: int, episodes: int
+) -> None:
     """Print the accuracy of each method on each setting."""
     for preset, size, crf in (
         *(("noise", size, None) for size in sizes),
@@ -51,7 +54,7 @@ def settings(names: Sequence[str], sizes: Sequence[int], crfs: Sequence[int], vi
                 f"{listed.name}-crf{crf}", tuple(encoded(v, crf) for v in listed.videos)
             )
         source = VideoFeatures(listed, backbones.create(), keep=True)
-        drawn = draw(listed, Protocol(queries=min(3, videos - 1), count=1000))
+        drawn = draw(listed, Protocol(queries=min(3, videos - 1), count=episodes))
         for name in names:
             kind, options = METHODS.get(name, (name, {}))
             method = methods.create(kind, **{**methods.fitting(kind, source.card), **options})
@@ -71,10 +74,11 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=4, help="videos of each of 24 classes")
     parser.add_argument("--size", type=int, nargs="+", default=[112, 224])
     parser.add_argument("--crf", type=int, nargs="*", default=[23, 28, 35])
+    parser.add_argument("--episodes", type=int, default=400)
     parser.add_argument("--only", nargs="+", default=[*METHODS, "pixels"])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings(options.only, options.size, options.crf, options.videos)
+    settings(options.only, options.size, options.crf, options.videos, options.episodes)
 
 
 if __name__ == "__main__":
