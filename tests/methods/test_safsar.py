@@ -93,13 +93,13 @@ def test_training_separates_known_queries_from_those_without_their_class() -> No
             {request: support.flatten(1, 2)}, labels, {request: query.flatten(1, 2)}, labels, 4
         )
 
-    first = {k: float(v) for k, v in method.losses(batch()).items()}
+    first = {k: v.item() for k, v in method.losses(batch()).items()}
     for _ in range(150):
         losses = method.losses(batch())
         optimiser.zero_grad()
         sum(losses.values()).backward()  # type: ignore[union-attr]
         optimiser.step()
-    last = {k: float(v) for k, v in method.eval().losses(batch()).items()}
+    last = {k: v.item() for k, v in method.eval().losses(batch()).items()}
     assert set(last) == {"cross_entropy", "discriminator"}
     assert first["discriminator"] > 0.6 > 0.35 > last["discriminator"]
     assert last["cross_entropy"] < first["cross_entropy"]
