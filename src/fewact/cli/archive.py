@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -352,7 +353,7 @@ def _show(found: "Sequence[Segment]") -> None:
 
 
 def _write(found: "Sequence[Segment]", output: Path | None) -> None:
-    """Write segments as events, in the order of their recordings and times where that counts."""
+    """Write segments as events, the nearest first; subtitles in the order of time."""
     if output is None:
         return
     from fewact.classifier.find import events_of
@@ -362,10 +363,12 @@ def _write(found: "Sequence[Segment]", output: Path | None) -> None:
         replace(event, recording=recording_name(event.recording, output), mark="?")
         for event in events_of(found)
     ]
-    if output.suffix.lower() in (".eaf", ".vtt", ".srt") and len({e.recording for e in events}) > 1:
-        raise OptionError(
-            "this output is of one recording", where=str(output), expected=".csv, .boris"
-        )
+    if output.suffix.lower() in (".eaf", ".vtt", ".srt"):
+        if len({event.recording for event in events}) > 1:
+            raise OptionError(
+                "this output is of one recording", where=str(output), expected=".csv, .boris"
+            )
+        events.sort(key=attrgetter("start"))
     write_text(output, events_text(output, events, {}))
 
 
