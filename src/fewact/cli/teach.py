@@ -52,9 +52,9 @@ def teach(
         Path,
         typer.Argument(
             help="Training clips: a folder with one subfolder per class, a CSV table with the "
-            "columns path,label[,start,end], events scored in BORIS, ELAN or another program, or "
-            "an .npz file of features with a .tsv file of labels beside it. Clips in the subfolder "
-            "none, or with this label, show none of the classes.",
+            "columns path,label[,start,end,box], events scored in BORIS, ELAN or another program, "
+            "or an .npz file of features with a .tsv file of labels beside it. Clips in the "
+            "subfolder none, or with this label, show none of the classes.",
             callback=check_training_clips,
         ),
     ],
