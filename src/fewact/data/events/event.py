@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, VideoError
 from fewact.data.cells import seconds
-from fewact.data.files import entries, stem_and_suffix
+from fewact.data.files import entries, natural_key, stem_and_suffix
 
 if TYPE_CHECKING:
     from fewact.video.samplers import Timeline
@@ -198,8 +198,9 @@ def by_recording(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def by_subject(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """Return the events of each subject, in the order of the first events."""
-    return _grouped(events, attrgetter("subject"))
+    """Return the events of each subject, in the natural order of their names."""
+    groups = _grouped(events, attrgetter("subject"))
+    return {name: groups[name] for name in sorted(groups, key=natural_key)}
 
 
 def _grouped(events: Iterable[Event], name: Callable[[Event], str]) -> dict[str, list[Event]]:
