@@ -38,6 +38,7 @@ from fewact.evaluation.episodes import EpisodeSet
 from fewact.methods.base import Nodes, rows
 from fewact.methods.common.known import known_scores
 from fewact.methods.fusion import Fusion
+from fewact.methods.fusion.terms import LOG_ODDS
 from fewact.synthetic.conditions import with_condition
 from fewact.video import Timeline
 from fewact.video.samplers import Ints
@@ -102,7 +103,12 @@ class Measurement:
         """Return the full clip, given its nodes (1 …), and the windows of a clip."""
         used = Span(0.0, duration_of(source))
         found = encode_windows(
-            source_of(source), self._encoder(), self._backbone, self._lengths, used
+            source_of(source),
+            self._encoder(),
+            self._backbone,
+            self._lengths,
+            used,
+            static=bool((full[LOG_ODDS] <= 0).all()),
         )
         return [(used, full), *found]
 

@@ -21,8 +21,10 @@ from fewact.classifier.predict import (
     encode_windows,
 )
 from fewact.data import Clip, Frames
+from fewact.features import views
 from fewact.features.request import DifferenceImageRequest, Features, Request, View
 from fewact.video import EveryNth, Reading, read_frames
+from fewact.video.camera.motion import CameraMotion
 from fewact.video.source import KeepFrames, Span
 from tests.classifier.conftest import joined
 
@@ -125,6 +127,28 @@ def test_a_clip_is_decoded_once_for_its_answer_and_the_search(
     assert isinstance(found, Prediction)
     assert found.active is not None
     assert reads == ["long"]
+
+
+def test_a_static_camera_is_found_once_and_a_moving_one_in_each_window(
+    examples: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.concatenate([read_frames(queries["left"], EveryNth(1))] * 3)
+    texture = np.random.default_rng(0).integers(0, 60, (*frames.shape[1:3], 1), np.uint8)
+    frames = frames // 2 + texture.repeat(4, 0).repeat(4, 1)[: len(texture), : texture.shape[1]]
+    moving = np.stack([np.roll(frame, (3 * i, 2 * i), (0, 1)) for i, frame in enumerate(frames)])
+    estimates = []
+    estimate = views.estimate_camera_motion
+
+    def counted(*arguments: Any, **options: Any) -> CameraMotion:
+        estimates.append(estimate(*arguments, **options))
+        return estimates[-1]
+
+    monkeypatch.setattr(views, "estimate_camera_motion", counted)
+    examples.predict(Frames(frames, fps=12, name="static"))
+    assert [each.moved for each in estimates] == [False]
+    examples.predict(Frames(moving, fps=12, name="moving"))
+    assert estimates[1].moved
+    assert len(estimates) > 3
 
 
 def test_windows_are_those_of_kept_frames(backbone: Backbone, queries: dict[str, Path]) -> None:

@@ -17,7 +17,7 @@ from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.features.extract import Extracted, Timing, extract, stage
-from fewact.features.request import Features, Request
+from fewact.features.request import CameraRequest, Features, Request
 from fewact.features.sources import ArrayFeatures, Precomputed
 from fewact.methods.encode import Encoder, encode_each, workers
 from fewact.video import warn_of_video
@@ -42,6 +42,7 @@ class EncodedClip(NamedTuple):
         warnings: Warnings of reading what the nodes show, for ``warn``.
         kept: Frames of a long clip at the backbone's input size, to search it.
         compared: Frames of all of the clip at that size, to count what moves.
+        static: Whether the camera was found to be static.
     """
 
     clip: AnyClip
@@ -53,6 +54,7 @@ class EncodedClip(NamedTuple):
     warnings: tuple[str, ...] = ()
     kept: KeptFrames | None = None
     compared: KeptFrames | None = None
+    static: bool = False
 
     @property
     def source(self) -> VideoClip | None:
@@ -160,12 +162,18 @@ def _of_videos(
         timing=timing,
     )
     # The features are not kept for clips whose nodes wait for those of others.
-    read = ((replace(clip, features=None), clip.result) for clip in extracted)
-    for clip, nodes in _nodes(encoder, read):
-        yield _encoded(clip, _finite(nodes, clip.clip))
+    read = (((replace(c, features=None), is_static(c.features)), c.result) for c in extracted)
+    for (clip, static), nodes in _nodes(encoder, read):
+        yield _encoded(clip, _finite(nodes, clip.clip), static=static)
 
 
-def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError) -> EncodedClip:
+def is_static(features: Features | None) -> bool:
+    """Return whether features of a clip say that its camera was static; False if none says so."""
+    log_odds = [v for request, v in (features or {}).items() if isinstance(request, CameraRequest)]
+    return bool(log_odds) and all(value.max() <= 0 for value in log_odds)
+
+
+def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError, *, static: bool) -> EncodedClip:
     reading, warnings = read.reading, tuple(read.warnings)
     if reading is None:
         return EncodedClip(read.clip, nodes, warnings=warnings)
@@ -179,6 +187,7 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError) -> EncodedCl
         warnings,
         reading.kept,
         reading.compared,
+        static,
     )
 
 

@@ -198,7 +198,9 @@ def find_action(
     encoder = ClipEncoder(pipeline, timing, image_embedding=fitted.uses_text)
     used = encoded.active or Span(0.0, duration)
     lengths = window_lengths(fitted.examples.durations)
-    windows = encode_windows(source, encoder, backbone, lengths, used, timing, kept=kept)
+    windows = encode_windows(
+        source, encoder, backbone, lengths, used, timing, kept=kept, static=encoded.static
+    )
     if not windows:
         return encoded
     spans, rows = zip((used, encoded.nodes), *windows, strict=True)
@@ -260,6 +262,7 @@ def encode_windows(
     timing: Timing | None = None,
     *,
     kept: KeptFrames | None = None,
+    static: bool = False,
 ) -> list[tuple[Span, Nodes]]:
     """Return the windows of the used part of a clip, each with its nodes (1 …).
 
@@ -274,6 +277,8 @@ def encode_windows(
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
         kept: Frames of the clip at the backbone's input size; None to read them.
+        static: Whether the camera of the clip is known to be static, so that it is not asked for
+            each window.
     """
     duration, rate = used.end - used.start, _rate(encoder, backbone, lengths)
     if rate is None:
@@ -282,7 +287,7 @@ def encode_windows(
         kept = _read_kept(clip, backbone, KeepFrames(rate, 0.0, MOST_SAMPLES), used)
     if kept is None:
         return []
-    ring = FeatureRing(backbone, encoder.requests(backbone.card), timing)
+    ring = FeatureRing(backbone, encoder.requests(backbone.card), timing, static=static)
     for time, image in kept.within(used):
         ring.add(time, image, kept.aspect)
     spans = [
