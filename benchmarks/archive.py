@@ -25,7 +25,7 @@ from benchmarks.shared import line
 from benchmarks.watch import FPS, frames_of, group_of, sets
 from fewact import backbones, methods
 from fewact.backbones import Backbone
-from fewact.classifier.archive import BLOCK, TRACKS, Archive, Recorded, Rows
+from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording, Rows
 from fewact.classifier.discover import discover
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.find import (
@@ -303,7 +303,7 @@ def search(folder: Path, hours: Sequence[int]) -> None:
             print(line(*cells, f"{recall:.2f}", ""), flush=True)
 
 
-def window_vectors(archive: Archive, recorded: Recorded) -> NDArray[np.float32]:
+def window_vectors(archive: Archive, recorded: IndexedRecording) -> NDArray[np.float32]:
     """Return the vectors (w 256) of the windows of a recording, of 2.2 seconds."""
     length, found = 2.2, list[NDArray[np.floating]]()
     projection = None
@@ -443,7 +443,7 @@ def groups(folder: Path, seeds: int) -> None:
             }
         )
         length = float(np.median([end - start for _, start, end in events]))
-        found = discover(archive, [Recorded(Path("six.mp4"), name)], length=length)
+        found = discover(archive, [IndexedRecording(Path("six.mp4"), name)], length=length)
         named, members, right = set(), 0, 0
         for group in found:
             labels = [

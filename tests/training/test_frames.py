@@ -154,10 +154,10 @@ def test_freeze_norms_survives_train() -> None:
 
 def test_frames_that_training_crops_are_not_stabilised() -> None:
     options = {**FRAMES_RECIPE["method"]["options"], "stabilise": "auto"}
-    steady = FRAMES_RECIPE | {"method": {"name": "a2m2", "options": options}}
+    stabilised = FRAMES_RECIPE | {"method": {"name": "a2m2", "options": options}}
     with pytest.raises(TrainingError, match=r"maps:4:auto.*stored features"):
         make_learner(
-            recipe_of(EPISODES | FROM_FRAMES, **steady), motions_data(), torch.device("cpu")
+            recipe_of(EPISODES | FROM_FRAMES, **stabilised), motions_data(), torch.device("cpu")
         )
 
 

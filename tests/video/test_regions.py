@@ -134,13 +134,13 @@ def test_the_path_of_a_camera_goes_on_over_chunks() -> None:
     down, right = np.array([hand(t) for t in range(150)]).T
     off = shifts + right + 1j * down  # what the camera does, the picture does the other way round
     assert np.abs(off - off.mean()).max() < 0.5
-    steady = camera.steady(track)
-    assert steady.box().iou(Box(20 - off.mean().real, 30 - off.mean().imag, 28, 90)) > 0.75
-    again = camera.in_picture(steady)
+    stabilised = camera.stabilised(track)
+    assert stabilised.box().iou(Box(20 - off.mean().real, 30 - off.mean().imag, 28, 90)) > 0.75
+    again = camera.in_picture(stabilised)
     np.testing.assert_allclose(again.boxes, track.boxes, atol=1e-6)
 
 
-def test_the_picture_of_a_subject_is_steady_where_the_camera_is_not() -> None:
+def test_the_picture_of_a_subject_is_stabilised_where_the_camera_is_not() -> None:
     frames = recorded(
         [[Box(70, 40, 30, 60)] * 60, swaying(140, 60, 20, 45, count=60)], handheld=True
     )

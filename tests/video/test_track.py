@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewact.video.track import SLIM, Around, Box, Picture, Track, View, pictures
+from fewact.video.track import SLIM, Around, Box, CameraPose, Picture, Track, pictures
 
 
 def numbered(height: int = 120, width: int = 160) -> np.ndarray:
@@ -69,24 +69,24 @@ def test_around_a_box_is_what_pictures_show_of_it() -> None:
     assert not Around(Box(500, 0, 10, 10)).of(numbered()).size
 
 
-def test_a_steady_picture_moves_with_the_camera() -> None:
+def test_a_stabilised_picture_moves_with_the_camera() -> None:
     picture = Picture(Box(40, 30, 60, 50))
-    still = picture.of(numbered(), View(1, 0))
+    still = picture.of(numbered(), CameraPose(1, 0))
     np.testing.assert_array_equal(still, picture.of(numbered()))
-    moved = picture.of(np.roll(numbered(), (3, -7), (0, 1)), View(1, -7 + 3j))
+    moved = picture.of(np.roll(numbered(), (3, -7), (0, 1)), CameraPose(1, -7 + 3j))
     np.testing.assert_array_equal(moved, still)
 
 
 def test_what_a_camera_does_not_show_is_what_it_showed_before() -> None:
     picture = Picture(Box(100, 30, 60, 50))
-    still = picture.of(numbered(), View(1, 0))
+    still = picture.of(numbered(), CameraPose(1, 0))
     beside = np.roll(numbered(), 7, 1)
-    shown = picture.of(beside, View(1, 7), still)
+    shown = picture.of(beside, CameraPose(1, 7), still)
     np.testing.assert_array_equal(shown, still)
-    assert not np.array_equal(picture.of(beside, View(1, 7)), still)
+    assert not np.array_equal(picture.of(beside, CameraPose(1, 7)), still)
 
 
 def test_a_large_picture_is_shown_smaller() -> None:
     frame = numbered().repeat(9, 0).repeat(9, 1)
-    height, width, _ = Picture(Box(0, 0, 1440, 1080)).of(frame, View(1, 0)).shape
+    height, width, _ = Picture(Box(0, 0, 1440, 1080)).of(frame, CameraPose(1, 0)).shape
     assert (height, width) == (540, 720)

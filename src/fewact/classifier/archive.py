@@ -49,14 +49,18 @@ Shown = Callable[[float], None]
 """Shows the time up to which a recording was read, in seconds."""
 
 
-class Track(NamedTuple):
+class TrackSize(NamedTuple):
     """Vectors a second, and their length."""
 
     rate: int
     width: int
 
 
-TRACKS: Final = {"appearance": Track(4, 256), "layout": Track(4, 256), "motion": Track(8, LENGTH)}
+TRACKS: Final = {
+    "appearance": TrackSize(4, 256),
+    "layout": TrackSize(4, 256),
+    "motion": TrackSize(8, LENGTH),
+}
 """What is kept. Row r of a track is of the time (r + 0.5) / rate."""
 
 SPAN: Final = FRAMES / TRACKS["motion"].rate
@@ -128,7 +132,7 @@ def vectors_of(features: Features) -> dict[str, NDArray[np.int8]]:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class IndexedRecording:
     """A recording of an archive.
 
     Args:
@@ -180,7 +184,7 @@ class Archive:
             )
         self.entries, self.known = entries, store.known(LIST)
 
-    def recordings(self) -> list[Recorded]:
+    def recordings(self) -> list[IndexedRecording]:
         """Return the recordings, each once: where its file is, if it is anywhere."""
         return _recordings(self.known)
 
@@ -235,11 +239,11 @@ class Archive:
         self.entries.write(waiting)
 
 
-def _recordings(known: KnownVideos) -> list[Recorded]:
-    found: dict[str, Recorded] = {}
+def _recordings(known: KnownVideos) -> list[IndexedRecording]:
+    found: dict[str, IndexedRecording] = {}
     for path, facts in known.every().items():
         if facts.fingerprint is not None and facts.error is None:
-            recorded = Recorded(Path(path), facts.fingerprint)
+            recorded = IndexedRecording(Path(path), facts.fingerprint)
             before = found.get(facts.fingerprint)
             if before is None or (recorded.is_there and not before.is_there):
                 found[facts.fingerprint] = recorded

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.archive import TRACKS, Archive, Recorded
+from fewact.classifier.archive import TRACKS, Archive, IndexedRecording
 from fewact.classifier.find import (
     OVERLAP,
     Array,
@@ -52,7 +52,7 @@ class _Windows:
         length: Duration, in seconds.
     """
 
-    recorded: list[Recorded]
+    recorded: list[IndexedRecording]
     starts: Array
     vectors: Array
     length: float
@@ -66,7 +66,7 @@ class _Windows:
 
 def discover(
     archive: Archive,
-    recordings: Sequence[Recorded],
+    recordings: Sequence[IndexedRecording],
     *,
     length: float = LENGTH,
     most: int = 20,
@@ -106,11 +106,11 @@ def discover(
     return groups
 
 
-def _windows(archive: Archive, recordings: Sequence[Recorded], length: float) -> _Windows:
+def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: float) -> _Windows:
     """Return the windows of recordings, with a larger hop where there would be too many."""
     seconds = sum(60 * archive.blocks(recorded.fingerprint) for recorded in recordings)
     hop = max(HOP * length, seconds / WINDOWS)
-    of: list[Recorded] = []
+    of: list[IndexedRecording] = []
     starts: list[float] = []
     vectors: list[Array] = []
     for recorded in recordings:

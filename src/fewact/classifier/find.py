@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fewact.classifier.archive import BLOCK, LARGEST, TRACKS, Archive, Recorded, Rows, projected
+from fewact.classifier.archive import (
+    BLOCK,
+    LARGEST,
+    TRACKS,
+    Archive,
+    IndexedRecording,
+    Rows,
+    projected,
+)
 from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import EachAClass, Fitted, score, similarities
@@ -216,7 +224,7 @@ class Segment:
         probability: Estimated probability that it shows its class; None if it was not read again.
     """
 
-    recorded: Recorded
+    recorded: IndexedRecording
     start: float
     end: float
     label: Label
@@ -373,7 +381,9 @@ def proposals(archive: Archive, question: Question, most: int) -> list[Segment]:
     return sorted(every, key=lambda segment: -segment.rank)[:most]
 
 
-def _of_recording(archive: Archive, recorded: Recorded, question: Question) -> list[Segment]:
+def _of_recording(
+    archive: Archive, recorded: IndexedRecording, question: Question
+) -> list[Segment]:
     found: list[Segment] = []
     for begin, rows in parts_of(archive, recorded):
         windows = _scored(rows, question)
@@ -408,7 +418,9 @@ def apart(starts: Array, ends: Array, ranks: Array, most: int) -> list[int]:
     return chosen
 
 
-def parts_of(archive: Archive, recorded: Recorded) -> Iterator[tuple[float, dict[str, Array]]]:
+def parts_of(
+    archive: Archive, recorded: IndexedRecording
+) -> Iterator[tuple[float, dict[str, Array]]]:
     """Yield the starts, in seconds, and rows of parts of a recording, which share a minute."""
     count = archive.blocks(recorded.fingerprint)
     for first in range(0, count, MINUTES):
@@ -454,7 +466,7 @@ def _counted(name: str, similarity: Array) -> Array:
 
 
 def spans_to_watch(
-    archive: Archive, recorded: Recorded, question: Question, fraction: float
+    archive: Archive, recorded: IndexedRecording, question: Question, fraction: float
 ) -> list[Span]:
     """Return the spans of a recording, in seconds, in which its classes are most probable.
 

@@ -2,7 +2,7 @@
 
 A recording is read twice: what moves is followed first, so that the picture of a subject that stays
 at its place is the same for all of the recording, and that of a walker follows it. Where the camera
-moves, its motion is known from all of the picture then, so that a subject's picture is steady.
+moves, its motion is known from all of the picture then, so that a subject's picture is stabilised.
 """
 
 import math
@@ -76,9 +76,9 @@ class SubjectStreams:
     ) -> None:
         self._tracks, self._aspect, self._camera = tracks, aspect, camera
         self._streams = [begin() for _ in tracks or (None,)]
-        self._steady = [*tracks] if camera is None else [*map(camera.steady, tracks)]
-        self._boxes = [track.box() for track in self._steady]
-        self._walks = [_walks(track) for track in self._steady]
+        self._stabilised = [*tracks] if camera is None else [*map(camera.stabilised, tracks)]
+        self._boxes = [track.box() for track in self._stabilised]
+        self._walks = [_walks(track) for track in self._stabilised]
         self._pace = Pace(self._streams[0].rate)
         self._last = -math.inf
         self._shown: dict[int, tuple[Box | None, RGBImage]] = {}
@@ -134,7 +134,7 @@ class SubjectStreams:
 
     def _box(self, number: int, time: float) -> Box:
         if self._walks[number]:
-            return self._steady[number].box(time - NEAR, time + NEAR)
+            return self._stabilised[number].box(time - NEAR, time + NEAR)
         return self._boxes[number]
 
     def _named(self, number: int, events: Sequence[Event]) -> list[Event]:

@@ -56,7 +56,7 @@ MAX_EPISODES = 256
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredEpisodes:
     """What is kept of scored episodes.
 
     Args:
@@ -159,7 +159,7 @@ class Scorer:
             return ()
         return open_set.SCORES if self._method.rejects else open_set.SCORES[:-1]
 
-    def __call__(self, batch: int) -> Scored:
+    def __call__(self, batch: int) -> ScoredEpisodes:
         """Return what is kept of the episodes of a batch, without padding."""
         protocol = self._episodes.protocol
         indices = self.batches.indices(batch)
@@ -176,10 +176,10 @@ class Scorer:
             scores = self._rejection(indices, query, logits, discriminated)
         ordered = np.take_along_axis(predicted, back, 1)[:size, : protocol.known]
         if not scores:
-            return Scored(ordered, np.empty((size, 0, len(open_set.MEASURES))))
+            return ScoredEpisodes(ordered, np.empty((size, 0, len(open_set.MEASURES))))
         stacked = torch.stack([scores[name].cpu() for name in self.rejection_scores], 1).numpy()
         in_order = np.take_along_axis(stacked, back[:, None], 2)[:size]
-        return Scored(ordered, open_set.measures(in_order, hits(ordered, protocol.ways)))
+        return ScoredEpisodes(ordered, open_set.measures(in_order, hits(ordered, protocol.ways)))
 
     def _check(self, logits: Tensor, indices: NDArray[np.int64], number: int) -> None:
         """Refuse logits of another shape, and those that are no finite numbers."""
@@ -273,8 +273,8 @@ class Scorer:
 
 
 def score(
-    scorer: Callable[[int], Scored], batches: Iterable[int], pool: Executor
-) -> Iterator[tuple[int, Scored]]:
+    scorer: Callable[[int], ScoredEpisodes], batches: Iterable[int], pool: Executor
+) -> Iterator[tuple[int, ScoredEpisodes]]:
     """Score batches; yield the number and the result of each batch when it is finished."""
     running = {pool.submit(scorer, batch): batch for batch in batches}
     for future in as_completed(running):
@@ -301,7 +301,7 @@ class ProgressFile:
         self._key = f"{_digest(setup)} {batches.size}"
         self._head = f"{HEAD} {self._key}"
 
-    def read(self) -> dict[int, Scored]:
+    def read(self) -> dict[int, ScoredEpisodes]:
         """Return the finished batches; refuse a file of another evaluation."""
         if not self.path.exists():
             return {}
@@ -318,13 +318,15 @@ class ProgressFile:
         return dict(filter(None, map(self._parse, lines[1:-1])))
 
     @contextmanager
-    def writing(self, done: Mapping[int, Scored]) -> Iterator[Callable[[int, Scored], None]]:
+    def writing(
+        self, done: Mapping[int, ScoredEpisodes]
+    ) -> Iterator[Callable[[int, ScoredEpisodes], None]]:
         """Rewrite the file with the finished batches; yield a function that appends a batch."""
         lines = (self._line(*batch) for batch in done.items())
         write_text(self.path, "".join((f"{self._head}\n", *lines)))
         with self.path.open("ab", buffering=0) as file:
 
-            def append(batch: int, scored: Scored) -> None:
+            def append(batch: int, scored: ScoredEpisodes) -> None:
                 with output_errors(self.path):
                     file.write(self._line(batch, scored).encode("ascii"))
 
@@ -334,7 +336,7 @@ class ProgressFile:
         """Delete the file, after the result was written."""
         self.path.unlink(missing_ok=True)
 
-    def _line(self, batch: int, scored: Scored) -> str:
+    def _line(self, batch: int, scored: ScoredEpisodes) -> str:
         packed = pack(scored.predictions, self._protocol.ways)
         text = f"{batch} {(scored.rejection.astype('<f8').tobytes() + packed).hex()}"
         return f"{text} {self._checksum(text)}\n"
@@ -342,7 +344,7 @@ class ProgressFile:
     def _checksum(self, text: str) -> str:
         return hashlib.sha256(f"{self._key} {text}".encode()).hexdigest()[:16]
 
-    def _parse(self, line: str) -> tuple[int, Scored] | None:
+    def _parse(self, line: str) -> tuple[int, ScoredEpisodes] | None:
         text, _, checksum = line.rpartition(" ")
         if checksum != self._checksum(text):
             return None
@@ -352,7 +354,9 @@ class ProgressFile:
         rejection = np.frombuffer(content, "<f8", prod(shape)).reshape(shape)
         predictions = content[8 * prod(shape) :]
         known = episodes, self._protocol.known
-        return int(batch), Scored(unpack(predictions, self._protocol.ways, known), rejection)
+        return int(batch), ScoredEpisodes(
+            unpack(predictions, self._protocol.ways, known), rejection
+        )
 
 
 def remove_progress(output: Path, setup: EvaluationSetup) -> None:
@@ -540,7 +544,9 @@ def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | Node
     return source if isinstance(source, NodeBank | Encodings) else Encodings(source)
 
 
-def _score(scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress) -> Scored:
+def _score(
+    scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress
+) -> ScoredEpisodes:
     """Return what is kept of all episodes."""
     batches = scorer.batches
     done = {} if file is None else file.read()
@@ -553,7 +559,7 @@ def _score(scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Pr
             number = sum(len(scored.predictions) for scored in done.values())
             report("Scoring", number, batches.count)
     parts = [done[batch] for batch in range(len(batches))]
-    return Scored(
+    return ScoredEpisodes(
         np.concatenate([part.predictions for part in parts]),
         np.concatenate([part.rejection for part in parts]),
     )

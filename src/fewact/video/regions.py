@@ -2,7 +2,7 @@
 
 1. Frames are made small and stabilised, in overlapping chunks. What differs between neighbours is
    residual motion; where the camera moved, a pixel is compared with all neighbours of its place.
-   Chunks are joined by the frames that they share, so that all boxes are in one steady view.
+   Chunks are joined by the frames that they share, so that all boxes are in one stabilised view.
 2. A cell of a frame moves if a pixel of it changes within a second of it. Connected cells with some
    strong change are a component: a person who waves moves a little from head to foot, so that weak
    change joins the arm to the body.
@@ -163,7 +163,9 @@ class RegionFinder:
         self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
         self._times: list[float] = []
         self._done = 0  # of these frames, those that are context only
-        self._views = Similarity.identity(0)  # of the first of these frames, from the steady view
+        self._views = Similarity.identity(
+            0
+        )  # of the first of these frames, from the stabilised view
         self._path: list[Similarity] = []  # of frames that are finished, in pixels of small ones
         self._path_times: list[float] = []
         self._moved = False
@@ -229,8 +231,8 @@ class RegionFinder:
             moving = np.asarray(weak[near].any(0))
             components = list(_components(moving, np.asarray(strong[near].any(0))))
             center = np.array(moving.shape, np.float64)[::-1] / 2
-            steady = [_moved(cells, first.inverse(), center) for cells in components]
-            self._follow(steady, self._times[i])
+            stabilised = [_moved(cells, first.inverse(), center) for cells in components]
+            self._follow(stabilised, self._times[i])
         done, kept = slice(self._done, count), max(0, count - CONTEXT)
         self._path.append(self._views.of(done))
         self._path_times += self._times[done]

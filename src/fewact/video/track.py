@@ -1,7 +1,7 @@
 """A subject in a recording: where it is over time, and the picture that is cut out around it.
 
-Where the camera moves, the picture is cut out of the steady view: what a camera shows that stands
-where the recording begins.
+Where the camera moves, the picture is cut out of the stabilised view: what a camera shows that
+stays where the recording begins.
 """
 
 import math
@@ -106,8 +106,8 @@ class Track:
         return extent(self.boxes[first : max(int(last), first + 1)])
 
 
-class View(NamedTuple):
-    """Similarity from positions in the steady view to those in a frame: z → linear·z + shift.
+class CameraPose(NamedTuple):
+    """Similarity from positions in the stabilised view to those in a frame: z → linear·z + shift.
 
     Positions are complex, x to the right and y down from the middle of the picture, in pixels.
     """
@@ -115,13 +115,13 @@ class View(NamedTuple):
     linear: complex
     shift: complex
 
-    def box(self, steady: Box, frame: NDArray[Any]) -> Box:
-        """Return where a frame (h w …) shows a box of the steady view, moved and zoomed."""
+    def box(self, stabilised: Box, frame: NDArray[Any]) -> Box:
+        """Return where a frame (h w …) shows a box of the stabilised view, moved and zoomed."""
         rows, columns = frame.shape[:2]
         middle = complex(columns, rows) / 2
-        z = complex(steady.x + steady.width / 2, steady.y + steady.height / 2) - middle
-        z = self.linear * z + self.shift + middle
-        width, height = (side * abs(self.linear) for side in (steady.width, steady.height))
+        center = complex(stabilised.x + stabilised.width / 2, stabilised.y + stabilised.height / 2)
+        z = self.linear * (center - middle) + self.shift + middle
+        width, height = (side * abs(self.linear) for side in (stabilised.width, stabilised.height))
         return Box(z.real - width / 2, z.imag - height / 2, width, height)
 
 
@@ -131,7 +131,7 @@ class CameraPath:
 
     Args:
         times: Times (n), in seconds, ascending.
-        linear: Linear parts (n) of the ``View`` at these times, complex.
+        linear: Linear parts (n) of the ``CameraPose`` at these times, complex.
         shift: Its shifts (n), complex.
         size: Height and width of the picture, in pixels.
     """
@@ -141,24 +141,24 @@ class CameraPath:
     shift: NDArray[np.complex128]
     size: tuple[int, int]
 
-    def view(self, time: float) -> View:
-        """Return how the camera stands at a time, interpolated."""
+    def view(self, time: float) -> CameraPose:
+        """Return how the camera is at a time, interpolated."""
         linear, shift = (np.interp(time, self.times, x) for x in (self.linear, self.shift))
-        return View(complex(linear), complex(shift))
+        return CameraPose(complex(linear), complex(shift))
 
     @cached_property
     def scene(self) -> Box:
-        """Part of the steady view that is in the picture most of the time."""
+        """Part of the stabilised view that is in the picture most of the time."""
         frame = Track("", self.times, np.tile((0.0, 0.0, *self.size[::-1]), (len(self.times), 1)))
-        return self.steady(frame).box()
+        return self.stabilised(frame).box()
 
-    def steady(self, track: Track) -> Track:
-        """Return a track of boxes in the picture as one of boxes in the steady view."""
+    def stabilised(self, track: Track) -> Track:
+        """Return a track of boxes in the picture as one of boxes in the stabilised view."""
         linear, shift = self._at(track.times)
         return self._mapped(track, 1 / linear, -shift / linear)
 
     def in_picture(self, track: Track) -> Track:
-        """Return a track of boxes in the steady view as one of boxes in the picture."""
+        """Return a track of boxes in the stabilised view as one of boxes in the picture."""
         return self._mapped(track, *self._at(track.times))
 
     def _at(self, times: Floats) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
@@ -181,7 +181,7 @@ class Picture:
     """What is shown of a subject: a part of the picture, in which others are painted over.
 
     Args:
-        part: The part, in the steady view; None for the full picture.
+        part: The part, in the stabilised view; None for the full picture.
         own: Box of the subject, in which nothing is painted over.
         others: Boxes of other subjects. Each row of them is interpolated between its two ends, so
             that nothing moves there.
@@ -199,14 +199,14 @@ class Picture:
     def of(
         self,
         frame: NDArray[np.uint8],
-        view: View | None = None,
+        view: CameraPose | None = None,
         before: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
         """Return what is shown (h' w' 3) of a frame (h w 3); empty if it is beside the frame.
 
         Args:
             frame: The frame.
-            view: Where the steady view is in it, in which the boxes and the part are then.
+            view: Where the stabilised view is in it, in which the boxes and the part are then.
             before: What was shown of the frame before, in place of what is beside this one.
         """
         if self.others:
@@ -227,9 +227,9 @@ class Picture:
 
 
 def _stabilised(
-    frame: NDArray[np.uint8], part: Box, view: View
+    frame: NDArray[np.uint8], part: Box, view: CameraPose
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return a part (h' w' 3) of the steady view of a frame (h w 3), and what is inside (h' w').
+    """Return a part (h' w' 3) of a frame's (h w 3) stabilised view, and what is inside (h' w').
 
     The border of the frame is repeated. A large part is shown smaller, with at least ``ENOUGH``
     rows.
@@ -306,8 +306,8 @@ def pictures(
         boxes: Box around each subject, in pixels.
         size: Height and width of the full picture.
         aspect: Width over height of what is shown; None for that of the full picture.
-        scene: What a camera that moves shows of the steady view, in which the boxes are then; None
-            of a static camera.
+        scene: What a camera that moves shows of the stabilised view, in which the boxes are then;
+            None of a static camera.
     """
     shown = []
     for number, box in enumerate(boxes):

@@ -31,12 +31,12 @@ def test_light_that_changes_is_found_and_removed():
     dim = flickering(clean)
     light = find_light(dim)
     assert light is not None
-    steady = remove_flicker(dim, light).astype(float)
+    stabilised = remove_flicker(dim, light).astype(float)
     before = abs(dim.astype(float) - clean).mean()
-    means = steady.mean((1, 2, 3))
+    means = stabilised.mean((1, 2, 3))
     assert np.ptp(means) < 0.02 * means.mean()
     assert np.ptp(dim.mean((1, 2, 3))) > 0.3 * means.mean()
-    assert abs(steady * (clean.mean() / steady.mean()) - clean).mean() < 0.1 * before
+    assert abs(stabilised * (clean.mean() / stabilised.mean()) - clean).mean() < 0.1 * before
 
 
 def test_what_is_cut_off_at_white_is_taken_from_the_other_frames():
@@ -52,7 +52,7 @@ def test_what_is_cut_off_at_white_is_taken_from_the_other_frames():
 
 
 @pytest.mark.parametrize("block", [20, 40, 60])
-def test_a_steady_light_is_left_whatever_moves(block):
+def test_a_stabilised_light_is_left_whatever_moves(block):
     assert find_light(frames(block)) is None
     assert not find_correction(frames(block))
 
