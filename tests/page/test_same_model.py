@@ -63,7 +63,8 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     opened, info = worker.open()["model"], model_info(model)
     assert opened["classes"] == ["0", "1"]
     assert opened["details"] == [*info.held_out_accuracy, *info.none_of_these]
-    clip = {"source": True, "file": "a.mp4", "name": "a.mp4", "start": None, "end": None}
+    place = {"start": None, "end": None, "box": None}
+    clip = {"source": True, "file": "a.mp4", "name": "a.mp4", **place}
     found = worker.predict(clip)
     assert found["label"] in ("0", "1")
     assert set(found["probabilities"]) == {"0", "1"}

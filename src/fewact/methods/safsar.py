@@ -62,7 +62,7 @@ class SAFSAR(Method[SAFSAROptions, SAFSARState]):
     """Class means and each query, joined by a transformer; a discriminator of their residuals."""
 
     Options = SAFSAROptions
-    paper = "SAFSAR, WACV 2024; FR-Disc, arXiv 2603.04125"
+    paper = "SAFSAR, WACV 2024; arXiv 2603.04125"
     trained = False
 
     def __init__(self, options: SAFSAROptions) -> None:

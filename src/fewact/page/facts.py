@@ -45,6 +45,7 @@ class ClipFacts(TypedDict):
     binned: bool
     source: str | None
     model_label: str | None
+    taught: bool
     recording: bool
     faults: list[str]
 

@@ -467,7 +467,8 @@ class PageSession:
             "end": clip.end,
             "binned": clip.binned,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
-            "model_label": self.state.model_labels.get(id) if self.state.is_taught(id) else None,
+            "model_label": self.state.model_labels.get(id),
+            "taught": self.state.is_taught(id),
             "recording": clip.is_recording,
             "faults": self._faults.get(id, []),
         }

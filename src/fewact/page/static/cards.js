@@ -118,8 +118,8 @@ function update(element, card) {
   }
   element.className = card.name === NONE ? "card else" : `card ${hueOf(shown, card.name)}`;
   element.classList.toggle("filled", card.clips.length > 0);
-  sync(element.querySelector(".clips"), card.clips, (clip) => `${clip.id} ${clip.box ?? ""}`, clipItem, (item, clip) => {
-    item.classList.toggle("pending", clip.model_label !== clip.label);
+  sync(element.querySelector(".clips"), card.clips, keyOf, clipItem, (item, clip) => {
+    item.classList.toggle("pending", !clip.taught);
   });
   showFold(element);
   const faults = [...new Set(card.clips.flatMap((clip) => clip.faults))].map((fault) => ({
@@ -127,6 +127,9 @@ function update(element, card) {
   }));
   sync(element.querySelector(".faults"), faults, (one) => one.fault, () => h("li"), (line, one) => setText(line, text("fault_of", one)));
 }
+
+/** Return what identifies a clip and its thumbnail. */
+const keyOf = ({ id, box }) => (box ? `${id} ${box}` : id);
 
 function clipItem(clip) {
   const item = h("li", { class: "clip" },

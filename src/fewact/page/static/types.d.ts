@@ -26,6 +26,7 @@ export interface ClipFacts {
   binned: boolean;
   source: string | null;
   model_label: string | null;
+  taught: boolean;
   recording: boolean;
   faults: string[];
 }
