@@ -373,6 +373,7 @@ def run(
         found = json.loads(out.read_text())
         scores = SCORES.validate_json((work / SCORES_FILE).read_bytes())
         events = [replace(one, recording="recording.mp4") for one in scores.events]
+        events.sort(key=lambda event: event.start)
         if found["events"] != [one.to_dict() for one in events]:
             raise SystemExit("the scores that were kept give other events than the command")
         outcome = Outcome(

@@ -205,7 +205,8 @@ def find(
     say(f"Searched {len(archive.entries)} minutes in {clock.monotonic() - begun:.1f} s.")
     _write(found, output)
     if page is not None:
-        _write_page(page, f"Found by {', '.join(query)}", {"Segments, the nearest first": found})
+        names = ", ".join(Path(clip).name for clip in query)
+        _write_page(page, f"Found by {names}", {"Segments, the nearest first": found})
 
 
 @with_specs
