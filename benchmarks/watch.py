@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import sys
 import time
@@ -59,7 +60,7 @@ NEAR = 0.1
 """IoU up to which two events are not of the same time."""
 
 HEIGHT, WIDTH, FPS, RENDERED_FPS = 240, 320, 30, 24.0
-SCORES_FILE = "scores.json"
+SCORES_FILE, MEMORY_FILE = "scores.json", "memory.txt"
 
 
 @dataclass(frozen=True)
@@ -282,13 +283,17 @@ def watch(model: Path, recording: Path, out: Path) -> tuple[float, float, float]
     if os.waitstatus_to_exitcode(status):
         raise SystemExit("fewact watch failed")
     wall = time.monotonic() - begin
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    memory = float(out.with_name(MEMORY_FILE).read_text())
+    return wall, used.ru_utime + used.ru_stime, memory
 
 
 def noted(scores: Path, command: Sequence[str]) -> int:
-    """Run a command of fewact, and write what its stream gave its finder."""
+    """Run a command of fewact; write what its stream gave its finder, and its largest memory."""
     with mock.patch.object(stream, "EventFinder", NotedFinder):
         status = fewact(command)
+    # The largest memory that wait4 tells has that of the process that began this one, too.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    scores.with_name(MEMORY_FILE).write_text(f"{int(peak) / 1024:.0f}")
     scores.write_bytes(SCORES.dump_json(NotedFinder.last.scores))
     return status
 
