@@ -29,7 +29,6 @@ from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording, 
 from fewact.classifier.discover import discover
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.find import (
-    HOP,
     Question,
     Segment,
     Sought,
@@ -40,9 +39,9 @@ from fewact.classifier.find import (
     question_of_clips,
     read_again,
 )
-from fewact.classifier.fitted import EachAClass, similarities
+from fewact.classifier.fitted import similarities
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.stream import Pace
+from fewact.classifier.stream import HOP, Pace
 from fewact.cli.archive import READ_AGAIN
 from fewact.data import Clip, Video
 from fewact.features.ring import FeatureRing
@@ -187,7 +186,7 @@ def exhaustive(
     length: float,
 ) -> list[tuple[float, float]]:
     """Return all windows that do not overlap, ranked by the complete method."""
-    by_clip = EachAClass(question.pipeline.method, question.nodes)
+    by_clip = question.by_clip
     parts = [
         similarities(by_clip, {n: v[i : i + 8].float() for n, v in nodes.items()})
         for i in range(0, len(starts), 8)

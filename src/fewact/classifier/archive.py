@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.backbones import Backbone, Card
+from fewact.classifier.predict import FASTEST
 from fewact.classifier.stream import Pace
 from fewact.core.errors import ModelError, StoreError, UserError
 from fewact.core.workers import on_one_core
@@ -73,9 +74,6 @@ BLOCK: Final = 60
 
 BLOCKS: Final = 10
 """Entries of a shard: a killed index loses at most so many minutes of a recording."""
-
-RATE: Final = 16.0
-"""Frames a second that are kept for a piece, as in ``watch``."""
 
 GAP: Final = 1.0
 """Time without frames, in seconds, from which on a piece is left out."""
@@ -322,7 +320,7 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
                 times.popleft()
         ring.add(time, frame)
         times.append(time)
-        end = time + 1 / RATE
+        end = time + 1 / FASTEST
     while times and start + (STEP / 2 if start else 0.0) < end:
         yield rows(start, min(end, start + SPAN - STEP / 2), end)
         start += STEP
@@ -330,7 +328,7 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
 
 def _sampled(path: Path, begin: float) -> Iterator[tuple[float, RGBImage]]:
     """Yield the frames of a recording from a time on, at the rate of the index."""
-    pace = Pace(RATE)
+    pace = Pace(FASTEST)
     with open_recording(path) as recording:
         for time, frame in recording.frames():
             if pace.needs(time):

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.archive import TRACKS, Archive, IndexedRecording
+from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording
 from fewact.classifier.find import (
     OVERLAP,
     Array,
@@ -108,7 +108,7 @@ def discover(
 
 def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: float) -> _Windows:
     """Return the windows of recordings, with a larger hop where there would be too many."""
-    seconds = sum(60 * archive.blocks(recorded.fingerprint) for recorded in recordings)
+    seconds = sum(BLOCK * archive.blocks(recorded.fingerprint) for recorded in recordings)
     hop = max(HOP * length, seconds / WINDOWS)
     of: list[IndexedRecording] = []
     starts: list[float] = []

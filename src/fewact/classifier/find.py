@@ -31,6 +31,7 @@ from fewact.classifier.fitted import EachAClass, Fitted, score, similarities
 from fewact.classifier.names import Label
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import window_lengths
+from fewact.classifier.stream import HOP
 from fewact.core.errors import DataError, ModelError, VideoError
 from fewact.core.workers import side_by_side
 from fewact.data import BACKGROUND, Clip, VideoClip
@@ -54,9 +55,6 @@ ALIKE_WEIGHTS: Final = {"appearance": 0.5, "layout": 1.0, "motion": 2.0}
 
 FLOOR: Final = {"layout": 1.0, "motion": 1.0}
 """Variance that is added to that of a window: where nothing moves, noise is like nothing."""
-
-HOP: Final = 1 / 6
-"""Distance between the starts of windows, as a fraction of their length, as in ``watch``."""
 
 LENGTHS: Final = (0.85, 1.15)
 """Durations of windows, as multiples of those of examples."""
@@ -276,6 +274,11 @@ class Question:
             n for n, label in zip(self.lengths, self.labels, strict=True) if label != BACKGROUND
         ]
         return sorted({round(factor * n, 2) for n in window_lengths(known) for factor in LENGTHS})
+
+    @cached_property
+    def by_clip(self) -> EachAClass:
+        """Examples, each a class by itself: their state is the same for all segments."""
+        return EachAClass(self.pipeline.method, self.nodes)
 
     def joined(self, pairs: Array) -> Array:
         """Return the scores (w n) of classes from similarities (w s) with examples."""
@@ -530,8 +533,7 @@ def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
             similarity=float(similarity[0][of_class].mean()),
             probability=question.fitted.open_set.known_probability(known.item()),
         )
-    by_clip = EachAClass(question.pipeline.method, question.nodes)
-    pairs = similarities(by_clip, nodes).numpy()
+    pairs = similarities(question.by_clip, nodes).numpy()
     return replace(segment, similarity=float(question.joined(pairs)[0].max()))
 
 

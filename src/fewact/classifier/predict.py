@@ -99,18 +99,7 @@ def predict(
         image_embedding=fitted.uses_text,
         keep=frames_to_search(fitted),
     )
-    answers = (_answer(fitted, decision, clip, timing, lowest) for clip in encoded)
-    return map(_counted, answers) if movers else ((part, answer) for part, answer, _ in answers)
-
-
-def _counted(
-    answer: tuple[EncodedClip, Prediction | Skipped, KeptFrames | None],
-) -> tuple[EncodedClip, Prediction | Skipped]:
-    """Return an answer with the number of things that move in the clip, if it is doubtful."""
-    part, prediction, compared = answer
-    if isinstance(prediction, Prediction) and prediction.known < DOUBTFUL and compared is not None:
-        prediction = replace(prediction, movers=count_movers(compared))
-    return part, prediction
+    return (_answer(fitted, decision, clip, timing, lowest, movers=movers) for clip in encoded)
 
 
 def _answer(
@@ -119,7 +108,9 @@ def _answer(
     encoded: EncodedClip,
     timing: Timing | None,
     set_threshold: float | None,
-) -> tuple[EncodedClip, Prediction | Skipped, KeptFrames | None]:
+    *,
+    movers: bool,
+) -> tuple[EncodedClip, Prediction | Skipped]:
     compared, encoded = encoded.compared, encoded._replace(compared=None)
     duration, durations = encoded.duration, fitted.everything.durations
     if duration is not None and durations and duration > max(LONG * max(durations), LEAST_LONG):
@@ -130,10 +121,12 @@ def _answer(
         )
     part = find_action(encoded, fitted, timing)
     if isinstance(part.nodes, VideoError):
-        return part, Skipped(part.clip, part.nodes), None
+        return part, Skipped(part.clip, part.nodes)
     part.warn()
     prediction = _classify(fitted, decision, part, part.nodes, timing, set_threshold)
-    return part, prediction, compared
+    if movers and prediction.known < DOUBTFUL and compared is not None:
+        prediction = replace(prediction, movers=count_movers(compared))
+    return part, prediction
 
 
 def _classify(
@@ -277,8 +270,8 @@ def encode_windows(
         used: Part of the clip that has the windows.
         timing: Adds up the time of each stage.
         kept: Frames of the clip at the backbone's input size; None to read them.
-        static: Whether the camera of the clip is known to be static, so that it is not asked for
-            each window.
+        static: Whether the camera of the clip is known to be static, so that its motion is not
+            estimated in each window.
     """
     duration, rate = used.end - used.start, _rate(encoder, backbone, lengths)
     if rate is None:

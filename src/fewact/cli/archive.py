@@ -1,4 +1,4 @@
-"""``fewact index``, ``find``, ``suggest``, ``discover``: recordings read once, asked many times."""
+"""``fewact index``, ``find``, ``suggest``, ``discover``: recordings read once, searched often."""
 
 import time as clock
 import warnings
@@ -24,7 +24,12 @@ from fewact.cli.options import (
     output_option,
 )
 from fewact.cli.output import print_table, progress
-from fewact.cli.recordings import UNREADABLE, recording_name
+from fewact.cli.recordings import (
+    UNREADABLE,
+    is_of_one_recording,
+    one_recording_error,
+    recording_name,
+)
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, write_text
 from fewact.core.errors import DataError, OptionError
@@ -364,11 +369,9 @@ def _write(found: "Sequence[Segment]", output: Path | None) -> None:
         replace(event, recording=recording_name(event.recording, output), mark="?")
         for event in events_of(found)
     ]
-    if output.suffix.lower() in (".eaf", ".vtt", ".srt"):
+    if is_of_one_recording(output):
         if len({event.recording for event in events}) > 1:
-            raise OptionError(
-                "this output is of one recording", where=str(output), expected=".csv, .boris"
-            )
+            raise one_recording_error(output)
         events.sort(key=attrgetter("start"))
     write_text(output, events_text(output, events, {}))
 

@@ -24,7 +24,7 @@ from fewact.cli.output import progress
 from fewact.cli.run import INTERRUPTED, say
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
-from fewact.core.errors import DataError, OutputError, VideoError
+from fewact.core.errors import DataError, OptionError, OutputError, VideoError
 from fewact.core.locks import locked
 from fewact.core.text_table import printable
 from fewact.data.events import Event
@@ -71,6 +71,18 @@ def job_of(model: Path, options: Mapping[str, Any]) -> str:
     file = model / "model.safetensors" if model.is_dir() else model
     text = json.dumps(options, sort_keys=True, default=str)
     return hashlib.sha256(file.read_bytes() + text.encode()).hexdigest()
+
+
+def is_of_one_recording(output: Path | None) -> bool:
+    """Return whether a file for events has the times of one recording alone."""
+    return output is not None and output.suffix.lower() in (".eaf", ".vtt", ".srt")
+
+
+def one_recording_error(output: Path) -> OptionError:
+    """Return the error of an output that is of one recording where there are several."""
+    return OptionError(
+        "this output is of one recording", where=str(output), expected=".csv, .boris"
+    )
 
 
 def recording_name(source: str | Path, output: Path | None) -> str:

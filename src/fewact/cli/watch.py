@@ -281,12 +281,11 @@ def _check_outputs_of_many(output: Path | None, video: Path | None, boxes: Path 
     """Refuse outputs, and boxes, that are of one recording."""
     if boxes is not None:
         raise OptionError("boxes are of one recording", where="--boxes", expected="one recording")
-    single = output is not None and output.suffix.lower() in (".eaf", ".vtt", ".srt")
-    one = output if single else video
+    from fewact.cli.recordings import is_of_one_recording, one_recording_error
+
+    one = output if is_of_one_recording(output) else video
     if one is not None:
-        raise OptionError(
-            "this output is of one recording", where=str(one), expected=".csv, .boris"
-        )
+        raise one_recording_error(one)
 
 
 def _watch_one(

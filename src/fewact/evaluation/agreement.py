@@ -212,10 +212,9 @@ def match(found: Sequence[Event], scored: Sequence[Event]) -> list[tuple[int, in
     for i, event in enumerate(found):
         for j in order[bisect_left(starts, event.start - longest) : bisect_left(starts, event.end)]:
             true = scored[j]
-            shared = min(event.end, true.end) - max(event.start, true.start)
-            union = max(event.end, true.end) - min(event.start, true.start)
-            if str(event.label) == str(true.label) and shared >= IOU * union:
-                candidates.append((-shared / union, i, j))
+            overlap = _iou(event, true)
+            if str(event.label) == str(true.label) and overlap >= IOU:
+                candidates.append((-overlap, i, j))
     partner: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in sorted(candidates):
@@ -272,7 +271,7 @@ def _average_precision(
 
 def _iou(first: Event, second: Event) -> float:
     shared = max(0.0, min(first.end, second.end) - max(first.start, second.start))
-    union = first.end - first.start + second.end - second.start - shared
+    union = max(first.end, second.end) - min(first.start, second.start)  # where they overlap
     return shared / union if union > 0 else 0.0
 
 

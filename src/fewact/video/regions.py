@@ -163,9 +163,8 @@ class RegionFinder:
         self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
         self._times: list[float] = []
         self._done = 0  # of these frames, those that are context only
-        self._views = Similarity.identity(
-            0
-        )  # of the first of these frames, from the stabilised view
+        # Views of the first of these frames, from the stabilised view.
+        self._views = Similarity.identity(0)
         self._path: list[Similarity] = []  # of frames that are finished, in pixels of small ones
         self._path_times: list[float] = []
         self._moved = False

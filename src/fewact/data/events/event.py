@@ -48,7 +48,7 @@ class Event:
         frames: Numbers of the first and the last frame, from 0, if they are known.
         clock: Date and time of the start, ISO 8601; empty if they are not known.
         box: Where the subject is: left, top, width and height in pixels; None if it is not known.
-        mark: Whether a person found it ``right`` or ``wrong``; ``?`` if nobody was asked yet.
+        mark: Whether a person found it ``right`` or ``wrong``; ``?`` where that is not known yet.
     """
 
     label: str | int
