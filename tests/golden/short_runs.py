@@ -36,7 +36,6 @@ RECIPE: dict[str, Any] = {
             "moments.level": "vectors",
             "moments.lengths": [2, 4],
             "moments.reduction": "learned",
-            "moments.attention": True,
             "moments.width": 4,
             "moments.in_channels": 6,
         },
