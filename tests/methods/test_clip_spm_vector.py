@@ -94,7 +94,7 @@ def test_clip_spm_vector(
     request = FeatureRequest("vectors", View(inputs["support"].shape[1]))
     leaky = case["params"]["prompt_source"] == "support+query"
     protocol = "joint" if case["params"]["anchor_queries"] else "support_anchors"
-    if case["name"] == "one_query_at_a_time":
+    if case["name"].startswith("one_query_at_a_time"):
         protocol = "inductive"
     options = {"losses": "paper", "mean_text": "all" if leaky else "support"}
     method = of_case(case, dtype, protocol=protocol, **options)

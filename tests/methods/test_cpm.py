@@ -12,7 +12,6 @@ from fewact.features.request import FeatureRequest, View
 from fewact.methods.base import Nodes, TrainingBatch
 from fewact.methods.cpm import CPM, CPMState, similarities
 from tests.methods.made_up import drawn
-from tests.methods.references import sinusoids
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, D, M = 5, 8, 4
@@ -102,7 +101,7 @@ def test_gradients_flow_through_the_chosen_cosines() -> None:
 
 def reference(method: CPM, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Prototypes (m d) and attention (m t) of one video (t d), one head at a time."""
-    tokens = video + torch.as_tensor(sinusoids(*video.shape, 0.1))
+    tokens = video + method.positions.table(video)
     for layer in method.encoder:
         tokens = layer(tokens[None])[0]
     queries = method.queries
