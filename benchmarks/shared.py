@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import VideoError
+from fewact.evaluation import Result
+from fewact.evaluation.comparison import check_same_episodes
+from fewact.evaluation.intervals import half_width
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 
@@ -31,6 +34,18 @@ def line(*cells: str) -> str:
 def accuracies_cell(values: Iterable[float]) -> str:
     """Return a cell of mean accuracies, by the number of shots."""
     return " / ".join(f"{value:.1f}" for value in values)
+
+
+def interval_cell(value: float, half: float | None, format: str = ".1f") -> str:
+    """Return a value and half of its 95 % interval."""
+    return f"{value:{format}} ± {half or 0:.{format[-2]}f}"
+
+
+def difference_cell(first: Result, second: Result) -> str:
+    """Return the paired difference of two results on the same episodes."""
+    check_same_episodes([first, second], None)
+    values = np.array(first.per_episode) - np.array(second.per_episode)
+    return interval_cell(float(values.mean()), half_width(values), "+.1f")
 
 
 def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -12,11 +12,11 @@ from statistics import median
 from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from fewact.backbones import Backbone
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.events import EventFinder, WindowScore
+from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.predict import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
@@ -536,7 +536,9 @@ class Stream:
 
     def _score(self, window: tuple[float, float, Features]) -> WindowScore:
         start, end, features = window
-        nodes = on_one_core(lambda: self._encode(features))
+        return self._scored(start, end, on_one_core(lambda: self._encode(features)))
+
+    def _scored(self, start: float, end: float, nodes: Nodes) -> WindowScore:
         with self.timing.stage("alignment"):
             logits, _, known_scores = score(self._fitted, nodes)
         first, second = logits[0].topk(2).values.tolist()
@@ -557,6 +559,6 @@ class Stream:
         )
 
     @torch.inference_mode()
-    def _encode(self, features: Features) -> dict[str, Tensor]:
+    def _encode(self, features: Features) -> Nodes:
         with self.timing.stage("moments"):
             return self._encoder.encode(features)

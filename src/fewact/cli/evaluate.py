@@ -36,6 +36,7 @@ from fewact.evaluation.spec import (
     EpisodeFile,
     EvaluationSpec,
     ReadingSpec,
+    command_of,
 )
 from fewact.methods import QUALITIES
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 CHANGES = "Camera, condition and reading"
 """Heading of options that change the videos."""
+
+LOCALISED = 100
+"""Default number of episodes in which recordings are watched."""
 
 ModalityWeights = Literal["support", "equal"]
 """How several sources of the same clips are weighted."""
@@ -110,6 +114,16 @@ def evaluate(
     ] = "support",
     episodes: Annotated[Protocol, SpecOptions("Episodes")],
     saved: Annotated[EpisodeFile | None, SpecOptions("Episodes")],
+    localise: Annotated[
+        bool,
+        typer.Option(
+            "--localise",
+            help="Find the events of each class in untrimmed recordings: DATA is a file of scored "
+            "events. Mean average precision at temporal IoUs of 0.3 to 0.7; --count 100 by "
+            "default.",
+            rich_help_panel="Episodes",
+        ),
+    ] = False,
     camera: Annotated[CameraSpec | None, SpecOptions(CHANGES)],
     condition: Annotated[ConditionSpec | None, SpecOptions(CHANGES)],
     reading: Annotated[ReadingSpec, SpecOptions(CHANGES)],
@@ -181,6 +195,11 @@ def evaluate(
         output=output,
         overwrite=overwrite,
     )
+    if localise:
+        open_set = not saved and episodes.open_set > 0
+        refused = {"sweep": sweep is not None, "confusion": confusion, "open-set": open_set}
+        _localise(spec, format, refused, quiet=quiet)
+        return
     results = _evaluated(spec, grid, quiet=quiet)
     if format == "json":
         _print_json(results, grid)
@@ -201,6 +220,51 @@ def _evaluated(
         if grid is None:
             return [evaluation.evaluate(spec, progress=step)]
         return evaluation.sweep(spec, grid, progress=step)
+
+
+def _localise(
+    spec: EvaluationSpec, format: OutputFormat, refused: dict[str, bool], *, quiet: bool
+) -> None:
+    """Print the mean average precision of a method that watches recordings."""
+    plain = EvaluationSpec(method=spec.method, data=DataSpec(source=spec.data.source))
+    kept = {"method", "options", "episodes", "backbone", "output", "overwrite"}
+    data = spec.data.model_copy(update={"split": None})
+    compared = spec.model_copy(update={"data": data})
+    for name in sorted(EvaluationSpec.model_fields.keys() - kept):
+        refused[name.replace("modalities", "with")] = getattr(compared, name) != getattr(
+            plain, name
+        )
+    for name in (name for name, is_set in refused.items() if is_set):
+        raise OptionError("cannot be used with --localise", where=f"--{name.replace('_', '-')}")
+    from fewact.classifier import localise as few_shot
+    from fewact.cli.teach import classifier_of
+    from fewact.evaluation.episodes import draw, load
+    from fewact.evaluation.run import open_videos
+    from fewact.report.events import localisation_table
+
+    source = spec.data.model_copy(update={"split": "all"})
+    split = None if spec.data.split == "all" else spec.data.split
+    events = few_shot.segments(open_videos(source)[0], split)
+    if isinstance(spec.episodes, EpisodeFile):
+        drawn = load(spec.episodes.file)
+    else:
+        size = {"count": LOCALISED, **spec.episodes.requested, "groups": "shared"}
+        drawn = draw(events, Protocol(**size))
+    fresh = few_shot.Localisation(command=f"{command_of(spec)} --localise", sha256=drawn.digest)
+    result = few_shot.begun(spec.output, fresh, overwrite=spec.overwrite)
+    classifier = classifier_of(spec.method, spec.options, spec.backbone, "off", None)
+    with progress(spec.method, quiet=quiet) as show:
+
+        def done(result: few_shot.Localisation) -> None:
+            if spec.output is not None:
+                few_shot.save(spec.output, result)
+            show(len(result.per_episode), drawn.protocol.count)
+
+        few_shot.localise(classifier, events, drawn, result, done)
+    if format == "json":
+        print(few_shot.text(result), end="")
+    else:
+        print_result_tables([localisation_table(spec.method, result)], format)
 
 
 def _grid(text: str) -> dict[str, list[Any]]:

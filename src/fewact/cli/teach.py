@@ -139,7 +139,7 @@ def teach(
     check_target(output)
     options = {**QUALITIES[quality].options, **parse_options(option or ())}
     sample = None if isinstance(source, Path) else source[0]
-    classifier = _classifier(method, options, backbone_of(backbone, quality), text, sample)
+    classifier = classifier_of(method, options, backbone_of(backbone, quality), text, sample)
     classifier.false_alarms, classifier.trim = false_alarms, trim
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
         classifier.fit(source, progress=show)
@@ -179,7 +179,7 @@ def _source(
     )
 
 
-def _classifier(
+def classifier_of(
     method: str,
     options: dict[str, Any],
     backbone: BackboneSpec,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,15 @@ from fewact.data.events import Event, writer_of
 from fewact.data.events import events_text as table_text
 from fewact.data.events.event import by_subject
 from fewact.evaluation.agreement import IOU, TIOUS, Agreement, Kappa
+from fewact.evaluation.intervals import half_width
 from fewact.evaluation.time_budget import Budget
 from fewact.evaluation.totals import Total
 from fewact.report.document import Drawing
 from fewact.report.table import Table
 from fewact.video.samplers import Timeline
+
+if TYPE_CHECKING:
+    from fewact.classifier.localise import Localisation
 
 
 def events_text(
@@ -167,6 +171,16 @@ def agreement_tables(result: Agreement) -> list[Table]:
             "Seconds of each class",
         ),
     ]
+
+
+def localisation_table(name: str, result: "Localisation") -> Table:
+    """Return the mean average precision over episodes at each temporal IoU, and its mean."""
+    values = result.precisions
+    columns = [*values.T, values.mean(1)]
+    cells = [f"{column.mean():.1f} ± {half_width(column) or 0:.1f}" for column in columns]
+    header = ("method", "episodes", *(f"{tiou:g}" for tiou in TIOUS), "mean")
+    title = "Mean average precision at temporal IoUs, in per cent, over episodes"
+    return Table(header, ((name, str(len(values)), *cells),), title)
 
 
 def agreement_lists(result: Agreement) -> list[str]:

@@ -1,6 +1,4 @@
-"""Training on one set, episodes on others: docs/results/court.md.
-
-    python -m benchmarks.domains ASSETS --work FOLDER [--episodes 500] [--steps 300]
+"""Training on one set, episodes on others.
 
 Stored features of eight frames are reduced to the first principal directions of the base set's
 training videos. Every trained method gets the same budget; validation classes of the base set
@@ -8,7 +6,6 @@ choose its checkpoint. Half of the queries are of classes outside an episode. FO
 finished.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,20 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.court import protocol, read_set
+from benchmarks.court.open_sets import evaluated, protocol, read_set
 from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal
-from benchmarks.shared import table
+from benchmarks.shared import difference_cell, interval_cell, table
 from fewact import methods
 from fewact.core.random import RandomStream
 from fewact.data.leak import refuse_leaks
 from fewact.data.videos import SPLITS, VideoList
-from fewact.evaluation import ArrayFeatures, Result, RunOptions, checkpoint, evaluate_method
+from fewact.evaluation import ArrayFeatures, Result, checkpoint
 from fewact.evaluation.episodes import draw
 from fewact.methods.base import Method
 from fewact.training import TrainingData, train
 from fewact.training.recipe import parse
 
-WIDTH, FRAMES = 48, 8
+WIDTH, FRAMES, STEPS = 48, 8, 150
 LINEAR = {
     "moments": {
         "level": "vectors",
@@ -67,6 +64,14 @@ TRAINED: Mapping[str, tuple[str, Mapping[str, Any], bool]] = {
     "safsar, mean frame": ("safsar", {}, False),
 }
 """Methods, options, and whether they are trained to classify all base classes: plain transfer."""
+
+IN_ORDER = "moments in order"
+PAIRS = (
+    ("classifier, then moments in order", IN_ORDER),
+    ("moments, aligned (OTAM)", IN_ORDER),
+    ("moments, aligned (EMD)", IN_ORDER),
+)
+"""Methods whose paired differences are shown."""
 
 DOMAINS: Mapping[str, tuple[tuple[int, int], tuple[str, ...]]] = {
     "utd27_depth": ((15, 5), ("utd5_rgb", "ucf7")),
@@ -164,64 +169,42 @@ def measure(
             method = trained(label, data, work / base, steps)
         for name, (videos, features) in tests.items():
             drawn = draw(videos, protocol(videos, 1, episodes))
-            file = work / f"{base}-{name}-{label.replace(', ', '-').replace(' ', '-')}.json"
-            run = RunOptions(output=file, threads=1)
-            yield (
-                base,
-                name,
-                label,
-                evaluate_method(method.eval(), features, videos, drawn, run=run),
-            )
+            file = f"{base}-{name}-{label}"
+            yield base, name, label, evaluated(work, file, method, features, videos, drawn)
 
 
-def cell(result: Result) -> str:
-    """Return the accuracy and its interval."""
-    return f"{result.accuracy:.1f} ± {result.ci95 or 0:.1f}"
+def tables(assets: Path, work: Path, episodes: int) -> str:
+    """Return the tables of each base set: accuracies, rejection, and paired differences."""
+    return "\n\n".join(
+        text
+        for base in DOMAINS
+        for text in _tables(base, list(measure(assets, work, base, episodes, STEPS)))
+    )
 
 
-def rejection(result: Result, score: str) -> str:
-    """Return AUROC and OSCR of a score."""
-    if score not in result.open_set:
-        return "–"
-    return " / ".join(f"{result.open_set[score][m].mean:.1f}" for m in ("auroc", "oscr"))
-
-
-def print_table(base: str, found: Sequence[tuple[str, str, str, Result]]) -> None:
-    """Print the accuracies on each novel set, beside the validation accuracy."""
-    names = list(dict.fromkeys(name for _, name, _, _ in found))
-    rows = []
-    for label in dict.fromkeys(label for _, _, label, _ in found):
-        results = {name: r for _, name, other, r in found if other == label}
+def _tables(base: str, found: Sequence[tuple[str, str, str, Result]]) -> list[str]:
+    by_label: dict[str, dict[str, Result]] = {}
+    for _, name, label, result in found:
+        by_label.setdefault(label, {})[name] = result
+    names = [f"`{name}`" for name in next(iter(by_label.values()))]
+    accuracies, rejection = [], []
+    for label, results in by_label.items():
         validation = results[base].setup.method.validation
-        rows.append(
-            [
-                label,
-                "–" if validation is None else f"{validation:.1f}",
-                *(cell(results[name]) for name in names),
-                *(rejection(results[name], "best") for name in names),
-                *(rejection(results[name], "discriminator") for name in names),
-            ]
-        )
-    scores = [f"{name}, {score}" for score in ("best", "discriminator") for name in names]
-    print("", f"Base {base}", "", table(["", "validation", *names, *scores], rows), sep="\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("assets", type=Path, help="folder of the features")
-    parser.add_argument("--work", type=Path, required=True, help="folder for runs and results")
-    parser.add_argument("--episodes", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--only", choices=DOMAINS, nargs="+", default=list(DOMAINS))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    for base in options.only:
-        found = []
-        for one in measure(options.assets, options.work, base, options.episodes, options.steps):
-            found.append(one)
-            print(*one[:3], cell(one[3]), sep=" | ", flush=True)
-        print_table(base, found)
-
-
-if __name__ == "__main__":
-    main()
+        cells = [interval_cell(r.accuracy, r.ci95) for r in results.values()]
+        accuracies.append([label, "–" if validation is None else f"{validation:.1f}", *cells])
+        if all("discriminator" in r.open_set for r in results.values()):
+            for score in ("max-softmax", "best", "known", "discriminator"):
+                aurocs = [r.open_set[score]["auroc"] for r in results.values()]
+                cells = [interval_cell(one.mean, one.ci95) for one in aurocs]
+                rejection.append([f"{label}: {score}", *cells])
+    differences = [
+        [f"{first} − {second}", *map(difference_cell, ones.values(), others.values())]
+        for first, second in PAIRS
+        if (ones := by_label.get(first)) and (others := by_label.get(second))
+    ]
+    head = [f"trained on `{base}`", "validation", *names]
+    return [
+        table(head, accuracies),
+        table(["AUROC of a score", *names], rejection),
+        table(["paired difference", *names], differences),
+    ]
