@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import fewact.align._emd as native
 from fewact.align import simplex
 from fewact.align.simplex import Problems
-from fewact.align.transport import emd, emd_argmin, engine
+from fewact.align.transport import engine
 
 Solve = Callable[[Problems], object]
 
@@ -149,16 +149,6 @@ def table(sizes: list[tuple[int, int]], rounds: int) -> None:
         print(f"| {name} |" + "".join(cells))
 
 
-def screening(count: int) -> None:
-    """Print how often ``emd_argmin`` differs from solving every class; one query per episode."""
-    different = 0
-    for start in range(0, count, 10_000):
-        some = min(10_000, count - start)
-        posed = [x.unflatten(0, (some, 5)) for x in problems(5 * some, 14, 14, seed=start)]
-        different += int((emd_argmin(*posed) != emd(*posed, plan=False).value.argmin(-1)).sum())
-    print(f"\nScreening changes {different} of {count} decisions.")
-
-
 def size(text: str) -> tuple[int, int]:
     """Return rows and columns of a size such as 14x70."""
     n, _, m = text.partition("x")
@@ -171,15 +161,10 @@ def main() -> None:
     parser.add_argument(
         "--sizes", default="14x14,14x70,64x64,256x256", help="sizes of the problems"
     )
-    parser.add_argument(
-        "--screened", type=int, default=100_000, help="number of episodes for the screening"
-    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("solver: {} ({})".format(*engine()))
-    if options.sizes:
-        table([size(text) for text in options.sizes.split(",")], options.rounds)
-    screening(options.screened)
+    table([size(text) for text in options.sizes.split(",")], options.rounds)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fewact.align.transport import EmdAlignment, emd, emd_argmin
+from fewact.align.transport import EmdAlignment, emd
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
 
 EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -191,10 +191,6 @@ def test_arrays_give_arrays() -> None:
         array = getattr(found, name)
         assert isinstance(array, np.ndarray)
         np.testing.assert_array_equal(array, getattr(expected, name).numpy())
-    np.testing.assert_array_equal(
-        emd_argmin(cost[None].numpy(), a[None].numpy(), b[None].numpy()),
-        emd_argmin(cost[None], a[None], b[None]),
-    )
 
 
 @pytest.mark.usefixtures("solver")
@@ -285,9 +281,6 @@ def test_refuses_the_first_bad_problem(spoil: Any, message: str) -> None:
     with pytest.raises(AlignmentError, match=message) as caught:
         emd(*given)
     assert caught.value.index == (1, 2)
-    with pytest.raises(AlignmentError, match=message) as caught:
-        emd_argmin(*given)
-    assert caught.value.index == (1, 2)
 
 
 @pytest.mark.usefixtures("solver")
@@ -331,25 +324,3 @@ def test_refuses_other_types() -> None:
         emd(*(x.numpy().astype(np.int64) for x in (cost, a, b)))
     with pytest.raises(ShapeError, match="three torch tensors or three NumPy arrays"):
         emd(cost, a.numpy(), b)  # type: ignore[type-var]
-    with pytest.raises(ShapeError, match="class axis"):
-        emd_argmin(cost, a, b)
-
-
-@pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("shape", [(3, 3), (14, 14), (14, 30)])
-def test_argmin_equals_argmin_of_values(shape: tuple[int, int], dtype: torch.dtype) -> None:
-    cost, a, b = problems(40, 5, n=shape[0], m=shape[1], dtype=dtype)
-    cost = cost - 0.05 * torch.rand(40, 5, 1, 1, dtype=dtype)
-    total = a.double().sum(-1, keepdim=True)
-    columns = b.double() * (total / b.double().sum(-1, keepdim=True))
-    expected = emd(cost.double(), a.double(), columns).value.argmin(-1)
-    assert torch.equal(emd_argmin(cost, a, b), expected)
-
-
-@pytest.mark.usefixtures("solver")
-def test_argmin_of_equal_classes_is_the_first() -> None:
-    cost, a, b = problems(6, 1)
-    assert emd_argmin(cost.expand(6, 4, 6, 9), a, b).tolist() == [0] * 6
-    cost = torch.cat([cost + 1, cost, cost], 1)
-    assert emd_argmin(cost, a, b).tolist() == [1] * 6

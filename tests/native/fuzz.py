@@ -29,7 +29,7 @@ FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
     "avx512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl"],
 }
-BATCH, CLASSES = 200, 5
+BATCH = 200
 
 Draw = np.random.Generator
 
@@ -78,10 +78,9 @@ def problems(draw: Draw) -> Problems:
 def faults(given: Problems, isa: int, threads: int) -> dict[str, float]:
     """How far solutions are from optimal, by kind of fault, relative to cost and mass."""
     found = native.solve(given, isa=isa, threads=threads, plan=True)
-    nearest, screened = native.nearest(given.reshape(-1, CLASSES), isa=isa, threads=threads)
     assert found.plan is not None
-    if found.status.any() or screened.any():
-        return {"status": float(max(found.status.max(), screened.max()))}
+    if found.status.any():
+        return {"status": float(found.status.max())}
     cost, a, b = (part.double() for part in given)
     flow, u, v = (part.double() for part in (found.plan, found.u, found.v))
     size, mass = cost.abs().amax((1, 2)).clamp_min(1e-300), a.sum(1)
@@ -91,8 +90,6 @@ def faults(given: Problems, isa: int, threads: int) -> dict[str, float]:
     dual = (u * a).sum(1) + (v * b).sum(1)
     rows = (share.sum(2) - a / mass[:, None]).abs()
     columns = (share.sum(1) - b / mass[:, None]).abs()
-    values = found.value.view(-1, CLASSES)
-    wrong = values.gather(1, nearest[:, None])[:, 0] - values.amin(1)
     return {
         "gap": float(((found.value - dual).abs() / (size * mass)).max()),
         "value": float((((flow * cost).sum((1, 2)) - found.value) / (size * mass)).abs().max()),
@@ -103,7 +100,6 @@ def faults(given: Problems, isa: int, threads: int) -> dict[str, float]:
         "negative flow": float(-share.min()),
         "flow of empty nodes": float((share * ((a == 0)[:, :, None] | (b == 0)[:, None])).max()),
         "cells too many": float((flow > 0).sum((1, 2)).max() - sum(cost.shape[1:]) + 1),
-        "wrong nearest": float((wrong / (size * mass).view(-1, CLASSES).amax(1)).max()),
     }
 
 

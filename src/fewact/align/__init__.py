@@ -16,7 +16,7 @@ from fewact.align.dtw import dtw, soft_dtw
 from fewact.align.otam import otam
 from fewact.align.registry import Aligner, AlignerCard, align, card, create, names, register
 from fewact.align.sinkhorn import sinkhorn
-from fewact.align.transport import EmdAlignment, emd, emd_argmin, hungarian
+from fewact.align.transport import EmdAlignment, emd, hungarian
 
 __all__ = [
     "Aligner",
@@ -33,7 +33,6 @@ __all__ = [
     "diagonal",
     "dtw",
     "emd",
-    "emd_argmin",
     "hungarian",
     "names",
     "otam",

@@ -7,8 +7,8 @@ maximise Σ_i a_i u_i + Σ_j b_j v_j over u_i + v_j ≤ c_ij; equality holds whe
 import math
 import os
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any, TypeVar, cast
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -84,41 +84,6 @@ def emd(
     if arrays:
         parts = [part if part is None else part.numpy() for part in parts]
     return EmdAlignment(*parts)
-
-
-def emd_argmin(cost: Array, a: Array, b: Array, *, threads: int | None = None) -> Array:
-    """Find the class of the smallest ``emd`` without solving classes that cannot win.
-
-    Feasible duals bound a value from below: classes are solved in the order of their bounds until
-    the next bound is above the best value. The result is the argmin of ``emd(cost, a, b).value`` in
-    float64.
-
-    Args:
-        cost: (… n m m') costs against each of n classes, as for ``emd``.
-        a: (… n m) weights of the rows. Leading axes broadcast.
-        b: (… n m') weights of the columns.
-        threads: As for ``emd``.
-
-    Returns:
-        (…) int64 index of the nearest class; of several equally near ones, the first.
-
-    Raises:
-        AlignmentError: A problem cannot be solved; ``index`` is the first such problem.
-        ShapeError: Shapes, dtypes or devices do not fit.
-        OptionError: ``threads`` is not positive.
-    """
-    tensors, arrays = _as_tensors(cost, a, b)
-    problems = _fit(Problems(*(part.detach() for part in tensors)))
-    if problems.cost.ndim < 3 or problems.cost.shape[-3] == 0:
-        raise ShapeError(
-            "there is no class axis",
-            where="emd_argmin",
-            got=f"cost {tuple(cost.shape)}",
-            expected="cost (… n m m') with n of 1 or more",
-        )
-    index, status = nearest(problems, threads=_threads(threads))
-    _refuse(status, problems)
-    return cast(Array, index.numpy() if arrays else index)
 
 
 class _Value(torch.autograd.Function):
@@ -246,20 +211,6 @@ def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
         v.to(device),
         status,
     )
-
-
-def nearest(problems: Problems, *, threads: int) -> tuple[Tensor, Tensor]:
-    """Return the nearest class (…) of problems (… k), and the status (… k) of each problem.
-
-    A GPU computes the bounds, and problems that they leave open are solved as by ``solve``.
-    """
-    device, isa = problems.cost.device, _instruction_set()
-    movable = problems if device.type in FLOAT64 else _on_cpu(problems)
-    if isa is not None and movable.cost.device.type == "cpu":
-        index, status = native.nearest(movable, isa=isa, threads=threads)
-    else:
-        index, status = simplex.nearest(movable, partial(solve, threads=threads, plan=False))
-    return index.to(device), status
 
 
 def _instruction_set() -> int | None:

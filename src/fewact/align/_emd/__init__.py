@@ -4,7 +4,6 @@ import ctypes
 from functools import cache
 
 import torch
-from torch import Tensor
 
 from fewact.align.simplex import Problems, Solution, pivot_limit
 from fewact.core.machine import load_library
@@ -28,9 +27,8 @@ def library() -> ctypes.CDLL:
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]
     for suffix in SUFFIX.values():
-        for name, outputs in (("solve", [pointer] * 5), ("nearest", [size, *[pointer] * 3])):
-            function = getattr(loaded, f"fewact_emd_{name}_{suffix}")
-            function.restype, function.argtypes = None, [*problems, *outputs]
+        function = getattr(loaded, f"fewact_emd_solve_{suffix}")
+        function.restype, function.argtypes = None, [*problems, *[pointer] * 5]
     return loaded
 
 
@@ -61,27 +59,11 @@ def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution
     flow = torch.empty_like(problems.cost) if plan else None
     u, v = torch.empty_like(problems.a), torch.empty_like(problems.b)
     status = torch.empty(leading, dtype=torch.int32)
-    pointers = [None if part is None else part.data_ptr() for part in (value, flow, u, v, status)]
-    _call("solve", problems, isa, threads, *pointers)
-    return Solution(value, flow, u, v, status)
-
-
-def nearest(problems: Problems, *, isa: int, threads: int) -> tuple[Tensor, Tensor]:
-    """Find the nearest class (…) of each group (… k) on the CPU, as ``simplex.nearest`` does."""
-    problems = Problems(*(part.contiguous() for part in problems))
-    *leading, classes = problems.cost.shape[:-2]
-    index = torch.empty(leading, dtype=torch.int64)
-    scratch = torch.empty(*leading, classes, dtype=torch.float64)
-    status = torch.empty(*leading, classes, dtype=torch.int32)
-    pointers = [part.data_ptr() for part in (index, scratch, status)]
-    _call("nearest", problems, isa, threads, classes, *pointers)
-    return index, status
-
-
-def _call(name: str, problems: Problems, isa: int, threads: int, *outputs: int | None) -> None:
-    """Call a function of the library; the GIL is released meanwhile."""
+    outputs = [None if part is None else part.data_ptr() for part in (value, flow, u, v, status)]
     cost, a, b = problems
     n, m = cost.shape[-2:]
-    function = getattr(library(), f"fewact_emd_{name}_{SUFFIX[cost.dtype]}")
     inputs = (cost.data_ptr(), a.data_ptr(), b.data_ptr(), pivot_limit(n, m))
-    function(isa, threads, cost.shape[:-2].numel(), n, m, *inputs, *outputs)
+    # The GIL is released meanwhile.
+    function = getattr(library(), f"fewact_emd_solve_{SUFFIX[cost.dtype]}")
+    function(isa, threads, leading.numel(), n, m, *inputs, *outputs)
+    return Solution(value, flow, u, v, status)

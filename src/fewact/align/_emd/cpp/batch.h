@@ -31,14 +31,6 @@ struct Solutions {
   int32_t* status;
 };
 
-// Results for each group of classes.
-struct Nearest {
-  int64_t classes;
-  int64_t* index;  // for each group
-  double* scratch;  // for each problem
-  int32_t* status;  // for each problem
-};
-
 // Distributes ranges [first, last) of a batch over the threads that request them.
 class Queue {
  public:
@@ -50,8 +42,6 @@ class Queue {
   namespace isa {                                                        \
   void solve(const Problems<float>&, const Solutions<float>&, Queue&);   \
   void solve(const Problems<double>&, const Solutions<double>&, Queue&); \
-  void find_nearest(const Problems<float>&, const Nearest&, Queue&);     \
-  void find_nearest(const Problems<double>&, const Nearest&, Queue&);    \
   }
 FEWACT_DECLARE(baseline)
 FEWACT_DECLARE(avx2)

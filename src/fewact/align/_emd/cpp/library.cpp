@@ -81,19 +81,6 @@ void solve([[maybe_unused]] int isa, int threads, const Problems<Real>& problems
   });
 }
 
-template <class Real>
-void find_nearest([[maybe_unused]] int isa, int threads, const Problems<Real>& problems,
-                  const Nearest& to) {
-  const int64_t cells = problems.count * problems.n * problems.m;
-  in_threads(threads, problems.count / to.classes, cells, [&](Queue& queue) {
-#if defined(FEWACT_X86)
-    if (isa == 2) return avx512::find_nearest(problems, to, queue);
-    if (isa == 1) return avx2::find_nearest(problems, to, queue);
-#endif
-    return baseline::find_nearest(problems, to, queue);
-  });
-}
-
 }  // namespace
 
 // Incremented with the signatures of the functions below; native.py has the same number.
@@ -114,13 +101,6 @@ EXPORT const char* fewact_emd_isa(int isa) {
                                         Real* v, int32_t* status) {                                \
     solve<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                              \
                 {value, plan, u, v, status});                                                      \
-  }                                                                                                \
-  EXPORT void fewact_emd_nearest_##suffix(int isa, int threads, int64_t count, int64_t n,          \
-                                          int64_t m, const Real* cost, const Real* a,              \
-                                          const Real* b, int64_t pivot_limit, int64_t classes,     \
-                                          int64_t* index, double* scratch, int32_t* status) {      \
-    find_nearest<Real>(isa, threads, {count, n, m, cost, a, b, pivot_limit},                       \
-                       {classes, index, scratch, status});                                         \
   }
 FEWACT_EXPORT(f32, float)
 FEWACT_EXPORT(f64, double)

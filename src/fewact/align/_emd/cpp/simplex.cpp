@@ -6,7 +6,6 @@
 //   Tree     its pivot into the tree                                           (tree.h)
 //   write    value, flow and duals
 #include "batch.h"
-#include "bound.h"
 #include "pricing.h"
 #include "read.h"
 #include "start.h"
@@ -107,61 +106,10 @@ static void solve_all(const Problems<Real>& problems, const Solutions<Real>& to,
   }
 }
 
-// The class of the smallest value among problems [first, first + classes). Classes are solved in
-// the order of their bounds, until the next bound is above the best value.
-template <class Real>
-static int64_t nearest_of_group(const Problems<Real>& problems, int64_t first, const Nearest& to,
-                                Arrays& w) {
-  // Bounds have rounding errors: a class is excluded only if its bound is clearly above.
-  constexpr double MARGIN = 1e-9;
-  double* const bound = to.scratch + first;  // infinite for classes that are solved
-  int32_t* const status = to.status + first;
-  for (int64_t k = 0; k < to.classes; ++k) {
-    status[k] = read(problems, first + k, w);
-    if (status[k] != SOLVED) return 0;
-    bound[k] = lower_bound(w) - MARGIN * w.max_cost * w.total;
-  }
-  double best = INF;
-  int64_t nearest = 0;
-  for (;;) {
-    int64_t next = 0;
-    for (int64_t k = 1; k < to.classes; ++k)
-      if (bound[k] < bound[next]) next = k;
-    if (bound[next] == INF || bound[next] > best) return nearest;
-    bound[next] = INF;
-    read(problems, first + next, w);
-    status[next] = optimise(w, problems.pivot_limit);
-    if (status[next] != SOLVED) return 0;
-    const double value = write_flow<Real>(w, nullptr);
-    if (value < best || (value == best && next < nearest)) best = value, nearest = next;
-  }
-}
-
-template <class Real>
-static void find_nearest_in_all(const Problems<Real>& problems, const Nearest& to, Queue& queue) {
-  Workspace workspace(problems.n, problems.m);
-  int64_t first, last;
-  while (queue.take(first, last)) {
-    for (int64_t group = first; group < last; ++group) {
-      const int64_t start = group * to.classes;
-      for (int64_t k = 0; k < to.classes; ++k)
-        to.status[start + k] = workspace.ok() ? SOLVED : NO_MEMORY;
-      if (workspace.ok()) to.index[group] = nearest_of_group(problems, start, to, workspace.arrays);
-    }
-  }
-}
-
 void solve(const Problems<float>& problems, const Solutions<float>& to, Queue& queue) {
   solve_all(problems, to, queue);
 }
 void solve(const Problems<double>& problems, const Solutions<double>& to, Queue& queue) {
   solve_all(problems, to, queue);
 }
-void find_nearest(const Problems<float>& problems, const Nearest& to, Queue& queue) {
-  find_nearest_in_all(problems, to, queue);
-}
-void find_nearest(const Problems<double>& problems, const Nearest& to, Queue& queue) {
-  find_nearest_in_all(problems, to, queue);
-}
-
 }  // namespace ISA
