@@ -80,9 +80,3 @@ def with_weights(terms: WeightedTerms, weights: Mapping[str, float]) -> Weighted
         for one in terms.terms
     )
     return replace(terms, terms=tuple(changed))
-
-
-def of_moving_cameras(method: Fusion) -> Fusion:
-    """Return the method, for which all cameras count as moving: the support does not decide it."""
-    method.map_terms = replace(method.map_terms, camera=None)
-    return method

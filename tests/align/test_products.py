@@ -132,7 +132,7 @@ FLAGS = {
 def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
     here = {name: isa for name, isa in instruction_sets().items() if name in FLAGS}
     sources = ROOT / "src/fewact/align/_products/cpp"
-    flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", f"-I{sources}"]
+    flags = ["-std=c++17", "-O1", "-g1", "-Wno-psabi", f"-I{sources}"]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     objects = []
     for name, more in FLAGS.items():

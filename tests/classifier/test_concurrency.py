@@ -168,7 +168,7 @@ def predict_forked(classifier, expected):
 
 burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(os.cpu_count() or 1)]
 try:
-    for threads in (1, 2, 5):
+    for threads in (1, 5):
         torch.set_num_threads(threads)
         classifier = FewShotClassifier.load(model)
         here = predict(classifier)
@@ -191,7 +191,7 @@ def test_threads_forks_and_busy_cores_change_no_bit(
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = done.stdout.splitlines()
-    assert len(found) == 3
+    assert len(found) == 2
     assert len(set(found)) == 1
 
 

@@ -52,12 +52,3 @@ def test_a_pool_of_processes_predicts_the_same(
         assert list(pool.map(examples.predict, queries.values())) == predicted
         again = pool.submit(examples.remove_clips, []).result()
     assert again.predict(queries.values()) == predicted
-
-
-@pytest.mark.slow
-def test_joblib_predicts_the_same(
-    examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
-) -> None:
-    joblib = pytest.importorskip("joblib")
-    work = (joblib.delayed(examples.predict)(clip) for clip in queries.values())
-    assert joblib.Parallel(n_jobs=2)(work) == predicted

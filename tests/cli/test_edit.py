@@ -295,16 +295,6 @@ def test_names_that_differ_in_spaces_or_capitals(run: Run, mine: Path, tmp_path:
     assert "not a class name" in run("add", mine, "  ", new[0]).err
 
 
-def test_the_form_of_an_accent_does_not_matter(run: Run, mine: Path, tmp_path: Path) -> None:
-    joined, separate = "caf\u00e9", "cafe\u0301"
-    new = write_clip(tmp_path / f"{separate}.mp4", "turning", 5)
-    for label, what in (("turning", f"turning/{joined}.mp4"), (separate, separate)):
-        assert run("add", mine, label, new).code == 0
-        ended = run("remove", mine, what)
-        assert (ended.code, ended.err) == (0, "")
-        assert classes(mine) == {"growing": 2, "moving left": 2, "turning": 2}
-
-
 def test_a_photo_does_not_hide_the_videos_of_its_folder(
     run: Run, mine: Path, tmp_path: Path
 ) -> None:
@@ -328,21 +318,6 @@ def test_classes_that_are_integers_are_named_by_their_numbers(
     assert run("add", model, "9", write_clip(tmp_path / "9.mp4", "moving left", 5)).code == 0
     assert run("remove", model, "9").code == 0
     assert tuple(FewShotClassifier.load(model).classes_) == (7, 8)
-
-
-def test_integers_with_leading_zeros_are_the_same_classes(
-    run: Run, clips: Path, tmp_path: Path
-) -> None:
-    names = ("growing", "turning", "moving left")
-    folders = {number: clips / name for number, name in enumerate(names)}
-    model = FewShotClassifier(method="pixels").fit(folders).save(tmp_path / "numbers")
-    ended = run("add", model, "01", write_clip(tmp_path / "new.mp4", "turning", 5))
-    assert ended.out.startswith('Added 1 clip to "1"'), ended.err
-    assert run("move", model, "new.mp4", "002").code == 0
-    assert "the name is taken (got '1')" in run("rename", model, "2", "01").err
-    assert run("rename", model, "02", "07").out.startswith('Renamed "02" to "7"')
-    assert run("remove", model, "01", "1").code == 0  # not the first clip
-    assert classes(model) == {"0": 2, "7": 3}
 
 
 def test_teaching_over_a_model_can_be_undone(run: Run, mine: Path, clips: Path) -> None:

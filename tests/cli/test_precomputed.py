@@ -12,7 +12,6 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.data import read_features
-from fewact.data.clips import LARGEST_FEATURE
 from fewact.features.extract import STAGES
 from tests.cli.conftest import refused
 
@@ -179,27 +178,6 @@ def test_a_bad_row_does_not_stop_the_others(
     assert {c.name for c in FewShotClassifier.load(tmp_path / "m").clips_} == {"a", "c", "d"}
 
 
-def test_features_that_are_too_large_are_named(
-    run: Run, model_of_features: Path, tmp_path: Path
-) -> None:
-    table = "clip\tclass\na\tclap\nb\tjump\nc\twave\nd\tclap\n"
-    file = write(tmp_path / "huge.npz", table, count=4, at1=1e20)
-    message = "features that are not finite numbers, or too large"
-    expected = f"expected: finite numbers of magnitude up to {LARGEST_FEATURE:g}"
-    one_shot = ("--ways", 2, "--shots", 1, "--queries", 1, "--count", 2)
-    refused(run("evaluate", "protonet", "--data", file, *one_shot), message, "(got b)", expected)
-    ended = run("teach", file, "-o", tmp_path / "m")
-    assert ended.code == 2
-    assert 'no clip of the class "jump" can be read' in ended.err
-    assert f"b: {message}" in ended.err
-    assert expected in ended.err
-    ended = run("predict", model_of_features, file, "--format", "json")
-    assert ended.code == 3
-    (skipped,) = json.loads(ended.out)["skipped"]
-    assert skipped["path"] == "b"
-    assert message in skipped["reason"]
-
-
 @pytest.mark.slow
 def test_videos_and_features_cannot_be_mixed(
     run: Run, model_of_features: Path, model: Path, clips: Path, new: Path, tmp_path: Path
@@ -227,13 +205,8 @@ def test_videos_and_features_cannot_be_mixed(
 @pytest.mark.parametrize(
     ("options", "messages"),
     [
-        ((), "Choose one"),
-        (("--dataset", "tow"), 'Did you mean "two"?'),
         (("--dataset", "two", "--thumbnails"), "--thumbnails"),
         (("--dataset", "two", "--method", "pixels"), f"expected: vectors:{T}"),
-        (("--dataset", "two", "--option", "frames=8"), f"option frames={T}"),
-        (("--dataset", "two", "--method", "fusoin"), 'Did you mean "fusion"?'),
-        (("--dataset", "two", "--backbone", "resnet50"), "need no backbone"),
         (("--dataset", "two", "--weights", "random"), "need no backbone"),
     ],
 )
@@ -242,45 +215,6 @@ def test_wrong_options_are_refused(
 ) -> None:
     refused(run("teach", training, "-o", tmp_path / "m", *options), messages)
     assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize(
-    ("table", "messages"),
-    [
-        (None, "the table of labels cannot be read"),
-        ("clip\na\nb\nc\n", 'no column "class"'),
-        ("name\tclass\na\tclap\nb\tjump\nc\twave\n", 'no column "clip"'),
-        ("clip\tclass\na\tclap\nb\tjump\n", "2 rows for 3 clips"),
-        ("clip\tclass\na\tclap\na\tjump\nc\twave\n", "same clip as in line 2"),
-        ("clip\tclass\na\t\nb\t\nc\t\n", "no row has a class"),
-        ("clip\tclass\na\tclap\nb\tclap\nc\tclap\n", "fewer than two classes"),
-        ("", 'no column "clip"'),
-    ],
-)
-def test_invalid_tables_are_refused(
-    run: Run, tmp_path: Path, table: str | None, messages: str
-) -> None:
-    file = write(tmp_path / "mine.npz", table)
-    refused(run("teach", file, "-o", tmp_path / "m"), messages)
-    assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize(
-    ("features", "messages"),
-    [
-        (np.ones((3, T, D), dtype=np.int32), "int32"),
-        (np.ones((3, D)), "features[:, None]"),
-        (np.ones((0, T, D)), "none empty"),
-    ],
-)
-def test_invalid_features_are_refused(
-    run: Run, model_of_features: Path, tmp_path: Path, features: np.ndarray, messages: str
-) -> None:
-    np.savez(tmp_path / "mine.npz", features=features)
-    refused(run("teach", tmp_path / "mine.npz", "-o", tmp_path / "m"), messages, "mine.npz")
-    refused(run("predict", model_of_features, tmp_path / "mine.npz"), messages, "mine.npz")
-    refused(run("teach", tmp_path / "gone.npz", "-o", tmp_path / "m"), "gone.npz")
-    refused(run("predict", model_of_features, tmp_path / "gone.npz"), "gone.npz", "No such file")
 
 
 def test_clips_that_show_no_class_are_answered_so_by_default(

@@ -14,7 +14,6 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.data import Clip
 from fewact.video import EveryNth, write_video
-from tests.classifier.models import edit
 from tests.cli.conftest import CLASSES, refused
 
 Run = Callable[..., Any]
@@ -189,16 +188,6 @@ def test_a_file_that_does_not_exist_is_skipped(
         assert "not a path (got '')" in ended.err
 
 
-def test_a_photo_does_not_hide_the_videos_of_its_folder(
-    run: Run, model: Path, clips: Path, tmp_path: Path
-) -> None:
-    folder = shutil.copytree(clips / "growing", tmp_path / "phone")
-    (folder / "IMG_2034.jpg").touch()
-    ended = run("predict", model, folder, "--format", "jsonl")
-    assert (ended.code, len(ended.out.splitlines())) == (0, 2)
-    assert ended.err.count("phone/IMG_2034.jpg") == 1
-
-
 @pytest.mark.parametrize("command", ["explain", "match"])
 def test_commands_of_one_clip_refuse_a_folder_of_clips(
     run: Run, model: Path, clips: Path, tmp_path: Path, command: str
@@ -240,52 +229,6 @@ def test_timing_is_written_on_request(run: Run, model: Path, clips: Path) -> Non
     assert all(value > 0 for value in timing.values())
     assert f"backbone {timing['backbone']:.1f} ms" in ended.err
     assert "timing" not in run("predict", model, clips, "--timing").out
-
-
-@pytest.mark.parametrize(
-    "videos", [("nowhere.mp4",), ("*.mp4",), ("folder",), ("clip.mp4", "day*/*.avi")]
-)
-def test_arguments_without_clips_are_refused(
-    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: tuple[str, ...]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "notes.txt").touch()
-    ended = run("predict", model, *videos)
-    assert ended.code == 2
-    assert "no clips found" in ended.err
-    for video in videos:
-        assert video in ended.err
-    assert not ended.out
-
-
-def test_a_pattern_selects_clips(
-    run: Run, model: Path, clips: Path, expected: dict[str, Any], tmp_path: Path
-) -> None:
-    ended = run("predict", model, clips / "*" / "1.mp4", "--format", "jsonl")
-    found = [json.loads(line)["path"] for line in ended.out.splitlines()]
-    assert found == [path for path in expected if path.endswith("1.mp4")]
-
-
-def test_invalid_models_are_refused(run: Run, model: Path, clips: Path, tmp_path: Path) -> None:
-    def reason(folder: Path) -> str:
-        ended = run("predict", folder, clips)
-        assert ended.code == 2
-        assert ended.err.startswith("Error: ")
-        assert str(folder) in ended.err
-        assert not ended.out
-        return str(ended.err)
-
-    newer = shutil.copytree(model, tmp_path / "newer")
-    edit(newer, lambda content: content.update(version=99))
-    assert "newer version" in reason(newer)
-    for name, old, new in (("changed", b"turning", b"burning"), ("damaged", b"\0\0", b"!!")):
-        folder = shutil.copytree(model, tmp_path / name)
-        file = folder / "model.safetensors"
-        content = file.read_bytes()
-        at = content.rindex(old)
-        file.write_bytes(content[:at] + new + content[at + len(old) :])
-        assert "damaged or edited" in reason(folder)
 
 
 @pytest.mark.slow

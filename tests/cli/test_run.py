@@ -206,14 +206,6 @@ def test_a_bug_shows_a_traceback(
     assert "bug in fewact" in ended.err
 
 
-def test_an_output_below_a_file_is_an_error_of_the_user(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    ended = run("episodes", "motions", "--count", 1, "-o", tmp_path / "file" / "episodes.json")
-    assert ended.code == 2
-    assert "Traceback" not in ended.err
-    assert str(tmp_path / "file") in ended.err
-
-
 @pytest.mark.parametrize(
     ("results", "code", "message"),
     [

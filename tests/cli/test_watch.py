@@ -75,17 +75,6 @@ def labels(text: str) -> list[str]:
     return [row["label"] for row in rows for _ in range(int(row["repetitions"]))]
 
 
-@pytest.mark.slow
-def test_the_default_method_finds_the_events(
-    clips: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = str(tmp_path / "model")
-    assert main(["teach", str(clips), "-o", model, "--quiet"]) == 0
-    capsys.readouterr()
-    assert main(["watch", model, str(recording), "--format", "csv"]) == 0
-    assert labels(capsys.readouterr().out) == MOTIONS
-
-
 def test_events_on_stdout_and_in_files(
     model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

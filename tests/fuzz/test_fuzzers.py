@@ -68,17 +68,17 @@ def test_killed_commands_continue_to_the_same_bytes(runner: Runner) -> None:
 @needs_linux
 @pytest.mark.slow
 def test_nothing_is_believed_after_a_power_loss_that_is_not_whole(runner: Runner) -> None:
-    report = power.run(seed=1, seconds=None, count=18, runner=runner)
+    report = power.run(seed=1, seconds=None, count=14, runner=runner)
     assert not report.defects
-    assert report.cases == 18
+    assert report.cases == 14
 
 
 @needs_linux
 @pytest.mark.slow
 def test_no_former_version_of_a_model_is_lost_with_the_power(runner: Runner) -> None:
-    report = power.run(seed=2, seconds=None, count=20, names=("add",), runner=runner)
+    report = power.run(seed=2, seconds=None, count=10, names=("add",), runner=runner)
     assert not report.defects
-    assert report.outcomes["add: whole"] == 20
+    assert report.outcomes["add: whole"] == 10
 
 
 @needs_linux

@@ -125,7 +125,7 @@ def fuzz(count: int, seed: int) -> int:
 
 def build(folder: Path) -> None:
     """The library with sanitizers, and with all the checks of the compiler's vectors."""
-    compiler = [os.environ.get("CXX", "c++"), "-std=c++17", "-O1", "-g", "-fPIC", "-Wno-psabi"]
+    compiler = [os.environ.get("CXX", "c++"), "-std=c++17", "-O1", "-g1", "-fPIC", "-Wno-psabi"]
     compiler += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     on_x86 = platform.machine() in ("x86_64", "AMD64")
     isas = FLAGS if on_x86 else {"baseline": []}

@@ -368,36 +368,6 @@ def test_a_recorded_clip_that_cannot_be_sent_is_kept_until_it_is_saved(
     assert page.evaluate("window.dispatchEvent(new Event('beforeunload', {cancelable: true}))")
 
 
-def test_an_action_that_is_renamed_or_removed_keeps_or_loses_the_clips_that_are_being_added(
-    person: Person, clip: bytes, tmp_path: Path
-) -> None:
-    server = person.server
-    page = person.page
-    other = person.new_tab()
-    files = copies(tmp_path, clip, 3)
-    person.add_action("wave", [])
-    waiting = held(page)
-    person.choose("Choose clips of wave", files)
-    next_of(page, waiting).continue_()
-    person.clips("wave", 1)
-    sent = next_of(page, waiting)
-    field = other.get_by_label("Name of the action wave")
-    field.fill("hello")
-    field.press("Enter")
-    page.get_by_label("Name of the action hello").wait_for()
-    sent.continue_()
-    next_of(page, waiting).continue_()
-    person.clips("hello", 3)
-    assert server.state()["classes"] == ["hello"]
-    person.choose("Choose clips of hello", files)
-    sent = next_of(page, waiting)
-    other.get_by_label("Remove the action hello").click()
-    page.locator("[data-key=hello]").wait_for(state="detached")
-    sent.continue_()
-    person.says(".toast.bad", r"^0\.mp4, 1\.mp4, 2\.mp4: The action was removed\.$")
-    assert (waiting, server.state()["classes"]) == ([], [])
-
-
 def test_leaving_the_page_asks_while_files_are_being_added(
     person: Person, clip: bytes, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """Server, decoder and worker are killed at random moments: nothing that was kept or taught is lost.
 
-FEWACT_KILLS sets the number of moments (default: 3). Each is within one and a half times the time
+FEWACT_KILLS sets the number of moments (default: 2). Each is within one and a half times the time
 that a new server needs to take over the folder and to teach a correction.
 """
 
@@ -21,7 +21,7 @@ import pytest
 from tests.page.conftest import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.assets]
-MOMENTS = int(os.environ.get("FEWACT_KILLS", "3"))
+MOMENTS = int(os.environ.get("FEWACT_KILLS", "2"))
 MOST_CLIPS = 12
 OTHER = {"wave": "throw", "throw": "wave"}
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-import random
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
-from tests.features.store import ray_kills
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
 
@@ -60,33 +60,27 @@ def sets(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def one_at_work(nodes: list[Any]) -> Any:
-    """A machine that an actor is on."""
+def worker_at_work() -> Any:
+    """An actor that computes features; those of Ray are others."""
     from ray._private import state
 
     actors = state.actors().values()
-    busy = {a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE"}
-    return next(node for node in nodes if node.node_id in busy)
+    ours = (one for one in actors if "MapWorker" in one["ActorClassName"] and one.get("Pid"))
+    return next(one for one in ours if one["State"] == "ALIVE")
 
 
-def test_workers_are_killed_at_random(tmp_path: Path) -> None:
-    videos = some_videos()
-    killer = ray_kills.Killer(4, random.Random(0), pause=4)
-    job = ray_kills.make_job(tmp_path / "killed", videos)
-    outcomes = ray_kills.by_killed_workers(job, 2, killer)
-    assert killer.killed
-    assert sorted(one.video.id for one in outcomes) == [v.id for v in videos.videos]
-    assert not any(one.error for one in outcomes)
-    backbone = ray_kills.OPTIONS.create()
-    alone = ray_kills.make_job(tmp_path / "alone", videos)
-    embed(alone, backbone, range(len(alone)), lambda _: None)
-    assert sets(tmp_path / "killed") == sets(tmp_path / "alone")
+def make_job(folder: Path) -> Job:
+    """A job of small blocks, so that many are lost."""
+    requests, card = [FeatureRequest("vectors", View(8))], OPTIONS.create().card
+    return Job(Store.create(folder), some_videos(), card, requests, block=EACH)
 
 
 LISTENING = """
 import json, sys
 from pathlib import Path
-from tests.features.store import ray_kills
+from fewact.backbones import BackboneSpec
+from fewact.features.request import FeatureRequest
+from fewact.features.store import Job, Store
 from fewact.features.store.on_ray import embed_on_ray
 from fewact.synthetic import motions
 
@@ -98,8 +92,10 @@ def note(_):
         found = process.net_connections()
         addresses.update(one.laddr.ip for one in found if one.status == CONN_LISTEN)
 
-job = ray_kills.make_job(Path(sys.argv[1]), motions(videos=1, size=64).videos)
-embed_on_ray(job, ray_kills.OPTIONS, [0], note, address="local")
+spec = BackboneSpec(name="efficientnet-lite0", weights="random", device="cpu")
+videos, requests = motions(videos=1, size=64).videos, [FeatureRequest("vectors")]
+job = Job(Store.create(Path(sys.argv[1])), videos, spec.create().card, requests, block=2)
+embed_on_ray(job, spec, [0], note, address="local")
 print(json.dumps(sorted(addresses)))
 """
 """Computes a block on a cluster of this machine, and prints the addresses that Ray listens on."""
@@ -114,45 +110,36 @@ def test_a_cluster_of_this_machine_listens_on_loopback_alone(tmp_path: Path) -> 
     assert all((getattr(one, "ipv4_mapped", None) or one).is_loopback for one in addresses)
 
 
-def test_a_machine_is_lost_and_no_video(cluster: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["machine", "worker"])
+def test_what_is_lost_costs_no_video(what: str, cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    backbone = OPTIONS.create()
-
-    def job(name: str) -> Job:
-        store = Store.create(tmp_path / name)
-        return Job(
-            store, some_videos(), backbone.card, [FeatureRequest("vectors", View(8))], block=EACH
-        )
-
     outcomes: list[Outcome] = []
-    lost_machines: list[int] = []
+    gone: list[int] = []
 
     def report(one: Outcome) -> None:
         outcomes.append(one)
         if len(outcomes) == 4 * EACH:
-            cluster.remove_node(one_at_work(nodes), allow_graceful=False)
-            lost_machines.append(len(outcomes))
+            worker = worker_at_work()
+            if what == "worker":
+                os.kill(worker["Pid"], signal.SIGKILL)
+            else:
+                node = next(one for one in nodes if one.node_id == worker["Address"]["NodeID"])
+                cluster.remove_node(node, allow_graceful=False)
+            gone.append(len(outcomes))
 
-    lost = job("lost")
+    lost, alone = make_job(tmp_path / "lost"), make_job(tmp_path / "alone")
     embed_on_ray(lost, OPTIONS, range(len(lost)), report, address=cluster.address)
-    assert lost_machines
+    assert gone
     assert sorted(one.video.id for one in outcomes) == [v.id for v in some_videos().videos]
     assert not any(one.error for one in outcomes)
-    alone = job("alone")
-    embed(alone, backbone, range(len(alone)), lambda _: None)
+    embed(alone, OPTIONS.create(), range(len(alone)), lambda _: None)
     assert sets(tmp_path / "lost") == sets(tmp_path / "alone")
     assert len(list(lost.store.folder.glob("sets/*/*.safetensors"))) == BLOCKS
 
 
 def test_an_error_of_a_worker_is_one_of_the_user(cluster: Any, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
-    job = Job(
-        Store.create(tmp_path / "store"),
-        some_videos(),
-        OPTIONS.create().card,
-        [FeatureRequest("vectors", View(8))],
-        block=EACH,
-    )
+    job = make_job(tmp_path / "store")
     (one,) = job.sets.values()
     one.folder.parent.mkdir()
     one.folder.write_text("no folder")
@@ -161,6 +148,6 @@ def test_an_error_of_a_worker_is_one_of_the_user(cluster: Any, tmp_path: Path) -
 
 
 def test_a_ray_client_is_refused(tmp_path: Path) -> None:
-    job = ray_kills.make_job(tmp_path, some_videos())
+    job = make_job(tmp_path)
     with pytest.raises(OptionError, match="does not run through a Ray client"):
         embed_on_ray(job, OPTIONS, [0], lambda _: None, address="ray://127.0.0.1:1")
