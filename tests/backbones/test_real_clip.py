@@ -45,9 +45,7 @@ def test_features_and_texts_are_those_of_transformers(backbone):
 
 def test_class_names_alone_classify_most_real_clips(backbone, assets):
     classes = sorted(path for path in (assets / "clips" / "ucf7").iterdir() if path.is_dir())
-    texts = embed_classes(
-        backbone.text, [words(path.name) for path in classes], how="unit-mean"
-    ).embeddings
+    texts = embed_classes(backbone.text, [words(path.name) for path in classes]).embeddings
     right = []
     for number, path in enumerate(classes):
         for clip in sorted(path.glob("*.mp4"))[::10]:

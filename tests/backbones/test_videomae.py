@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import backbones
-from fewact.backbones.videomae import SSV2
+from fewact.backbones.hf import SSV2
 from fewact.core.errors import WeightsError
 from fewact.evaluation.result import contains_benchmark
 from tests.backbones import tiny

@@ -4,20 +4,24 @@ Only the model classes are used: fewact reads and checks the weights, and prepar
 """
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor
 
-from fewact.backbones.card import Interpolation
+from fewact.backbones.card import Interpolation, Level
 from fewact.backbones.catalogue import Description
 from fewact.backbones.network import Network
 from fewact.backbones.weights import CONFIG_ENTRY, Weights
 from fewact.core.errors import WeightsError
 
 INSTALL = "Run: pip install 'fewact[hf]'"
+SSV2 = "Something-Something V2"
+SSV2_CLASSES = 174
 # Configurations name an interpolation by Pillow's number.
 INTERPOLATIONS: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}
 
@@ -30,11 +34,13 @@ class Plan:
         model_class: Name of its class in transformers.
         config: Configuration of transformers.
         description: Facts of the network.
+        frames: Number of frames that it reads together.
     """
 
     model_class: str
     config: Any
     description: Description
+    frames: int = 1
 
 
 class LibraryNetwork(Network):
@@ -58,9 +64,41 @@ class LibraryNetwork(Network):
         """Configuration of the network, as an entry of a weights file's header."""
         return {CONFIG_ENTRY: self.config.to_json_string(use_diff=False)}
 
+    @property
+    def frames_together(self) -> int:
+        """Number of frames of a clip."""
+        frames: int = self.options.frames
+        return frames
+
     def make(self) -> Any:
         """Build the model of transformers."""
         return make_model(self.options.model_class, self.config)
+
+
+class SlotNetwork(LibraryNetwork, ABC):
+    """Network that reads frames together as a clip, and has tokens for each slot of some frames."""
+
+    @abstractmethod
+    def tokens(self, clips: Tensor) -> Tensor:
+        """Return the tokens (n t·h·w d) of clips (n T 3 H W), slot by slot."""
+
+    def pooled(self, vectors: Tensor) -> Tensor:
+        """Return the vectors of slots for means (n d) of their tokens."""
+        return vectors
+
+    def forward(
+        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
+    ) -> dict[Level, Tensor]:
+        """Return levels of frames (n·T 3 H W): ``vectors`` (n·t d), ``maps`` (n·t d h w)."""
+        tokens = self.tokens(images.unflatten(0, (-1, self.frames_together)))
+        slots = self.frames_together // self.describe().frames_per_slot
+        tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·t h·w d)
+        features: dict[Level, Tensor] = {}
+        if "maps" in levels:
+            features["maps"] = as_map(tokens)
+        if "vectors" in levels:
+            features["vectors"] = self.pooled(tokens.mean(1))
+        return features
 
 
 def of_transformers(name: str) -> Any:
@@ -215,3 +253,15 @@ def as_map(tokens: Tensor) -> Tensor:
     """Reshape tokens of square images (n h·w c), row by row, to maps (n c h w)."""
     height = round(tokens.shape[1] ** 0.5)
     return cast(Tensor, tokens.transpose(1, 2).unflatten(2, (height, height)))
+
+
+def trained_on(weights: Weights) -> tuple[str, ...]:
+    """Return Something-Something if the head's classes or the weights' name show it."""
+    labels = weights.config.get("id2label") or {}
+    # The folders above may be those of the data set, whatever the weights were trained on.
+    origins = [
+        Path(str(origin)).name
+        for origin in (weights.source, weights.config.get("_name_or_path", ""))
+    ]
+    named = " ".join(origins).casefold()
+    return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()

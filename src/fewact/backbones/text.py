@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
-from torch.nn import functional as F
 
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
@@ -27,6 +26,9 @@ from fewact.core.errors import (
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
 from fewact.core.tensors import read_tensors
+
+if TYPE_CHECKING:
+    from fewact.backbones.text_encoder import TextEncoder
 
 # Between a lower-case letter and a capital, and before the last of several capitals: "USBStick".
 SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -134,30 +136,9 @@ TENSOR = "embeddings"
 HEADER = "fewact"
 CACHED = FileType("file of text embeddings", DataError, 4 * GIB)
 
-Ensemble = Literal["mean", "unit-mean"]
-
-
-class PromptEncoder(Protocol):
-    """Text encoder, such as ``fewact.backbones.create_text()``."""
-
-    @property
-    def name(self) -> str:
-        """Name for display."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of everything that changes the vectors."""
-
-    @property
-    def width(self) -> int:
-        """Length d of a vector."""
-
-    def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Return vectors (n d) of n prompts, float32, on the CPU."""
-
 
 def embed(
-    encoder: PromptEncoder, prompts: Sequence[str], *, folder: str | Path | None = None
+    encoder: "TextEncoder", prompts: Sequence[str], *, folder: str | Path | None = None
 ) -> Tensor:
     """Compute embeddings of prompts; each distinct prompt is encoded once.
 
@@ -193,32 +174,7 @@ def embed(
     return vectors[[rows[prompt] for prompt in prompts]]
 
 
-def ensemble(embeddings: Tensor, how: Ensemble = "mean") -> Tensor:
-    """Combine the embeddings of several prompts into one.
-
-    Args:
-        embeddings: (… p d), embeddings of p prompts.
-        how: ``mean``, the plain mean (CLIP-SPM, CLIP-FSAR); ``unit-mean``, the normalised mean of
-            the normalised embeddings (CLIP's zero-shot classifier).
-
-    Returns:
-        (… d).
-
-    Raises:
-        OptionError: ``how`` is unknown.
-        ShapeError: The embeddings have another shape.
-    """
-    check_shape(embeddings, "… p d", "embeddings")
-    if how == "mean":
-        return embeddings.mean(-2)
-    if how == "unit-mean":
-        return F.normalize(F.normalize(embeddings, dim=-1).mean(-2), dim=-1)
-    raise OptionError(
-        "unknown ensemble", where="ensemble", got=repr(how), expected="mean, unit-mean"
-    )
-
-
-def _key(encoder: PromptEncoder, prompts: Sequence[str]) -> str:
+def _key(encoder: "TextEncoder", prompts: Sequence[str]) -> str:
     content = json.dumps([FORMAT, encoder.digest, list(prompts)])
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -227,7 +183,7 @@ def _sha256(vectors: Tensor) -> str:
     return hashlib.sha256(vectors.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _write(path: Path, vectors: Tensor, encoder: PromptEncoder, prompts: Sequence[str]) -> None:
+def _write(path: Path, vectors: Tensor, encoder: "TextEncoder", prompts: Sequence[str]) -> None:
     from safetensors.torch import save
 
     header = {
@@ -253,7 +209,7 @@ def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
 
 
 PRECOMPUTED: Final = "precomputed"
-"""PromptEncoder name of embeddings from outside, whose encoder is unknown."""
+"""Encoder of embeddings from outside, whose encoder is unknown."""
 
 
 class TextFacts(BaseModel):
@@ -264,7 +220,6 @@ class TextFacts(BaseModel):
         sha256: Hash of everything that changes the encoder's vectors; for precomputed embeddings,
             hash of the embeddings.
         templates: Prompt templates.
-        how: Rule that combines the prompts of a class, see ``ensemble``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -272,7 +227,6 @@ class TextFacts(BaseModel):
     encoder: str
     sha256: str
     templates: tuple[str, ...] = ()
-    how: Ensemble = "mean"
 
 
 @dataclass(frozen=True)
@@ -291,20 +245,18 @@ class ClassTexts:
 
 
 def embed_classes(
-    encoder: PromptEncoder,
+    encoder: "TextEncoder",
     names: Sequence[str],
     prompt_set: str | Sequence[str] = "clip-fsar",
     *,
-    how: Ensemble = "mean",
     folder: str | Path | None = None,
 ) -> ClassTexts:
-    """Compute the embeddings of classes, each over all templates, and describe them.
+    """Compute the embeddings of classes, each the mean over all templates, and describe them.
 
     Args:
         encoder: Text encoder.
         names: Names of n classes, in words.
         prompt_set: Name of templates, or custom templates.
-        how: Rule that combines the prompts of a class, see ``ensemble``.
         folder: Cache folder, see ``embed``; without write access nothing is cached.
 
     Raises:
@@ -317,8 +269,8 @@ def embed_classes(
         vectors = embed(encoder, prompts, folder=folder)  # (n·p d)
     except OutputError:
         vectors = embed(encoder, prompts)
-    embeddings = ensemble(vectors.unflatten(0, (-1, len(forms))), how)
-    facts = TextFacts(encoder=encoder.name, sha256=encoder.digest, templates=forms, how=how)
+    embeddings = vectors.unflatten(0, (-1, len(forms))).mean(1)  # (n d)
+    facts = TextFacts(encoder=encoder.name, sha256=encoder.digest, templates=forms)
     return ClassTexts(embeddings, tuple(names), facts)
 
 

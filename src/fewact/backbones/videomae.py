@@ -1,23 +1,25 @@
 """VideoMAE, from transformers' layout (Tong et al., 2022)."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from fewact.backbones.card import Level
 from fewact.backbones.catalogue import VIDEOMAE
-from fewact.backbones.hf import LibraryNetwork, Plan, as_map, check_model_type, configure, describe
+from fewact.backbones.hf import (
+    Plan,
+    SlotNetwork,
+    check_model_type,
+    configure,
+    describe,
+    trained_on,
+)
 from fewact.backbones.weights import Weights
 
 FRAMES = 16
 """Number of frames that the published networks read together."""
-
-SSV2 = "Something-Something V2"
-SSV2_CLASSES = 174
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class VideoPlan(Plan):
     norm: bool = True
 
 
-class VideoMAE(LibraryNetwork):
+class VideoMAE(SlotNetwork):
     """Encoder of VideoMAE, of any size: it reads 16 frames together, two frames a slot.
 
     ``maps`` are the tokens of a slot after the last layer; ``vectors`` are their mean, normalised
@@ -46,26 +48,15 @@ class VideoMAE(LibraryNetwork):
         self.videomae = self.make()
         self.fc_norm = nn.LayerNorm(self.config.hidden_size) if options.norm else nn.Identity()
 
-    def forward(
-        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
-    ) -> dict[Level, Tensor]:
-        """Return levels of frames (n·16 3 H W): ``vectors`` (n·8 d), ``maps`` (n·8 d h w)."""
-        clips = images.unflatten(0, (-1, self.frames_together))  # (n 16 3 H W)
-        tokens = self.videomae(pixel_values=clips).last_hidden_state  # (n 8·h·w d)
-        slots = self.frames_together // self.describe().frames_per_slot
-        tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·8 h·w d)
-        features: dict[Level, Tensor] = {}
-        if "maps" in levels:
-            features["maps"] = as_map(tokens)
-        if "vectors" in levels:
-            features["vectors"] = self.fc_norm(tokens.mean(1))
-        return features
+    def tokens(self, clips: Tensor) -> Tensor:
+        """Return the tokens after the last layer: (n 16 3 H W) → (n 8·h·w d)."""
+        tokens: Tensor = self.videomae(pixel_values=clips).last_hidden_state
+        return tokens
 
-    @property
-    def frames_together(self) -> int:
-        """Number of frames of a clip, 16 as published."""
-        frames: int = self.config.num_frames
-        return frames
+    def pooled(self, vectors: Tensor) -> Tensor:
+        """Normalise means of tokens (n d)."""
+        normalised: Tensor = self.fc_norm(vectors)
+        return normalised
 
     @classmethod
     def resolve(cls, options: Any, weights: Weights) -> VideoPlan:
@@ -88,7 +79,7 @@ class VideoMAE(LibraryNetwork):
             variant = f"{description.variant}, {config.num_frames} frames"
             description = replace(description, variant=variant)
         norm = not tensors or "fc_norm.weight" in tensors
-        return VideoPlan("VideoMAEModel", config, description, norm)
+        return VideoPlan("VideoMAEModel", config, description, config.num_frames, norm)
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -106,15 +97,3 @@ def _name(name: str) -> str:
         name = f"videomae.{name}"
     name = re.sub(r"\.q_bias$", ".query.bias", name)
     return re.sub(r"\.v_bias$", ".value.bias", name)
-
-
-def trained_on(weights: Weights) -> tuple[str, ...]:
-    """Return Something-Something if the head's classes or the weights' name show it."""
-    labels = weights.config.get("id2label") or {}
-    # The folders above may be those of the data set, whatever the weights were trained on.
-    origins = [
-        Path(str(origin)).name
-        for origin in (weights.source, weights.config.get("_name_or_path", ""))
-    ]
-    named = " ".join(origins).casefold()
-    return (SSV2,) if len(labels) == SSV2_CLASSES or "ssv2" in named else ()

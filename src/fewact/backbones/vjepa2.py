@@ -1,25 +1,22 @@
 """V-JEPA 2, from transformers' layout (Assran et al., 2025)."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass as plain_dataclass
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fewact.backbones.card import Level
 from fewact.backbones.catalogue import VJEPA2
 from fewact.backbones.hf import (
-    LibraryNetwork,
     Plan,
-    as_map,
+    SlotNetwork,
     check_model_type,
     configure,
     describe,
+    trained_on,
     without_prefix,
 )
-from fewact.backbones.videomae import trained_on
 from fewact.backbones.weights import Weights
 from fewact.core.errors import OptionError
 
@@ -36,14 +33,7 @@ class VJEPA2Options:
     clip_frames: PositiveInt = 16
 
 
-@plain_dataclass(frozen=True)
-class ClipPlan(Plan):
-    """V-JEPA 2 before it is built, and the number of frames that it reads together."""
-
-    frames: int = 16
-
-
-class VJEPA2Network(LibraryNetwork):
+class VJEPA2Network(SlotNetwork):
     """Encoder of V-JEPA 2, of any size: it reads frames together, two frames a slot.
 
     ``maps`` are the tokens of a slot after the last layer norm; ``vectors`` are their mean.
@@ -53,33 +43,17 @@ class VJEPA2Network(LibraryNetwork):
     Options = VJEPA2Options
     head: ClassVar = ("predictor.", "pooler.", "classifier.")
 
-    def __init__(self, options: ClipPlan) -> None:
+    def __init__(self, options: Plan) -> None:
         super().__init__(options)
         self.encoder = self.make().encoder
 
-    def forward(
-        self, images: Tensor, levels: Collection[Level] = ("vectors", "maps")
-    ) -> dict[Level, Tensor]:
-        """Return levels of frames (n·T 3 H W): ``vectors`` (n·T/2 d), ``maps`` (n·T/2 d h w)."""
-        clips = images.unflatten(0, (-1, self.frames_together))  # (n T 3 H W)
-        tokens = self.encoder(pixel_values_videos=clips).last_hidden_state  # (n T/2·h·w d)
-        slots = self.frames_together // self.describe().frames_per_slot
-        tokens = tokens.unflatten(1, (slots, -1)).flatten(0, 1)  # (n·T/2 h·w d)
-        features: dict[Level, Tensor] = {}
-        if "maps" in levels:
-            features["maps"] = as_map(tokens)
-        if "vectors" in levels:
-            features["vectors"] = tokens.mean(1)
-        return features
-
-    @property
-    def frames_together(self) -> int:
-        """Number of frames of a clip."""
-        frames: int = self.options.frames
-        return frames
+    def tokens(self, clips: Tensor) -> Tensor:
+        """Return the tokens after the last layer norm: (n T 3 H W) → (n T/2·h·w d)."""
+        tokens: Tensor = self.encoder(pixel_values_videos=clips).last_hidden_state
+        return tokens
 
     @classmethod
-    def resolve(cls, options: VJEPA2Options, weights: Weights) -> ClipPlan:
+    def resolve(cls, options: VJEPA2Options, weights: Weights) -> Plan:
         """Return the network that config.json describes (default: ViT-L at 256 pixels)."""
         check_model_type(weights, ("vjepa2",))
         config = configure("VJEPA2Config", weights.config, where=weights.source)
@@ -101,7 +75,7 @@ class VJEPA2Network(LibraryNetwork):
             frames_per_slot=slot,
             trained_on=(*cls.defaults.trained_on, *trained_on(weights)),
         )
-        return ClipPlan("VJEPA2Model", config, description, frames)
+        return Plan("VJEPA2Model", config, description, frames)
 
     @classmethod
     def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

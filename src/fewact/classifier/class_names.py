@@ -1,18 +1,21 @@
 """Class names as text prompts, embedded by the text encoder of the backbone."""
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from fewact.backbones import Backbone
-from fewact.backbones.text import PromptEncoder, TextFacts, embed_classes, words
+from fewact.backbones.text import TextFacts, embed_classes, words
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.machine import cache_folder
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import Precomputed
 from fewact.methods.common.text import combined_logits, text_logits
+
+if TYPE_CHECKING:
+    from fewact.backbones.text_encoder import TextEncoder
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""
@@ -65,7 +68,7 @@ def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
     return combined_logits(text.double(), visual.double(), weight)
 
 
-def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> PromptEncoder | None:
+def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> "TextEncoder | None":
     """Return the text encoder of the backbone; None if class names are not used.
 
     Raises:
@@ -118,7 +121,7 @@ def _refuse_or_warn(error: UserError, mode: TextMode) -> None:
 
 
 def embed_class_names(
-    encoder: PromptEncoder, classes: tuple[str, ...], mode: TextMode
+    encoder: "TextEncoder", classes: tuple[str, ...], mode: TextMode
 ) -> ClassNames:
     """Embed class names, each split into words.
 

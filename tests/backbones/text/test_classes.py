@@ -19,19 +19,18 @@ from tests.backbones.text.made_up import Letters
 NAMES = ("wave", "brush hair")
 
 
-@pytest.mark.parametrize("how", ["mean", "unit-mean"])
-def test_embeddings_and_their_description(how: str, tmp_path: Path) -> None:
-    found = embed_classes(Letters("one"), NAMES, "clip-spm", how=how, folder=tmp_path)
+def test_embeddings_and_their_description(tmp_path: Path) -> None:
+    found = embed_classes(Letters("one"), NAMES, "clip-spm", folder=tmp_path)
     assert torch.equal(
-        found.embeddings, embed_classes(Letters("one"), NAMES, "clip-spm", how=how).embeddings
+        found.embeddings, embed_classes(Letters("one"), NAMES, "clip-spm").embeddings
     )
     assert found.names == NAMES
     assert found.facts == TextFacts(
-        encoder="letters", sha256="one", templates=TEMPLATES["clip-spm"], how=how
+        encoder="letters", sha256="one", templates=TEMPLATES["clip-spm"]
     )
     again = Letters("one")
     assert torch.equal(
-        embed_classes(again, NAMES, "clip-spm", how=how, folder=tmp_path).embeddings,
+        embed_classes(again, NAMES, "clip-spm", folder=tmp_path).embeddings,
         found.embeddings,
     )
     assert again.asked == []

