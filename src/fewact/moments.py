@@ -1,6 +1,10 @@
-"""Moments of feature maps over windows of several lengths: the descriptors of a video's nodes."""
+"""Moments of a video's feature maps over windows of several lengths: the descriptors of its nodes.
+
+Second order with its matrix square root, and the part that changes sign with time.
+"""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isqrt
 from typing import Literal, get_args
 
@@ -12,6 +16,7 @@ from fewact.core.shapes import check_tensor
 
 __all__ = [
     "Descriptor",
+    "cross_frame",
     "from_upper_triangle",
     "multi_scale_moments",
     "newton_schulz_sqrt",
@@ -56,6 +61,7 @@ def windows(t: int, lengths: Sequence[int] = (1, 2, 4)) -> tuple[tuple[int, int]
 def window_times(
     t: int,
     lengths: Sequence[int] = (1, 2, 4),
+    grid: int = 1,
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
@@ -65,6 +71,7 @@ def window_times(
     Args:
         t: Number of frames.
         lengths: Window lengths in frames.
+        grid: 1, or 2 with the nodes of the spatial grid, which have the time of their window.
         dtype: Data type of the result.
         device: Device of the result.
 
@@ -74,17 +81,35 @@ def window_times(
     >>> window_times(4, (2, 4))
     tensor([0.2500, 0.7500, 0.5000])
     """
+    _check_grid(grid)
     centers = [(start + stop) / (2 * t) for start, stop in windows(t, lengths)]
-    return torch.tensor(centers, dtype=dtype, device=device)
+    parts = [center for center in centers for _ in range(grid * grid)] if grid > 1 else []
+    return torch.tensor(centers + parts, dtype=dtype, device=device)
 
 
-def _window_weights(t: int, lengths: Sequence[int]) -> Tensor:
-    """Return the weight of each frame in each window (m t), float64, rows summing to 1."""
+def _check_grid(grid: int) -> None:
+    if grid not in (1, 2):
+        raise OptionError(
+            "invalid spatial grid", where="grid", got=repr(grid), expected="1 (none) or 2 (2×2)"
+        )
+
+
+def _node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tensor:
+    """Return the weight of each part of a frame in each node (m t·g), float64, rows summing to 1.
+
+    A part is one of the g cells of the spatial grid, with its number of ``samples``; without a grid
+    it is the full frame. Rows are the windows over full frames, then the parts of each window.
+    """
     spans = windows(t, lengths)
     inside = torch.zeros(len(spans), t, dtype=torch.float64)
     for row, (start, stop) in zip(inside, spans, strict=True):
         row[start:stop] = 1
-    return inside / inside.sum(1, keepdim=True)
+    nodes = [(inside[:, :, None] * torch.tensor(samples)).flatten(1)]  # (windows t·g)
+    if len(samples) > 1:
+        parts = torch.eye(len(samples), dtype=torch.float64)
+        nodes.append((inside[:, None, :, None] * parts[:, None]).flatten(2).flatten(0, 1))
+    weights = torch.cat(nodes)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def upper_triangle(matrix: Tensor) -> Tensor:
@@ -210,6 +235,7 @@ def multi_scale_moments(
     steps: int = 3,
     *,
     descriptor: Descriptor = "sqrt",
+    grid: int = 1,
     subtract_clip_mean: bool = False,
 ) -> Tensor:
     """Compute second-order descriptors over windows of several lengths (A²M²-Net, M² block).
@@ -235,16 +261,19 @@ def multi_scale_moments(
         steps: Newton–Schulz steps.
         descriptor: ``sqrt``; ``covariance``, the upper triangle of P; ``mean``, the mean of the
             samples, D = d.
+        grid: 1, or 2 to add the four quarters of the maps as nodes of each window.
         subtract_clip_mean: Whether to subtract the clip's mean map from each frame first, which
             removes what does not move.
 
     Returns:
         (… m D), D = d(d+1)/2. Nodes: the windows of the first length in order of time, then those
-        of the next.
+        of the next. With ``grid=2`` these are followed by four nodes for each window in the same
+        order: top left, top right, bottom left, bottom right (an odd middle row or column belongs
+        to the bottom or right).
 
     Raises:
-        ShapeError: The maps have other axes.
-        OptionError: A window length, the number of steps or the descriptor is invalid.
+        ShapeError: The maps have other axes, or ``grid=2`` and h or w is 1.
+        OptionError: A window length, the number of steps, the descriptor or the grid is invalid.
 
     >>> multi_scale_moments(torch.rand(8, 5, 3, 2)).shape
     torch.Size([14, 15])
@@ -252,19 +281,28 @@ def multi_scale_moments(
     size = check_tensor(maps, "… t d h w", "maps")
     _check_steps(steps)
     _check_descriptor(descriptor)
+    _check_grid(grid)
+    if grid > min(size["h"], size["w"]):
+        raise ShapeError(
+            "the maps are too small for a spatial grid",
+            where="maps",
+            got=f"h {size['h']}, w {size['w']}",
+            expected="h and w of 2 or more",
+        )
     with torch.autocast(maps.device.type, enabled=False):
         maps = _widened(maps)
         changes = maps - maps.mean(-4, keepdim=True) if subtract_clip_mean else maps
-        cells = changes.flatten(-2)  # (… t d M)
-        weights = _window_weights(size["t"], lengths).to(maps)  # (m t)
-        means = cells.mean(-1, keepdim=True)  # (… t d 1)
-        mean = means.squeeze(-1)
-        energy = _energy(maps.flatten(-2)) @ weights.mT  # (… m)
+        cells = _cells(changes, grid)  # g of (… t d M)
+        samples = [cell.shape[-1] for cell in cells]
+        weights = _node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
+        means = [cell.mean(-1, keepdim=True) for cell in cells]
+        mean = _by_cell([mean.squeeze(-1) for mean in means], 2)  # (… t·g d)
+        energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1) @ weights.mT
         window_mean = weights @ mean
         if descriptor == "mean":
             return _without_rounding(window_mean, window_mean.detach().square().sum(-1), energy)
-        centred = cells - means
-        within = centred @ centred.mT / centred.shape[-1]  # (… t d d)
+        centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
+        within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
         shared = weights @ within.flatten(-2)  # (… m d·d)
         if size["h"] == size["w"] == 1:
             window_mean = window_mean.masked_fill((weights == 1).any(1, keepdim=True), 0)
@@ -284,6 +322,22 @@ def _check_descriptor(descriptor: str) -> None:
         )
 
 
+def _cells(maps: Tensor, grid: int) -> list[Tensor]:
+    """Split maps into the g parts of the grid: (… t d h w) → g of (… t d M)."""
+    if grid == 1:
+        return [maps.flatten(-2)]
+    return [cell.flatten(-2) for row in _split(maps, -2) for cell in _split(row, -1)]
+
+
+def _split(maps: Tensor, dim: int) -> Sequence[Tensor]:
+    return maps.tensor_split([maps.shape[dim] // 2], dim)
+
+
+def _by_cell(values: list[Tensor], axes: int) -> Tensor:
+    """Interleave values of the g parts, frame by frame: g of (… t ·) → (… t·g ·)."""
+    return values[0] if len(values) == 1 else torch.stack(values, -axes).flatten(-axes - 1, -axes)
+
+
 def _energy(cell: Tensor) -> Tensor:
     """Compute the mean squared norm of the samples: (… t d M) → (… t)."""
     length: Tensor = torch.linalg.vector_norm(cell.detach(), dim=(-2, -1))
@@ -291,12 +345,12 @@ def _energy(cell: Tensor) -> Tensor:
 
 
 def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Tensor) -> Tensor:
-    """Add the covariance of the frames' means (… t d) about the mean of each window (… m d).
+    """Add the covariance of the parts' means (… t·g d) about the mean of each window (… m d).
 
-    To the covariance (… m d·d) within the frames; ``weights`` (m t) are those of the frames.
+    To the covariance (… m d·d) within the parts; ``weights`` (m t·g) are those of the parts.
     """
     m, d = window_mean.shape[-2:]
-    between = mean[..., None, :, :] - window_mean[..., None, :]  # (… m t d)
+    between = mean[..., None, :, :] - window_mean[..., None, :]  # (… m t·g d)
     between = (between * weights.sqrt()[:, :, None]).flatten(0, -3)
     covariance = torch.baddbmm(within.reshape(-1, d, d), between.mT, between)
     return covariance.view(*window_mean.shape[:-2], m, d, d)
@@ -318,3 +372,67 @@ def _is_rounding(variation: Tensor, energy: Tensor) -> Tensor:
     It depends on their energy: their mean squared norm (…) before any subtraction.
     """
     return variation <= (8 * torch.finfo(energy.dtype).eps) ** 2 * energy
+
+
+def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:
+    """Compute the antisymmetric part of the covariance of neighbouring windows.
+
+    It changes sign when time is reversed. With C the covariance of a window's samples with the
+    samples of the next window of its length, at the same cells of corresponding frames,
+    R = ½ (C − Cᵀ) and S = R / (tr P · tr P')^¼, where P and P' are the covariances of the two
+    windows (ours). The last window of a length has the S of the pair that it ends; the only window
+    of a length has zeros, and so have pairs without variation.
+
+    Args:
+        maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed
+            in float32; float64 stays float64.
+        lengths: Window lengths in frames, as for ``multi_scale_moments``.
+        root: Whether to return S, in the unit of the square root of a covariance, instead of R.
+
+    Returns:
+        (… m d(d−1)/2), the strict upper triangle row by row, in the order of the windows.
+
+    Raises:
+        ShapeError: The maps have other axes.
+        OptionError: A window length is invalid.
+
+    >>> cross_frame(torch.rand(8, 5, 3, 2)).shape
+    torch.Size([14, 10])
+    """
+    size = check_tensor(maps, "… t d h w", "maps")
+    d = size["d"]
+    row, column = torch.triu_indices(d, d, 1, device=maps.device)
+    with torch.autocast(maps.device.type, enabled=False):
+        maps = _widened(maps)
+        samples = maps.flatten(-2).movedim(-3, -2)  # (… d t M)
+        nodes: list[Tensor] = []
+        for length in lengths:
+            spans = windows(size["t"], (length,))
+            pairs = [
+                _pair(samples, start, following, min(stop - start, end - following), root)
+                for (start, stop), (following, end) in pairwise(spans)
+            ]
+            nodes += [*pairs, pairs[-1]] if pairs else [maps.new_zeros(*maps.shape[:-4], d, d)]
+        return torch.stack(nodes, -3).flatten(-2).index_select(-1, row * d + column)
+
+
+def _pair(samples: Tensor, first: int, second: int, count: int, root: bool) -> Tensor:
+    """Return R or S (… d d) of ``count`` frames from ``first`` and from ``second`` on."""
+    a, variance_a = _centred(samples[..., first : first + count, :])
+    b, variance_b = _centred(samples[..., second : second + count, :])
+    c = a @ b.mT / a.shape[-1]
+    r = (c - c.mT) / 2
+    scale = (variance_a * variance_b)[..., None, None]
+    constant = scale == 0
+    # The unused branch of a `where` gets a gradient too: it must be finite, hence the 1.
+    divisor = scale.masked_fill(constant, 1) ** 0.25 if root else 1.0
+    return (r / divisor).masked_fill(constant, 0)
+
+
+def _centred(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Subtract the mean from samples (… d n M); return them (… d n·M) and their variance (…)."""
+    flat = samples.flatten(-2)
+    centred = flat - flat.mean(-1, keepdim=True)
+    variance = centred.square().sum(-2).mean(-1)
+    energy = flat.detach().square().sum(-2).mean(-1)
+    return centred, variance.masked_fill(_is_rounding(variance, energy), 0)

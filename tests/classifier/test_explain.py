@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from fewact import methods
 from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
@@ -103,6 +104,19 @@ def test_the_method_that_answered_is_explained(
     assert (None if match is None else len(match.plan)) == nodes
     assert set(found.neighbours[0].cells) == ({"moments"} if method == "a2m2" else set())
     assert found.attention is None
+
+
+def test_temporal_attention_is_that_of_the_frames_of_the_clip(
+    backbone: Backbone, actions: Path, queries: dict[str, Path]
+) -> None:
+    method = methods.create(
+        "a2m2",
+        **{"moments.attention": True, "moments.reduction": "linear"},
+        **{"moments.in_channels": 112, "moments.width": 16},
+    )
+    found = explain(FewShotClassifier(backbone, method).fit(actions), queries["down"])
+    assert found.attention is not None
+    assert [sum(row) for row in found.attention.plan] == pytest.approx([1 / 8] * 8)
 
 
 def test_a_loaded_model_shows_what_is_at_hand(

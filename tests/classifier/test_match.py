@@ -49,6 +49,8 @@ def test_bad_input(queries: dict[str, Path], backbone: Backbone, tmp_path: Path)
         match_clips(left, left, backbone, ("emb",))
     with pytest.raises(OptionError, match="chosen for each match"):
         match_clips(left, left, backbone, options={"alignment.name": "otam"})
+    with pytest.raises(OptionError, match="cannot be shown along time"):
+        match_clips(left, left, backbone, options={"moments.grid": 2})
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     with pytest.raises(VideoError):

@@ -32,8 +32,8 @@ def test_no_numbers_are_finite() -> None:
     "function",
     [
         *(align.bi_mhm, align.diagonal, align.dtw, align.hungarian, align.otam, align.sinkhorn),
-        *(moments.multi_scale_moments, moments.newton_schulz_sqrt),
-        *(moments.upper_triangle, moments.from_upper_triangle),
+        *(moments.multi_scale_moments, moments.cross_frame),
+        *(moments.newton_schulz_sqrt, moments.upper_triangle, moments.from_upper_triangle),
         lambda x: align.cosine_cost(x, x),
     ],
 )

@@ -96,6 +96,8 @@ def bank_scorer_of(
     [
         {"shot_aggregation": "prototype", "intra_class_weight": 0.0},
         {"shot_aggregation": "union", "intra_class_weight": 0.0},
+        {"moments.normalise": "support_mean"},
+        {"alignment.weights": "self"},
         {"alignment.name": "cosine", "alignment.time_weight": 0.0},
         {"distance": "euclidean"},
         {"frame_matching": "diagonal"},

@@ -198,7 +198,7 @@ def test_features_cannot_be_recorded_or_stored(file: Path, tmp_path: Path) -> No
 def test_a_command_names_what_differs_from_the_defaults() -> None:
     full = EvaluationSpec(
         method="runs/a b",
-        options={"moments.lengths": [1, 2], "alignment.name": "otam", "learn_temperature": True},
+        options={"moments.lengths": [1, 2], "alignment.name": "otam", "moments.attention": True},
         data=DataSpec(
             source="hmdb51",
             split="val",
@@ -224,7 +224,7 @@ def test_a_command_names_what_differs_from_the_defaults() -> None:
         "fewact evaluate 'runs/a b' --data hmdb51 --split val --groups none --root videos "
         "--allow-missing --store store --shots 5 --count 100 "
         "--option moments.lengths=1,2 --option alignment.name=otam "
-        "--option learn_temperature=true --allow-leak --backbone clip-vit --weights local-dir:w "
+        "--option moments.attention=true --allow-leak --backbone clip-vit --weights local-dir:w "
         "--device cpu --sampler blocks --text-encoder clip --prompts 'a {}' --camera hand "
         "--camera-on query --condition dark:3 --condition-on query --trim auto --correct auto"
     )

@@ -36,6 +36,7 @@ RECIPE: dict[str, Any] = {
             "moments.level": "vectors",
             "moments.lengths": [2, 4],
             "moments.reduction": "learned",
+            "moments.attention": True,
             "moments.width": 4,
             "moments.in_channels": 6,
         },

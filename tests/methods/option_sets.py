@@ -7,7 +7,7 @@ OPTION_SETS: dict[str, list[dict[str, Any]]] = {
         {"text_weight": 0.9},
         {"text_weight": 0.5, "shot_aggregation": "prototype"},
         {"preset": "paper", "moments.level": "auto", "moments.width": 8},
-        {"moments.reduction": "linear", "moments.width": 5},
+        {"moments.reduction": "linear", "moments.attention": True, "moments.width": 5},
     ],
     "clip_spm": [
         {"protocol": "joint"},

@@ -119,7 +119,10 @@ def test_order_of_nodes_is_irrelevant_to_transport_alone() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"moments.descriptor": name} for name in ("sqrt", "covariance", "mean")],
+    [
+        *({"moments.descriptor": name} for name in ("sqrt", "covariance", "mean")),
+        {"moments.cross_frame": 1.0},
+    ],
 )
 @pytest.mark.parametrize("t", [5, 8])
 def test_a_static_clip_has_no_changes(options: dict[str, Any], t: int) -> None:
@@ -194,7 +197,18 @@ def test_intra_class_weight_subtracts_the_mean_score_inside_a_class() -> None:
     torch.testing.assert_close(score(method, support, query, [0, 0, 1]), expected)
 
 
-@pytest.mark.parametrize("weights", ["cross", "uniform"])
+def test_support_mean_uses_the_support_alone() -> None:
+    support, query = videos(1, 2), videos(1, 3, seed=1)
+    method = create(**{"moments.normalise": "support_mean"}, **AS_WRITTEN).double()
+    together = score(method, support, query, [0, 1])
+    alone = score(method, support, query[:, 1:2], [0, 1])
+    torch.testing.assert_close(alone, together[:, 1:2])
+    assert not torch.allclose(
+        together, score(create(**AS_WRITTEN).double(), support, query, [0, 1])
+    )
+
+
+@pytest.mark.parametrize("weights", ["cross", "self", "uniform"])
 @pytest.mark.parametrize("shots", ["prototype", "mean", "union"])
 def test_gradients_are_those_of_finite_differences(weights: str, shots: str) -> None:
     options = {"alignment.weights": weights, "shot_aggregation": shots}
@@ -246,6 +260,8 @@ def test_union_ignores_padding(alignment: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        {"alignment.name": "otam", "moments.grid": 2},
+        {"alignment.name": "dtw", "moments.grid": 2},
         {"alignment.name": "otam", "shot_aggregation": "union"},
         {"alignment.name": "soft_dtw", "shot_aggregation": "union"},
         {"alignment.name": "diagonal", "shot_aggregation": "union"},
@@ -399,6 +415,11 @@ WITHOUT_EFFECT = [
     ({"moments.reduction": "none", "moments.width": 64}, "moments.width"),
     ({"moments.in_channels": 64}, "moments.in_channels"),
     ({"moments.reduction": "orthogonal", "moments.in_channels": 64}, "moments.in_channels"),
+    ({"moments.attention": True}, "moments.attention"),
+    (
+        {"alignment.name": "euclidean", "moments.normalise": "support_mean"},
+        "moments.normalise",
+    ),
     ({"shot_aggregation": "prototype", "intra_class_weight": 0.3}, "intra_class_weight"),
     ({"shot_aggregation": "union", "intra_class_weight": 0.3}, "intra_class_weight"),
     ({"text_temperature": 0.1}, "text_temperature"),
@@ -420,11 +441,16 @@ def test_refuses_options_without_effect(options: dict[str, Any], refused: str) -
         create(**options)
 
 
-def test_the_seed_alone_decides_the_initial_weights() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"preset": "paper"}, {"moments.reduction": "linear", "moments.attention": True}],
+    ids=["paper", "attention"],
+)
+def test_the_seed_alone_decides_the_initial_weights(options: dict[str, Any]) -> None:
     def weights(seed: int, drawn: int) -> dict[str, torch.Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(drawn)
-            return create(preset="paper", **{"moments.in_channels": 5, "seed": seed}).state_dict()
+            return create(**options, **{"moments.in_channels": 5, "seed": seed}).state_dict()
 
     first, other = weights(0, drawn=1), weights(1, drawn=1)
     assert any(not torch.equal(value, other[name]) for name, value in first.items())
@@ -438,7 +464,7 @@ def test_the_seed_alone_decides_the_initial_weights() -> None:
         {"alignment.name": "cosine", "alignment.weights": "cross", "alignment.time_weight": 0.5},
         {"alignment.name": "cosine", "alignment.time_weight": 0.0},
         {"shot_aggregation": "union", "intra_class_weight": 0.0},
-        {"moments.in_channels": None, "seed": 0},
+        {"moments.attention": False, "moments.in_channels": None},
     ],
 )
 def test_accepts_defaults_and_zero_weights_without_effect(options: dict[str, Any]) -> None:
@@ -473,6 +499,19 @@ def test_match_is_the_configured_alignment(alignment: str) -> None:
     torch.testing.assert_close(found.plan.sum(), torch.tensor(14.0, dtype=torch.float64))
     if align.card(alignment).ordered:  # scales are aligned separately
         assert not found.plan[:8, 8:].any()
+
+
+def test_match_subtracts_the_mean_of_the_support() -> None:
+    options = AS_WRITTEN | {"moments.normalise": "support_mean", "alignment.name": "otam"}
+    method = create(**options).double()
+    nodes = nodes_of(method, videos(1, 3))
+    state = method.support(nodes, torch.tensor([[0, 1, 2]]), 3)
+    pairs = method.score_and_pairs(state, {"nodes": nodes["nodes"][:, :1]})[1]
+    found = method.match(nodes["nodes"][0, 0], nodes["nodes"][0, 1], state)
+    assert pairs is not None
+    torch.testing.assert_close(12.5 * (1 - found.value), pairs[0, 0, 1])
+    alone = method.match(nodes["nodes"][0, 0], nodes["nodes"][0, 1])
+    assert not torch.allclose(alone.value, found.value)
 
 
 @pytest.mark.parametrize("alignment", ["cosine", "euclidean"])
@@ -530,7 +569,9 @@ def test_cells_are_where_two_videos_move_alike() -> None:
     assert strong[1:3, 4:6].mean() > 5 * strong.mean()
 
 
-@pytest.mark.parametrize("options", [{"stabilise": "auto"}, {}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"stabilise": "auto"}, {"moments.normalise": "support_mean"}, {}], ids=str
+)
 def test_no_cells_where_there_are_none_of_the_frame(options: dict[str, Any]) -> None:
     method = create(**{"moments.level": "maps" if options else "vectors"}, **options)
     (request,) = method.requests(made_up_card())

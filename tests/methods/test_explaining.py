@@ -7,12 +7,18 @@ import torch
 
 from fewact import methods
 from fewact.methods.base import Method
+from fewact.methods.common.temporal import TemporalAttention
 from fewact.methods.common.transformer import Transformer
 from fewact.methods.common.tuples import matched_frames
 from fewact.methods.hyrsm import Attention
 from fewact.methods.promises.subject import made_up_card, made_up_features
 
 ATTENDING: dict[str, dict[str, Any]] = {
+    "a2m2": {
+        "moments.attention": True,
+        "moments.reduction": "linear",
+        "moments.in_channels": 6,  # fewer than the default width
+    },
     "hyrsm": {"heads": 2},
     "molo": {"heads": 2, "hidden": 16, "reconstruct": False},
 }
@@ -69,6 +75,12 @@ def test_the_shown_weights_are_those_that_mix_the_frames() -> None:
     torch.testing.assert_close(
         block.finish(tokens, block.out(block.attention(tokens) @ value)), block(tokens)
     )
+
+    temporal = TemporalAttention(6)
+    torch.nn.init.eye_(temporal.values.weight)
+    maps = torch.rand(5, 6, 2, 2, generator=draws)
+    mixed = torch.einsum("uv,vdhw->udhw", temporal.weights(maps), maps)
+    torch.testing.assert_close(temporal(maps), maps + mixed)
 
 
 @pytest.mark.parametrize("name", MATCHING)

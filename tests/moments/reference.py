@@ -24,20 +24,30 @@ def spans(t, lengths):
     ]
 
 
-def node_samples(maps, lengths):
+def regions(h, w, grid):
+    whole = [(slice(0, h), slice(0, w))]
+    rows, columns = (slice(0, h // 2), slice(h // 2, h)), (slice(0, w // 2), slice(w // 2, w))
+    return whole, [(row, column) for row in rows for column in columns] if grid == 2 else []
+
+
+def node_samples(maps, lengths, grid=1):
     """Samples (M d) of each node of one video's maps (t d h w)."""
-    for span in spans(maps.shape[0], lengths):
-        yield np.moveaxis(maps[list(span)], 1, -1).reshape(-1, maps.shape[1])
+    t, d, h, w = maps.shape
+    whole, quarters = regions(h, w, grid)
+    places = [(span, *region) for span in spans(t, lengths) for region in whole]
+    places += [(span, *region) for span in spans(t, lengths) for region in quarters]
+    for span, row, column in places:
+        yield np.moveaxis(maps[list(span)][:, :, row, column], 1, -1).reshape(-1, d)
 
 
-def moments(maps, lengths=(1, 2, 4), steps=3, descriptor="sqrt", subtract_clip_mean=False):
+def moments(maps, lengths=(1, 2, 4), steps=3, descriptor="sqrt", grid=1, subtract_clip_mean=False):
     """Nodes (m D) of one video's maps (t d h w)."""
     maps = np.asarray(maps, dtype=np.float64)
     if subtract_clip_mean:
         maps = maps - maps.mean(0)
     rows = np.triu_indices(maps.shape[1])
     nodes = []
-    for samples in node_samples(maps, lengths):
+    for samples in node_samples(maps, lengths, grid):
         mean = samples.mean(0)
         if descriptor == "mean":
             nodes.append(mean)

@@ -31,14 +31,17 @@ def _covariances(maps, **options):
     lengths=st.lists(st.integers(1, 10), min_size=1, max_size=3),
     steps=st.integers(1, 4),
     descriptor=st.sampled_from(["sqrt", "covariance", "mean"]),
+    grid=st.sampled_from([1, 2]),
     subtract_clip_mean=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_is_the_block_written_window_by_window(
-    shape, leading, lengths, steps, descriptor, subtract_clip_mean, seed
+    shape, leading, lengths, steps, descriptor, grid, subtract_clip_mean, seed
 ):
+    if min(shape[2:]) < grid:
+        grid = 1
     maps = _maps(*leading, *shape, seed=seed) - 0.3
-    options = {"descriptor": descriptor, "subtract_clip_mean": subtract_clip_mean}
+    options = {"descriptor": descriptor, "grid": grid, "subtract_clip_mean": subtract_clip_mean}
     got = multi_scale_moments(maps, lengths, steps, **options)
     videos = maps.reshape(-1, *shape).numpy()
     expected = np.stack([moments(video, lengths, steps, **options) for video in videos])
@@ -76,6 +79,15 @@ def test_scale_shift_and_videos_apart():
     torch.testing.assert_close(multi_scale_moments(maps[1]), nodes[1])
 
 
+def test_grid_adds_quarters_after_the_windows():
+    maps = _maps(8, 4, 5, 3)
+    nodes = multi_scale_moments(maps, grid=2)
+    torch.testing.assert_close(nodes[:14], multi_scale_moments(maps))
+    quarters = [maps[..., r, c] for r in (slice(2), slice(2, 5)) for c in (slice(1), slice(1, 3))]
+    expected = torch.stack([multi_scale_moments(quarter) for quarter in quarters], 1)
+    torch.testing.assert_close(nodes[14:], expected.flatten(0, 1))
+
+
 def test_subtracted_clip_mean_leaves_motion_only():
     maps = _maps(8, 4, 3, 3)
     background = _maps(4, 3, 3, seed=1)
@@ -90,7 +102,7 @@ def test_subtracted_clip_mean_leaves_motion_only():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("t", [5, 7, 8])
-@pytest.mark.parametrize("options", [{}, {"subtract_clip_mean": True}])
+@pytest.mark.parametrize("options", [{}, {"subtract_clip_mean": True}, {"grid": 2}])
 def test_windows_without_variation_are_exactly_zero(dtype, t, options):
     maps = 30 * _maps(1, 6, 1, 1, dtype=dtype).expand(t, 6, 3, 3).clone()
     assert not multi_scale_moments(maps, **options).any()
@@ -102,10 +114,13 @@ def test_windows_without_variation_are_exactly_zero(dtype, t, options):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("t", [5, 8])
-def test_the_mean_change_of_the_whole_clip_is_exactly_zero(dtype, t):
+@pytest.mark.parametrize("grid", [1, 2])
+def test_the_mean_change_of_the_whole_clip_is_exactly_zero(dtype, t, grid):
     maps = 30 * _maps(t, 6, 3, 3, dtype=dtype)
-    nodes = multi_scale_moments(maps, (2, t), descriptor="mean", subtract_clip_mean=True)
+    nodes = multi_scale_moments(maps, (2, t), descriptor="mean", grid=grid, subtract_clip_mean=True)
     whole = [len(windows(t, (2,)))]
+    if grid == 2:
+        whole += range(len(nodes) - 4, len(nodes))
     assert not nodes[whole].any()
     assert (nodes.norm(dim=-1) > 0).sum() == len(nodes) - len(whole)
 
@@ -138,7 +153,7 @@ def test_single_frame():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"steps": 1}, {"subtract_clip_mean": True}, {"descriptor": "covariance"}],
+    [{}, {"steps": 1}, {"grid": 2}, {"subtract_clip_mean": True}, {"descriptor": "covariance"}],
 )
 def test_gradient(options):
     maps = _maps(5, 3, 2, 2).requires_grad_()
@@ -192,6 +207,7 @@ def test_input_is_not_changed():
         ({"steps": 0}, "steps"),
         ({"steps": 0, "descriptor": "mean"}, "steps"),
         ({"descriptor": "root"}, "descriptor"),
+        ({"grid": 3}, "grid"),
     ],
 )
 def test_refuses_options(options, named):
@@ -204,3 +220,5 @@ def test_refuses_shapes():
         multi_scale_moments(torch.ones(4, 3, 3))
     with pytest.raises(ShapeError, match="maps"):
         multi_scale_moments(torch.ones(0, 4, 3, 3))
+    with pytest.raises(ShapeError, match="spatial grid"):
+        multi_scale_moments(torch.ones(8, 4, 1, 3), grid=2)

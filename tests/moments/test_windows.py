@@ -37,9 +37,21 @@ def test_times_are_centres():
     torch.testing.assert_close(window_times(5, (1, 2)), expected)
 
 
+def test_nodes_of_the_grid_have_their_windows_time():
+    times = window_times(4, (2, 4), grid=2, dtype=torch.float64)
+    assert times.dtype == torch.float64
+    assert times.tolist() == [0.25, 0.75, 0.5] + [0.25] * 4 + [0.75] * 4 + [0.5] * 4
+
+
 @pytest.mark.parametrize(
     ("t", "lengths", "named"), [(0, (1,), "t: "), (8, (), "lengths: "), (8, (1, 0), "lengths: ")]
 )
 def test_refuses_windows(t, lengths, named):
     with pytest.raises(OptionError, match=named):
         windows(t, lengths)
+
+
+@pytest.mark.parametrize("grid", [0, 3])
+def test_refuses_grids(grid):
+    with pytest.raises(OptionError, match="grid"):
+        window_times(8, grid=grid)

@@ -95,6 +95,12 @@ def _match(
 ) -> tuple[float, FrameMatch]:
     match = method.match_frames(dict(first), dict(second))
     if match is None:
-        raise TypeError("an aligner matches windows")
+        raise OptionError(
+            "with these options, windows cannot be shown along time",
+            where="options",
+            got=f"moments.grid={method.options.moments.grid}, "
+            f"moments.normalise={method.options.moments.normalise}",
+            expected="moments.grid 1, moments.normalise none or layernorm",
+        )
     cost = method.match(first["nodes"], second["nodes"]).value
     return 1 - cost.item(), match

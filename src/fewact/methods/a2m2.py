@@ -38,6 +38,7 @@ from fewact.methods.base import (
     TextMethod,
     TrainingBatch,
     cross_entropy,
+    frame_match,
     one_hot_mean,
     plan_of,
     promoted,
@@ -48,8 +49,15 @@ from fewact.methods.common.kernel import PairTable, intra_class_similarity, mean
 from fewact.methods.common.options import Only, OptionModel, options_dataclass
 from fewact.methods.common.reduction import ChannelReduction, Reduction
 from fewact.methods.common.shots import by_class
+from fewact.methods.common.temporal import TemporalAttention
 from fewact.methods.common.text import combined_logits, named_classes, text_logits
-from fewact.moments import Descriptor, multi_scale_moments, window_times, windows
+from fewact.moments import (
+    Descriptor,
+    cross_frame,
+    multi_scale_moments,
+    window_times,
+    windows,
+)
 
 Preset = Literal["training_free", "paper"]
 
@@ -70,7 +78,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-Weights = Literal["cross", "uniform"]
+Weights = Literal["cross", "self", "uniform"]
 
 MEAN_NODES = ("cosine", "euclidean")
 """Comparisons of the mean nodes, which align nothing."""
@@ -109,7 +117,7 @@ class AlignmentOptions(OptionModel):
         name: Aligner of ``fewact.align``, registered ones included; or ``cosine`` or ``euclidean``
             of the mean nodes, which aligns nothing.
         weights: Weights of the nodes, for aligners that take weights: ``cross``, the similarity of
-            a node to the other video; ``uniform``.
+            a node to the other video; ``self``, to its own video; ``uniform``.
         time_weight: Weight β of time in the cost 1 − cos + β·|t_i − t_j|, with t in [0, 1].
     """
 
@@ -147,6 +155,7 @@ class MomentOptions(OptionModel):
             stride 16, or ``vectors``. ``auto``: ``middle`` where the backbone has it; for a learned
             reduction ``maps``.
         lengths: Window lengths in frames; (1, 2, 4) on 8 frames gives 14 nodes.
+        grid: 2 adds the four quarters of the maps as nodes of each window.
         descriptor: Descriptor of a window: ``sqrt``, the square root of the covariance;
             ``covariance``; ``mean``, first order.
         steps: Newton–Schulz steps of ``sqrt``.
@@ -155,11 +164,16 @@ class MomentOptions(OptionModel):
         in_channels: Channels before a reduction with weights (``learned``, ``linear``, ``pca``);
             training takes them from the backbone.
         subtract_clip_mean: Subtract the clip's mean map from each frame, so that motion remains.
-        normalise: Normalisation of the nodes: ``layernorm`` of each.
+        attention: Temporal attention before the moments; for a reduction with trained weights.
+        cross_frame: Weight γ of the change from a window to the next, which is appended to its
+            descriptor; see ``fewact.moments.cross_frame``.
+        normalise: Normalisation of the nodes: ``layernorm`` of each; ``support_mean`` subtracts
+            the mean node of the episode's support, in which all classes count alike.
     """
 
     level: Literal["auto", "maps", "middle", "vectors"] = "auto"
     lengths: tuple[PositiveInt, ...] = (1, 2, 4)
+    grid: Literal[1, 2] = 1
     descriptor: Descriptor = "sqrt"
     steps: Annotated[PositiveInt, Only("moments.descriptor", "sqrt")] = 3
     reduction: Reduction = "auto"
@@ -170,7 +184,9 @@ class MomentOptions(OptionModel):
         PositiveInt | None, Only("moments.reduction", "learned", "linear", "pca")
     ] = None
     subtract_clip_mean: bool = True
-    normalise: Literal["none", "layernorm"] = "none"
+    attention: Annotated[bool, Only("moments.reduction", "learned", "linear", off=False)] = False
+    cross_frame: NonNegativeFloat = 0.0
+    normalise: Literal["none", "layernorm", "support_mean"] = "none"
 
     def level_of(self, card: Card) -> Level:
         if self.level != "auto":
@@ -227,7 +243,7 @@ class A2M2Options:
     text_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     text_temperature: Annotated[PositiveFloat, NEEDS_TEXT] = 0.01
     contrast_weight: Annotated[NonNegativeFloat, NEEDS_TEXT] = 1.0
-    seed: Annotated[NonNegativeInt, Only("moments.reduction", "learned")] = 0
+    seed: Annotated[NonNegativeInt, Only("moments.reduction", "learned", "linear")] = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -256,15 +272,42 @@ class A2M2Options:
 
 
 def _refuse_conflicts(options: A2M2Options) -> None:
-    name = options.alignment.name
+    moments, name = options.moments, options.alignment.name
     card = align.AlignerCard() if name in MEAN_NODES else align.card(name)
-    if options.shot_aggregation == "union" and (card.ordered or card.paired):
-        raise OptionError(
-            "compares nodes in order, which a union of shots does not have",
-            where='option "alignment.name"',
-            got=name,
-            expected="shot_aggregation mean or prototype",
-        )
+    union, grid = options.shot_aggregation == "union", moments.grid > 1
+    conflicts = (
+        (
+            "alignment.name",
+            name,
+            (union and (card.ordered or card.paired)) or (grid and card.ordered),
+            "compares nodes in order, which a union of shots or a grid does not have",
+            "shot_aggregation mean or prototype, moments.grid 1",
+        ),
+        (
+            "moments.cross_frame",
+            moments.cross_frame,
+            moments.cross_frame > 0 and (grid or moments.descriptor == "mean"),
+            "does not fit the other options",
+            "moments.grid 1, moments.descriptor sqrt or covariance",
+        ),
+        (
+            "moments.normalise",
+            moments.normalise,
+            moments.normalise == "support_mean" and name == "euclidean",
+            f"has no effect with alignment.name={name}",
+            "another alignment.name: a distance ignores a common shift",
+        ),
+        (
+            "seed",
+            options.seed,
+            options.seed > 0 and moments.reduction == "linear" and not moments.attention,
+            "has no effect with moments.attention=False",
+            "moments.attention, or moments.reduction learned",
+        ),
+    )
+    for option, value, conflict, what, expected in conflicts:
+        if conflict:
+            raise OptionError(what, where=f'option "{option}"', got=str(value), expected=expected)
 
 
 Problems = tuple[Tensor, Tensor, Tensor]
@@ -281,6 +324,8 @@ class A2M2State:
         present: (b p m'), 1 for a node and 0 for padding of classes with fewer shots.
         classes: (b n p) weights that average comparisons to classes.
         intra_class: (b n), subtracted from the logits.
+        offset: (b 1 1 D), subtracted from the nodes of queries too; None without normalisation by
+            the support's mean.
         text: (b n d) embeddings of the class names; None without them.
     """
 
@@ -288,6 +333,7 @@ class A2M2State:
     present: Tensor
     classes: Tensor
     intra_class: Tensor
+    offset: Tensor | None
     text: Tensor | None = None
 
 
@@ -331,31 +377,55 @@ def contrast(mean: Tensor, text: Tensor, batch: TrainingBatch, options: A2M2Opti
 
 def describe(maps: Tensor, options: MomentOptions) -> Tensor:
     """Return the nodes of maps with reduced channels: (… t d h w) → (… m D)."""
+    maps = maps.to(promoted(maps))
     nodes = multi_scale_moments(
-        maps.to(promoted(maps)),
+        maps,
         lengths=options.lengths,
         steps=options.steps,
         descriptor=options.descriptor,
+        grid=options.grid,
         subtract_clip_mean=options.subtract_clip_mean,
     )
+    if options.cross_frame > 0:
+        changes = _changes(maps, options)
+        change = cross_frame(changes, options.lengths, root=options.descriptor == "sqrt")
+        nodes = torch.cat([nodes, options.cross_frame * change], -1)
     if options.normalise == "layernorm":
         nodes = functional.layer_norm(nodes, nodes.shape[-1:])
     return nodes
+
+
+def _changes(maps: Tensor, options: MomentOptions) -> Tensor:
+    """Subtract the clip's mean map if requested: (… t d h w) → (… t d h w).
+
+    A static clip has zeros: the rounding errors that would be left have a direction.
+    """
+    if not options.subtract_clip_mean:
+        return maps
+    changes = maps - maps.mean(-4, keepdim=True)
+    change, norm = (
+        vector_norm(x.detach(), dim=(-4, -3, -2, -1), keepdim=True) for x in (changes, maps)
+    )
+    return changes.masked_fill(change <= 8 * torch.finfo(maps.dtype).eps * norm, 0)
 
 
 def aggregate(videos: Tensor, labels: Tensor, n: int, options: A2M2Options) -> A2M2State:
     """Aggregate the nodes (b s m D) of the support videos over the shots of each class."""
     b, s, m, _ = videos.shape
     mean = one_hot_mean(labels, n, videos.dtype)  # (b n s)
+    offset = None
+    if options.moments.normalise == "support_mean":
+        offset = torch.einsum("bns,bsmd->bd", mean, videos)[:, None, None] / (n * m)
+        videos = videos - offset
     zero = videos.new_zeros(b, n)
     if options.shot_aggregation == "mean":
-        return A2M2State(videos, videos.new_ones(b, s, m), mean, zero)
+        return A2M2State(videos, videos.new_ones(b, s, m), mean, zero, offset)
     identity = torch.eye(n, dtype=videos.dtype, device=videos.device).expand(b, n, n)
     if options.shot_aggregation == "prototype":
         prototypes = torch.einsum("bns,bsmd->bnmd", mean, videos)
-        return A2M2State(prototypes, videos.new_ones(b, n, m), identity, zero)
+        return A2M2State(prototypes, videos.new_ones(b, n, m), identity, zero, offset)
     union, present = _union(videos, labels, n)
-    return A2M2State(union, present, identity, zero)
+    return A2M2State(union, present, identity, zero, offset)
 
 
 def _union(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -394,6 +464,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         self.trained = moments.reduction != "learned"
         with seeded(options.seed):
             self.reduction = ChannelReduction(moments.reduction, moments.width, moments.in_channels)
+            self.attention = TemporalAttention(self.reduction.width) if moments.attention else None
         self.temperature = CALIBRATED / options.temperature
         self.log_temperature = (
             nn.Parameter(torch.tensor(options.temperature).log())
@@ -434,7 +505,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         return nodes
 
     def _described(self, maps: Tensor) -> Tensor:
-        return describe(self.reduction(maps), self.options.moments)
+        reduced: Tensor = self.reduction(maps)
+        if self.attention is not None:
+            reduced = self.attention(reduced)
+        return describe(reduced, self.options.moments)
 
     def support(
         self, nodes: Nodes, labels: Tensor, n: int, text: Tensor | None = None
@@ -460,7 +534,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
 
     def score_and_pairs(self, state: A2M2State, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
         """Return logits (b q n), and for ``mean`` without text the averaged scores (b q s)."""
-        scores = self._scores(nodes["nodes"], state.nodes, state.present)  # (b q p)
+        query = nodes["nodes"]
+        if state.offset is not None:
+            query = query - state.offset
+        scores = self._scores(query, state.nodes, state.present)  # (b q p)
         logits = torch.einsum("bqp,bnp->bqn", scores, state.classes) - state.intra_class[:, None]
         if state.text is not None:
             named = text_logits(nodes["mean"], state.text, self.options.text_temperature)
@@ -491,7 +568,11 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         """Return a scorer of videos in banks, where logits depend on products of nodes alone."""
         options = self.options
         by_products = (
-            options.text_weight == 0 and options.shot_aggregation == "mean" and self._aligns
+            options.text_weight == 0
+            and options.shot_aggregation == "mean"
+            and options.moments.normalise != "support_mean"
+            and self._aligns
+            and self._weights != "self"
         )
         if not by_products:
             return None
@@ -533,12 +614,14 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
 
         return score
 
-    def match(self, query: Tensor, support: Tensor) -> Alignment:
+    def match(self, query: Tensor, support: Tensor, state: A2M2State | None = None) -> Alignment:
         """Align the nodes of two videos with the configured aligner.
 
         Args:
             query: (m D), as ``encode`` returns them.
             support: (m' D), as ``encode`` returns them.
+            state: Support of one episode, whose mean is subtracted from the nodes if they are
+                normalised by it; None compares them as they are.
 
         Returns:
             Mean cost of a matched pair, and the plan (m m'), scaled to the sum m.
@@ -554,6 +637,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
                 got=name,
                 expected=", ".join(align.names()),
             )
+        if state is not None and state.offset is not None:
+            query, support = query - state.offset[0, 0], support - state.offset[0, 0]
         costs = problems(
             query[None, None],
             support[None, None],
@@ -571,7 +656,8 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the windows, where nodes are windows and are aligned."""
         moments, frames = self.options.moments, self.options.frames
-        if not self._aligns:
+        # The support's mean is not known of two videos alone.
+        if moments.normalise == "support_mean" or moments.grid > 1 or not self._aligns:
             return None
         plan = self.match(query["nodes"], support["nodes"]).plan
         if plan is None:
@@ -581,12 +667,20 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         )
         return FrameMatch("windows of frames", spans, spans, plan_of(plan))
 
+    def attend_frames(self, features: Features) -> FrameMatch | None:
+        """Return the weights of the temporal attention before the moments."""
+        if self.attention is None:
+            return None
+        maps = self.reduction(maps_of(features, self.options))
+        return frame_match("attention", self.attention.weights(maps))
+
     def match_cells(
         self, query: Nodes, support: Nodes, features: Features, state: Any = None
     ) -> dict[str, Tensor]:
         """Return what cells add to the similarity of moments, to first order, by a gradient."""
         maps, options = maps_of(features, self.options), self.options
-        if options.stabilise != "off" or maps.shape[-2:].numel() == 1:
+        alone = options.moments.normalise == "support_mean" or options.stabilise != "off"
+        if alone or maps.shape[-2:].numel() == 1:
             return {}
 
         def similarity(varied: Tensor) -> Tensor:
@@ -654,7 +748,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         if weight == 0:
             return None
         times = window_times(
-            self.options.frames, moments.lengths, dtype=like.dtype, device=like.device
+            self.options.frames, moments.lengths, moments.grid, dtype=like.dtype, device=like.device
         )
         apart = times[:, None] - times.repeat(columns // len(times))[None, :]
         return weight * apart.abs()
@@ -679,13 +773,20 @@ def problems(
         query: (b q m D).
         support: (b p m' D).
         present: (b p m'), 1 for a node and 0 for padding, which gets no weight.
-        weights: ``cross``: a_i = ReLU⟨x_i, mean_j y_j⟩ + 10⁻³ and vice versa; ``uniform``.
+        weights: ``cross``: a_i = ReLU⟨x_i, mean_j y_j⟩ + 10⁻³ and vice versa; ``self``: with the
+            mean of the node's video; ``uniform``.
         time_cost: (m m'), added to 1 − cos.
     """
     (q, m), (p, u) = query.shape[1:3], support.shape[1:3]
     products = query.flatten(1, 2) @ support.flatten(1, 2).transpose(-1, -2)  # (b q·m p·m')
     products = products.unflatten(-1, (p, u)).unflatten(1, (q, m)).transpose(2, 3)  # (b q p m m')
     cost = _cost(products, vector_norm(query, dim=-1), vector_norm(support, dim=-1), time_cost)
+    if weights == "self":
+        fraction = present / present.sum(-1, keepdim=True)  # (b p m')
+        a = (query @ query.mean(-2, keepdim=True).transpose(-1, -2)).transpose(-1, -2)
+        mean = torch.einsum("bpu,bpud->bpd", fraction, support)
+        b = torch.einsum("bpud,bpd->bpu", support, mean)[:, None]
+        return _weighted(cost, a, b, present)
     return _weighted(cost, *_weights(products, present, weights), present)
 
 

@@ -1,12 +1,11 @@
-"""Linear detrending against least squares, and the code of times."""
+"""Linear detrending against least squares."""
 
 import itertools
-import math
 
 import pytest
 import torch
 
-from fewact.methods.common.temporal import linear_detrend, time_code
+from fewact.methods.common.temporal import linear_detrend
 
 
 @pytest.mark.parametrize("dim", [0, 1, -2])
@@ -32,10 +31,3 @@ def test_autocast_does_not_round_the_line() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found = linear_detrend(values, 0)
     torch.testing.assert_close(found, linear_detrend(values, 0))
-
-
-def test_time_code() -> None:
-    code = time_code(3, 5)
-    assert code.shape == (3, 5)
-    assert code[2, 0] == pytest.approx(math.sin(2), abs=1e-15)
-    assert code[2, 3] == pytest.approx(math.cos(2 / 10_000 ** (2 / 5)), abs=1e-15)

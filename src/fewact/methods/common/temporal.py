@@ -45,7 +45,39 @@ def unit_changes(changes: Tensor, frames: Tensor) -> Tensor:
     return normalised
 
 
+LEAST_WIDTH = 8
 LONGEST = 10_000.0
+
+
+class TemporalAttention(nn.Module):
+    """Add to each cell its features at other times, weighted by the frames' means and times.
+
+    A = softmax(⟨W_q (g_u + e_u), W_k (g_v + e_v)⟩ / √d'), z'_u = z_u + W_v Σ_v A_uv z_v, one head
+    (ours, after TCPNet). W_v is initialised to zero: nothing changes before training.
+
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = max(LEAST_WIDTH, width // 4)
+        self.queries = nn.Linear(width, inner, bias=False)
+        self.keys = nn.Linear(width, inner, bias=False)
+        self.values = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.values.weight)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Apply the attention: (… t d h w) → (… t d h w)."""
+        attended = torch.einsum("...uv,...vdhw->...udhw", self.weights(maps), maps)
+        mixed: Tensor = self.values(attended.movedim(-3, -1)).movedim(-1, -3)
+        return maps + mixed
+
+    def weights(self, maps: Tensor) -> Tensor:
+        """Return the weights with which each frame attends to each: (… t d h w) → (… t t)."""
+        t, d = maps.shape[-4:-2]
+        frames = maps.mean((-2, -1)) + time_code(t, d).to(maps)  # (… t d)
+        queries, keys = self.queries(frames), self.keys(frames)
+        weights: Tensor = (queries @ keys.mT / math.sqrt(queries.shape[-1])).softmax(-1)
+        return weights
 
 
 def time_code(t: int, d: int) -> Tensor:
