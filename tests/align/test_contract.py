@@ -177,19 +177,6 @@ def test_second_gradients_are_refused_rather_than_wrong(name):
         gradient.sum().backward()
 
 
-def test_names():
-    assert set(NAMES) == {
-        "bi_mhm",
-        "diagonal",
-        "dtw",
-        "emd",
-        "hungarian",
-        "otam",
-        "sinkhorn",
-        "soft_dtw",
-    }
-
-
 def test_create_binds_options():
     cost = 2 * costs(4, 4)
     got = align.create("otam", smoothing=0.05, bidirectional=False)(cost).value

@@ -710,17 +710,6 @@ def test_a_page_that_is_open_says_that_a_command_changed_the_model(
     person.says("#bin-title", "Removed: 1 clip")
 
 
-def test_a_name_that_means_no_action_is_refused(person: Person) -> None:
-    page = person.page
-    person.add_action("wave", [])
-    field = page.get_by_label("Name of the action wave")
-    field.fill("anything else")
-    field.press("Enter")
-    person.says(".toast", "reserved")
-    assert field.input_value() == "wave"
-    assert focused(page) == "Name of the action wave"
-
-
 def test_no_action_is_chosen_for_a_new_mark(person: Person, tmp_path: Path) -> None:
     server = person.server
     server.post("/api/classes", name="wave")
