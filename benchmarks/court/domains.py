@@ -8,6 +8,7 @@ finished.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +50,30 @@ FREE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Methods that are not trained."""
 
-TRAINED: Mapping[str, tuple[str, Mapping[str, Any], bool]] = {
-    "classifier, then moments in order": (
-        "a2m2",
-        {**LINEAR, "alignment": {"name": "diagonal"}},
-        True,
-    ),
-    "moments in order": ("a2m2", {**LINEAR, "alignment": {"name": "diagonal"}}, False),
-    "moments, aligned (OTAM)": ("a2m2", {**LINEAR, "alignment": {"name": "otam"}}, False),
-    "moments, aligned (EMD)": ("a2m2", LINEAR, False),
-    "trx": ("trx", {}, False),
-    "hyrsm, set matching": ("hyrsm", {}, False),
-    "cpm": ("cpm", {}, False),
-    "safsar, mean frame": ("safsar", {}, False),
+DIAGONAL = {**LINEAR, "alignment": {"name": "diagonal"}}
+TRAINED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
+    "classifier, then moments in order": ("a2m2", DIAGONAL, {"kind": "classify", "batch": 25}),
+    "moments in order": ("a2m2", DIAGONAL, {}),
+    "moments, aligned (OTAM)": ("a2m2", {**LINEAR, "alignment": {"name": "otam"}}, {}),
+    "moments, aligned (EMD)": ("a2m2", LINEAR, {}),
+    "safsar, mean frame": ("safsar", {}, {}),
+    "safsar, λ 100": ("safsar", {}, {"loss_weights": {"discriminator": 100.0}}),
+    "cpm": ("cpm", {}, {}),
+    "hyrsm, set matching": ("hyrsm", {}, {}),
+    "trx": ("trx", {}, {}),
 }
-"""Methods, options, and whether they are trained to classify all base classes: plain transfer."""
+"""Methods, options, and changes of the stage. One learns to classify all base classes: plain
+transfer."""
 
 IN_ORDER = "moments in order"
 PAIRS = (
     ("classifier, then moments in order", IN_ORDER),
     ("moments, aligned (OTAM)", IN_ORDER),
     ("moments, aligned (EMD)", IN_ORDER),
+    ("trx", "otam"),
+    ("hyrsm, set matching", "otam"),
+    ("cpm", "otam"),
+    ("safsar, mean frame", "mean frame"),
 )
 """Methods whose paired differences are shown."""
 
@@ -111,12 +115,12 @@ def frames_of(vectors: NDArray[Any], videos: VideoList, every: VideoList) -> Ten
 
 def recipe(label: str, groups: str, steps: int) -> Any:
     """Return the recipe of a method: the same for all but the method and its options."""
-    name, options, classify = TRAINED[label]
+    name, options, changes = TRAINED[label]
     known = {field.name for field in fields(methods.REGISTRY.get(name).Options)}
     sizes = {**SMALL, "key_width": WIDTH, "vector_width": WIDTH, "frames": FRAMES}
     stage = {**STAGE, "steps": steps, "accumulate": 1, "loss_weights": LOSSES.get(name, {})}
-    if classify:
-        stage = {**stage, "kind": "classify", "batch": 25}
+    stage |= changes
+    if stage["kind"] == "classify":
         del stage["queries"], stage["loss_weights"]
     content = {
         "name": "domains",
@@ -164,9 +168,9 @@ def measure(
         tests[name] = videos, reduced(name, frames_of(unreduced, videos, videos))
     for label in (*FREE, *TRAINED):
         if label in FREE:
-            method = methods.create(FREE[label][0], frames=FRAMES, **FREE[label][1])
+            method = partial(methods.create, FREE[label][0], frames=FRAMES, **FREE[label][1])
         else:
-            method = trained(label, data, work / base, steps)
+            method = partial(trained, label, data, work / base, steps)
         for name, (videos, features) in tests.items():
             drawn = draw(videos, protocol(videos, 1, episodes))
             file = f"{base}-{name}-{label}"

@@ -6,7 +6,7 @@ its default and 51 the worst.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmarks.court.open_sets import METHODS, created, evaluated
 from benchmarks.shared import interval_cell, table
 from fewact import backbones
 from fewact.data.videos import Video, VideoList
-from fewact.evaluation import Result, VideoFeatures, load
+from fewact.evaluation import Result, VideoFeatures
 from fewact.evaluation.episodes import Protocol, draw
 from fewact.synthetic import motions
 from fewact.synthetic.benchmark import FPS, RenderedVideo
@@ -65,12 +65,8 @@ def results(work: Path, episodes: int) -> Iterator[tuple[str, int | None, str, R
         every = [*METHODS, "pixels"] if (preset, crf) == SETTINGS[0] else ["fusion"]
         for label in every:
             name = f"{preset}-{crf}-{label}"
-            file = work / f"{name.replace(', ', '-').replace(' ', '-')}.json"
-            if file.exists():  # its features need not be computed again
-                yield preset, crf, label, load(file)
-            else:
-                method = created(label, source)
-                yield preset, crf, label, evaluated(work, name, method, source, listed, drawn)
+            method = partial(created, label, source)
+            yield preset, crf, label, evaluated(work, name, method, source, listed, drawn)
 
 
 def tables(work: Path, episodes: int) -> str:

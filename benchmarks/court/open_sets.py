@@ -1,7 +1,8 @@
 """Open sets from stored features, over methods and sets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from benchmarks.skeletons import SETS as SKELETONS
 from fewact import methods
 from fewact.data import FeatureDataset
 from fewact.data.videos import VideoList
-from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method
+from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.open_set import SCORES
 from fewact.features.sources import FeatureSource
@@ -72,16 +73,20 @@ def protocol(videos: VideoList, shots: int, episodes: int) -> Protocol:
 def evaluated(
     folder: Path,
     name: str,
-    method: Method,
+    method: Callable[[], Method],
     source: FeatureSource,
     videos: VideoList,
     drawn: EpisodeSet,
 ) -> Result:
     """Return the result of a method, from its file in the folder if it is there."""
     file = folder / f"{name.replace(', ', '-').replace(' ', '-')}.json"
-    return evaluate_method(
-        method.eval(), source, videos, drawn, run=RunOptions(output=file, threads=1)
-    )
+    if file.exists():
+        result = load(file)
+        if result.setup.episodes.sha256 != drawn.digest:
+            raise SystemExit(f"{file}: of other episodes; choose another folder")
+        return result
+    run = RunOptions(output=file, threads=1)
+    return evaluate_method(method().eval(), source, videos, drawn, run=run)
 
 
 def created(label: str, source: FeatureSource, **options: Any) -> Method:
@@ -103,7 +108,7 @@ def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
             for label in METHODS:
                 is_skeleton = label == "fusion" and name in SKELETONS
                 options = {"joints": SKELETONS[name]} if is_skeleton else {}
-                method = created(label, source, **options)
+                method = partial(created, label, source, **options)
                 file = f"{name}-{shots}-{label}"
                 yield name, shots, label, evaluated(work, file, method, source, videos, drawn)
 

@@ -41,7 +41,7 @@ from fewact.video.recording import open_recording
 DURATIONS = 1.15
 """Ratio of the durations to which those of events are rounded: they change by 7 % at most."""
 
-LARGEST_MEMORY = 4 * GIB
+LARGEST_MEMORY = 2 * GIB
 """Size of the nodes that are kept of windows, in bytes."""
 
 LOCALISATION = FileType(

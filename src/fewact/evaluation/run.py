@@ -109,18 +109,7 @@ def sweep(
 
 @dataclass(frozen=True)
 class _Opened:
-    """Everything that the evaluations of a configuration share.
-
-    Args:
-        methods: Methods to evaluate.
-        encodings: Encoded videos.
-        query_encodings: Encoded query videos, if they differ from the support videos.
-        videos: List of the videos.
-        episodes: Episodes.
-        texts: Class embeddings; None for methods without text.
-        flags: Remarks for all results.
-        split: Split of the videos that the configuration does not name; None for none.
-    """
+    """Everything that the evaluations of a configuration share; ``split`` if it names none."""
 
     methods: Sequence[Method]
     encodings: Encodings
@@ -474,14 +463,7 @@ def _source(
 def _changed_videos(
     config: EvaluationSpec, on: Literal["all", "query"], videos: VideoList, source: FeatureSource
 ) -> tuple[VideoList, FeatureSource]:
-    """Return videos by the simulated camera and in the condition, and their features.
-
-    Args:
-        config: Configuration; what it has for other videos than ``on`` is left out.
-        on: All videos, or the queries.
-        videos: Videos as they are.
-        source: Their features.
-    """
+    """Return videos by the simulated camera and in the condition for ``on``, and their features."""
     for option, change, setting in (
         ("--camera", with_simulated_camera, config.camera),
         ("--condition", with_condition, config.condition),

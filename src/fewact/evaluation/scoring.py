@@ -238,14 +238,9 @@ class Scorer:
         query: NDArray[np.int64],
         text: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the logits (b q n), and what a discriminator of the method says of queries (b q).
+        """Return the logits (b q n), and what a discriminator says of queries (b q).
 
-        Args:
-            support: Rows (b s) of the support videos.
-            labels: Their classes (s), the same in all episodes.
-            n: Number of classes.
-            query: Rows (b q) of the queries.
-            text: Embeddings (b n d) of the class names.
+        Videos are rows (b s) and (b q); their classes (s) are the same in all episodes.
         """
         labels = labels.expand(len(support), -1).to(self._device)
         if self.bank is not None:
@@ -526,10 +521,7 @@ def _with_text(
     texts: ClassTexts,
     threads: int | None,
 ) -> NodeBank:
-    """Return support nodes with all that the text of each video's class adds to that video alone.
-
-    With fewer uses than videos this would be more work.
-    """
+    """Return support nodes with what the text of each video's class adds, if each is used often."""
     if not isinstance(method, TextMethod) or not method.uses_text:
         return bank
     if episodes.support.size < len(bank.positions):

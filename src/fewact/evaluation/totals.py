@@ -95,14 +95,7 @@ def total(scored: Floats, found: Floats, checked: Sequence[int]) -> Total:
 
 
 def _mean(scored: Floats, predicted: Floats, product: Floats, found: Floats) -> tuple[Any, Any]:
-    """Return the mean over all windows and β, of means (…) over checked windows.
-
-    Args:
-        scored: Mean of what was scored.
-        predicted: Mean of what was found in them.
-        product: Mean of the product of both.
-        found: What was found (N) in all windows.
-    """
+    """Return the mean over all windows and β, of means (…) over checked ones, and all found."""
     variance = found.var(ddof=1)
     covariance = product - scored * predicted
     weight = np.clip(covariance / variance if variance else 0 * covariance, 0.0, 1.0)

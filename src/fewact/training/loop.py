@@ -252,10 +252,7 @@ def _validate(
 
 
 def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, FeatureSource | None]:
-    """Return the batches of a stage and the features that it is validated on.
-
-    The latter are None if the current network computes them at each validation.
-    """
+    """Return the batches of a stage, and the stored features that it is validated on, if any."""
     recipe, data, learner, stage = run.recipe, run.data, run.learner, run.recipe.stages[number]
     if stage.inputs == "frames":
         batches = FrameBatches(
@@ -278,11 +275,7 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
 
 
 def _checked(losses: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
-    """Return the losses.
-
-    Raises:
-        TrainingError: A loss has the name of another number in the metrics.
-    """
+    """Return the losses; refuse one with the name of another number in the metrics."""
     if taken := [name for name in losses if name in RESERVED]:
         raise TrainingError(
             f"a loss has the name of another number in {METRICS}",
@@ -366,11 +359,7 @@ def _stop(
 
 
 def _check_read(batch: Batch) -> None:
-    """Issue the warnings of a batch.
-
-    Raises:
-        TrainingError: Videos of the batch cannot be read.
-    """
+    """Issue the warnings of a batch; refuse one with unreadable videos."""
     for text in batch.warned:
         warn(text, VideoWarning)
     if batch.unreadable:

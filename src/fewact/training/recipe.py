@@ -451,11 +451,7 @@ def _benchmark(on: Mapping[str, Any], data: str) -> str:
 
 
 def _parsed(name: str) -> RecipeName:
-    """Return the parts of the name of a shipped recipe.
-
-    Raises:
-        UnknownNameError: The name is unknown.
-    """
+    """Return the parts of the name of a shipped recipe."""
     if name in names():
         return RecipeName(name)
     adapted = {str(variant): variant for file in names() for variant in adaptations(file)}
