@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.court.open_sets import evaluated, protocol, read_set
 from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal
-from benchmarks.shared import difference_cell, interval_cell, table
+from benchmarks.shared import difference_cell, table
 from fewact import methods
 from fewact.core.random import RandomStream
 from fewact.data.leak import refuse_leaks
@@ -194,13 +194,14 @@ def _tables(base: str, found: Sequence[tuple[str, str, str, Result]]) -> list[st
     accuracies, rejection = [], []
     for label, results in by_label.items():
         validation = results[base].setup.method.validation
-        cells = [interval_cell(r.accuracy, r.ci95) for r in results.values()]
+        cells = [f"{r.accuracy:.1f}" for r in results.values()]
         accuracies.append([label, "–" if validation is None else f"{validation:.1f}", *cells])
         if all("discriminator" in r.open_set for r in results.values()):
-            for score in ("max-softmax", "best", "known", "discriminator"):
-                aurocs = [r.open_set[score]["auroc"] for r in results.values()]
-                cells = [interval_cell(one.mean, one.ci95) for one in aurocs]
-                rejection.append([f"{label}: {score}", *cells])
+            for score in ("max-softmax", "best", "discriminator"):
+                aurocs = [f"{r.open_set[score]['auroc'].mean:.1f}" for r in results.values()]
+                rejection.append([f"{label}: {score}", *aurocs])
+    widest = max(r.ci95 or 0 for _, _, _, r in found)
+    of_auroc = max(r.open_set["best"]["auroc"].ci95 or 0 for _, _, _, r in found)
     differences = [
         [f"{first} − {second}", *map(difference_cell, ones.values(), others.values())]
         for first, second in PAIRS
@@ -210,5 +211,6 @@ def _tables(base: str, found: Sequence[tuple[str, str, str, Result]]) -> list[st
     return [
         table(head, accuracies),
         table(["AUROC of a score", *names], rejection),
+        f"95 % intervals are at most ± {widest:.1f} (accuracy) and {of_auroc:.1f} (AUROC).",
         table(["paired difference", *names], differences),
     ]
