@@ -137,8 +137,8 @@ def _by_method(found: Sequence[Found]) -> str:
     cells: dict[str, list[str]] = {}
     for _, _, label, result in found:
         auroc = result.open_set["best"]["auroc"].mean
-        cells.setdefault(label, []).append(f"{result.accuracy:.1f} / {auroc:.1f}")
-    return table(["closed / AUROC", *head.values()], [[k, *v] for k, v in cells.items()])
+        cells.setdefault(label, []).append(f"{result.accuracy:.1f}/{auroc:.1f}")
+    return table(["closed/AUROC", *head.values()], [[k, *v] for k, v in cells.items()])
 
 
 def _size(result: Result) -> str:
