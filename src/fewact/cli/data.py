@@ -194,6 +194,7 @@ def show(
                 f"{min(counts.values())}-{max(counts.values())}",
             )
             for split, counts in bench.counts.items()
+            if counts
         ],
     )
     print("\nSHA-256 of the lists:")
@@ -204,6 +205,8 @@ def show(
     )
     print(f"Published at: {bench.published} ({bench.licence})")
     print(f"Groups of near duplicates: {bench.groups}")
+    if bench.exemplars:
+        print(f"Exemplars, the only support: {', '.join(bench.exemplars)}")
     print("Caveats:")
     for caveat in bench.caveats:
         print(f"  {caveat}")

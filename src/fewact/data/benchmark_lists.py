@@ -8,21 +8,30 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, Field, RootModel
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.benchmarks import NAMES, Benchmark, benchmark
+from fewact.data.cells import seconds
 from fewact.data.files import first_few, stem_and_suffix
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
 COLUMNS = ("split", "class", "video")
 LIST = FileType("list", DataError, 256 * MIB)
-TEXT_LIST = re.compile(r"(train|val|test)(?:list\d*|_few_shot)?\.(?:txt|list)(?:\.old)?")
+LIST_NAME = re.compile(
+    r"(train|val|test)(?:list\d*|_few_shot|_split)?\.(?:txt|list)(?:\.old)?|(base|val|novel)\.json"
+)
+SPLIT_OF: dict[str, Split] = {"base": "train", "novel": "test"}
+NUMBERS = re.compile(r"(\s+\d+){2}$")
+"""Number of frames and class, after the path of a line."""
 GROUP = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
 
 Rows = list[tuple[str, str]]
@@ -32,9 +41,10 @@ Rows = list[tuple[str, str]]
 def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList | None:
     """Read the list of a benchmark.
 
-    Two forms are read: tables with the columns split, class, video (``NAME.csv``, ``NAME.csv.gz``),
-    and the published text files (``trainlist03.txt``, ``train_few_shot.txt``, ``train.list``, …)
-    with one line ``class/video`` for each video. Classes are names or numbers.
+    Read are tables with the columns split, class, video (``NAME.csv``, ``NAME.csv.gz``), and the
+    published files: text (``trainlist03.txt``, ``train_few_shot.txt``, ``train.list``, …) with one
+    line ``class/video`` for each video, also with its number of frames and its class after it, and
+    ``base.json``, ``val.json``, ``novel.json`` with names and labels. Classes are names or numbers.
 
     Args:
         bench: Benchmark.
@@ -45,10 +55,9 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
         List without clips, with a flag if it is not the canonical list; None if ``splits`` is None
         and the path in ``FEWACT_SPLITS`` contains no list.
     """
-    location = splits or os.environ.get(FOLDER_VARIABLE)
-    if not location:
+    path = _location(splits)
+    if path is None:
         return None
-    path = user_path(location, DataError)
     for read in (_read_table, _read_texts):
         for folder in [path] if path.is_file() else _folders(path, bench):
             listed_videos = read(folder, bench)
@@ -65,10 +74,90 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
         f"holds no list of {bench.id}",
         where=str(path),
         got="no such file or folder" if not path.exists() else "",
-        expected=f"{bench.id}.csv, {bench.id}.csv.gz, or trainlist03.txt, vallist03.txt, "
-        "testlist03.txt or similar",
+        expected=f"{bench.id}.csv, {bench.id}.csv.gz, or the published files, such as "
+        "trainlist03.txt, test_few_shot.txt, novel.json",
         hint=f"The list is published at {bench.published}.",
     )
+
+
+def _location(splits: str | Path | None) -> Path | None:
+    location = splits or os.environ.get(FOLDER_VARIABLE)
+    return user_path(location, DataError) if location else None
+
+
+class Segment(NamedTuple):
+    """Segment of a recording: the recording's id, start and end in seconds."""
+
+    recording: str
+    start: float
+    end: float
+
+
+TIMES = {
+    "epic": ("EPIC_100_train.csv", "EPIC_100_validation.csv"),
+    "finegym": ("finegym_annotation_info_v1.1.json",),
+}
+"""Files in which the authors publish the times of segments, by family."""
+
+
+def find_segments(
+    bench: Benchmark, root: Path, splits: str | Path | None = None
+) -> dict[str, Segment]:
+    """Return the segments of recordings by their ids; empty without the authors' files of times.
+
+    Args:
+        bench: Benchmark.
+        root: Folder of the videos, where the files are searched too.
+        splits: As for ``find_list``; beside a table the files are searched, too.
+    """
+    path = _location(splits)
+    folders = [root, *(_folders(path if path.is_dir() else path.parent, bench) if path else ())]
+    segments: dict[str, Segment] = {}
+    for name in TIMES.get(bench.family, ()):
+        file = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if file is not None:
+            read = _finegym_segments if file.suffix == ".json" else _epic_segments
+            segments |= read(file)
+    return segments
+
+
+def _epic_segments(file: Path) -> dict[str, Segment]:
+    segments = {}
+    columns = ("narration_id", "video_id", "start_timestamp", "stop_timestamp")
+    for line, row in _rows_of(file, columns):
+        id, recording, *times = row.values()
+        start, end = map(seconds, times)
+        if start is None or end is None or end <= start:
+            where = f"{file}, line {line}"
+            raise DataError("not the times of a segment", where=where, got=" to ".join(times))
+        segments[id] = Segment(recording, start, end)
+    return segments
+
+
+class _Action(BaseModel):
+    timestamps: Annotated[list[tuple[float, float]], Field(min_length=1)]
+
+
+class _Event(_Action):
+    segments: dict[str, _Action] | None = None
+
+
+class _Recordings(RootModel[dict[str, dict[str, _Event]]]):
+    pass
+
+
+def _finegym_segments(file: Path) -> dict[str, Segment]:
+    """Return the segments of a file in which the times of actions start at those of events."""
+    return {
+        f"{recording}_{event}_{action}": Segment(
+            recording,
+            times.timestamps[0][0] + inside.timestamps[0][0],
+            times.timestamps[0][0] + inside.timestamps[-1][1],
+        )
+        for recording, events in LIST.model(file, _Recordings).root.items()
+        for event, times in events.items()
+        for action, inside in (times.segments or {}).items()
+    }
 
 
 def build_list(bench: Benchmark, videos: Iterable[Video]) -> VideoList:
@@ -93,7 +182,7 @@ def is_canonical(bench: Benchmark, videos: Iterable[Video]) -> bool:
     """Return whether the videos of a split are those of the benchmark's published list."""
     videos = list(videos)
     split = videos[0].split if videos else None
-    return split is not None and digest(bench, videos) == bench.sha256[split]
+    return split is not None and digest(bench, videos) == bench.sha256.get(split)
 
 
 def digest(bench: Benchmark, videos: Iterable[Video]) -> str:
@@ -149,59 +238,47 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
     table = _table_of(path, bench)
     if table is None:
         return {}
-    reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)
-    try:
-        absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        lines = [] if absent else [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        LIST.refuse(f"{table}, line {reader.line_num}", "invalid row", str(error))
-    if absent:
-        raise DataError(
-            f'there is no column "{absent[0]}"', where=str(table), expected=", ".join(COLUMNS)
-        )
     rows: dict[str, Rows] = {}
-    for line, row in lines:
-        if not all(row[column] for column in COLUMNS) or row["split"] not in SPLITS:
+    for line, row in _rows_of(table, COLUMNS):
+        if not all(row.values()) or row["split"] not in SPLITS:
             raise DataError(
                 "a row without its split, class or video",
                 where=f"{table}, line {line}",
-                got=", ".join(str(row[column]) for column in COLUMNS),
+                got=", ".join(row.values()),
                 expected=f"a split of {', '.join(SPLITS)}, a class and a video",
             )
         rows.setdefault(row["split"], []).append((row["class"], row["video"]))
     return {split: _videos(table, bench, split, rows[split]) for split in SPLITS if split in rows}
 
 
+def _rows_of(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number of the line and these cells of each row of a table."""
+    reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)
+    try:
+        for column in columns:
+            if column not in (reader.fieldnames or ()):
+                what = f'there is no column "{column}"'
+                raise DataError(what, where=str(table), expected=", ".join(columns))
+        for row in reader:
+            yield reader.line_num, {column: row[column] or "" for column in columns}
+    except csv.Error as error:
+        LIST.refuse(f"{table}, line {reader.line_num}", "invalid row", str(error))
+
+
 def _read_texts(folder: Path, bench: Benchmark) -> dict[Split, list[Video]]:
-    files_of: dict[Split, list[Path]] = {}
+    files_of: dict[Split, list[Path]] = {split: [] for split in SPLITS}
     if folder.is_dir():
         for file in sorted(folder.iterdir()):
-            match = TEXT_LIST.fullmatch(file.name.lower())
+            match = LIST_NAME.fullmatch(file.name.lower())
             if match:
-                split = next(split for split in SPLITS if split == match[1])
-                files_of.setdefault(split, []).append(file)
-    return {
-        split: _read_text_files(files_of[split], bench, split)
-        for split in SPLITS
-        if split in files_of
-    }
+                name = match[1] or match[2]
+                files_of[next(s for s in SPLITS if s == SPLIT_OF.get(name, name))].append(file)
+    return {s: _read_text_files(files, bench, s) for s, files in files_of.items() if files}
 
 
 def _read_text_files(files: list[Path], bench: Benchmark, split: Split) -> list[Video]:
     """Return the videos of one split; of several files the canonical list."""
-    read: list[list[Video]] = []
-    for file in files:
-        lines = [line.strip() for line in _text(file).splitlines()]
-        pairs = [line.partition("/") for line in lines if line]
-        for number, (_, slash, path) in enumerate(pairs, 1):
-            if not slash or not path.strip("/"):
-                raise DataError(
-                    "invalid line",
-                    where=f"{file}, entry {number}",
-                    got=pairs[number - 1][0],
-                    expected="class/video",
-                )
-        read.append(_videos(file, bench, split, [(label, path) for label, _, path in pairs]))
+    read = [_videos(file, bench, split, _text_rows(file)) for file in files]
     published = [videos for videos in read if is_canonical(bench, videos)]
     if not published and len(read) > 1:
         raise DataError(
@@ -211,6 +288,33 @@ def _read_text_files(files: list[Path], bench: Benchmark, split: Split) -> list[
             hint="Put the right file into a separate folder.",
         )
     return (published or read)[0]
+
+
+class _Names(BaseModel):
+    image_names: list[str]
+    image_labels: list[int]
+
+
+def _text_rows(file: Path) -> Rows:
+    if file.suffix.lower() == ".json":
+        content = LIST.model(file, _Names)
+        if len(content.image_names) != len(content.image_labels):
+            got = f"{len(content.image_names)} names, {len(content.image_labels)} labels"
+            LIST.refuse(file, "not one label for each name", got)
+        return [(str(c), v) for c, v in zip(content.image_labels, content.image_names, strict=True)]
+    lines = [line.strip() for line in _text(file).splitlines()]
+    rows: Rows = []
+    for number, line in enumerate(filter(None, lines), 1):
+        label, _, path = NUMBERS.sub("", line).partition("/")
+        if not path.strip("/"):
+            raise DataError(
+                "invalid line",
+                where=f"{file}, entry {number}",
+                got=line,
+                expected="class/video",
+            )
+        rows.append((label, path))
+    return rows
 
 
 def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Video]:

@@ -22,9 +22,12 @@ from fewact.core.machine import usable_cores
 from fewact.core.paths import user_path
 from fewact.data.benchmark_lists import (
     FOLDER_VARIABLE,
+    TIMES,
+    Segment,
     build_list,
     build_video,
     find_list,
+    find_segments,
     is_canonical,
     modified_flags,
 )
@@ -132,28 +135,35 @@ def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -
 
     ``progress`` is called after each video with the number of decoded videos and of all.
     """
-    paths = {video.id: video.clip.path for video in videos if video.clip is not None}
+    clips = {video.id: video.clip for video in videos if video.clip is not None}
     broken: dict[str, str] = {}
     pool = ThreadPoolExecutor(usable_cores())
     try:
-        jobs = {pool.submit(_read_error, path): id for id, path in paths.items()}
+        jobs = {pool.submit(_read_error, clip): id for id, clip in clips.items()}
         for done, job in enumerate(as_completed(jobs), 1):
             if reason := job.result():
                 broken[jobs[job]] = reason
             if progress is not None:
-                progress(done, len(paths))
+                progress(done, len(clips))
     finally:
         pool.shutdown(cancel_futures=True)
-    return {id: broken[id] for id in paths if id in broken}
+    return {id: broken[id] for id in clips if id in broken}
 
 
-def _read_error(path: Path) -> str:
+def _read_error(clip: Clip) -> str:
     """Return the reason why a video cannot be read; empty if it can."""
     from fewact.video import EveryNth, read_frames
 
     try:
         # Every frame is decoded; one pixel of it is kept.
-        read_frames(path, EveryNth(1), transform=lambda f: f[:1, :1], threads=1)
+        read_frames(
+            clip.path,
+            EveryNth(1),
+            start=clip.start,
+            end=clip.end,
+            transform=lambda f: f[:1, :1],
+            threads=1,
+        )
     except VideoError as error:
         return error.reason
     return ""
@@ -251,14 +261,18 @@ def find_videos(root: Path) -> Iterator[str]:
             (links if entry.is_symlink() else waiting).append(entry.path)
 
 
-UCF101 = re.compile(r"v_(.+)_g\d+_c\d+", re.IGNORECASE | re.DOTALL)
+IN_NAME = {
+    "ntu120": re.compile(r"S\d{3}C\d{3}P\d{3}R\d{3}(A\d{3})(?:_rgb)?", re.IGNORECASE),
+    "ucf101": re.compile(r"v_(.+)_g\d+_c\d+", re.IGNORECASE | re.DOTALL),
+}
+"""Class in the file name of a video, by family."""
 HMDB51 = re.compile(
     r"(.+)_[fhlu]_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|goo|med)_\d+", re.IGNORECASE | re.DOTALL
 )
 
 
 def list_from_file_names(bench: Benchmark, files: VideoIndex) -> VideoList:
-    """Return the list of all files that are videos of UCF-101 or HMDB-51 by their names.
+    """Return the list of all files that are videos of the benchmark by their names.
 
     A split is flagged as modified if its hash differs although no video is missing, or if a class
     has more videos than the published list.
@@ -275,7 +289,7 @@ def list_from_file_names(bench: Benchmark, files: VideoIndex) -> VideoList:
 
 
 def class_of_file(bench: Benchmark, name: str) -> str | None:
-    """Return the class in a file name of UCF-101 or HMDB-51; None for other files.
+    """Return the class in a file name of UCF-101, HMDB-51 or NTU RGB+D; None for other files.
 
     >>> from fewact.data.benchmarks import benchmark
     >>> class_of_file(benchmark("ucf101"), "v_HandStandPushups_g01_c01")
@@ -283,8 +297,8 @@ def class_of_file(bench: Benchmark, name: str) -> str | None:
     >>> class_of_file(benchmark("hmdb51"), "Fencing_draw_sword_f_nm_np1_le_bad_2")
     'draw_sword'
     """
-    if bench.family == "ucf101":
-        match = UCF101.fullmatch(name)
+    if bench.family in IN_NAME:
+        match = IN_NAME[bench.family].fullmatch(name)
         return bench.find_class(match[1]) if match else None
     match = HMDB51.fullmatch(name)
     before = f"_{match[1].casefold()}" if match else ""
@@ -295,7 +309,7 @@ def _is_modified(bench: Benchmark, split: Split, videos: list[Video]) -> bool:
     counts, published = Counter(video.label for video in videos), bench.counts[split]
     has_more = any(counts[label] > published[label] for label in published)
     has_fewer = any(counts[label] < published[label] for label in published)
-    return not is_canonical(bench, videos) and (has_more or not has_fewer)
+    return bool(published) and not is_canonical(bench, videos) and (has_more or not has_fewer)
 
 
 Counts = Counter[tuple[Split, str]]
@@ -317,7 +331,7 @@ def load_benchmark(
         name: Name of the benchmark, see ``benchmark``.
         root: Folder of the videos, in any layout; None returns the list without files.
         splits: List or folder of lists, see ``find_list``; None for the one in ``FEWACT_SPLITS``.
-            UCF-101 and HMDB-51 need no list: they consist of all videos of their classes.
+            UCF-101, HMDB-51 and NTU RGB+D need no list: all videos of their classes belong to it.
         split: Split to return; videos of other splits may be missing. None for all.
         allow_missing: Leave out missing videos and add a flag, instead of raising an error.
         availability: File written by ``fewact data check``; videos that it lists as unreadable are
@@ -348,8 +362,8 @@ def load_benchmark(
             f"videos of {bench.id} are missing: {gap}",
             where=str(root),
             got=first_few(f"{c.available} of {c.listed} of {c.label}" for c in short),
-            hint=f"`fewact data check {bench.id}` lists them. With --allow-missing "
-            "(allow_missing=True) they are left out, and every result shows that.",
+            hint=f"`fewact data check {bench.id}` lists them. {_times_hint(bench)}With "
+            "--allow-missing (allow_missing=True) they are left out, and every result shows that.",
         )
     available = replace(videos, videos=_available(videos, broken), availability=counted.digest)
     if not available.videos:
@@ -392,6 +406,11 @@ def _no_list(bench: Benchmark) -> NoReturn:
     )
 
 
+def _times_hint(bench: Benchmark) -> str:
+    names = " and ".join(TIMES.get(bench.family, ()))
+    return f"Segments of whole recordings need {names} beside the list. " if names else ""
+
+
 def _find_files(
     bench: Benchmark, root: str | Path, splits: str | Path | None
 ) -> tuple[VideoList, Counts]:
@@ -403,11 +422,26 @@ def _find_files(
     expected: Counts = Counter((v.split, v.label) for v in videos.videos if v.split)
     if by_name:
         expected |= Counter({(s, c.key): c.videos for s in SPLITS for c in bench.classes[s]})
-    with_files = (
-        replace(video, source=Clip(path, video.label, group=video.group)) if path else video
-        for video, path in ((video, files.find(video)) for video in videos.videos)
-    )
+    segments = find_segments(bench, files.root, splits)
+    with_files = (replace(v, source=_clip(v, files, segments.get(v.id))) for v in videos.videos)
     return replace(videos, videos=tuple(with_files)), expected
+
+
+def _clip(video: Video, files: VideoIndex, segment: Segment | None) -> Clip | None:
+    """Return the clip of a video: its file, or a segment of its recording; None if it is missing.
+
+    A recording as a folder of images has no times of its own.
+    """
+    path = files.find(video)
+    if path is not None:
+        return Clip(path, video.label, group=video.group)
+    if segment is None:
+        return None
+    recording, start, end = segment
+    path = files.find(replace(video, id=recording))
+    if path is None or path.is_dir():
+        return None
+    return Clip(path, video.label, start, end, video.group)
 
 
 def _empty(videos: VideoList) -> dict[str, str]:

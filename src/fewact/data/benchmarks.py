@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fewact.core.errors import UnknownNameError, did_you_mean
 from fewact.data.videos import SPLITS, GroupScope, Split
 
-Family = Literal["hmdb51", "ucf101", "kinetics", "ssv2"]
+Family = Literal["diving48", "epic", "finegym", "hmdb51", "kinetics", "ntu120", "ssv2", "ucf101"]
 
 NAMES = (
     "hmdb51_arn",
@@ -23,8 +23,18 @@ NAMES = (
     "ssv2-small_cmn",
     "ssv2-full_otam",
     "ssv2-full_trx",
+    "diving48_tamt",
+    "epic_hyrsm",
+    "finegym99_fsfg",
+    "ntu120_one-shot",
 )
-YOUTUBE = re.compile(r"(.{11})(?:_\d+_\d+)?", re.DOTALL)
+ID: dict[str, re.Pattern[str]] = {
+    "kinetics": re.compile(r"(.{11})(?:_\d+_\d+)?", re.DOTALL),
+    "ntu120": re.compile(r"(S\d{3}C\d{3}P\d{3}R\d{3}A\d{3})(?:_rgb)?", re.IGNORECASE),
+}
+"""Id of a video in its file name, by family; other names are ids."""
+FROM_YOUTUBE = ("diving48", "finegym", "kinetics")
+"""Families with ids of YouTube, in which upper and lower case differ."""
 HASH = Annotated[str, Field(pattern="[0-9a-f]{64}")]
 
 
@@ -67,6 +77,8 @@ class Benchmark(BaseModel):
             is needed.
         groups: Scope of the groups of near duplicates.
         folders: Names of the folders in which the list is published.
+        exemplars: Ids of the only support videos, one of each test class, if the protocol is not
+            episodic.
         caveats: Known problems of the list.
         sha256: Hash of each split's list, see ``benchmark_lists.digest``.
         classes: Classes of each split, in the order of their published numbers.
@@ -82,6 +94,7 @@ class Benchmark(BaseModel):
     includes_all_videos: bool
     groups: GroupScope
     folders: tuple[str, ...]
+    exemplars: tuple[str, ...] = ()
     caveats: tuple[str, ...]
     sha256: Mapping[Split, HASH]
     classes: Mapping[Split, tuple[ActionClass, ...]]
@@ -115,12 +128,13 @@ class Benchmark(BaseModel):
         return {normalise(c.name): c.key for split in SPLITS for c in self.classes[split]} | keys
 
     def video_id(self, name: str) -> str:
-        """Return the id of a video by its file name without extension; for Kinetics YouTube's id.
+        """Return the id of a video by its file name without extension.
 
         >>> benchmark("kinetics100_alibaba").video_id("-VtLx-mcPds_000012_000022")
         '-VtLx-mcPds'
         """
-        match = YOUTUBE.fullmatch(name) if self.family == "kinetics" else None
+        pattern = ID.get(self.family)
+        match = pattern.fullmatch(name) if pattern else None
         return match[1] if match else name
 
     def match_key(self, id: str) -> str:
@@ -129,7 +143,7 @@ class Benchmark(BaseModel):
         >>> benchmark("ucf101_arn").match_key("v_HandStandPushups_g01_c01")
         'v_handstandpushups_g01_c01'
         """
-        return id if self.family == "kinetics" else id.casefold()
+        return id if self.family in FROM_YOUTUBE else id.casefold()
 
 
 def benchmark_names() -> tuple[str, ...]:

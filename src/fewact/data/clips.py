@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -452,6 +452,13 @@ def as_box(
     return Box(*map(float, numbers))
 
 
+@lru_cache(4096)
+def _digest(file: Path, size: int, changed: int) -> bytes:
+    """Return the SHA-256 of a file; a recording of many segments is read once."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
 @dataclass(frozen=True)
 class Clip:
     """Segment of a video file.
@@ -508,8 +515,8 @@ class Clip:
         sha = hashlib.sha256(repr((self.start, self.end, *box)).encode())
         try:
             for file in self._files():
-                with file.open("rb") as stream:
-                    sha.update(hashlib.file_digest(stream, "sha256").digest())
+                status = file.stat()
+                sha.update(_digest(file, status.st_size, status.st_mtime_ns))
         except OSError as error:
             raise VideoError(self.path, f"cannot be read: {error.strerror}") from error
         return sha.hexdigest()
