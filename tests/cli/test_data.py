@@ -143,6 +143,86 @@ def test_check_without_folder_or_list(run: Run, here: Path) -> None:
     assert not list(here.glob("*.availability.json"))
 
 
+VERBS = ("break", "check", "drink", "wash", "wrap")
+KITCHEN = {
+    "epic_hyrsm.csv": "split,class,video\n"
+    + "".join(f"test,{VERBS[i % 5]},P01_11_{i}\n" for i in range(10)),
+    "EPIC_100_validation.csv": "narration_id,video_id,start_timestamp,stop_timestamp\n"
+    + "".join(f"P01_11_{i},P01_11,00:00:0{i},00:00:{i + 1:02}\n" for i in range(10)),
+}
+DIVES = {
+    "novel.json": json.dumps(
+        {
+            "image_names": [f"rgb/abcdefghijk_0000{i}.mp4" for i in range(10)],
+            "image_labels": [(7, 15, 23, 31, 39)[i // 2] for i in range(10)],
+        }
+    )
+}
+GYM = {
+    "test_split.txt": "".join(
+        f"{c}/abcdefghijk_E_000000_000010_A_000{i}_000{i + 1} 4 {c}\n"
+        for i, c in enumerate((19, 21, 24, 25, 30) * 2)
+    ),
+    "finegym_annotation_info_v1.1.json": json.dumps(
+        {
+            "abcdefghijk": {
+                "E_000000_000010": {
+                    "timestamps": [[0, 10]],
+                    "segments": {
+                        f"A_000{i}_000{i + 1}": {"timestamps": [[i, i + 1]]} for i in range(10)
+                    },
+                }
+            }
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "videos", "seconds"),
+    [
+        ("epic_hyrsm", KITCHEN, ["P01_11"], 10),
+        ("finegym99_fsfg", GYM, ["abcdefghijk"], 10),
+        ("diving48_tamt", DIVES, [f"abcdefghijk_0000{i}" for i in range(10)], 1),
+        (
+            "ntu120_one-shot",
+            {},
+            [f"S001C00{c}P008R001A{a:03}_rgb" for c in (1, 3) for a in range(1, 31, 6)],
+            1,
+        ),
+    ],
+)
+def test_checked_drawn_and_evaluated(
+    run: Run, tmp_path: Path, name: str, files: dict[str, str], videos: list[str], seconds: int
+) -> None:
+    """Ten videos of five test classes of a real list, in the layout in which it is published."""
+    lists, root = tmp_path / "lists", tmp_path / "root"
+    root.mkdir()
+    lists.mkdir()
+    for file, text in files.items():
+        (lists / file).write_text(text)
+    random = np.random.default_rng(0)
+    for video in videos:
+        pixels = random.integers(0, 255, (4 * seconds, 32, 32, 3), dtype=np.uint8)
+        write_video(root / f"{video}.mp4", pixels, 4)
+    where = ("--splits", lists) if files else ()
+    allowed = () if files else ("--allow-missing",)
+    checked = run("data", "check", name, root, *where, "--deep", "-o", tmp_path / "there.json")
+    found = Availability.read(tmp_path / "there.json")
+    assert (sum(c.available for c in found.classes), found.unreadable) == (10, {})
+    assert checked.code == (0 if files else 3)
+    saved = tmp_path / "episodes.json"
+    source = ("--root", root, *where, *allowed)
+    assert run("episodes", name, *source, "--count", 4, "-o", saved).code == 0
+    ran = run(
+        *("evaluate", "protonet", "--data", name, *source, "--episodes", saved),
+        *("--option", "frames=2", "--precision", "float32", "--format", "json"),
+    )
+    result = json.loads(ran.out)
+    assert len(result["per_episode"]) == 4
+    assert result["flags"][0].startswith("modified list (test)" if files else "videos missing: ")
+
+
 @pytest.mark.assets
 def test_check_of_real_clips(run: Run, assets: Path, tmp_path: Path) -> None:
     file = tmp_path / "there.json"

@@ -46,6 +46,11 @@ HMDB: Lines = [
     ("val", "sword", "Draw_fencing_sword_u_nm_np1_ba_goo_3"),
     ("test", "run", "#20_Rhythm_run_l_cm_np2_fr_med_0"),
 ]
+NTU: Lines = [
+    *(("train", "A002", f"S001C00{c}P001R001A002") for c in (1, 2, 3)),
+    ("train", "A120", "S032C001P106R002A120"),
+    ("test", "A001", "S001C003P008R001A001"),
+]
 
 
 def make_benchmark(
@@ -62,9 +67,12 @@ def make_benchmark(
     sha256, classes = {}, {}
     for split in SPLITS:
         rows = [(label, video) for of, label, video in lines if of == split]
-        keys = [(c, v if family == "kinetics" else v.lower()) for c, v in rows]
+        keys = [
+            (c, v if family in ("diving48", "finegym", "kinetics") else v.lower()) for c, v in rows
+        ]
         text = "".join(sorted(f"{split}/{c}/{k}\n" for c, k in keys))
-        sha256[split] = hashlib.sha256(text.encode()).hexdigest()
+        if rows:
+            sha256[split] = hashlib.sha256(text.encode()).hexdigest()
         labels = list(dict.fromkeys(label for label, _ in rows))
         classes[split] = [
             ActionClass(c, sum(c == label for label, _ in rows), names.get(c, c), "")

@@ -1,6 +1,7 @@
 """All forms of a published list give the same list."""
 
 import gzip
+import json
 import random
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.data.small import (
     SSV2,
     SSV2_NAMES,
     UCF,
+    Lines,
     make_benchmark,
     write_table,
     write_texts,
@@ -45,6 +47,30 @@ def test_forms_of_text_files(tmp_path: Path, form: str, name: str) -> None:
     assert texts == table
     assert texts.flags == ()
     assert sorted((v.split, v.label, v.id) for v in texts.videos) == sorted(SSV2)
+
+
+def test_numbers_of_classes(tmp_path: Path) -> None:
+    lines: Lines = [("train", "7", "a_00001"), ("train", "7", "A_00001"), ("val", "1", "b_00002")]
+    lines += [("test", "10", "c_00003")]
+    bench = make_benchmark(lines, "diving48")
+    table = find_list(bench, write_table(tmp_path / "list.csv", lines))
+    assert table is not None
+    assert table.flags == ()
+    for name, form in (
+        ("{split}_split.txt", "{label}/{video} 26 {label}"),
+        ("{split}.txt", "33/{video}.mp4 {label}"),
+        ("meta_{split}.txt", "{label}/{video}"),
+    ):
+        assert find_list(bench, write_texts(tmp_path / name, lines, form, name)) == table
+    for name, split in (("base", "train"), ("val", "val"), ("novel", "test")):
+        rows = [(f"/somewhere/{v}.mp4", int(c)) for s, c, v in lines if s == split]
+        names, labels = zip(*rows, strict=True)
+        document = {"image_names": names, "image_labels": labels}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    assert find_list(bench, tmp_path) == table
+    (tmp_path / "novel.json").write_text('{"image_names": ["a"], "image_labels": []}')
+    with pytest.raises(DataError, match=r"novel\.json.*1 names, 0 labels"):
+        find_list(bench, tmp_path)
 
 
 def test_classes_by_name(tmp_path: Path) -> None:
@@ -210,11 +236,11 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.assets
 @pytest.mark.parametrize("name", benchmark_names())
 def test_real_lists_are_canonical(assets: Path, name: str) -> None:
-    folder = assets.parent / "splits"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is missing")
+    file = assets.parent / "splits" / f"{name}.csv.gz"
+    if not file.is_file():
+        pytest.skip(f"{file} is missing")
     bench = benchmark(name)
-    listed = find_list(bench, folder)
+    listed = find_list(bench, file.parent)
     assert listed is not None
     assert listed.flags == ()
     assert len(listed.videos) == sum(sum(counts.values()) for counts in bench.counts.values())

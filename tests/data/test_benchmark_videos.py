@@ -1,5 +1,6 @@
 """Videos of a benchmark in a folder: available ones, missing ones, and flags for results."""
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,18 @@ from fewact.data import (
 )
 from fewact.data.benchmark_lists import find_list
 from fewact.data.benchmark_videos import class_of_file
-from fewact.data.benchmarks import Benchmark
-from fewact.video import write_video
-from tests.data.small import HMDB, SSV2, UCF, Lines, make_benchmark, write_table, write_videos
+from fewact.data.benchmarks import Benchmark, Family
+from fewact.video import EveryNth, read_frames, write_video
+from tests.data.small import (
+    HMDB,
+    NTU,
+    SSV2,
+    UCF,
+    Lines,
+    make_benchmark,
+    write_table,
+    write_videos,
+)
 
 Use = Callable[[Benchmark], None]
 
@@ -219,10 +229,10 @@ def test_files_that_are_not_availability_files_are_refused(tmp_path: Path) -> No
             Availability.read(file)
 
 
-@pytest.mark.parametrize(("lines", "family"), [(UCF, "ucf101"), (HMDB, "hmdb51")])
+@pytest.mark.parametrize(("lines", "family"), [(UCF, "ucf101"), (HMDB, "hmdb51"), (NTU, "ntu120")])
 @pytest.mark.parametrize("form", ["{label}/{video}.avi", "{video}.AVI", "frames/{video}/"])
 def test_list_from_file_names(
-    tmp_path: Path, use: Use, lines: Lines, family: str, form: str
+    tmp_path: Path, use: Use, lines: Lines, family: Family, form: str
 ) -> None:
     use(make_benchmark(lines, family, includes_all_videos=True))
     root = write_videos(tmp_path / "root", lines, form)
@@ -232,6 +242,98 @@ def test_list_from_file_names(
     assert {(v.split, v.label, v.id) for v in videos.videos} == set(lines)
     # A list takes precedence, and gives the same videos.
     assert load_benchmark("any", root, splits=write_table(tmp_path / "list.csv", lines)) == videos
+
+
+def test_colour_videos_of_ntu(tmp_path: Path, use: Use) -> None:
+    """Infrared videos of the same names are none of the list."""
+    use(make_benchmark(NTU, "ntu120", includes_all_videos=True))
+    root = write_videos(write_videos(tmp_path, NTU, "{video}_ir.avi"), NTU, "{video}_rgb.avi")
+    videos = load_benchmark("any", root)
+    assert videos.flags == ()
+    assert {v.id for v in videos.videos} == {line[2] for line in NTU}
+    assert all(v.clip and v.clip.path.name == f"{v.id}_rgb.avi" for v in videos.videos)
+
+
+EPIC: Lines = [("train", "take", "P01_11_0"), ("test", "wash", "P01_11_1")]
+EPIC_TIMES = """narration_id,participant_id,video_id,start_timestamp,stop_timestamp
+P01_11_0,P01,P01_11,00:00:00.00,00:00:01.50
+P01_11_1,P01,P01_11,00:00:02.00,00:01:00.00
+"""
+GYM: Lines = [
+    ("train", "3", "abcdefghijk_E_000001_000004_A_0000_0001"),
+    ("test", "19", "abcdefghijk_E_000001_000004_A_0002_0004"),
+]
+GYM_TIMES = {
+    "E_000001_000004": {
+        "event": 1,
+        "timestamps": [[0.5, 3.5]],
+        "segments": {
+            "A_0000_0001": {"stages": 1, "timestamps": [[0.0, 1.25]]},
+            "A_0002_0004": {"stages": 2, "timestamps": [[1.5, 2.0], [2.0, 2.75]]},
+        },
+    },
+    "E_000007_000009": {"event": 4, "timestamps": [[7, 9]], "segments": None},
+}
+
+
+@pytest.mark.parametrize("where", ["lists", "root"])
+@pytest.mark.parametrize(
+    ("lines", "family", "recording", "file", "times", "expected"),
+    [
+        (EPIC, "epic", "P01_11", "EPIC_100_train.csv", EPIC_TIMES, [(0, 1.5), (2, 60)]),
+        (
+            *(GYM, "finegym", "abcdefghijk", "finegym_annotation_info_v1.1.json"),
+            json.dumps({"abcdefghijk": GYM_TIMES}),
+            [(0.5, 1.75), (2, 3.25)],
+        ),
+    ],
+)
+def test_segments_of_recordings(
+    tmp_path: Path, use: Use, where: str, lines: Lines, family: Family, recording: str, file: str,
+    times: str, expected: list[tuple[float, float]],
+) -> None:  # fmt: skip
+    use(make_benchmark(lines, family))
+    root, lists = tmp_path / "root", tmp_path / "lists"
+    lists.mkdir()
+    table = write_table(lists / "list.csv", lines)
+    (root / recording).mkdir(parents=True)
+    (root / recording / "img_00001.jpg").touch()  # images have no times
+    with pytest.raises(DataError, match=rf"are missing: train 1 of 1.*recordings need {file}"):
+        load_benchmark("any", root, splits=table)
+    (tmp_path / where / file).write_text(times)
+    assert len(check_benchmark("any", root, splits=table).missing) == 2
+    frames = np.arange(32, dtype=np.uint8)[:, None, None, None] * np.full((1, 32, 32, 3), 8, "u1")
+    write_video(root / f"{recording}.mp4", frames, 8)
+    videos = load_benchmark("any", root, splits=table)
+    assert videos.flags == ()
+    clips = [v.clip for v in videos.videos if v.clip]
+    assert [(clip.start, clip.end) for clip in clips] == expected
+    shown = [read_frames(c.path, EveryNth(1), start=c.start, end=c.end).mean() / 8 for c in clips]
+    for mean, (start, end) in zip(shown, expected, strict=True):
+        assert mean == pytest.approx((8 * start + min(8 * end, 32) - 1) / 2, abs=0.5)
+    assert check_benchmark("any", root, splits=table, deep=True).gap() == ""
+    whole = write_videos(root, lines[:1], "{video}.mp4")  # a file of the segment comes first
+    clip = load_benchmark("any", whole, splits=table, split="train").videos[0].clip
+    assert clip is not None
+    assert (clip.path.stem, clip.start) == (lines[0][2], None)
+
+
+@pytest.mark.parametrize(
+    ("family", "file", "text", "message"),
+    [
+        ("epic", "EPIC_100_train.csv", EPIC_TIMES.replace("stop_", "end_"), 'no column "stop_ti'),
+        ("epic", "EPIC_100_train.csv", EPIC_TIMES.replace("00:00:01.50", "now"), "line 2.*to now"),
+        ("epic", "EPIC_100_validation.csv", EPIC_TIMES.replace("00:01:00.00", "0"), "line 3"),
+        ("finegym", "finegym_annotation_info_v1.1.json", '{"a": {"b": {}}}', "not a list.*times"),
+    ],
+)
+def test_invalid_times_are_refused(
+    tmp_path: Path, use: Use, family: Family, file: str, text: str, message: str
+) -> None:
+    use(make_benchmark(EPIC, family))
+    (tmp_path / file).write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_benchmark("any", tmp_path, splits=write_table(tmp_path / "list.csv", EPIC))
 
 
 def test_list_from_file_names_with_missing_videos(tmp_path: Path, use: Use) -> None:

@@ -27,11 +27,12 @@ FOLDER_VARIABLE = "FEWACT_SPLITS"
 COLUMNS = ("split", "class", "video")
 LIST = FileType("list", DataError, 256 * MIB)
 LIST_NAME = re.compile(
-    r"(train|val|test)(?:list\d*|_few_shot|_split)?\.(?:txt|list)(?:\.old)?|(base|val|novel)\.json"
+    r"(?:meta_)?(train|val|test)(?:list\d*|_few_shot|_split)?\.(?:txt|list)(?:\.old)?"
+    r"|(base|val|novel)\.json"
 )
 SPLIT_OF: dict[str, Split] = {"base": "train", "novel": "test"}
-NUMBERS = re.compile(r"(\s+\d+){2}$")
-"""Number of frames and class, after the path of a line."""
+NUMBERED = re.compile(r"(.+?)(?:\s+\d+)?\s+(\d+)")
+"""Path, perhaps number of frames, and number of the class in a line."""
 GROUP = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
 
 Rows = list[tuple[str, str]]
@@ -43,8 +44,8 @@ def find_list(bench: Benchmark, splits: str | Path | None = None) -> VideoList |
 
     Read are tables with the columns split, class, video (``NAME.csv``, ``NAME.csv.gz``), and the
     published files: text (``trainlist03.txt``, ``train_few_shot.txt``, ``train.list``, …) with one
-    line ``class/video`` for each video, also with its number of frames and its class after it, and
-    ``base.json``, ``val.json``, ``novel.json`` with names and labels. Classes are names or numbers.
+    line for each video, ``class/video`` or ``video [frames] class``, and ``base.json``,
+    ``val.json``, ``novel.json`` with names and labels. Classes are names or numbers.
 
     Args:
         bench: Benchmark.
@@ -305,7 +306,9 @@ def _text_rows(file: Path) -> Rows:
     lines = [line.strip() for line in _text(file).splitlines()]
     rows: Rows = []
     for number, line in enumerate(filter(None, lines), 1):
-        label, _, path = NUMBERS.sub("", line).partition("/")
+        label, _, path = line.partition("/")
+        if match := NUMBERED.fullmatch(line):
+            path, label = match.groups()
         if not path.strip("/"):
             raise DataError(
                 "invalid line",

@@ -23,9 +23,12 @@ NAMES = (
     "ssv2-small_cmn",
     "ssv2-full_otam",
     "ssv2-full_trx",
+    "diving48_vba",
+    "diving48_knowledge",
     "diving48_tamt",
     "epic_hyrsm",
     "finegym99_fsfg",
+    "finegym99_knowledge",
     "ntu120_one-shot",
 )
 ID: dict[str, re.Pattern[str]] = {
