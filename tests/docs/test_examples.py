@@ -12,7 +12,7 @@ import pydoc
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,28 @@ def test_the_method_of_the_guide_is_taught_and_predicts(
     run("teach", clips / "clips", "--method", "nearest-mean", *imported, "-o", model)
     out = run("predict", model, clips / "new.mp4", "--format", "json", *imported)
     assert json.loads(out)["predictions"][0]["label"] == "wave"
+
+
+@pytest.mark.slow
+def test_the_one_shot_protocol_of_the_guide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs/guides/evaluate.md"
+    (text,) = (text for text, _ in blocks(page, "python") if "exemplars" in text)
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    Path("nturgb+d_rgb").mkdir()
+    for a, c in product((1, 7, 13), (1, 2, 3)):  # camera 3 recorded the exemplars
+        name = f"S001C00{c}P008R001A{a:03}_rgb.mp4"
+        write_video(Path("nturgb+d_rgb", name), pixels // a, fps=4)
+    exec(text.replace('split="test"', 'split="test", allow_missing=True'), {})
+    plain = ("--trim", "off", "--false-alarms", "1")
+    fast = ("--method", "protonet", "--option", "frames=2")
+    assert main(["teach", "exemplars.csv", "-o", "one-shot", *fast, *plain]) == 0
+    capsys.readouterr()
+    assert main(["test", "one-shot", "queries.csv", *plain[2:], "--format", "json"]) == 0
+    tested = json.loads(capsys.readouterr().out)
+    assert (tested["clips"], tested["accuracy"]) == (6, 100.0)
 
 
 def stated(text: str) -> Iterator[tuple[str, Any]]:
