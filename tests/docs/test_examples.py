@@ -35,7 +35,8 @@ PAGES = [
     for path in sorted((ROOT / folder).glob("*.md"))
 ] + [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 BLOCK = re.compile(
-    r"^(?P<skip><!-- not run: .+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
+    r"^(?P<skip><!-- not run: [^\n]+ -->\n)?"
+    r"(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 RULE = re.compile(r"\|[ :|-]+\|")
