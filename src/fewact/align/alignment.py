@@ -32,10 +32,6 @@ def finite_costs(cost: Tensor, *, square: bool = False) -> Tensor:
     Args:
         cost: (… m m').
         square: Whether m and m' must be equal.
-
-    Raises:
-        ShapeError: There are no such two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite; ``index`` is the first such problem.
     """
     check_tensor(cost, "… m m" if square else "… m m'", "cost")
     cost = cost.to(torch.promote_types(cost.dtype, torch.float32))

@@ -427,9 +427,6 @@ def choose(network: Network, card: Card, engine: str) -> tuple[Engine, str]:
     """Return the requested engine of a network, and why it is this one.
 
     ``auto`` is ``onnx`` in int8, and in float32 on a CPU if it can be used, otherwise ``torch``.
-
-    Raises:
-        OptionError: The engine is ``onnx`` or the precision int8, and it cannot be used.
     """
     by_torch = TorchEngine(network, card.precision)
     int8 = card.precision == "int8"

@@ -51,11 +51,6 @@ def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
 
     Returns:
         Levels that the file computes.
-
-    Raises:
-        OptionError: Packages for the export are missing, the backbone computes in int8, or the
-            network cannot be exported.
-        OutputError: The file cannot be written.
     """
     if missing := missing_packages():
         raise OptionError(

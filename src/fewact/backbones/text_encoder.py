@@ -64,9 +64,6 @@ class Tokenizer:
 
     Attributes:
         digest: SHA-256 of its files.
-
-    Raises:
-        WeightsError: Files are missing or cannot be read, or the tokenizer is of another network.
     """
 
     def __init__(

@@ -209,11 +209,6 @@ class SavedBackbone(BaseModel):
         only if weights were read from there before: a model of someone else could name any file.
 
         It normalises frames as the model's backbone did: other versions may do it otherwise.
-
-        Raises:
-            ModelError: The weights of the backbone have moved, or were never used on this machine;
-                or weights are given although the model uses precomputed features.
-            OptionError: There is no such device or engine.
         """
         if self.precomputed:
             return self._size(weights, device, where)

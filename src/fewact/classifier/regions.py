@@ -73,10 +73,6 @@ def regions_of(
         clip: Clip of a file, or frames in memory.
         find: Returns its tracks.
         aspect: Width over height of what is shown of a subject; None for that of the clip.
-
-    Raises:
-        DataError: The clip has no picture.
-        VideoError: The clip cannot be read.
     """
     if not isinstance(clip, Clip | Frames):
         raise DataError(
@@ -101,12 +97,7 @@ def _shown(clip: Clip | Frames, picture: Picture) -> VideoClip:
 
 
 def tracks_of_table(table: str | Path) -> FindTracks:
-    """Return a function that returns the tracks of a user's table for a clip of its video.
-
-    Raises:
-        DataError: The table is not one of tracks, see ``read_tracks``, or the clip is in memory.
-        VideoError: The video cannot be read.
-    """
+    """Return a function that returns the tracks of a user's table for a clip of its video."""
 
     def find(clip: VideoClip) -> tuple[list[Track], tuple[int, int]]:
         if not isinstance(clip, Clip):

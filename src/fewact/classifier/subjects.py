@@ -37,10 +37,6 @@ def tracks_of_recording(
         source: Video file.
         boxes: Table of boxes, see ``read_tracks``; None for what moves.
         stop: Ends the search when it is set; the tracks so far are complete.
-
-    Raises:
-        VideoError: The recording cannot be opened.
-        DataError: The table is none of tracks.
     """
     finder, pace, times = RegionFinder(), Pace(RATE), []
     with open_recording(source, stop=stop) as recording:

@@ -73,9 +73,6 @@ class SpecOptions:
         Returns:
             The requested values if this has a spec, or the spec; None if nothing was requested of
             a spec with a required field.
-
-        Raises:
-            OptionError: A value is invalid, or the required field was not requested.
         """
         taken = {name: values.pop(_parameter_name(f)) for name, f in self.flags(spec).items()}
         requested = {n: v for n, v in taken.items() if v is not None and v is not False}
@@ -139,9 +136,6 @@ def with_specs(command: Callable[..., T]) -> Callable[..., T]:
     """Give Typer a signature in which each spec is replaced by its options.
 
     A call builds the specs from their values.
-
-    Raises:
-        TypeError: Two options of the command have the same name.
     """
     hints = get_type_hints(command, include_extras=True)
     specs: dict[str, tuple[SpecOptions, type[Spec]]] = {}

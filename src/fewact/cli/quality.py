@@ -30,11 +30,7 @@ def check_quality(quality: QualityName, method: str, *, features: bool) -> None:
 
 
 def backbone_of(requested: BackboneSpec, quality: QualityName) -> BackboneSpec:
-    """Return a backbone with the network and the size of a quality; a requested size stays.
-
-    Raises:
-        OptionError: The quality needs another backbone than the requested one.
-    """
+    """Return a backbone with the network and the size of a quality; a requested size stays."""
     preset = QUALITIES[quality]
     if preset.backbone != "auto":
         named = preset.backbone if requested.name == "auto" else requested.name

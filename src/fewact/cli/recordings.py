@@ -167,9 +167,6 @@ class Recordings:
         Args:
             each: Watches recordings, see ``one_by_one`` and ``on_ray``.
             quiet: Whether to show no progress.
-
-        Raises:
-            OutputError: Another command writes the same file.
         """
         if self.output is None:
             self._watch_all(each, quiet=quiet)

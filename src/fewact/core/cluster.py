@@ -53,10 +53,6 @@ def map_on_ray(
         address: Address of the cluster: ``host:port``, ``auto``; or ``local`` to start a cluster on
             this machine, which listens on the loopback interface alone unless Ray was imported
             before. Ray Data does not run through a Ray client (``ray://…``).
-
-    Raises:
-        OptionError: Ray is not installed, or there is no cluster at this address.
-        UserError: The work has raised an error of fewact.
     """
     if not items:
         return

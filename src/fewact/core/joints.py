@@ -71,9 +71,6 @@ class Joints:
 def parse_joints(layout: str) -> Joints:
     """Return where the joints of a layout are.
 
-    Raises:
-        DataError: The text is no layout.
-
     >>> parse_joints("3(1-2):xyc")
     Joints(width=9, coordinates=((0, 1), (3, 4), (6, 7)), confidences=(2, 5, 8), mirror=(0, 2, 1))
     """

@@ -295,10 +295,6 @@ def extract(
     Returns:
         One ``Extracted`` for each clip. A clip that cannot be read has an ``error``; other errors
         are raised.
-
-    Raises:
-        OptionError: The backbone does not have a requested level, nothing is requested, or a
-            number is not positive.
     """
     if not requests:
         raise OptionError("no features are requested", where="requests")

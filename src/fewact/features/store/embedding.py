@@ -344,11 +344,7 @@ def card_of(facts: Facts) -> Card:
 
 
 def narrow(features: Tensor) -> NDArray[Any]:
-    """Convert features to the stored type: float16; uint8 is unchanged.
-
-    Raises:
-        Unfit: The features are not finite, or too large for float16.
-    """
+    """Convert features to the stored type: float16; uint8 is unchanged."""
     if features.dtype == torch.uint8:
         return features.cpu().numpy()
     small = features.to(torch.float16)

@@ -56,10 +56,6 @@ def embed_on_ray(
         blocks: Numbers of the blocks.
         report: Called with the outcome of each video.
         address: Address of the cluster, see ``map_on_ray``.
-
-    Raises:
-        OptionError: Ray is not installed, or there is no cluster at this address.
-        UserError: A worker cannot create the backbone, or cannot read or write the store.
     """
     work = _Blocks(
         job.store.folder.resolve(), job.videos, tuple(job.sets), job.block_size, backbone
