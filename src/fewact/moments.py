@@ -5,7 +5,6 @@ Second order with its matrix square root, and the part that changes sign with ti
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isqrt
 from typing import Literal, get_args
 
 import torch
@@ -17,7 +16,6 @@ from fewact.core.shapes import check_tensor
 __all__ = [
     "Descriptor",
     "cross_frame",
-    "from_upper_triangle",
     "multi_scale_moments",
     "newton_schulz_sqrt",
     "upper_triangle",
@@ -123,31 +121,6 @@ def upper_triangle(matrix: Tensor) -> Tensor:
     d = check_tensor(matrix, "… d d", "matrix")["d"]
     row, column = torch.triu_indices(d, d, device=matrix.device)
     return matrix.flatten(-2).index_select(-1, row * d + column)
-
-
-def from_upper_triangle(vector: Tensor) -> Tensor:
-    """Return the symmetric matrices with these upper triangles: (… d(d+1)/2) → (… d d).
-
-    Raises:
-        ShapeError: No matrix has an upper triangle of this length.
-
-    >>> from_upper_triangle(torch.tensor([1, 2, 3]))
-    tensor([[1, 2],
-            [2, 3]])
-    """
-    length = check_tensor(vector, "… D", "vector")["D"]
-    d = (isqrt(8 * length + 1) - 1) // 2
-    if d * (d + 1) // 2 != length:
-        raise ShapeError(
-            "no matrix has an upper triangle of this length",
-            where="vector",
-            got=str(length),
-            expected="d(d+1)/2: 1, 3, 6, 10, …",
-        )
-    row, column = torch.triu_indices(d, d, device=vector.device)
-    index = vector.new_zeros(d, d, dtype=torch.long)
-    index[row, column] = index[column, row] = torch.arange(length, device=vector.device)
-    return vector.index_select(-1, index.flatten()).view(*vector.shape[:-1], d, d)
 
 
 NO_VARIATION = 1e-12

@@ -7,7 +7,6 @@ from torch.autograd import gradcheck
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.moments import (
-    from_upper_triangle,
     multi_scale_moments,
     newton_schulz_sqrt,
     upper_triangle,
@@ -21,7 +20,12 @@ def _maps(*shape, seed=0, dtype=torch.float64):
 
 
 def _covariances(maps, **options):
-    return from_upper_triangle(multi_scale_moments(maps, descriptor="covariance", **options))
+    nodes = multi_scale_moments(maps, descriptor="covariance", **options)  # (m D)
+    d = maps.shape[-3]
+    matrices = nodes.new_zeros(len(nodes), d, d)
+    row, column = torch.triu_indices(d, d)
+    matrices[:, row, column] = matrices[:, column, row] = nodes
+    return matrices
 
 
 @settings(max_examples=60, deadline=None)
