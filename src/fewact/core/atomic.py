@@ -261,7 +261,12 @@ def _start(target: Path) -> str:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the handle of the lock; None if this file cannot be locked by any process."""
+    """Return the handle of the lock; None if this file cannot be locked by any process.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        FileNotFoundError: Another process removed the file.
+    """
     if fcntl is None:
         return None
     handle = None
