@@ -228,7 +228,7 @@ def _embed_on_ray(
     *,
     address: str,
 ) -> None:
-    from fewact.features.store.on_ray import embed_on_ray
+    from fewact.features.store.embedding import embed_on_ray
 
     resolved = {"precision": job.card.precision, "engine": job.card.engine}
     spec = backbone.with_absolute_weights.model_copy(update=resolved)

@@ -305,7 +305,7 @@ def difference_images(frames: Frames) -> Tensor:
     known = shared(frames)
     grey = torch.stack([frame.of(luma) for frame in known])
     evenly_lit = same_light(grey)
-    if evenly_lit is grey:
+    if evenly_lit is None:
         changes = [before.with_later(after, _change) for before, after in pairwise(known)]
     else:
         changes = [_small_change(before, after) for before, after in pairwise(evenly_lit)]

@@ -174,11 +174,11 @@ class TimedProtocol(H11Protocol):
 
         Both cost a client no token: they must not keep the page from its user.
         """
-        others = [one for one in self.connections if isinstance(one, TimedProtocol)]
-        begun = [one for one in others if one._timer and one is not self]
-        refused = [one for one in others if one.cycle and not one.cycle.keep_alive]
+        others = [x for x in self.connections - {self} if isinstance(x, TimedProtocol)]
+        begun = [other for other in others if other._timer]
+        refused = [other for other in others if other.cycle and not other.cycle.keep_alive]
         if begun or refused:
-            oldest = min(begun, key=lambda one: one._begun_at) if begun else refused[0]
+            oldest = min(begun, key=lambda other: other._begun_at) if begun else refused[0]
             self.connections.discard(oldest)
             oldest.transport.abort()
 

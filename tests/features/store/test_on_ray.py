@@ -18,7 +18,7 @@ from fewact.core.errors import OptionError, UserError
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Job, Outcome, Store, embed
-from fewact.features.store.on_ray import embed_on_ray
+from fewact.features.store.embedding import embed_on_ray
 from fewact.synthetic import motions
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'fewact[ray]'")
@@ -81,7 +81,7 @@ from pathlib import Path
 from fewact.backbones import BackboneSpec
 from fewact.features.request import FeatureRequest
 from fewact.features.store import Job, Store
-from fewact.features.store.on_ray import embed_on_ray
+from fewact.features.store.embedding import embed_on_ray
 from fewact.synthetic import motions
 
 addresses = set()

@@ -137,12 +137,12 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     return corrected
 
 
-def same_light(grey: Tensor) -> Tensor:
+def same_light(grey: Tensor) -> Tensor | None:
     """Return grey frames (t h w), luma from 0 to 255, under the light of their median frame.
 
     Differences of frames show what moves; any change of the light would be movement of all that is
-    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. The same
-    object is returned if the light hardly changes.
+    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. None is
+    returned if the light hardly changes.
     """
     sampled = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
     reference = torch.from_numpy(lower_median(sampled.numpy()))
@@ -155,7 +155,7 @@ def same_light(grey: Tensor) -> Tensor:
     ).to(grey)
     darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
     if (brightest - darkest) / 2 < LEAST_CHANGE:
-        return grey
+        return None
     return grey / light.exp()[:, None, None]
 
 
