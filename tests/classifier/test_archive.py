@@ -93,6 +93,45 @@ def test_a_killed_index_goes_on_and_is_the_same(
         np.testing.assert_array_equal(killed.rows(key, 0, 3)[name], values)
 
 
+def test_an_index_killed_before_a_recording_is_known_goes_on(
+    recording: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    archive = Archive(Store.create(tmp_path / "index"), backbone.card, create=True)
+    archive.add(recording, backbone)
+    with archive.entries._index.transaction() as tables:
+        tables.execute("DELETE FROM videos")
+    assert not archive.recordings()
+    archive.add(recording, backbone)
+    assert archive.blocks(archive.recordings()[0].fingerprint) == 1
+
+
+def test_what_a_damaged_shard_had_is_read_again(
+    recording: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    store = Store.create(tmp_path / "index")
+    archive = Archive(store, backbone.card, create=True)
+    archive.add(recording, backbone)
+    (shard,) = archive.entries.folder.iterdir()
+    shard.write_bytes(shard.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="not found, because their shards are damaged: 1"):
+        assert not Archive(Store(store.folder), backbone.card).recordings()
+    again = Archive(Store(store.folder), backbone.card, create=True)
+    assert again.add(recording, backbone)
+    assert not again.add(recording, backbone)
+    assert len(Archive(Store(store.folder), backbone.card).recordings()) == 1
+
+
+def test_a_second_backbone_reads_again(
+    recording: Path, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(tmp_path / "index")
+    Archive(store, backbone.card, create=True).add(recording, backbone)
+    other = Archive(store, replace(backbone.card, mean=(0.1, 0.2, 0.3)), create=True)
+    assert not other.recordings()
+    assert other.add(recording, backbone)
+    assert len(other.recordings()) == 1
+
+
 def test_a_gap_has_no_vectors(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 48, 64, 3), np.uint8)
     times = [k / 10 for k in range(120) if not 35 <= k < 80]
@@ -118,6 +157,12 @@ def test_only_what_is_new_is_read(
     moved.write_bytes(recording.read_bytes())
     assert not archive.add(moved, other)
     assert len(archive.recordings()) == 1
+    assert all(one.is_there for one in archive.recordings())
+    changed = tmp_path / "changed.mkv"
+    changed.write_bytes(recording.read_bytes())
+    archive.add(changed, other)
+    changed.write_bytes(recording.read_bytes()[:-100])
+    assert [str(one.path) for one in archive.recordings() if one.is_there] == [str(recording)]
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     with pytest.raises(VideoError):
@@ -170,6 +215,8 @@ def test_marks_change_the_answer(archive: Archive, question: Question, recording
     assert (again[0].start, again[1].start) == (other.start, first.start)
     with pytest.raises(DataError, match="no segment is marked"):
         with_marks(question, [Event("right", 0, 1, mark="?")])
+    with pytest.raises(DataError, match=r"unknown marks.*rigth"):
+        with_marks(question, [*marks, Event("right", 0, 1, mark="rigth")])
 
 
 def test_what_is_suggested_is_uncertain(archive: Archive, question: Question) -> None:

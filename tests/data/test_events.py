@@ -405,3 +405,10 @@ def test_clips_of_events_are_segments_of_videos_that_exist(videos: Path) -> None
     assert all(any(reason in row for row in skipped) for reason in reasons)
     with pytest.warns(UserWarning, match="skipped: "):
         assert read_table(table) == clips[:3]
+
+
+def test_a_class_and_a_subject_may_be_the_number_0(tmp_path: Path) -> None:
+    path = tmp_path / "e.json"
+    event = Event(0, 1.0, 2.0, recording="m.mp4", subject="0")
+    path.write_text(json.dumps({"events": [{**event.to_dict(), "subject": 0}]}))
+    assert read_events(path).events == [replace(event, label="0")]

@@ -47,6 +47,11 @@ def test_mot_counts_frames_from_1(tmp_path: Path) -> None:
         ("frame,id,x,y,w,h\n0,1,1,two,3,4\n", "line 2"),
         ("frame,id,x,y,w,h\n10,1,1,2,3,4\n", "the video has no such frame"),
         ("0,1,1,2,3,4\n", "expected: 1 to 10"),
+        ("frame,id,x,y,w,h\n", "no box"),
+        ("frame,id,x,y,w,h\n0,,1,2,3,4\n", "line 2: not a box"),
+        ("frame,id,x,y,w,h\n0.5,1,1,2,3,4\n", "line 2: not a box"),
+        ("frame,id,x,left,y,w,h\n0,1,1,9,2,3,4\n", "several columns may be x"),
+        ("1,-1,1,2,3,4\n1,-1,9,2,3,4\n", "line 2: a second box"),
     ],
 )
 def test_what_is_no_track_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -21,7 +21,7 @@ from torch.nn import functional
 from fewact.backbones import Backbone, Card
 from fewact.classifier.predict import FASTEST
 from fewact.classifier.stream import Pace
-from fewact.core.errors import ModelError, StoreError, UserError
+from fewact.core.errors import ModelError, StoreError, UserError, warn
 from fewact.core.workers import on_one_core
 from fewact.data import Clip
 from fewact.data.files import legible
@@ -136,15 +136,17 @@ class IndexedRecording:
     Args:
         path: Where it was last found.
         fingerprint: Fingerprint of its bytes.
+        stamp: Stamp of its file when it was indexed.
     """
 
     path: Path
     fingerprint: str
+    stamp: str | None
 
     @property
     def is_there(self) -> bool:
-        """Whether the file can be read again."""
-        return os.path.exists(self.path)
+        """Whether the file can be read again, and has not changed."""
+        return self.stamp is not None and stamp(Clip(self.path)) == self.stamp
 
 
 class Archive:
@@ -181,10 +183,20 @@ class Archive:
                 hint="Make it: fewact index ARCHIVE -o INDEX",
             )
         self.entries, self.known = entries, store.known(LIST)
+        self._lost = {key.rpartition(":")[0] for key in entries.lost()}
+        if self._lost and not create:
+            warn(
+                f"{store.folder}: recordings that are not found, because their shards are damaged: "
+                f"{len(self._lost)} ({next(iter(entries.damaged.values()))}). Run `fewact index` "
+                "with all recordings again"
+            )
 
     def recordings(self) -> list[IndexedRecording]:
-        """Return the recordings, each once: where its file is, if it is anywhere."""
-        return _recordings(self.known)
+        """Return the stored recordings, each once: where its file is, if it is anywhere."""
+        return [one for one in _recordings(self.known) if self._is_stored(one.fingerprint)]
+
+    def _is_stored(self, fingerprint: str) -> bool:
+        return fingerprint not in self._lost and _key(fingerprint, 0) in self.entries
 
     def blocks(self, fingerprint: str) -> int:
         """Return how many minutes of a recording are stored, from its start on."""
@@ -213,10 +225,10 @@ class Archive:
         at = stamp(clip)
         name = legible(str(path.absolute()))
         facts = self.known.every(name).get(name)
-        if facts is not None and facts.stamp == at and facts.error is None:
+        if facts is not None and facts.stamp == at and self._is_stored(facts.fingerprint or ""):
             return False
         fingerprint = clip.fingerprint()
-        is_new = not self.known.every(fingerprint=fingerprint)
+        is_new = not (self._is_stored(fingerprint) and self.known.every(fingerprint=fingerprint))
         try:
             if is_new:
                 self._read(path, fingerprint, backbone, shown)
@@ -235,13 +247,14 @@ class Archive:
                 self.entries.write(waiting)
                 waiting = {}
         self.entries.write(waiting)
+        self._lost.discard(fingerprint)
 
 
 def _recordings(known: KnownVideos) -> list[IndexedRecording]:
     found: dict[str, IndexedRecording] = {}
     for path, facts in known.every().items():
         if facts.fingerprint is not None and facts.error is None:
-            recorded = IndexedRecording(Path(path), facts.fingerprint)
+            recorded = IndexedRecording(Path(path), facts.fingerprint, facts.stamp)
             before = found.get(facts.fingerprint)
             if before is None or (recorded.is_there and not before.is_there):
                 found[facts.fingerprint] = recorded
@@ -255,7 +268,7 @@ def indexed_files(folder: Path) -> list[str]:
         StoreError: There is no index in the folder, or none of its files is there.
     """
     known = _recordings(Store(folder).known(LIST))
-    files = [str(recorded.path) for recorded in known if recorded.is_there]
+    files = [str(recorded.path) for recorded in known if os.path.exists(recorded.path)]
     if not files:
         raise StoreError(
             "no recording of the index is there", where=str(folder), got=f"{len(known)} that moved"
@@ -282,8 +295,8 @@ def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterat
             sizes = {name: BLOCK * track.rate for name, track in TRACKS.items()}
             yield {name: joined[name][:size] for name, size in sizes.items()}
             waiting = {name: [joined[name][size:]] for name, size in sizes.items()}
-    rest = {name: np.concatenate(parts) for name, parts in waiting.items()}
-    if any(len(values) for values in rest.values()):
+    if any(len(values) for parts in waiting.values() for values in parts):
+        rest = {name: np.concatenate(parts) for name, parts in waiting.items()}
         yield {
             name: np.pad(values, ((0, BLOCK * TRACKS[name].rate - len(values)), (0, 0)))
             for name, values in rest.items()

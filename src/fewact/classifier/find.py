@@ -318,12 +318,21 @@ def with_marks(question: Question, marks: Sequence[Event]) -> Question:
 
     Args:
         question: The question that found them.
-        marks: Events with paths as recordings, marked ``right`` or ``wrong``; others do not count.
+        marks: Events with paths as recordings, marked ``right`` or ``wrong``; those marked ``?`` do
+            not count.
 
     Raises:
-        DataError: Nothing is marked.
+        DataError: Nothing is marked, or otherwise than so.
         VideoError: A marked segment cannot be read.
     """
+    others = {event.mark for event in marks} - {RIGHT, WRONG, "?", ""}
+    if others:
+        raise DataError(
+            "unknown marks",
+            where="column mark",
+            got=", ".join(sorted(others))[:80],
+            expected=f"{RIGHT}, {WRONG} or ?",
+        )
     clips = [
         Clip(
             Path(event.recording),

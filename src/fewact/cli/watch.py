@@ -221,7 +221,7 @@ def _spans(
         Archive(Store(index), check_watchable(fitted)[0].card),
         question_of_model(fitted),
     )
-    known = {str(one.path): one for one in archive.recordings()}
+    known = {str(one.path): one for one in archive.recordings() if one.is_there}
     absolute = {source: str(Path(source).absolute()) for source in sources}
     spans = {
         source: spans_to_watch(archive, known[path], question, part)

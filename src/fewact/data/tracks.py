@@ -45,35 +45,49 @@ def read_tracks(path: str | Path, times: Floats) -> list[Track]:
         TRACKS.refuse(table, "the table is empty", "")
     names, first = [FIELD.get(cell.casefold(), "") for cell in rows[0][1]], 0
     if set(names) >= set(COLUMNS):
+        if twice := [name for name in COLUMNS if names.count(name) > 1]:
+            TRACKS.refuse(table, f"several columns may be {twice[0]}", ",".join(rows[0][1])[:80])
         rows = rows[1:]
     elif _numbers(rows[0][1][:6]) is not None:
         names, first = [*COLUMNS], 1
     else:
         TRACKS.refuse(table, "not a table of tracks", ",".join(rows[0][1])[:80])
-    boxes: dict[str, dict[float, list[float]]] = {}
+    boxes: dict[str, dict[int, list[float]]] = {}
     for line, cells in rows:
         row = dict(zip(names, cells, strict=False))
         numbers = _numbers([row.get(name, "") for name in COLUMNS if name != "id"])
-        if numbers is None or min(numbers[3:]) <= 0:
+        subject, where = row.get("id", ""), f"{table}, line {line}"
+        if not subject or numbers is None or min(numbers[3:]) <= 0 or numbers[0] % 1:
             raise DataError(
                 "not a box",
-                where=f"{table}, line {line}",
+                where=where,
                 got=",".join(cells)[:80],
-                expected="numbers of the frame and in pixels; width and height above 0",
+                expected="the whole number of a frame, an id, and numbers in pixels; width and "
+                "height above 0",
             )
-        number = round(numbers[0]) - first
+        number = int(numbers[0]) - first
         if not 0 <= number < len(times):
             raise DataError(
                 "the video has no such frame",
-                where=f"{table}, line {line}",
-                got=f"frame {round(numbers[0])}",
+                where=where,
+                got=f"frame {numbers[0]:.0f}"[:80],
                 expected=f"{first} to {len(times) - 1 + first}",
             )
-        boxes.setdefault(row.get("id", ""), {})[float(times[number])] = numbers[1:]
-    return [_track(subject, rows_of) for subject, rows_of in boxes.items()]
+        if number in boxes.setdefault(subject, {}):
+            raise DataError(
+                "a second box of this subject in this frame",
+                where=where,
+                got=",".join(cells)[:80],
+                expected="tracks: an id for each subject; detections have none",
+            )
+        boxes[subject][number] = numbers[1:]
+    if not boxes:
+        TRACKS.refuse(table, "the table has no box")
+    return [_track(subject, rows_of, times) for subject, rows_of in boxes.items()]
 
 
-def _track(subject: str, boxes: dict[float, list[float]]) -> Track:
+def _track(subject: str, numbered: dict[int, list[float]], times: Floats) -> Track:
+    boxes = {float(times[number]): box for number, box in numbered.items()}
     ordered = sorted(boxes)
     return Track(subject, np.array(ordered), np.array([boxes[time] for time in ordered]))
 

@@ -85,7 +85,7 @@ def event_of(fields: Mapping[str, Any]) -> Event:
     """
     if fault := fields.get("fault"):
         raise ValueError(fault)
-    label = unicodedata.normalize("NFC", str(fields.get("label") or "").strip())
+    label = unicodedata.normalize("NFC", _text(fields.get("label")))
     if not label:
         raise ValueError("it has no class")
     if not label.isprintable():
@@ -104,13 +104,18 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         end,
         _number("confidence", fields.get("confidence"), float),
         _number("repetitions", fields.get("repetitions"), int) or 1,
-        str(fields.get("recording") or "").strip(),
-        str(fields.get("subject") or "").strip(),
+        _text(fields.get("recording")),
+        _text(fields.get("subject")),
         fields.get("frames"),
         str(fields.get("clock") or ""),
         _box(fields),
-        mark=str(fields.get("mark") or "").strip().casefold(),
+        mark=_text(fields.get("mark")).casefold(),
     )
+
+
+def _text(value: Any) -> str:
+    """Return a cell without spaces around it; classes and subjects may be numbers, also 0."""
+    return "" if value is None else str(value).strip()
 
 
 def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float] | None:

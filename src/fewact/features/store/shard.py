@@ -24,7 +24,7 @@ from fewact.core.errors import StoreError
 from fewact.core.tensors import check_tensors
 
 SUFFIX = ".safetensors"
-HINT = "Move the file elsewhere; `fewact embed` writes it again."
+HINT = "Move the file elsewhere; `fewact embed`, or `fewact index`, writes it again."
 SHARD = FileType("shard of a store", StoreError, 64 * GIB, hint=HINT)
 
 # A single key, since safetensors writes several keys in any order: equal videos give equal bytes.

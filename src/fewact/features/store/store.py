@@ -43,8 +43,13 @@ from fewact.features.store.shard import (
 from fewact.video.source import VideoSource
 
 FILE: Final = "store.sqlite"
-INDEX_HINT = "Remove this file: `fewact embed` makes it again from the shards."
-STORE = FileType("feature store", StoreError, 64 * GIB, "a folder that `fewact embed` has written")
+INDEX_HINT = "Remove this file: `fewact embed`, or `fewact index`, makes it again from the shards."
+STORE = FileType(
+    "feature store",
+    StoreError,
+    64 * GIB,
+    "a folder that `fewact embed` or `fewact index` has written",
+)
 
 FORMAT, VERSION = int.from_bytes(b"fewa", "big"), 1
 
@@ -224,13 +229,20 @@ class EntrySet:
         return int(count)
 
     def __iter__(self) -> Iterator[str]:
+        return (video for video, path in self._videos() if path not in self.damaged)
+
+    def lost(self) -> Iterator[str]:
+        """Yield the videos of damaged shards."""
+        if self.damaged:
+            yield from (video for video, path in self._videos() if path in self.damaged)
+
+    def _videos(self) -> Iterator[tuple[str, Path]]:
         query = (
             "SELECT video, name FROM entries JOIN shards ON number = shard_number "
             "WHERE entries.set_number = ? ORDER BY video"
         )
         for video, name in self._index.rows(query, self._number):
-            if self.folder / str(name) not in self.damaged:
-                yield str(video)
+            yield str(video), self.folder / str(name)
 
     @property
     def bytes_a_video(self) -> int:
