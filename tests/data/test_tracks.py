@@ -57,3 +57,11 @@ def test_mot_counts_frames_from_1(tmp_path: Path) -> None:
 def test_what_is_no_track_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_tracks(table(tmp_path, text), TIMES)
+
+
+@pytest.mark.parametrize("box", ["9000,2,30,40", "0.1,0.2,0.3,0.4", "-30,-40,30,40"])
+def test_a_subject_beside_the_picture_is_refused(tmp_path: Path, box: str) -> None:
+    path = table(tmp_path, f"frame,id,x,y,w,h\n0,anna,1,2,30,40\n1,anna,{box}\n1,bob,{box}\n")
+    assert len(read_tracks(path, TIMES)) == 2
+    with pytest.raises(DataError, match=r"bob.*pixels of a picture of 64x48"):
+        read_tracks(path, TIMES, (48, 64))

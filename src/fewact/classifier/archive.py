@@ -141,7 +141,7 @@ class IndexedRecording:
 
     path: Path
     fingerprint: str
-    stamp: str | None
+    stamp: str | None = None
 
     @property
     def is_there(self) -> bool:

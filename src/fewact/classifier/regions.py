@@ -103,7 +103,8 @@ def tracks_of_table(table: str | Path) -> FindTracks:
         if not isinstance(clip, Clip):
             raise DataError("tracks are of a file", where=str(table), got=type(clip).__name__)
         info = probe(clip.path)
-        return read_tracks(table, timeline_of(clip.path).times), (info.height, info.width)
+        size = info.height, info.width
+        return read_tracks(table, timeline_of(clip.path).times, size), size
 
     return find
 

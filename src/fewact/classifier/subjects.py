@@ -38,7 +38,7 @@ def tracks_of_recording(
         boxes: Table of boxes, see ``read_tracks``; None for what moves.
         stop: Ends the search when it is set; the tracks so far are complete.
     """
-    finder, pace, times = RegionFinder(), Pace(RATE), []
+    finder, pace, times, size = RegionFinder(), Pace(RATE), list[float](), (0, 0)
     with open_recording(source, stop=stop) as recording:
         for time, frame in recording.frames():
             times.append(time)
@@ -46,10 +46,12 @@ def tracks_of_recording(
                 break
             if pace.needs(time):
                 pace.take(time)
-                finder.add(recording.convert(frame), time)
+                image = recording.convert(frame)
+                size = image.shape[0], image.shape[1]
+                finder.add(image, time)
     tracks = finder.tracks()
     if boxes is not None:
-        tracks = read_tracks(boxes, np.array(times))
+        tracks = read_tracks(boxes, np.array(times), size)
     return tracks, finder.camera()
 
 

@@ -10,7 +10,7 @@ from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.cells import delimiter_of, table_rows
 from fewact.video.samplers import Floats
-from fewact.video.track import Track
+from fewact.video.track import Box, Track
 
 FIELD = {
     **dict.fromkeys(("frame", "frame_id", "frame_index"), "frame"),
@@ -25,7 +25,9 @@ EXPECTED = "a header with frame, id, x, y, w and h, frames from 0; or MOT: no he
 TRACKS = FileType("table of tracks", DataError, 256 * MIB, EXPECTED)
 
 
-def read_tracks(path: str | Path, times: Floats) -> list[Track]:
+def read_tracks(
+    path: str | Path, times: Floats, size: tuple[int, int] | None = None
+) -> list[Track]:
     """Return the tracks of a table, in the order of their first rows.
 
     Boxes are in pixels of the picture as displayed. In a table with a header the first frame has
@@ -34,6 +36,7 @@ def read_tracks(path: str | Path, times: Floats) -> list[Track]:
     Args:
         path: Table.
         times: Times (n) of the frames of the video, in seconds.
+        size: Height and width of the picture, in pixels, to refuse subjects that are beside it.
 
     Raises:
         DataError: The table cannot be read, or a row is invalid.
@@ -83,7 +86,23 @@ def read_tracks(path: str | Path, times: Floats) -> list[Track]:
         boxes[subject][number] = numbers[1:]
     if not boxes:
         TRACKS.refuse(table, "the table has no box")
-    return [_track(subject, rows_of, times) for subject, rows_of in boxes.items()]
+    tracks = [_track(subject, rows_of, times) for subject, rows_of in boxes.items()]
+    if size is not None:
+        _check_shown(table, tracks, size)
+    return tracks
+
+
+def _check_shown(table: Path, tracks: list[Track], size: tuple[int, int]) -> None:
+    height, width = size
+    picture = Box(0, 0, width, height)
+    for track in tracks:
+        if max(Box(*box).shared(picture) for box in track.boxes.tolist()) < 1:
+            raise DataError(
+                "all boxes of a subject are beside the picture, or less than a pixel",
+                where=f"{table}: {track.subject}",
+                got=", ".join(f"{side:g}" for side in track.boxes[0]),
+                expected=f"x, y, width and height in pixels of a picture of {width}x{height}",
+            )
 
 
 def _track(subject: str, numbered: dict[int, list[float]], times: Floats) -> Track:
