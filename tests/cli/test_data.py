@@ -221,13 +221,3 @@ def test_checked_drawn_and_evaluated(
     result = json.loads(ran.out)
     assert len(result["per_episode"]) == 4
     assert result["flags"][0].startswith("modified list (test)" if files else "videos missing: ")
-
-
-@pytest.mark.assets
-def test_check_of_real_clips(run: Run, assets: Path, tmp_path: Path) -> None:
-    file = tmp_path / "there.json"
-    ran = run("data", "check", "ucf101", assets / "clips" / "ucf7", "-o", file, "--format", "json")
-    assert ran.code == 3
-    document = json.loads(ran.out)
-    assert sum(c["available"] for c in document["classes"]) == 350
-    assert document["unreadable"] == {}

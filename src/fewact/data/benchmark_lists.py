@@ -1,9 +1,7 @@
 """Published lists of a benchmark's videos, as tables or text files."""
 
-import csv
 import gzip
 import hashlib
-import io
 import os
 import re
 import zlib
@@ -21,6 +19,7 @@ from fewact.core.paths import user_path
 from fewact.data.benchmarks import NAMES, Benchmark, benchmark
 from fewact.data.cells import seconds
 from fewact.data.files import first_few, stem_and_suffix
+from fewact.data.tables import rows_of
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
@@ -253,17 +252,8 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
 
 
 def _rows_of(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number of the line and these cells of each row of a table."""
-    reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)
-    try:
-        for column in columns:
-            if column not in (reader.fieldnames or ()):
-                what = f'there is no column "{column}"'
-                raise DataError(what, where=str(table), expected=", ".join(columns))
-        for row in reader:
-            yield reader.line_num, {column: row[column] or "" for column in columns}
-    except csv.Error as error:
-        LIST.refuse(f"{table}, line {reader.line_num}", "invalid row", str(error))
+    """Yield the line and these cells of each row of a table."""
+    return rows_of(table, _text(table), columns, required=columns, expected=", ".join(columns))
 
 
 def _read_texts(folder: Path, bench: Benchmark) -> dict[Split, list[Video]]:

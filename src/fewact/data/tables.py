@@ -127,7 +127,7 @@ def _every_row(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str
 def _clip_rows(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str, str]]]:
     rows: list[tuple[Clip, dict[str, str]]] = []
     lines: dict[Clip, int] = {}
-    for line, row in _rows(table, TABLE.text(table), columns):
+    for line, row in rows_of(table, TABLE.text(table), columns):
         where = f"{table}, line {line}"
         clip = _clip(table.parent, where, row)
         segment = Clip(clip.path, start=clip.start, end=clip.end, box=clip.box)
@@ -219,13 +219,23 @@ def _cells_of(clip: Clip, columns: Sequence[str]) -> dict[str, str]:
     return {column: cells.get(column, "") for column in columns}
 
 
-def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield for each row its first line number and its stripped cells by column."""
+def rows_of(
+    table: Path,
+    text: str,
+    readable: Sequence[str],
+    *,
+    required: Sequence[str] = REQUIRED,
+    expected: str = EXPECTED,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield for each row its first line number and its stripped cells by column.
+
+    See ``check_header`` for the columns.
+    """
     columns: list[str] | None = None
     for line, cells in table_rows(table, text, delimiter_of(text, readable)):
         where = f"{table}, line {line}"
         if columns is None:
-            columns = check_header(where, cells, readable)
+            columns = check_header(where, cells, readable, required=required, expected=expected)
             continue
         if any(cells[len(columns) :]):
             raise DataError(
@@ -238,7 +248,7 @@ def _rows(table: Path, text: str, readable: Sequence[str]) -> Iterator[tuple[int
         row = dict(zip(columns, cells, strict=False))
         yield line, {column: row.get(column, "") for column in readable}
     if columns is None:
-        raise DataError("the table is empty", where=str(table), expected=EXPECTED)
+        raise DataError("the table is empty", where=str(table), expected=expected)
 
 
 def check_header(
