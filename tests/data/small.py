@@ -93,6 +93,13 @@ def make_benchmark(
     )
 
 
+def create(root: Path, *files: str) -> Path:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return root
+
+
 def write_table(path: Path, lines: Lines) -> Path:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("split", "class", "video"), *lines])

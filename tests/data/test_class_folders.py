@@ -5,13 +5,7 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.data import expand_paths, list_background, list_clips
-
-
-def create(root: Path, *files: str) -> Path:
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).touch()
-    return root
+from tests.data.small import create
 
 
 def relative(root: Path, clips: list) -> list[tuple[str, str | None]]:

@@ -7,15 +7,9 @@ import pytest
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Video, list_folder, list_table
 from fewact.data.videos import make_list
+from tests.data.small import create
 
 HEADER = "path,label,split,group\n"
-
-
-def create(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
 
 
 def table(root: Path, text: str) -> Path:
@@ -57,13 +51,6 @@ def test_classes_may_have_names_of_splits(tmp_path: Path) -> None:
 def test_splits_beside_other_folders_are_classes(tmp_path: Path) -> None:
     create(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "extra/c/1.mp4", "extra/d/1.mp4")
     with pytest.raises(DataError, match='the class "extra" has no clips'):
-        list_folder(tmp_path)
-
-
-def test_a_missing_or_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
-        list_folder(tmp_path / "absent")
-    with pytest.raises(DataError, match="not sorted into class folders"):
         list_folder(tmp_path)
 
 
@@ -132,13 +119,6 @@ def test_groups_that_are_missing_or_of_another_scope_are_refused() -> None:
             make_list("", videos, scope, where="")
     with pytest.raises(OptionError, match="within-class"):
         make_list("", PERSONS, "person", where="")
-
-
-@pytest.mark.assets
-def test_real_clips(assets: Path) -> None:
-    videos = list_folder(assets / "clips" / "ucf7")
-    assert (len(videos.videos), len(videos.classes)) == (350, 7)
-    assert all(v.clip and v.clip.path.is_file() for v in videos.videos)
 
 
 def test_rows_of_no_class_are_named(tmp_path: Path) -> None:
