@@ -17,12 +17,12 @@ from typing import Any
 
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.shared import table
+from benchmarks.training.stored import stored
 from fewact import backbones, methods
 from fewact.backbones import Backbone
 from fewact.evaluation import Comparison, Result, compare, evaluate_method, load, save
 from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.identity import method_facts
-from fewact.features.store import Job, Outcome, Store, embed
 from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method
 from fewact.synthetic import motions
@@ -78,7 +78,6 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=10, help="videos per synthetic class")
     parser.add_argument("--store", type=Path, required=True, help="folder of the features")
     options = parser.parse_args()
-    store = Store.create(options.store)
     made = {preset: motions(preset, videos=options.videos) for preset in PRESETS}
     sets = parts(read_index(options.assets), development=False)
     sets += [Part(f"`motions` {name}", one.videos.of("test")) for name, one in made.items()]
@@ -89,7 +88,7 @@ def main() -> None:
     rows: list[Row] = []
     for network in networks:
         for part in sets:
-            rows += measured(network, part, options.episodes, store)
+            rows += measured(network, part, options.episodes, options.store)
             print(f"{network.card.name}, {part.name}", flush=True)
     for shots in SHOTS:
         print(f"\n{shots} shot{'s' * (shots > 1)}\n")
@@ -99,19 +98,11 @@ def main() -> None:
     print(table(["", "better", "worse", "neither", "points"], [*against_reference(rows)]))
 
 
-def stop_at_error(outcome: Outcome) -> None:
-    """Raise SystemExit if a video could not be read."""
-    if outcome.error is not None:
-        raise SystemExit(f"{outcome.video.id}: {outcome.error}")
-
-
-def measured(network: Backbone, part: Part, episodes: int, store: Store) -> Iterator[Row]:
+def measured(network: Backbone, part: Part, episodes: int, store: Path) -> Iterator[Row]:
     """Yield the results of all columns on one set of videos, on the same episodes."""
     made = [column(name) for name in COLUMNS]
     requests = [request for method in made for request in method.requests(network.card)]
-    job = Job(store, part.videos, network.card, requests)
-    embed(job, network, range(len(job)), stop_at_error)
-    source = StoredFeatures(store, part.videos, network.card)
+    source = stored(part.videos, store, requests, network)
     drawn = [
         draw(part.videos, Protocol(shots=shots, count=episodes, groups=part.videos.groups))
         for shots in SHOTS

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.court.open_sets import METHODS
 from benchmarks.datasets import read_index
 from benchmarks.shared import features_of, save_arrays, table
 from benchmarks.training.stored import stored
@@ -52,16 +53,11 @@ SIZES = (15, 5, 7)
 """Numbers of its training, validation and test classes."""
 
 FREE: dict[str, tuple[str, dict[str, Any]]] = {
-    "protonet, mean frame": ("protonet", {}),
-    "protonet, frames in order": ("protonet", {"frame_matching": "concatenated"}),
-    "otam": ("otam", {}),
-    "set matching (Bi-MHM)": ("hyrsm", {"relations": "none"}),
-    "simpleshot": ("simpleshot", {}),
-    "ridge, mean frame": ("ridge", {"frame_order": "pooled"}),
-    "ridge, frames in order": ("ridge", {}),
-    "lda, frames in order": ("lda", {}),
-    "a2m2, not trained": ("a2m2", {}),
-    "fusion, of vectors": ("fusion", {}),
+    {"a2m2": "a2m2, not trained", "fusion": "fusion, of vectors"}.get(
+        name, name.replace(", in order", ", frames in order")
+    ): (method, dict(options))
+    for name, (method, options) in METHODS.items()
+    if name != "protonet, Euclidean"
 }
 """Methods without training and their options, by the name in the tables."""
 
@@ -234,27 +230,30 @@ def reduced(
 
 def recipe(label: str, seed: int, groups: str, changes: Mapping[str, Any] | None = None) -> Any:
     """Return the recipe of a row: the same for all but the method and its options."""
-    name, own = TRAINED[label][0], {**TRAINED[label][1], **(changes or {})}
-    known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
+    name, own = TRAINED[label][0], {**SMALL, **TRAINED[label][1], **(changes or {})}
     if label not in FIXED:
         own = {"seed": seed, **own}
     stage = {**STAGE, "loss_weights": LOSSES.get(name, {})}
-    content = {
-        "name": f"compared-{name}",
-        "summary": "The same budget for all methods.",
-        "data": "motions",
-        "seed": seed,
-        "groups": groups,
-        "largest_loss": 1e6,
-        "method": {
-            "name": name,
-            "options": {n: v for n, v in {**SMALL, **own}.items() if n in known},
+    content = {"name": f"compared-{name}", "data": "motions", "seed": seed, "groups": groups}
+    return same_budget(name, own, {**content, "validation": {"every": 50, "count": 300}}, stage)
+
+
+def same_budget(
+    name: str, options: Mapping[str, Any], content: Mapping[str, Any], stage: Mapping[str, Any]
+) -> Any:
+    """Return the recipe of a method in one stage, with those of the options that it has."""
+    known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
+    return parse(
+        {
+            "summary": "The same budget for all methods.",
+            "largest_loss": 1e6,
+            "method": {"name": name, "options": {n: v for n, v in options.items() if n in known}},
+            "backbone": {"name": "efficientnet-lite0"},
+            "stages": [stage],
+            **content,
         },
-        "backbone": {"name": "efficientnet-lite0"},
-        "stages": [stage],
-        "validation": {"every": 50, "count": 300},
-    }
-    return parse(content, name)
+        name,
+    )
 
 
 def compute(data: Data, folder: Path, label: str, seed: int) -> None:

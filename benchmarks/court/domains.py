@@ -7,7 +7,7 @@ finished.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.court.open_sets import evaluated, protocol, read_set
-from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal
+from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal, same_budget
 from benchmarks.shared import difference_cell, table
 from fewact import methods
 from fewact.core.random import RandomStream
@@ -28,7 +28,6 @@ from fewact.evaluation import ArrayFeatures, Result, checkpoint
 from fewact.evaluation.episodes import draw
 from fewact.methods.base import Method
 from fewact.training import TrainingData, train
-from fewact.training.recipe import parse
 
 WIDTH, FRAMES, STEPS = 48, 8, 150
 LINEAR = {
@@ -116,27 +115,14 @@ def frames_of(vectors: NDArray[Any], videos: VideoList, every: VideoList) -> Ten
 def recipe(label: str, groups: str, steps: int) -> Any:
     """Return the recipe of a method: the same for all but the method and its options."""
     name, options, changes = TRAINED[label]
-    known = {field.name for field in fields(methods.REGISTRY.get(name).Options)}
     sizes = {**SMALL, "key_width": WIDTH, "vector_width": WIDTH, "frames": FRAMES}
     stage = {**STAGE, "steps": steps, "accumulate": 1, "loss_weights": LOSSES.get(name, {})}
     stage |= changes
     if stage["kind"] == "classify":
         del stage["queries"], stage["loss_weights"]
-    content = {
-        "name": "domains",
-        "summary": "The same budget for all methods.",
-        "data": "CLIPS",
-        "groups": groups,
-        "largest_loss": 1e6,
-        "method": {
-            "name": name,
-            "options": {**{n: v for n, v in sizes.items() if n in known}, **options},
-        },
-        "backbone": {"name": "efficientnet-lite0"},
-        "stages": [stage],
-        "validation": {"every": steps // 3, "count": 200},
-    }
-    return parse(content, "domains")
+    content: dict[str, Any] = {"name": "domains", "data": "CLIPS", "groups": groups}
+    content["validation"] = {"every": steps // 3, "count": 200}
+    return same_budget(name, {**sizes, **options}, content, stage)
 
 
 def trained(label: str, data: TrainingData, folder: Path, steps: int) -> Method:

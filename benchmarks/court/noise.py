@@ -6,7 +6,7 @@ its default and 51 the worst.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,29 +28,21 @@ SETTINGS = (("noise", None), ("noise", 18), ("noise", 23), ("noise", 28), ("plai
 VIDEOS, SIZE, QUERIES = 4, 224, 3
 
 
-class Encoded:
-    """A rendered video after H.264 at a constant rate factor, encoded when it is read."""
-
-    def __init__(self, source: RenderedVideo, crf: int) -> None:
-        self._source, self._crf = source, crf
-
-    @cached_property
-    def frames(self) -> NDArray[np.uint8]:
-        """All frames (t h w 3)."""
-        return compress(self._source.render(range(self._source.frames)), FPS, self._crf)
-
-    def __call__(self, positions: Sequence[int]) -> NDArray[np.uint8]:
-        return self.frames[list(positions)]
-
-
 def encoded(video: Video, crf: int) -> Video:
-    """Return a rendered video after H.264."""
-    if not isinstance(source := video.source, RenderedVideo):
+    """Return a rendered video after H.264, which is encoded when it is read."""
+    source = video.source
+    if not isinstance(source, RenderedVideo):
         raise TypeError(f"{video.id} is not rendered")
+
+    @cache
+    def frames() -> NDArray[np.uint8]:
+        return compress(source.render(range(source.frames)), FPS, crf)
+
+    def decoded(positions: Sequence[int]) -> NDArray[np.uint8]:
+        return frames()[list(positions)]
+
     name = f"{video.id}-crf{crf}"
-    return replace(
-        video, id=name, source=RenderedVideo(name, source.frames, FPS, Encoded(source, crf))
-    )
+    return replace(video, id=name, source=RenderedVideo(name, source.frames, FPS, decoded))
 
 
 def results(work: Path, episodes: int) -> Iterator[tuple[str, int | None, str, Result]]:

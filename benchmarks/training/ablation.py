@@ -136,7 +136,7 @@ class Work:
                 videos,
                 self._folder / "store",
                 (FeatureRequest("middle", View(8)),),
-                Halved.defaults.name if options.small else None,
+                backbones.create(Halved.defaults.name) if options.small else None,
             )
             for split, videos in self._videos.items()
         }
