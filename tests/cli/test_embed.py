@@ -178,31 +178,6 @@ def test_a_disk_without_enough_space_is_refused(
     assert run(*call).code == 0
 
 
-@pytest.mark.slow
-def test_an_interrupted_run_leaves_valid_files_and_continues(
-    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(Job.__init__.__kwdefaults__, "block", 2)
-    call = ("embed", table, "--features", "vectors:2", *PLAIN)
-    run(*call, "-o", tmp_path / "complete")
-    outcomes: list[Any] = []
-
-    def interrupt(report: Any, one: Any) -> None:
-        outcomes.append(one)
-        if len(outcomes) == 4:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("fewact.cli.embed._Report.__call__", interrupt)
-        assert run(*call, "-o", tmp_path / "store").code == 130
-    done = tree(tmp_path / "store")
-    complete = tree(tmp_path / "complete")
-    assert done.keys() <= complete.keys()
-    assert len(done) < len(complete)
-    assert "Embedded: 4, already stored: 2" in run(*call, "-o", tmp_path / "store").out
-    assert tree(tmp_path / "store") == complete
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

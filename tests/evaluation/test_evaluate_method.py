@@ -2,10 +2,6 @@
 
 import json
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -333,39 +329,6 @@ def test_an_existing_result(tmp_path: Path) -> None:
         Nearest(), *problem(seed=1), run=RunOptions(output=output, overwrite=True)
     )
     assert load(output) == second != first
-
-
-SCRIPT = """
-import sys, time
-from fewact.evaluation import RunOptions, evaluate_method, scoring
-from tests.evaluation.made_up import Nearest, problem
-fast = Nearest.score
-def slow(self, state, nodes):
-    time.sleep(0.01)
-    return fast(self, state, nodes)
-Nearest.score = slow
-scoring.MAX_EPISODES = 4
-print("ready", flush=True)
-evaluate_method(Nearest(), *problem(count=200), run=RunOptions(output=sys.argv[1], threads=2))
-"""
-
-
-@pytest.mark.slow
-def test_killed_by_the_system_and_resumed(tmp_path: Path) -> None:
-    whole, output = tmp_path / "whole.json", tmp_path / "r.json"
-    evaluate_method(Nearest(), *problem(count=200), run=RunOptions(output=whole))
-    rng = random.Random(1)
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(output)], stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(rng.uniform(0.05, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    subprocess.run([sys.executable, "-c", SCRIPT, str(output)], check=True, capture_output=True)
-    assert output.read_bytes() == whole.read_bytes()
 
 
 class Text(Nearest, TextMethod):
