@@ -85,7 +85,7 @@ def _location(splits: str | Path | None) -> Path | None:
     return user_path(location, DataError) if location else None
 
 
-class Segment(NamedTuple):
+class RecordingSegment(NamedTuple):
     """Segment of a recording: the recording's id, start and end in seconds."""
 
     recording: str
@@ -102,7 +102,7 @@ TIMES = {
 
 def find_segments(
     bench: Benchmark, root: Path, splits: str | Path | None = None
-) -> dict[str, Segment]:
+) -> dict[str, RecordingSegment]:
     """Return the segments of recordings by their ids; empty without the authors' files of times.
 
     Args:
@@ -112,7 +112,7 @@ def find_segments(
     """
     path = _location(splits)
     folders = [root, *(_folders(path if path.is_dir() else path.parent, bench) if path else ())]
-    segments: dict[str, Segment] = {}
+    segments: dict[str, RecordingSegment] = {}
     for name in TIMES.get(bench.family, ()):
         file = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if file is not None:
@@ -121,7 +121,7 @@ def find_segments(
     return segments
 
 
-def _epic_segments(file: Path) -> dict[str, Segment]:
+def _epic_segments(file: Path) -> dict[str, RecordingSegment]:
     segments = {}
     columns = ("narration_id", "video_id", "start_timestamp", "stop_timestamp")
     for line, row in _rows_of(file, columns):
@@ -130,7 +130,7 @@ def _epic_segments(file: Path) -> dict[str, Segment]:
         if start is None or end is None or end <= start:
             where = f"{file}, line {line}"
             raise DataError("not the times of a segment", where=where, got=" to ".join(times))
-        segments[id] = Segment(recording, start, end)
+        segments[id] = RecordingSegment(recording, start, end)
     return segments
 
 
@@ -146,10 +146,10 @@ class _Recordings(RootModel[dict[str, dict[str, _Event]]]):
     pass
 
 
-def _finegym_segments(file: Path) -> dict[str, Segment]:
+def _finegym_segments(file: Path) -> dict[str, RecordingSegment]:
     """Return the segments of a file in which the times of actions start at those of events."""
     return {
-        f"{recording}_{event}_{action}": Segment(
+        f"{recording}_{event}_{action}": RecordingSegment(
             recording,
             times.timestamps[0][0] + inside.timestamps[0][0],
             times.timestamps[0][0] + inside.timestamps[-1][1],

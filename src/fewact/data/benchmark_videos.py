@@ -23,7 +23,7 @@ from fewact.core.paths import user_path
 from fewact.data.benchmark_lists import (
     FOLDER_VARIABLE,
     TIMES,
-    Segment,
+    RecordingSegment,
     build_list,
     build_video,
     find_list,
@@ -427,7 +427,7 @@ def _find_files(
     return replace(videos, videos=tuple(with_files)), expected
 
 
-def _clip(video: Video, files: VideoIndex, segment: Segment | None) -> Clip | None:
+def _clip(video: Video, files: VideoIndex, segment: RecordingSegment | None) -> Clip | None:
     """Return the clip of a video: its file, or a segment of its recording; None if it is missing.
 
     A recording as a folder of images has no times of its own.
