@@ -9,6 +9,7 @@ from PIL import Image
 
 from fewact import FewShotClassifier
 from fewact.classifier.info import thumbnails
+from fewact.classifier.regions import regions_of
 from fewact.classifier.watch import watching
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, Frames, VideoBytes
@@ -77,6 +78,23 @@ def test_what_moves_in_a_doubtful_clip_is_counted(
     assert two.known < 0.5
     assert two.movers == 2
     assert classifier.predict(Frames(alone(first), FPS)).movers == 1
+
+
+@pytest.mark.slow
+def test_a_small_subject_before_another_background_is_better_known(
+    classifier: FewShotClassifier, assets: Path
+) -> None:
+    frames = frames_of(assets, TAUGHT[2], 5)[:, ::2, ::2]
+    shown = np.full((len(frames), SIZE[0], 2 * SIZE[1], 3), (60, 90, 30), np.uint8)
+    place = shown[:, -frames.shape[1] :, : frames.shape[2]]
+    place[:] = np.where(frames.max(-1, keepdims=True) < 24, place, frames)
+    clip = Frames(shown, FPS)
+    (region,) = regions_of(clip, aspect=2 * SIZE[1] / SIZE[0])
+    assert region.enlarged
+    (answer,) = classifier.predict_regions(clip)
+    plain = classifier.predict(region.clip)
+    assert answer.probabilities == plain.probabilities
+    assert answer.known > plain.known + 0.1
 
 
 @pytest.mark.slow

@@ -151,3 +151,20 @@ def test_the_picture_of_a_subject_is_stabilised_where_the_camera_is_not() -> Non
     change = np.abs(np.diff(shown.astype(int), axis=0)).mean()
     moving = np.abs(np.diff(frames[:, 20:120, 52:118].astype(int), axis=0)).mean()
     assert change < moving / 5
+
+
+@pytest.mark.parametrize("crosses", [True, False])
+def test_two_that_cross_or_go_back_keep_their_tracks(crosses: bool) -> None:
+    there = (
+        [4.0 * t for t in range(38)] if crosses else [4.0 * (12 - abs(t - 12)) for t in range(25)]
+    )
+    shifts = np.array([0.0] * 8 + there + [there[-1]] * 8)
+    sway = np.where(np.arange(len(shifts)) % 2, 3.0, 0.0)
+    first = [Box(8 + x + s, 40, 24, 70) for x, s in zip(shifts, sway, strict=True)]
+    second = [Box(160 - x - s, 60, 20, 50) for x, s in zip(shifts, sway, strict=True)]
+    tracks = tracks_of(recorded([first, second]))
+    assert len(tracks) == 2
+    for track in tracks:
+        begin, end = (track.box(*span) for span in ((0, 0.8), (track.end - 0.5, track.end)))
+        assert (abs(begin.x - end.x) > 80) == crosses
+        assert begin.height == pytest.approx(end.height, abs=8)

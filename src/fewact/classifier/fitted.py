@@ -269,18 +269,25 @@ def on_few_cores(work: Callable[[], Result], examples: Examples) -> Result:
     return on_one_core(work)
 
 
-def score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
+def score(fitted: Fitted, nodes: Nodes, *, enlarged: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Score q clips, given their nodes (q …).
+
+    Args:
+        fitted: What the classifier learned.
+        nodes: Nodes of the clips.
+        enlarged: Whether they are parts of pictures. Behind somebody who is small is another,
+            enlarged part of the room: for the known score, the appearance of such a clip counts as
+            much as if it were as like the training clips as these are like each other.
 
     Returns:
         Logits (q n), whose softmax are the probabilities; similarities (q s) with the training
         clips; and known scores (q), see ``unknown``. All are float64 on the CPU.
     """
-    return on_few_cores(lambda: _score(fitted, nodes), fitted.everything)
+    return on_few_cores(lambda: _score(fitted, nodes, enlarged), fitted.everything)
 
 
 @torch.inference_mode()
-def _score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
+def _score(fitted: Fitted, nodes: Nodes, enlarged: bool) -> tuple[Tensor, Tensor, Tensor]:
     query, calibration = batch_of(nodes), fitted.calibration  # (1 q …)
     scored, pairs = fitted.method.score_and_pairs(fitted.by_class, query)
     logits = rows_of(scored) / calibration.temperature
@@ -290,7 +297,19 @@ def _score(fitted: Fitted, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
     similarity = fitted.by_clip.score(query) if pairs is None else rows_of(pairs)
     none = None if fitted.by_none is None else fitted.by_none.score(query).mean(-1)
     inside = torch.tensor(fitted.open_set.inside, dtype=torch.float64)
-    return logits, similarity, known_scores(similarity, fitted.examples.labels, inside, none)
+    compared = similarity
+    ratio = fitted.method.appearance_ratio(fitted.by_class, query) if enlarged else None
+    if ratio is not None:
+        compared = similarity + _missing_appearance(fitted.method, fitted.by_class, query, ratio)
+        if fitted.by_none is not None and none is not None:
+            state = fitted.by_none.state
+            none = none + _missing_appearance(fitted.method, state, query, ratio).mean(-1)
+    return logits, similarity, known_scores(compared, fitted.examples.labels, inside, none)
+
+
+def _missing_appearance(method: Method, state: Any, query: Nodes, ratio: Tensor) -> Tensor:
+    """Return the similarity (q s) that appearance is short of, see ``Method.appearance_ratio``."""
+    return rows_of(method.pair_parts(state, query)["appearance"] * (ratio[..., None] - 1))
 
 
 def _compare(

@@ -10,6 +10,7 @@ the clip. Of a clip that is added to a class, the one that is most like the clas
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -82,12 +83,14 @@ def predict(
     false_alarms: float | None = None,
     sets: float | None = None,
     movers: bool = False,
+    enlarged: Iterable[bool] = repeat(False),
 ) -> Iterator[tuple[EncodedClip, Prediction | Skipped]]:
     """Return each clip, in order, as it was encoded, and its prediction or why it was skipped.
 
     An iterator is read only a few clips ahead. ``false_alarms`` is that of ``OpenSet.decision``;
     ``sets`` the fraction of clips whose true class must be in ``Prediction.set``, None for no sets.
-    With ``movers`` what moves in doubtful clips is counted.
+    With ``movers`` what moves in doubtful clips is counted. ``enlarged`` says which clips are parts
+    of pictures, see ``fitted.score``.
     """
     decision = fitted.open_set.decision(false_alarms)
     check_set_rate(sets)
@@ -99,7 +102,10 @@ def predict(
         image_embedding=fitted.uses_text,
         keep=frames_to_search(fitted),
     )
-    return (_answer(fitted, decision, clip, timing, lowest, movers=movers) for clip in encoded)
+    return (
+        _answer(fitted, decision, clip, timing, lowest, movers=movers, enlarged=part)
+        for clip, part in zip(encoded, enlarged, strict=False)
+    )
 
 
 def _answer(
@@ -110,6 +116,7 @@ def _answer(
     set_threshold: float | None,
     *,
     movers: bool,
+    enlarged: bool,
 ) -> tuple[EncodedClip, Prediction | Skipped]:
     compared, encoded = encoded.compared, encoded._replace(compared=None)
     duration, durations = encoded.duration, fitted.everything.durations
@@ -123,7 +130,10 @@ def _answer(
     if isinstance(part.nodes, VideoError):
         return part, Skipped(part.clip, part.nodes)
     part.warn()
-    prediction = _classify(fitted, decision, part, part.nodes, timing, set_threshold)
+    check_shapes(fitted.examples, part.nodes)
+    with stage(timing, "alignment"):
+        scores = score(fitted, part.nodes, enlarged=enlarged)
+    prediction = _classify(fitted, decision, part, scores, set_threshold)
     if movers and prediction.known < DOUBTFUL and compared is not None:
         prediction = replace(prediction, movers=count_movers(compared))
     return part, prediction
@@ -133,14 +143,11 @@ def _classify(
     fitted: Fitted,
     decision: OpenSetDecision,
     encoded: EncodedClip,
-    nodes: Nodes,
-    timing: Timing | None,
+    scored: tuple[Tensor, Tensor, Tensor],
     set_threshold: float | None,
 ) -> Prediction:
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
-    check_shapes(fitted.examples, nodes)
-    with stage(timing, "alignment"):
-        rows, similarity, scores = score(fitted, nodes)
+    rows, similarity, scores = scored
     check_finite_scores(rows, [display_name(encoded.clip)])
     logits, classes, known = rows[0], fitted.labels, scores.item()
     probabilities = logits.softmax(-1).tolist()

@@ -57,11 +57,13 @@ class Region:
         clip: The clip, of which only the subject is shown.
         subject: Its name.
         box: Where it is, in pixels; None where nothing moves.
+        enlarged: Whether a part of the picture is shown.
     """
 
     clip: VideoClip
     subject: str
     box: Box | None
+    enlarged: bool = False
 
 
 def regions_of(
@@ -83,8 +85,10 @@ def regions_of(
         )
     tracks, size = find(clip)
     boxes = [track.box() for track in tracks]
-    shown = zip(tracks, boxes, pictures(boxes, size, aspect), strict=True)
-    regions = [Region(_shown(clip, picture), track.subject, box) for track, box, picture in shown]
+    regions = [
+        Region(_shown(clip, picture), track.subject, box, picture.part is not None)
+        for track, box, picture in zip(tracks, boxes, pictures(boxes, size, aspect), strict=True)
+    ]
     return regions or [Region(clip, "", None)]
 
 
@@ -142,7 +146,14 @@ def predict_regions(
             yield Skipped(clip, error)
             continue
         parts = [region.clip for region in regions]
-        answers = predict(fitted, parts, timing, false_alarms=false_alarms, sets=sets)
+        answers = predict(
+            fitted,
+            parts,
+            timing,
+            false_alarms=false_alarms,
+            sets=sets,
+            enlarged=[region.enlarged for region in regions],
+        )
         for region, (_, answer) in zip(regions, answers, strict=True):
             if isinstance(answer, Skipped):
                 yield replace(answer, clip=clip)

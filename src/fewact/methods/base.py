@@ -265,6 +265,14 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
         """
         return {}
 
+    def appearance_ratio(self, state: StateT, nodes: Nodes) -> Tensor | None:
+        """Return how alike the support's videos look, over how much each query is like them.
+
+        Returns:
+            (b q), from 1 on; None where it is not known.
+        """
+        return None
+
     def score_parts(self, state: StateT, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the logits (b q n) by name, as ``pair_parts``."""
         return {}

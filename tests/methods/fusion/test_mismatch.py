@@ -62,6 +62,19 @@ def test_only_queries_unlike_the_support_get_another_score() -> None:
     torch.testing.assert_close(sum(parts.values()), expected)
 
 
+def test_the_appearance_ratio_makes_a_query_as_like_the_support_as_its_videos_are() -> None:
+    method, found = create(), features(1, 4)
+    state = method.support(method.encode(found), LABELS, 2)
+    assert state.appearance is not None
+    unlike = method.encode(faint(found, 0.3))
+    ratio = method.appearance_ratio(state, unlike)
+    assert ratio is not None
+    scaled = method.appearance(unlike, state.nodes).mean(-1) * ratio
+    torch.testing.assert_close(scaled, state.appearance.expand(1, 4))
+    alike = method.appearance_ratio(state, method.encode(found))
+    assert torch.equal(alike, torch.ones(1, 4))  # each is itself a support video
+
+
 def test_a_faint_query_is_not_drawn_to_the_looser_class() -> None:
     """A class whose videos differ has a small intra-class similarity: faint queries liked it."""
     method, found = create(), features(1, 4)

@@ -58,6 +58,9 @@ ALIKE = 0.95
 Chosen on development clips under simulated conditions, like POWER, so that clean clips keep their
 scores; see docs/decisions/fusion.md."""
 
+MOST_UNLIKE = 3.0
+"""Largest ratio of the support's own appearance similarity to that of a query."""
+
 POWER = 4
 """Motion suffers more than appearance: the factor is this power of the ratio of similarities."""
 
@@ -328,6 +331,12 @@ class Fusion(Method[FusionOptions, FusionState]):
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""
         return self._parts(self._compared(nodes, state), state.nodes, state.decision)
+
+    def appearance_ratio(self, state: FusionState, nodes: Nodes) -> Tensor | None:
+        if state.appearance is None:
+            return None
+        alike = self.appearance(nodes, state.nodes).mean(-1).clamp_min(1e-6)
+        return (state.appearance[:, None] / alike).clamp(1, MOST_UNLIKE)
 
     def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
         """Return the parts of the logits (b q n): appearance, motion and moments."""
