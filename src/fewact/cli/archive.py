@@ -58,7 +58,8 @@ Marks = Annotated[
     typer.Option(
         "--marks",
         metavar="FILE",
-        help="Table written by `fewact find -o` in whose column mark right or wrong was entered.",
+        help="Marks saved from the page of `fewact find`, or its table with right or wrong in "
+        "column mark.",
         callback=check_file,
     ),
 ]
@@ -184,62 +185,66 @@ def _outcomes(
             yield work(str(path), shown)
 
 
-@with_specs
-def find(
-    folder: Index,
-    query: Query,
-    backbone: Backbone,
-    output: EventsOutput = None,
-    page: PageFile = None,
-    overwrite: Overwrite = False,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of segments shown.")] = 20,
-    marks: Marks = None,
-    again: Again = READ_AGAIN,
-) -> None:
+Answer = Callable[["Archive", "Question", int, int], "list[Segment]"]
+"""Returns segments of an index, given their largest number, and how many are read again."""
+
+
+def _search(title: str, heading: str, shown: int) -> Callable[[Answer], Callable[..., None]]:
+    """Return a decorator that makes a command of an answer, and of the options that all have."""
+
+    def command_of(answer: Answer) -> Callable[..., None]:
+        def command(
+            folder: Index,
+            query: Query,
+            backbone: Backbone,
+            output: EventsOutput = None,
+            page: PageFile = None,
+            overwrite: Overwrite = False,
+            top: Annotated[
+                int, typer.Option(min=1, metavar="N", help="Number of segments shown.")
+            ] = shown,
+            marks: Marks = None,
+            again: Again = READ_AGAIN,
+        ) -> None:
+            check_output_files(output, page, overwrite=overwrite, inputs=[*query, marks])
+            archive, question = _question(folder, query, backbone, marks)
+            begun = clock.monotonic()
+            found = answer(archive, question, top, again)
+            _show(found)
+            say(f"Searched {len(archive.entries)} minutes in {clock.monotonic() - begun:.1f} s.")
+            _write(found, output)
+            if page is not None:
+                names = ", ".join(Path(clip).name for clip in query)
+                text = "Mark segments, save the marks, and pass them to --marks of fewact find."
+                _write_page(page, f"{title} {names}", {heading: found}, text, to_mark=True)
+
+        command.__name__, command.__doc__ = answer.__name__, answer.__doc__
+        return with_specs(command)
+
+    return command_of
+
+
+@_search("Found by", "Segments, the nearest first", 20)
+def find(archive: "Archive", question: "Question", top: int, again: int) -> "list[Segment]":
     """Find an action in indexed recordings by one clip, several, or a model.
 
     All indexed recordings are ranked by small vectors; the best segments are read again where the
-    files are there. The table of -o has a column mark: write right or wrong there, and pass it to
-    --marks, for a better answer.
+    files are there. Mark what is right or wrong in the column mark of -o or on the page, and pass
+    the file to --marks, for a better answer.
     """
-    check_output_files(output, page, overwrite=overwrite, inputs=[*query, marks])
-    archive, question = _question(folder, query, backbone, marks)
-    begun = clock.monotonic()
-    found = _found(archive, question, max(top, again), again)[:top]
-    _show(found)
-    say(f"Searched {len(archive.entries)} minutes in {clock.monotonic() - begun:.1f} s.")
-    _write(found, output)
-    if page is not None:
-        names = ", ".join(Path(clip).name for clip in query)
-        _write_page(page, f"Found by {names}", {"Segments, the nearest first": found})
+    return _found(archive, question, max(top, again), again)[:top]
 
 
-@with_specs
-def suggest(
-    folder: Index,
-    query: Query,
-    backbone: Backbone,
-    output: EventsOutput = None,
-    page: PageFile = None,
-    overwrite: Overwrite = False,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of segments.")] = 5,
-    marks: Marks = None,
-    again: Again = READ_AGAIN,
-) -> None:
+@_search("To mark, for", "The most useful first", 5)
+def suggest(archive: "Archive", question: "Question", top: int, again: int) -> "list[Segment]":
     """Name the segments whose marks would help most: uncertain, and unlike each other.
 
-    Mark them in the table of -o, and pass it to --marks of `fewact find`; or add them to a model
-    with `fewact add`.
+    Mark them in the table of -o or on the page, and pass the file to --marks of `fewact find`; or
+    add them to a model with `fewact add`.
     """
-    check_output_files(output, page, overwrite=overwrite, inputs=[*query, marks])
     from fewact.classifier.find import to_mark
 
-    archive, question = _question(folder, query, backbone, marks)
-    found = to_mark(archive, _found(archive, question, again, again), top)
-    _show(found)
-    _write(found, output)
-    if page is not None:
-        _write_page(page, "Segments to mark", {"The most useful first": found})
+    return to_mark(archive, _found(archive, question, again, again), top)
 
 
 @with_specs
@@ -280,7 +285,8 @@ def discover(
     print_table(("group", "segments", "clearest in", "start", "end"), rows)
     _write([segment for group in groups for segment in group], output)
     if page is not None:
-        _write_page(page, "Recurring movements", {str(group[0].label): group for group in groups})
+        by_name = {str(group[0].label): group for group in groups}
+        _write_page(page, "Recurring movements", by_name, "Name the groups in the table of -o.")
 
 
 def _archive(folder: Path, backbone: "BackboneSpec", network: Any = None) -> "Archive":
@@ -376,8 +382,15 @@ def _write(found: "Sequence[Segment]", output: Path | None) -> None:
     write_text(output, events_text(output, events, {}))
 
 
-def _write_page(path: Path, title: str, groups: "Mapping[str, Sequence[Segment]]") -> None:
+def _write_page(
+    path: Path,
+    title: str,
+    groups: "Mapping[str, Sequence[Segment]]",
+    text: str,
+    *,
+    to_mark: bool = False,
+) -> None:
     from fewact.report.found import found_page
 
-    text = ("A player starts at its segment. Probabilities are those that it shows the action.",)
-    write_text(path, found_page(title, text, groups).html())
+    first = "A player starts at its segment. Probabilities are those that it shows the action."
+    write_text(path, found_page(title, (first, text), groups, to_mark=to_mark).html())

@@ -1,6 +1,7 @@
 """Reports as documents: HTML pages by Jinja2, in which every name is escaped, PDF and Markdown."""
 
 import base64
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fewact.core import svg
 from fewact.core.errors import OptionError
 from fewact.core.text_table import markdown_text
+from fewact.data.events import Event
 from fewact.report.table import Table, render
 
 if TYPE_CHECKING:
@@ -73,11 +75,13 @@ class Player:
         title: What it shows.
         address: Address of the file, with the times of the segment.
         jpeg: A frame of the segment; empty if there is none.
+        event: The segment, to be marked right or wrong; None where that is not asked.
     """
 
     title: str
     address: str
     jpeg: bytes = b""
+    event: Event | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,11 @@ class Page:
 
     def html(self) -> str:
         """Return the document as an HTML file that needs nothing else."""
-        return render_page("report.html.j2", page=self, bar=_bar, data=_data)
+        marks = any(player.event for section in self.sections for player in section.players)
+        script = _source("marks.js") if marks else ""
+        sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        allowed = {"script": script, "sha256": sha256}
+        return render_page("report.html.j2", page=self, bar=_bar, data=_data, **allowed)
 
     def pdf(self) -> bytes:
         """Return the document as a PDF file, A4."""
@@ -182,13 +190,18 @@ def _paragraphs(text: tuple[str, ...]) -> Iterator[str]:
 
 def render_page(template: str, **values: Any) -> str:
     """Return the page of a template of this package; strings among the values are escaped."""
+    template_ = _environment().get_template(template)
+    return template_.render(css=_source("page.css"), **values) + "\n"
+
+
+def _source(name: str) -> "Markup":
+    """Return a file of this package that a page contains as it is."""
     from markupsafe import Markup
 
     environment = _environment()
     if environment.loader is None:
         raise TypeError("the environment has no loader")
-    style, _, _ = environment.loader.get_source(environment, "page.css")
-    return environment.get_template(template).render(css=Markup(style), **values) + "\n"
+    return Markup(environment.loader.get_source(environment, name)[0])
 
 
 def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":

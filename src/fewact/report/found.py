@@ -1,27 +1,34 @@
 """The page of segments that were found in an index: a player for each, which starts there."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from fewact.classifier.file import thumbnail
-from fewact.classifier.find import Segment
+from fewact.classifier.find import Segment, events_of
 from fewact.core.errors import UserError
 from fewact.core.version import __version__
 from fewact.report.document import Page, Player, Section
 from fewact.report.events import clock_time
 
 
-def found_page(title: str, text: Sequence[str], groups: Mapping[str, Sequence[Segment]]) -> Page:
-    """Return a page with a section for each group of segments."""
+def found_page(
+    title: str,
+    text: Sequence[str],
+    groups: Mapping[str, Sequence[Segment]],
+    *,
+    to_mark: bool = False,
+) -> Page:
+    """Return a page with a section for each group of segments, to be marked right or wrong."""
     sections = tuple(
-        Section(name, players=tuple(_player(segment) for segment in segments))
+        Section(name, players=tuple(_player(segment, to_mark) for segment in segments))
         for name, segments in groups.items()
     )
     return Page(title, tuple(text), sections, f"Written by fewact {__version__}.")
 
 
-def _player(segment: Segment) -> Player:
+def _player(segment: Segment, to_mark: bool) -> Player:
     span = f"{clock_time(segment.start)} to {clock_time(segment.end)}"
     numbers = ""
     if segment.similarity is not None and segment.probability is not None:
@@ -34,4 +41,5 @@ def _player(segment: Segment) -> Player:
             jpeg = thumbnail(segment.clip)
         except UserError:  # the page names it all the same
             jpeg = b""
-    return Player(f"{path.name}, {span}{numbers}", address, jpeg)
+    (event,) = events_of([replace(segment, recorded=replace(segment.recorded, path=path))])
+    return Player(f"{path.name}, {span}{numbers}", address, jpeg, event if to_mark else None)
