@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fewact import methods
 from fewact.backbones import Backbone
@@ -16,7 +17,9 @@ from fewact.classifier.find import (
     POSITIONS,
     Question,
     Sought,
+    aligned_motion,
     apart,
+    products_of,
     proposals,
     question_of_clips,
     read_again,
@@ -231,7 +234,7 @@ def test_window_scores_are_correlations(archive: Archive) -> None:
     rows = small_rows(archive.rows(archive.recordings()[0].fingerprint, 0, 1))
     starts, length = np.array([0.5, 3.0]), 1.5
     sought, variances = Sought.of_rows(rows, 3.0, length), variances_of(rows, length)
-    scores = window_scores(rows, variances, [sought], starts, length)
+    scores = window_scores(products_of(rows, [sought]), variances, starts, length)
     for name, track in TRACKS.items():
         for start, score in zip(starts, scores[name][:, 0], strict=True):
             times = start + length * POSITIONS[name]
@@ -247,6 +250,18 @@ def test_window_scores_are_correlations(archive: Archive) -> None:
             assert score == pytest.approx(product / size**0.5, rel=1e-3, abs=1e-3)
     assert scores["appearance"][1, 0] == pytest.approx(1, abs=1e-3)
     assert scores["motion"][1, 0] > 0.8 > scores["motion"][0, 0]
+
+
+def test_aligned_motion_forgives_a_late_start(archive: Archive, question: Question) -> None:
+    rows = small_rows(archive.rows(archive.recordings()[0].fingerprint, 0, 1))["motion"]
+    at = (8 * (4.0 + 2 * POSITIONS["motion"])).astype(int)
+    own = rows[at] - rows[at].mean(0)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    asked = replace(question, nodes={"learned_motion": torch.from_numpy(own)[None]})
+    starts = np.array([4.0, 4.25, 0.5, 2.0])
+    aligned = aligned_motion(rows, asked, starts, starts + 2)[:, 0]
+    assert aligned[0] == pytest.approx(0, abs=0.05)
+    assert aligned[0] > aligned[1] > aligned[2:].max() + 0.05
 
 
 def test_the_spans_to_watch_have_what_a_model_finds(archive: Archive, question: Question) -> None:

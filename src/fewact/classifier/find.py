@@ -1,8 +1,9 @@
 """Find actions in an index by examples: rank all windows by small vectors, read the best again.
 
 The similarity of small vectors is a correlation along time, so that all windows of any duration are
-scored by a few matrix products. The segments that rank best are read from their recordings, and
-compared as ``predict`` compares clips.
+scored by a few matrix products. The motion of the best of each hour is aligned with that of the
+examples. The segments that rank best then are read from their recordings, and compared as
+``predict`` compares clips.
 """
 
 import math
@@ -15,6 +16,8 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from fewact.classifier.archive import (
     BLOCK,
@@ -36,7 +39,9 @@ from fewact.core.errors import DataError, ModelError, VideoError
 from fewact.core.workers import side_by_side
 from fewact.data import BACKGROUND, Clip, VideoClip
 from fewact.data.events import Event
+from fewact.features.request import DifferenceImageRequest, View
 from fewact.methods.fusion.motion_network import FRAMES
+from fewact.methods.fusion.terms import LearnedMotionTerm
 from fewact.video.source import Span
 
 Array = NDArray[np.floating]
@@ -49,6 +54,10 @@ UNLIKE: Final = {"layout": 0.1, "motion": 0.2}
 SOFTNESS: Final = 0.1
 """Similarities of movements that differ, and how gently what is above begins to count: among unlike
 movements, appearance decides."""
+
+ALIGNED_WEIGHTS: Final = WEIGHTS | {"motion": 8.0}
+ALIGNED_UNLIKE, ALIGNED_SOFTNESS = -0.55, 0.05
+"""The same where motion is aligned. Its similarity is minus the cost per frame."""
 
 ALIKE_WEIGHTS: Final = {"appearance": 0.5, "layout": 1.0, "motion": 2.0}
 """Weights of the similarities of segments with each other."""
@@ -63,7 +72,7 @@ OVERLAP: Final = 0.4
 """Fraction of the shorter of two windows from which on they show the same performance."""
 
 PER_PART: Final = 100
-"""Largest number of segments of an hour that are ranked."""
+"""Largest number of segments of an hour whose motion is aligned."""
 
 MINUTES: Final = 60
 """Length of the parts in which a recording is searched, in minutes."""
@@ -88,6 +97,8 @@ in standard deviations from the mean of the segments that are read again."""
 _EVEN = (np.arange(8) + 0.5) / 8
 _LEARNED = (np.linspace(0, 31, FRAMES) + 0.5) / 32
 POSITIONS: Final = {"appearance": _EVEN, "layout": _EVEN, "motion": _LEARNED}
+
+ALIGNMENT: Final = LearnedMotionTerm(DifferenceImageRequest(View(FRAMES)))
 
 
 @dataclass(frozen=True)
@@ -150,35 +161,35 @@ def _at(name: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]
     return (times * TRACKS[name].rate).astype(np.int64).clip(0, rows - 1)
 
 
+def products_of(rows: Mapping[str, Array], examples: Sequence[Sought]) -> dict[str, Array]:
+    """Return the products (k q n) of all rows with the vectors of q examples, by track."""
+    found = {}
+    for name, values in rows.items():
+        queries = np.stack([example.vectors[name] for example in examples], 1)  # (k q d)
+        across = queries.reshape(-1, queries.shape[-1]).astype(np.float32)
+        products = (across @ values.T).reshape(*queries.shape[:2], len(values))
+        if name == "appearance":
+            products /= np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-6)
+        found[name] = products
+    return found
+
+
 def window_scores(
-    rows: Mapping[str, Array],
-    variances: Mapping[str, Array],
-    examples: Sequence[Sought],
-    starts: Array,
-    length: float,
+    products: Mapping[str, Array], variances: Mapping[str, Array], starts: Array, length: float
 ) -> dict[str, Array]:
     """Return the similarities (w q) of windows with examples, by track, about −1 to 1.
 
     Args:
-        rows: Rows of a recording, see ``small_rows``.
-        variances: Their variances, see ``variances_of``.
-        examples: Examples.
+        products: Products of the rows with the examples, see ``products_of``.
+        variances: Variances of the rows, see ``variances_of``.
         starts: Starts (w) of the windows, in seconds.
         length: Their duration, in seconds.
     """
     found = {}
-    for name, track in TRACKS.items():
-        values = rows[name]
-        at = _at(name, starts, length, len(values))
-        queries = np.stack([example.vectors[name] for example in examples])  # (q k d)
-        across = queries.swapaxes(0, 1).reshape(-1, track.width).astype(np.float32)
-        products = (across @ values.T).reshape(*queries.shape[1::-1], len(values))  # (k q n)
-        if name == "appearance":
-            products /= np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-6)
-        total = np.zeros((len(examples), len(starts)), np.float32)
-        for k in range(queries.shape[1]):
-            total += products[k][:, at[:, k]]
-        size = np.full(len(starts), float(queries.shape[1]))
+    for name, values in products.items():
+        at = _at(name, starts, length, values.shape[-1])
+        total = np.sum([of_one[:, at[:, k]] for k, of_one in enumerate(values)], 0)  # (q w)
+        size = np.full(len(starts), float(len(values)))
         if name in variances:
             middle = ((starts + length / 2) / CELL).astype(np.int64)
             size *= variances[name][middle.clip(0, len(variances[name]) - 1)] + FLOOR[name]
@@ -266,6 +277,11 @@ class Question:
             Sought.of_nodes({name: value[i] for name, value in self.nodes.items()}, length)
             for i, length in enumerate(self.lengths)
         ]
+
+    @cached_property
+    def motion(self) -> Tensor:
+        """Vectors of learned motion of the examples (1 s t d), of length 1."""
+        return self.nodes["learned_motion"][None, ..., : TRACKS["motion"].width].float()
 
     @cached_property
     def window_lengths(self) -> list[float]:
@@ -400,16 +416,19 @@ def _of_recording(
     for begin, rows in parts_of(archive, recorded):
         windows = _scored(rows, question)
         starts, ends = (np.concatenate([each[i] for each in windows]) for i in (0, 1))
-        scores = np.concatenate([each[2] for each in windows])  # (w n)
+        parts = {name: np.concatenate([each[2][name] for each in windows]) for name in TRACKS}
+        near = apart(starts, ends, _quick_scores(parts, question).max(1), PER_PART)
+        if not near:
+            continue
+        starts, ends = starts[near], ends[near]
+        parts = {n: _counted(n, part[near]) for n, part in parts.items() if n != "motion"}
+        motion = aligned_motion(rows["motion"], question, starts, ends)
+        parts["motion"] = _above(motion, ALIGNED_UNLIKE, ALIGNED_SOFTNESS)
+        scores = question.joined(_sum(ALIGNED_WEIGHTS, parts))  # (w n)
+        of, ranks = scores.argmax(1).tolist(), scores.max(1).tolist()
         found += [
-            Segment(
-                recorded,
-                begin + float(starts[i]),
-                begin + float(ends[i]),
-                question.classes[int(scores[i].argmax())],
-                float(scores[i].max()),
-            )
-            for i in apart(starts, ends, scores.max(1), PER_PART)
+            Segment(recorded, begin + start, begin + end, question.classes[i], rank)
+            for start, end, i, rank in zip(starts.tolist(), ends.tolist(), of, ranks, strict=True)
         ]
     starts, ends, ranks = (
         np.array([getattr(s, n) for s in found]) for n in ("start", "end", "rank")
@@ -451,8 +470,8 @@ def small_rows(rows: Rows) -> dict[str, Array]:
     }
 
 
-Windows = tuple[NDArray[np.float64], NDArray[np.float64], Array]
-"""Starts and ends (w) of windows, in seconds, and their scores (w n)."""
+Windows = tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Array]]
+"""Starts and ends (w) of windows, in seconds, and similarities (w s) with examples, by track."""
 
 
 def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
@@ -460,20 +479,47 @@ def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     lengths, found = question.window_lengths, list[Windows]()
     duration = len(rows["layout"]) / TRACKS["layout"].rate
     if duration < CELL:
-        return [(np.zeros(0), np.zeros(0), np.zeros((0, len(question.classes))))]
+        none = dict.fromkeys(TRACKS, np.zeros((0, len(question.labels))))
+        return [(np.zeros(0), np.zeros(0), none)]
     variances = variances_of(rows, lengths[len(lengths) // 2])
+    products = products_of(rows, question.sought)
     for length in lengths:
         starts = np.arange(0.0, max(duration - length, 0.0) + 1e-6, HOP * length)
-        parts = window_scores(rows, variances, question.sought, starts, length)
-        pairs = np.sum([WEIGHTS[name] * _counted(name, part) for name, part in parts.items()], 0)
-        found.append((starts, (starts + length).clip(max=duration), question.joined(pairs)))
+        parts = window_scores(products, variances, starts, length)
+        found.append((starts, (starts + length).clip(max=duration), parts))
     return found
 
 
+def aligned_motion(
+    rows: Array, question: Question, starts: Array, ends: Array
+) -> NDArray[np.float32]:
+    """Return minus the costs (w s) of aligning the motion of windows with that of the examples.
+
+    Unlike a correlation, an alignment forgives a window that begins early or late.
+    """
+    at = starts[:, None] + (ends - starts)[:, None] * POSITIONS["motion"]
+    motion = rows[(at * TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]  # (w t d)
+    units = functional.normalize(torch.from_numpy(motion - motion.mean(1, keepdims=True)), dim=-1)
+    found: NDArray[np.float32] = ALIGNMENT.alignment(units[None], question.motion)[0].numpy()
+    return found
+
+
+def _quick_scores(parts: Mapping[str, Array], question: Question) -> Array:
+    """Return the scores (w n) of classes from similarities (w s) of which none is aligned."""
+    return question.joined(_sum(WEIGHTS, {name: _counted(name, parts[name]) for name in parts}))
+
+
+def _sum(weights: Mapping[str, float], parts: Mapping[str, Array]) -> Array:
+    total: Array = np.sum([weights[name] * part for name, part in parts.items()], 0)
+    return total
+
+
 def _counted(name: str, similarity: Array) -> Array:
-    if name not in UNLIKE:
-        return similarity
-    above: Array = SOFTNESS * np.logaddexp(0, (similarity - UNLIKE[name]) / SOFTNESS)
+    return _above(similarity, UNLIKE[name], SOFTNESS) if name in UNLIKE else similarity
+
+
+def _above(similarity: Array, unlike: float, softness: float) -> Array:
+    above: Array = softness * np.logaddexp(0, (similarity - unlike) / softness)
     return above
 
 
@@ -495,7 +541,8 @@ def spans_to_watch(
         cells = np.full(math.ceil(end / CELL), -np.inf)
         cells[: len(best)] = best
         best = cells
-        for starts, ends, scores in _scored(rows, question):
+        for starts, ends, parts in _scored(rows, question):
+            scores = _quick_scores(parts, question)
             firsts, lasts = (
                 np.floor((begin + times + side * longest) / CELL).astype(int).clip(0, len(best))
                 for times, side in ((starts, -1), (ends, 1))

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from fewact.classifier.find import Question, Segment
     from fewact.data.events import Event
 
-READ_AGAIN = 30
-"""Number of segments that are read again by default: with them, the average precision on
-development recordings is at most 0.02 below that of reading all."""
+READ_AGAIN = 40
+"""Number of segments that are read again by default: among them are 94 % of the right ones or more
+of development recordings."""
 
 Index = Annotated[Path, typer.Argument(help="Folder written by `fewact index`.")]
 Query = Annotated[

@@ -238,7 +238,11 @@ class LearnedMotionTerm(AlignedFrames):
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return how much more alike than different motions two videos are: (b q s), from 0 on."""
-        return _above(super().similarity(first, second))
+        return _above(self.alignment(first, second))
+
+    def alignment(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
+        return super().similarity(first, second)
 
     def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the same of frames at the same time."""
