@@ -15,6 +15,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -205,12 +206,7 @@ def spans(segments: Sequence[Segment]) -> list[tuple[float, float]]:
 def scale(folder: Path, hours: Sequence[int]) -> None:
     """Time `find` in hours that are made of real minutes, with one class planted."""
     pipeline = open_pipeline()
-    backbone = pipeline.backbone
-    assert isinstance(backbone, Backbone)
-    real = Archive(Store(folder / "index"), backbone.card)
-    (recorded,) = real.recordings()
-    rows = real.rows(recorded.fingerprint, 0, real.blocks(recorded.fingerprint))
-    truth: Truth = json.loads((folder / "truth.json").read_text())
+    real, recorded, rows, truth = open_index(folder)
     example = sorted((folder / "examples").iterdir())[0]
     label = example.stem.split("__")[0]
     question = question_of_clips([Clip(example, label)], pipeline)
@@ -218,7 +214,7 @@ def scale(folder: Path, hours: Sequence[int]) -> None:
     others = [(start, end) for name, start, end in truth if name != label]
     for count in hours:
         rng = np.random.default_rng(count)
-        archive = Archive(Store.create(folder / f"index-{count}"), backbone.card, create=True)
+        archive = Archive(Store.create(folder / f"index-{count}"), real.card, create=True)
         places = plant(archive, rows, others, planted, count, rng)
         begin, cpu = time.monotonic(), time.process_time()
         small = proposals(archive, question, 1000)
@@ -374,73 +370,68 @@ def plant(
         for segment in mine:
             parts.insert(int(rng.integers(len(parts) // 2)), segment)
         name = f"{hour:064x}"
-        at = 0.0
-        cut: dict[str, list[NDArray[np.int8]]] = {track: [] for track in TRACKS}
-        for start, end in parts:
-            first, last = round(4 * start), round(4 * end)
-            if (start, end) in mine:
-                places.append((name, at, at + (last - first) / 4))
-            at += (last - first) / 4
-            for track, (rate, _) in TRACKS.items():
-                cut[track].append(rows[track][first * rate // 4 : last * rate // 4])
-        joined = {}
-        for track, pieces in cut.items():
-            values = np.concatenate(pieces)[: 3600 * TRACKS[track].rate].astype(np.int16)
-            noise = rng.integers(-3, 4, values.shape, np.int16)
-            joined[track] = (values + noise).clip(-127, 127).astype(np.int8)
-        archive.entries.write(
-            {
-                f"{name}:{minute:06}": {
-                    track: values[minute * BLOCK * TRACKS[track].rate :][
-                        : BLOCK * TRACKS[track].rate
-                    ]
-                    for track, values in joined.items()
-                }
-                for minute in range(60)
-            }
-        )
+        joined, spans_of_parts = cut(rows, parts)
+        places += [
+            (name, *span) for span, part in zip(spans_of_parts, parts, strict=True) if part in mine
+        ]
+        noisy = {}
+        for track, values in joined.items():
+            kept = values[: 3600 * TRACKS[track].rate].astype(np.int16)
+            noise = rng.integers(-3, 4, kept.shape, np.int16)
+            noisy[track] = (kept + noise).clip(-127, 127).astype(np.int8)
+        write_minutes(archive, name, noisy)
         archive.known.write({f"/archive/{hour}.mp4": KnownVideo(name, "simulated")})
     return places
 
 
-def groups(folder: Path, seeds: int) -> None:
-    """Discover six actions: the recording's events of six classes, in random order."""
-    backbone = backbones.create()
-    real = Archive(Store(folder / "index"), backbone.card)
+def cut(rows: Rows, parts: Sequence[tuple[float, float]]) -> tuple[Rows, list[tuple[float, float]]]:
+    """Return the rows of parts of a recording one after the other, and when each is there."""
+    quarters = [(round(4 * start), round(4 * end)) for start, end in parts]
+    ends = np.cumsum([0, *(last - first for first, last in quarters)]) / 4
+    joined = {
+        track: np.concatenate(
+            [rows[track][first * rate // 4 : last * rate // 4] for first, last in quarters]
+        )
+        for track, (rate, _) in TRACKS.items()
+    }
+    return joined, list(pairwise(ends.tolist()))
+
+
+def write_minutes(archive: Archive, name: str, rows: Rows) -> None:
+    """Write rows as a recording; the last minute is filled with zeros."""
+    count = -(-len(rows["layout"]) // (BLOCK * TRACKS["layout"].rate))
+    minutes = {}
+    for track, values in rows.items():
+        size = BLOCK * TRACKS[track].rate
+        minutes[track] = np.pad(values, ((0, count * size - len(values)), (0, 0))).reshape(
+            count, size, -1
+        )
+    archive.entries.write(
+        {f"{name}:{n:06}": {t: values[n] for t, values in minutes.items()} for n in range(count)}
+    )
+
+
+def open_index(folder: Path) -> tuple[Archive, IndexedRecording, Rows, Truth]:
+    """Return the index that ``find`` wrote, its recording with its rows, and the events."""
+    real = Archive(Store(folder / "index"), backbones.create().card)
     (recorded,) = real.recordings()
     rows = real.rows(recorded.fingerprint, 0, real.blocks(recorded.fingerprint))
-    truth: Truth = json.loads((folder / "truth.json").read_text())
+    return real, recorded, rows, json.loads((folder / "truth.json").read_text())
+
+
+def groups(folder: Path, seeds: int) -> None:
+    """Discover six actions: the recording's events of six classes, in random order."""
+    real, _, rows, truth = open_index(folder)
     for seed in range(seeds):
         rng = random.Random(seed)
         six = rng.sample(sorted({label for label, _, _ in truth}), 6)
         shown = [event for event in truth if event[0] in six]
         rng.shuffle(shown)
-        events: Truth = []
-        cut: dict[str, list[NDArray[np.int8]]] = {track: [] for track in TRACKS}
-        at = 0.0
-        for label, start, end in shown:
-            first, last = round(4 * start), round(4 * end)
-            events.append((label, at, at + (last - first) / 4))
-            at += (last - first) / 4
-            for track, (rate, _) in TRACKS.items():
-                cut[track].append(rows[track][first * rate // 4 : last * rate // 4])
-        archive = Archive(Store.create(folder / f"six-{seed}"), backbone.card, create=True)
+        joined, places = cut(rows, [(start, end) for _, start, end in shown])
+        events = [(label, *place) for (label, _, _), place in zip(shown, places, strict=True)]
+        archive = Archive(Store.create(folder / f"six-{seed}"), real.card, create=True)
         name = f"{seed:064x}"
-        whole = {track: np.concatenate(pieces) for track, pieces in cut.items()}
-        count = -(-len(whole["layout"]) // (BLOCK * TRACKS["layout"].rate))
-        sizes = {track: BLOCK * rate for track, (rate, _) in TRACKS.items()}
-        padded = {
-            track: np.pad(values, ((0, count * sizes[track] - len(values)), (0, 0)))
-            for track, values in whole.items()
-        }
-        archive.entries.write(
-            {
-                f"{name}:{n:06}": {
-                    t: v[n * sizes[t] : (n + 1) * sizes[t]] for t, v in padded.items()
-                }
-                for n in range(count)
-            }
-        )
+        write_minutes(archive, name, joined)
         length = float(np.median([end - start for _, start, end in events]))
         found = discover(archive, [IndexedRecording(Path("six.mp4"), name)], length=length)
         named, members, right = set(), 0, 0
