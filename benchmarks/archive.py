@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchmarks.shared import line
 from benchmarks.watch import FPS, frames_of, group_of, sets
 from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact.backbones import Backbone, Card
 from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording, Rows
 from fewact.classifier.discover import discover
 from fewact.classifier.encoding import ClipEncoder
@@ -206,7 +206,7 @@ def spans(segments: Sequence[Segment]) -> list[tuple[float, float]]:
 def scale(folder: Path, hours: Sequence[int]) -> None:
     """Time `find` in hours that are made of real minutes, with one class planted."""
     pipeline = open_pipeline()
-    real, recorded, rows, truth = open_index(folder)
+    card, recorded, rows, truth = open_index(folder)
     example = sorted((folder / "examples").iterdir())[0]
     label = example.stem.split("__")[0]
     question = question_of_clips([Clip(example, label)], pipeline)
@@ -214,7 +214,7 @@ def scale(folder: Path, hours: Sequence[int]) -> None:
     others = [(start, end) for name, start, end in truth if name != label]
     for count in hours:
         rng = np.random.default_rng(count)
-        archive = Archive(Store.create(folder / f"index-{count}"), real.card, create=True)
+        archive = Archive(Store.create(folder / f"index-{count}"), card, create=True)
         places = plant(archive, rows, others, planted, count, rng)
         begin, cpu = time.monotonic(), time.process_time()
         small = proposals(archive, question, 1000)
@@ -411,17 +411,18 @@ def write_minutes(archive: Archive, name: str, rows: Rows) -> None:
     )
 
 
-def open_index(folder: Path) -> tuple[Archive, IndexedRecording, Rows, Truth]:
-    """Return the index that ``find`` wrote, its recording with its rows, and the events."""
-    real = Archive(Store(folder / "index"), backbones.create().card)
+def open_index(folder: Path) -> tuple[Card, IndexedRecording, Rows, Truth]:
+    """Return the backbone of the index that ``find`` wrote, its recording, rows and events."""
+    card = backbones.create().card
+    real = Archive(Store(folder / "index"), card)
     (recorded,) = real.recordings()
     rows = real.rows(recorded.fingerprint, 0, real.blocks(recorded.fingerprint))
-    return real, recorded, rows, json.loads((folder / "truth.json").read_text())
+    return card, recorded, rows, json.loads((folder / "truth.json").read_text())
 
 
 def groups(folder: Path, seeds: int) -> None:
     """Discover six actions: the recording's events of six classes, in random order."""
-    real, _, rows, truth = open_index(folder)
+    card, _, rows, truth = open_index(folder)
     for seed in range(seeds):
         rng = random.Random(seed)
         six = rng.sample(sorted({label for label, _, _ in truth}), 6)
@@ -429,7 +430,7 @@ def groups(folder: Path, seeds: int) -> None:
         rng.shuffle(shown)
         joined, places = cut(rows, [(start, end) for _, start, end in shown])
         events = [(label, *place) for (label, _, _), place in zip(shown, places, strict=True)]
-        archive = Archive(Store.create(folder / f"six-{seed}"), real.card, create=True)
+        archive = Archive(Store.create(folder / f"six-{seed}"), card, create=True)
         name = f"{seed:064x}"
         write_minutes(archive, name, joined)
         length = float(np.median([end - start for _, start, end in events]))
