@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from fewact import methods
 from fewact.backbones import Backbone
@@ -13,12 +12,14 @@ from fewact.classifier import archive as module
 from fewact.classifier import discover
 from fewact.classifier.archive import TRACKS, Archive
 from fewact.classifier.find import (
+    ALIGNED_UNLIKE,
     FLOOR,
     POSITIONS,
     Question,
     Sought,
-    aligned_motion,
+    alignment,
     apart,
+    motion_at,
     products_of,
     proposals,
     question_of_clips,
@@ -252,16 +253,12 @@ def test_window_scores_are_correlations(archive: Archive) -> None:
     assert scores["motion"][1, 0] > 0.8 > scores["motion"][0, 0]
 
 
-def test_aligned_motion_forgives_a_late_start(archive: Archive, question: Question) -> None:
+def test_aligned_motion_forgives_a_late_start(archive: Archive) -> None:
     rows = small_rows(archive.rows(archive.recordings()[0].fingerprint, 0, 1))["motion"]
-    at = (8 * (4.0 + 2 * POSITIONS["motion"])).astype(int)
-    own = rows[at] - rows[at].mean(0)
-    own /= np.linalg.norm(own, axis=1, keepdims=True)
-    asked = replace(question, nodes={"learned_motion": torch.from_numpy(own)[None]})
-    starts = np.array([4.0, 4.25, 0.5, 2.0])
-    aligned = aligned_motion(rows, asked, starts, starts + 2)[:, 0]
-    assert aligned[0] == pytest.approx(0, abs=0.05)
-    assert aligned[0] > aligned[1] > aligned[2:].max() + 0.05
+    motion = motion_at(rows, np.array([4.0, 4.25, 0.5, 2.0]), 2.0)
+    aligned = alignment(motion, motion[:1])[:, 0]
+    assert aligned[0] == pytest.approx(-ALIGNED_UNLIKE, abs=0.05)
+    assert aligned[0] > aligned[1] > 2 * aligned[2:].max()
 
 
 def test_the_spans_to_watch_have_what_a_model_finds(archive: Archive, question: Question) -> None:

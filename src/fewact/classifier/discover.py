@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording
 from fewact.classifier.find import (
@@ -14,8 +16,10 @@ from fewact.classifier.find import (
     Array,
     Segment,
     Sought,
+    alignment,
     apart,
     joined_vector,
+    motion_at,
     parts_of,
 )
 
@@ -31,11 +35,15 @@ HOP: Final = 1 / 5
 SEEDS: Final = 2
 """Number of other segments that the first one of a group is like."""
 
-ALIKE: Final = 0.75
-"""Least similarity of a segment with its group."""
+ALIKE: Final = 1.5
+"""Least similarity of a segment with the first ones of its group. Chosen on development
+recordings, as are the others here, see docs/results/archive.md."""
 
-ROUNDS: Final = 1
-"""Number of times that a group is compared with its mean."""
+ALIGNED: Final = 4.0
+"""Weight of aligned motion, next to 1 for the small vectors."""
+
+NEAREST: Final = 64
+"""Number of windows whose motion is aligned with that of each, those of the nearest vectors."""
 
 FEWEST: Final = 3
 """Least number of segments of a group."""
@@ -49,12 +57,14 @@ class _Windows:
         recorded: Recording of each window.
         starts: Start of each, in seconds (w).
         vectors: Vectors (w d).
+        motion: Vectors of learned motion (w t d), of length 1.
         length: Duration, in seconds.
     """
 
     recorded: list[IndexedRecording]
     starts: Array
     vectors: Array
+    motion: Tensor
     length: float
 
     @cached_property
@@ -62,6 +72,12 @@ class _Windows:
         """Starts (w) on one time for all recordings, which are far from each other."""
         numbers = {recorded: i for i, recorded in enumerate(dict.fromkeys(self.recorded))}
         return self.starts + 1e7 * np.array([numbers[recorded] for recorded in self.recorded])
+
+    def similarities(self, i: int, others: NDArray[np.int64]) -> Array:
+        """Return the similarities (n) of a window with others (n)."""
+        quick: Array = self.vectors[others] @ self.vectors[i]
+        aligned = ALIGNED * alignment(self.motion[[i]], self.motion[others])[0]
+        return quick + np.maximum(quick, aligned)  # the motion of no figure says little
 
 
 def discover(
@@ -82,7 +98,10 @@ def discover(
     windows = _windows(archive, recordings, length)
     if len(windows.starts) <= SEEDS:
         return []
-    alike = windows.vectors @ windows.vectors.T
+    alike = np.full((len(windows.starts),) * 2, -np.inf, np.float32)
+    for i, vector in enumerate(windows.vectors):
+        nearest = np.argsort(-(windows.vectors @ vector))[:NEAREST]
+        alike[i, nearest] = windows.similarities(i, nearest)
     free = np.ones(len(windows.starts), bool)
     groups: list[list[Segment]] = []
     while len(groups) < most:
@@ -113,6 +132,7 @@ def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: f
     of: list[IndexedRecording] = []
     starts: list[float] = []
     vectors: list[Array] = []
+    motion: list[Tensor] = []
     for recorded in recordings:
         before = -1.0
         for begin, rows in parts_of(archive, recorded):
@@ -123,7 +143,9 @@ def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: f
                     of.append(recorded)
                     starts.append(before)
                     vectors.append(joined_vector(Sought.of_rows(rows, start, length)))
-    return _Windows(of, np.array(starts), np.array(vectors, np.float32), length)
+                    motion.append(motion_at(rows["motion"], np.array([start]), length))
+    joined = torch.cat(motion) if motion else torch.zeros(0)
+    return _Windows(of, np.array(starts), np.array(vectors, np.float32), joined, length)
 
 
 def _clearest(windows: _Windows, alike: Array, free: NDArray[np.bool_]) -> list[tuple[int, float]]:
@@ -136,16 +158,13 @@ def _clearest(windows: _Windows, alike: Array, free: NDArray[np.bool_]) -> list[
         score = float(ranks[nearest[1:]].mean()) if len(nearest) > SEEDS else -np.inf
         if score > best:
             best, seeds = score, nearest
-    members = [(i, 0.0) for i in seeds]
-    for _ in range(ROUNDS):
-        if not members:
-            break
-        mean = windows.vectors[[i for i, _ in members]].mean(0)
-        ranks = windows.vectors @ (mean / max(float(np.linalg.norm(mean)), 1e-6))
-        ranks = np.where(free & (ranks >= ALIKE), ranks, -np.inf)
-        nearest = apart(places, places + windows.length, ranks, len(places))
-        members = [(i, float(ranks[i])) for i in nearest if ranks[i] >= ALIKE]
-    return members
+    if not seeds:
+        return []
+    everything = np.arange(len(places))
+    ranks = np.mean([windows.similarities(i, everything) for i in seeds], 0)
+    ranks = np.where(free & (ranks >= ALIKE), ranks, -np.inf)
+    nearest = apart(places, places + windows.length, ranks, len(places))
+    return [(i, float(ranks[i])) for i in nearest if ranks[i] >= ALIKE]
 
 
 def _overlapping(windows: _Windows, chosen: int) -> NDArray[np.bool_]:

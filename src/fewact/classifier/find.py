@@ -280,8 +280,8 @@ class Question:
 
     @cached_property
     def motion(self) -> Tensor:
-        """Vectors of learned motion of the examples (1 s t d), of length 1."""
-        return self.nodes["learned_motion"][None, ..., : TRACKS["motion"].width].float()
+        """Vectors of learned motion of the examples (s t d), of length 1."""
+        return self.nodes["learned_motion"][..., : TRACKS["motion"].width].float()
 
     @cached_property
     def window_lengths(self) -> list[float]:
@@ -422,8 +422,8 @@ def _of_recording(
             continue
         starts, ends = starts[near], ends[near]
         parts = {n: _counted(n, part[near]) for n, part in parts.items() if n != "motion"}
-        motion = aligned_motion(rows["motion"], question, starts, ends)
-        parts["motion"] = _above(motion, ALIGNED_UNLIKE, ALIGNED_SOFTNESS)
+        motion = motion_at(rows["motion"], starts, ends - starts)
+        parts["motion"] = alignment(motion, question.motion)
         scores = question.joined(_sum(ALIGNED_WEIGHTS, parts))  # (w n)
         of, ranks = scores.argmax(1).tolist(), scores.max(1).tolist()
         found += [
@@ -490,18 +490,20 @@ def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     return found
 
 
-def aligned_motion(
-    rows: Array, question: Question, starts: Array, ends: Array
-) -> NDArray[np.float32]:
-    """Return minus the costs (w s) of aligning the motion of windows with that of the examples.
+def motion_at(rows: Array, starts: Array, lengths: Array | float) -> Tensor:
+    """Return the vectors of learned motion of windows (w t d), of length 1."""
+    at = starts[:, None] + np.reshape(lengths, (-1, 1)) * POSITIONS["motion"]
+    motion = rows[(at * TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]
+    return functional.normalize(torch.from_numpy(motion - motion.mean(1, keepdims=True)), dim=-1)
+
+
+def alignment(windows: Tensor, examples: Tensor) -> NDArray[np.float32]:
+    """Return how much more alike than different motions (w t d) and (s t d) are: (w s).
 
     Unlike a correlation, an alignment forgives a window that begins early or late.
     """
-    at = starts[:, None] + (ends - starts)[:, None] * POSITIONS["motion"]
-    motion = rows[(at * TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]  # (w t d)
-    units = functional.normalize(torch.from_numpy(motion - motion.mean(1, keepdims=True)), dim=-1)
-    found: NDArray[np.float32] = ALIGNMENT.alignment(units[None], question.motion)[0].numpy()
-    return found
+    similarity = ALIGNMENT.alignment(windows[None], examples[None])[0].numpy()
+    return _above(similarity, ALIGNED_UNLIKE, ALIGNED_SOFTNESS)
 
 
 def _quick_scores(parts: Mapping[str, Array], question: Question) -> Array:
