@@ -77,7 +77,9 @@ class _Windows:
         """Return the similarities (n) of a window with others (n)."""
         quick: Array = self.vectors[others] @ self.vectors[i]
         aligned = ALIGNED * alignment(self.motion[[i]], self.motion[others])[0]
-        return quick + np.maximum(quick, aligned)  # the motion of no figure says little
+        # The motion of what is no figure says little.
+        similarity: Array = quick + np.maximum(quick, aligned)
+        return similarity
 
 
 def discover(

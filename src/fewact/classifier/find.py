@@ -163,7 +163,7 @@ def _at(name: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]
 
 def products_of(rows: Mapping[str, Array], examples: Sequence[Sought]) -> dict[str, Array]:
     """Return the products (k q n) of all rows with the vectors of q examples, by track."""
-    found = {}
+    found: dict[str, Array] = {}
     for name, values in rows.items():
         queries = np.stack([example.vectors[name] for example in examples], 1)  # (k q d)
         across = queries.reshape(-1, queries.shape[-1]).astype(np.float32)
@@ -479,7 +479,7 @@ def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     lengths, found = question.window_lengths, list[Windows]()
     duration = len(rows["layout"]) / TRACKS["layout"].rate
     if duration < CELL:
-        none = dict.fromkeys(TRACKS, np.zeros((0, len(question.labels))))
+        none: dict[str, Array] = dict.fromkeys(TRACKS, np.zeros((0, len(question.labels))))
         return [(np.zeros(0), np.zeros(0), none)]
     variances = variances_of(rows, lengths[len(lengths) // 2])
     products = products_of(rows, question.sought)
