@@ -198,7 +198,8 @@ class ScoredWindows:
         where = str(self._table.path)
         if scored and max(scored) >= number:
             first = ", ".join(str(i + 1) for i in missing if i < max(scored))
-            hint = 'Write "none" as the label where no action is visible.'
+            fault = f"{self.skipped[0]}. " if self.skipped else ""
+            hint = f'{fault}Write "none" as the label where no action is visible.'
             raise DataError("windows are not scored", where=where, got=first[:200], hint=hint)
         if number < FEWEST:
             raise DataError(
