@@ -121,13 +121,21 @@ def test_events_become_an_ethogram_with_their_numbers(run: Run, tmp_path: Path) 
         (("{model}", "{model}"), "r.html", "a model gets a report of its own"),
         (("nowhere.json",), "r.html", "there is no such file"),
         (("nowhere",), "r.html", "no such folder"),
+        (("{folder}/empty.csv",), "r.html", "events of a known program"),
+        (("nowhere.csv",), "r.html", "fewact watch -o FILE"),
     ],
 )
 def test_what_cannot_be_reported_is_refused(
     run: Run, model: Path, tmp_path: Path, paths: tuple[str, ...], output: str, words: str
 ) -> None:
     mine = shutil.copytree(model, tmp_path / "mine")
-    ended = run("report", *(path.format(model=mine) for path in paths), "-o", tmp_path / output)
+    (tmp_path / "empty.csv").touch()
+    ended = run(
+        "report",
+        *(path.format(model=mine, folder=tmp_path) for path in paths),
+        "-o",
+        tmp_path / output,
+    )
     assert (ended.code, ended.out) == (2, "")
     assert words in ended.err
     assert not (tmp_path / output).exists()

@@ -169,8 +169,10 @@ def test_nothing_that_a_file_names_is_run(
     file = tmp_path / "checkpoint.pt"
     torch.save({"model_state_dict": public, "acc": _Runs()}, file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(WeightsError, match="more than tensors"):
+    with pytest.raises(WeightsError, match="more than tensors") as refused:
         converted(file, tmp_path / "run", sha256=sha256)
+    assert "(got print)" in str(refused.value)
+    assert "weights_only" not in str(refused.value)  # no advice to run it
     assert capsys.readouterr().out == ""
 
 

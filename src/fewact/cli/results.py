@@ -25,11 +25,15 @@ from fewact.cli.output import (
     text_width,
 )
 from fewact.cli.run import exit_skipped, say
-from fewact.core.errors import ModelError, ResultError
+from fewact.core.errors import DataError, ModelError, ResultError
 
 if TYPE_CHECKING:
     from fewact.evaluation import Result
     from fewact.report.document import Page
+
+
+TABLES = (".csv", ".tsv")
+"""Suffixes of tables, which are events and never results."""
 
 
 def _check_results(paths: list[Path] | None) -> list[Path]:
@@ -40,7 +44,10 @@ def _check_results(paths: list[Path] | None) -> list[Path]:
 
 
 def _check_model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
-    if len(paths) == 1 and not paths[0].is_file() and paths[0].suffix.lower() != ".json":
+    suffix, is_file = paths[0].suffix.lower(), paths[0].is_file()
+    if suffix in TABLES and not is_file:
+        raise missing_file(paths[0], DataError, "fewact watch -o FILE")
+    if len(paths) == 1 and not is_file and suffix != ".json":
         return [check_model(context, paths[0])]
     if folder := next((path for path in paths if path.is_dir()), None):
         raise ModelError(
@@ -300,7 +307,7 @@ def _report_of(paths: list[Path]) -> "tuple[Page, int]":
 
     if not paths[0].is_file():
         return _of_model(paths[0]), 0
-    if len(paths) == 1 and is_event_file(paths[0]):
+    if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or is_event_file(paths[0])):
         return event_page(paths[0])
     return _of_results(paths), 0
 

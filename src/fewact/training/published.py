@@ -99,7 +99,7 @@ def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Map
         raise WeightsError(
             "the file has more than tensors, or is damaged",
             where=str(path),
-            got=" ".join(str(error).split())[:200],
+            got=_named(error),
             expected=EXPECTED,
         ) from None
     found = saved if isinstance(saved, Mapping) else {}
@@ -112,6 +112,12 @@ def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Map
             expected=f"tensors by name, or a dictionary of them named {STATES[0]}",
         )
     return state, _settings(found.get("cfg"), path)
+
+
+def _named(error: Exception) -> str:
+    """Return the type that a file names beside tensors; PyTorch's own advice would run it."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return named[1] if named else type(error).__name__
 
 
 def _settings(text: Any, path: Path) -> Mapping[str, Any]:
