@@ -90,6 +90,12 @@ def test_two_that_move_are_two_tracks_with_their_boxes(handheld: bool) -> None:
         assert track.box().iou(seen) > 0.7
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5, 6, 7])
+def test_pictures_of_any_size_are_followed(cut: int) -> None:
+    frames = recorded([swaying(20, 30, 28, 70), swaying(130, 60, 20, 45)])
+    assert len(tracks_of(frames[:, cut:, cut:])) == 2
+
+
 def test_a_walker_is_one_track() -> None:
     walk = [Box(10 + 3.5 * t, 40, 24, 70) for t in range(38)]
     (track,) = tracks_of(recorded([walk]))

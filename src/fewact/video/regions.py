@@ -252,7 +252,8 @@ class RegionFinder:
         """Follow what moves in the frames up to this number; keep the context of later ones."""
         frames = torch.stack(self._frames)
         frames, changes, motion = residual_motion(frames, moved=self._moved)
-        colours = functional.avg_pool2d(frames.float(), CELL, ceil_mode=True).numpy()  # (t 3 r c)
+        inner = frames[..., :-1, :-1].float()  # as smoothed changes are, a pixel smaller
+        colours = functional.avg_pool2d(inner, CELL, ceil_mode=True).numpy()  # (t 3 r c)
         first = self._joined_to_the_path(motion or Similarity.identity(len(frames)))
         self._moved |= motion is not None
         level = max(WEAK, NOISE * _noise(changes))
