@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ def test_a_person_checks_windows_and_gets_totals(run: Run, week: Path) -> None:
     words = ("total", week / "found.csv", week / "a.mp4", week / "b.mp4", "-o", study)
     words += ("--check", "60%", "--window", "5")
     assert "too few windows" in run(*words[:-4], "-q").err
+    few = run(*words[:-4], "--window", "25", "--check", "0%").err
+    assert "expected: 10 or more in all" in few
+    (hint,) = re.findall(r"--window [0-9.]+ --check 100%", few)
+    assert run(*words[:-5], week / "hint", *hint.split(), "-q").code == 0
     drawn = run(*words, "-q")
     assert drawn.code == 0, drawn.err
     assert "12 of 20 windows" in drawn.out

@@ -97,6 +97,16 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
         Checked(recording=i, window=j) for i, part in enumerate(parts) for j in range(part.windows)
     ]
     number = _number(check, len(every))
+    if len(every) < FEWEST:
+        seconds = sum(durations.values()) / (FEWEST + len(parts) / 2)  # each may lose half a window
+        raise OptionError(
+            "too few windows to draw from",
+            where="--window",
+            got=f"{len(every)} windows of {width:g} s",
+            expected=f"{FEWEST} or more in all recordings",
+            hint="Add recordings, or check all of shorter windows: "
+            f"--window {max(1.0, seconds):.2f} --check 100%",
+        )
     if not FEWEST <= number <= len(every):
         percent = -(-100 * FEWEST // len(every))
         raise OptionError(
@@ -104,7 +114,7 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
             where="--check",
             got=f"{number} of {len(every)} windows of {width:g} s",
             expected=f"{FEWEST} to {len(every)}",
-            hint=f"--check {min(percent, 100)}%, or shorter windows: --window {width / 2:g}",
+            hint=f"--check {percent}%, or shorter windows: --window {width / 2:g}",
         )
     return CheckPlan(
         options={"check": check, "window": width, "seed": seed},
