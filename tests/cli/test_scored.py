@@ -65,8 +65,8 @@ def test_agreement_is_printed_with_what_to_look_at(run: Run, night: Path) -> Non
     shown = run("agree", night / "found.csv", night / "b.csv", night / "scored.csv")
     numbers = next(line.split() for line in shown.out.splitlines() if line.startswith("all "))
     assert numbers[:7] == ["all", "3", "2", "2", "1", "0", "0.80"]
-    # Time that a person scored as none is time of no class.
-    times = "a.mp4,none,0,1\nb.mp4,None,5,8\na.mp4,none,1.5,3\n"
+    # Time that a person scored as none, or as predictions say it, is time of no class.
+    times = "a.mp4,none,0,1\nb.mp4,None,5,8\na.mp4,none,1.5,3\na.mp4,(none),6,8\n"
     (night / "none.csv").write_text(SCORED + times)
     shown = run("agree", night / "found.csv", night / "none.csv", "--format", "json")
     assert json.loads(shown.out) == document

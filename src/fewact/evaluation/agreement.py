@@ -119,12 +119,15 @@ class Scored:
         return max((end for end in ends if np.isfinite(end)), default=0.0)
 
     def of_classes(self) -> "Scored":
-        """Return the events of classes, those that go on to the end of the recording cut there."""
+        """Return the events of classes, those that go on to the end of the recording cut there.
+
+        Events of ``none`` or ``(none)`` are time of no class.
+        """
         found, scored = (
             tuple(
                 replace(e, end=self.duration) if np.isinf(e.end) else e
                 for e in events
-                if not is_background(str(e.label))
+                if not is_background(str(e.label).strip("()"))
             )
             for events in (self.found, self.scored)
         )
