@@ -104,7 +104,11 @@ def test_segments_to_mark_and_groups_are_events(
     index: Path, clip: Path, tmp_path: Path, run: Run
 ) -> None:
     chosen, groups = tmp_path / "suggested.csv", tmp_path / "groups.csv"
-    assert run("suggest", index, clip, "--top", 2, "-o", chosen).code == 0
+    one = write_video(tmp_path / "one frame.mp4", read_frames(clip, EveryNth(1))[:1], 12)
+    suggested = run("suggest", index, clip, one, "--top", 2, "-o", chosen)
+    assert suggested.code == 0, suggested.err
+    assert "one frame.mp4: only one or two pictures; record the full" in suggested.err
+    assert "right.mp4" not in suggested.err
     assert len(read_events(chosen).events) == 2
     assert run("discover", index, "--length", 1, "-o", groups).code == 0
     labels = {str(event.label) for event in read_events(groups).events}

@@ -34,8 +34,9 @@ from fewact.classifier.fitted import EachAClass, Fitted, score, similarities
 from fewact.classifier.names import Label
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import window_lengths
+from fewact.classifier.prediction import display_name
 from fewact.classifier.stream import HOP
-from fewact.core.errors import DataError, ModelError, VideoError
+from fewact.core.errors import DataError, ModelError, VideoError, warn
 from fewact.core.workers import side_by_side
 from fewact.data import BACKGROUND, Clip, VideoClip
 from fewact.data.events import Event
@@ -317,6 +318,8 @@ def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Questio
     nodes = []
     for clip in encoded:
         clip.warn()
+        for fault in () if clip.clip.label == BACKGROUND else clip.faults:
+            warn(f"{display_name(clip.clip)}: {fault}")
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
         nodes.append(clip.nodes)
