@@ -412,11 +412,11 @@ def _move(what: Literal["label", "remove", "restore", "box"], form: type[_Clips]
         body = await json_body(request, form)
 
         def moved(state: PageState) -> AnyEntry:
+            box = body.box if isinstance(body, _Box) else None
             for id in body.ids:
-                state.clip(id)
+                state.clip(id).check_box(box)
             label = body.label if isinstance(body, _Relabel) else None
             name = None if label is None else state.label(label)
-            box = body.box if isinstance(body, _Box) else None
             ids = tuple(body.ids)
             return ClipsMoved(id=request.state.id, what=what, clips=ids, label=name, box=box)
 

@@ -21,6 +21,7 @@ from fewact.core.page_folder import PAGE_CLIP
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.data.files import numbered
 from fewact.page.names import Label, class_name
+from fewact.video.track import Box
 
 RECORDING_FROM: Final = 15.0
 """Seconds from which a clip is shown as a recording, in which actions are searched."""
@@ -135,6 +136,12 @@ class PageClip(PageValue):
         """Label that the clip should have in the model; None if it should not be there."""
         return None if self.binned else self.label
 
+    def check_box(self, box: Sides | None) -> None:
+        """Refuse a box beside the picture, if its size is known."""
+        picture = Box(0, 0, self.height * self.aspect, self.height)
+        if box and self.height and not Box(*box).shared(picture):
+            raise RefusedError(422, "bad_request")
+
 
 class UndoableStep(PageValue):
     """One or more entries that are undone together.
@@ -238,6 +245,7 @@ class PageState(PageValue):
         What lasts as long as a short clip is the clip itself, of which ``box`` is meant.
         """
         whole, label = self.clip(id), self.label(label)
+        whole.check_box(box)
         if whole.file is None or not 0 <= start < end <= whole.seconds + 1:
             raise RefusedError(422, "bad_segment")
         values: dict[str, Any] = {"label": label, "binned": False, "box": box}
