@@ -125,8 +125,8 @@ def test_a_box_says_who_is_meant_and_each_who_moves_has_an_answer(
 
     def answered(page: PageSession) -> dict[str, Any]:
         shown = facts(page)
-        one = {"label": "(none)", **shares, "movers": 2, "model": "1"}
-        one |= {"subjects": subjects} if asked[-1:] == [True] else {}
+        each = {"subjects": subjects} if asked[-1:] == [True] else {"label": "(none)", **shares}
+        one = {**each, "movers": 2, "model": "1"}
         watched = {"events": events, "counts": {"wave": 2, "throw": 1}, "ended": True, "time": 20}
         results = {
             id: {**watched, "model": "1"} if clip["recording"] else one

@@ -86,6 +86,30 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     assert live[-1]["label"] in ("2", "3")
 
 
+def test_each_subject_is_answered_by_one_reading_and_searched_with_progress(
+    begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr("fewact.page.worker.SECONDS_OF_A_STEP", 0.01)
+    monkeypatch.setattr(FewShotClassifier, "predict", None)
+    (begun / "page").mkdir()
+    video(begun / "page" / "a.mp4", 3, frames=240)
+    worker = Worker(str(begun), {"device": "cpu", "engine": "torch"})
+    place = {"start": None, "end": None, "box": None}
+    clip = {"source": True, "file": "a.mp4", "name": "a.mp4", **place}
+    answer = worker.predict(clip | {"start": 0.0, "end": 1.0}, apart=True)
+    TypeAdapter(ResultFacts).validate_python(answer | {"model": "1"})
+    assert answer.keys() == {"movers", "subjects", "faults"}
+    assert answer["movers"] == len(answer["subjects"]) > 0
+    steps = [worker.watch("job", clip, begin=True, apart=True)]
+    while not steps[-1]["ended"]:
+        steps.append(worker.watch("job", clip, begin=False, apart=True))
+    times = [step["time"] for step in steps]
+    assert times == sorted(times)
+    assert any(0 < time < 9 for time in times)  # before it is followed to its end
+    assert times[-1] == pytest.approx(20, abs=0.2)
+
+
 FACTS = TypeAdapter(PageFacts)
 """What the page expects of a state, and its code is checked against; see test_types."""
 

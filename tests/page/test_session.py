@@ -295,6 +295,24 @@ async def test_clips_are_limited_for_uploads_parts_and_segments(
     assert len(page.state.clips) == 4
 
 
+async def test_a_box_beside_the_picture_is_refused(page: Any) -> None:
+    await add(page, **{A: clip(A).model_copy(update={"height": 48, "aspect": 4 / 3}), B: clip(B)})
+    segment = {"start": 0.5, "end": 1.0, "label": "wave"}
+    for box, status in [([64, 0, 9, 9], 422), ([0, -9, 9, 9], 422), ([60, 40, 9, 9], 200)]:
+        moved = await post(page, "/api/clips/box", ids=[B, A], box=box)
+        cut = await post(page, f"/api/clips/{A}/segment", **segment, box=box)
+        assert (moved[0], cut[0]) == (status, 201 if status == 200 else status)
+    assert {one.box for one in page.state.clips.values()} == {(60, 40, 9, 9)}
+
+
+async def test_an_answer_for_each_subject_has_no_nearest_clip(page: Any) -> None:
+    await add(page, **{A: clip(A), B: clip(B, None)})
+    each = {"movers": 2, "subjects": []}
+    page.worker.answers["predict"] = lambda _, apart: each if apart else PREDICTED
+    assert await ended(page, page.predict(B, "", apart=True)) == ["done"]
+    assert page.results[B] == {**each, "model": "1"}
+
+
 async def test_equal_segments_that_are_added_at_once_are_one_clip(page: Any) -> None:
     await add(page, **{A: clip(A)})
     path, body = f"/api/clips/{A}/segment", {"start": 0.5, "end": 1.0, "label": "wave"}

@@ -29,16 +29,17 @@ NEAR = 1.0
 
 
 def tracks_of_recording(
-    source: str | Path, boxes: str | Path | None = None, stop: Flag | None = None
+    source: str | Path, regions: RegionFinder | str | Path, stop: Flag | None = None
 ) -> tuple[list[Track], CameraPath | None]:
     """Return the subjects of a recording, in the order of appearance, and the camera's motion.
 
     Args:
         source: Video file.
-        boxes: Table of boxes, see ``read_tracks``; None for what moves.
+        regions: Finds what moves; or the table of boxes, see ``read_tracks``.
         stop: Ends the search when it is set; the tracks so far are complete.
     """
-    finder, pace, times, size = RegionFinder(), Pace(RATE), list[float](), (0, 0)
+    finder = regions if isinstance(regions, RegionFinder) else RegionFinder()
+    pace, times, size = Pace(RATE), list[float](), (0, 0)
     with open_recording(source, stop=stop) as recording:
         for time, frame in recording.frames():
             times.append(time)
@@ -50,8 +51,8 @@ def tracks_of_recording(
                 size = image.shape[0], image.shape[1]
                 finder.add(image, time)
     tracks = finder.tracks()
-    if boxes is not None:
-        tracks = read_tracks(boxes, np.array(times), size)
+    if not isinstance(regions, RegionFinder):
+        tracks = read_tracks(regions, np.array(times), size)
     return tracks, finder.camera()
 
 

@@ -21,6 +21,7 @@ from fewact.core.errors import OptionError
 from fewact.data.events import Event
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
+from fewact.video.regions import RegionFinder
 from fewact.video.samplers import RGBImage
 from fewact.video.source import Span
 from fewact.video.track import CameraPath, Track
@@ -190,7 +191,7 @@ def watching(
     only: Label | Collection[Label] | None = None,
     merge_gap: float = 0.0,
     min_duration: float = 0.0,
-    regions: bool | str | Path = False,
+    regions: bool | RegionFinder | str | Path = False,
     spans: Sequence[Span] | None = None,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
@@ -203,7 +204,8 @@ def watching(
         merge_gap: Largest time between two events of one class that are one, in seconds.
         min_duration: Duration of the shortest event, in seconds.
         regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
-            each event; or the table of their boxes, see ``fewact.data.tracks``.
+            each event; or what finds them, whose ``time`` grows meanwhile; or the table of their
+            boxes, see ``fewact.data.tracks``.
         spans: Parts of a file that are watched, see ``find.spans_to_watch``; None for all of it.
 
     Raises:
@@ -240,7 +242,7 @@ def watching(
 
 
 def _subjects(
-    source: str | Path, regions: bool | str | Path, stop: threading.Event | None
+    source: str | Path, regions: bool | RegionFinder | str | Path, stop: threading.Event | None
 ) -> tuple[list[Track], CameraPath | None] | None:
     """Return the subjects and the camera of a recording; None if all of the picture is watched."""
     if regions is False:
@@ -253,7 +255,7 @@ def _subjects(
             expected="a video file",
             hint="Record the camera or the stream first.",
         )
-    return tracks_of_recording(source, None if regions is True else regions, stop)
+    return tracks_of_recording(source, RegionFinder() if regions is True else regions, stop)
 
 
 def watch(

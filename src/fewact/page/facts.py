@@ -105,7 +105,8 @@ class SubjectFacts(TypedDict):
 class ResultFacts(TypedDict):
     """What a model says of a clip or a recording, or why it says nothing.
 
-    ``movers`` counts what moves in a doubtful clip; ``subjects`` has the answer for each of them.
+    ``movers`` counts what moves in a doubtful clip; ``subjects`` has the answer for each of them,
+    in place of one for the clip.
     """
 
     model: str

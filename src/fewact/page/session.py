@@ -398,8 +398,9 @@ class PageSession:
         except (UserError, ChildError) as error:
             self._show(id, {"error": facts_of(error), "model": model})
             raise
-        nearest = self.state.id_of(PageClip.model_validate(result["nearest"]).key)
-        answer: ResultFacts = result | {"nearest": nearest, "model": model}
+        answer: ResultFacts = result | {"model": model}
+        if not apart:
+            answer["nearest"] = self.state.id_of(PageClip.model_validate(result["nearest"]).key)
         self._show(id, answer)
 
     def _show(self, id: str, result: ResultFacts) -> None:

@@ -36,6 +36,7 @@ from fewact.page.names import TITLE_OF_NONE
 from fewact.report.events import counts
 from fewact.report.explanation import explanation_page
 from fewact.report.pages import model_page
+from fewact.video.regions import RegionFinder
 
 SECONDS_OF_A_STEP: Final = 0.5
 """Time after which a recording lets other work have its turn."""
@@ -133,11 +134,18 @@ class Worker:
         return self._facts()
 
     def predict(self, clip: dict[str, Any], apart: bool = False) -> dict[str, Any]:
-        """Predict the class of a clip; if ``apart`` also that of each subject in it."""
+        """Predict the class of a clip; if ``apart`` that of each subject in it instead."""
         self.open()
         classifier = self._revision.classifier
+        if apart:
+            answers = [*classifier.predict_regions(self._clip(clip))]
+            read = [one for one in answers if isinstance(one, Prediction)]
+            return {
+                "movers": len(answers),
+                "subjects": [_subject(one) for one in answers],
+                "faults": [*dict.fromkeys(fault for one in read for fault in one.faults)],
+            }
         prediction = classifier.predict(self._clip(clip))
-        answers = classifier.predict_regions(self._clip(clip)) if apart else ()
         nearest = next(
             facts
             for facts, example in zip(self._examples(), self._revision.examples, strict=True)
@@ -147,7 +155,6 @@ class Worker:
             "label": _answer(prediction),
             "probability": prediction.probability,
             "movers": prediction.movers,
-            **({"subjects": [_subject(one) for one in answers]} if apart else {}),
             "probabilities": _by_label(prediction.probabilities),
             "faults": prediction.faults,
             "nearest": nearest,
@@ -165,8 +172,8 @@ class Worker:
             apart: Whether each subject is watched.
 
         Returns:
-            Events so far and how many of each action; time in seconds up to which it was searched;
-            whether it has ended.
+            Events so far and how many of each action; time in seconds up to which it was searched,
+            the mean over both readings where subjects are followed first; whether it has ended.
         """
         if begin:
             self.open()
@@ -187,24 +194,25 @@ class Worker:
         """Yield what was found in a recording, after each step and at the end."""
         events: list[Event] = []
         path, stop = self._clip(clip).path, threading.Event()
+        finder, readings = RegionFinder(), 1 + apart
         opened = watching(
-            self._revision.classifier, path, stop=stop, only=self._actions, regions=apart
+            self._revision.classifier, path, stop=stop, only=self._actions, regions=apart and finder
         )
         with ExitStack() as until_end, ThreadPoolExecutor(1) as pool:
             # Subjects are followed through all of it first; others have their turn meanwhile.
             opening = pool.submit(until_end.enter_context, opened)
             try:
                 while not wait([opening], SECONDS_OF_A_STEP).done:
-                    yield _found([])
+                    yield _found([], finder.time / readings)
                 watch = opening.result()
                 until = time.monotonic() + SECONDS_OF_A_STEP
                 for _, _, complete in watch.moments():
                     events += complete
                     if time.monotonic() > until:
-                        yield _found(events, watch)
+                        yield _found(events, (finder.time + watch.time) / readings, watch)
                         until = time.monotonic() + SECONDS_OF_A_STEP
                 events += watch.close()
-                yield _found(events, watch, ended=True)
+                yield _found(events, watch.time, watch, ended=True)
             finally:
                 stop.set()
 
@@ -380,14 +388,14 @@ class Advisor:
 
 
 def _found(
-    events: Sequence[Event], watch: Watch | None = None, *, ended: bool = False
+    events: Sequence[Event], time: float, watch: Watch | None = None, *, ended: bool = False
 ) -> dict[str, Any]:
-    """Return what was found in a recording so far; it may not be open yet."""
+    """Return what was found in a recording up to a time; it may not be open yet."""
     return {
         "events": [_event(event) for event in events],
         "counts": counts(events),
         "faults": [] if watch is None else watch.faults,
-        "time": 0.0 if watch is None else watch.time,
+        "time": time,
         "ended": ended,
     }
 

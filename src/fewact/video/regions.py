@@ -188,9 +188,13 @@ class RegionFinder:
     """Finds what moves in a recording while its frames come; memory does not grow with pixels.
 
     Frames come at ``RATE`` a second, or fewer.
+
+    Attributes:
+        time: Time of the latest frame, in seconds.
     """
 
     def __init__(self) -> None:
+        self.time = 0.0
         self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
         self._times: list[float] = []
         self._done = 0  # of these frames, those that are context only
@@ -216,6 +220,7 @@ class RegionFinder:
         self._scale = CELL * self._size[0] / len(small)
         self._frames.append(torch.from_numpy(small).permute(2, 0, 1))
         self._times.append(time)
+        self.time = time
         if len(self._frames) >= self._done + CHUNK + CONTEXT:
             self._finish(self._done + CHUNK)
 

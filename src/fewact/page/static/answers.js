@@ -139,7 +139,7 @@ function removeButton(item) {
 
 function update(element, item) {
   const { result, job } = item;
-  element.classList.toggle("unlike", result?.label === UNLIKE && !subjectsOf(item).length);
+  element.classList.toggle("unlike", result?.label === UNLIKE);
   element.classList.toggle("busy", isActive(job) || isPending(item));
   element.classList.toggle("old", isOld(item));
   setText(element.querySelector(".label"), item.recording ? searchText(item) : answerText(item));
@@ -161,17 +161,16 @@ function updateAnswer(element, item) {
   const { result, nearest, classes, job } = item;
   element.querySelector(".again").hidden =
     !item.model || isActive(job) || isPending(item) || !(isOld(item) || result.error);
-  element.querySelector(".why").hidden = !result?.probabilities || subjectsOf(item).length > 0;
-  const isApart = subjectsOf(item).length > 0;
-  const label = isOld(item) || isApart || result?.error ? null : result?.label === UNLIKE ? NONE : result?.label;
+  element.querySelector(".why").hidden = !result?.probabilities;
+  const label = isOld(item) || result?.error ? null : result?.label === UNLIKE ? NONE : result?.label;
   const right = element.querySelector(".right");
   right.hidden = label == null;
   right.onclick = () => teachAs(item, label);
   setText(element.querySelector(".correct label"), text(label == null ? "correct_as" : "wrong"));
   const ranked = Object.entries(result?.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 5);
-  setText(element.querySelector(".nearest"), isApart ? "" : result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
-  showBars(element.querySelector(".bars"), classes, isApart ? [] : ranked);
-  const subjects = subjectsOf(item);
+  setText(element.querySelector(".nearest"), result?.label === UNLIKE ? text("unlike", { name: titleOf(ranked[0][0]) }) : nearest ? text("nearest", { name: nearest.name }) : "");
+  showBars(element.querySelector(".bars"), classes, ranked);
+  const subjects = subjectsOf(item), isApart = subjects.length > 0;
   element.querySelector(".bare").onclick = () => play({ ...item, subjects: marksOf(subjects, item) });
   const movers = isOld(item) ? 0 : result?.movers ?? 0;
   element.querySelector(".movers").hidden = movers < 2 && !isApart;
