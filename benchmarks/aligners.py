@@ -1,11 +1,10 @@
 """Accuracy of every aligner on the same M² nodes: docs/results/methods.md.
 
-    python -m benchmarks.aligners ASSETS --mobilenet FILE --store FOLDER [--episodes 10000]
+    python -m benchmarks.aligners ASSETS --store FOLDER [--episodes 2000]
 
-Videos are real clips (``benchmarks/datasets.py``) and the test classes of the synthetic benchmark;
-features are those of two networks trained on ImageNet. 5 ways, 1 query per class, 1 and 5 shots.
-All columns are evaluated on the same episodes and compared in pairs with the transport of
-A²M²-Net.
+Videos are real clips that chose nothing (``benchmarks/datasets.py``), features those of the default
+network. 5 ways, 1 query per class, 1 and 5 shots. All columns are evaluated on the same episodes
+and compared in pairs with the transport of A²M²-Net.
 """
 
 import argparse
@@ -25,10 +24,8 @@ from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.evaluation.identity import method_facts
 from fewact.features.stored import StoredFeatures
 from fewact.methods.base import Method
-from fewact.synthetic import motions
 
 SHOTS = (1, 5)
-PRESETS = ("plain", "misaligned", "moving-camera")
 CERTAIN = 0.05
 
 NODES = {"alignment.time_weight": 0.0}
@@ -53,17 +50,15 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """Results of one network on one set of videos.
+    """Results on one set of videos.
 
     Args:
-        network: Name of the network.
         videos: Name of the set.
         shots: Number of shots.
         results: Results by column.
         against: Comparisons of the first column with each other one.
     """
 
-    network: str
     videos: str
     shots: int
     results: Sequence[Result]
@@ -73,27 +68,18 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("assets", type=Path)
-    parser.add_argument("--mobilenet", type=Path, required=True, help="file of ImageNet weights")
-    parser.add_argument("--episodes", type=int, default=10_000)
-    parser.add_argument("--videos", type=int, default=10, help="videos per synthetic class")
+    parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--store", type=Path, required=True, help="folder of the features")
     options = parser.parse_args()
-    made = {preset: motions(preset, videos=options.videos) for preset in PRESETS}
-    sets = parts(read_index(options.assets), development=False)
-    sets += [Part(f"`motions` {name}", one.videos.of("test")) for name, one in made.items()]
-    networks = (
-        backbones.create(),
-        backbones.create("mobilenet-v2", weights=options.mobilenet),
-    )
+    network = backbones.create()
     rows: list[Row] = []
-    for network in networks:
-        for part in sets:
-            rows += measured(network, part, options.episodes, options.store)
-            print(f"{network.card.name}, {part.name}", flush=True)
+    for part in parts(read_index(options.assets), development=False):
+        rows += measured(network, part, options.episodes, options.store)
+        print(part.name, flush=True)
     for shots in SHOTS:
         print(f"\n{shots} shot{'s' * (shots > 1)}\n")
         chosen = [row for row in rows if row.shots == shots]
-        print(table(["network", "videos", *COLUMNS], [cells(row) for row in chosen]))
+        print(table(["videos", *COLUMNS], [cells(row) for row in chosen]))
     print(f"\nAgainst {REFERENCE}\n")
     print(table(["", "better", "worse", "neither", "points"], [*against_reference(rows)]))
 
@@ -110,7 +96,7 @@ def measured(network: Backbone, part: Part, episodes: int, store: Path) -> Itera
     by_column = [found_or_measured(method, source, drawn) for method in made]
     for shots, results in zip(SHOTS, zip(*by_column, strict=True), strict=True):
         against = [one for one in compare(results) if one.first == 0]
-        yield Row(network.card.name, part.name, shots, results, against)
+        yield Row(part.name, shots, results, against)
 
 
 def found_or_measured(
@@ -146,13 +132,13 @@ def against_reference(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def cells(row: Row) -> list[str]:
-    """Return network, videos, and accuracy ± half-width with a mark for each column."""
+    """Return videos, and accuracy ± half-width with a mark for each column."""
     marks = [""] + [mark(one) for one in row.against]
     accuracies = [
         f"{result.accuracy:.1f} ± {result.ci95:.1f}{sign}"
         for result, sign in zip(row.results, marks, strict=True)
     ]
-    return [row.network, row.videos, *accuracies]
+    return [row.videos, *accuracies]
 
 
 def mark(against: Comparison) -> str:
