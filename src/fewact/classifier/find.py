@@ -28,7 +28,7 @@ from fewact.classifier.archive import (
     Rows,
     projected,
 )
-from fewact.classifier.encoding import encode
+from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import EachAClass, Fitted, score, similarities
 from fewact.classifier.names import Label
@@ -309,17 +309,22 @@ class Question:
 
 
 def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Question:
-    """Return the question for clips with their labels.
+    """Return the question for clips with their labels; warn of what is wrong with them.
 
     Raises:
         VideoError: A clip cannot be read.
     """
     encoded = list(encode(clips, pipeline))
+    for clip in encoded:
+        for fault in clip.faults:
+            warn(f"{display_name(clip.clip)}: {fault}")
+    return _question_of(encoded, pipeline)
+
+
+def _question_of(encoded: Sequence[EncodedClip], pipeline: Pipeline) -> Question:
     nodes = []
     for clip in encoded:
         clip.warn()
-        for fault in () if clip.clip.label == BACKGROUND else clip.faults:
-            warn(f"{display_name(clip.clip)}: {fault}")
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
         nodes.append(clip.nodes)
@@ -327,7 +332,7 @@ def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Questio
     return Question(
         pipeline,
         {name: torch.cat([one[name] for one in nodes]).cpu() for name in nodes[0]},
-        tuple(clip.label or FOUND for clip in clips),
+        tuple(clip.clip.label or FOUND for clip in encoded),
         tuple(end - start for start, end in used),
     )
 
@@ -368,7 +373,8 @@ def with_marks(question: Question, marks: Sequence[Event]) -> Question:
             where="column mark",
             expected=f"{RIGHT} or {WRONG} in some rows",
         )
-    marked = question_of_clips(clips, replace(question.pipeline, trim="off"))
+    uncut = replace(question.pipeline, trim="off")
+    marked = _question_of(list(encode(clips, uncut)), uncut)
     nodes = {
         name: torch.cat([value.cpu(), marked.nodes[name]]) for name, value in question.nodes.items()
     }
