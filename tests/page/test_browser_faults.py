@@ -364,8 +364,10 @@ def test_a_recorded_clip_that_cannot_be_sent_is_kept_until_it_is_saved(
     assert sent.request.headers["x-request"] == id
     sent.continue_()
     page.get_by_role("button", name="Save the clip").wait_for(state="detached")
-    person.clips(name, len(answer.json()["ids"]))
-    assert page.evaluate("window.dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+    person.clips(name, len(answer.json()["ids"]))  # the state may be there before the answer
+    page.wait_for_function(
+        "() => window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    )
 
 
 def test_leaving_the_page_asks_while_files_are_being_added(
