@@ -64,6 +64,7 @@ FREE: dict[str, tuple[str, dict[str, Any]]] = {
 TO_WIDTH = {"in_channels": WIDTH, "width": WIDTH}
 TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("trx", "strm", "ta2n", "cpm", "hyrsm", "molo", "team")},
+    "d2st": ("d2st", {"heads": 2}),
     "a2m2, linear reduction": ("a2m2", {"moments": {"reduction": "linear", **TO_WIDTH}}),
     "a2m2, as published": ("a2m2", {"preset": "paper", "moments": TO_WIDTH}),
 }
@@ -75,7 +76,11 @@ FIXED = ("a2m2, linear reduction",)
 SMALL = {"key_width": WIDTH, "hidden": 4 * WIDTH, "reconstruct": False}
 """Sizes of trained methods for features of 64 channels; without pixels nothing is reconstructed."""
 
-LOSSES = {"hyrsm": {"base_class": 0.15}, "molo": {"base_class": 0.15, "contrast": 0.05}}
+LOSSES = {
+    "hyrsm": {"base_class": 0.15},
+    "molo": {"base_class": 0.15, "contrast": 0.05},
+    "d2st": {"base_class": 0.5},
+}
 """Weights of auxiliary losses by method: those on Something-Something v2, small."""
 
 STAGE: dict[str, Any] = {

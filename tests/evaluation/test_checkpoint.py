@@ -20,7 +20,8 @@ INITIAL = {
     "clip_spm": {"motion_weight", "seed"},
     "clip_fsar": {"contrast_temperature", "seed"},
     **{
-        name: {"seed"} for name in ("trx", "strm", "ta2n", "cpm", "safsar", "hyrsm", "molo", "team")
+        name: {"seed"}
+        for name in ("trx", "strm", "ta2n", "cpm", "safsar", "hyrsm", "molo", "team", "d2st")
     },
     "semantic_prompt": {"seed"},
 }

@@ -30,6 +30,7 @@ OPTION_SETS: dict[str, list[dict[str, Any]]] = {
     "strm": [{"cardinality": 3, "query_class": "frozen", "query_class_weight": 0.0}],
     "ta2n": [{"shot_aggregation": "attention"}, {"stages": "first"}, {"stages": "none"}],
     "team": [{"tokens": 1}],
+    "d2st": [{"heads": 1, "spatial_samples": (1, 3, 2), "temporal_grid": 2}],
     "trx": [{"cardinalities": (2,)}, {"cardinalities": (1, 4)}],
 }
 """Options beside the defaults with which the same is promised: the tests take the first of each

@@ -125,6 +125,7 @@ NEED_TRAINING = {
     "safsar": {},
     "strm": {},
     "team": {},
+    "d2st": {},
     "ta2n": {},
     "trx": {},
     "simpleshot": {"centre": "training"},

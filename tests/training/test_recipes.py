@@ -46,6 +46,7 @@ RUN_SLOWLY = (
     "a2m2-motions-lite0",
     "clip_spm-motions-lite0",
     "cpm-hmdb51-resnet50",
+    "d2st-motions-resnet50",
     "strm-kinetics100-resnet50",
     "ta2n-ucf101-resnet50",
     "team-motions-resnet50",
@@ -115,7 +116,10 @@ def test_marks_are_true_and_explained(name: str) -> None:
     assert stated <= STATED.get(name.partition("-")[0], set()) | STATED_OF.get(name, set())
 
 
-PERRETT, ALIBABA = ("clip_spm", "strm", "ta2n", "trx"), ("clip_fsar", "cpm", "hyrsm", "molo")
+PERRETT, ALIBABA = (
+    ("clip_spm", "strm", "ta2n", "trx"),
+    ("clip_fsar", "cpm", "d2st", "hyrsm", "molo"),
+)
 """Methods by the family of public code whose frames they are trained and tested on."""
 
 OURS = ("lite0", "dinov2", "vjepa2")
@@ -141,7 +145,7 @@ def test_a_test_sees_as_much_of_a_frame_as_training() -> None:
 
 
 LISTS = {
-    "kinetics100_alibaba": ("clip_fsar", "hyrsm", "molo"),
+    "kinetics100_alibaba": ("clip_fsar", "d2st", "hyrsm", "molo"),
     "kinetics100_cmn_clip-spm": ("clip_spm",),
     "ssv2-full_otam": ("clip_spm", "otam", "ta2n"),
     "ssv2-full_trx": ("clip_fsar", "hyrsm", "molo", "strm", "trx"),

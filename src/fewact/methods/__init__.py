@@ -34,6 +34,7 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "hyrsm": "fewact.methods.hyrsm:HyRSM",
         "molo": "fewact.methods.molo:MoLo",
         "team": "fewact.methods.team:TEAM",
+        "d2st": "fewact.methods.d2st:D2ST",
         "clip_spm": "fewact.methods.clip_spm:ClipSpm",
         "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",

@@ -38,7 +38,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    "name", ["trx", "strm", "cpm", "hyrsm", "molo", "ta2n", "team", "clip_spm"]
+    "name", ["trx", "strm", "cpm", "hyrsm", "molo", "ta2n", "team", "d2st", "clip_spm"]
 )
 @pytest.mark.parametrize(("request_", "shape", "message"), WRONG)
 def test_vectors_of_other_frames_are_refused(
@@ -50,7 +50,7 @@ def test_vectors_of_other_frames_are_refused(
         method.encode({request_: torch.zeros(shape)})
 
 
-@pytest.mark.parametrize("name", ["strm", "molo", "ta2n"])
+@pytest.mark.parametrize("name", ["strm", "molo", "ta2n", "d2st"])
 def test_maps_without_height_are_refused(name: str) -> None:
     method = methods.create(name, map_channels=12)
     with pytest.raises(ShapeError, match=r"maps: .*\(… 8 c h w\)"):
