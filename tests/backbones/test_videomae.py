@@ -150,7 +150,8 @@ def test_another_network_is_refused(tiny_folder):
 @pytest.mark.slow
 def test_at_full_size_features_are_those_of_transformers(tmp_path):
     model = tiny.stirred(
-        transformers.VideoMAEForVideoClassification, transformers.VideoMAEConfig(num_labels=400)
+        transformers.VideoMAEForVideoClassification,
+        transformers.VideoMAEConfig(num_labels=400, num_hidden_layers=4),
     )
     model.save_pretrained(tmp_path)
     made = create(tmp_path)

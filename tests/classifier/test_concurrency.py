@@ -225,7 +225,7 @@ if sys.argv[1] == "features":
     clips, rounds = [clip(i) for i in range(500)], 8
 else:
     classifier = FewShotClassifier.load(sys.argv[1])
-    clips, rounds = 10 * [Path(one) for one in sys.argv[2:]], 4
+    clips, rounds = 6 * [Path(one) for one in sys.argv[2:]], 4
 for _ in range(rounds):
     classifier.predict(clips)
     gc.collect()

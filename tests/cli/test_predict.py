@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.data import Clip
-from fewact.video import EveryNth, write_video
+from fewact.video import write_video
 from tests.cli.conftest import CLASSES, refused
 
 Run = Callable[..., Any]
@@ -254,31 +253,32 @@ def test_real_clips_and_formats(run: Run, assets: Path, tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-def side_by_side(clips: Path, folder: Path) -> Path:
-    """Write a clip in which two things move."""
-    frames = []
-    for action in CLASSES[1:]:
-        (one,) = Clip(clips / action / "1.mp4").read([EveryNth(1)])
-        frames.append(np.repeat(one, 4, axis=0))
-    return write_video(folder / "two.mp4", iter(np.concatenate(frames, axis=2)), 8)
+def side_by_side(folder: Path) -> Path:
+    """Write a clip in which two bars turn, one slower than the other."""
+    rows, columns = np.mgrid[-80:80, -80:80]
+    turned = [np.exp(1j * np.arange(64) / period)[:, None, None] for period in (4, 7)]
+    places = [(columns + 1j * rows) * turn for turn in turned]  # (t h w) of each half
+    bars = [(np.abs(place.real) < 50) & (np.abs(place.imag) < 8) for place in places]
+    frames = np.where(np.concatenate(bars, axis=2)[..., None], 220, 60).astype(np.uint8)
+    return write_video(folder / "two.mp4", frames.repeat(3, axis=3), 15)
 
 
 def test_regions_answer_for_each_subject_in_every_format(
-    run: Run, model: Path, clips: Path, tmp_path: Path
+    run: Run, model: Path, tmp_path: Path
 ) -> None:
-    video = side_by_side(clips, tmp_path)
+    video = side_by_side(tmp_path)
     boxes = tmp_path / "boxes.csv"
-    boxes.write_text("frame,id,x,y,w,h\n0,left,10,10,70,70\n0,right,110,10,70,70\n")
+    boxes.write_text("frame,id,x,y,w,h\n0,left,20,20,140,140\n0,right,220,20,140,140\n")
     ended = run("predict", model, video, "--boxes", boxes, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
     assert [(row["subject"], row["x"], row["w"]) for row in rows] == [
-        ("left", "10.0", "70.0"),
-        ("right", "110.0", "70.0"),
+        ("left", "20.0", "140.0"),
+        ("right", "220.0", "140.0"),
     ]
     table = run("predict", model, video, "--boxes", boxes)
     header, *lines = table.out.splitlines()
     assert header.split()[:3] == ["path", "subject", "box"]
-    assert lines[0].split()[1:4] == ["left", "10,10", "70x70"]
+    assert lines[0].split()[1:4] == ["left", "20,20", "140x140"]
     documents = run("predict", model, video, "--regions", "--format", "json")
     predictions = json.loads(documents.out)["predictions"]
     assert all(len(one["box"]) == 4 for one in predictions)
@@ -289,7 +289,7 @@ def test_a_doubtful_clip_of_two_that_move_is_named(
     run: Run, model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewact.classifier.predict.DOUBTFUL", 1.0)
-    video = side_by_side(clips, tmp_path)
+    video = side_by_side(tmp_path)
     ended = run("predict", model, video, clips / CLASSES[1] / "1.mp4")
     named = [line for line in ended.err.splitlines() if "move in it" in line]
     assert named == [f"{video}: 2 things move in it: --regions answers for each"]

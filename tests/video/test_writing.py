@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
+from fewact.synthetic import motions
 from fewact.video import EveryNth, probe, read_frames, write_video
 from fewact.video.writing import timed_video
 
@@ -47,6 +48,18 @@ def test_written_frames_are_read_back(
     assert probe(path).fps == pytest.approx(10)
     assert np.abs(read.astype(int) - frames).mean() < (40 if codec == "gif" else 6)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    benchmark = motions(videos=1, frames=48, size=96)
+    frames = benchmark.render(benchmark.videos.videos[0].id, range(0, 48, 6))
+    memory, files = np.random.default_rng(0), set()
+    for k in range(12):
+        junk = [memory.integers(0, 256, n).astype(np.uint8) for n in (9216, 13824, 1 << 18) * 8]
+        del junk  # memory that the encoder gets next
+        path = write_video(tmp_path / "a.mp4", frames, 4, overwrite=k > 0)
+        files.add(path.read_bytes())
+    assert len(files) == 1
 
 
 @pytest.mark.parametrize("fps", [1, 12.5, 24000 / 1001, 29.97, 60, 240])
