@@ -40,8 +40,8 @@ Planes: TypeAlias = NDArray[np.uint8]
 TICKS = 60_000
 """Ticks per second of times: a multiple of most frame rates that every encoder accepts."""
 
-# Constant quality at which small drawings stay legible; fast encoding instead of small files. x264's
-# macroblock tree reads uninitialised memory in small frames: the same frames would give other bytes.
+# Constant quality at which small drawings stay legible; fast encoding instead of small files. The
+# macroblock tree of x264 reads uninitialised memory in small frames: bytes would differ each time.
 _OPTIONS = {
     "libx264": {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"},
     "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=none"},
