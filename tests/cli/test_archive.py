@@ -101,8 +101,14 @@ def test_an_action_is_found_marked_and_found_again(
 
 
 def test_segments_to_mark_and_groups_are_events(
-    index: Path, clip: Path, tmp_path: Path, run: Run
+    index: Path,
+    clip: Path,
+    recordings: Path,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(recordings)
     chosen, groups = tmp_path / "suggested.csv", tmp_path / "groups.csv"
     one = write_video(tmp_path / "one frame.mp4", read_frames(clip, EveryNth(1))[:1], 12)
     suggested = run("suggest", index, clip, one, "--top", 2, "-o", chosen)
@@ -110,6 +116,7 @@ def test_segments_to_mark_and_groups_are_events(
     assert "one frame.mp4: only one or two pictures; record the full" in suggested.err
     assert "right.mp4" not in suggested.err
     assert len(read_events(chosen).events) == 2
+    assert suggested.out.splitlines()[1].startswith("monday.mkv  ")
     assert run("discover", index, "--length", 1, "-o", groups).code == 0
     labels = {str(event.label) for event in read_events(groups).events}
     assert labels >= {"group 1"}

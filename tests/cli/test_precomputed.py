@@ -14,6 +14,7 @@ from fewact import FewShotClassifier
 from fewact.data import read_features
 from fewact.features.extract import STAGES
 from tests.cli.conftest import refused
+from tests.data.test_poses import movement, wide
 
 Run = Callable[..., Any]
 
@@ -185,7 +186,7 @@ def test_videos_and_features_cannot_be_mixed(
     expected = f"features (clips, {T}, {D})"
     refused(
         run("predict", model_of_features, clips),
-        "a classifier of features needs features, not a video",
+        "a classifier of features needs features or poses",
         expected,
     )
     refused(run("predict", model, new), "x/1.mp4: features were passed to a classifier of videos")
@@ -228,3 +229,24 @@ def test_clips_that_show_no_class_are_answered_so_by_default(
     assert labels[:2] == ["(none)", "(none)"]
     assert run("predict", model_of_features, outside).out.count("(none)") == labels.count("(none)")
     assert "(none)" not in run("predict", model_of_features, outside, "--false-alarms", 1).out
+
+
+def test_poses_have_the_names_of_their_files_and_bad_ones_are_skipped(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for action in ("up", "right"):
+        for take in ("1", "2", "3"):
+            (tmp_path / "poses" / action).mkdir(parents=True, exist_ok=True)
+            wide(tmp_path / "poses" / action / f"{take}.csv", movement(5, action, seed=int(take)))
+    monkeypatch.chdir(tmp_path)
+    assert run("teach", "poses", "-o", "model").code == 0
+    Path("bad.csv").touch()
+    ended = run("predict", "model", "poses/*/1.csv", "bad.csv", "poses/up", "--format", "csv")
+    assert (ended.code, "skipped: bad.csv: the file is empty" in ended.err) == (3, True)
+    names = [row["path"] for row in csv.DictReader(io.StringIO(ended.out))]
+    assert names == [f"poses/{name}.csv" for name in ("right/1", "up/1", "up/1", "up/2", "up/3")]
+    Path("poses/up/bad.csv").touch()
+    assert run("test", "model", "poses").code == 3
+    assert run("add", "model", "left", tmp_path / "poses" / "up" / "1.csv").code == 0
+    clips = json.loads(run("info", "model", "--format", "json").out)["clips"]
+    assert [clip["name"] for clip in clips if clip["label"] == "left"] == ["left/1.csv"]

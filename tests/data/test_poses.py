@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, SkippedWarning
 from fewact.core.joints import parse_joints
 from fewact.data import FeatureDataset, is_features, labelled_features, read_features
 from fewact.data.poses import read_pose
@@ -154,11 +154,45 @@ def test_what_cannot_be_read_is_named_and_skipped(tmp_path: Path) -> None:
     wide(tmp_path / "up" / "c.csv", movement(4))
     with pytest.warns(UserWarning, match="skipped") as warned:
         clips = read_features(tmp_path)
-    assert [clip.name for clip in clips] == ["right/a.csv", "up/a.csv"]
+    assert [clip.name for clip in clips] == [f"{tmp_path}/{name}/a.csv" for name in ("right", "up")]
     assert "no landmarks" in str(warned[0].message)
     assert "its joints" in str(warned[1].message)
     with pytest.raises(DataError, match="no landmarks in a list of frames"):
         read_features(tmp_path / "up" / "b.json")
+
+
+def test_a_file_without_poses_is_named_and_its_class_is_not_lost(tmp_path: Path) -> None:
+    for action in ("up", "right"):
+        (tmp_path / action).mkdir()
+        wide(tmp_path / action / "a.csv", movement(5, action))
+    (tmp_path / "up" / "empty.csv").touch()
+    with pytest.warns(SkippedWarning, match="empty.csv: the file is empty"):
+        assert len(labelled_features(tmp_path)) == 2
+    (tmp_path / "up" / "a.csv").unlink()
+    with (
+        pytest.warns(SkippedWarning),
+        pytest.raises(DataError, match='no clip of the class "up" can be read'),
+    ):
+        labelled_features(tmp_path)
+
+
+@pytest.mark.parametrize(("write", "joints"), [(wide, 33), (deeplabcut, 6)])
+def test_a_decimal_comma_is_read_and_text_is_refused(
+    tmp_path: Path, write: Write, joints: int
+) -> None:
+    file = write(tmp_path / "a.csv", movement(joints))
+    written = file.read_text()
+    expected = read_pose(file).vectors()
+    file.write_text(written.replace(",", ";").replace(".", ","))
+    assert is_features(file)
+    np.testing.assert_array_equal(read_pose(file).vectors(), expected)
+    lines = written.split("\n")
+    cells = lines[-2].split(",")
+    file.write_text("\n".join([*lines[:-2], ",".join([*cells[:2], "NA", *cells[3:]]), ""]))
+    assert (read_pose(file).confidence[-1] == 0).sum() == 1
+    file.write_text("\n".join([*lines[:-2], ",".join([*cells[:2], "far", *cells[3:]]), ""]))
+    with pytest.raises(DataError, match=r"column 3: not a coordinate \(got far\)"):
+        read_pose(file)
 
 
 def test_a_folder_of_videos_or_of_events_has_no_poses(tmp_path: Path) -> None:

@@ -242,10 +242,10 @@ def _video(clip: AnyClip) -> VideoClip:
 def _features(clip: AnyClip, size: Precomputed) -> FeatureClip:
     if not isinstance(clip, FeatureClip):
         raise DataError(
-            "a classifier of features needs features, not a video",
+            "a classifier of features needs features or poses",
             where=str(clip.path),
-            expected=f"features (clips, {size.frames}, {size.card.vectors}) in an .npz file, "
-            "see fewact.data.read_features",
+            expected=f"an .npz file of features (clips, {size.frames}, {size.card.vectors}), see "
+            "fewact.data.read_features; or a file of poses",
             hint="For videos, teach a classifier from videos.",
         )
     size.check(clip)

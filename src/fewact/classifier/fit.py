@@ -15,7 +15,7 @@ from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import find_action, frames_to_search
 from fewact.classifier.prediction import Skipped
-from fewact.core.errors import DataError, VideoError, warn
+from fewact.core.errors import DataError, SkippedWarning, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION
 from fewact.data.files import first_few, legible
@@ -115,7 +115,7 @@ def encode_examples(
             used = find_action(full, fitted, timing, full.clip.label)
         used.warn()
         if isinstance(used.nodes, VideoError):
-            warn(f"skipped: {used.nodes}")
+            warn(f"skipped: {used.nodes}", SkippedWarning)
             skipped.append(Skipped(used.clip, used.nodes))
         else:
             read.append(_example(name, used, used.nodes))

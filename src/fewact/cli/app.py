@@ -20,7 +20,8 @@ import typer
 from typer.core import TyperGroup
 
 from fewact.cli.command import Command
-from fewact.cli.run import FAULT, USER_FAULT, flush_output, guarded, say
+from fewact.cli.run import FAULT, SKIPPED, USER_FAULT, flush_output, guarded, say
+from fewact.core.errors import SkippedWarning
 from fewact.core.paths import home_expanded
 from fewact.core.version import __version__
 
@@ -247,8 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A file name may have bytes or characters that the terminal's encoding cannot show.
             stream.reconfigure(errors="backslashreplace")
+    skipped: list[str] = []
     try:
-        with _warnings_in_one_line():
+        with _warnings_in_one_line(skipped):
             app(list(map(home_expanded, words)), prog_name="fewact")
         code = 0
     except SystemExit as end:
@@ -257,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         code = _code_of(error, words)
     fault = flush_output()
-    return code or fault
+    return code or fault or (SKIPPED if skipped else 0)
 
 
 def _open_closed_streams() -> None:
@@ -311,8 +313,12 @@ def entry_point() -> None:
 
 
 @contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
+def _warnings_in_one_line(skipped: list[str]) -> Iterator[None]:
+    """Write warnings as lines to stderr, and append those of skipped inputs to a list."""
+
     def show(message: Warning | str, *_: object, **__: object) -> None:
+        if isinstance(message, SkippedWarning):
+            skipped.append(str(message))
         say("Warning: " + " ".join(str(message).split()))
 
     with warnings.catch_warnings():

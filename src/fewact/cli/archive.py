@@ -33,6 +33,7 @@ from fewact.cli.recordings import (
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, write_text
 from fewact.core.errors import DataError, OptionError
+from fewact.core.paths import from_here
 from fewact.core.text_table import printable
 
 if TYPE_CHECKING:
@@ -348,7 +349,7 @@ def _found(archive: "Archive", question: "Question", most: int, again: int) -> "
 def _place(segment: "Segment") -> tuple[str, str, str]:
     from fewact.report.events import clock_time
 
-    return str(segment.recorded.path), clock_time(segment.start), clock_time(segment.end)
+    return from_here(segment.recorded.path), clock_time(segment.start), clock_time(segment.end)
 
 
 def _show(found: "Sequence[Segment]") -> None:

@@ -11,7 +11,7 @@ import typer
 from fewact.cli.command import with_specs
 from fewact.cli.options import MODEL_FILE, Imports, Load, Model, NewWeights
 from fewact.cli.output import print_line
-from fewact.cli.run import exit_skipped, saying_warnings
+from fewact.cli.run import saying_warnings
 from fewact.core.errors import DataError, ModelError, did_you_mean
 from fewact.core.paths import user_path
 
@@ -76,7 +76,6 @@ def add(
     added = len(classifier.all_clips_) - before
     print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')
     _print_state(classifier, model)
-    exit_skipped(len(classifier.skipped_))
 
 
 def rename(

@@ -158,11 +158,12 @@ def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequenc
         dataset: Dataset of the rows; None for all.
     """
     from fewact.data import Clip, expand_paths, is_features, read_features
-    from fewact.data.poses import is_poses
+    from fewact.data.poses import is_poses, read_poses
 
+    if any(map(is_poses, arguments)):
+        check_dataset(dataset, features=False)
+        return read_poses(map(Path, arguments))
     files = [name for name in arguments if is_features(name)]
-    if len(files) == len(arguments) and all(map(is_poses, files)):
-        return [clip for name in files for clip in read_features(name)]
     if files and len(arguments) > 1:
         raise OptionError("only one file of features at a time", got=", ".join(arguments))
     if files:

@@ -32,9 +32,9 @@ from fewact.cli.options import (
 )
 from fewact.cli.output import print_line, print_table, progress
 from fewact.cli.quality import Quality, backbone_of, check_quality
-from fewact.cli.run import exit_skipped, say, saying_warnings
+from fewact.cli.run import say, saying_warnings
 from fewact.core.atomic import check_output_folder
-from fewact.core.errors import DataError, OptionError
+from fewact.core.errors import DataError, OptionError, SkippedWarning, warn
 from fewact.methods import QUALITIES
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def teach(
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
-    source, unusable = _source(clips, dataset, max_per_class, only)
+    source = _source(clips, dataset, max_per_class, only)
     from fewact.classifier.history import check_target
 
     check_target(output)
@@ -149,13 +149,12 @@ def teach(
     new = "VIDEO" if not features else "FEATURES.npz" if clips.suffix == ".npz" else "POSES"
     words = shlex.join([str(output), new, *import_words])
     print(f"Saved to {output}. Next: fewact predict {words}")
-    exit_skipped(len(classifier.skipped_) + unusable)
 
 
 def _source(
     path: Path, dataset: str | None, limit: int | None, only: str | None
-) -> tuple["Path | Sequence[AnyClip]", int]:
-    """Return the training clips, and the number of skipped rows, which are said."""
+) -> "Path | Sequence[AnyClip]":
+    """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
     from fewact.data.events import is_event_file
 
@@ -163,20 +162,18 @@ def _source(
     if only is not None and not events:
         raise OptionError("needs scored events", where="--only", got=str(path))
     if data.is_features(path):
-        return _features(path, dataset, limit), 0
+        return _features(path, dataset, limit)
     if not events:
-        return _clips(path, limit), 0
+        return _clips(path, limit)
     clips, skipped = data.event_clips(path, only=only)
     for row in skipped:
-        say(f"Warning: skipped: {row}")
+        warn(f"skipped: {row}", SkippedWarning)
     classes = [clip for clip in clips if not data.is_background(clip.label or "")]
     none = [clip for clip in clips if data.is_background(clip.label or "")]
     if only is not None:
         number = sum(clip.label != only for clip in clips)
         say(f"{only} against the rest: {number} clips of other events show none of it")
-    return [*(classes if limit is None else data.limit_per_class(classes, limit)), *none], len(
-        skipped
-    )
+    return [*(classes if limit is None else data.limit_per_class(classes, limit)), *none]
 
 
 def classifier_of(

@@ -192,6 +192,10 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f'Did you mean "{folded[near[0]]}"?' if near else ""
 
 
+class SkippedWarning(UserWarning):
+    """An input that cannot be used was left out; a command then ends with the exit code 3."""
+
+
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 

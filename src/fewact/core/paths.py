@@ -80,6 +80,12 @@ def home_expanded(argument: str) -> str:
     return f"{option}{equals}{os.path.expanduser(value)}"
 
 
+def from_here(file: Path) -> str:
+    """Return a path relative to the working directory, if the file is in it."""
+    folder = Path.cwd()
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+
 def similar_name(path: Path) -> str:
     """Return a hint at a similar name in the folder of a path; empty if there is none."""
     try:

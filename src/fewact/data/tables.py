@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import DataError, did_you_mean, warn
+from fewact.core.errors import DataError, SkippedWarning, did_you_mean, warn
 from fewact.core.joints import parse_joints
 from fewact.core.paths import user_path
 from fewact.core.tensors import read_array
@@ -108,7 +108,7 @@ def _every_row(table: Path, columns: Sequence[str]) -> list[tuple[Clip, dict[str
     if is_event_file(table):
         clips, skipped = event_clips(table)
         for row in skipped:
-            warn(f"skipped: {row}")
+            warn(f"skipped: {row}", SkippedWarning)
         rows = [(clip, _cells_of(clip, columns)) for clip in clips]
     else:
         rows = _clip_rows(table, columns)
@@ -445,7 +445,7 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
     """
     path = user_path(file, DataError)
     if is_poses(path):
-        return read_poses(path)
+        return read_poses([path])
     table = path.with_suffix(".tsv")
     if dataset is None and not table.exists():
         stored, joints = _read_array(path)

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, PositiveInt, field_validator
 from fewact.backbones import BackboneSpec, TextSpec
 from fewact.core.errors import EpisodeError, OptionError
 from fewact.core.options import Flag, Spec, words_of
-from fewact.core.paths import similar_name
+from fewact.core.paths import from_here, similar_name
 from fewact.evaluation.episodes import Protocol
 
 
@@ -183,7 +183,7 @@ def command_of(spec: EvaluationSpec, imported: Path | None = None) -> str:
     if spec.backbone.options or isinstance(spec.text.prompts, tuple):
         return ""
     words = ["fewact", "evaluate", spec.method]
-    words += [] if imported is None else ["--import", _from_here(imported)]
+    words += [] if imported is None else ["--import", from_here(imported)]
     words += words_of(spec.data)
     words += [word for source in spec.modalities for word in ("--with", source)]
     if spec.modality_weights != "support":
@@ -207,12 +207,6 @@ def option_text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False) if _is_json(value) else value
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text[1:-1] if isinstance(value, list | tuple) and len(value) > 1 else text
-
-
-def _from_here(file: Path) -> str:
-    """Return a path relative to the working directory, if the file is in it."""
-    folder = Path.cwd()
-    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def _is_json(text: str) -> bool:

@@ -4,15 +4,16 @@ A file, or a folder of frames of OpenPose, is a clip. A folder with a folder for
 labelled clips; folders in the folder of a class are groups.
 """
 
+import glob
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from fewact.core.errors import DataError, warn
+from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.data.clips import BACKGROUND, FeatureClip, is_background
-from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible
+from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible, natural_key
 from fewact.data.poses import documents, tables
 from fewact.data.poses.pose import POSES, Poses
 
@@ -27,9 +28,19 @@ DOCUMENT: Final = re.compile(r'"(keypoints|pose_keypoints_2d)"\s*:|landmark|^\s*
 
 
 def is_poses(path: str | Path) -> bool:
-    """Return whether a file has poses, or a folder has such files and no videos or images."""
-    given = Path(path)
-    return bool(_has_poses(given)) if given.is_dir() else _is_pose_file(given)
+    """Return whether a file has poses, or a folder has such files and no videos or images.
+
+    A pattern has poses if all files and folders that it matches have.
+    """
+    named = _named(Path(path))
+    return bool(named) and all(_has_poses(p) if p.is_dir() else _is_pose_file(p) for p in named)
+
+
+def _named(path: Path) -> list[Path]:
+    """Return a path, or the files and folders that match a pattern."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    return [Path(name) for name in sorted(glob.glob(str(path)), key=natural_key)]
 
 
 def _has_poses(folder: Path, levels: int = LEVELS) -> bool | None:
@@ -78,6 +89,8 @@ def read_pose(path: Path) -> Poses:
     if suffix in (".h5", ".hdf5"):
         return tables.read_hdf5(path)
     text = POSES.text(path)
+    if not text.strip():
+        POSES.refuse(path, "the file is empty")
     if suffix != ".json":
         read = tables.read_deeplabcut if tables.is_deeplabcut(text) else tables.read_wide
         return read(path, text)
@@ -90,7 +103,10 @@ def read_pose(path: Path) -> Poses:
 
 
 def _clips_below(folder: Path, levels: int = LEVELS) -> Iterator[Path]:
-    """Yield the clips below a folder; an HDF5 file beside the table of the same name is none."""
+    """Yield the clips below a folder, also files of other content, which are refused when read.
+
+    An HDF5 file beside the table of the same name is no clip.
+    """
     inside = entries(folder)
     if _frames(inside):
         yield folder
@@ -101,18 +117,19 @@ def _clips_below(folder: Path, levels: int = LEVELS) -> Iterator[Path]:
             yield from _clips_below(entry, levels - 1) if levels else ()
         elif entry.suffix.lower() in (".h5", ".hdf5") and entry.stem in tabled:
             continue
-        elif _is_pose_file(entry):
+        elif entry.suffix.lower() in SUFFIXES:
             yield entry
 
 
-def read_poses(path: Path) -> list[FeatureClip]:
-    """Return the clips of a file or a folder of poses, without labels.
+def read_poses(paths: Iterable[Path]) -> list[FeatureClip]:
+    """Return the clips of files, folders and patterns of poses, without labels; named by paths.
 
     Raises:
         DataError: None can be read.
     """
-    files = list(_clips_below(path)) if path.is_dir() else [path]
-    return _read(path, [(file, None, None) for file in files])
+    named = [one for path in paths for one in _named(path)]
+    files = [f for path in named for f in (_clips_below(path) if path.is_dir() else [path])]
+    return _read(Path(), [(file, None, None) for file in files])
 
 
 def labelled_poses(folder: Path) -> list[FeatureClip]:
@@ -138,24 +155,28 @@ def labelled_poses(folder: Path) -> list[FeatureClip]:
             where=str(folder),
             expected="a folder for each class, with the poses of its clips",
         )
-    return _read(folder, listed)
+    clips = _read(folder, listed)
+    if lost := {label for _, label, _ in listed} - {clip.label for clip in clips}:
+        raise DataError(f'no clip of the class "{min(lost)}" can be read', where=str(folder))
+    return clips
 
 
 def _read(root: Path, listed: Sequence[tuple[Path, str | None, str | None]]) -> list[FeatureClip]:
     """Return the clips that can be read; the others are named in warnings."""
     clips: list[FeatureClip] = []
     for file, label, group in listed:
-        name = legible(file.relative_to(root).as_posix() if file != root else file.name)
+        name = legible(file.relative_to(root).as_posix() if root in file.parents else str(file))
         try:
             read = read_pose(file)
             clip = FeatureClip(name, read.vectors(), label, group, read.layout)
         except DataError as error:
             if len(listed) == 1:
                 raise
-            warn(f"skipped: {error}")
+            warn(f"skipped: {error}", SkippedWarning)
             continue
         if clips and clip.joints != clips[0].joints:
-            warn(f"skipped: {file}: its joints, {clip.joints}, are not those of {clips[0].name}")
+            other = f"its joints, {clip.joints}, are not those of {clips[0].name}"
+            warn(f"skipped: {file}: {other}", SkippedWarning)
             continue
         clips.append(clip)
     if not clips:

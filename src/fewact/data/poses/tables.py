@@ -19,18 +19,20 @@ COLUMN: Final = re.compile(
 )
 NUMBERED: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
 TRACKS: Final = ("track", "individual", "id", "person")
+MISSING: Final = ("", "na", "n/a", "none", "null", "-")
+"""Cells of a joint that is in no frame, beside ``nan``, in lower case."""
 LEAST: Final = 3
 """Smallest number of joints of a table of coordinates."""
 
 
 def is_deeplabcut(text: str) -> bool:
     """Whether a table was written by DeepLabCut."""
-    return text.startswith("scorer,")
+    return text.startswith(("scorer,", "scorer;"))
 
 
 def read_deeplabcut(path: Path, text: str) -> Poses:
     """Return the poses of a table of DeepLabCut; of several animals those of the surest."""
-    rows = [cells for _, cells in table_rows(path, text, ",")]
+    rows = [cells for _, cells in table_rows(path, text, delimiter_of(text, ()))]
     header = {row[0]: row for row in rows[:4]}
     if not {"bodyparts", "coords"} <= header.keys():
         POSES.refuse(path, "a table of DeepLabCut without its rows bodyparts and coords")
@@ -89,14 +91,13 @@ def _of_columns(
     path: Path, rows: Sequence[Sequence[str]], columns: Mapping[str, Mapping[str, int]]
 ) -> Poses:
     if not rows or len(columns) < LEAST:
-        POSES.refuse(
-            path, f"{len(rows)} frames of {len(columns)} joints", f"at least {LEAST} joints"
-        )
+        got = f"{len(rows)} frames of {len(columns)} joints"
+        POSES.refuse(path, f"no frames, or fewer than {LEAST} joints", got)
     space = all("z" in axes for axes in columns.values())
     order = ("x", "y", "z") if space else ("x", "y")
     joints = [
         [
-            [_number(row, axes[axis]) for axis in order] + [_number(row, axes.get("c", -1))]
+            [_number(path, row, axes[a]) for a in order] + [_number(path, row, axes.get("c", -1))]
             for axes in columns.values()
         ]
         for row in rows
@@ -104,14 +105,23 @@ def _of_columns(
     return poses(np.asarray(joints, np.float32), skeleton_of(list(columns)))
 
 
-def _number(row: Sequence[str], column: int) -> float:
-    """Return a cell's number; NaN of an empty or missing one, 1 without a column."""
+def _number(path: Path, row: Sequence[str], column: int) -> float:
+    """Return a cell's number; NaN of an empty or missing one, 1 without a column.
+
+    A decimal comma is allowed.
+    """
     if column < 0:
         return 1.0
+    cell = row[column] if column < len(row) else ""
     try:
-        return float(row[column])
-    except (ValueError, IndexError):
-        return float("nan")
+        return float("nan" if cell.lower() in MISSING else cell.replace(",", "."))
+    except ValueError:
+        raise DataError(
+            "not a coordinate",
+            where=f"{path}, column {column + 1}",
+            got=cell[:40],
+            expected="a number, or an empty cell for a missing joint",
+        ) from None
 
 
 def read_hdf5(path: Path) -> Poses:
