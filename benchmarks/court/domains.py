@@ -6,7 +6,7 @@ choose its checkpoint. Half of the queries are of classes outside an episode. FO
 finished.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -163,11 +163,11 @@ def measure(
             yield base, name, label, evaluated(work, file, method, features, videos, drawn)
 
 
-def tables(assets: Path, work: Path, episodes: int) -> str:
+def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
     """Return the tables of each base set: accuracies, rejection, and paired differences."""
     return "\n\n".join(
         text
-        for base in DOMAINS
+        for base in filter(sets.__contains__, DOMAINS)
         for text in _tables(base, list(measure(assets, work, base, episodes, STEPS)))
     )
 

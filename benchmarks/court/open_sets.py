@@ -1,6 +1,6 @@
 """Open sets from stored features, over methods and sets."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -98,9 +98,9 @@ def created(label: str, source: FeatureSource, **options: Any) -> Method:
     return methods.create(name, **{**fitting, **options})
 
 
-def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
+def results(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> Iterator[Found]:
     """Yield the result of each evaluation."""
-    for name in SOURCES:
+    for name in filter(sets.__contains__, SOURCES):
         videos, vectors = read_set(assets, name)
         source = ArrayFeatures(vectors, name)
         for shots in SHOTS:
@@ -113,9 +113,9 @@ def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
                 yield name, shots, label, evaluated(work, file, method, source, videos, drawn)
 
 
-def tables(assets: Path, work: Path, episodes: int) -> str:
+def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
     """Return accuracies and rejection by method, rejection by score, and the correlations."""
-    found = list(results(assets, work, episodes))
+    found = list(results(assets, work, episodes, sets))
     heading = ["score", "AUROC in a set", "OSCR in a set", "AUROC, all", "OSCR, all"]
     widest = [max(r.ci95 or 0 for _, _, _, r in found)]
     for measure in ("auroc", "oscr", "fpr95"):
