@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import Clip, FeatureClip, is_background, limit_per_class
+from fewact.data import Clip, FeatureClip, is_background, is_none, limit_per_class
 
 CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
 
@@ -60,4 +60,6 @@ def test_a_clip_of_no_path_is_refused(path: Any) -> None:
 
 def test_the_background_label_may_have_any_case() -> None:
     assert all(map(is_background, ("none", "None", " NONE ")))
-    assert not any(map(is_background, ("nothing", "no", "")))
+    assert not any(map(is_background, ("nothing", "no", "", "(none)")))
+    assert all(map(is_none, ("None", "(none)", " (NONE) ")))
+    assert not any(map(is_none, ("(none", "((none))", "()", "no")))

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
 from fewact.core.page_folder import PAGE_CLIP
-from fewact.data import BACKGROUND, Clip, is_background
+from fewact.data import BACKGROUND, Clip, is_background, is_none
 from fewact.data.clips import as_box, check_dense
 from fewact.video.source import Span
 
@@ -136,7 +136,7 @@ def check_label(label: Label, *, where: str = "", integers: bool = False) -> str
             expected="printable text in UTF-8",
             hint="Give the class another name, such as that of its folder or in the table.",
         )
-    if is_background(name) or name == NONE:
+    if is_none(name):
         raise DataError(
             f'"{name}" is reserved for clips of no class',
             where=where,

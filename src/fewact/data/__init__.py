@@ -16,6 +16,7 @@ from fewact.data.clips import (
     VideoBytes,
     VideoClip,
     is_background,
+    is_none,
     limit_per_class,
 )
 from fewact.data.files import (
@@ -77,6 +78,7 @@ __all__ = [
     "is_background",
     "is_clip",
     "is_features",
+    "is_none",
     "is_table",
     "labelled_features",
     "limit_per_class",

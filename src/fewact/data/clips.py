@@ -609,6 +609,15 @@ def is_background(label: str) -> bool:
     return label.strip().casefold() == BACKGROUND
 
 
+def is_none(label: str) -> bool:
+    """Return whether a label or an answer, ``none`` or ``(none)``, says that there is no class.
+
+    >>> is_none("(None)"), is_none("(none")
+    (True, False)
+    """
+    return label.strip().casefold() in (BACKGROUND, f"({BACKGROUND})")
+
+
 def limit_per_class(clips: Sequence[C], k: int, seed: int = 0) -> list[C]:
     """Return at most k clips of each class, in the order of the list.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
-from fewact.data.clips import is_background
+from fewact.data.clips import is_none
 from fewact.data.events import Event
 from fewact.data.events.event import by_subject
 from fewact.data.files import stem_and_suffix
@@ -127,7 +127,7 @@ class Scored:
             tuple(
                 replace(e, end=self.duration) if np.isinf(e.end) else e
                 for e in events
-                if not is_background(str(e.label).strip("()"))
+                if not is_none(str(e.label))
             )
             for events in (self.found, self.scored)
         )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, OptionError
 from fewact.core.text_table import csv_line
-from fewact.data.clips import is_background
+from fewact.data.clips import is_none
 from fewact.data.events import Event, EventTable
 from fewact.evaluation.agreement import key_of
 from fewact.evaluation.totals import FEWEST, Floats, Total, measure, total, windows
@@ -193,7 +193,7 @@ class ScoredWindows:
             if first >= last:
                 continue
             within.add(number)
-            if is_background(str(event.label)):
+            if is_none(str(event.label)):
                 continue
             goes_on = event.start <= shown + GOING_ON and checked.window > 0
             part = replace(event, start=first + start - shown, end=last + start - shown)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from fewact.core.errors import DataError
-from fewact.data import is_background
+from fewact.data import is_none
 from fewact.data.files import stem_and_suffix
 
 LONGEST_NAME: Final = 60
@@ -32,7 +32,7 @@ def class_name(text: str) -> str:
             got=repr(text[:LONGEST_NAME]),
             expected=f"1 to {LONGEST_NAME} printable characters",
         )
-    if is_background(name.strip("()")) or name.casefold() == TITLE_OF_NONE:
+    if is_none(name) or name.casefold() == TITLE_OF_NONE:
         raise DataError(f'"{name}" is reserved for clips of no action', got=repr(name))
     return name
 
