@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from benchmarks.datasets import parts, read_index
-from benchmarks.shared import line
+from benchmarks.shared import table
 from benchmarks.watch import group_of, record
 from fewact.classifier.localise import LOCALISATION, Localisation
 from fewact.cli import main as fewact
@@ -55,7 +55,7 @@ def _one_each(videos: Sequence[Video], groups: set[str]) -> list[Video]:
 
 def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
     """Run what is missing; return the mean average precision of each set and method."""
-    lines: list[str] = []
+    head, rows = [""], []
     for name in filter(sets.__contains__, SETS):
         events = recordings(assets, work / "recordings", name)
         for method in METHODS:
@@ -64,8 +64,7 @@ def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> st
             size = ["--ways", "5", "--count", count, "-o", str(output), "-q"]
             if fewact(["evaluate", method, "--data", str(events), "--localise", *size]):
                 raise SystemExit(f"{method} failed on {name}")
-            table = localisation_table(method, LOCALISATION.model(output, Localisation))
-            if not lines:
-                lines += [line("set", *table.header), line(*["---"] * (len(table.header) + 1))]
-            lines.append(line(f"`{name}`", *table.rows[0]))
-    return "\n".join(lines)
+            found = localisation_table(method, LOCALISATION.model(output, Localisation))
+            head = ["set", *found.header]
+            rows.append([f"`{name}`", *found.rows[0]])
+    return table(head, rows)

@@ -291,7 +291,6 @@ def codes(events: Iterable[Event], classes: Sequence[str], times: Floats) -> Int
 
 
 def _kappa(listed: Sequence[Scored], times_of: Sequence[Floats], classes: Sequence[str]) -> Kappa:
-    """Return κ with its interval, from the confusions of blocks."""
     size = len(classes) + 1
     blocks = []
     for one, times in zip(listed, times_of, strict=True):

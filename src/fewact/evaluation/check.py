@@ -224,7 +224,6 @@ class ScoredWindows:
 
 
 def _by_subject(events: Mapping[int, Iterable[Event]]) -> dict[int, list[Event]]:
-    """Return events with the subject in the name of the class."""
     return {
         i: [replace(e, label=f"{e.subject}: {e.label}" if e.subject else e.label) for e in listed]
         for i, listed in events.items()

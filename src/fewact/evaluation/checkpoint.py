@@ -187,7 +187,6 @@ class Checkpoint:
         return method.eval()
 
     def _initial(self, changes: Mapping[str, Any]) -> Method:
-        """Return the method with its initial weights, the same in each call."""
         with seeded(0):
             return methods.create(self.header.name, **{**self.header.options, **changes})
 
@@ -280,7 +279,6 @@ def read(path: str | Path) -> Checkpoint:
 
 
 def _no_checkpoint(run: Path) -> WeightsError:
-    """Return the error of a training run without its selected checkpoint."""
     lost = (run / STATE).is_file()  # The first checkpoint is saved before the first state.
     return WeightsError(
         "the selected checkpoint of the training run is missing",

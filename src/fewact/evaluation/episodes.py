@@ -265,7 +265,6 @@ def _classes(videos: VideoList, protocol: Protocol) -> dict[str, ByGroup]:
 
 
 def _check_class(label: str, groups: ByGroup, protocol: Protocol, name: str) -> None:
-    """Refuse a class that has too few videos or groups for some draw."""
     shots, queries = protocol.shots, protocol.queries
     sizes = sorted(map(len, groups.values()))
     if protocol.groups == "none":

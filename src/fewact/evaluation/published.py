@@ -150,7 +150,6 @@ def _not_comparable(line: dict[str, str], ids: tuple[str, ...]) -> str:
 
 
 def _same_test_videos(lists: tuple[str, ...], ids: tuple[str, ...]) -> bool:
-    """Return whether each list has the same test videos as a requested list."""
     requested = {benchmark(name).sha256["test"] for name in ids}
     return {benchmark(name).sha256["test"] for name in lists} <= requested
 

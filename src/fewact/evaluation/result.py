@@ -391,7 +391,6 @@ def contains_benchmark(data: str, name: str) -> bool:
 
 
 def _missing(videos: VideoList) -> dict[str, int]:
-    """Return the number of missing videos by class, for the splits of a published list."""
     bench = published_list(videos.name)
     if bench is None:
         return {}

@@ -152,7 +152,6 @@ class _Opened:
 def _open(
     config: EvaluationSpec, options: Sequence[Options], default_split: Literal["val", "test"]
 ) -> _Opened:
-    """Open data, features and episodes, and create the methods."""
     trained = find_checkpoint(config.method)
     backbone = config.backbone.over(None if trained is None else trained.backbone)
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
@@ -230,7 +229,6 @@ def _create(
     options: Sequence[Options],
     text_width: int | None = None,
 ) -> list[Method]:
-    """Create the methods; sizes of a method that is not trained follow features and texts."""
     if trained is not None:
         return [trained.method(**changes) for changes in options]
     frames = source.frames if isinstance(source, ArrayFeatures) else None
@@ -443,7 +441,6 @@ def _source(
     *,
     keep: bool,
 ) -> FeatureSource:
-    """Return the features of videos: of a dataset of features, of a store, or computed."""
     if dataset is not None:
         if config.store is not None:
             raise OptionError("needs videos", where="--store", got=f"features, {config.source}")

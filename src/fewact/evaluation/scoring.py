@@ -539,7 +539,6 @@ def _encodings(source: FeatureSource | Encodings | NodeBank) -> Encodings | Node
 def _score(
     scorer: Scorer, pool: Executor, file: ProgressFile | None, report: Progress
 ) -> ScoredEpisodes:
-    """Return what is kept of all episodes."""
     batches = scorer.batches
     done = {} if file is None else file.read()
     todo = [batch for batch in range(len(batches)) if batch not in done]
@@ -594,7 +593,6 @@ def _possible(low: float, high: float) -> tuple[float, float]:
 def _per_class(
     right: NDArray[np.bool_], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> dict[str, ClassAccuracy]:
-    """Return the accuracy of each class that occurs in the episodes."""
     correct = right.reshape(*labels.shape, -1).sum(-1)  # (N n)
     sums = np.bincount(labels.ravel(), correct.ravel(), len(classes))
     queries = np.bincount(labels.ravel(), minlength=len(classes)) * (right.size // labels.size)

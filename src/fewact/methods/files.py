@@ -125,7 +125,6 @@ def imported_file(method: type[Method]) -> Path | None:
 
 
 def _missing(method: type[Method]) -> list[str]:
-    """Return the members that a class must define and does not."""
     return sorted(getattr(method, "__abstractmethods__", ()))
 
 
@@ -156,7 +155,6 @@ class _Uncached(SourceFileLoader):
 
 
 def _execute(path: Path) -> ModuleType:
-    """Return the module of a file."""
     # Of the full path: files of one name in two folders are two modules.
     name = MODULE + hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     spec = importlib.util.spec_from_file_location(name, path)

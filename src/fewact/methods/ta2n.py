@@ -244,7 +244,6 @@ class TA2N(Method[TA2NOptions, Nodes]):
         return {name: value.reshape(*leading, *value.shape[1:]) for name, value in nodes.items()}
 
     def _aligned(self, maps: Tensor) -> dict[str, Tensor]:
-        """Return what the second stage needs of maps (r t c h w)."""
         frames = maps.mean((-2, -1))
         if self.coordination is None or self.offsets is None:
             return {"frames": frames}
@@ -287,7 +286,6 @@ class TA2N(Method[TA2NOptions, Nodes]):
         )
 
     def _pairs(self, support: Nodes, query: Nodes, episodes: slice, queries: slice) -> Tensor:
-        """Return the logits of some queries of some episodes."""
         support = {name: value[episodes] for name, value in support.items()}
         query = {name: value[episodes, queries] for name, value in query.items()}
         size = query["maps"].shape[-2:]

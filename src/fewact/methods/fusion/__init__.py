@@ -357,7 +357,6 @@ class Fusion(Method[FusionOptions, FusionState]):
         }
 
     def _compared(self, nodes: Nodes, state: FusionState) -> Nodes:
-        """Return what is compared of queries."""
         if not isinstance(state.decision, SupportDecision):
             return self.vector_terms.compared(nodes, state.decision)
         return nodes

@@ -353,7 +353,6 @@ def unit_frames(vectors: Tensor) -> Tensor:
 
 
 def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:
-    """Remove a linear trend if requested; the mean stays in both cases."""
     return linear_detrend(values, dim) if detrend == "linear" else values
 
 

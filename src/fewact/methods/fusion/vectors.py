@@ -246,7 +246,6 @@ class VectorTerms:
     def _similarities(
         self, first: Nodes, second: Nodes, *, quick: bool = False
     ) -> Iterator[Weighted]:
-        """Yield weighted similarities under each assumption."""
         for i in range(len(self.channels)):
             yield self.weighted(
                 *(

@@ -343,7 +343,6 @@ def gradients(subject: Subject) -> None:
 
 
 def _gradients(value: Tensor, of: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the gradients of the tensors that a value was computed from, by their names."""
     if not of or not value.requires_grad:
         return {}
     gradients_of = torch.autograd.grad(value, list(of.values()), allow_unused=True)
