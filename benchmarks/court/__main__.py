@@ -1,29 +1,28 @@
 """Every figure of docs/results/court.md, from stored features where there are some.
 
-    python -m benchmarks.court ASSETS --work FOLDER [--only domains noise …] [--sets ucf7 …]
-        [--episodes 200]
+    python -m benchmarks.court ASSETS --work FOLDER [--only domains noise …] [--episodes 200]
 
 FOLDER keeps features, trained methods and results: a run that was stopped continues there. Each
-part prints its tables as soon as it is finished; ``--sets`` restricts them to some data sets.
+part prints its tables as soon as it is finished; ``--episodes 0`` prints what FOLDER has.
 """
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
 from benchmarks.court import domains, localisation, noise, open_sets
 
-PARTS: Mapping[str, Callable[[Path, Path, int, Collection[str]], str]] = {
+PARTS: Mapping[str, Callable[[Path, Path, int], str]] = {
     "open-sets": open_sets.tables,
     "domains": domains.tables,
-    "localisation": localisation.tables,
-    "noise": noise.tables,
+    "localisation": lambda assets, work, episodes: localisation.tables(
+        assets, work, -(-episodes // 12)
+    ),
+    "noise": lambda assets, work, episodes: noise.tables(work, 5 * episodes),
 }
-"""Parts of the page: each gets the assets, its folder, the number of episodes, and the sets."""
-
-SETS = tuple(dict.fromkeys((*open_sets.SOURCES, *(preset for preset, _ in noise.SETTINGS))))
+"""Parts of the page: each gets the assets, its folder and the number of episodes."""
 
 
 def main() -> None:
@@ -32,14 +31,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is computed")
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
-    parser.add_argument("--sets", choices=SETS, nargs="+", default=SETS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.only:
         work = options.work / name
         work.mkdir(parents=True, exist_ok=True)
-        text = PARTS[name](options.assets, work, options.episodes, options.sets)
-        print(f"\n## {name}\n\n{text}", flush=True)
+        print(f"\n## {name}\n\n{PARTS[name](options.assets, work, options.episodes)}", flush=True)
 
 
 if __name__ == "__main__":

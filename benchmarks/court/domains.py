@@ -6,7 +6,7 @@ choose its checkpoint. Half of the queries are of classes outside an episode. FO
 finished.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -158,16 +158,18 @@ def measure(
         else:
             method = partial(trained, label, data, work / base, steps)
         for name, (videos, features) in tests.items():
-            drawn = draw(videos, protocol(videos, 1, episodes))
+            drawn = draw(videos, protocol(videos, 1, episodes)) if episodes else None
             file = f"{base}-{name}-{label}"
-            yield base, name, label, evaluated(work, file, method, features, videos, drawn)
+            result = evaluated(work, file, method, features, videos, drawn)
+            if result is not None:
+                yield base, name, label, result
 
 
-def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
+def tables(assets: Path, work: Path, episodes: int) -> str:
     """Return the tables of each base set: accuracies, rejection, and paired differences."""
     return "\n\n".join(
         text
-        for base in filter(sets.__contains__, DOMAINS)
+        for base in DOMAINS
         for text in _tables(base, list(measure(assets, work, base, episodes, STEPS)))
     )
 
@@ -177,6 +179,7 @@ def _tables(base: str, found: Sequence[tuple[str, str, str, Result]]) -> list[st
     for _, name, label, result in found:
         by_label.setdefault(label, {})[name] = result
     names = [f"`{name}`" for name in next(iter(by_label.values()))]
+    by_label = {label: rs for label, rs in by_label.items() if len(rs) == len(names)}
     accuracies, rejection = [], []
     for label, results in by_label.items():
         validation = results[base].setup.method.validation

@@ -4,7 +4,7 @@
 its default and 51 the worst.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -45,30 +45,28 @@ def encoded(video: Video, crf: int) -> Video:
     return replace(video, id=name, source=RenderedVideo(name, source.frames, FPS, decoded))
 
 
-def results(
-    work: Path, episodes: int, sets: Collection[str]
-) -> Iterator[tuple[str, int | None, str, Result]]:
+def results(work: Path, episodes: int) -> Iterator[tuple[str, int | None, str, Result]]:
     """Yield preset, rate factor, method and result."""
     for preset, crf in SETTINGS:
-        if preset not in sets:
-            continue
         listed = motions(preset, videos=VIDEOS, size=SIZE).videos.of("test")
         if crf is not None:
             name = f"{listed.name}-crf{crf}"
             listed = VideoList(name, tuple(encoded(v, crf) for v in listed.videos))
         source = VideoFeatures(listed, backbones.create(), keep=True)
-        drawn = draw(listed, Protocol(queries=QUERIES, count=episodes))
+        drawn = draw(listed, Protocol(queries=QUERIES, count=episodes)) if episodes else None
         every = [*METHODS, "pixels"] if (preset, crf) == SETTINGS[0] else ["fusion"]
         for label in every:
             name = f"{preset}-{crf}-{label}"
             method = partial(created, label, source)
-            yield preset, crf, label, evaluated(work, name, method, source, listed, drawn)
+            result = evaluated(work, name, method, source, listed, drawn)
+            if result is not None:
+                yield preset, crf, label, result
 
 
-def tables(_: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
-    """Return the accuracies, and those of each class by ``fusion``, in five times the episodes."""
+def tables(work: Path, episodes: int) -> str:
+    """Return the accuracies, and those of each class by ``fusion``."""
     rows, by_class = [], []
-    for preset, crf, label, result in results(work, 5 * episodes, sets):
+    for preset, crf, label, result in results(work, episodes):
         low, high = result.class_interval or (0.0, 100.0)
         accuracy = interval_cell(result.accuracy, result.ci95)
         rows.append([f"`{preset}`", f"{crf or '–'}", label, accuracy, f"{low:.0f} to {high:.0f}"])

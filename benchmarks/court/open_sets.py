@@ -1,6 +1,6 @@
 """Open sets from stored features, over methods and sets."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,10 +76,15 @@ def evaluated(
     method: Callable[[], Method],
     source: FeatureSource,
     videos: VideoList,
-    drawn: EpisodeSet,
-) -> Result:
-    """Return the result of a method, from its file in the folder if it is there."""
+    drawn: EpisodeSet | None,
+) -> Result | None:
+    """Return the result of a method, from its file in the folder if it is there.
+
+    Without episodes nothing is computed: None where there is no file.
+    """
     file = folder / f"{name.replace(', ', '-').replace(' ', '-')}.json"
+    if drawn is None:
+        return load(file) if file.exists() else None
     if file.exists():
         result = load(file)
         if result.setup.episodes.sha256 != drawn.digest:
@@ -98,24 +103,26 @@ def created(label: str, source: FeatureSource, **options: Any) -> Method:
     return methods.create(name, **{**fitting, **options})
 
 
-def results(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> Iterator[Found]:
+def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
     """Yield the result of each evaluation."""
-    for name in filter(sets.__contains__, SOURCES):
+    for name in SOURCES:
         videos, vectors = read_set(assets, name)
         source = ArrayFeatures(vectors, name)
         for shots in SHOTS:
-            drawn = draw(videos, protocol(videos, shots, episodes))
+            drawn = draw(videos, protocol(videos, shots, episodes)) if episodes else None
             for label in METHODS:
                 is_skeleton = label == "fusion" and name in SKELETONS
                 options = {"joints": SKELETONS[name]} if is_skeleton else {}
                 method = partial(created, label, source, **options)
                 file = f"{name}-{shots}-{label}"
-                yield name, shots, label, evaluated(work, file, method, source, videos, drawn)
+                result = evaluated(work, file, method, source, videos, drawn)
+                if result is not None:
+                    yield name, shots, label, result
 
 
-def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> str:
+def tables(assets: Path, work: Path, episodes: int) -> str:
     """Return accuracies and rejection by method, rejection by score, and the correlations."""
-    found = list(results(assets, work, episodes, sets))
+    found = list(results(assets, work, episodes))
     heading = ["score", "AUROC in a set", "OSCR in a set", "AUROC, all", "OSCR, all"]
     widest = [max(r.ci95 or 0 for _, _, _, r in found)]
     for measure in ("auroc", "oscr", "fpr95"):
@@ -134,11 +141,11 @@ def tables(assets: Path, work: Path, episodes: int, sets: Collection[str]) -> st
 def _by_method(found: Sequence[Found]) -> str:
     """Return closed accuracy and AUROC of the best logit of each method and set."""
     head = {name: f"{_size(result)}, `{name}`" for name, _, _, result in found}
-    cells: dict[str, list[str]] = {}
-    for _, _, label, result in found:
+    cells: dict[str, dict[str, str]] = {label: dict.fromkeys(head, "–") for label in METHODS}
+    for name, _, label, result in found:
         auroc = result.open_set["best"]["auroc"].mean
-        cells.setdefault(label, []).append(f"{result.accuracy:.1f}/{auroc:.1f}")
-    return table(["closed/AUROC", *head.values()], [[k, *v] for k, v in cells.items()])
+        cells[label][name] = f"{result.accuracy:.1f}/{auroc:.1f}"
+    return table(["closed/AUROC", *head.values()], [[k, *v.values()] for k, v in cells.items()])
 
 
 def _size(result: Result) -> str:
