@@ -1,5 +1,6 @@
 """Open sets from stored features, over methods and sets."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +35,9 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "fusion": ("fusion", {}),
 }
 """Methods without training and their options, by the name in the tables."""
+
+APART = ("a2m2", "fusion")
+"""Those that compare more than frames or linear maps of them."""
 
 SOURCES: Mapping[str, tuple[str, str | None]] = {
     "ucf7": ("features/mobilenet_v2_t8", "ucf7"),
@@ -121,8 +125,14 @@ def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
 
 
 def tables(assets: Path, work: Path, episodes: int) -> str:
-    """Return accuracies and rejection by method, rejection by score, and the correlations."""
+    """Return accuracies and rejection by method, rejection by score, and the correlations.
+
+    Means and correlations are of the sets in which all methods are finished.
+    """
     found = list(results(assets, work, episodes))
+    finished = Counter((name, shots) for name, shots, _, _ in found)
+    compared = [one for one in found if finished[one[:2]] == len(METHODS)]
+    alike = [one for one in found if one[2] not in APART]
     heading = ["score", "AUROC in a set", "OSCR in a set", "AUROC, all", "OSCR, all"]
     widest = [max(r.ci95 or 0 for _, _, _, r in found)]
     for measure in ("auroc", "oscr", "fpr95"):
@@ -130,10 +140,10 @@ def tables(assets: Path, work: Path, episodes: int) -> str:
     return "\n\n".join(
         [
             *(_by_method([one for one in found if one[1] == shots]) for shots in SHOTS),
-            _by_score(found),
+            _by_score(compared),
             "95 % intervals are at most ± {:.1f} (closed), {:.1f} (AUROC), {:.1f} (OSCR) and "
             "{:.1f} (FPR).".format(*widest),
-            table(heading, correlations(found)),
+            table(heading, [*correlations(compared), *correlations(alike, ("best",), ", alike")]),
         ]
     )
 
@@ -174,11 +184,13 @@ def _by_score(found: Sequence[Found]) -> str:
     return table(["mean of methods", *columns], rows)
 
 
-def correlations(found: Sequence[Found]) -> list[list[str]]:
+def correlations(
+    found: Sequence[Found], scores: Sequence[str] = SCORES[:-1], of: str = ""
+) -> list[list[str]]:
     """Return Pearson's r of closed accuracy and measures: over methods in a set, and over all."""
     rows = []
     keys = list(dict.fromkeys((name, shots) for name, shots, _, _ in found))
-    for score in SCORES[:-1]:
+    for score in scores:
         within: list[list[float]] = []
         pooled: list[list[float]] = []
         for key in [*keys, None]:
@@ -189,5 +201,5 @@ def correlations(found: Sequence[Found]) -> list[list[str]]:
             (pooled if key is None else within).append(r)
         low, middle, high = np.quantile(np.array(within), (0, 0.5, 1), axis=0)
         cells = [f"{middle[i]:.2f} ({low[i]:.2f} … {high[i]:.2f})" for i in (0, 1)]
-        rows.append([score, *cells, *(f"{value:.2f}" for value in pooled[0])])
+        rows.append([score + of, *cells, *(f"{value:.2f}" for value in pooled[0])])
     return rows
