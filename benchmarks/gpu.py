@@ -389,7 +389,7 @@ def small_recipe(task: Task, steps: int, **changes: Any) -> Recipe:
         **changes,
     }
     if task.quick:
-        parts["backbone"]["name"] = "efficientnet-lite0"
+        parts["backbone"] |= {"name": "efficientnet-lite0", "size": 64}
         stage |= {"ways": 2, "accumulate": 1}
         parts["validation"] |= {"ways": 2, "count": 2}
         options = {"moments.in_channels": 1280, "frames": 2, "moments.lengths": [1, 2]}

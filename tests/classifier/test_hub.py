@@ -11,37 +11,29 @@ from fewact import FewShotClassifier
 from fewact.core.errors import ModelError
 from tests.hub import serving, settings, silent
 
-UPLOAD = """
-import sys
-from fewact import FewShotClassifier
-classifier = FewShotClassifier.load(sys.argv[1])
-print(classifier.push_to_hub("owner/moves", thumbnails=True))
-print(classifier.push_to_hub("owner/moves"))
-"""
-DOWNLOAD = """
+SCRIPT = """
 import sys
 from fewact import FewShotClassifier
 from fewact.core.errors import ModelError
+clip, *models = sys.argv[1:]
+try:
+    for model, thumbnails in zip(models, (True, False)):
+        classifier = FewShotClassifier.load(model)
+        print(classifier.push_to_hub("owner/moves", thumbnails=thumbnails))
+except ModelError as error:
+    print(error)
 for name in ("owner/moves", "owner/none"):
     try:
         loaded = FewShotClassifier.from_pretrained(name)
-        print(loaded.predict_proba(sys.argv[1]).tolist())
+        print(loaded.predict_proba(clip).tolist())
     except ModelError as error:
         print(error)
 """
-REFUSED = """
-import sys
-from fewact import FewShotClassifier
-from fewact.core.errors import ModelError
-try:
-    FewShotClassifier.load(sys.argv[1]).push_to_hub("owner/moves")
-except ModelError as error:
-    print(error)
-"""
+"""Uploads models, then downloads what is there."""
 
 
-def run(script: str, argument: Path, environment: dict[str, str]) -> list[str]:
-    command = [sys.executable, "-c", script, str(argument)]
+def run(environment: dict[str, str], clip: Path, *models: Path) -> list[str]:
+    command = [sys.executable, "-c", SCRIPT, clip, *models]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not done.stderr.strip() or "it/s" in done.stderr or "%" in done.stderr, done.stderr
@@ -56,26 +48,23 @@ def test_a_model_goes_to_the_hub_and_comes_back(
     folder = quick.fit(actions).save(tmp_path / "model", thumbnails=True)
     expected = str(quick.predict_proba(queries["left"]).tolist())
     repository, requested = tmp_path / "hub" / "owner" / "moves", list[str]()
+    home, clip = tmp_path / "home", queries["left"]
     with serving(tmp_path / "hub", requested) as endpoint:
-        urls = run(UPLOAD, folder, settings(endpoint, tmp_path / "uploading"))
-        assert all("/owner/moves/commit/" in url for url in urls)
+        *urls, loaded, none = run(settings(endpoint, home), clip, folder, folder)
+        assert ["/owner/moves/commit/" in url for url in urls] == [True, True]
         names = sorted(path.name for path in repository.iterdir())
         assert names == ["README.md", "config.json", "model.safetensors"]
         assert (repository / "README.md").read_text().startswith("---\nlibrary_name: fewact\n")
-        found = run(DOWNLOAD, queries["left"], settings(endpoint, tmp_path / "downloading"))
-        assert found[0] == expected
-        assert found[1].startswith("owner/none: the hub has no such repository")
-    found = run(
-        DOWNLOAD, queries["left"], settings(endpoint, tmp_path / "downloading", offline=True)
-    )
-    assert found[0] == expected, "what was downloaded once is there without a hub"
-    assert found[1].startswith("owner/none: the hub cannot be reached")
+        assert loaded == expected
+        assert none.startswith("owner/none: the hub has no such repository")
+    loaded, none = run(settings(endpoint, home, offline=True), clip)
+    assert loaded == expected, "what was downloaded once is there without a hub"
+    assert none.startswith("owner/none: the hub cannot be reached")
     with silent() as address:
-        found = run(DOWNLOAD, queries["left"], settings(address, tmp_path / "downloading"))
-        assert found[0] == expected, "a hub that never answers is no hub"
-        assert found[1].startswith("owner/none: the hub cannot be reached")
-        (refused,) = run(REFUSED, folder, settings(address, tmp_path / "uploading"))
+        refused, loaded, none = run(settings(address, home), clip, folder)
         assert refused.startswith("owner/moves: the hub")
+        assert loaded == expected, "a hub that never answers is no hub"
+        assert none.startswith("owner/none: the hub cannot be reached")
 
 
 def test_a_folder_needs_no_hub(

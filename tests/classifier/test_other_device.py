@@ -60,14 +60,15 @@ def test_answers_are_those_of_the_cpu(
     np.testing.assert_allclose(found.predict_proba(clips), probabilities, atol=1e-4)
     used = FewShotClassifier.load(found.save(tmp_path / "model"), backbone=here)
     np.testing.assert_allclose(used.predict_proba(clips), probabilities, atol=1e-4)
+    if method == "fusion":
+        everything_that_a_model_is_for(found, queries)
 
 
-@pytest.mark.slow
-def test_everything_that_a_model_is_for(
-    actions: Path, queries: Mapping[str, Path], elsewhere: Backbone
+def everything_that_a_model_is_for(
+    classifier: FewShotClassifier, queries: Mapping[str, Path]
 ) -> None:
     none = [Frames(np.full((12, 48, 64, 3), grey, np.uint8), fps=12) for grey in (60, 180)]
-    classifier = FewShotClassifier(elsewhere).fit(two_of_each(actions), none=none)
+    classifier.add_none(none)
     classifier.add_clips("left", queries["left"]).add_class("new", queries["down"])
     clip = read_frames(queries["right"], EveryNth(1))
     assert classifier.predict(queries["right"]).label == "right"

@@ -10,8 +10,8 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier import Prediction
 
-PICKLING = sorted({"spawn", "forkserver"} & set(multiprocessing.get_all_start_methods()))
-"""Start methods that pickle what a process gets; a fork has its memory."""
+PICKLES = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""Start method that pickles what a process gets; a fork has its memory. The pool spawns."""
 
 
 class Changed(FewShotClassifier):
@@ -24,17 +24,15 @@ def send_predictions(
     to.send([(type(one), one.predict(clips)) for one in classifiers])
 
 
-@pytest.mark.parametrize("method", PICKLING)
 @pytest.mark.slow
 def test_a_process_gets_classifiers_as_arguments(
     examples: FewShotClassifier,
     queries: dict[str, Path],
     predicted: list[Prediction],
     tmp_path: Path,
-    method: str,
 ) -> None:
     folder, types = examples.save(tmp_path / "model"), (FewShotClassifier, Changed)
-    context = multiprocessing.get_context(method)
+    context = multiprocessing.get_context(PICKLES)
     results, to = context.Pipe(duplex=False)
     arguments = ([one.load(folder) for one in types], list(queries.values()), to)
     process = context.Process(target=send_predictions, args=arguments)  # type: ignore[attr-defined]

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +12,16 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from fewact import FewShotClassifier
+from fewact import FewShotClassifier, methods
 from fewact.classifier.info import model_info
 from fewact.classifier.revision import change_model
+from fewact.cli import main
 from fewact.page.facts import LiveFacts, PageFacts, ResultFacts
 from fewact.page.session import PageSession
 from fewact.page.worker import Worker
 from fewact.video import write_video
 from fewact.video.regions import RegionFinder
-from tests.page.conftest import START, Server
+from tests.page.conftest import Server
 
 Serve = Callable[..., Server]
 pytestmark = pytest.mark.slow  # each starts a server
@@ -321,16 +320,16 @@ class Ours(Pixels):
 
 
 def test_a_page_teaches_a_model_of_the_users_method(
-    serve_apart: Serve, tmp_path: Path, videos: list[bytes]
+    serve_apart: Serve, tmp_path: Path, videos: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
     file, model = tmp_path / "mine.py", tmp_path / "model"
     file.write_text(METHOD)
     clips, imports = tmp_path / "clips", ("--import", str(file))
     for i, name in enumerate("xy"):
         (clips / name).mkdir(parents=True)
         video(clips / name / "1.mp4", 10 + i)
-    teach = ["teach", str(clips), "-o", str(model), "--method", "ours", *imports]
-    subprocess.run([sys.executable, "-c", START, *teach], check=True)
+    assert main(["teach", str(clips), "-o", str(model), "--method", "ours", *imports]) == 0
     server = serve_apart(model, options=imports)
     idle(server)
     server.upload(videos[0], "name=wave.mp4&label=x")
