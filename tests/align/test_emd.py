@@ -170,19 +170,6 @@ def test_strides_do_not_matter() -> None:
     np.testing.assert_allclose(flipped.value, expected.value, rtol=1e-12)
 
 
-@pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("leading", [(), (0,), (2, 0), (1,), (2, 1, 3)])
-def test_leading_axes_come_back(leading: tuple[int, ...]) -> None:
-    found = emd(*problems(*leading))
-    assert found.plan is not None
-    assert [found.value.shape, found.plan.shape, found.u.shape, found.v.shape] == [
-        leading,
-        (*leading, 6, 9),
-        (*leading, 6),
-        (*leading, 9),
-    ]
-
-
 def test_arrays_give_arrays() -> None:
     cost, a, b = problems(3)
     found = emd(cost.numpy(), np.broadcast_to(a[0].numpy(), (3, 6)), b[0].numpy())

@@ -158,16 +158,6 @@ def test_every_method_can_be_saved_and_loaded(
     assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
 
 
-def test_method_options_are_restored(
-    backbone: Backbone, actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    method = methods.create("pixels", grid=5)
-    classifier = FewShotClassifier(backbone, method).fit(actions)
-    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
-    assert loaded.method.options == method.options
-    assert loaded.predict(queries["down"]) == classifier.predict(queries["down"])
-
-
 def test_a_loaded_model_can_be_extended_without_its_clips(
     quick: FewShotClassifier,
     backbone: Backbone,
@@ -417,15 +407,6 @@ def test_a_model_is_used_with_another_engine(
     assert [other.classes_[i] for i in found.argmax(1)] == list(queries)
     np.testing.assert_allclose(found, classifier.predict_proba(clips), atol=1e-3)
     assert tuple(other.add_clips("left", [queries["left"]]).classes_) == tuple(classifier.classes_)
-
-
-def test_random_weights_are_restored(
-    actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    classifier = FewShotClassifier(method="pixels", weights="random").fit(actions)
-    loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"))
-    assert loaded.weights == "random"
-    assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
 
 
 def test_parameters_for_the_next_fit_are_not_saved(actions: Path, tmp_path: Path) -> None:

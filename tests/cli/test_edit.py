@@ -230,13 +230,6 @@ def test_a_model_whose_file_is_gone_is_no_sound_model(run: Run, mine: Path) -> N
     assert set(classes(mine)) == {"growing", "moving left", "turning"}
 
 
-def test_a_copy_of_a_training_clip_is_named(run: Run, mine: Path, clips: Path) -> None:
-    copy = shutil.copy(clips / "growing" / "1.mp4", mine.parent / "copy.mp4")
-    ended = run("add", mine, "turning", copy)
-    assert ended.code == 0
-    assert 'copy.mp4 equals the training clip growing/1.mp4 of "growing"' in ended.err
-
-
 def test_an_added_clip_of_a_known_name_gets_a_number(run: Run, mine: Path, tmp_path: Path) -> None:
     (tmp_path / "phone").mkdir()
     new = write_clip(tmp_path / "phone" / "1.mp4", "growing", 7)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import backbones, methods
+from fewact import methods
 from fewact.data import FeatureDataset, list_folder
-from fewact.evaluation import ArrayFeatures, VideoFeatures, confusion, evaluate_method
+from fewact.evaluation import ArrayFeatures, confusion, evaluate_method
 from fewact.evaluation.episodes import Protocol, draw, load
 from fewact.methods.protonet import ProtoNet
 
@@ -96,15 +96,6 @@ def test_a_file_that_is_no_result_is_kept(run: Run, features: Path, tmp_path: Pa
     assert notes.read_text() == "of the user"
     assert run(*call, "--overwrite").code == 0
     assert json.loads(notes.read_text())["accuracy"] == expected(features).accuracy
-
-
-def test_the_requested_groups(run: Run, features: Path) -> None:
-    found = {}
-    for groups in ("none", "within-class", "shared"):
-        call = ("evaluate", "protonet", "--data", features, *SMALL, "--groups", groups)
-        found[groups] = json.loads(run(*call, "--format", "json").out)
-        assert found[groups]["setup"]["episodes"]["protocol"]["groups"] == groups
-    assert len({one["setup"]["episodes"]["sha256"] for one in found.values()}) == 3
 
 
 def test_an_extension_in_capitals(run: Run, features: Path, tmp_path: Path) -> None:
@@ -311,30 +302,6 @@ def test_stability(run: Run, features: Path, tmp_path: Path) -> None:
     assert (ended.code, "exists already" in ended.err) == (2, True)
 
 
-def test_other_episodes_are_not_compared(run: Run, features: Path, tmp_path: Path) -> None:
-    call = ("evaluate", "protonet", "--data", features, *SMALL)
-    for seed in (0, 1):
-        run(*call, "--seed", seed, "-o", tmp_path / f"{seed}.json")
-    ended = run("compare", tmp_path / "0.json", tmp_path / "1.json")
-    assert ended.code == 2
-    assert "the episodes differ from the episodes of" in ended.err
-
-
-@pytest.mark.slow
-def test_clips_of_a_folder(run: Run, clips: Path) -> None:
-    call = ("evaluate", "protonet", "--data", clips, "--option", "frames=2", "--ways", 3)
-    ended = run(*call, "--count", 20, "--precision", "float32", "--format", "json")
-    assert ended.code == 0, ended.err
-    document = json.loads(ended.out)
-    assert document["setup"]["features"]["trained_on"] == ["ImageNet-1k"]
-    assert document["setup"]["videos"]["videos"] == 6
-    videos = list_folder(clips)
-    drawn = draw(videos, Protocol(ways=3, count=20))
-    source = VideoFeatures(videos, backbones.create(precision="float32"))
-    right = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
-    assert document["per_episode"] == list(right.per_episode)
-
-
 @pytest.mark.slow
 def test_clips_with_a_skeleton(run: Run, clips: Path, tmp_path: Path) -> None:
     videos = list_folder(clips)
@@ -414,21 +381,16 @@ def test_leaderboard(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing option '--data'"),
-        (["--data", "F", "--features", "y"], "No such option: --features"),
         (["--data", "missing.npz"], "missing.npz"),
         (["--data", "F", "--ways", "6"], "too few classes"),
         (["--data", "F", "--shots", "12"], "too few groups"),
         (["--data", "F", "--option", "frames=3"], "vectors:3"),
         (["--data", "F", "--option", "distance=far"], "distance"),
         (["--data", "F", "--sweep", "frame_matching"], "not a list of values"),
-        (["--data", "F", "--sweep", ""], "no values to sweep"),
         (
             ["--data", "F", "--sweep", "frame_matching=pooled frame_matching=concatenated"],
             "appears twice",
         ),
-        (["--data", "F", "--sweep", "eps=1,2", "--option", "eps=1"], "has a value and is swept"),
-        (["--data", "F", "--split", "train"], "no videos of this split"),
         (["--data", "F", "--dataset", "other"], "unknown data set"),
         (["--data", "D", "--dataset", "other"], "needs a file of features"),
         (["--data", "D", "--camera", "hend"], 'Did you mean "hand"'),

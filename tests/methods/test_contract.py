@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.core.errors import OptionError, UnknownNameError
+from fewact.core.errors import OptionError
 from fewact.methods.base import Method, support_state
 from fewact.methods.fusion import Fusion
 from fewact.methods.promises import check_method
@@ -171,21 +171,6 @@ def test_two_classes_of_few_frames(name: str, maps: bool) -> None:
             assert logits.isfinite().all()
             scored += 1
     assert scored >= 4
-
-
-def test_unknown_method_says_which_was_meant() -> None:
-    with pytest.raises(UnknownNameError, match=r'protone.*Did you mean "protonet"'):
-        methods.create("protone")
-
-
-def test_unknown_option_says_which_was_meant() -> None:
-    with pytest.raises(OptionError, match=r'no option "framse".*Did you mean "frames"'):
-        methods.create("protonet", framse=3)
-
-
-def test_bad_value_names_the_option() -> None:
-    with pytest.raises(OptionError, match=r'method "protonet", option "distance".*got .cosin'):
-        methods.create("protonet", distance="cosin")
 
 
 def test_a_method_of_ones_own_can_be_registered() -> None:

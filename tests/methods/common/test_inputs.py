@@ -58,16 +58,6 @@ def test_maps_without_height_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READ_TEXT)
-def test_vectors_that_are_stored_in_half_precision_are_read(name: str) -> None:
-    method = methods.create(name, vector_width=12).eval()
-    vectors = torch.rand(1, 2, 8, 12).half()
-    got, expected = (
-        method.encode({FeatureRequest("vectors", View(8)): x}) for x in (vectors, vectors.float())
-    )
-    assert all(torch.equal(got[key], value) for key, value in expected.items())
-
-
-@pytest.mark.parametrize("name", READ_TEXT)
 def test_text_of_another_length_is_projected_where_that_is_said(name: str) -> None:
     method = methods.create(name, vector_width=12, text_width=5).eval()
     request, labels = FeatureRequest("vectors", View(8)), torch.tensor([[0, 1, 1]])
