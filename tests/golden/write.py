@@ -32,7 +32,7 @@ def of_case(label: str) -> Values:
     features = partial(made_up.features, method.requests(card), card)
     query_labels = made_up.labels((QUERIES,) * WAYS, "query")
     query = features(query_labels, "query")
-    text = None
+    text, asked = None, None
     if method.uses_text:
         text = made_up.text(EPISODES, WAYS, case.text_width or card.vectors)
     for name, shots in SHOTS.items():
@@ -42,7 +42,9 @@ def of_case(label: str) -> Values:
         key = f"{label} | made-up | {name}"
         with torch.no_grad():
             state = support_state(method, method.encode(support), labels, WAYS, text)
-            logits, pairs = method.score_and_pairs(state, method.encode(query))
+            if asked is None or case.weights == "pca":  # directions of this support
+                asked = method.encode(query)
+            logits, pairs = method.score_and_pairs(state, asked)
             found[key] = logits.numpy()
             if name != "3 shots":
                 continue
