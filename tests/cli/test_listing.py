@@ -22,6 +22,7 @@ def test_every_option_of_every_method(run: Run) -> None:
     assert [name for name, one in listed.items() if one["auto"]] == [methods.AUTO]
     for name, one in listed.items():
         shown = run("methods", name).out
+        assert max(map(cell_len, shown.splitlines())) <= 100
         made = methods.create(name)
         defaults = flatten_options(made.options)
         assert set(one["options"]) == set(defaults) == set(option_names(type(made.options)))
@@ -62,11 +63,6 @@ def test_a_method_of_a_file_is_shown(
     shown = run("methods", "mine", "--import", file).out
     assert shown.startswith("mine\n  Nearest of mine.\n")
     assert "--option frames=8" in shown
-
-
-def test_lines_fit_a_hundred_columns(run: Run) -> None:
-    for name in methods.names():
-        assert max(map(cell_len, run("methods", name).out.splitlines())) <= 100
 
 
 def test_choices_are_shown(run: Run) -> None:
