@@ -72,6 +72,15 @@ def test_teach_prints_a_summary(run: Run, training: Path, tmp_path: Path) -> Non
     assert classifier.method.options.frames == T
 
 
+def test_classes_that_differ_in_case_alone_are_named(
+    run: Run, training: Path, tmp_path: Path
+) -> None:
+    table = training.with_suffix(".tsv")
+    table.write_text(table.read_text().replace("t0\tclap", "t0\tClap"))
+    ended = run("teach", training, "-o", tmp_path / "model")
+    assert (ended.code, "names differ in case alone: Clap, clap" in ended.err) == (0, True)
+
+
 def test_the_data_set_of_a_test_is_chosen(
     run: Run, model_of_features: Path, training: Path, new: Path
 ) -> None:

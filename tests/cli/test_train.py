@@ -101,6 +101,12 @@ def test_other_data_are_evaluated_and_leaks_refused(run: Run, place: Path, tmp_p
     assert "the training data contains test data" in refused.err
 
 
+def test_features_are_refused_by_a_recipe_for_frames(run: Run, place: Path, tmp_path: Path) -> None:
+    ended = run("train", "trx", "--base", place / "mine.npz", "-o", tmp_path / "run")
+    assert (ended.code, ended.out) == (2, "")
+    assert "features have no frames" in ended.err
+
+
 SMALL = ("--ways", 3, "--count", 30, "--format", "json")
 
 

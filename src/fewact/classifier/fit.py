@@ -130,6 +130,7 @@ def encode_examples(
     _warn_of_long(examples, fitted)
     _warn_of_long_none(examples, fitted)
     _warn_of_equal(examples)
+    _warn_of_names(examples)
     _warn_of_formats(examples, fitted)
     return examples, skipped
 
@@ -228,6 +229,14 @@ def _warn_of_equal(examples: Examples) -> None:
             len(examples.clips),
             first_few(f"{copy.title} = {clip.title}" for copy, clip in equal),
         )
+
+
+def _warn_of_names(examples: Examples) -> None:
+    """Warn of classes whose names differ in upper and lower case alone."""
+    labels = sorted({str(clip.label) for clip in examples.clips})
+    count = Counter(label.casefold() for label in labels)
+    if alike := [label for label in labels if count[label.casefold()] > 1]:
+        LOG.warning("classes whose names differ in case alone: %s", first_few(alike))
 
 
 def _warn_of_formats(examples: Examples, fitted: Fitted | None) -> None:

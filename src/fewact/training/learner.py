@@ -11,6 +11,7 @@ from fewact.backbones import Backbone, Card
 from fewact.backbones.text import known_texts
 from fewact.core.errors import TrainingError
 from fewact.features.request import FeatureRequest, Features, Request
+from fewact.features.sources import ArrayFeatures
 from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy, support_state
 from fewact.methods.encode import evaluating
 from fewact.training.augment import apply
@@ -186,6 +187,14 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     """
     source = data.train_source
     from_frames = any(stage.inputs == "frames" for stage in recipe.stages)
+    if from_frames and isinstance(source, ArrayFeatures):
+        raise TrainingError(
+            "features have no frames",
+            where=source.name,
+            got='a recipe with a stage of inputs = "frames"',
+            expected='inputs = "stored" in all stages',
+            hint="`fewact recipes NAME` prints a recipe.",
+        )
     backbone = _make_backbone(recipe, device) if source is None or from_frames else None
     card = source.card if backbone is None and source is not None else _card(backbone)
     if source is not None and source.card.network_digest != card.network_digest:
