@@ -77,7 +77,7 @@ def test_classes_that_differ_in_case_alone_are_named(
 ) -> None:
     table = training.with_suffix(".tsv")
     table.write_text(table.read_text().replace("t0\tclap", "t0\tClap"))
-    ended = run("teach", training, "-o", tmp_path / "model")
+    ended = run("teach", training, "--dataset", "one", "-o", tmp_path / "model")
     assert (ended.code, "names differ in case alone: Clap, clap" in ended.err) == (0, True)
 
 
