@@ -174,3 +174,19 @@ def test_two_that_cross_or_go_back_keep_their_tracks(crosses: bool) -> None:
         begin, end = (track.box(*span) for span in ((0, 0.8), (track.end - 0.5, track.end)))
         assert (abs(begin.x - end.x) > 80) == crosses
         assert begin.height == pytest.approx(end.height, abs=8)
+
+
+def test_two_that_stay_do_not_exchange_their_tracks() -> None:
+    sway = np.where(np.arange(30) % 2, 3.0, 0.0)
+
+    def at(x: float, y: float, width: float, height: float) -> list[Box]:
+        return [Box(x + shift, y, width, height) for shift in sway]
+
+    # They touch, and then look like each other, as where one hides a part of the other.
+    first = at(30, 40, 28, 70) + at(30, 40, 44, 70) + at(84, 40, 28, 70)
+    second = at(84, 60, 20, 50) + at(84, 60, 20, 50) + at(34, 60, 20, 50)
+    tracks = tracks_of(recorded([first, second]))
+    assert len(tracks) == 2
+    for track in tracks:
+        begin, end = track.box(0, 2), track.box(track.end - 2, track.end)
+        assert abs(begin.x - end.x) < 20

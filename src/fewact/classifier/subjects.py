@@ -19,7 +19,7 @@ from fewact.data.tracks import read_tracks
 from fewact.video.recording import open_recording
 from fewact.video.regions import RATE, RegionFinder
 from fewact.video.samplers import RGBImage
-from fewact.video.track import WALKS, Box, CameraPath, Track, extent, pictures
+from fewact.video.track import Box, CameraPath, Track, pictures, walks
 
 AROUND = 2.0
 """Seconds before and after its movements in which a subject is watched."""
@@ -77,7 +77,7 @@ class SubjectStreams:
         self._streams = [begin() for _ in tracks or (None,)]
         self._stabilised = [*tracks] if camera is None else [*map(camera.stabilised, tracks)]
         self._boxes = [track.box() for track in self._stabilised]
-        self._walks = [_walks(track) for track in self._stabilised]
+        self._walks = [walks(track.boxes) for track in self._stabilised]
         self._pace = Pace(self._streams[0].rate)
         self._last = -math.inf
         self._shown: dict[int, tuple[Box | None, RGBImage]] = {}
@@ -150,8 +150,3 @@ class SubjectStreams:
 def _rounded(box: Box) -> tuple[float, float, float, float]:
     x, y, width, height = (round(side, 1) for side in box)
     return x, y, width, height
-
-
-def _walks(track: Track) -> bool:
-    areas = track.boxes[:, 2] * track.boxes[:, 3]
-    return extent(track.boxes).area > WALKS * float(np.median(areas))

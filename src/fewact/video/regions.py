@@ -8,15 +8,15 @@
    change joins the arm to the body.
 3. A component continues the track whose box it overlaps. One that overlaps several is divided, each
    cell to the track that is nearest. A track whose subject stands still waits at its place.
-4. Two that were one component exchange their tracks if colours, sizes and velocities before and
-   after it say that they have crossed.
+4. Two that were one component, of whom one walks, exchange their tracks if colours, sizes and
+   velocities before and after it say that they have crossed.
 5. Tracks of little movement are dropped, and those that lie in each other are joined.
 
 After Jain et al., "Action Localization with Tubelets from Motion" (CVPR 2014), and Bewley et al.,
 "Simple Online and Realtime Tracking" (ICIP 2016), without their flow, superpixels or detector.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ from fewact.video.frame import SharedFrame
 from fewact.video.opening import collect_warnings
 from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
 from fewact.video.source import KeptFrames, VideoSource
-from fewact.video.track import WALKS, Box, CameraPath, Track, extent
+from fewact.video.track import Box, CameraPath, Track, extent, walks
 
 RATE = 8.0
 """Frames per second that are compared."""
@@ -160,12 +160,7 @@ class _Followed:
             width, height = alone[2:]
             self.box = Box(x - width / 2, y - height / 2, width, height)
         elif self.samples and before.overlap(seen) >= TOUCH:  # else it walks
-            last = self.samples[-1].box
-            rate = min(1.0, SHRINK * (time - self.samples[-1].time))
-            left, top = _eased(last.x, seen.x, rate, -1), _eased(last.y, seen.y, rate, -1)
-            right = _eased(last.x + last.width, seen.x + seen.width, rate, 1)
-            bottom = _eased(last.y + last.height, seen.y + seen.height, rate, 1)
-            self.box = Box(left, top, right - left, bottom - top)
+            self.box = _eased(self.samples[-1].box, seen, time - self.samples[-1].time)
         self.samples.append(_Sample(time, self.box, seen, look, company))
 
     @property
@@ -174,8 +169,12 @@ class _Followed:
         return np.array([sample.box for sample in self.samples], np.float64)
 
 
-def _eased(edge: float, seen: float, rate: float, outward: int) -> float:
-    return seen if (seen - edge) * outward > 0 else edge + rate * (seen - edge)
+def _eased(box: Box, seen: Box, seconds: float) -> Box:
+    """Return a box that grows to what is seen at once, and shrinks to it in some seconds."""
+    # Ends are negative so that outward is less.
+    was, now = (np.array((b.x, b.y, -b.x - b.width, -b.y - b.height)) for b in (box, seen))
+    x, y, right, bottom = np.minimum(now, was + min(1.0, SHRINK * seconds) * (now - was)).tolist()
+    return Box(x, y, -right - x, -bottom - y)
 
 
 def _around(cells: Cells) -> Box:
@@ -232,6 +231,7 @@ class RegionFinder:
         """Return what moved, in the order of appearance; no frame may follow."""
         self._end()
         kept = [f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_SECONDS * RATE]
+        kept = [*map(_not_held, kept)]
         rows = self._size[0] / self._scale
         kept = [f for f in kept if _longest_side(f) >= LEAST_HEIGHT * rows]
         ordered = sorted(_joined(kept), key=lambda f: (f.samples[0].time, f.box.x))
@@ -435,7 +435,7 @@ def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
     """Return tracks of which two exchange what follows where their subjects have crossed.
 
     While two are one component, it is divided by where each of them was, as of people who meet.
-    Those who have crossed have then exchanged their tracks.
+    Those who have crossed have then exchanged their tracks; nobody who stays has crossed.
     """
     tracks = [replace(f, samples=[*f.samples]) for f in followed]
     for start, end, i, j in reversed(_meetings(followed)):
@@ -443,12 +443,31 @@ def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
         alone = [[s for s in followed[k].samples if not s.company] for k in both]
         before = [[s for s in samples if s.time < start][-ALONE:] for samples in alone]
         after = [[s for s in samples if s.time > end][:ALONE] for samples in alone]
-        if all(before + after) and _have_crossed(before, after):
+        if not all(before + after) or not _have_crossed(before, after):
+            continue
+        first, last = min(s[0].time for s in before), max(s[-1].time for s in after)
+        if any(_walks(s for s in followed[k].samples if first <= s.time <= last) for k in both):
             middle = (start + end) / 2
             tails = [[s for s in tracks[k].samples if s.time > middle] for k in (j, i)]
             for k, tail in zip(both, tails, strict=True):
                 tracks[k].samples = [s for s in tracks[k].samples if s.time <= middle] + tail
     return tracks
+
+
+def _not_held(track: _Followed) -> _Followed:
+    """Return a track of which a subject that stays has the size that is seen, also in company."""
+    if _walks(track.samples) or not any(sample.company for sample in track.samples):
+        return track
+    first = track.samples[0]
+    samples = [first._replace(box=first.seen)]
+    for sample in track.samples[1:]:
+        box = _eased(samples[-1].box, sample.seen, sample.time - samples[-1].time)
+        samples.append(sample._replace(box=box))
+    return replace(track, samples=samples)
+
+
+def _walks(samples: Iterable[_Sample]) -> bool:
+    return walks(np.array([sample.seen for sample in samples], np.float64))
 
 
 def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, int]]:
@@ -518,11 +537,6 @@ def _once(track: _Followed) -> _Followed:
 
 def _shared_place(first: _Followed, second: _Followed) -> float:
     """Return how much of the place of one of two tracks the other one has; 0 of a walker."""
-    places = []
-    for track in (first, second):
-        boxes = track.boxes
-        place = extent(boxes)
-        if place.area > WALKS * float(np.median(boxes[:, 2] * boxes[:, 3])):
-            return 0.0
-        places.append(place)
-    return places[0].overlap(places[1])
+    if walks(first.boxes) or walks(second.boxes):
+        return 0.0
+    return extent(first.boxes).overlap(extent(second.boxes))
