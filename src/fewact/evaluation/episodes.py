@@ -37,8 +37,8 @@ class Protocol(Spec):
             ``shared``: a person in the support of one class is in the query of none. Each shot is
             of another group, the same for all classes, where the classes of an episode share enough
             groups; else several shots may be of one group. ``none``: no separation.
-        open_set: Fraction of an episode's queries that are of classes outside it, and must be
-            rejected. They come beside the queries of its classes, which they do not change.
+        open_set: Fraction of an episode's queries that are of classes outside it, at most 0.95, and
+            must be rejected. They come beside the queries of its classes, which do not change.
 
     Raises:
         OptionError: A value is invalid.
