@@ -259,28 +259,30 @@ class EventFinder:
 
     def _edges(self, window: WindowScore, *, goes_on: bool) -> tuple[float, float]:
         """Return the start and end of the action that a performance is a part of."""
-        shortest = min(each.length for each in self._recent)
+        shortest = min(recent.length for recent in self._recent)
         lengths = SHORTER * window.length, window.length + LENGTH_ROUNDING
-        around = [each for each in self._recent if lengths[0] <= each.length < lengths[1]]
+        around = [recent for recent in self._recent if lengths[0] <= recent.length < lengths[1]]
         start, end = window.start, window.end
         if shortest < SHORTER * window.length:
-            parts = [each for each in self._recent if each.length < shortest + LENGTH_ROUNDING]
-            inside = [each for each in parts if start <= each.start and each.end <= end]
-            shown = [each for each in inside if self._supports(each, window)]
+            parts = [
+                recent for recent in self._recent if recent.length < shortest + LENGTH_ROUNDING
+            ]
+            inside = [recent for recent in parts if start <= recent.start and recent.end <= end]
+            shown = [recent for recent in inside if self._supports(recent, window)]
             if len(shown) > PARTS * len(inside):
                 around, start, end = parts, shown[0].end, shown[-1].start
                 goes_on = True
         if not goes_on:
             return start, end
-        showing = [each for each in around if self._supports(each, window)]
-        for each in sorted(showing, key=attrgetter("start"), reverse=True):
-            if each.end >= start:
-                is_first = all(each.start <= other.start for other in around)
-                start = min(start, each.start + (0.0 if is_first else EDGE * each.length))
-        for each in sorted(showing, key=attrgetter("end")):
-            if each.start <= end:
-                is_last = all(each.end >= other.end for other in around)
-                end = max(end, each.end - (0.0 if is_last else EDGE * each.length))
+        showing = [recent for recent in around if self._supports(recent, window)]
+        for recent in sorted(showing, key=attrgetter("start"), reverse=True):
+            if recent.end >= start:
+                is_first = all(recent.start <= peer.start for peer in around)
+                start = min(start, recent.start + (0.0 if is_first else EDGE * recent.length))
+        for recent in sorted(showing, key=attrgetter("end")):
+            if recent.start <= end:
+                is_last = all(recent.end >= peer.end for peer in around)
+                end = max(end, recent.end - (0.0 if is_last else EDGE * recent.length))
         return start, end
 
     def _supports(self, window: WindowScore, performance: WindowScore) -> bool:
@@ -294,7 +296,7 @@ class EventFinder:
         runs = [replace(self._run, windows=[*self._run.windows])]
         for window in sorted(windows, key=attrgetter("start")):
             if not self._follows(runs[-1].windows, window):
-                act, goes_on = (self._edges(window, goes_on=each)[0] for each in (False, True))
+                act, goes_on = (self._edges(window, goes_on=flag)[0] for flag in (False, True))
                 runs.append(_Run((act, goes_on)))
             runs[-1].windows.append(window)
         return runs

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -164,15 +165,15 @@ def _at(name: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]
 
 def products_of(rows: Mapping[str, Array], examples: Sequence[Sought]) -> dict[str, Array]:
     """Return the products (k q n) of all rows with the vectors of q examples, by track."""
-    found: dict[str, Array] = {}
+    products: dict[str, Array] = {}
     for name, values in rows.items():
         queries = np.stack([example.vectors[name] for example in examples], 1)  # (k q d)
         across = queries.reshape(-1, queries.shape[-1]).astype(np.float32)
-        products = (across @ values.T).reshape(*queries.shape[:2], len(values))
+        product = (across @ values.T).reshape(*queries.shape[:2], len(values))
         if name == "appearance":
-            products /= np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-6)
-        found[name] = products
-    return found
+            product /= np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-6)
+        products[name] = product
+    return products
 
 
 def window_scores(
@@ -186,7 +187,7 @@ def window_scores(
         starts: Starts (w) of the windows, in seconds.
         length: Their duration, in seconds.
     """
-    found = {}
+    scores = {}
     for name, values in products.items():
         at = _at(name, starts, length, values.shape[-1])
         total = np.sum([of_one[:, at[:, k]] for k, of_one in enumerate(values)], 0)  # (q w)
@@ -194,8 +195,8 @@ def window_scores(
         if name in variances:
             middle = ((starts + length / 2) / CELL).astype(np.int64)
             size *= variances[name][middle.clip(0, len(variances[name]) - 1)] + FLOOR[name]
-        found[name] = (total / np.sqrt(size)).T
-    return found
+        scores[name] = (total / np.sqrt(size)).T
+    return scores
 
 
 def variances_of(rows: Mapping[str, Array], length: float) -> dict[str, Array]:
@@ -203,21 +204,25 @@ def variances_of(rows: Mapping[str, Array], length: float) -> dict[str, Array]:
 
     Sums of half seconds suffice: the windows are as many of them as fit best.
     """
-    found = {}
+    variances = {}
     for name in FLOOR:
-        values, each = rows[name], round(CELL * TRACKS[name].rate)
-        count = len(values) // each
-        cells = values[: count * each].reshape(count, each, -1).sum(1)  # (c d)
-        squares = np.einsum("nd,nd->n", values, values)[: count * each].reshape(count, each).sum(1)
+        values, per_cell = rows[name], round(CELL * TRACKS[name].rate)
+        count = len(values) // per_cell
+        cells = values[: count * per_cell].reshape(count, per_cell, -1).sum(1)  # (c d)
+        squares = (
+            np.einsum("nd,nd->n", values, values)[: count * per_cell]
+            .reshape(count, per_cell)
+            .sum(1)
+        )
         wide = max(1, min(round(length / CELL), count))
         # Adding neighbours is faster than a cumulative sum along the first axis.
-        kept = count - wide + 1
-        sums, totals = (sum(x[i : i + kept] for i in range(wide)) for x in (cells, squares))
-        mean = sums / (wide * each)
-        variance = totals / (wide * each) - np.einsum("nd,nd->n", mean, mean)
+        spans = count - wide + 1
+        sums, totals = (sum(x[i : i + spans] for i in range(wide)) for x in (cells, squares))
+        mean = sums / (wide * per_cell)
+        variance = totals / (wide * per_cell) - np.einsum("nd,nd->n", mean, mean)
         before = wide // 2
-        found[name] = np.pad(variance.clip(0), (before, wide - 1 - before), mode="edge")
-    return found
+        variances[name] = np.pad(variance.clip(0), (before, wide - 1 - before), mode="edge")
+    return variances
 
 
 @dataclass(frozen=True)
@@ -287,10 +292,11 @@ class Question:
     @cached_property
     def window_lengths(self) -> list[float]:
         """Durations of the windows, in seconds."""
-        known = [
+        durations = [
             n for n, label in zip(self.lengths, self.labels, strict=True) if label != BACKGROUND
         ]
-        return sorted({round(factor * n, 2) for n in window_lengths(known) for factor in LENGTHS})
+        lengths = window_lengths(durations)
+        return sorted({round(factor * n, 2) for n in lengths for factor in LENGTHS})
 
     @cached_property
     def by_clip(self) -> EachAClass:
@@ -328,12 +334,12 @@ def _question_of(encoded: Sequence[EncodedClip], pipeline: Pipeline) -> Question
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
         nodes.append(clip.nodes)
-    used = [clip.active or (0.0, clip.duration or 0.0) for clip in encoded]
+    spans = [clip.active or (0.0, clip.duration or 0.0) for clip in encoded]
     return Question(
         pipeline,
-        {name: torch.cat([one[name] for one in nodes]).cpu() for name in nodes[0]},
+        {name: torch.cat([clip_nodes[name] for clip_nodes in nodes]).cpu() for name in nodes[0]},
         tuple(clip.clip.label or FOUND for clip in encoded),
-        tuple(end - start for start, end in used),
+        tuple(end - start for start, end in spans),
     )
 
 
@@ -349,12 +355,12 @@ def with_marks(question: Question, marks: Sequence[Event]) -> Question:
         DataError: Nothing is marked, or otherwise than so.
         VideoError: A marked segment cannot be read.
     """
-    others = {event.mark for event in marks} - {RIGHT, WRONG, "?", ""}
-    if others:
+    unknown = {event.mark for event in marks} - {RIGHT, WRONG, "?", ""}
+    if unknown:
         raise DataError(
             "unknown marks",
             where="column mark",
-            got=", ".join(sorted(others))[:80],
+            got=", ".join(sorted(unknown))[:80],
             expected=f"{RIGHT}, {WRONG} or ?",
         )
     clips = [
@@ -405,23 +411,22 @@ def question_of_model(fitted: Fitted) -> Question:
     )
 
 
-def proposals(archive: Archive, question: Question, most: int) -> list[Segment]:
+def proposals(archive: Archive, question: Question, count: int) -> list[Segment]:
     """Return the segments whose small vectors are nearest to the examples, the best first.
 
     Segments do not overlap. Memory does not depend on the number of recordings.
     """
     question.sought  # noqa: B018 - before threads share it
-    found = side_by_side(
+    of_recordings = side_by_side(
         lambda recorded: _of_recording(archive, recorded, question), archive.recordings()
     )
-    every = [segment for segments in found for segment in segments]
-    return sorted(every, key=lambda segment: -segment.rank)[:most]
+    return sorted(chain.from_iterable(of_recordings), key=lambda segment: -segment.rank)[:count]
 
 
 def _of_recording(
     archive: Archive, recorded: IndexedRecording, question: Question
 ) -> list[Segment]:
-    found: list[Segment] = []
+    segments: list[Segment] = []
     for begin, rows in parts_of(archive, recorded):
         windows = _scored(rows, question)
         starts, ends = (np.concatenate([each[i] for each in windows]) for i in (0, 1))
@@ -435,27 +440,27 @@ def _of_recording(
         parts["motion"] = alignment(motion, question.motion)
         scores = question.joined(_sum(ALIGNED_WEIGHTS, parts))  # (w n)
         of, ranks = scores.argmax(1).tolist(), scores.max(1).tolist()
-        found += [
+        segments += [
             Segment(recorded, begin + start, begin + end, question.classes[i], rank)
             for start, end, i, rank in zip(starts.tolist(), ends.tolist(), of, ranks, strict=True)
         ]
     starts, ends, ranks = (
-        np.array([getattr(s, n) for s in found]) for n in ("start", "end", "rank")
+        np.array([getattr(s, n) for s in segments]) for n in ("start", "end", "rank")
     )
-    return [found[i] for i in apart(starts, ends, ranks, len(found))]
+    return [segments[i] for i in apart(starts, ends, ranks, len(segments))]
 
 
-def apart(starts: Array, ends: Array, ranks: Array, most: int) -> list[int]:
+def apart(starts: Array, ends: Array, ranks: Array, count: int) -> list[int]:
     """Return the best windows that show different performances, at most so many, the best first."""
-    order = np.argsort(-ranks, kind="stable")[: 20 * most]
-    chosen: list[int] = []
-    while len(order) and len(chosen) < most:
+    order = np.argsort(-ranks, kind="stable")[: 20 * count]
+    selected: list[int] = []
+    while len(order) and len(selected) < count:
         best = int(order[0])
-        chosen.append(best)
+        selected.append(best)
         shared = np.minimum(ends[order], ends[best]) - np.maximum(starts[order], starts[best])
         shorter = np.minimum(ends[order] - starts[order], ends[best] - starts[best])
         order = order[shared <= OVERLAP * shorter]
-    return chosen
+    return selected
 
 
 def parts_of(
@@ -485,7 +490,7 @@ Windows = tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Array]]
 
 def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     """Return the windows of each length."""
-    lengths, found = question.window_lengths, list[Windows]()
+    lengths, windows = question.window_lengths, list[Windows]()
     duration = len(rows["layout"]) / TRACKS["layout"].rate
     if duration < CELL:
         none: dict[str, Array] = dict.fromkeys(TRACKS, np.zeros((0, len(question.labels))))
@@ -495,8 +500,8 @@ def _scored(rows: dict[str, Array], question: Question) -> list[Windows]:
     for length in lengths:
         starts = np.arange(0.0, max(duration - length, 0.0) + 1e-6, HOP * length)
         parts = window_scores(products, variances, starts, length)
-        found.append((starts, (starts + length).clip(max=duration), parts))
-    return found
+        windows.append((starts, (starts + length).clip(max=duration), parts))
+    return windows
 
 
 def motion_at(rows: Array, starts: Array, lengths: Array | float) -> Tensor:
@@ -562,8 +567,8 @@ def spans_to_watch(
                 best[first:last] = np.maximum(best[first:last], rank)
     if not len(best):
         return []
-    chosen = best >= np.quantile(best, max(0.0, 1 - fraction), method="lower")
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
+    is_watched = best >= np.quantile(best, max(0.0, 1 - fraction), method="lower")
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_watched, [False]])))
     spans: list[Span] = []
     for first, last in edges.reshape(-1, 2).tolist():
         # No window may contain a gap that is too short to end it.
@@ -576,17 +581,17 @@ def spans_to_watch(
 
 def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]:
     """Compare segments by the complete method, and sort them; one whose file is gone stays last."""
-    here = [segment for segment in segments if segment.recorded.is_there]
-    read = encode([segment.clip for segment in here], replace(question.pipeline, trim="off"))
-    compared, rest = [], [one for one in segments if not one.recorded.is_there]
-    for segment, clip in zip(here, read, strict=True):
+    readable = [segment for segment in segments if segment.recorded.is_there]
+    read = encode([segment.clip for segment in readable], replace(question.pipeline, trim="off"))
+    compared, unread = [], [segment for segment in segments if not segment.recorded.is_there]
+    for segment, clip in zip(readable, read, strict=True):
         if isinstance(clip.nodes, VideoError):
-            rest.append(segment)
+            unread.append(segment)
         else:
             compared.append(_compared(segment, clip.nodes, question))
     if question.fitted is None:
         compared = _probable(compared)
-    return sorted(compared, key=lambda one: -(one.similarity or 0.0)) + rest
+    return sorted(compared, key=lambda segment: -(segment.similarity or 0.0)) + unread
 
 
 def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
@@ -617,21 +622,21 @@ def _probable(segments: Sequence[Segment]) -> list[Segment]:
     ]
 
 
-def to_mark(archive: Archive, found: Sequence[Segment], most: int) -> list[Segment]:
+def to_mark(archive: Archive, segments: Sequence[Segment], count: int) -> list[Segment]:
     """Return the segments whose marks would help most: uncertain, and unlike each other."""
-    compared = [segment for segment in found if segment.probability is not None]
+    compared = [segment for segment in segments if segment.probability is not None]
     if not compared:
         return []
     vectors = np.stack([small_vector(archive, segment) for segment in compared])
     alike = vectors @ vectors.T
     value = np.array([1 - abs(2 * (segment.probability or 0.0) - 1) for segment in compared])
-    chosen: list[int] = []
-    while len(chosen) < min(most, len(compared)):
-        nearest = alike[:, chosen].max(1) if chosen else np.zeros(len(compared))
+    selected: list[int] = []
+    while len(selected) < min(count, len(compared)):
+        nearest = alike[:, selected].max(1) if selected else np.zeros(len(compared))
         worth = value * (1 - nearest.clip(min=0))
-        worth[chosen] = -1
-        chosen.append(int(worth.argmax()))
-    return [compared[i] for i in chosen]
+        worth[selected] = -1
+        selected.append(int(worth.argmax()))
+    return [compared[i] for i in selected]
 
 
 def small_vector(archive: Archive, segment: Segment) -> Array:

@@ -339,11 +339,11 @@ def _question(
     return archive, question
 
 
-def _found(archive: "Archive", question: "Question", most: int, again: int) -> "list[Segment]":
+def _found(archive: "Archive", question: "Question", count: int, again: int) -> "list[Segment]":
     from fewact.classifier.find import proposals, read_again
 
-    found = proposals(archive, question, most)
-    return read_again(found[:again], question) + found[again:]
+    segments = proposals(archive, question, count)
+    return read_again(segments[:again], question) + segments[again:]
 
 
 def _place(segment: "Segment") -> tuple[str, str, str]:
@@ -352,7 +352,7 @@ def _place(segment: "Segment") -> tuple[str, str, str]:
     return from_here(segment.recorded.path), clock_time(segment.start), clock_time(segment.end)
 
 
-def _show(found: "Sequence[Segment]") -> None:
+def _show(segments: "Sequence[Segment]") -> None:
     rows = [
         (
             *_place(segment),
@@ -360,12 +360,12 @@ def _show(found: "Sequence[Segment]") -> None:
             "" if segment.similarity is None else f"{segment.similarity:.3f}",
             "" if segment.probability is None else f"{segment.probability:.2f}",
         )
-        for segment in found
+        for segment in segments
     ]
     print_table(("recording", "start", "end", "label", "similarity", "probability"), rows)
 
 
-def _write(found: "Sequence[Segment]", output: Path | None) -> None:
+def _write(segments: "Sequence[Segment]", output: Path | None) -> None:
     """Write segments as events, the nearest first; subtitles in the order of time."""
     if output is None:
         return
@@ -374,7 +374,7 @@ def _write(found: "Sequence[Segment]", output: Path | None) -> None:
 
     events: list[Event] = [
         replace(event, recording=recording_name(event.recording, output), mark="?")
-        for event in events_of(found)
+        for event in events_of(segments)
     ]
     if is_of_one_recording(output):
         if len({event.recording for event in events}) > 1:

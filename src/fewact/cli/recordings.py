@@ -158,23 +158,23 @@ class Recordings:
     @property
     def seconds(self) -> float:
         """Duration of the finished recordings."""
-        known = self.finished.recordings
-        return sum(known[name].seconds for name in self.names.values() if name in known)
+        finished = self.finished.recordings
+        return sum(finished[name].seconds for name in self.names.values() if name in finished)
 
-    def watch(self, each: "Each", *, quiet: bool) -> None:
+    def watch(self, watch_each: "Each", *, quiet: bool) -> None:
         """Watch all recordings that are not finished; one that cannot be read is skipped.
 
         Args:
-            each: Watches recordings, see ``one_by_one`` and ``on_ray``.
+            watch_each: Watches recordings, see ``one_by_one`` and ``on_ray``.
             quiet: Whether to show no progress.
         """
         if self.output is None:
-            self._watch_all(each, quiet=quiet)
+            self._watch_all(watch_each, quiet=quiet)
             return
         with locked(self.output.with_name(f".{self.output.name}.lock")) as free:
             if not free or self._written != _identity(finished_file(self.output)):
                 raise self._taken()
-            self._watch_all(each, quiet=quiet)
+            self._watch_all(watch_each, quiet=quiet)
 
     def _taken(self) -> OutputError:
         return OutputError(
@@ -184,23 +184,24 @@ class Recordings:
             hint="Choose another file, or wait for the other one.",
         )
 
-    def _watch_all(self, each: "Each", *, quiet: bool) -> None:
-        left = [path for path in self.paths if not self._is_finished(path)]
+    def _watch_all(self, watch_each: "Each", *, quiet: bool) -> None:
+        unfinished = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
         if self.finished.recordings:  # a kill may have come before its table was written
             self._save()
-        if len(left) < len(self.paths):
-            say(f"{len(self.paths) - len(left)} of {len(self.paths)} recordings are finished.")
-        durations = {} if quiet else {path: _duration(path) for path in left}
+        if len(unfinished) < len(self.paths):
+            finished, count = len(self.paths) - len(unfinished), len(self.paths)
+            say(f"{finished} of {count} recordings are finished.")
+        durations = {} if quiet else {path: _duration(path) for path in unfinished}
         total, before, number = sum(durations.values()), 0.0, 1
         with progress("Watching", quiet=quiet) as show:
 
             def shown(path: Path, time: float) -> None:
-                label = f"{number}/{len(left)} {printable(path.name)}"
+                label = f"{number}/{len(unfinished)} {printable(path.name)}"
                 show(int(before + time), int(max(total, before + time)), label)
 
-            for path, outcome in each(self, left, shown):
+            for path, outcome in watch_each(self, unfinished, shown):
                 if isinstance(outcome, Watched):
                     self.finished.recordings[self.names[path]] = outcome
                     self._save()
@@ -218,28 +219,28 @@ class Recordings:
 
         if self.output is None:
             return
-        file, known = finished_file(self.output), self.finished.recordings
+        file, finished = finished_file(self.output), self.finished.recordings
         first = self._written is None and not self.overwrite
         if _identity(file) != self._written or (first and self.output.exists()):
             raise self._taken()
-        seconds = {name: known[name].seconds for name in self.names.values() if name in known}
+        seconds = {name: finished[name].seconds for name in self.names.values() if name in finished}
         text = events_text(self.output, self.events, {"recordings": seconds})
         write_text(file, self.finished.model_dump_json())
         self._written = _identity(file)
         write_text(self.output, text)
 
     def _is_finished(self, path: Path) -> bool:
-        known = self.finished.recordings.get(self.names[path])
+        entry = self.finished.recordings.get(self.names[path])
         with suppress(OSError):
             status = path.stat()
-            if known and (known.size, known.modified) == (status.st_size, status.st_mtime_ns):
+            if entry and (entry.size, entry.modified) == (status.st_size, status.st_mtime_ns):
                 return True
         self.finished.recordings.pop(self.names[path], None)
         return False
 
     def _events(self, path: Path) -> list[Event]:
-        known = self.finished.recordings.get(self.names[path])
-        return [Event(**event) for event in known.events] if known else []
+        entry = self.finished.recordings.get(self.names[path])
+        return [Event(**event) for event in entry.events] if entry else []
 
 
 Shown = Callable[[Path, float], None]

@@ -134,9 +134,9 @@ def _check_subjects(*tables: "EventTable") -> None:
             )
 
 
-def are_apart(found: Sequence["Event"], scored: Sequence["Event"]) -> bool:
+def are_apart(predicted: Sequence["Event"], scored: Sequence["Event"]) -> bool:
     """Return whether events are counted by subject: both sides name some of the same; say so."""
-    names = [{event.subject for event in events} - {""} for events in (found, scored)]
+    names = [{event.subject for event in events} - {""} for events in (predicted, scored)]
     if not any(names):
         return False
     if common := names[0] & names[1]:
@@ -264,11 +264,11 @@ def event_page(path: Path) -> tuple["Page", int]:
     if not table.rows:
         raise DataError("the file has no events", where=str(path))
     listed = by_recording(table.events)
-    durations = {name: _duration(table, name, own)[1] for name, own in listed.items()}
+    durations = {name: _duration(table, name, events)[1] for name, events in listed.items()}
     classes = sorted({str(event.label) for event in table.events})
     rows = [
         row
-        for name, own in listed.items()
-        for row in budgets_of(name, own, durations[name], classes)
+        for name, events in listed.items()
+        for row in budgets_of(name, events, durations[name], classes)
     ]
     return pages.event_page(path.name, rows, table.events, durations), len(table.skipped)

@@ -180,20 +180,20 @@ def recordings(
 
 def agree(listed: Sequence[Scored]) -> Agreement:
     """Return the agreement over recordings; what a table calls ``none`` is time of no class."""
-    seconds = [np.arange(np.floor(one.duration + 0.5)) + 0.5 for one in listed]
-    listed = [one.of_classes() for one in listed]
-    names = {str(e.label) for one in listed for e in (*one.found, *one.scored)}
+    seconds = [np.arange(np.floor(recording.duration + 0.5)) + 0.5 for recording in listed]
+    listed = [recording.of_classes() for recording in listed]
+    names = {str(e.label) for recording in listed for e in (*recording.found, *recording.scored)}
     classes = tuple(sorted(names))
     matched: list[tuple[Event, Event]] = []
     false: list[Event] = []
     missed: list[Event] = []
-    for one in listed:
-        pairs = dict(match(one.found, one.scored))
+    for recording in listed:
+        pairs = dict(match(recording.found, recording.scored))
         partners = set(pairs.values())
-        matched += [(one.found[i], one.scored[j]) for i, j in pairs.items()]
-        false += [event for i, event in enumerate(one.found) if i not in pairs]
-        missed += [event for j, event in enumerate(one.scored) if j not in partners]
-    middles = [(b[1:] + b[:-1]) / 2 for one in listed if (b := one.frames) is not None]
+        matched += [(recording.found[i], recording.scored[j]) for i, j in pairs.items()]
+        false += [event for i, event in enumerate(recording.found) if i not in pairs]
+        missed += [event for j, event in enumerate(recording.scored) if j not in partners]
+    middles = [(b[1:] + b[:-1]) / 2 for recording in listed if (b := recording.frames) is not None]
     return Agreement(
         classes,
         tuple(matched),
@@ -239,13 +239,15 @@ def average_precisions(
     Returns:
         By class; empty if an event was found without a confidence, or none was found.
     """
-    found = [(one, event) for one in listed for event in one.found]
+    found = [(recording, event) for recording in listed for event in recording.found]
     if not found or any(event.confidence is None for _, event in found):
         return {}
     found.sort(key=lambda pair: -(pair[1].confidence or 0.0))
     return {
         label: [_average_precision(found, listed, label, tiou) for tiou in tious]
-        for label in sorted({str(event.label) for one in listed for event in one.scored})
+        for label in sorted(
+            {str(event.label) for recording in listed for event in recording.scored}
+        )
     }
 
 
@@ -253,14 +255,15 @@ def _average_precision(
     found: Sequence[tuple[Scored, Event]], listed: Sequence[Scored], label: str, tiou: float
 ) -> float:
     free = {
-        one.name: [event for event in one.scored if str(event.label) == label] for one in listed
+        recording.name: [event for event in recording.scored if str(event.label) == label]
+        for recording in listed
     }
     total = sum(map(len, free.values()))
     right = []
-    for one, event in found:
+    for recording, event in found:
         if str(event.label) != label:
             continue
-        candidates = free[one.name]
+        candidates = free[recording.name]
         overlaps = [_iou(event, true) for true in candidates]
         nearest = int(np.argmax(overlaps)) if candidates else -1
         right.append(nearest >= 0 and overlaps[nearest] >= tiou)
@@ -293,8 +296,10 @@ def codes(events: Iterable[Event], classes: Sequence[str], times: Floats) -> Int
 def _kappa(listed: Sequence[Scored], times_of: Sequence[Floats], classes: Sequence[str]) -> Kappa:
     size = len(classes) + 1
     blocks = []
-    for one, times in zip(listed, times_of, strict=True):
-        pair = codes(one.scored, classes, times) * size + codes(one.found, classes, times)
+    for recording, times in zip(listed, times_of, strict=True):
+        pair = codes(recording.scored, classes, times) * size + codes(
+            recording.found, classes, times
+        )
         at = (times // BLOCK).astype(np.int64)
         count = int(at[-1]) + 1 if len(at) else 0
         counts = np.bincount(at * size * size + pair, minlength=count * size * size)
@@ -315,10 +320,10 @@ def _kappa(listed: Sequence[Scored], times_of: Sequence[Floats], classes: Sequen
 
 def _kappa_of_class(listed: Sequence[Scored], times_of: Sequence[Floats], name: str) -> float:
     confusion = np.zeros((2, 2), dtype=np.int64)
-    for one, times in zip(listed, times_of, strict=True):
+    for recording, times in zip(listed, times_of, strict=True):
         scored, found = (
             codes([e for e in events if str(e.label) == name], [name], times)
-            for events in (one.scored, one.found)
+            for events in (recording.scored, recording.found)
         )
         confusion += np.bincount(2 * scored + found, minlength=4).reshape(2, 2)
     return kappa(confusion)

@@ -123,11 +123,11 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
     )
 
 
-def _number(check: str, every: int) -> int:
+def _number(check: str, total: int) -> int:
     text = check.strip().removesuffix("%").strip()
     try:
         value = float(text)
-        return round(value / 100 * every) if "%" in check else int(text)
+        return round(value / 100 * total) if "%" in check else int(text)
     except (ValueError, OverflowError):
         raise OptionError(
             "not a number of windows", where="--check", got=check, expected="2%, or 60"

@@ -439,8 +439,12 @@ def with_condition(
 
 def _others(videos: VideoList, video: Video, seed: int) -> tuple[VideoSource, ...]:
     """Draw two videos that show something else; none if there are none."""
-    different = [other for other in videos.videos if other.source and other.label != video.label]
-    near = [other for other in different if other.group == video.group] or different
+    different = [
+        candidate
+        for candidate in videos.videos
+        if candidate.source and candidate.label != video.label
+    ]
+    near = [candidate for candidate in different if candidate.group == video.group] or different
     rng = np.random.default_rng(seed)
     drawn = [near[rng.integers(len(near))].source for _ in range(2)] if near else []
     return tuple(source for source in drawn if source is not None)
