@@ -161,7 +161,7 @@ def _open(
     query_source: FeatureSource | None = None
     videos, source = _changed_videos(config, "all", videos, source)
     of_queries, queried = _changed_videos(config, "query", videos, source)
-    if queried is not source:
+    if len(of_queries.flags) > len(videos.flags):
         _, query_source = _as_read(config, of_queries, queried)
         flags += tuple(f"{flag}, of the queries" for flag in of_queries.flags[len(videos.flags) :])
     videos, source = _as_read(config, videos, source)

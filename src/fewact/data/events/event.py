@@ -147,7 +147,7 @@ def _number(name: str, value: Any, type_: type) -> Any:
         number = float(str(value).replace(",", "."))
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or (type_ is int and (number < 0 or number % 1)):
+    if not math.isfinite(number) or (issubclass(type_, int) and (number < 0 or number % 1)):
         raise ValueError(f"its {name} is no number: {str(value)[:40]!r}")
     return type_(number)
 
