@@ -166,7 +166,7 @@ def test_videos_and_features_of_other_sizes_are_refused(
     bad: list[tuple[str | Clip | FeatureClip, str]] = [
         (
             "wave.mp4",
-            r"wave\.mp4: a classifier of features needs features, not a video.*\(clips, 5, 12\)",
+            r"wave\.mp4: a classifier of features needs features or poses.*\(clips, 5, 12\)",
         ),
         (Clip(video), r"b\.mp4.*classifier of features"),
         (FeatureClip("f", np.ones((T, D + 1))), "f: .*5 vectors of length 13.*5 vectors of .* 12"),

@@ -69,6 +69,8 @@ def test_a_page_has_texts_for_classes_that_are_integers(
     assert found["label"] in ("0", "1")
     assert set(found["probabilities"]) == {"0", "1"}
     searched = worker.watch("job", clip, begin=True)
+    while not searched["ended"]:
+        searched = worker.watch("job", clip, begin=False)
     TypeAdapter(ResultFacts).validate_python(searched | {"model": "1"})
     assert [event["label"] for event in searched["events"]] in (["0"], ["1"])
     noise = np.random.default_rng(5).integers(0, 255, (30, 48, 64, 4), np.uint8)
