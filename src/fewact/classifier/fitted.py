@@ -275,7 +275,7 @@ def score(fitted: Fitted, nodes: Nodes, *, enlarged: bool = False) -> tuple[Tens
     Args:
         fitted: What the classifier learned.
         nodes: Nodes of the clips.
-        enlarged: Whether they are parts of pictures. Behind somebody who is small is another,
+        enlarged: Whether they are parts of pictures. Behind a person who is small is another,
             enlarged part of the room: for the known score, the appearance of such a clip counts as
             much as if it were as like the training clips as these are like each other.
 

@@ -239,7 +239,7 @@ def repeats(frames: Frames) -> Tensor:
     """Return which of the frames (n 3 H W) repeat the one before: (n) bool; none if they are few.
 
     A frame that is equal does. An encoder does not leave repeats equal, but they change much less
-    than their neighbours do, before and after. A person who stands still does so at the ends of a
+    than their neighbours do, before and after. A static person does so at the ends of a
     movement only.
     """
     none = torch.zeros(len(frames), dtype=torch.bool)

@@ -75,7 +75,7 @@ class Player:
         title: What it shows.
         address: Address of the file, with the times of the segment.
         jpeg: A frame of the segment; empty if there is none.
-        event: The segment, to be marked right or wrong; None where that is not asked.
+        event: The segment, to be marked right or wrong; None where that is not needed.
     """
 
     title: str

@@ -7,7 +7,7 @@
    strong change are a component: a person who waves moves a little from head to foot, so that weak
    change joins the arm to the body.
 3. A component continues the track whose box it overlaps. One that overlaps several is divided, each
-   cell to the track that is nearest. A track whose subject stands still waits at its place.
+   cell to the track that is nearest. A track whose subject is static waits at its place.
 4. Two that were one component, of whom one walks, exchange their tracks if colours, sizes and
    velocities before and after it say that they have crossed.
 5. Tracks of little movement are dropped, and those that lie in each other are joined.
@@ -435,7 +435,7 @@ def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
     """Return tracks of which two exchange what follows where their subjects have crossed.
 
     While two are one component, it is divided by where each of them was, as of people who meet.
-    Those who have crossed have then exchanged their tracks; nobody who stays has crossed.
+    Those who have crossed have then exchanged their tracks; those who stay have not.
     """
     tracks = [replace(f, samples=[*f.samples]) for f in followed]
     for start, end, i, j in reversed(_meetings(followed)):

@@ -50,7 +50,7 @@ _OPTIONS = {
     "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},
     "mjpeg": {"flags": "+qscale", "global_quality": str(3 * 118)},
 }
-# Videos that nobody keeps for long: as good in half the time, twice as large.
+# Videos that are not kept for long: as good in half the time, twice as large.
 _FAST_OPTIONS = _OPTIONS | {
     "libx264": {
         "crf": "20",
