@@ -34,8 +34,7 @@ def run(
     with opened(runner) as runner:
         chosen = runner.chosen(names)
         for number in cases(seconds, count):
-            turn, level = divmod(number, LEVELS + QUOTAS)
-            name = chosen[(turn + level) % len(chosen)]
+            name, level = chosen[number % len(chosen)], number // len(chosen) % (LEVELS + QUOTAS)
             if level < LEVELS and missing():
                 report.outcomes[f"skipped: {missing()}"] += 1
                 continue
