@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,18 @@ def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_p
     assert [len(images) for images in thumbnails(classifier).values()] == [1, 1, 1]
 
 
-def test_unreadable_clips_are_skipped(run: Run, clips: Path, broken: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["ignore"]])
+def test_unreadable_clips_are_skipped(
+    run: Run,
+    clips: Path,
+    broken: Path,
+    tmp_path: Path,
+    options: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if options:  # of Python, as PYTHONWARNINGS sets them
+        monkeypatch.setattr(sys, "warnoptions", options)
+        warnings.simplefilter("ignore")
     shutil.copytree(clips, tmp_path / "clips")
     for path in broken.iterdir():
         shutil.copy(path, tmp_path / "clips" / "growing")

@@ -324,5 +324,7 @@ def _warnings_in_one_line(skipped: list[str]) -> Iterator[None]:
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("default", UserWarning)
+        # Whatever the user's filters say: the exit code follows it.
+        warnings.simplefilter("default", SkippedWarning)
         warnings.showwarning = show
         yield
