@@ -36,7 +36,7 @@ from fewact.data import (
 )
 from fewact.data.clips import OF_FEATURES, check_dense, is_frames, is_image
 from fewact.data.files import legible, no_clips
-from fewact.data.poses import is_poses
+from fewact.data.poses import is_poses, read_poses
 
 ClipLike: TypeAlias = (
     str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor
@@ -288,7 +288,7 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
 def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
     """Return the clips that a path names, with their groups if these are known."""
     if is_poses(path):
-        return [replace(c, name=f"{label}/{Path(c.name).name}") for c in read_features(path)]
+        return [replace(c, name=f"{label}/{Path(c.name).name}") for c in read_poses([path])]
     if is_features(path):
         return read_features(path)
     if is_table(path):

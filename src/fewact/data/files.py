@@ -196,14 +196,20 @@ def warn_of_images(ignored: Iterable[Path]) -> None:
         warn(f"ignored, images in a folder that has other clips: {first_few(names)}")
 
 
+def matching(path: Path) -> list[Path]:
+    """Return the files and folders that match a pattern, in natural order; else the path itself."""
+    if os.path.exists(path) or not glob.has_magic(str(path)):
+        return [path]
+    return [Path(name) for name in sorted(set(_matches(str(path))), key=natural_key)]
+
+
 def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
     if os.path.isdir(path):
         yield from clips_below(path, ignored)
-    elif os.path.exists(path) or not glob.has_magic(str(path)):
+    elif (matches := matching(path)) == [path]:
         yield path
     else:
-        names = sorted(set(_matches(str(path))), key=natural_key)
-        for match in map(Path, names):
+        for match in matches:
             if is_saved_model(match):
                 continue
             if match.is_dir():

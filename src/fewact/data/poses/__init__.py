@@ -4,7 +4,6 @@ A file, or a folder of frames of OpenPose, is a clip. A folder with a folder for
 labelled clips; folders in the folder of a class are groups.
 """
 
-import glob
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 
 from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.data.clips import BACKGROUND, FeatureClip, is_background
-from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible, natural_key
+from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible, matching
 from fewact.data.poses import documents, tables
 from fewact.data.poses.pose import POSES, Poses
 
@@ -32,15 +31,8 @@ def is_poses(path: str | Path) -> bool:
 
     A pattern has poses if all files and folders that it matches have.
     """
-    named = _named(Path(path))
+    named = matching(Path(path))
     return bool(named) and all(_has_poses(p) if p.is_dir() else _is_pose_file(p) for p in named)
-
-
-def _named(path: Path) -> list[Path]:
-    """Return a path, or the files and folders that match a pattern."""
-    if path.exists() or not glob.has_magic(str(path)):
-        return [path]
-    return [Path(name) for name in sorted(glob.glob(str(path)), key=natural_key)]
 
 
 def _has_poses(folder: Path, levels: int = LEVELS) -> bool | None:
@@ -127,7 +119,7 @@ def read_poses(paths: Iterable[Path]) -> list[FeatureClip]:
     Raises:
         DataError: None can be read.
     """
-    named = [one for path in paths for one in _named(path)]
+    named = [one for path in paths for one in matching(path)]
     files = [f for path in named for f in (_clips_below(path) if path.is_dir() else [path])]
     return _read(Path(), [(file, None, None) for file in files])
 
