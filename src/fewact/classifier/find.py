@@ -209,11 +209,8 @@ def variances_of(rows: Mapping[str, Array], length: float) -> dict[str, Array]:
         values, per_cell = rows[name], round(CELL * TRACKS[name].rate)
         count = len(values) // per_cell
         cells = values[: count * per_cell].reshape(count, per_cell, -1).sum(1)  # (c d)
-        squares = (
-            np.einsum("nd,nd->n", values, values)[: count * per_cell]
-            .reshape(count, per_cell)
-            .sum(1)
-        )
+        squares = np.einsum("nd,nd->n", values, values)[: count * per_cell]
+        squares = squares.reshape(count, per_cell).sum(1)
         wide = max(1, min(round(length / CELL), count))
         # Adding neighbours is faster than a cumulative sum along the first axis.
         spans = count - wide + 1
@@ -270,6 +267,11 @@ class Question:
     labels: tuple[str, ...]
     lengths: tuple[float, ...]
     fitted: Fitted | None = None
+
+    @property
+    def uncut(self) -> Pipeline:
+        """Pipeline of segments, whose ends are not trimmed."""
+        return replace(self.pipeline, trim="off")
 
     @cached_property
     def classes(self) -> list[str]:
@@ -379,8 +381,7 @@ def with_marks(question: Question, marks: Sequence[Event]) -> Question:
             where="column mark",
             expected=f"{RIGHT} or {WRONG} in some rows",
         )
-    uncut = replace(question.pipeline, trim="off")
-    marked = _question_of(list(encode(clips, uncut)), uncut)
+    marked = _question_of(list(encode(clips, question.uncut)), question.uncut)
     nodes = {
         name: torch.cat([value.cpu(), marked.nodes[name]]) for name, value in question.nodes.items()
     }
@@ -582,7 +583,7 @@ def spans_to_watch(
 def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]:
     """Compare segments by the complete method, and sort them; one whose file is gone stays last."""
     readable = [segment for segment in segments if segment.recorded.is_there]
-    read = encode([segment.clip for segment in readable], replace(question.pipeline, trim="off"))
+    read = encode([segment.clip for segment in readable], question.uncut)
     compared, unread = [], [segment for segment in segments if not segment.recorded.is_there]
     for segment, clip in zip(readable, read, strict=True):
         if isinstance(clip.nodes, VideoError):

@@ -297,9 +297,10 @@ def _kappa(listed: Sequence[Scored], times_of: Sequence[Floats], classes: Sequen
     size = len(classes) + 1
     blocks = []
     for recording, times in zip(listed, times_of, strict=True):
-        pair = codes(recording.scored, classes, times) * size + codes(
-            recording.found, classes, times
+        scored, found = (
+            codes(events, classes, times) for events in (recording.scored, recording.found)
         )
+        pair = scored * size + found
         at = (times // BLOCK).astype(np.int64)
         count = int(at[-1]) + 1 if len(at) else 0
         counts = np.bincount(at * size * size + pair, minlength=count * size * size)

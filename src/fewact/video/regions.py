@@ -230,10 +230,9 @@ class RegionFinder:
     def tracks(self) -> list[Track]:
         """Return what moved, in the order of appearance; no frame may follow."""
         self._end()
-        kept = [f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_SECONDS * RATE]
-        kept = [*map(_not_held, kept)]
+        long = [f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_SECONDS * RATE]
         rows = self._size[0] / self._scale
-        kept = [f for f in kept if _longest_side(f) >= LEAST_HEIGHT * rows]
+        kept = [f for f in map(_not_held, long) if _longest_side(f) >= LEAST_HEIGHT * rows]
         ordered = sorted(_joined(kept), key=lambda f: (f.samples[0].time, f.box.x))
         return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
 

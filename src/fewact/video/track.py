@@ -19,9 +19,9 @@ MARGIN = 1.35
 """Height of the picture of a subject as a multiple of that of its box."""
 
 WALKS = 0.5
-"""Way of the middle of a subject's boxes, in their largest usual sides, from which on it walks. On
-recordings of development people who stay, half of them half-hidden, it was at most 0.35, and at
-least 0.7 of those who walk. Half-hidden ones move in parts of different size."""
+"""Way of the middle of a subject's boxes, as a multiple of the 90 % quantile of their sides, from
+which on it walks. On recordings of development people who stay, half of them half-hidden, it was at
+most 0.35, and at least 0.7 of those who walk. Half-hidden ones move in parts of different size."""
 
 SLIM = 0.6
 """Smallest width over height, and height over width, of the picture around a box of the user's. In
