@@ -30,6 +30,9 @@ STEPS = 240
 """Steps of time of a programme, from which the frames are taken."""
 SUPERSAMPLING = 2
 
+SKIN = np.array([(236, 200, 175), (200, 150, 115), (120, 80, 55), (80, 55, 40)])
+"""Colours of skin."""
+
 Key = tuple[float, dict[str, float]]
 """Relative duration until a pose is reached, and its changes from the resting pose."""
 
@@ -79,7 +82,7 @@ def _action(rng: np.random.Generator, new: int | None) -> Action:
     kind = rng.choice(5, p=(0.5, 0.1, 0.12, 0.2, 0.08))
     tracks: list[tuple[Key, ...]] = []
     if kind in (0, 3, 4) or new in (0, 1):
-        tracks.append(_arms(rng, circle=new == 0, alternate=new == 1))
+        tracks.append(arm_keys(rng, circle=new == 0, alternate=new == 1))
     if new == 2:
         tracks.append(_turn(rng))
     elif kind in (2, 3):
@@ -98,7 +101,7 @@ def _arm_pose(rng: np.random.Generator) -> dict[str, float]:
     }
 
 
-def _arms(rng: np.random.Generator, *, circle: bool, alternate: bool) -> tuple[Key, ...]:
+def arm_keys(rng: np.random.Generator, *, circle: bool, alternate: bool) -> tuple[Key, ...]:
     first, second = _arm_pose(rng), _arm_pose(rng)
     for name in rng.permutation(ARM)[:2]:  # the second pose changes two of the angles
         second[name] = first[name]
@@ -132,15 +135,15 @@ def _arms(rng: np.random.Generator, *, circle: bool, alternate: bool) -> tuple[K
     if rng.random() < 0.4 or alternate:
         sides = ("left", "right")
     if alternate:
-        once = [key for side in sides * 2 for key in ((0.7, _of(side, first)), (0.7, {}))]
+        once = [key for side in sides * 2 for key in ((0.7, of_side(side, first)), (0.7, {}))]
         return tuple(once)
     joined = [
-        (t, {k: v for side in sides for k, v in _of(side, pose).items()}) for t, pose in poses
+        (t, {k: v for side in sides for k, v in of_side(side, pose).items()}) for t, pose in poses
     ]
     return (*joined, (1.0, {}))
 
 
-def _of(side: str, pose: dict[str, float]) -> dict[str, float]:
+def of_side(side: str, pose: dict[str, float]) -> dict[str, float]:
     return {f"{side} {name}": value for name, value in pose.items()}
 
 
@@ -155,23 +158,28 @@ def _leg(rng: np.random.Generator) -> tuple[Key, ...]:
     times = int(rng.integers(1, 4))
     if rng.random() < 0.3:  # on the spot
         other = "right" if side == "left" else "left"
-        once: list[Key] = [(0.7, _of(side, pose)), (0.5, {}), (0.7, _of(other, pose)), (0.5, {})]
+        once: list[Key] = [
+            (0.7, of_side(side, pose)),
+            (0.5, {}),
+            (0.7, of_side(other, pose)),
+            (0.5, {}),
+        ]
         return tuple(once * times)
-    back: list[Key] = [(0.8, _of(side, pose)), (0.7, {})]
+    back: list[Key] = [(0.8, of_side(side, pose)), (0.7, {})]
     return tuple(back * times)
 
 
-def _both_legs(thigh: float, knee: float) -> dict[str, float]:
+def both_legs(thigh: float, knee: float) -> dict[str, float]:
     return {
         key: value
         for side in ("left", "right")
-        for key, value in _of(side, {"thigh": thigh, "knee": knee}).items()
+        for key, value in of_side(side, {"thigh": thigh, "knee": knee}).items()
     }
 
 
 def _body(rng: np.random.Generator) -> tuple[Key, ...]:
     sign = float(rng.choice((-1, 1)))
-    low = {**_both_legs(85, 105), "lean": float(rng.choice((10, 40)))}
+    low = {**both_legs(85, 105), "lean": float(rng.choice((10, 40)))}
     form = rng.integers(8)
     times = int(rng.integers(1, 3))
     keys: tuple[Key, ...]
@@ -188,7 +196,7 @@ def _body(rng: np.random.Generator) -> tuple[Key, ...]:
     elif form == 5:
         keys = ((0.8, {"twist": 55 * sign}), (0.8, {})) * times
     elif form == 6:
-        crouch = {**_both_legs(40, 70), "lean": 15.0}
+        crouch = {**both_legs(40, 70), "lean": 15.0}
         keys = ((0.6, crouch), (0.3, {"lift": 0.18}), (0.3, crouch), (0.4, {})) * times
     else:
         walk: list[Key] = []
@@ -198,8 +206,8 @@ def _body(rng: np.random.Generator) -> tuple[Key, ...]:
                 (
                     0.5,
                     {
-                        **_of(a, {"thigh": 28, "knee": 8}),
-                        **_of(b, {"thigh": -12, "knee": 35}),
+                        **of_side(a, {"thigh": 28, "knee": 8}),
+                        **of_side(b, {"thigh": -12, "knee": 35}),
                         "x": sign * 0.16 * (i + 1),
                     },
                 )
@@ -255,7 +263,7 @@ def perform(one: FigureClass, rng: np.random.Generator, frames: int) -> Floats:
     half = len(kernel) // 2
     padded = np.pad(found, ((half, half), (0, 0)), mode="edge")
     smooth: Floats = np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
-    smooth += _sway(rng, STEPS) * rng.uniform(0.3, 1.5)
+    smooth += draw_sway(rng, STEPS) * rng.uniform(0.3, 1.5)
     return np.asarray(smooth[np.linspace(0, STEPS - 1, frames).round().astype(int)])
 
 
@@ -274,7 +282,7 @@ def _resting(rng: np.random.Generator) -> Floats:
     return rest
 
 
-def _sway(rng: np.random.Generator, steps: int) -> Floats:
+def draw_sway(rng: np.random.Generator, steps: int) -> Floats:
     """Return slow movements of the joints that nobody intends."""
     knots = rng.normal(0, 1.5, (6, len(NAMES)))
     knots[:, [INDEX["x"], INDEX["lift"]]] *= 0.002
@@ -312,9 +320,8 @@ def draw_figure(rng: np.random.Generator, role: Role) -> Figure:
     limbs = limbs * rng.uniform(0.9, 1.1, 7)
     widths = np.array([0.105, 0.06]) * rng.uniform(0.85, 1.2, 2)
     thick, depth = rng.uniform(0.8, 1.3), rng.random() < 0.35
-    colours = _colours(rng, 6)
-    skin = np.array([(236, 200, 175), (200, 150, 115), (120, 80, 55), (80, 55, 40)])
-    colours[0] = skin[rng.integers(4)] * rng.uniform(0.85, 1.1)
+    colours = draw_colours(rng, 6)
+    colours[0] = SKIN[rng.integers(4)] * rng.uniform(0.85, 1.1)
     colours[2] = colours[rng.choice((0, 1))]
     colours[5] *= 0.4
     stripes = int(rng.integers(2, 8)) if rng.random() < 0.3 else 0
@@ -324,14 +331,14 @@ def draw_figure(rng: np.random.Generator, role: Role) -> Figure:
     return Figure(limbs, widths, thick, colours, stripes, rng.uniform(1.0, 1.5), depth)
 
 
-def _colours(rng: np.random.Generator, count: int) -> Floats:
+def draw_colours(rng: np.random.Generator, count: int) -> Floats:
     """Return colours (count 3), as pale or bright as each other."""
     bright = rng.uniform(0, 255, (count, 3))
     pale: Floats = bright.mean(1, keepdims=True)
     return pale + rng.uniform(0, 1) * (bright - pale)
 
 
-def _rotation(axis: int, degrees: float) -> Floats:
+def rotation(axis: int, degrees: float) -> Floats:
     angle = np.radians(degrees)
     c, s = np.cos(angle), np.sin(angle)
     found = np.eye(3)
@@ -345,8 +352,8 @@ def joints(figure: Figure, pose: Floats) -> dict[str, Floats]:
     """Return the positions (3) of the joints: right of the figure's left, up, and to the front."""
     at = {name: pose[i] for name, i in INDEX.items()}
     arm, fore, thigh, shin, torso, neck, head = figure.limbs
-    turn = _rotation(1, at["turn"])
-    upper = turn @ _rotation(0, at["lean"]) @ _rotation(2, at["tilt"]) @ _rotation(1, at["twist"])
+    turn = rotation(1, at["turn"])
+    upper = turn @ rotation(0, at["lean"]) @ rotation(2, at["tilt"]) @ rotation(1, at["twist"])
     found: dict[str, Floats] = {"pelvis": np.zeros(3)}
     up = np.array([0.0, 1.0, 0.0])
     found["neck"] = upper @ (torso * up)
@@ -416,7 +423,7 @@ def draw_camera(rng: np.random.Generator, frames: int, *, full: bool) -> Camera:
         full: Whether the whole figure is in the frame.
     """
     wide = rng.random() < 0.25
-    view = _rotation(0, rng.uniform(-4, 14)) @ _rotation(1, rng.normal(0, 35 if wide else 12))
+    view = rotation(0, rng.uniform(-4, 14)) @ rotation(1, rng.normal(0, 35 if wide else 12))
     scale = rng.uniform(0.5, 0.9) if full or rng.random() < 0.6 else rng.uniform(0.9, 1.7)
     low = 0.5 + max(0.0, scale - 0.95) * 0.45  # of near figures the upper half is seen
     centre = np.array([rng.uniform(0.33, 0.67), low + rng.uniform(-0.06, 0.06)])
@@ -428,7 +435,7 @@ def draw_camera(rng: np.random.Generator, frames: int, *, full: bool) -> Camera:
     return Camera(view, scale, centre, rng.uniform(0.7, 1.1), path)
 
 
-def _paint(
+def paint_figure(
     draw: ImageDraw.ImageDraw, figure: Figure, camera: Camera, where: dict[str, Floats], side: int
 ) -> None:
     """Draw a figure, from its farthest part to its nearest."""
@@ -510,7 +517,7 @@ def draw_background(rng: np.random.Generator, side: int, *, depth: bool) -> Imag
     form = rng.choice(4, p=(0.3, 0.15, 0.25, 0.3))
     if depth and rng.random() < 0.7:
         return Image.new("RGB", (side, side), (int(rng.choice((0, 0, 25))),) * 3)
-    colours = _colours(rng, 2)
+    colours = draw_colours(rng, 2)
     if form == 0:
         return Image.new("RGB", (side, side), tuple(colours[0].astype(int).tolist()))
     corners = rng.uniform(0, 1, (2, 2))
@@ -562,7 +569,7 @@ def render(one: FigureClass, seed: int, *, frames: int = 24, size: int = 224) ->
         left, top = (margin - shift * side).round().astype(int)
         image = background.crop((left, top, left + side, top + side))
         moved = Camera(camera.view, camera.scale, camera.centre + shift, camera.aspect, camera.path)
-        _paint(ImageDraw.Draw(image), figure, moved, joints(figure, pose), side)
+        paint_figure(ImageDraw.Draw(image), figure, moved, joints(figure, pose), side)
         found[i] = finish(image.reduce(SUPERSAMPLING))
     return found
 
