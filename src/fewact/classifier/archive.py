@@ -22,6 +22,7 @@ from fewact.backbones import Backbone, Card
 from fewact.classifier.predict import FASTEST
 from fewact.classifier.stream import Pace
 from fewact.core.errors import ModelError, StoreError, UserError, warn
+from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data import Clip
 from fewact.data.files import legible
@@ -38,7 +39,13 @@ from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo, KnownVideos, stamp
 from fewact.methods.common.reduction import orthogonal_projection
 from fewact.methods.fusion import MIDDLE_GRID, compares_maps
-from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared
+from fewact.methods.fusion.motion_network import (
+    FRAMES,
+    LENGTH,
+    WEIGHTS_SHA256,
+    motion_network,
+    prepared,
+)
 from fewact.methods.fusion.terms import unit_frames
 from fewact.video.recording import open_recording
 from fewact.video.samplers import RGBImage
@@ -82,7 +89,7 @@ LARGEST: Final = 5.0
 """Largest value that is kept, in standard deviations of a random direction."""
 
 LIST: Final = "archive"
-FACTS: Final = "archive vectors", 1
+KIND: Final = "archive vectors"
 
 
 def index_requests() -> tuple[FeatureRequest, MovingRequest, DifferenceImageRequest]:
@@ -166,8 +173,8 @@ class Archive:
         if not compares_maps(card):
             raise ModelError("an index needs a backbone with maps", where=card.name)
         facts: dict[str, Any] = {
-            "kind": FACTS[0],
-            "version": FACTS[1],
+            "kind": KIND,
+            "learned motion": WEIGHTS_SHA256,
             "card": card.facts("licence", "weights", "engine"),
         }
         layout = {
@@ -176,10 +183,10 @@ class Archive:
         entries = store.make(facts, layout) if create else store.find(facts)
         if entries is None:
             raise StoreError(
-                "there is no index of this backbone",
+                "there is no index of this backbone and this version of fewact",
                 where=str(store.folder),
-                got=card.name,
-                expected="the backbone, weights and precision of `fewact index`",
+                got=f"{card.name}, fewact {__version__}",
+                expected="the backbone, weights, precision and version of `fewact index`",
                 hint="Make it: fewact index ARCHIVE -o INDEX",
             )
         self.entries, self.known = entries, store.known(LIST)

@@ -54,7 +54,7 @@ MODEL: Final = "model.safetensors"
 README: Final = "README.md"
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 27
+VERSION: Final = 28
 """A model of another version is refused: the method may compare clips otherwise now."""
 
 KEY: Final = "fewact"
@@ -106,7 +106,7 @@ class ModelHeader(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[27] = VERSION
+    version: Literal[28] = VERSION
     fewact: str = __version__
     change: str = ""
     backbone: SavedBackbone

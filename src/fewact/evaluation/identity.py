@@ -97,7 +97,7 @@ def method_facts(method: Method) -> MethodFacts:
         package=package_of(method),
         options=options,
         changed=tuple(name for name, value in options.items() if value != defaults[name]),
-        weights_sha256=digest(weights) if weights else "",
+        weights_sha256=f"{digest(weights) if weights else ''} {method.packaged_weights}".strip(),
         transductive=method.transductive,
         uses_text=method.uses_text,
         trained=method.trained,

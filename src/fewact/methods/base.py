@@ -88,6 +88,8 @@ class Method(nn.Module, ABC, Generic[OptionsT, StateT]):
     """Names of the options that change the scores but not what ``encode`` returns."""
     paper: ClassVar[str] = ""
     """Paper or other source, in a few words, for tables."""
+    packaged_weights: ClassVar[str] = ""
+    """SHA-256 of weights that come with the package, and are no parameters of the module."""
     uses_text: bool = False
     """Whether the names of the classes are used; see ``TextMethod``."""
     transductive: bool = False

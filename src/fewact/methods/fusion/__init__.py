@@ -34,6 +34,7 @@ from fewact.methods.base import BankScorer, FrameMatch, Method, Nodes, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.joints import JointDecision, JointTerms
+from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
 from fewact.methods.fusion.terms import (
     UNDECIDED,
     AlignedFrames,
@@ -214,6 +215,7 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     Options = FusionOptions
     paper = "ours"
+    packaged_weights = WEIGHTS_SHA256
     averages_pairs = True
     temperature = loss_temperature = 0.035
     """Between the best for one shot and for five shots, on the development clips."""

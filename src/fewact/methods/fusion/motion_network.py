@@ -29,7 +29,7 @@ DROPOUT = 0.1
 """Fraction of values that training drops."""
 
 WEIGHTS = "motion_network.safetensors"
-WEIGHTS_SHA256 = "33724cb7912d275f711325c50ba7f320cda2118682fe1c651f67e255044a4a28"
+WEIGHTS_SHA256 = "aacb148b20095f2762cf4c0d7cc9df0aa91c52f9f5bf9efe4b0b0036397ece1b"
 
 LIGHT, DARKEST = 0.99, 4.0
 """Fraction of the pixels that are at most as light as what becomes 1, and its least level."""

@@ -298,7 +298,7 @@ class LearnedMotionTerm(AlignedFrames):
         return encoded[..., :LENGTH]
 
 
-UNLIKE, SOFTNESS = -0.5, 0.05
+UNLIKE, SOFTNESS = -0.4, 0.05
 """Similarity of learned motion that different motions reach too, and how gently what is above it
 begins to count. Chosen on development clips."""
 
