@@ -35,7 +35,7 @@ HOP: Final = 1 / 5
 SEEDS: Final = 2
 """Number of other segments that the first one of a group is like."""
 
-ALIKE: Final = 1.5
+ALIKE: Final = 1.4
 """Least similarity of a segment with the first ones of its group. Chosen on development
 recordings, as are the others here, see docs/results/archive.md."""
 

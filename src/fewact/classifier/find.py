@@ -58,7 +58,7 @@ SOFTNESS: Final = 0.1
 movements, appearance decides."""
 
 ALIGNED_WEIGHTS: Final = WEIGHTS | {"motion": 8.0}
-ALIGNED_UNLIKE, ALIGNED_SOFTNESS = -0.55, 0.05
+ALIGNED_UNLIKE, ALIGNED_SOFTNESS = -0.5, 0.05
 """The same where motion is aligned. Its similarity is minus the cost per frame."""
 
 ALIKE_WEIGHTS: Final = {"appearance": 0.5, "layout": 1.0, "motion": 2.0}
