@@ -197,6 +197,14 @@ def test_an_index_of_another_backbone_is_refused(
         Archive(Store.create(tmp_path / "new"), replace(card, middle=None), create=True)
 
 
+def test_an_index_of_other_weights_of_learned_motion_is_refused(
+    archive: Archive, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WEIGHTS_SHA256", "0" * 64)
+    with pytest.raises(StoreError, match="this version of fewact"):
+        Archive(Store(archive.entries.folder.parents[1]), backbone.card)
+
+
 def test_an_action_is_found_by_one_clip(archive: Archive, question: Question) -> None:
     found = read_again(proposals(archive, question, 6), question)
     (length,) = question.lengths

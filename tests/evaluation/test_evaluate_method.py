@@ -28,6 +28,7 @@ from fewact.evaluation.episodes import Protocol, draw
 from fewact.evaluation.identity import method_facts
 from fewact.evaluation.result import contains_benchmark
 from fewact.methods.base import TextMethod
+from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
 from tests.evaluation.made_up import (
     ByPosition,
     Constant,
@@ -201,6 +202,7 @@ def test_other_features_weights_and_lists_have_other_hashes() -> None:
     )
     assert methods.create("a2m2").state_dict()  # its buffers are empty: there are no weights
     assert method_facts(methods.create("a2m2")).weights_sha256 == ""
+    assert method_facts(methods.create("fusion")).weights_sha256 == WEIGHTS_SHA256
     with_weights = methods.create(
         "a2m2", frames=2, learn_temperature=True, moments={"lengths": (1, 2)}
     )
