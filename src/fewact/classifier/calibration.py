@@ -98,7 +98,7 @@ ONE_SHOT_FACTOR, SHOTS_EXPONENT = 1.5, 0.45
 """Expected temperature for k clips per class: own · factor · k^(−exponent).
 
 The best temperatures of ``fusion`` on the development clips, geometric mean over six sets, were
-1.3, 0.98, 0.88 and 0.67 times its own at 1, 2, 3 and 5 shots; see docs/decisions/unknown-actions.md.
+1.3, 1.0, 0.9 and 0.7 times its own at 1, 2, 3 and 5 shots; see docs/decisions/unknown-actions.md.
 """
 
 PRIOR_STD = 0.8
