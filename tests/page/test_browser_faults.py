@@ -639,7 +639,7 @@ def test_undo_by_keyboard_is_not_also_that_of_the_browser(person: Person) -> Non
             page.keyboard.press("Control+Z")  # as with caps lock
         else:
             page.evaluate(f"document.body.dispatchEvent({cyrillic})")
-        server.wait(lambda state, count=count: len(state["classes"]) == count, 10)
+        server.wait(lambda state, count=count: len(state["classes"]) == count)
         page.get_by_label(f"Name of the action {name}").wait_for(state="detached")
         said = f"Undone: added the action {name}"
         page.wait_for_function(
@@ -674,7 +674,7 @@ def test_a_message_is_closed_and_gives_the_focus_back(person: Person, tmp_path: 
             page.keyboard.press("Enter")
         else:
             close.click()
-        page.locator(".toast").wait_for(state="detached", timeout=2000)
+        page.locator(".toast").wait_for(state="detached")
         assert focused(page) == "Remove the action wave"
 
 
