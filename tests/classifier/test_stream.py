@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -791,8 +792,12 @@ def test_nothing_runs_after_the_end() -> None:
     stages = Stages([first, second], threads=True)
     found = [stages.run(0), stages.run(1)]
     assert begun.wait(30)
-    threading.Timer(0.2, go_on.set).start()
-    stages.close()
+    closing = threading.Thread(target=stages.close)
+    closing.start()
+    while not stages._closed:
+        time.sleep(0.001)
+    go_on.set()
+    closing.join()
     assert done == ["first 0"]
     for one in found:
         with pytest.raises(CancelledError):

@@ -7,10 +7,9 @@ that a new server needs to take over the folder and to teach a correction.
 import os
 import random
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -34,14 +33,14 @@ def children_of(pid: int) -> list[int]:
     return []
 
 
-def strike(server: Server, target: str, moment: float, struck: threading.Event) -> None:
-    """Kill the server, or one of its children, after so many seconds."""
+def strike(server: Server, target: str, moment: float) -> int:
+    """Kill the server, or one of its children, after so many seconds; return which process."""
     time.sleep(moment)
     children = children_of(server.process.pid)
     pid = server.process.pid if target == "server" or not children else children[-1]
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    struck.set()
+    return pid
 
 
 def correct(server: Server, kept: dict[str, str]) -> None:
@@ -53,7 +52,7 @@ def correct(server: Server, kept: dict[str, str]) -> None:
     server.wait(lambda state: state["changes"] == 0 and state["clips"][id]["model_label"])
 
 
-def work(server: Server, clip: bytes, kept: dict[str, str], struck: threading.Event) -> str:
+def work(server: Server, clip: bytes, kept: dict[str, str], struck: Callable[[], bool]) -> str:
     """Upload, teach and correct until something is killed; note what was acknowledged.
 
     Returns:
@@ -61,13 +60,13 @@ def work(server: Server, clip: bytes, kept: dict[str, str], struck: threading.Ev
     """
     asked = ""
     with suppress(OSError, HTTPException, ValueError, AssertionError):
-        while not struck.is_set():
+        while not struck():
             if len(kept) < MOST_CLIPS:
                 status, answer = server.upload(clip, "label=wave&name=wave.mp4")
                 if status == 201:
                     kept[answer["ids"][0]] = "wave"
             server.post("/api/teach")
-            server.wait(lambda state: state["changes"] == 0 or struck.is_set())
+            server.wait(lambda state: state["changes"] == 0 or struck())
             asked = next(iter(kept))
             label = OTHER[kept[asked]]
             if server.post("/api/clips/label", ids=[asked], label=label)[0] == 200:
@@ -104,13 +103,11 @@ def test_nothing_that_was_kept_or_taught_is_lost(
     for i in range(MOMENTS):
         target = noise.choice(["server", "child"])
         case = i, target, noise.uniform(0, longest)
-        struck = threading.Event()
-        killer = threading.Thread(target=strike, args=(server, *case[1:], struck))
-        killer.start()
-        asked = work(server, clips["wave"][0], kept, struck)
-        killer.join()
-        with suppress(subprocess.TimeoutExpired):
-            server.process.wait(0.5)
+        with ThreadPoolExecutor() as pool:
+            killer = pool.submit(strike, server, *case[1:])
+            asked = work(server, clips["wave"][0], kept, killer.done)
+        if killer.result() == server.process.pid:
+            server.process.wait()
         if server.process.poll() is not None or i == MOMENTS - 1:
             server.kill()
             server = serve_apart(server.model)
