@@ -90,9 +90,13 @@ WRONG: Final = "wrong"
 AGAINST: Final = 0.5
 """Weight of the nearest wrong example, next to 1 for the mean of the right ones."""
 
+RANK_WEIGHT: Final = 0.3
+"""Weight of what the index says of a segment, next to 1 for its similarity when it is read again:
+both in standard deviations of the segments that are read."""
+
 PROBABILITY: Final = (1.3, 1.74)
-"""Log-odds that a segment is right: a constant that is subtracted, and the weight of its similarity
-in standard deviations from the mean of the segments that are read again."""
+"""Log-odds that a segment is right: a constant that is subtracted, and the weight of its score in
+standard deviations from the mean of the segments that are read again."""
 
 # Positions of a window at which its rows are compared, as fractions of its duration: those of the
 # frames that ``fusion`` compares.
@@ -591,7 +595,7 @@ def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]
         else:
             compared.append(_compared(segment, clip.nodes, question))
     if question.fitted is None:
-        compared = _probable(compared)
+        return sorted(_probable(compared), key=lambda segment: -(segment.probability or 0)) + unread
     return sorted(compared, key=lambda segment: -(segment.similarity or 0.0)) + unread
 
 
@@ -611,16 +615,22 @@ def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
 
 
 def _probable(segments: Sequence[Segment]) -> list[Segment]:
-    """Return segments with the probabilities that their similarities have among each other."""
-    values = np.array([segment.similarity for segment in segments], float)
+    """Return segments with the probabilities that their scores have among each other."""
+    similarity, rank = (
+        _standardised(np.array([getattr(segment, name) for segment in segments], float))
+        for name in ("similarity", "rank")
+    )
     offset, slope = PROBABILITY
-    spread = float(values.std()) if len(values) > 1 else 0.0
-    scaled = (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
-    odds = (slope * scaled - offset).tolist()
+    odds = (slope * _standardised(similarity + RANK_WEIGHT * rank) - offset).tolist()
     return [
         replace(segment, probability=1 / (1 + math.exp(-each)))
         for segment, each in zip(segments, odds, strict=True)
     ]
+
+
+def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread = float(values.std()) if len(values) > 1 else 0.0
+    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
 
 
 def to_mark(archive: Archive, segments: Sequence[Segment], count: int) -> list[Segment]:
