@@ -11,8 +11,8 @@ frozen.
 
 The second tunes such weights on people who move as a whole, hold poses or wear textures, on
 animals and hands, in rooms with things in them, recorded in the dark, with noise, or compressed.
-Its weights are the mean of those before and after. About 45 minutes on two cores. The shipped weights
-were tuned so from those of commit 9224808c, whose first training was 94 steps longer:
+Its weights are the mean of those before and after. About 45 minutes on two cores. The shipped
+weights were tuned so from those of commit 9224808c, whose first training was 94 steps longer:
 
     git show 9224808c:src/fewact/methods/fusion/motion_network.safetensors > before.safetensors
 """

@@ -30,6 +30,7 @@ from fewact.classifier.find import (
     variances_of,
     window_scores,
     with_marks,
+    with_probabilities,
 )
 from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import DataError, ModelError, StoreError, VideoError
@@ -212,8 +213,13 @@ def test_an_action_is_found_by_one_clip(archive: Archive, question: Question) ->
     best = sorted(one.start + one.end for one in found[:2])
     true = [2 * (i + 0.5) for i, motion in enumerate(MOTIONS) if motion == "right"]
     assert best == pytest.approx(true, abs=0.7)
-    similarities = [segment.similarity for segment in found]
-    assert similarities == sorted(similarities, key=lambda value: -(value or 0))
+    probabilities = [segment.probability or 0 for segment in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+    # What the index says decides between equal similarities.
+    equal = [replace(segment, similarity=0.5) for segment in found]
+    best_ranked = max(range(len(equal)), key=lambda i: equal[i].rank)
+    chances = [segment.probability or 0 for segment in with_probabilities(equal)]
+    assert chances[best_ranked] == max(chances) > min(chances)
 
 
 def test_marks_change_the_answer(archive: Archive, question: Question, recording: Path) -> None:

@@ -94,7 +94,7 @@ RANK_WEIGHT: Final = 0.3
 """Weight of what the index says of a segment, next to 1 for its similarity when it is read again:
 both in standard deviations of the segments that are read."""
 
-PROBABILITY: Final = (1.3, 1.74)
+PROBABILITY: Final = (1.85, 1.8)
 """Log-odds that a segment is right: a constant that is subtracted, and the weight of its score in
 standard deviations from the mean of the segments that are read again."""
 
@@ -595,7 +595,10 @@ def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]
         else:
             compared.append(_compared(segment, clip.nodes, question))
     if question.fitted is None:
-        return sorted(_probable(compared), key=lambda segment: -(segment.probability or 0)) + unread
+        return (
+            sorted(with_probabilities(compared), key=lambda segment: -(segment.probability or 0))
+            + unread
+        )
     return sorted(compared, key=lambda segment: -(segment.similarity or 0.0)) + unread
 
 
@@ -614,7 +617,7 @@ def _compared(segment: Segment, nodes: Nodes, question: Question) -> Segment:
     return replace(segment, similarity=float(question.joined(pairs)[0].max()))
 
 
-def _probable(segments: Sequence[Segment]) -> list[Segment]:
+def with_probabilities(segments: Sequence[Segment]) -> list[Segment]:
     """Return segments with the probabilities that their scores have among each other."""
     similarity, rank = (
         _standardised(np.array([getattr(segment, name) for segment in segments], float))
