@@ -169,17 +169,13 @@ def _leg(rng: np.random.Generator) -> tuple[Key, ...]:
     return tuple(back * times)
 
 
-def both_legs(thigh: float, knee: float) -> dict[str, float]:
-    return {
-        key: value
-        for side in ("left", "right")
-        for key, value in of_side(side, {"thigh": thigh, "knee": knee}).items()
-    }
+def both_sides(pose: dict[str, float]) -> dict[str, float]:
+    return {**of_side("left", pose), **of_side("right", pose)}
 
 
 def _body(rng: np.random.Generator) -> tuple[Key, ...]:
     sign = float(rng.choice((-1, 1)))
-    low = {**both_legs(85, 105), "lean": float(rng.choice((10, 40)))}
+    low = {**both_sides({"thigh": 85, "knee": 105}), "lean": float(rng.choice((10, 40)))}
     form = rng.integers(8)
     times = int(rng.integers(1, 3))
     keys: tuple[Key, ...]
@@ -196,7 +192,7 @@ def _body(rng: np.random.Generator) -> tuple[Key, ...]:
     elif form == 5:
         keys = ((0.8, {"twist": 55 * sign}), (0.8, {})) * times
     elif form == 6:
-        crouch = {**both_legs(40, 70), "lean": 15.0}
+        crouch = {**both_sides({"thigh": 40, "knee": 70}), "lean": 15.0}
         keys = ((0.6, crouch), (0.3, {"lift": 0.18}), (0.3, crouch), (0.4, {})) * times
     else:
         walk: list[Key] = []

@@ -8,7 +8,6 @@ from PIL import ImageDraw
 
 from benchmarks.training.animals import Animal, animal_class
 from benchmarks.training.figures import (
-    ARM,
     INDEX,
     NAMES,
     STEPS,
@@ -16,7 +15,7 @@ from benchmarks.training.figures import (
     FigureClass,
     Floats,
     arm_keys,
-    both_legs,
+    both_sides,
     draw_camera,
     draw_figure,
     draw_sway,
@@ -47,8 +46,7 @@ def _legs(*angles: float, out: tuple[float, float] = (4, 4)) -> dict[str, float]
 
 
 def _arms(up: float, side: float = 0.0, bend: float = 0.0) -> dict[str, float]:
-    pose = dict(zip(ARM, (up, side, bend), strict=False))
-    return {**of_side("left", pose), **of_side("right", pose)}
+    return both_sides({"raise": up, "side": side, "bend": bend})
 
 
 FLAT, SPREAD = _arms(20, 80), _legs(0, 0, 0, 0, out=(28, 28))
@@ -79,7 +77,7 @@ POSES: tuple[tuple[dict[str, float], float, float], ...] = (
 """Changes of the resting pose, then pitch and roll of the whole body in degrees."""
 
 WHOLE: Mapping[str, Mapping[str, float]] = {
-    "squat": {**both_legs(90, 105), "lean": 25},
+    "squat": {**both_sides({"thigh": 90, "knee": 105}), "lean": 25},
     "x": {"x": 0.35},
     "lean": {"lean": 70},
     "tilt": {"tilt": 35},

@@ -595,10 +595,8 @@ def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]
         else:
             compared.append(_compared(segment, clip.nodes, question))
     if question.fitted is None:
-        return (
-            sorted(with_probabilities(compared), key=lambda segment: -(segment.probability or 0))
-            + unread
-        )
+        compared = with_probabilities(compared)
+        return sorted(compared, key=lambda segment: -(segment.probability or 0.0)) + unread
     return sorted(compared, key=lambda segment: -(segment.similarity or 0.0)) + unread
 
 
