@@ -59,7 +59,7 @@ def main(form: str) -> None:
     value = fewact.align.emd(cost, weights, weights).value.sum().item()
     best = fewact.align.emd(cost).value.sum().item()  # equal weights: an assignment
     check(abs(value - best) < 1e-9, f"the solver's value is {value}, expected {best}")
-    engine = fewact.backbones.create(device="cpu").card.engine
+    engine = fewact.networks.create(device="cpu").card.engine
     check(engine == "onnx", f"the default network's engine is {engine}: its graphs are missing")
     script = Path(sys.executable).with_name("fewact.exe" if sys.platform == "win32" else "fewact")
     printed = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)

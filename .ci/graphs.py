@@ -20,9 +20,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 from torch import Tensor, nn
 
-from fewact import backbones
-from fewact.backbones import Backbone, Card, Level
-from fewact.backbones.engines import (
+from fewact import networks
+from fewact.core.atomic import write_bytes, write_text
+from fewact.lab.networks.export import quiet
+from fewact.lab.networks.network import Network, PairedNetwork, StagedNetwork
+from fewact.networks import Backbone, Card, Level
+from fewact.networks.engines import (
     FACTS,
     IMAGES,
     PACKAGED,
@@ -32,20 +35,17 @@ from fewact.backbones.engines import (
     graph_tensors,
     rounded,
 )
-from fewact.backbones.export import quiet
-from fewact.backbones.network import Network, PairedNetwork, StagedNetwork
-from fewact.core.atomic import write_bytes, write_text
 from fewact.synthetic import motions
 from fewact.video import Segments
 from fewact.video.source import VideoSource
 
 NETWORKS: tuple[dict[str, str], ...] = (
-    {"name": backbones.AUTO},
+    {"name": networks.AUTO},
     {"name": "efficientnet-lite0-lite1"},
     {"name": "mobilenet-v2", "weights": "random", "style": "torchvision"},
     {"name": "mobilenet-v2", "weights": "random", "style": "tensorflow"},
 )
-IN_INT8 = backbones.AUTO
+IN_INT8 = networks.AUTO
 RENDERED = ("plain", "moving-camera", "misaligned")
 VIDEOS, FRAMES = 4, 4
 
@@ -54,7 +54,7 @@ def main() -> None:
     """Write the graphs of each network into a folder of its name."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGED
     for options in NETWORKS:
-        made = backbones.create(**options, device="cpu", precision="float32", engine="torch")
+        made = networks.create(**options, device="cpu", precision="float32", engine="torch")
         network = folded(made.network)
         if made.card.weights == "random":
             make_different(network)

@@ -17,13 +17,13 @@ from typing import Any
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.shared import table
 from benchmarks.training.stored import stored
-from fewact import backbones, methods
-from fewact.backbones import Backbone
-from fewact.evaluation import Comparison, Result, compare, evaluate_method, load, save
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation.identity import method_facts
-from fewact.features.stored import StoredFeatures
+from fewact import methods, networks
+from fewact.lab.evaluation import Comparison, Result, compare, evaluate_method, load, save
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.lab.evaluation.identity import method_facts
+from fewact.lab.store.stored import StoredFeatures
 from fewact.methods.base import Method
+from fewact.networks import Backbone
 
 SHOTS = (1, 5)
 CERTAIN = 0.05
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--store", type=Path, required=True, help="folder of the features")
     options = parser.parse_args()
-    network = backbones.create()
+    network = networks.create()
     rows: list[Row] = []
     for part in parts(read_index(options.assets), development=False):
         rows += measured(network, part, options.episodes, options.store)

@@ -24,12 +24,19 @@ from numpy.typing import NDArray
 
 from benchmarks.shared import line
 from benchmarks.watch import FPS, frames_of, group_of, sets
-from fewact import backbones, methods
-from fewact.backbones import Backbone, Card
-from fewact.classifier.archive import BLOCK, TRACKS, Archive, IndexedRecording, Rows
-from fewact.classifier.discover import discover
+from fewact import methods, networks
 from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.find import (
+from fewact.classifier.fitted import similarities
+from fewact.classifier.pipeline import Pipeline
+from fewact.data import Clip, Video
+from fewact.features.ring import FeatureRing
+from fewact.features.store import Store
+from fewact.features.store.store import KnownVideo
+from fewact.lab.methods.common.reduction import orthogonal_projection
+from fewact.networks import Backbone, Card
+from fewact.recordings.commands.archive import READ_AGAIN
+from fewact.recordings.discover import discover
+from fewact.recordings.find import (
     Question,
     Segment,
     Sought,
@@ -40,15 +47,8 @@ from fewact.classifier.find import (
     question_of_clips,
     read_again,
 )
-from fewact.classifier.fitted import similarities
-from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.stream import HOP, Pace
-from fewact.cli.archive import READ_AGAIN
-from fewact.data import Clip, Video
-from fewact.features.ring import FeatureRing
-from fewact.features.store import Store
-from fewact.features.store.store import KnownVideo
-from fewact.methods.common.reduction import orthogonal_projection
+from fewact.recordings.index import BLOCK, TRACKS, Archive, IndexedRecording, Rows
+from fewact.recordings.stream import HOP, Pace
 from fewact.video import write_video
 from fewact.video.recording import open_recording
 
@@ -128,7 +128,7 @@ def all_nodes(
 
 
 def open_pipeline() -> Pipeline:
-    return Pipeline(backbones.create(), methods.create("fusion").eval())
+    return Pipeline(networks.create(), methods.create("fusion").eval())
 
 
 def find(name: str, assets: Path, folder: Path, queries: int) -> None:
@@ -263,7 +263,7 @@ def search(folder: Path, hours: Sequence[int]) -> None:
     A window is a vector of 256 numbers, projected from those of ``joined_vector``; these libraries
     need one for each window of each duration. The indices are those that ``scale`` wrote.
     """
-    card = backbones.create().card
+    card = networks.create().card
     for count in hours:
         archive = Archive(Store(folder / f"index-{count}"), card)
         vectors = np.concatenate(
@@ -413,7 +413,7 @@ def write_minutes(archive: Archive, name: str, rows: Rows) -> None:
 
 def open_index(folder: Path) -> tuple[Card, IndexedRecording, Rows, Truth]:
     """Return the backbone of the index that ``find`` wrote, its recording, rows and events."""
-    card = backbones.create().card
+    card = networks.create().card
     real = Archive(Store(folder / "index"), card)
     (recorded,) = real.recordings()
     rows = real.rows(recorded.fingerprint, 0, real.blocks(recorded.fingerprint))

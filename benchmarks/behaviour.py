@@ -22,7 +22,7 @@ from benchmarks.shared import line
 from benchmarks.watch import draw, record, script, sets
 from fewact.cli import main as fewact
 from fewact.data import BACKGROUND, Video
-from fewact.data.events import Event, events_text
+from fewact.recordings.formats import Event, events_text
 
 SHORTEST = 2.0
 """Seconds of time between two events that a person scores as none."""

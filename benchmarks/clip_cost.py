@@ -26,13 +26,13 @@ import torch
 from benchmarks.datasets import read_index
 from benchmarks.shared import table
 from benchmarks.watch import draw, record, script
-from fewact import FewShotClassifier, backbones, methods
+from fewact import FewShotClassifier, methods, networks
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import Stage, Timing
 from fewact.features.request import FeatureRequest
 from fewact.features.store import Job, Store, embed
+from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
 from fewact.methods import QUALITIES
-from fewact.synthetic.simulated_cameras import with_simulated_camera
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video
 
 SET, SHOTS, FPS, FRAMES, SECONDS = "utd5_rgb", 2, 15, 8, 60
@@ -80,7 +80,7 @@ def write_clips(videos: VideoList, camera: str, folder: Path) -> list[str]:
 
 
 def one_clip(
-    classifier: FewShotClassifier, backbone: backbones.Backbone, path: str
+    classifier: FewShotClassifier, backbone: networks.Backbone, path: str
 ) -> tuple[Seconds, list[float]]:
     """Return the seconds of a prediction; of its stages, of bare decoding and bare network."""
     spent = timed(partial(list, classifier.predict_each([path])))
@@ -95,7 +95,7 @@ def one_clip(
     return spent, [*(timing.seconds[stage] for stage in STAGES), decode, network]
 
 
-def embedding(backbone: backbones.Backbone, paths: Sequence[Path]) -> Seconds:
+def embedding(backbone: networks.Backbone, paths: Sequence[Path]) -> Seconds:
     """Return the seconds of embedding clips into a new store."""
     clips = (Video(str(i), "clip", source=Clip(path)) for i, path in enumerate(paths))
     videos = VideoList("clips", tuple(clips))
@@ -128,7 +128,7 @@ def main() -> None:
     for video in videos.videos:
         by_class.setdefault(video.label, []).append(options.assets / video.id)
     quality = QUALITIES[options.quality]
-    backbone = backbones.create(quality.backbone, size=quality.size)
+    backbone = networks.create(quality.backbone, size=quality.size)
     classifier = FewShotClassifier(
         backbone,
         methods.create("fusion", **quality.options),

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from benchmarks.datasets import is_development, other_scenes, parts, read_index
 from benchmarks.shared import accuracies_cell, heading, line
-from fewact import backbones, methods
+from fewact import methods, networks
 from fewact.data import VideoList
-from fewact.evaluation import VideoFeatures, evaluate_method
 from fewact.features.extract import extract
 from fewact.features.request import Request
+from fewact.lab.evaluation import VideoFeatures, evaluate_method
+from fewact.lab.methods.a2m2 import A2M2
 from fewact.methods import QUALITIES, Quality
-from fewact.methods.a2m2 import A2M2
 
 CELLS_PER_CLIP = 128
 
@@ -52,7 +52,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def development_cells(
-    backbone: backbones.Backbone, datasets: Mapping[str, VideoList], request: Request
+    backbone: networks.Backbone, datasets: Mapping[str, VideoList], request: Request
 ) -> Iterator[Tensor]:
     """Yield some cells (m c) of the maps of each development clip."""
     clips = [
@@ -68,17 +68,17 @@ def development_cells(
         yield cells[:: max(1, len(cells) // CELLS_PER_CLIP)]
 
 
-def network_of(quality: Quality, options: argparse.Namespace) -> backbones.Backbone | None:
+def network_of(quality: Quality, options: argparse.Namespace) -> networks.Backbone | None:
     """Return the network of a quality; None if it is another one than the requested backbone."""
     if quality.backbone == "auto":
-        return backbones.create(
+        return networks.create(
             options.backbone,
             weights=options.weights,
             precision=options.precision,
             size=quality.size,
         )
     if options.backbone == "auto":
-        return backbones.create(quality.backbone, precision=options.precision, size=quality.size)
+        return networks.create(quality.backbone, precision=options.precision, size=quality.size)
     return None
 
 

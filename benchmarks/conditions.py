@@ -23,12 +23,12 @@ from benchmarks.datasets import SHOTS, Part, episode_sets, other_scenes, parts, 
 from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.phone import phone_clips
 from benchmarks.shared import heading, line, save_arrays
-from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact import methods, networks
 from fewact.data import VideoList
-from fewact.evaluation.intervals import half_width
+from fewact.lab.evaluation.intervals import half_width
+from fewact.lab.synthetic.conditions import CONDITIONS, with_condition
 from fewact.methods.base import Nodes
-from fewact.synthetic.conditions import CONDITIONS, with_condition
+from fewact.networks import Backbone
 from fewact.video.source import Clean
 
 CORRECTED = "fusion, corrected"
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--development", action="store_true")
     options = parser.parse_args()
-    backbone = backbones.create()
+    backbone = networks.create()
     every = parts(read_index(options.assets), development=options.development)
     every += other_scenes(options.assets) if options.development else []
     chosen = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewact.data import Clip, Video, VideoList, read_table
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 
 WAYS, SHOTS = 5, (1, 5)
 

@@ -15,10 +15,10 @@ import torch
 
 from fewact import methods
 from fewact.data import Video, VideoList
-from fewact.evaluation import NodeBank, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.identity import FeatureFacts, encoding_facts
 from fewact.features.request import FeatureRequest, View
+from fewact.lab.evaluation import NodeBank, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.evaluation.identity import FeatureFacts, encoding_facts
 from fewact.methods.base import Method
 
 CHANNELS, MAP_FRAMES, SIDE, CLASSES = 128, 8, 7, 24

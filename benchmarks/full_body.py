@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact.data import VideoList
-from fewact.synthetic.simulated_cameras import seed_of
+from fewact.lab.synthetic.simulated_cameras import seed_of
 from fewact.video import Reading, Sampler
 from fewact.video.source import ProcessedVideo, Step, Transform, VideoSource, transformed
 

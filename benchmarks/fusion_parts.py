@@ -21,12 +21,12 @@ from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant, fusion
 from benchmarks.pairs import encode_videos, episode_accuracies, paired_cell, scorer_of
 from benchmarks.shared import heading
-from fewact import backbones
+from fewact import networks
 from fewact.data import Video, VideoList
-from fewact.evaluation.episodes import EpisodeSet
+from fewact.lab.evaluation.episodes import EpisodeSet
+from fewact.lab.synthetic.conditions import Condition, InCondition
+from fewact.lab.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 from fewact.methods.fusion import Fusion
-from fewact.synthetic.conditions import Condition, InCondition
-from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 from fewact.video.source import Clean
 
 SETS = ("utd27_depth", "one_scene", "scenes", "full_body", "ucf7", "ego10", "yoga6", "mouse6")
@@ -48,7 +48,7 @@ def measure(
     videos: VideoList, methods: Sequence[Fusion], drawn: Sequence[EpisodeSet]
 ) -> list[list[NDArray[np.float64]]]:
     """Return the accuracy of each episode of each set, by each method."""
-    encoded = encode_videos(methods, backbones.create(), videos)
+    encoded = encode_videos(methods, networks.create(), videos)
     scorers = [scorer_of(*both) for both in zip(methods, encoded, strict=True)]
     return [[episode_accuracies(score, episodes) for episodes in drawn] for score in scorers]
 

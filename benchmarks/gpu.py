@@ -27,22 +27,22 @@ from torch import Tensor
 from benchmarks import evaluation
 from benchmarks.align import problems
 from benchmarks.shared import table
-from fewact import FewShotClassifier, align, backbones, methods
+from fewact import FewShotClassifier, align, methods, networks
 from fewact.align import simplex
 from fewact.align.simplex import Problems
 from fewact.align.transport import solve
-from fewact.backbones import Card
-from fewact.backbones.card import Level
-from fewact.backbones.engines import exact_convolutions
-from fewact.evaluation.encode import NodeBank
-from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.scoring import Scorer, score
+from fewact.lab.evaluation.encode import NodeBank
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.evaluation.scoring import Scorer, score
+from fewact.lab.methods.promises.subject import made_up_features, made_up_text
+from fewact.lab.training import Recipe, TrainingData, read, train
 from fewact.methods.base import Method, TrainingBatch, support_state
 from fewact.methods.encode import workers
-from fewact.methods.promises.subject import made_up_features, made_up_text
+from fewact.networks import Card
+from fewact.networks.card import Level
+from fewact.networks.engines import exact_convolutions
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
-from fewact.training import Recipe, TrainingData, read, train
 
 Row = dict[str, str]
 LEVELS: tuple[Level, ...] = ("vectors", "maps", "middle", "shallow")
@@ -97,7 +97,7 @@ def difference(got: Tensor, expected: Tensor) -> str:
 
 def compare_methods(task: Task) -> list[Row]:
     """Compare logits, losses and gradients of every method with the CPU, in float32."""
-    network = backbones.create("efficientnet-lite0", weights="random", device="cpu")
+    network = networks.create("efficientnet-lite0", weights="random", device="cpu")
     card = replace(
         network.card,
         vectors=96,
@@ -203,10 +203,10 @@ def compare_aligners(task: Task) -> list[Row]:
 def compare_levels(task: Task) -> list[Row]:
     """Compare the features of every backbone with the CPU."""
     rows: list[Row] = []
-    for name in ("efficientnet-lite0",) if task.quick else backbones.names():
+    for name in ("efficientnet-lite0",) if task.quick else networks.names():
         with attempt(rows, backbone=name) as row:
             pair = [
-                backbones.create(
+                networks.create(
                     name, weights="random", device=str(device), precision="float32", engine="torch"
                 )
                 for device in ("cpu", task.device)

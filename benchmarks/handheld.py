@@ -21,14 +21,14 @@ from benchmarks.full_body import full_body
 from benchmarks.fusion_variants import Variant
 from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import accuracies_cell, heading, line
-from fewact import backbones
-from fewact.backbones import Backbone
-from fewact.evaluation.intervals import half_width
+from fewact import networks
+from fewact.lab.evaluation.intervals import half_width
+from fewact.lab.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 from fewact.methods import QUALITIES
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import Fusion
+from fewact.networks import Backbone
 from fewact.synthetic import motions
-from fewact.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 
 SETS = ("utd27_depth", "utd5_rgb", "ucf7", "motions", "full_body")
 NO_STEPS = Variant(
@@ -128,7 +128,7 @@ def main() -> None:
     measurement = Measurement(
         columns, options.cameras, options.queries, options.episodes, options.seed
     )
-    backbone = backbones.create(
+    backbone = networks.create(
         options.backbone if quality.backbone == "auto" else quality.backbone,
         weights=options.weights,
         precision=options.precision,

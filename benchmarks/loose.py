@@ -23,8 +23,7 @@ from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
 from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import heading, save_arrays
-from fewact import backbones
-from fewact.backbones import Backbone
+from fewact import networks
 from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.predict import (
@@ -34,12 +33,13 @@ from fewact.classifier.predict import (
     window_lengths,
 )
 from fewact.data import VideoList
-from fewact.evaluation.episodes import EpisodeSet
+from fewact.lab.evaluation.episodes import EpisodeSet
+from fewact.lab.synthetic.conditions import with_condition
 from fewact.methods.base import Nodes, rows
 from fewact.methods.common.known import known_scores
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import LOG_ODDS
-from fewact.synthetic.conditions import with_condition
+from fewact.networks import Backbone
 from fewact.video import Timeline
 from fewact.video.samplers import Ints
 from fewact.video.source import Span, VideoSource
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["utd27_depth", "utd5_rgb", "ucf7"])
     parser.add_argument("--development", action="store_true")
     options = parser.parse_args()
-    backbone = backbones.create()
+    backbone = networks.create()
     options.work.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = {}
     ways = {}

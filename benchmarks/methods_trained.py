@@ -28,20 +28,20 @@ from benchmarks.court.open_sets import METHODS
 from benchmarks.datasets import read_index
 from benchmarks.shared import features_of, save_arrays, table
 from benchmarks.training.stored import stored
-from fewact import backbones, methods
-from fewact.backbones import Card
+from fewact import methods, networks
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.evaluation import RunOptions, checkpoint, evaluate_method, load
-from fewact.evaluation.encode import encode_list
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation.intervals import half_width
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import check_same_list
-from fewact.features.stored import StoredFeatures
+from fewact.lab.evaluation import RunOptions, checkpoint, evaluate_method, load
+from fewact.lab.evaluation.encode import encode_list
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.lab.evaluation.intervals import half_width
+from fewact.lab.store.stored import StoredFeatures
+from fewact.lab.training import TrainingData, train
+from fewact.lab.training.recipe import parse
+from fewact.networks import Card
 from fewact.synthetic import motions
-from fewact.training import TrainingData, train
-from fewact.training.recipe import parse
 
 VECTORS, MAPS = (FeatureRequest(level, View(8)) for level in ("vectors", "maps"))
 WIDTH, GRID, VIDEOS = 64, 4, 16
@@ -163,7 +163,7 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
         save_arrays(kept, reduced(stores, clip_means=name == CLIPS))
     with np.load(kept, allow_pickle=False) as file:
         found = {key: torch.from_numpy(file[key]) for key in file.files}
-    card = backbones.create().card
+    card = networks.create().card
     sources = {
         one: Reduced(videos[one], found[f"{one} vectors"], found[f"{one} maps"], card)
         for one in videos

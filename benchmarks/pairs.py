@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.shared import accuracies_cell
-from fewact.backbones import Backbone, Card
 from fewact.data import VideoList
-from fewact.evaluation.episodes import EpisodeSet
-from fewact.evaluation.intervals import half_width
 from fewact.features.extract import extract
 from fewact.features.request import Features, Request
+from fewact.lab.evaluation.episodes import EpisodeSet
+from fewact.lab.evaluation.intervals import half_width
 from fewact.methods.base import MOST_PAIRS, BankScorer, Method, Nodes, rows
+from fewact.networks import Backbone, Card
 
 EPISODES_AT_ONCE = 20
 

@@ -32,7 +32,7 @@ from benchmarks.watch import Truth as Span
 from fewact import FewShotClassifier
 from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video
-from fewact.data.events import Event
+from fewact.recordings.formats import Event
 from fewact.video import EveryNth, probe, write_video
 from fewact.video.track import Box
 

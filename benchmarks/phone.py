@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from benchmarks.datasets import read_index
 from benchmarks.shared import table
-from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact import methods, networks
 from fewact.data import Clip, VideoList
 from fewact.features.extract import extract
-from fewact.synthetic.simulated_cameras import Recorded, SimulatedCamera, seed_of
+from fewact.lab.synthetic.simulated_cameras import Recorded, SimulatedCamera, seed_of
+from fewact.networks import Backbone
 from fewact.video import EveryNth, Segments
 from fewact.video.source import ProcessedVideo, VideoSource, as_predicted
 
@@ -166,7 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
-    backbone = backbones.create()
+    backbone = networks.create()
     video = read_index(options.assets)["utd5_rgb"].videos[0]
     source = Clip(options.assets / video.id)
     rows = []

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
 from benchmarks.shared import heading, line
-from fewact.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
+from fewact.lab.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 from fewact.video.camera.motion import estimate_camera_motion
 from fewact.video.camera.registration import Similarity, pixel_positions

@@ -19,14 +19,14 @@ import torch
 from benchmarks.datasets import read_rows
 from benchmarks.shared import table
 from benchmarks.store_scale import megabytes
-from fewact import backbones, methods
+from fewact import methods, networks
 from fewact.core.bounded import size_text
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.store import Job, Store, embed
-from fewact.features.store.embedding import BLOCK
 from fewact.features.store.shard import Shape
+from fewact.lab.store.embedding import BLOCK
 from fewact.video import Segments
 
 DATA = {"Something-Something V2": 220_847, "a million clips": 1_000_000}
@@ -50,7 +50,7 @@ def some_clips(assets: Path, count: int) -> list[Clip]:
 
 def embedding(assets: Path, count: int) -> tuple[float, float, int]:
     """Return seconds a video of embedding and of decoding alone, and bytes of its features."""
-    backbone = backbones.create("auto", device="cpu", precision="float32")
+    backbone = networks.create("auto", device="cpu", precision="float32")
     requests: tuple[Request, ...] = methods.create("auto").requests(backbone.card)
     clips = some_clips(assets, count)
     videos = VideoList("clips", tuple(Video(str(i), "x", source=c) for i, c in enumerate(clips)))
@@ -67,7 +67,7 @@ def embedding(assets: Path, count: int) -> tuple[float, float, int]:
 def listing(assets: Path) -> tuple[float, float, float]:
     """Return seconds, bytes of memory and bytes sent to a worker, for each video of a list."""
     (clip,) = some_clips(assets, 1)
-    backbone = backbones.create("auto", device="cpu", precision="float32")
+    backbone = networks.create("auto", device="cpu", precision="float32")
     before, begin = megabytes(), time.process_time()
     videos = VideoList(
         "listed", tuple(Video(f"videos/{i:07}.webm", "x", source=clip) for i in range(LISTED))

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import VideoError
-from fewact.evaluation import Result
-from fewact.evaluation.comparison import check_same_episodes
-from fewact.evaluation.intervals import half_width
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
+from fewact.lab.evaluation import Result
+from fewact.lab.evaluation.comparison import check_same_episodes
+from fewact.lab.evaluation.intervals import half_width
 
 
 def heading(*columns: str) -> str:

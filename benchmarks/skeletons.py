@@ -19,8 +19,8 @@ import torch
 from benchmarks.shared import accuracies_cell, heading, line
 from fewact import align, methods
 from fewact.data import FeatureDataset
-from fewact.evaluation import ArrayFeatures, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
+from fewact.lab.evaluation import ArrayFeatures, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.fusion import joints
 
 SETS: Final[Mapping[str, str]] = {

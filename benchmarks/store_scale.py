@@ -25,9 +25,9 @@ import numpy as np
 
 from fewact.data import Video
 from fewact.features.store import Store
-from fewact.features.store.embedding import BLOCK
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import EntrySet, KnownVideo
+from fewact.lab.store.embedding import BLOCK
 
 FACTS = {"made": "up"}
 LAYOUT = {"features": Shape("float16", (8, 16))}

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from benchmarks.datasets import class_number, read_rows
 from benchmarks.shared import line
-from fewact.data.events import Event
-from fewact.evaluation.totals import Total, measure, total, windows
+from fewact.recordings.formats import Event
+from fewact.recordings.totals import Total, measure, total, windows
 
 RECORDINGS, POOL, CLASSES, WINDOW = 10, 60, 5, 10.0
 

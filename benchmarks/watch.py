@@ -36,16 +36,16 @@ from torch.nn import functional
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.shared import line
 from fewact import FewShotClassifier
-from fewact.classifier import stream
-from fewact.classifier.events import EventFinder, WindowScore
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_bytes
 from fewact.data import BACKGROUND, Clip, Video, VideoList
-from fewact.data.events import Event
-from fewact.report.events import counts
+from fewact.lab.synthetic.conditions import InCondition, parse_condition
+from fewact.lab.synthetic.simulated_cameras import seed_of
+from fewact.recordings import stream
+from fewact.recordings.events import EventFinder, WindowScore
+from fewact.recordings.formats import Event
+from fewact.recordings.pages import counts
 from fewact.synthetic import motions
-from fewact.synthetic.conditions import InCondition, parse_condition
-from fewact.synthetic.simulated_cameras import seed_of
 from fewact.video import EveryNth, probe, write_video
 from fewact.video.source import ProcessedVideo, VideoSource
 

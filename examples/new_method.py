@@ -13,15 +13,15 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact import backbones, methods
-from fewact.backbones import Card
+from fewact import methods, networks
 from fewact.data import VideoList
-from fewact.evaluation import VideoFeatures, checkpoint, compare, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.lab.evaluation import VideoFeatures, checkpoint, compare, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.training import Recipe, TrainingData, train
 from fewact.methods.base import Method, Nodes, one_hot_mean
+from fewact.networks import Card
 from fewact.synthetic import motions
-from fewact.training import Recipe, TrainingData, train
 
 VECTORS = FeatureRequest("vectors", View(8))
 
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     data = TrainingData(classes(videos.of("train"), 12), classes(videos.of("val"), 6))
     trained = checkpoint.load(train(recipe, data, run, device="cpu").folder)
     test = classes(videos.of("test"), 6)
-    source, drawn = VideoFeatures(test, backbones.create()), draw(test, Protocol(count=500))
+    source, drawn = VideoFeatures(test, networks.create()), draw(test, Protocol(count=500))
     compared = {"best-frame": trained} | {n: methods.create(n).eval() for n in ("otam", "protonet")}
     results = [evaluate_method(method, source, test, drawn) for method in compared.values()]
     for name, result in zip(compared, results, strict=True):

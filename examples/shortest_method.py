@@ -1,8 +1,8 @@
 """The shortest method, evaluated on a few episodes of the rendered benchmark."""
 
 from fewact import methods
-from fewact.evaluation import DataSpec, EvaluationSpec, Protocol, evaluate
 from fewact.features.request import FeatureRequest, View
+from fewact.lab.evaluation import DataSpec, EvaluationSpec, Protocol, evaluate
 from fewact.methods.base import Method, one_hot_mean
 
 

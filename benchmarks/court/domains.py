@@ -22,12 +22,12 @@ from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal, same_bud
 from benchmarks.shared import difference_cell, table
 from fewact import methods
 from fewact.core.random import RandomStream
-from fewact.data.leak import refuse_leaks
 from fewact.data.videos import SPLITS, VideoList
-from fewact.evaluation import ArrayFeatures, Result, checkpoint
-from fewact.evaluation.episodes import draw
+from fewact.lab.benchmarks.leak import refuse_leaks
+from fewact.lab.evaluation import ArrayFeatures, Result, checkpoint
+from fewact.lab.evaluation.episodes import draw
+from fewact.lab.training import TrainingData, train
 from fewact.methods.base import Method
-from fewact.training import TrainingData, train
 
 WIDTH, FRAMES, STEPS = 48, 8, 150
 LINEAR = {

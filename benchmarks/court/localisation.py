@@ -7,12 +7,12 @@ from pathlib import Path
 from benchmarks.datasets import parts, read_index
 from benchmarks.shared import table
 from benchmarks.watch import group_of, record
-from fewact.classifier.localise import LOCALISATION, Localisation
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_text
 from fewact.data import Video
-from fewact.data.events import Event, events_text
-from fewact.report.events import localisation_table
+from fewact.lab.localise import LOCALISATION, Localisation
+from fewact.recordings.formats import Event, events_text
+from fewact.recordings.pages import localisation_table
 
 RECORDINGS, SECONDS = 4, 75.0
 METHODS = ("fusion", "otam", "protonet")

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.court.open_sets import METHODS, created, evaluated
 from benchmarks.shared import interval_cell, table
-from fewact import backbones
+from fewact import networks
 from fewact.data.videos import Video, VideoList
-from fewact.evaluation import Result, VideoFeatures
-from fewact.evaluation.episodes import Protocol, draw
+from fewact.lab.evaluation import Result, VideoFeatures
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.synthetic.conditions import compress
 from fewact.synthetic import motions
 from fewact.synthetic.benchmark import FPS, RenderedVideo
-from fewact.synthetic.conditions import compress
 
 SETTINGS = (("noise", None), ("noise", 18), ("noise", 23), ("noise", 28), ("plain", None))
 """Presets, and constant rate factors; all methods are measured in the first."""
@@ -52,7 +52,7 @@ def results(work: Path, episodes: int) -> Iterator[tuple[str, int | None, str, R
         if crf is not None:
             name = f"{listed.name}-crf{crf}"
             listed = VideoList(name, tuple(encoded(v, crf) for v in listed.videos))
-        source = VideoFeatures(listed, backbones.create(), keep=True)
+        source = VideoFeatures(listed, networks.create(), keep=True)
         drawn = draw(listed, Protocol(queries=QUERIES, count=episodes)) if episodes else None
         every = [*METHODS, "pixels"] if (preset, crf) == SETTINGS[0] else ["fusion"]
         for label in every:

@@ -15,10 +15,10 @@ from benchmarks.skeletons import SETS as SKELETONS
 from fewact import methods
 from fewact.data import FeatureDataset
 from fewact.data.videos import VideoList
-from fewact.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.evaluation.open_set import SCORES
 from fewact.features.sources import FeatureSource
+from fewact.lab.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.lab.evaluation.open_set import SCORES
 from fewact.methods.base import Method
 
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.datasets import parts, read_index
 from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import encode_videos
-from fewact import backbones
+from fewact import networks
 from fewact.data import Split, VideoList
 from fewact.methods.base import Nodes, rows
 from fewact.methods.fusion import Fusion
@@ -92,7 +92,7 @@ def _entries(table: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 def _store(file: Path, method: Fusion, videos: VideoList) -> None:
     """Compute the similarities of videos, and write them to a file."""
-    (encoded,) = encode_videos([method], backbones.create(), videos)
+    (encoded,) = encode_videos([method], networks.create(), videos)
     with torch.inference_mode():
         looked_up, nodes = method.map_terms.tabulated(encoded, len(videos.videos))
     every = nodes[NUMBER][None]

@@ -20,11 +20,11 @@ from typing import Any
 
 from benchmarks.shared import heading, line, table
 from benchmarks.training.stored import stored
-from fewact import backbones
-from fewact.backbones.efficientnet_lite import EfficientNetLite0
+from fewact import networks
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
-from fewact.evaluation import (
+from fewact.features.request import FeatureRequest, View
+from fewact.lab.evaluation import (
     Comparison,
     Result,
     RunOptions,
@@ -33,12 +33,12 @@ from fewact.evaluation import (
     evaluate_method,
     load,
 )
-from fewact.evaluation.encode import encode_list
-from fewact.evaluation.episodes import Protocol, draw
-from fewact.features.request import FeatureRequest, View
-from fewact.features.stored import StoredFeatures
+from fewact.lab.evaluation.encode import encode_list
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.networks.efficientnet_lite import EfficientNetLite0
+from fewact.lab.store.stored import StoredFeatures
+from fewact.lab.training import TrainingData, read, train
 from fewact.synthetic import motions
-from fewact.training import TrainingData, read, train
 
 RECIPE, SIDE = "a2m2-motions-lite0", 112
 
@@ -128,7 +128,7 @@ class Work:
         self._folder: Path = options.work
         size = {"size": SIDE} if options.small else {}
         if options.small:
-            backbones.register(Halved.defaults.name)(Halved)
+            networks.register(Halved.defaults.name)(Halved)
         rendered = motions(options.preset, videos=options.videos, **size).videos
         self._videos: dict[str, VideoList] = {split: rendered.of(split) for split in SPLITS}
         self._stored: dict[str, StoredFeatures] = {
@@ -136,7 +136,7 @@ class Work:
                 videos,
                 self._folder / "store",
                 (FeatureRequest("middle", View(8)),),
-                backbones.create(Halved.defaults.name) if options.small else None,
+                networks.create(Halved.defaults.name) if options.small else None,
             )
             for split, videos in self._videos.items()
         }

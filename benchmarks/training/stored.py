@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fewact import backbones
-from fewact.backbones import Backbone
+from fewact import networks
 from fewact.data import VideoList
 from fewact.features.request import Request
 from fewact.features.store import Store
-from fewact.features.store.embedding import Job, Outcome, embed
-from fewact.features.stored import StoredFeatures, choose_card
+from fewact.lab.store.embedding import Job, Outcome, embed
+from fewact.lab.store.stored import StoredFeatures, choose_card
+from fewact.networks import Backbone
 
 
 def stored(
@@ -23,7 +23,7 @@ def stored(
         requests: Features to compute.
         network: Network; None for the default one.
     """
-    made = network or backbones.create()
+    made = network or networks.create()
     store = Store.create(folder)
     job = Job(store, videos, made.card, requests)
     if any(job.missing(range(len(job))).values()):

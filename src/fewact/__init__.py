@@ -1,10 +1,8 @@
 """Few-shot action recognition in video.
 
-``FewShotClassifier`` learns actions from a few clips and recognises them in new ones. The
-subpackages ``video``, ``backbones``, ``features``, ``moments``, ``align`` and ``methods`` are its
-parts; ``data``, ``synthetic`` and ``evaluation`` measure methods on labelled videos, and
-``training`` trains them. Importing this package loads no torch: a
-subpackage is imported on first use.
+``FewShotClassifier`` learns actions from a few clips and recognises them in new ones, by NumPy and
+ONNX Runtime. ``recordings`` finds actions in long videos. ``lab`` trains and evaluates methods; it
+needs PyTorch. A subpackage is imported on first use.
 """
 
 import importlib
@@ -15,15 +13,15 @@ from fewact.core.errors import FewactError, UserError
 if TYPE_CHECKING:
     from fewact import (
         align,
-        backbones,
         classifier,
         data,
-        evaluation,
         features,
+        lab,
         methods,
         moments,
+        networks,
+        recordings,
         synthetic,
-        training,
         video,
     )
     from fewact.classifier import FewShotClassifier
@@ -38,15 +36,15 @@ __all__ = [
     "UserError",
     "__version__",
     "align",
-    "backbones",
     "classifier",
     "data",
-    "evaluation",
     "features",
+    "lab",
     "methods",
     "moments",
+    "networks",
+    "recordings",
     "synthetic",
-    "training",
     "video",
 ]
 

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.handheld import COLUMNS
 from benchmarks.pairs import encode_videos
-from fewact import backbones
+from fewact import networks
 from fewact.methods.base import MOST_PAIRS, rows
 from fewact.synthetic import motions
 
@@ -21,7 +21,7 @@ def test_looked_up_similarities_score_as_the_method_does(column: str) -> None:
     labels = sorted({video.label for video in videos.videos})[:WAYS]
     kept = [video for label in labels for video in videos.videos if video.label == label]
     method = COLUMNS[column].method()
-    (nodes,) = encode_videos([method], backbones.create(), replace(videos, videos=tuple(kept)))
+    (nodes,) = encode_videos([method], networks.create(), replace(videos, videos=tuple(kept)))
     numbers = torch.arange(len(kept)).view(WAYS, SHOTS + 1)
     support, query = numbers[None, :, :SHOTS].flatten(1), numbers[None, :, SHOTS:].flatten(1)
     truth = torch.arange(WAYS).repeat_interleave(SHOTS)[None]

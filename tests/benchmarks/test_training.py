@@ -17,9 +17,9 @@ from benchmarks.methods_trained import (
 )
 from benchmarks.training.ablation import ALIGNMENTS, CLAIMS, CLIP_MEAN, MOMENTS, PLAIN, options_of
 from fewact import methods
-from fewact.methods.cards import stand_in
-from fewact.training import TrainingData, read
-from tests.evaluation.episodes.made_up import videos_of
+from fewact.lab.methods.cards import stand_in
+from fewact.lab.training import TrainingData, read
+from tests.lab.evaluation.episodes.made_up import videos_of
 
 
 def test_splits_have_disjoint_classes() -> None:

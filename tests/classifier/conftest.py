@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact import backbones
-from fewact.backbones import Backbone
+from fewact import networks
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.data import Frames, Video
+from fewact.networks import Backbone
 from fewact.video import Segments, write_video
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "down": (0, 1)}
@@ -57,7 +57,7 @@ def queries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def backbone() -> Backbone:
     """The default backbone with its real weights."""
-    return backbones.create()
+    return networks.create()
 
 
 @pytest.fixture(scope="session")

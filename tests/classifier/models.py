@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from fewact.classifier.file import KEY, MODEL, sealed
-from fewact.core.tensors import sha256_of
+from fewact.core.arrays import sha256_of
 
 Tensors = dict[str, torch.Tensor]
 

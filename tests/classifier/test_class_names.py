@@ -12,9 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact import FewShotClassifier, backbones, methods
-from fewact.backbones import Backbone
-from fewact.backbones.text import TextFacts
+from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import class_names
 from fewact.classifier.calibration import (
     MIN_GAIN,
@@ -29,10 +27,12 @@ from fewact.classifier.file import read_header
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
+from fewact.lab.networks.text import TextFacts
+from fewact.networks import Backbone
 from fewact.video import Segments
 from fewact.video.source import Clean, ProcessedVideo
-from tests.backbones import tiny
 from tests.classifier.models import edit
+from tests.lab.networks import tiny
 
 METHOD = methods.create("protonet")
 FACTS = TextFacts(encoder="made up", sha256="0" * 64, templates=("a photo of {}",))
@@ -152,7 +152,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     folder = tmp_path_factory.mktemp("clip")
     tiny.save("clip-vit", folder)
-    return backbones.create("clip-vit", weights=f"local-dir:{folder}", device="cpu", engine="torch")
+    return networks.create("clip-vit", weights=f"local-dir:{folder}", device="cpu", engine="torch")
 
 
 class FixedText:
@@ -244,7 +244,7 @@ def test_a_loaded_model_with_names_predicts_the_same_to_the_last_bit(
     folder = classifier.save(tmp_path / "model")
     assert "class names have weight" in (folder / "README.md").read_text()
     with monkeypatch.context() as patch:
-        patch.setattr(backbones, "create_text", None)  # Nothing is embedded again.
+        patch.setattr(networks, "create_text", None)  # Nothing is embedded again.
         loaded = FewShotClassifier.load(folder, engine="torch")
         assert loaded.text == "on"
         assert loaded.predict(queries.values()) == classifier.predict(queries.values())

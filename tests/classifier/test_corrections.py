@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
 from fewact.core.errors import DataError
 from fewact.data import FeatureClip, list_clips
+from fewact.networks import Backbone
 
 
 def test_a_corrected_classifier_equals_one_taught_with_the_right_labels(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact import methods, networks
 from fewact.classifier import FewShotClassifier
-from fewact.methods.promises import check_method
+from fewact.lab.methods.promises import check_method
+from fewact.networks import Backbone
 from fewact.video import EveryNth, read_frames
 
 
@@ -64,7 +64,7 @@ def test_the_engine_is_the_same(
     """A failure would be kept in the cache, for later programs, too."""
     monkeypatch.setenv("FEWACT_CACHE", str(tmp_path))
     with float64():
-        assert backbones.create().card == backbone.card
+        assert networks.create().card == backbone.card
 
 
 @pytest.mark.slow

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
 from fewact.classifier.few_shot import fitted_of
 from fewact.data import Frames
+from fewact.networks import Backbone
 from tests.video.test_source import FPS, padded
 
 

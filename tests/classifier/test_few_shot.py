@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier, methods
-from fewact.backbones import Backbone
 from fewact.classifier import Prediction, Skipped
 from fewact.classifier.few_shot import fitted_of, replace_fitted
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.extract import Timing
+from fewact.networks import Backbone
 from fewact.video import Segments, read_frames, write_video
 from tests.classifier.conftest import render
 

@@ -18,9 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save as save_tensors
 
-from fewact import FewShotClassifier, backbones, methods
-from fewact.backbones import Backbone
-from fewact.backbones.spec import BackboneSpec
+from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import Prediction
 from fewact.classifier import file as model_files
 from fewact.classifier.calibration import Calibration
@@ -44,9 +42,11 @@ from fewact.core.errors import (
     OutputError,
 )
 from fewact.data import FeatureClip, list_clips
+from fewact.lab.methods.promises.subject import made_up_card
 from fewact.methods.base import Method
 from fewact.methods.fusion import Fusion
-from fewact.methods.promises.subject import made_up_card
+from fewact.networks import Backbone
+from fewact.networks.spec import BackboneSpec
 from tests.classifier.models import content_of, edit
 
 LARGE = ("cpm", "hyrsm", "molo", "strm", "ta2n", "trx")
@@ -355,7 +355,7 @@ def test_another_backbone_is_refused(model: Path, backbone: Backbone) -> None:
     assert "weights=" in str(caught.value)
     other = {"float32": "bfloat16", "bfloat16": "float32"}[backbone.card.precision]
     with pytest.raises(ModelError, match="differs in precision"):
-        FewShotClassifier.load(model, backbone=backbones.create(precision=other))
+        FewShotClassifier.load(model, backbone=networks.create(precision=other))
     edit(model, lambda content: content["backbone"]["spec"].update(name="efficientnet"))
     with pytest.raises(ModelError, match=r"backbone efficientnet cannot be built.*weights=…"):
         FewShotClassifier.load(model)

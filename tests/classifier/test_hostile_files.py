@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from fewact import FewShotClassifier
-from fewact.backbones import weights
 from fewact.classifier import history
 from fewact.classifier.file import MODEL
 from fewact.core.errors import ModelError, UserError
+from fewact.networks import weights
 from tests.classifier.models import edit
 
 Change = Callable[[dict[str, Any]], None]

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from fewact import methods
-from fewact.backbones import Backbone
 from fewact.classifier.match import MatchedClips, match_clips
 from fewact.core.errors import OptionError, UnknownNameError, VideoError
 from fewact.data import Clip, Video, VideoList
-from fewact.evaluation import VideoFeatures
-from fewact.evaluation.encode import encode_list
+from fewact.lab.evaluation import VideoFeatures
+from fewact.lab.evaluation.encode import encode_list
 from fewact.methods.base import FrameMatch, equal_parts
+from fewact.networks import Backbone
 from fewact.report.explanation import matched_page
 from fewact.video.source import Clean
 from tests.report.test_explanation import HOSTILE, Reader

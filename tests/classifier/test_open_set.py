@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact import FewShotClassifier
-from fewact.backbones import Backbone
 from fewact.classifier import NONE, OpenSet
 from fewact.classifier.names import Example
-from fewact.classifier.recordings import find_recordings, groups_of
+from fewact.classifier.same_recording import find_recordings, groups_of
 from fewact.classifier.unknown import (
     ANY_CLASS,
     describe,
@@ -27,6 +26,7 @@ from fewact.classifier.unknown import (
 from fewact.core.errors import DataError, OptionError
 from fewact.data import Clip, FeatureClip, FeatureDataset
 from fewact.methods.common.known import NONE_WEIGHT, OTHERS_WEIGHT, intra_class, known_scores
+from fewact.networks import Backbone
 from tests.classifier.conftest import render
 
 LABELS = [0, 0, 0, 1, 1, 2]

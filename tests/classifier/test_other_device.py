@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import backbones
-from fewact.backbones import Backbone
+from fewact import networks
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.explain import explain
 from fewact.classifier.review import review
 from fewact.data import Frames
+from fewact.networks import Backbone
 from fewact.video import EveryNth, read_frames
-from tests.backbones import tiny
+from tests.lab.networks import tiny
 from tests.pretend_device import DEVICE, without
 
 
@@ -28,12 +28,12 @@ def no_float64() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def elsewhere() -> Backbone:
     """The default backbone with its real weights on the other device."""
-    return backbones.create(device=DEVICE, precision="float32", engine="torch")
+    return networks.create(device=DEVICE, precision="float32", engine="torch")
 
 
 @pytest.fixture(scope="module")
 def here() -> Backbone:
-    return backbones.create(device="cpu", precision="float32", engine="torch")
+    return networks.create(device="cpu", precision="float32", engine="torch")
 
 
 def two_of_each(actions: Path) -> dict[str, list[Path]]:
@@ -90,7 +90,7 @@ def test_class_names_are_embedded_elsewhere(
     tiny.save("clip-vit", tmp_path)
     expected, found = (
         FewShotClassifier(
-            backbones.create(
+            networks.create(
                 "clip-vit",
                 weights=f"local-dir:{tmp_path}",
                 device=device,

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import FewShotClassifier, backbones, methods
+from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import Skipped
 from fewact.core.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.data.clips import LARGEST_FEATURE
-from fewact.evaluation import ArrayFeatures, RunOptions, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.features.sources import precomputed_card
+from fewact.lab.evaluation import ArrayFeatures, RunOptions, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.methods.protonet import ProtoNet, ProtoNetOptions
 from fewact.methods.base import Nodes
-from fewact.methods.protonet import ProtoNet, ProtoNetOptions
 from tests.classifier.models import content_of, edit
 
 T, D = 5, 12
@@ -184,7 +184,7 @@ def test_videos_and_features_of_other_sizes_are_refused(
 
 
 def test_a_classifier_of_videos_refuses_features(
-    backbone: backbones.Backbone, actions: Path, tmp_path: Path
+    backbone: networks.Backbone, actions: Path, tmp_path: Path
 ) -> None:
     videos = FewShotClassifier(backbone, "pixels").fit(actions)
     message = r"s20/clap: features were passed to a classifier of videos"
@@ -364,7 +364,7 @@ def test_other_backbones_weights_and_thumbnails_are_refused(
     with pytest.raises(ModelError, match="features have no thumbnails"):
         examples.save(folder, thumbnails=True)
     with pytest.raises(ModelError, match=r"another backbone.*name.*frames"):
-        FewShotClassifier.load(folder, backbone=backbones.create(weights="random"))
+        FewShotClassifier.load(folder, backbone=networks.create(weights="random"))
 
 
 def test_a_config_without_the_size_of_features_is_refused(

@@ -15,7 +15,7 @@ from fewact.classifier.explain import explain
 from fewact.cli import main
 from fewact.core.errors import OptionError
 from fewact.data import Frames
-from fewact.synthetic.conditions import Condition, picture
+from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, VideoWarning, read_frames, write_video
 from tests.video.test_source import FPS, padded
 

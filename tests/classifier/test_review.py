@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewact.backbones import Backbone
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.fitted import similarities_by_part
@@ -23,6 +22,7 @@ from fewact.classifier.review import (
     to_check,
 )
 from fewact.data import FeatureClip, list_clips
+from fewact.networks import Backbone
 
 
 def kernel(s: int, seed: int = 0) -> torch.Tensor:

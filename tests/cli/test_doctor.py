@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import __version__, backbones
-from fewact.backbones.efficientnet_lite import LITE0_WEIGHTS
+from fewact import __version__, networks
 from fewact.cli import doctor
 from fewact.core.errors import WeightsError
+from fewact.lab.networks.efficientnet_lite import LITE0_WEIGHTS
 
 Run = Callable[..., Any]
 
@@ -68,7 +68,7 @@ def test_problems_become_advice_not_errors(
     def create(*_: object, **__: object) -> None:
         raise WeightsError("the default weights' package is missing")
 
-    monkeypatch.setattr(backbones, "create", create)
+    monkeypatch.setattr(networks, "create", create)
     monkeypatch.setattr(doctor, "DECODERS", ("h264", "no-such-codec"))
     ended = run("doctor", "--format", "json")
     assert ended.code == 0

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from fewact import FewShotClassifier, backbones
+from fewact import FewShotClassifier, networks
 from fewact.classifier.file import read_header
 from fewact.classifier.info import model_info
 from fewact.classifier.revision import change_model
 from fewact.data import FeatureClip
-from tests.backbones import tiny
 from tests.cli.conftest import write_clip
+from tests.lab.networks import tiny
 
 Run = Callable[..., Any]
 
@@ -143,7 +143,7 @@ def test_corrections_need_no_network(
     def create(*_: Any, **__: Any) -> None:
         raise AssertionError("a network was built")
 
-    monkeypatch.setattr(backbones, "create", create)
+    monkeypatch.setattr(networks, "create", create)
     ended = run(command, mine, *arguments)
     assert (ended.code, ended.err) == (0, "")
     assert read_header(mine).is_of_same_model(expected)
@@ -174,7 +174,7 @@ def test_what_reads_stored_features_needs_no_network(
         raise AssertionError("a network was built")
 
     output = ["-o", tmp_path / "report.md"] if command == "report" else []
-    monkeypatch.setattr(backbones, "create", create)
+    monkeypatch.setattr(networks, "create", create)
     ended = run(command, mine, *output)
     assert (ended.code, ended.err) == (0, "")
     shown = run(command, "--help").out

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.backbones.export import missing_packages
 from fewact.cli.app import COMMANDS, LazyCommands
+from fewact.lab.networks.export import missing_packages
 from fewact.video import EveryNth, read_frames, write_video
 from tests.cli.conftest import run_without_torch
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fewact import FewShotClassifier
-from fewact.backbones.export import missing_packages
+from fewact.lab.networks.export import missing_packages
 from tests.classifier.models import edit
 
 Run = Callable[..., Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from fewact import backbones, methods
+from fewact import methods, networks
 from fewact.cli.options import parse_options
 from fewact.core.options import flatten_options, option_names
 
@@ -57,7 +57,7 @@ def test_a_method_of_a_file_is_shown(
     monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
     file = tmp_path / "mine.py"
     file.write_text(
-        "from fewact import methods\nfrom fewact.methods.protonet import ProtoNet\n\n\n"
+        "from fewact import methods\nfrom fewact.lab.methods.protonet import ProtoNet\n\n\n"
         "@methods.register('mine')\nclass Mine(ProtoNet):\n    'Nearest of mine.'\n"
     )
     shown = run("methods", "mine", "--import", file).out
@@ -88,8 +88,8 @@ def test_the_table_has_a_row_for_each_method(run: Run) -> None:
 
 def test_backbones(run: Run) -> None:
     listed = json.loads(run("backbones", "--format", "json").out)
-    assert tuple(one["name"] for one in listed) == backbones.names()
-    assert [one["name"] for one in listed if one["auto"]] == [backbones.AUTO]
+    assert tuple(one["name"] for one in listed) == networks.names()
+    assert [one["name"] for one in listed if one["auto"]] == [networks.AUTO]
     table, below = run("backbones").out.split("\n\n")
     header, *rows = table.splitlines()
     assert header.startswith("name")

@@ -7,11 +7,11 @@ import typer
 from pydantic import Field
 from typer.testing import CliRunner
 
-from fewact.backbones import BackboneSpec
 from fewact.cli.command import Command, SpecOptions, with_specs
 from fewact.cli.options import parse_options
 from fewact.core.errors import OptionError, UserError
 from fewact.core.options import Flag, Spec, words_of
+from fewact.networks import BackboneSpec
 
 
 class Size(Spec):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import backbones
-from tests.cli.test_train import RECIPE
+from fewact import networks
+from tests.lab.commands.test_train import RECIPE
 
 Run = Callable[..., Any]
 
@@ -56,7 +56,7 @@ def test_a_bad_output_is_known_before_the_work(
     def work(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(backbones, "create", work)
+    monkeypatch.setattr(networks, "create", work)
     arguments = [one.format(**inputs) for one in COMMANDS[command]]
     for place in (one.format(**inputs) for one in PLACES):
         ended = run(*arguments, "-o", place)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fewact import FewShotClassifier
-from fewact.core import svg
-from fewact.evaluation import evaluate_method, save
-from tests.evaluation.made_up import Constant, Nearest, problem
+from fewact.lab.evaluation import evaluate_method, save
+from fewact.report import svg
+from tests.lab.evaluation.made_up import Constant, Nearest, problem
 from tests.report.test_explanation import Reader
 
 Run = Callable[..., Any]

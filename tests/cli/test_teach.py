@@ -170,7 +170,7 @@ def test_existing_models_and_files_are_kept(
 METHOD = """
 from dataclasses import dataclass
 from fewact import methods
-from fewact.methods.protonet import ProtoNet
+from fewact.lab.methods.protonet import ProtoNet
 
 @methods.register("ours")
 class Ours(ProtoNet):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fewact.core.random
 from fewact.core.random import NamedDraws, RandomStream, permutations
-from tests.evaluation.episodes.made_up import below, shuffled, words
+from tests.lab.evaluation.episodes.made_up import below, shuffled, words
 
 
 def test_known_answers() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fewact import backbones
+from fewact import networks
 from fewact.core.workers import one_core_threads, side_by_side, started_threads
 from fewact.methods.encode import workers
 
@@ -100,7 +100,7 @@ def test_an_error_in_a_piece_is_raised_and_the_next_work_is_done(threads: int) -
 
 
 def test_features_do_not_depend_on_the_number_of_threads() -> None:
-    backbone = backbones.create("efficientnet-lite0")
+    backbone = networks.create("efficientnet-lite0")
     frames = torch.randint(
         0, 256, (9, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )

@@ -4,8 +4,8 @@ import csv
 import hashlib
 from pathlib import Path
 
-from fewact.data.benchmarks import SPLITS, ActionClass, Benchmark, Family
 from fewact.data.videos import GroupScope, Split
+from fewact.lab.benchmarks.benchmarks import SPLITS, ActionClass, Benchmark, Family
 
 Lines = list[tuple[Split, str, str]]
 """Split, class and video."""

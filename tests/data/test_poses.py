@@ -9,8 +9,8 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.core.errors import DataError, SkippedWarning
-from fewact.core.joints import parse_joints
 from fewact.data import FeatureDataset, is_features, labelled_features, read_features
+from fewact.data.joints import parse_joints
 from fewact.data.poses import read_pose
 
 T = 9

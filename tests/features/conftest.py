@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from fewact.backbones import Backbone, Description, Level, StagedNetwork
-from fewact.backbones.backbone import make_card
-from fewact.backbones.network import randomise
-from fewact.backbones.weights import Weights
 from fewact.data.clips import Clip
+from fewact.lab.networks.network import randomise
+from fewact.networks import Backbone, Description, Level, StagedNetwork
+from fewact.networks.backbone import make_card
+from fewact.networks.weights import Weights
 from fewact.video import write_video
 from tests.features.store_of_vectors import episodes, store, values, videos  # noqa: F401
 

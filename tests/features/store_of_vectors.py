@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.backbones import Card
 from fewact.data import VideoList
-from fewact.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import ArrayFeatures
 from fewact.features.store import Job, Store
 from fewact.features.store.store import KnownVideo
-from tests.evaluation.episodes.made_up import videos_of
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.networks import Card
+from tests.lab.evaluation.episodes.made_up import videos_of
 
 REQUEST = FeatureRequest("vectors", View(4))
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from av import VideoFrame
 
-from fewact import backbones
+from fewact import networks
 from fewact.core.errors import OptionError, VideoError
 from fewact.data.clips import Clip
 from fewact.features import views
@@ -338,7 +338,7 @@ def test_a_level_that_is_missing_on_the_card_is_refused_at_once(clips, tiny):
 @pytest.mark.assets
 def test_real_clips_through_the_default_backbone(assets):
     paths = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[::80]
-    backbone = backbones.create(device="cpu", precision="float32")
+    backbone = networks.create(device="cpu", precision="float32")
     for one in extract([Clip(path) for path in paths], backbone, FUSION):
         assert [tuple(value.shape) for value in one.features.values()] == [
             (8, 1280),

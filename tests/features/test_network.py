@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone
 from fewact.features.extract import NetworkFeatures
 from fewact.features.request import CameraRequest, FeatureRequest, Request, View
 from fewact.features.views import FrameBatch
+from fewact.networks import Backbone
 from fewact.video import Segments, Timeline
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))

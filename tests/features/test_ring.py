@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fewact.backbones import Backbone
 from fewact.features.request import DifferenceRequest, FeatureRequest, SmallFrameRequest, View
 from fewact.features.ring import FeatureRing
+from fewact.networks import Backbone
 from fewact.video.camera.registration import Similarity
 from fewact.video.cleaning import light
 from tests.video.camera.scenery import frames_of

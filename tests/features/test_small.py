@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.datasets import read_index
-from fewact import FewShotClassifier, backbones, methods
+from fewact import FewShotClassifier, methods, networks
 from fewact.core.errors import OptionError
 from fewact.data import Clip
 from fewact.features.request import (
@@ -25,9 +25,9 @@ from fewact.features.views import (
     small_frames,
     without_repeats,
 )
+from fewact.lab.methods.promises.subject import made_up_card
+from fewact.lab.synthetic.conditions import compress
 from fewact.methods import quality_of
-from fewact.methods.promises.subject import made_up_card
-from fewact.synthetic.conditions import compress
 from fewact.video import EveryNth, read_frames
 from fewact.video.cleaning.light import same_light
 
@@ -159,7 +159,7 @@ def test_a_still_clip_and_one_frame_have_black_images() -> None:
 
 @pytest.mark.parametrize("size", [32, 64, 192, 224])
 def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
-    card = backbones.create(weights="random", engine="torch", size=size).card
+    card = networks.create(weights="random", engine="torch", size=size).card
     images = difference_images(torch.zeros(2, 3, size, size, dtype=torch.uint8))
     rows, columns = (side // 8 for side in images.shape[-2:])
     assert DifferenceRequest(View(2)).shape(card) == (2, 40, rows, columns)
@@ -182,7 +182,7 @@ def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Pa
     }
     quality = quality_of("best", "fusion")
     method = methods.create("fusion")
-    backbone = backbones.create(quality.backbone, size=quality.size)
+    backbone = networks.create(quality.backbone, size=quality.size)
     classifier = FewShotClassifier(backbone, method, text="off").fit(
         {label: each[:3] for label, each in clips.items()}
     )

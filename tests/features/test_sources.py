@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import backbones, methods
-from fewact.backbones import Backbone
+from fewact import methods, networks
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, Video, VideoList
-from fewact.evaluation import VideoFeatures, evaluate_method
-from fewact.evaluation.encode import encode_list
-from fewact.evaluation.episodes import Protocol, draw
 from fewact.features import sources
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
+from fewact.lab.evaluation import VideoFeatures, evaluate_method
+from fewact.lab.evaluation.encode import encode_list
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.networks import Backbone
 
 CLASSES = ("Basketball", "Biking", "PlayingGuitar")
 EACH = 4
@@ -43,7 +43,7 @@ def videos(assets: Path) -> VideoList:
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return backbones.create("efficientnet-lite0", precision="float32")
+    return networks.create("efficientnet-lite0", precision="float32")
 
 
 def test_real_clips_are_classified(videos: VideoList, backbone: Backbone) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from fewact.backbones import Backbone
 from fewact.data import Frames
 from fewact.data.clips import Clip
 from fewact.features.extract import ClipReader, Timing
@@ -22,6 +21,7 @@ from fewact.features.request import (
 )
 from fewact.features.ring import FeatureRing
 from fewact.features.views import FrameBatch, Views, difference_images, small_frames
+from fewact.networks import Backbone
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
 from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion, stabilise
 from fewact.video.camera.registration import Similarity

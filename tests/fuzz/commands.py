@@ -16,19 +16,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fewact import FewShotClassifier, backbones, evaluation
-from fewact.backbones import catalogue
+from fewact import FewShotClassifier, networks
 from fewact.classifier.file import MODEL, read_header
 from fewact.classifier.history import HISTORY, editing
 from fewact.cli import main
 from fewact.core.errors import UserError, WeightsError
 from fewact.core.registry import Registry
-from fewact.evaluation import checkpoint
 from fewact.features.store import Job, Store
-from fewact.training import train
+from fewact.lab import evaluation
+from fewact.lab.evaluation import checkpoint
+from fewact.lab.training import train
+from fewact.networks import catalogue
 from fewact.video import write_video
 from tests.fuzz.disk import Change, record
-from tests.training.made_up import CLASSIFY, EPISODES, FRAMES_RECIPE, Tiny, motions_data, recipe_of
+from tests.lab.training.made_up import (
+    CLASSIFY,
+    EPISODES,
+    FRAMES_RECIPE,
+    Tiny,
+    motions_data,
+    recipe_of,
+)
 
 torch.set_num_threads(1)
 catalogue.NETWORKS = Registry("backbone", {**catalogue.NETWORKS._entries, "tiny": Tiny})
@@ -194,7 +202,7 @@ def run_faults(root: Path, whole: Tree) -> list[str]:
             raise
         return []
     if found.header.backbone.weights == checkpoint.WITHIN:
-        network = backbones.create("tiny", weights=found.backbone.weights, precision="float32")
+        network = networks.create("tiny", weights=found.backbone.weights, precision="float32")
         if network.card.network_digest != found.header.network_digest:
             return ["the checkpoint's network is not that of its method"]
     return []

@@ -86,12 +86,12 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     from safetensors.torch import save_file
 
     from fewact import data, synthetic
-    from fewact.backbones import weights as weights_files
-    from fewact.evaluation.texts import read_prompts
     from fewact.features.store import Store
     from fewact.features.store.shard import Shape
+    from fewact.lab.evaluation.texts import read_prompts
+    from fewact.lab.training import recipe
+    from fewact.networks import weights as weights_files
     from fewact.synthetic import folder as motions
-    from fewact.training import recipe
 
     random = np.random.default_rng(0)
     rows = [(c, i) for c in range(9) for i in range(5)]

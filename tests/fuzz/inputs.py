@@ -171,8 +171,8 @@ def _camera(random: Random, classifier: Any) -> None:
 
 def _events(random: Random) -> None:
     """Write events with hostile names; read them back."""
-    from fewact.classifier.events import Event
-    from fewact.report.events import counts, events_text
+    from fewact.recordings.events import Event
+    from fewact.recordings.pages import counts, events_text
 
     events = [
         Event(
@@ -237,7 +237,7 @@ class LyingHub:
         import shutil
 
         from fewact import FewShotClassifier
-        from fewact.backbones import weights
+        from fewact.networks import weights
 
         name = f"owner/r{random.randrange(10**9)}"
         self.random = random

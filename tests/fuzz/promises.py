@@ -6,8 +6,8 @@ from itertools import product
 
 from fewact import methods
 from fewact.core.errors import UserError
-from fewact.methods.promises import PROMISES, Subject
-from fewact.methods.promises.subject import made_up_card, make
+from fewact.lab.methods.promises import PROMISES, Subject
+from fewact.lab.methods.promises.subject import made_up_card, make
 from tests.fuzz.report import Report, cases
 from tests.methods.option_sets import OPTION_SETS
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import torch
 
 from fewact import methods
-from fewact.backbones import Card
 from fewact.features.request import Features
-from fewact.methods.a2m2 import A2M2
+from fewact.lab.methods.a2m2 import A2M2
 from fewact.methods.base import Method
+from fewact.networks import Card
 from tests.golden.made_up import fill
 
 Weights = Literal["first", "filled", "pca"]

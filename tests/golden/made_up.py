@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fewact.backbones import Card
 from fewact.features.request import CameraRequest, Features, Request
-from fewact.methods.promises.subject import made_up_card
+from fewact.lab.methods.promises.subject import made_up_card
+from fewact.networks import Card
 
 EPISODES, WAYS, QUERIES = 2, 5, 2
 

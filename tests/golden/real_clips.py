@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fewact import FewShotClassifier, backbones
-from fewact.backbones import Backbone, Card
+from fewact import FewShotClassifier, networks
 from fewact.data import Clip
 from fewact.features.extract import extract
 from fewact.features.request import Features, Request
 from fewact.methods.base import support_state
+from fewact.networks import Backbone, Card
 from tests.golden import made_up
 from tests.golden.cases import CASES, Case
 from tests.golden.values import Values
@@ -86,7 +86,7 @@ def logits(assets: Path, name: str, chosen: Mapping[str, Sequence[str]] | None =
         chosen: Data sets of each case, by its label; None for all cases on all sets.
     """
     weights = BACKBONES[name] if BACKBONES[name] == "default" else assets / BACKBONES[name]
-    backbone = backbones.create(
+    backbone = networks.create(
         name, weights=weights, device="cpu", precision="float32", engine="torch"
     )
     chosen = dict.fromkeys(ON_REAL_CLIPS, tuple(CLASSES)) if chosen is None else chosen

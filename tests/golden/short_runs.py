@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from fewact.data import Split, Video, VideoList
-from fewact.evaluation import ArrayFeatures, checkpoint, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
-from fewact.evaluation.result import hits
+from fewact.lab.evaluation import ArrayFeatures, checkpoint, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.evaluation.result import hits
+from fewact.lab.training import TrainingData, train
+from fewact.lab.training.recipe import parse
+from fewact.lab.training.run_folder import read_metrics
 from fewact.methods.base import Method
-from fewact.training import TrainingData, train
-from fewact.training.recipe import parse
-from fewact.training.run_folder import read_metrics
 from tests.golden import made_up
 from tests.golden.cases import Case
 from tests.golden.values import Values

@@ -9,10 +9,8 @@ import torch
 
 from fewact import methods
 from fewact.core.errors import OptionError
-from fewact.methods.base import Method, support_state
-from fewact.methods.fusion import Fusion
-from fewact.methods.promises import check_method
-from fewact.methods.promises.subject import (
+from fewact.lab.methods.promises import check_method
+from fewact.lab.methods.promises.subject import (
     Subject,
     made_up_card,
     made_up_features,
@@ -21,6 +19,8 @@ from fewact.methods.promises.subject import (
     scores,
     take,
 )
+from fewact.methods.base import Method, support_state
+from fewact.methods.fusion import Fusion
 from tests.methods.option_sets import OPTION_SETS
 
 CLASSES_MEET = ("clip_spm", "hyrsm", "team", "simpleshot", "ridge", "lda", "safsar")

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from fewact import methods
+from fewact.lab.methods.common.transformer import Transformer
+from fewact.lab.methods.common.tuples import matched_frames
+from fewact.lab.methods.hyrsm import Attention
+from fewact.lab.methods.promises.subject import made_up_card, made_up_features
 from fewact.methods.base import Method
 from fewact.methods.common.temporal import TemporalAttention
-from fewact.methods.common.transformer import Transformer
-from fewact.methods.common.tuples import matched_frames
-from fewact.methods.hyrsm import Attention
-from fewact.methods.promises.subject import made_up_card, made_up_features
 
 ATTENDING: dict[str, dict[str, Any]] = {
     "a2m2": {

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
+from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.page.jobs import PageJob
 from fewact.page.session import PageSession
-from fewact.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, read_frames, write_video
 from tests.page.browser import MARKS, Person, Serve, clips_of
 from tests.page.conftest import Here

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fewact.classifier.names import Sides
+from fewact.classifier.page_folder import page_file
 from fewact.core.errors import DataError
-from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND
 from fewact.page.folder import compacted
 from fewact.page.names import class_name

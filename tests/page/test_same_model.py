@@ -312,7 +312,7 @@ def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
 
 METHOD = """
 from fewact import methods
-from fewact.methods.pixels import Pixels
+from fewact.lab.methods.pixels import Pixels
 
 
 @methods.register("ours")

@@ -12,10 +12,11 @@ from fewact.classifier.info import ModelInfo, model_info
 from fewact.classifier.names import Example
 from fewact.classifier.review import Advice, ConfusedClasses, Duplicate, Review, Suspect, review
 from fewact.data import FeatureClip
-from fewact.evaluation import compare, evaluate_method
+from fewact.lab.evaluation import compare, evaluate_method
+from fewact.lab.evaluation.report import result_page
 from fewact.report.document import Page
-from fewact.report.pages import model_page, result_page
-from tests.evaluation.made_up import Constant, Nearest, problem
+from fewact.report.model_page import model_page
+from tests.lab.evaluation.made_up import Constant, Nearest, problem
 from tests.report.test_explanation import HOSTILE, Reader
 
 JPEG = b"\xff\xd8jpeg"

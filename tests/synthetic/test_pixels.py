@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewact import backbones
+from fewact import networks
 from fewact.core.random import NamedDraws
 from fewact.synthetic import MotionsBenchmark, motions
 
@@ -172,7 +172,7 @@ def small(frames: NDArray[np.uint8]) -> Tensor:
 
 
 def lite0(frames: NDArray[np.uint8]) -> Tensor:
-    network = backbones.create("efficientnet-lite0", device="cpu")
+    network = networks.create("efficientnet-lite0", device="cpu")
     found = []
     for batch in np.array_split(frames, len(frames) // 50):
         found.append(network.features(network.prepare(batch), ["vectors"])["vectors"])

@@ -12,17 +12,13 @@ if TYPE_CHECKING:
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.names import NONE, Example, Label
     from fewact.classifier.prediction import Prediction, Predictions, Skipped
-    from fewact.classifier.stream import Stream, StreamState
     from fewact.classifier.unknown import OpenSet, OpenSetDecision
-    from fewact.data.events import Event
 
 _NAMES_OF = {
     "calibration": ("Calibration",),
-    "events": ("Event",),
     "few_shot": ("FewShotClassifier",),
     "names": ("NONE", "Example", "Label"),
     "prediction": ("Prediction", "Predictions", "Skipped"),
-    "stream": ("Stream", "StreamState"),
     "unknown": ("OpenSet", "OpenSetDecision"),
 }
 _MODULES = {name: module for module, names in _NAMES_OF.items() for name in names}
@@ -30,7 +26,6 @@ _MODULES = {name: module for module, names in _NAMES_OF.items() for name in name
 __all__ = [
     "NONE",
     "Calibration",
-    "Event",
     "Example",
     "FewShotClassifier",
     "Label",
@@ -39,8 +34,6 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Skipped",
-    "Stream",
-    "StreamState",
 ]
 
 # The application decides what becomes of messages; without a handler of its own it sees none.

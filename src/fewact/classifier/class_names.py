@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone
-from fewact.backbones.text import TextFacts, embed_classes, words
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.machine import cache_folder
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import Precomputed
-from fewact.methods.common.text import combined_logits, text_logits
+from fewact.lab.methods.common.text import combined_logits, text_logits
+from fewact.lab.networks.text import TextFacts, embed_classes, words
+from fewact.networks import Backbone
 
 if TYPE_CHECKING:
-    from fewact.backbones.text_encoder import TextEncoder
+    from fewact.lab.networks.text_encoder import TextEncoder
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewact.backbones import Backbone, Card
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
@@ -20,6 +19,7 @@ from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.request import CameraRequest, Features, Request
 from fewact.features.sources import ArrayFeatures, Precomputed
 from fewact.methods.encode import Encoder, encode_each, workers
+from fewact.networks import Backbone, Card
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
 from fewact.video.source import KeepFrames, KeptFrames, Span, VideoSource, as_predicted

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fewact.backbones import Backbone
 from fewact.classifier.class_names import IMAGE_EMBEDDING
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
@@ -33,11 +32,12 @@ from fewact.core.errors import VideoError
 from fewact.data import VideoClip
 from fewact.features.extract import extract
 from fewact.features.request import Features
+from fewact.lab.methods.common.text import combined_logits
 from fewact.methods.base import (
     FrameMatch,
     Method,
 )
-from fewact.methods.common.text import combined_logits
+from fewact.networks import Backbone
 from fewact.video import Segments, collect_warnings
 from fewact.video.cleaning.framing import resized
 from fewact.video.samplers import RGBImage, sampler_of

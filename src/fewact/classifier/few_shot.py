@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.backbones import Backbone
-from fewact.backbones.spec import Device
 from fewact.classifier import edit, file
 from fewact.classifier.calibration import Calibration, check_set_rate
 from fewact.classifier.class_names import TextMode
@@ -36,10 +34,8 @@ from fewact.classifier.names import NONE, ClipId, Example, Label, Labels, as_int
 from fewact.classifier.pipeline import Choice, DeferredBackbone, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
-from fewact.classifier.regions import predict_regions, tracks_of_table
 from fewact.classifier.unknown import OpenSet, check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
-from fewact.core.hub import check_answers, download, hub_client, is_repository
 from fewact.core.options import check_options
 from fewact.core.paths import similar_name, user_path
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
@@ -48,11 +44,15 @@ from fewact.data.files import first_few
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
+from fewact.networks import Backbone
+from fewact.networks.hub import check_answers, download, hub_client, is_repository
+from fewact.networks.spec import Device
+from fewact.recordings.people import predict_regions, tracks_of_table
 from fewact.video.regions import find_tracks
 from fewact.video.source import TrimMode, check_trim
 
 if TYPE_CHECKING:
-    from fewact.classifier.stream import Stream
+    from fewact.recordings.stream import Stream
 
 LOG = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class FewShotClassifier:
         backbone: Backbone that computes the features, or its name.
         method: Few-shot method, or its name.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
-        weights: Weights of a backbone given by name, see ``fewact.backbones.create``.
+        weights: Weights of a backbone given by name, see ``fewact.networks.create``.
         precision: Precision of a backbone given by name: ``auto``, ``float32``, ``bfloat16``
             or ``int8``.
         engine: Inference engine of a backbone given by name: ``auto``, ``torch`` or ``onnx``.
@@ -382,7 +382,7 @@ class FewShotClassifier:
         ...     events = [event for frame in frames for event in stream.push(frame)]
         ...     events += stream.close()
         """
-        from fewact.classifier.stream import Stream
+        from fewact.recordings.stream import Stream
 
         return Stream(
             self._fitted,
@@ -547,7 +547,7 @@ class FewShotClassifier:
                 "not a backbone",
                 where="backbone",
                 got=repr(backbone)[:80],
-                expected="an object, such as fewact.backbones.create()",
+                expected="an object, such as fewact.networks.create()",
                 hint="The model knows the name of its backbone: leave the argument out.",
             )
         try:

@@ -21,7 +21,6 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.backbones.text import TextFacts
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.examples import Examples, stored
@@ -29,6 +28,7 @@ from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
 from fewact.classifier.pipeline import SavedBackbone, SavedMethod
 from fewact.classifier.unknown import OpenSet, describe
+from fewact.core.arrays import copy_tensors, parse_tensors, read_metadata, sha256_of
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, UPGRADE, FileType
 from fewact.core.errors import (
@@ -40,12 +40,12 @@ from fewact.core.errors import (
 )
 from fewact.core.paths import user_path
 from fewact.core.shapes import all_finite
-from fewact.core.tensors import copy_tensors, parse_tensors, read_metadata, sha256_of
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data import BACKGROUND, VideoClip
 from fewact.data.files import legible
 from fewact.features.sources import Precomputed
+from fewact.lab.networks.text import TextFacts
 from fewact.methods.base import Method
 from fewact.video import Segments, collect_warnings
 from fewact.video.source import TrimMode

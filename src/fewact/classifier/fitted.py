@@ -25,7 +25,7 @@ from fewact.classifier.examples import (
 from fewact.classifier.names import Label, as_given, check_integers, existing_class, label_array
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
-from fewact.classifier.recordings import are_sought, groups_of
+from fewact.classifier.same_recording import are_sought, groups_of
 from fewact.classifier.unknown import (
     FEWEST_NONE,
     NoneScores,

@@ -35,6 +35,8 @@ from fewact.classifier.file import (
     read_header,
     with_change,
 )
+from fewact.classifier.page_folder import PAGE_FOLDER, is_page
+from fewact.core.arrays import read_metadata
 from fewact.core.atomic import (
     holding,
     is_empty,
@@ -51,9 +53,7 @@ from fewact.core.errors import (
     NewerModelError,
     UserError,
 )
-from fewact.core.page_folder import PAGE_FOLDER, is_page
 from fewact.core.paths import user_path
-from fewact.core.tensors import read_metadata
 from fewact.core.text_table import markdown_text
 from fewact.data import BACKGROUND
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from fewact import align, methods
-from fewact.backbones import Backbone
 from fewact.classifier.encoding import encode
 from fewact.classifier.explain import strip
 from fewact.classifier.inputs import ClipLike, as_clip
@@ -15,8 +14,9 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.data import FeatureClip
-from fewact.methods.a2m2 import A2M2
+from fewact.lab.methods.a2m2 import A2M2
 from fewact.methods.base import FrameMatch
+from fewact.networks import Backbone
 
 NAME = "alignment.name"
 

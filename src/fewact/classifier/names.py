@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from fewact.classifier.page_folder import PAGE_CLIP
 from fewact.core.errors import DataError, did_you_mean
-from fewact.core.page_folder import PAGE_CLIP
 from fewact.data import BACKGROUND, Clip, is_background, is_none
 from fewact.data.clips import as_box, check_dense
 from fewact.video.source import Span

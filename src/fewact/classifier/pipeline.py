@@ -11,11 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
 from torch import Tensor
 
-from fewact import backbones, methods
-from fewact.backbones import Backbone, Card
-from fewact.backbones.engines import resolve_device
-from fewact.backbones.spec import BackboneSpec, Device
-from fewact.backbones.weights import were_read
+from fewact import methods, networks
 from fewact.core.bounded import reason_of
 from fewact.core.errors import (
     DamagedModelError,
@@ -31,6 +27,10 @@ from fewact.data import AnyClip, FeatureClip
 from fewact.features.sources import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.methods.files import package_of
+from fewact.networks import Backbone, Card
+from fewact.networks.engines import resolve_device
+from fewact.networks.spec import BackboneSpec, Device
+from fewact.networks.weights import were_read
 from fewact.video.source import TrimMode
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
@@ -82,7 +82,7 @@ class Choice:
             return self._for_features(clip)
         method, backbone = self._build_method(None), self.backbone
         if isinstance(backbone, str):
-            backbone = backbones.create(
+            backbone = networks.create(
                 backbone,
                 weights=self.weights,
                 device=self.device,

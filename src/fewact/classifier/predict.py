@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones import Backbone
 from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import ClipEncoder, EncodedClip, encode
 from fewact.classifier.examples import Nodes, check_finite_scores, check_shapes
@@ -30,6 +29,7 @@ from fewact.data import AnyClip
 from fewact.features.extract import Timing, stage
 from fewact.features.ring import FeatureRing
 from fewact.methods.encode import Encoder
+from fewact.networks import Backbone
 from fewact.video import EveryNth, collect_warnings
 from fewact.video.regions import count_movers
 from fewact.video.samplers import Floats

@@ -30,7 +30,7 @@ from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier, fitted_of
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.names import Example
-from fewact.classifier.recordings import groups_of
+from fewact.classifier.same_recording import groups_of
 from fewact.data.files import first_few
 from fewact.methods.base import Method
 

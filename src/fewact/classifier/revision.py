@@ -21,9 +21,9 @@ from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
 from fewact.classifier.names import Example, Sides, check_label
+from fewact.classifier.page_folder import page_file
 from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
 from fewact.core.errors import DataError
-from fewact.core.page_folder import page_file
 from fewact.data import BACKGROUND, Clip
 
 

@@ -27,127 +27,154 @@ from fewact.core.version import __version__
 
 COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Teach and predict": {
-        "teach": ("teach:teach", "Teach a classifier from a few clips of each class."),
-        "predict": ("predict:predict", "Predict the class of each video, or (none)."),
-        "watch": ("watch:watch", "Find the actions in long recordings, or watch a camera."),
+        "teach": ("cli.teach:teach", "Teach a classifier from a few clips of each class."),
+        "predict": ("cli.predict:predict", "Predict the class of each video, or (none)."),
+        "watch": (
+            "recordings.commands.watch:watch",
+            "Find the actions in long recordings, or watch a camera.",
+        ),
         "index": (
-            "archive:index",
+            "recordings.commands.archive:index",
             "Read recordings once, so that any action can be found in them later.",
         ),
         "find": (
-            "archive:find",
+            "recordings.commands.archive:find",
             "Find an action in indexed recordings by one clip, several, or a model.",
         ),
         "suggest": (
-            "archive:suggest",
+            "recordings.commands.archive:suggest",
             "Name the segments whose marks would help most: uncertain, and unlike each other.",
         ),
         "discover": (
-            "archive:discover",
+            "recordings.commands.archive:discover",
             "Group the recurring movements of indexed recordings, without any label.",
         ),
         "agree": (
-            "scored:agree",
+            "recordings.commands.scored:agree",
             "Compare events with those that a person scored: F1, kappa, confusions, errors.",
         ),
         "budget": (
-            "scored:budget",
+            "recordings.commands.scored:budget",
             "Count how often and how long each class was performed in each recording.",
         ),
         "total": (
-            "total:total",
+            "recordings.commands.total:total",
             "Estimate counts and durations with intervals, from a sample that you check.",
         ),
-        "serve": ("serve:serve", "Teach and use a model in the browser, on this computer only."),
+        "serve": (
+            "page.commands:serve",
+            "Teach and use a model in the browser, on this computer only.",
+        ),
         "export": (
-            "export:export",
+            "cli.export:export",
             "Export a model as one file, or its network as an ONNX file.",
         ),
-        "import": ("export:import_model", "Make a model folder of the file of a model."),
-        "demo": ("demo:demo", "Teach and predict on rendered clips, or on your own."),
+        "import": ("cli.export:import_model", "Make a model folder of the file of a model."),
+        "demo": ("cli.demo:demo", "Teach and predict on rendered clips, or on your own."),
     },
     "Know and correct a model": {
-        "info": ("model:info", "Show the classes of a model, its accuracy, and how it was made."),
+        "info": (
+            "cli.model:info",
+            "Show the classes of a model, its accuracy, and how it was made.",
+        ),
         "test": (
-            "model:measure_clips",
+            "cli.model:measure_clips",
             "Measure a model on labelled clips: accuracy with interval, confusions, each class.",
         ),
         "review": (
-            "model:review",
+            "cli.model:review",
             "Find confused classes, wrong labels and duplicates in a model, and say what to record "
             "next.",
         ),
         "explain": (
-            "model:explain",
+            "cli.model:explain",
             "Explain a prediction: what speaks for the class, and which frames were matched.",
         ),
         "match": (
-            "model:match",
+            "cli.model:match",
             "Show how aligners match two clips: windows, their weights, and the plan.",
         ),
         "map": (
-            "model:clip_map",
+            "cli.model:clip_map",
             "Draw the clips of a model, the prototypes of its classes, and new videos as points.",
         ),
         "report": (
-            "results:report",
+            "lab.commands.results:report",
             "Write a report of a model, results or events, as one file that needs nothing else.",
         ),
         "add": (
-            "edit:add",
+            "cli.edit:add",
             "Add training clips to a model: to a class, to a new class, or to none.",
         ),
-        "rename": ("edit:rename", "Rename a class of a model."),
-        "move": ("edit:move", "Correct the label of a training clip."),
+        "rename": ("cli.edit:rename", "Rename a class of a model."),
+        "move": ("cli.edit:move", "Correct the label of a training clip."),
         "remove": (
-            "edit:remove",
+            "cli.edit:remove",
             "Remove classes or training clips from a model; the clips' files are not touched.",
         ),
         "undo": (
-            "edit:undo",
+            "cli.edit:undo",
             "Undo the latest change of a model: teach, import, add, rename, move or remove.",
         ),
     },
     "Methods and networks": {
-        "methods": ("methods:methods", "List the few-shot methods, or show one with its options."),
-        "backbones": ("methods:backbones", "List the networks that compute features."),
+        "methods": (
+            "lab.commands.methods:methods",
+            "List the few-shot methods, or show one with its options.",
+        ),
+        "backbones": ("lab.commands.methods:backbones", "List the networks that compute features."),
         "check-method": (
-            "methods:check_method",
+            "lab.commands.methods:check_method",
             "Check that a method keeps what all methods promise.",
         ),
     },
     "Data": {
-        "data": ("data:app", "List, check and render benchmarks."),
-        "embed": ("embed:embed", "Compute features of labelled videos and store them on disk."),
-        "episodes": ("data:episodes", "Draw episodes and save them."),
+        "data": ("lab.commands.data:app", "List, check and render benchmarks."),
+        "embed": (
+            "lab.commands.embed:embed",
+            "Compute features of labelled videos and store them on disk.",
+        ),
+        "episodes": ("lab.commands.data:episodes", "Draw episodes and save them."),
     },
     "Train and evaluate": {
-        "train": ("train:train", "Train a method on the training classes of a benchmark."),
+        "train": (
+            "lab.commands.train:train",
+            "Train a method on the training classes of a benchmark.",
+        ),
         "convert": (
-            "train:convert",
+            "lab.commands.train:convert",
             "Convert a checkpoint of a method's public code to one of fewact.",
         ),
-        "recipes": ("train:recipes", "List the recipes that come with fewact, or print one."),
-        "evaluate": ("evaluate:evaluate", "Compute the accuracy of a method over many episodes."),
-        "compare": ("results:compare", "Compare each pair of results on the same episodes."),
+        "recipes": (
+            "lab.commands.train:recipes",
+            "List the recipes that come with fewact, or print one.",
+        ),
+        "evaluate": (
+            "lab.commands.evaluate:evaluate",
+            "Compute the accuracy of a method over many episodes.",
+        ),
+        "compare": (
+            "lab.commands.results:compare",
+            "Compare each pair of results on the same episodes.",
+        ),
         "confusion": (
-            "results:confusion",
+            "lab.commands.results:confusion",
             "Show the accuracy of each class and the pairs of classes confused most often.",
         ),
         "stability": (
-            "results:stability",
+            "lab.commands.results:stability",
             "Show the accuracy as a function of the number of episodes.",
         ),
         "leaderboard": (
-            "results:leaderboard",
+            "lab.commands.results:leaderboard",
             "List published accuracies together with your results.",
         ),
     },
     "This machine": {
-        "doctor": ("doctor:doctor", "Report what is installed, and give advice."),
+        "doctor": ("cli.doctor:doctor", "Report what is installed, and give advice."),
     },
 }
-"""Commands below the headings of ``fewact --help``: module below ``fewact.cli`` and function, or
+"""Commands below the headings of ``fewact --help``: module below ``fewact`` and function, or
 application of Typer, there; and the first sentence of its help page, which a test compares."""
 
 
@@ -168,7 +195,7 @@ class LazyCommands(UserDict[str, Any]):
 def _build(name: str, target: str) -> Any:
     """Return the command of a function, or the group of a Typer application."""
     module, _, attribute = target.partition(":")
-    implementation = getattr(importlib.import_module(f"fewact.cli.{module}"), attribute)
+    implementation = getattr(importlib.import_module(f"fewact.{module}"), attribute)
     if not isinstance(implementation, typer.Typer):
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
         application.command(name, cls=Command)(implementation)

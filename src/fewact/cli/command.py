@@ -222,14 +222,14 @@ def complete_methods(incomplete: str) -> list[str]:
 
 def complete_backbones(incomplete: str) -> list[str]:
     """Return the backbones whose names begin so."""
-    from fewact import backbones
+    from fewact import networks
 
-    return _beginning(incomplete, (backbones.AUTO, *backbones.names()))
+    return _beginning(incomplete, (networks.AUTO, *networks.names()))
 
 
 def complete_benchmarks(incomplete: str) -> list[str]:
     """Return the benchmarks whose names begin so."""
-    from fewact.data.benchmarks import benchmark_names
+    from fewact.lab.benchmarks.benchmarks import benchmark_names
 
     return _beginning(incomplete, benchmark_names())
 

@@ -99,7 +99,7 @@ def _has_codec(name: str, mode: Any) -> bool:
 def _machine() -> dict[str, Any]:
     import torch
 
-    from fewact.backbones.engines import multiplies_bfloat16
+    from fewact.networks.engines import multiplies_bfloat16
 
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
@@ -129,11 +129,11 @@ def _gib(size: int) -> float:
 
 
 def _weights() -> dict[str, Any]:
-    from fewact import UserError, backbones
+    from fewact import UserError, networks
 
-    facts: dict[str, Any] = {"backbone": backbones.AUTO}
+    facts: dict[str, Any] = {"backbone": networks.AUTO}
     try:
-        backbone = backbones.create("auto")
+        backbone = networks.create("auto")
     except UserError as error:
         return {**facts, "found": False, "why": str(error)}
     card = backbone.card

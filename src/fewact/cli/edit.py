@@ -195,8 +195,8 @@ def _training_clips(model: Path) -> "tuple[tuple[Example, ...], bool]":
     from pydantic import BaseModel
 
     from fewact.classifier.names import Example
+    from fewact.core.arrays import read_metadata
     from fewact.core.bounded import GIB, MIB, FileType
-    from fewact.core.tensors import read_metadata
 
     class Listed(BaseModel):
         examples: tuple[Example, ...]

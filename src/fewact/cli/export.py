@@ -76,9 +76,9 @@ def export(
 
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
-    from fewact.backbones.export import check_exported, export_encoder
     from fewact.classifier.file import read_header
     from fewact.features.sources import Precomputed
+    from fewact.lab.networks.export import check_exported, export_encoder
 
     check_exported(read_header(model).backbone.spec.precision, str(model))
     backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_

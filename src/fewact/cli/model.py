@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fewact.classifier.page_folder import PAGE_FOLDER
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
     Backbone,
@@ -29,7 +30,6 @@ from fewact.cli.options import (
 from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import DataError
-from fewact.core.page_folder import PAGE_FOLDER
 from fewact.core.paths import similar_name
 from fewact.core.text_table import csv_line, printable
 

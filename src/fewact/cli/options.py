@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.backbones import BackboneSpec, TextSpec
 from fewact.cli.command import SpecOptions
 from fewact.core.atomic import REPLACE, check_output_file
 from fewact.core.errors import (
@@ -27,7 +26,8 @@ from fewact.core.errors import (
 )
 from fewact.core.options import option_descriptions
 from fewact.core.paths import similar_name, user_path
-from fewact.evaluation.spec import DataSpec
+from fewact.lab.evaluation.spec import DataSpec
+from fewact.networks import BackboneSpec, TextSpec
 
 if TYPE_CHECKING:
     from fewact.data import AnyClip
@@ -89,7 +89,7 @@ def check_data(name: str) -> str:
 
         synthetic.named(name)
     else:
-        from fewact.data.benchmarks import benchmark_of_data
+        from fewact.lab.benchmarks.benchmarks import benchmark_of_data
 
         benchmark_of_data(name)
     return name

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from fewact.backbones import BackboneSpec, describe
 from fewact.core.errors import OptionError
 from fewact.methods import QUALITIES, quality_of
+from fewact.networks import BackboneSpec, describe
 
 QualityName = Literal["fast", "normal", "best"]
 

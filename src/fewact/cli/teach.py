@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.backbones import BackboneSpec
 from fewact.cli.command import complete_methods, with_specs
 from fewact.cli.options import (
     METHOD,
@@ -36,6 +35,7 @@ from fewact.cli.run import say, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError, SkippedWarning, warn
 from fewact.methods import QUALITIES
+from fewact.networks import BackboneSpec
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -156,7 +156,7 @@ def _source(
 ) -> "Path | Sequence[AnyClip]":
     """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
-    from fewact.data.events import is_event_file
+    from fewact.recordings.formats import is_event_file
 
     events = not data.is_features(path) and is_event_file(path)
     if only is not None and not events:
@@ -186,7 +186,7 @@ def classifier_of(
     """Return a classifier to fit; ``clip`` is one of those that were listed already."""
     from fewact import FewShotClassifier, methods
     from fewact.data import FeatureClip
-    from fewact.evaluation.checkpoint import find_checkpoint
+    from fewact.lab.evaluation.checkpoint import find_checkpoint
 
     trained = find_checkpoint(method)
     if trained is None and clip is not None:

@@ -1,10 +1,4 @@
-"""Labelled videos: your own clips or features, and published benchmarks.
-
-What belongs to published benchmarks is imported on first use.
-"""
-
-import importlib
-from typing import TYPE_CHECKING, Any
+"""Labelled videos of the user: clips, tables, class folders, features and joints."""
 
 from fewact.data.class_folders import clips_of_no_class, list_background, list_clips, list_folder
 from fewact.data.clips import (
@@ -38,43 +32,24 @@ from fewact.data.tables import (
 )
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 
-if TYPE_CHECKING:
-    from fewact.data.benchmark_videos import (
-        Availability,
-        ClassCount,
-        check_benchmark,
-        load_benchmark,
-    )
-    from fewact.data.benchmarks import ActionClass, Benchmark, benchmark, benchmark_names, variants
-    from fewact.data.leak import Leak, find_leak, refuse_leaks
-
 __all__ = [
     "BACKGROUND",
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
-    "ActionClass",
     "AnyClip",
-    "Availability",
-    "Benchmark",
-    "ClassCount",
     "Clip",
     "FeatureClip",
     "FeatureDataset",
     "Frames",
     "GroupScope",
-    "Leak",
     "Split",
     "Video",
     "VideoBytes",
     "VideoClip",
     "VideoList",
-    "benchmark",
-    "benchmark_names",
-    "check_benchmark",
     "clips_of_no_class",
     "event_clips",
     "expand_paths",
-    "find_leak",
     "is_background",
     "is_clip",
     "is_features",
@@ -86,23 +61,7 @@ __all__ = [
     "list_clips",
     "list_folder",
     "list_table",
-    "load_benchmark",
     "natural_key",
     "read_features",
     "read_table",
-    "refuse_leaks",
-    "variants",
 ]
-
-_HOMES = {
-    "benchmark_videos": "Availability ClassCount check_benchmark load_benchmark",
-    "benchmarks": "ActionClass Benchmark benchmark benchmark_names variants",
-    "leak": "Leak find_leak refuse_leaks",
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names.split():
-            return getattr(importlib.import_module(f"fewact.data.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

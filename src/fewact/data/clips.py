@@ -543,7 +543,7 @@ class FeatureClip:
         vectors: Feature vectors (t d), a floating-point array; ignored when clips are compared.
         label: Class of the clip; None if it is not known.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
-        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
+        joints: Layout of the joints in a vector, see ``fewact.data.joints``; empty without joints.
 
     Raises:
         DataError: The vectors are not an array, the name is empty, or the name, label or group is

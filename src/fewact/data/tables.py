@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.arrays import read_array
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError, SkippedWarning, did_you_mean, warn
-from fewact.core.joints import parse_joints
 from fewact.core.paths import user_path
-from fewact.core.tensors import read_array
 from fewact.data.cells import delimiter_of, is_number, seconds, table_rows
 from fewact.data.clips import (
     BACKGROUND,
@@ -28,7 +27,11 @@ from fewact.data.clips import (
     is_background,
     usable_features,
 )
-from fewact.data.events import (
+from fewact.data.files import first_few
+from fewact.data.joints import parse_joints
+from fewact.data.poses import is_poses, labelled_poses, read_poses
+from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
+from fewact.recordings.formats import (
     SUFFIXES,
     Event,
     EventTable,
@@ -37,10 +40,7 @@ from fewact.data.events import (
     read_events,
     timeline_or_none,
 )
-from fewact.data.events.event import SIDES, by_recording
-from fewact.data.files import first_few
-from fewact.data.poses import is_poses, labelled_poses, read_poses
-from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
+from fewact.recordings.formats.event import SIDES, by_recording
 
 if TYPE_CHECKING:
     from fewact.video.track import Box
@@ -82,7 +82,7 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     semicolons or tabs; the text is UTF-8. Relative paths start at the table's folder. Times are in
     seconds, ``mm:ss`` or ``hh:mm:ss``; an empty time means the start or end of the file. Rows with
     the label ``none`` belong to no class. A missing file raises an error when it is read, or here
-    if all files are missing. Files of events, see ``fewact.data.events``, are read, too: their rows
+    if all files are missing. Files of events, see ``fewact.recordings.formats``, are read, too: their rows
     that cannot be used are skipped with a warning.
 
     Args:
@@ -492,7 +492,7 @@ class FeatureDataset:
     """Features in an .npz file with labels in a .tsv file of the same name beside it.
 
     The .npz file contains an array ``features`` (clips t d), floating-point; for skeletons and
-    landmarks also a text ``joints``, their layout, see ``fewact.core.joints``. The .tsv file has a
+    landmarks also a text ``joints``, their layout, see ``fewact.data.joints``. The .tsv file has a
     header and one row per clip, in the same order. Rows with the label ``none`` belong to no class
     and are not in the list. Pickled data is refused.
 

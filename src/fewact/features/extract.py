@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones import Backbone, Level
-from fewact.backbones.card import FROM_SHALLOW
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import on_one_core, one_core_threads, started_threads
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.features.views import FrameBatch, Views
+from fewact.networks import Backbone, Level
+from fewact.networks.card import FROM_SHALLOW
 from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource

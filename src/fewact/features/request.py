@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 from pydantic import TypeAdapter
 
-from fewact.backbones.card import Card, Level
 from fewact.core.errors import OptionError
+from fewact.networks.card import Card, Level
 from fewact.video.camera import Stabilise as Stabilise  # methods do not import camera
 
 if TYPE_CHECKING:

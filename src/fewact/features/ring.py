@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones import Backbone, Level
 from fewact.core.workers import on_one_core
 from fewact.features.extract import NetworkFeatures, Timing
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.views import FrameBatch, Views, halved, stacked
+from fewact.networks import Backbone, Level
 from fewact.video.cleaning.correction import Correction, Fault, find_correction, find_faults
 from fewact.video.frame import SharedFrame
 

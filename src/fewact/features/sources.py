@@ -1,7 +1,7 @@
 """Feature sources: features of videos by position, from videos, from arrays or from a store.
 
 ``VideoFeatures`` runs a backbone on videos, ``ArrayFeatures`` reads arrays of precomputed vectors,
-whose size ``Precomputed`` describes, and ``fewact.features.stored.StoredFeatures`` reads a store.
+whose size ``Precomputed`` describes, and ``fewact.lab.store.stored.StoredFeatures`` reads a store.
 """
 
 import hashlib
@@ -14,10 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact.backbones.backbone import Backbone
-from fewact.backbones.card import Card
-from fewact.backbones.engines import resolve_device
-from fewact.backbones.spec import Device
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.shapes import check_shape
 from fewact.data.clips import (
@@ -31,6 +27,10 @@ from fewact.data.files import first_few
 from fewact.data.videos import VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.networks.backbone import Backbone
+from fewact.networks.card import Card
+from fewact.networks.engines import resolve_device
+from fewact.networks.spec import Device
 from fewact.video.source import VideoSource, changes_of
 
 
@@ -87,8 +87,8 @@ class Precomputed:
     Args:
         frames: Number t of vectors of a clip.
         width: Length d of a vector.
-        device: Device of the method that reads them, as in ``fewact.backbones.create``.
-        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
+        device: Device of the method that reads them, as in ``fewact.networks.create``.
+        joints: Layout of the joints in a vector, see ``fewact.data.joints``; empty without joints.
 
     Raises:
         OptionError: A number is not positive, or there is no such device.
@@ -186,7 +186,7 @@ class ArrayFeatures:
         ids: Names of the videos for errors (default: the name of the source and a number).
         skip_invalid: Report vectors that are not finite or too large as videos that cannot be read,
             instead of refusing the array.
-        joints: Layout of the joints in a vector, see ``fewact.core.joints``; empty without joints.
+        joints: Layout of the joints in a vector, see ``fewact.data.joints``; empty without joints.
 
     Raises:
         ShapeError: The array has another shape or type.

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.backbones import Level
 from fewact.features.request import Request, View
+from fewact.networks import Level
 from fewact.video.camera.motion import (
     LEAST_ASPECT,
     MOST_ASPECT,

@@ -9,8 +9,8 @@ from fewact.core.options import flatten_options, make_options
 from fewact.core.registry import Registry
 
 if TYPE_CHECKING:
-    from fewact.backbones.card import Card
     from fewact.methods.base import Method
+    from fewact.networks.card import Card
 
 AUTO = "fusion"
 IMPORT = "Pass the file that has the method with --import; in Python, import it before."
@@ -20,26 +20,26 @@ REGISTRY: "Registry[type[Method]]" = Registry(
     "method",
     {
         "fusion": "fewact.methods.fusion:Fusion",
-        "a2m2": "fewact.methods.a2m2:A2M2",
-        "otam": "fewact.methods.otam:OTAM",
-        "protonet": "fewact.methods.protonet:ProtoNet",
-        "simpleshot": "fewact.methods.simpleshot:SimpleShot",
-        "ridge": "fewact.methods.ridge:Ridge",
-        "lda": "fewact.methods.lda:Lda",
-        "trx": "fewact.methods.trx:TRX",
-        "strm": "fewact.methods.strm:STRM",
-        "ta2n": "fewact.methods.ta2n:TA2N",
-        "cpm": "fewact.methods.cpm:CPM",
-        "safsar": "fewact.methods.safsar:SAFSAR",
-        "hyrsm": "fewact.methods.hyrsm:HyRSM",
-        "molo": "fewact.methods.molo:MoLo",
-        "team": "fewact.methods.team:TEAM",
-        "d2st": "fewact.methods.d2st:D2ST",
-        "clip_spm": "fewact.methods.clip_spm:ClipSpm",
-        "clip_fsar": "fewact.methods.clip_fsar:ClipFsar",
-        "semantic_prompt": "fewact.methods.semantic_prompt:SemanticPrompt",
-        "zero_shot": "fewact.methods.zero_shot:ZeroShot",
-        "pixels": "fewact.methods.pixels:Pixels",
+        "a2m2": "fewact.lab.methods.a2m2:A2M2",
+        "otam": "fewact.lab.methods.otam:OTAM",
+        "protonet": "fewact.lab.methods.protonet:ProtoNet",
+        "simpleshot": "fewact.lab.methods.simpleshot:SimpleShot",
+        "ridge": "fewact.lab.methods.ridge:Ridge",
+        "lda": "fewact.lab.methods.lda:Lda",
+        "trx": "fewact.lab.methods.trx:TRX",
+        "strm": "fewact.lab.methods.strm:STRM",
+        "ta2n": "fewact.lab.methods.ta2n:TA2N",
+        "cpm": "fewact.lab.methods.cpm:CPM",
+        "safsar": "fewact.lab.methods.safsar:SAFSAR",
+        "hyrsm": "fewact.lab.methods.hyrsm:HyRSM",
+        "molo": "fewact.lab.methods.molo:MoLo",
+        "team": "fewact.lab.methods.team:TEAM",
+        "d2st": "fewact.lab.methods.d2st:D2ST",
+        "clip_spm": "fewact.lab.methods.clip_spm:ClipSpm",
+        "clip_fsar": "fewact.lab.methods.clip_fsar:ClipFsar",
+        "semantic_prompt": "fewact.lab.methods.semantic_prompt:SemanticPrompt",
+        "zero_shot": "fewact.lab.methods.zero_shot:ZeroShot",
+        "pixels": "fewact.lab.methods.pixels:Pixels",
     },
     group="fewact.methods",
 )

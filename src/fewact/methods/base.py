@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from fewact.backbones.card import Card
 from fewact.core.options import NoOptions
 from fewact.features.request import Features, Request
+from fewact.networks.card import Card
 
 Nodes = Mapping[str, Tensor]
 """Encoded videos: named tensors, all with the same leading axes."""

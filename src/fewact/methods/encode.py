@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from fewact.backbones.card import Card
-from fewact.backbones.engines import exact_convolutions
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import one_core_threads
 from fewact.features.request import Features, Request
+from fewact.networks.card import Card
+from fewact.networks.engines import exact_convolutions
 
 C = TypeVar("C")
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from fewact.classifier.page_folder import PAGE_CLIP, PAGE_FOLDER, PAGE_JOURNAL, is_page
 from fewact.core.atomic import (
     is_temporary,
     make_folder,
@@ -27,7 +28,6 @@ from fewact.core.atomic import (
 from fewact.core.bounded import GIB, MIB, FileType, size_text
 from fewact.core.errors import ModelError, OutputError
 from fewact.core.locks import exclusive
-from fewact.core.page_folder import PAGE_CLIP, PAGE_FOLDER, PAGE_JOURNAL, is_page
 from fewact.core.paths import user_path
 from fewact.data import VIDEO_SUFFIXES
 from fewact.data.files import is_saved_model

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from fewact.classifier.names import Sides
+from fewact.classifier.page_folder import PAGE_CLIP
 from fewact.core.errors import DataError
-from fewact.core.page_folder import PAGE_CLIP
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.data.files import numbered
 from fewact.page.names import Label, class_name

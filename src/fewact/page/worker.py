@@ -14,28 +14,29 @@ from typing import Any, Final
 
 import numpy as np
 
-from fewact.classifier import Event, FewShotClassifier
+from fewact.classifier import FewShotClassifier
 from fewact.classifier import file as model_files
 from fewact.classifier.explain import explain, page_origins
 from fewact.classifier.few_shot import load_stored
 from fewact.classifier.history import editing, install, versions
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
+from fewact.classifier.page_folder import PAGE_FOLDER
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
-from fewact.classifier.stream import Stream
-from fewact.classifier.watch import Watch, watching
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
-from fewact.core.page_folder import PAGE_FOLDER
 from fewact.data import BACKGROUND, Clip, is_background
 from fewact.data.clips import as_box
 from fewact.methods.files import import_methods
 from fewact.page.facts import EventFacts, LiveFacts, ModelFacts, SubjectFacts
 from fewact.page.names import TITLE_OF_NONE
-from fewact.report.events import counts
+from fewact.recordings.formats import Event
+from fewact.recordings.pages import counts
+from fewact.recordings.stream import Stream
+from fewact.recordings.watch import Watch, watching
 from fewact.report.explanation import explanation_page
-from fewact.report.pages import model_page
+from fewact.report.model_page import model_page
 from fewact.video.regions import RegionFinder
 
 SECONDS_OF_A_STEP: Final = 0.5

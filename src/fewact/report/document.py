@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fewact.core import svg
 from fewact.core.errors import OptionError
 from fewact.core.text_table import markdown_text
-from fewact.data.events import Event
+from fewact.recordings.formats import Event
+from fewact.report import svg
 from fewact.report.table import Table, render
 
 if TYPE_CHECKING:

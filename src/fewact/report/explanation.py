@@ -11,8 +11,8 @@ from PIL import Image, UnidentifiedImageError
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.classifier.match import MatchedClips
-from fewact.core import svg
 from fewact.methods.base import FrameMatch
+from fewact.report import svg
 from fewact.report.document import drawing, render_page
 
 WIDTH, HEIGHT, RIBBONS = 880.0, 82.0, 60.0

@@ -16,9 +16,9 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
 )
+from fewact.lab.methods.promises.subject import made_up_card, made_up_features
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import MotionTerm
-from fewact.methods.promises.subject import made_up_card, made_up_features
 
 VECTORS, MIDDLE = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 MOVING = MovingRequest(view=View(8))

@@ -10,9 +10,9 @@ from torch import Tensor
 from fewact import FewShotClassifier, methods
 from fewact.core.errors import DataError, OptionError
 from fewact.data import FeatureClip, FeatureDataset, read_features
-from fewact.evaluation import ArrayFeatures, evaluate_method
-from fewact.evaluation.episodes import Protocol, draw
 from fewact.features.request import FeatureRequest, View
+from fewact.lab.evaluation import ArrayFeatures, evaluate_method
+from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.joints import MIRROR_COST, filled
 

@@ -10,7 +10,6 @@ import torch
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import option_names
-from fewact.evaluation.identity import encoding_facts
 from fewact.features.moving import moving_vectors
 from fewact.features.request import (
     DifferenceImageRequest,
@@ -20,10 +19,11 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
 )
+from fewact.lab.evaluation.identity import encoding_facts
+from fewact.lab.methods.promises.subject import made_up_card
 from fewact.methods.base import Nodes
 from fewact.methods.fusion import FusionOptions, TermWeights
 from fewact.methods.fusion.terms import MotionTerm, SupportDecision, appearance_factor
-from fewact.methods.promises.subject import made_up_card
 from tests.methods.fusion.made_up import (
     CAMERA,
     IMAGES,

@@ -21,7 +21,7 @@ from benchmarks.training.motion_network import (
     judged,
     middle,
 )
-from fewact.core import tensors
+from fewact.core import arrays
 from fewact.core.errors import WeightsError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.features.views import difference_images, halved
@@ -64,7 +64,7 @@ def test_the_weights_are_small_and_pinned(monkeypatch: pytest.MonkeyPatch, tmp_p
     content = files("fewact.methods.fusion").joinpath(module.WEIGHTS).read_bytes()
     assert len(content) < 3_000_000
     (tmp_path / module.WEIGHTS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    monkeypatch.setattr(tensors, "files", lambda _: tmp_path)
+    monkeypatch.setattr(arrays, "files", lambda _: tmp_path)
     with pytest.raises(WeightsError, match="SHA-256"):
         motion_network.__wrapped__(torch.device("cpu"))
 

@@ -9,12 +9,12 @@ import torch
 from benchmarks.datasets import read_index
 from benchmarks.full_body import edited, flipped
 from benchmarks.pairs import encode_videos
-from fewact import backbones, methods
+from fewact import methods, networks
 from fewact.data import Video, VideoList
+from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
 from fewact.methods.base import rows
 from fewact.methods.fusion import Fusion, FusionState
 from fewact.methods.fusion.terms import MAX_BY_CAMERAS
-from fewact.synthetic.simulated_cameras import with_simulated_camera
 
 SHOTS, QUERIES = 3, 1
 MOTIONS = ("sit down", "rise", "squat", "lean", "step")
@@ -35,7 +35,7 @@ def classified(videos: Sequence[Video], camera: str) -> tuple[FusionState, list[
     ordered = [v for one in of for v in one[:SHOTS]] + [v for one in of for v in one[SHOTS:]]
     method = methods.create("fusion").eval()
     assert isinstance(method, Fusion)
-    (nodes,) = encode_videos([method], backbones.create(), VideoList("people", tuple(ordered)))
+    (nodes,) = encode_videos([method], networks.create(), VideoList("people", tuple(ordered)))
     count = len(labels)
     number = torch.arange(count).repeat_interleave(SHOTS)[None]
     first = {name: value[None, : number.shape[1]] for name, value in nodes.items()}
@@ -87,7 +87,7 @@ def test_flipped_people_are_recognised(assets: Path) -> None:
         method = methods.create("fusion", horizontal_flip=flip).eval()
         assert isinstance(method, Fusion)
         clips, others = (
-            rows(encode_videos([method], backbones.create(), videos)[0], None)
+            rows(encode_videos([method], networks.create(), videos)[0], None)
             for videos in (
                 VideoList("people", tuple(support)),
                 flipped(VideoList("people", tuple(queries))),

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.synthetic.simulated_cameras import CAMERAS, record, seed_of
+from fewact.lab.synthetic.simulated_cameras import CAMERAS, record, seed_of
 from fewact.video.camera import _native, registration
 from fewact.video.camera.motion import CameraMotion, estimate_camera_motion, without_motion
 from fewact.video.camera.registration import (

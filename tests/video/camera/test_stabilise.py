@@ -303,7 +303,7 @@ def test_invalid_input_is_refused(frames, options, error, where) -> None:
 
 
 def test_a_real_clip_with_a_simulated_camera(assets) -> None:
-    from fewact.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record
+    from fewact.lab.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record
 
     clips = sorted((assets / "clips" / "utd5_rgb").glob("*/*.mp4"))[:1]
     frames = read_frames(clips[0], Segments(16))

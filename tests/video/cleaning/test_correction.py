@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import ShapeError
-from fewact.synthetic.conditions import Condition, picture
+from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.video.cleaning.correction import (
     DARK,
     FLAT,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.synthetic.conditions import Condition, picture
+from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.video.cleaning.correction import find_correction, find_faults
 from fewact.video.cleaning.framing import ASPECT, LARGE, LEAST_HEIGHT, cut_out, find_part, resized
 from tests.video.camera.scenery import scene

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
-from fewact.core.joints import layout_of
+from fewact.data.joints import layout_of
 
 POSES: Final = FileType(
     "file of poses",
@@ -42,7 +42,7 @@ class Poses:
 
     @property
     def layout(self) -> str:
-        """Layout of ``vectors``, see ``fewact.core.joints``."""
+        """Layout of ``vectors``, see ``fewact.data.joints``."""
         axes = "xyc" if self.places.shape[-1] == 2 else "xyzc"
         return "+".join(f"{part}:{axes}" for part in self.skeleton.split("+"))
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from fewact.core.arrays import check_tensors
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import StoreError
-from fewact.core.tensors import check_tensors
 
 SUFFIX = ".safetensors"
 HINT = "Move the file elsewhere; `fewact embed`, or `fewact index`, writes it again."

@@ -16,7 +16,6 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
-from fewact.backbones.card import Card
 from fewact.core.errors import OptionError
 from fewact.features.request import (
     CameraRequest,
@@ -49,6 +48,7 @@ from fewact.methods.fusion.terms import (
 )
 from fewact.methods.fusion.vector_bank import VectorBank
 from fewact.methods.fusion.vectors import VECTORS, SupportTerms, VectorDecision, VectorTerms
+from fewact.networks.card import Card
 
 INTRA_CLASS_WEIGHT = 0.5
 """Weight of the intra-class similarity that is subtracted from the score of a class; less for a

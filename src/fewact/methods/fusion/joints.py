@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.core.errors import OptionError
-from fewact.core.joints import Joints, parse_joints
+from fewact.data.joints import Joints, parse_joints
 from fewact.features.request import FeatureRequest, Features
 from fewact.methods.base import FrameMatch, Nodes, frame_match
 from fewact.methods.common.kernel import KernelState

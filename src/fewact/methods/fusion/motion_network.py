@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.core.tensors import packaged_tensors
+from fewact.core.arrays import packaged_tensors
 from fewact.methods.fusion.crop import separable_crop
 
 FRAMES, SIDE = 24, 32

@@ -30,9 +30,9 @@ from fewact.features.request import (
     Request,
     SmallFrameRequest,
 )
+from fewact.lab.methods.common.reduction import ChannelReduction
 from fewact.methods.base import FrameMatch, Nodes, frame_match
 from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
-from fewact.methods.common.reduction import ChannelReduction
 from fewact.methods.common.temporal import linear_detrend, unit_changes
 from fewact.methods.fusion.crop import motion_centred_crop
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared

@@ -1,0 +1,290 @@
+"""``fewact train``, ``recipes`` and ``convert``: trained methods."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewact.cli.command import SpecOptions, with_specs
+from fewact.cli.options import (
+    DATA,
+    Imports,
+    Quiet,
+    Text,
+    check_data,
+    check_extra,
+    output_option,
+    parse_options,
+)
+from fewact.cli.output import print_result_tables, print_table, progress
+from fewact.core.atomic import check_output_folder
+from fewact.core.errors import OptionError
+from fewact.lab.evaluation.spec import DataSpec
+from fewact.networks import TextSpec
+from fewact.networks.spec import check_device_name
+
+if TYPE_CHECKING:
+    from fewact.lab.training import Recipe, TrainingData
+
+
+CUSTOM_DATA = "CLIPS"
+"""Data of a recipe that is not for a benchmark."""
+
+
+@with_specs
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: a name of `fewact recipes`, or a .toml file.")
+    ],
+    output: Annotated[Path, output_option("FOLDER", "Folder for the run; may hold a stopped run.")],
+    source: Annotated[
+        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
+    ],
+    text: Text,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "--base",
+            metavar="DATA",
+            help=f"{DATA.removesuffix('.')} (default: the first benchmark of the recipe). The "
+            "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    novel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA",
+            help="Other data to evaluate on after the training, with the episodes of the "
+            "validation; can be repeated. Training videos in them are refused.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Value of the recipe to change, such as stages.1.lr=1e-4 for the second stage; "
+            "can be repeated.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Backbone that the recipe is adapted to, one that `fewact recipes` lists for it "
+            "(default: the recipe's own).",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Initial weights of the backbone (default: those of the recipe).",
+        ),
+    ] = None,
+    imports: Imports = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Device to train on: auto, cpu or cuda.",
+            callback=check_device_name,
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Number of processes that decode videos for one device (default: on a GPU one per "
+            "core, at most 8; on a CPU 0, the network needs the cores).",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a method on the training classes of a benchmark.
+
+    A recipe describes the training. The validation classes select the checkpoint. An interrupted
+    command continues where it stopped when it is run again. To use several GPUs or nodes, start it
+    with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
+    """
+    check_extra("training", "train", "lightning_fabric")
+    from fewact.lab import training as subpackage
+
+    adapted_to = {"data": data or "", "backbone": backbone or ""}
+    data = _data(data, subpackage.read(recipe, {}, **adapted_to).data)
+    check_output_folder(output)
+    for name in novel or ():
+        check_data(name)
+    from fewact import methods
+    from fewact.lab.evaluation import EvaluationSpec
+    from fewact.lab.evaluation.spec import command_of
+    from fewact.lab.evaluation.texts import refuse_texts
+    from fewact.lab.methods.cards import stand_in
+    from fewact.lab.training.fabric import decoding_processes
+    from fewact.methods.files import imported_file
+
+    changes = parse_options(set or (), flag="--set")
+    if weights is not None:
+        changes["backbone.weights"] = weights
+    resolved = subpackage.read(recipe, changes | _text_changes(text), **adapted_to)
+    if not stand_in(resolved.method.name, resolved.method.options).uses_text:
+        refuse_texts(text)
+    config = DataSpec(source=data, **source)
+    opened = _open(config, resolved)
+    if workers is None:
+        workers = decoding_processes(device)
+    first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    with progress("Training", quiet=quiet or not first) as show:
+        trained = subpackage.train(
+            resolved, opened, output, device=device, workers=workers, progress=show
+        )
+    if not first:
+        return
+    best = trained.best
+    print(
+        f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
+        f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
+    )
+    next_config = EvaluationSpec(method=str(output), data=config)
+    file = imported_file(methods.REGISTRY.get(resolved.method.name))
+    print(f"Saved to {output}. Next: {command_of(next_config, file)}")
+    if novel:
+        _evaluate(output, novel, config, resolved, text, quiet=quiet)
+
+
+def _evaluate(
+    run: Path, novel: list[str], base: DataSpec, recipe: "Recipe", text: TextSpec, *, quiet: bool
+) -> None:
+    """Evaluate a trained method on other data, with the episodes of the recipe's validation."""
+    from fewact.lab.evaluation import EvaluationSpec, Protocol, evaluate
+    from fewact.lab.evaluation.pages import result_table
+
+    validation = recipe.validation.model_dump(exclude={"every"})
+    results = []
+    for name in novel:
+        data = DataSpec(source=name, store=base.store if Path(name).suffix != ".npz" else None)
+        output = run / f"novel-{Path(name).stem.replace(':', '-')}.json"
+        spec = EvaluationSpec(
+            method=str(run), data=data, episodes=Protocol(**validation), text=text, output=output
+        )
+        with progress(f"Evaluating on {name}", quiet=quiet) as show:
+            results.append(
+                evaluate(spec, progress=lambda stage, done, total: show(done, total, stage))
+            )
+    print_result_tables([result_table(results)], "table")
+
+
+def _text_changes(text: TextSpec) -> dict[str, Any]:
+    from fewact.lab.evaluation.texts import read_prompts
+
+    changes = {f"text.{name}": value for name, value in text.requested.items()}
+    if text.prompts:
+        changes["text.prompts"] = read_prompts(text.prompts)
+    return changes
+
+
+def _data(requested: str | None, of_recipe: str) -> str:
+    """Return the data to train on; a benchmark without its list has the list of the recipe."""
+    if requested is None and of_recipe == CUSTOM_DATA:
+        raise OptionError("the recipe is for your clips", where="--data", got="none")
+    if requested is None or of_recipe.startswith(f"{requested}_"):
+        return of_recipe
+    return check_data(requested)
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Name of a recipe to print.")] = None,
+) -> None:
+    """List the recipes that come with fewact, or print one.
+
+    A recipe has a setting for each of its benchmarks and backbones.
+    """
+    from fewact.lab import training
+
+    if name is not None:
+        print(training.text_of(name), end="")
+        return
+    rows = []
+    for file in training.names():
+        variants = training.adaptations(file)
+        benchmarks = dict.fromkeys(recipe.data for recipe in variants)
+        backbones = dict.fromkeys(recipe.backbone for recipe in variants)
+        recipe = training.read(file)
+        data = ", ".join(filter(None, benchmarks)) or recipe.data
+        networks = ", ".join(filter(None, backbones)) or recipe.backbone.name
+        rows.append((file, data, networks, recipe.summary))
+    print_table(("recipe", "data", "backbones", "description"), rows)
+    print("\nThe first data and the first backbone are the default of a recipe.")
+
+
+def _open(config: DataSpec, recipe: "Recipe") -> "TrainingData":
+    """Return the training and validation videos, with their features if these exist already."""
+    from fewact.data import VideoList
+    from fewact.features.store import Store
+    from fewact.lab.evaluation import ArrayFeatures, FeatureSource, open_videos
+    from fewact.lab.store.stored import StoredFeatures, choose_card
+    from fewact.lab.training import TrainingData
+
+    def opened(split: str) -> tuple[VideoList, FeatureSource | None]:
+        videos, features = open_videos(config.model_copy(update={"split": split}))
+        if features is not None:
+            return videos, ArrayFeatures(features.of(videos), features.videos.name)
+        if config.store is None:
+            return videos, None
+        store = Store(config.store)
+        card = choose_card(store, recipe.backbone)
+        return videos, StoredFeatures(store, videos, card, data=config.source)
+
+    (train, train_source), (val, val_source) = opened("train"), opened("val")
+    return TrainingData(train, val, train_source, val_source)
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint of the public code of CLIP-SPM, TRX, STRM, HyRSM, MoLo, TEAM or "
+            "CLIP-FSAR: .safetensors, or .pt with --sha256."
+        ),
+    ],
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Benchmark that it was trained on: hmdb51, ucf101, kinetics100, ssv2-small or "
+            "ssv2-full.",
+        ),
+    ],
+    output: Annotated[Path, output_option("FOLDER", "Folder for the checkpoint.")],
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HASH", help="SHA-256 of the file, which a .pt file needs."),
+    ] = None,
+) -> None:
+    """Convert a checkpoint of a method's public code to one of fewact.
+
+    The image encoder and the method are converted; frames are then prepared as in the public code.
+    Options are read from shapes and from settings in the file; those that it does not show are
+    printed. CLIP's text encoder is not in the file: `fewact evaluate` gets it by --text-weights. A
+    .pt file is read without running what is in it, and only if its hash is the one you pass.
+    """
+    check_output_folder(output)
+    from fewact.lab.methods.cards import stand_in
+    from fewact.lab.training.published import convert
+
+    header, hidden = convert(file, output, benchmark, sha256=sha256)
+    print(f"{header.name}, {header.backbone.name}, {header.trained_on.name}")
+    if hidden:
+        values = ", ".join(f"{option}={value}" for option, value in hidden.items())
+        print(f"Not in the file, so as published: {values}. Change by `evaluate --option`.")
+    uses_text = stand_in(header.name, header.options).uses_text
+    text = " --text-encoder clip --text-weights WEIGHTS" if uses_text else ""
+    print(
+        f"Saved to {output}. Next: fewact evaluate {shlex.quote(str(output))} "
+        f"--data {header.trained_on.name}{text}"
+    )

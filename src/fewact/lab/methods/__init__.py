@@ -1,0 +1,1 @@
+"""Few-shot methods of papers, one file each, as modules of PyTorch."""

@@ -1,0 +1,106 @@
+"""Cards of the methods: what a list, a page and a user need to know of each."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fewact import methods
+from fewact.core.errors import ExtensionError, OptionError
+from fewact.lab.methods.promises.subject import made_up_card
+from fewact.methods.base import Method
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """Facts of a method with its default options.
+
+    Args:
+        name: Registry name.
+        summary: One line.
+        paper: Paper or other source.
+        package: Package and version of a method that is not fewact's own; empty otherwise.
+        needs: Feature levels in scoring, such as ``maps, or vectors`` where a backbone without maps
+            will do.
+        training_needs: Further levels that its training losses need.
+        trained: False if it must be trained first.
+        uses_text: Whether it uses the names of the classes.
+        transductive: Whether a query's logits depend on the other queries.
+        error: Why the method cannot be loaded; empty if it can.
+    """
+
+    name: str
+    summary: str = ""
+    paper: str = ""
+    package: str = ""
+    needs: str = ""
+    training_needs: str = ""
+    trained: bool = True
+    uses_text: bool = False
+    transductive: bool = False
+    error: str = ""
+
+    @property
+    def flags(self) -> str:
+        """Properties to know before use, separated by commas."""
+        flags = {
+            "needs training": not self.trained,
+            "uses text": self.uses_text,
+            "transductive": self.transductive,
+        }
+        return ", ".join(flag for flag, holds in flags.items() if holds)
+
+
+def card_of(name: str) -> MethodCard:
+    """Return the card of a method; that of a broken package has its error.
+
+    Raises:
+        UnknownNameError: There is no method of this name.
+    """
+    package = methods.REGISTRY.package_of(name)
+    try:
+        cls = methods.REGISTRY.get(name)
+        method = methods.create(name)
+    except ExtensionError as error:
+        return MethodCard(name, package=package, error=str(error))
+    with_maps, without = (_levels(method, maps=maps) for maps in (True, False))
+    alone = without and without != with_maps
+    return MethodCard(
+        name=name,
+        summary=(inspect.getdoc(inspect.getmodule(cls)) or cls.__doc__ or "")
+        .strip()
+        .partition("\n")[0],
+        paper=method.paper,
+        package=package,
+        needs=", ".join(with_maps) + (f", or {', '.join(without)}" if alone else ""),
+        training_needs=", ".join(
+            level for level in _levels(method, maps=True, training=True) if level not in with_maps
+        ),
+        trained=method.trained,
+        uses_text=method.uses_text,
+        transductive=method.transductive,
+    )
+
+
+def stand_in(name: str, options: Mapping[str, Any]) -> Method:
+    """Return a method for a small made-up backbone; its properties are those for any backbone."""
+    fitting = methods.fitting(name, made_up_card(), options=options)
+    return methods.create(name, **{**fitting, **options})
+
+
+def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str, ...]:
+    """Return the levels that a method requests; none if it refuses the backbone."""
+    card = made_up_card(maps=maps)
+    try:
+        requests = method.training_requests(card) if training else method.requests(card)
+        for request in requests:
+            request.shape(card)
+    except OptionError:
+        return ()
+    levels: dict[str, None] = {}
+    for request in requests:
+        if request.level is not None:
+            levels[request.level] = None
+        if request.uses_camera_motion:
+            levels["camera motion"] = None
+    return tuple(levels)

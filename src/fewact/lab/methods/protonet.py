@@ -1,0 +1,146 @@
+"""Prototype baselines: mean frame, concatenated frames, frame by frame.
+
+Snell et al., Prototypical Networks, NeurIPS 2017, applied to video: the baseline of every
+comparison.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn import functional
+
+from fewact import align
+from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
+from fewact.lab.methods.common.shots import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.base import BankScorer, Method, Nodes, promoted
+from fewact.methods.common.kernel import mean_over_shots
+from fewact.methods.common.options import Only, options_dataclass
+from fewact.networks.card import Card
+
+
+@options_dataclass
+class ProtoNetOptions:
+    """Options of ``protonet``.
+
+    Args:
+        frames: Frames of a video.
+        stabilise: Compensate camera motion; ``auto`` compensates detected camera motion.
+        frame_matching: How frames are compared: ``pooled`` compares mean frames; ``concatenated``
+            compares all frames as one vector; ``diagonal`` compares frame i with frame i;
+            ``all_pairs`` sums over the support's frames and averages over the query's.
+        distance: Distance of mean frames or concatenated frames; the other values of
+            ``frame_matching`` use the cosine.
+        shot_aggregation: Aggregation over the shots of a class: ``prototype`` averages the videos,
+            ``mean`` averages the scores.
+        unit_frames: Scale the vector of each frame to length 1 first.
+        eps: ε added to the product of the norms in a cosine.
+        temperature: Temperature of the logits: logits = similarity / temperature.
+    """
+
+    frames: PositiveInt = 8
+    stabilise: Stabilise = "off"
+    frame_matching: Literal["pooled", "concatenated", "diagonal", "all_pairs"] = "pooled"
+    distance: Annotated[
+        Literal["cosine", "squared_euclidean", "euclidean"],
+        Only("frame_matching", "pooled", "concatenated"),
+    ] = "cosine"
+    shot_aggregation: ShotAggregation = "prototype"
+    unit_frames: bool = False
+    eps: Annotated[NonNegativeFloat, Only("distance", "cosine")] = 0.01
+    temperature: PositiveFloat = 1.0
+
+
+class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
+    """Nearest prototype, without training."""
+
+    Options = ProtoNetOptions
+    paper = "Prototypical Networks, NeurIPS 2017"
+    scoring = frozenset({"distance", "shot_aggregation", "eps", "temperature"})
+
+    def __init__(self, options: ProtoNetOptions) -> None:
+        super().__init__(options)
+        # For cosines, fitted on the development clips; distances have the scale of the features.
+        calibrated = 0.022 if options.distance == "cosine" else 1.0
+        if options.frame_matching == "all_pairs":  # sums of cosines with all frames of the support
+            calibrated *= options.frames
+        self.temperature = calibrated / options.temperature
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        return (self._request,)
+
+    @property
+    def _request(self) -> Request:
+        return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
+
+    def encode(self, features: Features) -> Nodes:
+        """Return frames (… t d); pooled or concatenated frames are one vector (… 1 d)."""
+        frames = features[self._request]
+        frames = frames.to(promoted(frames))
+        if self.options.unit_frames:
+            frames = functional.normalize(frames, dim=-1)
+        if self.options.frame_matching == "pooled":
+            frames = frames.mean(-2, keepdim=True)
+        elif self.options.frame_matching == "concatenated":
+            frames = frames.flatten(-2).unsqueeze(-2)
+        return {"frames": frames}
+
+    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
+        """Return the support videos with their classes, or prototypes (b n t d)."""
+        return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
+
+    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
+        """Return logits (b q n): cosine or negative distance, over the temperature."""
+        pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
+        return state.average(pairs) * (1 / self.options.temperature)
+
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
+        """Return a scorer from the products of the videos' vectors, for cosines of one vector."""
+        options = self.options
+        pairs_of_vectors = options.frame_matching in ("pooled", "concatenated")
+        if not pairs_of_vectors or options.distance != "cosine":
+            return None
+        support_bank, query_bank = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
+        own_norms, other_norms = (_norms(bank)[:, 0] for bank in (support_bank, query_bank))
+
+        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+            if options.shot_aggregation == "prototype" and rows.shape[1] > n:
+                state = self.support({"frames": support_bank[rows]}, labels, n)
+                return self.score(state, {"frames": query_bank[queries]})
+            products = align.block_products(query_bank, queries, support_bank, rows)[
+                ..., 0, 0
+            ]  # (b q s)
+            norms = other_norms[queries][..., None] * own_norms[rows][:, None]
+            cosines = products / (norms + options.eps)
+            return mean_over_shots(cosines, labels, n) * (1 / options.temperature)
+
+        return score
+
+    def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
+        """Compare videos: (b q t d), (b p t d) → (b q p)."""
+        if self.options.frame_matching in ("diagonal", "all_pairs"):
+            norms = _norms(query)[:, :, None, :, None] * _norms(support)[:, None, :, None, :]
+            products = torch.einsum("bqtd,bpud->bqptu", query, support)
+            cosines = products / (norms + self.options.eps)
+            if self.options.frame_matching == "all_pairs":
+                return cosines.sum(-1).mean(-1)
+            return -align.diagonal(1 - cosines, plan=False).value
+        query, support = query.flatten(-2), support.flatten(-2)
+        if self.options.distance == "cosine":
+            norms = _norms(query)[:, :, None] * _norms(support)[:, None]
+            cosine: Tensor = query @ support.mT / (norms + self.options.eps)
+            return cosine
+        distance = torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
+        return -distance if self.options.distance == "euclidean" else -(distance**2)
+
+
+SMALLEST_NORM = 1e-12
+"""Smallest norm that a product is divided by: a zero vector has cosine 0 with everything."""
+
+
+def _norms(vectors: Tensor) -> Tensor:
+    """Return the norms of vectors (… d), at least the smallest: (…)."""
+    norms: Tensor = vector_norm(vectors, dim=-1).clamp_min(SMALLEST_NORM)
+    return norms

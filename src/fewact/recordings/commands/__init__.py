@@ -1,0 +1,1 @@
+"""Commands that read recordings, their events and their index."""

@@ -1,0 +1,393 @@
+"""Events of a recording, found from the scores of overlapping windows while it goes on.
+
+1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
+   another scene all scores are lower, so that the recording itself counts more: the threshold is a
+   little below a quarter of the model's and three quarters of the one that splits the windows so
+   far best into two (Otsu's), and at most the model's.
+2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
+   non-maximum suppression). A window that meets a performance well has a class that is distinct
+   from all others, which says more of where it is than the score. Each kept window is one
+   performance of its class.
+3. Performances of one class that follow each other closely are one event with repetitions, if all
+   windows between them have that class, too, or if they overlap. An event that is probably wrong is
+   not reported.
+4. An action that goes on has no beginning in the middle: windows that were dropped for one of its
+   performances and show its class extend the event, and of a long performance whose parts show its
+   class, too, the shortest windows say where it begins and ends. Events of one class never overlap.
+
+If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
+A window is decided as soon as no later window can overlap it, with the same result as if all were
+known. An event is complete when no performance to come can belong to it: two to three of the
+longest windows after its end. Memory is bounded.
+"""
+
+import math
+from bisect import bisect, insort
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+
+import numpy as np
+
+from fewact.classifier.names import Label
+from fewact.recordings.formats import Event
+
+FEWEST, MOST = 6, 3000
+"""Number of windows from which the recording counts, and of the last ones that count. The first
+windows wait for them, unless the recording ends; no event is later for it, because windows that
+could overlap the first one end later."""
+
+SHORT = 45
+"""Number of windows below which an event is reported in any case if it reaches the model's
+threshold: where nothing but actions is shown, no window is far above the others."""
+
+MODEL_SHARE = 0.25
+"""Weight of the model's threshold in that mean."""
+
+BELOW = 0.25
+"""Distance of the threshold below that mean, in standard deviations of the recording's scores."""
+
+OVERLAP, OVERLAP_SAME = 0.3, 0.2
+"""Candidates overlap if they share more than this fraction of the shorter one; the second one is of
+candidates of one class. Windows are a sixth of their length apart: neighbouring actions of two
+classes may share one such step, but not performances of one class, which would be counted twice."""
+
+RANK_OF_DISTINCT = 4.0
+"""Weight of how distinct the class of a window is, next to its score, in its rank."""
+
+GAP = 1.25
+"""Performances of one class are one event if the time between them is at most this multiple of the
+shorter one, and no window between them has another class: one performance may be missed."""
+
+BETWEEN = 0.3
+"""Fraction of the shorter performance by which a window between two may overlap each of them."""
+
+EDGE, GOES_ON = 0.15, 3
+"""Fraction of a window by which it may be outside of an action whose class it shows, and number of
+performances in a row of an action that goes on."""
+
+LENGTH_ROUNDING = 1e-6
+"""Lengths of windows, in seconds, that differ by less are equal."""
+
+PARTS, SHORTER = 0.5, 0.6
+"""The shortest windows, if shorter than this fraction (the second one) of a performance, say where
+it begins and ends if at least this fraction of those inside (the first one) show its class."""
+
+CONFIDENCE = (1.2, 1.2, -1.75)
+"""Log-odds that an event is right: weight of the probability that its best window is known, weight
+of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
+to 553 events of development recordings, see docs/decisions/recordings.md. The first says what the
+model knows; the second holds if people or a scene are new to it, too."""
+
+LEAST_CONFIDENCE = 0.35
+"""Confidence below which an event is not reported if the recording counts. F1 is largest if the
+events are reported that are right with a probability of at least half of it."""
+
+MOST_LOG_ODDS = 10.0
+"""Largest log-odds, of either sign: no event is certain."""
+
+
+@dataclass(frozen=True)
+class WindowScore:
+    """Scores of a window of a recording.
+
+    Args:
+        start: Start, in seconds.
+        end: End, in seconds.
+        label: Most probable class.
+        known: Probability that it shows one of the classes, if half of all windows do.
+        score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip; the
+            sum of this and of ``distinct`` unless a rate of false alarms is requested.
+        distinct: How distinct its class is from the second one, 0 … 1.
+        fits: Whether training clips of its class are about as long; a window may show an action
+            that goes on, or a part of one, but only one that fits is a performance.
+        probabilities: Probability of each class if it shows one of them, in their order.
+    """
+
+    start: float
+    end: float
+    label: Label
+    known: float
+    score: float
+    distinct: float
+    fits: bool = True
+    probabilities: tuple[float, ...] = ()
+
+    @property
+    def length(self) -> float:
+        """Duration, in seconds."""
+        return self.end - self.start
+
+
+@dataclass
+class _Run:
+    """Performances of one class that follow each other.
+
+    Args:
+        starts: Start of an event of some performances, and of an action that goes on, in seconds.
+        windows: The performances, in the order of their starts.
+    """
+
+    starts: tuple[float, float] = (0.0, 0.0)
+    windows: list[WindowScore] = field(default_factory=list)
+
+
+class EventFinder:
+    """Turns scores of windows into events, while windows arrive.
+
+    Args:
+        threshold: Lowest score of a performance.
+        longest: Duration of the longest window, in seconds.
+        adapts: Whether the scores of the recording change the threshold.
+        merge_gap: Events of one class with at most this time between them are one, in seconds.
+        min_duration: Duration of the shortest event that is reported, in seconds.
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        longest: float,
+        *,
+        adapts: bool = False,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
+    ) -> None:
+        self._model_threshold, self._longest, self._adapts = threshold, longest, adapts
+        self.threshold = threshold
+        """Lowest score of a performance now."""
+        self._merge_gap, self._min_duration = merge_gap, min_duration
+        self._decided = -math.inf
+        self._seen: deque[float] = deque(maxlen=MOST)
+        self._waiting: list[WindowScore] = []
+        self._recent: list[WindowScore] = []
+        self._pending: list[WindowScore] = []
+        self._kept: list[WindowScore] = []
+        self._run = _Run()
+        self._open: list[Event] = []
+        self._ends: dict[Label, float] = {}
+
+    @property
+    def decided(self) -> float:
+        """Time before which no event can be found any more, in seconds."""
+        return min([self._decided, *(event.start for event in self._open)])
+
+    @property
+    def going_on(self) -> list[Event]:
+        """Events that are known so far but not complete: more performances may follow."""
+        runs = [self._event(run) for run in self._runs(self._kept) if self._is_probable(run)]
+        return joined([*self._open, *runs], self._merge_gap)
+
+    def confidence(self, window: WindowScore) -> float:
+        """Return the estimated probability that a window of this recording is right, 0 … 1."""
+        of_known, of_deviation, constant = CONFIDENCE
+        spread = np.std(self._seen) if self._seen else 0.0
+        deviation = (window.score - np.mean(self._seen)) / spread if spread > 0 else 0.0
+        log_odds = float(of_known * window.known + of_deviation * deviation + constant)
+        return 1 / (1 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, log_odds))))
+
+    def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
+        """Return the events that are complete at a time, after which all later windows end."""
+        for window in windows:
+            self._seen.append(window.score)
+            self._waiting.append(window)
+            insort(self._recent, window, key=attrgetter("end"))
+            if not self._adapts or len(self._seen) >= FEWEST:
+                self._decide()
+        return self._events(time - self._longest)
+
+    def close(self, end: float = math.inf) -> list[Event]:
+        """Return the other events; what follows is after a gap.
+
+        The last windows may last a little longer than the recording, or what is before the gap,
+        which ends at ``end``; events do not.
+        """
+        self._decide()
+        return [replace(event, end=min(event.end, end)) for event in self._events(math.inf)]
+
+    def _decide(self) -> None:
+        """Decide which of the waiting windows are candidates."""
+        if self._adapts and len(self._seen) > 1:
+            of_recording = split(self._seen)
+            mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
+            lower = mean - BELOW * float(np.std(self._seen))
+            self.threshold = min(lower, self._model_threshold)
+        self._pending += (window for window in self._waiting if window.fits and self._shows(window))
+        self._waiting.clear()
+
+    def _events(self, later: float) -> list[Event]:
+        """Return complete events; all windows to come start after the time ``later``."""
+        self._suppress(later)
+        self._decided = min([later, *(window.start for window in (*self._waiting, *self._pending))])
+        runs = self._runs(window for window in self._kept if window.start < self._decided)
+        self._kept = [window for window in self._kept if window.start >= self._decided]
+        last = runs[-1].windows[-1:]
+        if last and last[0].end + GAP * last[0].length <= self._decided:
+            runs.append(_Run())
+        self._run = runs.pop()
+        events = self._reported([self._event(run) for run in runs if self._is_probable(run)])
+        last_start = next((window.start for window in self._run.windows[-1:]), self._decided)
+        since = last_start - 2 * self._longest
+        self._recent = [window for window in self._recent if window.start >= since]
+        return events
+
+    def _event(self, run: _Run) -> Event:
+        windows = run.windows
+        goes_on = len(windows) >= GOES_ON
+        end = max(self._edges(window, goes_on=goes_on)[1] for window in windows[-2:])
+        start = run.starts[goes_on]
+        return Event(windows[0].label, start, end, self._confidence(run), len(windows))
+
+    def _reported(self, events: Iterable[Event]) -> list[Event]:
+        """Return events to which no later one can belong; others wait, as do those after them."""
+        known = joined([*self._open, *events], self._merge_gap)
+        begun = min([self._decided, *self._run.starts[: len(self._run.windows)]])
+        near = (e.start for e in known if self._merge_gap and e.end + self._merge_gap >= begun)
+        first = min(near, default=math.inf)
+        self._open = [event for event in known if event.start >= first]
+        reported = []
+        for event in known[: len(known) - len(self._open)]:
+            start = max(event.start, self._ends.get(event.label, event.start))
+            self._ends[event.label] = max(event.end, start)
+            if event.end - start >= self._min_duration and event.end > start:
+                reported.append(replace(event, start=start))
+        return reported
+
+    def _shows(self, window: WindowScore) -> bool:
+        """Whether a window shows its class."""
+        return window.score >= self.threshold
+
+    def _edges(self, window: WindowScore, *, goes_on: bool) -> tuple[float, float]:
+        """Return the start and end of the action that a performance is a part of."""
+        shortest = min(recent.length for recent in self._recent)
+        lengths = SHORTER * window.length, window.length + LENGTH_ROUNDING
+        around = [recent for recent in self._recent if lengths[0] <= recent.length < lengths[1]]
+        start, end = window.start, window.end
+        if shortest < SHORTER * window.length:
+            parts = [
+                recent for recent in self._recent if recent.length < shortest + LENGTH_ROUNDING
+            ]
+            inside = [recent for recent in parts if start <= recent.start and recent.end <= end]
+            shown = [recent for recent in inside if self._supports(recent, window)]
+            if len(shown) > PARTS * len(inside):
+                around, start, end = parts, shown[0].end, shown[-1].start
+                goes_on = True
+        if not goes_on:
+            return start, end
+        showing = [recent for recent in around if self._supports(recent, window)]
+        for recent in sorted(showing, key=attrgetter("start"), reverse=True):
+            if recent.end >= start:
+                is_first = all(recent.start <= peer.start for peer in around)
+                start = min(start, recent.start + (0.0 if is_first else EDGE * recent.length))
+        for recent in sorted(showing, key=attrgetter("end")):
+            if recent.start <= end:
+                is_last = all(recent.end >= peer.end for peer in around)
+                end = max(end, recent.end - (0.0 if is_last else EDGE * recent.length))
+        return start, end
+
+    def _supports(self, window: WindowScore, performance: WindowScore) -> bool:
+        return window.label == performance.label and self._shows(window)
+
+    def _confidence(self, run: _Run) -> float:
+        return max(self.confidence(window) for window in run.windows)
+
+    def _runs(self, windows: Iterable[WindowScore]) -> list[_Run]:
+        """Return the run that goes on, or an empty one, and later runs, with more performances."""
+        runs = [replace(self._run, windows=[*self._run.windows])]
+        for window in sorted(windows, key=attrgetter("start")):
+            if not self._follows(runs[-1].windows, window):
+                act, goes_on = (self._edges(window, goes_on=flag)[0] for flag in (False, True))
+                runs.append(_Run((act, goes_on)))
+            runs[-1].windows.append(window)
+        return runs
+
+    def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
+        """Whether a performance is of the same event as those of a run."""
+        if not run:
+            return False
+        first = run[-1]
+        shorter = min(first.length, second.length)
+        if first.label != second.label or second.start - first.end > GAP * shorter:
+            return False
+        if second.start <= first.end:
+            return True
+        start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
+        ends = slice(*(bisect(self._recent, time, key=attrgetter("end")) for time in (start, end)))
+        return all(
+            window.label == first.label for window in self._recent[ends] if window.start >= start
+        )
+
+    def _is_probable(self, run: _Run) -> bool:
+        """Whether a run is an event; an empty one is not."""
+        if not run.windows:
+            return False
+        if not self._adapts or self._confidence(run) >= LEAST_CONFIDENCE:
+            return True
+        best = max(window.score for window in run.windows)
+        return len(self._seen) < SHORT and best >= self._model_threshold
+
+    def _suppress(self, later: float) -> None:
+        """Keep windows that are better than all windows they overlap, and drop the overlapped."""
+        changed = True
+        while changed:
+            changed = False
+            for window in self._pending:
+                if window.end > later:
+                    continue
+                rivals = [rival for rival in self._pending if _overlap(window, rival)]
+                if all(_rank(window) >= _rank(rival) for rival in rivals):
+                    self._kept.append(window)
+                    self._pending = [rival for rival in self._pending if rival not in rivals]
+                    changed = True
+                    break
+
+
+def joined(events: Iterable[Event], gap: float) -> list[Event]:
+    """Return events, in the order of their starts, of which those of a class are apart.
+
+    Where at most ``gap`` seconds are between two of one class, they are one; 0 joins none.
+
+    >>> [e.end for e in joined([Event("a", 0, 2, 0.9), Event("b", 1, 3), Event("a", 3, 5, 0.8)], 1)]
+    [5, 3]
+    """
+    last: dict[Label, Event] = {}
+    result: list[Event] = []
+    for event in sorted(events, key=attrgetter("start")):
+        before = last.get(event.label)
+        if gap and before is not None and event.start - before.end <= gap:
+            event = replace(
+                before,
+                end=max(before.end, event.end),
+                confidence=max(before.confidence or 0.0, event.confidence or 0.0),
+                repetitions=before.repetitions + event.repetitions,
+            )
+            result.remove(before)
+        last[event.label] = event
+        result.append(event)
+    return sorted(result, key=attrgetter("start"))
+
+
+def split(scores: Iterable[float]) -> float:
+    """Return the threshold between scores with the largest variance of the two sides (Otsu's).
+
+    >>> split([0.0, 0.1, 0.2, 1.0, 1.1])
+    0.6
+    """
+    ordered = np.sort(np.fromiter(scores, np.float64))
+    count, total = np.arange(1, len(ordered)), np.cumsum(ordered)
+    above = len(ordered) - count
+    apart = total[:-1] / count - (total[-1] - total[:-1]) / above
+    best = int((count * above * apart**2).argmax())
+    return float((ordered[best] + ordered[best + 1]) / 2)
+
+
+def _rank(window: WindowScore) -> tuple[float, float, float]:
+    """Return the order of windows; of equal ones the first window counts."""
+    return window.score + RANK_OF_DISTINCT * window.distinct, -window.start, -window.end
+
+
+def _overlap(first: WindowScore, second: WindowScore) -> bool:
+    """Return whether two windows show the same performance; a window overlaps itself."""
+    shared = min(first.end, second.end) - max(first.start, second.start)
+    shorter = min(first.end - first.start, second.end - second.start)
+    return shared > (OVERLAP_SAME if first.label == second.label else OVERLAP) * shorter

@@ -1,0 +1,140 @@
+"""Events of recordings: one table inside, and a reader and a writer for each program.
+
+A format is found by the content of a file when it is read, and by its name when it is written. Each
+reader yields the same rows; a row that cannot be used is named and skipped.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fewact.core.errors import DataError
+from fewact.core.paths import user_path
+from fewact.recordings.formats import boris, documents, tables, xml
+from fewact.recordings.formats.event import (
+    EVENTS,
+    Event,
+    Read,
+    Write,
+    event_of,
+    find_recording,
+    timeline_or_none,
+)
+
+__all__ = [
+    "SUFFIXES",
+    "Event",
+    "EventTable",
+    "events_text",
+    "find_recording",
+    "is_event_file",
+    "read_events",
+    "timeline_or_none",
+    "writer_of",
+]
+
+FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
+    (boris.is_project, boris.read_project),
+    (xml.is_elan, xml.read_elan),
+    (xml.is_sportscode, xml.read_sportscode),
+    (documents.is_document, documents.read_document),
+    (tables.is_via, tables.read_via),
+    (tables.is_boris, tables.read_boris),
+    (tables.is_events, tables.read_table),
+    (tables.is_list, tables.read_list),
+)
+"""Readers, each with the test whether a file is for it; the first one reads it."""
+
+WRITERS: Final[dict[str, Write]] = {
+    ".via.csv": tables.write_via,
+    ".createml.csv": tables.write_createml,
+    ".csv": tables.write_table,
+    ".txt": tables.write_list,
+    ".boris": boris.write_project,
+    ".eaf": xml.write_elan,
+    ".xml": xml.write_sportscode,
+    ".activitynet.json": documents.write_activitynet,
+    ".createml.json": documents.write_createml,
+    ".labelstudio.json": documents.write_label_studio,
+}
+"""Writers by the end of a file's name; the first one that fits writes it."""
+
+SUFFIXES: Final = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xlsx", ".xml")
+"""Extensions of files that may have events."""
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Events of a file.
+
+    Args:
+        path: File.
+        rows: Place of each event in the file, as in "line 3", and the event.
+        skipped: One sentence for each row that cannot be used: file, place and reason.
+    """
+
+    path: Path
+    rows: tuple[tuple[str, Event], ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def events(self) -> list[Event]:
+        """The events, in the order of the file."""
+        return [event for _, event in self.rows]
+
+
+def _text(path: Path) -> str:
+    return tables.sheet_text(path) if path.suffix.lower() == ".xlsx" else EVENTS.text(path)
+
+
+def _reader(path: Path, text: str) -> Read | None:
+    return next((read for recognises, read in FORMATS if recognises(path, text)), None)
+
+
+def is_event_file(path: Path) -> bool:
+    """Whether a file has events, not a table of clips with path and label."""
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        return _reader(path, _text(path)) is not None
+    except DataError:  # the caller who reads it says why it cannot be read
+        return path.suffix.lower() not in (".csv", ".tsv")
+
+
+def read_events(path: str | Path) -> EventTable:
+    """Return the events of a file of a known program.
+
+    Raises:
+        DataError: The file cannot be read, or no known program wrote it.
+    """
+    file = user_path(path, DataError)
+    text = _text(file)
+    read = _reader(file, text)
+    if read is None:
+        EVENTS.refuse(file, "the file has no events of a known program")
+    rows, skipped = [], []
+    for where, fields in read(file, text):
+        try:
+            rows.append((where, event_of(fields)))
+        except ValueError as fault:
+            skipped.append(f"{file}, {where}: {fault}")
+    return EventTable(file, tuple(rows), tuple(skipped))
+
+
+def writer_of(path: Path) -> Write | None:
+    """Return the function that gives the text of events in the format of a file's name."""
+    name = path.name.lower()
+    return next((write for end, write in WRITERS.items() if name.endswith(end)), None)
+
+
+def events_text(path: Path, events: Sequence[Event]) -> str:
+    """Return the content of a file of events, in the format of its name.
+
+    Raises:
+        OutputError: The format cannot hold these events.
+    """
+    write = writer_of(path)
+    if write is None:
+        EVENTS.refuse(path, "unknown format of events", path.suffix)
+    return write(events, path.parent)

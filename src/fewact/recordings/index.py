@@ -1,0 +1,358 @@
+"""Index of an archive: what the network reads in its recordings, kept small along time.
+
+The vectors do not depend on any class, so that each later question is arithmetic. They are those
+that ``fusion`` compares of frames, projected and rounded to eight bits: the appearance of what
+moves, the full frame, and learned motion. A window of any duration is some of their rows.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fewact.classifier.predict import FASTEST
+from fewact.core.errors import ModelError, StoreError, UserError, warn
+from fewact.core.version import __version__
+from fewact.core.workers import on_one_core
+from fewact.data import Clip
+from fewact.data.files import legible
+from fewact.features.request import (
+    DifferenceImageRequest,
+    FeatureRequest,
+    Features,
+    MovingRequest,
+    View,
+)
+from fewact.features.ring import FeatureRing
+from fewact.features.store import Store
+from fewact.features.store.shard import Shape
+from fewact.features.store.store import KnownVideo, KnownVideos, stamp
+from fewact.lab.methods.common.reduction import orthogonal_projection
+from fewact.methods.fusion import MIDDLE_GRID, compares_maps
+from fewact.methods.fusion.motion_network import (
+    FRAMES,
+    LENGTH,
+    WEIGHTS_SHA256,
+    motion_network,
+    prepared,
+)
+from fewact.methods.fusion.terms import unit_frames
+from fewact.networks import Backbone, Card
+from fewact.recordings.stream import Pace
+from fewact.video.recording import open_recording
+from fewact.video.samplers import RGBImage
+
+Rows = dict[str, NDArray[np.int8]]
+"""Vectors (n d) along time, by track; zeros where there are no frames."""
+
+Shown = Callable[[float], None]
+"""Shows the time up to which a recording was read, in seconds."""
+
+
+class TrackSize(NamedTuple):
+    """Vectors a second, and their length."""
+
+    rate: int
+    width: int
+
+
+TRACKS: Final = {
+    "appearance": TrackSize(4, 256),
+    "layout": TrackSize(4, 256),
+    "motion": TrackSize(8, LENGTH),
+}
+"""What is kept. Row r of a track is of the time (r + 0.5) / rate."""
+
+SPAN: Final = FRAMES / TRACKS["motion"].rate
+STEP: Final = SPAN / 2
+"""Duration of a piece that is computed at once, in seconds, and time between the starts of two: its
+middle half is kept, as what is visible at an end depends on what is beyond it."""
+
+BLOCK: Final = 60
+"""Seconds of a recording that are an entry of the store."""
+
+BLOCKS: Final = 10
+"""Entries of a shard: a killed index loses at most so many minutes of a recording."""
+
+GAP: Final = 1.0
+"""Time without frames, in seconds, from which on a piece is left out."""
+
+LARGEST: Final = 5.0
+"""Largest value that is kept, in standard deviations of a random direction."""
+
+LIST: Final = "archive"
+KIND: Final = "archive vectors"
+
+
+def index_requests() -> tuple[FeatureRequest, MovingRequest, DifferenceImageRequest]:
+    """Return what is computed of a piece."""
+    frames = View(round(SPAN * TRACKS["layout"].rate))
+    moving = MovingRequest(view=View(round(SPAN * TRACKS["appearance"].rate)))
+    return FeatureRequest("middle", frames), moving, DifferenceImageRequest(View(FRAMES, "auto"))
+
+
+def projected(track: str, vectors: Tensor) -> Tensor:
+    """Return what a track keeps of vectors (… c), before they are rounded: (… d).
+
+    A component of a random unit vector has a standard deviation of 1.
+    """
+    channels, width = vectors.shape[-1], TRACKS[track].width
+    if channels == width:
+        return vectors
+    direction = orthogonal_projection(channels, width).to(vectors)
+    scaled: Tensor = vectors @ direction.T * channels**0.5
+    return scaled
+
+
+@torch.inference_mode()
+def vectors_of(features: Features) -> dict[str, NDArray[np.int8]]:
+    """Return the rows of a piece, by track."""
+    middle, moving, images = (features[request] for request in index_requests())
+    cells = functional.adaptive_avg_pool2d(middle.float(), MIDDLE_GRID).flatten(1)
+    motion = torch.zeros(1, FRAMES, LENGTH)
+    if images.any():
+        motion = motion_network(images.device).vectors(prepared(images)[None])
+    values = {
+        "appearance": unit_frames(moving.float()),
+        "layout": functional.normalize(cells, dim=-1),
+        "motion": motion[0],
+    }
+    return {
+        track: (projected(track, value) * (127 / LARGEST))
+        .round()
+        .clamp(-127, 127)
+        .cpu()
+        .numpy()
+        .astype(np.int8)
+        for track, value in values.items()
+    }
+
+
+@dataclass(frozen=True)
+class IndexedRecording:
+    """A recording of an archive.
+
+    Args:
+        path: Where it was last found.
+        fingerprint: Fingerprint of its bytes.
+        stamp: Stamp of its file when it was indexed.
+    """
+
+    path: Path
+    fingerprint: str
+    stamp: str | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file can be read again, and has not changed."""
+        return self.stamp is not None and stamp(Clip(self.path)) == self.stamp
+
+
+class Archive:
+    """Index of recordings: a store with the vectors of each minute.
+
+    Args:
+        store: Store.
+        card: Card of the backbone that computes the vectors.
+        create: Make the index if there is none.
+
+    Raises:
+        StoreError: The store has no index, or one of another backbone.
+        ModelError: The backbone has no maps.
+    """
+
+    def __init__(self, store: Store, card: Card, *, create: bool = False) -> None:
+        if not compares_maps(card):
+            raise ModelError("an index needs a backbone with maps", where=card.name)
+        facts: dict[str, Any] = {
+            "kind": KIND,
+            "learned motion": WEIGHTS_SHA256,
+            "card": card.facts("licence", "weights", "engine"),
+        }
+        layout = {
+            name: Shape("int8", (BLOCK * track.rate, track.width)) for name, track in TRACKS.items()
+        }
+        entries = store.make(facts, layout) if create else store.find(facts)
+        if entries is None:
+            raise StoreError(
+                "there is no index of this backbone and this version of fewact",
+                where=str(store.folder),
+                got=f"{card.name}, fewact {__version__}",
+                expected="the backbone, weights, precision and version of `fewact index`",
+                hint="Make it: fewact index ARCHIVE -o INDEX",
+            )
+        self.entries, self.known = entries, store.known(LIST)
+        self._lost = {key.rpartition(":")[0] for key in entries.lost()}
+        if self._lost and not create:
+            warn(
+                f"{store.folder}: recordings that are not found, because their shards are damaged: "
+                f"{len(self._lost)} ({next(iter(entries.damaged.values()))}). Run `fewact index` "
+                "with all recordings again"
+            )
+
+    def recordings(self) -> list[IndexedRecording]:
+        """Return the stored recordings, each once: where its file is, if it is anywhere."""
+        return [one for one in _recordings(self.known) if self._is_stored(one.fingerprint)]
+
+    def _is_stored(self, fingerprint: str) -> bool:
+        return fingerprint not in self._lost and _key(fingerprint, 0) in self.entries
+
+    def blocks(self, fingerprint: str) -> int:
+        """Return how many minutes of a recording are stored, from its start on."""
+        number = 0
+        while _key(fingerprint, number) in self.entries:
+            number += 1
+        return number
+
+    def rows(self, fingerprint: str, first: int, last: int) -> Rows:
+        """Return the rows of the minutes ``first`` to ``last`` − 1 of a recording."""
+        entries = [self.entries.read(_key(fingerprint, number)) for number in range(first, last)]
+        return {name: np.concatenate([entry[name] for entry in entries]) for name in TRACKS}
+
+    def add(self, path: Path, backbone: Backbone, shown: Shown = lambda time: None) -> bool:
+        """Index a recording; return whether it had to be read.
+
+        Args:
+            path: File or folder of images.
+            backbone: Backbone of the card.
+            shown: Shows the time up to which it was read.
+
+        Raises:
+            VideoError: It cannot be read.
+        """
+        clip = Clip(path)
+        at = stamp(clip)
+        name = legible(str(path.absolute()))
+        facts = self.known.every(name).get(name)
+        if facts is not None and facts.stamp == at and self._is_stored(facts.fingerprint or ""):
+            return False
+        fingerprint = clip.fingerprint()
+        is_new = not (self._is_stored(fingerprint) and self.known.every(fingerprint=fingerprint))
+        try:
+            if is_new:
+                self._read(path, fingerprint, backbone, shown)
+        except UserError as error:
+            self.known.write({name: KnownVideo(None, at, str(error))})
+            raise
+        self.known.write({name: KnownVideo(fingerprint, at)})
+        return is_new
+
+    def _read(self, path: Path, fingerprint: str, backbone: Backbone, shown: Shown) -> None:
+        """Write the minutes of a recording that are not stored."""
+        done, waiting = self.blocks(fingerprint), dict[str, dict[str, NDArray[Any]]]()
+        for number, entry in enumerate(_minutes(path, backbone, done, shown), start=done):
+            waiting[_key(fingerprint, number)] = entry
+            if len(waiting) == BLOCKS:
+                self.entries.write(waiting)
+                waiting = {}
+        self.entries.write(waiting)
+        self._lost.discard(fingerprint)
+
+
+def _recordings(known: KnownVideos) -> list[IndexedRecording]:
+    found: dict[str, IndexedRecording] = {}
+    for path, facts in known.every().items():
+        if facts.fingerprint is not None and facts.error is None:
+            recorded = IndexedRecording(Path(path), facts.fingerprint, facts.stamp)
+            before = found.get(facts.fingerprint)
+            if before is None or (recorded.is_there and not before.is_there):
+                found[facts.fingerprint] = recorded
+    return list(found.values())
+
+
+def indexed_files(folder: Path) -> list[str]:
+    """Return the files of an index that are there.
+
+    Raises:
+        StoreError: There is no index in the folder, or none of its files is there.
+    """
+    known = _recordings(Store(folder).known(LIST))
+    files = [str(recorded.path) for recorded in known if os.path.exists(recorded.path)]
+    if not files:
+        raise StoreError(
+            "no recording of the index is there", where=str(folder), got=f"{len(known)} that moved"
+        )
+    return files
+
+
+def _key(fingerprint: str, number: int) -> str:
+    return f"{fingerprint}:{number:06}"
+
+
+def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterator[Rows]:
+    """Yield the rows of each minute of a recording, from minute ``first`` on."""
+    # The last piece before a minute has the rows of its first three quarters of a second.
+    begin = max(0.0, BLOCK * first - STEP)
+    waiting: dict[str, list[NDArray[np.int8]]] = {name: [] for name in TRACKS}
+    late = STEP / 2 if first else 0.0  # rows that are stored
+    for rows in _pieces(path, backbone, begin, shown):
+        for name, track in TRACKS.items():
+            waiting[name].append(rows[name][round(late * track.rate) :])
+        late = 0.0
+        while all(sum(map(len, waiting[n])) >= BLOCK * t.rate for n, t in TRACKS.items()):
+            joined = {name: np.concatenate(parts) for name, parts in waiting.items()}
+            sizes = {name: BLOCK * track.rate for name, track in TRACKS.items()}
+            yield {name: joined[name][:size] for name, size in sizes.items()}
+            waiting = {name: [joined[name][size:]] for name, size in sizes.items()}
+    if any(len(values) for parts in waiting.values() for values in parts):
+        rest = {name: np.concatenate(parts) for name, parts in waiting.items()}
+        yield {
+            name: np.pad(values, ((0, BLOCK * TRACKS[name].rate - len(values)), (0, 0)))
+            for name, values in rest.items()
+        }
+
+
+def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Iterator[Rows]:
+    """Yield the kept rows of one piece after the other, without a gap between them."""
+    ring, times = FeatureRing(backbone, index_requests()), deque[float]()
+
+    def rows(start: float, until: float, end: float) -> Rows:
+        """Return the rows of the piece at a start up to a time; its frames end at ``end``."""
+        low = STEP / 2 if start else 0.0
+        spans = {
+            n: [round(t * track.rate) for t in (low, until - start)] for n, track in TRACKS.items()
+        }
+        if np.diff([start, *(t for t in times if t < end), end]).max() > GAP:
+            return {
+                n: np.zeros((max(0, b - a), TRACKS[n].width), np.int8)
+                for n, (a, b) in spans.items()
+            }
+        features = ring.features(start, start + SPAN)
+        vectors = on_one_core(lambda: vectors_of(features))
+        return {name: vectors[name][a:b] for name, (a, b) in spans.items()}
+
+    start, end = begin, 0.0
+    for time, frame in _sampled(path, begin):
+        while time >= start + SPAN:
+            yield rows(start, start + SPAN - STEP / 2, start + SPAN)
+            start += STEP
+            shown(start)
+            ring.forget(start)
+            while times and times[0] < start:
+                times.popleft()
+        ring.add(time, frame)
+        times.append(time)
+        end = time + 1 / FASTEST
+    while times and start + (STEP / 2 if start else 0.0) < end:
+        yield rows(start, min(end, start + SPAN - STEP / 2), end)
+        start += STEP
+
+
+def _sampled(path: Path, begin: float) -> Iterator[tuple[float, RGBImage]]:
+    """Yield the frames of a recording from a time on, at the rate of the index."""
+    pace = Pace(FASTEST)
+    with open_recording(path) as recording:
+        for time, frame in recording.frames():
+            if pace.needs(time):
+                pace.take(time)
+                if time >= begin:
+                    yield time, recording.convert(frame)
+        recording.damage.warn(recording.name)

@@ -1,0 +1,225 @@
+"""Reading weights: all of them, the right ones, or an error that says what is wrong."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fewact import networks
+from fewact.core.errors import WeightsError
+from fewact.networks.weights import digest, tensors_of
+
+NAME = "mobilenet-v2"
+KEY = "features.3.conv.1.0.weight"
+
+
+@pytest.fixture(scope="session")
+def tensors(random_backbone):
+    """All tensors of a MobileNet v2, as its file would hold them."""
+    return tensors_of(random_backbone(NAME).network)
+
+
+@pytest.fixture
+def save(tmp_path, tensors):
+    """Save the tensors with some changed, left out (None) or added, and create from the file."""
+
+    def run(changes=None, *, folder="", file="net.safetensors", metadata=None):
+        changed = {k: v for k, v in {**tensors, **(changes or {})}.items() if v is not None}
+        (tmp_path / folder).mkdir(exist_ok=True)
+        save_file(changed, tmp_path / folder / file, metadata)
+        return tmp_path / folder / file
+
+    return run
+
+
+def create(weights, name=NAME, **options):
+    return networks.create(name, weights=weights, device="cpu", precision="float32", **options)
+
+
+def test_a_file_gives_the_weights_that_are_in_it(save, tensors):
+    path = save({"classifier.1.weight": torch.zeros(7, 1280)})
+    made = create(path)
+    for name, tensor in tensors.items():
+        assert torch.equal(made.network.state_dict()[name], tensor), name
+    assert made.card.weights == str(path)
+
+
+def test_the_card_hashes_the_tensors_and_nothing_else(save, tensors):
+    import hashlib
+
+    expected = hashlib.sha256(
+        b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
+    ).hexdigest()
+    with_more = {
+        "classifier.1.bias": torch.zeros(3),
+        "features.0.1.num_batches_tracked": torch.tensor(9),
+    }
+    assert create(save()).card.weights_sha256 == expected
+    assert create(save(with_more, file="b.safetensors")).card.weights_sha256 == expected
+    other = {KEY: tensors[KEY] * 1.0001}
+    assert create(save(other, file="c.safetensors")).card.weights_sha256 != expected
+
+
+def test_half_precision_files_are_read_as_float32(save, tensors):
+    made = create(save({name: tensor.half() for name, tensor in tensors.items()}))
+    assert made.network.state_dict()[KEY].dtype == torch.float32
+    assert torch.equal(made.network.state_dict()[KEY], tensors[KEY].half().float())
+
+
+def test_the_header_replaces_facts_of_the_default_weights(save):
+    card = create(save(metadata={"licence": "MIT", "trained_on": "Kinetics-400, HMDB51"})).card
+    assert (card.licence, card.trained_on) == ("MIT", ("Kinetics-400", "HMDB51"))
+    card = create(save(file="plain.safetensors")).card
+    assert (card.licence, card.trained_on) == ("as the file states", ("ImageNet-1k",))
+
+
+@pytest.mark.parametrize(
+    ("header", "option", "tensorflow"),
+    [
+        (None, "auto", False),
+        ({"padding": "TensorFlow same"}, "auto", True),
+        ({"padding": "symmetric"}, "auto", False),
+        ({"padding": "TensorFlow same"}, "torchvision", False),
+        (None, "tensorflow", True),
+    ],
+)
+def test_the_header_or_an_option_decides_the_padding(save, frames, header, option, tensorflow):
+    made = create(save(metadata=header), style=option)
+    assert (made.card.mean[0] == 128 / 255) == tensorflow
+    ones = torch.ones(1, 3, 4, 4)
+    first = made.network.features[0][0]
+    torch.nn.init.ones_(first.weight)
+    # Of 2×2 cells TensorFlow's first window is inside the image.
+    assert (first(ones)[0, 0, 0, 0] == 27) == tensorflow
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({KEY: None}, rf"of its 260 tensors 1 missing \({KEY}\)"),
+        ({"extra": torch.zeros(1)}, r"1 unknown \(extra\)"),
+        ({KEY: torch.zeros(3)}, rf"of another shape .*1 of 260: {KEY} \(3,\) for \(144, 1, 3, 3\)"),
+        ({KEY: torch.zeros(144, 1, 3, 3, dtype=torch.int8)}, rf"not floating-point .*{KEY}"),
+        ({KEY: torch.full((144, 1, 3, 3), torch.nan)}, rf"not finite .*{KEY}"),
+        ({KEY: torch.full((144, 1, 3, 3), torch.inf)}, rf"not finite .*{KEY}"),
+        ({KEY: torch.full((144, 1, 3, 3), 1e300, dtype=torch.float64)}, rf"not finite .*{KEY}"),
+        ({"features.0.1.running_var": -torch.ones(32)}, "negative variances"),
+    ],
+    ids=["missing", "unknown", "shape", "type", "nan", "inf", "too large", "variance"],
+)
+def test_wrong_tensors_are_named(save, changes, message):
+    with pytest.raises(WeightsError, match=message):
+        create(save(changes))
+
+
+def test_renamed_tensors_are_refused_with_the_first_few_and_their_number(tensors, tmp_path):
+    save_file(
+        {f"module.{name}": tensor for name, tensor in tensors.items()}, tmp_path / "a.safetensors"
+    )
+    with pytest.raises(WeightsError) as caught:
+        create(tmp_path / "a.safetensors")
+    message = str(caught.value)
+    assert "260 missing (features.0.0.weight, features.0.1.bias, " in message
+    assert "260 unknown (module.features.0.0.weight, " in message
+    assert str(tmp_path / "a.safetensors") in message
+    assert len(message) < 700
+
+
+def test_weights_of_another_network_are_refused(save):
+    with pytest.raises(WeightsError, match="not weights of resnet50"):
+        create(save(), "resnet50")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x80\x04\x95 a pickle", None])
+def test_other_files_than_safetensors_are_refused(save, content):
+    path = save()
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        create(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".bin", ".PTH"])
+def test_pickles_are_never_read_and_the_error_says_how_to_convert_them(
+    tmp_path, suffix, monkeypatch
+):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a pickle was read")
+
+    path = tmp_path / f"net{suffix}"
+    torch.save({}, path)
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(WeightsError, match=r"pickle.*save_file\(torch\.load"):
+        create(path)
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "no/such/file.safetensors", "hf_hub:a/b"])
+def test_missing_weights_are_refused_with_the_expected_forms(weights):
+    with pytest.raises(WeightsError, match=r"no such file; expected: default, random, hf-hub"):
+        create(weights)
+
+
+def test_a_folder_is_read_with_local_dir(save, tensors):
+    path = save(folder="weights", file="model.safetensors")
+    made = create(f"local-dir:{path.parent}")
+    assert torch.equal(made.network.state_dict()[KEY], tensors[KEY])
+    assert made.card.weights == f"local-dir:{path.parent}"
+    with pytest.raises(WeightsError, match=r'folder.*Say "local-dir:'):
+        create(path.parent)
+
+
+def test_a_folder_may_hold_one_file_of_any_name_or_model_safetensors(save, tmp_path):
+    path = save(folder="weights", file="mine.safetensors")
+    create(f"local-dir:{path.parent}")
+    save({KEY: None}, folder="weights", file="other.safetensors")
+    with pytest.raises(WeightsError, match=r"several.*mine\.safetensors, other\.safetensors"):
+        create(f"local-dir:{path.parent}")
+    save(folder="weights", file="model.safetensors")
+    create(f"local-dir:{path.parent}")
+
+
+def test_folders_without_safetensors_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no such folder"):
+        create(f"local-dir:{tmp_path}/missing")
+    with pytest.raises(WeightsError, match=r"no \.safetensors file.*got none"):
+        create(f"local-dir:{tmp_path}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"got pytorch_model\.bin.*save_file"):
+        create(f"local-dir:{tmp_path}")
+
+
+def test_weights_in_several_files_are_refused(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").touch()
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"in several files.*one file: save_pretrained"):
+        create(f"local-dir:{tmp_path}")
+
+
+def test_a_configuration_that_is_no_json_is_refused(save):
+    path = save(folder="weights", file="model.safetensors")
+    (path.parent / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"config\.json.*not a configuration of a network"):
+        create(f"local-dir:{path.parent}")
+    (path.parent / "config.json").write_text(json.dumps(["a list"]))
+    create(f"local-dir:{path.parent}")
+
+
+@pytest.mark.parametrize("name", ["mobilenet-v2", "resnet50"])
+def test_networks_without_default_weights_say_what_to_pass(name):
+    with pytest.raises(
+        WeightsError, match=rf"{name}: no weights come with.*\.safetensors.*'random'"
+    ):
+        networks.create(name)
+
+
+def test_a_failed_load_leaves_the_network_as_it_was(save, random_backbone, tensors):
+    from fewact.networks.weights import read
+
+    made = create(save())
+    before = digest(tensors_of(made.network))
+    changes = {name: tensor + 1 for name, tensor in tensors.items() if "bias" in name}
+    wrong = save({**changes, KEY: torch.full((144, 1, 3, 3), torch.nan)}, file="b.safetensors")
+    with pytest.raises(WeightsError):
+        made.network.load(read(wrong))
+    assert digest(tensors_of(made.network)) == before
