@@ -14,6 +14,7 @@ import warnings
 from collections import UserDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -22,6 +23,7 @@ from typer.core import TyperGroup
 from fewact.cli.command import Command
 from fewact.cli.run import FAULT, SKIPPED, USER_FAULT, flush_output, guarded, say
 from fewact.core.errors import SkippedWarning
+from fewact.core.extras import import_lab, is_lab
 from fewact.core.paths import home_expanded
 from fewact.core.version import __version__
 
@@ -195,7 +197,9 @@ class LazyCommands(UserDict[str, Any]):
 def _build(name: str, target: str) -> Any:
     """Return the command of a function, or the group of a Typer application."""
     module, _, attribute = target.partition(":")
-    implementation = getattr(importlib.import_module(f"fewact.{module}"), attribute)
+    module = f"fewact.{module}"
+    load = partial(import_lab, name) if is_lab(module) else importlib.import_module
+    implementation = getattr(load(module), attribute)
     if not isinstance(implementation, typer.Typer):
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
         application.command(name, cls=Command)(implementation)

@@ -227,12 +227,5 @@ def complete_backbones(incomplete: str) -> list[str]:
     return _beginning(incomplete, (networks.AUTO, *networks.names()))
 
 
-def complete_benchmarks(incomplete: str) -> list[str]:
-    """Return the benchmarks whose names begin so."""
-    from fewact.lab.benchmarks.benchmarks import benchmark_names
-
-    return _beginning(incomplete, benchmark_names())
-
-
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]

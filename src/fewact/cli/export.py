@@ -21,6 +21,7 @@ from fewact.cli.options import (
 from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import ModelError, OptionError
+from fewact.core.extras import import_lab
 
 
 def _check_exported(path: Path) -> Path:
@@ -78,13 +79,13 @@ def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.classifier.file import read_header
     from fewact.features.sources import Precomputed
-    from fewact.lab.networks.export import check_exported, export_encoder
 
-    check_exported(read_header(model).backbone.spec.precision, str(model))
+    exporting = import_lab("--onnx", "fewact.lab.networks.export")
+    exporting.check_exported(read_header(model).backbone.spec.precision, str(model))
     backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_
     if isinstance(backbone, Precomputed):
         raise ModelError("the model uses precomputed features: it has no network", where=str(model))
-    levels = export_encoder(backbone, onnx)
+    levels = exporting.export_encoder(backbone, onnx)
     height, width = backbone.card.input_size
     print(f"Input: frames (n, 3, {height}, {width}) uint8, RGB")
     print(f"Outputs: {', '.join(levels)}")

@@ -19,7 +19,6 @@ from fewact.cli.options import (
     Overwrite,
     Quiet,
     check_dataset,
-    check_extra,
     check_output_files,
     check_training_clips,
     false_alarms,
@@ -30,6 +29,7 @@ from fewact.cli.options import (
 from fewact.cli.output import ListOutputFormat, print_json, print_line, print_table, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import DataError
+from fewact.core.extras import check_extra
 from fewact.core.paths import similar_name
 from fewact.core.text_table import csv_line, printable
 

@@ -4,9 +4,7 @@ Most checks are callbacks of Typer: one returns the value or raises the error th
 raise.
 """
 
-import importlib.util
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,10 +22,9 @@ from fewact.core.errors import (
     UserError,
     did_you_mean,
 )
-from fewact.core.options import option_descriptions
+from fewact.core.extras import check_extra
 from fewact.core.paths import similar_name, user_path
-from fewact.lab.evaluation.spec import DataSpec
-from fewact.networks import BackboneSpec, TextSpec
+from fewact.networks import BackboneSpec
 
 if TYPE_CHECKING:
     from fewact.data import AnyClip
@@ -35,31 +32,10 @@ if TYPE_CHECKING:
 MODEL_FILE, FORMER_VERSIONS = "model.safetensors", "history/*.safetensors"
 
 METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
-SOURCES = (
-    "name of a benchmark, motions or motions:PRESET, folder with one subfolder of clips per class"
-)
-TABLE = "CSV table with the columns path,label[,split][,group]"
-VIDEOS = f"Videos: {SOURCES}, or {TABLE}."
-DATA = f"Videos or features: {SOURCES}, {TABLE}, or .npz file of features."
 TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
 TRAINING_CLIPS = (
     "a folder with one subfolder of clips per class, a CSV table, or an .npz file of features"
 )
-
-
-def check_extra(what: str, name: str, *modules: str) -> None:
-    """Check that the packages of an extra are installed, without importing them.
-
-    Args:
-        what: What needs them, as in "training".
-        name: Name of the extra.
-        modules: Top-level modules of its packages.
-    """
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if missing:
-        raise OptionError(
-            f"{what} needs {', '.join(missing)}", hint=f"Run: pip install 'fewact[{name}]'"
-        )
 
 
 def check_method(name: str) -> str:
@@ -74,24 +50,6 @@ def check_method(name: str) -> str:
             expected=", ".join((*names, "or the folder of a training run")),
             hint=did_you_mean(name, names) or "A method of your own needs --import FILE.py.",
         )
-    return name
-
-
-def check_data(name: str) -> str:
-    """Check that there is the folder or file, or the benchmark, that names data."""
-    path = user_path(name, DataError)
-    if path.exists():
-        return name
-    if "/" in name or os.sep in name or path.suffix.lower() in (".npz", ".csv", ".tsv"):
-        raise DataError("no such folder or file", where=name, hint=similar_name(path))
-    if name.partition(":")[0] == "motions":
-        from fewact import synthetic
-
-        synthetic.named(name)
-    else:
-        from fewact.lab.benchmarks.benchmarks import benchmark_of_data
-
-        benchmark_of_data(name)
     return name
 
 
@@ -375,17 +333,10 @@ OverwriteModel = Annotated[
 ]
 """Option of each command that makes a model; see ``check_model_folder``."""
 
-Splits = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help=option_descriptions(DataSpec)["splits"].replace('"', "")),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar.")]
 
 Backbone = Annotated[BackboneSpec, SpecOptions("Backbone")]
 """Network that computes the features."""
-
-Text = Annotated[TextSpec, SpecOptions("Class names (for methods that use text)")]
-"""Text encoder and prompts."""
 
 NEW_WEIGHTS = "New location of the backbone's weights."
 NewWeights = Annotated[str | None, typer.Option("--weights", metavar="WEIGHTS", help=NEW_WEIGHTS)]

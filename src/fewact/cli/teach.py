@@ -34,6 +34,7 @@ from fewact.cli.quality import Quality, backbone_of, check_quality
 from fewact.cli.run import say, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError, SkippedWarning, warn
+from fewact.core.extras import import_lab
 from fewact.methods import QUALITIES
 from fewact.networks import BackboneSpec
 
@@ -186,9 +187,8 @@ def classifier_of(
     """Return a classifier to fit; ``clip`` is one of those that were listed already."""
     from fewact import FewShotClassifier, methods
     from fewact.data import FeatureClip
-    from fewact.lab.evaluation.checkpoint import find_checkpoint
 
-    trained = find_checkpoint(method)
+    trained = None if method in ("auto", *methods.names()) else _trained(method)
     if trained is None and clip is not None:
         options = {**_fitting(method, clip), **options}
     spec = backbone.over(None if trained is None else trained.backbone)
@@ -200,6 +200,13 @@ def classifier_of(
         precision=spec.precision,
         engine=spec.engine,
         text=text,
+    )
+
+
+def _trained(folder: str) -> Any:
+    """Return the trained method of a folder; None if the folder has none."""
+    return import_lab("a trained method", "fewact.lab.evaluation.checkpoint").find_checkpoint(
+        folder
     )
 
 

@@ -105,6 +105,20 @@ class ExtensionError(UserError):
     """A method of another package or of a file that cannot be loaded."""
 
 
+class ExtraError(OptionError):
+    """A part of fewact whose packages are not installed.
+
+    Args:
+        what: Part that needs them, such as the name of a method.
+        extra: Name of the extra that installs them.
+        got: Fault that was found.
+    """
+
+    def __init__(self, what: str, extra: str, *, got: str = "") -> None:
+        self.extra = extra
+        super().__init__(f'{what} needs pip install "fewact[{extra}]"', got=got)
+
+
 class DataError(UserError):
     """A folder, table or list of clips that cannot be used."""
 

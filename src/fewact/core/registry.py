@@ -7,10 +7,11 @@ listing names imports nothing. Other packages add entries by an entry point of t
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from fewact.core.errors import ExtensionError, UnknownNameError, did_you_mean
+from fewact.core.extras import import_lab, is_lab
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,6 +70,7 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: The name is not registered; the message lists those that are.
             ExtensionError: Another package registers the name, and cannot be imported.
+            ExtraError: The entry is the lab's, whose packages are not installed.
         """
         if name not in self._entries and name in self._extensions:
             return self._load(self._extensions[name])
@@ -82,7 +84,8 @@ class Registry(Generic[T]):
         entry = self._entries[name]
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")
-            entry = cast(T, getattr(importlib.import_module(module), attribute))
+            load = partial(import_lab, name) if is_lab(module) else importlib.import_module
+            entry = cast(T, getattr(load(module), attribute))
             self._entries[name] = entry
         return entry
 

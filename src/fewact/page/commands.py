@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.command import SpecOptions, with_specs
-from fewact.cli.options import Imports, check_extra
+from fewact.cli.options import Imports
 from fewact.cli.run import say
+from fewact.core.extras import check_extra
 from fewact.networks import BackboneSpec
 
 

@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fewact.cli.command import Command, SpecOptions, with_specs
-from fewact.cli.options import (
-    DATA,
-    Overwrite,
-    Quiet,
-    Splits,
-    check_data,
-    check_output_files,
-    output_option,
-)
+from fewact.cli.options import Overwrite, Quiet, check_output_files, output_option
 from fewact.cli.output import (
     ListFormat,
     ListOutputFormat,
@@ -25,6 +17,7 @@ from fewact.cli.output import (
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder
+from fewact.lab.commands.options import DATA, Splits, check_data
 from fewact.lab.evaluation.episodes import Protocol
 from fewact.lab.evaluation.spec import DataSpec
 

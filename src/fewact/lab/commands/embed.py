@@ -11,13 +11,11 @@ import typer
 
 from fewact.cli.command import SpecOptions, with_specs
 from fewact.cli.options import (
-    VIDEOS,
     Backbone,
     Imports,
     MethodOption,
     Quiet,
     Ray,
-    check_data,
     output_option,
     parse_options,
 )
@@ -28,6 +26,7 @@ from fewact.core.bounded import size_text
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.core.text_table import printable
 from fewact.lab.commands.data import Split
+from fewact.lab.commands.options import VIDEOS, check_data
 from fewact.lab.evaluation.spec import DataSpec
 
 if TYPE_CHECKING:

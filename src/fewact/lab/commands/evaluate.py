@@ -9,15 +9,12 @@ import typer
 
 from fewact.cli.command import SpecOptions, complete_methods, with_specs
 from fewact.cli.options import (
-    DATA,
     METHOD,
     Backbone,
     Imports,
     MethodOption,
     Overwrite,
     Quiet,
-    Text,
-    check_data,
     check_method,
     check_output_files,
     output_option,
@@ -28,6 +25,7 @@ from fewact.cli.quality import Quality, backbone_of, check_quality
 from fewact.cli.run import say
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
+from fewact.lab.commands.options import DATA, Text, check_data
 from fewact.lab.evaluation.episodes import Protocol
 from fewact.lab.evaluation.spec import (
     CameraSpec,

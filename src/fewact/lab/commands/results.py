@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewact.cli.command import complete_benchmarks
 from fewact.cli.options import (
     Imports,
     Overwrite,
-    check_extra,
     check_model,
     check_output_files,
     missing_file,
@@ -26,6 +24,8 @@ from fewact.cli.output import (
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import DataError, ModelError, ResultError
+from fewact.core.extras import check_extra
+from fewact.lab.commands.options import complete_benchmarks
 
 if TYPE_CHECKING:
     from fewact.lab.evaluation import Result

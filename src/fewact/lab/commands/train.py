@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewact.cli.command import SpecOptions, with_specs
-from fewact.cli.options import (
-    DATA,
-    Imports,
-    Quiet,
-    Text,
-    check_data,
-    check_extra,
-    output_option,
-    parse_options,
-)
+from fewact.cli.options import Imports, Quiet, output_option, parse_options
 from fewact.cli.output import print_result_tables, print_table, progress
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import OptionError
+from fewact.core.extras import check_extra
+from fewact.lab.commands.options import DATA, Text, check_data
 from fewact.lab.evaluation.spec import DataSpec
 from fewact.networks import TextSpec
 from fewact.networks.spec import check_device_name
