@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.features.request import CameraRequest, Features, Request
-from fewact.lab.methods.promises.subject import made_up_card
+from fewact.methods.cards import made_up_card
 from fewact.networks import Card
 
 EPISODES, WAYS, QUERIES = 2, 5, 2

@@ -101,7 +101,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Draw the clips of a model, the prototypes of its classes, and new videos as points.",
         ),
         "report": (
-            "lab.commands.results:report",
+            "cli.report:report",
             "Write a report of a model, results or events, as one file that needs nothing else.",
         ),
         "add": (
@@ -121,12 +121,12 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "Methods and networks": {
         "methods": (
-            "lab.commands.methods:methods",
+            "cli.methods:methods",
             "List the few-shot methods, or show one with its options.",
         ),
-        "backbones": ("lab.commands.methods:backbones", "List the networks that compute features."),
+        "backbones": ("cli.methods:backbones", "List the networks that compute features."),
         "check-method": (
-            "lab.commands.methods:check_method",
+            "lab.commands.check_method:check_method",
             "Check that a method keeps what all methods promise.",
         ),
     },

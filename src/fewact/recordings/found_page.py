@@ -42,4 +42,4 @@ def _player(segment: Segment, to_mark: bool) -> Player:
         except UserError:  # the page names it all the same
             jpeg = b""
     (event,) = events_of([replace(segment, recorded=replace(segment.recorded, path=path))])
-    return Player(f"{path.name}, {span}{numbers}", address, jpeg, event if to_mark else None)
+    return Player(f"{path.name}, {span}{numbers}", address, jpeg, event.to_dict() if to_mark else None)

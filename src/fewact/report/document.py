@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from fewact.core.errors import OptionError
 from fewact.core.text_table import markdown_text
-from fewact.recordings.formats import Event
 from fewact.report import svg
 from fewact.report.table import Table, render
 
@@ -75,13 +74,13 @@ class Player:
         title: What it shows.
         address: Address of the file, with the times of the segment.
         jpeg: A frame of the segment; empty if there is none.
-        event: The segment, to be marked right or wrong; None where that is not needed.
+        facts: Facts of the segment, for the file of its mark, right or wrong; None without marks.
     """
 
     title: str
     address: str
     jpeg: bytes = b""
-    event: Event | None = None
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class Page:
 
     def html(self) -> str:
         """Return the document as an HTML file that needs nothing else."""
-        marks = any(player.event for section in self.sections for player in section.players)
+        marks = any(player.facts for section in self.sections for player in section.players)
         script = _source("marks.js") if marks else ""
         sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         allowed = {"script": script, "sha256": sha256}

@@ -10,7 +10,8 @@ from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import flatten_options, option_names
 from fewact.lab.evaluation.checkpoint import Checkpoint, Header, TrainedOn
-from fewact.lab.methods.promises.subject import made_up_card, make, other_option
+from fewact.lab.methods.promises.subject import make, other_option
+from fewact.methods.cards import made_up_card
 from fewact.networks import BackboneSpec
 
 INITIAL = {

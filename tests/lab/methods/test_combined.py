@@ -19,8 +19,8 @@ from fewact.lab.methods.combined import (
     weights_of_support,
 )
 from fewact.lab.methods.promises import PROMISES, Subject
-from fewact.lab.methods.promises.subject import made_up_card
 from fewact.methods.base import Method, Nodes
+from fewact.methods.cards import made_up_card
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT
 
 PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion", {}))

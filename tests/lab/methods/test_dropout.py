@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from fewact import methods
 from fewact.lab.methods.hyrsm import HyRSM
-from fewact.lab.methods.promises.subject import Subject, made_up_card, make
+from fewact.lab.methods.promises.subject import Subject, make
+from fewact.methods.cards import made_up_card
 
 
 @pytest.fixture

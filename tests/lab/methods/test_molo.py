@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from fewact import methods
 from fewact.features.request import FeatureRequest, Features, View
-from fewact.lab.methods.promises.subject import made_up_card
 from fewact.methods.base import Method, TrainingBatch
+from fewact.methods.cards import made_up_card
 
 MAPS, PIXELS = (FeatureRequest(level, View(4)) for level in ("maps", "pixels"))
 

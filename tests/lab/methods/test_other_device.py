@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.gpu import logits_of, losses_of, on_device
 from fewact import methods
-from fewact.lab.methods.promises.subject import Subject, made_up_card, make
+from fewact.lab.methods.promises.subject import Subject, make
+from fewact.methods.cards import made_up_card
 from tests.pretend_device import DEVICE, without
 
 SLOW = ("clip_spm", "fusion", "molo")

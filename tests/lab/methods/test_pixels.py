@@ -5,7 +5,7 @@ import torch
 
 from fewact import methods
 from fewact.features.request import FeatureRequest, View
-from fewact.lab.methods.promises.subject import made_up_card
+from fewact.methods.cards import made_up_card
 
 REQUEST = FeatureRequest("pixels", View(8))
 

@@ -4,7 +4,8 @@ import pytest
 
 from fewact import methods
 from fewact.features.request import SmallFrameRequest, View
-from fewact.lab.methods.promises.subject import made_up_card, made_up_features
+from fewact.lab.methods.promises.subject import made_up_features
+from fewact.methods.cards import made_up_card
 
 
 @pytest.mark.parametrize("name", ["fusion", "a2m2", "otam", "protonet", "pixels"])

@@ -1,4 +1,4 @@
-"""Commands on results: ``compare``, ``confusion``, ``stability``, ``leaderboard``, ``report``."""
+"""Commands on results: ``compare``, ``confusion``, ``stability``, ``leaderboard``."""
 
 import textwrap
 from collections.abc import Sequence
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.options import (
-    Imports,
     Overwrite,
-    check_model,
     check_output_files,
     missing_file,
     output_option,
@@ -22,18 +20,12 @@ from fewact.cli.output import (
     print_result_tables,
     text_width,
 )
-from fewact.cli.run import exit_skipped, say
-from fewact.core.errors import DataError, ModelError, ResultError
-from fewact.core.extras import check_extra
+from fewact.cli.run import say
+from fewact.core.errors import ResultError
 from fewact.lab.commands.options import complete_benchmarks
 
 if TYPE_CHECKING:
     from fewact.lab.evaluation import Result
-    from fewact.report.document import Page
-
-
-TABLES = (".csv", ".tsv")
-"""Suffixes of tables, which are events and never results."""
 
 
 def _check_results(paths: list[Path] | None) -> list[Path]:
@@ -41,21 +33,6 @@ def _check_results(paths: list[Path] | None) -> list[Path]:
         if not path.exists():
             raise missing_file(path, ResultError, "fewact evaluate -o FILE")
     return paths or []
-
-
-def _check_model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
-    suffix, is_file = paths[0].suffix.lower(), paths[0].is_file()
-    if suffix in TABLES and not is_file:
-        raise missing_file(paths[0], DataError, "fewact watch -o FILE")
-    if len(paths) == 1 and not is_file and suffix != ".json":
-        return [check_model(context, paths[0])]
-    if folder := next((path for path in paths if path.is_dir()), None):
-        raise ModelError(
-            "a model gets a report of its own",
-            where=str(folder),
-            expected="one model, or files of results",
-        )
-    return _check_results(paths)
 
 
 Results = Annotated[
@@ -258,89 +235,3 @@ def leaderboard(
         return
     for note in notes:
         print(textwrap.fill(note, text_width(), subsequent_indent="    ", break_on_hyphens=False))
-
-
-def report(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="MODEL|RESULT...|EVENTS",
-            help="Folder of a model, result files written by `fewact evaluate`, or a file of "
-            "events: written by `fewact watch -o`, or by a person.",
-            callback=_check_model_or_results,
-        ),
-    ],
-    output: Annotated[
-        Path,
-        output_option(
-            "FILE",
-            "File to write: .html, .pdf, or .md without images.",
-            "a report",
-            *(".html", ".md", ".pdf"),
-        ),
-    ],
-    overwrite: Overwrite = False,
-    imports: Imports = None,
-) -> None:
-    """Write a report of a model, results or events, as one file that needs nothing else.
-
-    The report of a model has its classes, held-out accuracy, confusions, advice, how it was made,
-    and its thumbnails. The report of results has accuracies with intervals, settings, classes, and
-    paired comparisons of results on the same episodes. The report of events has their ethogram, how
-    often and how long each class was performed, and all of them.
-    """
-    if output.suffix.lower() == ".pdf":
-        check_extra("a PDF", "pdf", "weasyprint")
-    check_output_files(output, overwrite=overwrite, inputs=paths)
-    from fewact.core.atomic import write_bytes, write_text
-
-    page, skipped = _report_of(paths)
-    match output.suffix.lower():
-        case ".pdf":
-            write_bytes(output, page.pdf())
-        case ".html":
-            write_text(output, page.html())
-        case _:
-            write_text(output, page.markdown())
-    print(f"Saved to {output}")
-    exit_skipped(skipped)
-
-
-def _report_of(paths: list[Path]) -> "tuple[Page, int]":
-    """Return the report, and how many of the rows of a file of events are skipped."""
-    from fewact.recordings.commands.scored import event_page
-    from fewact.recordings.formats import is_event_file
-
-    if not paths[0].is_file():
-        return _of_model(paths[0]), 0
-    if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or is_event_file(paths[0])):
-        return event_page(paths[0])
-    return _of_results(paths), 0
-
-
-def _of_model(folder: Path) -> "Page":
-    from fewact.classifier.few_shot import load_stored
-    from fewact.classifier.info import model_info, thumbnails
-    from fewact.classifier.review import review
-    from fewact.report.model_page import model_page
-
-    info = model_info(folder)
-    classifier = load_stored(folder)
-    return model_page(info, review(classifier), thumbnails(classifier))
-
-
-def _of_results(paths: list[Path]) -> "Page":
-    from fewact.lab import evaluation
-    from fewact.lab.evaluation.report import result_page
-
-    names = [str(path) for path in paths]
-    results = [evaluation.load(path) for path in paths]
-    by_episodes: dict[str, list[int]] = {}
-    for i, result in enumerate(results):
-        by_episodes.setdefault(result.setup.episodes.sha256, []).append(i)
-    comparisons = []
-    for group in by_episodes.values():
-        if len(group) > 1:
-            of = [names[i] for i in group]
-            comparisons.append((of, evaluation.compare([results[i] for i in group], of)))
-    return result_page(results, names, comparisons)

@@ -1,9 +1,10 @@
 """The report of results."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from fewact.core.version import __version__
-from fewact.lab.evaluation.comparison import Comparison
+from fewact.lab.evaluation.comparison import Comparison, compare
 from fewact.lab.evaluation.pages import (
     comparison_table,
     confusion_tables,
@@ -13,7 +14,7 @@ from fewact.lab.evaluation.pages import (
     open_set_table,
     result_table,
 )
-from fewact.lab.evaluation.result import Result
+from fewact.lab.evaluation.result import Result, load
 from fewact.report.document import Bar, Page, Section
 from fewact.report.table import Table
 
@@ -22,6 +23,21 @@ ABOUT_P = (
     "interval. p is that of the exact sign-flip test over episodes; Holm's correction is for the "
     "number of pairs. The class interval is the range to expect on other classes."
 )
+
+
+def results_page(paths: Sequence[Path]) -> Page:
+    """Return the report of files of results, with comparisons of those on the same episodes."""
+    names = [str(path) for path in paths]
+    results = [load(path) for path in paths]
+    by_episodes: dict[str, list[int]] = {}
+    for i, result in enumerate(results):
+        by_episodes.setdefault(result.setup.episodes.sha256, []).append(i)
+    comparisons = []
+    for group in by_episodes.values():
+        if len(group) > 1:
+            of = [names[i] for i in group]
+            comparisons.append((of, compare([results[i] for i in group], of)))
+    return result_page(results, names, comparisons)
 
 
 def result_page(

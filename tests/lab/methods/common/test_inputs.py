@@ -7,7 +7,7 @@ from fewact import methods
 from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
 from fewact.lab.methods.common.inputs import of_videos, seeded
-from fewact.lab.methods.promises.subject import made_up_card
+from fewact.methods.cards import made_up_card
 
 READ_TEXT = [name for name in methods.names() if methods.REGISTRY.get(name).uses_text]
 

@@ -21,7 +21,6 @@ from fewact.lab.methods.promises.subject import (
     WAYS,
     Subject,
     accepts,
-    made_up_card,
     made_up_features,
     make,
     other_option,
@@ -30,6 +29,7 @@ from fewact.lab.methods.promises.subject import (
     take,
 )
 from fewact.methods.base import MOST_PAIRS, Method, Nodes, TextMethod, join
+from fewact.methods.cards import made_up_card
 
 __all__ = ["PROMISES", "Promise", "PromiseError", "PromiseResult", "Subject", "check_method"]
 

@@ -18,25 +18,6 @@ COURSES_SEED, NOISE = 2000, 0.1
 """Seed of the courses of ``separable_features``, and weight of what is random in each video."""
 
 
-def made_up_card(*, maps: bool = True) -> Card:
-    """Return the card of a made-up backbone, with maps or with vectors alone."""
-    return Card(
-        name="made-up",
-        input_size=(16, 16),
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        vectors=12,
-        maps=(10, 3, 3) if maps else None,
-        middle=(6, 8, 8) if maps else None,
-        shallow=(5, 16, 16) if maps else None,
-        parameters=0,
-        licence="none",
-        weights="none",
-        weights_sha256="",
-        trained_on=(),
-    )
-
-
 def made_up_text(card: Card, b: int, n: int) -> Tensor:
     """Return random embeddings (b n d) of class names, as long as the card's vectors."""
     generator = torch.Generator().manual_seed(1000)

@@ -1,17 +1,15 @@
-"""``fewact methods``, ``backbones`` and ``check-method``."""
+"""``fewact methods`` and ``backbones``: what is there, with options, sizes and licences."""
 
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fewact.cli.command import complete_methods
-from fewact.cli.options import Imports, MethodOption, parse_options
+from fewact.cli.options import Imports
 from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
-from fewact.cli.run import USER_FAULT
 from fewact.core.options import option_descriptions, option_groups
 
 LEVELS = ("vectors", "maps", "middle")
@@ -125,7 +123,7 @@ def backbones(format: ListOutputFormat = "table") -> None:
 def _methods(requested: str | None) -> list[dict[str, Any]]:
     """Return the cards of one or all methods, with their options."""
     from fewact import methods
-    from fewact.lab.methods.cards import card_of
+    from fewact.methods.cards import card_of
 
     cards = []
     names = (methods.AUTO if requested == "auto" else requested,) if requested else methods.names()
@@ -163,51 +161,3 @@ def _as_text(value: object) -> str:
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )
-
-
-def check_method(
-    file: Annotated[
-        str, typer.Argument(help="Python file of the method, or name of a registered method.")
-    ],
-    name: Annotated[
-        str | None, typer.Argument(help="Name of the method, if the file defines several.")
-    ] = None,
-    option: MethodOption = None,
-    format: ListOutputFormat = "table",
-) -> None:
-    """Check that a method keeps what all methods promise.
-
-    The file is executed. Its method is tried on made-up features: queries alone and together,
-    permuted classes, uneven shots, float32 and float64, features of zero, gradients. A broken
-    promise is listed with what was got and where to look; the exit code is then 2.
-    """
-    from fewact import methods
-    from fewact.lab.methods.promises import check_method as check
-    from fewact.methods.files import method_of
-
-    if name is None and file in methods.names():
-        known_as, method = file, methods.REGISTRY.get(file)
-    else:
-        known_as, method = method_of(Path(file), name)
-    outcomes = check(method, parse_options(option or []))
-    broken = sum(outcome.error is not None for outcome in outcomes)
-    if format == "json":
-        promises = [
-            {
-                "promise": outcome.promise.text,
-                "kept": outcome.error is None,
-                "error": str(outcome.error or ""),
-            }
-            for outcome in outcomes
-        ]
-        print_json({"method": known_as, "promises": promises})
-    else:
-        for outcome in outcomes:
-            print(
-                f"kept    {outcome.promise.text}"
-                if outcome.error is None
-                else f"BROKEN  {outcome.error}"
-            )
-        print(f"{known_as}: {len(outcomes) - broken} of {len(outcomes)} promises kept")
-    if broken:
-        raise typer.Exit(USER_FAULT)

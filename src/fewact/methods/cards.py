@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewact import methods
-from fewact.core.errors import ExtensionError, OptionError
-from fewact.lab.methods.promises.subject import made_up_card
+from fewact.core.errors import ExtensionError, ExtraError, OptionError
 from fewact.methods.base import Method
+from fewact.networks.card import Card
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class MethodCard:
 
 
 def card_of(name: str) -> MethodCard:
-    """Return the card of a method; that of a broken package has its error.
+    """Return the card of a method; of one that cannot be loaded, its error.
 
     Raises:
         UnknownNameError: There is no method of this name.
@@ -61,7 +61,7 @@ def card_of(name: str) -> MethodCard:
     try:
         cls = methods.REGISTRY.get(name)
         method = methods.create(name)
-    except ExtensionError as error:
+    except (ExtensionError, ExtraError) as error:
         return MethodCard(name, package=package, error=str(error))
     with_maps, without = (_levels(method, maps=maps) for maps in (True, False))
     alone = without and without != with_maps
@@ -104,3 +104,22 @@ def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str,
         if request.uses_camera_motion:
             levels["camera motion"] = None
     return tuple(levels)
+
+
+def made_up_card(*, maps: bool = True) -> Card:
+    """Return the card of a made-up backbone, with maps or with vectors alone."""
+    return Card(
+        name="made-up",
+        input_size=(16, 16),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        vectors=12,
+        maps=(10, 3, 3) if maps else None,
+        middle=(6, 8, 8) if maps else None,
+        shallow=(5, 16, 16) if maps else None,
+        parameters=0,
+        licence="none",
+        weights="none",
+        weights_sha256="",
+        trained_on=(),
+    )
