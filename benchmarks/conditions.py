@@ -25,7 +25,7 @@ from benchmarks.phone import phone_clips
 from benchmarks.shared import heading, line, save_arrays
 from fewact import methods, networks
 from fewact.data import VideoList
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.lab.synthetic.conditions import CONDITIONS, with_condition
 from fewact.methods.base import Nodes
 from fewact.networks import Backbone

@@ -22,7 +22,7 @@ from benchmarks.fusion_variants import Variant
 from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import accuracies_cell, heading, line
 from fewact import networks
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.lab.synthetic.simulated_cameras import CAMERAS, with_simulated_camera
 from fewact.methods import QUALITIES
 from fewact.methods.base import Nodes

@@ -36,7 +36,7 @@ from fewact.features.sources import check_same_list
 from fewact.lab.evaluation import RunOptions, checkpoint, evaluate_method, load
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.lab.store.stored import StoredFeatures
 from fewact.lab.training import TrainingData, train
 from fewact.lab.training.recipe import parse

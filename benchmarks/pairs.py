@@ -17,7 +17,7 @@ from fewact.data import VideoList
 from fewact.features.extract import extract
 from fewact.features.request import Features, Request
 from fewact.lab.evaluation.episodes import EpisodeSet
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.methods.base import MOST_PAIRS, BankScorer, Method, Nodes, rows
 from fewact.networks import Backbone, Card
 

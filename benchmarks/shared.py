@@ -12,7 +12,7 @@ from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation import Result
 from fewact.lab.evaluation.comparison import check_same_episodes
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 
 
 def heading(*columns: str) -> str:

@@ -28,7 +28,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def methods_table() -> str:
     """Return the cards of all methods as a Markdown table."""
     from fewact import methods
-    from fewact.lab.methods.cards import card_of
+    from fewact.methods.cards import card_of
 
     rows = [
         f"| [`{card.name}`]({card.name}.md){' (default, `auto`)' * (name == methods.AUTO)} "
@@ -46,7 +46,7 @@ def options_table(method: str) -> str:
         method: Name of a registered method.
     """
     from fewact import methods
-    from fewact.lab.methods.cards import card_of
+    from fewact.methods.cards import card_of
 
     card = card_of(method)
     more = f"; in training, too: {card.training_needs}" if card.training_needs else ""

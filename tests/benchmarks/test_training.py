@@ -17,8 +17,8 @@ from benchmarks.methods_trained import (
 )
 from benchmarks.training.ablation import ALIGNMENTS, CLAIMS, CLIP_MEAN, MOMENTS, PLAIN, options_of
 from fewact import methods
-from fewact.lab.methods.cards import stand_in
 from fewact.lab.training import TrainingData, read
+from fewact.methods.cards import stand_in
 from tests.lab.evaluation.episodes.made_up import videos_of
 
 

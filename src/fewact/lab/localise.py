@@ -245,3 +245,13 @@ def _clip(video: Video) -> Clip:
 def _event(clip: Clip) -> Event:
     assert clip.label is not None
     return Event(clip.label, clip.start or 0.0, np.inf if clip.end is None else clip.end)
+
+
+def localisation_table(name: str, result: Localisation) -> Table:
+    """Return the mean average precision over episodes at each temporal IoU, and its mean."""
+    values = result.precisions
+    columns = [*values.T, values.mean(1)]
+    cells = [f"{column.mean():.1f} ± {half_width(column) or 0:.1f}" for column in columns]
+    header = ("method", "episodes", *(f"{tiou:g}" for tiou in TIOUS), "mean")
+    title = "Mean average precision at temporal IoUs, in per cent, over episodes"
+    return Table(header, ((name, str(len(values)), *cells),), title)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fewact.core.text_table import csv_line
 from fewact.core.version import __version__
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.recordings.agreement import IOU, TIOUS, Agreement, Kappa
 from fewact.recordings.formats import Event, writer_of
 from fewact.recordings.formats import events_text as table_text
@@ -24,9 +24,6 @@ from fewact.report import svg
 from fewact.report.document import Drawing, Page, Section
 from fewact.report.table import Table
 from fewact.video.samplers import Timeline
-
-if TYPE_CHECKING:
-    from fewact.lab.localise import Localisation
 
 
 def events_text(
@@ -172,16 +169,6 @@ def agreement_tables(result: Agreement) -> list[Table]:
             "Seconds of each class",
         ),
     ]
-
-
-def localisation_table(name: str, result: "Localisation") -> Table:
-    """Return the mean average precision over episodes at each temporal IoU, and its mean."""
-    values = result.precisions
-    columns = [*values.T, values.mean(1)]
-    cells = [f"{column.mean():.1f} ± {half_width(column) or 0:.1f}" for column in columns]
-    header = ("method", "episodes", *(f"{tiou:g}" for tiou in TIOUS), "mean")
-    title = "Mean average precision at temporal IoUs, in per cent, over episodes"
-    return Table(header, ((name, str(len(values)), *cells),), title)
 
 
 def agreement_lists(result: Agreement) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.lab.evaluation.intervals import student_t
+from fewact.core.intervals import student_t
 from fewact.recordings.formats import Event
 
 Floats = NDArray[np.floating[Any]]

@@ -12,7 +12,7 @@ from fewact import methods
 from fewact.core.errors import ResultError
 from fewact.lab.evaluation import compare, evaluate_method, stability
 from fewact.lab.evaluation.comparison import SMALLEST_P, holm, sign_flip_p
-from fewact.lab.evaluation.intervals import class_intervals
+from fewact.core.intervals import class_intervals
 from tests.lab.evaluation.made_up import Constant, Nearest, problem
 
 

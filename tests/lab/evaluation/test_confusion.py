@@ -20,7 +20,7 @@ from fewact.lab.evaluation import (
     save,
 )
 from fewact.lab.evaluation.comparison import Pair
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.lab.evaluation.result import hits, pack, packed, unpack
 from tests.lab.evaluation.made_up import Constant, Nearest, problem, slow_accuracies
 

@@ -238,7 +238,6 @@ def _localise(
     from fewact.lab import localise as few_shot
     from fewact.lab.evaluation.episodes import draw, load
     from fewact.lab.evaluation.run import open_videos
-    from fewact.recordings.pages import localisation_table
 
     source = spec.data.model_copy(update={"split": "all"})
     split = None if spec.data.split == "all" else spec.data.split
@@ -262,7 +261,7 @@ def _localise(
     if format == "json":
         print(few_shot.text(result), end="")
     else:
-        print_result_tables([localisation_table(spec.method, result)], format)
+        print_result_tables([few_shot.localisation_table(spec.method, result)], format)
 
 
 def _grid(text: str) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import ResultError
-from fewact.lab.evaluation.intervals import class_intervals, half_width, half_width_of_ratio
+from fewact.core.intervals import class_intervals, half_width, half_width_of_ratio
 from fewact.lab.evaluation.result import Result, hits
 
 LARGEST_SUM = 2**26

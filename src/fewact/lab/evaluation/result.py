@@ -31,7 +31,7 @@ from fewact.data.videos import Split, VideoList
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol
 from fewact.lab.evaluation.identity import Facts, FeatureFacts, MethodFacts
-from fewact.lab.evaluation.intervals import half_width
+from fewact.core.intervals import half_width
 from fewact.lab.networks.text import ClassTexts, TextFacts
 
 Predictions = NDArray[np.uint16]

@@ -28,7 +28,7 @@ from fewact.lab.evaluation import open_set
 from fewact.lab.evaluation.encode import Encodings, NodeBank
 from fewact.lab.evaluation.episodes import EpisodeSet
 from fewact.lab.evaluation.identity import method_facts
-from fewact.lab.evaluation.intervals import (
+from fewact.core.intervals import (
     NOTE,
     NOTE_ONE,
     NOTE_WITHOUT,

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fewact.lab.evaluation.intervals import (
+from fewact.core.intervals import (
     class_intervals,
     half_width,
     half_width_of_ratio,
