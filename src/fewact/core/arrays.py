@@ -1,8 +1,10 @@
-"""Files of tensors and arrays: what a header declares is checked before anything is allocated."""
+"""Files of arrays: what a header declares is checked before anything is allocated."""
 
 import ast
 import hashlib
+import io
 import math
+import mmap
 import os
 import struct
 import zipfile
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +21,25 @@ from numpy.typing import NDArray
 from fewact.core.bounded import KIB, MIB, FileType, reason_of, size_text
 from fewact.core.errors import WeightsError
 
-if TYPE_CHECKING:
-    from torch import Tensor
+BFLOAT16 = "BF16"
+"""Type of safetensors that NumPy lacks: the first half of a float32."""
 
-TYPES = {
-    "BOOL": (1, "bool"),
-    "U8": (1, "uint8"),
-    "I8": (1, "int8"),
-    "I16": (2, "int16"),
-    "U16": (2, "uint16"),
-    "F16": (2, "float16"),
-    "BF16": (2, "bfloat16"),
-    "I32": (4, "int32"),
-    "U32": (4, "uint32"),
-    "F32": (4, "float32"),
-    "I64": (8, "int64"),
-    "U64": (8, "uint64"),
-    "F64": (8, "float64"),
+TYPES: Mapping[str, np.dtype[Any]] = {
+    "BOOL": np.dtype("?"),
+    "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
+    "I16": np.dtype("<i2"),
+    "U16": np.dtype("<u2"),
+    "F16": np.dtype("<f2"),
+    BFLOAT16: np.dtype("<u2"),
+    "I32": np.dtype("<i4"),
+    "U32": np.dtype("<u4"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+    "U64": np.dtype("<u8"),
+    "F64": np.dtype("<f8"),
 }
-"""Types of numbers that are read: the bytes of one, and the name of the type in torch."""
+"""Types of numbers that are read, as the file has them."""
 
 _MAX_HEADER = 64 * MIB
 _MAX_AXES = 16
@@ -47,66 +49,80 @@ _MAX_RATIO = 200
 _SMALL = 64 * MIB
 
 
-def read_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return the tensors of a safetensors file, which stay mapped to it, and its metadata."""
-    from safetensors import SafetensorError, safe_open
+def read_tensors(type: FileType, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays of a safetensors file, and its metadata.
 
-    check_tensors(type, path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        type.refuse(path, type.other, reason_of(error))
+    The arrays are mapped to the file: a page is read when it is used, and copied when it is written
+    to. Those in bfloat16 are copies in float32.
+    """
+    with type.open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        metadata, header = _check_header(type, file, size, str(path))
+        begin = file.tell()
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return {
+        name: _array(facts, np.frombuffer(content, np.uint8)[begin:][slice(*facts["data_offsets"])])
+        for name, facts in header.items()
+    }, metadata
 
 
 def parse_tensors(
     type: FileType, content: bytes, where: str
-) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return copies of the tensors in the content of a safetensors file, and its metadata."""
-    from io import BytesIO
-
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return copies of the arrays in the content of a safetensors file, and its metadata."""
     type.check_size(len(content), where)
-    return _copied(type, BytesIO(content), len(content), where)
+    return _copied(type, io.BytesIO(content), len(content), where)
 
 
-def copy_tensors(type: FileType, path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return copies of the tensors of a safetensors file, and its metadata."""
+def copy_tensors(type: FileType, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return copies of the arrays of a safetensors file, and its metadata."""
     with type.open(path) as file:
         return _copied(type, file, os.fstat(file.fileno()).st_size, str(path))
 
 
 def _copied(
-    type: FileType, file: Any, size: int, where: str
-) -> tuple[dict[str, "Tensor"], dict[str, str]]:
-    """Return the tensors in a safetensors file of a size, each in its own memory, and its metadata.
+    type: FileType, file: BinaryIO, size: int, where: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays in a safetensors file of a size, each in its own memory, and its metadata.
 
-    They are aligned like all tensors, so that sums of them have equal rounding.
+    They are aligned like all arrays, so that sums of them have equal rounding.
     """
-    import torch
-
     metadata, header = _check_header(type, file, size, where)
-    tensors: dict[str, Tensor] = {}
-    position = 0
-    for name, facts in sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]):
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, facts in header.items():
         begin, end = facts["data_offsets"]
-        value = torch.empty(facts["shape"], dtype=getattr(torch, TYPES[facts["dtype"]][1]))
-        numbers = value.flatten().view(torch.uint8).numpy().data
-        if begin != position or file.readinto(numbers) != len(numbers):
-            type.refuse(f"{where}, {name[:80]}", type.other, f"numbers from {begin} to {end}")
-        tensors[name], position = value, end
-    return tensors, metadata
+        numbers = np.empty(end - begin, np.uint8)
+        if file.readinto(numbers.data) != len(numbers):  # type: ignore[attr-defined]
+            type.refuse(where, type.other, "fewer bytes than before")
+        arrays[name] = _array(facts, numbers)
+    return arrays, metadata
 
 
-def sha256_of(tensors: Mapping[str, "Tensor"]) -> str:
-    """Return the SHA-256 of tensors: of their names, types, shapes and numbers."""
-    import torch
+def _array(facts: Mapping[str, Any], content: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return the array of these facts whose numbers are these bytes."""
+    numbers = content.view(TYPES[facts["dtype"]])
+    if facts["dtype"] == BFLOAT16:
+        numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+    return np.require(numbers, requirements="A").reshape(facts["shape"])
 
+
+def save_tensors(
+    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Return the content of a safetensors file."""
+    from safetensors.numpy import save
+
+    return save(dict(arrays), None if metadata is None else dict(metadata))
+
+
+def sha256_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of arrays: of their names, types, shapes and numbers."""
     digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(repr((name, str(value.dtype), tuple(value.shape))).encode())
-        digest.update(value.flatten().view(torch.uint8).numpy().data)
+    for name in sorted(arrays):
+        value = arrays[name]
+        # The types have the names of torch's.
+        digest.update(repr((name, f"torch.{value.dtype.name}", value.shape)).encode())
+        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -125,7 +141,10 @@ def check_tensors(type: FileType, path: Path) -> None:
 def _check_header(
     type: FileType, file: BinaryIO, size: int, where: str
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the metadata of a safetensors file of a size, and the checked facts of each tensor."""
+    """Return the metadata of a safetensors file of a size, and the checked facts of each tensor.
+
+    The tensors are in the order of their numbers in the file, which leave no byte out.
+    """
     fault = type.other
     head = file.read(8)
     length = int.from_bytes(head, "little")
@@ -142,10 +161,18 @@ def _check_header(
         problem = _problem(facts, available)
         if problem:
             type.refuse(f"{where}, {name[:80]}", fault, problem)
-    end = max((facts["data_offsets"][1] for facts in header.values()), default=0)
-    if end != available:
-        type.refuse(where, fault, f"{available} bytes of numbers, of which the header knows {end}")
-    return metadata, header
+    ordered = dict(sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]))
+    position = 0
+    for name, facts in ordered.items():
+        begin, end = facts["data_offsets"]
+        if begin != position:
+            type.refuse(f"{where}, {name[:80]}", fault, f"numbers from {begin} to {end}")
+        position = end
+    if position != available:
+        type.refuse(
+            where, fault, f"{available} bytes of numbers, of which the header knows {position}"
+        )
+    return metadata, ordered
 
 
 def _problem(facts: Any, available: int) -> str:
@@ -163,7 +190,7 @@ def _problem(facts: Any, available: int) -> str:
         return f"the position {str(offsets)[:80]} in {available} bytes"
     if (
         max(shape, default=0) > available
-        or math.prod(shape) * TYPES[dtype][0] != offsets[1] - offsets[0]
+        or math.prod(shape) * TYPES[dtype].itemsize != offsets[1] - offsets[0]
     ):
         return f"the shape {shape} of {dtype} in {offsets[1] - offsets[0]} bytes"
     return ""
@@ -251,10 +278,8 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
     return array.reshape(shape)
 
 
-def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[str, "Tensor"]:
-    """Return the tensors of a safetensors file that comes with a package; ``what`` names them."""
-    from safetensors.torch import load
-
+def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file that comes with a package; ``what`` names them."""
     content = files(package).joinpath(file).read_bytes()
     if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise WeightsError(
@@ -264,4 +289,4 @@ def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[st
             expected=sha256,
             hint="Install fewact again.",
         )
-    return load(content)
+    return parse_tensors(FileType(what, WeightsError, 64 * MIB), content, file)[0]
