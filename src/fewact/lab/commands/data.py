@@ -300,10 +300,6 @@ def _classes(bench: "Benchmark") -> list[dict[str, Any]]:
 app.command(cls=Command)(render)
 
 
-Split = Literal["train", "val", "test", "all"]
-"""Split of the data; ``all`` for all classes."""
-
-
 @with_specs
 def episodes(
     data: Annotated[str, typer.Argument(help=DATA, callback=check_data)],

@@ -25,8 +25,7 @@ from fewact.core.atomic import check_output_folder
 from fewact.core.bounded import size_text
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.core.text_table import printable
-from fewact.lab.commands.data import Split
-from fewact.lab.commands.options import VIDEOS, check_data
+from fewact.lab.commands.options import VIDEOS, Split, check_data
 from fewact.lab.evaluation.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from fewact.data import VideoList
     from fewact.features.request import Request
     from fewact.features.store import Outcome
+    from fewact.lab.methods.base import TorchMethod
     from fewact.lab.store.embedding import Job
-    from fewact.methods.base import Method
     from fewact.networks import BackboneSpec, Card
 
 MEASURED = 8
@@ -139,7 +138,7 @@ def _open(config: DataSpec) -> "VideoList":
     return videos
 
 
-def _next(config: DataSpec, store: Path, methods: Sequence["Method"]) -> str:
+def _next(config: DataSpec, store: Path, methods: Sequence["TorchMethod"]) -> str:
     """Return the command that evaluates a method on the stored features."""
     from fewact.lab.evaluation import EvaluationSpec
     from fewact.lab.evaluation.spec import command_of
@@ -199,18 +198,18 @@ def _part(shard: str | None) -> tuple[int, int]:
     return number - 1, count
 
 
-def _methods(names: Sequence[str], options: dict[str, Any]) -> list["Method"]:
-    from fewact import methods
+def _methods(names: Sequence[str], options: dict[str, Any]) -> list["TorchMethod"]:
+    from fewact.lab import methods as lab_methods
 
     if options and len(names) != 1:
         raise OptionError(
             "needs exactly one method", where="--option", got=f"{len(names)} methods", expected="1"
         )
-    return [methods.create(name, **options) for name in names]
+    return [lab_methods.create(name, **options) for name in names]
 
 
 def _requests(
-    texts: Sequence[str] | None, methods: Sequence["Method"], card: "Card"
+    texts: Sequence[str] | None, methods: Sequence["TorchMethod"], card: "Card"
 ) -> tuple["Request", ...]:
     from fewact.features.request import parse_request
 
@@ -256,7 +255,7 @@ def _announce(job: "Job", blocks: Sequence[int]) -> None:
         )
 
 
-def _store_nodes(job: "Job", methods: Sequence["Method"], *, quiet: bool) -> None:
+def _store_nodes(job: "Job", methods: Sequence["TorchMethod"], *, quiet: bool) -> None:
     from fewact.lab.evaluation.stored_nodes import store_nodes
     from fewact.lab.store.stored import StoredFeatures
 

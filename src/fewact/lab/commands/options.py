@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,6 +45,9 @@ def complete_benchmarks(incomplete: str) -> list[str]:
 
     return [name for name in benchmark_names() if name.startswith(incomplete)]
 
+
+Split = Literal["train", "val", "test", "all"]
+"""Split of the data; ``all`` for all classes."""
 
 Splits = Annotated[
     Path | None,

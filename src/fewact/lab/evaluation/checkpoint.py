@@ -22,12 +22,14 @@ from fewact.core.errors import OptionError, WeightsError
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
 from fewact.data.videos import Video, VideoList
+from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.benchmarks.leak import refuse_leaks
 from fewact.lab.evaluation.identity import Facts
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.common.inputs import seeded
 from fewact.lab.networks.text import PRECOMPUTED, TextFacts
-from fewact.methods.base import Method
+from fewact.lab.networks.torch_weights import as_tensors
 from fewact.networks import BackboneSpec, Card, TextSpec
 from fewact.networks.weights import NETWORK
 
@@ -151,7 +153,7 @@ class Checkpoint:
         weights = self.header.text_weights or "default"
         return TextSpec(encoder=facts.encoder, weights=weights, prompts=facts.templates)
 
-    def method(self, **changes: Any) -> Method:
+    def method(self, **changes: Any) -> TorchMethod:
         """Return the method with its options and weights, in evaluation mode.
 
         Args:
@@ -186,9 +188,9 @@ class Checkpoint:
         method.validation = None if selection is None else selection.accuracy
         return method.eval()
 
-    def _initial(self, changes: Mapping[str, Any]) -> Method:
+    def _initial(self, changes: Mapping[str, Any]) -> TorchMethod:
         with seeded(0):
-            return methods.create(self.header.name, **{**self.header.options, **changes})
+            return lab_methods.create(self.header.name, **{**self.header.options, **changes})
 
     def _check_effects(self, changes: Mapping[str, Any]) -> None:
         """Refuse options that only change initial weights: those of the checkpoint replace them."""
@@ -215,7 +217,7 @@ class Checkpoint:
 
 
 def to_bytes(
-    method: Method,
+    method: TorchMethod,
     header: Header,
     network: Mapping[str, Tensor] | None = None,
     network_header: Mapping[str, str] | None = None,
@@ -272,7 +274,7 @@ def read(path: str | Path) -> Checkpoint:
     # A copy: the file may be replaced while its memory is mapped.
     weights = {
         name.removeprefix(METHOD): value.clone()
-        for name, value in mapped.items()
+        for name, value in as_tensors(mapped).items()
         if name.startswith(METHOD)
     }
     return Checkpoint(file, header, weights)
@@ -290,7 +292,7 @@ def _no_checkpoint(run: Path) -> WeightsError:
     )
 
 
-def load(path: str | Path) -> Method:
+def load(path: str | Path) -> TorchMethod:
     """Return the trained method of a checkpoint, see ``read``, in evaluation mode."""
     return read(path).method()
 

@@ -1,8 +1,9 @@
 """Encode the videos of a list, each alone and each once, and keep their nodes in a bank."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from fewact.lab.evaluation.identity import (
     encoding_facts,
     feature_facts,
 )
+from fewact.lab.methods.adapters import on_arrays
+from fewact.lab.methods.base import TextMethod, TorchMethod, evaluating
 from fewact.lab.methods.combined import Combined, combined_nodes
-from fewact.methods.base import Method, TextMethod
-from fewact.methods.encode import encode_each, evaluating, workers
+from fewact.lab.workers import workers
+from fewact.methods.encode import encode_each
 
 Progress = Callable[[int, int], None]
 """Called with the number of videos that are done and the number of all."""
@@ -51,7 +54,7 @@ class NodeBank:
         self.method, self.features, self.list_digest = method, features, list_digest
         self.tensors: dict[str, Tensor] = {}
 
-    def check(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> None:
+    def check(self, method: TorchMethod, videos: VideoList, needed: NDArray[np.int32]) -> None:
         """Refuse an evaluation that cannot use these nodes.
 
         Raises:
@@ -61,12 +64,12 @@ class NodeBank:
             if wrong:
                 raise DataError(f"the nodes are {what}", where=videos.name, hint="Encode again.")
 
-    def fits(self, method: Method, videos: VideoList, needed: NDArray[np.int32]) -> bool:
+    def fits(self, method: TorchMethod, videos: VideoList, needed: NDArray[np.int32]) -> bool:
         """Return whether an evaluation can use these nodes."""
         return not any(wrong for wrong, _ in self._faults(method, videos, needed))
 
     def _faults(
-        self, method: Method, videos: VideoList, needed: NDArray[np.int32]
+        self, method: TorchMethod, videos: VideoList, needed: NDArray[np.int32]
     ) -> tuple[tuple[bool, str], ...]:
         return (
             (self.list_digest != videos.digest, "of another list"),
@@ -87,26 +90,24 @@ class NodeBank:
             pool: Threads that compute.
         """
 
-        def named(row: int) -> dict[str, Tensor]:
+        def named(row: int) -> dict[str, NDArray[Any]]:
             nodes = {name: value[row : row + 1] for name, value in self.tensors.items()}
             with torch.inference_mode():
                 named_nodes = method.with_text(nodes, text[row : row + 1])
-            return {name: value[0] for name, value in named_nodes.items()}
+            return {name: value[0].cpu().numpy() for name, value in named_nodes.items()}
 
         bank = NodeBank(self.positions, self.method, self.features, self.list_digest)
         for row, nodes in enumerate(pool.map(named, range(len(self.positions)))):
             bank.put(row, nodes)
         return bank
 
-    def put(self, row: int, nodes: dict[str, Tensor]) -> None:
+    def put(self, row: int, nodes: Mapping[str, NDArray[Any]]) -> None:
         """Store the nodes of one video; the first video decides the shapes."""
-        if not self.tensors:
-            self.tensors = {
-                name: value.new_empty((len(self.positions), *value.shape))
-                for name, value in nodes.items()
-            }
         for name, value in nodes.items():
-            self.tensors[name][row] = value
+            if name not in self.tensors:
+                made = np.empty((len(self.positions), *value.shape), value.dtype)
+                self.tensors[name] = torch.from_numpy(made)
+            self.tensors[name][row] = torch.from_numpy(value)
 
     @property
     def nodes_a_video(self) -> int:
@@ -133,7 +134,7 @@ class Encodings:
 
     def bank(
         self,
-        method: Method,
+        method: TorchMethod,
         videos: VideoList,
         needed: NDArray[np.int32],
         *,
@@ -149,7 +150,7 @@ class Encodings:
 
     def _encode(
         self,
-        method: Method,
+        method: TorchMethod,
         videos: VideoList,
         needed: NDArray[np.int32],
         threads: int | None,
@@ -159,7 +160,7 @@ class Encodings:
 
 
 def encode_list(
-    method: Method,
+    method: TorchMethod,
     source: FeatureSource,
     videos: VideoList,
     positions: NDArray[np.int32] | None = None,
@@ -189,7 +190,7 @@ def encode_list(
     unreadable: list[str] = []
     features = source.features(numbers, method.requests(source.card))
     with evaluating(method), workers(threads) as pool:
-        for row, nodes in encode_each(method, enumerate(features), pool=pool):
+        for row, nodes in encode_each(on_arrays(method), enumerate(features), pool=pool):
             if isinstance(nodes, VideoError):
                 unreadable.append(f"{videos.videos[numbers[row]].id} ({nodes.reason})")
             else:
@@ -225,7 +226,7 @@ class ModalityEncodings(Encodings):
 
     def bank(
         self,
-        method: Method,
+        method: TorchMethod,
         videos: VideoList,
         needed: NDArray[np.int32],
         *,

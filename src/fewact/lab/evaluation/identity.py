@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from fewact import methods
 from fewact.core.options import flatten_options
 from fewact.features.sources import FeatureSource
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.combined import Combined
-from fewact.methods.base import Method
+from fewact.lab.networks.torch_weights import digest
 from fewact.methods.files import package_of
-from fewact.networks.weights import digest
 
 
 class Facts(BaseModel):
@@ -85,7 +85,7 @@ class FeatureFacts(Facts):
     modalities: int = 1
 
 
-def method_facts(method: Method) -> MethodFacts:
+def method_facts(method: TorchMethod) -> MethodFacts:
     """Return the facts of a method; the options of a combined method's parts are numbered."""
     if isinstance(method, Combined):
         return _facts_of_parts(method)
@@ -124,7 +124,7 @@ def _facts_of_parts(method: Combined) -> MethodFacts:
     )
 
 
-def encoding_facts(method: Method) -> MethodFacts:
+def encoding_facts(method: TorchMethod) -> MethodFacts:
     """Return the facts that decide a method's nodes: methods that agree in them share nodes."""
     facts = method_facts(method)
     options = {name: value for name, value in facts.options.items() if name not in method.scoring}

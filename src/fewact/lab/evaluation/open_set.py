@@ -9,7 +9,7 @@ A score is high for queries of the episode's classes. Of logits l and a method's
   the same method where each support video is a class by itself.
 - ``garbage``: the log-odds of the classes against one more class, whose support is that of all of
   them. Nothing is trained for it.
-- ``discriminator``: what a trained part of the method says, see ``Method.known``.
+- ``discriminator``: what a trained part of the method says, see ``Rejects``.
 
 Of each episode, with k for the scores of its known queries, u for those of the others:
 
@@ -57,12 +57,12 @@ def known(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
         n: Number of classes.
     """
     s = labels.shape[1]
-    everything = torch.zeros(1, s, dtype=torch.bool)
+    everything = np.zeros((1, s), np.bool_)
     scores = []
-    for similarity, own in zip(pairs.double().cpu(), labels.cpu(), strict=True):
+    for similarity, own in zip(pairs.double().cpu().numpy(), labels.cpu().numpy(), strict=True):
         inside = intra_class(similarity[-s:], range(s), own, n, everything)[0]
         scores.append(known_scores(similarity[:-s], own, inside))
-    return torch.stack(scores)
+    return torch.from_numpy(np.stack(scores))
 
 
 def garbage(logits: Tensor, temperature: float) -> Tensor:

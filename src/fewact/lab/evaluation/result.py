@@ -25,13 +25,13 @@ from pydantic import (
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, UPGRADE, FileType
 from fewact.core.errors import ResultError
+from fewact.core.intervals import half_width
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
 from fewact.data.videos import Split, VideoList
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol
 from fewact.lab.evaluation.identity import Facts, FeatureFacts, MethodFacts
-from fewact.core.intervals import half_width
 from fewact.lab.networks.text import ClassTexts, TextFacts
 
 Predictions = NDArray[np.uint16]

@@ -19,6 +19,7 @@ from fewact.data.tables import name_left_out
 from fewact.data.videos import Split, Video, VideoList
 from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
+from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks import load_benchmark
 from fewact.lab.benchmarks.benchmarks import benchmark_of_data
 from fewact.lab.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
@@ -36,12 +37,12 @@ from fewact.lab.evaluation.spec import (
 )
 from fewact.lab.evaluation.stored_nodes import StoredEncodings
 from fewact.lab.evaluation.texts import class_texts
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.combined import Combined, CombinedOptions
 from fewact.lab.networks.text import ClassTexts
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.lab.synthetic.conditions import with_condition
 from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
-from fewact.methods.base import Method
 from fewact.methods.files import imported_file
 from fewact.networks import BackboneSpec
 from fewact.video.source import Clean, Trim
@@ -118,7 +119,7 @@ def sweep(
 class _Opened:
     """Everything that the evaluations of a configuration share; ``split`` if it names none."""
 
-    methods: Sequence[Method]
+    methods: Sequence[TorchMethod]
     encodings: Encodings
     query_encodings: Encodings | None
     videos: VideoList
@@ -235,15 +236,18 @@ def _create(
     source: FeatureSource,
     options: Sequence[Options],
     text_width: int | None = None,
-) -> list[Method]:
+) -> list[TorchMethod]:
     if trained is not None:
         return [trained.method(**changes) for changes in options]
     frames = source.frames if isinstance(source, ArrayFeatures) else None
     fitting = partial(methods.fitting, name, source.card, text_width, frames=frames)
-    return [methods.create(name, **{**fitting(options=changes), **changes}) for changes in options]
+    return [
+        lab_methods.create(name, source.card, **{**fitting(options=changes), **changes})
+        for changes in options
+    ]
 
 
-def _stored_only(source: StoredFeatures, created: Sequence[Method]) -> StoredFeatures:
+def _stored_only(source: StoredFeatures, created: Sequence[TorchMethod]) -> StoredFeatures:
     """Return the source without the videos whose features are not all stored."""
     requests = dict.fromkeys(
         request for method in created for request in method.requests(source.card)

@@ -19,6 +19,13 @@ from torch import Tensor, from_numpy
 from fewact.core.atomic import REPLACE, output_errors, remove_leftovers, write_text
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, ResultError, ShapeError
+from fewact.core.intervals import (
+    NOTE,
+    NOTE_ONE,
+    NOTE_WITHOUT,
+    class_intervals,
+    half_width,
+)
 from fewact.core.paths import user_path
 from fewact.core.random import permutations
 from fewact.data.files import first_few
@@ -28,13 +35,6 @@ from fewact.lab.evaluation import open_set
 from fewact.lab.evaluation.encode import Encodings, NodeBank
 from fewact.lab.evaluation.episodes import EpisodeSet
 from fewact.lab.evaluation.identity import method_facts
-from fewact.core.intervals import (
-    NOTE,
-    NOTE_ONE,
-    NOTE_WITHOUT,
-    class_intervals,
-    half_width,
-)
 from fewact.lab.evaluation.result import (
     ClassAccuracy,
     EvaluationSetup,
@@ -50,9 +50,10 @@ from fewact.lab.evaluation.result import (
     save,
     unpack,
 )
+from fewact.lab.methods.base import Rejects, TextMethod, TorchMethod, evaluating, support_state
 from fewact.lab.networks.text import ClassTexts, known_texts
-from fewact.methods.base import Method, TextMethod, support_state
-from fewact.methods.encode import evaluating, workers
+from fewact.lab.workers import workers
+from fewact.methods.protocols import bank_scorer
 
 MAX_BYTES = 32 * 2**20
 """Approximate limit for the memory of the nodes of one batch."""
@@ -122,7 +123,7 @@ class Scorer:
 
     def __init__(
         self,
-        method: Method,
+        method: TorchMethod,
         episodes: EpisodeSet,
         support: NodeBank,
         query: NodeBank,
@@ -135,7 +136,7 @@ class Scorer:
         comparisons = self._support.size * self._query.shape[1]
         with torch.inference_mode():
             self.bank = (
-                None if copies else method.bank_scorer(support.tensors, query.tensors, comparisons)
+                None if copies else bank_scorer(method, support.tensors, query.tensors, comparisons)
             )
         self._method, self._episodes, self._text = method, episodes, text
         self._labels = torch.arange(episodes.protocol.ways).repeat_interleave(
@@ -163,7 +164,7 @@ class Scorer:
         """Names of the scores that reject queries of other classes; empty without such queries."""
         if self._episodes.unknown is None:
             return ()
-        return open_set.SCORES if self._method.rejects else open_set.SCORES[:-1]
+        return open_set.SCORES if has_discriminator(self._method) else open_set.SCORES[:-1]
 
     def __call__(self, batch: int) -> ScoredEpisodes:
         """Return what is kept of the episodes of a batch, without padding."""
@@ -255,8 +256,8 @@ class Scorer:
         nodes = self._gather("support", support)
         state = support_state(self._method, nodes, labels, n, text)
         queries = self._gather("query", query)
-        open_queries = self._method.rejects and self._episodes.unknown is not None
-        known = self._method.known(state, queries) if open_queries else None
+        asked = self._episodes.unknown is not None and isinstance(self._method, Rejects)
+        known = self._method.known(state, queries) if asked and self._method.rejects else None
         return self._method.score(state, queries), known
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -271,6 +272,11 @@ class Scorer:
             torch.index_select(values, 0, flat, out=buffers[key])
             gathered[name] = buffers[key].unflatten(0, rows.shape)
         return gathered
+
+
+def has_discriminator(method: TorchMethod) -> bool:
+    """Return whether a trained part of a method says how well a query is known."""
+    return isinstance(method, Rejects) and method.rejects
 
 
 def score(
@@ -406,7 +412,7 @@ class RunOptions:
 
 
 def evaluate_method(
-    method: Method,
+    method: TorchMethod,
     source: FeatureSource | Encodings | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
@@ -489,7 +495,7 @@ def evaluate_method(
 
 
 def _banks(
-    method: Method,
+    method: TorchMethod,
     nodes: Encodings | NodeBank,
     query_nodes: Encodings | NodeBank | None,
     videos: VideoList,
@@ -520,7 +526,7 @@ def _banks(
 
 
 def _with_text(
-    method: Method,
+    method: TorchMethod,
     bank: NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
@@ -653,7 +659,7 @@ def _differences(saved: EvaluationSetup, current: EvaluationSetup) -> list[str]:
 def _check_types(method: object, source: object, episodes: object) -> None:
     """Refuse a name instead of a method, an array instead of features, a protocol of episodes."""
     for where, value, fits, expected in (
-        ("method", method, isinstance(method, Method), "fewact.methods.create(name)"),
+        ("method", method, isinstance(method, TorchMethod), "fewact.lab.methods.create(name)"),
         ("source", source, hasattr(source, "features"), "features, such as ArrayFeatures(vectors)"),
         ("episodes", episodes, isinstance(episodes, EpisodeSet), "draw(videos, protocol)"),
     ):
@@ -662,7 +668,7 @@ def _check_types(method: object, source: object, episodes: object) -> None:
             raise OptionError(f"no {where}", where=where, got=got, expected=expected)
 
 
-def _check_text(method: Method, videos: VideoList, text: ClassTexts | None) -> None:
+def _check_text(method: TorchMethod, videos: VideoList, text: ClassTexts | None) -> None:
     if text is None and method.uses_text:
         raise OptionError(
             "the method uses text", where="text", got="none", expected="(classes, d) embeddings"

@@ -5,7 +5,6 @@ from itertools import chain
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -16,9 +15,9 @@ from fewact.features.store import EntrySet
 from fewact.features.store.shard import Facts, Shape, digest
 from fewact.lab.evaluation.encode import Encodings, NodeBank, Progress, encode_list
 from fewact.lab.evaluation.identity import encoding_facts
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.store.embedding import BLOCK, feature_facts
 from fewact.lab.store.stored import StoredFeatures
-from fewact.methods.base import Method
 
 SET_TYPE: Final = "nodes"
 
@@ -35,7 +34,7 @@ class StoredEncodings(Encodings):
 
     def _encode(
         self,
-        method: Method,
+        method: TorchMethod,
         videos: VideoList,
         needed: NDArray[np.int32],
         threads: int | None,
@@ -48,14 +47,13 @@ class StoredEncodings(Encodings):
             return super()._encode(method, videos, needed, threads, progress)
         bank = NodeBank(needed, encoding_facts(method), self.features, videos.digest)
         for row, key in enumerate(keys):
-            nodes = entries.read(key)
-            bank.put(row, {name: torch.from_numpy(value) for name, value in nodes.items()})
+            bank.put(row, entries.read(key))
             if progress is not None:
                 progress(row + 1, len(keys))
         return bank
 
 
-def node_facts(method: Method, source: StoredFeatures) -> Facts:
+def node_facts(method: TorchMethod, source: StoredFeatures) -> Facts:
     """Return all that decides the nodes of a video."""
     facts = encoding_facts(method)
     requests = method.requests(source.card)
@@ -75,7 +73,7 @@ def node_facts(method: Method, source: StoredFeatures) -> Facts:
 
 
 def store_nodes(
-    method: Method,
+    method: TorchMethod,
     source: StoredFeatures,
     *,
     progress: Progress | None = None,
@@ -113,7 +111,7 @@ def store_nodes(
 
 
 def _store_block(
-    method: Method,
+    method: TorchMethod,
     source: StoredFeatures,
     facts: Facts,
     entries: EntrySet | None,

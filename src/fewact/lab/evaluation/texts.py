@@ -11,8 +11,8 @@ from fewact.core.paths import user_path
 from fewact.data.videos import VideoList
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.evaluation.checkpoint import Checkpoint
+from fewact.lab.methods.base import TextMethod, TorchMethod
 from fewact.lab.networks.text import ClassTexts, embed_classes, templates, words
-from fewact.methods.base import Method, TextMethod
 from fewact.networks import BackboneSpec, Card, TextSpec
 
 FOLDER = "texts"
@@ -21,7 +21,7 @@ PROMPTS = FileType("file of templates", OptionError, 1 * MIB)
 
 def class_texts(
     spec: TextSpec,
-    methods: Sequence[Method],
+    methods: Sequence[TorchMethod],
     trained: Checkpoint | None,
     videos: VideoList,
     card: Card,

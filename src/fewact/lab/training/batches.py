@@ -6,9 +6,10 @@ The videos of a batch depend on the seed, the stage and the batch number alone.
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.context import BaseContext
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from fewact.core.errors import VideoError
 from fewact.core.random import RandomStream
 from fewact.data.videos import GroupScope, VideoList
-from fewact.features.request import Features, Request
+from fewact.features.request import Request
 from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation.episodes import LARGEST_SEED, Protocol, drawer
 from fewact.lab.training.augment import draw_crop, flips
@@ -222,15 +223,12 @@ class FrameBatches(Dataset[Batch]):
         return video.source.read(samplers, transform=self._shrink)
 
     def _shrink(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        image = torch.from_numpy(np.require(frame, requirements=["C", "W"]))
         size, margin = self._card.input_size, CROP_MARGIN
         if self._augments:
             margin = 1.0  # A random crop replaces the margin of the middle crop.
             side = self._augment.read_size
             size = size if side is None else (side, side)
-        small = resized(image.permute(2, 0, 1)[None], self._card, size, margin)
-        shrunk: NDArray[np.uint8] = small[0].permute(1, 2, 0).numpy()
-        return shrunk
+        return resized(frame[None], self._card, size, margin)[0]
 
 
 class FeatureBatches(Dataset[Batch]):
@@ -243,7 +241,7 @@ class FeatureBatches(Dataset[Batch]):
 
     def __getitem__(self, drawn: Drawn) -> Batch:
         """Return a batch on the CPU; it names videos that cannot be read."""
-        rows: list[Features] = []
+        rows: list[Mapping[Request, NDArray[Any]]] = []
         unreadable: list[str] = []
         read = self._source.features(drawn.positions, self._requests)
         for position, row in zip(drawn.positions, read, strict=True):
@@ -254,7 +252,7 @@ class FeatureBatches(Dataset[Batch]):
         features: dict[Request, Tensor] = {}
         if not unreadable:
             features = {
-                request: torch.stack([row[request] for row in rows]).float()
+                request: torch.from_numpy(np.stack([row[request] for row in rows])).float()
                 for request in self._requests
             }
         labels = _labels(drawn, self._videos)

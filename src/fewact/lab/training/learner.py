@@ -6,18 +6,27 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fewact import methods, networks
+from fewact import methods
 from fewact.core.errors import TrainingError
-from fewact.features.request import FeatureRequest, Features, Request
+from fewact.features.request import FeatureRequest, Request
 from fewact.features.sources import ArrayFeatures
+from fewact.lab import methods as lab_methods
+from fewact.lab.methods.base import (
+    Features,
+    Nodes,
+    TorchMethod,
+    TrainingBatch,
+    class_cross_entropy,
+    evaluating,
+    support_state,
+)
+from fewact.lab.networks import TorchBackbone
 from fewact.lab.networks.text import known_texts
 from fewact.lab.training.augment import apply
 from fewact.lab.training.batches import Batch, Drawn
 from fewact.lab.training.data import TrainingData
 from fewact.lab.training.recipe import EpisodesStage, Recipe
-from fewact.methods.base import Method, Nodes, TrainingBatch, class_cross_entropy, support_state
-from fewact.methods.encode import evaluating
-from fewact.networks import Backbone, Card
+from fewact.networks import Card
 
 
 class Learner(nn.Module):
@@ -39,8 +48,8 @@ class Learner(nn.Module):
 
     def __init__(
         self,
-        method: Method,
-        backbone: Backbone | None,
+        method: TorchMethod,
+        backbone: TorchBackbone | None,
         card: Card,
         classes: int,
         precision: str,
@@ -97,7 +106,7 @@ class Learner(nn.Module):
                     features[request] = images
                 else:
                     values = deep[request.level].float().unflatten(0, (v, request.frames))
-                    features[request] = request.reduced(values)
+                    features[request] = values
         return features
 
     def _episodes(self, batch: Batch, features: Features) -> TrainingBatch:
@@ -125,13 +134,13 @@ class Learner(nn.Module):
         return logits
 
 
-def head_width(method: Method, card: Card) -> int:
+def head_width(method: TorchMethod, card: Card) -> int:
     """Return D of ``class_vectors``, computed from zeros in the shape of the card's features."""
     with torch.no_grad(), evaluating(method):
         return method.class_vectors(method.encode(zero_features(method, card))).shape[-1]
 
 
-def zero_features(method: Method, card: Card) -> Features:
+def zero_features(method: TorchMethod, card: Card) -> Features:
     """Return zeros (1 1 t …) in the shape of one video's features."""
     return {
         request: torch.zeros(1, 1, *request_shape(request, card), dtype=torch.float32)
@@ -225,17 +234,20 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
     return learner.to(device)
 
 
-def _make_backbone(recipe: Recipe, device: torch.device) -> networks.Backbone:
+def _make_backbone(recipe: Recipe, device: torch.device) -> TorchBackbone:
     decided = {"device": str(device), "precision": recipe.precision, "engine": "torch"}
-    return recipe.backbone.model_copy(update=decided).create()
+    backbone = recipe.backbone.model_copy(update=decided).create()
+    if not isinstance(backbone, TorchBackbone):
+        raise TypeError("the engine torch makes another backbone")
+    return backbone
 
 
-def _make_method(recipe: Recipe, card: networks.Card, text: Tensor | None) -> Method:
+def _make_method(recipe: Recipe, card: Card, text: Tensor | None) -> TorchMethod:
     """Make the method that fits a backbone and embeddings (n e) of the class names."""
     name, options = recipe.method.name, recipe.method.options
     width = None if text is None else text.shape[-1]
     fitting = methods.fitting(name, card, width, options=options)
-    method = methods.create(name, **{**fitting, **options})
+    method = lab_methods.create(name, card, **{**fitting, **options})
     if method.uses_text and text is None:
         raise TrainingError(
             "the method uses text, and there are no text embeddings of the class names", where=name
@@ -243,7 +255,7 @@ def _make_method(recipe: Recipe, card: networks.Card, text: Tensor | None) -> Me
     return method
 
 
-def _check_text(method: Method, card: networks.Card, text: Tensor) -> None:
+def _check_text(method: TorchMethod, card: Card, text: Tensor) -> None:
     """Refuse text embeddings that the method cannot compare with its nodes, before any training."""
     labels = torch.zeros(1, 1, dtype=torch.int64)
     with torch.no_grad(), evaluating(method):
@@ -251,7 +263,7 @@ def _check_text(method: Method, card: networks.Card, text: Tensor) -> None:
         support_state(method, nodes, labels, 1, text[None, :1])
 
 
-def _card(backbone: networks.Backbone | None) -> networks.Card:
+def _card(backbone: TorchBackbone | None) -> Card:
     if backbone is None:
         raise RuntimeError("neither features nor a network")
     return backbone.card

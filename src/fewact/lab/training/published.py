@@ -19,15 +19,17 @@ from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import OutputError, WeightsError
 from fewact.core.paths import user_path
+from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks.benchmarks import benchmark
 from fewact.lab.evaluation.checkpoint import FILE, WITHIN, Header, TrainedOn, to_bytes
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.clip_spm import PRESETS
+from fewact.lab.networks.torch_weights import as_tensors, put, tensors_of
 from fewact.lab.training.public_code import Code, Layout, Published, code_of
 from fewact.lab.training.recipe import read
-from fewact.methods.base import Method
 from fewact.networks.card import Card
 from fewact.networks.spec import BackboneSpec, check_name
-from fewact.networks.weights import PICKLES, put, tensors_of
+from fewact.networks.weights import PICKLES
 
 STATES: Final = ("model_state_dict", "model_state")
 """Names of the weights in a file of a public code."""
@@ -72,7 +74,10 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
     settings: Mapping[str, Any] = {}
     if path.suffix.lower() not in PICKLES:
         mapped, _ = read_tensors(CHECKPOINT, path)
-        tensors, source = {name: value.clone() for name, value in mapped.items()}, path.name
+        tensors, source = (
+            {name: value.clone() for name, value in as_tensors(mapped).items()},
+            path.name,
+        )
     else:
         content = CHECKPOINT.content(path)
         actual = hashlib.sha256(content).hexdigest()
@@ -207,7 +212,7 @@ def _card(backbone: BackboneSpec, encoder: Mapping[str, Tensor], facts: Mapping[
         return backbone.model_copy(update=on_cpu).create().card
 
 
-def _check_widths(card: Card, method: Method, source: str) -> None:
+def _check_widths(card: Card, method: TorchMethod, source: str) -> None:
     maps = card.maps or (card.vectors,)
     widths = {"vector_width": card.vectors, "map_channels": maps[0]}
     for option, width in widths.items():
@@ -220,13 +225,13 @@ def _check_widths(card: Card, method: Method, source: str) -> None:
             )
 
 
-def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Published) -> Method:
+def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Published) -> TorchMethod:
     """Return the method with the weights of the public code, of their sizes.
 
     Raises:
         WeightsError: The weights are of something else.
     """
-    method = methods.create(code.method, **{**options, **layout.options})
+    method = lab_methods.create(code.method, **{**options, **layout.options})
     expected, head = tensors_of(method), file.head(layout)
     for name, tensor in head.items():
         ours = expected.get(name)

@@ -14,6 +14,7 @@ from fewact.core.arrays import read_tensors
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import TrainingError
+from fewact.lab.networks.torch_weights import as_tensors
 from fewact.lab.training.optimising import Average
 
 FORMAT: Final = "fewact training state"
@@ -171,7 +172,9 @@ def read(path: Path) -> State | None:
     header = STATE.parse(metadata.get("state", ""), str(path))
     position = STATE.validate(header, Position, str(path))
     # A copy: the file is replaced while the run goes on.
-    return State(position, {name: value.clone() for name, value in mapped.items()}, str(path))
+    return State(
+        position, {name: value.clone() for name, value in as_tensors(mapped).items()}, str(path)
+    )
 
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -19,7 +19,9 @@ from fewact.lab.evaluation.checkpoint import (
     to_bytes,
 )
 from fewact.lab.evaluation.episodes import EpisodeSet
+from fewact.lab.networks import TorchBackbone
 from fewact.lab.networks.text import known_texts
+from fewact.lab.networks.torch_weights import digest, header_of, tensors_of
 from fewact.lab.training.batches import Drawn
 from fewact.lab.training.data import TrainingData
 from fewact.lab.training.learner import Learner
@@ -27,9 +29,7 @@ from fewact.lab.training.optimising import Average
 from fewact.lab.training.recipe import EpisodesStage, Recipe
 from fewact.lab.training.run_folder import RunFolder
 from fewact.lab.training.state import Best
-from fewact.networks import Backbone, BackboneSpec, Card
-from fewact.networks.backbone import header_of
-from fewact.networks.weights import digest, tensors_of
+from fewact.networks import BackboneSpec, Card
 
 
 def snapshot(learner: Learner, average: Average | None) -> Learner:
@@ -50,7 +50,7 @@ def network_features(learner: Learner, videos: VideoList, *, keep: bool = False)
     """
     if learner.backbone is None:
         raise RuntimeError("there is no network")
-    return VideoFeatures(videos, Backbone(learner.backbone, card_now(learner)), keep=keep)
+    return VideoFeatures(videos, TorchBackbone(learner.backbone, card_now(learner)), keep=keep)
 
 
 def card_now(learner: Learner) -> Card:
