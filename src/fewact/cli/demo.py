@@ -74,7 +74,7 @@ def demo(
         accuracy = 100 * correct / max(1, len(predictions))
         rows.append((name, f"{correct} of {len(predictions)}", f"{accuracy:.0f} %"))
         if name == METHODS[0]:
-            skipped = len(classifier.skipped_) + len(new) - len(predictions)
+            skipped = len(classifier.fitted_.skipped) + len(new) - len(predictions)
             classifier.save(output / "model", thumbnails=False)
             count = len(classifier.classes_)
             mistakes = [

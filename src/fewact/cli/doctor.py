@@ -13,16 +13,8 @@ import typer
 from fewact.cli.output import ListFormat, print_json
 from fewact.core.machine import usable_cores
 
-PACKAGES = (
-    "torch",
-    "numpy",
-    "av",
-    "safetensors",
-    "pydantic",
-    "typer",
-    "onnxruntime",
-    "transformers",
-)
+PACKAGES = ("numpy", "onnxruntime", "av", "safetensors", "pydantic", "typer")
+LAB_PACKAGES = ("torch", "transformers", "lightning-fabric")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif", "png")
 ENCODERS = ("libx264", "mpeg4")
 
@@ -54,7 +46,7 @@ def examine() -> dict[str, Any]:
         "machine": _machine(),
         "default_weights": _weights(),
         "transport": {"engine": solver, "why": why},
-        "camera": {"engine": "torch" if library() is None else "compiled"},
+        "camera": {"engine": "numpy" if library() is None else "compiled"},
         "cache": _cache(),
     }
     return {**report, "advice": _advice(report)}
@@ -63,17 +55,15 @@ def examine() -> dict[str, Any]:
 def _versions() -> dict[str, str | None]:
     from importlib.metadata import PackageNotFoundError, version
 
-    import torch
-
     from fewact.core.version import __version__
 
     versions: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *LAB_PACKAGES):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
-    return {**versions, "torch": torch.__version__}  # with the build
+    return versions
 
 
 def _video() -> dict[str, Any]:
@@ -97,19 +87,16 @@ def _has_codec(name: str, mode: Any) -> bool:
 
 
 def _machine() -> dict[str, Any]:
-    import torch
+    import onnxruntime
 
-    from fewact.networks.engines import multiplies_bfloat16
+    from fewact.core.workers import thread_count
 
-    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "system": platform.platform(),
         "cores": usable_cores(),
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "memory_gib": _memory(),
-        "gpus": [{"name": gpu.name, "memory_gib": _gib(gpu.total_memory)} for gpu in gpus],
-        "mps": torch.backends.mps.is_available(),
-        "cpu_bfloat16": multiplies_bfloat16(),
+        "network_providers": onnxruntime.get_available_providers(),
     }
 
 
@@ -181,26 +168,22 @@ def _advice(report: dict[str, Any]) -> list[str]:
             "pip install --force-reinstall av",
         ),
         (
-            report["transport"]["engine"] == "torch",
-            "The transport problem is solved in torch. For the faster compiled solver, install a "
+            report["transport"]["engine"] != "compiled",
+            "The transport problem is solved by NumPy. For the faster compiled solver, install a "
             "C++ compiler and reinstall fewact.",
         ),
         (
-            report["versions"]["onnxruntime"] is None and not machine["gpus"],
-            "For features two to three times as fast on a CPU without bfloat16, run: "
-            "pip install onnxruntime",
-        ),
-        (
             machine["threads"] < machine["cores"],
-            "torch uses fewer threads than cores: unset OMP_NUM_THREADS.",
+            "Fewer threads are used than cores: unset OMP_NUM_THREADS.",
         ),
         (
             not report["cache"]["writable"],
             "The cache folder is not writable: set FEWACT_CACHE to a writable folder.",
         ),
         (
-            report["versions"]["transformers"] is None,
-            'For weights from the Hugging Face hub, run: pip install "fewact[hf]"',
+            report["versions"]["torch"] is None,
+            "For training, evaluation, and the methods and networks of papers, run: "
+            'pip install "fewact[lab]"',
         ),
         (
             sys.stdout.encoding.lower().replace("-", "") != "utf8",

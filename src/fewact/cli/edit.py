@@ -64,8 +64,8 @@ def add(
     from fewact.classifier.revision import change_model
 
     with saying_warnings(), change_model(model, f"add to {label}", **load) as classifier:
-        before = len(classifier.all_clips_)
-        classes = _classes(classifier.all_clips_)
+        before = len(classifier.fitted_.all_clips)
+        classes = _classes(classifier.fitted_.all_clips)
         if none:
             classifier.add_none(sources)
         elif label in classes:
@@ -73,7 +73,7 @@ def add(
         else:
             classifier.add_class(label, sources)
             print(f'New class "{label}". {did_you_mean(label, classes)}'.rstrip())
-    added = len(classifier.all_clips_) - before
+    added = len(classifier.fitted_.all_clips) - before
     print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')
     _print_state(classifier, model)
 
@@ -155,7 +155,7 @@ def remove(
     from fewact.data.files import first_few
 
     with change_model(model, f"remove {first_few(what)}", corrected=True) as classifier:
-        classes, clips = _classes_and_clips(what, classifier.all_clips_, integers=integers)
+        classes, clips = _classes_and_clips(what, classifier.fitted_.all_clips, integers=integers)
         if clips:
             classifier.remove_clips(clips)
         for name in classes:

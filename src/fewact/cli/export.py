@@ -82,7 +82,7 @@ def _export_network(model: Path, onnx: Path) -> None:
 
     exporting = import_lab("--onnx", "fewact.lab.networks.export")
     exporting.check_exported(read_header(model).backbone.spec.precision, str(model))
-    backbone = FewShotClassifier.load(model, device="cpu", engine="torch").backbone_
+    backbone = FewShotClassifier.load(model, device="cpu", engine="torch").fitted_.backbone
     if isinstance(backbone, Precomputed):
         raise ModelError("the model uses precomputed features: it has no network", where=str(model))
     levels = exporting.export_encoder(backbone, onnx)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.classifier.page_folder import PAGE_FOLDER
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
     Backbone,
@@ -210,10 +209,10 @@ def review(
 
     Only stored features are compared; no video is read.
     """
-    from fewact.classifier.few_shot import load_stored
+    from fewact import FewShotClassifier
     from fewact.classifier.review import review
 
-    findings = review(load_stored(model))
+    findings = review(FewShotClassifier.load(model, lazy=True))
     if format == "json":
         print_json(findings.to_dict())
     else:
@@ -306,7 +305,7 @@ def explain(
     from fewact.report.explanation import explanation_page
 
     classifier = FewShotClassifier.load(model, **load)
-    origins = _origins(classifier.clips_, model, clips)
+    origins = _origins(classifier.fitted_.clips, model, clips)
     explanation = explain(classifier, clip, origins)
     write_text(output, explanation_page(explanation))
     print_line(f"{explanation.clip}: {explanation.label}")
@@ -339,10 +338,11 @@ def _origins(
     examples: "Sequence[Example]", model: Path, folder: Path | None
 ) -> "dict[str, VideoClip]":
     """Return the training clips that are in a folder or in that of the page, by title."""
-    from fewact.classifier.explain import page_origins
+    from fewact.classifier.explain import stored_origins
+    from fewact.classifier.history import work_folders
     from fewact.data import Clip
 
-    of_page = page_origins(examples, model / PAGE_FOLDER)
+    of_page = stored_origins(examples, *work_folders(model))
     if folder is None:
         return of_page
     named = {
@@ -352,7 +352,7 @@ def _origins(
         and ".." not in Path(example.name).parts
         and (folder / example.name).exists()
     }
-    of_clips = page_origins(examples, folder) | named
+    of_clips = stored_origins(examples, folder) | named
     if not of_clips:
         say(
             f"Warning: {folder} has none of the training clips, "

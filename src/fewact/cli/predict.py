@@ -1,5 +1,6 @@
 """``fewact predict``: the class of each video, or of each row of features."""
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,7 +131,8 @@ def predict(
     clock = Timing()
     # They refuse before a header is written.
     if by_subject:
-        results = classifier.predict_regions(clips, boxes=boxes, timing=clock)
+        people: Any = importlib.import_module("fewact.recordings.people")
+        results = people.predict_regions(classifier, clips, boxes=boxes, timing=clock)
     else:
         results = classifier.predict_each(clips, timing=clock)
     write = _writer(format, top, clips, classifier, by_subject=by_subject)
@@ -158,11 +160,13 @@ def _choose_answers(
 
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
-        for line in describe(classifier.open_set_, false_alarms, classifier.none_clips_):
+        for line in describe(
+            classifier.fitted_.open_set, false_alarms, classifier.fitted_.none_clips
+        ):
             say(line)
     if sets is not None:
         classifier.sets = sets
-    rate, calibration = classifier.sets, classifier.calibration_
+    rate, calibration = classifier.sets, classifier.fitted_.calibration
     if rate is not None and not calibration.set_threshold(rate):
         held = calibration.held_out
         say(f"Sets have all classes: {held} held-out clips are too few for {rate:g}")
@@ -268,7 +272,7 @@ def _table_writer(
     titles = []
     if classifier.sets is not None:
         header.append("set")
-        titles = [[clip.title for clip in classifier.clips_]]
+        titles = [[clip.title for clip in classifier.fitted_.clips]]
     widest_of_subject = [["99"], ["1000,1000 1000x1000"]] if by_subject else []
     of_class = [[*classes, NONE], classes, [], []]
     columns = Columns(header, paths, *widest_of_subject, *of_class, *ranked, *titles)

@@ -102,11 +102,11 @@ def _page_of(paths: list[Path]) -> "tuple[Page, int]":
 
 
 def _model_page(folder: Path) -> "Page":
-    from fewact.classifier.few_shot import load_stored
+    from fewact import FewShotClassifier
     from fewact.classifier.info import model_info, thumbnails
     from fewact.classifier.review import review
     from fewact.report.model_page import model_page
 
     info = model_info(folder)
-    classifier = load_stored(folder)
+    classifier = FewShotClassifier.load(folder, lazy=True)
     return model_page(info, review(classifier), thumbnails(classifier))

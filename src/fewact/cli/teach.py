@@ -1,5 +1,6 @@
 """``fewact teach``: from training clips, or their features, to a saved model."""
 
+import importlib
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -157,9 +158,9 @@ def _source(
 ) -> "Path | Sequence[AnyClip]":
     """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
-    from fewact.recordings.formats import is_event_file
 
-    events = not data.is_features(path) and is_event_file(path)
+    formats: Any = importlib.import_module("fewact.recordings.formats")
+    events = not data.is_features(path) and formats.is_event_file(path)
     if only is not None and not events:
         raise OptionError("needs scored events", where="--only", got=str(path))
     if data.is_features(path):
@@ -252,25 +253,25 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
     from fewact.classifier import NONE
     from fewact.classifier.info import accuracy_and_promises
 
-    clips = Counter(clip.label for clip in classifier.clips_)
+    clips = Counter(clip.label for clip in classifier.fitted_.clips)
     rows = [(label, str(count)) for label, count in clips.items()]
-    if classifier.none_clips_:
-        rows.append((NONE, str(len(classifier.none_clips_))))
+    if classifier.fitted_.none_clips:
+        rows.append((NONE, str(len(classifier.fitted_.none_clips))))
     print_table(("class", "clips"), rows)
     print()
     accuracy, promised = accuracy_and_promises(classifier)
     for line in accuracy:
         print(line)
-    calibration = classifier.calibration_
+    calibration = classifier.fitted_.calibration
     if calibration.interval is not None:
         print(f"Probabilities: calibrated on {calibration.held_out} held-out clips")
     else:
         print("Probabilities: not calibrated (too few clips)")
-    for line in (*promised, *classifier.findings_):
+    for line in (*promised, *classifier.fitted_.findings):
         print_line(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
-    if trimmed := sum(clip.active is not None for clip in classifier.clips_):
+    if trimmed := sum(clip.active is not None for clip in classifier.fitted_.clips):
         print(f"Trimmed clips: {trimmed} (--trim off uses each clip in full)")
-    if classifier.skipped_:
-        print(f"Skipped clips: {len(classifier.skipped_)} (listed above)")
+    if classifier.fitted_.skipped:
+        print(f"Skipped clips: {len(classifier.fitted_.skipped)} (listed above)")

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from fewact.classifier.page_folder import PAGE_CLIP, PAGE_FOLDER, PAGE_JOURNAL, is_page
+from fewact.classifier.history import JOURNAL
+from fewact.classifier.names import STORED_FILE
 from fewact.core.atomic import (
     is_temporary,
     make_folder,
@@ -45,6 +46,9 @@ from fewact.page.state import (
     new_id,
     undone_by,
 )
+
+PAGE_FOLDER: Final = "page"
+"""Folder of the page below a model. Saving a model keeps it, for the journal in it."""
 
 MOST_CLIPS: Final = 2000
 MOST_BYTES: Final = 1 * GIB
@@ -85,7 +89,7 @@ class PageFolder:
                 )
             on_failure.callback(self.close)
             remove_leftovers(self.path)
-            self.journal = Journal(self.path / PAGE_JOURNAL)
+            self.journal = Journal(self.path / JOURNAL)
             on_failure.pop_all()
 
     def close(self) -> None:
@@ -167,7 +171,7 @@ class PageFolder:
         return sorted(
             entry.name
             for entry in self.path.iterdir()
-            if PAGE_CLIP.fullmatch(entry.name)
+            if STORED_FILE.fullmatch(entry.name)
             and entry.suffix in VIDEO_SUFFIXES
             and entry.name not in listed
         )
@@ -181,7 +185,12 @@ class PageFolder:
         names = {entry.name for entry in self.model.iterdir() if not is_temporary(entry.name)}
         page = self.model / PAGE_FOLDER
         begun = names == {PAGE_FOLDER} and {entry.name for entry in page.iterdir()} <= {"lock"}
-        if names and not is_saved_model(self.model) and not is_page(page) and not begun:
+        if (
+            names
+            and not is_saved_model(self.model)
+            and not (page / JOURNAL).is_file()
+            and not begun
+        ):
             raise ModelError(
                 "the folder has other files, but no model",
                 where=str(self.model),

@@ -15,8 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from fewact.classifier.names import Sides
-from fewact.classifier.page_folder import PAGE_CLIP
+from fewact.classifier.names import STORED_FILE, Sides
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, VIDEO_SUFFIXES
 from fewact.data.files import numbered
@@ -58,13 +57,13 @@ class PageValue(BaseModel):
 
 def _video_file(name: str) -> str:
     """Refuse a path: a journal from elsewhere must not name files outside of its folder."""
-    if not PAGE_CLIP.fullmatch(name) or PurePosixPath(name).suffix not in VIDEO_SUFFIXES:
+    if not STORED_FILE.fullmatch(name) or PurePosixPath(name).suffix not in VIDEO_SUFFIXES:
         raise ValueError("not the name of a video file in the folder")
     return name
 
 
 ClipId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-PageFile = Annotated[str, Field(pattern=PAGE_CLIP.pattern)]
+PageFile = Annotated[str, Field(pattern=STORED_FILE.pattern)]
 
 
 class PageClip(PageValue):

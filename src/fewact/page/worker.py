@@ -16,12 +16,10 @@ import numpy as np
 
 from fewact.classifier import FewShotClassifier
 from fewact.classifier import file as model_files
-from fewact.classifier.explain import explain, page_origins
-from fewact.classifier.few_shot import load_stored
-from fewact.classifier.history import editing, install, versions
+from fewact.classifier.explain import explain, stored_origins
+from fewact.classifier.history import editing, install, versions, work_folders
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
-from fewact.classifier.page_folder import PAGE_FOLDER
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
@@ -30,9 +28,11 @@ from fewact.data import BACKGROUND, Clip, is_background
 from fewact.data.clips import as_box
 from fewact.methods.files import import_methods
 from fewact.page.facts import EventFacts, LiveFacts, ModelFacts, SubjectFacts
+from fewact.page.folder import PAGE_FOLDER
 from fewact.page.names import TITLE_OF_NONE
 from fewact.recordings.formats import Event
 from fewact.recordings.pages import counts
+from fewact.recordings.people import predict_regions
 from fewact.recordings.stream import Stream
 from fewact.recordings.watch import Watch, watching
 from fewact.report.explanation import explanation_page
@@ -84,7 +84,7 @@ class Worker:
                 self._revision, self._lost = self._new(), error.parts
             self._loaded = identity
             self._thumbnails = bool(self._revision.examples) and (
-                self._revision.classifier.has_thumbnails
+                self._revision.classifier.fitted_.has_thumbnails
             )
         return self._facts()
 
@@ -139,7 +139,7 @@ class Worker:
         self.open()
         classifier = self._revision.classifier
         if apart:
-            answers = [*classifier.predict_regions(self._clip(clip))]
+            answers = [*predict_regions(classifier, self._clip(clip))]
             read = [one for one in answers if isinstance(one, Prediction)]
             return {
                 "movers": len(answers),
@@ -232,7 +232,7 @@ class Worker:
             self._streams.clear()
         self._seen = self._loaded
         if stream not in self._streams:
-            self._streams[stream] = self._revision.classifier.stream(only=self._actions)
+            self._streams[stream] = Stream.of(self._revision.classifier, only=self._actions)
         self._streams.move_to_end(stream)
         while len(self._streams) > MOST_STREAMS:
             self._streams.popitem(last=False)
@@ -250,7 +250,7 @@ class Worker:
     def explain(self, clip: dict[str, Any]) -> tuple[None, bytes]:
         """Return why a clip is predicted as it is, as an HTML file."""
         self.open()
-        origins = page_origins(self._revision.examples, self._model / PAGE_FOLDER)
+        origins = stored_origins(self._revision.examples, *work_folders(self._model))
         explanation = explain(self._revision.classifier, self._clip(clip), origins)
         page = explanation_page(explanation, absent="this page does not have the video")
         return None, page.encode()
@@ -337,7 +337,7 @@ class Worker:
             "classes": self._actions,
             "clips": dict(Counter(_label(clip.label) for clip in examples)),
             "summary": in_short(
-                classifier.calibration_, classifier.open_set_, classifier.false_alarms
+                classifier.fitted_.calibration, classifier.fitted_.open_set, classifier.false_alarms
             ),
             "details": [line.strip() for line in (*accuracy, *promised)],
             "none": sum(_label(clip.label) == BACKGROUND for clip in examples),
@@ -357,7 +357,7 @@ class Worker:
         return [
             {
                 "name": example.name,
-                "page_file": example.page_file,
+                "page_file": example.stored_file,
                 "label": _label(example.label),
                 "start": start,
                 "end": end,
@@ -385,7 +385,8 @@ class Advisor:
 
     def review(self) -> list[str]:
         """Return what would help, most useful first, as sentences."""
-        return [advice.text for advice in review(load_stored(self._model)).advice[:MOST_ADVICE]]
+        found = review(FewShotClassifier.load(self._model, lazy=True))
+        return [advice.text for advice in found.advice[:MOST_ADVICE]]
 
 
 def _found(
