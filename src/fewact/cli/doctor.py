@@ -168,13 +168,13 @@ def _advice(report: dict[str, Any]) -> list[str]:
             "pip install --force-reinstall av",
         ),
         (
-            report["transport"]["engine"] != "compiled",
+            report["transport"]["engine"] in ("torch", "numpy"),
             "The transport problem is solved by NumPy. For the faster compiled solver, install a "
             "C++ compiler and reinstall fewact.",
         ),
         (
             machine["threads"] < machine["cores"],
-            "Fewer threads are used than cores: unset OMP_NUM_THREADS.",
+            "Fewer threads than cores are used: unset OMP_NUM_THREADS.",
         ),
         (
             not report["cache"]["writable"],

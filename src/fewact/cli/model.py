@@ -382,7 +382,7 @@ def clip_map(
     Clips that the method finds alike are neighbours, arranged by t-SNE of scikit-learn. Files that
     cannot be read are listed and skipped; the exit code is then 3.
     """
-    check_extra("a map", "map", "sklearn")
+    check_extra("a map", "lab", "sklearn")
     check_output_files(output, overwrite=overwrite, inputs=videos or ())
     clips = named_clips(videos) if videos else ()
     from fewact import FewShotClassifier

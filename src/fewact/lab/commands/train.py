@@ -105,7 +105,7 @@ def train(
     command continues where it stopped when it is run again. To use several GPUs or nodes, start it
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
-    check_extra("training", "train", "lightning_fabric")
+    check_extra("training", "lab", "lightning_fabric")
     from fewact.lab import training as subpackage
 
     adapted_to = {"data": data or "", "backbone": backbone or ""}

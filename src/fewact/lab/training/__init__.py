@@ -28,5 +28,5 @@ def __getattr__(name: str) -> Any:
             raise
         raise TrainingError(
             "training needs the package lightning-fabric",
-            hint="Run: pip install 'fewact[train]'",
+            hint="Run: pip install 'fewact[lab]'",
         ) from None
