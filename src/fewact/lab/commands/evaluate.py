@@ -153,32 +153,22 @@ def evaluate(
 
     grid = None if sweep is None else _grid(sweep)
     check_quality(quality, method, features=is_features(data))
-    options = {**QUALITIES[quality].options, **parse_options(option or ())}
-    if modality_weights == "equal" and not modalities:
-        raise OptionError("needs --with", where="--with-weights", got="equal")
-    if saved is not None and episodes.requested:
-        raise OptionError(
-            "a file of episodes fixes their number and size",
-            where="--episodes",
-            got=f"also {', '.join(episodes.requested)}",
-        )
-    if confusion and format == "json":
-        raise OptionError(
-            "JSON has the predicted class of each query already",
-            where="--confusion",
-            got="--format json",
-            expected="another format",
-        )
-    if grid is None:
-        read = [data, *(modalities or ()), None if saved is None else saved.file]
-        read += [videos.get("splits"), videos.get("availability")]
-        # A result of the same evaluation is shown again; another one is refused when it is read.
-        check_output_files(output, overwrite=True, inputs=read)
-    elif output is not None:
-        check_output_folder(output)
+    refused = {
+        ("--with-weights", "equal", "needs --with"): modality_weights == "equal" and not modalities,
+        ("--episodes", f"also {', '.join(episodes.requested)}", "a file fixes number and size"): (
+            saved is not None and bool(episodes.requested)
+        ),
+        ("--confusion", "--format json", "JSON has the class of each query already"): (
+            confusion and format == "json"
+        ),
+    }
+    for where, got, what in (fault for fault, holds in refused.items() if holds):
+        raise OptionError(what, where=where, got=got)
+    inputs = [data, *(modalities or ()), videos.get("splits"), videos.get("availability")]
+    _check_output(output, [*inputs, None if saved is None else saved.file], folder=grid is not None)
     spec = EvaluationSpec(
         method=method,
-        options=options,
+        options={**QUALITIES[quality].options, **parse_options(option or ())},
         data=DataSpec(source=data, **videos),
         modalities=tuple(modalities or ()),
         modality_weights=modality_weights,
@@ -203,6 +193,16 @@ def evaluate(
         _print_json(results, grid)
     else:
         _print(results, format, tuple(grid or ()), confusion=confusion)
+
+
+def _check_output(
+    output: Path | None, inputs: Sequence[str | Path | None], *, folder: bool
+) -> None:
+    if folder and output is not None:
+        check_output_folder(output)
+    elif not folder:
+        # A result of the same evaluation is shown again; another one is refused when it is read.
+        check_output_files(output, overwrite=True, inputs=inputs)
 
 
 def _evaluated(
