@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fewact.lab.charts import Line, Panel, line_chart
 from fewact.lab.evaluation.comparison import (
     SMALLEST_P,
     Comparison,
@@ -15,7 +16,6 @@ from fewact.lab.evaluation.episodes import Protocol
 from fewact.lab.evaluation.published import Row
 from fewact.lab.evaluation.result import Result
 from fewact.report import svg
-from fewact.report.svg import Line, Panel, line_chart
 from fewact.report.table import Table
 
 INTERVALS = (

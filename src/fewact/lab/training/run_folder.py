@@ -23,6 +23,7 @@ from fewact.core.errors import EpisodeError, TrainingError
 from fewact.core.locks import exclusive
 from fewact.core.version import __version__
 from fewact.data.videos import VideoList
+from fewact.lab.charts import Line, Panel, line_chart
 from fewact.lab.evaluation.checkpoint import FILE, RECIPE, STATE
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.lab.networks.text import known_texts
@@ -32,7 +33,6 @@ from fewact.lab.training.recipe import EpisodesStage, Recipe
 from fewact.lab.training.state import Position
 from fewact.methods.files import code_of
 from fewact.report import svg
-from fewact.report.svg import Line, Panel, line_chart
 
 LISTS = "lists.json"
 EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
