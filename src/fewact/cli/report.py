@@ -95,7 +95,7 @@ def _page_of(paths: list[Path]) -> "tuple[Page, int]":
         return _model_page(paths[0]), 0
     formats: Any = importlib.import_module("fewact.recordings.formats")
     if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or formats.is_event_file(paths[0])):
-        events: Any = importlib.import_module("fewact.recordings.commands.scored")
+        events: Any = importlib.import_module("fewact.recordings.event_page")
         page, skipped = events.event_page(paths[0])
         return page, skipped
     return import_lab("a report of results", "fewact.lab.evaluation.report").results_page(paths), 0

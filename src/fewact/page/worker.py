@@ -31,7 +31,7 @@ from fewact.page.facts import EventFacts, LiveFacts, ModelFacts, SubjectFacts
 from fewact.page.folder import PAGE_FOLDER
 from fewact.page.names import TITLE_OF_NONE
 from fewact.recordings.formats import Event
-from fewact.recordings.pages import counts
+from fewact.recordings.event_text import counts
 from fewact.recordings.people import predict_regions
 from fewact.recordings.stream import Stream
 from fewact.recordings.watch import Watch, watching
