@@ -19,23 +19,26 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from fewact.classifier.examples import Nodes
-from fewact.classifier.few_shot import FewShotClassifier, pipeline_for
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
+from fewact.classifier.inputs import TrainingClip
 from fewact.core.atomic import write_text
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError, ResultError
+from fewact.core.intervals import half_width
 from fewact.core.workers import on_one_core
 from fewact.data.clips import Clip
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.features.request import Features
 from fewact.lab.benchmarks.benchmarks import read_facts
 from fewact.lab.evaluation.episodes import EpisodeSet
-from fewact.recordings.agreement import Scored, average_precisions
+from fewact.recordings.agreement import TIOUS, Scored, average_precisions
 from fewact.recordings.events import WindowScore
 from fewact.recordings.formats import Event
 from fewact.recordings.stream import Stream
 from fewact.recordings.watch import Watch
+from fewact.report.table import Table
 from fewact.video.recording import open_recording
 
 DURATIONS = 1.15
@@ -133,12 +136,12 @@ def localise(
     """
     drawn.check_list(videos)
     clips = [_clip(video) for video in videos.videos]
-    pipeline = pipeline_for(classifier, clips[0])
+    pipeline = classifier.pipeline_for(clips[0])
     first = len(result.per_episode)
     needed = np.unique(drawn.support[first:]).tolist()
     if not needed:
         return result
-    examples, skipped = encode_examples([clips[i] for i in needed], [*map(str, needed)], pipeline)
+    examples, skipped = encode_examples([TrainingClip(clips[i], str(i)) for i in needed], pipeline)
     if skipped:
         raise skipped[0].error
     rounded = tuple(replace(clip, duration=on_grid(clip.duration)) for clip in examples.clips)
@@ -203,14 +206,14 @@ class RememberingStream(Stream):
         if nodes is None:
             return super()._window(start, end)
         done: Future[WindowScore] = Future()
-        done.set_result(self._scored(start, end, nodes))
+        done.set_result(self.scorer.score(start, end, nodes))
         return done
 
     def _score(self, window: tuple[float, float, Features]) -> WindowScore:
         start, end, features = window
-        nodes = on_one_core(lambda: self._encode(features))
+        nodes = on_one_core(lambda: self.scorer.encode(features))
         self._memory.add((self._recording, self.rate, start, end), nodes)
-        return self._scored(start, end, nodes)
+        return self.scorer.score(start, end, nodes)
 
 
 def begun(output: Path | None, fresh: Localisation, *, overwrite: bool) -> Localisation:
