@@ -144,7 +144,7 @@ def features_with(value: float) -> np.ndarray:
         ({"header": "clips\tclass\tgroup\tdataset"}, 'no column "clip".*Rename the column "clips"'),
         ({"header": "clip\tclass\tgroups\tdataset"}, 'unknown column "groups".*mean "group"'),
         ({"header": "clip\tclass\tgruop\tdataset"}, 'unknown column "gruop".*mean "group"'),
-        ({"header": "clip\tclass\tgroup\tGroup"}, 'two columns have the name "group"'),
+        ({"header": "clip\tclass\tgroup\tGroup"}, 'several columns may be "group"'),
         ({"rows": [(id, "none", *rest) for id, _, *rest in ROWS]}, "no row has a class"),
         ({"header": "clip\tlabel\tgroup\tdataset"}, 'no column "class"'),
         ({"rows": [("a", "", "s1", "x"), *ROWS[1:]]}, "line 2"),

@@ -50,7 +50,7 @@ def test_mot_counts_frames_from_1(tmp_path: Path) -> None:
         ("frame,id,x,y,w,h\n", "no box"),
         ("frame,id,x,y,w,h\n0,,1,2,3,4\n", "line 2: not a box"),
         ("frame,id,x,y,w,h\n0.5,1,1,2,3,4\n", "line 2: not a box"),
-        ("frame,id,x,left,y,w,h\n0,1,1,9,2,3,4\n", "several columns may be x"),
+        ("frame,id,x,left,y,w,h\n0,1,1,9,2,3,4\n", 'several columns may be "x"'),
         ("1,-1,1,2,3,4\n1,-1,9,2,3,4\n", "line 2: a second box"),
     ],
 )

@@ -13,6 +13,12 @@ from fewact.data.clips import (
     is_none,
     limit_per_class,
 )
+from fewact.data.feature_files import (
+    FeatureDataset,
+    is_features,
+    labelled_features,
+    read_features,
+)
 from fewact.data.files import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -20,16 +26,7 @@ from fewact.data.files import (
     is_clip,
     natural_key,
 )
-from fewact.data.tables import (
-    FeatureDataset,
-    event_clips,
-    is_features,
-    is_table,
-    labelled_features,
-    list_table,
-    read_features,
-    read_table,
-)
+from fewact.data.tables import event_clips, is_event_file, is_table, list_table, read_table
 from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 __all__ = [
@@ -52,6 +49,7 @@ __all__ = [
     "expand_paths",
     "is_background",
     "is_clip",
+    "is_event_file",
     "is_features",
     "is_none",
     "is_table",

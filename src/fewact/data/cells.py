@@ -1,13 +1,16 @@
-"""Cells of tables: rows, separators and times, as spreadsheets and people write them."""
+"""Cells of tables: rows, numbers and times, as spreadsheets and people write them."""
 
 import csv
 import io
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from fewact.core.errors import DataError
+
+LONGEST_HEADER = 1 << 20
+"""Number of characters of the longest header that is looked at."""
 
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
@@ -31,28 +34,26 @@ def table_rows(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, li
             yield line, cells
 
 
-def delimiter_of(text: str, columns: Collection[str]) -> str:
-    """Return the separator that gives most known columns in the first non-empty line.
+def header_line(text: str) -> str:
+    """Return the first line that is not empty; empty if there is none."""
+    first = re.search(r"\S", text)
+    if first is None:
+        return ""
+    begin = max(text.rfind(end, 0, first.start()) for end in "\r\n") + 1
+    return re.split(r"[\r\n]", text[begin : first.start() + LONGEST_HEADER], maxsplit=1)[0]
 
-    Of a line without a known column, the most frequent one: an error shows its cells. A guess from
-    the rows could mistake a comma inside a file name for a separator.
+
+def number(text: str) -> float | None:
+    """Return the finite number in a cell; None if it has none. A decimal comma is allowed.
+
+    >>> number("2,5"), number("1e3"), number("nan"), number("")
+    (2.5, 1000.0, None, None)
     """
-    header = next((line for line in text.splitlines() if line.strip()), "")
-
-    def known(delimiter: str) -> tuple[int, int]:
-        cells = header.replace('"', "").split(delimiter)
-        names = {cell.strip().casefold() for cell in cells}
-        return len(names & set(columns)), len(cells)
-
-    return max(",;\t", key=known)
-
-
-def is_number(text: str) -> bool:
-    """Return whether a cell is a finite number."""
     try:
-        return math.isfinite(float(text))
+        value = float(text.replace(",", "."))
     except ValueError:
-        return False
+        return None
+    return value if math.isfinite(value) else None
 
 
 def seconds(text: str) -> float | None:

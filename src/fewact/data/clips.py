@@ -1,7 +1,12 @@
-"""Clips: segments of video files, clips in memory, features; and the arrays they are made of."""
+"""Clips: segments of video files, clips in memory, features; and the arrays they are made of.
+
+A clip says the same wherever it is: its source, the span in it, the box around who is meant, its
+label and its group. ``ClipReference`` is what all four types of clips have in common.
+"""
 
 import hashlib
 import math
+import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,15 +59,77 @@ HASHED = 16
 """Number of hexadecimal digits of a hash in the name of a clip."""
 
 
-class _InMemory(ABC):
+class ClipReference(ABC):
+    """What all clips say beside their content.
+
+    Attributes:
+        label: Class of the clip; None if it is not known.
+        group: Group of the clip (a person, a recording); groups are kept apart when testing.
+    """
+
+    label: str | None
+    group: str | None
+
+    @property
+    def start(self) -> float | None:
+        """Start of the span, in seconds; None for the start of the source."""
+        return None
+
+    @property
+    def end(self) -> float | None:
+        """End of the span, in seconds; None for the end of the source."""
+        return None
+
+    @property
+    def box(self) -> "Box | None":
+        """Box around who is meant, in pixels as displayed; None if all of the picture is."""
+        return None
+
+    @property
+    @abstractmethod
+    def display_name(self) -> str:
+        """Name of the clip for people: the path of a file."""
+
+    @property
+    def title(self) -> str:
+        """Name of the clip for people, with its span and its box."""
+        return self.display_name + part_text(self.start, self.end, self.box)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is equal for two clips of the same part of the same source."""
+        return self._source_key, self.start, self.end, self.box
+
+    @property
+    def _source_key(self) -> str:
+        return self.display_name
+
+
+def part_text(
+    start: float | None = None, end: float | None = None, box: Sequence[float] | None = None
+) -> str:
+    """Return the span and the box of a clip as they follow its name; empty for all of a source.
+
+    >>> part_text(12.5), part_text(box=(310, 80, 90, 200))
+    (' [12.5 s …]', ' [310,80 90x200]')
+    """
+    parts = []
+    if start is not None or end is not None:
+        until = "…" if end is None else f"… {end:g} s"
+        parts.append(f"{start or 0:g} s {until}")
+    if box is not None:
+        x, y, width, height = box
+        parts.append(f"{x:g},{y:g} {width:g}x{height:g}")
+    return f" [{', '.join(parts)}]" if parts else ""
+
+
+class _InMemory(ClipReference):
     """Identity and name of a clip in memory."""
 
     kind: ClassVar[str]
     """What the clip is, for the name of one without a name."""
 
     name: str
-    label: str | None
-    group: str | None
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group)
@@ -96,12 +163,16 @@ class _InMemory(ABC):
     @property
     def path(self) -> Path:
         """Name of the clip as a path; there need not be such a file."""
-        return Path(self.title)
+        return Path(self.display_name)
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """Name of the clip, or one made from the hash of its content."""
         return self.name or f"{self.kind}-{self.fingerprint()[:HASHED]}"
+
+    @property
+    def _source_key(self) -> str:
+        return self.fingerprint()
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +202,6 @@ class Frames(_InMemory):
     name: str = ""
     label: str | None = None
     group: str | None = None
-
-    start: ClassVar[None] = None
-    end: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -219,10 +287,10 @@ class VideoBytes(_InMemory):
                     )
             except VideoError as error:
                 raise VideoError(
-                    self.title, error.reason, expected=error.expected, hint=error.hint
+                    self.display_name, error.reason, expected=error.expected, hint=error.hint
                 ) from None
         for text in texts:
-            warn_of_video(text.replace(str(path), self.title))
+            warn_of_video(text.replace(str(path), self.display_name))
         return sets
 
     @contextmanager
@@ -235,7 +303,7 @@ class VideoBytes(_InMemory):
                 path.write_bytes(self.content)
             except OSError as error:
                 raise VideoError(
-                    self.title,
+                    self.display_name,
                     f"cannot be written to the temporary folder: {error.strerror or error}",
                     hint="Free space there, or name another folder in TMPDIR.",
                 ) from error
@@ -460,7 +528,7 @@ def _digest(file: Path, size: int, changed: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(ClipReference):
     """Segment of a video file.
 
     Args:
@@ -487,6 +555,15 @@ class Clip:
         check_texts(label=self.label, group=self.group)
         object.__setattr__(self, "path", clip_path(self.path))
         object.__setattr__(self, "box", as_box(self.box, str(self.path)))
+
+    @property
+    def display_name(self) -> str:
+        """Path of the clip."""
+        return str(self.path)
+
+    @property
+    def _source_key(self) -> str:
+        return os.path.realpath(self.path)
 
     def read(
         self, samplers: Sequence["Sampler"], *, transform: "Transform | None" = None
@@ -534,7 +611,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class FeatureClip:
+class FeatureClip(ClipReference):
     """Features of a clip that were computed elsewhere; there is no video.
 
     Args:
@@ -557,9 +634,6 @@ class FeatureClip:
     group: str | None = None
     joints: str = ""
 
-    start: ClassVar[None] = None
-    end: ClassVar[None] = None
-
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group, joints=self.joints)
         if not self.name:
@@ -578,6 +652,11 @@ class FeatureClip:
     def path(self) -> Path:
         """Name of the clip as a path; the file need not exist."""
         return Path(self.name)
+
+    @property
+    def display_name(self) -> str:
+        """Name of the clip."""
+        return self.name
 
 
 def usable_features(vectors: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:

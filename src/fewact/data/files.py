@@ -6,10 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.core.paths import similar_name, user_path
+
+if TYPE_CHECKING:
+    from fewact.video.samplers import Timeline
 
 VIDEO_SUFFIXES = frozenset(
     suffix
@@ -23,6 +28,8 @@ VIDEO_SUFFIXES = frozenset(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
+TABLE_SUFFIXES = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xlsx", ".xml")
+"""Extensions of tables of clips, and of files of other programs that may have clips."""
 
 
 def natural_key(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
@@ -317,3 +324,28 @@ def _real(clip: Path, folders: dict[Path, str]) -> str:
     if parent not in folders:
         folders[parent] = os.path.realpath(parent)
     return os.path.join(folders[parent], clip.name)
+
+
+def find_recording(folder: Path, name: str) -> Path:
+    """Return the file of a recording that a table names; the path in its folder if there is none.
+
+    A name is relative to the table, as on Windows or here; files that have moved are searched
+    beside the table; a name without extension, as in ActivityNet, is that of one video there.
+    """
+    local = name.replace("\\", "/")
+    paths = [folder / name, folder / local, folder / Path(local).name]
+    if not stem_and_suffix(local)[1] and folder.is_dir():
+        beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
+        paths += beside if len(beside) == 1 else []
+    return next((path for path in paths if os.path.isfile(path)), paths[0])
+
+
+@lru_cache(maxsize=256)
+def timeline_or_none(path: Path) -> "Timeline | None":
+    """Return the times of the frames of a recording; None if it cannot be read."""
+    from fewact.video.reading import timeline_of
+
+    try:
+        return timeline_of(path)
+    except (VideoError, DataError):
+        return None

@@ -1,5 +1,6 @@
 """Poses in tables: of DeepLabCut, and with a column for each coordinate; and in HDF5 of SLEAP."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
-from fewact.data.cells import delimiter_of, table_rows
+from fewact.data.cells import number
+from fewact.data.columns import SUBJECT, TRACK, Column, Schema
 from fewact.data.poses.pose import POSES, Poses, poses, skeleton_of
 
 COLUMN: Final = re.compile(
@@ -18,9 +20,11 @@ COLUMN: Final = re.compile(
     re.I,
 )
 NUMBERED: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
-TRACKS: Final = ("track", "individual", "id", "person")
-MISSING: Final = ("", "na", "n/a", "none", "null", "-")
-"""Cells of a joint that is in no frame, beside ``nan``, in lower case."""
+COLUMNS: Final = Schema((Column("id", f"{TRACK} {SUBJECT}"),))
+"""Columns of a table of poses, but for those of joints."""
+
+MISSING: Final = ("", "na", "n/a", "nan", "none", "null", "-", "inf", "-inf")
+"""Cells of a missing joint, in lower case."""
 LEAST: Final = 3
 """Smallest number of joints of a table of coordinates."""
 
@@ -32,7 +36,7 @@ def is_deeplabcut(text: str) -> bool:
 
 def read_deeplabcut(path: Path, text: str) -> Poses:
     """Return the poses of a table of DeepLabCut; of several animals those of the surest."""
-    rows = [cells for _, cells in table_rows(path, text, delimiter_of(text, ()))]
+    rows = [cells for _, cells in COLUMNS.rows(path, text)]
     header = {row[0]: row for row in rows[:4]}
     if not {"bodyparts", "coords"} <= header.keys():
         POSES.refuse(path, "a table of DeepLabCut without its rows bodyparts and coords")
@@ -70,20 +74,19 @@ def _axes(columns: Mapping[str, int]) -> dict[str, int]:
 
 def is_wide(text: str) -> bool:
     """Whether the header of a table has the coordinates of joints."""
-    line = text.partition("\n")[0]
-    cells = [cell.strip().strip('"') for cell in re.split("[,;\t]", line)]
-    return len(columns_of_joints(cells)) >= LEAST
+    return len(columns_of_joints(COLUMNS.header(text))) >= LEAST
 
 
 def read_wide(path: Path, text: str) -> Poses:
     """Return the poses of a table with a row for each frame and a column for each coordinate."""
-    rows = [cells for _, cells in table_rows(path, text, delimiter_of(text, ()))]
+    rows = [cells for _, cells in COLUMNS.rows(path, text)]
     names, body = rows[0], rows[1:]
     columns = columns_of_joints(names)
-    track = next((i for i, name in enumerate(names) if name.lower() in TRACKS), None)
-    if track is not None and body:
-        longest = Counter(row[track] for row in body if len(row) > track).most_common(1)
-        body = [row for row in body if len(row) > track and row[track] == longest[0][0]]
+    if "id" in (known := COLUMNS.of(names)):
+        track = known.index("id")
+        body = [row for row in body if len(row) > track]
+        longest = Counter(row[track] for row in body).most_common(1)
+        body = [row for row in body if row[track] == longest[0][0]]
     return _of_columns(path, body, columns)
 
 
@@ -113,15 +116,15 @@ def _number(path: Path, row: Sequence[str], column: int) -> float:
     if column < 0:
         return 1.0
     cell = row[column] if column < len(row) else ""
-    try:
-        return float("nan" if cell.lower() in MISSING else cell.replace(",", "."))
-    except ValueError:
+    value = math.nan if cell.lower() in MISSING else number(cell)
+    if value is None:
         raise DataError(
             "not a coordinate",
             where=f"{path}, column {column + 1}",
             got=cell[:40],
             expected="a number, or an empty cell for a missing joint",
-        ) from None
+        )
+    return value
 
 
 def read_hdf5(path: Path) -> Poses:

@@ -222,7 +222,8 @@ def budget(
     first event. Without the video, a recording lasts until its last event.
     """
     check_output_files(frames, output, overwrite=overwrite, inputs=[str(events)])
-    from fewact.recordings.formats.event import by_recording, find_recording
+    from fewact.recordings.formats import find_recording
+    from fewact.recordings.formats.event import by_recording
     from fewact.recordings.pages import budget_table, ethogram, frame_header, frame_lines
     from fewact.recordings.time_budget import budgets_of
 

@@ -11,19 +11,11 @@ from typing import Final
 
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
+from fewact.data.files import TABLE_SUFFIXES, find_recording, timeline_or_none
 from fewact.recordings.formats import boris, documents, tables, xml
-from fewact.recordings.formats.event import (
-    EVENTS,
-    Event,
-    Read,
-    Write,
-    event_of,
-    find_recording,
-    timeline_or_none,
-)
+from fewact.recordings.formats.event import EVENTS, Event, Read, Write, event_of
 
 __all__ = [
-    "SUFFIXES",
     "Event",
     "EventTable",
     "events_text",
@@ -40,7 +32,7 @@ FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
     (xml.is_sportscode, xml.read_sportscode),
     (documents.is_document, documents.read_document),
     (tables.is_via, tables.read_via),
-    (tables.is_boris, tables.read_boris),
+    (boris.is_table, boris.read_table),
     (tables.is_events, tables.read_table),
     (tables.is_list, tables.read_list),
 )
@@ -59,9 +51,6 @@ WRITERS: Final[dict[str, Write]] = {
     ".labelstudio.json": documents.write_label_studio,
 }
 """Writers by the end of a file's name; the first one that fits writes it."""
-
-SUFFIXES: Final = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xlsx", ".xml")
-"""Extensions of files that may have events."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +83,7 @@ def _reader(path: Path, text: str) -> Read | None:
 
 def is_event_file(path: Path) -> bool:
     """Whether a file has events, not a table of clips with path and label."""
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in TABLE_SUFFIXES or not path.is_file():
         return False
     try:
         return _reader(path, _text(path)) is not None

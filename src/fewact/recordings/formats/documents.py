@@ -8,16 +8,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 from fewact.core.errors import OutputError
-from fewact.recordings.formats.event import (
-    EVENTS,
-    SIDES,
-    Event,
-    Row,
-    by_recording,
-    find_recording,
-    timeline_or_none,
-)
-from fewact.recordings.formats.tables import FIELD
+from fewact.data.files import find_recording, timeline_or_none
+from fewact.data.tables import SIDES
+from fewact.recordings.formats.event import COLUMNS, EVENTS, Event, Row, by_recording
 
 
 def is_document(path: Path, text: str) -> bool:
@@ -56,12 +49,12 @@ def _program(content: Any) -> str | None:
         return None
     if "data" in first:
         return "label studio"
-    return "create ml" if "label" in map(FIELD.get, first) else None
+    return "create ml" if "label" in COLUMNS.of([*first]) else None
 
 
 def _fields(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
     for number, row in enumerate(rows, start=1):
-        fields: dict[str, Any] = {FIELD.get(column, ""): value for column, value in row.items()}
+        fields: dict[str, Any] = {COLUMNS.column(name): value for name, value in row.items()}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
         if row.get("frames"):
             fields["frames"] = tuple(map(int, row["frames"]))

@@ -1,22 +1,19 @@
 """An event of a recording: what all formats of events are read into and written from."""
 
 import math
-import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from fewact.core.bounded import MIB, FileType
-from fewact.core.errors import DataError, VideoError
-from fewact.data.cells import seconds
-from fewact.data.files import entries, natural_key, stem_and_suffix
-
-if TYPE_CHECKING:
-    from fewact.video.samplers import Timeline
+from fewact.core.errors import DataError
+from fewact.data.cells import number, seconds
+from fewact.data.columns import SUBJECT, Column, Schema, has_extra
+from fewact.data.files import natural_key
+from fewact.data.tables import SIDES
 
 EVENTS = FileType(
     "file of events",
@@ -27,9 +24,22 @@ EVENTS = FileType(
     'In a spreadsheet, save it as .xlsx or "CSV UTF-8".',
 )
 
-
-SIDES = ("x", "y", "w", "h")
-"""Columns of a box in tables: left, top, width and height, in pixels."""
+COLUMNS: Final = Schema(
+    (
+        Column(
+            "recording",
+            "recording video file file_name filename media video_name clip path media_file",
+        ),
+        Column("label", "label behavior behaviour class action code activity event"),
+        Column("start", "start start_time begin onset from start(s) start_s start_sec"),
+        Column("end", "end stop end_time stop_time offset finish to stop(s) end(s) end_s end_sec"),
+        Column("subject", SUBJECT),
+        Column("confidence", "confidence probability score"),
+        Column("repetitions", "repetitions count"),
+        *map(Column, ("clock", "mark", "first_frame", "last_frame", *SIDES)),
+    )
+)
+"""Columns of a table of events, and names of the fields of a document."""
 
 
 @dataclass(frozen=True)
@@ -132,24 +142,22 @@ def _time(name: str, value: Any) -> float | None:
     """Return the seconds of a cell; None if it is empty."""
     if value is None or value in ("", "NA"):
         return None
-    number = float(value) if _is_number(value) else seconds(str(value).strip())
-    if number is None or not math.isfinite(number):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    time = float(value) if is_number else seconds(str(value).strip())
+    if time is None or not math.isfinite(time):
         raise ValueError(f"its {name} is no time: {str(value)[:40]!r}")
-    if number < 0:
-        raise ValueError(f"its {name} is before the recording: {number:g} s")
-    return number
+    if time < 0:
+        raise ValueError(f"its {name} is before the recording: {time:g} s")
+    return time
 
 
 def _number(name: str, value: Any, type_: type) -> Any:
     if value is None or value in ("", "NA"):
         return None
-    try:
-        number = float(str(value).replace(",", "."))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or (issubclass(type_, int) and (number < 0 or number % 1)):
+    found = number(str(value))
+    if found is None or (issubclass(type_, int) and (found < 0 or found % 1)):
         raise ValueError(f"its {name} is no number: {str(value)[:40]!r}")
-    return type_(number)
+    return type_(found)
 
 
 def frames_of(first: object, last: object) -> tuple[int, int] | None:
@@ -162,39 +170,10 @@ def frames_of(first: object, last: object) -> tuple[int, int] | None:
 
 def extra_cells(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     """Return the fault of a row that has more cells than columns; empty if it has not."""
-    if not any(cells[len(columns) :]):
+    if not has_extra(cells, columns):
         return {}
     hint = "write a cell with a decimal comma or another separator in quotes"
     return {"fault": f"{len(cells)} cells in {len(columns)} columns; {hint}"}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def find_recording(folder: Path, name: str) -> Path:
-    """Return the file of a recording; the path in the folder if there is none.
-
-    A name is relative to the table, as on Windows or here; files that have moved are looked for
-    beside the table; a name without extension, as in ActivityNet, is that of one video there.
-    """
-    local = name.replace("\\", "/")
-    paths = [folder / name, folder / local, folder / Path(local).name]
-    if not stem_and_suffix(local)[1] and folder.is_dir():
-        beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
-        paths += beside if len(beside) == 1 else []
-    return next((path for path in paths if os.path.isfile(path)), paths[0])
-
-
-@lru_cache(maxsize=256)
-def timeline_or_none(path: Path) -> "Timeline | None":
-    """Return the times of the frames of a recording; None if it cannot be read."""
-    from fewact.video.reading import timeline_of
-
-    try:
-        return timeline_of(path)
-    except (VideoError, DataError):
-        return None
 
 
 def by_recording(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -9,55 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from fewact.core.text_table import csv_line
-from fewact.data.cells import delimiter_of, table_rows
-from fewact.recordings.formats.boris import Media, aggregated, paired
-from fewact.recordings.formats.event import EVENTS, SIDES, Event, Row, extra_cells, frames_of
+from fewact.data.cells import header_line, table_rows
+from fewact.data.columns import normalised
+from fewact.data.tables import SIDES
+from fewact.recordings.formats.event import COLUMNS as FIELDS
+from fewact.recordings.formats.event import EVENTS, Event, Row, extra_cells, frames_of
 
-SYNONYMS = {
-    "recording": "recording video file file_name filename media video_name clip path media_file",
-    "label": "label behavior behaviour class action code activity event",
-    "start": "start start_time begin onset from start(s) start_s start_sec",
-    "end": "end stop end_time stop_time offset finish to stop(s) end(s) end_s end_sec",
-    "subject": "subject individual animal person actor",
-    "confidence": "confidence probability score",
-    "repetitions": "repetitions count",
-    "clock": "clock",
-    "mark": "mark",
-    "first_frame": "first_frame",
-    "last_frame": "last_frame",
-    **{side: side for side in SIDES},
-}
-FIELD = {word: field for field, words in SYNONYMS.items() for word in words.split()}
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"
-OLD_HEADER = r"(?m)^Time[\t,;].*\bBehavior[\t,;].*\bStatus\s*$"
 ATTRIBUTES = "# ATTRIBUTE = "
-BORIS_COLUMNS = {"observation id", "behavior"}
-
-
-def columns_of(text: str) -> list[str]:
-    """Return the columns of the first line, in lower case."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    cells = header.split(delimiter_of(text, {*FIELD, *BORIS_COLUMNS}))
-    return [cell.strip(' "').casefold() for cell in cells]
 
 
 def is_events(path: Path, text: str) -> bool:
     """Whether a table has events; one with path and label is a table of clips."""
-    columns = set(columns_of(text))
-    fields = {FIELD.get(column.replace(" ", "_")) for column in columns}
-    clips = {"path", "label"} <= columns
-    timed = {"label", "start", "end"} <= fields
-    return not clips and (timed or {"recording", "label"} <= fields)
+    header = FIELDS.header(text)
+    fields = set(FIELDS.of(header))
+    is_clips = {"path", "label"} <= set(map(normalised, header))
+    return not is_clips and (
+        {"label", "start", "end"} <= fields or {"recording", "label"} <= fields
+    )
 
 
 def read_table(path: Path, text: str) -> Iterator[Row]:
     """Yield the rows of a table whose columns have one of the known names."""
-    rows = table_rows(path, text, delimiter_of(text, FIELD))
-    _, header = next(rows)
-    fields = [FIELD.get(cell.casefold().replace(" ", "_"), "") for cell in header]
-    for twice in {field for field in fields if field and fields.count(field) > 1}:
-        names = [cell for cell, field in zip(header, fields, strict=True) if field == twice]
-        EVENTS.refuse(path, f"several columns may be the {twice}", ", ".join(names))
+    rows = FIELDS.rows(path, text)
+    fields = FIELDS.checked(str(path), next(rows)[1])
     for line, cells in rows:
         row: dict[str, Any] = dict(zip(fields, cells, strict=False))
         if row.get("first_frame") and row.get("last_frame"):
@@ -107,8 +82,8 @@ def write_createml(events: Sequence[Event], folder: Path) -> str:
 
 def is_list(path: Path, text: str) -> bool:
     """Whether a text has lines of a path and the number of a class, as lists of MMAction2."""
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    return path.suffix.lower() == ".txt" and re.search(r"\S\s+\d+\s*$", line) is not None
+    is_text = path.suffix.lower() == ".txt"
+    return is_text and re.search(r"\S\s+\d+\s*$", header_line(text)) is not None
 
 
 def read_list(path: Path, text: str) -> Iterator[Row]:
@@ -179,68 +154,6 @@ def write_via(events: Sequence[Event], folder: Path) -> str:
         files = json.dumps([event.recording], ensure_ascii=False)
         lines.append(csv_line((f"1_{number}", files, 0, times, "[]", value)))
     return "".join(lines)
-
-
-def is_boris(path: Path, text: str) -> bool:
-    """Whether a table was exported by BORIS: aggregated or tabular events.
-
-    Older tabular events have facts of the observation above their header.
-    """
-    columns = columns_of(text)
-    above = columns[:1] == ["observation id"] and re.search(OLD_HEADER, text[:100_000]) is not None
-    return set(columns) >= BORIS_COLUMNS or above
-
-
-def read_boris(path: Path, text: str) -> Iterator[Row]:
-    """Yield the events of a table of BORIS; several media files have their durations in it."""
-    rows = list(table_rows(path, text, delimiter_of(text, BORIS_COLUMNS)))
-    names: list[str] = []
-    facts: dict[str, str] = {}
-    listed = []
-    for line, cells in rows:
-        if fault := names and extra_cells(cells, names):
-            yield f"line {line}", fault
-        elif names:
-            listed.append((line, {**facts, **dict(zip(names, cells, strict=False))}))
-        elif "behavior" in (folded := [cell.casefold() for cell in cells]):
-            names = folded
-        elif len(cells) > 1:
-            facts[cells[0].casefold()] = cells[1]
-    media = {row.get("observation id", ""): _media(row) for _, row in listed}
-    files: dict[str, set[str]] = {}
-    for _, row in listed:
-        files.setdefault(row.get("observation id", ""), set()).add(_file(row))
-    for name, observed in files.items():
-        if len(observed) > 1 and not media[name].ends:
-            media[name] = Media(
-                (), fault="the table has no durations of the media files: read the project (.boris)"
-            )
-    read = aggregated if "start (s)" in names else paired
-    yield from read(
-        (f"line {line}", row, media[row.get("observation id", "")]) for line, row in listed
-    )
-
-
-def _file(row: dict[str, str]) -> str:
-    return row.get("media file name") or row.get("media file") or row.get("media file path") or ""
-
-
-def _media(row: dict[str, str]) -> Media:
-    """Return the media files of the observation of a row."""
-    source = re.sub(r"^player #1:", "", row.get("source", "").split("|")[0])
-    files = [name for name in source.split(";") if name] or [_file(row)]
-    offset = _float(row.get("time offset (s)")) or 0.0
-    if len(files) == 1:
-        return Media(tuple(files), offset=offset)
-    lengths = [_float(x) for x in row.get("media duration (s)", "").split("|")[0].split(";")]
-    return Media.in_a_row(files, lengths, offset)
-
-
-def _float(text: str | None) -> float | None:
-    try:
-        return float((text or "").replace(",", "."))
-    except ValueError:
-        return None
 
 
 def sheet_text(path: Path) -> str:
