@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fewact.core.errors import warn
+from fewact.recordings.event_text import clock_time, title
 from fewact.recordings.formats import Event
-from fewact.recordings.pages import clock_time, title
 from fewact.recordings.stream import Stream
 from fewact.report import svg
 from fewact.video.index import FALLBACK_FPS

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fewact.recordings.annotated import Font, font_of
-from fewact.recordings.pages import clock_time
+from fewact.recordings.event_text import clock_time
 from fewact.video.reading import probe, read_frame_sets
 from fewact.video.samplers import EveryNth, RGBImage
 from fewact.video.writing import timed_video

@@ -2,8 +2,8 @@
 
 1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
    another scene all scores are lower, so that the recording itself counts more: the threshold is a
-   little below a quarter of the model's and three quarters of the one that splits the windows so
-   far best into two (Otsu's), and at most the model's.
+   little below the mean of a quarter of the model's and three quarters of the one that splits the
+   windows so far best into two (Otsu's), and at most the model's.
 2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
    non-maximum suppression). A window that meets a performance well has a class that is distinct
    from all others, which says more of where it is than the score. Each kept window is one
@@ -33,58 +33,72 @@ import numpy as np
 from fewact.classifier.names import Label
 from fewact.recordings.formats import Event
 
-FEWEST, MOST = 6, 3000
-"""Number of windows from which the recording counts, and of the last ones that count. The first
-windows wait for them, unless the recording ends; no event is later for it, because windows that
-could overlap the first one end later."""
+WINDOWS_THAT_ADAPT = 6
+"""Number of windows from which the recording counts. The first ones wait for them, unless the
+recording ends. No event is later for it: windows that could overlap the first one end later."""
 
-SHORT = 45
+WINDOWS_REMEMBERED = 3000
+"""Number of the latest windows that count."""
+
+SHORT_RECORDING = 45
 """Number of windows below which an event is reported in any case if it reaches the model's
 threshold: where nothing but actions is shown, no window is far above the others."""
 
-MODEL_SHARE = 0.25
-"""Weight of the model's threshold in that mean."""
+MODEL_WEIGHT = 0.25
+"""Weight of the model's threshold in the mean of it and of the recording's."""
 
-BELOW = 0.25
+THRESHOLD_MARGIN = 0.25
 """Distance of the threshold below that mean, in standard deviations of the recording's scores."""
 
-OVERLAP, OVERLAP_SAME = 0.3, 0.2
-"""Candidates overlap if they share more than this fraction of the shorter one; the second one is of
-candidates of one class. Windows are a sixth of their length apart: neighbouring actions of two
-classes may share one such step, but not performances of one class, which would be counted twice."""
+OVERLAP_OF_CLASSES = 0.3
+"""Fraction of the shorter of two candidates of different classes: those that share more overlap.
+Windows are a sixth of their length apart; neighbouring actions may share one such step."""
 
-RANK_OF_DISTINCT = 4.0
+OVERLAP_OF_ONE_CLASS = 0.2
+"""The same of candidates of one class: if they shared a step, a performance would count twice."""
+
+DISTINCT_WEIGHT = 4.0
 """Weight of how distinct the class of a window is, next to its score, in its rank."""
 
-GAP = 1.25
+EVENT_GAP = 1.25
 """Performances of one class are one event if the time between them is at most this multiple of the
 shorter one, and no window between them has another class: one performance may be missed."""
 
-BETWEEN = 0.3
+BETWEEN_OVERLAP = 0.3
 """Fraction of the shorter performance by which a window between two may overlap each of them."""
 
-EDGE, GOES_ON = 0.15, 3
-"""Fraction of a window by which it may be outside of an action whose class it shows, and number of
-performances in a row of an action that goes on."""
+LONG_ACTION = 3
+"""Number of performances in a row from which an action goes on, without a beginning in between."""
+
+EDGE_OUTSIDE = 0.15
+"""Fraction of a window that may be outside of an action that goes on and whose class it shows."""
 
 LENGTH_ROUNDING = 1e-6
 """Lengths of windows, in seconds, that differ by less are equal."""
 
-PARTS, SHORTER = 0.5, 0.6
-"""The shortest windows, if shorter than this fraction (the second one) of a performance, say where
-it begins and ends if at least this fraction of those inside (the first one) show its class."""
+SHORTER_PART = 0.6
+"""The shortest windows set the start and end of a performance if they are shorter than this
+fraction of it, and enough of those inside show its class."""
 
-CONFIDENCE = (1.2, 1.2, -1.75)
-"""Log-odds that an event is right: weight of the probability that its best window is known, weight
-of that window's score in standard deviations from the mean of the recording, and a constant. Fitted
-to 553 events of development recordings, see docs/decisions/recordings.md. The first says what the
-model knows; the second holds if people or a scene are new to it, too."""
+PARTS_WITH_CLASS = 0.5
+"""Fraction of the shortest windows inside a performance above which they set its start and end."""
+
+KNOWN_WEIGHT = 1.2
+"""Log-odds that an event is right for each unit of the probability that its best window is known.
+Fitted, as the next two, to 553 events of development recordings, see docs/decisions/recordings.md.
+This one says what the model knows; the next one holds if people or a scene are new to it, too."""
+
+DEVIATION_WEIGHT = 1.2
+"""The same for the window's score in standard deviations from the mean of the recording."""
+
+LOG_ODDS_OFFSET = -1.75
+"""Constant that is added to these log-odds."""
 
 LEAST_CONFIDENCE = 0.35
 """Confidence below which an event is not reported if the recording counts. F1 is largest if the
 events are reported that are right with a probability of at least half of it."""
 
-MOST_LOG_ODDS = 10.0
+LARGEST_LOG_ODDS = 10.0
 """Largest log-odds, of either sign: no event is certain."""
 
 
@@ -158,7 +172,7 @@ class EventFinder:
         """Lowest score of a performance now."""
         self._merge_gap, self._min_duration = merge_gap, min_duration
         self._decided = -math.inf
-        self._seen: deque[float] = deque(maxlen=MOST)
+        self._seen: deque[float] = deque(maxlen=WINDOWS_REMEMBERED)
         self._waiting: list[WindowScore] = []
         self._recent: list[WindowScore] = []
         self._pending: list[WindowScore] = []
@@ -180,11 +194,11 @@ class EventFinder:
 
     def confidence(self, window: WindowScore) -> float:
         """Return the estimated probability that a window of this recording is right, 0 … 1."""
-        of_known, of_deviation, constant = CONFIDENCE
         spread = np.std(self._seen) if self._seen else 0.0
         deviation = (window.score - np.mean(self._seen)) / spread if spread > 0 else 0.0
-        log_odds = float(of_known * window.known + of_deviation * deviation + constant)
-        return 1 / (1 + math.exp(-max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, log_odds))))
+        log_odds = KNOWN_WEIGHT * window.known + DEVIATION_WEIGHT * float(deviation)
+        log_odds += LOG_ODDS_OFFSET
+        return 1 / (1 + math.exp(-max(-LARGEST_LOG_ODDS, min(LARGEST_LOG_ODDS, log_odds))))
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:
         """Return the events that are complete at a time, after which all later windows end."""
@@ -192,7 +206,7 @@ class EventFinder:
             self._seen.append(window.score)
             self._waiting.append(window)
             insort(self._recent, window, key=attrgetter("end"))
-            if not self._adapts or len(self._seen) >= FEWEST:
+            if not self._adapts or len(self._seen) >= WINDOWS_THAT_ADAPT:
                 self._decide()
         return self._events(time - self._longest)
 
@@ -209,8 +223,8 @@ class EventFinder:
         """Decide which of the waiting windows are candidates."""
         if self._adapts and len(self._seen) > 1:
             of_recording = split(self._seen)
-            mean = of_recording + MODEL_SHARE * (self._model_threshold - of_recording)
-            lower = mean - BELOW * float(np.std(self._seen))
+            mean = of_recording + MODEL_WEIGHT * (self._model_threshold - of_recording)
+            lower = mean - THRESHOLD_MARGIN * float(np.std(self._seen))
             self.threshold = min(lower, self._model_threshold)
         self._pending += (window for window in self._waiting if window.fits and self._shows(window))
         self._waiting.clear()
@@ -222,7 +236,7 @@ class EventFinder:
         runs = self._runs(window for window in self._kept if window.start < self._decided)
         self._kept = [window for window in self._kept if window.start >= self._decided]
         last = runs[-1].windows[-1:]
-        if last and last[0].end + GAP * last[0].length <= self._decided:
+        if last and last[0].end + EVENT_GAP * last[0].length <= self._decided:
             runs.append(_Run())
         self._run = runs.pop()
         events = self._reported([self._event(run) for run in runs if self._is_probable(run)])
@@ -233,7 +247,7 @@ class EventFinder:
 
     def _event(self, run: _Run) -> Event:
         windows = run.windows
-        goes_on = len(windows) >= GOES_ON
+        goes_on = len(windows) >= LONG_ACTION
         end = max(self._edges(window, goes_on=goes_on)[1] for window in windows[-2:])
         start = run.starts[goes_on]
         return Event(windows[0].label, start, end, self._confidence(run), len(windows))
@@ -260,16 +274,16 @@ class EventFinder:
     def _edges(self, window: WindowScore, *, goes_on: bool) -> tuple[float, float]:
         """Return the start and end of the action that a performance is a part of."""
         shortest = min(recent.length for recent in self._recent)
-        lengths = SHORTER * window.length, window.length + LENGTH_ROUNDING
+        lengths = SHORTER_PART * window.length, window.length + LENGTH_ROUNDING
         around = [recent for recent in self._recent if lengths[0] <= recent.length < lengths[1]]
         start, end = window.start, window.end
-        if shortest < SHORTER * window.length:
+        if shortest < SHORTER_PART * window.length:
             parts = [
                 recent for recent in self._recent if recent.length < shortest + LENGTH_ROUNDING
             ]
             inside = [recent for recent in parts if start <= recent.start and recent.end <= end]
             shown = [recent for recent in inside if self._supports(recent, window)]
-            if len(shown) > PARTS * len(inside):
+            if len(shown) > PARTS_WITH_CLASS * len(inside):
                 around, start, end = parts, shown[0].end, shown[-1].start
                 goes_on = True
         if not goes_on:
@@ -278,11 +292,13 @@ class EventFinder:
         for recent in sorted(showing, key=attrgetter("start"), reverse=True):
             if recent.end >= start:
                 is_first = all(recent.start <= peer.start for peer in around)
-                start = min(start, recent.start + (0.0 if is_first else EDGE * recent.length))
+                outside = 0.0 if is_first else EDGE_OUTSIDE * recent.length
+                start = min(start, recent.start + outside)
         for recent in sorted(showing, key=attrgetter("end")):
             if recent.start <= end:
                 is_last = all(recent.end >= peer.end for peer in around)
-                end = max(end, recent.end - (0.0 if is_last else EDGE * recent.length))
+                outside = 0.0 if is_last else EDGE_OUTSIDE * recent.length
+                end = max(end, recent.end - outside)
         return start, end
 
     def _supports(self, window: WindowScore, performance: WindowScore) -> bool:
@@ -307,11 +323,11 @@ class EventFinder:
             return False
         first = run[-1]
         shorter = min(first.length, second.length)
-        if first.label != second.label or second.start - first.end > GAP * shorter:
+        if first.label != second.label or second.start - first.end > EVENT_GAP * shorter:
             return False
         if second.start <= first.end:
             return True
-        start, end = first.end - BETWEEN * shorter, second.start + BETWEEN * shorter
+        start, end = first.end - BETWEEN_OVERLAP * shorter, second.start + BETWEEN_OVERLAP * shorter
         ends = slice(*(bisect(self._recent, time, key=attrgetter("end")) for time in (start, end)))
         return all(
             window.label == first.label for window in self._recent[ends] if window.start >= start
@@ -324,7 +340,7 @@ class EventFinder:
         if not self._adapts or self._confidence(run) >= LEAST_CONFIDENCE:
             return True
         best = max(window.score for window in run.windows)
-        return len(self._seen) < SHORT and best >= self._model_threshold
+        return len(self._seen) < SHORT_RECORDING and best >= self._model_threshold
 
     def _suppress(self, later: float) -> None:
         """Keep windows that are better than all windows they overlap, and drop the overlapped."""
@@ -383,11 +399,14 @@ def split(scores: Iterable[float]) -> float:
 
 def _rank(window: WindowScore) -> tuple[float, float, float]:
     """Return the order of windows; of equal ones the first window counts."""
-    return window.score + RANK_OF_DISTINCT * window.distinct, -window.start, -window.end
+    return window.score + DISTINCT_WEIGHT * window.distinct, -window.start, -window.end
 
 
 def _overlap(first: WindowScore, second: WindowScore) -> bool:
     """Return whether two windows show the same performance; a window overlaps itself."""
     shared = min(first.end, second.end) - max(first.start, second.start)
     shorter = min(first.end - first.start, second.end - second.start)
-    return shared > (OVERLAP_SAME if first.label == second.label else OVERLAP) * shorter
+    return (
+        shared
+        > (OVERLAP_OF_ONE_CLASS if first.label == second.label else OVERLAP_OF_CLASSES) * shorter
+    )

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from fewact.classifier.file import thumbnail
 from fewact.core.errors import UserError
 from fewact.core.version import __version__
+from fewact.recordings.event_text import clock_time
 from fewact.recordings.find import Segment, events_of
-from fewact.recordings.pages import clock_time
 from fewact.report.document import Page, Player, Section
 
 
@@ -42,4 +42,6 @@ def _player(segment: Segment, to_mark: bool) -> Player:
         except UserError:  # the page names it all the same
             jpeg = b""
     (event,) = events_of([replace(segment, recorded=replace(segment.recorded, path=path))])
-    return Player(f"{path.name}, {span}{numbers}", address, jpeg, event.to_dict() if to_mark else None)
+    return Player(
+        f"{path.name}, {span}{numbers}", address, jpeg, event.to_dict() if to_mark else None
+    )

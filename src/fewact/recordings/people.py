@@ -12,7 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
+from fewact.classifier.inputs import ClipLike, each_query
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.core.errors import DataError, VideoError
@@ -113,49 +115,74 @@ def tracks_of_table(table: str | Path) -> FindTracks:
     return find
 
 
-def aspect_of(fitted: Fitted) -> float | None:
+def typical_aspect(fitted: Fitted) -> float | None:
     """Return the typical width over height of the training clips; None if it is not known."""
     aspects = [clip.aspect for clip in fitted.examples.clips if clip.aspect is not None]
     return median(aspects) if aspects else None
 
 
 def predict_regions(
-    fitted: Fitted,
-    clips: Iterable[AnyClip],
-    timing: Timing | None = None,
+    classifier: FewShotClassifier,
+    clips: ClipLike | Iterable[ClipLike],
     *,
-    find: FindTracks = find_tracks,
-    false_alarms: float | None = None,
-    sets: float | None = None,
+    boxes: str | Path | None = None,
+    timing: Timing | None = None,
 ) -> Iterator[Prediction | Skipped]:
-    """Yield the prediction of each subject of each clip, in order, or why a clip was skipped.
+    """Predict what each of several subjects in view does, one by one.
+
+    Regions of movement are followed, without a detector: each is predicted as a clip of its own,
+    and has a ``subject`` and a ``box``. A clip in which nothing moves has one prediction, without
+    them.
 
     Args:
-        fitted: What the classifier learned.
-        clips: Clips in files or frames in memory.
-        timing: Adds up the time of each stage.
-        find: Returns the tracks of a clip, such as those of a user's table.
-        false_alarms: Rate of false alarms, see ``predict``.
-        sets: Fraction of clips whose true class is in the set, see ``predict``.
+        classifier: Classifier that has learned classes from videos.
+        clips: Video files, or frames in memory, as for ``FewShotClassifier.predict``.
+        boxes: Table of the subjects' boxes in the only clip, which are used instead of regions of
+            movement: a header frame,id,x,y,w,h, or the format of MOTChallenge.
+        timing: Time of each stage, which is added up.
+
+    Returns:
+        For each clip, in order: the prediction of each subject, or why the clip was skipped.
+
+    Raises:
+        DataError: As for ``predict``; or the clips are features; or the table has no boxes.
+
+    >>> for answer in predict_regions(classifier, "court.mp4"):  # doctest: +SKIP
+    ...     print(answer.subject, answer.box, answer.label)
     """
-    aspect = aspect_of(fitted)
-    for clip in clips:
-        try:
-            regions = regions_of(clip, find, aspect)
-        except VideoError as error:
-            yield Skipped(clip, error)
-            continue
-        parts = [region.clip for region in regions]
-        answers = predict(
-            fitted,
-            parts,
-            timing,
-            false_alarms=false_alarms,
-            sets=sets,
-            enlarged=[region.enlarged for region in regions],
-        )
-        for region, (_, answer) in zip(regions, answers, strict=True):
-            if isinstance(answer, Skipped):
-                yield replace(answer, clip=clip)
-            else:
-                yield replace(answer, clip=clip, subject=region.subject, box=region.box)
+    fitted = classifier.fitted_
+    find = find_tracks if boxes is None else tracks_of_table(boxes)
+    aspect = typical_aspect(fitted)
+    return (
+        answer
+        for clip in each_query(clips)
+        for answer in _of_clip(classifier, fitted, clip, find, aspect, timing)
+    )
+
+
+def _of_clip(
+    classifier: FewShotClassifier,
+    fitted: Fitted,
+    clip: AnyClip,
+    find: FindTracks,
+    aspect: float | None,
+    timing: Timing | None,
+) -> Iterator[Prediction | Skipped]:
+    try:
+        regions = regions_of(clip, find, aspect)
+    except VideoError as error:
+        yield Skipped(clip, error)
+        return
+    answers = predict(
+        fitted,
+        [region.clip for region in regions],
+        timing,
+        false_alarms=classifier.false_alarms,
+        sets=classifier.sets,
+        enlarged=[region.enlarged for region in regions],
+    )
+    for region, (_, answer) in zip(regions, answers, strict=True):
+        if isinstance(answer, Skipped):
+            yield replace(answer, clip=clip)
+        else:
+            yield replace(answer, clip=clip, subject=region.subject, box=region.box)

@@ -1,175 +1,36 @@
-"""Recognise actions in a recording while its frames come in: windows, pace and stages."""
+"""Recognise actions in a recording while its frames come in."""
 
 import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
-from statistics import median
 from typing import Any, Self
 
-import torch
-
-from fewact.classifier.encoding import ClipEncoder
-from fewact.classifier.examples import Nodes
-from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Label, existing_classes
-from fewact.classifier.predict import FASTEST, MOST_SAMPLES, OVERSAMPLING, window_lengths
-from fewact.core.errors import ModelError, OptionError, warn
-from fewact.core.workers import on_one_core, one_core_threads
+from fewact.classifier.windows import MOST_SAMPLES, window_rate
+from fewact.core.errors import OptionError, warn
 from fewact.data.clips import as_image
 from fewact.features.extract import Timing
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
-from fewact.networks import Backbone
 from fewact.recordings.events import EventFinder, WindowScore
 from fewact.recordings.formats import Event
+from fewact.recordings.scoring import WindowScorer
+from fewact.recordings.stages import Stages
+from fewact.recordings.windows import Pace, SlidingWindows, Window, check_watchable
 from fewact.video.cleaning.correction import STILL
 
-
-def check_watchable(fitted: Fitted) -> tuple[Backbone, tuple[float, ...]]:
-    """Return the backbone of a classifier that can watch recordings, and the windows' durations.
-
-    They are the ``window_lengths``, and the duration of each class that none of these fits.
-    """
-    backbone = fitted.pipeline.backbone
-    if not isinstance(backbone, Backbone):
-        raise ModelError(
-            "a classifier of precomputed features cannot watch a recording",
-            hint="Teach a classifier from videos.",
-        )
-    lengths = list(window_lengths(fitted.examples.durations))
-    for durations in class_durations(fitted).values():
-        if not any(fits(length, durations) for length in lengths):
-            lengths.append(round(median(durations), 3))
-    return backbone, tuple(sorted(lengths))
-
-
-FITS = 2.0
-"""A window is a performance of a class if it is at most this many times as long as the longest
-training clip of the class, and the shortest one at most this many times as long as it."""
-
-
-def class_durations(fitted: Fitted) -> dict[str, list[float]]:
-    """Return the known durations of each class's training clips, in seconds."""
-    durations: dict[str, list[float]] = {}
-    for clip in fitted.examples.clips:
-        if clip.duration is not None:
-            durations.setdefault(str(clip.label), []).append(clip.duration)
-    return durations
-
-
-def fits(length: float, durations: Sequence[float]) -> bool:
-    """Return whether a window may be a performance of a class with clips of these durations."""
-    return min(durations) / FITS <= length <= max(durations) * FITS
-
-
-def _fitting(fitted: Fitted, lengths: Sequence[float]) -> dict[str, set[float]]:
-    """Return the lengths of windows that fit each class; the nearest one always does."""
-    fitting = {}
-    for label, durations in class_durations(fitted).items():
-        nearest = min(lengths, key=lambda length: abs(math.log(length / median(durations))))
-        fitting[label] = {nearest, *(length for length in lengths if fits(length, durations))}
-    return fitting
-
-
-def _check_arguments(fps: float | None, ahead: int) -> None:
-    if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
-        raise OptionError(
-            "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
-        )
-    if not (isinstance(ahead, Integral) and ahead >= 0):
-        raise OptionError(
-            "invalid number of windows", where="ahead", got=repr(ahead), expected="an integer, >= 0"
-        )
-
-
-SLACK = 0.1
-"""A frame may come earlier than its place in the grid by this fraction of a step."""
-
-
-class Pace:
-    """Chooses frames at a fixed rate per second from those that come."""
-
-    def __init__(self, rate: float) -> None:
-        self._step, self._next = 1 / rate, -math.inf
-
-    def needs(self, time: float) -> bool:
-        """Return whether a frame of this time is due; rounding of times does not matter."""
-        return time >= self._next - SLACK * self._step
-
-    def take(self, time: float) -> None:
-        """Take a frame. The next ones stay on a grid, so that the rate does not fall."""
-        self._next = max(self._next + self._step, time + self._step / 2)
-
-
-class Stages:
-    """Passes values through stages, in the order in which they come.
-
-    While one value is in a stage, the next one is in the stage before it, so that all cores are
-    busy; the results are those of one thread.
-
-    Args:
-        stages: Each takes what the one before it returns.
-        threads: Whether each stage runs in a thread of its own; without, ``run`` does all the work.
-    """
-
-    def __init__(self, stages: Sequence[Callable[[Any], Any]], *, threads: bool) -> None:
-        self._stages, self._closed = stages, False
-        # Each thread uses one core, and others help: torch's own threads wait by spinning.
-        helpers = torch.get_num_threads() - 1
-        self._threads = [
-            one_core_threads(1, "fewact-stage", helped_by=helpers)
-            for _ in (stages if threads else ())
-        ]
-
-    def run(self, value: Any) -> Future[Any]:
-        """Return what the last stage will return for a value, or the error of a stage."""
-        if not self._threads:
-            for stage in self._stages:
-                value = stage(value)
-        done: Future[Any] = Future()
-        done.set_result(value)
-        for stage, thread in zip(self._stages, self._threads, strict=False):
-            done = thread.submit(self._after, stage, done)
-        return done
-
-    def close(self) -> None:
-        """End the threads when the stages that run are done; values that are not through are lost.
-
-        No other stage begins, so that this takes no longer than one stage of one value.
-        """
-        self._closed = True
-        for thread in self._threads:
-            thread.shutdown()
-
-    def _after(self, stage: Callable[[Any], Any], before: Future[Any]) -> Any:
-        value = before.result()
-        if self._closed:
-            raise CancelledError
-        return stage(value)
-
-
-HOP = 1 / 6
-"""Distance between the starts of windows, as a fraction of their length. Chosen on development
-recordings, see docs/decisions/recordings.md."""
-
-THRESHOLD = 0.75
-"""Lowest score of a performance unless a rate is requested: the known score on the scale of
-``OpenSet.relative`` plus how distinct its class is, 0 … 1. Chosen on development clips, as are the
-constants of ``events``."""
-
-DISTINCT = 10.0
-"""Log-odds of a class against the second one from which on it is fully distinct."""
-
-SHORTEST = 0.5
+SHORTEST_RECORDING = 0.5
 """Duration of a recording that is scored although it is shorter than a window, as a fraction of the
 window's."""
 
-LATEST = 1e11
+LARGEST_TIME = 1e11
 """Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
 
 
@@ -204,11 +65,11 @@ class Stream:
 
     Windows as long as the training clips slide over the recording. They share decoding, the network
     and, where the camera does not move, its estimate. All methods may be called from any thread.
-    ``with classifier.stream() as stream`` stops the stream at the end of the block, after errors,
+    ``with Stream.of(classifier) as stream`` stops the stream at the end of the block, after errors,
     too. It warns if neither ``close`` nor ``stop`` was called, because the last events are lost.
 
     Args:
-        fitted: What the classifier has learned; later changes of the classifier do not count.
+        fitted: What a classifier has learned, see ``FewShotClassifier.fitted_``.
         false_alarms: Requested limit of false alarms, 1 for no threshold; the promise is about
             clips, not about windows. By default the recording counts, too: between actions it shows
             other things, so that not every window can get a class.
@@ -223,6 +84,11 @@ class Stream:
             only performances that follow each other closely.
         min_duration: Duration of the shortest event that is returned, in seconds.
         static: Whether the camera is known to be static: its motion is not estimated.
+
+    Attributes:
+        lengths: Durations of the windows, in seconds, ascending.
+        rate: Number of frames per second that are looked at.
+        timing: Time of each stage.
 
     Raises:
         DataError: ``only`` names a class that does not exist.
@@ -244,54 +110,54 @@ class Stream:
         min_duration: float = 0.0,
         static: bool = False,
     ) -> None:
-        _check_arguments(fps, ahead)
-        for name, seconds in (("merge_gap", merge_gap), ("min_duration", min_duration)):
-            if not (isinstance(seconds, Real) and math.isfinite(seconds) and seconds >= 0):
-                raise OptionError(
-                    "not a duration", where=name, got=repr(seconds), expected="seconds, >= 0"
-                )
+        _check_numbers(fps, ahead, merge_gap=merge_gap, min_duration=min_duration)
         self._only = None
         if only is not None:
             self._only = existing_classes(only, fitted.classes, integers=fitted.integers)
         backbone, lengths = check_watchable(fitted)
-        self._fitted = fitted
-        self._encoder = ClipEncoder(fitted.pipeline, None, image_embedding=fitted.uses_text)
-        requests = self._encoder.requests(backbone.card)
-        self.lengths = lengths
-        """Durations of the windows, in seconds, ascending."""
+        requests = fitted.pipeline.requests
+        self._labels = fitted.labels
         self._frames = max(request.frames for request in requests)
-        self.rate = min(FASTEST, OVERSAMPLING * self._frames / self.lengths[0])
-        """Number of frames per second that are looked at."""
+        self.rate = window_rate(requests, lengths)
         longest = MOST_SAMPLES / self.rate
-        self.lengths = tuple(dict.fromkeys(min(length, longest) for length in self.lengths))
+        self.lengths = tuple(dict.fromkeys(min(length, longest) for length in lengths))
         self.timing = Timing()
-        """Time of each stage."""
+        self.scorer = WindowScorer(fitted, self.lengths, false_alarms, self.timing)
         self._ring = FeatureRing(backbone, requests, self.timing, static=static)
-        self._adapts, threshold = false_alarms is None, THRESHOLD
-        if false_alarms is not None:
-            scores = fitted.open_set
-            threshold = scores.relative(scores.decision(false_alarms).threshold)
         self._merge_gap = merge_gap
-        self._fitting = _fitting(fitted, self.lengths)
         self._finder = EventFinder(
-            threshold,
+            self.scorer.threshold,
             self.lengths[-1],
-            adapts=self._adapts,
+            adapts=self.scorer.adapts,
             merge_gap=merge_gap,
             min_duration=min_duration,
         )
         self._fps, self._begun, self._pushed = fps, clock.monotonic(), 0
-        self._first: float | None = None
         self._last, self._step = -math.inf, 0.0
         self._pace = Pace(self.rate)
-        self._next_end: dict[float, float] = {}
+        self._windows: SlidingWindows | None = None
         self._latest: dict[float, WindowScore] = {}
         self._ahead = ahead
-        stages = (self._prepare, self._compute, self._score)
-        self._stages = Stages(stages, threads=ahead > 0)
+        self._stages = Stages((self._prepare, self._compute, self._score), threads=ahead > 0)
         self._running: deque[tuple[list[Begun], float]] = deque()
         self._closed = False
         self._lock = threading.RLock()
+
+    @classmethod
+    def of(cls, classifier: FewShotClassifier, **options: Any) -> Self:
+        """Return a stream of a classifier, with its limit of false alarms.
+
+        What the classifier learns later does not change the stream.
+
+        Args:
+            classifier: Classifier that has learned classes.
+            **options: Further arguments of ``Stream``.
+
+        >>> with Stream.of(classifier, fps=25) as stream:  # doctest: +SKIP
+        ...     events = [event for frame in frames for event in stream.push(frame)]
+        ...     events += stream.close()
+        """
+        return cls(classifier.fitted_, classifier.false_alarms, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -315,18 +181,15 @@ class Stream:
                 return StreamState(None, 0.0, self._last if math.isfinite(self._last) else 0.0)
             best = max(latest, key=lambda window: window.score)
             shown = best.score >= self._finder.threshold and self._is_requested(best.label)
-            label = best.label if shown else None
             confidence = self._finder.confidence(best)
             scale = min(1.0, confidence / max(best.probabilities))
             return StreamState(
-                label,
+                best.label if shown else None,
                 confidence,
                 max(window.end for window in latest),
                 {
                     label: scale * probability
-                    for label, probability in zip(
-                        self._fitted.labels, best.probabilities, strict=True
-                    )
+                    for label, probability in zip(self._labels, best.probabilities, strict=True)
                 },
             )
 
@@ -388,16 +251,21 @@ class Stream:
             frame = as_image(frame, f"frame {self._pushed}")
             time = self._time(time)
             self._pushed += 1
-            if not self._is_gap(time):
+            # No window may contain a gap.
+            windows = self._windows if time - self._last <= self.lengths[0] else None
+            if windows is not None:
                 self._step = min(time - self._last, 1 / self.rate)
             if not self.needs(time):
                 self._last = time
                 return []
-            events = self._restart(time) if self._is_gap(time) else []
+            events: list[Event] = []
+            if windows is None:
+                events, windows = self._end(), self._restart(time)
             self._ring.add(time, frame)
             self._last = time
             self._pace.take(time)
-            self._running.append((self._begin(time), time))
+            self._running.append((self._begin(windows.complete(time)), time))
+            self._ring.forget(windows.needed_from)
             return self._requested(events + self._collect(self._ahead))
 
     def close(self, end: float | None = None) -> list[Event]:
@@ -448,12 +316,12 @@ class Stream:
             time = clock.monotonic() - self._begun
             if self._fps is not None:
                 time = self._pushed / self._fps
-        if not (isinstance(time, Real) and abs(time) <= LATEST):
+        if not (isinstance(time, Real) and abs(time) <= LARGEST_TIME):
             raise OptionError(
                 "not a time",
                 where="time",
                 got=repr(time),
-                expected=f"a number of seconds, at most {LATEST:g}",
+                expected=f"a number of seconds, at most {LARGEST_TIME:g}",
             )
         if time <= self._last:
             raise OptionError(
@@ -464,46 +332,34 @@ class Stream:
             )
         return float(time)
 
-    def _is_gap(self, time: float) -> bool:
-        """Return whether frames are missing: no window may contain such a gap."""
-        return self._first is None or time - self._last > self.lengths[0]
-
-    def _restart(self, time: float) -> list[Event]:
-        """Begin at a time, after the start or a gap; return events of what was before."""
-        events = [] if self._first is None else self._end()
+    def _restart(self, time: float) -> SlidingWindows:
+        """Begin at a time, after the start or a gap."""
         self._ring.forget(math.inf)
         self._latest.clear()
-        self._first, self._pace = time, Pace(self.rate)
-        self._next_end = {length: time + length for length in self.lengths}
-        return events
+        self._pace = Pace(self.rate)
+        self._windows = SlidingWindows(self.lengths, self._frames, time)
+        return self._windows
 
     def _end(self, recording_end: float | None = None) -> list[Event]:
-        """Return the events that are left; the last windows end with the last frame."""
-        events, windows = self._collect(0), []
+        """Score the last windows; return the events of the recording, or of what is before a gap.
+
+        The recording ends at ``recording_end``; None if its last frame is the last one pushed.
+        """
+        if self._windows is None:
+            return []
+        events = self._collect(0)
         end = self._last + self._step
-        if self._first is not None:
-            for length in self.lengths:
-                # A recording that is a little shorter than a window is one window.
-                start = max(end - length, self._first)
-                if end - start >= SHORTEST * length:
-                    windows.append(self._window(start, end))
-        scores = [window.result() for window in windows]
-        events += self._finder.add(scores, self._last)
+        windows = []
+        for length in self.lengths:
+            # A recording that is a little shorter than a window is one window.
+            start = max(end - length, self._windows.start)
+            if end - start >= SHORTEST_RECORDING * length:
+                windows.append(self._window(start, end))
+        events += self._finder.add([window.result() for window in windows], self._last)
         return events + self._finder.close(max(end, recording_end or end))
 
-    def _begin(self, time: float) -> list[Begun]:
-        """Begin to score the windows that end now."""
-        begun = []
-        for length in self.lengths:
-            # The last frame of a window is in the middle of its last segment.
-            late = length / (2 * self._frames)
-            while self._next_end[length] - late <= time:
-                end = self._next_end[length]
-                self._next_end[length] += HOP * length
-                begun.append((length, self._window(end - length, end)))
-        # The last windows of a recording begin up to one step earlier.
-        self._ring.forget(min(e - (1 + HOP) * n for n, e in self._next_end.items()))
-        return begun
+    def _begin(self, windows: Sequence[Window]) -> list[Begun]:
+        return [(window.length, self._window(window.start, window.end)) for window in windows]
 
     def _collect(self, most: int) -> list[Event]:
         """Return the events of windows that are scored, until at most so many are not."""
@@ -536,29 +392,20 @@ class Stream:
 
     def _score(self, window: tuple[float, float, Features]) -> WindowScore:
         start, end, features = window
-        return self._scored(start, end, on_one_core(lambda: self._encode(features)))
+        return self.scorer.score(start, end, self.scorer.encode(features))
 
-    def _scored(self, start: float, end: float, nodes: Nodes) -> WindowScore:
-        with self.timing.stage("alignment"):
-            logits, _, known_scores = score(self._fitted, nodes)
-        first, second = logits[0].topk(2).values.tolist()
-        distinct = min((first - second) / DISTINCT, 1.0)
-        scores, known = self._fitted.open_set, known_scores.item()
-        label = self._fitted.labels[int(logits[0].argmax())]
-        fitting = self._fitting.get(str(label), self.lengths)
-        relative = scores.relative(known)
-        return WindowScore(
-            start,
-            end,
-            label,
-            scores.known_probability(known),
-            relative + distinct if self._adapts else relative,
-            distinct,
-            min(self.lengths, key=lambda length: abs(length - (end - start))) in fitting,
-            tuple(logits[0].softmax(-1).tolist()),
+
+def _check_numbers(fps: Any, ahead: Any, **durations: Any) -> None:
+    if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
+        raise OptionError(
+            "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
         )
-
-    @torch.inference_mode()
-    def _encode(self, features: Features) -> Nodes:
-        with self.timing.stage("moments"):
-            return self._encoder.encode(features)
+    if not (isinstance(ahead, Integral) and ahead >= 0):
+        raise OptionError(
+            "invalid number of windows", where="ahead", got=repr(ahead), expected="an integer, >= 0"
+        )
+    for name, seconds in durations.items():
+        if not (isinstance(seconds, Real) and math.isfinite(seconds) and seconds >= 0):
+            raise OptionError(
+                "not a duration", where=name, got=repr(seconds), expected="seconds, >= 0"
+            )

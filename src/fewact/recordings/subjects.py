@@ -15,17 +15,18 @@ import numpy as np
 
 from fewact.data.tracks import read_tracks
 from fewact.recordings.formats import Event
-from fewact.recordings.stream import Pace, Stream
+from fewact.recordings.stream import Stream
+from fewact.recordings.windows import Pace
 from fewact.video.recording import open_recording
 from fewact.video.regions import RATE, RegionFinder
 from fewact.video.samplers import RGBImage
 from fewact.video.track import Box, CameraPath, Track, pictures, walks
 
-AROUND = 2.0
+WATCHED_AROUND = 2.0
 """Seconds before and after its movements in which a subject is watched."""
 
-NEAR = 1.0
-"""Seconds before and after a time in which the boxes of a walker are around its picture."""
+WALKER_BOX_SPAN = 1.0
+"""Seconds before and after a time whose boxes of a walker are around its picture at that time."""
 
 
 def tracks_of_recording(
@@ -129,11 +130,11 @@ class SubjectStreams:
     def _is_watched(self, number: int, time: float) -> bool:
         track = self._tracks[number]
         alone = len(self._tracks) == 1
-        return alone or track.start - AROUND <= time <= track.end + AROUND
+        return alone or track.start - WATCHED_AROUND <= time <= track.end + WATCHED_AROUND
 
     def _box(self, number: int, time: float) -> Box:
         if self._walks[number]:
-            return self._stabilised[number].box(time - NEAR, time + NEAR)
+            return self._stabilised[number].box(time - WALKER_BOX_SPAN, time + WALKER_BOX_SPAN)
         return self._boxes[number]
 
     def _named(self, number: int, events: Sequence[Event]) -> list[Event]:

@@ -11,14 +11,15 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.unknown import check_rate
 from fewact.core.errors import OptionError
 from fewact.recordings.formats import Event
-from fewact.recordings.people import aspect_of
-from fewact.recordings.stream import Pace, Stream, check_watchable
+from fewact.recordings.people import typical_aspect
+from fewact.recordings.stream import Stream
 from fewact.recordings.subjects import SubjectStreams, tracks_of_recording
+from fewact.recordings.windows import Pace, check_watchable
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
 from fewact.video.recording import Recording, open_recording
 from fewact.video.regions import RegionFinder
@@ -26,7 +27,7 @@ from fewact.video.samplers import RGBImage
 from fewact.video.source import Span
 from fewact.video.track import CameraPath, Track
 
-AHEAD = 10
+FRAMES_AHEAD = 10
 """Number of frames of a live source that wait; older ones are dropped."""
 
 WINDOWS_AHEAD = 4
@@ -144,12 +145,12 @@ class Watch:
                         # Segments of a playlist, a download and what a camera kept come faster than
                         # they were recorded: their frames are not late before they are due.
                         changed.wait_for(
-                            lambda: len(waiting) < AHEAD or stopped.is_set(),
+                            lambda: len(waiting) < FRAMES_AHEAD or stopped.is_set(),
                             timeout=delay + time - clock.monotonic(),
                         )
                         if stopped.is_set():
                             break
-                        if len(waiting) == AHEAD:
+                        if len(waiting) == FRAMES_AHEAD:
                             waiting.popleft()
                             self.dropped += 1
                         waiting.append((time, image))
@@ -212,7 +213,7 @@ def watching(
         VideoError: The recording cannot be opened.
         OptionError: Subjects are followed first: not those of a camera, a pipe or an address.
     """
-    fitted = fitted_of(classifier)
+    fitted = classifier.fitted_
     check_watchable(fitted)  # before anything is opened
     check_rate(classifier.false_alarms)
     if only is not None:
@@ -222,7 +223,8 @@ def watching(
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
         begin = partial(
-            classifier.stream,
+            Stream.of,
+            classifier,
             ahead=ahead,
             only=only,
             merge_gap=merge_gap,
@@ -234,7 +236,7 @@ def watching(
         else:
             tracks, camera = subjects
             begin = partial(begin, static=bool(tracks))
-            stream = SubjectStreams(begin, tracks, aspect_of(fitted), camera)
+            stream = SubjectStreams(begin, tracks, typical_aspect(fitted), camera)
         try:
             yield Watch(stream, recording, stop, spans)
         finally:

@@ -1,40 +1,39 @@
-"""Many recordings, watched one after the other or on a cluster: one table of events, resumed.
+"""Watch many recordings: one table of events, resumed.
 
-What is finished is in a file beside the table, which is removed when all recordings are.
+Finished recordings are in a file beside the table, which is removed when all of them are finished.
 """
 
 import hashlib
 import json
-import os
 import threading
 import time as clock
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict
 
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.cli.output import progress
 from fewact.cli.run import INTERRUPTED, say
 from fewact.core.atomic import write_text
 from fewact.core.bounded import MIB, FileType
-from fewact.core.errors import DataError, OptionError, OutputError, VideoError
+from fewact.core.errors import DataError, OutputError, VideoError
 from fewact.core.locks import locked
 from fewact.core.text_table import printable
+from fewact.recordings.event_text import clock_time, counts, events_text
 from fewact.recordings.formats import Event
+from fewact.recordings.interruption import opened, stopped_by_ctrl_c
+from fewact.recordings.outputs import recording_name
+from fewact.recordings.watch import Watch
 from fewact.video.recording import open_recording
 
-if TYPE_CHECKING:
-    from fewact import FewShotClassifier
-    from fewact.recordings.watch import Watch
-
-FILE = FileType(
+FINISHED_FILE = FileType(
     "file of finished recordings",
     OutputError,
     256 * MIB,
@@ -71,30 +70,6 @@ def job_of(model: Path, options: Mapping[str, Any]) -> str:
     file = model / "model.safetensors" if model.is_dir() else model
     text = json.dumps(options, sort_keys=True, default=str)
     return hashlib.sha256(file.read_bytes() + text.encode()).hexdigest()
-
-
-def is_of_one_recording(output: Path | None) -> bool:
-    """Return whether a file for events has the times of one recording alone."""
-    return output is not None and output.suffix.lower() in (".eaf", ".vtt", ".srt")
-
-
-def one_recording_error(output: Path) -> OptionError:
-    """Return the error of an output that is of one recording where there are several."""
-    return OptionError(
-        "this output is of one recording", where=str(output), expected=".csv, .boris"
-    )
-
-
-def recording_name(source: str | Path, output: Path | None) -> str:
-    """Return how a file of events names a recording: programs look for it from its folder."""
-    if output is None:
-        return str(source)
-    path = Path(source)
-    file = path.parent.resolve() / path.name
-    try:
-        return os.path.relpath(file, output.parent.resolve())
-    except ValueError:  # Windows: another drive
-        return str(file)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -136,9 +111,9 @@ class Recordings:
         self._written = _identity(file)
         if self.overwrite or self._written is None:
             return
-        found = FILE.model(file, _Finished)
+        found = FINISHED_FILE.model(file, _Finished)
         if found.job != self.job:
-            FILE.refuse(file, "it is of another model or of other options")
+            FINISHED_FILE.refuse(file, "it is of another model or of other options")
         others = sorted(found.recordings.keys() - self.names.values())
         if others:
             raise OutputError(
@@ -161,11 +136,11 @@ class Recordings:
         finished = self.finished.recordings
         return sum(finished[name].seconds for name in self.names.values() if name in finished)
 
-    def watch(self, watch_each: "Each", *, quiet: bool) -> None:
+    def watch(self, watch_each: "WatchEach", *, quiet: bool) -> None:
         """Watch all recordings that are not finished; one that cannot be read is skipped.
 
         Args:
-            watch_each: Watches recordings, see ``one_by_one`` and ``on_ray``.
+            watch_each: Watches recordings, see ``WatchEach``.
             quiet: Whether to show no progress.
         """
         if self.output is None:
@@ -184,7 +159,7 @@ class Recordings:
             hint="Choose another file, or wait for the other one.",
         )
 
-    def _watch_all(self, watch_each: "Each", *, quiet: bool) -> None:
+    def _watch_all(self, watch_each: "WatchEach", *, quiet: bool) -> None:
         unfinished = [path for path in self.paths if not self._is_finished(path)]
         for event in self.events:
             self.write(event)
@@ -215,8 +190,6 @@ class Recordings:
                 finished_file(self.output).unlink()
 
     def _save(self) -> None:
-        from fewact.recordings.pages import events_text
-
         if self.output is None:
             return
         file, finished = finished_file(self.output), self.finished.recordings
@@ -246,26 +219,26 @@ class Recordings:
 Shown = Callable[[Path, float], None]
 """Shows the time up to which a recording was watched, in seconds."""
 
-Each = Callable[[Recordings, Sequence[Path], Shown], Iterator[tuple[Path, Watched | str]]]
+WatchEach = Callable[[Recordings, Sequence[Path], Shown], Iterator[tuple[Path, Watched | str]]]
 """Watches recordings; yields what was found in each, or why it is skipped."""
 
 UNREADABLE = (VideoError, DataError, OSError)
 """Errors of one recording: the others are watched."""
 
 
-def one_by_one(
+def _one_by_one(
     recordings: Recordings,
     left: Sequence[Path],
     shown: Shown,
     *,
-    opened: "Callable[[str, threading.Event], AbstractContextManager[Watch]]",
+    open_one: Callable[[str, threading.Event], AbstractContextManager[Watch]],
     stop: threading.Event,
 ) -> Iterator[tuple[Path, Watched | str]]:
     """Watch recordings here, until ``stop`` is set; events are written when they are complete."""
     for path in left:
         try:
-            with opened(str(path), stop) as watch:
-                watched = _watched(
+            with open_one(str(path), stop) as watch:
+                watched = watch_to_end(
                     watch, path, recordings.names[path], recordings.write, partial(shown, path)
                 )
                 for fault in watch.faults:
@@ -279,84 +252,8 @@ def one_by_one(
             raise typer.Exit(INTERRUPTED)
 
 
-@dataclass
-class RemoteWatch:
-    """Watches recordings on a worker; the model is loaded once.
-
-    Args:
-        model: Saved model.
-        load: Arguments of ``FewShotClassifier.load``.
-        false_alarms: Requested limit of false alarms; None for that of the model.
-        options: Options of ``watching``.
-    """
-
-    model: Path
-    load: Mapping[str, Any]
-    false_alarms: float | None
-    options: Mapping[str, Any]
-
-    @cached_property
-    def _classifier(self) -> "FewShotClassifier":
-        return load_classifier(self.model, self.load, self.false_alarms)
-
-    def __call__(self, recording: tuple[str, str]) -> dict[str, Any]:
-        """Return what was found in a recording of this path and name, for JSON."""
-        from fewact.recordings.watch import watching
-
-        classifier, (path, name) = self._classifier, recording
-        outcome: dict[str, Any] = {"path": path}
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("default", UserWarning)
-            try:
-                with watching(classifier, path, **self.options) as watch:
-                    watched = _watched(watch, Path(path), name)
-                    faults = [f"{watch.recording.name}: {fault}" for fault in watch.faults]
-                    outcome |= {"watched": watched.model_dump(), "faults": faults}
-            except UNREADABLE as error:
-                outcome["error"] = str(error)
-        return outcome | {"warnings": [str(one.message) for one in warned]}
-
-
-def on_ray(
-    recordings: Recordings,
-    left: Sequence[Path],
-    shown: Shown,
-    *,
-    work: RemoteWatch,
-    address: str,
-) -> Iterator[tuple[Path, Watched | str]]:
-    """Watch recordings on a Ray cluster, whose machines reach the model and them by these paths."""
-    from fewact.core.cluster import map_on_ray
-
-    absolute = {str(path.absolute()): path for path in left}
-    items = [(file, recordings.names[path]) for file, path in absolute.items()]
-    for outcome in map_on_ray(work, items, address=address):
-        for text in (*outcome["warnings"], *outcome.get("faults", ())):
-            say(f"Warning: {printable(text)}")
-        path = absolute[outcome["path"]]
-        if "error" in outcome:
-            yield path, outcome["error"]
-            continue
-        watched = Watched.model_validate(outcome["watched"])
-        for event in watched.events:
-            recordings.write(Event(**event))
-        yield path, watched
-
-
-def load_classifier(
-    model: Path, load: Mapping[str, Any], false_alarms: float | None
-) -> "FewShotClassifier":
-    """Return a saved classifier that keeps to a limit of false alarms; None for its own."""
-    from fewact import FewShotClassifier
-
-    classifier = FewShotClassifier.load(model, **load)
-    if false_alarms is not None:
-        classifier.false_alarms = false_alarms
-    return classifier
-
-
-def _watched(
-    watch: "Watch",
+def watch_to_end(
+    watch: Watch,
     path: Path,
     name: str,
     write: Callable[[Event], None] = lambda event: None,
@@ -383,7 +280,7 @@ def _watched(
     )
 
 
-def _clock(watch: "Watch", event: Event) -> str:
+def _clock(watch: Watch, event: Event) -> str:
     """Return date and time of an event's start, where the file says when it was recorded."""
     begun = watch.recording.begun
     if begun is None:
@@ -398,10 +295,30 @@ def _duration(path: Path) -> float:
     return 0.0
 
 
+def watch_many(
+    recordings: Recordings,
+    classifier: FewShotClassifier,
+    options: Mapping[str, Any],
+    *,
+    quiet: bool,
+) -> None:
+    """Watch several recordings here, and say what was found.
+
+    Args:
+        recordings: The recordings.
+        classifier: Classifier whose actions are found.
+        options: Options of ``interruption.opened``.
+        quiet: Whether to show no progress.
+    """
+    begun = clock.monotonic()
+    with stopped_by_ctrl_c() as stop:
+        open_one = partial(opened, classifier, **options)
+        recordings.watch(partial(_one_by_one, open_one=open_one, stop=stop), quiet=quiet)
+    summarise(recordings, begun)
+
+
 def summarise(recordings: Recordings, begun: float) -> None:
     """Say how often each action was performed, and how long it took."""
-    from fewact.recordings.pages import clock_time, counts
-
     for label, count in counts(recordings.events).items():
         say(f"{label}: {count}")
     done, passed = recordings.seconds, clock.monotonic() - begun

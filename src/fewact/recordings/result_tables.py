@@ -1,118 +1,19 @@
-"""Events as text: JSON and subtitles; tables of agreement and of time budgets; ethograms."""
+"""Tables of agreement, of time budgets, of totals and of frames."""
 
-import json
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from fewact.core.text_table import csv_line
-from fewact.core.version import __version__
-from fewact.core.intervals import half_width
 from fewact.recordings.agreement import IOU, TIOUS, Agreement, Kappa
-from fewact.recordings.formats import Event, writer_of
-from fewact.recordings.formats import events_text as table_text
-from fewact.recordings.formats.event import by_subject
+from fewact.recordings.event_text import clock_time
+from fewact.recordings.formats import Event
 from fewact.recordings.time_budget import Budget
 from fewact.recordings.totals import Total
-from fewact.report import svg
-from fewact.report.document import Drawing, Page, Section
 from fewact.report.table import Table
 from fewact.video.samplers import Timeline
-
-
-def events_text(
-    path: Path, events: Sequence[Event], facts: Mapping[str, Any], *, delay: float = 0.0
-) -> str:
-    """Return the content of a file of events, in the format of its extension.
-
-    Args:
-        path: File that will be written: .json, .vtt, .srt, or one of ``fewact.recordings.formats``.
-        events: Events in the order of their starts.
-        facts: Facts about the recording, for JSON.
-        delay: Seconds by which video players show the first frame after the start of the file, for
-            subtitles.
-    """
-    write = _FORMATS.get(path.suffix.lower())
-    if write is None or writer_of(path) is not None:
-        return table_text(path, events)
-    if write in (_vtt, _srt):
-        events = [
-            replace(event, start=event.start + delay, end=event.end + delay) for event in events
-        ]
-    return write(events, facts)
-
-
-def counts(events: Sequence[Event]) -> dict[str, int]:
-    """Return how many times each action was performed, by its class."""
-    total: Counter[str] = Counter()
-    for event in events:
-        total[str(event.label)] += event.repetitions
-    return dict(sorted(total.items()))
-
-
-def title(event: Event) -> str:
-    """Return the class of an event with its repetitions.
-
-    >>> title(Event("wave", 1.0, 4.5, 0.9, 3))
-    'wave × 3'
-    """
-    return f"{event.label}" + (f" × {event.repetitions}" if event.repetitions > 1 else "")
-
-
-def clock_time(seconds: float, separator: str = ".") -> str:
-    """Return a time as text.
-
-    >>> clock_time(3725.5)
-    '01:02:05.500'
-    """
-    milliseconds = round(1000 * max(seconds, 0.0))
-    minutes, remainder = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    whole, fraction = divmod(remainder, 1000)
-    return f"{hours:02}:{minutes:02}:{whole:02}{separator}{fraction:03}"
-
-
-def _json(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    document = {
-        **facts,
-        "counts": counts(events),
-        "events": [event.to_dict() for event in events],
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _vtt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    cues = (
-        f"{clock_time(event.start)} --> {clock_time(event.end)}\n{_escaped(title(event))}\n"
-        for event in events
-    )
-    return "\n".join(["WEBVTT\n", *cues])
-
-
-def _srt(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    def cue(number: int, event: Event) -> str:
-        begin, end = clock_time(event.start, ","), clock_time(event.end, ",")
-        return f"{number}\n{begin} --> {end}\n{title(event)}\n"
-
-    return "\n".join(cue(number, event) for number, event in enumerate(events, start=1))
-
-
-def _escaped(text: str) -> str:
-    """Escape what WebVTT takes for a tag."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-_FORMATS: dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]] = {
-    ".json": _json,
-    ".vtt": _vtt,
-    ".srt": _srt,
-}
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -286,69 +187,4 @@ def frame_lines(
     rows = zip(timeline.times.tolist(), shown.tolist(), strict=True)
     return "".join(
         csv_line((recording, i, f"{time:.6f}", *row)) for i, (time, row) in enumerate(rows)
-    )
-
-
-ROW, LEFT, ACROSS, TOP, LETTER = 22.0, 160.0, 800.0, 30.0, 7.5
-"""Sizes of an ethogram in pixels: row, names at least, time, title of a recording, and a letter."""
-
-
-def ethogram(
-    events: Sequence[Event], durations: Mapping[str, float], classes: Sequence[str]
-) -> Drawing:
-    """Return a drawing: below each recording a row for each subject and class, time to the right.
-
-    Args:
-        events: Events.
-        durations: Duration of each recording, in seconds.
-        classes: Classes.
-    """
-    parts, y = list[str](), 0.0
-    longest = max([*durations.values(), 1e-3])
-    names = {subject: f"{subject}: " if subject else "" for subject in by_subject(events)}
-    left = max(
-        [LEFT, *(20 + LETTER * len(name + label) for name in names.values() for label in classes)]
-    )
-    for recording, duration in durations.items():
-        width = ACROSS * duration / longest
-        parts.append(svg.text(10, y + 20, recording or "recording", weight=600))
-        parts.append(svg.text(left + width, y + 20, clock_time(duration), anchor="end"))
-        y += TOP
-        own = by_subject(event for event in events if event.recording == recording)
-        for subject, label in product(own, classes):
-            shown = [event for event in own[subject] if str(event.label) == label]
-            if subject and not shown:
-                continue
-            parts.append(svg.text(10, y + 15, names[subject] + label))
-            parts.append(svg.rectangle(left, y + 3, width, ROW - 6, svg.PALE, class_="frame"))
-            colour = svg.COLOURS[classes.index(label) % len(svg.COLOURS)]
-            for event in shown:
-                x = left + ACROSS * event.start / longest
-                length = max(0.5, ACROSS * (min(event.end, duration) - event.start) / longest)
-                parts.append(svg.rectangle(x, y + 3, length, ROW - 6, colour))
-            y += ROW
-    return Drawing(left + ACROSS + 20, y + 10, tuple(parts), "Ethogram")
-
-
-def event_page(
-    name: str, rows: Sequence[Budget], events: Sequence[Event], durations: Mapping[str, float]
-) -> Page:
-    """Return the report of events: their ethogram, the numbers of each class, and all of them.
-
-    Args:
-        name: Title, such as the name of their file.
-        rows: Time budgets.
-        events: Events.
-        durations: Duration of each recording, in seconds.
-    """
-    classes = sorted({row.label for row in rows})
-    return Page(
-        name,
-        (f"Events: {len(events)}, classes: {len(classes)}, recordings: {len(durations)}.",),
-        (
-            Section("Ethogram", drawing=ethogram(events, durations, classes)),
-            Section("Numbers", tables=(budget_table(rows, binned=False),)),
-            Section("All events", tables=(event_table(events),), folded=True),
-        ),
-        f"Written by fewact {__version__}.",
     )

@@ -1,0 +1,170 @@
+"""A study of totals in a folder: events that a model found, and windows that a person checks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.cli.output import progress
+from fewact.cli.run import say
+from fewact.core.atomic import write_text
+from fewact.core.errors import DataError, OptionError
+from fewact.core.text_table import printable
+from fewact.recordings.check import PLAN, CheckPlan, ScoredWindows, blank_table, draw, totals
+from fewact.recordings.check_video import Excerpt, starts, write_check_video
+from fewact.recordings.event_tables import are_apart
+from fewact.recordings.formats import (
+    Event,
+    find_recording,
+    is_event_file,
+    read_events,
+    timeline_or_none,
+)
+from fewact.recordings.many import Recordings, finished_file, job_of, watch_many
+from fewact.recordings.outputs import recording_name
+from fewact.recordings.totals import Total
+
+FOUND_EVENTS = "events.csv"
+PLAN_FILE = "plan.json"
+CHECK_VIDEO = "check.mp4"
+CHECK_TABLE = "check.csv"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Files of a study.
+
+    Args:
+        folder: Folder.
+        paths: Recordings.
+        options: Options of the draw, see ``check.draw``.
+    """
+
+    folder: Path
+    paths: Sequence[Path]
+    options: Mapping[str, Any]
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether windows are drawn."""
+        return (self.folder / PLAN_FILE).exists()
+
+    @property
+    def plan(self) -> CheckPlan:
+        """What was drawn; say which recordings are new.
+
+        Raises:
+            OptionError: It was drawn with other options.
+        """
+        plan = PLAN.model(self.folder / PLAN_FILE, CheckPlan)
+        if plan.options != self.options:
+            raise OptionError(
+                "the windows were drawn with other options",
+                where=str(self.folder),
+                got=_flags(self.options),
+                expected=_flags(plan.options),
+                hint="Choose another folder with -o to draw again.",
+            )
+        names = {part.name for part in plan.recordings}
+        for path in self.paths:
+            if self._name(path) not in names:
+                new = printable(str(path))
+                say(f"Warning: not among the recordings that were drawn from: {new}")
+        return plan
+
+    def find(
+        self, model: Path, load: Mapping[str, Any], *, quiet: bool
+    ) -> tuple[Path, list[str], int]:
+        """Find the events of all recordings.
+
+        Args:
+            model: Saved model; or a file of events, which is taken as it is.
+            load: Arguments of ``FewShotClassifier.load``.
+            quiet: Whether no progress is shown.
+
+        Returns:
+            File of the events, the classes, and the number of recordings that are skipped.
+        """
+        if is_event_file(model):
+            return model, sorted({str(event.label) for event in read_events(model).events}), 0
+        classifier, file = FewShotClassifier.load(model, **load), self.folder / FOUND_EVENTS
+        skipped = 0
+        if not file.exists() or finished_file(file).exists():
+            recordings = Recordings(self.paths, file, job_of(model, load), lambda event: None)
+            watch_many(recordings, classifier, {}, quiet=quiet)
+            skipped = recordings.skipped
+        return file, list(map(str, classifier.classes_)), skipped
+
+    def prepare(self, events: Path, classes: list[str], *, quiet: bool) -> CheckPlan:
+        """Draw windows; write their video, the table to fill in, and what was drawn.
+
+        Args:
+            events: File of the events of all recordings.
+            classes: Classes of the model.
+            quiet: Whether no progress is shown.
+
+        Raises:
+            DataError: No recording can be read.
+            OptionError: Too few or too many windows are requested.
+        """
+        timelines = {path: each for path in self.paths if (each := timeline_or_none(path))}
+        if not timelines:
+            raise DataError("no recording can be read", got=", ".join(map(str, self.paths))[:200])
+        durations = {self._name(path): timeline.end for path, timeline in timelines.items()}
+        options = self.options
+        plan = draw(durations, options["check"], options["window"], options["seed"])
+        spans = [plan.span(one) for one in plan.checked]
+        shown = starts([end - start for start, end in spans])
+        plan = plan.model_copy(
+            update={"classes": classes, "shown": shown, "events": self._name(events)}
+        )
+        files = [list(timelines)[one.recording] for one in plan.checked]
+        excerpts = [
+            Excerpt(file, *span, at) for file, span, at in zip(files, spans, shown, strict=True)
+        ]
+        with progress("Writing", quiet=quiet) as show:
+            write_check_video(self.folder / CHECK_VIDEO, excerpts, show)
+        apart = any(event.subject for event in read_events(events).events)
+        write_text(self.folder / CHECK_TABLE, blank_table(plan, CHECK_VIDEO, apart=apart))
+        write_text(self.folder / PLAN_FILE, plan.model_dump_json())
+        return plan
+
+    def totals(
+        self, plan: CheckPlan, scored: Path | None
+    ) -> tuple[ScoredWindows, list[tuple[str, str, Total]]]:
+        """Return what a person scored, and class, measure and total; say which rows are skipped.
+
+        Args:
+            plan: Plan of the study.
+            scored: Events that a person scored in the complete video; None for the table.
+        """
+        table = read_events(scored or self.folder / CHECK_TABLE)
+        person = ScoredWindows(plan, table, self.folder / CHECK_VIDEO, complete=scored is not None)
+        for row in person.skipped:
+            say(f"Warning: skipped: {row}")
+        found = self._found(plan)
+        sides = ([*chain(*side.values())] for side in (found, person.events))
+        return person, totals(plan, found, person, apart=are_apart(*sides))
+
+    def _found(self, plan: CheckPlan) -> dict[int, list[Event]]:
+        """Return the events that were found in each recording of a plan."""
+        number = {
+            find_recording(self.folder, part.name).resolve(): i
+            for i, part in enumerate(plan.recordings)
+        }
+        found: dict[int, list[Event]] = {}
+        file = find_recording(self.folder, plan.events)
+        for event in read_events(file).events:
+            position = number.get(find_recording(file.parent, event.recording).resolve())
+            if position is not None:
+                found.setdefault(position, []).append(event)
+        return found
+
+    def _name(self, path: Path) -> str:
+        return recording_name(path, self.folder / FOUND_EVENTS)
+
+
+def _flags(options: Mapping[str, Any]) -> str:
+    return " ".join(f"--{name} {value}" for name, value in options.items())
