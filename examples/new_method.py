@@ -9,17 +9,18 @@ import sys
 from dataclasses import replace
 
 import torch
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import methods, networks
 from fewact.data import VideoList
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab import methods as lab_methods
 from fewact.lab.evaluation import VideoFeatures, checkpoint, compare, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.training import Recipe, TrainingData, train
-from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.networks import Card
 from fewact.synthetic import motions
 
@@ -38,7 +39,7 @@ class BestFrameOptions:
 
 
 @methods.register("best-frame")
-class BestFrame(Method[BestFrameOptions, tuple[Tensor, Tensor]]):
+class BestFrame(TorchMethod[BestFrameOptions, tuple[Tensor, Tensor]]):
     """Score of a class: the mean over its videos of the largest cosine of two frames."""
 
     Options = BestFrameOptions
@@ -83,7 +84,7 @@ if __name__ == "__main__":
     trained = checkpoint.load(train(recipe, data, run, device="cpu").folder)
     test = classes(videos.of("test"), 6)
     source, drawn = VideoFeatures(test, networks.create()), draw(test, Protocol(count=500))
-    compared = {"best-frame": trained} | {n: methods.create(n).eval() for n in ("otam", "protonet")}
+    compared = {"best-frame": trained} | {n: lab_methods.create(n) for n in ("otam", "protonet")}
     results = [evaluate_method(method, source, test, drawn) for method in compared.values()]
     for name, result in zip(compared, results, strict=True):
         print(f"{name:12} {result.accuracy:.1f} ± {result.ci95:.1f}")

@@ -20,7 +20,7 @@ class NearestMean(Method):
         return one_hot_mean(labels, n, nodes["mean"].dtype) @ nodes["mean"]  # (b n d)
 
     def score(self, state, nodes):
-        return -(nodes["mean"][:, :, None] - state[:, None]).square().sum(-1)  # (b q n)
+        return -((nodes["mean"][:, :, None] - state[:, None]) ** 2).sum(-1)  # (b q n)
 
 
 if __name__ == "__main__":

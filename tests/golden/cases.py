@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from fewact.lab.methods.base import Features, TorchMethod
 
-from fewact import methods
-from fewact.features.request import Features
+from fewact.lab import methods
 from fewact.lab.methods.a2m2 import A2M2
-from fewact.methods.base import Method
 from fewact.networks import Card
 from tests.golden.made_up import fill
 
@@ -46,17 +45,17 @@ class Case:
         words += [f"{self.weights} weights"] if self.weights != "first" else []
         return " ".join(words if len(words) > 1 else [*words, "default"])
 
-    def make(self, card: Card) -> Method:
+    def make(self, card: Card) -> TorchMethod:
         """Create the method for a backbone, in evaluation mode."""
         fitting = methods.fitting(self.method, card, self.text_width, options=self.options)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            method = methods.create(self.method, **{**fitting, **self.options}).eval()
+            method = methods.create(self.method, card, **{**fitting, **self.options}).eval()
         if self.weights == "filled":
             fill(method)
         return method
 
-    def fit(self, method: Method, support: Features) -> None:
+    def fit(self, method: TorchMethod, support: Features) -> None:
         """Fit principal directions to the support's features, if the case has them."""
         if self.weights == "pca" and isinstance(method, A2M2):
             method.fit_reduction(support)

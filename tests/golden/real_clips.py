@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fewact.lab.methods.base import Features, support_state
 from numpy.typing import NDArray
 
 from fewact import FewShotClassifier, networks
 from fewact.data import Clip
 from fewact.features.extract import extract
-from fewact.features.request import Features, Request
-from fewact.methods.base import support_state
+from fewact.features.request import Request
 from fewact.networks import Backbone, Card
 from tests.golden import made_up
 from tests.golden.cases import CASES, Case
@@ -125,7 +125,7 @@ def _features(backbone: Backbone, clips: list[Clip], requests: list[Request]) ->
     for found in extract(clips, backbone, requests):
         if found.features is None:
             raise ValueError(f"{found.clip.path} cannot be read")
-        yield found.features
+        yield {request: torch.from_numpy(value) for request, value in found.features.items()}
 
 
 def probabilities(assets: Path, method: str) -> Values:
@@ -136,5 +136,5 @@ def probabilities(assets: Path, method: str) -> Values:
     key = f"classifier method={method} | utd5_rgb"
     return {
         f"{key} | probabilities": found,
-        f"{key} | temperature": np.array(float(classifier.calibration_.temperature)),
+        f"{key} | temperature": np.array(float(classifier.fitted_.calibration.temperature)),
     }

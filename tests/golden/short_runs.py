@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fewact.lab.methods.base import TorchMethod
 from safetensors.torch import load_file
 
 from fewact.data import Split, Video, VideoList
@@ -15,7 +16,6 @@ from fewact.lab.evaluation.result import hits
 from fewact.lab.training import TrainingData, train
 from fewact.lab.training.recipe import parse
 from fewact.lab.training.run_folder import read_metrics
-from fewact.methods.base import Method
 from tests.golden import made_up
 from tests.golden.cases import Case
 from tests.golden.values import Values
@@ -117,7 +117,7 @@ def training() -> Values:
     return found
 
 
-def _logits(method: Method, source: ArrayFeatures, vectors: Any) -> Any:
+def _logits(method: TorchMethod, source: ArrayFeatures, vectors: Any) -> Any:
     """Return the logits of validation videos (v t d), class by class; the first ten are support."""
     features = dict.fromkeys(method.requests(source.card), torch.from_numpy(vectors)[None])
     with torch.no_grad():

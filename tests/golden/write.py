@@ -16,8 +16,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from fewact.lab.methods.base import TrainingBatch, support_state
 
-from fewact.methods.base import TrainingBatch, support_state
+from fewact.methods.protocols import score_and_pairs
 from tests.golden import made_up, real_clips, short_runs
 from tests.golden.cases import CASES
 from tests.golden.made_up import EPISODES, QUERIES, SHOTS, WAYS
@@ -44,12 +45,14 @@ def of_case(label: str) -> Values:
             state = support_state(method, method.encode(support), labels, WAYS, text)
             if asked is None or case.weights == "pca":  # directions of this support
                 asked = method.encode(query)
-            logits, pairs = method.score_and_pairs(state, asked)
+            logits, pairs = score_and_pairs(method, state, asked)
             found[key] = logits.numpy()
             if name != "3 shots":
                 continue
             if pairs is not None:
                 found[f"{key} | pairs"] = pairs.numpy()
+            if case.method == "fusion":  # it has no gradient
+                continue
             batch = TrainingBatch(support, labels, query, query_labels, WAYS, text)
             losses = method.losses(batch)
             found |= {f"{key} | loss {part}": loss.numpy() for part, loss in losses.items()}
