@@ -12,15 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from benchmarks.datasets import is_development, other_scenes, parts, read_index
 from benchmarks.shared import accuracies_cell, heading, line
-from fewact import methods, networks
+from fewact import networks
 from fewact.data import VideoList
 from fewact.features.extract import extract
 from fewact.features.request import Request
+from fewact.lab import methods
 from fewact.lab.evaluation import VideoFeatures, evaluate_method
 from fewact.lab.methods.a2m2 import A2M2
 from fewact.methods import QUALITIES, Quality
@@ -53,7 +55,7 @@ COLUMNS: dict[str, tuple[str, Mapping[str, Any]]] = {
 
 def development_cells(
     backbone: networks.Backbone, datasets: Mapping[str, VideoList], request: Request
-) -> Iterator[Tensor]:
+) -> Iterator[NDArray[np.float32]]:
     """Yield some cells (m c) of the maps of each development clip."""
     clips = [
         video.clip
@@ -64,7 +66,8 @@ def development_cells(
     for found in extract(clips, backbone, [request]):
         if found.features is None:
             raise SystemExit(str(found.error))
-        cells = found.features[request].movedim(-3, -1).flatten(0, -2)
+        maps = found.features[request]  # (t c h w)
+        cells = np.moveaxis(maps, -3, -1).reshape(-1, maps.shape[-3])
         yield cells[:: max(1, len(cells) // CELLS_PER_CLIP)]
 
 
@@ -97,23 +100,22 @@ def main() -> None:
     datasets = read_index(options.assets)
     requested = [name for name in COLUMNS if name in (options.only or COLUMNS)]
     quality_of = {name: QUALITY_COLUMNS.get(name, "normal") for name in requested}
-    networks = {
+    network_of_quality = {
         quality: network
         for quality in dict.fromkeys(("normal", *quality_of.values()))
         if (network := network_of(QUALITIES[quality], options)) is not None
     }
     columns = {
-        name: methods.create(
-            COLUMNS[name][0], **COLUMNS[name][1], **QUALITIES[quality].options
-        ).eval()
+        name: methods.create(COLUMNS[name][0], **COLUMNS[name][1], **QUALITIES[quality].options)
         for name, quality in quality_of.items()
-        if quality in networks
+        if quality in network_of_quality
     }
-    normal = networks["normal"]
+    normal = network_of_quality["normal"]
     for method in columns.values():
         if isinstance(method, A2M2) and method.options.moments.reduction == "pca":
             (request,) = method.requests(normal.card)
-            cells = torch.cat(list(development_cells(normal, datasets, request)))  # (m c)
+            parts_of_cells = list(development_cells(normal, datasets, request))
+            cells = torch.from_numpy(np.concatenate(parts_of_cells))  # (m c)
             method.fit_reduction({request: cells[..., None, None]})
     print(f"{normal.card.name}, {normal.card.precision}\n")
     print(heading(f"5-way, 1 / 5 shots, {options.episodes} episodes", *columns))
@@ -124,7 +126,7 @@ def main() -> None:
             continue
         sources = {
             quality: VideoFeatures(part.videos, network, keep=True)
-            for quality, network in networks.items()
+            for quality, network in network_of_quality.items()
         }
         drawn = part.drawn(options.episodes)
         row = []
