@@ -1,17 +1,17 @@
 """Backbones: networks that turn frames into features, with weights, transform and card.
 
 ``create`` makes a backbone by name, ``describe`` returns its facts without reading weights, and
-``register`` adds a custom network. Importing this module loads no torch.
+``register`` adds a custom network of the lab.
 """
 
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fewact.core.extras import import_lab
+from fewact.networks.backbone import Backbone
 from fewact.networks.card import Card, Level, Resize
 from fewact.networks.catalogue import (
     AUTO,
-    TEXT_NETWORKS,
     Description,
     describe,
     names,
@@ -19,13 +19,8 @@ from fewact.networks.catalogue import (
     text_names,
     text_of,
 )
+from fewact.networks.choices import Device
 from fewact.networks.spec import BackboneSpec, TextSpec
-
-if TYPE_CHECKING:
-    from fewact.lab.networks.network import Network, StagedNetwork
-    from fewact.lab.networks.text_encoder import TextEncoder
-    from fewact.networks.backbone import Backbone
-    from fewact.networks.spec import Device
 
 __all__ = [
     "AUTO",
@@ -33,10 +28,8 @@ __all__ = [
     "BackboneSpec",
     "Card",
     "Description",
+    "Device",
     "Level",
-    "Network",
-    "StagedNetwork",
-    "TextEncoder",
     "TextSpec",
     "create",
     "create_text",
@@ -47,32 +40,28 @@ __all__ = [
     "text_of",
 ]
 
-_MODULES = {
-    "Backbone": "backbone",
-    "Network": "network",
-    "StagedNetwork": "network",
-    "TextEncoder": "text_encoder",
-}
+TEXTS = "fewact.lab.networks.text_encoder"
+"""Module of the text encoders."""
 
 
 def create(
     name: str = "auto",
     *,
     weights: str | Path = "default",
-    device: "Device" = "auto",
+    device: Device = "auto",
     precision: str = "auto",
     engine: str = "auto",
     resize: Resize = "squash",
     sampler: str = "segments",
     size: int = 0,
     **options: Any,
-) -> "Backbone":
+) -> Backbone:
     """Create a backbone.
 
     Args:
         name: See ``BackboneSpec``, as for all arguments.
         weights: Weights.
-        device: Name of a device, or a ``torch.device``.
+        device: Name of a device.
         precision: Precision. The card contains the one that was chosen.
         engine: Inference engine. The card contains the one that was chosen.
         resize: How frames are brought to the input size.
@@ -85,9 +74,10 @@ def create(
         WeightsError: The weights cannot be read or are of another network.
         OptionError: An option, the device, the precision or the engine is unknown, or the engine
             cannot be used.
+        ExtraError: The network, engine, precision or device needs the lab.
 
-    >>> create("resnet50", weights="random", last_stride=2).card.maps
-    (2048, 7, 7)
+    >>> create("efficientnet-lite0", weights="random").card.maps
+    (1280, 7, 7)
     """
     values: dict[str, Any] = {"precision": precision, "engine": engine, "resize": resize}
     return BackboneSpec(
@@ -103,12 +93,12 @@ def create(
 
 def create_text(
     name: str = "minilm", *, weights: str | Path = "default", device: str = "auto"
-) -> "TextEncoder":
-    """Create a text encoder; the text encoder of a backbone is its attribute ``text``.
+) -> Any:
+    """Create a text encoder of the lab; that of a backbone is its attribute ``text``.
 
     Args:
         name: One of ``text_names()``: ``minilm`` is a small sentence encoder, whose weights come
-            with the extra "text"; ``clip`` and ``siglip`` are the text encoders of these models.
+            with the lab; ``clip`` and ``siglip`` are the text encoders of these models.
         weights: ``default``; ``hf-hub:owner/name``; ``local-dir:folder``; or a .safetensors file.
             The tokenizer must be in the same folder.
         device: As for ``create``.
@@ -117,15 +107,8 @@ def create_text(
         UnknownNameError: There is no text encoder of this name.
         WeightsError: Weights or tokenizer are missing, cannot be read, or are of another network.
         OptionError: The device is unknown.
+        ExtraError: The lab is not installed.
     """
-    from fewact.lab.networks.text_encoder import build
-    from fewact.networks.engines import resolve_device
-
-    network = TEXT_NETWORKS.get(name)
-    return build(network, name, weights=weights, device=resolve_device(device))
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"fewact.networks.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_lab(f"the text encoder {name}", TEXTS).create(
+        name, weights=weights, device=device
+    )

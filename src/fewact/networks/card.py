@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from fewact.core.errors import OptionError
+from fewact.video.resizing import Interpolation
 
 Level = Literal["vectors", "maps", "middle", "shallow", "pixels"]
 """Feature levels: pooled vectors, the last stage's maps, the maps at strides 16 and 8, resized
@@ -16,9 +17,7 @@ FROM_SHALLOW: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
 """Levels in the order in which a network computes them."""
 
 EngineName = Literal["torch", "onnx"]
-"""Inference engines, see ``fewact.networks.engines``."""
-
-Interpolation = Literal["bilinear", "bicubic"]
+"""Inference engines, see ``fewact.networks.building``."""
 
 Resize = Literal["squash", "centre-crop", "squash-crop"]
 """How frames are brought to the input size. ``squash``: both sides are resized, without keeping the

@@ -1,20 +1,16 @@
-"""Names and facts of backbones and text encoders, without building one and without torch."""
+"""Names and facts of backbones and text encoders, without building one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from fewact.core.registry import Registry
 from fewact.networks.card import Card
 
-if TYPE_CHECKING:
-    from fewact.lab.networks.network import Network
-    from fewact.lab.networks.text_encoder import TextNetwork
-
 AUTO, AUTO_SIZE = "efficientnet-lite0", 192
 """Network that ``auto`` is, and the size of its frames: see docs/results/accuracy.md."""
 
-NETWORKS: "Final[Registry[type[Network]]]" = Registry(
+NETWORKS: Final[Registry[Any]] = Registry(
     "backbone",
     {
         "efficientnet-lite0": "fewact.lab.networks.efficientnet_lite:EfficientNetLite0",
@@ -31,7 +27,7 @@ NETWORKS: "Final[Registry[type[Network]]]" = Registry(
         "vjepa2": "fewact.lab.networks.vjepa2:VJEPA2Network",
     },
 )
-TEXT_NETWORKS: "Final[Registry[type[TextNetwork]]]" = Registry(
+TEXT_NETWORKS: Final[Registry[Any]] = Registry(
     "text encoder",
     {
         "minilm": "fewact.lab.networks.text_encoder:SentenceText",
@@ -58,6 +54,7 @@ class Description(Card):
         needs: Weights that it can read.
         any_size: Whether frames of other sizes are read: the network is convolutional, and its
             vectors are means over all positions.
+        text: Name of the text encoder in the same weights; None if there is none.
     """
 
     weights: str = "default"
@@ -65,6 +62,7 @@ class Description(Card):
     summary: str = ""  # without a default, it would be the property of the card
     needs: str
     any_size: bool = False
+    text: str | None = None
 
 
 EFFICIENTNET_LITE0 = Description(
@@ -88,7 +86,6 @@ EFFICIENTNET_LITE0_LITE1 = replace(
     EFFICIENTNET_LITE0,
     name="efficientnet-lite0-lite1",
     summary="the default network, and a second one for appearance: --quality best",
-    needs="nothing, after pip install 'fewact[best]'",
     vectors=2560,
     maps=(2560, 7, 7),
     parameters=7_506_688,
@@ -143,6 +140,7 @@ CLIP_RN50 = Description(
     licence="MIT",
     trained_on=("OpenAI's 400 M images with text",),
     interpolation="bicubic",
+    text="clip",
 )
 
 CLIP_VIT_B32 = replace(
@@ -193,6 +191,7 @@ SIGLIP = Description(
     licence="Apache-2.0",
     trained_on=("WebLI",),
     variant="gelu_pytorch_tanh, 12 heads, epsilon 1e-06",
+    text="siglip",
 )
 
 DINOV2 = Description(
@@ -287,11 +286,16 @@ def describe(name: str = "auto") -> Description:
     (112, 14, 14)
     """
     name = AUTO if name == "auto" else name
-    return DESCRIPTIONS[name] if name in DESCRIPTIONS else NETWORKS.get(name).defaults
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    description: Description = NETWORKS.get(name).defaults
+    return description
 
 
-def register(name: str) -> "Callable[[type[Network]], type[Network]]":
-    """Return a decorator that registers a custom ``Network`` under a name.
+def register(name: str) -> Callable[[Any], Any]:
+    """Return a decorator that registers a custom network under a name.
+
+    It is a subclass of ``fewact.lab.networks.Network``.
 
     Raises:
         UnknownNameError: The name is taken.
@@ -316,4 +320,4 @@ def text_of(name: str) -> str | None:
     >>> text_of("clip-vit-b16"), text_of("resnet50")
     ('clip', None)
     """
-    return NETWORKS.get(name).text if name in NETWORKS.names() else None
+    return describe(name).text if name in NETWORKS.names() else None

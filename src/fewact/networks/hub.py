@@ -11,7 +11,7 @@ from fewact.core.errors import UserError
 
 T = TypeVar("T")
 
-INSTALL = "Run: pip install 'fewact[hf]'"
+INSTALL = "Run: pip install huggingface_hub"
 
 LONGEST_NAME = 96
 """Number of characters that the name of an owner or of a repository has at most."""

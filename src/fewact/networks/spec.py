@@ -1,15 +1,16 @@
-"""Specs of a backbone and of a text encoder. Importing this module loads no torch."""
+"""Specs of a backbone and of a text encoder."""
 
-import re
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
-from fewact.core.errors import OptionError, did_you_mean
+from fewact.core.errors import OptionError
 from fewact.core.options import Flag, Spec
-from fewact.networks import catalogue
+from fewact.core.workers import on_one_core
+from fewact.networks.backbone import Backbone
+from fewact.networks.building import build
 from fewact.networks.card import Resize
 from fewact.networks.catalogue import (
     AUTO,
@@ -19,32 +20,14 @@ from fewact.networks.catalogue import (
     text_names,
     text_of,
 )
+from fewact.networks.choices import (
+    ENGINES,
+    PRECISIONS,
+    check_device_name,
+    check_engine,
+    check_name,
+)
 from fewact.video.samplers import SEGMENTS, sampler_of
-
-if TYPE_CHECKING:
-    import torch
-
-    from fewact.networks.backbone import Backbone
-
-Device: TypeAlias = "str | torch.device"
-"""Name of a device, or torch's own."""
-
-Precision = Literal["float32", "bfloat16", "int8"]
-
-ENGINES: Final = ("auto", "torch", "onnx")
-PRECISIONS: Final = ("auto", "float32", "bfloat16", "int8")
-
-DEVICES: Final = '"auto", "cpu", "cuda", "cuda:0", "mps", …'
-OTHER_NAMES: Final = {
-    "gpu": "cuda",
-    "nvidia": "cuda",
-    "rocm": "cuda",
-    "amd": "cuda",
-    "metal": "mps",
-    "apple": "mps",
-    "0": "cuda:0",
-}
-"""Names that people use for devices, and torch's."""
 
 BACKBONE: Final = "backbone"
 """Name of the text encoder in the backbone's weights."""
@@ -55,37 +38,6 @@ STRIDE, MAX_SIZE = 32, 1024
 CHOICES: Final = {"precision": PRECISIONS, "engine": ENGINES, "resize": get_args(Resize)}
 
 
-def check_device_name(name: str) -> str:
-    """Return the name of a device if torch could know it.
-
-    >>> check_device_name("cuda:1")
-    'cuda:1'
-    """
-    torch_name = OTHER_NAMES.get(name.lower())
-    if torch_name is None and re.fullmatch(r"[a-z]+(:[0-9]+)?", name):
-        return name
-    raise OptionError(
-        "there is no such device",
-        where="device",
-        got=repr(name),
-        expected=DEVICES,
-        hint=f'Did you mean "{torch_name}"?' if torch_name else "",
-    )
-
-
-def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
-    """Return a name of an option that has few values."""
-    if name not in choices:
-        raise OptionError(
-            f"there is no such {what}",
-            where=what,
-            got=repr(name),
-            expected=", ".join(f'"{choice}"' for choice in choices),
-            hint=did_you_mean(str(name), choices),
-        )
-    return name
-
-
 class BackboneSpec(Spec):
     """Backbone with its weights, as the command line, recipes, checkpoints and models write it.
 
@@ -94,14 +46,14 @@ class BackboneSpec(Spec):
             EfficientNet-Lite0, whose weights come with fewact, with frames of 192 × 192 pixels.
         weights: Weights of the backbone: ``default``; ``random`` (seeded, for tests);
             ``hf-hub:owner/name``; ``local-dir:folder``; or a .safetensors file.
-        precision: Precision of the backbone: ``float32``; ``bfloat16``; ``int8``, which is the
-            default network with ONNX Runtime, faster on processors with VNNI; or ``auto``, which is
-            one of the first two by the device, the engine and the network.
-        engine: Inference engine of the backbone: ``torch``; ``onnx``, which is ONNX Runtime on a
-            CPU in float32 or int8, for networks whose graphs come with fewact; or ``auto``, which
-            is ``onnx`` where it can be used and has the precision.
-        device: Device to run on: ``auto`` (a CUDA GPU if there is one), ``cpu``, ``cuda``,
-            ``cuda:1``, …
+        precision: Precision of the backbone: ``float32``; ``bfloat16``, by the engine ``torch``;
+            ``int8``, the default network with ONNX Runtime, faster on processors with VNNI; or
+            ``auto``: float32 with ONNX Runtime, and what is faster with torch.
+        engine: Inference engine of the backbone: ``onnx``, which is ONNX Runtime, for networks
+            whose graphs come with fewact; ``torch``, which needs the lab and runs every network; or
+            ``auto``, which is ``onnx`` where it can be used and has the precision.
+        device: Device to run on: ``cpu``, ``cuda``, ``cuda:1``, …; ``auto`` is a CUDA GPU if the
+            engine can use one, else the CPU.
         resize: How frames are brought to the network's size: ``squash``, which changes the aspect
             ratio; ``centre-crop``, which keeps it and cuts off the edges; or ``squash-crop``, which
             does both, as CLIP-FSAR's code.
@@ -171,7 +123,7 @@ class BackboneSpec(Spec):
         return default.model_copy(update=self.requested | {"options": options})
 
     def check(self) -> None:
-        """Refuse a backbone that cannot be created, as far as that is known without torch.
+        """Refuse a backbone that cannot be created, as far as that is known before it is.
 
         Raises:
             UnknownNameError: There is no backbone of this name.
@@ -179,22 +131,20 @@ class BackboneSpec(Spec):
                 precision.
         """
         check_size(self.size, describe(self.name))
-        check_engine(self.engine, self.precision, self.device.partition(":")[0])
+        check_engine(self.engine, self.precision, self.device)
 
-    def create(self) -> "Backbone":
+    def create(self) -> Backbone:
         """Build the network and load its weights.
 
         Raises:
             UnknownNameError: There is no backbone of this name.
             WeightsError: The weights cannot be read or are of another network.
             OptionError: An option or the device is unknown, or the engine cannot be used.
+            ExtraError: The network, engine, precision or device needs the lab.
         """
-        from fewact.core.workers import on_one_core
-        from fewact.networks.backbone import build
-
         self.check()
-        network = catalogue.NETWORKS.get(self.resolved.name)
-        return on_one_core(lambda: build(self.resolved, network))
+        values = {field: getattr(self.resolved, field) for field in type(self).model_fields}
+        return on_one_core(lambda: build(**values))
 
     @property
     def resolved(self) -> Self:
@@ -275,24 +225,4 @@ def check_size(size: int, network: Description) -> None:
             where="size",
             got=f"{size}, backbone {network.name}",
             expected=f"0, which means {network.input_size[0]}",
-        )
-
-
-def check_engine(engine: str, precision: str, device: str) -> None:
-    """Refuse ``onnx`` and int8 where they do not run; ``auto`` is a device that is not resolved."""
-    got = f"engine {engine}, device {device}, precision {precision}"
-    elsewhere = device not in ("auto", "cpu")
-    if engine == "onnx" and (elsewhere or precision == "bfloat16"):
-        raise OptionError(
-            "the engine onnx runs on a CPU only, in float32 or int8",
-            where="engine",
-            got=got,
-            hint='Use engine "auto" or "torch".',
-        )
-    if precision == "int8" and (elsewhere or engine == "torch"):
-        raise OptionError(
-            "int8 is computed by the engine onnx on a CPU only",
-            where="precision",
-            got=got,
-            hint='Use precision "auto".',
         )

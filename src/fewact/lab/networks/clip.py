@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.core.errors import WeightsError
@@ -21,7 +23,7 @@ from fewact.lab.networks.hf import (
 )
 from fewact.networks.card import Level
 from fewact.networks.catalogue import CLIP_VIT, CLIP_VIT_B16, CLIP_VIT_B32, SIGLIP
-from fewact.networks.weights import Weights
+from fewact.networks.weights import Arrays, Weights
 
 # Names of the same tensors in transformers.
 NAMES = {
@@ -51,9 +53,9 @@ HEAD_WIDTH = 64
 of the vision transformer."""
 
 
-def openai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def openai_names(tensors: Arrays) -> dict[str, NDArray[Any]]:
     """Return tensors under the names of the package transformers; other names are unchanged."""
-    renamed: dict[str, Tensor] = {}
+    renamed: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         block = BLOCK.fullmatch(name)
         if block is not None:
@@ -63,9 +65,9 @@ def openai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             prefix, inner = "", name
         if block is not None and inner.startswith("attn.in_proj_"):
             parameter = inner.removeprefix("attn.in_proj_")
-            for letter, third in zip("qkv", tensor.chunk(3), strict=False):
+            for letter, third in zip("qkv", np.split(tensor, 3), strict=False):
                 renamed[f"{prefix}self_attn.{letter}_proj.{parameter}"] = third
-        elif name in TRANSPOSED and tensor.dim() == 2:
+        elif name in TRANSPOSED and tensor.ndim == 2:
             renamed[TRANSPOSED[name]] = tensor.T
         else:
             part, dot, parameter = inner.rpartition(".")
@@ -107,7 +109,7 @@ def text_facts(weights: Weights) -> dict[str, Any]:
     }
 
 
-def _tower(renamed: Mapping[str, Tensor], weights: Weights, tower: str) -> dict[str, Any]:
+def _tower(renamed: Arrays, weights: Weights, tower: str) -> dict[str, Any]:
     layers = {name.split(".")[3] for name in renamed if name.startswith(f"{tower}.encoder.layers.")}
     return {
         # No tensor shows it; the file's header may name another activation.
@@ -144,7 +146,6 @@ class ClipViT(LibraryNetwork):
     """
 
     defaults = CLIP_VIT
-    text = "clip"
     head: ClassVar = (
         "text_model.",
         "text_projection.",
@@ -216,7 +217,7 @@ class ClipViT(LibraryNetwork):
                 )
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return tensors of either layout under transformers' names."""
         return openai_names(tensors)
 
@@ -257,7 +258,6 @@ class Siglip(LibraryNetwork):
     """
 
     defaults = SIGLIP
-    text = "siglip"
     head: ClassVar = ("text_model.", "logit_scale", "logit_bias")
 
     def __init__(self, options: Plan) -> None:

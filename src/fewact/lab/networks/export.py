@@ -23,12 +23,13 @@ from torch import Tensor, nn
 from fewact.core.atomic import check_output_file, write_bytes
 from fewact.core.errors import OptionError, OutputError
 from fewact.core.paths import user_path
+from fewact.lab.networks.building import TorchBackbone
 from fewact.lab.networks.network import Network
-from fewact.networks.backbone import Backbone
+from fewact.lab.networks.torch_engine import folded
 from fewact.networks.card import Level
-from fewact.networks.engines import PACKAGE, folded
+from fewact.networks.onnx_engine import PACKAGE
 
-INSTALL = "Run: pip install 'fewact[onnx]'"
+INSTALL = "Run: pip install 'fewact[lab]'"
 PACKAGES = ("onnx", "onnxscript")
 FRAMES = "frames"
 METADATA = "fewact"
@@ -38,7 +39,7 @@ TOLERANCE = 1e-3
 _SILENCE = threading.RLock()
 
 
-def export_encoder(backbone: Backbone, path: str | Path) -> tuple[Level, ...]:
+def export_encoder(backbone: TorchBackbone, path: str | Path) -> tuple[Level, ...]:
     """Write a backbone as an ONNX file that takes frames as they are, and check it.
 
     The input ``frames`` (n 3 H W) uint8 is RGB, resized to the input size of the card without

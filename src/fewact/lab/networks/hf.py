@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewact.core.errors import WeightsError
 from fewact.lab.networks.network import Network
-from fewact.networks.card import Interpolation, Level
+from fewact.networks.card import Level
 from fewact.networks.catalogue import Description
-from fewact.networks.weights import CONFIG_ENTRY, Weights
+from fewact.networks.weights import CONFIG_ENTRY, Arrays, Weights
+from fewact.video.resizing import Interpolation
 
-INSTALL = "Run: pip install 'fewact[hf]'"
+INSTALL = "Run: pip install 'fewact[lab]'"
 SSV2 = "Something-Something V2"
 SSV2_CLASSES = 174
 # Configurations name an interpolation by Pillow's number.
@@ -240,9 +242,9 @@ def _side(size: Any, where: str) -> int:
     return side
 
 
-def without_prefix(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+def without_prefix(tensors: Arrays, *prefixes: str) -> dict[str, NDArray[Any]]:
     """Return tensors without the name of the model inside a model with a head."""
-    found: dict[str, Tensor] = {}
+    found: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
         found[name.removeprefix(prefix)] = tensor

@@ -1,14 +1,15 @@
 """MobileNet v2 1.0, as trained by torchvision or by TensorFlow."""
 
-from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from fewact.lab.networks.network import SameConv2d, StagedNetwork
 from fewact.networks.catalogue import MOBILENET_V2, Description
+from fewact.networks.packaged import NETWORKS, MobileNetV2Options, Style
 from fewact.networks.weights import Weights
+
+PACKAGED = NETWORKS[MOBILENET_V2.name]
 
 # Expansion, channels, number of blocks, stride of the first block.
 STAGES = (
@@ -22,25 +23,6 @@ STAGES = (
 )
 BLOCKS_TO_STRIDE_8 = 1 + sum(stage[2] for stage in STAGES[:3])
 BLOCKS_TO_STRIDE_16 = 1 + sum(stage[2] for stage in STAGES[:5])
-# x/128 − 1 of a pixel value x in 0 … 255, written as (x/255 − mean) / std.
-TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
-
-Style = Literal["auto", "torchvision", "tensorflow"]
-
-
-@dataclass(frozen=True)
-class MobileNetV2Options:
-    """Options of MobileNet v2.
-
-    Args:
-        style: Library that trained the weights, which decides padding and normalisation:
-            ``torchvision`` pads evenly and uses ImageNet's mean and standard deviation;
-            ``tensorflow`` pads the bottom and the right at stride 2 and scales pixels to
-            x/128 − 1. ``auto`` is ``tensorflow`` if the entry "padding" in the file's header begins
-            with that word, otherwise ``torchvision``.
-    """
-
-    style: Style = "auto"
 
 
 def _conv(
@@ -95,11 +77,6 @@ class MobileNetV2(StagedNetwork):
         layers.append(_conv(inputs, 1280, 1, 1, 1, options.style))
         self.features = nn.Sequential(*layers)
 
-    @property
-    def graph_name(self) -> str:
-        """Name of the graphs of this network; the style decides the padding."""
-        return f"{self.defaults.name}-{self.options.style}"
-
     def to_shallow(self, images: Tensor) -> Tensor:
         """Compute (n 32 28 28) of images (n 3 224 224)."""
         shallow: Tensor = self.features[:BLOCKS_TO_STRIDE_8](images)
@@ -117,14 +94,7 @@ class MobileNetV2(StagedNetwork):
 
     def describe(self) -> Description:
         """Return the facts of the network; the style decides its normalisation and padding."""
-        if self.options.style == "tensorflow":
-            return replace(
-                self.defaults,
-                mean=TENSORFLOW_MEAN,
-                std=TENSORFLOW_STD,
-                variant="padded as by TensorFlow",
-            )
-        return self.defaults
+        return PACKAGED.describe(self.options)
 
     @property
     def header(self) -> dict[str, str]:
@@ -132,10 +102,6 @@ class MobileNetV2(StagedNetwork):
         return {"padding": self.options.style}
 
     @classmethod
-    def resolve(cls, options: Any, weights: Weights) -> MobileNetV2Options:
+    def resolve(cls, options: Any, weights: Weights) -> Any:
         """Return the options; the style ``auto`` is read from the file's header."""
-        if options.style != "auto":
-            return MobileNetV2Options(options.style)
-        padding = weights.metadata.get("padding", "")
-        tensorflow = padding.lower().startswith("tensorflow")
-        return MobileNetV2Options("tensorflow" if tensorflow else "torchvision")
+        return PACKAGED.resolve(options, weights)

@@ -1,18 +1,21 @@
 """The network inside a backbone, and the feature levels that it computes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewact.core.errors import WeightsError
 from fewact.core.options import NoOptions
+from fewact.lab.networks.torch_weights import put
 from fewact.networks.card import Level
 from fewact.networks.catalogue import Description
-from fewact.networks.weights import Weights, put
+from fewact.networks.packaged import no_default_weights
+from fewact.networks.weights import Arrays, Weights
 
 
 class Network(nn.Module, ABC):
@@ -27,8 +30,6 @@ class Network(nn.Module, ABC):
     Options: ClassVar[type] = NoOptions
     head: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of tensors that no feature depends on; they are not loaded."""
-    text: ClassVar[str | None] = None
-    """Name of the text encoder in the same weights."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     norms_follow_convolutions: ClassVar[bool] = False
     """Whether the input of each ``BatchNorm2d`` is the output of the ``Conv2d`` before it, among
@@ -41,11 +42,6 @@ class Network(nn.Module, ABC):
     def __init__(self, options: Any) -> None:
         super().__init__()
         self.options = options
-
-    @property
-    def graph_name(self) -> str:
-        """Name of the graphs of this network among those that come with fewact."""
-        return self.defaults.name
 
     @abstractmethod
     def forward(
@@ -86,7 +82,7 @@ class Network(nn.Module, ABC):
         return options
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return tensors of any supported layout under the network's own names."""
         return dict(tensors)
 
@@ -113,12 +109,7 @@ class Network(nn.Module, ABC):
         Raises:
             WeightsError: This backbone comes without weights, or they cannot be read.
         """
-        raise WeightsError(
-            "no weights come with this backbone",
-            where=self.defaults.name,
-            got="weights='default'",
-            expected=f"{self.defaults.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
-        )
+        raise no_default_weights(self.defaults)
 
 
 class StagedNetwork(Network):
@@ -227,11 +218,3 @@ class SameConv2d(nn.Conv2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         return total // 2, total - total // 2
-
-
-def randomise(network: nn.Module, seed: int) -> None:
-    """Initialise a network at random, so that activations keep their scale; seeded."""
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
-        if parameter.dim() > 1:
-            nn.init.kaiming_normal_(parameter, generator=generator)

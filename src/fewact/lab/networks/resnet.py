@@ -7,11 +7,11 @@ into the space of the text embeddings.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
+from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from fewact.core.errors import WeightsError
 from fewact.lab.networks.network import StagedNetwork
 from fewact.networks.catalogue import CLIP_RN50, RESNET50, Description
-from fewact.networks.weights import Weights
+from fewact.networks.weights import Arrays, Weights
 
 # Expected entries of transformers' configuration: they change the features, but neither names nor
 # shapes of tensors.
@@ -145,7 +145,7 @@ class ResNet50(StagedNetwork):
         return options
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return tensors of either layout under torchvision's names."""
         return {_torchvision_name(name): tensor for name, tensor in tensors.items()}
 
@@ -230,7 +230,6 @@ class ClipResNet50(StagedNetwork):
 
     defaults = CLIP_RN50
     norms_follow_convolutions = True
-    text = "clip"
     head: ClassVar = (
         "transformer.",
         "token_embedding.",

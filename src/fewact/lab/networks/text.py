@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from fewact.core.arrays import read_tensors
+from fewact.core.arrays import read_tensors, save_tensors
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import (
@@ -26,6 +26,7 @@ from fewact.core.errors import (
 )
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
+from fewact.lab.networks.torch_weights import as_arrays, as_tensors
 
 if TYPE_CHECKING:
     from fewact.lab.networks.text_encoder import TextEncoder
@@ -184,8 +185,6 @@ def _sha256(vectors: Tensor) -> str:
 
 
 def _write(path: Path, vectors: Tensor, encoder: "TextEncoder", prompts: Sequence[str]) -> None:
-    from safetensors.torch import save
-
     header = {
         "format": FORMAT,
         "encoder": encoder.digest,
@@ -193,14 +192,14 @@ def _write(path: Path, vectors: Tensor, encoder: "TextEncoder", prompts: Sequenc
         "sha256": _sha256(vectors),
     }
     # The order of header entries is undefined: with one entry, the file is the same each time.
-    write_bytes(path, save({TENSOR: vectors.contiguous()}, {HEADER: json.dumps(header)}))
+    write_bytes(path, save_tensors(as_arrays({TENSOR: vectors}), {HEADER: json.dumps(header)}))
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
     """Return the content of the file; None if it is missing or damaged."""
     try:
         tensors, metadata = read_tensors(CACHED, path)
-        vectors = tensors[TENSOR]
+        vectors = as_tensors(tensors)[TENSOR]
         sha256 = CACHED.parse(metadata[HEADER], str(path))["sha256"]
     except (DataError, KeyError, TypeError):
         return None

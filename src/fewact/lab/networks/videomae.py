@@ -1,10 +1,10 @@
 """VideoMAE, from transformers' layout (Tong et al., 2022)."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.lab.networks.hf import (
@@ -16,7 +16,7 @@ from fewact.lab.networks.hf import (
     trained_on,
 )
 from fewact.networks.catalogue import VIDEOMAE
-from fewact.networks.weights import Weights
+from fewact.networks.weights import Arrays, Weights
 
 FRAMES = 16
 """Number of frames that the published networks read together."""
@@ -82,7 +82,7 @@ class VideoMAE(SlotNetwork):
         return VideoPlan("VideoMAEModel", config, description, config.num_frames, norm)
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the encoder's tensors, of this and of earlier versions of transformers."""
         return {_name(name): tensor for name, tensor in tensors.items()}
 

@@ -1,8 +1,8 @@
 """V-JEPA 2, from transformers' layout (Assran et al., 2025)."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -18,7 +18,7 @@ from fewact.lab.networks.hf import (
     without_prefix,
 )
 from fewact.networks.catalogue import VJEPA2
-from fewact.networks.weights import Weights
+from fewact.networks.weights import Arrays, Weights
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ class VJEPA2Network(SlotNetwork):
         return Plan("VJEPA2Model", config, description, frames)
 
     @classmethod
-    def rename(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
         """Return the tensors of a model without or with a classifier under the same names."""
         return without_prefix(tensors, "vjepa2.")

@@ -1,0 +1,228 @@
+"""Networks that come with fewact, for ONNX Runtime: their options, tensors and graphs.
+
+A graph has no weights; it names them. A network's file ``NAME.json`` lists its tensors, and which
+batch norm follows which convolution. In evaluation mode batch norm is linear:
+γ (W x − μ) / √(σ² + ε) + β is a convolution with the weights W γ / √(σ² + ε) and the bias
+β − μ γ / √(σ² + ε). Both are computed in float64.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import dataclasses
+
+from fewact.core.bounded import MIB, FileType
+from fewact.core.errors import WeightsError
+from fewact.core.options import NoOptions
+from fewact.networks.catalogue import (
+    EFFICIENTNET_LITE0,
+    EFFICIENTNET_LITE0_LITE1,
+    MOBILENET_V2,
+    Description,
+)
+from fewact.networks.packaged.pinned import LITE0, LITE1, PinnedFile
+from fewact.networks.weights import Weights, fitting
+
+FOLDER = Path(__file__).parent
+TABLE = FileType("table of a network's tensors", WeightsError, 16 * MIB)
+
+
+class Norm(NamedTuple):
+    """Batch norm, and the convolution whose output it normalises.
+
+    Args:
+        convolution: Name of the convolution.
+        norm: Name of the batch norm.
+        eps: Epsilon of the batch norm.
+    """
+
+    convolution: str
+    norm: str
+    eps: float
+
+
+@dataclass(frozen=True)
+class PackagedNetwork:
+    """Network whose graphs come with fewact.
+
+    Args:
+        description: Facts of the network.
+        tables: Name of the table of each part's tensors, by the beginning of their names.
+        head: Beginnings of the names of tensors that no feature depends on; they are not loaded.
+        pinned: File of the default weights of each part, by the beginning of their names.
+        sha256: Digest of the default weights.
+    """
+
+    description: Description
+    tables: Mapping[str, str]
+    head: tuple[str, ...]
+    pinned: Mapping[str, PinnedFile]
+    sha256: str = ""
+
+    Options: ClassVar[type] = NoOptions
+
+    def resolve(self, options: Any, weights: Weights) -> Any:
+        """Return the options with values that depend on the weights filled in."""
+        return options
+
+    def describe(self, options: Any) -> Description:
+        """Return the facts of the network with its options."""
+        return self.description
+
+    def graph_name(self, options: Any) -> str:
+        """Return the name of the folder of the graphs."""
+        return self.description.name
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor by its name."""
+        return {
+            prefix + name: tuple(shape)
+            for prefix, table in self.tables.items()
+            for name, shape in read_table(table)["tensors"].items()
+        }
+
+    @property
+    def norms(self) -> list[Norm]:
+        """Batch norms, each after a convolution."""
+        return [
+            Norm(prefix + convolution, prefix + norm, eps)
+            for prefix, table in self.tables.items()
+            for convolution, norm, eps in read_table(table)["norms"]
+        ]
+
+    def default_weights(self) -> Weights:
+        """Return the weights that come with fewact.
+
+        Raises:
+            WeightsError: This network comes without weights, or they cannot be read.
+        """
+        if not self.pinned:
+            raise no_default_weights(self.description)
+        tensors = {
+            prefix + name: tensor
+            for prefix, file in self.pinned.items()
+            for name, tensor in file.read(read_table(self.tables[prefix])).items()
+        }
+        source = " and ".join(file.requirement for file in self.pinned.values())
+        return Weights(tensors, source, sha256=self.sha256)
+
+    def fitting(self, weights: Weights) -> dict[str, NDArray[np.float32]]:
+        """Return the tensors of a weights file, all of the network's or none.
+
+        Raises:
+            WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
+        """
+        needed = {n: x for n, x in weights.tensors.items() if not n.startswith(self.head)}
+        name, needs = self.description.name, self.description.needs
+        return fitting(needed, self.shapes, of=name, source=weights.source, expected=needs)
+
+
+Style = Literal["auto", "torchvision", "tensorflow"]
+
+
+@dataclasses.dataclass(frozen=True)
+class MobileNetV2Options:
+    """Options of MobileNet v2.
+
+    Args:
+        style: Library that trained the weights, which decides padding and normalisation:
+            ``torchvision`` pads evenly and uses ImageNet's mean and standard deviation;
+            ``tensorflow`` pads the bottom and the right at stride 2 and scales pixels to
+            x/128 − 1. ``auto`` is ``tensorflow`` if the entry "padding" in the file's header begins
+            with that word, otherwise ``torchvision``.
+    """
+
+    style: Style = "auto"
+
+
+TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
+"""x/128 − 1 of a pixel value x in 0 … 255, written as (x/255 − mean) / std."""
+
+
+class MobileNetV2(PackagedNetwork):
+    """MobileNet v2 1.0, as trained by torchvision or by TensorFlow."""
+
+    Options: ClassVar[type] = MobileNetV2Options
+
+    def resolve(self, options: MobileNetV2Options, weights: Weights) -> MobileNetV2Options:
+        """Return the options; the style ``auto`` is read from the file's header."""
+        if options.style != "auto":
+            return options
+        tensorflow = weights.metadata.get("padding", "").lower().startswith("tensorflow")
+        return MobileNetV2Options("tensorflow" if tensorflow else "torchvision")
+
+    def describe(self, options: MobileNetV2Options) -> Description:
+        """Return the facts of the network; the style decides its normalisation and padding."""
+        if options.style == "tensorflow":
+            return replace(
+                self.description,
+                mean=TENSORFLOW_MEAN,
+                std=TENSORFLOW_STD,
+                variant="padded as by TensorFlow",
+            )
+        return self.description
+
+    def graph_name(self, options: MobileNetV2Options) -> str:
+        """Return the name of the folder of the graphs; the style decides the padding."""
+        return f"{self.description.name}-{options.style}"
+
+
+NETWORKS: Mapping[str, PackagedNetwork] = {
+    network.description.name: network
+    for network in (
+        PackagedNetwork(
+            EFFICIENTNET_LITE0,
+            tables={"": "efficientnet-lite0"},
+            head=("_fc.",),
+            pinned={"": LITE0},
+            sha256=LITE0.tensors_sha256,
+        ),
+        PackagedNetwork(
+            EFFICIENTNET_LITE0_LITE1,
+            tables={"first.": "efficientnet-lite0", "second.": "efficientnet-lite1"},
+            head=("first._fc.", "second._fc."),
+            pinned={"first.": LITE0, "second.": LITE1},
+            sha256="7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6",
+        ),
+        MobileNetV2(MOBILENET_V2, {"": "mobilenet-v2"}, head=("classifier.",), pinned={}),
+    )
+}
+
+
+@cache
+def read_table(name: str) -> dict[str, Any]:
+    """Return the table of a part: shapes and positions of its tensors, its batch norms."""
+    table: dict[str, Any] = TABLE.json(FOLDER / f"{name}.json")
+    return table
+
+
+def no_default_weights(description: Description) -> WeightsError:
+    """Return the error for a network that comes without weights."""
+    return WeightsError(
+        "no weights come with this backbone",
+        where=description.name,
+        got="weights='default'",
+        expected=f"{description.needs}, hf-hub:owner/name, local-dir:folder, 'random'",
+    )
+
+
+def folded(tensors: Mapping[str, NDArray[Any]], norms: Iterable[Norm]) -> dict[str, NDArray[Any]]:
+    """Return tensors whose convolutions contain the batch norms that follow them."""
+    found = dict(tensors)
+    for convolution, norm, eps in norms:
+        weight, bias, mean, variance = (
+            found.pop(f"{norm}.{name}").astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        kernel, before = found[f"{convolution}.weight"], found.get(f"{convolution}.bias", 0.0)
+        scale = weight / np.sqrt(variance + eps)  # (c)
+        bias += (before - mean) * scale
+        found[f"{convolution}.weight"] = (kernel * scale[:, None, None, None]).astype(kernel.dtype)
+        found[f"{convolution}.bias"] = bias.astype(kernel.dtype)
+    return found
