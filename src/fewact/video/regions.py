@@ -21,21 +21,20 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
+from fewact.video.camera import _native
 from fewact.video.camera.motion import (
     LEAST_LOG_ODDS,
     estimate_camera_motion,
     without_motion,
 )
-from fewact.video.camera.registration import Similarity
-from fewact.video.cleaning.light import luma
-from fewact.video.frame import SharedFrame
+from fewact.video.camera.registration import Similarity, joined
+from fewact.video.cleaning.light import MEDIAN_OF_NORMAL, Grey, grey_of, lower_median
 from fewact.video.opening import collect_warnings
-from fewact.video.samplers import Array, Floats, Ints, Segments, Timeline
+from fewact.video.pooling import largest_of_blocks, mean_colours
+from fewact.video.resizing import channels_last, planes, resized
+from fewact.video.samplers import Floats, Ints, RGBImage, Segments, Timeline
 from fewact.video.source import KeptFrames, VideoSource
 from fewact.video.track import Box, CameraPath, Track, extent, walks
 
@@ -47,6 +46,9 @@ ROWS, CELL = 144, 4
 
 CHUNK, CONTEXT = 32, 8
 """Frames of a chunk, which are stabilised together, and frames of the ones before and after it."""
+
+REACH = 2
+"""Rows and columns between two cells of a component at most."""
 
 WEAK, STRONG, NOISE = 5.0, 14.0, 4.0
 """Change of a pixel that moves a little and one that surely moves, in levels; smallest change, in
@@ -117,7 +119,7 @@ def count_movers(frames: KeptFrames) -> int:
     finder = RegionFinder()
     width = max(CELL, round(ROWS * frames.aspect))
     for frame, time in zip(frames.frames, frames.times.tolist(), strict=True):
-        finder.add(_resized(frame, (ROWS, width)), time, (ROWS, width))
+        finder.add(resized(frame, (ROWS, width)), time, (ROWS, width))
     return len(finder.tracks())
 
 
@@ -194,7 +196,7 @@ class RegionFinder:
 
     def __init__(self) -> None:
         self.time = 0.0
-        self._frames: list[Tensor] = []  # small frames (3 h w) that are not finished
+        self._frames: list[RGBImage] = []  # small frames (h w 3) that are not finished
         self._times: list[float] = []
         self._done = 0  # of these frames, those that are context only
         # Views of the first of these frames, from the stabilised view.
@@ -206,7 +208,7 @@ class RegionFinder:
         self._size = (1, 1)
         self._scale = 1.0  # pixels of the recording in a cell
 
-    def add(self, frame: Array, time: float, size: tuple[int, int] | None = None) -> None:
+    def add(self, frame: RGBImage, time: float, size: tuple[int, int] | None = None) -> None:
         """Take the next frame.
 
         Args:
@@ -217,7 +219,7 @@ class RegionFinder:
         self._size = frame.shape[:2] if size is None else size
         small = _small(frame) if size is None else frame
         self._scale = CELL * self._size[0] / len(small)
-        self._frames.append(torch.from_numpy(small).permute(2, 0, 1))
+        self._frames.append(small)
         self._times.append(time)
         self.time = time
         if len(self._frames) >= self._done + CHUNK + CONTEXT:
@@ -241,8 +243,8 @@ class RegionFinder:
         self._end()
         if not self._moved:
             return None
-        path = Similarity(*map(torch.cat, zip(*self._path, strict=True)))
-        linear, shift = (x.numpy().astype(complex) for x in path.scaled(self._scale / CELL))
+        path = joined(self._path).scaled(self._scale / CELL)
+        linear, shift = (part.astype(complex) for part in path)
         return CameraPath(np.array(self._path_times), linear, shift, self._size)
 
     def _track(self, subject: str, followed: _Followed) -> Track:
@@ -254,18 +256,18 @@ class RegionFinder:
 
     def _finish(self, count: int) -> None:
         """Follow what moves in the frames up to this number; keep the context of later ones."""
-        frames = torch.stack(self._frames)
+        frames = planes(np.stack(self._frames))
         frames, changes, motion = residual_motion(frames, moved=self._moved)
-        inner = frames[..., :-1, :-1].float()  # as smoothed changes are, a pixel smaller
-        colours = functional.avg_pool2d(inner, CELL, ceil_mode=True).numpy()  # (t 3 r c)
+        inner = channels_last(frames)[:, :-1, :-1]  # as smoothed changes are, a pixel smaller
+        colours = np.moveaxis(mean_colours(inner, CELL), -1, 1)  # (t 3 r c)
         first = self._joined_to_the_path(motion or Similarity.identity(len(frames)))
         self._moved |= motion is not None
         level = max(WEAK, NOISE * _noise(changes))
         weak, strong = _cells(changes, level), _cells(changes, STRONG / WEAK * level)
         for i in range(self._done, count):
             near = slice(max(0, i - CONTEXT), i + CONTEXT)
-            moving = np.asarray(weak[near].any(0))
-            components = list(_components(moving, np.asarray(strong[near].any(0))))
+            moving, surely = np.any(weak[near], 0), np.any(strong[near], 0)
+            components = list(_components(moving, surely))
             center = np.array(moving.shape, np.float64)[::-1] / 2
             stabilised = [_moved(cells, first.inverse(), center) for cells in components]
             now = weak[max(0, i - 1)] & weak[min(i, len(weak) - 1)]
@@ -288,7 +290,7 @@ class RegionFinder:
         first = Similarity.identity(1)
         if shared:
             linear, shift = motion.of(slice(shared)).inverse().after(self._views)
-            first = Similarity(linear.mean()[None], shift.mean()[None])
+            first = Similarity(linear.mean(keepdims=True), shift.mean(keepdims=True))
         self._views = motion.after(first)
         return first
 
@@ -321,8 +323,8 @@ class RegionFinder:
 
 
 def residual_motion(
-    frames: Tensor, *, moved: bool = False
-) -> tuple[Tensor, Tensor, Similarity | None]:
+    frames: NDArray[np.uint8], *, moved: bool = False
+) -> tuple[NDArray[np.uint8], Grey, Similarity | None]:
     """Return how much each frame differs from the one before it, without camera motion.
 
     Args:
@@ -336,69 +338,91 @@ def residual_motion(
     camera = estimate_camera_motion(frames)
     certain = camera.log_odds <= LEAST_LOG_ODDS
     motion = camera.motion if camera.moved or (moved and not certain) else None
-    if motion is not None and not bool(motion.is_identity.all()):
+    if motion is not None and not motion.is_identity.all():
         frames = without_motion(frames, motion)
     else:
         motion = None
-    grey = torch.stack([SharedFrame(frame).of(luma) for frame in frames])  # (t h w)
-    grey = grey - grey.mean((1, 2), keepdim=True) + grey.mean()
+    grey = grey_of(frames)  # (t h w)
+    mean = grey.mean()
+    grey -= grey.mean((1, 2), keepdims=True)
+    grey += mean
     if motion is None:
-        return frames, (grey[1:] - grey[:-1]).abs(), None
+        return frames, np.abs(grey[1:] - grey[:-1]), None
     # A pixel has moved if it is like none of the pixels around its place.
-    padded = functional.pad(grey, (1, 1, 1, 1), mode="replicate")
-    low, high = -functional.max_pool2d(-padded, 3, 1), functional.max_pool2d(padded, 3, 1)
-    forward = (grey[1:] - high[:-1]).clamp_min(0) + (low[:-1] - grey[1:]).clamp_min(0)
-    backward = (grey[:-1] - high[1:]).clamp_min(0) + (low[1:] - grey[:-1]).clamp_min(0)
-    return frames, torch.maximum(forward, backward), motion
+    low, high = (_around_pixels(grey, reduce) for reduce in (np.minimum, np.maximum))
+    forward = np.maximum(grey[1:] - high[:-1], low[:-1] - grey[1:])
+    backward = np.maximum(grey[:-1] - high[1:], low[1:] - grey[:-1])
+    return frames, np.maximum(np.maximum(forward, backward), 0), motion
 
 
-def _small(frame: Array) -> Array:
+def _around_pixels(grey: Grey, reduce: np.ufunc) -> Grey:
+    """Return the smallest or largest of each pixel and the eight around it: (t h w)."""
+    padded = np.pad(grey, ((0, 0), (1, 1), (1, 1)), "edge")
+    rows = reduce(reduce(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+    around: Grey = reduce(reduce(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
+    return around
+
+
+def _small(frame: RGBImage) -> RGBImage:
     """Return a frame (h w 3) as a small one (h' w' 3) with square pixels."""
     height, width = frame.shape[:2]
     rows = min(height, ROWS)
-    return _resized(frame, (rows, max(CELL, round(width * rows / height))))
+    return resized(frame, (rows, max(CELL, round(width * rows / height))))
 
 
-def _resized(frame: Array, size: tuple[int, int]) -> Array:
-    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
-    small = functional.interpolate(image, size, mode="bilinear", antialias=True)[0]
-    return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
-
-
-def _noise(changes: Tensor) -> float:
+def _noise(changes: Grey) -> float:
     """Return the standard deviation of the noise of changes, from their median."""
-    return float(changes[:, ::2, ::2].median()) / 0.6745
+    return float(lower_median(changes[:, ::2, ::2].ravel())) / MEDIAN_OF_NORMAL
 
 
-def _cells(changes: Tensor, level: float) -> NDArray[np.bool_]:
+def _cells(changes: Grey, level: float) -> NDArray[np.bool_]:
     """Return which cells change: (t h w) → (t r c); single pixels do not count."""
-    smooth = functional.avg_pool2d(changes[:, None], 2, 1, padding=0)
-    return (functional.max_pool2d(smooth, CELL, ceil_mode=True)[:, 0] > level).numpy()
+    upper, lower = changes[:, :-1], changes[:, 1:]
+    smooth = (upper[..., :-1] + upper[..., 1:] + lower[..., :-1] + lower[..., 1:]) / 4
+    moving: NDArray[np.bool_] = largest_of_blocks(smooth, CELL) > level
+    return moving
 
 
 def _components(moving: NDArray[np.bool_], surely: NDArray[np.bool_]) -> Iterator[Cells]:
-    """Yield the connected cells that move, also over a gap of one cell, where some surely do."""
-    left = set(map(tuple, np.argwhere(moving).tolist()))
-    sure = set(map(tuple, np.argwhere(surely).tolist()))
-    steps = [(y, x) for y in (-2, -1, 0, 1, 2) for x in (-2, -1, 0, 1, 2)]
+    """Yield the connected cells that move, where some surely do."""
+    cells = np.argwhere(moving)
+    numbers = labels(moving)[moving]  # of these cells
+    surely_moving = np.bincount(numbers, surely[moving])
+    ordered = cells[np.argsort(numbers, kind="stable")]
+    ends = np.cumsum(np.bincount(numbers))
+    for number in np.flatnonzero(surely_moving >= 2).tolist():
+        yield ordered[ends[number - 1] : ends[number]]
+
+
+def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the number of each cell's component (r c), from 1; 0 of cells that do not move.
+
+    Cells are connected also over a gap of one cell. Components are in the order of their first
+    cells.
+    """
+    if _native.computes(moving):
+        return _native.label(moving, REACH)
+    numbers = np.zeros(moving.shape, np.int32)
+    left = dict.fromkeys(map(tuple, np.argwhere(moving).tolist()))
+    steps = range(-REACH, REACH + 1)
+    number = 0
     while left:
-        waiting = [left.pop()]
-        component = []
+        number += 1
+        waiting = [next(iter(left))]
+        left.pop(waiting[0])
         while waiting:
             y, x = waiting.pop()
-            component.append((y, x))
-            for dy, dx in steps:
-                cell = (y + dy, x + dx)
+            numbers[y, x] = number
+            for cell in ((y + dy, x + dx) for dy in steps for dx in steps):
                 if cell in left:
-                    left.remove(cell)
+                    left.pop(cell)
                     waiting.append(cell)
-        if len(sure.intersection(component)) >= 2:
-            yield np.array(component)
+    return numbers
 
 
 def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:
     """Return cells where one similarity moves them."""
-    if bool(motion.is_identity):
+    if motion.is_identity.all():
         return cells
     linear, shift = motion.linear.item(), motion.shift.item() / CELL
     z = (cells[:, 1] + 0.5 - center[0]) + 1j * (cells[:, 0] + 0.5 - center[1])

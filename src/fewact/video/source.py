@@ -470,7 +470,7 @@ class Clean(Step):
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
     ) -> Reading:
         """Read corrected frames, see ``VideoSource.read``."""
-        # Loads torch: clips are described and listed without it.
+        # Clips are described and listed without it.
         from fewact.video.cleaning.correction import find_correction, find_faults
 
         reading = source.read([*samplers, Segments(MEASURED)], transform=transform)

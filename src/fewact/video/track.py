@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.video.camera.registration import pixel_positions, sample
+from fewact.video.pooling import mean_colours
 from fewact.video.samplers import Floats
 
 MARGIN = 1.35
@@ -236,11 +238,6 @@ def _stabilised(
     The border of the frame is repeated. A large part is shown smaller, with at least ``ENOUGH``
     rows.
     """
-    import torch  # clips are described and listed without it
-    from torch.nn import functional
-
-    from fewact.video.camera.registration import pixel_positions, sample
-
     rows, columns = frame.shape[:2]
     seen = view.box(part, frame)
     left, top = max(0, math.floor(seen.x) - 2), max(0, math.floor(seen.y) - 2)
@@ -248,16 +245,15 @@ def _stabilised(
     left, top = min(left, columns - 1), min(top, rows - 1)
     near = frame[top : max(bottom, top + 1), left : max(right, left + 1)]
     step = max(1, int(part.height) // ENOUGH)
-    image = torch.from_numpy(np.ascontiguousarray(near)).permute(2, 0, 1)[None].float()
-    image = functional.avg_pool2d(image, step, ceil_mode=True) if step > 1 else image
+    image = mean_colours(near, step) if step > 1 else near.astype(np.float32)  # (h w 3)
     size = max(1, round(part.height / step)), max(1, round(part.width / step))
     middle = complex(part.x + part.width / 2 - columns / 2, part.y + part.height / 2 - rows / 2)
     shift = view.linear * middle + view.shift + complex(columns / 2 - left, rows / 2 - top)
-    shift = shift / step - complex(image.shape[-1], image.shape[-2]) / 2
-    at = view.linear * pixel_positions(*size, 1.0, torch.float32) + shift
-    sampled, inside = sample(image, at[None])
-    shown = sampled[0].round().to(torch.uint8).permute(1, 2, 0)
-    return np.ascontiguousarray(shown.numpy()), inside[0].numpy()
+    shift = shift / step - complex(image.shape[1], image.shape[0]) / 2
+    at = view.linear * pixel_positions(*size, 1.0, np.float32) + shift
+    sampled, inside = sample(np.moveaxis(image, -1, 0)[None], at[None])
+    shown = np.moveaxis(sampled[0], 0, -1).round().astype(np.uint8)
+    return np.ascontiguousarray(shown), inside[0]
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,22 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import get_args
+from typing import Any, get_args
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.shapes import check_shape
 from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.registration import (
     Keypoints,
+    Mask,
+    Real,
     Similarity,
     all_pixels,
     detect_keypoints,
+    joined,
     mean_difference,
     register,
     residuals,
@@ -28,23 +30,33 @@ from fewact.video.camera.registration import (
 )
 from fewact.video.cleaning.light import luma
 from fewact.video.frame import SharedFrame, shared
+from fewact.video.pooling import mean_parts
+from fewact.video.resizing import channels_last, planes
 
-FINEST, COARSEST, LEVELS = 112, 10, 4
-"""Most rows and columns of the images of the finest level, fewest that are reached by halving, and
-number of levels; each has half of the rows and columns of the one before."""
+Frames = NDArray[np.uint8]
+Frame = SharedFrame[Frames]
+
+FINEST_SIDE = 112
+"""Most rows and columns of the images of the finest level."""
+
+COARSEST_SIDE = 10
+"""Fewest rows and columns that are reached by halving."""
+
+LEVELS = 4
+"""Number of levels; each has half of the rows and columns of the one before."""
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
     """Pyramid level: grey images (t h w) and the width of their pixels over its height."""
 
-    images: Tensor
+    images: Real
     pixel: float
 
     @property
     def rows(self) -> int:
         """Number of rows of an image."""
-        return self.images.shape[1]
+        return int(self.images.shape[1])
 
     def reference(self) -> Keypoints:
         """Return the keypoints of the middle image, repeated for each of the t images."""
@@ -58,9 +70,7 @@ class Pyramid:
     ``pixel`` returns the width of a pixel of images (t h w) over its height.
     """
 
-    def __init__(
-        self, frames: Sequence[SharedFrame[Tensor]], pixel: Callable[[Tensor], float]
-    ) -> None:
+    def __init__(self, frames: Sequence[Frame], pixel: Callable[[Real], float]) -> None:
         self._frames, self._pixel = frames, pixel
         self.fine = self._level([frame.of(_fine) for frame in frames])
 
@@ -70,22 +80,22 @@ class Pyramid:
         coarse = zip(*(frame.of(_coarse) for frame in self._frames), strict=True)
         return [self.fine, *map(self._level, coarse)]
 
-    def _level(self, images: Sequence[Tensor]) -> Level:
-        level = torch.stack([*images])
+    def _level(self, images: Sequence[Real]) -> Level:
+        level = np.stack(images)
         return Level(level, self._pixel(level))
 
 
-def _fine_grey(frame: SharedFrame[Tensor]) -> Tensor:
+def _fine_grey(frame: Frame) -> Real:
     grey = frame.of(luma)
-    return _pooled(grey, (min(FINEST, grey.shape[0]), min(FINEST, grey.shape[1])))
+    return _pooled(grey, (min(FINEST_SIDE, grey.shape[0]), min(FINEST_SIDE, grey.shape[1])))
 
 
-def _fine(frame: SharedFrame[Tensor]) -> Tensor:
+def _fine(frame: Frame) -> Real:
     """Return the image (h w) of the finest level."""
     return _normalised(frame.of(_fine_grey))
 
 
-def _coarse(frame: SharedFrame[Tensor]) -> list[Tensor]:
+def _coarse(frame: Frame) -> list[Real]:
     """Return the images of the other levels."""
     images, grey = [], frame.of(_fine_grey)
     for _ in range(LEVELS - 1):
@@ -94,29 +104,27 @@ def _coarse(frame: SharedFrame[Tensor]) -> list[Tensor]:
     return images
 
 
-def _normalised(grey: Tensor) -> Tensor:
+def _normalised(grey: Real) -> Real:
     centred = grey - grey.mean()
-    # torch's deviation takes ten times as long.
-    variance = centred.square().sum() / max(1, grey.numel() - 1)
-    return centred / variance.sqrt().clamp_min(1.0)
+    variance = np.square(centred).sum() / max(1, grey.size - 1)
+    normalised: Real = centred / np.maximum(np.sqrt(variance), 1)
+    return normalised
 
 
 def _half(side: int) -> int:
     """Return the number of rows or columns of the next level."""
-    return max(min(side, COARSEST), side // 2)
+    return max(min(side, COARSEST_SIDE), side // 2)
 
 
-def _pooled(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return an image (h w) of a size, in which each pixel is the mean of those that it covers.
-
-    Sums of slices halve a side with the values of torch's pooling, in a fifth of its time.
-    """
+def _pooled(image: Real, size: tuple[int, int]) -> Real:
+    """Return an image (h w) of a size, in which each pixel is the mean of those that it covers."""
     if image.shape == size:
         return image
     if image.shape != (2 * size[0], 2 * size[1]):
-        return functional.adaptive_avg_pool2d(image[None], size)[0]
+        return mean_parts(image, size)
     upper, lower = image[::2], image[1::2]
-    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
+    halved: Real = (upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]) / 4
+    return halved
 
 
 STEPS = 6
@@ -129,9 +137,11 @@ TEXTURED = 0.45
 """Fraction of the middle frame's blocks with a keypoint above which there is a textured background:
 0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
 
-MIN_INLIERS, MIN_INLIERS_TEXTURELESS = 0.4, 0.75
-"""Smallest inlier ratio of a valid motion; after a cut, for example, the ratio is lower. On a
-textureless background a person who squats has many inliers too, so that the limit is higher."""
+MIN_INLIERS = 0.4
+"""Smallest inlier ratio of a valid motion; after a cut, for example, the ratio is lower."""
+
+MIN_INLIERS_TEXTURELESS = 0.75
+"""The same on a textureless background, where a person who squats has many inliers too."""
 
 PIXEL_STEPS = 10
 """Gauss–Newton steps for all pixels on each pyramid level."""
@@ -142,13 +152,19 @@ PIXEL_GAIN = 0.95
 MOTION_GAIN = 1.05
 """A frame counts as moved if it has this factor more inliers than under a static camera."""
 
-MOVED_RATIO, STATIC_RATE = 1.35, 4.5
+MOVED_RATIO = 1.35
 """The camera moved if (motion_only + PRIOR) / (static_only + PRIOR) is larger than MOVED_RATIO ·
 exp(STATIC_RATE · static_fraction), see ``_log_odds``. Fitted on development clips; in some of
 them, people squat, sit down and jog."""
 
-LEAST_ASPECT, MOST_ASPECT = 0.05, 20.0
-"""Aspect ratios between which the frames of a clip can be registered."""
+STATIC_RATE = 4.5
+"""Rate of the static fraction in that limit."""
+
+LEAST_ASPECT = 0.05
+"""Smallest aspect ratio at which the frames of a clip can be registered."""
+
+MOST_ASPECT = 20.0
+"""Largest aspect ratio at which the frames of a clip can be registered."""
 
 PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
@@ -157,9 +173,12 @@ LEAST_LOG_ODDS = -2.0
 """Smallest log-odds that the camera moved. Where even a motion that all keypoints followed would
 have no larger ones, as of most tripods before a textured background, none is estimated."""
 
-STATIC_DISTANCE, STATIC_FRAMES = 1 / 448, 16
-"""A keypoint that moves less than this between neighbouring frames is static, in frame heights.
-Chosen for clips of 16 frames; more of them have less motion between two."""
+STATIC_DISTANCE = 1 / 448
+"""A keypoint that moves less than this between neighbouring frames is static, in frame heights."""
+
+STATIC_FRAMES = 16
+"""Frames of a clip for which that distance was chosen; more of them have less motion between two.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +218,10 @@ class CameraMotion:
 
 
 def estimate_camera_motion(
-    frames: Tensor,
+    frames: Frames,
     *,
     aspect: float | None = None,
-    known: Sequence[SharedFrame[Tensor]] | None = None,
+    known: Sequence[Frame] | None = None,
 ) -> CameraMotion:
     """Estimate the camera motion of a clip.
 
@@ -230,19 +249,20 @@ def estimate_camera_motion(
     return CameraMotion(log_odds, static_fraction, lambda: registration.estimate(factor))
 
 
-def pixel_aspect(images: Tensor, frames: Tensor, aspect: float | None) -> float:
+def pixel_aspect(images: NDArray[Any], frames: Frames, aspect: float | None) -> float:
     """Return the width of a pixel of images (… h w) over its height, see ``stabilise``.
 
     They were resized from frames (t 3 h w); without ``aspect`` these have square pixels.
     """
-    displayed = frames.shape[-1] / frames.shape[-2] if aspect is None else aspect
-    return displayed * images.shape[-2] / images.shape[-1]
+    (rows, columns), (height, width) = images.shape[-2:], frames.shape[-2:]
+    displayed: float = width / height if aspect is None else aspect
+    return float(displayed * rows / columns)
 
 
-def check_clip(frames: Tensor, aspect: float | None) -> None:
+def check_clip(frames: Frames, aspect: float | None) -> None:
     """Refuse frames or an aspect ratio that cannot be registered."""
     check_shape(frames, "t 3 h w", "frames")
-    if frames.dtype != torch.uint8:
+    if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
     if aspect is not None and not LEAST_ASPECT <= aspect <= MOST_ASPECT:
         raise OptionError(
@@ -291,32 +311,34 @@ class _Registration:
         return _register_keypoints(self._pyramid.levels)
 
     @cached_property
-    def _of_motion(self) -> Tensor:
+    def _of_motion(self) -> Mask:
         """Which keypoints are inliers of the motion found: (t m) bool."""
         return self._inliers(self._found)
 
     @cached_property
-    def _better(self) -> Tensor:
+    def _better(self) -> Mask:
         """In which frames the motion has more inliers than a static camera: (t) bool."""
-        gains = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
+        gains: Mask = self._of_motion.sum(1) > MOTION_GAIN * self._of_static.sum(1)
         return gains & self._others
 
     @cached_property
-    def _moved(self) -> Tensor:
+    def _moved(self) -> Mask:
         """In which frames it counts before a textured background: (t) bool."""
-        return self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
+        moved: Mask = self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
+        return moved
 
     @property
-    def _others(self) -> Tensor:
+    def _others(self) -> Mask:
         """Which frames are not the middle one: (t) bool."""
-        return torch.arange(self._t) != self._t // 2
+        others: Mask = np.arange(self._t) != self._t // 2
+        return others
 
-    def _inliers(self, motion: Similarity) -> Tensor:
+    def _inliers(self, motion: Similarity) -> Mask:
         return _inliers(self._reference, self._fine, motion, INLIER_DISTANCE)
 
-    def _fraction(self, which: Tensor) -> float:
+    def _fraction(self, which: Mask) -> float:
         """Return the number of some keypoints as a fraction of all of the other frames."""
-        return float(which.sum() / self._valid[self._others].sum().clamp_min(1))
+        return float(which.sum() / max(1, self._valid[self._others].sum()))
 
 
 def _log_odds(motion_only: float, static_only: float, static_fraction: float) -> float:
@@ -351,14 +373,14 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
     return motion
 
 
-def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
+def _register_pixels(levels: Sequence[Level], which: Mask) -> Similarity:
     """Register some frames (t) bool by all pixels where that reduces the difference.
 
     Other frames get the identity. Lengths are pixels of the finest level.
     """
     rows, t = levels[0].rows, len(levels[0].images)
     result = Similarity.identity(t)
-    indices = [i for i in which.nonzero()[:, 0].tolist() if i != t // 2]
+    indices = [i for i in np.flatnonzero(which).tolist() if i != t // 2]
     if not indices:
         return result
     motion = identity = Similarity.identity(len(indices))
@@ -375,22 +397,23 @@ def _register_pixels(levels: Sequence[Level], which: Tensor) -> Similarity:
     return result
 
 
-def _inliers(reference: Keypoints, level: Level, motion: Similarity, distance: float) -> Tensor:
+def _inliers(reference: Keypoints, level: Level, motion: Similarity, distance: float) -> Mask:
     """Return which keypoints are inliers: (t m) bool."""
     off = residuals(reference, level.images, motion, level.pixel)
-    return off < distance * level.rows  # false for NaN
+    inside: Mask = off < distance * level.rows  # false for NaN
+    return inside
 
 
-def _static_fraction(fine: Level, frames: Tensor) -> float:
+def _static_fraction(fine: Level, frames: Frames) -> float:
     """Return the fraction of static keypoints in each of the most static fifth of frame pairs."""
     step = max(1, len(frames) // STATIC_FRAMES)
     images, frames = fine.images[::step], frames[::step]
     distance = STATIC_DISTANCE * min(1.0, STATIC_FRAMES / len(frames))
     # A repeated frame carries no information. Frames whose grey images differ need no comparison.
-    differ = (images[1:] != images[:-1]).flatten(1).any(1).tolist()
-    changed = torch.tensor(
-        [i for i, d in enumerate(differ) if d or not torch.equal(frames[i], frames[i + 1])],
-        dtype=torch.int64,
+    differ = (images[1:] != images[:-1]).any((1, 2)).tolist()
+    changed = np.array(
+        [i for i, d in enumerate(differ) if d or not np.array_equal(frames[i], frames[i + 1])],
+        np.int64,
     )
     if not len(changed):
         return 1.0
@@ -398,15 +421,15 @@ def _static_fraction(fine: Level, frames: Tensor) -> float:
     reference = detect_keypoints(before, fine.pixel)
     identity = Similarity.identity(len(changed))
     static = _inliers(reference, Level(after, fine.pixel), identity, distance).sum(1)
-    fractions = static / reference.valid.sum(1).clamp_min(1)
-    return float(fractions.sort(descending=True).values[max(1, len(changed) // 5) - 1])
+    fractions = np.sort(static / np.maximum(1, reference.valid.sum(1)))[::-1]
+    return float(fractions[max(1, len(changed) // 5) - 1])
 
 
 def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
     """Chain the registrations of neighbouring frames, in pixels of the finer level: (t)."""
     t = len(coarse.images)
-    near = torch.tensor([*range(middle, 0, -1), *range(middle, t - 1)])
-    far = torch.tensor([*range(middle - 1, -1, -1), *range(middle + 1, t)])
+    near = np.array([*range(middle, 0, -1), *range(middle, t - 1)], np.int64)
+    far = np.array([*range(middle - 1, -1, -1), *range(middle + 1, t)], np.int64)
     step = Similarity.identity(t - 1)
     for level, factor in ((coarse, 1.0), (finer, finer.rows / coarse.rows)):
         step = step.scaled(factor)
@@ -415,10 +438,10 @@ def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
     motions = [Similarity.identity(1)] * t
     for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
         motions[b] = step.of(slice(i, i + 1)).after(motions[a])
-    return Similarity(torch.cat([f.linear for f in motions]), torch.cat([f.shift for f in motions]))
+    return joined(motions)
 
 
-def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None = None) -> Tensor:
+def stabilise(frames: Frames, mode: Stabilise = "auto", *, aspect: float | None = None) -> Frames:
     """Warp all frames of a clip to the view of the middle frame.
 
     Pixels outside a frame are filled with the mean over the frames that cover them.
@@ -430,7 +453,7 @@ def stabilise(frames: Tensor, mode: Stabilise = "auto", *, aspect: float | None 
             ratio, such as 4/3; None if the ratio is unchanged.
 
     Returns:
-        Frames (t 3 h w), uint8; the same tensor if they stay as they are.
+        Frames (t 3 h w), uint8; the same array if they stay as they are.
     """
     check_clip(frames, aspect)
     motion = removed_motion(mode, lambda: estimate_camera_motion(frames, aspect=aspect))
@@ -457,19 +480,20 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
     return estimates.motion
 
 
-def without_motion(frames: Tensor, motion: Similarity, aspect: float | None = None) -> Tensor:
+def without_motion(frames: Frames, motion: Similarity, aspect: float | None = None) -> Frames:
     """Warp frames (t 3 h w) uint8 by a known camera motion, see ``stabilise``.
 
-    Returns the same tensor if the motion is the identity.
+    Returns the same array if the motion is the identity.
     """
     moved = ~motion.is_identity
     if not moved.any():
         return frames
     size, pixel = (frames.shape[-2], frames.shape[-1]), pixel_aspect(frames, frames, aspect)
     if _native.computes(frames, motion.linear):
-        return _native.warp_frames(frames, motion, pixel)
-    warped, inside = warp(frames.float(), motion, size, pixel=pixel)  # (t 3 h w), (t h w)
-    covers = inside[:, None].to(warped)
-    mean = (warped * covers).sum(0) / covers.sum(0)  # the middle frame covers every pixel
-    filled = torch.where(inside[:, None], warped, mean).round().clamp(0, 255).to(torch.uint8)
-    return torch.where(moved[:, None, None, None], filled, frames)
+        return planes(_native.warp_frames(channels_last(frames), motion, pixel))
+    # (t 3 h w), (t h w)
+    warped, inside = warp(frames.astype(np.float32), motion, size, pixel=pixel)
+    covers = inside[:, None]
+    mean = (warped * covers).sum(0) / np.maximum(1, covers.sum(0))
+    filled = np.where(covers, warped, mean).round().clip(0, 255).astype(np.uint8)
+    return np.where(moved[:, None, None, None], filled, frames)

@@ -10,13 +10,19 @@ parameters of the similarity. ``fewact.video.camera._native`` has a compiled for
 used where the package was built with it.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from fewact.video.camera import _native
+from fewact.video.pooling import parts
+from fewact.video.samplers import Ints
+
+Complex = NDArray[np.complexfloating[Any]]
+Real = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 
 
 class Similarity(NamedTuple):
@@ -27,30 +33,32 @@ class Similarity(NamedTuple):
         shift: Shifts (…), complex, in pixel heights.
     """
 
-    linear: Tensor
-    shift: Tensor
+    linear: Complex
+    shift: Complex
 
     @staticmethod
-    def identity(count: int, dtype: torch.dtype = torch.complex64) -> "Similarity":
+    def identity(count: int, dtype: DTypeLike = np.complex64) -> "Similarity":
         """Return identities (count)."""
-        return Similarity(torch.ones(count, dtype=dtype), torch.zeros(count, dtype=dtype))
+        return Similarity(np.ones(count, dtype), np.zeros(count, dtype))
 
     @property
-    def is_identity(self) -> Tensor:
+    def is_identity(self) -> Mask:
         """Whether each is the identity: (…) bool."""
-        return (self.linear == 1) & (self.shift == 0)
+        identity: Mask = (self.linear == 1) & (self.shift == 0)
+        return identity
 
-    def __call__(self, positions: Tensor) -> Tensor:
+    def __call__(self, positions: Complex) -> Complex:
         """Transform positions (… h w)."""
         return self.linear[..., None, None] * positions + self.shift[..., None, None]
 
-    def of(self, which: slice | Tensor) -> "Similarity":
+    def of(self, which: slice | Ints | Mask) -> "Similarity":
         """Return some of the transforms."""
         return Similarity(self.linear[which], self.shift[which])
 
     def after(self, first: "Similarity") -> "Similarity":
         """Return the composition: the other is applied first, then this one."""
-        return Similarity(self.linear * first.linear, self.linear * first.shift + self.shift)
+        linear, shift = (_product(self.linear, part) for part in first)
+        return Similarity(linear, shift + self.shift)
 
     def inverse(self) -> "Similarity":
         """Return the inverse."""
@@ -60,22 +68,37 @@ class Similarity(NamedTuple):
         """Return the transform for images with ``factor`` times as many rows."""
         return Similarity(self.linear, self.shift * factor)
 
-    def where(self, mask: Tensor, alternative: "Similarity") -> "Similarity":
+    def where(self, mask: Mask, alternative: "Similarity") -> "Similarity":
         """Return this where ``mask`` (…) is true, else the alternative."""
         return Similarity(
-            torch.where(mask, self.linear, alternative.linear),
-            torch.where(mask, self.shift, alternative.shift),
+            np.where(mask, self.linear, alternative.linear),
+            np.where(mask, self.shift, alternative.shift),
         )
 
 
-def pixel_positions(height: int, width: int, pixel: float, dtype: torch.dtype) -> Tensor:
+def _product(first: Complex, second: Complex) -> Complex:
+    """Return a product that is rounded alike on every processor: NumPy's is fused on some."""
+    real = first.real * second.real - first.imag * second.imag
+    imaginary = first.real * second.imag + first.imag * second.real
+    product: Complex = real + 1j * imaginary
+    return product
+
+
+def joined(motions: Sequence[Similarity]) -> Similarity:
+    """Return transforms (n) one after the other."""
+    linear, shift = (np.concatenate(part) for part in zip(*motions, strict=True))
+    return Similarity(linear, shift)
+
+
+def pixel_positions(height: int, width: int, pixel: float, dtype: DTypeLike) -> Complex:
     """Return the positions of pixel centers: complex (h w); ``dtype`` is that of the parts."""
-    y = torch.arange(height, dtype=dtype) - (height - 1) / 2
-    x = (torch.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
-    return torch.complex(x.expand(height, width), y[:, None].expand(height, width))
+    y = np.arange(height, dtype=dtype) - (height - 1) / 2
+    x = (np.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
+    positions: Complex = x + 1j * y[:, None]
+    return positions
 
 
-def sample(images: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tensor]:
+def sample(images: Real, at: Complex, pixel: float = 1.0) -> tuple[Real, Mask]:
     """Sample images bilinearly.
 
     Args:
@@ -91,20 +114,40 @@ def sample(images: Tensor, at: Tensor, pixel: float = 1.0) -> tuple[Tensor, Tens
     x = at.real * (2 / (pixel * width))
     y = at.imag * (2 / height)
     # The tolerance for rounding keeps the image's own pixels inside.
-    inside = (x.abs() <= 1 - (1 - 1e-3) / width) & (y.abs() <= 1 - (1 - 1e-3) / height)
-    grid = torch.stack([x, y], -1).to(images.dtype)
-    sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return sampled, inside
+    inside = (np.abs(x) <= 1 - (1 - 1e-3) / width) & (np.abs(y) <= 1 - (1 - 1e-3) / height)
+    x, y = (part.astype(images.dtype, copy=False) for part in (x, y))
+    by_pixel = np.moveaxis(images, 1, -1)  # (t h w c)
+    if _native.computes(images):
+        flat = _native.sample(by_pixel, x.reshape(len(x), -1), y.reshape(len(y), -1))
+        return np.moveaxis(flat.reshape(*x.shape, -1), -1, 1), inside
+    left, right, dx = _neighbours(x, width)
+    top, bottom, dy = _neighbours(y, height)
+    image = np.arange(len(images))[:, None, None]
+    upper, lower = (
+        by_pixel[image, row, left] * (1 - dx) + by_pixel[image, row, right] * dx
+        for row in (top, bottom)
+    )
+    return np.moveaxis(upper * (1 - dy) + lower * dy, -1, 1), inside
+
+
+def _neighbours(at: Real, length: int) -> tuple[Ints, Ints, Real]:
+    """Return the pixels before and after positions from -1 to 1, and weights (… 1) of the latter.
+
+    Positions outside are those of the border; so are those that are no number.
+    """
+    pixel = np.fmin(np.fmax(((at + 1) * length - 1) / 2, 0), length - 1)
+    before = pixel.astype(np.int64)
+    return before, np.minimum(before + 1, length - 1), (pixel - before)[..., None].astype(at.dtype)
 
 
 def warp(
-    images: Tensor,
+    images: Real,
     transform: Similarity,
     size: tuple[int, int],
     *,
     pixel: float = 1.0,
     parallax: float = 0.0,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Real, Mask]:
     """Warp each image by its similarity transform.
 
     Args:
@@ -129,15 +172,22 @@ def warp(
 MOST_BLOCKS = 28
 """Largest number of block rows and columns; blocks have at least 2 × 2 pixels."""
 
-FLAT = 0.02
+FLAT_GRADIENT = 0.02
 """Smallest gradient of a keypoint, in standard deviations of the image per pixel."""
 
 SMALLEST_SPREAD = 0.02
-MAX_ZOOM, MAX_ROLL, MAX_SHIFT = 1.6, 0.35, 0.45
-"""Largest plausible camera motion: zoom in or out, roll in radians, shift in image heights."""
+"""Smallest robust standard deviation of residuals."""
 
+MAX_ZOOM = 1.6
+"""Largest plausible zoom of a camera, in or out."""
 
-LIMITS = (MAX_ZOOM, MAX_ROLL, MAX_SHIFT, FLAT, SMALLEST_SPREAD)
+MAX_ROLL = 0.35
+"""Largest plausible roll of a camera, in radians."""
+
+MAX_SHIFT = 0.45
+"""Largest plausible shift of a camera, in image heights."""
+
+LIMITS = (MAX_ZOOM, MAX_ROLL, MAX_SHIFT, FLAT_GRADIENT, SMALLEST_SPREAD)
 """Constants of the registration, for its compiled form."""
 
 
@@ -153,67 +203,87 @@ class Keypoints(NamedTuple):
         valid: Whether each is used (p m), bool.
     """
 
-    at: Tensor
-    value: Tensor
-    jacobian: Tensor
-    gradient: Tensor
-    valid: Tensor
+    at: Complex
+    value: Real
+    jacobian: Real
+    gradient: Real
+    valid: Mask
 
-    def of(self, which: Tensor) -> "Keypoints":
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All fields."""
+        return tuple(self)
+
+    def of(self, which: Ints) -> "Keypoints":
         """Return the keypoints of some of the images."""
-        return Keypoints(*(values[which] for values in self))
+        return Keypoints(*(values[which] for values in self.arrays))
 
     def repeated(self, count: int) -> "Keypoints":
         """Return the keypoints of one image as those of several; they share its memory."""
-        return Keypoints(*(values.expand(count, *values.shape[1:]) for values in self))
+        return Keypoints(*(np.broadcast_to(a, (count, *a.shape[1:])) for a in self.arrays))
 
 
-def all_pixels(images: Tensor, pixel: float) -> Keypoints:
+def all_pixels(images: Real, pixel: float) -> Keypoints:
     """Return all pixels of grey images (p h w) as keypoints, including flat background."""
-    height, width = images.shape[1:]
-    at = pixel_positions(height, width, pixel, images.dtype).expand(images.shape)
-    values = (values.flatten(1) for values in (at, images, *_gradient(images, pixel)))
-    return _keypoints(*values, flat=-1, height=height)
+    p, height, width = images.shape
+    at = np.broadcast_to(pixel_positions(height, width, pixel, images.dtype), images.shape)
+    values = (values.reshape(p, -1) for values in (images, *_gradient(images, pixel)))
+    return _keypoints(at.reshape(p, -1), *values, flat=-1, height=height)
 
 
-def detect_keypoints(images: Tensor, pixel: float) -> Keypoints:
+def detect_keypoints(images: Real, pixel: float) -> Keypoints:
     """Return the pixel with the largest gradient of each block of grey images (p h w)."""
-    height, width = images.shape[1:]
+    p, height, width = images.shape
     blocks = (min(MOST_BLOCKS, max(1, height // 2)), min(MOST_BLOCKS, max(1, width // 2)))
     if _native.computes(images):
         return Keypoints(*_native.detect(images, pixel, blocks, LIMITS))
     across, down = _gradient(images, pixel)
-    gradient = (across**2 + down**2).sqrt()
+    gradient = np.sqrt(across**2 + down**2)
     gradient[:, [0, -1]] = -1
     gradient[:, :, [0, -1]] = -1
-    where = functional.adaptive_max_pool2d(gradient[:, None], blocks, return_indices=True)[1]
-    where = where.flatten(1)  # (p m)
-    at = pixel_positions(height, width, pixel, images.dtype).flatten()[where]
-    values = (values.flatten(1).gather(1, where) for values in (images, across, down))
-    return _keypoints(at, *values, flat=FLAT, height=height)
+    where = _largest(gradient, blocks)  # (p m)
+    at = pixel_positions(height, width, pixel, images.dtype).ravel()[where]
+    flat = (values.reshape(p, -1) for values in (images, across, down))
+    values = (np.take_along_axis(values, where, 1) for values in flat)
+    return _keypoints(at, *values, flat=FLAT_GRADIENT, height=height)
 
 
-def _gradient(images: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+def _largest(values: Real, blocks: tuple[int, int]) -> Ints:
+    """Return the first position (p m) of the largest value of each block of values (p h w)."""
+    height, width = values.shape[1:]
+    (tops, bottoms), (lefts, rights) = parts(height, blocks[0]), parts(width, blocks[1])
+    # Blocks as large as the largest one; its last rows and columns are repeated in smaller ones.
+    rows = np.minimum(tops[:, None] + np.arange((bottoms - tops).max()), bottoms[:, None] - 1)
+    columns = np.minimum(lefts[:, None] + np.arange((rights - lefts).max()), rights[:, None] - 1)
+    pixels = rows[:, None, :, None] * width + columns[None, :, None, :]  # (r c y x)
+    pixels = pixels.reshape(blocks[0] * blocks[1], -1)  # (m k)
+    largest = values.reshape(len(values), -1)[:, pixels].argmax(-1)  # (p m)
+    where: Ints = pixels[np.arange(len(pixels)), largest]
+    return where
+
+
+def _gradient(images: Real, pixel: float) -> tuple[Real, Real]:
     """Return the horizontal and vertical derivatives (p h w)."""
-    padded = functional.pad(images[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)), "edge")
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / (2 * pixel)
     return across, (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
 
 
 def _keypoints(
-    at: Tensor, value: Tensor, across: Tensor, down: Tensor, *, flat: float, height: int
+    at: Complex, value: Real, across: Real, down: Real, *, flat: float, height: int
 ) -> Keypoints:
     """Build keypoints from positions, values and derivatives (p m); flat ones are not valid."""
     reach = height / 2  # gives the six columns similar magnitudes
     zoom = (across * at.real + down * at.imag) / reach
     roll = (down * at.real - across * at.imag) / reach
-    jacobian = torch.stack([zoom, roll, across, down, value, torch.ones_like(value)], -1)
-    gradient = (across**2 + down**2).sqrt()
+    jacobian = np.stack([zoom, roll, across, down, value, np.ones_like(value)], -1)
+    gradient = np.sqrt(across**2 + down**2)
     return Keypoints(at, value, jacobian, gradient, gradient > flat)
 
 
+@np.errstate(all="ignore")  # images without contrast
 def register(
-    reference: Keypoints, images: Tensor, initial: Similarity, pixel: float, steps: int
+    reference: Keypoints, images: Real, initial: Similarity, pixel: float, steps: int
 ) -> Similarity:
     """Estimate the similarities (p) from positions in reference images to positions in images.
 
@@ -228,7 +298,7 @@ def register(
         return Similarity(*_native.register(reference, images, initial, pixel, steps, LIMITS))
     reach = images.shape[-2] / 2
     motion = initial
-    light = torch.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
+    light = np.zeros_like(reference.jacobian[:, :2, 0])  # (p 2) contrast and brightness
     for step in range(steps):
         apart, valid = _differences(reference, images, motion, pixel)
         residual = apart - (reference.jacobian[..., 4:] @ light[..., None])[..., 0]
@@ -236,22 +306,22 @@ def register(
         weight = _weights(residual, valid, 4.0 if step < 2 else 2.5)
         solved = _least_squares(reference.jacobian, apart, weight)  # (p 6)
         light = solved[:, 4:]
-        linear = 1 + torch.complex(solved[:, 0], solved[:, 1]) / reach
-        motion = motion.after(
-            Similarity(linear, torch.complex(solved[:, 2], solved[:, 3])).inverse()
-        )
+        linear = 1 + (solved[:, 0] + 1j * solved[:, 1]) / reach
+        motion = motion.after(Similarity(linear, solved[:, 2] + 1j * solved[:, 3]).inverse())
         motion = motion.where(plausible(motion, 2 * reach), initial)
     return motion
 
 
-def plausible(motion: Similarity, height: float) -> Tensor:
+def plausible(motion: Similarity, height: float) -> Mask:
     """Return whether each transform is within the limits of camera motion: (p) bool."""
-    zoom, roll = motion.linear.abs(), motion.linear.angle().abs()
+    zoom, roll = np.abs(motion.linear), np.abs(np.angle(motion.linear))
     inside = (zoom < MAX_ZOOM) & (zoom > 1 / MAX_ZOOM) & (roll < MAX_ROLL)
-    return inside & (motion.shift.abs() < MAX_SHIFT * height) & zoom.isfinite()
+    within: Mask = inside & (np.abs(motion.shift) < MAX_SHIFT * height)
+    return within
 
 
-def residuals(reference: Keypoints, images: Tensor, motion: Similarity, pixel: float) -> Tensor:
+@np.errstate(all="ignore")  # images without contrast
+def residuals(reference: Keypoints, images: Real, motion: Similarity, pixel: float) -> Real:
     """Return the residual of each keypoint (p m), in pixel heights along its gradient.
 
     Contrast and brightness are fitted first. NaN for keypoints that are invalid or outside.
@@ -264,39 +334,47 @@ def residuals(reference: Keypoints, images: Tensor, motion: Similarity, pixel: f
     for _ in range(3):
         solved = _least_squares(light, apart, _weights(residual, valid, 2.5))
         residual = apart - (light @ solved[..., None])[..., 0]
-    off = residual.abs() / reference.gradient.clamp_min(FLAT)
-    return off.where(valid, torch.nan)
+    off: Real = np.abs(residual) / np.maximum(reference.gradient, FLAT_GRADIENT)
+    off[~valid] = np.nan
+    return off
 
 
-def mean_difference(
-    reference: Keypoints, images: Tensor, motion: Similarity, pixel: float
-) -> Tensor:
+@np.errstate(all="ignore")  # images without contrast
+def mean_difference(reference: Keypoints, images: Real, motion: Similarity, pixel: float) -> Real:
     """Return the mean absolute difference at the keypoints (p); infinite if none is inside."""
     apart, valid = _differences(reference, images, motion, pixel)
-    return apart.abs().where(valid, torch.nan).nanmean(1).nan_to_num(torch.inf)
+    count = valid.sum(1).astype(apart.dtype)
+    mean: Real = np.where(valid, np.abs(apart), 0).sum(1) / np.maximum(count, 1)
+    mean[count == 0] = np.inf
+    return mean
 
 
 def _differences(
-    reference: Keypoints, images: Tensor, motion: Similarity, pixel: float
-) -> tuple[Tensor, Tensor]:
+    reference: Keypoints, images: Real, motion: Similarity, pixel: float
+) -> tuple[Real, Mask]:
     """Return image value minus reference value, and which keypoints are valid: (p m) each."""
     at = motion(reference.at[:, None])  # (p 1 m)
     values, inside = sample(images[:, None], at, pixel)
     return values[:, 0, 0] - reference.value, reference.valid & inside[:, 0]
 
 
-def _weights(residual: Tensor, valid: Tensor, width: float) -> Tensor:
+def _weights(residual: Real, valid: Mask, width: float) -> Real:
     """Return Geman–McClure weights (p m); the width is in robust standard deviations."""
-    middle = residual.abs().where(valid, torch.nan).nanmedian(-1, keepdim=True).values
-    spread = (1.4826 * middle).nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)  # (p 1)
-    return valid / (1 + (residual / (width * spread)) ** 2) ** 2
+    known = valid & ~np.isnan(residual)
+    ordered = np.sort(np.where(known, np.abs(residual), np.inf), -1)
+    count = known.sum(-1, keepdims=True)
+    middle = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, -1)  # (p 1)
+    spread = np.maximum(np.where(count > 0, 1.4826 * middle, 1), SMALLEST_SPREAD)
+    weights: Real = valid / (1 + (residual / (width * spread)) ** 2) ** 2
+    return weights
 
 
-def _least_squares(columns: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def _least_squares(columns: Real, target: Real, weight: Real) -> Real:
     """Solve (p m k), (p m), (p m) → (p k); zero where all weights are zero."""
     weighted = columns * weight[..., None]
-    normal = weighted.mT @ columns  # (p k k)
-    ridge = 1e-6 * normal.diagonal(dim1=-2, dim2=-1).mean(-1) + 1e-12  # (p)
-    normal = normal + ridge[:, None, None] * torch.eye(columns.shape[-1], dtype=columns.dtype)
-    solved: Tensor = torch.linalg.solve(normal, weighted.mT @ target[..., None])[..., 0]
+    transposed = np.swapaxes(weighted, -1, -2)
+    normal = transposed @ columns  # (p k k)
+    ridge = 1e-6 * np.diagonal(normal, axis1=-2, axis2=-1).mean(-1) + 1e-12  # (p)
+    normal = normal + ridge[:, None, None] * np.eye(columns.shape[-1], dtype=columns.dtype)
+    solved: Real = np.linalg.solve(normal, transposed @ target[..., None])[..., 0]
     return solved

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from fewact.video.cleaning.light import AnyFrames, Frames, Measured, grey_of, some_frames
+from fewact.video.cleaning.light import AnyFrames, Frames, Grey, Measured, grey_of, some_frames
+from fewact.video.pooling import mean_blocks
+from fewact.video.resizing import channels_last, planes
+
+Planes = NDArray[np.float32]
 
 SOME = 4
 """Every so many of the frames that grain is measured in are measured; the sharpest one counts."""
@@ -65,42 +66,52 @@ def find_blur(frames: AnyFrames) -> float:
 
 def remove_blur(frames: Frames, blur: float) -> Frames:
     """Return frames (t h w 3) without a blur of this standard deviation, in pixels."""
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
-    images = functional.pad(images, (MARGIN,) * 4, mode="reflect")
-    size = images.shape[-2:]
-    down = torch.fft.fftfreq(size[0], dtype=images.dtype)[:, None]
-    across = torch.fft.rfftfreq(size[1], dtype=images.dtype)
-    passed = (-2 * (np.pi * blur) ** 2 * (down**2 + across**2)).exp()
+    margins = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
+    height, width = (side + 2 * MARGIN for side in frames.shape[1:3])
+    down = np.fft.fftfreq(height).astype(np.float32)[:, None]
+    across = np.fft.rfftfreq(width).astype(np.float32)
+    passed = np.exp(np.float32(-2 * (np.pi * blur) ** 2) * (down**2 + across**2))
     # Areas of one color keep it.
     wiener = (1 + NOISE) * passed / (passed**2 + NOISE)
-    sharp = torch.fft.irfft2(torch.fft.rfft2(images) * wiener, s=size)
-    inside = sharp[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
-    return np.asarray(inside.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
+    sharp = np.empty_like(frames)
+    for target, frame in zip(sharp, frames, strict=True):
+        image = np.pad(np.moveaxis(frame, -1, 0).astype(np.float32), margins, "reflect")  # (3 h w)
+        image = np.fft.irfft2(np.fft.rfft2(image) * wiener, s=(height, width))
+        inside = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+        target[:] = np.moveaxis(inside.round().clip(0, 255), 0, -1)
+    return sharp
 
 
-def _blurred(luma: Tensor) -> Tensor:
+def _blurred(luma: Grey) -> Grey:
     """Return a frame (h w) that is blurred once more."""
     reach = round(3 * AGAIN)
-    offsets = torch.arange(-reach, reach + 1, dtype=luma.dtype)
-    kernel = (-0.5 * (offsets / AGAIN) ** 2).exp()
-    kernel = (kernel / kernel.sum())[None, None]
-    padded = functional.pad(luma[None, None], (reach,) * 4, mode="reflect")
-    rows = functional.conv2d(padded, kernel[..., None])
-    return functional.conv2d(rows, kernel[:, :, None])[0, 0]
+    offsets = np.arange(-reach, reach + 1, dtype=np.float32)
+    kernel = np.exp(-0.5 * (offsets / AGAIN) ** 2)
+    kernel /= kernel.sum()
+    height, width = luma.shape
+    padded = np.pad(luma, reach, "reflect")
+    rows, blurred = np.zeros((height, padded.shape[1]), np.float32), np.zeros_like(luma)
+    for i, weight in enumerate(kernel):
+        rows += weight * padded[i : i + height]
+    for i, weight in enumerate(kernel):
+        blurred += weight * rows[:, i : i + width]
+    return blurred
 
 
-def _slopes(luma: Tensor) -> Tensor:
+def _slopes(luma: Grey) -> Grey:
     """Return the slopes (h' w') of a frame, in levels per pixel; at its border there is none."""
-    down = (luma[2:, 1:-1] - luma[:-2, 1:-1]) / 2
-    across = (luma[1:-1, 2:] - luma[1:-1, :-2]) / 2
     border = round(3 * AGAIN)
-    return torch.hypot(down, across)[border:-border, border:-border]
+    inside = luma[border : luma.shape[0] - border, border : luma.shape[1] - border]
+    down = (inside[2:, 1:-1] - inside[:-2, 1:-1]) / 2
+    across = (inside[1:-1, 2:] - inside[1:-1, :-2]) / 2
+    slopes: Grey = np.sqrt(down**2 + across**2)
+    return slopes
 
 
 def _width(frame: Measured) -> float | None:
     """Return the standard deviation of the edges of a frame; None if it has no edges."""
-    (luma,) = grey_of(torch.from_numpy(frame.image).permute(2, 0, 1)[None])  # (h w)
-    slopes, blurred = _slopes(luma).numpy(), _slopes(_blurred(luma)).numpy()
+    (luma,) = grey_of(planes(frame.image)[None])  # (h w)
+    slopes, blurred = _slopes(luma), _slopes(_blurred(luma))
     steep = slopes >= max(float(np.quantile(slopes, 1 - STEEP)), LEAST_SLOPE)
     if steep.sum() < LEAST_PIXELS:
         return None
@@ -144,20 +155,20 @@ def find_grain(frames: AnyFrames) -> float:
         return 0.0
     images = _planes(np.stack([frame.image for frame in sampled]))  # (t 3 h w)
     before, after = images[:-1], images[1:]
-    difference = (after - before).flatten(0, 1)[:, None]
-    variance = _pool(difference.square()) - _pool(difference).square()
-    change = (variance.clamp(min=0) / 2).sqrt()
+    difference = after - before
+    variance = _block_means(np.square(difference)) - np.square(_block_means(difference))
+    change = np.sqrt(np.maximum(variance, 0) / 2)
     if _quantile(change) < LEAST_CHANGE:
         return 0.0
-    level = _pool((before + after).flatten(0, 1)[:, None] / 2)
+    level = _block_means(before + after) / 2
     grey = change[(level > GREY[0]) & (level < GREY[1])]
-    return _quantile(grey if len(grey) > LEAST_GREY * change.numel() else change)
+    return _quantile(grey if len(grey) > LEAST_GREY * change.size else change)
 
 
 def remove_grain(frames: Frames, grain: float) -> Frames:
     """Return frames (t h w 3), in the order of time, without grain of this standard deviation."""
     images = _planes(frames)  # (t 3 h w)
-    total, weights = images.clone(), torch.ones_like(images[:, :1])
+    total, weights = images.copy(), np.ones_like(images[:, :1])
     for later, row, column in NEIGHBOURS:
         for t in range(len(images) - later):
             first, second = (t, *_inside(-row, -column)), (t + later, *_inside(row, column))
@@ -165,19 +176,33 @@ def remove_grain(frames: Frames, grain: float) -> Frames:
             for target, origin in ((first, second), (second, first)):
                 total[target] += weight * images[origin]
                 weights[target] += weight
-    average = (total / weights).round().byte().permute(0, 2, 3, 1)
-    return np.asarray(average.contiguous().numpy())
+    total /= weights
+    return np.ascontiguousarray(channels_last(total.round().astype(np.uint8)))
 
 
-def _similarity(first: Tensor, second: Tensor, grain: float) -> Tensor:
+def _similarity(first: Planes, second: Planes, grain: float) -> Planes:
     """Return the weights (1 h w) that the pixels of two images (3 h w) have for each other."""
-    apart = (second - first).square().mean(0, keepdim=True)
-    patches = functional.avg_pool2d(
-        apart, PATCH, stride=1, padding=PATCH // 2, count_include_pad=False
-    )
+    apart = np.square(second - first).sum(0) / 3
+    patches = _patch_means(apart)
     # Two patches that show the same differ by twice the variance of the grain.
-    excess = (patches - 2 * grain**2).clamp(min=0)
-    return (-excess / (SOFT * grain) ** 2).exp()
+    excess = np.maximum(patches - 2 * grain**2, 0)
+    excess *= -1 / (SOFT * grain) ** 2
+    weights: Planes = np.exp(excess, out=excess)[None]
+    return weights
+
+
+def _patch_means(image: Planes) -> Planes:
+    """Return the mean of the patch around each pixel of an image (h w), without what is outside."""
+    for length in image.shape:
+        half = PATCH // 2
+        padded = np.pad(image, ((half, half), (0, 0)))
+        image = padded[:length] + padded[1 : length + 1]
+        for i in range(2, PATCH):
+            image += padded[i : i + length]
+        number = np.arange(length)
+        count = np.minimum(number + half, length - 1) - np.maximum(number - half, 0) + 1
+        image = (image / count[:, None].astype(np.float32)).T
+    return image
 
 
 def _inside(row: int, column: int) -> tuple[slice, slice, slice]:
@@ -186,8 +211,8 @@ def _inside(row: int, column: int) -> tuple[slice, slice, slice]:
     return slice(None), rows, columns
 
 
-def _planes(frames: Frames) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
+def _planes(frames: Frames) -> Planes:
+    return np.ascontiguousarray(planes(frames), np.float32)
 
 
 def _is_fine(frames: Sequence[Measured]) -> bool:
@@ -216,9 +241,12 @@ def _details(frame: Measured) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(of_blocks) / (6 * BLOCK))
 
 
-def _pool(images: Tensor) -> Tensor:
-    return functional.avg_pool2d(images, BLOCK)
+def _block_means(images: Planes) -> Planes:
+    """Return the means (t 3 r c) of blocks; what remains at the ends does not count."""
+    rows, columns = (side // BLOCK for side in images.shape[-2:])
+    blocks = images[..., : rows * BLOCK, : columns * BLOCK]
+    return mean_blocks(blocks, BLOCK)
 
 
-def _quantile(values: Tensor) -> float:
-    return float(np.quantile(values.numpy(), QUIET))
+def _quantile(values: Planes) -> float:
+    return float(np.quantile(values, QUIET))

@@ -10,20 +10,24 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from fewact.video.cleaning.light import (
+    MEDIAN_OF_NORMAL,
     AnyFrames,
     Frames,
     Measured,
     brightest_of,
     every,
+    lower_median,
     some_frames,
 )
 from fewact.video.frame import shared
+from fewact.video.pooling import mean_colours
+from fewact.video.resizing import resized as resized
+
+Colour = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
@@ -46,9 +50,6 @@ LEAST_NEIGHBOURS = 3
 MARGIN = 0.2
 """Margin above and below, as a fraction of the median height of what is shown. Arms that are lifted
 in some frames are inside it, and do not change the size."""
-
-MEDIAN_OF_NORMAL = 0.6745
-"""Median distance from the mean of a normal distribution, in standard deviations."""
 
 ASPECT = 4 / 3
 """Width over height of a part as displayed, that of most depth cameras: people whose video is not
@@ -100,8 +101,8 @@ def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
     background, away = _away(frames)
     if _shown(away) > MOST_SHOWN:
         return None
-    noise = away.median().item() / MEDIAN_OF_NORMAL
-    shown = _without_specks(away > max(DIFFERENT, NOISE * noise)).numpy()
+    noise = float(lower_median(away.ravel())) / MEDIAN_OF_NORMAL
+    shown = _without_specks(away > max(DIFFERENT, NOISE * noise))
     rows = [extent for mask in shown if (extent := _extent(mask.any(1))) is not None]
     columns = [extent for mask in shown if (extent := _extent(mask.any(0))) is not None]
     if not rows:
@@ -139,23 +140,15 @@ def cut_out(frames: Frames, part: CroppedPart) -> Frames:
     return resized(cut, (height, width))
 
 
-def resized(frames: Frames, size: tuple[int, int]) -> Frames:
-    """Return frames (t h w 3) in another height and width."""
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    small = functional.interpolate(images, list(size), mode="bilinear", antialias=True)
-    resized_frames: Frames = small.permute(0, 2, 3, 1).contiguous().numpy()
-    return resized_frames
-
-
-def _away(frames: AnyFrames) -> tuple[Tensor, Tensor]:
+def _away(frames: AnyFrames) -> tuple[Colour, NDArray[np.float32]]:
     """Return the background's colour (3), and how far from it blocks of frames are (t h w)."""
-    blocks = torch.from_numpy(every(frames, _blocks)).permute(0, 3, 1, 2)  # (t 3 h w)
-    background = blocks.movedim(1, 0).flatten(1).median(1).values
-    return background, (blocks - background[:, None, None]).abs().amax(1)
+    blocks = every(frames, _blocks)  # (t h w 3)
+    background: Colour = lower_median(blocks.reshape(-1, 3))
+    return background, np.abs(blocks - background).max(-1)
 
 
-def _shown(away: Tensor) -> float:
-    return float((away > DIFFERENT).float().mean())
+def _shown(away: NDArray[np.float32]) -> float:
+    return float((away > DIFFERENT).mean())
 
 
 def _blocks(frame: Measured) -> NDArray[np.float32]:
@@ -163,24 +156,19 @@ def _blocks(frame: Measured) -> NDArray[np.float32]:
     image = frame.image
     size = min(BLOCK, *image.shape[:2])
     rows, columns = (length - length % size for length in image.shape[:2])
-    # Sums of slices need a quarter of the time of torch's pooling.
-    of_rows = np.zeros((rows // size, *image.shape[1:]), np.uint16)
-    for i in range(size):
-        of_rows += image[i:rows:size]
-    sums = np.zeros((len(of_rows), columns // size, 3), np.uint16)
-    for i in range(size):
-        sums += of_rows[:, i:columns:size]
-    return sums.astype(np.float32) / np.float32(size**2)
+    return mean_colours(image[:rows, :columns], size)
 
 
-def _without_specks(shown: Tensor) -> Tensor:
+def _without_specks(shown: Mask) -> Mask:
     """Return blocks (t h w) that show something, as some of their neighbours do."""
-    neighbours = functional.avg_pool2d(shown.float()[:, None], 3, stride=1, padding=1)[:, 0]
-    dense: Tensor = shown & (neighbours > (LEAST_NEIGHBOURS - 0.5) / 9)
+    padded = np.pad(shown.astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
+    of_rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    neighbours = of_rows[..., :-2] + of_rows[..., 1:-1] + of_rows[..., 2:]
+    dense: Mask = shown & (neighbours >= LEAST_NEIGHBOURS)
     return dense
 
 
-def _extent(shown: NDArray[np.bool_]) -> tuple[float, float] | None:
+def _extent(shown: Mask) -> tuple[float, float] | None:
     """Return the first and the last row or column that shows something, as fractions of all."""
     indices = np.flatnonzero(shown)
     return (indices[0] / len(shown), (indices[-1] + 1) / len(shown)) if len(indices) else None

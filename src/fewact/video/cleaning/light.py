@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fewact.video.frame import SharedFrame, shared
+from fewact.video.resizing import channels_last
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Grey = NDArray[np.float32]
 
 Measured = SharedFrame[NDArray[np.uint8]]
 """Frame (h w 3), and what was measured in it."""
@@ -26,28 +26,33 @@ AnyFrames = Frames | Sequence[Measured]
 """Frames (t h w 3) of a video; windows of a recording share what is measured in their frames."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
+THOUSANDTHS = (1000 * LUMA).round().astype(np.float32)
 STEP = 4
 """Every so many rows and columns are measured."""
+
+MEDIAN_OF_NORMAL = 0.6745
+"""Median distance from the mean of a normal distribution, in standard deviations."""
 
 MEASURED = 8
 """Most frames that grain and flicker are measured in."""
 
 
-def luma(frame: SharedFrame[Tensor]) -> Tensor:
+def luma(frame: Measured) -> Grey:
     """Return the luma (h w) of a frame (3 h w), see ``grey_of``."""
-    return grey_of(frame.image[None])[0]
+    grey: Grey = grey_of(frame.image[None])[0]
+    return grey
 
 
-def grey_of(frames: Tensor) -> Tensor:
-    """Return the luma (t h w) float32 of frames (t 3 h w), the same on every processor.
+def grey_of(frames: Frames) -> Grey:
+    """Return the luma (t h w) of frames (t 3 h w), the same on every processor.
 
     Thousandths are added: their sums are integers, which no order of additions rounds.
     """
-    weights = torch.from_numpy(1000 * LUMA).round().float()
-    luma = torch.empty(len(frames), *frames.shape[2:], dtype=torch.float32)
-    for grey, frame in zip(luma, frames.permute(0, 2, 3, 1), strict=True):  # each fits the cache
-        torch.matmul(frame.float(), weights, out=grey).div_(1000)
-    return luma
+    grey = np.empty((len(frames), *frames.shape[2:]), np.float32)
+    for luma, frame in zip(grey, channels_last(frames), strict=True):  # each fits the cache
+        np.matmul(frame.astype(np.float32), THOUSANDTHS, out=luma)
+    grey /= 1000
+    return grey
 
 
 def stacked(frames: Sequence[Measured]) -> Frames:
@@ -81,8 +86,7 @@ def brightest_of(frame: Measured) -> NDArray[np.uint8]:
 def lower_median(values: NDArray[Any]) -> Any:
     """Return the median (…) of values (n …); the lower of two middle ones.
 
-    The same as torch's, in less than a third of its time. Sorting is faster than partitioning where
-    many values are equal.
+    Sorting is faster than partitioning where many values are equal.
     """
     return np.sort(values, axis=0)[(len(values) - 1) // 2]
 
@@ -137,26 +141,26 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     return corrected
 
 
-def same_light(grey: Tensor) -> Tensor | None:
+def same_light(grey: Grey) -> Grey | None:
     """Return grey frames (t h w), luma from 0 to 255, under the light of their median frame.
 
     Differences of frames show what moves; any change of the light would be movement of all that is
     lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. None is
     returned if the light hardly changes.
     """
-    sampled = grey[:, ::STEP, ::STEP].flatten(1)  # (t n)
-    reference = torch.from_numpy(lower_median(sampled.numpy()))
+    sampled = grey[:, ::STEP, ::STEP].reshape(len(grey), -1)  # (t n)
+    reference = lower_median(sampled)
     low, high = GREY
     is_grey = (sampled > low) & (sampled < high) & (reference > low) & (reference < high)
-    ratios = (sampled / reference).log().numpy()
-    grey_ratios = [ratio[which] for ratio, which in zip(ratios, is_grey.numpy(), strict=True)]
-    light = torch.tensor(
-        [float(lower_median(x)) if len(x) >= FEW_PIXELS else 0.0 for x in grey_ratios]
-    ).to(grey)
-    darkest, brightest = light.quantile(light.new_tensor([0.1, 0.9])).tolist()
+    light = np.zeros(len(grey), np.float32)
+    for i, (levels, which) in enumerate(zip(sampled, is_grey, strict=True)):
+        if which.sum() >= FEW_PIXELS:
+            light[i] = lower_median(np.log(levels[which] / reference[which]))
+    darkest, brightest = np.quantile(light, (0.1, 0.9))
     if (brightest - darkest) / 2 < LEAST_CHANGE:
         return None
-    return grey / light.exp()[:, None, None]
+    factors: Grey = np.exp(light)
+    return grey / factors[:, None, None]
 
 
 def _median(logs: Floats) -> float:

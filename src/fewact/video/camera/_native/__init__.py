@@ -1,25 +1,35 @@
-"""Compiled forms of keypoints, registration and warp, where the package was built with them.
+"""Compiled forms of functions on frames, where the package was built with them.
 
-``registration.py`` and ``motion.py`` have the same in torch, and say what arguments mean. The
-keypoints are equal, the other results up to rounding.
+The modules of ``fewact.video`` that call them have the same in NumPy, and say what arguments mean.
+Keypoints, components and resized images are equal, the other results up to rounding.
 """
 
 import ctypes
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.core.machine import load_library
 
-VERSION = 2
+if TYPE_CHECKING:
+    from fewact.video.resizing import Axis
+
+VERSION = 3
 """Version of the library's interface."""
 
-KeypointTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+COLOURS = 3
+"""Channels of images that are warped and resized."""
+
+Image32 = NDArray[np.float32]
+Complex64 = NDArray[np.complex64]
+
+KeypointArrays = tuple[Complex64, Image32, Image32, Image32, NDArray[np.bool_]]
 """Positions, values (p m), jacobian (p m 6), gradient lengths, validity: see ``Keypoints``."""
 
-Motion = tuple[Tensor, Tensor]
-"""Linear parts and shifts (p) of similarities, complex."""
+Motion = tuple[Complex64, Complex64]
+"""Linear parts and shifts (p) of similarities."""
 
 Limits = tuple[float, float, float, float, float]
 """Largest zoom, roll and shift, smallest gradient and spread."""
@@ -58,6 +68,21 @@ class _Blocks(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int64) for name in ("rows", "columns"))
 
 
+class _Axis(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("before", "after", "taps")),
+        *((name, ctypes.c_void_p) for name in ("first", "weights")),
+        ("precision", ctypes.c_int64),
+    )
+
+
+class _Planes(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("t", "height", "width", "colours")),
+        ("data", ctypes.c_void_p),
+    )
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled library; None where it is not built or cannot be loaded."""
@@ -68,95 +93,128 @@ def library() -> ctypes.CDLL | None:
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     problem = [ctypes.POINTER(kind) for kind in (_Keypoints, _Images, _Limits)]
     images, blocks = ctypes.POINTER(_Images), ctypes.POINTER(_Blocks)
+    axis = ctypes.POINTER(_Axis)
     loaded.fewact_camera_detect.argtypes = [images, size, blocks, problem[-1], *[pointer] * 5]
     loaded.fewact_camera_register.argtypes = [*problem, size, pointer, pointer]
     loaded.fewact_camera_residuals.argtypes = [*problem, pointer, pointer, pointer]
     loaded.fewact_camera_warp.argtypes = [ctypes.POINTER(_Frames), *[pointer] * 3]
+    loaded.fewact_camera_resize.argtypes = [pointer, size, axis, axis, pointer]
+    loaded.fewact_camera_sample.argtypes = [ctypes.POINTER(_Planes), size, *[pointer] * 3]
+    loaded.fewact_camera_label.argtypes = [pointer, size, size, size, pointer]
     return loaded
 
 
-def computes(*tensors: Tensor) -> bool:
-    """Return whether the library is there and computes with these tensors."""
-    types = (torch.float32, torch.complex64, torch.uint8)
-    fits = all(tensor.device.type == "cpu" and tensor.dtype in types for tensor in tensors)
+def computes(*arrays: NDArray[Any]) -> bool:
+    """Return whether the library is there and computes with these arrays."""
+    types = (np.float32, np.complex64, np.uint8, np.bool_)
+    fits = all(array.dtype in types for array in arrays)
     return fits and library() is not None
 
 
 def detect(
-    images: Tensor, pixel: float, blocks: tuple[int, int], limits: Limits
-) -> KeypointTensors:
+    images: Image32, pixel: float, blocks: tuple[int, int], limits: Limits
+) -> KeypointArrays:
     """Return the fields of ``Keypoints`` of ``registration.detect_keypoints``."""
-    images = images.contiguous()
+    images = np.ascontiguousarray(images)
     p, height, width = images.shape
     m = blocks[0] * blocks[1]
-    at, value = torch.empty(p, m, dtype=torch.complex64), torch.empty(p, m, dtype=torch.float32)
-    jacobian = torch.empty(p, m, 6, dtype=torch.float32)
-    gradient = torch.empty_like(value)
-    valid = torch.empty(p, m, dtype=torch.bool)
+    at, value = np.empty((p, m), np.complex64), np.empty((p, m), np.float32)
+    jacobian = np.empty((p, m, 6), np.float32)
+    gradient = np.empty((p, m), np.float32)
+    valid = np.empty((p, m), np.bool_)
     keypoints = (at, value, jacobian, gradient, valid)
-    grey = _Images(images.data_ptr(), height, width, pixel)
-    pointers = (tensor.data_ptr() for tensor in keypoints)
-    _run("detect", grey, p, _Blocks(*blocks), _Limits(*limits), *pointers)
+    grey = _Images(_pointer(images), height, width, pixel)
+    _run("detect", grey, p, _Blocks(*blocks), _Limits(*limits), *map(_pointer, keypoints))
     return keypoints
 
 
 def register(
-    reference: KeypointTensors,
-    images: Tensor,
+    reference: KeypointArrays,
+    images: Image32,
     initial: Motion,
     pixel: float,
     steps: int,
     limits: Limits,
 ) -> Motion:
     """Estimate similarities (p), see ``registration.register``."""
-    linear, shift = (part.clone(memory_format=torch.contiguous_format) for part in initial)
-    _call("register", reference, images, pixel, limits, steps, linear.data_ptr(), shift.data_ptr())
+    linear, shift = (np.array(part, order="C") for part in initial)
+    parts = _pointer(linear), _pointer(shift)
+    _call("register", reference, images, pixel, limits, steps, *parts)
     return linear, shift
 
 
 def residuals(
-    reference: KeypointTensors, images: Tensor, motion: Motion, pixel: float, limits: Limits
-) -> Tensor:
+    reference: KeypointArrays, images: Image32, motion: Motion, pixel: float, limits: Limits
+) -> Image32:
     """Return residuals (p m), see ``registration.residuals``."""
-    linear, shift = (part.contiguous() for part in motion)
-    off = torch.empty_like(reference[1], memory_format=torch.contiguous_format)
-    pointers = (linear.data_ptr(), shift.data_ptr(), off.data_ptr())
-    _call("residuals", reference, images, pixel, limits, *pointers)
+    linear, shift = (np.ascontiguousarray(part) for part in motion)
+    off = np.empty(reference[1].shape, np.float32)
+    _call("residuals", reference, images, pixel, limits, *map(_pointer, (linear, shift, off)))
     return off
 
 
-def warp_frames(frames: Tensor, motion: Motion, pixel: float) -> Tensor:
-    """Warp frames (t 3 h w) uint8, see ``motion.without_motion``."""
-    frames = frames.contiguous(memory_format=torch.channels_last)
-    warped = torch.empty_like(frames)
-    t, _, height, width = frames.shape
-    linear, shift = (part.contiguous() for part in motion)
-    clip = _Frames(t, height, width, frames.data_ptr(), pixel)
-    _run("warp", clip, linear.data_ptr(), shift.data_ptr(), warped.data_ptr())
+def warp_frames(frames: NDArray[np.uint8], motion: Motion, pixel: float) -> NDArray[np.uint8]:
+    """Warp frames (t h w 3), see ``motion.without_motion``."""
+    frames = np.ascontiguousarray(frames)
+    warped = np.empty_like(frames)
+    t, height, width, _ = frames.shape
+    linear, shift = (np.ascontiguousarray(part) for part in motion)
+    clip = _Frames(t, height, width, _pointer(frames), pixel)
+    _run("warp", clip, *map(_pointer, (linear, shift, warped)))
     return warped
+
+
+def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[np.uint8]:
+    """Resize images (t h w 3), see ``fewact.video.resizing.resized``."""
+    images = np.ascontiguousarray(images)
+    resized = np.empty((len(images), len(rows.first), len(columns.first), COLOURS), np.uint8)
+    axes = (
+        _Axis(a.length, *a.weights.shape, _pointer(a.first), _pointer(a.weights), a.precision)
+        for a in (rows, columns)
+    )
+    _run("resize", _pointer(images), len(images), *axes, _pointer(resized))
+    return resized
+
+
+def sample(images: Image32, x: Image32, y: Image32) -> Image32:
+    """Return values (t n c) of images (t h w c), see ``registration.sample``."""
+    images, x, y = (np.ascontiguousarray(array) for array in (images, x, y))
+    values = np.empty((*x.shape, images.shape[-1]), np.float32)
+    grids = _Planes(*images.shape, _pointer(images))
+    _run("sample", grids, x.shape[1], *map(_pointer, (x, y, values)))
+    return values
+
+
+def label(cells: NDArray[np.bool_], reach: int) -> NDArray[np.int32]:
+    """Return the number (r c) of each cell's component, see ``fewact.video.regions``."""
+    cells = np.ascontiguousarray(cells)
+    labels = np.empty(cells.shape, np.int32)
+    _run("label", _pointer(cells), *cells.shape, reach, _pointer(labels))
+    return labels
 
 
 def _call(
     name: str,
-    reference: KeypointTensors,
-    images: Tensor,
+    reference: KeypointArrays,
+    images: Image32,
     pixel: float,
     limits: Limits,
     *arguments: int,
 ) -> None:
-    images = images.contiguous()
+    images = np.ascontiguousarray(images)
     p, m = reference[1].shape
-    sets = 1 if reference[1].stride(0) == 0 else p
-    parts = [part[:sets].contiguous() for part in reference]  # alive until the call returns
+    sets = 1 if reference[1].strides[0] == 0 else p
+    # Alive until the call returns.
+    parts = [np.ascontiguousarray(part[:sets]) for part in reference]
     height, width = images.shape[-2:]
-    keypoints = _Keypoints(p, sets, m, *(part.data_ptr() for part in parts))
-    _run(
-        name,
-        keypoints,
-        _Images(images.data_ptr(), height, width, pixel),
-        _Limits(*limits),
-        *arguments,
-    )
+    keypoints = _Keypoints(p, sets, m, *map(_pointer, parts))
+    grey = _Images(_pointer(images), height, width, pixel)
+    _run(name, keypoints, grey, _Limits(*limits), *arguments)
+
+
+def _pointer(array: Any) -> int:
+    address: int = array.ctypes.data
+    return address
 
 
 def _run(name: str, *arguments: "int | ctypes.Structure") -> None:

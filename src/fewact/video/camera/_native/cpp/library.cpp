@@ -1,7 +1,10 @@
 // The C interface of the library.
 #include <new>
 
+#include "components.h"
 #include "registration.h"
+#include "resize.h"
+#include "sample.h"
 #include "warp.h"
 
 #if defined(_WIN32)
@@ -26,7 +29,7 @@ int guarded(const Work& work) {
 }  // namespace
 
 // Incremented with the signatures of the functions below; _native/__init__.py has the same number.
-EXPORT int fewact_camera_version() { return 2; }
+EXPORT int fewact_camera_version() { return 3; }
 
 EXPORT int fewact_camera_detect(const Images* images, int64_t p, const Blocks* blocks,
                                 const Limits* limits, float* at, float* value, float* jacobian,
@@ -50,4 +53,19 @@ EXPORT int fewact_camera_residuals(const Keypoints* reference, const Images* ima
 EXPORT int fewact_camera_warp(const Frames* frames, const float* linear, const float* shift,
                               uint8_t* warped) {
   return guarded([&] { warp_frames(*frames, linear, shift, warped); });
+}
+
+EXPORT int fewact_camera_resize(const uint8_t* images, int64_t t, const Axis* rows,
+                                const Axis* columns, uint8_t* resized) {
+  return guarded([&] { resize(images, t, *rows, *columns, resized); });
+}
+
+EXPORT int fewact_camera_sample(const Planes* images, int64_t n, const float* x, const float* y,
+                                float* values) {
+  return guarded([&] { sample(*images, n, x, y, values); });
+}
+
+EXPORT int fewact_camera_label(const uint8_t* cells, int64_t rows, int64_t columns, int64_t reach,
+                               int32_t* labels) {
+  return guarded([&] { label(cells, rows, columns, reach, labels); });
 }
