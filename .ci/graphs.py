@@ -1,10 +1,13 @@
-"""Write the ONNX graphs that come with fewact: `make graphs`, or `python .ci/graphs.py FOLDER`.
+"""Write the networks that come with fewact: `make graphs`, or `python .ci/graphs.py FOLDER`.
 
-They have no weights: every tensor of the network is named, and no value of it is in them. Those in
-int8 contain the scales of activations, from the least and largest values on rendered videos.
+Their ONNX graphs have no weights: every tensor of the network is named, and no value of it is in
+them. Those in int8 contain the scales of activations, from the least and largest values on rendered
+videos. A table lists the tensors and batch norms of each part, and where a tensor is in the pinned
+file of the default weights.
 """
 
 import hashlib
+import io
 import json
 import sys
 import tempfile
@@ -16,63 +19,94 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 from torch import Tensor, nn
 
-from fewact import networks
 from fewact.core.atomic import write_bytes, write_text
+from fewact.lab import networks
+from fewact.lab.networks.efficientnet_lite import EfficientNetLite0, EfficientNetLite1
 from fewact.lab.networks.export import quiet
+from fewact.lab.networks.mobilenet_v2 import MobileNetV2
 from fewact.lab.networks.network import Network, PairedNetwork, StagedNetwork
-from fewact.networks import Backbone, Card, Level
-from fewact.networks.engines import (
-    FACTS,
-    IMAGES,
-    PACKAGED,
-    PROBE,
-    Graph,
-    folded,
-    graph_tensors,
-    rounded,
-)
+from fewact.lab.networks.torch_engine import folded, norms_of
+from fewact.lab.networks.torch_weights import as_arrays, tensors_of
+from fewact.networks import AUTO, Backbone, Card, Level, packaged, reference
+from fewact.networks.onnx_engine import FACTS, IMAGES, PREFIX, PROBE, Graph, rounded
+from fewact.networks.packaged import MobileNetV2Options
+from fewact.networks.packaged.pinned import LITE0, LITE1, PinnedFile
+from fewact.networks.weights import Arrays
 from fewact.synthetic import motions
 from fewact.video import Segments
 from fewact.video.source import VideoSource
 
 NETWORKS: tuple[dict[str, str], ...] = (
-    {"name": networks.AUTO},
+    {"name": AUTO},
     {"name": "efficientnet-lite0-lite1"},
     {"name": "mobilenet-v2", "weights": "random", "style": "torchvision"},
     {"name": "mobilenet-v2", "weights": "random", "style": "tensorflow"},
 )
-IN_INT8 = networks.AUTO
+IN_INT8 = AUTO
 RENDERED = ("plain", "moving-camera", "misaligned")
 VIDEOS, FRAMES = 4, 4
 
 
 def main() -> None:
-    """Write the graphs of each network into a folder of its name."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGED
+    """Write the tables, and the graphs of each network into a folder of its name."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else packaged.FOLDER
+    write_tables(folder)
     for options in NETWORKS:
-        made = networks.create(**options, device="cpu", precision="float32", engine="torch")
+        made = networks.create(**options, device="cpu", precision="float32")
         network = folded(made.network)
         if made.card.weights == "random":
             make_different(network)
-        graphs = export(network, made.card)
-        tensors = graph_tensors(network)
+        name = packaged.NETWORKS[made.card.name].graph_name(made.network.options)
+        tensors = {PREFIX + key: x for key, x in as_arrays(tensors_of(network)).items()}
+        graphs = export(network, made.card, tensors)
         named = {weight for graph in graphs for weight in graph.weights}
         if missing := tensors.keys() - named:
-            sys.exit(f"{network.graph_name}: not named: {', '.join(sorted(missing))}")
-        write_graphs(folder / network.graph_name, graphs)
-        if network.graph_name == IN_INT8:
-            images = calibration(made)
-            inputs = {
-                IMAGES: made.normalise(images),
-                **made.features(images, ["shallow", "middle"]),
-            }
+            sys.exit(f"{name}: not named: {', '.join(sorted(missing))}")
+        write_graphs(folder / name, graphs)
+        if name == IN_INT8:
+            frames = calibration(made)
+            images = made.normalise(torch.from_numpy(frames)).contiguous().numpy()
+            inputs: dict[str, Any] = {IMAGES: images} | made.features(frames, ["shallow", "middle"])
             in_int8 = [quantise(graph, tensors, inputs) for graph in graphs]
             write_graphs(folder / f"{IN_INT8}-int8", in_int8)
     (folder / PROBE.name).write_bytes(probe())
+    write_text(folder / reference.FILE.name, json.dumps(expected()) + "\n")
+
+
+def expected() -> dict[str, list[float]]:
+    """Return the expected means of features, by torch."""
+    made = reference.means(networks.create(device="cpu", precision="float32"))
+    return {level: [round(mean, 6) for mean in means] for level, means in made.items()}
+
+
+def write_tables(folder: Path) -> None:
+    """Write the table of each part of the networks."""
+    parts: tuple[tuple[Network, str, PinnedFile | None], ...] = (
+        (EfficientNetLite0(None), "efficientnet-lite0", LITE0),
+        (EfficientNetLite1(None), "efficientnet-lite1", LITE1),
+        (MobileNetV2(MobileNetV2Options("torchvision")), "mobilenet-v2", None),
+    )
+    for network, name, pinned in parts:
+        shapes = {name: list(tensor.shape) for name, tensor in tensors_of(network).items()}
+        table: dict[str, Any] = {"tensors": shapes, "norms": list(norms_of(network))}
+        if pinned is not None:
+            table["positions"] = positions(pinned.content(), list(shapes))
+        write_text(folder / f"{name}.json", json.dumps(table) + "\n")
+
+
+def positions(content: bytes, names: Sequence[str]) -> dict[str, list[int]]:
+    """Return the first byte of each tensor in a file of torch, and its strides in numbers."""
+    tensors = torch.load(io.BytesIO(content), weights_only=True)
+    found = {}
+    for name in names:
+        numbers = tensors[name].as_strided((tensors[name].numel(),), (1,))
+        found[name] = [content.index(numbers.numpy().tobytes()), *tensors[name].stride()]
+    return found
 
 
 @dataclass(frozen=True)
@@ -156,24 +190,24 @@ class _Levels(nn.Module):
         return tuple(features[level] for level in self._levels)
 
 
-def export(network: Network, card: Card) -> tuple[Graph, ...]:
+def export(network: Network, card: Card, tensors: Arrays) -> tuple[Graph, ...]:
     """Export each part of a network.
 
     Args:
         network: Folded network on the CPU, in evaluation mode.
         card: Card of the network.
+        tensors: Tensors of the network under their names in graphs.
 
     Raises:
         Exception: The exporter of torch cannot express the network; it raises errors of any type.
     """
-    tensors = graph_tensors(network)
     free = {"shallow", "middle"} | ({"late"} if network.defaults.any_size else set())
     return tuple(
         _export(part, tensors, any_size=part.name in free) for part in parts_of(network, card)
     )
 
 
-def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Graph:
+def _export(part: Part, tensors: Arrays, *, any_size: bool) -> Graph:
     examples = tuple(torch.zeros(shape, dtype=torch.float32) for shape in part.inputs.values())
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -195,11 +229,11 @@ def _export(part: Part, tensors: Mapping[str, Tensor], *, any_size: bool) -> Gra
     return Graph(part.name, tuple(part.inputs), part.outputs, tuple(weights), content)
 
 
-def take_out(initializer: Any, tensors: Mapping[str, Tensor]) -> bool:
+def take_out(initializer: Any, tensors: Arrays) -> bool:
     """Remove the values of an initializer that is a tensor of the network; return whether it is."""
     tensor = tensors.get(initializer.name)
     values = numpy_helper.to_array(initializer)
-    if tensor is None or not np.array_equal(values, tensor.numpy()):
+    if tensor is None or not np.array_equal(values, tensor):
         return False
     for field in ("raw_data", "float_data", "int64_data", "int32_data", "double_data"):
         initializer.ClearField(field)
@@ -249,21 +283,20 @@ def make_different(network: Network) -> None:
         tensor.normal_(generator=generator)
 
 
-def calibration(backbone: Backbone) -> Tensor:
+def calibration(backbone: Backbone) -> NDArray[np.uint8]:
     """Return prepared frames (n 3 H W) of rendered videos."""
     videos = [video for name in RENDERED for video in motions(name).videos.videos[:VIDEOS]]
     sources = [cast(VideoSource, video.source) for video in videos]
-    return torch.cat([backbone.prepare(x.read([Segments(FRAMES)]).frames[0]) for x in sources])
+    return backbone.prepare(np.concatenate([x.read([Segments(FRAMES)]).frames[0] for x in sources]))
 
 
 class Inputs(quantization.CalibrationDataReader):  # type: ignore[misc]
     """Inputs of a graph, as ONNX Runtime reads them."""
 
-    def __init__(self, inputs: Mapping[str, Tensor]) -> None:
-        values = zip(*(one.contiguous() for one in inputs.values()), strict=True)
+    def __init__(self, inputs: Arrays) -> None:
         self._rows: Iterator[dict[str, Any]] = (
-            {name: one[None].numpy() for name, one in zip(inputs, row, strict=True)}
-            for row in values
+            {name: one[None] for name, one in zip(inputs, row, strict=True)}
+            for row in zip(*inputs.values(), strict=True)
         )
 
     def get_next(self) -> dict[str, Any] | None:
@@ -271,12 +304,12 @@ class Inputs(quantization.CalibrationDataReader):  # type: ignore[misc]
         return next(self._rows, None)
 
 
-def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Mapping[str, Tensor]) -> Graph:
+def quantise(graph: Graph, tensors: Arrays, inputs: Arrays) -> Graph:
     """Return a graph in int8 whose weights are those of ``rounded``."""
     model = onnx.load_from_string(graph.content)
     for one in model.graph.initializer:
         if one.name in graph.weights:
-            one.CopyFrom(numpy_helper.from_array(tensors[one.name].numpy(), one.name))
+            one.CopyFrom(numpy_helper.from_array(tensors[one.name], one.name))
     with tempfile.TemporaryDirectory() as folder:
         source, target = (str(Path(folder) / name) for name in ("float32", "int8"))
         onnx.save(model, source)
@@ -293,7 +326,7 @@ def quantise(graph: Graph, tensors: dict[str, Tensor], inputs: Mapping[str, Tens
     weights = rounded(tensors, scales)
     for one in model.graph.initializer:
         if one.name in weights:  # Rounded as fewact rounds, so that they can be taken out.
-            one.CopyFrom(numpy_helper.from_array(weights[one.name].numpy(), one.name))
+            one.CopyFrom(numpy_helper.from_array(weights[one.name], one.name))
     names = [one.name for one in model.graph.initializer if take_out(one, weights)]
     anonymise(model)
     if missing := weights.keys() - set(names):
