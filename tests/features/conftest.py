@@ -3,65 +3,73 @@
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
 from fewact.data.clips import Clip
-from fewact.lab.networks.network import randomise
-from fewact.networks import Backbone, Description, Level, StagedNetwork
-from fewact.networks.backbone import make_card
-from fewact.networks.weights import Weights
+from fewact.networks import Backbone, Card, Level
+from fewact.networks.card import EngineName
+from fewact.networks.transform import normalised
 from fewact.video import write_video
 from tests.features.store_of_vectors import episodes, store, values, videos  # noqa: F401
 
+CARD = Card(
+    name="tiny",
+    input_size=(32, 48),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.25, 0.25, 0.25),
+    vectors=6,
+    maps=(6, 1, 2),
+    middle=(4, 2, 3),
+    shallow=(4, 4, 6),
+    parameters=4 * 3 * 9 + 6 * 4,
+    licence="none",
+    weights="random",
+    weights_sha256="",
+    trained_on=(),
+)
 
-class Tiny(StagedNetwork):
-    """Two convolutions; ``deep`` counts the frames that reached the second."""
 
-    defaults = Description(
-        name="tiny",
-        summary="for these tests",
-        needs="nothing",
-        input_size=(32, 48),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        vectors=6,
-        maps=(6, 1, 2),
-        middle=(4, 2, 3),
-        shallow=(4, 4, 6),
-        parameters=3 * 4 * 9 + 4 * 6,
-        licence="none",
-        trained_on=(),
-    )
+class TinyEngine:
+    """Two convolutions, of 3 × 3 pixels at stride 8 and of 1 × 1 at stride 2.
 
-    def __init__(self, options: object) -> None:
-        super().__init__(options)
-        self.first = nn.Conv2d(3, 4, 3, stride=8, padding=1, bias=False)
-        self.second = nn.Conv2d(4, 6, 1, stride=2, bias=False)
+    ``counts`` has the numbers of frames that reached each.
+    """
+
+    name: EngineName = "onnx"
+    device = "cpu"
+    frames_together = 1
+
+    def __init__(self) -> None:
+        draws = np.random.default_rng(0)
+        self.first = draws.standard_normal((3 * 9, 4)).astype(np.float32)
+        self.second = draws.standard_normal((6, 4)).astype(np.float32)
         self.counts = {"early": 0, "late": 0}
 
-    def to_shallow(self, images: Tensor) -> Tensor:
-        self.counts["early"] += len(images)
-        shallow: Tensor = self.first(images)
-        return shallow
-
-    def to_middle(self, shallow: Tensor) -> Tensor:
-        return shallow[..., ::2, ::2]
-
-    def to_maps(self, middle: Tensor) -> Tensor:
-        self.counts["late"] += len(middle)
-        maps: Tensor = self.second(middle)
-        return maps
+    def run(
+        self, frames: NDArray[np.uint8], levels: Collection[Level]
+    ) -> dict[Level, NDArray[np.float32]]:
+        self.counts["early"] += len(frames)
+        images = np.pad(normalised(frames, CARD), ((0, 0), (0, 0), (1, 1), (1, 1)))
+        patches = np.lib.stride_tricks.sliding_window_view(images, (3, 3), (2, 3))
+        rows = patches[:, :, ::8, ::8].transpose(0, 2, 3, 1, 4, 5)  # (n h w 3 3 3)
+        shallow = (rows.reshape(*rows.shape[:3], 27) @ self.first).transpose(0, 3, 1, 2)
+        middle = shallow[..., ::2, ::2]
+        found: dict[Level, NDArray[np.float32]] = {"shallow": shallow, "middle": middle}
+        if {"maps", "vectors"} & set(levels):
+            self.counts["late"] += len(frames)
+            deep = middle[..., ::2, ::2]
+            maps = (self.second @ deep.reshape(len(deep), 4, -1)).reshape(-1, 6, *deep.shape[2:])
+            found |= {"maps": maps, "vectors": maps.mean((2, 3))}
+        return {level: np.ascontiguousarray(found[level]) for level in levels}
 
 
 @pytest.fixture
 def tiny() -> Backbone:
-    network = Tiny(None)
-    randomise(network, 0)
-    card = make_card(network, Weights({}, "random"), "float32")
-    return Backbone(network.eval().to(memory_format=network.memory_format), card)
+    return Backbone(CARD, TinyEngine())
 
 
 @pytest.fixture
@@ -70,9 +78,9 @@ def runs(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int
     found: list[tuple[int, int]] = []
     features = tiny.features
 
-    def counted(one: Tensor, levels: Collection[Level]) -> dict[Level, Tensor]:
-        found.append((len(one), len(levels)))
-        return features(one, levels)
+    def counted(frames: NDArray[np.uint8], levels: Collection[Level]) -> dict[Level, NDArray[Any]]:
+        found.append((len(frames), len(levels)))
+        return features(frames, levels)
 
     monkeypatch.setattr(tiny, "features", counted)
     return found

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from fewact.features.extract import NetworkFeatures
 from fewact.features.request import CameraRequest, FeatureRequest, Request, View
 from fewact.features.views import FrameBatch
 from fewact.networks import Backbone
 from fewact.video import Segments, Timeline
+from fewact.video.resizing import planes
+
+Pixels = NDArray[np.uint8]
 
 VECTORS, MAPS = FeatureRequest("vectors", View(8)), FeatureRequest("middle", View(8))
 MORE = FeatureRequest("middle", View(24))
@@ -17,21 +19,20 @@ CAMERA = CameraRequest(View(24))
 
 
 @pytest.fixture
-def frames(tiny: Backbone) -> Tensor:
+def frames(tiny: Backbone) -> Pixels:
     """Frames (24 3 H W) of a clip, all different."""
-    generator = torch.Generator().manual_seed(0)
-    size = (24, 3, *tiny.card.input_size)
-    return torch.randint(256, size, dtype=torch.uint8, generator=generator)
+    size = (24, *tiny.card.input_size, 3)
+    return planes(np.random.default_rng(0).integers(256, size=size, dtype=np.uint8))
 
 
-def of(*batches: tuple[Tensor, *tuple[Request, ...]]) -> list[FrameBatch]:
+def of(*batches: tuple[Pixels, *tuple[Request, ...]]) -> list[FrameBatch]:
     """Return inputs of frames, each with its requests."""
     return [FrameBatch(frames, tuple(requests)) for frames, *requests in batches]
 
 
-def third(frames: Tensor) -> Tensor:
+def third(frames: Pixels) -> Pixels:
     """Return the frames that a sampler of eight chooses among those of one of 24."""
-    return frames[1::3].clone()
+    return frames[1::3].copy()
 
 
 @pytest.mark.parametrize("rate", [25, 30, 30000 / 1001])
@@ -44,7 +45,7 @@ def test_eight_frames_are_among_24(length, rate):
 def test_equal_frames_run_once(tiny, frames, runs):
     inputs = [
         *of((frames, MORE), (third(frames), VECTORS)),
-        FrameBatch(torch.zeros(1), (CAMERA,)),
+        FrameBatch(np.zeros(1), (CAMERA,)),
     ]
     found = NetworkFeatures(tiny).of(inputs)
     assert runs == [(8, 1), (24, 1)]  # vectors alone are no middle maps
@@ -53,10 +54,10 @@ def test_equal_frames_run_once(tiny, frames, runs):
     shared = NetworkFeatures(tiny).of(of((frames, MORE), (few, VECTORS, MAPS)))
     assert runs == [(8, 2), (16, 1)]
     expected = tiny.features(frames, ("middle",))["middle"]
-    assert torch.equal(shared[MORE], expected)
-    assert torch.equal(shared[MAPS], expected[1::3])
-    assert torch.equal(shared[VECTORS], found[VECTORS])
-    assert torch.equal(found[CAMERA], torch.zeros(1))
+    assert np.array_equal(shared[MORE], expected)
+    assert np.array_equal(shared[MAPS], expected[1::3])
+    assert np.array_equal(shared[VECTORS], found[VECTORS])
+    assert np.array_equal(found[CAMERA], np.zeros(1))
 
 
 def test_later_frames_find_those_of_before(tiny, frames, runs):
@@ -72,16 +73,15 @@ def test_levels_that_later_requests_need_are_computed_on_the_way(tiny, frames, r
     network.of(of((few, VECTORS, MAPS)))
     found = network.of(of((frames, MORE, outlines)))
     assert runs == [(8, 3), (16, 2)]
-    assert torch.equal(found[outlines], tiny.features(frames, ("shallow",))["shallow"])
+    assert np.array_equal(found[outlines], tiny.features(frames, ("shallow",))["shallow"])
 
 
 def test_a_still_picture_runs_once(tiny, frames, runs):
-    still = frames[:1].expand(24, -1, -1, -1)
+    still = np.broadcast_to(frames[:1], frames.shape)
     found = NetworkFeatures(tiny).of(of((still, MORE)))
     assert runs == [(1, 1)]
-    assert torch.equal(
-        found[MORE], tiny.features(frames[:1], ("middle",))["middle"].expand_as(found[MORE])
-    )
+    (middle,) = tiny.features(frames[:1], ("middle",))["middle"]
+    assert all(np.array_equal(each, middle) for each in found[MORE])
 
 
 def test_one_changed_pixel_is_another_frame(tiny, frames, runs):

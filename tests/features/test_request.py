@@ -14,7 +14,7 @@ from fewact.features.request import (
     request_facts,
     request_from_facts,
 )
-from fewact.lab.methods.promises.subject import made_up_card
+from fewact.methods.cards import made_up_card
 
 REQUESTS = {
     "middle:8": FeatureRequest("middle", View(8)),

@@ -2,25 +2,26 @@
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from fewact.features.request import DifferenceRequest, FeatureRequest, SmallFrameRequest, View
 from fewact.features.ring import FeatureRing
 from fewact.networks import Backbone
 from fewact.video.camera.registration import Similarity
 from fewact.video.cleaning import light
+from fewact.video.resizing import channels_last
 from tests.video.camera.scenery import frames_of
 
 
 def test_small_images_that_windows_share_pass_the_network_once(
     tiny: Backbone, runs: list[tuple[int, int]]
 ) -> None:
-    shift = torch.linspace(-8, 8, 9).to(torch.complex128)
-    pan = frames_of(Similarity(torch.ones_like(shift), shift), (32, 48))  # (9 3 32 48)
+    shift = np.linspace(-8, 8, 9).astype(np.complex128)
+    pan = frames_of(Similarity(np.ones_like(shift), shift), (32, 48))  # (9 3 32 48)
     view = View(8)
     requests = [FeatureRequest("maps", view), SmallFrameRequest(view), DifferenceRequest(view)]
     ring = FeatureRing(tiny, requests)
-    for number, frame in enumerate(pan.permute(0, 2, 3, 1).contiguous().numpy()):
+    for number, frame in enumerate(channels_last(pan)):
         ring.add(number + 0.5, frame)
     ring.features(0, 8)
     assert runs == [(8, 1)] * 3
@@ -33,15 +34,15 @@ def test_small_images_that_windows_share_pass_the_network_once(
 def test_windows_share_what_is_computed_of_a_frame(
     tiny: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shift = torch.linspace(-8, 8, 9).to(torch.complex128)
-    pan = frames_of(Similarity(torch.ones_like(shift), shift), (32, 48))
+    shift = np.linspace(-8, 8, 9).astype(np.complex128)
+    pan = frames_of(Similarity(np.ones_like(shift), shift), (32, 48))
     ring = FeatureRing(tiny, [DifferenceRequest(View(8))])
-    for number, frame in enumerate(pan.permute(0, 2, 3, 1).contiguous().numpy()):
+    for number, frame in enumerate(channels_last(pan)):
         ring.add(number + 0.5, frame)
     computed: list[int] = []
     grey_of = light.grey_of
 
-    def counted(frames: torch.Tensor) -> torch.Tensor:
+    def counted(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         computed.append(len(frames))
         return grey_of(frames)
 
@@ -73,4 +74,4 @@ def test_windows_share_corrected_frames_and_their_features(
     assert [len(sample.corrected) for sample in ring._samples] == [1] * 9
     alone = ring_of_all().features(1, 9)
     for request in requests:
-        torch.testing.assert_close(shared[request], alone[request])
+        np.testing.assert_allclose(shared[request], alone[request], rtol=1e-5, atol=1e-5)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from benchmarks.datasets import read_index
-from fewact import FewShotClassifier, methods, networks
+from fewact import networks
 from fewact.core.errors import OptionError
 from fewact.data import Clip
 from fewact.features.request import (
@@ -25,26 +26,27 @@ from fewact.features.views import (
     small_frames,
     without_repeats,
 )
-from fewact.lab.methods.promises.subject import made_up_card
 from fewact.lab.synthetic.conditions import compress
 from fewact.methods import quality_of
+from fewact.methods.cards import made_up_card
 from fewact.video import EveryNth, read_frames
 from fewact.video.cleaning.light import same_light
+from fewact.video.resizing import planes
+
+Pixels = NDArray[np.uint8]
 
 
 def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
-    levels = torch.tensor([10, 30, 30, 25, 125], dtype=torch.uint8)
-    frames = torch.full((5, 3, 112, 224), 80, dtype=torch.uint8)
+    levels = np.array([10, 30, 30, 25, 125], np.uint8)
+    frames = np.full((5, 3, 112, 224), 80, np.uint8)
     frames[..., 84:] = levels[:, None, None, None]  # less than the rest is not the light
     frames[..., 182:] = 80
     images = difference_images(frames)
     changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
-    expected = torch.tensor([changes[i : i + 3] for i in range(5)])
-    assert images.dtype == torch.uint8
+    expected = np.array([changes[i : i + 3] for i in range(5)])
+    assert images.dtype == np.uint8
     assert images.shape == (5, 3, 64, 128)
-    torch.testing.assert_close(
-        images[..., 52:98], expected[..., None, None].expand(5, 3, 64, 46).byte()
-    )
+    assert (images[..., 52:98] == expected[..., None, None]).all()
     assert not images[..., :44].any()
     assert not images[..., 108:].any()
 
@@ -61,20 +63,20 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     ],
 )
 def test_repeated_frames_move_evenly_to_the_next(levels: list[int], expected: list[int]) -> None:
-    frames = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 6)
+    frames = np.broadcast_to(np.uint8(levels)[:, None, None, None], (len(levels), 3, 4, 6))
     found = without_repeats(frames, repeats(frames))
-    assert found.dtype == torch.uint8
+    assert found.dtype == np.uint8
     assert found[:, 0, 0, 0].tolist() == expected
-    assert torch.equal(found, found[:, :1, :1, :1].expand_as(frames))
+    assert (found == found[:, :1, :1, :1]).all()
 
 
-def with_changes(changes: list[float]) -> torch.Tensor:
+def with_changes(changes: list[float]) -> Pixels:
     """Return frames whose pixels change by so much on average, one pixel at least."""
-    frames = torch.full((len(changes) + 1, 3, 20, 20), 100, dtype=torch.uint8)
+    frames = np.full((len(changes) + 1, 3, 20, 20), 100, np.uint8)
     for i, change in enumerate(changes):
         frames[i + 1] = frames[i]
-        rows = frames[i + 1].view(3, -1)[:, : round(40 * change)]
-        rows += torch.where(rows > 100, -10, 10).to(torch.uint8)
+        rows = frames[i + 1].reshape(3, -1)[:, : round(40 * change)]
+        rows[:] = np.where(rows > 100, 100, 110)
     return frames
 
 
@@ -111,7 +113,7 @@ def test_few_frames_that_equal_others_are_left() -> None:
     frames = with_changes([5.0, 0.0, 5.0, 0.0, 5.0, 5.0, 5.0])
     assert not repeats(frames).any()  # 2 of 7
     many = repeats(frames[:7])
-    assert many.nonzero()[:, 0].tolist() == [2, 4]  # 2 of 6
+    assert np.flatnonzero(many).tolist() == [2, 4]  # 2 of 6
     assert repeats(frames[:1]).tolist() == [False]
 
 
@@ -120,20 +122,20 @@ def test_an_encoder_does_not_hide_repeats(assets: Path) -> None:
     assert isinstance(video.source, Clip)
     frames = read_frames(video.source.path, EveryNth(2))[6:]
     shown = compress(frames.repeat(2, 0), 30, 23.0)
-    found = torch.from_numpy(shown).permute(0, 3, 1, 2)
-    assert not any(map(torch.equal, found[0::2], found[1::2]))
+    found = planes(shown)
+    assert not any(map(np.array_equal, found[0::2], found[1::2]))
     repeated = repeats(found)
-    assert repeated[1::2].float().mean() > 0.6
-    assert repeated[0::2].float().mean() < 0.1
-    once = torch.from_numpy(compress(frames, 15, 23.0)).permute(0, 3, 1, 2)
+    assert repeated[1::2].mean() > 0.6
+    assert repeated[0::2].mean() < 0.1
+    once = planes(compress(frames, 15, 23.0))
     assert not repeats(once).any()
 
 
-def flickering(factors: list[float]) -> torch.Tensor:
+def flickering(factors: list[float]) -> Pixels:
     """Return frames of a still body of some brightness before black, under changing light."""
-    body = torch.zeros(3, 112, 112)
-    body[:, 30:90, 40:70] = torch.linspace(60, 120, 30)
-    return torch.stack([(one * body).round() for one in factors]).byte()
+    body = np.zeros((3, 112, 112))
+    body[:, 30:90, 40:70] = np.linspace(60, 120, 30)
+    return np.stack([(factor * body).round() for factor in factors]).astype(np.uint8)
 
 
 def test_light_that_changes_is_no_movement() -> None:
@@ -145,22 +147,23 @@ def test_light_that_changes_is_no_movement() -> None:
 
 
 def test_light_that_hardly_changes_is_left() -> None:
-    grey = flickering([1.0, 1.04, 0.97, 1.0])[:, 0].float()
+    grey = flickering([1.0, 1.04, 0.97, 1.0])[:, 0].astype(np.float32)
     assert same_light(grey) is None
-    dark = flickering([0.1, 0.15, 0.1, 0.15])[:, 0].float()  # nothing is bright enough
+    dark = flickering([0.1, 0.15, 0.1, 0.15])[:, 0].astype(np.float32)  # nothing is bright enough
     assert same_light(dark) is None
 
 
 def test_a_still_clip_and_one_frame_have_black_images() -> None:
-    frames = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8).expand(6, 3, 32, 32)
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    frames = np.broadcast_to(image, (6, 3, 32, 32))
     assert not difference_images(frames).any()
     assert not difference_images(frames[:1]).any()
 
 
 @pytest.mark.parametrize("size", [32, 64, 192, 224])
 def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
-    card = networks.create(weights="random", engine="torch", size=size).card
-    images = difference_images(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+    card = networks.create(weights="random", size=size).card
+    images = difference_images(np.zeros((2, 3, size, size), np.uint8))
     rows, columns = (side // 8 for side in images.shape[-2:])
     assert DifferenceRequest(View(2)).shape(card) == (2, 40, rows, columns)
     assert SmallFrameRequest(View(2)).shape(card) == (2, 40, rows, columns)
@@ -175,6 +178,8 @@ def test_a_network_without_shallow_maps_is_refused() -> None:
 @pytest.mark.assets
 @pytest.mark.slow
 def test_the_best_quality_classifies_clips_and_windows_of_a_recording(assets: Path) -> None:
+    from fewact import FewShotClassifier, methods
+
     every = read_index(assets)["utd27_depth"]
     clips = {
         label: [video.source for video in every.videos if video.label == label][:4]
@@ -201,21 +206,21 @@ def test_images_themselves_are_requested_without_a_network() -> None:
     frames = flickering([1.0, 0.9, 1.0, 0.9, 1.0, 0.9])
     frames[3:, :, 30:90, 66:70] = 0
     found = request.prepare(Views({6: frames}, 1.0))
-    assert torch.equal(found, difference_images(frames)[:, 1])
-    assert (found.dtype, request.dtype) == (torch.uint8, "uint8")
+    assert np.array_equal(found, difference_images(frames)[:, 1])
+    assert (found.dtype, request.dtype) == (np.uint8, "uint8")
     assert found.shape == (6, 64, 64)
 
 
 def test_small_frames_show_what_the_frames_show() -> None:
     """A pattern of large cells keeps its levels, one of single pixels becomes its mean."""
-    coarse = torch.zeros(2, 3, 224, 224, dtype=torch.uint8)
+    coarse = np.zeros((2, 3, 224, 224), np.uint8)
     coarse[:, :, 112:] = 200
-    fine = torch.full_like(coarse, 50)
+    fine = np.full_like(coarse, 50)
     fine[..., ::2] = 150
     for frames in (coarse, fine):
         small = small_frames(frames)
-        assert (small.shape, small.dtype) == ((2, 3, 64, 64), torch.uint8)
+        assert (small.shape, small.dtype) == ((2, 3, 64, 64), np.uint8)
     assert (small_frames(coarse)[:, :, :30] == 0).all()
     assert (small_frames(coarse)[:, :, 34:] == 200).all()
-    inside = small_frames(fine)[..., 2:-2].float()
-    assert (inside - 100).abs().max() < 10
+    inside = small_frames(fine)[..., 2:-2].astype(int)
+    assert np.abs(inside - 100).max() < 10

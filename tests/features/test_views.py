@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from fewact.data import Frames
 from fewact.data.clips import Clip
@@ -20,33 +20,41 @@ from fewact.features.request import (
     View,
 )
 from fewact.features.ring import FeatureRing
-from fewact.features.views import FrameBatch, Views, difference_images, small_frames
+from fewact.features.views import FrameBatch, Views, difference_images, small_frames, stacked
 from fewact.networks import Backbone
 from fewact.video import EveryNth, Reading, Sampler, Segments, Timeline
 from fewact.video.camera.motion import LEAST_ASPECT, estimate_camera_motion, stabilise
 from fewact.video.camera.registration import Similarity
+from fewact.video.resizing import channels_last
 from fewact.video.source import ProcessedVideo, Transform, VideoSource
 from tests.video.camera.scenery import frames_of
 
 ASPECT = 1.5
 
+Pixels = NDArray[np.uint8]
+
+
+def difference(first: Pixels, second: Pixels) -> int:
+    """Return the largest difference of two images."""
+    return int(np.abs(first.astype(int) - second).max())
+
 
 @pytest.fixture(scope="module")
-def pan() -> torch.Tensor:
-    shift = torch.linspace(-8, 8, 8).to(torch.complex128)
-    return frames_of(Similarity(torch.ones_like(shift), shift), (64, 96))  # (8 3 64 96)
+def pan() -> Pixels:
+    shift = np.linspace(-8, 8, 8).astype(np.complex128)
+    return frames_of(Similarity(np.ones_like(shift), shift), (64, 96))  # (8 3 64 96)
 
 
 @pytest.fixture(scope="module")
-def static() -> torch.Tensor:
-    return frames_of(Similarity.identity(8, torch.complex128), (64, 96))
+def static() -> Pixels:
+    return frames_of(Similarity.identity(8, np.complex128), (64, 96))
 
 
 @pytest.mark.parametrize("mode", ["off", "auto", "on"])
 def test_views_equal_stabilised_frames(pan, static, mode):
     for frames in (pan, static):
         found = Views({8: frames}, ASPECT).frames(View(8, mode))
-        assert torch.equal(found, stabilise(frames, mode, aspect=ASPECT))
+        assert np.array_equal(found, stabilise(frames, mode, aspect=ASPECT))
 
 
 @pytest.mark.parametrize("mode", ["off", "auto", "on"])
@@ -55,11 +63,11 @@ def test_frames_are_stabilised_by_the_motion_of_their_halves(mode):
 
     By motion of half the size the frames would differ by 26 levels.
     """
-    shift = torch.linspace(-16, 16, 8).to(torch.complex128)
-    frames = frames_of(Similarity(torch.ones_like(shift), shift), (128, 192))
+    shift = np.linspace(-16, 16, 8).astype(np.complex128)
+    frames = frames_of(Similarity(np.ones_like(shift), shift), (128, 192))
     found = Views({8: frames}, ASPECT).frames(View(8, mode))
     expected = stabilise(frames, mode, aspect=ASPECT)
-    assert (found.float() - expected.float()).abs().mean((1, 2, 3)).max() < 1
+    assert np.abs(found.astype(float) - expected).mean((1, 2, 3)).max() < 1
 
 
 def test_requests_whose_views_show_the_same_share_frames(pan, static):
@@ -104,7 +112,7 @@ def test_small_images_of_equal_frames_share_a_tensor(pan, static, of, made):
         requests = tuple(of(View(8, mode)) for mode in modes)
         (batch,) = views.inputs(requests)
         assert batch.requests == requests
-        assert torch.equal(batch.frames, made(views.frames(View(8, "auto"))))
+        assert np.array_equal(batch.frames, made(views.frames(View(8, "auto"))))
 
 
 def test_camera_motion_is_estimated_once_and_only_if_needed(pan, monkeypatch):
@@ -137,41 +145,41 @@ def test_reading_reports_the_size_before_frames_are_transformed(clips):
 def test_the_motion_of_a_narrow_strip_is_that_of_the_narrowest(pan):
     strip, narrowest = Views({8: pan}, 0.001), Views({8: pan}, LEAST_ASPECT)
     view = View(8, "on")
-    assert torch.equal(strip.frames(view), narrowest.frames(view))
-    assert torch.equal(strip.camera_log_odds(view), narrowest.camera_log_odds(view))
+    assert np.array_equal(strip.frames(view), narrowest.frames(view))
+    assert np.array_equal(strip.camera_log_odds(view), narrowest.camera_log_odds(view))
 
 
-def test_what_repeats_moves_evenly_in_small_frames_alone(pan: torch.Tensor) -> None:
+def test_what_repeats_moves_evenly_in_small_frames_alone(pan: Pixels) -> None:
     repeated = pan[[0, 0, 2, 2, 4, 4, 6, 6]]
     views, view = Views({8: repeated}, ASPECT), View(8)
-    moving = repeated.clone().float()
+    moving = repeated.astype(float)
     moving[[1, 3, 5]] = (moving[[0, 2, 4]] + moving[[2, 4, 6]]) / 2
-    expected = moving.round().byte()
-    torch.testing.assert_close(views.small_frames(view), small_frames(expected), atol=1, rtol=0)
+    expected = moving.round().astype(np.uint8)
+    assert difference(views.small_frames(view), small_frames(expected)) <= 1
     images = views.difference_images(view)
-    torch.testing.assert_close(images, difference_images(expected), atol=3, rtol=0)
-    assert images[1:7].flatten(2).float().mean(2)[:, 1].min() > 1  # none stands still
+    assert difference(images, difference_images(expected)) <= 3
+    assert images[1:7, 1].mean((1, 2)).min() > 1  # none stands still
     assert views.frames(view) is repeated
     assert views.difference_images(view) is images
     stabilised = Views({8: repeated}, ASPECT).difference_images(View(8, "on"))
-    assert not torch.equal(stabilised, images)
+    assert not np.array_equal(stabilised, images)
 
 
 def test_what_is_chosen_again_moves_evenly_whatever_a_correction_makes_of_it(
-    pan: torch.Tensor,
+    pan: Pixels,
 ) -> None:
     chosen = [0, 1, 2, 2, 3, 4, 5, 6]  # fewer than three in ten
-    again = torch.zeros(8, dtype=torch.bool)
+    again = np.zeros(8, np.bool_)
     again[3] = True
     views, view = Views({8: pan[chosen]}, ASPECT, again={8: again}), View(8)
-    between = ((pan[2].float() + pan[3].float()) / 2).round().byte()
-    expected = torch.stack([*pan[:3], between, *pan[3:7]])
-    torch.testing.assert_close(views.small_frames(view), small_frames(expected), atol=1, rtol=0)
-    unequal = pan[chosen].clone()
+    between = ((pan[2].astype(float) + pan[3]) / 2).round().astype(np.uint8)
+    expected = np.stack([*pan[:3], between, *pan[3:7]])
+    assert difference(views.small_frames(view), small_frames(expected)) <= 1
+    unequal = pan[chosen].copy()
     unequal[3] = 0
     again_changed = Views({8: unequal}, ASPECT, again={8: again})
-    assert torch.equal(again_changed.small_frames(view), views.small_frames(view))
-    assert torch.equal(views.frames(view), pan[chosen])
+    assert np.array_equal(again_changed.small_frames(view), views.small_frames(view))
+    assert np.array_equal(views.frames(view), pan[chosen])
 
 
 class Grain:
@@ -189,33 +197,31 @@ class Grain:
         return replace(reading, frames=[frames // 2 * 2 + noise])
 
 
-def prepared_images(reader: ClipReader, clip: VideoSource) -> torch.Tensor:
+def prepared_images(reader: ClipReader, clip: VideoSource) -> Pixels:
     early: Future[list[FrameBatch]] = Future()
     reader.read(clip, clip, early)
     (batch,) = early.result()
     return batch.frames
 
 
-def test_a_reader_and_a_window_know_what_they_choose_again(
-    tiny: Backbone, pan: torch.Tensor
-) -> None:
+def test_a_reader_and_a_window_know_what_they_choose_again(tiny: Backbone, pan: Pixels) -> None:
     request = SmallFrameRequest(View(10))
-    array = pan.permute(0, 2, 3, 1).contiguous().numpy()
+    array = np.ascontiguousarray(channels_last(pan))
     clip = Frames(array, fps=8)
     reader = ClipReader(tiny, [request], Segments, Timing())
     small = prepared_images(reader, clip)
     chosen = Segments(10)(Timeline(np.arange(8) / 8, 1.0))
     again = np.diff(chosen, prepend=-1) == 0
     assert 0 < again.sum() < 3
-    prepared = torch.stack([tiny.prepare(frame) for frame in array])
-    decoded, repeated = {10: prepared[chosen]}, {10: torch.from_numpy(again)}
+    prepared = stacked([tiny.prepare(frame) for frame in array])
+    decoded, repeated = {10: prepared[chosen]}, {10: again}
     expected = Views(decoded, ASPECT, again=repeated).small_frames(request.view)
-    assert torch.equal(small, expected)
-    assert not torch.equal(small, Views(decoded, ASPECT).small_frames(request.view))
+    assert np.array_equal(small, expected)
+    assert not np.array_equal(small, Views(decoded, ASPECT).small_frames(request.view))
     grainy = prepared_images(reader, ProcessedVideo(clip, (Grain(),)))
-    torch.testing.assert_close(grainy, small, atol=2, rtol=0)
+    assert difference(grainy, small) <= 2
     ring = FeatureRing(tiny, [request])
     for number, frame in enumerate(array):
         ring.add((number + 0.49) / 8, frame)  # the nearest frames are those of Segments
     own = tiny.features(expected, [request.level])[request.level]
-    torch.testing.assert_close(ring.features(0.0, 1.0)[request].float(), own.float())
+    np.testing.assert_allclose(ring.features(0.0, 1.0)[request], own, rtol=1e-5, atol=1e-5)

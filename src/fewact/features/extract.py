@@ -16,17 +16,16 @@ from itertools import islice
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fewact.core.errors import OptionError, VideoError
-from fewact.core.workers import on_one_core, one_core_threads, started_threads
+from fewact.core.workers import one_core_threads, started_threads, thread_count
 from fewact.features.request import FeatureRequest, Features, Request
 from fewact.features.views import FrameBatch, Views
 from fewact.networks import Backbone, Level
 from fewact.networks.card import FROM_SHALLOW
 from fewact.video import Reading, Sampler, collect_warnings, warn_of_video
+from fewact.video.resizing import channels_last, planes
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
 
@@ -95,15 +94,15 @@ class NetworkFeatures:
         self._requested = {
             request.level for request in requests if isinstance(request, FeatureRequest)
         }
-        self._computed: OrderedDict[bytes, dict[Level, Tensor]] = OrderedDict()
+        self._computed: OrderedDict[bytes, dict[Level, NDArray[Any]]] = OrderedDict()
 
-    def of(self, batches: Iterable[FrameBatch]) -> dict[Request, Tensor]:
+    def of(self, batches: Iterable[FrameBatch]) -> dict[Request, NDArray[Any]]:
         """Return features of prepared requests; the network runs no deeper than it must."""
-        features: dict[Request, Tensor] = {}
+        features: dict[Request, NDArray[Any]] = {}
         # Frames with deeper levels first, so that others find theirs.
         for batch in sorted(batches, key=lambda batch: _depth(batch.levels), reverse=True):
             if not batch.levels:
-                features[batch.requests[0]] = batch.frames.to(self._backbone.device)
+                features[batch.requests[0]] = batch.frames
                 continue
             compute = self._each if self._backbone.reads_single_frames else self._backbone.features
             levels = compute(batch.frames, batch.levels)
@@ -119,9 +118,11 @@ class NetworkFeatures:
         while len(self._computed) > limit:
             self._computed.popitem(last=False)
 
-    def _each(self, frames: Tensor, levels: tuple[Level, ...]) -> dict[Level, Tensor]:
+    def _each(
+        self, frames: NDArray[np.uint8], levels: tuple[Level, ...]
+    ) -> dict[Level, NDArray[Any]]:
         """Return features of frames; those that were computed before are not computed again."""
-        pixels = frames.permute(0, 2, 3, 1).numpy()
+        pixels = channels_last(frames)
         keys = [frame.tobytes() for frame in pixels]
         computed = {key for key in keys if self._computed.get(key, {}).keys() >= set(levels)}
         for key in computed:
@@ -133,12 +134,9 @@ class NetworkFeatures:
             self._store(keys, features)
             return {level: features[level] for level in levels}
         if new:
-            self._store([keys[i] for i in new], self._backbone.features(frames[new], passed))
-        return on_one_core(
-            lambda: {
-                level: torch.stack([self._computed[key][level] for key in keys]) for level in levels
-            }
-        )
+            features = self._backbone.features(planes(pixels[new]), passed)
+            self._store([keys[i] for i in new], features)
+        return {level: np.stack([self._computed[key][level] for key in keys]) for level in levels}
 
     def passed(self, levels: Collection[Level]) -> tuple[Level, ...]:
         """Return levels, and the requested ones that the network passes on the way to them."""
@@ -146,7 +144,7 @@ class NetworkFeatures:
         passed = (level for level in shallower if level in self._requested)
         return tuple(dict.fromkeys((*levels, *passed)))
 
-    def _store(self, keys: Iterable[bytes], features: Mapping[Level, Tensor]) -> None:
+    def _store(self, keys: Iterable[bytes], features: Mapping[Level, NDArray[Any]]) -> None:
         for i, key in enumerate(keys):
             self._computed.setdefault(key, {}).update(
                 {level: values[i] for level, values in features.items()}
@@ -164,25 +162,25 @@ class Extracted(Generic[S]):
 
     Args:
         clip: Clip that was read.
-        features: Features by request, on the backbone's device: float32, but ``pixels`` uint8.
-            None where the clip cannot be read.
+        features: Features by request: float32, but ``pixels`` uint8. None where the clip cannot be
+            read.
         reading: What was found when the clip was read, without its frames; None where it cannot be.
         warnings: Warnings of reading it, for ``warn``.
         error: Why the clip cannot be read.
     """
 
     clip: S
-    features: dict[Request, Tensor] | None
+    features: dict[Request, NDArray[Any]] | None
     reading: Reading | None = None
     warnings: Sequence[str] = ()
     error: VideoError | None = None
 
     @property
     def result(self) -> Features | VideoError:
-        """Features on the CPU, or the error of a clip that cannot be read."""
+        """Features, or the error of a clip that cannot be read."""
         if self.features is None:
             return self.error or VideoError("clip", "there are no features")
-        return {request: value.cpu() for request, value in self.features.items()}
+        return self.features
 
     def warn(self) -> None:
         """Warn that the clip is damaged."""
@@ -246,8 +244,8 @@ class ClipReader:
         for count, frames, indices in zip(
             self._samplers, reading.frames, reading.chosen, strict=True
         ):
-            decoded[count] = torch.from_numpy(frames).permute(0, 3, 1, 2)  # (n 3 H W)
-            again[count] = torch.from_numpy(np.diff(indices, prepend=-1) == 0)
+            decoded[count] = planes(frames)  # (n 3 H W)
+            again[count] = np.diff(indices, prepend=-1) == 0
         card = self._backbone.card
         aspect = card.prepared_aspect(reading.aspect)
         return Views(decoded, aspect, card.frames_per_slot, again=again)
@@ -255,8 +253,7 @@ class ClipReader:
     def _resize(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a frame (h w 3) at the backbone's input size (H W 3)."""
         self._check_stopped()
-        resized: NDArray[np.uint8] = self._backbone.prepare(frame).permute(1, 2, 0).numpy()
-        return resized
+        return channels_last(self._backbone.prepare(frame))
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
@@ -339,7 +336,7 @@ def _extract(
     at_once: int,
 ) -> Iterator[Extracted[S]]:
     upcoming = iter(clips)
-    cores = torch.get_num_threads()
+    cores = thread_count()
     with (
         one_core_threads(min(prefetch, max(1, cores // 2)), "fewact-decode") as decoding,
         started_threads(at_once, "fewact-network", cores=cores) as network,

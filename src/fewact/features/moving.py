@@ -1,10 +1,12 @@
 """Vectors of the part of a video's frames that moves, from the maps of a network's last stage."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
 
 
-def motion_beyond_median(changes: Tensor) -> Tensor:
+def motion_beyond_median(changes: Floats) -> Floats:
     """Return the motion of each cell, the norm of its changes, minus that of the median cell.
 
     Args:
@@ -13,12 +15,14 @@ def motion_beyond_median(changes: Tensor) -> Tensor:
     Returns:
         (… h w), at least 0.
     """
-    length = changes.square().sum((-4, -3)).sqrt()  # (… h w)
-    median = length.flatten(-2).median(-1).values[..., None, None]
-    return (length - median).clamp_min(0)
+    length = np.sqrt(np.square(changes).sum((-4, -3)))  # (… h w)
+    *leading, h, w = length.shape
+    cells = np.sort(length.reshape(*leading, h * w))  # the lower median, as torch's
+    median = cells[..., (h * w - 1) // 2][..., None, None]
+    return np.asarray(np.maximum(length - median, 0))
 
 
-def motion_weights(maps: Tensor) -> Tensor:
+def motion_weights(maps: Floats) -> Floats:
     """Return the weights of the cells of a video's maps: how much each changes over time.
 
     A cell weighs as its motion beyond that of the median cell; the weights of a video sum to 1.
@@ -30,14 +34,16 @@ def motion_weights(maps: Tensor) -> Tensor:
     Returns:
         (… h w).
     """
-    moving = motion_beyond_median(maps - maps.mean(-4, keepdim=True))
-    total = moving.sum((-2, -1), keepdim=True)
-    moves = total > 0
-    cells = maps.shape[-2] * maps.shape[-1]
-    return torch.where(moves, moving / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / cells)
+    changes = maps - maps[..., :1, :, :, :]  # so that equal maps do not change by rounding
+    changes -= changes.mean(-4, keepdims=True)
+    moving = motion_beyond_median(changes)
+    total = moving.sum((-2, -1), keepdims=True)
+    even = np.full_like(moving, 1 / (maps.shape[-2] * maps.shape[-1]))
+    return np.divide(moving, total, out=even, where=total > 0)
 
 
-def moving_vectors(maps: Tensor) -> Tensor:
+def moving_vectors(maps: Floats) -> Floats:
     """Return the weighted means of a video's maps: (… t c h w) → (… t c), see motion_weights."""
-    weights = motion_weights(maps)
-    return (maps * weights[..., None, None, :, :]).sum((-2, -1))
+    *leading, t, c, h, w = maps.shape
+    weights = motion_weights(maps).reshape(*leading, 1, h * w, 1)
+    return np.asarray((maps.reshape(*leading, t, c, h * w) @ weights)[..., 0])

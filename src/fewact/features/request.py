@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from fewact.core.errors import OptionError
@@ -11,8 +12,6 @@ from fewact.networks.card import Card, Level
 from fewact.video.camera import Stabilise as Stabilise  # methods do not import camera
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from fewact.features.views import Views
 
 PIPELINE = 2
@@ -91,7 +90,7 @@ class _ViewRequest:
         """Data type in which a store keeps the features."""
         return "float16"
 
-    def reduced(self, features: "Tensor") -> "Tensor":
+    def reduced(self, features: NDArray[Any]) -> NDArray[Any]:
         """Return what is kept of the features (t …) of its level."""
         return features
 
@@ -124,7 +123,7 @@ class FeatureRequest(_ViewRequest):
         """
         return (self.frames, *card.shape_of(self.level))
 
-    def prepare(self, clip: "Views") -> "Tensor":
+    def prepare(self, clip: "Views") -> NDArray[Any]:
         """Return the frames (n 3 H W) uint8 whose level is requested."""
         return clip.frames(self.view)
 
@@ -161,7 +160,7 @@ class MovingRequest(FeatureRequest):
         """Shape of one video's vectors: (t d)."""
         return (self.frames, card.shape_of(self.level)[0])
 
-    def reduced(self, features: "Tensor") -> "Tensor":
+    def reduced(self, features: NDArray[Any]) -> NDArray[Any]:
         """Return the vectors (t d) of maps (t d h w)."""
         from fewact.features.moving import moving_vectors
 
@@ -193,7 +192,7 @@ class CameraRequest(_ViewRequest):
         """Shape of one video's log-odds: (1)."""
         return (1,)
 
-    def prepare(self, clip: "Views") -> "Tensor":
+    def prepare(self, clip: "Views") -> NDArray[Any]:
         """Return the log-odds (1) themselves."""
         return clip.camera_log_odds(self.view)
 
@@ -227,7 +226,7 @@ class SmallFrameRequest(_SmallImagesRequest):
     view: View = View(24, "auto")
     name: ClassVar[str] = "small-frames"
 
-    def prepare(self, clip: "Views") -> "Tensor":
+    def prepare(self, clip: "Views") -> NDArray[Any]:
         """Return the small frames (n 3 h w) uint8."""
         return clip.small_frames(self.view)
 
@@ -246,7 +245,7 @@ class DifferenceRequest(_SmallImagesRequest):
     view: View = View(24, "auto")
     name: ClassVar[str] = "differences"
 
-    def prepare(self, clip: "Views") -> "Tensor":
+    def prepare(self, clip: "Views") -> NDArray[Any]:
         """Return the images (n 3 h w) uint8."""
         return clip.difference_images(self.view)
 
@@ -280,7 +279,7 @@ class DifferenceImageRequest(_ViewRequest):
 
         return (self.frames, *image_size(*card.input_size))
 
-    def prepare(self, clip: "Views") -> "Tensor":
+    def prepare(self, clip: "Views") -> NDArray[Any]:
         """Return the images (t h w) uint8."""
         return clip.difference_images(self.view)[:, 1]
 
@@ -295,7 +294,7 @@ Request = (
 )
 """Request that a method makes of each video."""
 
-Features = Mapping[Request, "Tensor"]
+Features = Mapping[Request, NDArray[Any]]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
 
 

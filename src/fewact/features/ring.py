@@ -13,13 +13,10 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fewact.core.workers import on_one_core
 from fewact.features.extract import NetworkFeatures, Timing
@@ -28,6 +25,7 @@ from fewact.features.views import FrameBatch, Views, halved, stacked
 from fewact.networks import Backbone, Level
 from fewact.video.cleaning.correction import Correction, Fault, find_correction, find_faults
 from fewact.video.frame import SharedFrame
+from fewact.video.resizing import channels_last, planes
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each
@@ -53,16 +51,16 @@ class _Sample:
     number: int
     time: float
     shared: SharedFrame[NDArray[np.uint8]]
-    features: dict[Level, Tensor] = field(default_factory=dict)
+    features: dict[Level, NDArray[Any]] = field(default_factory=dict)
     corrected: "OrderedDict[object, _Sample]" = field(default_factory=OrderedDict)
 
     @cached_property
-    def frame(self) -> Tensor:
+    def frame(self) -> NDArray[np.uint8]:
         """The frame (3 H W)."""
-        return torch.from_numpy(self.shared.image).permute(2, 0, 1)
+        return planes(self.shared.image)
 
     @cached_property
-    def half(self) -> SharedFrame[Tensor]:
+    def half(self) -> SharedFrame[NDArray[np.uint8]]:
         """The halved frame (3 h w)."""
         return SharedFrame(halved(self.frame[None])[0])
 
@@ -148,7 +146,7 @@ class FeatureRing:
             aspect: Width over height as displayed, of a frame that was resized before; None for
                 those of the frame.
         """
-        self._samples.append(on_one_core(lambda: self._sample(time, frame)))
+        self._samples.append(self._sample(time, frame))
         self._added += 1
         self._size = height, width = frame.shape[:2]
         self._aspect = width / height if aspect is None else aspect
@@ -163,7 +161,7 @@ class FeatureRing:
         self._samples.clear()
         self._network.forget(0)
 
-    def features(self, start: float, end: float) -> dict[Request, Tensor]:
+    def features(self, start: float, end: float) -> dict[Request, NDArray[Any]]:
         """Return the features of the window between two times in seconds; it has a frame."""
         return self.compute(self.prepare(self.window(start, end)))
 
@@ -181,7 +179,7 @@ class FeatureRing:
         """Prepare a window for ``compute``; any thread may do so, in any order."""
         return on_one_core(lambda: self._prepare(window))
 
-    def compute(self, prepared: PreparedWindow) -> dict[Request, Tensor]:
+    def compute(self, prepared: PreparedWindow) -> dict[Request, NDArray[Any]]:
         """Return the features of a prepared window, in one thread at a time."""
         self.windows += 1
         self.faults.update(prepared.faults)
@@ -189,21 +187,16 @@ class FeatureRing:
             self._compute(prepared.shared)
             features = self._network.of(prepared.images)
             self._network.forget(KEPT_IMAGES)
-        features |= on_one_core(
-            lambda: {
-                request: request.reduced(
-                    torch.stack([sample.features[request.level] for sample in samples])
-                )
-                for request, samples in prepared.shared.items()
-            }
-        )
+        features |= {
+            request: request.reduced(np.stack([each.features[request.level] for each in samples]))
+            for request, samples in prepared.shared.items()
+        }
         return {request: features[request] for request in self._requests}
 
     def _sample(self, time: float, frame: NDArray[np.uint8]) -> _Sample:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
-            resized = self._backbone.prepare(frame).clone()
-            image = np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
+            image = np.array(channels_last(self._backbone.prepare(frame)), order="C")
             return _Sample(self._added, time, SharedFrame(image))
 
     def _prepare(self, window: WindowFrames) -> PreparedWindow:
@@ -247,16 +240,15 @@ class FeatureRing:
             if not levels <= sample.features.keys():
                 batches.setdefault(self._network.passed(sorted(levels)), []).append(sample)
         for passed, batch in batches.items():
-            frames = torch.stack([sample.frame for sample in batch])
+            frames = stacked([sample.frame for sample in batch])
             for level, values in self._backbone.features(frames, passed).items():
                 for sample, value in zip(batch, values, strict=True):
                     sample.features[level] = value
 
 
-def _chosen_again(samples: Sequence[_Sample]) -> Tensor:
+def _chosen_again(samples: Sequence[_Sample]) -> NDArray[np.bool_]:
     """Return which of the frames of a window are the one before: (n) bool."""
-    numbers = [sample.number for sample in samples]
-    return torch.tensor([False, *(number == before for before, number in pairwise(numbers))])
+    return np.asarray(np.diff([sample.number for sample in samples], prepend=-1) == 0)
 
 
 def _nearest(times: Sequence[float], start: float, end: float, number: int) -> list[int]:

@@ -10,9 +10,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.shapes import check_shape
@@ -29,8 +27,7 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.networks.backbone import Backbone
 from fewact.networks.card import Card
-from fewact.networks.engines import resolve_device
-from fewact.networks.spec import Device
+from fewact.networks.choices import Device, check_device_name
 from fewact.video.source import VideoSource, changes_of
 
 
@@ -62,8 +59,8 @@ class FeatureSource(Protocol):
             requests: Requested features.
 
         Returns:
-            Features of each video on the CPU, each with the shape of its request; for a video that
-            cannot be read the error.
+            Features of each video, each with the shape of its request; for a video that cannot be
+            read the error.
 
         Raises:
             OptionError: The source does not have the requested features.
@@ -103,8 +100,9 @@ class Precomputed:
                 raise OptionError(
                     "the number is not positive", where=name, got=repr(value), expected="at least 1"
                 )
+        check_device_name(device)
         self.frames = frames
-        self.device = resolve_device(device)
+        self.device = "cpu" if device == "auto" else device
         self.card = precomputed_card(PRECOMPUTED, width, joints=joints)
 
     def check(self, clip: FeatureClip) -> None:
@@ -245,7 +243,7 @@ class ArrayFeatures:
         check_vectors(requests, self.frames, self.name)
         for position in positions:
             if self._usable[position]:
-                vectors = torch.from_numpy(self._vectors[position].astype(np.float32))
+                vectors = self._vectors[position].astype(np.float32)
                 yield dict.fromkeys(requests, vectors)
             else:
                 title = _title(self.name, self._ids, position)
@@ -271,7 +269,7 @@ class VideoFeatures:
         self.card = backbone.card
         self.name = backbone.card.summary
         self._videos, self._backbone, self._keep = videos, backbone, keep
-        self._computed: dict[tuple[int, Request], Tensor] = {}
+        self._computed: dict[tuple[int, Request], NDArray[Any]] = {}
 
     @cached_property
     def digest(self) -> str:

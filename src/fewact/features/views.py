@@ -11,10 +11,10 @@ is taken away before. Both run through the first blocks of the network only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.features.request import Request, View
 from fewact.networks import Level
@@ -29,6 +29,7 @@ from fewact.video.camera.motion import (
 from fewact.video.camera.registration import Similarity
 from fewact.video.cleaning.light import luma, same_light
 from fewact.video.frame import SharedFrame, shared
+from fewact.video.resizing import channels_last, planes, resized, resized_planes
 
 GAIN = 3.0
 """Factor of the differences, most of which are far below 255."""
@@ -36,19 +37,31 @@ GAIN = 3.0
 SIDE = 64
 """Height of the images in pixels, whatever that of the frames, unless these are smaller."""
 
-NEAR, LITTLE, MANY = 4, 0.15, 0.3
-"""Changes before and after that of a repeated frame, its largest ratio to the greatest of either,
-and the least fraction of such frames: where fewer repeat others, motion is hardly less even."""
+NEIGHBOURING_CHANGES = 4
+"""Number of changes before and after a frame that its own is compared with."""
+
+REPEAT_RATIO = 0.15
+"""Largest ratio of the change of a repeated frame to the greatest change on either side."""
+
+LEAST_REPEATED = 0.3
+"""Smallest fraction of repeated frames. Fewer hardly make motion less even, and stay."""
 
 STRIDE = 16
 """Pixels by which the sides of an image are divisible, as those of a frame."""
 
 
-Frames = Tensor | Sequence[SharedFrame[Tensor]]
+Pixels = NDArray[np.uint8]
+"""Frames (n 3 H W), or one (3 H W); in memory the channels are last, as those of a video."""
+
+Flags = NDArray[np.bool_]
+
+Grey = NDArray[np.float32]
+
+Frames = Pixels | Sequence[SharedFrame[Pixels]]
 """Frames (n 3 H W) uint8; overlapping clips share what is computed of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameBatch:
     """Frames that run through the network together, or the value of a request without a network.
 
@@ -57,7 +70,7 @@ class FrameBatch:
         requests: Requests of their features.
     """
 
-    frames: Tensor
+    frames: NDArray[Any]
     requests: tuple[Request, ...]
 
     @property
@@ -103,26 +116,26 @@ class Views:
 
     def __init__(
         self,
-        decoded: Mapping[int, Tensor],
+        decoded: Mapping[int, Pixels],
         aspect: float,
         frames_per_slot: int = 1,
         *,
-        halves: Mapping[int, Sequence[SharedFrame[Tensor]]] | None = None,
-        again: Mapping[int, Tensor] | None = None,
+        halves: Mapping[int, Sequence[SharedFrame[Pixels]]] | None = None,
+        again: Mapping[int, Flags] | None = None,
         static: bool = False,
     ) -> None:
         self._static = static
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
         self._halves = dict(halves or {})
-        self._stacked: dict[int, Tensor] = {}
+        self._stacked: dict[int, Pixels] = {}
         self._again = again or {}
         self._aspect = min(max(aspect, LEAST_ASPECT), MOST_ASPECT)
         self._motion: dict[int, CameraMotion] = {}
-        self._repeated: dict[int, Tensor] = {}
-        self._stabilised: dict[Shown, Tensor] = {}
-        self._even: dict[Shown, Sequence[SharedFrame[Tensor]]] = {}
-        self._small: dict[Shown, Tensor] = {}
-        self._differences: dict[Shown, Tensor] = {}
+        self._repeated: dict[int, Flags] = {}
+        self._stabilised: dict[Shown, Pixels] = {}
+        self._even: dict[Shown, Sequence[SharedFrame[Pixels]]] = {}
+        self._small: dict[Shown, Pixels] = {}
+        self._differences: dict[Shown, Pixels] = {}
 
     def inputs(self, requests: Sequence[Request]) -> list[FrameBatch]:
         """Return what requests need; those of one type whose views show the same share frames."""
@@ -140,7 +153,7 @@ class Views:
             return Shown(count)
         return Shown(count, (*motion.shift.tolist(), *motion.linear.tolist()), motion)
 
-    def frames(self, view: View) -> Tensor:
+    def frames(self, view: View) -> Pixels:
         """Return the frames (n 3 H W) uint8 of a view."""
         shown = self.shown(view)
         if shown.motion is None:
@@ -149,26 +162,26 @@ class Views:
             self._stabilised[shown] = self._without_motion(self._decoded[shown.count], shown.motion)
         return self._stabilised[shown]
 
-    def small_frames(self, view: View) -> Tensor:
+    def small_frames(self, view: View) -> Pixels:
         """Return small frames (n 3 h w) uint8 of a view."""
         shown = self.shown(view)
         if shown not in self._small:
             self._small[shown] = small_frames(self._even_frames(shown))
         return self._small[shown]
 
-    def difference_images(self, view: View) -> Tensor:
+    def difference_images(self, view: View) -> Pixels:
         """Return images (n 3 h w) uint8 of what changes in a view."""
         shown = self.shown(view)
         if shown not in self._differences:
             self._differences[shown] = difference_images(self._even_frames(shown))
         return self._differences[shown]
 
-    def camera_log_odds(self, view: View) -> Tensor:
+    def camera_log_odds(self, view: View) -> NDArray[np.float32]:
         """Return the log-odds (1) that the camera moved in the frames of a view."""
         log_odds = self._motion_of(view.frames * self._frames_per_slot).log_odds
-        return torch.tensor([log_odds], dtype=torch.float32)
+        return np.array([log_odds], np.float32)
 
-    def _even_frames(self, shown: Shown) -> Sequence[SharedFrame[Tensor]]:
+    def _even_frames(self, shown: Shown) -> Sequence[SharedFrame[Pixels]]:
         """Return halved frames that move evenly."""
         if shown not in self._even:
             repeated = self._repeated_of(shown.count)
@@ -180,7 +193,7 @@ class Views:
             self._even[shown] = shared(without_repeats(halves, repeated))
         return self._even[shown]
 
-    def _without_motion(self, frames: Tensor, motion: Similarity) -> Tensor:
+    def _without_motion(self, frames: Pixels, motion: Similarity) -> Pixels:
         factor = frames.shape[-2] / self._halved_of(len(frames))[0].image.shape[-2]
         return without_motion(frames, motion.scaled(factor), self._aspect)
 
@@ -193,26 +206,26 @@ class Views:
             )
         return self._motion[n]
 
-    def _halved_of(self, n: int) -> Sequence[SharedFrame[Tensor]]:
+    def _halved_of(self, n: int) -> Sequence[SharedFrame[Pixels]]:
         if n not in self._halves:
             self._halves[n] = shared(halved(self._decoded[n]))
         return self._halves[n]
 
-    def _stacked_halves(self, n: int) -> Tensor:
+    def _stacked_halves(self, n: int) -> Pixels:
         if n not in self._stacked:
             self._stacked[n] = stacked([frame.image for frame in self._halved_of(n)])
         return self._stacked[n]
 
-    def _repeated_of(self, n: int) -> Tensor:
+    def _repeated_of(self, n: int) -> Flags:
         if n not in self._repeated:
             repeated = repeats(self._halved_of(n))
             self._repeated[n] = repeated | self._again[n] if n in self._again else repeated
         return self._repeated[n]
 
 
-def stacked(frames: Sequence[Tensor]) -> Tensor:
+def stacked(frames: Sequence[Pixels]) -> Pixels:
     """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
-    return torch.stack([frame.permute(1, 2, 0) for frame in frames]).permute(0, 3, 1, 2)
+    return planes(np.stack([channels_last(frame) for frame in frames]))
 
 
 def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
@@ -224,7 +237,7 @@ def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
     return side, STRIDE * max(1, round(side * width / height / STRIDE))
 
 
-def halved(frames: Tensor) -> Tensor:
+def halved(frames: Pixels) -> Pixels:
     """Return frames (n 3 H W) uint8 of half the size, unless small frames are larger than that.
 
     A pixel is the mean of four.
@@ -232,41 +245,39 @@ def halved(frames: Tensor) -> Tensor:
     height, width = (side // 2 for side in frames.shape[-2:])
     if height < SIDE:
         return frames
-    return functional.interpolate(frames, (height, max(1, width)), mode="bilinear")
+    return planes(resized(channels_last(frames), (height, max(1, width)), antialias=False))
 
 
-def repeats(frames: Frames) -> Tensor:
+def repeats(frames: Frames) -> Flags:
     """Return which of the frames (n 3 H W) repeat the one before: (n) bool; none if they are few.
 
     A frame that is equal does. An encoder does not leave repeats equal, but they change much less
     than their neighbours do, before and after. A static person does so at the ends of a
     movement only.
     """
-    none = torch.zeros(len(frames), dtype=torch.bool)
+    repeated = np.zeros(len(frames), np.bool_)
     if len(frames) < 2:
-        return none
+        return repeated
     pairs = [*pairwise(shared(frames))]
-    change = torch.stack([before.with_later(after, _mean_change) for before, after in pairs])
-    unchanged = (change == 0).tolist()
-    equal = torch.tensor(
-        [
-            same and torch.equal(before.image, after.image)
-            for (before, after), same in zip(pairs, unchanged, strict=True)
-        ]
-    )
-    greatest = functional.pad(change, (NEAR, NEAR)).unfold(0, NEAR, 1).amax(1)
-    before, after = greatest[: len(change)].clone(), greatest[-len(change) :].clone()
+    change = np.array([first.with_later(second, _mean_change) for first, second in pairs])
+    equal = [
+        same and np.array_equal(first.image, second.image)
+        for (first, second), same in zip(pairs, change == 0, strict=True)
+    ]
+    padded = np.pad(change, NEIGHBOURING_CHANGES)
+    greatest = np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURING_CHANGES).max(1)
+    before, after = greatest[: len(change)].copy(), greatest[-len(change) :].copy()
     before[0], after[-1] = after[0], before[-1]  # nothing is known of the other side
-    repeated = equal | (change < LITTLE * torch.minimum(before, after))
-    frequent = bool(repeated.float().mean() >= MANY)
-    return functional.pad(repeated, (1, 0)) if frequent else none
+    repeated[1:] = equal | (change < REPEAT_RATIO * np.minimum(before, after))
+    return repeated if repeated[1:].mean() >= LEAST_REPEATED else np.zeros_like(repeated)
 
 
-def _mean_change(before: SharedFrame[Tensor], after: SharedFrame[Tensor]) -> Tensor:
-    return (after.of(luma) - before.of(luma)).abs().mean()
+def _mean_change(before: SharedFrame[Pixels], after: SharedFrame[Pixels]) -> float:
+    change = after.of(luma) - before.of(luma)
+    return float(np.abs(change, out=change).mean())
 
 
-def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
+def without_repeats(frames: Pixels, repeated: Flags) -> Pixels:
     """Return frames (n …) uint8 of which those that repeat others change evenly to the next one.
 
     A video of a low frame rate that was saved at a higher one repeats frames. What moves in it
@@ -274,51 +285,56 @@ def without_repeats(frames: Tensor, repeated: Tensor) -> Tensor:
     """
     if not repeated.any():
         return frames
-    even, first = frames.clone(), 0
-    for last in torch.arange(len(frames))[~repeated].tolist():
+    even, first = frames.copy(order="K"), 0
+    for last in np.flatnonzero(~repeated).tolist():
         for i in range(first + 1, last):
-            part = (i - first) / (last - first)
-            even[i] = torch.lerp(frames[first].float(), frames[last].float(), part).round_()
+            even[i] = _between(frames[first], frames[last], (i - first) / (last - first))
         first = last
     return even
 
 
-def small_frames(frames: Frames) -> Tensor:
+def _between(first: Pixels, last: Pixels, part: float) -> Grey:
+    """Return an image at a part of the way from one to another; levels are integers."""
+    change = last.astype(np.float32) - first
+    change *= part
+    return np.asarray(np.rint(np.add(first, change, out=change), out=change))
+
+
+def small_frames(frames: Frames) -> Pixels:
     """Return frames (n 3 H W) uint8 in a smaller size: (n 3 h w) uint8, see ``image_size``."""
     return stacked([frame.of(_small) for frame in shared(frames)])
 
 
-def _small(frame: SharedFrame[Tensor]) -> Tensor:
-    return _resized(frame.image[None])[0]
+def _small(frame: SharedFrame[Pixels]) -> Pixels:
+    image = channels_last(frame.image)
+    return planes(resized(image, image_size(*image.shape[:2])))
 
 
-def _resized(images: Tensor) -> Tensor:
-    size = image_size(*images.shape[-2:])
-    return functional.interpolate(images, size, mode="bilinear", antialias=True)
-
-
-def difference_images(frames: Frames) -> Tensor:
+def difference_images(frames: Frames) -> Pixels:
     """Return images (n 3 h w) uint8 of the changes around each of the frames (n 3 H W).
 
     The frames are in the order of time. A pair beyond either end has no differences.
     """
     known = shared(frames)
-    grey = torch.stack([frame.of(luma) for frame in known])
+    grey = np.stack([frame.of(luma) for frame in known])
     evenly_lit = same_light(grey)
     if evenly_lit is None:
         changes = [before.with_later(after, _change) for before, after in pairwise(known)]
     else:
         changes = [_small_change(before, after) for before, after in pairwise(evenly_lit)]
-    none = grey.new_zeros(image_size(*grey.shape[-2:]))
-    padded = torch.stack([none, none, *changes, none, none])  # (n+3 h w)
-    levels = (GAIN * padded).round_().clamp_(0, 255).to(torch.uint8)
-    return torch.stack([levels[i : i + len(frames)] for i in range(3)], 1)
+    levels = np.zeros((len(known) + 3, *image_size(*grey.shape[-2:])), np.uint8)  # (n+3 h w)
+    if changes:
+        differences = np.stack(changes)
+        differences *= GAIN
+        levels[2:-2] = np.rint(differences, out=differences).clip(0, 255)
+    return np.stack([levels[i : i + len(known)] for i in range(3)], 1)
 
 
-def _change(before: SharedFrame[Tensor], after: SharedFrame[Tensor]) -> Tensor:
+def _change(before: SharedFrame[Pixels], after: SharedFrame[Pixels]) -> Grey:
     return _small_change(before.of(luma), after.of(luma))
 
 
-def _small_change(before: Tensor, after: Tensor) -> Tensor:
+def _small_change(before: Grey, after: Grey) -> Grey:
     """Return the small image (h' w') of the changes between two grey frames (h w)."""
-    return _resized((after - before).abs_()[None, None])[0, 0]
+    change = after - before
+    return resized_planes(np.abs(change, out=change), image_size(*change.shape))

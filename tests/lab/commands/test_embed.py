@@ -12,7 +12,8 @@ import pytest
 
 from fewact import methods
 from fewact.core.bounded import size_text
-from fewact.features.store import Job, Store
+from fewact.features.store import Store
+from fewact.lab.store import Job
 
 Run = Callable[..., Any]
 FRAMES = ("--option", "frames=2")

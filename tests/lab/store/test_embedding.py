@@ -19,8 +19,9 @@ from fewact.data.clips import Clip
 from fewact.data.videos import Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
-from fewact.features.store import Job, Outcome, Store, embed
+from fewact.features.store import Store
 from fewact.features.store.store import FILE, stamp
+from fewact.lab.store import Job, Outcome, embed
 from fewact.lab.store.embedding import NAME, cards, feature_facts, widen
 from fewact.networks import Backbone
 from fewact.synthetic import motions

@@ -16,7 +16,8 @@ import pytest
 from fewact.core.errors import OptionError, UserError
 from fewact.data.videos import VideoList
 from fewact.features.request import FeatureRequest, View
-from fewact.features.store import Job, Outcome, Store, embed
+from fewact.features.store import Store
+from fewact.lab.store import Job, Outcome, embed
 from fewact.lab.store.embedding import embed_on_ray
 from fewact.networks import BackboneSpec
 from fewact.synthetic import motions
@@ -80,7 +81,8 @@ import json, sys
 from pathlib import Path
 from fewact.networks import BackboneSpec
 from fewact.features.request import FeatureRequest
-from fewact.features.store import Job, Store
+from fewact.features.store import Store
+from fewact.lab.store import Job
 from fewact.lab.store.embedding import embed_on_ray
 from fewact.synthetic import motions
 

@@ -8,9 +8,10 @@ from fewact import methods
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.data import Clip, Video, VideoList
 from fewact.features.request import FeatureRequest, View
-from fewact.features.store import Job, Store
+from fewact.features.store import Store
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import draw
+from fewact.lab.store import Job
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.networks import BackboneSpec
 from fewact.video.source import Trim

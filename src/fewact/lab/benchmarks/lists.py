@@ -17,8 +17,8 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.cells import seconds
+from fewact.data.columns import Schema, rows_of
 from fewact.data.files import first_few, stem_and_suffix
-from fewact.data.tables import rows_of
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.lab.benchmarks.benchmarks import NAMES, Benchmark, benchmark
 
@@ -253,7 +253,7 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
 
 def _rows_of(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line and these cells of each row of a table."""
-    return rows_of(table, _text(table), columns, required=columns, expected=", ".join(columns))
+    return rows_of(table, _text(table), Schema.of_names(columns))
 
 
 def _read_texts(folder: Path, bench: Benchmark) -> dict[Split, list[Video]]:

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
     from fewact.data import VideoList
     from fewact.features.request import Request
-    from fewact.features.store import Outcome
     from fewact.lab.methods.base import TorchMethod
-    from fewact.lab.store.embedding import Job
+    from fewact.lab.store.embedding import Job, Outcome
     from fewact.networks import BackboneSpec, Card
 
 MEASURED = 8
@@ -100,8 +99,8 @@ def embed(
     check_output_folder(output)
     config = DataSpec(source=data, split=split, **benchmark)
     videos = _open(config)
-    from fewact.features.store import Store, embed
-    from fewact.lab.store.embedding import Job
+    from fewact.features.store import Store
+    from fewact.lab.store.embedding import Job, embed
 
     network = backbone.create()
     names = method or ([] if features else ["auto"])

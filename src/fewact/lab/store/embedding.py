@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import torch
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from torch import Tensor
 
 from fewact.core.cluster import map_on_ray
 from fewact.core.errors import StoreError, VideoError
@@ -345,27 +344,27 @@ def card_of(facts: Facts) -> Card:
     return TypeAdapter(Card).validate_python({**stored, "licence": "", "weights": "stored"})
 
 
-def narrow(features: Tensor) -> NDArray[Any]:
+def narrow(features: NDArray[Any]) -> NDArray[Any]:
     """Convert features to the stored type: float16; uint8 is unchanged.
 
     Raises:
         Unfit: The features are not finite, or too large for float16.
     """
-    if features.dtype == torch.uint8:
-        return features.cpu().numpy()
-    small = features.to(torch.float16)
-    if not torch.isfinite(small).all():
-        if torch.isfinite(features).all():
-            largest = float(features.abs().max())
+    if features.dtype == np.uint8:
+        return features
+    with np.errstate(over="ignore"):
+        small = features.astype(np.float16)
+    if not np.isfinite(small).all():
+        largest = float(np.abs(features).max())
+        if np.isfinite(largest):
             raise Unfit(f"its features are too large for float16, up to {largest:.3g}")
         raise Unfit("its features are not finite")
-    return small.cpu().numpy()
+    return small
 
 
-def widen(array: NDArray[Any]) -> Tensor:
+def widen(array: NDArray[Any]) -> NDArray[Any]:
     """Convert stored features to those of a backbone: float32; uint8 is unchanged."""
-    tensor = torch.from_numpy(array)
-    return tensor if tensor.dtype == torch.uint8 else tensor.float()
+    return array if array.dtype == np.uint8 else array.astype(np.float32)
 
 
 Row = tuple[str, bool, str | None]

@@ -23,8 +23,8 @@ from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import Video, VideoList
 from fewact.lab.synthetic.simulated_cameras import seed_of
-from fewact.video.cleaning.framing import resized
 from fewact.video.cleaning.light import LUMA
+from fewact.video.resizing import resized
 from fewact.video.samplers import EveryNth, Floats, Ints, RGBImage, Sampler, Timeline
 from fewact.video.source import Reading, Step, Transform, VideoSource
 

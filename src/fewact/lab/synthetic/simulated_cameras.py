@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import VideoList
+from fewact.video.camera.registration import Similarity, warp
+from fewact.video.resizing import channels_last, planes
 from fewact.video.samplers import Floats, Sampler
 from fewact.video.source import Reading, Step, Transform, VideoSource
 
@@ -207,10 +209,6 @@ def record(
     Returns:
         Frames (t h' w' 3), uint8, of the size of the crop at zoom 1.
     """
-    from torch import from_numpy
-
-    from fewact.video.camera.registration import Similarity, warp
-
     if frames.dtype != np.uint8:
         raise ShapeError("not uint8", where="frames", got=str(frames.dtype))
     t, height, width = check_shape(frames, "t h w 3", "frames").values()
@@ -220,18 +218,15 @@ def record(
     if not ((times >= 0) & (times <= 1)).all():
         raise OptionError("outside the video", where="times", expected="0 to 1")
     exposures = np.linspace(-0.5, 0.5, EXPOSURES) if camera.shutter else np.zeros(1)
-    images = from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()  # (t 3 h w)
+    images = planes(frames).astype(np.float32, order="C")  # (t 3 h w)
     size = crop_size(camera, height, width)
     exposed = []
     for exposure in exposures * camera.shutter:
         path = camera_path(camera, seed, np.clip(times + exposure, 0, 1), height, width)
-        transform = Similarity(*map(from_numpy, path))
-        exposed.append(warp(images, transform, size, parallax=camera.parallax)[0])
+        exposed.append(warp(images, Similarity(*path), size, parallax=camera.parallax)[0])
     mean = sum(exposed[1:], start=exposed[0]) / len(exposed)
-    recorded: NDArray[np.uint8] = (
-        mean.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
-    )
-    return recorded
+    levels = np.rint(mean, out=mean).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(channels_last(levels))
 
 
 @dataclass(frozen=True)
