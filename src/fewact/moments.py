@@ -4,14 +4,23 @@ Second order with its matrix square root, and the part that changes sign with ti
 """
 
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from fewact.core.array_api import (
+    Array,
+    namespace,
+    namespace_of_type,
+    widened,
+    without_autocast,
+    without_gradient,
+)
 from fewact.core.errors import OptionError, ShapeError
-from fewact.core.shapes import check_tensor
+from fewact.core.shapes import check_array
 
 __all__ = [
     "Descriptor",
@@ -61,28 +70,28 @@ def window_times(
     lengths: Sequence[int] = (1, 2, 4),
     grid: int = 1,
     *,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str | None = None,
-) -> Tensor:
+    dtype: Any = np.float32,
+    device: Any = None,
+) -> Any:
     """Return the time of each node of ``multi_scale_moments``.
 
     Args:
         t: Number of frames.
         lengths: Window lengths in frames.
         grid: 1, or 2 with the nodes of the spatial grid, which have the time of their window.
-        dtype: Data type of the result.
+        dtype: Data type of the result: one of PyTorch for a tensor.
         device: Device of the result.
 
     Returns:
         (m,) centers of the nodes' windows divided by t: 0 is the start, 1 the end.
 
     >>> window_times(4, (2, 4))
-    tensor([0.2500, 0.7500, 0.5000])
+    array([0.25, 0.75, 0.5 ], dtype=float32)
     """
     _check_grid(grid)
     centers = [(start + stop) / (2 * t) for start, stop in windows(t, lengths)]
     parts = [center for center in centers for _ in range(grid * grid)] if grid > 1 else []
-    return torch.tensor(centers + parts, dtype=dtype, device=device)
+    return namespace_of_type(dtype).asarray(centers + parts, dtype=dtype, device=device)
 
 
 def _check_grid(grid: int) -> None:
@@ -92,42 +101,58 @@ def _check_grid(grid: int) -> None:
         )
 
 
-def _node_weights(t: int, lengths: Sequence[int], samples: Sequence[int]) -> Tensor:
-    """Return the weight of each part of a frame in each node (m t·g), float64, rows summing to 1.
+@lru_cache
+def _node_weights(
+    t: int, lengths: tuple[int, ...], samples: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the weight of each part of a frame in each node (m t·g), rows summing to 1.
 
     A part is one of the g cells of the spatial grid, with its number of ``samples``; without a grid
     it is the full frame. Rows are the windows over full frames, then the parts of each window.
     """
     spans = windows(t, lengths)
-    inside = torch.zeros(len(spans), t, dtype=torch.float64)
+    inside = np.zeros((len(spans), t))
     for row, (start, stop) in zip(inside, spans, strict=True):
         row[start:stop] = 1
-    nodes = [(inside[:, :, None] * torch.tensor(samples)).flatten(1)]  # (windows t·g)
-    if len(samples) > 1:
-        parts = torch.eye(len(samples), dtype=torch.float64)
-        nodes.append((inside[:, None, :, None] * parts[:, None]).flatten(2).flatten(0, 1))
-    weights = torch.cat(nodes)
-    return weights / weights.sum(1, keepdim=True)
+    nodes = [(inside[:, :, None] * samples).reshape(len(spans), -1)]  # (windows t·g)
+    if (g := len(samples)) > 1:
+        parts = inside[:, None, :, None] * np.eye(g)[:, None]
+        nodes.append(parts.reshape(len(spans) * g, -1))
+    weights: NDArray[np.float64] = np.concatenate(nodes)
+    weights /= weights.sum(1, keepdims=True)
+    return weights
 
 
-def upper_triangle(matrix: Tensor) -> Tensor:
+def upper_triangle(matrix: Array) -> Array:
     """Return the entries on and above the diagonal, row by row: (… d d) → (… d(d+1)/2).
 
     Off-diagonal entries are not weighted by √2.
 
-    >>> upper_triangle(torch.tensor([[1, 2], [2, 3]]))
-    tensor([1, 2, 3])
+    >>> upper_triangle(np.array([[1, 2], [2, 3]]))
+    array([1, 2, 3])
     """
-    d = check_tensor(matrix, "… d d", "matrix")["d"]
-    row, column = torch.triu_indices(d, d, device=matrix.device)
-    return matrix.flatten(-2).index_select(-1, row * d + column)
+    check_array(matrix, "… d d", "matrix")
+    entries: Array = _entries_above(matrix, 0)
+    return entries
+
+
+def _entries_above(matrix: Any, offset: int) -> Any:
+    """Return the entries of (… d d) from a diagonal upwards, row by row."""
+    xp, d = namespace(matrix), matrix.shape[-1]
+    cells = xp.asarray(_cells_above(d, offset), device=matrix.device)
+    return xp.take(xp.reshape(matrix, (*matrix.shape[:-2], d * d)), cells, axis=-1)
+
+
+@lru_cache
+def _cells_above(d: int, offset: int) -> NDArray[np.int64]:
+    return np.flatnonzero(np.triu(np.ones((d, d)), offset))
 
 
 NO_VARIATION = 1e-12
 """Largest trace that counts as no variation; the root is then zero."""
 
 
-def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
+def newton_schulz_sqrt(p: Array, steps: int = 3) -> Array:
     """Approximate the square root of symmetric positive semi-definite matrices in a few steps.
 
     With A = P / tr P, the recurrence Z = ½(3I − A), Y = A Z; T = ½(3I − Z Y), Y ← Y T, Z ← T Z;
@@ -148,14 +173,14 @@ def newton_schulz_sqrt(p: Tensor, steps: int = 3) -> Tensor:
         ShapeError: The matrices are not square.
         OptionError: ``steps`` is below 1.
 
-    >>> newton_schulz_sqrt(torch.tensor([[4.0]]))
-    tensor([[2.]])
+    >>> newton_schulz_sqrt(np.array([[4.0]]))
+    array([[2.]])
     """
-    check_tensor(p, "… d d", "p")
+    check_array(p, "… d d", "p")
     _check_steps(steps)
-    with torch.autocast(p.device.type, enabled=False):
-        p = _widened(p)
-        return _root(p.reshape(-1, *p.shape[-2:]), steps).view(p.shape)
+    with without_autocast(p):
+        root: Array = _root(widened(p), steps)
+    return root
 
 
 def _check_steps(steps: int) -> None:
@@ -168,34 +193,42 @@ def _check_steps(steps: int) -> None:
         )
 
 
-def _root(p: Tensor, steps: int) -> Tensor:
-    """Run the recurrence on (batch d d), rewritten for fewer products.
+def _root(p: Any, steps: int) -> Any:
+    """Run the recurrence on (… d d), rewritten for fewer products.
 
     All matrices are polynomials of A and commute, so Z is not needed: with B = Z Y one step is
     T = ½(3I − B), Y ← Y T, B ← B T². The last two steps are one polynomial of B,
-    T T' = (36 I − 39 B + 27 B² + B²(B² − 9B)) / 16. Three steps take 5 products instead of 6.
+    T T' = (36 I − 39 B + B² (27 I − 9 B + B²)) / 16. Three steps take 5 products instead of 6.
     """
-    trace = p.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+    xp = namespace(p)
+    trace = xp.sum(xp.linalg.diagonal(p), axis=-1)[..., None, None]
     constant = trace <= NO_VARIATION
     # The unused branch of a `where` gets a gradient too: it must be finite, hence the 1.
-    trace = trace.masked_fill(constant, 1)
+    trace = xp.where(constant, 1.0, trace)
+    scale = xp.where(constant, 0.0, xp.sqrt(trace))
     a = p / trace
-    scale = trace.sqrt().masked_fill(constant, 0)
-    y = torch.baddbmm(a, a, a, beta=1.5, alpha=-0.5)
+    t = _shifted(-0.5 * a, 1.5)
+    y = a @ t
     if steps == 1:
         return y * scale
-    b = torch.baddbmm(y, y, a, beta=1.5, alpha=-0.5)
+    b = y @ t
     for _ in range(steps - 3):
-        y_next = torch.baddbmm(y, y, b, beta=1.5, alpha=-0.5)
-        bt = torch.baddbmm(b, b, b, beta=1.5, alpha=-0.5)
-        b = torch.baddbmm(bt, bt, b, beta=1.5, alpha=-0.5)
-        y = y_next
+        t = _shifted(-0.5 * b, 1.5)
+        y, b = y @ t, b @ t @ t
     if steps == 2:
-        return torch.baddbmm(y, y, b, beta=1.5, alpha=-0.5) * scale
-    square = torch.bmm(b, b)
-    lower = torch.add(27 * square, b, alpha=-39)
-    tail = torch.baddbmm(lower, square, torch.add(square, b, alpha=-9))
-    return torch.baddbmm(y, y, tail, beta=36 / 16, alpha=1 / 16) * scale
+        return y @ _shifted(-0.5 * b, 1.5) * scale
+    square = b @ b
+    tail = square @ _shifted(square - 9 * b, 27.0)
+    tail -= 39 * b
+    return y @ _shifted(tail, 36.0) * (scale / 16)
+
+
+def _shifted(matrix: Any, shift: float) -> Any:
+    """Add to the diagonal of (… d d), in place."""
+    d = matrix.shape[-1]
+    diagonal = namespace(matrix).reshape(matrix, (*matrix.shape[:-2], d * d))[..., :: d + 1]
+    diagonal += shift
+    return matrix
 
 
 Descriptor = Literal["sqrt", "covariance", "mean"]
@@ -203,14 +236,14 @@ Descriptor = Literal["sqrt", "covariance", "mean"]
 
 
 def multi_scale_moments(
-    maps: Tensor,
+    maps: Array,
     lengths: Sequence[int] = (1, 2, 4),
     steps: int = 3,
     *,
     descriptor: Descriptor = "sqrt",
     grid: int = 1,
     subtract_clip_mean: bool = False,
-) -> Tensor:
+) -> Array:
     """Compute second-order descriptors over windows of several lengths (A²M²-Net, M² block).
 
     A window's samples are all cells of all its frames. The descriptor is the upper triangle of the
@@ -248,10 +281,10 @@ def multi_scale_moments(
         ShapeError: The maps have other axes, or ``grid=2`` and h or w is 1.
         OptionError: A window length, the number of steps, the descriptor or the grid is invalid.
 
-    >>> multi_scale_moments(torch.rand(8, 5, 3, 2)).shape
-    torch.Size([14, 15])
+    >>> multi_scale_moments(np.ones((8, 5, 3, 2))).shape
+    (14, 15)
     """
-    size = check_tensor(maps, "… t d h w", "maps")
+    size = check_array(maps, "… t d h w", "maps")
     _check_steps(steps)
     _check_descriptor(descriptor)
     _check_grid(grid)
@@ -262,27 +295,46 @@ def multi_scale_moments(
             got=f"h {size['h']}, w {size['w']}",
             expected="h and w of 2 or more",
         )
-    with torch.autocast(maps.device.type, enabled=False):
-        maps = _widened(maps)
-        changes = maps - maps.mean(-4, keepdim=True) if subtract_clip_mean else maps
-        cells = _cells(changes, grid)  # g of (… t d M)
-        samples = [cell.shape[-1] for cell in cells]
-        weights = _node_weights(size["t"], lengths, samples).to(maps)  # (m t·g)
-        means = [cell.mean(-1, keepdim=True) for cell in cells]
-        mean = _by_cell([mean.squeeze(-1) for mean in means], 2)  # (… t·g d)
+    with without_autocast(maps):
+        nodes: Array = _nodes(widened(maps), lengths, steps, descriptor, grid, subtract_clip_mean)
+    return nodes
+
+
+def _nodes(
+    maps: Any,
+    lengths: Sequence[int],
+    steps: int,
+    descriptor: Descriptor,
+    grid: int,
+    subtract_clip_mean: bool,
+) -> Any:
+    """Return descriptors (… m D) of maps (… t d h w) in float32 or float64."""
+    xp = namespace(maps)
+    changes = maps - xp.mean(maps, axis=-4, keepdims=True) if subtract_clip_mean else maps
+    cells = _cells(changes, grid)  # g of (… t d M)
+    samples = tuple(cell.shape[-1] for cell in cells)
+    weights = xp.asarray(
+        _node_weights(maps.shape[-4], tuple(lengths), samples), dtype=maps.dtype, device=maps.device
+    )  # (m t·g)
+    means = [xp.mean(cell, axis=-1, keepdims=True) for cell in cells]
+    mean = _by_cell([mean[..., 0] for mean in means], 2)  # (… t·g d)
+    window_mean = weights @ mean
+    with without_gradient(maps):
         energy = _by_cell([_energy(cell) for cell in _cells(maps, grid)], 1) @ weights.mT
-        window_mean = weights @ mean
-        if descriptor == "mean":
-            return _without_rounding(window_mean, window_mean.detach().square().sum(-1), energy)
-        centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
-        within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
-        shared = weights @ within.flatten(-2)  # (… m d·d)
-        if size["h"] == size["w"] == 1:
-            window_mean = window_mean.masked_fill((weights == 1).any(1, keepdim=True), 0)
-        covariance = _add_between(shared, weights, mean, window_mean)
-        trace = covariance.detach().diagonal(dim1=-2, dim2=-1).sum(-1)
-        root = newton_schulz_sqrt(covariance, steps) if descriptor == "sqrt" else covariance
-        return _without_rounding(upper_triangle(root), trace, energy)
+    if descriptor == "mean":
+        with without_gradient(maps):
+            variation = xp.sum(window_mean * window_mean, axis=-1)
+        return _without_rounding(window_mean, variation, energy)
+    centred = [cell - mean for cell, mean in zip(cells, means, strict=True)]
+    within = _by_cell([z @ z.mT / z.shape[-1] for z in centred], 3)  # (… t·g d d)
+    if maps.shape[-2:] == (1, 1):
+        alone = xp.any(weights == 1, axis=1, keepdims=True)
+        window_mean = xp.where(alone, 0.0, window_mean)
+    covariance = _covariance(within, weights, mean, window_mean)
+    with without_gradient(maps):
+        variation = xp.sum(xp.linalg.diagonal(covariance), axis=-1)
+    root = _root(covariance, steps) if descriptor == "sqrt" else covariance
+    return _without_rounding(_entries_above(root, 0), variation, energy)
 
 
 def _check_descriptor(descriptor: str) -> None:
@@ -295,59 +347,71 @@ def _check_descriptor(descriptor: str) -> None:
         )
 
 
-def _cells(maps: Tensor, grid: int) -> list[Tensor]:
+def _cells(maps: Any, grid: int) -> list[Any]:
     """Split maps into the g parts of the grid: (… t d h w) → g of (… t d M)."""
-    if grid == 1:
-        return [maps.flatten(-2)]
-    return [cell.flatten(-2) for row in _split(maps, -2) for cell in _split(row, -1)]
+    h, w = maps.shape[-2:]
+    whole = [maps]
+    if grid == 2:
+        rows = maps[..., : h // 2, :], maps[..., h // 2 :, :]
+        whole = [part for row in rows for part in (row[..., : w // 2], row[..., w // 2 :])]
+    return [_joined(part, part.ndim - 2) for part in whole]
 
 
-def _split(maps: Tensor, dim: int) -> Sequence[Tensor]:
-    return maps.tensor_split([maps.shape[dim] // 2], dim)
+def _joined(values: Any, axis: int) -> Any:
+    """Join an axis and the next one."""
+    shape = values.shape
+    joined = shape[axis] * shape[axis + 1]
+    return namespace(values).reshape(values, (*shape[:axis], joined, *shape[axis + 2 :]))
 
 
-def _by_cell(values: list[Tensor], axes: int) -> Tensor:
+def _by_cell(values: list[Any], axes: int) -> Any:
     """Interleave values of the g parts, frame by frame: g of (… t ·) → (… t·g ·)."""
-    return values[0] if len(values) == 1 else torch.stack(values, -axes).flatten(-axes - 1, -axes)
+    if len(values) == 1:
+        return values[0]
+    axis = values[0].ndim - axes
+    return _joined(namespace(values[0]).stack(values, axis=axis + 1), axis)
 
 
-def _energy(cell: Tensor) -> Tensor:
+def _energy(cell: Any) -> Any:
     """Compute the mean squared norm of the samples: (… t d M) → (… t)."""
-    length: Tensor = torch.linalg.vector_norm(cell.detach(), dim=(-2, -1))
-    return length.square() / cell.shape[-1]
+    length = namespace(cell).linalg.vector_norm(cell, axis=(-2, -1))
+    return length * length / cell.shape[-1]
 
 
-def _add_between(within: Tensor, weights: Tensor, mean: Tensor, window_mean: Tensor) -> Tensor:
-    """Add the covariance of the parts' means (… t·g d) about the mean of each window (… m d).
+def _covariance(within: Any, weights: Any, mean: Any, window_mean: Any) -> Any:
+    """Return the covariances of windows (… m d d) by the law of total covariance.
 
-    To the covariance (… m d·d) within the parts; ``weights`` (m t·g) are those of the parts.
+    Args:
+        within: (… t·g d d) covariances of the parts.
+        weights: (m t·g) weights of the parts in each window.
+        mean: (… t·g d) means of the parts.
+        window_mean: (… m d).
     """
-    m, d = window_mean.shape[-2:]
+    xp = namespace(within)
+    shared = weights @ _joined(within, within.ndim - 2)  # (… m d·d)
     between = mean[..., None, :, :] - window_mean[..., None, :]  # (… m t·g d)
-    between = (between * weights.sqrt()[:, :, None]).flatten(0, -3)
-    covariance = torch.baddbmm(within.reshape(-1, d, d), between.mT, between)
-    return covariance.view(*window_mean.shape[:-2], m, d, d)
+    between = between * xp.sqrt(weights)[:, :, None]
+    covariance = between.mT @ between
+    covariance += xp.reshape(shared, covariance.shape)
+    return covariance
 
 
-def _without_rounding(descriptors: Tensor, variation: Tensor, energy: Tensor) -> Tensor:
+def _without_rounding(descriptors: Any, variation: Any, energy: Any) -> Any:
     """Return descriptors (… m D), zero for a window without variation."""
-    return descriptors.masked_fill(_is_rounding(variation, energy)[..., None], 0)
+    constant = _is_rounding(variation, energy)[..., None]
+    return namespace(descriptors).where(constant, 0.0, descriptors)
 
 
-def _widened(values: Tensor) -> Tensor:
-    """Return types narrower than float32 as float32."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _is_rounding(variation: Tensor, energy: Tensor) -> Tensor:
+def _is_rounding(variation: Any, energy: Any) -> Any:
     """Return where variation (…) is below the rounding error of its samples.
 
     It depends on their energy: their mean squared norm (…) before any subtraction.
     """
-    return variation <= (8 * torch.finfo(energy.dtype).eps) ** 2 * energy
+    epsilon = float(namespace(energy).finfo(energy.dtype).eps)
+    return variation <= (8 * epsilon) ** 2 * energy
 
 
-def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Tensor:
+def cross_frame(maps: Array, lengths: Sequence[int] = (1, 2, 4), *, root: bool = True) -> Array:
     """Compute the antisymmetric part of the covariance of neighbouring windows.
 
     It changes sign when time is reversed. With C the covariance of a window's samples with the
@@ -369,43 +433,54 @@ def cross_frame(maps: Tensor, lengths: Sequence[int] = (1, 2, 4), *, root: bool 
         ShapeError: The maps have other axes.
         OptionError: A window length is invalid.
 
-    >>> cross_frame(torch.rand(8, 5, 3, 2)).shape
-    torch.Size([14, 10])
+    >>> cross_frame(np.ones((8, 5, 3, 2))).shape
+    (14, 10)
     """
-    size = check_tensor(maps, "… t d h w", "maps")
-    d = size["d"]
-    row, column = torch.triu_indices(d, d, 1, device=maps.device)
-    with torch.autocast(maps.device.type, enabled=False):
-        maps = _widened(maps)
-        samples = maps.flatten(-2).movedim(-3, -2)  # (… d t M)
-        nodes: list[Tensor] = []
-        for length in lengths:
-            spans = windows(size["t"], (length,))
-            pairs = [
-                _pair(samples, start, following, min(stop - start, end - following), root)
-                for (start, stop), (following, end) in pairwise(spans)
-            ]
-            nodes += [*pairs, pairs[-1]] if pairs else [maps.new_zeros(*maps.shape[:-4], d, d)]
-        return torch.stack(nodes, -3).flatten(-2).index_select(-1, row * d + column)
+    check_array(maps, "… t d h w", "maps")
+    with without_autocast(maps):
+        nodes: Array = _changes(widened(maps), lengths, root)
+    return nodes
 
 
-def _pair(samples: Tensor, first: int, second: int, count: int, root: bool) -> Tensor:
-    """Return R or S (… d d) of ``count`` frames from ``first`` and from ``second`` on."""
-    a, variance_a = _centred(samples[..., first : first + count, :])
-    b, variance_b = _centred(samples[..., second : second + count, :])
+def _changes(maps: Any, lengths: Sequence[int], root: bool) -> Any:
+    """Return R or S (… m d(d−1)/2) of maps (… t d h w) in float32 or float64."""
+    xp = namespace(maps)
+    *_, t, d, _, _ = maps.shape
+    samples = xp.moveaxis(_joined(maps, maps.ndim - 2), -3, -2)  # (… d t M)
+
+    @cache
+    def centred(start: int, count: int) -> tuple[Any, Any]:
+        return _centred(samples[..., start : start + count, :])
+
+    nodes: list[Any] = []
+    for length in lengths:
+        pairs = []
+        for (start, stop), (following, end) in pairwise(windows(t, (length,))):
+            count = min(stop - start, end - following)
+            pairs.append(_pair(*centred(start, count), *centred(following, count), root))
+        none = xp.zeros((*maps.shape[:-4], d, d), dtype=maps.dtype, device=maps.device)
+        nodes += [*pairs, pairs[-1]] if pairs else [none]
+    return _entries_above(xp.stack(nodes, axis=-3), 1)
+
+
+def _pair(a: Any, variance_a: Any, b: Any, variance_b: Any, root: bool) -> Any:
+    """Return R or S (… d d) of the centred samples (… d n·M) of two windows, and their variance."""
+    xp = namespace(a)
     c = a @ b.mT / a.shape[-1]
     r = (c - c.mT) / 2
     scale = (variance_a * variance_b)[..., None, None]
     constant = scale == 0
     # The unused branch of a `where` gets a gradient too: it must be finite, hence the 1.
-    divisor = scale.masked_fill(constant, 1) ** 0.25 if root else 1.0
-    return (r / divisor).masked_fill(constant, 0)
+    divisor = xp.where(constant, 1.0, scale) ** 0.25 if root else 1.0
+    return xp.where(constant, 0.0, r / divisor)
 
 
-def _centred(samples: Tensor) -> tuple[Tensor, Tensor]:
+def _centred(samples: Any) -> tuple[Any, Any]:
     """Subtract the mean from samples (… d n M); return them (… d n·M) and their variance (…)."""
-    flat = samples.flatten(-2)
-    centred = flat - flat.mean(-1, keepdim=True)
-    variance = centred.square().sum(-2).mean(-1)
-    energy = flat.detach().square().sum(-2).mean(-1)
-    return centred, variance.masked_fill(_is_rounding(variance, energy), 0)
+    xp = namespace(samples)
+    flat = _joined(samples, samples.ndim - 2)
+    centred = flat - xp.mean(flat, axis=-1, keepdims=True)
+    variance = xp.mean(xp.sum(centred * centred, axis=-2), axis=-1)
+    with without_gradient(flat):
+        energy = xp.mean(xp.sum(flat * flat, axis=-2), axis=-1)
+    return centred, xp.where(_is_rounding(variance, energy), 0.0, variance)

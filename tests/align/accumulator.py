@@ -11,7 +11,7 @@ def accumulator(cost: Tensor, smoothing: float) -> Tensor:
     """Return the table γ of one direction, with its two free columns: (… t u) → (… t u+2)."""
     scale = -1 / smoothing if smoothing else -1.0
     best = torch.logaddexp if smoothing else torch.maximum
-    table = _table(_columns(cost.reshape(-1, *cost.shape[-2:]), scale), smoothing > 0)
+    table = _table(_columns([cost.reshape(-1, *cost.shape[-2:])], scale), smoothing > 0)
     before = table[-1]
     last = [before[0]]
     for i in range(1, len(before)):

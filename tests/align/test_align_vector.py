@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fewact import align
+from tests import both as arrays
 from tests.align.accumulator import accumulator
 
 PRECISIONS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -23,8 +24,8 @@ def _by_class(values, labels):
 
 def _distances(query, support, eps, aligner, **options):
     """(q s) distances, and (q n) to the class means of frames or averaged over a class's shots."""
-    cost = align.cosine_cost(query[:, None], support[None], eps)  # (q s t u)
-    return aligner(cost, plan=False, **options).value
+    cost = arrays.both(align.cosine_cost)(query[:, None], support[None], eps)  # (q s t u)
+    return arrays.both(aligner)(cost, plan=False, **options).value
 
 
 def _episode_scores(inputs, eps, aligner, **options):
@@ -42,7 +43,7 @@ def test_otam_vector(case, compare, dtype):
     lam = 0.0 if isinstance(lam, str) else lam  # "to 0 (hard minimum)"
     if "cost" in inputs:
         cost = inputs["cost"].requires_grad_()
-        one_way = align.otam(cost, lam, bidirectional=False)
+        one_way = arrays.both(align.otam)(cost, lam, bidirectional=False)
         (gradient,) = torch.autograd.grad(one_way.value, cost)
         torch.testing.assert_close(one_way.plan, gradient, atol=0, rtol=0)
         got = {

@@ -4,10 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.align import bi_mhm, cosine_cost
+from fewact import align
+from fewact.align import cosine_cost
 from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs, shuffled
+from tests.both import both
+
+bi_mhm = both(align.bi_mhm)
 
 
 @settings(max_examples=30, deadline=None)

@@ -14,13 +14,14 @@ from fewact import align
 from fewact.align import alignment
 from fewact.core.errors import AlignmentError, OptionError, ShapeError, UnknownNameError
 from tests.align.made_up import costs
+from tests.both import both
 
 NAMES = align.names()
 every_aligner = pytest.mark.parametrize("name", NAMES)
 
 
 def _aligner(name, **options):
-    aligner = align.create(name, **options)
+    aligner = both(align.create(name, **options))
     if name != "emd":
         return aligner
 

@@ -10,9 +10,14 @@ from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from fewact.align import cosine_cost, cosine_cost_of_products, pairwise_cosine_cost
+from fewact import align
 from fewact.core.errors import OptionError, ShapeError
 from tests.align import reference
+from tests.both import both
+
+cosine_cost = both(align.cosine_cost)
+pairwise_cosine_cost = both(align.pairwise_cosine_cost)
+cosine_cost_of_products = both(align.cosine_cost_of_products)
 
 
 def _vectors(*shape, seed=0, dtype=torch.float64):

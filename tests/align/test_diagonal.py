@@ -1,9 +1,12 @@
 import pytest
 import torch
 
-from fewact.align import diagonal
+from fewact import align
 from fewact.core.errors import OptionError, ShapeError
 from tests.align.made_up import costs
+from tests.both import both
+
+diagonal = both(align.diagonal)
 
 
 def test_is_its_definition():

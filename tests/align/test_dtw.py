@@ -7,11 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.align import dtw, soft_dtw
+from fewact import align
 from fewact.align.dtw import warp
 from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs
+from tests.both import both
+
+dtw, soft_dtw = both(align.dtw), both(align.soft_dtw)
 
 
 @settings(max_examples=60, deadline=None)

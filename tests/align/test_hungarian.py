@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from fewact.align import diagonal, emd, hungarian
+from fewact import align
+from fewact.align import diagonal, emd
 from tests.align import reference
 from tests.align.made_up import costs, shuffled
+from tests.both import both
+
+hungarian = both(align.hungarian)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 5), (6, 6), (2, 3), (2, 4), (1, 5), (3, 2)])

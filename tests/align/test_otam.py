@@ -6,11 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewact.align import otam
+from fewact import align
 from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.accumulator import accumulator
 from tests.align.made_up import costs
+from tests.both import both
+
+otam = both(align.otam)
 
 
 @settings(max_examples=60, deadline=None)
@@ -97,8 +100,8 @@ def test_path(lam):
 
 def test_hard_path_costs_the_value():
     cost = costs(20, 7, 5)
-    for both in (True, False):
-        aligned = otam(cost, 0, bidirectional=both)
+    for ways in (True, False):
+        aligned = otam(cost, 0, bidirectional=ways)
         torch.testing.assert_close((aligned.plan * cost).sum((-2, -1)), aligned.value)
         assert torch.equal(aligned.plan, aligned.plan.round())
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from fewact.align import block_products
+from fewact import align
 from fewact.align._emd import instruction_sets
 from fewact.align.costs import products_library
 from fewact.core.errors import ShapeError
+from tests.both import both
 
+block_products = both(align.block_products)
 ROOT = Path(__file__).parents[2]
 
 # Nodes, numbers of a node, videos: less than a tile and a vector, full tiles, several panels and
@@ -61,7 +63,7 @@ def compiled() -> None:
 
 def test_a_product_does_not_depend_on_its_block(solver: str) -> None:
     compiled()
-    if solver == "torch":
+    if solver == "portable":
         pytest.skip("a matrix library adds in another order for another size")
     first, x, second, y = banks(14, 14, 8256, 5, 7)
     together = block_products(first, x, second, y)

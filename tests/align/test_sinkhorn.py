@@ -3,10 +3,14 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fewact.align import emd, sinkhorn
+from fewact import align
+from fewact.align import emd
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
 from tests.align import reference
 from tests.align.made_up import costs, weights
+from tests.both import both
+
+sinkhorn = both(align.sinkhorn)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 4), (3, 6)])

@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from fewact import moments
 from fewact.core.errors import OptionError, ShapeError
-from fewact.moments import cross_frame, windows
+from tests.both import both
+
+cross_frame = both(moments.cross_frame)
 
 
 def slow(maps: Tensor, lengths: tuple[int, ...], root: bool) -> np.ndarray:
@@ -17,7 +20,7 @@ def slow(maps: Tensor, lengths: tuple[int, ...], root: bool) -> np.ndarray:
     t, d, places = z.shape
     nodes = []
     for length in lengths:
-        spans = windows(t, (length,))
+        spans = moments.windows(t, (length,))
         own = []
         for (start, stop), (after, end) in pairwise(spans):
             count = min(stop - start, end - after)

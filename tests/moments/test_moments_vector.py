@@ -1,7 +1,11 @@
 import pytest
 import torch
 
-from fewact.moments import multi_scale_moments, newton_schulz_sqrt
+from fewact import moments
+from tests.both import both
+
+multi_scale_moments = both(moments.multi_scale_moments)
+newton_schulz_sqrt = both(moments.newton_schulz_sqrt)
 
 
 @pytest.fixture(params=[(torch.float64, 1e-8), (torch.float32, 2e-4)], ids=["float64", "float32"])

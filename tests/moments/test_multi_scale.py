@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
+from fewact import moments as functions
 from fewact.core.errors import OptionError, ShapeError
-from fewact.moments import (
-    multi_scale_moments,
-    newton_schulz_sqrt,
-    upper_triangle,
-    windows,
-)
+from tests.both import both
 from tests.moments.reference import moments
+
+multi_scale_moments = both(functions.multi_scale_moments)
+newton_schulz_sqrt = both(functions.newton_schulz_sqrt)
+upper_triangle = both(functions.upper_triangle)
 
 
 def _maps(*shape, seed=0, dtype=torch.float64):
@@ -58,7 +58,7 @@ def test_law_of_total_covariance():
     maps = _maps(8, 5, 3, 2)
     frames = _covariances(maps, lengths=(1,))
     means = multi_scale_moments(maps, (1,), descriptor="mean")
-    for window, (start, stop) in zip(_covariances(maps), windows(8), strict=True):
+    for window, (start, stop) in zip(_covariances(maps), functions.windows(8), strict=True):
         spread = means[start:stop] - means[start:stop].mean(0)
         total = frames[start:stop].mean(0) + spread.T @ spread / (stop - start)
         torch.testing.assert_close(window, total)
@@ -122,7 +122,7 @@ def test_windows_without_variation_are_exactly_zero(dtype, t, options):
 def test_the_mean_change_of_the_whole_clip_is_exactly_zero(dtype, t, grid):
     maps = 30 * _maps(t, 6, 3, 3, dtype=dtype)
     nodes = multi_scale_moments(maps, (2, t), descriptor="mean", grid=grid, subtract_clip_mean=True)
-    whole = [len(windows(t, (2,)))]
+    whole = [len(functions.windows(t, (2,)))]
     if grid == 2:
         whole += range(len(nodes) - 4, len(nodes))
     assert not nodes[whole].any()

@@ -3,9 +3,12 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from fewact import moments
 from fewact.core.errors import OptionError, ShapeError
-from fewact.moments import newton_schulz_sqrt
+from tests.both import both
 from tests.moments.reference import newton_schulz
+
+newton_schulz_sqrt = both(moments.newton_schulz_sqrt)
 
 
 def _covariances(*shape, samples=40, seed=0):

@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from fewact import moments
 from fewact.core.errors import ShapeError
-from fewact.moments import upper_triangle
+from tests.both import both
+
+upper_triangle = both(moments.upper_triangle)
 
 
 def test_row_by_row():

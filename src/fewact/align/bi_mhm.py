@@ -1,20 +1,18 @@
 """Bidirectional mean Hausdorff metric: each part is matched with the nearest of the other set."""
 
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import Any, Literal
 
 from fewact.align.alignment import Alignment, check_reduction, finite_costs
+from fewact.core.array_api import Array, as_array, namespace, needs_gradient
 
 
 def bi_mhm(
-    cost: Tensor,
+    cost: Array,
     *,
     reduction: Literal["sum", "mean"] = "sum",
     bidirectional: bool = True,
     plan: bool = True,
-) -> Alignment:
+) -> Alignment[Array]:
     """Match each part with the nearest of the other set, in both directions (HyRSM).
 
     D = Σ_i min_j C(i, j) + Σ_j min_i C(i, j); the mean form divides the first sum by m and the
@@ -34,19 +32,30 @@ def bi_mhm(
         AlignmentError: A cost is NaN or infinite.
         OptionError: The reduction is unknown.
 
-    >>> bi_mhm(torch.tensor([[1.0, 2.0], [3.0, 5.0]])).value
-    tensor(7.)
+    >>> import numpy as np
+    >>> bi_mhm(np.array([[1.0, 2.0], [3.0, 5.0]])).value
+    array(7.)
     """
     check_reduction(reduction)
-    cost = finite_costs(cost)
-    dims = (-1, -2) if bidirectional else (-1,)
-    matches = torch.zeros_like(cost, requires_grad=False) if plan else None
-    value = cost.new_zeros(())
-    for dim in dims:
-        nearest = cost.min(dim)
-        factor = 1 / nearest.values.shape[-1] if reduction == "mean" else 1.0
-        value = value + factor * nearest.values.sum(-1)
-        if matches is not None:
-            ones = torch.full_like(cost.detach(), factor)
-            matches.scatter_add_(dim, nearest.indices.unsqueeze(dim), ones)
-    return Alignment(value, matches)
+    costs = finite_costs(cost)
+    matched = plan or needs_gradient(costs)
+    value, matches = 0.0, 0.0
+    for axis in (-1, -2) if bidirectional else (-1,):
+        least, nearest = _nearest(costs if axis == -1 else costs.mT, matched)
+        factor = 1 / least.shape[-1] if reduction == "mean" else 1.0
+        value = value + factor * namespace(costs).sum(least, axis=-1)
+        if plan:
+            matches = matches + factor * (nearest if axis == -1 else nearest.mT)
+    return Alignment(as_array(value), matches if plan else None)
+
+
+def _nearest(costs: Any, matched: bool) -> tuple[Any, Any]:
+    """Return the least costs (… m) and, with ``matched``, which they are (… m m')."""
+    xp = namespace(costs)
+    if not matched:
+        return xp.min(costs, axis=-1), None
+    *leading, m, others = costs.shape
+    index = xp.argmin(xp.reshape(costs, (-1, others)), axis=-1)
+    index = xp.reshape(index, (*leading, m, 1))
+    which = xp.astype(xp.arange(others, device=costs.device) == index, costs.dtype)
+    return xp.take_along_axis(costs, index, axis=-1)[..., 0], which

@@ -5,22 +5,28 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 import fewact.align as package
 from fewact.align._emd import instruction_sets
-from fewact.align.alignment import needs_gradient
-from fewact.align.transport import engine
+from fewact.align.transport import PORTABLE, engine
+from fewact.core.array_api import (
+    Array,
+    as_numpy,
+    namespace,
+    needs_gradient,
+    on_cpu,
+    without_autocast,
+)
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.machine import load_library
-from fewact.core.shapes import check_tensor
+from fewact.core.shapes import check_array
 
 ZERO_LENGTH = 1e-12
 """Vectors up to this length have no direction."""
 
 
-def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
+def cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
     """Compute the cost 1 − x·y / (‖x‖‖y‖ + ε) of each vector of x with each of y.
 
     A zero vector has cost 1 with everything. With ε = 0 a vector of length up to 1e-12 counts as
@@ -43,21 +49,17 @@ def cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
         ShapeError: The vectors differ in length, or the leading axes don't fit.
         OptionError: ``eps`` is negative.
 
-    >>> cosine_cost(torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 1.0]]), eps=0)
-    tensor([[0., 1.]])
+    >>> cosine_cost(np.array([[3.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 1.0]]), eps=0)
+    array([[0., 1.]])
     """
     _check_vectors(x, y)
     _check_eps(eps)
-    with torch.autocast(x.device.type, enabled=False):
-        dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-        x, y = x.to(dtype), y.to(dtype)
-        if eps == 0:
-            return 1 - _unit(x) @ _unit(y).mT
-        lengths = _length(x) * _length(y).mT  # (… m m')
-        return 1 - x @ y.mT / (lengths + eps)
+    with without_autocast(x):
+        cost: Array = _cosine_cost(*_of_one_type(x, y), float(eps))
+    return cost
 
 
-def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
+def pairwise_cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
     """Compute ``cosine_cost`` of each of q videos with each of s, in one product per episode.
 
     Args:
@@ -72,20 +74,21 @@ def pairwise_cosine_cost(x: Tensor, y: Tensor, eps: float = 0.01) -> Tensor:
         ShapeError: The shapes don't fit.
         OptionError: ``eps`` is negative.
 
-    >>> pairwise_cosine_cost(torch.rand(2, 3, 8, 16), torch.rand(2, 5, 8, 16)).shape
-    torch.Size([2, 3, 5, 8, 8])
+    >>> pairwise_cosine_cost(np.ones((2, 3, 8, 16)), np.ones((2, 5, 8, 16))).shape
+    (2, 3, 5, 8, 8)
     """
-    first, second = check_tensor(x, "b q m d", "x"), check_tensor(y, "b s m' d", "y")
-    if first["b"] != second["b"]:
+    first, second = check_array(x, "b q m d", "x"), check_array(y, "b s m' d", "y")
+    if (first["b"], first["d"]) != (second["b"], second["d"]):
         raise _misfit(x, y)
-    cost = cosine_cost(x.flatten(1, 2), y.flatten(1, 2), eps)  # (b q·m s·m')
+    xp = namespace(x)
+    left, right = (xp.reshape(side, (first["b"], -1, first["d"])) for side in (x, y))
+    pairs = cosine_cost(left, right, eps)  # (b q·m s·m')
     shape = (first["b"], first["q"], first["m"], second["s"], second["m'"])
-    return cost.view(shape).transpose(2, 3)
+    cost: Array = xp.permute_dims(xp.reshape(pairs, shape), (0, 1, 3, 2, 4))
+    return cost
 
 
-def cosine_cost_of_products(
-    products: Tensor, first: Tensor, second: Tensor, eps: float = 0.01
-) -> Tensor:
+def cosine_cost_of_products(products: Array, first: Any, second: Any, eps: float = 0.01) -> Array:
     """Compute ``cosine_cost`` of vectors whose inner products and squared norms are known.
 
     Args:
@@ -100,19 +103,24 @@ def cosine_cost_of_products(
     Raises:
         OptionError: ``eps`` is negative.
 
-    >>> cosine_cost_of_products(torch.tensor(6.0), torch.tensor(9.0), torch.tensor(4.0), eps=0)
-    tensor(0.)
+    >>> cosine_cost_of_products(np.array([6.0]), np.array([9.0]), np.array([4.0]), eps=0)
+    array([0.])
     """
     _check_eps(eps)
+    xp = namespace(products)
     smallest = ZERO_LENGTH**2
+    lengths = [xp.sqrt(xp.clip(squares, smallest, None)) for squares in (first, second)]
+    cosines: Any
     if eps == 0:
         inverse = [
-            x.clamp_min(smallest).rsqrt().masked_fill(x <= smallest, 0) for x in (first, second)
+            xp.where(squares <= smallest, 0.0, 1 / length)
+            for squares, length in zip((first, second), lengths, strict=True)
         ]
-        return 1 - products * inverse[0] * inverse[1]
-    return 1 - products / (
-        first.clamp_min(smallest).sqrt() * second.clamp_min(smallest).sqrt() + eps
-    )
+        cosines = products * inverse[0] * inverse[1]
+    else:
+        cosines = products / (lengths[0] * lengths[1] + float(eps))
+    cost: Array = 1 - cosines
+    return cost
 
 
 def _check_eps(eps: float) -> None:
@@ -120,17 +128,16 @@ def _check_eps(eps: float) -> None:
         raise OptionError("invalid ε", where="eps", got=repr(eps), expected="0 or more")
 
 
-def _check_vectors(x: Tensor, y: Tensor) -> None:
-    if check_tensor(x, "… m d", "x")["d"] != check_tensor(y, "… m' d", "y")["d"]:
+def _check_vectors(x: Any, y: Any) -> None:
+    if check_array(x, "… m d", "x")["d"] != check_array(y, "… m' d", "y")["d"]:
         raise _misfit(x, y)
     try:
-        # torch's own function imports sympy, which takes a second.
         np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except ValueError:
         raise _misfit(x, y) from None
 
 
-def _misfit(x: Tensor, y: Tensor) -> ShapeError:
+def _misfit(x: Any, y: Any) -> ShapeError:
     return ShapeError(
         "x and y don't fit together",
         got=f"{tuple(x.shape)} and {tuple(y.shape)}",
@@ -138,24 +145,32 @@ def _misfit(x: Tensor, y: Tensor) -> ShapeError:
     )
 
 
-def _length(x: Tensor) -> Tensor:
+def _of_one_type(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return arrays in float64 if one of them is, otherwise in float32."""
+    xp = namespace(x)
+    dtype = xp.float64 if xp.float64 in (x.dtype, y.dtype) else xp.float32
+    return xp.astype(x, dtype, copy=False), xp.astype(y, dtype, copy=False)
+
+
+def _cosine_cost(x: Any, y: Any, eps: float) -> Any:
+    lengths = _length(x), _length(y)  # (… m 1), (… m' 1)
+    if eps == 0:
+        xp = namespace(x)
+        lengths = tuple(xp.where(length <= ZERO_LENGTH, xp.inf, length) for length in lengths)
+        return 1 - (x / lengths[0]) @ (y / lengths[1]).mT
+    return 1 - x @ y.mT / (lengths[0] * lengths[1].mT + eps)
+
+
+def _length(x: Any) -> Any:
     """(… m d) → (… m 1)."""
-    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return length
-
-
-def _unit(x: Tensor) -> Tensor:
-    length = _length(x)
-    return x / length.masked_fill(length <= ZERO_LENGTH, torch.inf)
+    return namespace(x).linalg.vector_norm(x, axis=-1, keepdims=True)
 
 
 COPIED_BYTES = 32 * 2**20
 """Approximate limit for the memory of copied nodes, where there is no compiled kernel."""
 
 
-def block_products(
-    first: Tensor, first_rows: Tensor, second: Tensor, second_rows: Tensor
-) -> Tensor:
+def block_products(first: Array, first_rows: Any, second: Array, second_rows: Any) -> Array:
     """Compute the products of the nodes of each first video of a block with each second one.
 
     Nodes of float32 on the CPU are read where they are, by a compiled kernel in the calling
@@ -174,38 +189,46 @@ def block_products(
     Raises:
         ShapeError: The shapes don't fit, or a row is outside of the bank.
 
-    >>> bank = torch.eye(2)[:, None]  # two videos of one node
-    >>> block_products(bank, torch.tensor([[0]]), bank, torch.tensor([[0, 1]])).flatten()
-    tensor([1., 0.])
+    >>> bank = np.eye(2)[:, None]  # two videos of one node
+    >>> block_products(bank, np.array([[0]]), bank, np.array([[0, 1]])).ravel()
+    array([1., 0.])
     """
     _check_blocks(first, first_rows, second, second_rows)
-    banks = (first, second)
+    xp = namespace(first)
     isa = _instruction_set()
+    sides: Any = (first, first_rows, second, second_rows)
+    products: Array
     if (
-        isa is not None
-        and not any(map(needs_gradient, banks))
-        and all(bank.dtype == torch.float32 and bank.device.type == "cpu" for bank in banks)
+        isa is None
+        or needs_gradient(first, second)
+        or not all(bank.dtype == xp.float32 and on_cpu(bank) for bank in sides[::2])
     ):
-        return _compiled(first, first_rows, second, second_rows, isa)
-    return _by_copies(first, first_rows, second, second_rows)
+        products = _by_copies(*sides)
+    else:
+        products = xp.asarray(_compiled(isa, *map(as_numpy, sides)))
+    return products
 
 
-def _by_copies(first: Tensor, first_rows: Tensor, second: Tensor, second_rows: Tensor) -> Tensor:
+def _by_copies(first: Any, first_rows: Any, second: Any, second_rows: Any) -> Any:
     """Multiply copies of the nodes, some blocks at a time."""
-    block = (first_rows.shape[1] * first[0].numel() + second_rows.shape[1] * second[0].numel()) * 4
-    size = max(1, COPIED_BYTES // max(1, block))
-    shape = (first_rows.shape[1], first.shape[1], second_rows.shape[1], second.shape[1])
-    parts = [
-        (first[x].flatten(1, 2) @ second[y].flatten(1, 2).mT).view(-1, *shape).transpose(2, 3)
-        for x, y in zip(first_rows.split(size), second_rows.split(size), strict=True)
-    ]
-    return torch.cat(parts)
+    xp = namespace(first)
+    (b, q), p = first_rows.shape, second_rows.shape[1]
+    (_, m, d), u = first.shape, second.shape[1]
+    size = max(1, COPIED_BYTES // (4 * d * (q * m + p * u)))
+    parts = []
+    for start in range(0, b, size):
+        x, y = first_rows[start : start + size], second_rows[start : start + size]
+        left = xp.reshape(first[x], (x.shape[0], q * m, d))
+        right = xp.reshape(second[y], (y.shape[0], p * u, d))
+        products = xp.reshape(left @ right.mT, (x.shape[0], q, m, p, u))
+        parts.append(xp.permute_dims(products, (0, 1, 3, 2, 4)))
+    return xp.concat(parts)
 
 
 def _instruction_set() -> int | None:
     """Return the instruction set of the compiled kernel, the solver's; None where there is none."""
     name, _ = engine()
-    if name == "torch":
+    if name == PORTABLE:
         return None
     try:
         products_library()
@@ -231,32 +254,37 @@ def products_library() -> ctypes.CDLL:
 
 
 def _compiled(
-    first: Tensor, first_rows: Tensor, second: Tensor, second_rows: Tensor, isa: int
-) -> Tensor:
+    isa: int,
+    first: NDArray[np.float32],
+    first_rows: NDArray[np.int64],
+    second: NDArray[np.float32],
+    second_rows: NDArray[np.int64],
+) -> NDArray[np.float32]:
     """Multiply in the calling thread; the GIL is released meanwhile."""
     (b, q), p = first_rows.shape, second_rows.shape[1]
-    products = torch.empty(b, q, p, first.shape[1], second.shape[1], dtype=torch.float32)
+    products = np.empty((b, q, p, first.shape[1], second.shape[1]), np.float32)
     sides = [
-        (nodes.contiguous(), rows.contiguous())
+        (np.require(nodes, requirements=["C", "A"]), np.require(rows, requirements=["C", "A"]))
         for nodes, rows in ((first, first_rows), (second, second_rows))
     ]
     arguments = (
         argument
         for nodes, rows in sides
-        for argument in (nodes.data_ptr(), rows.data_ptr(), rows.shape[1], nodes.shape[1])
+        for argument in (nodes.ctypes.data, rows.ctypes.data, rows.shape[1], nodes.shape[1])
     )
     kernel = products_library().fewact_products
-    if kernel(isa, b, first.shape[2], *arguments, products.data_ptr()):
+    if kernel(isa, b, first.shape[2], *arguments, products.ctypes.data):
         raise MemoryError("products of nodes")
     return products
 
 
-def _check_blocks(first: Tensor, first_rows: Tensor, second: Tensor, second_rows: Tensor) -> None:
+def _check_blocks(first: Any, first_rows: Any, second: Any, second_rows: Any) -> None:
+    int64 = namespace(first_rows).int64
     blocks = []
     for name, bank, rows in (("first", first, first_rows), ("second", second, second_rows)):
-        check_tensor(bank, "v m D", name)
-        blocks.append(check_tensor(rows, "b s", f"{name}_rows")["b"])
-        if rows.dtype != torch.int64 or not 0 <= int(rows.min()) <= int(rows.max()) < len(bank):
+        check_array(bank, "v m D", name)
+        blocks.append(check_array(rows, "b s", f"{name}_rows")["b"])
+        if rows.dtype != int64 or not 0 <= int(rows.min()) <= int(rows.max()) < len(bank):
             raise ShapeError(
                 "there are no such videos",
                 where=f"{name}_rows",

@@ -2,15 +2,13 @@
 
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from fewact.align.alignment import Alignment, check_reduction, finite_costs
+from fewact.core.array_api import Array, as_array, namespace
 
 
 def diagonal(
-    cost: Tensor, *, reduction: Literal["mean", "sum"] = "mean", plan: bool = True
-) -> Alignment:
+    cost: Array, *, reduction: Literal["mean", "sum"] = "mean", plan: bool = True
+) -> Alignment[Array]:
     """Match each part with the part of the same index.
 
     Args:
@@ -26,15 +24,18 @@ def diagonal(
         AlignmentError: A cost is NaN or infinite.
         OptionError: The reduction is unknown.
 
-    >>> diagonal(torch.tensor([[1.0, 0.0], [0.0, 3.0]])).value
-    tensor(2.)
+    >>> import numpy as np
+    >>> diagonal(np.array([[1.0, 0.0], [0.0, 3.0]])).value
+    array(2.)
     """
     check_reduction(reduction)
-    cost = finite_costs(cost, square=True)
-    matched = cost.diagonal(dim1=-2, dim2=-1)  # (… m)
+    costs = finite_costs(cost, square=True)
+    xp = namespace(costs)
+    matched = xp.linalg.diagonal(costs)  # (… m)
     m = matched.shape[-1]
     factor = 1 / m if reduction == "mean" else 1.0
-    identity = factor * torch.eye(m, dtype=cost.dtype, device=cost.device) if plan else None
-    return Alignment(
-        factor * matched.sum(-1), None if identity is None else identity.expand(cost.shape)
-    )
+    value = as_array(factor * xp.sum(matched, axis=-1))
+    if not plan:
+        return Alignment(value, None)
+    identity = factor * xp.eye(m, dtype=costs.dtype, device=costs.device)
+    return Alignment(value, xp.broadcast_to(identity, costs.shape))

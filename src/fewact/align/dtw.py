@@ -1,12 +1,20 @@
 """Dynamic time warping."""
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from fewact.align.alignment import Alignment, check_smoothing, finite_costs, solve_optimum
+import numpy as np
+
+from fewact.align.alignment import (
+    Alignment,
+    check_smoothing,
+    finite_costs,
+    larger_of,
+    solve_optimum,
+)
+from fewact.core.array_api import Array, namespace
 
 
-def warp(cost: Tensor, smoothing: float, plan: bool, diagonal: float = 1.0) -> Alignment:
+def warp(cost: Any, smoothing: float, plan: bool, diagonal: float = 1.0) -> Alignment[Any]:
     """Compute the cost of the best warping path, and how much of it runs through each cell.
 
     Args:
@@ -19,70 +27,75 @@ def warp(cost: Tensor, smoothing: float, plan: bool, diagonal: float = 1.0) -> A
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost.
     """
     return solve_optimum(
-        cost, lambda costs, with_path: _solve(costs, smoothing, with_path, diagonal), plan=plan
+        cost,
+        lambda costs, with_path: _solve(costs, float(smoothing), with_path, float(diagonal)),
+        plan=plan,
     )
 
 
-def _solve(
-    cost: Tensor, smoothing: float, with_path: bool, diagonal: float
-) -> tuple[Tensor, Tensor | None]:
+def _solve(cost: Any, smoothing: float, with_path: bool, diagonal: float) -> tuple[Any, Any]:
     """Values (batch) and, with ``with_path``, paths (batch m m') of costs (batch m m')."""
+    xp = namespace(cost)
     soft, scale = smoothing > 0, -1 / smoothing if smoothing else -1.0
-    best = torch.logaddexp if soft else torch.maximum
-    batch, m, columns = cost.shape
-    table = cost.new_full((m + columns + 1, m + 1, batch), -torch.inf)
-    torch.mul(cost.permute(1, 2, 0), scale, out=_cells(table, m, columns))
+    best = larger_of(cost, soft=soft)
+    table, steps = _tables(cost, -xp.inf)
+    xp.multiply(xp.permute_dims(cost, (1, 2, 0)), scale, out=table[1:, 1:])
     table[0, 0] = 0  # start of every path
-    moves = torch.empty_like(table[2:, 1:])  # part of −γ/λ from the previous cells
-    for k in range(2, len(table)):
-        either = best(table[k - 1, 1:], table[k - 1, :-1])
-        across = table[k - 2, :-1]
-        if diagonal != 1:
-            across = across + (diagonal - 1) * table[k, 1:]
-        table[k, 1:] += best(either, across, out=moves[k - 2])
-    value = table[-1, -1] / scale
-    if not with_path:
-        return value, None
-    path = _path(table, moves, soft, diagonal)
-    return value, _cells(path, m, columns).permute(2, 0, 1)
+    moves = xp.empty_like(steps[2:, 1:])  # part of −γ/λ from the previous cells
+    with np.errstate(invalid="ignore"):  # −∞ − (−∞), where no path runs
+        for k in range(2, steps.shape[0]):
+            either = best(steps[k - 1, 1:], steps[k - 1, :-1], out=xp.empty_like(moves[k - 2]))
+            across = steps[k - 2, :-1]
+            if diagonal != 1:
+                across = across + (diagonal - 1) * steps[k, 1:]
+            steps[k, 1:] += best(either, across, out=moves[k - 2])
+    value = steps[-1, -1] / scale
+    return value, _path(cost, steps, moves, soft, diagonal) if with_path else None
 
 
-def _cells(table: Tensor, m: int, columns: int) -> Tensor:
-    """Return the matrix (m m' batch) inside a table of diagonals (m+m'+1 m+1 batch), as a view."""
-    diagonal, row, batch = table.stride()
-    inner = table[2:, 1:]
-    return inner.as_strided(
-        (m, columns, table.shape[-1]), (diagonal + row, diagonal, batch), inner.storage_offset()
-    )
+def _tables(cost: Any, fill: float) -> tuple[Any, Any]:
+    """Return a table (m+1 m'+1 batch) and its anti-diagonals (m+m'+1 m+1 batch), in one memory.
+
+    A row of the table is followed by m + 1 other numbers. In rows that are one number shorter,
+    each begins one number later, so that columns are anti-diagonals.
+    """
+    xp = namespace(cost)
+    batch, m, columns = cost.shape
+    rows, width = m + 1, m + columns + 2
+    memory = xp.full((rows * width, batch), fill, dtype=cost.dtype, device=cost.device)
+    table = xp.reshape(memory, (rows, width, batch))[:, : columns + 1]
+    diagonals = xp.reshape(memory[:-rows], (rows, width - 1, batch))
+    return table, xp.permute_dims(diagonals, (1, 0, 2))
 
 
-def _path(table: Tensor, moves: Tensor, soft: bool, diagonal: float) -> Tensor:
-    """How much of the path runs through each cell, as a table of diagonals."""
-    beside, above, across = table[1:-1, 1:], table[1:-1, :-1], table[:-2, :-1]
-    outside = moves == -torch.inf
+def _path(cost: Any, steps: Any, moves: Any, soft: bool, diagonal: float) -> Any:
+    """How much of the path runs through each cell: (batch m m')."""
+    xp = namespace(steps)
+    beside, above, across = steps[1:-1, 1:], steps[1:-1, :-1], steps[:-2, :-1]
+    outside = moves == -xp.inf
+    moves = xp.where(outside, 0.0, moves)
     if diagonal != 1:
-        cells = (table[2:, 1:] - moves).masked_fill(outside, 0)
-        across = across + (diagonal - 1) * cells
+        across = across + (diagonal - 1) * xp.where(outside, 0.0, steps[2:, 1:] - moves)
     if soft:
-        moves = moves.masked_fill(outside, 0)
-        fractions = [(cells - moves).exp() for cells in (beside, above, across)]
+        fractions = [xp.exp(cells - moves) for cells in (beside, above, across)]
     else:
-        is_across = across >= torch.maximum(beside, above)
+        is_across = across >= xp.maximum(beside, above)
         is_beside = ~is_across & (beside >= above)
-        fractions = [which.to(table) for which in (is_beside, ~is_across & ~is_beside, is_across)]
-    path = torch.zeros_like(table)
+        each = (is_beside, ~is_across & ~is_beside, is_across)
+        fractions = [xp.astype(which, cost.dtype) for which in each]
+    table, path = _tables(cost, 0.0)
     path[-1, -1] = 1
-    for k in range(len(table) - 1, 1, -1):
+    for k in range(path.shape[0] - 1, 1, -1):
         cells = path[k, 1:]
-        path[k - 1, 1:].addcmul_(cells, fractions[0][k - 2])
-        path[k - 1, :-1].addcmul_(cells, fractions[1][k - 2])
-        path[k - 2, :-1].addcmul_(cells, fractions[2][k - 2])
+        path[k - 1, 1:] += cells * fractions[0][k - 2]
+        path[k - 1, :-1] += cells * fractions[1][k - 2]
+        path[k - 2, :-1] += cells * fractions[2][k - 2]
     if diagonal != 1:
         path[2:, 1:] *= 1 + (diagonal - 1) * fractions[2]
-    return path
+    return xp.permute_dims(table[1:, 1:], (2, 0, 1))
 
 
-def dtw(cost: Tensor, *, diagonal: float = 1.0, plan: bool = True) -> Alignment:
+def dtw(cost: Array, *, diagonal: float = 1.0, plan: bool = True) -> Alignment[Array]:
     """Find the cheapest warping path; its cost is the sum of its cells (Sakoe and Chiba 1978).
 
     A path runs from the first cell to the last; each step goes down, right or diagonally.
@@ -101,14 +114,14 @@ def dtw(cost: Tensor, *, diagonal: float = 1.0, plan: bool = True) -> Alignment:
         ShapeError: The costs have fewer than two axes, or one is empty.
         AlignmentError: A cost is NaN or infinite.
 
-    >>> import torch
-    >>> dtw(torch.tensor([[1.0, 5.0, 5.0], [5.0, 1.0, 2.0]])).value
-    tensor(4.)
+    >>> import numpy as np
+    >>> dtw(np.array([[1.0, 5.0, 5.0], [5.0, 1.0, 2.0]])).value
+    array(4.)
     """
     return warp(finite_costs(cost), 0.0, plan, diagonal)
 
 
-def soft_dtw(cost: Tensor, smoothing: float = 0.1, *, plan: bool = True) -> Alignment:
+def soft_dtw(cost: Array, smoothing: float = 0.1, *, plan: bool = True) -> Alignment[Array]:
     """Compute the soft minimum −γ log Σ exp(−cost/γ) over all warping paths (Cuturi, Blondel 2017).
 
     Args:
@@ -125,9 +138,9 @@ def soft_dtw(cost: Tensor, smoothing: float = 0.1, *, plan: bool = True) -> Alig
         AlignmentError: A cost is NaN or infinite.
         OptionError: The smoothing is negative.
 
-    >>> import torch
-    >>> soft_dtw(torch.tensor([[2.0, 3.0]])).value
-    tensor(5.)
+    >>> import numpy as np
+    >>> soft_dtw(np.array([[2.0, 3.0]])).value
+    array(5.)
     """
     check_smoothing(smoothing)
     return warp(finite_costs(cost), smoothing, plan)

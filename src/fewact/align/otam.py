@@ -15,16 +15,24 @@ memory is read in order.
 """
 
 import math
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from fewact.align.alignment import Alignment, check_smoothing, finite_costs, solve_optimum
+from fewact.align.alignment import (
+    Alignment,
+    check_smoothing,
+    finite_costs,
+    larger_of,
+    log_sum_exp,
+    solve_optimum,
+)
+from fewact.core.array_api import Array, is_tensor, namespace
 
 
 def otam(
-    cost: Tensor, smoothing: float = 0.5, *, bidirectional: bool = True, plan: bool = True
-) -> Alignment:
+    cost: Array, smoothing: float = 0.5, *, bidirectional: bool = True, plan: bool = True
+) -> Alignment[Array]:
     """Compute the soft cost of the best ordered alignment of two videos' frames (OTAM).
 
     Args:
@@ -43,96 +51,111 @@ def otam(
         AlignmentError: A cost is NaN or infinite.
         OptionError: The smoothing is negative.
 
-    >>> otam(torch.tensor([[1.0, 2.0]]), bidirectional=False).value
-    tensor(3.)
+    >>> import numpy as np
+    >>> otam(np.array([[1.0, 2.0]]), bidirectional=False).value
+    array(3.)
     """
     check_smoothing(smoothing)
     return solve_optimum(
         finite_costs(cost),
-        lambda costs, with_path: _solve(costs, smoothing, bidirectional, with_path),
+        lambda costs, with_path: _solve(costs, float(smoothing), bidirectional, with_path),
         plan=plan,
     )
 
 
-def _solve(
-    cost: Tensor, smoothing: float, bidirectional: bool, with_path: bool
-) -> tuple[Tensor, Tensor | None]:
+def _solve(cost: Any, smoothing: float, bidirectional: bool, with_path: bool) -> tuple[Any, Any]:
     """Values (batch) and, with ``with_path``, paths (batch t u) of costs (batch t u)."""
-    scale = -1 / smoothing if smoothing else -1.0
+    xp = namespace(cost)
+    soft, scale = smoothing > 0, -1 / smoothing if smoothing else -1.0
     directions = [cost, cost.mT] if bidirectional else [cost]
-    groups = [_columns(direction, scale) for direction in directions]  # (u t batch)
-    batch, together = len(cost), 1
+    groups = [[direction] for direction in directions]
     if cost.shape[1] == cost.shape[2]:
-        groups, together = [torch.cat(groups, -1)], len(directions)
-    totals: list[Tensor] = []
-    paths: list[Tensor] = []
-    for scores in groups:
-        total, path = _finish(_table(scores, smoothing > 0), smoothing > 0, with_path)
-        totals += total.view(together, batch).unbind()
+        groups = [directions]
+    value = 0.0
+    paths: list[Any] = []
+    for together in groups:
+        scores = _columns(together, scale)  # (u t directions·batch)
+        total, path = _finish(_table(scores, soft), soft, with_path)
+        value = value + xp.sum(xp.reshape(total, (len(together), -1)), axis=0)
         if path is not None:
-            paths += path.view(*scores.shape[:2], together, batch).unbind(2)
-    value = torch.stack(totals).sum(0) / scale
+            shape = (*scores.shape[:2], len(together), -1)
+            paths += xp.unstack(xp.reshape(path, shape), axis=2)
     if not paths:
-        return value, None
+        return value / scale, None
     # The second direction stored the transposed costs column by column: its axes are in order.
-    forward, *backward = paths
-    return value, forward.permute(2, 1, 0) + sum(
-        transposed.permute(2, 0, 1) for transposed in backward
+    order = (2, 1, 0), (2, 0, 1)
+    turned = [xp.permute_dims(path, axes) for path, axes in zip(paths, order, strict=False)]
+    return value / scale, sum(turned[1:], start=turned[0])
+
+
+def _columns(directions: list[Any], scale: float) -> Any:
+    """Scaled costs of all directions, column by column: (batch t u) → (u t directions·batch)."""
+    xp = namespace(directions[0])
+    batch, t, u = directions[0].shape
+    scores = xp.empty(
+        (u, t, len(directions) * batch), dtype=directions[0].dtype, device=directions[0].device
     )
+    for number, cost in enumerate(directions):
+        columns = scores[:, :, number * batch : (number + 1) * batch]
+        xp.multiply(xp.permute_dims(cost, (2, 1, 0)), scale, out=columns)
+    return scores
 
 
-def _columns(cost: Tensor, scale: float) -> Tensor:
-    """Scaled costs, column by column: (batch t u) → (u t batch)."""
-    columns = cost.permute(2, 1, 0)
-    return torch.mul(columns, scale, out=cost.new_empty(columns.shape))
-
-
-def _table(scores: Tensor, soft: bool) -> Tensor:
+def _table(scores: Any, soft: bool) -> Any:
     """−γ/λ of columns 1 … u (u t batch)."""
-    best = torch.logaddexp if soft else torch.maximum
-    table = torch.empty_like(scores)
-    torch.cumsum(scores[:, 0], 0, out=table[:, 0])
+    xp = namespace(scores)
+    best = larger_of(scores, soft=soft)
+    table = xp.empty_like(scores)
+    table[:, 0] = xp.cumulative_sum(scores[:, 0], axis=0)
     # In column 1 two of the three moves come from the free column, where γ is 0.
-    start = scores.new_full((1,), math.log(2) if soft else 0.0)
-    cells, cell_scores = table[0].unbind(0), scores[0].unbind(0)
+    start = xp.full_like(scores[0, 0], math.log(2) if soft else 0.0)
+    cells, cell_scores = xp.unstack(table[0]), xp.unstack(scores[0])
     for i in range(1, len(cells)):
-        best(cells[i - 1], start, out=cells[i]).add_(cell_scores[i])
-    upper, lower = table[:, :-1].unbind(0), table[:, 1:].unbind(0)
-    lower_scores = scores[:, 1:].unbind(0)
+        cell = best(cells[i - 1], start, out=cells[i])
+        cell += cell_scores[i]
+    upper, lower = xp.unstack(table[:, :-1]), xp.unstack(table[:, 1:])
+    lower_scores = xp.unstack(scores[:, 1:])
     for j in range(1, len(lower)):
-        best(upper[j - 1], lower[j - 1], out=lower[j]).add_(lower_scores[j])
+        column = best(upper[j - 1], lower[j - 1], out=lower[j])
+        column += lower_scores[j]
     return table
 
 
-def _finish(table: Tensor, soft: bool, with_path: bool) -> tuple[Tensor, Tensor | None]:
+def _finish(table: Any, soft: bool, with_path: bool) -> tuple[Any, Any]:
     """Total (batch) over the ends of a path and, with ``with_path``, the paths (u t batch).
 
     In the last free column, two paths leave each row but the last.
     """
+    xp = namespace(table)
     u, t, _ = table.shape
+    ends = xp.asarray(table[-1], copy=True)  # (t batch)
     if soft:
-        ends = table[-1].clone()
         ends[:-1] += math.log(2)
-        total = ends.logsumexp(0)
-    else:
-        total, row = table[-1].max(0)
+    total = log_sum_exp(ends, 0) if soft else xp.max(ends, axis=0)
     if not with_path:
         return total, None
-    path = torch.empty_like(table)
+    path = xp.empty_like(table)
     if soft:
-        path[-1] = (ends - total).exp()
-        stay = (table[:-1, 1:] - table[:-1, :-1]).sigmoid()  # (u−1 t−1 batch)
-        down = (table[0, :-1] - math.log(2)).sigmoid()  # (t−1 batch)
+        path[-1] = xp.exp(ends - total)
+        stay = _logistic(table[:-1, 1:] - table[:-1, :-1])  # (u−1 t−1 batch)
+        down = _logistic(table[0, :-1] - math.log(2))  # (t−1 batch)
     else:
-        path[-1] = 0
-        path[-1].scatter_(0, row[None], 1)
-        stay = (table[:-1, 1:] >= table[:-1, :-1]).to(table)
-        down = (table[0, :-1] > 0).to(table)
+        rows = xp.arange(t, device=table.device)[:, None]
+        path[-1] = xp.astype(rows == xp.argmax(ends, axis=0), table.dtype)
+        stay = xp.astype(table[:-1, 1:] >= table[:-1, :-1], table.dtype)
+        down = xp.astype(table[0, :-1] > 0, table.dtype)
     for j in range(u - 1, 0, -1):
-        stayed = torch.mul(stay[j - 1], path[j, 1:], out=path[j - 1, 1:])
+        stayed = xp.multiply(stay[j - 1], path[j, 1:], out=path[j - 1, 1:])
         moved = path[j, 1:] - stayed
         path[j - 1, 0] = path[j, 0]
         path[j - 1, :-1] += moved
     for i in range(t - 1, 0, -1):
-        path[0, i - 1].addcmul_(path[0, i], down[i - 1])
+        path[0, i - 1] += path[0, i] * down[i - 1]
     return total, path
+
+
+def _logistic(x: Any) -> Any:
+    """1 / (1 + exp(−x))."""
+    if is_tensor(x):
+        return namespace(x).sigmoid(x)
+    return (np.tanh(x / 2) + 1) / 2  # no exponential overflows

@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
-from fewact.align.alignment import Alignment, needs_gradient
+from fewact.align.alignment import Alignment
 from fewact.align.bi_mhm import bi_mhm
 from fewact.align.diagonal import diagonal
 from fewact.align.dtw import dtw, soft_dtw
 from fewact.align.otam import otam
 from fewact.align.sinkhorn import sinkhorn
 from fewact.align.transport import emd, hungarian
+from fewact.core.array_api import Array, as_array, needs_gradient
 from fewact.core.options import check_options
 from fewact.core.registry import Registry
 
-Aligner = Callable[..., Alignment]
+Aligner = Callable[..., Alignment[Any]]
 """Function of costs (… m m'), and of weights where its card says so; smaller values are nearer."""
 
 
@@ -110,9 +109,9 @@ def create(name: str, **options: Any) -> Aligner:
         UnknownNameError: There is no such aligner.
         OptionError: It has no such option.
 
-    >>> import torch
-    >>> create("otam", smoothing=0.1, bidirectional=False)(torch.ones(1, 3)).value
-    tensor(3.)
+    >>> import numpy as np
+    >>> create("otam", smoothing=0.1, bidirectional=False)(np.ones((1, 3))).value
+    array(3.)
     """
     aligner, card = _ALIGNERS.get(name)
     arguments = 3 if card.weights else 1  # the costs, and the weights of both sides
@@ -123,8 +122,8 @@ def create(name: str, **options: Any) -> Aligner:
 
 
 def align(
-    name: str, cost: Tensor, a: Tensor | None = None, b: Tensor | None = None, *, plan: bool = True
-) -> Alignment:
+    name: str, cost: Array, a: Array | None = None, b: Array | None = None, *, plan: bool = True
+) -> Alignment[Array]:
     """Align by name; the value is the mean cost of a matched pair.
 
     Args:
@@ -141,12 +140,13 @@ def align(
     Raises:
         UnknownNameError: There is no such aligner.
 
-    >>> import torch
-    >>> align("dtw", torch.ones(3, 3)).value
-    tensor(1.)
+    >>> import numpy as np
+    >>> align("dtw", np.ones((3, 3))).value
+    array(1.)
     """
     aligner, card = _ALIGNERS.get(name)
     weights = (a, b) if card.weights else ()
-    alignment = aligner(cost, *weights, plan=plan or needs_gradient(cost), **card.options)
-    terms = card.terms(*cost.shape[-2:])
-    return Alignment(alignment.value / terms, alignment.plan if plan else None)
+    costs: Any = cost
+    alignment = aligner(costs, *weights, plan=plan or needs_gradient(costs), **card.options)
+    value = as_array(alignment.value / card.terms(*costs.shape[-2:]))
+    return Alignment(value, alignment.plan if plan else None)

@@ -1,4 +1,4 @@
-"""The transport problem, and its solver in plain torch: a batched primal simplex on any device.
+"""The transport problem, and its solver by the array API: a batched primal simplex on any device.
 
 A basis of the transportation problem is a spanning tree of its n + m nodes, with R = n + m − 1
 cells. The basis matrix (the equations of all rows and of all columns but the last) has an inverse
@@ -12,10 +12,11 @@ pivot decreases the cost, and the simplex cannot cycle.
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from fewact.core.array_api import as_numpy, namespace, without_gradient
 
 
 class Status(IntEnum):
@@ -39,15 +40,15 @@ class Problems(NamedTuple):
         b: (… m) weights of the columns.
     """
 
-    cost: Tensor
-    a: Tensor
-    b: Tensor
+    cost: Any
+    a: Any
+    b: Any
 
     def reshape(self, *leading: int) -> "Problems":
         """Return the problems with other leading axes."""
         n, m = self.cost.shape[-2:]
-        cost = self.cost.reshape(*leading, n, m)
-        return Problems(cost, self.a.reshape(*leading, n), self.b.reshape(*leading, m))
+        cost = self.cost.reshape((*leading, n, m))
+        return Problems(cost, self.a.reshape((*leading, n)), self.b.reshape((*leading, m)))
 
 
 class Solution(NamedTuple):
@@ -61,34 +62,41 @@ class Solution(NamedTuple):
         status: (…) int32 on the CPU, values of ``Status``.
     """
 
-    value: Tensor
-    plan: Tensor | None
-    u: Tensor
-    v: Tensor
-    status: Tensor
+    value: Any
+    plan: Any
+    u: Any
+    v: Any
+    status: Any
 
 
-TOTALS_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
-"""Largest allowed difference of the two totals, relative to the larger one."""
+def totals_tolerance(cost: Any) -> float:
+    """Return the largest allowed difference of the two totals, relative to the larger one."""
+    return 1e-5 if cost.dtype == namespace(cost).float32 else 1e-9
 
 
-def check(problems: Problems) -> Tensor:
+def check(problems: Problems) -> Any:
     """Return the ``Status`` (…) int32 of each problem before it is solved."""
-    cost, a, b = problems
-    tolerance = TOTALS_TOLERANCE[cost.dtype]
-    total_a, total_b = a.double().sum(-1), b.double().sum(-1)  # (…)
+    xp = namespace(problems.cost)
+    cost, a, b = (xp.astype(part, xp.float64) for part in problems)
+    total_a, total_b = xp.sum(a, axis=-1), xp.sum(b, axis=-1)  # (…)
     # The sum is NaN or infinite where a part of it is, or where the costs are so large that the
     # solvers would overflow.
     cells = cost.shape[-2] * cost.shape[-1]
-    finite = (8 * cells * cost.double().abs().amax((-2, -1)) + total_a + total_b).isfinite()  # (…)
-    unequal = (total_a - total_b).abs() > tolerance * torch.maximum(total_a, total_b)
-    status = torch.zeros_like(total_a, dtype=torch.int32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = 8 * cells * xp.max(xp.abs(cost), axis=(-2, -1)) + total_a + total_b  # (…)
+        larger = xp.maximum(total_a, total_b)
+        unequal = xp.abs(total_a - total_b) > totals_tolerance(problems.cost) * larger
+    negative = xp.any(a < 0, axis=-1) | xp.any(b < 0, axis=-1)
+    status = xp.zeros_like(size, dtype=xp.int32)
     # The last condition that holds is reported.
-    status[unequal] = Status.TOTALS_DIFFER
-    status[(total_a <= 0) | (total_b <= 0)] = Status.ZERO_TOTAL
-    status[(a < 0).any(-1) | (b < 0).any(-1)] = Status.NEGATIVE_WEIGHT
-    status[~finite] = Status.NOT_FINITE
-    return status
+    for which, found in (
+        (unequal, Status.TOTALS_DIFFER),
+        ((total_a <= 0) | (total_b <= 0), Status.ZERO_TOTAL),
+        (negative, Status.NEGATIVE_WEIGHT),
+        (~xp.isfinite(size), Status.NOT_FINITE),
+    ):
+        status = xp.where(which, int(found), status)
+    return xp.astype(status, xp.int32)
 
 
 def pivot_limit(n: int, m: int) -> int:
@@ -106,38 +114,45 @@ CHUNK = 2**24
 """Size of the inverses of a chunk of problems, in numbers: 64 MiB."""
 
 
-@torch.no_grad()
 def solve(problems: Problems, *, plan: bool = True) -> Solution:
     """Solve problems exactly, on a device with float64.
 
     Where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
-    leading = problems.cost.shape[:-2]
+    with without_gradient(problems.cost):
+        return _solve(problems, plan)
+
+
+def _solve(problems: Problems, plan: bool) -> Solution:
+    xp = namespace(problems.cost)
+    *leading, n, m = problems.cost.shape
     problems = problems.reshape(-1)
     cost, a, b = problems  # (B n m), (B n), (B m)
-    count, n, m = cost.shape
     status = check(problems)  # (B)
-    value = cost.new_zeros(count, dtype=torch.float64)
-    flow = cost.new_zeros(cost.shape) if plan else None
-    u, v = a.new_zeros(a.shape), b.new_zeros(b.shape)
+    value = xp.zeros_like(status, dtype=xp.float64)
+    flow = xp.zeros_like(cost) if plan else None
+    u, v = xp.zeros_like(a), xp.zeros_like(b)
 
     def keep(done: _Bases) -> None:
         flows = done.flows()  # (B n m)
-        value[done.index] = (flows * done.cost).sum((-2, -1))
-        u[done.index], v[done.index] = done.u.to(u), done.v.to(v)
+        value[done.index] = xp.sum(flows * done.cost, axis=(-2, -1))
+        u[done.index] = xp.astype(done.u, u.dtype)
+        v[done.index] = xp.astype(done.v, v.dtype)
         if flow is not None:
-            flow[done.index] = flows.to(flow)
+            flow[done.index] = xp.astype(flows, flow.dtype)
 
     size = max(1, CHUNK // (n + m) ** 2)
-    for index in torch.split(torch.nonzero(status == Status.SOLVED)[:, 0], size):
-        bases = _start(index, cost[index].double(), a[index].double(), b[index].double())
-        status[_optimise(bases, keep)] = Status.PIVOT_LIMIT
+    (solvable,) = xp.nonzero(status == Status.SOLVED)
+    for start in range(0, solvable.shape[0], size):
+        index = solvable[start : start + size]
+        bases = _start(index, *(xp.astype(part[index], xp.float64) for part in problems))
+        status[_optimise(bases, keep)] = int(Status.PIVOT_LIMIT)
     return Solution(
-        value.view(leading),
-        None if flow is None else flow.view(*leading, n, m),
-        u.view(*leading, n),
-        v.view(*leading, m),
-        status.view(leading).cpu(),
+        xp.reshape(value, leading),
+        None if flow is None else xp.reshape(flow, (*leading, n, m)),
+        xp.reshape(u, (*leading, n)),
+        xp.reshape(v, (*leading, m)),
+        xp.asarray(as_numpy(xp.reshape(status, leading))),
     )
 
 
@@ -157,69 +172,76 @@ class _Bases:
         v: (B m) duals of the columns; the last is 0.
     """
 
-    index: Tensor
-    cost: Tensor
-    a: Tensor
-    b: Tensor
-    cells: Tensor
-    flow: Tensor
-    inverse: Tensor
-    u: Tensor
-    v: Tensor
+    index: Any
+    cost: Any
+    a: Any
+    b: Any
+    cells: Any
+    flow: Any
+    inverse: Any
+    u: Any
+    v: Any
 
-    def take(self, which: Tensor) -> "_Bases":
+    def take(self, which: Any) -> "_Bases":
         """Return the problems of a mask (B)."""
         return _Bases(*(getattr(self, field.name)[which] for field in fields(self)))
 
-    def price(self) -> tuple[Tensor, Tensor]:
+    def price(self) -> tuple[Any, Any]:
         """Return the smallest reduced cost (B) of each problem and its cell (B)."""
+        xp = namespace(self.cost)
         reduced = self.cost - self.u[:, :, None] - self.v[:, None]  # (B n m)
-        smallest, cell = reduced.flatten(1).min(1)
-        return smallest, cell
+        reduced = xp.reshape(reduced, (reduced.shape[0], -1))
+        cell = xp.argmin(reduced, axis=1, keepdims=True)
+        return xp.take_along_axis(reduced, cell, axis=1)[:, 0], cell[:, 0]
 
-    def pivot(self, entering: Tensor, reduced: Tensor) -> None:
+    def pivot(self, entering: Any, reduced: Any) -> None:
         """Let a cell (B) with a reduced cost (B) enter each basis, in place."""
-        n, m = self.cost.shape[1:]
-        at = torch.arange(len(entering), device=entering.device)
+        xp = namespace(self.cost)
+        count, n, m = self.cost.shape
+        at = xp.arange(count, device=entering.device)
         i, j = entering // m, entering % m
         # Decrease of each basic flow per unit through the entering cell: −1, 0 or 1.
-        taken = self.inverse[at, :, i] + torch.where(
-            (j < m - 1)[:, None], self.inverse[at, :, (n + j).clamp_max(n + m - 2)], 0
-        )  # (B R)
+        column = self.inverse[at, :, xp.clip(n + j, None, n + m - 2)]
+        taken = self.inverse[at, :, i] + xp.where((j < m - 1)[:, None], column, 0.0)  # (B R)
         # Ratio test: the flow that reaches zero first; the second mass breaks ties.
-        available = torch.where(taken > 0, self.flow[:, :, 0], torch.inf)
-        first = available == available.amin(1, keepdim=True)
-        leaving = torch.where(first, self.flow[:, :, 1], torch.inf).argmin(1)  # (B)
+        available = xp.where(taken > 0, self.flow[:, :, 0], xp.inf)
+        first = available == xp.min(available, axis=1, keepdims=True)
+        leaving = xp.argmin(xp.where(first, self.flow[:, :, 1], xp.inf), axis=1)  # (B)
         step = self.flow[at, leaving]  # (B 2)
         row = self.inverse[at, leaving]  # (B R)
 
-        self.flow.sub_(taken[:, :, None] * step[:, None])
-        self.flow[at, leaving] = step
-        self.u.add_(reduced[:, None] * row[:, :n])
-        self.v[:, :-1].add_(reduced[:, None] * row[:, n:])
+        flow, inverse, u, v = self.flow, self.inverse, self.u, self.v[:, :-1]
+        flow -= taken[:, :, None] * step[:, None]
+        flow[at, leaving] = step
+        u += reduced[:, None] * row[:, :n]
+        v += reduced[:, None] * row[:, n:]
         taken[at, leaving] -= 1
-        self.inverse.addcmul_(taken[:, :, None], row[:, None], value=-1)
+        inverse -= taken[:, :, None] * row[:, None]
         self.cells[at, leaving] = entering
 
-    def flows(self) -> Tensor:
+    def flows(self) -> Any:
         """Return the flows (B n m) of the original, unrounded weights."""
-        sides = torch.cat([self.a, self.b[:, :-1]], 1)  # (B R)
-        basic = (self.inverse.double() @ sides[:, :, None])[:, :, 0].clamp_min(0)  # (B R)
-        flows = torch.zeros_like(self.cost).flatten(1).scatter_(1, self.cells, basic)
+        xp = namespace(self.cost)
+        count, n, m = self.cost.shape
+        sides = xp.concat([self.a, self.b[:, :-1]], axis=1)  # (B R)
+        basic = (xp.astype(self.inverse, xp.float64) @ sides[:, :, None])[:, :, 0]  # (B R)
+        flows = xp.zeros_like(xp.reshape(self.cost, (count, n * m)))
+        flows[xp.arange(count, device=flows.device)[:, None], self.cells] = xp.clip(basic, 0, None)
         # Rounding may leave a flow in an empty row or column.
         full = (self.a > 0)[:, :, None] & (self.b > 0)[:, None]
-        return flows.view_as(self.cost) * full
+        return xp.reshape(flows, self.cost.shape) * full
 
 
-def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
+def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Any:
     """Pivot, passing each optimal problem to ``keep``; return those that reach the pivot limit."""
+    xp = namespace(bases.cost)
     n, m = bases.cost.shape[1:]
     for _ in range(pivot_limit(n, m)):
-        if not len(bases.index):
+        if not bases.index.shape[0]:
             break
         reduced, entering = bases.price()
-        optimal = reduced >= -OPTIMAL * bases.cost.abs().amax((1, 2))
-        if 2 * int(optimal.sum()) >= len(optimal):
+        optimal = reduced >= -OPTIMAL * xp.max(xp.abs(bases.cost), axis=(1, 2))
+        if 2 * int(xp.count_nonzero(optimal)) >= optimal.shape[0]:
             keep(bases.take(optimal))
             bases, reduced, entering = bases.take(~optimal), reduced[~optimal], entering[~optimal]
         # Optimal problems continue to pivot until they are half of all; they stay optimal, because
@@ -228,59 +250,61 @@ def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Tensor:
     return bases.index
 
 
-def _units(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def _units(a: Any, b: Any) -> tuple[Any, Any]:
     """Return weights (B n), (B m) as integer units and second masses: (B n 2), (B m 2)."""
-    n, m = a.shape[1], b.shape[1]
-    total = a.sum(1, keepdim=True)
-    units_a, units_b = (a / total * UNITS).round(), (b / total * UNITS).round()
+    xp = namespace(a)
+    (count, n), m = a.shape, b.shape[1]
+    total = xp.sum(a, axis=1, keepdims=True)
+    units_a, units_b = xp.round(a / total * UNITS), xp.round(b / total * UNITS)
     # Both sides must have the same number of units: the largest column takes the difference.
-    largest = units_b.argmax(1, keepdim=True)
-    short = units_a.sum(1, keepdim=True) - units_b.sum(1, keepdim=True)
-    units_b.scatter_add_(1, largest, short)
+    largest = xp.argmax(units_b, axis=1)
+    short = xp.sum(units_a, axis=1) - xp.sum(units_b, axis=1)
+    units_b[xp.arange(count, device=a.device), largest] += short
     # Second masses are m for a row and 1 for a column but the last: no set of rows then has the
     # mass of a set of columns, so no cell of any spanning tree can have a flow of (0, 0).
-    second_a = torch.full_like(units_a, m)
-    second_b = torch.ones_like(units_b)
+    second_a = xp.full_like(units_a, m)
+    second_b = xp.ones_like(units_b)
     second_b[:, -1] = n * m - (m - 1)
-    return torch.stack([units_a, second_a], -1), torch.stack([units_b, second_b], -1)
+    return xp.stack([units_a, second_a], axis=-1), xp.stack([units_b, second_b], axis=-1)
 
 
-def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
+def _start(index: Any, cost: Any, a: Any, b: Any) -> _Bases:
     """Build a greedy first basis: the cheapest cell of the doubly centred cost first.
 
     A cell takes the smaller remaining weight of its row and column. The one of the two that is used
     up is struck out and becomes, with its subtree, a child of the other.
     """
+    xp = namespace(cost)
     count, n, m = cost.shape
-    b = b * (a.sum(1, keepdim=True) / b.sum(1, keepdim=True))
-    at = torch.arange(count, device=cost.device)
-    key = cost - cost.mean(1, keepdim=True) - cost.mean(2, keepdim=True)
+    b = b * (xp.sum(a, axis=1, keepdims=True) / xp.sum(b, axis=1, keepdims=True))
+    at = xp.arange(count, device=cost.device)
+    key = cost - xp.mean(cost, axis=1, keepdims=True) - xp.mean(cost, axis=2, keepdims=True)
     left_a, left_b = _units(a, b)
-    sign = torch.ones(n + m, dtype=torch.float32, device=cost.device)
+    sign = xp.ones(n + m, dtype=xp.float32, device=cost.device)
     sign[n:] = -1
     # Subtree of each node: the flow to its parent is the sum of the subtree's weights.
-    below = torch.eye(n + m, dtype=torch.float32, device=cost.device)
-    below = below.repeat(count, 1, 1)  # (B n+m n+m)
-    rows_left = torch.full((count,), n, device=cost.device)
-    columns_left = torch.full((count,), m, device=cost.device)
+    below = xp.zeros((count, n + m, n + m), dtype=xp.float32, device=cost.device)
+    below += xp.eye(n + m, dtype=xp.float32, device=cost.device)
+    rows_left, columns_left = xp.full_like(at, n), xp.full_like(at, m)
     cells, flow, inverse = [], [], []
     for _ in range(n + m - 1):
-        cell = key.flatten(1).argmin(1)  # (B)
+        cell = xp.argmin(xp.reshape(key, (count, n * m)), axis=1)  # (B)
         i, j = cell // m, cell % m
         row, column = left_a[at, i], left_b[at, j]  # (B 2)
         smaller = (column[:, 0] < row[:, 0]) | (
             (column[:, 0] == row[:, 0]) & (column[:, 1] <= row[:, 1])
         )
         strike_column = (columns_left > 1) & ((rows_left == 1) | smaller)  # (B)
-        step = torch.where(strike_column[:, None], column, row)
+        strike = strike_column[:, None]
+        step = xp.where(strike, column, row)
         left_a[at, i], left_b[at, j] = row - step, column - step
-        key[at, i] = torch.where(strike_column[:, None], key[at, i], torch.inf)
-        key[at, :, j] = torch.where(strike_column[:, None], torch.inf, key[at, :, j])
-        columns_left -= strike_column.long()
-        rows_left -= (~strike_column).long()
+        key[at, i] = xp.where(strike, key[at, i], xp.inf)
+        key[at, :, j] = xp.where(strike, xp.inf, key[at, :, j])
+        columns_left -= xp.astype(strike_column, columns_left.dtype)
+        rows_left -= xp.astype(~strike_column, rows_left.dtype)
 
-        struck = torch.where(strike_column, n + j, i)
-        parent = torch.where(strike_column, i, n + j)
+        struck = xp.where(strike_column, n + j, i)
+        parent = xp.where(strike_column, i, n + j)
         subtree = below[at, struck]  # (B n+m)
         below[at, parent] += subtree
         cells.append(cell)
@@ -288,18 +312,20 @@ def _start(index: Tensor, cost: Tensor, a: Tensor, b: Tensor) -> _Bases:
         balance = subtree * sign * sign[struck][:, None]  # (B n+m): weights that flow up
         # The last column has no equation: it is minus the sum of all others.
         inverse.append(balance[:, :-1] + balance[:, -1:] * sign[:-1])
-    inverse_basis = torch.stack(inverse, 1)  # (B R R)
-    basis = torch.stack(cells, 1)  # (B R)
-    cost_basis = cost.flatten(1).gather(1, basis)
-    duals = (cost_basis[:, None] @ inverse_basis.double())[:, 0]  # (B R)
+    inverse_basis = xp.stack(inverse, axis=1)  # (B R R)
+    basis = xp.stack(cells, axis=1)  # (B R)
+    cost_basis = xp.take_along_axis(xp.reshape(cost, (count, n * m)), basis, axis=1)
+    duals = (cost_basis[:, None] @ xp.astype(inverse_basis, xp.float64))[:, 0]  # (B R)
+    v = xp.zeros((count, m), dtype=xp.float64, device=cost.device)
+    v[:, :-1] = duals[:, n:]
     return _Bases(
         index=index,
         cost=cost,
         a=a,
         b=b,
         cells=basis,
-        flow=torch.stack(flow, 1),
+        flow=xp.stack(flow, axis=1),
         inverse=inverse_basis,
-        u=duals[:, :n].clone(),
-        v=torch.nn.functional.pad(duals[:, n:], (0, 1)),
+        u=xp.asarray(duals[:, :n], copy=True),
+        v=v,
     )

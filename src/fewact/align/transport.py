@@ -8,24 +8,30 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 import fewact.align._emd as native
 from fewact.align import simplex
-from fewact.align.alignment import Alignment, finite_costs, needs_gradient
-from fewact.align.simplex import TOTALS_TOLERANCE, Problems, Solution, Status
+from fewact.align.alignment import Alignment, finite_costs, first_index
+from fewact.align.simplex import Problems, Solution, Status, totals_tolerance
+from fewact.core.array_api import (
+    Array,
+    as_array,
+    as_numpy,
+    is_tensor,
+    namespace,
+    needs_gradient,
+    thread_count,
+    with_gradients,
+)
 from fewact.core.errors import AlignmentError, OptionError, ShapeError
-
-Array = TypeVar("Array", Tensor, np.ndarray[Any, Any])
+from fewact.core.workers import thread_count as numpy_threads
 
 
 @dataclass(frozen=True)
-class EmdAlignment(Alignment):
+class EmdAlignment(Alignment[Array]):
     """An optimal transport and its duals.
 
     Args:
@@ -35,91 +41,56 @@ class EmdAlignment(Alignment):
         v: (… m') duals of the columns. Duals u + t, v − t are as good for any t; t is unspecified.
     """
 
-    u: Tensor
-    v: Tensor
+    u: Array
+    v: Array
 
 
 def emd(
     cost: Array, a: Array, b: Array, *, threads: int | None = None, plan: bool = True
-) -> EmdAlignment:
+) -> EmdAlignment[Array]:
     """Solve the transport problem exactly, batched over all leading axes (after DeepEMD).
 
     Differentiable once: the gradients of the value are the plan for ``cost``, u for ``a`` and v for
     ``b``; subgradients where the optimum is not unique. The constant shift between u and v
-    cancels where totals are fixed: compute ``a = m * w / w.sum()`` from raw weights in torch.
+    cancels where totals are fixed: compute ``a = m * w / w.sum()`` from raw weights.
 
     Args:
-        cost: (… m m') float32 or float64, finite: a torch tensor or a NumPy array.
+        cost: (… m m') float32 or float64, finite.
         a: (… m) weights of the rows, ≥ 0. Leading axes broadcast.
         b: (… m') weights of the columns, ≥ 0, of the same total, within a relative difference
             of 1e-9 (float32: 1e-5), which is removed by scaling.
-        threads: Number of threads (default: ``torch.get_num_threads()``).
+        threads: Number of threads (default: OMP_NUM_THREADS, or all cores; for tensors those of
+            PyTorch).
         plan: Whether to return the flow; without it there is no gradient for ``cost``.
 
     Returns:
-        Tensors for tensors, arrays for arrays, computed in float64 whatever the dtype. A node of
-        weight zero carries no flow; its dual is the largest feasible one.
+        Numbers computed in float64, in the dtype of the costs. A node of weight zero carries no
+        flow; its dual is the largest feasible one.
 
     Raises:
         AlignmentError: A problem cannot be solved; ``index`` is the first such problem.
         ShapeError: Shapes, dtypes or devices do not fit.
         OptionError: ``threads`` is not positive.
 
-    >>> cost = torch.tensor([[0.0, 2.0], [1.0, 1.0]])
-    >>> emd(cost, torch.tensor([1.0, 1.0]), torch.tensor([0.5, 1.5])).value
-    tensor(2.)
+    >>> cost = np.array([[0.0, 2.0], [1.0, 1.0]])
+    >>> emd(cost, np.array([1.0, 1.0]), np.array([0.5, 1.5])).value
+    array(2.)
     """
-    tensors, arrays = _as_tensors(cost, a, b)
-    problems = _fit(tensors)
-    if not plan and problems.cost.requires_grad and torch.is_grad_enabled():
+    problems = _fit(cost, a, b)
+    if not plan and needs_gradient(cost):
         raise AlignmentError(
             "the gradient of the cost is the plan", got="plan=False", expected="plan=True"
         )
-    solution = solve(problems, threads=_threads(threads), plan=plan)
+    solution = solve(problems, threads=_threads(cost, threads), plan=plan)
     _refuse(solution.status, problems)
-    value: Any = solution.value.to(problems.cost.dtype)
-    parts = [value, solution.plan, solution.u, solution.v]
-    if torch.is_grad_enabled() and any(part.requires_grad for part in problems):
-        parts[0] = _Value.apply(*problems, *parts)  # type: ignore[no-untyped-call]
-    if arrays:
-        parts = [part if part is None else part.numpy() for part in parts]
-    return EmdAlignment(*parts)
+    value = namespace(cost).astype(solution.value, problems.cost.dtype, copy=False)
+    gradients = solution.plan, solution.u, solution.v
+    return EmdAlignment(with_gradients(value, problems, gradients), *gradients)
 
 
-class _Value(torch.autograd.Function):
-    """Values of solved problems; the gradients are the plan and the duals."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        cost: Tensor,
-        a: Tensor,
-        b: Tensor,
-        value: Tensor,
-        plan: Tensor | None,
-        u: Tensor,
-        v: Tensor,
-    ) -> Tensor:
-        ctx.save_for_backward(plan, u, v)
-        return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        plan, u, v = ctx.saved_tensors
-        cost_needed, a_needed, b_needed = ctx.needs_input_grad[:3]
-        per_node = grad.unsqueeze(-1)
-        return (
-            per_node.unsqueeze(-1) * plan if cost_needed else None,
-            per_node * u if a_needed else None,
-            per_node * v if b_needed else None,
-            *[None] * 4,
-        )
-
-
-def _threads(requested: int | None) -> int:
+def _threads(cost: Any, requested: int | None) -> int:
     if requested is None:
-        return torch.get_num_threads()
+        return thread_count(cost, numpy_threads)
     if requested < 1:
         raise OptionError(
             "threads is not positive", where="emd", got=str(requested), expected="≥ 1"
@@ -127,7 +98,7 @@ def _threads(requested: int | None) -> int:
     return requested
 
 
-def hungarian(cost: Tensor, *, plan: bool = True) -> Alignment:
+def hungarian(cost: Array, *, plan: bool = True) -> Alignment[Array]:
     """Find the best one-to-one matching; its cost is the mean over the matched pairs.
 
     For m = m' this is min over permutations π of (1/m) Σ_i C(i, π(i)). For m ≠ m' each row has the
@@ -146,21 +117,20 @@ def hungarian(cost: Tensor, *, plan: bool = True) -> Alignment:
         ShapeError: The costs have fewer than two axes, or one is empty.
         AlignmentError: A cost is NaN or infinite.
 
-    >>> hungarian(torch.tensor([[1.0, 2.0], [1.0, 4.0]])).value
-    tensor(1.5000)
+    >>> hungarian(np.array([[1.0, 2.0], [1.0, 4.0]])).value
+    array(1.5)
     """
-    cost = finite_costs(cost)
-    rows, columns = cost.shape[-2:]
+    costs = finite_costs(cost)
+    xp = namespace(costs)
+    sides = costs.shape[-2:]
     # Integer weights avoid rounding; for m = m' they are all 1.
-    total = math.lcm(rows, columns)
-    best = emd(
-        cost,
-        cost.new_full((rows,), total // rows),
-        cost.new_full((columns,), total // columns),
-        plan=plan or needs_gradient(cost),
+    total = math.lcm(*sides)
+    weights = (
+        xp.full((size,), total // size, dtype=costs.dtype, device=costs.device) for size in sides
     )
+    best = emd(costs, *weights, plan=plan or needs_gradient(costs))
     matches = best.plan / total if plan and best.plan is not None else None
-    return Alignment(best.value / total, matches)
+    return Alignment(as_array(best.value / total), matches)
 
 
 VARIABLE = "FEWACT_EMD_ISA"
@@ -169,21 +139,24 @@ VARIABLE = "FEWACT_EMD_ISA"
 FLOAT64 = ("cpu", "cuda")
 """Devices with float64."""
 
+PORTABLE = "portable"
+"""Name of the solver that is not compiled."""
+
 
 @cache
 def engine() -> tuple[str, str]:
-    """Return the solver for tensors on the CPU, and the reason for the choice.
+    """Return the solver on the CPU, and the reason for the choice.
 
-    It is "avx512", "avx2", "baseline", "neon" or "torch".
+    It is "avx512", "avx2", "baseline", "neon" or "portable".
 
     Raises:
         OptionError: FEWACT_EMD_ISA names a solver that does not run here.
     """
     try:
-        names = ["torch", *native.instruction_sets()]
+        names = [PORTABLE, *native.instruction_sets()]
         why = "the fastest that this machine can run"
     except OSError as error:
-        names, why = ["torch"], str(error)
+        names, why = [PORTABLE], str(error)
     requested = os.environ.get(VARIABLE)
     if not requested:
         return (names[-1], why)
@@ -196,56 +169,30 @@ def engine() -> tuple[str, str]:
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
     """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
-    device, isa = problems.cost.device, _instruction_set()
-    if isa is None:
-        movable = problems if device.type in FLOAT64 else _on_cpu(problems)
-        value, flow, u, v, status = simplex.solve(movable, plan=plan)
-    else:
-        value, flow, u, v, status = native.solve(
-            _on_cpu(problems), isa=isa, threads=threads, plan=plan
-        )
-    return Solution(
-        (value if device.type in FLOAT64 else value.to(u.dtype)).to(device),
-        None if flow is None else flow.to(device),
-        u.to(device),
-        v.to(device),
-        status,
-    )
-
-
-def _instruction_set() -> int | None:
-    """Return the instruction set of the compiled solver, or None for the torch solver."""
+    xp, device = namespace(problems.cost), problems.cost.device
+    has_float64 = not is_tensor(problems.cost) or device.type in FLOAT64
     name, _ = engine()
-    return None if name == "torch" else native.instruction_sets()[name]
+    if name != PORTABLE:
+        isa = native.instruction_sets()[name]
+        solution = native.solve(problems, isa=isa, threads=threads, plan=plan)
+    elif has_float64:
+        solution = simplex.solve(problems, plan=plan)
+    else:
+        movable = Problems(*(xp.asarray(as_numpy(part)) for part in problems))
+        solution = simplex.solve(movable, plan=plan)
+    value, flow, u, v, status = solution
+    if not has_float64:
+        value = xp.astype(value, u.dtype)
+    if flow is not None:
+        flow = xp.asarray(flow, device=device)
+    value, u, v = (xp.asarray(part, device=device) for part in (value, u, v))
+    return Solution(value, flow, u, v, status)
 
 
-def _on_cpu(problems: Problems) -> Problems:
-    return Problems(*(part.cpu() for part in problems))
-
-
-def _as_tensors(cost: Any, a: Any, b: Any) -> tuple[Problems, bool]:
-    """Return the input as tensors, and whether it was arrays."""
-    inputs = (cost, a, b)
-    if all(isinstance(part, Tensor) for part in inputs):
-        return Problems(*inputs), False
-    if not all(isinstance(part, np.ndarray) for part in inputs):
-        raise ShapeError(
-            "cost and weights have different types",
-            where="emd",
-            got=", ".join(type(part).__name__ for part in inputs),
-            expected="three torch tensors or three NumPy arrays",
-        )
-    if not all(part.dtype in (np.float32, np.float64) for part in inputs):
-        raise _wrong_dtype(*inputs)
-    # torch refuses arrays with negative strides and warns about read-only ones.
-    arrays = [np.ascontiguousarray(part) for part in inputs]
-    tensors = (torch.from_numpy(x if x.flags.writeable else x.copy()) for x in arrays)
-    return Problems(*tensors), True
-
-
-def _fit(problems: Problems) -> Problems:
+def _fit(cost: Any, a: Any, b: Any) -> Problems:
     """Return the problems with the same leading axes for costs and weights, after checks."""
-    cost, a, b = problems
+    problems = Problems(cost, a, b)
+    _check_types(problems)
     if cost.ndim < 2 or cost.shape[-2:] != a.shape[-1:] + b.shape[-1:]:
         raise _misfit(problems)
     n, m = cost.shape[-2:]
@@ -254,7 +201,8 @@ def _fit(problems: Problems) -> Problems:
             leading = np.broadcast_shapes(cost.shape[:-2], a.shape[:-1], b.shape[:-1])
         except ValueError:
             raise _misfit(problems) from None
-        cost, a, b = cost.expand(*leading, n, m), a.expand(*leading, n), b.expand(*leading, m)
+        shapes = (*leading, n, m), (*leading, n), (*leading, m)
+        problems = Problems(*map(namespace(cost).broadcast_to, problems, shapes))
     if n == 0 or m == 0:
         raise AlignmentError(
             "a side is empty",
@@ -262,35 +210,55 @@ def _fit(problems: Problems) -> Problems:
             got=f"{n} rows and {m} columns",
             expected="at least one node on each side",
         )
-    if cost.dtype not in TOTALS_TOLERANCE or not cost.dtype == a.dtype == b.dtype:
-        raise _wrong_dtype(*problems)
+    return problems
+
+
+def _check_types(problems: Problems) -> None:
+    cost, a, b = problems
+    if not (
+        all(is_tensor(part) for part in problems)
+        or all(isinstance(part, np.ndarray) for part in problems)
+    ):
+        raise ShapeError(
+            "cost and weights have different types",
+            where="emd",
+            got=", ".join(type(part).__name__ for part in problems),
+            expected="three arrays of NumPy or three tensors",
+        )
+    xp = namespace(cost)
+    if cost.dtype not in (xp.float32, xp.float64) or not cost.dtype == a.dtype == b.dtype:
+        raise ShapeError(
+            "the dtypes of cost and weights do not match",
+            where="emd",
+            got=", ".join(str(part.dtype) for part in problems),
+            expected="all float32 or all float64",
+        )
     if not cost.device == a.device == b.device:
         raise ShapeError(
             "cost and weights are on different devices",
             where="emd",
             got=f"{cost.device}, {a.device}, {b.device}",
         )
-    return Problems(cost, a, b)
 
 
-def _refuse(status: Tensor, problems: Problems) -> None:
+def _refuse(status: Any, problems: Problems) -> None:
     """Raise an ``AlignmentError`` that describes the first problem that could not be solved."""
-    if not status.any():
+    statuses = as_numpy(status)
+    if not statuses.any():
         return
-    status = status.reshape(problems.cost.shape[:-2])
-    index = tuple(status.nonzero()[0].tolist())
-    first = Problems(*(part[index].detach().cpu() for part in problems))
-    what, got, expected = _reason(Status(int(status[index])), first)
+    index = first_index(statuses)
+    first = Problems(*(as_numpy(part[index]) for part in problems))
+    what, got, expected = _reason(Status(int(statuses[index])), first)
     raise AlignmentError(what, index=index, got=got, expected=expected)
 
 
 def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
     """Return the error's what, got and expected."""
-    totals = " and ".join(f"{side.double().sum():.12g}" for side in (problem.a, problem.b))
+    totals = " and ".join(f"{side.sum(dtype=np.float64):.12g}" for side in (problem.a, problem.b))
     shape = f"a cost of shape {tuple(problem.cost.shape)}"
     match status:
         case Status.NOT_FINITE:
-            bad = {name: x[~x.isfinite()] for name, x in problem._asdict().items()}
+            bad = {name: x[~np.isfinite(x)] for name, x in problem._asdict().items()}
             got = ", ".join(f"{x[0]:g} in {name}" for name, x in bad.items() if len(x))
             return (
                 "a cost or weight is not finite",
@@ -304,11 +272,10 @@ def _reason(status: Status, problem: Problems) -> tuple[str, str, str]:
         case Status.ZERO_TOTAL:
             return "the weights of a side are all zero", f"totals {totals}", "positive totals"
         case Status.TOTALS_DIFFER:
-            tolerance = TOTALS_TOLERANCE[problem.cost.dtype]
             return (
                 "the weights of both sides have different totals",
                 totals,
-                f"totals that agree to {tolerance:g} of the larger",
+                f"totals that agree to {totals_tolerance(problem.cost):g} of the larger",
             )
         case Status.PIVOT_LIMIT:
             return "the pivot limit was reached before the optimum", shape, ""
@@ -323,13 +290,4 @@ def _misfit(problems: Problems) -> ShapeError:
         where="emd",
         got=f"cost {cost}, a {a}, b {b}",
         expected="cost (… m m'), a (… m), b (… m'), with leading axes that broadcast",
-    )
-
-
-def _wrong_dtype(*inputs: Any) -> ShapeError:
-    return ShapeError(
-        "the dtypes of cost and weights do not match",
-        where="emd",
-        got=", ".join(str(part.dtype) for part in inputs),
-        expected="all float32 or all float64",
     )

@@ -1,23 +1,22 @@
-"""One-line checks of tensors, for public functions only."""
+"""One-line checks of arrays and tensors, for public functions only."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from fewact.core.array_api import is_tensor
 from fewact.core.errors import ShapeError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
 
-
-def check_shape(tensor: "Tensor | NDArray[Any]", pattern: str, name: str) -> dict[str, int]:
+def check_shape(array: Any, pattern: str, name: str) -> dict[str, int]:
     """Check a shape against named axes and return the axes' sizes.
 
     Args:
-        tensor: Tensor or array to check.
+        array: Array or tensor to check.
         pattern: Axis names separated by spaces, such as "… t c h w". A leading "…" or "..." matches
             any number of axes; a number matches itself; a repeated name must have one size.
-        name: Name of the tensor in the error message.
+        name: Name of the array in the error message.
 
     Returns:
         The size of each named axis.
@@ -32,7 +31,7 @@ def check_shape(tensor: "Tensor | NDArray[Any]", pattern: str, name: str) -> dic
     axes = pattern.split()
     leading = axes[0] in ("…", "...")
     named = axes[1:] if leading else axes
-    shape = tuple(tensor.shape)
+    shape = tuple(array.shape)
     tail = shape[len(shape) - len(named) :] if len(shape) >= len(named) else ()
     sizes: dict[str, int] = {}
     fits = len(tail) == len(named) and (leading or len(shape) == len(named))
@@ -46,25 +45,24 @@ def check_shape(tensor: "Tensor | NDArray[Any]", pattern: str, name: str) -> dic
     return {axis: size for axis, size in sizes.items() if not axis.isdigit()}
 
 
-def check_tensor(tensor: "Tensor", pattern: str, name: str) -> dict[str, int]:
-    """Check that a value is a torch tensor of a shape, see ``check_shape``."""
-    from torch import Tensor
-
-    if not isinstance(tensor, Tensor):
+def check_array(array: Any, pattern: str, name: str) -> dict[str, int]:
+    """Check that a value is an array or a tensor of a shape, see ``check_shape``."""
+    if not isinstance(array, np.ndarray) and not is_tensor(array):
         raise ShapeError(
-            "not a torch tensor",
+            "not an array",
             where=name,
-            got=type(tensor).__name__,
-            expected=f"a tensor ({pattern})",
-            hint="Pass torch.as_tensor(value).",
+            got=type(array).__name__,
+            expected=f"an array of NumPy or a tensor ({pattern})",
+            hint="Pass numpy.asarray(value).",
         )
-    return check_shape(tensor, pattern, name)
+    return check_shape(array, pattern, name)
 
 
-def all_finite(tensor: "Tensor") -> bool:
-    """Return whether no number of a floating-point tensor is infinite or NaN.
-
-    The least and the greatest number decide: they are NaN if any is. In half precision this is
-    many times as fast as ``isfinite``.
-    """
-    return tensor.numel() == 0 or all(math.isfinite(float(bound)) for bound in tensor.aminmax())
+def all_finite(array: Any) -> bool:
+    """Return whether no number of an array or a tensor is infinite or NaN."""
+    if not is_tensor(array):
+        return bool(np.isfinite(array).all())
+    # The least and the greatest number decide: they are NaN if any is. In half precision this is
+    # many times as fast as ``isfinite``.
+    bounds = array.detach().aminmax() if array.numel() else ()
+    return all(math.isfinite(float(bound)) for bound in bounds)

@@ -1,17 +1,19 @@
 """The compiled solver of the transport problem; its source is in cpp/."""
 
 import ctypes
+import math
 from functools import cache
 
-import torch
+import numpy as np
 
 from fewact.align.simplex import Problems, Solution, pivot_limit
+from fewact.core.array_api import as_numpy, namespace
 from fewact.core.machine import load_library
 
 VERSION = 1
 """Version of the library's interface."""
 
-SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+SUFFIX = {"float32": "f32", "float64": "f64"}
 """Suffix of the library's functions for each dtype."""
 
 
@@ -53,17 +55,16 @@ def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution
 
     Where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
-    problems = Problems(*(part.contiguous() for part in problems))
-    leading = problems.cost.shape[:-2]
-    value = torch.empty(leading, dtype=torch.float64)
-    flow = torch.empty_like(problems.cost) if plan else None
-    u, v = torch.empty_like(problems.a), torch.empty_like(problems.b)
-    status = torch.empty(leading, dtype=torch.int32)
-    outputs = [None if part is None else part.data_ptr() for part in (value, flow, u, v, status)]
-    cost, a, b = problems
-    n, m = cost.shape[-2:]
-    inputs = (cost.data_ptr(), a.data_ptr(), b.data_ptr(), pivot_limit(n, m))
+    cost, a, b = (np.require(as_numpy(part), requirements=["C", "A"]) for part in problems)
+    *leading, n, m = cost.shape
+    value, status = np.empty(leading, np.float64), np.empty(leading, np.int32)
+    flow = np.empty_like(cost) if plan else None
+    u, v = np.empty_like(a), np.empty_like(b)
+    outputs = [None if part is None else part.ctypes.data for part in (value, flow, u, v, status)]
+    inputs = (*(part.ctypes.data for part in (cost, a, b)), pivot_limit(n, m))
     # The GIL is released meanwhile.
-    function = getattr(library(), f"fewact_emd_solve_{SUFFIX[cost.dtype]}")
-    function(isa, threads, leading.numel(), n, m, *inputs, *outputs)
-    return Solution(value, flow, u, v, status)
+    function = getattr(library(), f"fewact_emd_solve_{SUFFIX[cost.dtype.name]}")
+    function(isa, threads, math.prod(leading), n, m, *inputs, *outputs)
+    xp = namespace(problems.cost)
+    solved = (part if part is None else xp.asarray(part) for part in (value, flow, u, v, status))
+    return Solution(*solved)

@@ -1,0 +1,111 @@
+"""Arrays of NumPy, and tensors of PyTorch where these come in, by one set of operations.
+
+NumPy is a namespace of the array API itself. What tensors need, their namespace among it, is in a
+module of the lab, which is imported by its name.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = TypeVar("Array")
+"""``numpy.ndarray`` or ``torch.Tensor``: what comes in comes out, on its device."""
+
+AUTOGRAD = "fewact.lab.autograd"
+"""Module for tensors."""
+
+
+def is_tensor(value: object) -> bool:
+    """Return whether a value is a tensor, without importing PyTorch."""
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def namespace(array: Any) -> Any:
+    """Return the operations of the array API for an array."""
+    return _autograd().xp if is_tensor(array) else np
+
+
+def namespace_of_type(dtype: Any) -> Any:
+    """Return the operations for arrays of a type of numbers, NumPy's or PyTorch's."""
+    return _autograd().xp if type(dtype).__module__ == "torch" else np
+
+
+def needs_gradient(*arrays: Any) -> bool:
+    """Return whether autograd may request a gradient for one of the arrays."""
+    return any(getattr(array, "requires_grad", False) for array in arrays) and bool(
+        _autograd().is_grad_enabled()
+    )
+
+
+def with_gradients(value: Array, inputs: tuple[Any, ...], gradients: tuple[Any, ...]) -> Array:
+    """Return a value (…) that can be differentiated once.
+
+    Args:
+        value: (…), computed without gradients.
+        inputs: Arrays (… ·) that the value depends on.
+        gradients: (… ·) ∂value/∂input of each; None for an input that needs no gradient.
+    """
+    if not needs_gradient(*inputs):
+        return value
+    result: Array = _autograd().with_gradients(value, inputs, gradients)
+    return result
+
+
+def detached(array: Any) -> Any:
+    """Return the numbers of an array, which have no gradient."""
+    return array.detach() if is_tensor(array) else array
+
+
+def without_gradient(array: Any) -> AbstractContextManager[object]:
+    """Return a context in which nothing is recorded for gradients."""
+    return _context(array, "without_gradient")
+
+
+def without_autocast(array: Any) -> AbstractContextManager[object]:
+    """Return a context in which each type of number is computed as such, inside autocast too."""
+    return _context(array, "without_autocast")
+
+
+def thread_count(array: Any, otherwise: Callable[[], int]) -> int:
+    """Return the number of threads of PyTorch for a tensor, ``otherwise()`` for an array."""
+    return int(_autograd().thread_count()) if is_tensor(array) else otherwise()
+
+
+def widened(array: Any) -> Any:
+    """Return types other than float32 and float64 as float32."""
+    xp = namespace(array)
+    return array if array.dtype in (xp.float32, xp.float64) else xp.astype(array, xp.float32)
+
+
+def as_array(value: Any) -> Any:
+    """Return a number of NumPy as an array (): what operations return that leave no axes."""
+    return value if is_tensor(value) else np.asarray(value)
+
+
+def on_cpu(array: Any) -> bool:
+    """Return whether the numbers are in the memory of the CPU."""
+    return not is_tensor(array) or array.device.type == "cpu"
+
+
+def as_numpy(array: Any) -> NDArray[Any]:
+    """Return the numbers as an array of NumPy, without a copy if they are on the CPU."""
+    if is_tensor(array):
+        array = array.detach().cpu().numpy()
+    numbers: NDArray[Any] = array
+    return numbers
+
+
+def _context(array: Any, name: str) -> AbstractContextManager[object]:
+    if not is_tensor(array):
+        return nullcontext()
+    context: AbstractContextManager[object] = getattr(_autograd(), name)(array)
+    return context
+
+
+def _autograd() -> Any:
+    return import_module(AUTOGRAD)
